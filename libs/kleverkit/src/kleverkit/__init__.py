@@ -1,0 +1,1 @@
+"""Run-time glue shared by the Klever services."""

@@ -1,0 +1,49 @@
+"""Creates the streams and buckets of the contract where they are missing."""
+
+from collections.abc import Iterable
+
+import nats.js.errors
+from kleverproto.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
+from nats.js import JetStreamContext, api
+
+
+async def provision(
+    js: JetStreamContext,
+    *,
+    replicas: int = 1,
+    streams: Iterable[StreamSpec] = STREAMS,
+    buckets: Iterable[BucketSpec] = BUCKETS,
+) -> None:
+    """Make streams and buckets exist as the contract says; safe to call from every service at once."""
+    for stream in streams:
+        await _ensure_stream(js, _stream_config(stream, replicas))
+    for bucket in buckets:
+        await _ensure_bucket(js, bucket, replicas)
+
+
+def _stream_config(spec: StreamSpec, replicas: int) -> api.StreamConfig:
+    return api.StreamConfig(
+        name=spec.name,
+        subjects=list(spec.subjects),
+        storage=api.StorageType.FILE,
+        max_age=spec.max_age.total_seconds(),
+        duplicate_window=spec.duplicate_window.total_seconds(),
+        num_replicas=replicas,
+    )
+
+
+async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
+    try:
+        await js.add_stream(config)  # idempotent when the configuration is the same
+    except nats.js.errors.BadRequestError:
+        await js.update_stream(config)
+
+
+async def _ensure_bucket(js: JetStreamContext, spec: BucketSpec, replicas: int) -> None:
+    try:
+        await js.key_value(spec.name)
+    except nats.js.errors.NotFoundError:
+        config = api.KeyValueConfig(
+            bucket=spec.name, history=1, storage=api.StorageType.FILE, replicas=replicas
+        )
+        await js.create_key_value(config)

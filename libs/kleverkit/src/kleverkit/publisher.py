@@ -1,0 +1,62 @@
+"""Publishing events: the port that use cases see, and its NATS adapter."""
+
+from typing import Any, Protocol
+
+import nats.errors
+import nats.js.errors
+from faststream.nats import NatsBroker
+from kleverproto.envelope import Event, encode
+
+from .errors import TransientError
+
+
+class EventPublisher(Protocol):
+    """Puts events into their streams."""
+
+    async def publish(self, event: Event[Any]) -> None:
+        """Store the event; the same id again within the stream's window is dropped.
+
+        Raises:
+            TransientError: the event is not known to be stored.
+        """
+        ...
+
+
+class NatsEventPublisher:
+    """Publishes to JetStream and waits until the server has stored the event."""
+
+    def __init__(self, broker: NatsBroker, *, timeout_seconds: float = 5.0) -> None:
+        self._broker = broker
+        self._timeout = timeout_seconds
+
+    async def publish(self, event: Event[Any]) -> None:
+        """See `EventPublisher`."""
+        headers, body = encode(event)
+        try:
+            await self._broker.publish(
+                body,
+                subject=event.nats_subject,
+                headers=headers,
+                stream=event.event_type.stream.name,
+                timeout=self._timeout,
+            )
+        except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
+            raise TransientError(
+                f"{event.type} could not be stored: {error or type(error).__name__}"
+            ) from error
+
+
+class RecordingPublisher:
+    """Keeps what is published, dropping repeated ids as JetStream does: for tests and for running without NATS."""
+
+    def __init__(self) -> None:
+        self.events: list[Event[Any]] = []
+
+    async def publish(self, event: Event[Any]) -> None:
+        """See `EventPublisher`."""
+        if all(known.id != event.id for known in self.events):
+            self.events.append(event)
+
+    def data(self) -> list[Any]:
+        """The payloads, in order."""
+        return [event.data for event in self.events]

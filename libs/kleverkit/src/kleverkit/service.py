@@ -1,0 +1,175 @@
+"""Runs a service: HTTP, the broker, background loops; in a stated order, and stopped in the reverse."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import nats.errors
+import nats.js.errors
+import structlog
+from aiohttp import web
+from faststream.nats import NatsBroker, NatsRouter
+from kleverproto.envelope import EventSource
+from nats.aio.client import Client
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from .broker import include_routers, make_broker
+from .errors import TransientError
+from .health import Health, add_health_routes
+from .nats_documents import ClientSource
+from .provisioning import provision
+from .publisher import NatsEventPublisher
+from .settings import ServiceSettings
+from .telemetry import make_tracer_provider
+
+log = structlog.get_logger(__name__)
+
+CONNECT_RETRY_SECONDS = 0.2
+
+Loop = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Runtime:
+    """What every service has, built once in its `app.py`."""
+
+    name: str
+    settings: ServiceSettings
+    tracer_provider: TracerProvider
+    metrics: CollectorRegistry
+    broker: NatsBroker
+    client: ClientSource
+    publisher: NatsEventPublisher
+    events: EventSource
+    health: Health
+    web: web.Application
+    loops: list[Loop] = field(default_factory=list)
+    """Run for as long as the service does; started once NATS is there, restarted with a pause if they fail."""
+    on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Called after the last message is handled, in order."""
+
+    def serve(self, routers: Iterable[NatsRouter]) -> None:
+        """Take messages with these handlers."""
+        include_routers(self.broker, routers)
+
+
+def make_runtime(
+    name: str, settings: ServiceSettings, *, application: web.Application | None = None
+) -> Runtime:
+    """Everything that the services share, unconnected; `application` may bring its own middlewares."""
+    metrics = CollectorRegistry()
+    tracer_provider = make_tracer_provider(name, settings.otlp_endpoint)
+    broker = make_broker(name, settings, tracer_provider=tracer_provider, metrics=metrics)
+    client, health = ClientSource(), Health()
+    app = application if application is not None else web.Application()
+    health.add("nats", client.is_connected)
+    add_health_routes(app, health, metrics)
+    return Runtime(
+        name=name,
+        settings=settings,
+        tracer_provider=tracer_provider,
+        metrics=metrics,
+        broker=broker,
+        client=client,
+        publisher=NatsEventPublisher(broker),
+        events=EventSource(name),
+        health=health,
+        web=app,
+    )
+
+
+async def run(runtime: Runtime) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    HTTP comes first, so that `/healthz` answers and `/readyz` says what is missing while NATS is away. On the way
+    out messages in work are finished before HTTP closes.
+    """
+    stopping = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    async with AsyncExitStack() as stack:
+        await _serve_http(runtime, stack)
+        main = asyncio.create_task(_serve_messages(runtime, stack))
+        stop = asyncio.create_task(stopping.wait())
+        await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if main.done():
+            main.result()  # a failure to start ends the process with its traceback
+            await stop
+        else:
+            main.cancel()
+        log.info("stopping")
+
+
+async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
+    runner = web.AppRunner(runtime.web, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, runtime.settings.host, runtime.settings.port, reuse_address=True)
+    await site.start()
+    server = cast("asyncio.Server", site._server)  # noqa: SLF001 - aiohttp has no public way to the bound port
+    log.info("http ready", address=_address(server.sockets[0]))
+
+
+async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
+    await _connect(runtime)
+    stack.push_async_callback(_stop_broker, runtime)
+    await runtime.broker.start()
+    tasks = [asyncio.create_task(_forever(loop)) for loop in runtime.loops]
+    stack.push_async_callback(_cancel, tasks)
+    log.info("ready")
+
+
+async def _connect(runtime: Runtime) -> None:
+    """Connect and provision, for as long as it takes: services may start before NATS does."""
+    while True:
+        try:
+            client = cast("Client", await runtime.broker.connect())
+            await provision(client.jetstream(), replicas=runtime.settings.stream_replicas)
+        except (nats.errors.Error, nats.js.errors.Error, OSError, TransientError) as error:
+            log.warning("waiting for nats", error=str(error) or type(error).__name__)
+            await asyncio.sleep(CONNECT_RETRY_SECONDS)
+        else:
+            runtime.client.set(client)
+            return
+
+
+async def _stop_broker(runtime: Runtime) -> None:
+    await runtime.broker.stop()
+    for callback in runtime.on_stop:
+        await callback()
+    runtime.tracer_provider.shutdown()
+
+
+async def _forever(loop: Loop) -> None:
+    """Keep a background loop alive: a failure is logged and the loop starts anew."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception(
+                "background loop failed; it starts anew", loop=getattr(loop, "__qualname__", "loop")
+            )
+        await asyncio.sleep(1.0)
+
+
+async def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _address(bound: socket.socket) -> str:
+    host, port, *_ = bound.getsockname()
+    return f"http://{host}:{port}"
+
+
+def main(build: Callable[[], Runtime]) -> None:
+    """Entry point of a service's `__main__`: uvloop, then `run`."""
+    import uvloop  # noqa: PLC0415 - only processes need it, not those who import a service
+
+    uvloop.run(cast("Any", run(build())))

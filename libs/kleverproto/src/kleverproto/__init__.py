@@ -1,0 +1,1 @@
+"""The Klever contract: events, resources, subjects, streams."""

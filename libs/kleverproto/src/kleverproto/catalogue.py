@@ -1,0 +1,135 @@
+"""Every event type: its name, model, subject, stream, who sends it and who listens.
+
+Schemas, AsyncAPI, docs/events.md, the encoder and the tests are all fed from this table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import deadletters, jobs, models, servings, subjects
+from .base import WireModel
+from .streams import DEAD, JOBS, MODELS, SERVINGS, StreamSpec
+
+SCHEMA_BASE = "https://klever.dev/schemas"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventType:
+    """One line of the contract."""
+
+    data: type[WireModel]
+    context: str
+    event: str
+    """The event's name in the subject: lower case, past participle for facts."""
+    names: Callable[[Any], tuple[str, ...]]
+    """Data to the names that end the subject."""
+    stream: StreamSpec
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    version: int = 1
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents `type`."""
+        return f"dev.klever.{self.context}.{self.event}.v{self.version}"
+
+    @property
+    def schema_file(self) -> str:
+        """File name of the JSON Schema of the data."""
+        return f"{self.context}.{self.event}.v{self.version}.schema.json"
+
+    @property
+    def dataschema(self) -> str:
+        """The CloudEvents `dataschema`."""
+        return f"{SCHEMA_BASE}/{self.schema_file}"
+
+    @property
+    def filter(self) -> str:
+        """The subject filter that takes every event of this type."""
+        return subjects.every(self.context, self.event)
+
+    def subject(self, data: WireModel) -> str:
+        """The NATS subject for this data."""
+        return subjects.subject(self.context, self.event, *self.names(data))
+
+
+def _model(data: Any) -> tuple[str, ...]:
+    return data.ref.project, data.ref.model
+
+
+def _job(data: Any) -> tuple[str, ...]:
+    return (data.id,)
+
+
+def _serving(data: Any) -> tuple[str, ...]:
+    return data.namespace, data.name
+
+
+def _dead(data: Any) -> tuple[str, ...]:
+    return (data.stream,)
+
+
+def _event(  # noqa: PLR0913, PLR0917 - one row of a table
+    data: type[WireModel],
+    context: str,
+    event: str,
+    stream: StreamSpec,
+    producers: str,
+    consumers: str,
+) -> EventType:
+    names = {"model": _model, "job": _job, "serving": _serving, "dead": _dead}[context]
+    return EventType(
+        data=data,
+        context=context,
+        event=event,
+        names=names,
+        stream=stream,
+        producers=tuple(producers.split()),
+        consumers=tuple(consumers.split()),
+    )
+
+
+class _DeadLetterType(EventType):
+    """Dead letters have no event token in their subject: `klever.dead.<stream>`."""
+
+    @property
+    def filter(self) -> str:
+        return subjects.every("dead")
+
+    def subject(self, data: WireModel) -> str:
+        return subjects.dead(*self.names(data))
+
+
+EVENT_TYPES: tuple[EventType, ...] = (
+    _event(models.ModelPushed, "model", "pushed", MODELS, "registry any", "jobrunner gateway"),
+    _event(models.ModelUpdated, "model", "updated", MODELS, "registry", "gateway"),
+    _event(models.ModelDeleted, "model", "deleted", MODELS, "registry", "gateway"),
+    _event(jobs.JobRequested, "job", "requested", JOBS, "gateway any", "jobrunner"),
+    _event(jobs.JobCancelRequested, "job", "cancelrequested", JOBS, "gateway any", "jobrunner"),
+    _event(jobs.JobStarted, "job", "started", JOBS, "jobrunner", "gateway"),
+    _event(jobs.JobCompleted, "job", "completed", JOBS, "jobrunner", "registry gateway"),
+    _event(jobs.JobFailed, "job", "failed", JOBS, "jobrunner", "registry gateway"),
+    _event(jobs.JobCancelled, "job", "cancelled", JOBS, "jobrunner", "gateway"),
+    _event(servings.ServingRequested, "serving", "requested", SERVINGS, "gateway any", "deployer"),
+    _event(
+        servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS, "gateway any", "deployer"
+    ),
+    _event(servings.ServingProgressed, "serving", "progressed", SERVINGS, "deployer", "gateway"),
+    _event(servings.ServingReady, "serving", "ready", SERVINGS, "deployer", "gateway"),
+    _event(servings.ServingFailed, "serving", "failed", SERVINGS, "deployer", "gateway"),
+    _event(servings.ServingDeleted, "serving", "deleted", SERVINGS, "deployer", "gateway"),
+    _event(servings.TrafficShifted, "serving", "trafficshifted", SERVINGS, "deployer", "gateway"),
+    _DeadLetterType(
+        data=deadletters.DeadLettered,
+        context="dead",
+        event="lettered",
+        names=_dead,
+        stream=DEAD,
+        producers=("any",),
+        consumers=("operators",),
+    ),
+)
+
+BY_DATA = {event_type.data: event_type for event_type in EVENT_TYPES}
+BY_TYPE = {event_type.type: event_type for event_type in EVENT_TYPES}

@@ -1,0 +1,108 @@
+"""Jobs: the document and its events. Owner: jobrunner."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from .base import WireModel
+from .documents import Document, Problem
+from .references import Digest, DnsLabel, ModelRef
+from .signatures import Signature
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    EXTRACT = "extract"
+
+
+class JobPhase(StrEnum):
+    """Where a job is in its life."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in {JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.CANCELLED}
+
+
+class JobSpec(WireModel):
+    """What is to be done, to which bytes."""
+
+    kind: JobKind
+    namespace: DnsLabel = "default"
+    ref: ModelRef
+    digest: Digest
+    registry: str
+    """host:port from which the model can be pulled."""
+    format: str | None = None
+
+
+class JobResult(WireModel):
+    """What a job found out or made."""
+
+    signature: Signature | None = None
+
+
+class JobStatus(WireModel):
+    """Where the job is and what came of it."""
+
+    phase: JobPhase = JobPhase.PENDING
+    attempts: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    result: JobResult | None = None
+    problem: Problem | None = None
+
+
+class JobDocument(Document[JobSpec, JobStatus]):
+    """A job, bucket `klever-jobs`, keyed by its id."""
+
+    id: str
+
+
+class JobRequested(WireModel):
+    """Someone wants this done. The same id twice is one job."""
+
+    id: str
+    spec: JobSpec
+
+
+class JobCancelRequested(WireModel):
+    """Someone wants the job stopped."""
+
+    id: str
+
+
+class JobStarted(WireModel):
+    """A worker has begun."""
+
+    id: str
+    spec: JobSpec
+
+
+class JobCompleted(WireModel):
+    """The job succeeded."""
+
+    id: str
+    spec: JobSpec
+    result: JobResult
+
+
+class JobFailed(WireModel):
+    """The job failed for good."""
+
+    id: str
+    spec: JobSpec
+    problem: Problem
+
+
+class JobCancelled(WireModel):
+    """The job was stopped before its end."""
+
+    id: str
+    spec: JobSpec

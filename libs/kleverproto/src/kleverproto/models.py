@@ -1,0 +1,113 @@
+"""Models: the catalogue document and its events. Owner: registry."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from .base import WireModel
+from .documents import Document, Problem
+from .references import Digest, ModelRef
+from .signatures import Signature
+
+
+class ModelMetadata(WireModel):
+    """What the author says of a model in its ormbfile.yaml."""
+
+    format: str | None = None
+    framework: str | None = None
+    author: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Stage (training, validation, …) to metric name to value."""
+    hyper_parameters: dict[str, str] = Field(default_factory=dict)
+    declared_signature: Signature | None = None
+
+
+class LayerInfo(WireModel):
+    """One layer of the artifact."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    """Bytes."""
+    path: str | None = None
+    """The file it holds, where a layer is one file."""
+
+
+class ModelSpec(WireModel):
+    """What was pushed: a tag, and the manifest that it names now."""
+
+    ref: ModelRef
+    digest: Digest
+    registry: str
+    """host:port from which it can be pulled."""
+    artifact_type: str
+    size: int
+    """Bytes of all layers together."""
+    layers: tuple[LayerInfo, ...] = ()
+    metadata: ModelMetadata = ModelMetadata()
+
+
+class ExtractionPhase(StrEnum):
+    """How far the platform is with knowing a model's signature."""
+
+    PENDING = "Pending"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNSUPPORTED = "Unsupported"
+
+
+class HistoryEntry(WireModel):
+    """A digest that the tag once named."""
+
+    digest: Digest
+    pushed_at: datetime
+
+
+class ModelStatus(WireModel):
+    """What the platform knows of a model version."""
+
+    announced_generation: int = 0
+    """The last generation whose ModelPushed is known to be in the stream."""
+    extraction: ExtractionPhase = ExtractionPhase.PENDING
+    signature: Signature | None = None
+    signature_digest: Digest | None = None
+    """Digest of the OCI referrer that holds the signature, once attached."""
+    job_id: str | None = None
+    problem: Problem | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    """Oldest first, the present one last."""
+
+
+class ModelDocument(Document[ModelSpec, ModelStatus]):
+    """A model version in the catalogue, bucket `klever-models`."""
+
+
+class ModelPushed(WireModel):
+    """A tag names a new manifest. Once per change of (repository, tag, digest)."""
+
+    ref: ModelRef
+    digest: Digest
+    registry: str
+    """host:port from which it can be pulled."""
+    format: str | None = None
+    size: int | None = None
+
+
+class ModelUpdated(WireModel):
+    """What the platform knows of a version has changed: its signature came, or parsing failed."""
+
+    ref: ModelRef
+    digest: Digest
+    extraction: ExtractionPhase
+    problem: Problem | None = None
+
+
+class ModelDeleted(WireModel):
+    """A tag is gone from the registry."""
+
+    ref: ModelRef
+    digest: Digest

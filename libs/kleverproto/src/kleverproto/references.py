@@ -1,0 +1,83 @@
+"""Names of models: project, model, version, digest."""
+
+import re
+from typing import Annotated, Self
+
+from pydantic import StringConstraints, model_validator
+
+from . import subjects
+from .base import WireModel
+
+DIGEST_PATTERN = r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$"
+REPOSITORY_PATTERN = r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$"
+TAG_PATTERN = r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$"
+DNS_LABEL_PATTERN = r"^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$"
+
+Digest = Annotated[str, StringConstraints(pattern=DIGEST_PATTERN)]
+Tag = Annotated[str, StringConstraints(pattern=TAG_PATTERN)]
+Name = Annotated[str, StringConstraints(pattern=REPOSITORY_PATTERN, max_length=200)]
+DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL_PATTERN)]
+
+
+class InvalidReferenceError(ValueError):
+    """The text does not name a model version."""
+
+
+class ModelRef(WireModel):
+    """A version of a model: `project/model:version`, the version being an OCI tag.
+
+    The OCI repository is `project/model`; the model's name may hold further slashes.
+    """
+
+    project: Name
+    model: Name
+    version: Tag
+
+    @model_validator(mode="after")
+    def _one_segment_project(self) -> Self:
+        if "/" in self.project:
+            raise ValueError(f"a project has no slash: {self.project!r}")
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `project/model:version`; a missing project is `library`, as in a registry.
+
+        Raises:
+            InvalidReferenceError: the text is not of this form.
+        """
+        repository, colon, version = text.rpartition(":")
+        if not colon or "/" in version:
+            raise InvalidReferenceError(f"{text!r} names no version: write project/model:version")
+        try:
+            return cls.from_repository(repository, version)
+        except ValueError as error:
+            raise InvalidReferenceError(
+                f"{text!r} is not a model version: write project/model:version, names in lower case"
+            ) from error
+
+    @classmethod
+    def from_repository(cls, repository: str, version: str) -> Self:
+        """Read an OCI repository and tag."""
+        project, slash, model = repository.partition("/")
+        if not slash:
+            project, model = "library", repository
+        return cls(project=project, model=model, version=version)
+
+    @property
+    def repository(self) -> str:
+        """The OCI repository, `project/model`."""
+        return f"{self.project}/{self.model}"
+
+    @property
+    def key(self) -> str:
+        """Key of the version's document in `klever-models`."""
+        return subjects.join(self.project, self.model, self.version)
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.version}"
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text is an OCI digest that we accept (sha256 or sha512)."""
+    return re.match(DIGEST_PATTERN, text) is not None

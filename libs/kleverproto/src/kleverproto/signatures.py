@@ -1,0 +1,47 @@
+"""What a model takes and gives: the result of parsing a model file."""
+
+from typing import Any
+
+from pydantic import Field
+
+from .base import WireModel
+
+
+class Tensor(WireModel):
+    """One input or output of a model."""
+
+    name: str
+    dtype: str | None = None
+    """numpy name (float32, int64, …; `str` for strings); null when it cannot be known from the file."""
+    shape: tuple[int | str, ...] | None = None
+    """Dimensions; -1 is any size, a string a symbolic size; null when the rank is unknown."""
+    op_type: str | None = None
+    """PMML only: continuous, categorical or ordinal."""
+    values: tuple[str, ...] = ()
+    """PMML only: the values a categorical field may take."""
+
+
+class Parameters(WireModel):
+    """The weights of a model, counted without loading them."""
+
+    count: int = 0
+    bytes_by_dtype: dict[str, int] = Field(default_factory=dict)
+
+
+class Signature(WireModel):
+    """Inputs, outputs and operators of a model, as found in its files.
+
+    What cannot be known statically is absent, and `unknown` says why, by field.
+    """
+
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    operators: dict[str, int] = Field(default_factory=dict)
+    """Operator type to number of uses, subgraphs and functions included."""
+    parameters: Parameters | None = None
+    framework: str | None = None
+    framework_version: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+    """What only this format has: opset, tags, classes, steps of a pipeline, …"""
+    unknown: dict[str, str] = Field(default_factory=dict)
+    """Field to the reason why it cannot be known from the file alone."""

@@ -1,0 +1,85 @@
+"""Streams, consumers and buckets as data; `kleverkit` creates them."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from . import subjects
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSpec:
+    """A durable log of events."""
+
+    name: str
+    subjects: tuple[str, ...]
+    max_age: timedelta
+    duplicate_window: timedelta = timedelta(minutes=2)
+    """How long the server remembers a `Nats-Msg-Id`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerSpec:
+    """A durable pull consumer; its name is service-dash-purpose."""
+
+    durable: str
+    stream: str
+    subject: str
+    ack_wait: timedelta = timedelta(seconds=30)
+    """A message that is neither acknowledged nor reported in progress for this long is delivered again."""
+    concurrency: int = 8
+    """Messages in work at a time in one process."""
+    max_deliveries: int = 8
+    """Tries before a message is dead-lettered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketSpec:
+    """A KV bucket of documents; only the owner writes."""
+
+    name: str
+    owner: str
+
+
+MODELS = StreamSpec(name="KLEVER_MODELS", subjects=(subjects.every("model"),), max_age=timedelta(days=90))
+JOBS = StreamSpec(name="KLEVER_JOBS", subjects=(subjects.every("job"),), max_age=timedelta(days=30))
+SERVINGS = StreamSpec(
+    name="KLEVER_SERVINGS", subjects=(subjects.every("serving"),), max_age=timedelta(days=90)
+)
+DEAD = StreamSpec(name="KLEVER_DEAD", subjects=(subjects.every("dead"),), max_age=timedelta(days=90))
+STREAMS = (MODELS, JOBS, SERVINGS, DEAD)
+
+JOBRUNNER_EXTRACT = ConsumerSpec(
+    durable="jobrunner-extract", stream=MODELS.name, subject=subjects.every("model", "pushed")
+)
+JOBRUNNER_JOBS = ConsumerSpec(
+    durable="jobrunner-jobs", stream=JOBS.name, subject=subjects.every("job", "requested")
+)
+JOBRUNNER_CANCEL = ConsumerSpec(
+    durable="jobrunner-cancel", stream=JOBS.name, subject=subjects.every("job", "cancelrequested")
+)
+REGISTRY_COMPLETED = ConsumerSpec(
+    durable="registry-completed", stream=JOBS.name, subject=subjects.every("job", "completed")
+)
+REGISTRY_FAILED = ConsumerSpec(
+    durable="registry-failed", stream=JOBS.name, subject=subjects.every("job", "failed")
+)
+DEPLOYER_REQUESTED = ConsumerSpec(
+    durable="deployer-requested", stream=SERVINGS.name, subject=subjects.every("serving", "requested")
+)
+DEPLOYER_DELETE = ConsumerSpec(
+    durable="deployer-delete", stream=SERVINGS.name, subject=subjects.every("serving", "deleterequested")
+)
+CONSUMERS = (
+    JOBRUNNER_EXTRACT,
+    JOBRUNNER_JOBS,
+    JOBRUNNER_CANCEL,
+    REGISTRY_COMPLETED,
+    REGISTRY_FAILED,
+    DEPLOYER_REQUESTED,
+    DEPLOYER_DELETE,
+)
+
+MODELS_BUCKET = BucketSpec(name="klever-models", owner="registry")
+JOBS_BUCKET = BucketSpec(name="klever-jobs", owner="jobrunner")
+SERVINGS_BUCKET = BucketSpec(name="klever-servings", owner="deployer")
+BUCKETS = (MODELS_BUCKET, JOBS_BUCKET, SERVINGS_BUCKET)

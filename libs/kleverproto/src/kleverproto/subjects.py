@@ -1,0 +1,46 @@
+"""The only place where a NATS subject or a KV key is spelt."""
+
+import re
+
+PREFIX = "klever"
+
+_UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
+_ESCAPED = re.compile(rb"=([0-9A-F]{2})")
+
+
+def escape(name: str) -> str:
+    """Make a name safe as one token of a subject or a KV key: each unsafe UTF-8 byte becomes `=XX`.
+
+    KV keys allow only `-/_=.a-zA-Z0-9`, so percent signs will not do.
+    """
+    return _UNSAFE.sub(lambda match: b"=%02X" % match[0][0], name.encode()).decode("ascii")
+
+
+def unescape(token: str) -> str:
+    """Undo `escape`."""
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), token.encode("ascii")).decode()
+
+
+def join(*names: str) -> str:
+    """Escape each name and join them with dots: a KV key, or the tail of a subject."""
+    return ".".join(escape(name) for name in names)
+
+
+def split(key: str) -> tuple[str, ...]:
+    """Undo `join`."""
+    return tuple(unescape(token) for token in key.split("."))
+
+
+def subject(context: str, event: str, *names: str) -> str:
+    """The subject of an event about the thing that the names name."""
+    return f"{PREFIX}.{context}.{event}.{join(*names)}"
+
+
+def every(context: str, event: str = "") -> str:
+    """The filter for all subjects of a context, or of one event in it."""
+    return f"{PREFIX}.{context}.{event}.>" if event else f"{PREFIX}.{context}.>"
+
+
+def dead(stream: str) -> str:
+    """Where messages of a stream go that were given up."""
+    return f"{PREFIX}.dead.{stream}"

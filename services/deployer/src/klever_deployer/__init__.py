@@ -1,0 +1,1 @@
+"""Deploys servings on this machine or on Kubernetes."""

@@ -1,0 +1,1 @@
+"""Runs extraction and conversion jobs."""

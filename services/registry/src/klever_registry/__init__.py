@@ -1,0 +1,1 @@
+"""Turns pushes into events; the model catalogue; the embedded OCI registry."""

@@ -1,0 +1,57 @@
+"""NATS for tests: one server for the session, or one of a test's own that it may break."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import nats
+import pytest
+from support.nats_server import NatsServer
+
+
+def _purge_everything(url: str) -> None:
+    import asyncio  # noqa: PLC0415 - a loop of its own, before the test's
+
+    async def purge() -> None:
+        client = await nats.connect(url)
+        js = client.jetstream()
+        for info in await js.streams_info():
+            await js.delete_stream(str(info.config.name))
+        await client.close()
+
+    asyncio.run(purge())
+
+
+def _container_url() -> Iterator[str]:
+    from testcontainers.nats import NatsContainer  # noqa: PLC0415 - only where a container engine answers
+
+    with NatsContainer("nats:2.12-alpine", jetstream=True) as container:
+        yield container.nats_uri()
+
+
+@pytest.fixture(scope="session")
+def shared_nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all tests that do not break it; a container where KLEVER_TEST_SERVERS=containers."""
+    if os.environ.get("KLEVER_TEST_SERVERS") == "containers":
+        yield from _container_url()
+        return
+    server = NatsServer(tmp_path_factory.mktemp("nats"))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def nats_url(shared_nats_url: str) -> str:
+    """The shared server, emptied for this test."""
+    _purge_everything(shared_nats_url)
+    return shared_nats_url
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that this test may stop, kill and start again."""
+    server = NatsServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
