@@ -3,6 +3,13 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 pytest_plugins = ["plugins.fix_nats"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let golden examples be rewritten on purpose."""
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/data after a deliberate change")

@@ -1,25 +1,29 @@
 """NATS for tests: one server for the session, or one of a test's own that it may break."""
 
+import asyncio
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nats
 import pytest
+
 from support.nats_server import NatsServer
 
 
+async def _delete_streams(url: str) -> None:
+    client = await nats.connect(url)
+    js = client.jetstream()
+    for info in await js.streams_info():
+        await js.delete_stream(str(info.config.name))
+    await client.close()
+
+
 def _purge_everything(url: str) -> None:
-    import asyncio  # noqa: PLC0415 - a loop of its own, before the test's
-
-    async def purge() -> None:
-        client = await nats.connect(url)
-        js = client.jetstream()
-        for info in await js.streams_info():
-            await js.delete_stream(str(info.config.name))
-        await client.close()
-
-    asyncio.run(purge())
+    """In a thread, since the test's own loop may run already."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, _delete_streams(url)).result()
 
 
 def _container_url() -> Iterator[str]:

@@ -8,9 +8,7 @@ from typing import TypeVar
 ResultT = TypeVar("ResultT")
 
 
-async def eventually(
-    probe: Callable[[], Awaitable[ResultT]], *, within: float = 10.0, every: float = 0.01
-) -> ResultT:
+async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float = 10.0, every: float = 0.01) -> ResultT:
     """Ask again until the probe gives a true value without raising; fail with its last answer.
 
     Args:

@@ -1,6 +1,7 @@
 """How a delivery ends, on a real server: acknowledged, tried again with growing pauses, or dead-lettered once."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +12,11 @@ from typing import Any
 import nats
 import pytest
 from faststream.nats import NatsBroker, NatsRouter
-from kleverkit.broker import make_broker, subscriber_options
+from nats.js import JetStreamContext
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from kleverkit.broker import make_broker, subscribe
 from kleverkit.errors import PermanentError
 from kleverkit.provisioning import provision
 from kleverkit.publisher import NatsEventPublisher
@@ -20,9 +25,6 @@ from kleverproto.envelope import Event, EventSource
 from kleverproto.models import ModelPushed
 from kleverproto.references import ModelRef
 from kleverproto.streams import JOBRUNNER_EXTRACT
-from nats.js import JetStreamContext
-from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
 from support.nats_server import NatsServer
 from support.waiting import eventually
 
@@ -42,15 +44,15 @@ async def broker_with(url: str, handler: Handler) -> AsyncIterator[NatsBroker]:
     settings = ServiceSettings(nats_url=url, retry_delay_seconds=0.05)
     broker = make_broker("test", settings, tracer_provider=TracerProvider(), metrics=CollectorRegistry())
     router = NatsRouter()
-    options = subscriber_options(replace(JOBRUNNER_EXTRACT, concurrency=4))
 
-    @router.subscriber(**options)
     async def on_model_pushed(event: Event[ModelPushed]) -> None:
         await handler(event)
 
+    subscribe(router, replace(JOBRUNNER_EXTRACT, concurrency=4), on_model_pushed)
+
     broker.include_router(router)
     client = await broker.connect()
-    await provision(client.jetstream())  # type: ignore[attr-defined] # FastStream hides the client's type
+    await provision(client.jetstream())
     await broker.start()
     try:
         yield broker
@@ -126,7 +128,7 @@ async def test_a_failing_handler_is_tried_again_with_growing_pauses_then_dead_le
         await NatsEventPublisher(broker).publish(pushed())
         letters = await eventually(lambda: dead_letters(js), within=30)
     assert len(times) == JOBRUNNER_EXTRACT.max_deliveries
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps[-1] > gaps[1] * 4
     assert [(letter["reason"], letter["deliveries"]) for letter in letters] == [("exhausted", 8)]
 
@@ -151,9 +153,7 @@ async def test_a_permanent_error_is_not_tried_again(nats_url: str, js: JetStream
     [
         pytest.param({}, b"not json", id="no CloudEvent at all"),
         pytest.param({"ce-type": "dev.klever.model.pushed.v1"}, b"{", id="broken JSON"),
-        pytest.param(
-            {"Content-Type": "application/cloudevents+json"}, b'{"type": "x"}', id="missing attributes"
-        ),
+        pytest.param({"Content-Type": "application/cloudevents+json"}, b'{"type": "x"}', id="missing attributes"),
         pytest.param(
             {
                 "ce-specversion": "1.0",

@@ -1,6 +1,6 @@
 """The NATS broker of a service: FastStream with Klever's envelope, outcome policy, tracing and metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
@@ -9,12 +9,13 @@ from faststream.message import StreamMessage
 from faststream.nats import JStream, NatsBroker, NatsRouter, PullSub
 from faststream.nats.opentelemetry import NatsTelemetryMiddleware
 from faststream.nats.prometheus import NatsPrometheusMiddleware
-from kleverproto.deadletters import DeadLettered
-from kleverproto.envelope import Event, EventSource, derive_id, parse
-from kleverproto.streams import CONSUMERS, ConsumerSpec
 from nats.js import api
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
+
+from kleverproto.deadletters import DeadLettered
+from kleverproto.envelope import Event, EventSource, derive_id, parse
+from kleverproto.streams import CONSUMERS, ConsumerSpec
 
 from .outcomes import Outcomes, RetryPolicy
 from .publisher import NatsEventPublisher
@@ -77,6 +78,11 @@ def subscriber_options(consumer: ConsumerSpec) -> dict[str, Any]:
             max_ack_pending=consumer.concurrency * 4,
         ),
     }
+
+
+def subscribe(router: NatsRouter, consumer: ConsumerSpec, handler: Callable[..., Awaitable[None]]) -> None:
+    """Let the handler take the messages of a consumer of the contract."""
+    router.subscriber(**subscriber_options(consumer))(handler)
 
 
 def include_routers(broker: NatsBroker, routers: Iterable[NatsRouter]) -> None:

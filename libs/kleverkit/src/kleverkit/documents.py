@@ -92,9 +92,7 @@ async def mutate(
             return stored
         try:
             revision = (
-                await documents.update(key, wanted, stored.revision)
-                if stored
-                else await documents.create(key, wanted)
+                await documents.update(key, wanted, stored.revision) if stored else await documents.create(key, wanted)
             )
         except ConflictError:
             continue

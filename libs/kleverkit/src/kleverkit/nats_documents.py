@@ -6,10 +6,11 @@ from typing import Generic, TypeVar
 
 import nats.errors
 import nats.js.errors
-from kleverproto.base import WireModel
-from kleverproto.streams import BucketSpec
 from nats.aio.client import Client
 from nats.js.kv import KV_DEL, KV_PURGE, KeyValue
+
+from kleverproto.base import WireModel
+from kleverproto.streams import BucketSpec
 
 from .documents import Change, Snapshot, Stored
 from .errors import ConflictError, TransientError
@@ -17,6 +18,8 @@ from .errors import ConflictError, TransientError
 DocT = TypeVar("DocT", bound=WireModel)
 ResultT = TypeVar("ResultT")
 
+SNAPSHOT_SECONDS = 5
+"""Longest silence in the middle of a snapshot."""
 QUIET_SECONDS = 0.5
 """How long a watch stays silent before it looks whether the connection was lost meanwhile."""
 
@@ -91,7 +94,7 @@ class NatsDocuments(Generic[DocT]):
         """Yield changes until the connection has been replaced: the ordered consumer died with the old one."""
         while _connections(self._client()) == connections:
             try:
-                entry = await watcher.updates(timeout=QUIET_SECONDS)
+                entry = await watcher.updates(timeout=QUIET_SECONDS)  # type: ignore[no-untyped-call] # nats-py
             except TimeoutError:
                 continue
             if entry is not None:
@@ -100,7 +103,7 @@ class NatsDocuments(Generic[DocT]):
     async def _snapshot(self, watcher: KeyValue.KeyWatcher) -> Snapshot[DocT]:
         found: dict[str, Stored[DocT]] = {}
         try:
-            while (entry := await watcher.updates(timeout=5)) is not None:
+            while (entry := await watcher.updates(timeout=SNAPSHOT_SECONDS)) is not None:  # type: ignore[no-untyped-call]
                 if not _is_deletion(entry):
                     found[entry.key] = self._stored(entry)
         except TimeoutError as error:
@@ -166,7 +169,7 @@ def _connections(client: Client) -> int:
 
 async def _stop(watcher: KeyValue.KeyWatcher) -> None:
     try:
-        await watcher.stop()
+        await watcher.stop()  # type: ignore[no-untyped-call] # nats-py
     except (nats.errors.Error, OSError):
         return  # the consumer went with its connection
 
@@ -195,4 +198,4 @@ async def _call(call: Awaitable[ResultT]) -> ResultT:
     except nats.js.errors.APIError:
         raise
     except (nats.errors.Error, TimeoutError, OSError) as error:
-        raise TransientError(f"NATS does not answer: {error or type(error).__name__}") from error
+        raise TransientError(f"NATS does not answer: {str(error) or type(error).__name__}") from error

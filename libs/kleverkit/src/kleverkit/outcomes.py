@@ -15,6 +15,8 @@ import structlog
 from faststream import BaseMiddleware
 from faststream.message import StreamMessage
 from faststream.nats.message import NatsMessage
+from typing_extensions import override
+
 from kleverproto.deadletters import DeadLettered
 from kleverproto.envelope import InvalidEventError
 
@@ -61,7 +63,7 @@ class Delivery:
         return cls(
             stream=metadata.stream or "",
             consumer=metadata.consumer or "",
-            sequence=metadata.sequence.stream if metadata.sequence else 0,
+            sequence=metadata.sequence.stream,
             subject=message.raw_message.subject,
             count=metadata.num_delivered or 1,
         )
@@ -89,6 +91,7 @@ class OutcomeMiddleware(BaseMiddleware):
         super().__init__(msg, context=context)
         self._outcomes = outcomes
 
+    @override
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
         """Run the handler under a heartbeat, then acknowledge or decide by the error."""
         if not isinstance(msg, NatsMessage):  # an in-memory test broker has nothing to acknowledge
@@ -130,9 +133,7 @@ class Outcomes:
         try:
             if self._is_exhausted(delivery, counting_this=False):
                 # Earlier deliveries ended without a word: the handler takes its process down. Do not try again.
-                await self._give_up(
-                    msg, delivery, "exhausted", "every earlier delivery ended without an answer"
-                )
+                await self._give_up(msg, delivery, "exhausted", "every earlier delivery ended without an answer")
                 return
             async with _Heartbeat(msg, self._heartbeat_seconds):
                 await handle(msg)

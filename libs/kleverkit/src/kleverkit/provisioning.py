@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 import nats.js.errors
-from kleverproto.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
 from nats.js import JetStreamContext, api
+
+from kleverproto.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
 
 
 async def provision(
@@ -43,7 +44,5 @@ async def _ensure_bucket(js: JetStreamContext, spec: BucketSpec, replicas: int) 
     try:
         await js.key_value(spec.name)
     except nats.js.errors.NotFoundError:
-        config = api.KeyValueConfig(
-            bucket=spec.name, history=1, storage=api.StorageType.FILE, replicas=replicas
-        )
+        config = api.KeyValueConfig(bucket=spec.name, history=1, storage=api.StorageType.FILE, replicas=replicas)
         await js.create_key_value(config)

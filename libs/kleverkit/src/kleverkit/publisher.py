@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import nats.errors
 import nats.js.errors
 from faststream.nats import NatsBroker
+
 from kleverproto.envelope import Event, encode
 
 from .errors import TransientError
@@ -41,9 +42,7 @@ class NatsEventPublisher:
                 timeout=self._timeout,
             )
         except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
-            raise TransientError(
-                f"{event.type} could not be stored: {error or type(error).__name__}"
-            ) from error
+            raise TransientError(f"{event.type} could not be stored: {str(error) or type(error).__name__}") from error
 
 
 class RecordingPublisher:

@@ -13,10 +13,10 @@ import nats.js.errors
 import structlog
 from aiohttp import web
 from faststream.nats import NatsBroker, NatsRouter
-from kleverproto.envelope import EventSource
-from nats.aio.client import Client
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
+
+from kleverproto.envelope import EventSource
 
 from .broker import include_routers, make_broker
 from .errors import TransientError
@@ -58,9 +58,7 @@ class Runtime:
         include_routers(self.broker, routers)
 
 
-def make_runtime(
-    name: str, settings: ServiceSettings, *, application: web.Application | None = None
-) -> Runtime:
+def make_runtime(name: str, settings: ServiceSettings, *, application: web.Application | None = None) -> Runtime:
     """Everything that the services share, unconnected; `application` may bring its own middlewares."""
     metrics = CollectorRegistry()
     tracer_provider = make_tracer_provider(name, settings.otlp_endpoint)
@@ -128,7 +126,7 @@ async def _connect(runtime: Runtime) -> None:
     """Connect and provision, for as long as it takes: services may start before NATS does."""
     while True:
         try:
-            client = cast("Client", await runtime.broker.connect())
+            client = await runtime.broker.connect()
             await provision(client.jetstream(), replicas=runtime.settings.stream_replicas)
         except (nats.errors.Error, nats.js.errors.Error, OSError, TransientError) as error:
             log.warning("waiting for nats", error=str(error) or type(error).__name__)
@@ -151,9 +149,7 @@ async def _forever(loop: Loop) -> None:
         try:
             await loop()
         except Exception:
-            log.exception(
-                "background loop failed; it starts anew", loop=getattr(loop, "__qualname__", "loop")
-            )
+            log.exception("background loop failed; it starts anew", loop=getattr(loop, "__qualname__", "loop"))
         await asyncio.sleep(1.0)
 
 

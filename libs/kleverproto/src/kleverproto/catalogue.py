@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from typing_extensions import override
+
 from . import deadletters, jobs, models, servings, subjects
 from .base import WireModel
 from .streams import DEAD, JOBS, MODELS, SERVINGS, StreamSpec
@@ -70,7 +72,7 @@ def _dead(data: Any) -> tuple[str, ...]:
     return (data.stream,)
 
 
-def _event(  # noqa: PLR0913, PLR0917 - one row of a table
+def _event(
     data: type[WireModel],
     context: str,
     event: str,
@@ -94,9 +96,11 @@ class _DeadLetterType(EventType):
     """Dead letters have no event token in their subject: `klever.dead.<stream>`."""
 
     @property
+    @override
     def filter(self) -> str:
         return subjects.every("dead")
 
+    @override
     def subject(self, data: WireModel) -> str:
         return subjects.dead(*self.names(data))
 
@@ -112,9 +116,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(jobs.JobFailed, "job", "failed", JOBS, "jobrunner", "registry gateway"),
     _event(jobs.JobCancelled, "job", "cancelled", JOBS, "jobrunner", "gateway"),
     _event(servings.ServingRequested, "serving", "requested", SERVINGS, "gateway any", "deployer"),
-    _event(
-        servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS, "gateway any", "deployer"
-    ),
+    _event(servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingProgressed, "serving", "progressed", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingReady, "serving", "ready", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingFailed, "serving", "failed", SERVINGS, "deployer", "gateway"),

@@ -42,27 +42,21 @@ class BucketSpec:
 
 MODELS = StreamSpec(name="KLEVER_MODELS", subjects=(subjects.every("model"),), max_age=timedelta(days=90))
 JOBS = StreamSpec(name="KLEVER_JOBS", subjects=(subjects.every("job"),), max_age=timedelta(days=30))
-SERVINGS = StreamSpec(
-    name="KLEVER_SERVINGS", subjects=(subjects.every("serving"),), max_age=timedelta(days=90)
-)
+SERVINGS = StreamSpec(name="KLEVER_SERVINGS", subjects=(subjects.every("serving"),), max_age=timedelta(days=90))
 DEAD = StreamSpec(name="KLEVER_DEAD", subjects=(subjects.every("dead"),), max_age=timedelta(days=90))
 STREAMS = (MODELS, JOBS, SERVINGS, DEAD)
 
 JOBRUNNER_EXTRACT = ConsumerSpec(
     durable="jobrunner-extract", stream=MODELS.name, subject=subjects.every("model", "pushed")
 )
-JOBRUNNER_JOBS = ConsumerSpec(
-    durable="jobrunner-jobs", stream=JOBS.name, subject=subjects.every("job", "requested")
-)
+JOBRUNNER_JOBS = ConsumerSpec(durable="jobrunner-jobs", stream=JOBS.name, subject=subjects.every("job", "requested"))
 JOBRUNNER_CANCEL = ConsumerSpec(
     durable="jobrunner-cancel", stream=JOBS.name, subject=subjects.every("job", "cancelrequested")
 )
 REGISTRY_COMPLETED = ConsumerSpec(
     durable="registry-completed", stream=JOBS.name, subject=subjects.every("job", "completed")
 )
-REGISTRY_FAILED = ConsumerSpec(
-    durable="registry-failed", stream=JOBS.name, subject=subjects.every("job", "failed")
-)
+REGISTRY_FAILED = ConsumerSpec(durable="registry-failed", stream=JOBS.name, subject=subjects.every("job", "failed"))
 DEPLOYER_REQUESTED = ConsumerSpec(
     durable="deployer-requested", stream=SERVINGS.name, subject=subjects.every("serving", "requested")
 )

@@ -1,0 +1,111 @@
+"""One suite for every place where documents may be kept: JetStream KV and memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import nats
+import pytest
+
+from kleverkit.documents import Change, Documents, InMemoryDocuments, Snapshot, mutate
+from kleverkit.errors import ConflictError
+from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.provisioning import provision
+from kleverproto.jobs import JobDocument, JobStatus
+from kleverproto.streams import JOBS_BUCKET
+from support.golden_events import JOB_SPEC, NOW
+
+Jobs = Documents[JobDocument]
+
+
+def job(name: str = "job-1", attempts: int = 0) -> JobDocument:
+    return JobDocument(id=name, spec=JOB_SPEC, status=JobStatus(attempts=attempts), created_at=NOW, updated_at=NOW)
+
+
+def one_more(present: JobDocument | None) -> JobDocument:
+    return job(attempts=present.status.attempts + 1 if present else 1)
+
+
+@pytest.fixture(params=["nats", "memory"])
+async def jobs(request: pytest.FixtureRequest) -> AsyncIterator[Jobs]:
+    if request.param == "memory":
+        yield InMemoryDocuments()
+        return
+    client = await nats.connect(request.getfixturevalue("nats_url"))
+    await provision(client.jetstream())
+    source = ClientSource()
+    source.set(client)
+    yield NatsDocuments(source, JOBS_BUCKET, JobDocument)
+    await client.close()
+
+
+async def test_what_was_stored_is_read_back_with_its_revision(jobs: Jobs) -> None:
+    revision = await jobs.create("job-1", job())
+    stored = await jobs.get("job-1")
+    assert stored is not None
+    assert (stored.document, stored.revision) == (job(), revision)
+
+
+async def test_a_missing_key_is_none(jobs: Jobs) -> None:
+    assert await jobs.get("job-1") is None
+
+
+async def test_creating_a_key_twice_is_a_conflict(jobs: Jobs) -> None:
+    await jobs.create("job-1", job())
+    with pytest.raises(ConflictError):
+        await jobs.create("job-1", job())
+
+
+async def test_updating_a_revision_that_is_gone_is_a_conflict(jobs: Jobs) -> None:
+    first = await jobs.create("job-1", job())
+    second = await jobs.update("job-1", job(attempts=1), first)
+    assert second > first
+    with pytest.raises(ConflictError):
+        await jobs.update("job-1", job(attempts=2), first)
+
+
+async def test_a_deleted_document_is_gone_and_can_be_created_again(jobs: Jobs) -> None:
+    revision = await jobs.create("job-1", job())
+    with pytest.raises(ConflictError):
+        await jobs.delete("job-1", revision + 1000)
+    await jobs.delete("job-1", revision)
+    assert await jobs.get("job-1") is None
+    await jobs.create("job-1", job(attempts=3))
+    assert [stored.document.status.attempts for stored in await jobs.all()] == [3]
+
+
+async def test_all_documents_come_by_key(jobs: Jobs) -> None:
+    for name in ("b", "a"):
+        await jobs.create(name, job(name))
+    assert [stored.key for stored in await jobs.all()] == ["a", "b"]
+
+
+async def test_an_empty_bucket_has_no_documents(jobs: Jobs) -> None:
+    assert await jobs.all() == []
+
+
+async def test_concurrent_mutations_lose_nothing(jobs: Jobs) -> None:
+    await asyncio.gather(*(mutate(jobs, "job-1", one_more) for _ in range(8)))
+    stored = await jobs.get("job-1")
+    assert stored is not None
+    assert stored.document.status.attempts == 8
+
+
+async def test_deciding_on_nothing_changes_nothing(jobs: Jobs) -> None:
+    before = await mutate(jobs, "job-1", one_more)
+    after = await mutate(jobs, "job-1", lambda _present: None)
+    assert before == after
+
+
+async def test_changes_begin_with_a_snapshot_and_follow_live(jobs: Jobs) -> None:
+    await jobs.create("a", job("a"))
+    changes = jobs.changes()
+    first = await anext(changes)
+    assert isinstance(first, Snapshot)
+    assert [stored.key for stored in first.documents] == ["a"]
+    revision = await jobs.create("b", job("b"))
+    assert await anext(changes) == Change("b", job("b"), revision)
+    await jobs.delete("b", revision)
+    gone = await anext(changes)
+    assert isinstance(gone, Change)
+    assert (gone.key, gone.document) == ("b", None)
+    await changes.aclose()  # type: ignore[attr-defined] # both adapters are async generators

@@ -1,0 +1,95 @@
+"""One example of every event type, as Python values; `tests/data/events` holds them as JSON."""
+
+from datetime import UTC, datetime
+
+from kleverproto.base import WireModel
+from kleverproto.deadletters import DeadLettered
+from kleverproto.documents import Problem
+from kleverproto.envelope import Event, EventSource
+from kleverproto.jobs import (
+    JobCancelled,
+    JobCancelRequested,
+    JobCompleted,
+    JobFailed,
+    JobKind,
+    JobRequested,
+    JobResult,
+    JobSpec,
+    JobStarted,
+)
+from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed, ModelUpdated
+from kleverproto.references import ModelRef
+from kleverproto.servings import (
+    ServingDeleted,
+    ServingDeleteRequested,
+    ServingFailed,
+    ServingProgressed,
+    ServingReady,
+    ServingRequested,
+    ServingSpec,
+    Traffic,
+    TrafficShifted,
+    Variant,
+    VariantStatus,
+)
+from kleverproto.signatures import Signature, Tensor
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+DIGEST = f"sha256:{'ab' * 32}"
+REGISTRY = "localhost:5000"
+REF = ModelRef.parse("library/iris:v1.0")
+SIGNATURE = Signature(
+    inputs=(Tensor(name="x", dtype="float32", shape=("batch", 4)),),
+    outputs=(Tensor(name="label", dtype="int64", shape=("batch",)),),
+    operators={"Gemm": 1, "Softmax": 1, "ArgMax": 1},
+    framework="onnx",
+    details={"opset": {"ai.onnx": 17}},
+)
+JOB_SPEC = JobSpec(kind=JobKind.EXTRACT, ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX")
+PROBLEM = Problem(code="invalid_model", message="model.onnx is truncated: push the model again.")
+SPEC = ServingSpec(
+    variants=(
+        Variant(name="v1", model="library/iris:v1", digest=DIGEST),
+        Variant(name="v2", model="library/iris:v2", digest=DIGEST),
+    ),
+    traffic=Traffic(weights={"v1": 80, "v2": 20}),
+)
+STATUS = (VariantStatus(name="v1", model="library/iris:v1", digest=DIGEST, ready_replicas=1, replicas=1, weight=80),)
+URL = "http://127.0.0.1:8081/seldon/default/iris/v2/models/iris/infer"
+
+DATA: tuple[WireModel, ...] = (
+    ModelPushed(ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX", size=905),
+    ModelUpdated(ref=REF, digest=DIGEST, extraction=ExtractionPhase.SUCCEEDED),
+    ModelDeleted(ref=REF, digest=DIGEST),
+    JobRequested(id="job-1", spec=JOB_SPEC),
+    JobCancelRequested(id="job-1"),
+    JobStarted(id="job-1", spec=JOB_SPEC),
+    JobCompleted(id="job-1", spec=JOB_SPEC, result=JobResult(signature=SIGNATURE)),
+    JobFailed(id="job-1", spec=JOB_SPEC, problem=PROBLEM),
+    JobCancelled(id="job-1", spec=JOB_SPEC),
+    ServingRequested(namespace="default", name="iris", spec=SPEC),
+    ServingDeleteRequested(namespace="default", name="iris"),
+    ServingProgressed(namespace="default", name="iris", generation=2, step="v2: replicas ready"),
+    ServingReady(namespace="default", name="iris", generation=2, url=URL, variants=STATUS),
+    ServingFailed(namespace="default", name="iris", generation=2, problem=PROBLEM),
+    ServingDeleted(namespace="default", name="iris"),
+    TrafficShifted(namespace="default", name="iris", generation=2, weights={"v1": 80, "v2": 20}),
+    DeadLettered(
+        stream="KLEVER_MODELS",
+        sequence=7,
+        subject="klever.model.pushed.library.iris",
+        consumer="jobrunner-extract",
+        deliveries=8,
+        reason="exhausted",
+        error="TransientError: the registry does not answer",
+    ),
+)
+
+
+def _example(data: WireModel) -> Event[WireModel]:
+    return EventSource("example", clock=lambda: NOW).event(
+        data, event_id="0b9c2f5e-3d0f-5a51-9c38-0d9d7c0f6c11", correlation_id="correlation é %"
+    )
+
+
+EXAMPLES: dict[type[WireModel], Event[WireModel]] = {type(data): _example(data) for data in DATA}

@@ -1,0 +1,28 @@
+"""What names a model version, and what does not."""
+
+import pytest
+
+from kleverproto.references import InvalidReferenceError, ModelRef
+
+
+@pytest.mark.parametrize(
+    ("text", "project", "model", "version"),
+    [
+        ("library/iris:v1", "library", "iris", "v1"),
+        ("iris:v1", "library", "iris", "v1"),
+        ("vision/team/resnet:2.0", "vision", "team/resnet", "2.0"),
+    ],
+)
+def test_a_reference_is_project_model_version(text: str, project: str, model: str, version: str) -> None:
+    ref = ModelRef.parse(text)
+    assert (ref.project, ref.model, ref.version) == (project, model, version)
+
+
+@pytest.mark.parametrize("text", ["library/iris", "Library/Iris:v1", "iris:", ":v1", "a/b:c/d", "iris:v 1", ""])
+def test_anything_else_is_refused_with_what_to_write(text: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="project/model:version"):
+        ModelRef.parse(text)
+
+
+def test_the_key_keeps_versions_with_dots_apart() -> None:
+    assert ModelRef.parse("library/iris:v1.0").key == "library.iris.v1=2E0"
