@@ -15,7 +15,6 @@ import structlog
 from faststream import BaseMiddleware
 from faststream.message import StreamMessage
 from faststream.nats.message import NatsMessage
-from typing_extensions import override
 
 from kleverproto.deadletters import DeadLettered
 from kleverproto.envelope import InvalidEventError
@@ -91,7 +90,6 @@ class OutcomeMiddleware(BaseMiddleware):
         super().__init__(msg, context=context)
         self._outcomes = outcomes
 
-    @override
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
         """Run the handler under a heartbeat, then acknowledge or decide by the error."""
         if not isinstance(msg, NatsMessage):  # an in-memory test broker has nothing to acknowledge

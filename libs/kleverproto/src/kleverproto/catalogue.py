@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from typing_extensions import override
-
 from . import deadletters, jobs, models, servings, subjects
 from .base import WireModel
 from .streams import DEAD, JOBS, MODELS, SERVINGS, StreamSpec
@@ -96,11 +94,9 @@ class _DeadLetterType(EventType):
     """Dead letters have no event token in their subject: `klever.dead.<stream>`."""
 
     @property
-    @override
     def filter(self) -> str:
         return subjects.every("dead")
 
-    @override
     def subject(self, data: WireModel) -> str:
         return subjects.dead(*self.names(data))
 

@@ -4,7 +4,6 @@ import re
 from typing import Annotated, Self
 
 from pydantic import StringConstraints, model_validator
-from typing_extensions import override
 
 from . import subjects
 from .base import WireModel
@@ -75,7 +74,6 @@ class ModelRef(WireModel):
         """Key of the version's document in `klever-models`."""
         return subjects.join(self.project, self.model, self.version)
 
-    @override
     def __str__(self) -> str:
         return f"{self.repository}:{self.version}"
 

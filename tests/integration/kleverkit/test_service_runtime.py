@@ -1,0 +1,104 @@
+"""A service lives through NATS being late, killed and started again; and stops when it is told to."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import aiohttp
+import nats
+import pytest
+
+from kleverkit.documents import Change, Snapshot
+from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.provisioning import provision
+from kleverproto.jobs import JobDocument, JobStatus
+from kleverproto.streams import JOBS_BUCKET
+from support.golden_events import JOB_SPEC, NOW
+from support.nats_server import NatsServer
+from support.processes import free_port
+from support.waiting import eventually
+
+SERVICE = """
+import sys
+from kleverkit.service import main, make_runtime
+from kleverkit.settings import ServiceSettings
+main(lambda: make_runtime("test", ServiceSettings(nats_url=sys.argv[1], port=int(sys.argv[2]))))
+"""
+
+
+class RunningService:
+    """A bare service in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process = process
+        self._url = f"http://127.0.0.1:{port}"
+
+    async def status(self, path: str) -> int:
+        async with aiohttp.ClientSession() as session, session.get(self._url + path) as response:
+            return response.status
+
+    async def wait_for(self, path: str, status: int) -> None:
+        async def answers() -> bool:
+            return await self.status(path) == status
+
+        await eventually(answers, within=20)
+
+
+@pytest.fixture
+async def service(own_nats: NatsServer) -> AsyncIterator[RunningService]:
+    own_nats.stop()
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVICE, own_nats.url, str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    yield RunningService(process, port)
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+async def test_it_is_alive_without_nats_and_ready_as_soon_as_nats_is_there(
+    own_nats: NatsServer, service: RunningService
+) -> None:
+    await service.wait_for("/healthz", 200)
+    assert await service.status("/readyz") == 503
+    own_nats.start()
+    await service.wait_for("/readyz", 200)
+    own_nats.kill()
+    await service.wait_for("/readyz", 503)
+    own_nats.start()
+    await service.wait_for("/readyz", 200)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("connected", [True, False])
+async def test_it_ends_cleanly_when_told_to(
+    own_nats: NatsServer, service: RunningService, signum: signal.Signals, *, connected: bool
+) -> None:
+    if connected:
+        own_nats.start()
+    await service.wait_for("/readyz", 200 if connected else 503)
+    service.process.send_signal(signum)
+    assert await asyncio.wait_for(service.process.wait(), 10) == 0
+
+
+async def test_changes_heal_after_nats_was_killed(own_nats: NatsServer) -> None:
+    client = await nats.connect(own_nats.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+    await provision(client.jetstream())
+    source = ClientSource()
+    source.set(client)
+    jobs = NatsDocuments(source, JOBS_BUCKET, JobDocument)
+    document = JobDocument(id="a", spec=JOB_SPEC, status=JobStatus(), created_at=NOW, updated_at=NOW)
+    await jobs.create("a", document)
+    changes = jobs.changes()
+    assert isinstance(await anext(changes), Snapshot)
+    own_nats.kill()
+    own_nats.start()
+    again = await asyncio.wait_for(anext(changes), 15)
+    assert isinstance(again, Snapshot)
+    assert [stored.key for stored in again.documents] == ["a"]
+    revision = await jobs.create("b", document)
+    assert await asyncio.wait_for(anext(changes), 5) == Change("b", document, revision)
+    await changes.aclose()  # type: ignore[attr-defined] # an async generator
+    await client.close()

@@ -1,0 +1,41 @@
+"""What `/healthz`, `/readyz` and `/metrics` answer."""
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry, Counter
+
+from kleverkit.health import Health, add_health_routes
+
+
+async def test_readiness_needs_every_check_and_names_the_one_that_fails() -> None:
+    state = {"nats": True, "pool": False}
+    health = Health()
+
+    async def nats() -> bool:
+        return state["nats"]
+
+    async def pool() -> bool:
+        return state["pool"]
+
+    health.add("nats", nats)
+    health.add("pool", pool)
+    app = web.Application()
+    add_health_routes(app, health, CollectorRegistry())
+    async with TestClient(TestServer(app)) as client:
+        response = await client.get("/readyz")
+        assert response.status == 503
+        assert (await response.json())["checks"] == {"nats": True, "pool": False}
+        state["pool"] = True
+        assert (await client.get("/readyz")).status == 200
+        assert (await client.get("/healthz")).status == 200
+
+
+async def test_metrics_are_in_the_prometheus_text_format() -> None:
+    registry = CollectorRegistry()
+    Counter("pushes", "Pushes seen", registry=registry).inc()
+    app = web.Application()
+    add_health_routes(app, Health(), registry)
+    async with TestClient(TestServer(app)) as client:
+        response = await client.get("/metrics")
+        assert "pushes_total 1.0" in await response.text()
+        assert response.content_type == "text/plain"
