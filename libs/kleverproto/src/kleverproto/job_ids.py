@@ -1,0 +1,9 @@
+"""Ids of jobs: derived, so that asking twice for the same work on the same bytes is one job."""
+
+from .envelope import derive_id
+from .jobs import JobSpec
+
+
+def job_id(spec: JobSpec) -> str:
+    """The id of the job that does this work; every service that asks for a job names it by this."""
+    return derive_id("job", spec.kind.value, spec.ref.repository, spec.digest)
