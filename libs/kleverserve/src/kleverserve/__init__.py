@@ -1,0 +1,1 @@
+"""The built-in Open Inference Protocol (V2) model server."""

@@ -1,0 +1,1 @@
+"""One module per model format, each with a `load`; imported only when its format is chosen."""

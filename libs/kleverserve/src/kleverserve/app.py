@@ -1,0 +1,121 @@
+"""The composition root: a model format's adapter, the HTTP application around it, and its life until SIGTERM."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from aiohttp import web
+
+from .errors import ModelLoadError
+from .lane import Lane
+from .lifecycle import Lifecycle
+from .metrics import Metrics
+from .middleware import make_middleware
+from .model import Model, ModelLoader
+from .routes import Routes
+
+log = logging.getLogger(__name__)
+
+ADAPTERS = {"ONNX": "kleverserve.adapters.onnx"}
+MAX_BODY_BYTES = 64 * 1024 * 1024
+LAST_ANSWERS_SECONDS = 0.5  # for writing answers to clients that are slow to read, after the drain
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How one model is served."""
+
+    name: str
+    """What clients call the model."""
+    version: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes a free one."""
+    threads: int = 1
+    """Threads that one run of the model may use; as many runs go on at once as the cores then allow."""
+    drain_seconds: float = 5.0
+    """How long requests in flight may take to finish after SIGTERM."""
+    max_body_bytes: int = MAX_BODY_BYTES
+
+
+def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa: A002 - the field's word, as in --format
+    """Load what `directory`/model holds with the adapter for this format.
+
+    Raises:
+        ModelLoadError: the format is unknown, its engine is not installed, or the adapter cannot load the files.
+    """
+    if format not in ADAPTERS:
+        raise ModelLoadError(f"the format {format} cannot be served; the formats are: {', '.join(sorted(ADAPTERS))}")
+    files = directory / "model"
+    if not files.is_dir():
+        raise ModelLoadError(f"{directory} holds no 'model' directory with the model's files")
+    try:
+        load = cast("ModelLoader", import_module(ADAPTERS[format]).load)
+    except ImportError as error:
+        raise ModelLoadError(f"the engine for {format} is not installed here: {error}") from error
+    return load(files, threads=threads)
+
+
+def build_application(
+    model: Model, options: ServerOptions, *, lifecycle: Lifecycle, pool: ThreadPoolExecutor
+) -> web.Application:
+    """The HTTP application for a loaded model, unbound."""
+    metrics = Metrics(model=options.name, version=options.version, in_flight=lambda: lifecycle.in_flight)
+    routes = Routes(model, name=options.name, version=options.version, lane=Lane(pool), lifecycle=lifecycle)
+    application = web.Application(
+        client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics)]
+    )
+    application.add_routes(routes.table(metrics))
+    return application
+
+
+@asynccontextmanager
+async def serving(model: Model, options: ServerOptions, lifecycle: Lifecycle) -> AsyncIterator[int]:
+    """Serve while inside; gives the bound port.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    pool = ThreadPoolExecutor(_runs_at_once(options.threads), thread_name_prefix="predict")
+    application = build_application(model, options, lifecycle=lifecycle, pool=pool)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=LAST_ANSWERS_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, options.host, options.port).start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def serve(model: Model, options: ServerOptions) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    While draining, `ready` answers 503 and requests are still taken, so that a router which has not noticed yet loses
+    nothing; the server closes when none is in flight, at the latest after `drain_seconds`.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    lifecycle = Lifecycle()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, lifecycle.stop)
+    async with serving(model, options, lifecycle) as port:
+        facts = {"host": options.host, "port": port, "model": options.name, "version": options.version}
+        log.info("ready", extra={"facts": facts})
+        await lifecycle.stopped()
+        log.info("draining", extra={"facts": {"in_flight": lifecycle.in_flight}})
+        if not await lifecycle.drained(within=options.drain_seconds):
+            log.warning("closing with requests in flight", extra={"facts": {"in_flight": lifecycle.in_flight}})
+
+
+def _runs_at_once(threads: int) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // threads)

@@ -1,0 +1,48 @@
+"""Whether the server takes work, and how much of it is in flight."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Lifecycle:
+    """Ready from the start (the model is loaded before the server listens) until it is asked to drain."""
+
+    def __init__(self) -> None:
+        self._stopping = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.in_flight = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether new work should be sent here."""
+        return not self._stopping.is_set()
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Count one request as in flight."""
+        self.in_flight += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if self.in_flight == 0:
+                self._idle.set()
+
+    def stop(self) -> None:
+        """Be unready from now on."""
+        self._stopping.set()
+
+    async def stopped(self) -> None:
+        """Wait until `stop` is called."""
+        await self._stopping.wait()
+
+    async def drained(self, *, within: float) -> bool:
+        """Wait until nothing is in flight; False if that took longer than `within` seconds."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), within)
+        except TimeoutError:
+            return False
+        return True

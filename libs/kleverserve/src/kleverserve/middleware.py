@@ -1,0 +1,55 @@
+"""Around every handler: errors as the protocol's JSON, and the count of inference requests."""
+
+import logging
+from time import perf_counter
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from .errors import ApiError
+from .lifecycle import Lifecycle
+from .metrics import Metrics
+from .routes import json_response
+
+log = logging.getLogger(__name__)
+
+
+def make_middleware(lifecycle: Lifecycle, metrics: Metrics) -> Middleware:
+    """A middleware that answers every error as `{"error": …}` and watches inference requests."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.endswith("/infer"):
+            return await _answer(request, handler)
+        started = perf_counter()
+        with lifecycle.work():
+            response = await _answer(request, handler)
+        metrics.observe(code=response.status, seconds=perf_counter() - started)
+        if not lifecycle.ready:
+            response.force_close()  # the client's next request should go elsewhere
+        return response
+
+    return middleware
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return json_response({"error": str(error)}, status=error.status)
+    except web.HTTPException as error:
+        return _http_error(request, error)
+    except Exception as error:
+        log.exception("%s %s failed", request.method, request.path)
+        return json_response({"error": f"the server failed: {type(error).__name__}: {error}"}, status=500)
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        message = f"the body is too large: {error.text}"
+    else:
+        message = f"{request.method} {request.path}: {error.reason}"
+    response = json_response({"error": message}, status=error.status)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response

@@ -1,0 +1,161 @@
+"""The Open Inference Protocol (V2) REST bodies: parsing requests and writing answers, without any I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from .errors import InvalidRequestError
+from .model import Model, TensorSpec
+from .tensors import Array, decode, encode
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """A request that fits the model it was parsed for."""
+
+    id: str | None
+    inputs: dict[str, Array]
+    outputs: Sequence[TensorSpec]
+
+
+def parse_request(body: bytes, model: Model) -> InferRequest:
+    """Read an inference request for this model.
+
+    Raises:
+        InvalidRequestError: it is not JSON, not the protocol, or does not fit the model; says what was expected.
+    """
+    document = _object(_json(body), "the request")
+    _object(document.get("parameters", {}), "'parameters'")
+    return InferRequest(
+        id=_id(document),
+        inputs=_inputs(document.get("inputs"), model.inputs),
+        outputs=_outputs(document.get("outputs"), model.outputs),
+    )
+
+
+def encode_response(
+    request: InferRequest, results: Mapping[str, Array], *, model_name: str, model_version: str
+) -> bytes:
+    """The answer to a request: `data` is flat, in row-major order, whatever the request used."""
+    answer: dict[str, Any] = {"model_name": model_name, "model_version": model_version}
+    if request.id is not None:
+        answer["id"] = request.id
+    answer["outputs"] = [_output(spec, results[spec.name]) for spec in request.outputs]
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def model_metadata(model: Model, *, name: str, version: str) -> dict[str, Any]:
+    """The model metadata response.
+
+    `shape` is `[]` for a tensor of unknown rank. `parameters` on a tensor is an addition to the protocol.
+    """
+    return {
+        "name": name,
+        "versions": [version],
+        "platform": model.platform,
+        "inputs": [_tensor_metadata(spec) for spec in model.inputs],
+        "outputs": [_tensor_metadata(spec) for spec in model.outputs],
+    }
+
+
+def _tensor_metadata(spec: TensorSpec) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape or ())}
+    if spec.parameters:
+        metadata["parameters"] = dict(spec.parameters)
+    return metadata
+
+
+def _output(spec: TensorSpec, array: Array) -> dict[str, Any]:
+    output = _tensor_metadata(spec)
+    output["shape"] = array.shape
+    output["data"] = encode(array, name=spec.name)
+    return output
+
+
+def _json(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"the body is not valid JSON: {error}") from error
+
+
+def _object(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"{what} must be a JSON object")
+    return value
+
+
+def _id(document: dict[str, Any]) -> str | None:
+    request_id = document.get("id")
+    if request_id is not None and not isinstance(request_id, str):
+        raise InvalidRequestError("'id' must be a string")
+    return request_id
+
+
+def _inputs(tensors: object, specs: Sequence[TensorSpec]) -> dict[str, Array]:
+    if not isinstance(tensors, list):
+        raise InvalidRequestError(f"'inputs' must be an array of tensors; this model takes {_named(specs)}")
+    known = {spec.name: spec for spec in specs}
+    inputs: dict[str, Array] = {}
+    for index, item in enumerate(tensors):
+        tensor = _object(item, f"inputs[{index}]")
+        spec = _known(tensor.get("name"), known, what=f"inputs[{index}]")
+        if spec.name in inputs:
+            raise InvalidRequestError(f"input '{spec.name}' is given twice")
+        inputs[spec.name] = _input(tensor, spec)
+    missing = [spec.name for spec in specs if spec.name not in inputs]
+    if missing:
+        raise InvalidRequestError(f"input '{missing[0]}' is missing; this model takes {_named(specs)}")
+    return inputs
+
+
+def _input(tensor: dict[str, Any], spec: TensorSpec) -> Array:
+    datatype = tensor.get("datatype")
+    if datatype != spec.datatype:
+        given = "no datatype" if datatype is None else f"datatype {datatype!r:.40}"
+        raise InvalidRequestError(f"input '{spec.name}' has {given}, but the model takes {spec.datatype}")
+    shape = _shape(tensor.get("shape"), spec)
+    return decode(tensor.get("data"), name=spec.name, datatype=spec.datatype, shape=shape)
+
+
+def _shape(shape: object, spec: TensorSpec) -> list[int]:
+    if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
+        raise InvalidRequestError(f"input '{spec.name}' needs 'shape', an array of lengths from 0 up")
+    if spec.shape is not None and not _fits(shape, spec.shape):
+        raise InvalidRequestError(
+            f"input '{spec.name}' has shape {shape}, but the model takes {list(spec.shape)} (-1 is any length)"
+        )
+    return shape
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+    return len(shape) == len(wanted) and all(length in (-1, given) for given, length in zip(shape, wanted, strict=True))
+
+
+def _outputs(wanted: object, specs: Sequence[TensorSpec]) -> Sequence[TensorSpec]:
+    if wanted is None or wanted == []:
+        return specs
+    if not isinstance(wanted, list):
+        raise InvalidRequestError("'outputs' must be an array of objects with a 'name'")
+    known = {spec.name: spec for spec in specs}
+    chosen: list[TensorSpec] = []
+    for index, item in enumerate(wanted):
+        spec = _known(_object(item, f"outputs[{index}]").get("name"), known, what=f"outputs[{index}]")
+        if spec in chosen:
+            raise InvalidRequestError(f"output '{spec.name}' is asked for twice")
+        chosen.append(spec)
+    return chosen
+
+
+def _known(name: object, known: Mapping[str, TensorSpec], *, what: str) -> TensorSpec:
+    if not isinstance(name, str):
+        raise InvalidRequestError(f"{what} needs a 'name'; this model has {_named(list(known.values()))}")
+    if name not in known:
+        raise InvalidRequestError(f"{what} is '{name:.80}'; this model has {_named(list(known.values()))}")
+    return known[name]
+
+
+def _named(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(f"'{spec.name}'" for spec in specs) or "none"

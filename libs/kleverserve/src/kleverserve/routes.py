@@ -1,0 +1,118 @@
+"""The HTTP surface: Open Inference Protocol (V2) REST paths for one model, and `/metrics`."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from .errors import InvalidRequestError, NotFoundError, UnsupportedContentError
+from .lane import Lane
+from .lifecycle import Lifecycle
+from .metrics import Metrics
+from .model import Model
+from .protocol import encode_response, model_metadata, parse_request
+
+JSON = "application/json"
+BINARY_HEADER = "Inference-Header-Content-Length"
+
+
+def json_response(document: dict[str, Any], *, status: int = 200) -> web.Response:
+    """An answer as JSON."""
+    return web.Response(body=orjson.dumps(document), status=status, content_type=JSON)
+
+
+class Routes:
+    """The handlers for one model, called `name` in version `version` by its clients."""
+
+    def __init__(self, model: Model, *, name: str, version: str, lane: Lane, lifecycle: Lifecycle) -> None:
+        self._model = model
+        self._name = name
+        self._version = version
+        self._lane = lane
+        self._lifecycle = lifecycle
+
+    def table(self, metrics: Metrics) -> list[web.RouteDef]:
+        """The routes, to be added to an application."""
+        return [
+            web.get("/v2", self.server_metadata),
+            web.get("/v2/health/live", self.live),
+            web.get("/v2/health/ready", self.ready),
+            web.get("/metrics", _metrics_handler(metrics.text)),
+            *self._model_routes("/v2/models/{model}"),
+            *self._model_routes("/v2/models/{model}/versions/{version}"),
+        ]
+
+    def _model_routes(self, base: str) -> list[web.RouteDef]:
+        return [
+            web.post(f"{base}/infer", self.infer),
+            web.get(f"{base}/ready", self.model_ready),
+            web.get(base, self.model),
+        ]
+
+    async def server_metadata(self, _request: web.Request) -> web.Response:
+        """GET /v2: what this server is."""
+        return json_response({"name": "kleverserve", "version": version("kleverserve"), "extensions": []})
+
+    async def live(self, _request: web.Request) -> web.Response:
+        """GET /v2/health/live: the process answers."""
+        return json_response({"live": True})
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """GET /v2/health/ready: 200 while new work is welcome, 503 while draining."""
+        ready = self._lifecycle.ready
+        return json_response({"ready": ready}, status=200 if ready else 503)
+
+    async def model(self, request: web.Request) -> web.Response:
+        """GET the model's metadata."""
+        self._check_model(request)
+        return json_response(model_metadata(self._model, name=self._name, version=self._version))
+
+    async def model_ready(self, request: web.Request) -> web.Response:
+        """GET whether the model takes work: as the server."""
+        self._check_model(request)
+        ready = self._lifecycle.ready
+        return json_response({"name": self._name, "ready": ready}, status=200 if ready else 503)
+
+    async def infer(self, request: web.Request) -> web.Response:
+        """POST an inference request."""
+        self._check_model(request)
+        _check_content(request)
+        answer = await self._lane.run(self._infer, await _body(request))
+        return web.Response(body=answer, content_type=JSON)
+
+    def _infer(self, body: bytes) -> bytes:
+        request = parse_request(body, self._model)
+        results = self._model.predict(request.inputs, [spec.name for spec in request.outputs])
+        return encode_response(request, results, model_name=self._name, model_version=self._version)
+
+    def _check_model(self, request: web.Request) -> None:
+        name = request.match_info["model"]
+        if name != self._name:
+            raise NotFoundError(f"there is no model '{name:.80}' here, only '{self._name}'")
+        wanted = request.match_info.get("version", self._version)
+        if wanted != self._version:
+            raise NotFoundError(f"model '{name}' has no version '{wanted:.80}' here, only '{self._version}'")
+
+
+def _metrics_handler(text: Callable[[], bytes]) -> Callable[[web.Request], Any]:
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return metrics
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidRequestError(f"the body cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _check_content(request: web.Request) -> None:
+    if BINARY_HEADER in request.headers:
+        raise UnsupportedContentError("binary tensor data is not supported here: send all tensors as JSON 'data'")
+    if "Content-Type" in request.headers and request.content_type != JSON:
+        raise UnsupportedContentError(f"the content type is {request.content_type}, but must be {JSON}")

@@ -1,0 +1,62 @@
+"""Which thread works on a request."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import pytest
+
+from kleverserve.lane import INLINE_BYTES, INLINE_SECONDS, Lane
+
+ENOUGH_TO_FORGET = 100
+
+
+@pytest.fixture
+def lane() -> Iterator[Lane]:
+    with ThreadPoolExecutor(1) as pool:
+        yield Lane(pool)
+
+
+def quick(_body: bytes) -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def slow(body: bytes) -> bool:
+    until = perf_counter() + 50 * INLINE_SECONDS
+    while perf_counter() < until:
+        pass
+    return quick(body)
+
+
+async def settle(lane: Lane) -> None:
+    for _ in range(ENOUGH_TO_FORGET):
+        await lane.run(quick, b"")
+
+
+async def test_a_model_not_yet_known_runs_in_a_thread(lane: Lane) -> None:
+    assert not await lane.run(quick, b"")
+
+
+async def test_a_quick_model_comes_to_run_in_the_event_loop(lane: Lane) -> None:
+    await settle(lane)
+    assert any([await lane.run(quick, b"") for _ in range(ENOUGH_TO_FORGET)])
+
+
+async def test_a_large_body_is_worked_on_in_a_thread_even_then(lane: Lane) -> None:
+    await settle(lane)
+    assert not await lane.run(quick, b"x" * (INLINE_BYTES + 1))
+
+
+async def test_after_a_slow_run_a_model_is_back_in_a_thread(lane: Lane) -> None:
+    await settle(lane)
+    await lane.run(slow, b"")
+    assert not await lane.run(slow, b"")
+
+
+async def test_what_the_work_raises_reaches_the_caller(lane: Lane) -> None:
+    def fail(_body: bytes) -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        await lane.run(fail, b"")
