@@ -1,0 +1,14 @@
+"""One file per model format: detect, validate, extract a signature, without any framework."""
+
+from .catalogue import KNOWN_FORMATS, detect_format, extract_signature, supported_formats, validate_layout
+from .errors import InvalidModelError, UnsupportedFormatError
+
+__all__ = [
+    "KNOWN_FORMATS",
+    "InvalidModelError",
+    "UnsupportedFormatError",
+    "detect_format",
+    "extract_signature",
+    "supported_formats",
+    "validate_layout",
+]

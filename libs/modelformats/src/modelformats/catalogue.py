@@ -1,0 +1,83 @@
+"""The formats there are, and the three questions that one can ask about a model directory."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+from kleverproto.signatures import Signature
+
+from .errors import InvalidModelError, UnsupportedFormatError
+from .format import Format
+from .formats.onnx import ONNX
+from .formats.pmml import PMML
+from .formats.savedmodel import SAVED_MODEL
+from .formats.sklearn import SKLEARN
+
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN)
+"""In the order in which they are tried."""
+
+NAMES_ONLY: dict[str, tuple[str, ...]] = {
+    "NetDef": ("*init_net.pb", "*predict_net.pb"),
+    "MXNetParams": ("*symbol.json", "*.params"),
+    "CaffeModel": ("*.caffemodel", "*.prototxt"),
+    "MLflow": ("MLmodel",),
+    "GraphDef": ("*.graphdef",),
+    "TorchScript": ("*.pt",),
+    "H5": ("*.h5",),
+    "XGBoost": ("*.xgboost",),
+    "MLlib": ("metadata", "data"),
+    "Pickle": ("*.pickle",),
+}
+"""Formats that nothing here parses yet, told by names alone: one entry for each pattern."""
+
+KNOWN_FORMATS: tuple[str, ...] = tuple(sorted([*(known.name for known in FORMATS), *NAMES_ONLY, "TensorRT", "Others"]))
+
+
+def detect_format(directory: Path) -> str | None:
+    """The format of the files in a model's directory, or None when nothing is recognised."""
+    found = next((known.name for known in FORMATS if known.detect(directory)), None)
+    return found or next((name for name, patterns in NAMES_ONLY.items() if _all_there(directory, patterns)), None)
+
+
+def validate_layout(format_name: str, directory: Path) -> None:
+    """Check that the files of a format are there.
+
+    Raises:
+        InvalidModelError: a file is missing, there are too many, or the format has no such name.
+    """
+    if format_name not in KNOWN_FORMATS:
+        raise InvalidModelError(f"unknown format {format_name!r}: write one of {', '.join(KNOWN_FORMATS)}")
+    if known := _find(format_name):
+        known.validate(directory)
+    elif not _all_there(directory, NAMES_ONLY.get(format_name, ())):
+        wanted = ", ".join(NAMES_ONLY[format_name])
+        raise InvalidModelError(
+            f"format {format_name} wants {wanted} in {directory}: add the files or change the format"
+        )
+
+
+def extract_signature(format_name: str, directory: Path) -> Signature:
+    """Parse a model, without a framework and without running anything of it.
+
+    Raises:
+        InvalidModelError: the files are not what the format says.
+        UnsupportedFormatError: nothing here parses this format.
+    """
+    known = _find(format_name)
+    if known is None:
+        supported = ", ".join(supported_formats())
+        raise UnsupportedFormatError(f"models of format {format_name!r} cannot be parsed yet; these can: {supported}")
+    return known.extract(directory)
+
+
+def supported_formats() -> tuple[str, ...]:
+    """The formats that can be parsed."""
+    return tuple(sorted(known.name for known in FORMATS))
+
+
+def _find(name: str) -> Format | None:
+    return next((known for known in FORMATS if known.name == name), None)
+
+
+def _all_there(directory: Path, patterns: tuple[str, ...]) -> bool:
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
+    return all(any(fnmatch(name, pattern) for name in names) for pattern in patterns)

@@ -1,0 +1,71 @@
+"""What a format file offers, and small readings that several formats share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from kleverproto.signatures import Signature
+
+from .errors import InvalidModelError
+
+
+class Format(Protocol):
+    """One model format; each file under `formats` ends in an instance of it."""
+
+    name: str
+    """The name that ormbfile.yaml uses."""
+
+    def detect(self, directory: Path) -> bool:
+        """Whether the files look like this format, by content or by name. Never raises on strange files."""
+        ...
+
+    def validate(self, directory: Path) -> None:
+        """Check which files are there. Raises InvalidModelError."""
+        ...
+
+    def extract(self, directory: Path) -> Signature:
+        """Parse the files, statically. Raises InvalidModelError."""
+        ...
+
+
+def files_matching(directory: Path, *patterns: str) -> list[Path]:
+    """The regular files at the top of the directory that match a pattern, in order."""
+    found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
+    return sorted(found)
+
+
+def single_file(directory: Path, *patterns: str) -> Path:
+    """The one file that matches. Raises InvalidModelError when there is none, or more than one."""
+    found = files_matching(directory, *patterns)
+    wanted = " or ".join(patterns)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:5])
+        raise InvalidModelError(
+            f"expected one {wanted} file in {directory}, found {len(found)}{f': {names}' if names else ''}"
+        )
+    return found[0]
+
+
+def head(path: Path, size: int) -> bytes:
+    """The first bytes of a file; empty when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError:
+        return b""
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a parser raises on bad bytes into InvalidModelError."""
+    try:
+        yield
+    except InvalidModelError:
+        raise
+    except (Exception, RecursionError) as error:
+        # Third-party parsers raise anything on hostile bytes; for the caller each means the same.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidModelError(
+            f"{path.name} is not a readable {what} ({reason}): it is damaged, truncated or of another format"
+        ) from error

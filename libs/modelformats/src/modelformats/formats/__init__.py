@@ -1,0 +1,1 @@
+"""One file per format; `modelformats.catalogue` lists them."""

@@ -1,0 +1,114 @@
+"""PMML 3 to 4.4 (dmg.org): the data dictionary, the mining schema and the output fields."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, head, reading, single_file
+
+PATTERN = "*.pmml"
+SNIFF = 4096
+ACTIVE, TARGETS = "active", {"predicted", "target"}
+NO_VALUE = {"invalid", "missing"}
+PROBABILITY_FEATURES = {"probability", "confidence", "affinity", "standardError"}
+
+DTYPES = {"string": "str", "integer": "int64", "float": "float32", "double": "float64", "boolean": "bool"}
+"""PMML dataType to numpy; dates and times travel as text."""
+
+
+class Pmml:
+    """See `modelformats.format.Format`."""
+
+    name = "PMML"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.pmml file, or one file whose root element is PMML."""
+        if files_matching(directory, PATTERN):
+            return True
+        return len([path for path in files_matching(directory, "*") if b"<PMML" in head(path, SNIFF)]) == 1
+
+    def validate(self, directory: Path) -> None:
+        """One *.pmml file and nothing else."""
+        single_file(directory, PATTERN)
+
+    def extract(self, directory: Path) -> Signature:
+        """Active fields in; output fields, then targets, out."""
+        path = single_file(directory, PATTERN)
+        with reading(path, "PMML document"):
+            return _signature(_root(path))
+
+
+def _root(path: Path) -> Any:
+    from lxml import etree  # noqa: PLC0415 - only PMML needs it
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    tree = etree.parse(str(path), parser)
+    if tree.docinfo.internalDTD is not None:
+        raise InvalidModelError(f"{path.name} declares a DTD, which PMML does not need: remove it")
+    root = tree.getroot()
+    if etree.QName(root).localname != "PMML":
+        raise InvalidModelError(f"{path.name} is XML but its root is {etree.QName(root).localname}, not PMML")
+    return root
+
+
+def _signature(root: Any) -> Signature:
+    models = [element for element in root.iter("{*}*") if _child(element, "MiningSchema") is not None]
+    if not models:
+        raise InvalidModelError("the document holds no model: no element has a MiningSchema")
+    fields = {field.get("name"): field for field in root.iterfind("{*}DataDictionary/{*}DataField")}
+    usage = [(field.get("name"), field.get("usageType") or ACTIVE) for field in _mining_fields(models[0])]
+    targets = [name for name, kind in usage if kind in TARGETS]
+    outputs = [_output(element, fields, targets) for element in models[0].iterfind("{*}Output/{*}OutputField")]
+    application = root.find("{*}Header/{*}Application")
+    return Signature(
+        inputs=tuple(_field(name, fields) for name, kind in usage if kind == ACTIVE),
+        outputs=(*outputs, *(_field(name, fields) for name in targets)),
+        operators=dict(sorted(Counter(_local(model) for model in models).items())),
+        framework=application.get("name") if application is not None else None,
+        framework_version=application.get("version") if application is not None else None,
+        details={"pmml_version": root.get("version"), "function": models[0].get("functionName")},
+        unknown={"parameters": "PMML holds rules and coefficients, not tensors"},
+    )
+
+
+def _mining_fields(model: Any) -> list[Any]:
+    return list(_child(model, "MiningSchema").iterfind("{*}MiningField"))
+
+
+def _field(name: str, fields: dict[str, Any]) -> Tensor:
+    field = fields.get(name)
+    if field is None:
+        return Tensor(name=name, shape=(-1,))
+    values = tuple(v.get("value") for v in field.iterfind("{*}Value") if v.get("property") not in NO_VALUE)
+    return Tensor(
+        name=name, dtype=_dtype(field.get("dataType")), shape=(-1,), op_type=field.get("optype"), values=values
+    )
+
+
+def _output(element: Any, fields: dict[str, Any], targets: list[str]) -> Tensor:
+    """Where an output field declares no type, it has that of what it shows: the target, or a probability."""
+    feature = element.get("feature") or "predictedValue"
+    declared = element.get("dataType")
+    if declared is None and feature in PROBABILITY_FEATURES:
+        declared = "double"
+    shown = fields.get(element.get("targetField") or (targets[0] if targets else ""))
+    if declared is None and shown is not None:
+        declared = shown.get("dataType")
+    return Tensor(name=element.get("name"), dtype=_dtype(declared), shape=(-1,), op_type=element.get("optype"))
+
+
+def _dtype(data_type: str | None) -> str | None:
+    return None if data_type is None else DTYPES.get(data_type, "str")
+
+
+def _child(element: Any, name: str) -> Any:
+    return element.find(f"{{*}}{name}")
+
+
+def _local(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+PMML = Pmml()

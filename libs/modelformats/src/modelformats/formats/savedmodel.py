@@ -1,0 +1,123 @@
+"""TensorFlow SavedModel: saved_model.pb read with messages of our own; variables/ is left unread."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import reading
+
+FILE = "saved_model.pb"
+SIZE_LIMIT = 2 * 1024**3
+"""Protobuf's own limit for one message."""
+SERVE, DEFAULT = "serve", "serving_default"
+NOT_FOR_SERVING = {"__saved_model_init_op", "__saved_model_train_op"}
+
+DTYPES = {
+    1: "float32",
+    2: "float64",
+    3: "int32",
+    4: "uint8",
+    5: "int16",
+    6: "int8",
+    7: "str",
+    8: "complex64",
+    9: "int64",
+    10: "bool",
+    14: "bfloat16",
+    17: "uint16",
+    18: "complex128",
+    19: "float16",
+    22: "uint32",
+    23: "uint64",
+}
+"""tensorflow/core/framework/types.proto to numpy."""
+
+
+class SavedModel:
+    """See `modelformats.format.Format`."""
+
+    name = "SavedModel"
+
+    def detect(self, directory: Path) -> bool:
+        """saved_model.pb is there."""
+        return (directory / FILE).is_file()
+
+    def validate(self, directory: Path) -> None:
+        """saved_model.pb at the top."""
+        if not self.detect(directory):
+            raise InvalidModelError(f"expected {FILE} in {directory}, found none")
+
+    def extract(self, directory: Path) -> Signature:
+        """The serving signature's tensors; operators of the graph and of its functions."""
+        self.validate(directory)
+        path = directory / FILE
+        with reading(path, "SavedModel"):
+            return _signature(_meta_graph(path))
+
+
+def _meta_graph(path: Path) -> Any:
+    """The graph tagged `serve`, else the first."""
+    from .savedmodel_messages import parse_saved_model  # noqa: PLC0415 - loads protobuf
+
+    if path.stat().st_size > SIZE_LIMIT:
+        raise InvalidModelError(f"{path.name} is larger than protobuf allows")
+    graphs = parse_saved_model(path.read_bytes()).meta_graphs
+    if not graphs:
+        raise InvalidModelError(f"{path.name} has no graph: it is empty or not a SavedModel")
+    return next((graph for graph in graphs if SERVE in graph.meta_info.tags), graphs[0])
+
+
+def _signature(graph: Any) -> Signature:
+    signatures = {entry.key: entry.value for entry in graph.signatures if entry.key not in NOT_FOR_SERVING}
+    chosen_key = DEFAULT if DEFAULT in signatures else next(iter(sorted(signatures)), None)
+    inputs, outputs = _tensors(signatures[chosen_key]) if chosen_key else ((), ())
+    unknown = {"parameters": "weights are in variables/, which is not read"}
+    if chosen_key is None:
+        unknown["inputs"] = unknown["outputs"] = "the model was saved without signatures"
+    return Signature(
+        inputs=inputs,
+        outputs=outputs,
+        operators=_operators(graph.graph),
+        framework="TensorFlow",
+        framework_version=graph.meta_info.tensorflow_version or None,
+        details={
+            "tags": sorted(graph.meta_info.tags),
+            "signature": chosen_key,
+            "signatures": {key: _described(value) for key, value in sorted(signatures.items())},
+        },
+        unknown=unknown,
+    )
+
+
+def _tensors(signature: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    return tuple(_tensor(e) for e in _sorted(signature.inputs)), tuple(_tensor(e) for e in _sorted(signature.outputs))
+
+
+def _sorted(entries: Any) -> list[Any]:
+    """By key: a protobuf map has no order of its own."""
+    return sorted(entries, key=lambda entry: str(entry.key))
+
+
+def _tensor(entry: Any) -> Tensor:
+    shape = entry.value.shape
+    dims = None if shape.unknown_rank else tuple(int(dim.size) for dim in shape.dims)
+    return Tensor(name=entry.key, dtype=DTYPES.get(entry.value.dtype), shape=dims)
+
+
+def _described(signature: Any) -> dict[str, Any]:
+    inputs, outputs = _tensors(signature)
+    return {
+        "method": signature.method,
+        "inputs": [tensor.model_dump(mode="json", include={"name", "dtype", "shape"}) for tensor in inputs],
+        "outputs": [tensor.model_dump(mode="json", include={"name", "dtype", "shape"}) for tensor in outputs],
+    }
+
+
+def _operators(graph: Any) -> dict[str, int]:
+    nodes = [*graph.nodes, *(node for function in graph.library.functions for node in function.nodes)]
+    return dict(sorted(Counter(node.op for node in nodes).items()))
+
+
+SAVED_MODEL = SavedModel()

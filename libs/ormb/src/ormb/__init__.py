@@ -1,0 +1,46 @@
+"""Package, push, pull and export machine-learning models as OCI artifacts."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import ModelInfo, OrmbClient
+    from .errors import OrmbError
+    from .manifest import Descriptor, ModelManifest, parse_model_manifest
+    from .modelfile import ModelFile, load_modelfile, to_metadata
+    from .reference import Reference
+    from .sync import inspect, pull, push, save
+
+__all__ = [
+    "Descriptor",
+    "ModelFile",
+    "ModelInfo",
+    "ModelManifest",
+    "OrmbClient",
+    "OrmbError",
+    "Reference",
+    "inspect",
+    "load_modelfile",
+    "parse_model_manifest",
+    "pull",
+    "push",
+    "save",
+    "to_metadata",
+]
+
+_HOMES = {
+    "client": ("ModelInfo", "OrmbClient"),
+    "errors": ("OrmbError",),
+    "manifest": ("Descriptor", "ModelManifest", "parse_model_manifest"),
+    "modelfile": ("ModelFile", "load_modelfile", "to_metadata"),
+    "reference": ("Reference",),
+    "sync": ("inspect", "pull", "push", "save"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: the HTTP client takes half a second that `ormb --help` need not wait for."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,71 @@
+"""Answers a registry's challenge: Basic, or a Bearer token from the token endpoint (Docker token authentication)."""
+
+from pathlib import Path
+
+import aiohttp
+
+from ormb.errors import AuthenticationError
+from ormb.reference import Reference
+
+from .credentials import Credentials, find_credentials
+
+
+class Authorizer:
+    """Remembers, for each repository and kind of access, which Authorization header a registry takes.
+
+    Args:
+        root: where credentials are kept.
+        session: for token endpoints.
+    """
+
+    def __init__(self, root: Path, session: aiohttp.ClientSession) -> None:
+        self._root = root
+        self._session = session
+        self._headers: dict[tuple[str, str, bool], str] = {}
+
+    def headers(self, reference: Reference, *, push: bool) -> dict[str, str]:
+        """What to send; nothing until a challenge has come."""
+        known = self._headers.get((reference.host, reference.repository, push))
+        return {"Authorization": known} if known else {}
+
+    async def learn(self, reference: Reference, response: aiohttp.ClientResponse, *, push: bool) -> None:
+        """Work out a header from a 401 answer.
+
+        Raises:
+            AuthenticationError: there are no credentials, or they are refused.
+        """
+        key = (reference.host, reference.repository, push)
+        credentials = find_credentials(self._root, reference.host)
+        if key in self._headers:
+            del self._headers[key]
+            raise _refused(reference, credentials)
+        challenge = response.headers.get("WWW-Authenticate", "")
+        if challenge.lower().startswith("bearer"):
+            self._headers[key] = f"Bearer {await self._token(reference, challenge, credentials, push=push)}"
+        elif credentials is not None:
+            self._headers[key] = credentials.basic
+        else:
+            raise _refused(reference, None)
+
+    async def _token(self, reference: Reference, challenge: str, credentials: Credentials | None, *, push: bool) -> str:
+        from oras.auth import utils as oras_auth  # noqa: PLC0415 - 0.2 s that only this needs
+
+        wanted = oras_auth.parse_auth_header(challenge)
+        scope = f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"
+        params = {"scope": scope} | ({"service": wanted.service} if wanted.service else {})
+        headers = {"Authorization": credentials.basic} if credentials else {}
+        async with self._session.get(wanted.realm or "", params=params, headers=headers) as response:
+            if not response.ok:
+                raise _refused(reference, credentials)
+            answer = await response.json(content_type=None)
+        token: str = answer.get("token") or answer["access_token"]
+        return token
+
+
+def _refused(reference: Reference, credentials: Credentials | None) -> AuthenticationError:
+    if credentials is None:
+        return AuthenticationError(f"{reference.host} wants credentials for {reference}: `ormb login {reference.host}`")
+    return AuthenticationError(
+        f"{reference.host} refuses {credentials.username!r} for {reference}: `ormb login {reference.host}` with an "
+        "account that may use this repository"
+    )

@@ -1,0 +1,1 @@
+"""The `ormb` command."""

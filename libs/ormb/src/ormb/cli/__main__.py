@@ -1,0 +1,15 @@
+"""Entry point of the `ormb` command."""
+
+from ormb.cli.app import cli
+from ormb.cli.commands import account, store, transfer
+
+__all__ = ["account", "main", "store", "transfer"]
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="ormb")
+
+
+if __name__ == "__main__":
+    main()

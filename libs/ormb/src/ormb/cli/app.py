@@ -1,0 +1,102 @@
+"""The group of commands, the options they share, and how an error looks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ormb.errors import OrmbError
+from ormb.reference import Reference
+
+if TYPE_CHECKING:
+    from ormb.client import OrmbClient
+
+ResultT = TypeVar("ResultT")
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command may be told."""
+
+    plain_http: bool
+    insecure: bool
+    concurrency: int
+    as_json: bool
+
+
+class ReferenceType(click.ParamType[Reference]):
+    """An argument that names a model in a registry."""
+
+    name = "reference"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Reference:
+        """Parse it, or say how a reference is written."""
+        try:
+            return Reference.parse_named(str(value))
+        except OrmbError as error:
+            self.fail(str(error), param, ctx)
+
+
+def shared_options(command: CommandT) -> CommandT:
+    """Add --json, --plain-http, --insecure and --concurrency, gathered into `options`."""
+    for option in reversed(
+        (
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+            click.option("--plain-http", is_flag=True, help="Speak http; registries on this machine always are."),
+            click.option("--insecure", is_flag=True, help="Do not verify the registry's TLS certificate."),
+            click.option(
+                "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Blobs at once."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def run(options: Options, call: Callable[["OrmbClient"], Awaitable[ResultT]]) -> ResultT:
+    """Call the library; an error becomes one line on standard error and exit code 1."""
+    from ormb.client import OrmbClient  # noqa: PLC0415 - help needs no HTTP
+
+    async def main() -> ResultT:
+        async with OrmbClient(
+            concurrency=options.concurrency, plain_http=options.plain_http, insecure=options.insecure
+        ) as client:
+            return await call(client)
+
+    with errors_as_lines():
+        return asyncio.run(main())
+
+
+class errors_as_lines:  # noqa: N801 - reads as a statement
+    """Turns the library's errors into click's: a message, no traceback."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OrmbError):
+            raise click.ClickException(str(error)) from error
+        if isinstance(error, OSError):
+            raise click.ClickException(f"{error.strerror or error}: {error.filename or 'input/output'}") from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Share machine-learning models as OCI artifacts, the way images are shared.
+
+    \b
+    ormb save ./mymodel localhost:5000/library/mymodel:v1
+    ormb push localhost:5000/library/mymodel:v1
+    ormb pull localhost:5000/library/mymodel:v1
+    ormb export localhost:5000/library/mymodel:v1 -d ./copy
+    """
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"Version:    {installed_version('ormb')}")

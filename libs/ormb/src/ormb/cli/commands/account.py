@@ -1,0 +1,54 @@
+"""login and logout."""
+
+import asyncio
+import sys
+
+import click
+
+from ormb.adapters.credentials import Credentials, forget_credentials, store_credentials
+from ormb.cli.app import cli as commands
+from ormb.cli.app import errors_as_lines
+from ormb.layout import default_root
+
+
+@commands.command()
+@click.argument("host")
+@click.option("-u", "--username", prompt=True, help="Name of the user or robot account.")
+@click.option("-p", "--password", help="Password or token; better --password-stdin, or be asked for it.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--plain-http", is_flag=True, help="Speak http; registries on this machine always are.")
+@click.option("--insecure", is_flag=True, help="Do not verify the registry's TLS certificate.")
+def login(
+    host: str, username: str, password: str | None, *, password_stdin: bool, plain_http: bool, insecure: bool
+) -> None:
+    """Check credentials with a registry and keep them.
+
+    \b
+    ormb login registry.example.com -u robot --password-stdin < token
+    """
+    from ormb.login import check_login  # noqa: PLC0415 - help needs no HTTP
+
+    credentials = Credentials(username, _password(password, from_stdin=password_stdin))
+    with errors_as_lines():
+        asyncio.run(check_login(host, credentials, plain_http=plain_http, insecure=insecure))
+        store_credentials(default_root(), host, credentials)
+    click.echo("Login succeeded")
+
+
+@commands.command()
+@click.argument("host")
+def logout(host: str) -> None:
+    """Forget the credentials for a registry."""
+    with errors_as_lines():
+        found = forget_credentials(default_root(), host)
+    click.echo(f"Logged out of {host}" if found else f"Not logged in to {host}")
+
+
+def _password(given: str | None, *, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if given is not None:
+        click.echo("WARNING! --password is visible to others on this machine. Use --password-stdin.", err=True)
+        return given
+    answer: str = click.prompt("Password", hide_input=True)
+    return answer

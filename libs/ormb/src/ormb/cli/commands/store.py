@@ -1,0 +1,105 @@
+"""tag, models, remove, inspect: what is where."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ormb.cli.app import Options, ReferenceType, cli, errors_as_lines, run, shared_options
+from ormb.cli.output import facts, human_size, print_json, print_summary
+from ormb.digest import hexadecimal
+from ormb.layout import LocalLayout, StoredModel, default_root
+from ormb.reference import Reference
+
+if TYPE_CHECKING:
+    from ormb.client import ModelInfo, OrmbClient
+
+REFERENCE = click.argument("reference", type=ReferenceType())
+
+
+@cli.command()
+@click.argument("source", type=ReferenceType())
+@click.argument("target", type=ReferenceType())
+def tag(source: Reference, target: Reference) -> None:
+    """Give a model in the local store a second name.
+
+    \b
+    ormb tag localhost:5000/library/mymodel:v1 localhost:5000/library/mymodel:stable
+    """
+    with errors_as_lines():
+        _local().tag(source, target)
+    click.echo(f"{source}: tagged")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def models(*, as_json: bool) -> None:
+    """List the models in the local store."""
+    with errors_as_lines():
+        found = _local().models()
+    if as_json:
+        print_json([facts(_info(model)) for model in found])
+        return
+    _table([("REPOSITORY", "TAG", "MODEL ID", "CREATED", "SIZE"), *(_row(model) for model in found)])
+
+
+@cli.command()
+@REFERENCE
+def remove(reference: Reference) -> None:
+    """Remove a model from the local store, and the bytes that no other model there uses."""
+    with errors_as_lines():
+        _local().remove(reference)
+    click.echo(f"{reference.tag or reference.name}: removed")
+
+
+@cli.command()
+@REFERENCE
+@click.option("--local", is_flag=True, help="Look into the local store, not the registry.")
+@shared_options
+def inspect(reference: Reference, *, local: bool, **options: Any) -> None:
+    """Show what an artifact holds: metadata, layers, digests. Nothing but the manifest is fetched.
+
+    \b
+    ormb inspect localhost:5000/library/mymodel:v1
+    ormb inspect --local --json localhost:5000/library/mymodel:v1
+    """
+    chosen = Options(**options)
+
+    async def call(client: "OrmbClient") -> "ModelInfo":
+        return client.stored(reference) if local else await client.inspect(reference)
+
+    info = run(chosen, call)
+    if chosen.as_json:
+        print_json(facts(info))
+        return
+    print_summary(info)
+    _table(
+        [
+            ("FILE", "SIZE", "MEDIA TYPE"),
+            *((la.path or "", human_size(la.size), la.media_type) for la in info.manifest.layers),
+        ]
+    )
+
+
+def _local() -> LocalLayout:
+    return LocalLayout(default_root() / "cache")
+
+
+def _info(model: StoredModel) -> "ModelInfo":
+    from ormb.client import ModelInfo  # noqa: PLC0415 - help needs no HTTP
+
+    return ModelInfo(model.reference, model.manifest.digest, model.manifest.size, model.manifest)
+
+
+def _row(model: StoredModel) -> tuple[str, ...]:
+    reference = model.reference
+    saved = datetime.fromtimestamp(model.saved_at, UTC).strftime("%Y-%m-%d %H:%M")
+    model_id = hexadecimal(model.manifest.digest)[:12]
+    repository = f"{reference.host}/{reference.repository}"
+    return repository, reference.tag or "", model_id, saved, human_size(model.manifest.size)
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

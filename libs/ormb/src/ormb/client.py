@@ -1,0 +1,212 @@
+"""The library's face: save, push, pull, export, and the ways straight through."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+
+from . import mediatypes
+from .adapters.challenge import Authorizer
+from .adapters.http import HttpRegistry
+from .digest import digest_bytes
+from .errors import DigestMismatchError, UnsupportedArtifactError
+from .exporting import is_exported, planned_files, staged
+from .layout import LocalLayout, StoredModel, default_root
+from .manifest import Descriptor, ModelManifest, parse_model_manifest
+from .modelfile import FILE_NAME, ModelFile, dump_modelfile
+from .packing import Content, PackedModel, pack
+from .ports import Progress, Registry, Silent
+from .reference import Reference
+from .transfer import Transfer
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model artifact, and where it was found."""
+
+    reference: Reference
+    digest: str
+    size: int
+    """Bytes of all layers."""
+    manifest: ModelManifest
+
+    @property
+    def format(self) -> str | None:
+        """The model's format, where the artifact says it."""
+        return self.manifest.modelfile.format if self.manifest.modelfile else None
+
+
+class OrmbClient:
+    """Models between directories, the local store and registries.
+
+    Args:
+        root: holds the local store and credentials; default `$ORMB_ROOTPATH`, else `~/.ormb`.
+        concurrency: blobs moved at a time.
+        plain_http: speak http to every registry; those on this machine are always spoken to so.
+        insecure: do not verify TLS certificates.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        concurrency: int = 4,
+        plain_http: bool = False,
+        insecure: bool = False,
+    ) -> None:
+        self.root = root or default_root()
+        self.layout = LocalLayout(self.root / "cache")
+        self._concurrency = concurrency
+        self._plain_http = plain_http
+        self._insecure = insecure
+
+    async def __aenter__(self) -> Self:
+        self._stack = AsyncExitStack()
+        connector = aiohttp.TCPConnector(ssl=not self._insecure, limit=self._concurrency * 2)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+        session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
+        authorizer = Authorizer(self.root, session)
+        self._registry: Registry = HttpRegistry(session, authorizer, plain_http=self._plain_http)
+        self._transfer = Transfer(self._registry, concurrency=self._concurrency)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stack.aclose()
+
+    async def save(self, directory: Path, reference: Reference) -> ModelInfo:
+        """Pack a model directory into the local store.
+
+        Raises:
+            InvalidModelDirectoryError: it is not laid out as a model.
+            InvalidModelFileError: ormbfile.yaml cannot be read.
+        """
+        packed = await asyncio.to_thread(pack, directory)
+        await asyncio.to_thread(self.layout.save, packed, reference)
+        return _info(reference, packed.manifest)
+
+    async def push(self, reference: Reference, progress: Progress | None = None) -> ModelInfo:
+        """Send a model from the local store. Raises NotFoundError, AuthenticationError, RegistryError."""
+        manifest = await asyncio.to_thread(self.layout.manifest_bytes, reference)
+        info = _info(reference, manifest)
+        contents = [Content(part, self.layout.blob_path(part.digest)) for part in _parts(info.manifest)]
+        await self._send(reference, contents, manifest, progress or Silent())
+        return info
+
+    async def push_directory(
+        self, directory: Path, reference: Reference, progress: Progress | None = None
+    ) -> ModelInfo:
+        """Send a model directory without a copy in the local store. Raises as `save` and `push`."""
+        packed: PackedModel = await asyncio.to_thread(pack, directory)
+        await self._send(reference, [*packed.layers, packed.config], packed.manifest, progress or Silent())
+        return _info(reference, packed.manifest)
+
+    async def pull(self, reference: Reference, progress: Progress | None = None) -> ModelInfo:
+        """Fetch a model into the local store; blobs that are there are not fetched again."""
+        watcher = progress or Silent()
+        info, manifest = await self._fetch_manifest(reference)
+        parts = {part.digest: part for part in _parts(info.manifest)}
+        missing = [part for part in parts.values() if not self.layout.has_blob(part.digest)]
+        watcher.started(sum(part.size for part in missing))
+        staging = await asyncio.to_thread(self.layout.staging)
+        wanted = [(part, staging / f"{part.digest.replace(':', '-')}.part") for part in missing]
+        await self._transfer.download(reference, wanted, watcher)
+        for part, path in wanted:
+            await asyncio.to_thread(_place, path, self.layout.blob_path(part.digest))
+        await asyncio.to_thread(self.layout.add_manifest, reference, manifest)
+        return info
+
+    async def export(self, reference: Reference, destination: Path) -> ModelInfo:
+        """Write a model from the local store to a directory, all or nothing.
+
+        Raises:
+            NotFoundError: it is not in the local store.
+            DestinationError: something else is there.
+            UnsafePathError: the artifact names a file outside the destination.
+        """
+        info = _info(reference, self.layout.manifest_bytes(reference))
+        await asyncio.to_thread(self._export, info, destination)
+        return info
+
+    async def pull_and_export(
+        self, reference: Reference, destination: Path, progress: Progress | None = None
+    ) -> ModelInfo:
+        """Fetch a model straight into a directory: `ormbfile.yaml` and `model/…`; nothing to do if it is there.
+
+        Raises as `pull` and `export`.
+        """
+        watcher = progress or Silent()
+        info, _ = await self._fetch_manifest(reference)
+        if await asyncio.to_thread(is_exported, destination, info.digest):
+            return info
+        watcher.started(info.size)
+        with staged(destination, info.digest) as stage:
+            wanted = _targets(info.manifest, stage)
+            await self._transfer.download(reference, wanted, watcher)
+            _complete(info.manifest, stage)
+        return info
+
+    async def inspect(self, reference: Reference) -> ModelInfo:
+        """What a registry says of a model; only its manifest is fetched."""
+        info, _ = await self._fetch_manifest(reference)
+        return info
+
+    def stored(self, reference: Reference) -> ModelInfo:
+        """What the local store has under a reference. Raises NotFoundError."""
+        return _info(reference, self.layout.manifest_bytes(reference))
+
+    def models(self) -> list[StoredModel]:
+        """What is in the local store."""
+        return self.layout.models()
+
+    async def _send(self, reference: Reference, contents: list[Content], manifest: bytes, progress: Progress) -> None:
+        progress.started(sum({part.descriptor.digest: part.descriptor.size for part in contents}.values()))
+        await self._transfer.upload(reference, contents, progress)
+        await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
+
+    async def _fetch_manifest(self, reference: Reference) -> tuple[ModelInfo, bytes]:
+        manifest, _ = await self._registry.get_manifest(reference)
+        if reference.digest and reference.digest.startswith("sha256:") and digest_bytes(manifest) != reference.digest:
+            raise DigestMismatchError(f"{reference.host} sent another manifest than {reference.digest}")
+        return _info(reference, manifest), manifest
+
+    def _export(self, info: ModelInfo, destination: Path) -> None:
+        if is_exported(destination, info.digest):
+            return
+        with staged(destination, info.digest) as stage:
+            for layer, path in _targets(info.manifest, stage):
+                self.layout.copy_blob_to(layer.digest, path)
+            _complete(info.manifest, stage)
+
+
+def _info(reference: Reference, manifest: bytes) -> ModelInfo:
+    parsed = parse_model_manifest(manifest)
+    if parsed is None:
+        raise UnsupportedArtifactError(
+            f"{reference} is not a model in the ModelPack layout; `ormb` reads what `ormb push` and modctl write"
+        )
+    return ModelInfo(reference, parsed.digest, parsed.size, parsed)
+
+
+def _parts(manifest: ModelManifest) -> tuple[Descriptor, ...]:
+    return (*manifest.layers, manifest.config)
+
+
+def _targets(manifest: ModelManifest, stage: Path) -> list[tuple[Descriptor, Path]]:
+    targets = [(layer, stage / path) for layer, path in planned_files(manifest)]
+    for _, path in targets:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return targets
+
+
+def _complete(manifest: ModelManifest, stage: Path) -> None:
+    """An artifact of another tool has no ormbfile; give it one, so that every export looks alike."""
+    if not (stage / FILE_NAME).exists():
+        (stage / FILE_NAME).write_text(dump_modelfile(manifest.modelfile or ModelFile()))
+
+
+def _place(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)

@@ -1,0 +1,202 @@
+"""The local store: an OCI image layout under `$ORMB_ROOTPATH/cache` (default `~/.ormb/cache`)."""
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import mediatypes
+from .digest import CHUNK, digest_bytes, hasher_for, hexadecimal
+from .errors import DigestMismatchError, NotFoundError
+from .manifest import ModelManifest, parse_model_manifest
+from .packing import Content, PackedModel
+from .reference import Reference
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model in the local store."""
+
+    reference: Reference
+    manifest: ModelManifest
+    saved_at: float
+    """Seconds since 1970."""
+
+
+def default_root() -> Path:
+    """Where ormb keeps its store and credentials."""
+    return Path(os.environ.get("ORMB_ROOTPATH") or Path.home() / ".ormb")
+
+
+class LocalLayout:
+    """An OCI image layout that several processes may use at once.
+
+    Args:
+        directory: created when something is first stored.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, packed: PackedModel, reference: Reference) -> None:
+        """Store a packed model under a reference; files are verified while they are copied."""
+        for content in (*packed.layers, packed.config):
+            self._store(content)
+        self.add_manifest(reference, packed.manifest)
+
+    def add_manifest(self, reference: Reference, manifest: bytes) -> None:
+        """Store a manifest whose blobs are here, and let the reference name it."""
+        digest = digest_bytes(manifest)
+        self._write_blob(digest, manifest)
+        descriptor = {
+            "mediaType": mediatypes.OCI_MANIFEST,
+            "digest": digest,
+            "size": len(manifest),
+            "annotations": {mediatypes.REF_NAME: str(reference)},
+        }
+        with self._index() as manifests:
+            manifests[str(reference)] = descriptor
+
+    def tag(self, source: Reference, target: Reference) -> None:
+        """Give a model a second name. Raises NotFoundError."""
+        manifest = self.manifest_bytes(source)
+        self.add_manifest(target, manifest)
+
+    def remove(self, reference: Reference) -> None:
+        """Forget a name, and the blobs that nothing names any more. Raises NotFoundError."""
+        with self._index() as manifests:
+            if manifests.pop(str(reference), None) is None:
+                raise _not_here(reference)
+            self._collect(manifests)
+
+    def models(self) -> list[StoredModel]:
+        """Everything in the store, by name."""
+        return [self._stored(name, entry) for name, entry in sorted(self._read_index().items())]
+
+    def manifest_bytes(self, reference: Reference) -> bytes:
+        """The manifest that a reference names. Raises NotFoundError."""
+        entry = self._read_index().get(str(reference))
+        if entry is None:
+            raise _not_here(reference)
+        return self.blob_path(str(entry["digest"])).read_bytes()
+
+    def blob_path(self, digest: str) -> Path:
+        """Where a blob is, or would be."""
+        algorithm, _, hexdigits = digest.partition(":")
+        return self._directory / "blobs" / algorithm / hexdigits
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether a blob is here; whole, since blobs are renamed into place."""
+        return self.blob_path(digest).exists()
+
+    def copy_blob_to(self, digest: str, path: Path) -> None:
+        """Write a blob's bytes to a new file, verifying them.
+
+        Raises:
+            DigestMismatchError: the stored blob is damaged.
+        """
+        hasher = hasher_for(digest)
+        with self.blob_path(digest).open("rb") as blob, path.open("wb") as file:
+            while chunk := blob.read(CHUNK):
+                hasher.update(chunk)
+                file.write(chunk)
+        if hasher.hexdigest() != hexadecimal(digest):
+            raise DigestMismatchError(
+                f"{digest} is damaged in the local store: `ormb remove` the model and pull it again"
+            )
+
+    def staging(self) -> Path:
+        """A directory on the same file system, to write files that are then renamed into place."""
+        path = self._directory / "ingest"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _store(self, content: Content) -> None:
+        digest = content.descriptor.digest
+        if isinstance(content.source, bytes):
+            self._write_blob(digest, content.source)
+        elif not self.has_blob(digest):
+            self._copy_blob(digest, content.source)
+
+    def _copy_blob(self, digest: str, source: Path) -> None:
+        hasher = hasher_for(digest)
+        with self._incoming(digest) as file, source.open("rb") as origin:
+            while chunk := origin.read(CHUNK):
+                hasher.update(chunk)
+                file.write(chunk)
+            if hasher.hexdigest() != hexadecimal(digest):
+                raise DigestMismatchError(f"{source} changed while it was being saved: save again")
+
+    def _write_blob(self, digest: str, data: bytes) -> None:
+        if not self.has_blob(digest):
+            with self._incoming(digest) as file:
+                file.write(data)
+
+    @contextmanager
+    def _incoming(self, digest: str) -> Iterator[Any]:
+        """A file that becomes the blob when the block ends well."""
+        target = self.blob_path(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                Path(file.name).unlink()
+                raise
+        Path(file.name).replace(target)
+
+    @contextmanager
+    def _index(self) -> Iterator[dict[str, dict[str, Any]]]:
+        """The names in the index, by reference; written back atomically when the block ends well."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        (self._directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        with (self._directory / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            manifests = self._read_index()
+            yield manifests
+            index = {
+                "schemaVersion": 2,
+                "mediaType": mediatypes.OCI_INDEX,
+                "manifests": [manifests[name] for name in sorted(manifests)],
+            }
+            new = self._directory / "index.json.new"
+            new.write_text(json.dumps(index, indent=2))
+            new.replace(self._directory / "index.json")
+
+    def _read_index(self) -> dict[str, dict[str, Any]]:
+        path = self._directory / "index.json"
+        if not path.exists():
+            return {}
+        manifests = json.loads(path.read_text())["manifests"]
+        return {entry["annotations"][mediatypes.REF_NAME]: entry for entry in manifests}
+
+    def _collect(self, manifests: dict[str, dict[str, Any]]) -> None:
+        kept = set()
+        for entry in manifests.values():
+            kept.add(entry["digest"])
+            document = json.loads(self.blob_path(entry["digest"]).read_bytes())
+            kept.update(part["digest"] for part in (document["config"], *document["layers"]))
+        for path in (self._directory / "blobs").glob("*/*"):
+            if f"{path.parent.name}:{path.name}" not in kept:
+                path.unlink()
+
+    def _stored(self, name: str, entry: dict[str, Any]) -> StoredModel:
+        path = self.blob_path(entry["digest"])
+        manifest = parse_model_manifest(path.read_bytes())
+        if manifest is None:
+            raise NotFoundError(f"{name} in {self._directory} is not a model: `ormb remove {name}`")
+        return StoredModel(Reference.parse(name), manifest, path.stat().st_mtime)
+
+
+def _not_here(reference: Reference) -> NotFoundError:
+    return NotFoundError(
+        f"{reference} is not in the local store: `ormb save DIR {reference}` or `ormb pull {reference}` first; "
+        "`ormb models` lists what is there"
+    )

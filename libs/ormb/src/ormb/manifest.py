@@ -1,0 +1,114 @@
+"""OCI manifests of models, built and read; pure. ModelPack, CNCF model-spec v0.0.7."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from . import mediatypes
+from .digest import digest_bytes
+from .modelfile import ModelFile
+
+
+class Descriptor(BaseModel):
+    """An OCI content descriptor."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, frozen=True)
+
+    media_type: str
+    digest: str
+    size: int
+    """Bytes."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def path(self) -> str | None:
+        """The file that the layer holds, relative to the model's directory."""
+        return self.annotations.get(mediatypes.FILE_PATH)
+
+
+class ModelManifest(BaseModel):
+    """What a manifest says of a model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    artifact_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    modelfile: ModelFile | None
+    """None where another tool made the artifact."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers."""
+        return sum(layer.size for layer in self.layers)
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with one spelling only: same input, same digest."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def build_config(modelfile: ModelFile, layers: tuple[Descriptor, ...]) -> bytes:
+    """The ModelPack config. It has no creation time, so that the same files give the same digest."""
+    descriptor = {
+        "authors": [modelfile.author] if modelfile.author else None,
+        "description": modelfile.description,
+    }
+    config = {"format": modelfile.format}
+    return canonical_json(
+        {
+            "descriptor": {key: value for key, value in descriptor.items() if value},
+            "config": {key: value for key, value in config.items() if value},
+            "modelfs": {"type": "layers", "diffIds": [layer.digest for layer in layers]},
+        }
+    )
+
+
+def build_manifest(modelfile: ModelFile, config: bytes, layers: tuple[Descriptor, ...]) -> bytes:
+    """The manifest of a model in the ModelPack layout."""
+    described = Descriptor(media_type=mediatypes.MODELPACK_CONFIG, digest=digest_bytes(config), size=len(config))
+    annotation = canonical_json(modelfile.model_dump(mode="json", exclude_defaults=True)).decode()
+    return canonical_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": mediatypes.OCI_MANIFEST,
+            "artifactType": mediatypes.MODELPACK_ARTIFACT,
+            "config": described.model_dump(exclude_defaults=True),
+            "layers": [layer.model_dump(exclude_defaults=True) for layer in layers],
+            "annotations": {mediatypes.MODELFILE_ANNOTATION: annotation},
+        }
+    )
+
+
+def parse_model_manifest(manifest: bytes) -> ModelManifest | None:
+    """Read a manifest; None when it is not a model: a container image, an index, a referrer, or not JSON at all."""
+    try:
+        document = json.loads(manifest)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or "subject" in document or not _is_modelpack(document):
+        return None
+    try:
+        return ModelManifest(
+            digest=digest_bytes(manifest),
+            artifact_type=mediatypes.MODELPACK_ARTIFACT,
+            config=document["config"],
+            layers=document["layers"],
+            modelfile=_modelfile(document.get("annotations") or {}),
+        )
+    except (ValidationError, KeyError, TypeError):
+        return None
+
+
+def _is_modelpack(document: dict[str, Any]) -> bool:
+    config = document.get("config")
+    config_type = config.get("mediaType") if isinstance(config, dict) else None
+    return document.get("artifactType") == mediatypes.MODELPACK_ARTIFACT or config_type == mediatypes.MODELPACK_CONFIG
+
+
+def _modelfile(annotations: dict[str, str]) -> ModelFile | None:
+    text = annotations.get(mediatypes.MODELFILE_ANNOTATION)
+    return ModelFile.model_validate_json(text) if text is not None else None

@@ -1,0 +1,182 @@
+"""ormbfile.yaml: what the author says of a model. Field names follow ormb's spec v1alpha1."""
+
+import difflib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from kleverproto.models import ModelMetadata
+from kleverproto.signatures import Signature as FoundSignature
+from kleverproto.signatures import Tensor as FoundTensor
+
+from .errors import InvalidModelFileError
+
+FILE_NAME = "ormbfile.yaml"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, extra="forbid", frozen=True
+    )
+
+
+class Tensor(_Part):
+    """An input or output, as the author declares it."""
+
+    name: str
+    size: tuple[int, ...] | None = None
+    d_type: str | None = None
+    op_type: str | None = None
+    values: tuple[str, ...] = ()
+    description: str | None = None
+
+
+class Signature(_Part):
+    """What goes in and out, as the author declares it."""
+
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    layers: dict[str, int] = Field(default_factory=dict)
+
+
+class NamedValue(_Part):
+    """A metric or hyperparameter."""
+
+    name: str
+    value: str
+
+
+class GitRepo(_Part):
+    """A revision of a repository."""
+
+    repository: str | None = None
+    revision: str | None = None
+    description: str | None = None
+
+
+class GitSource(_Part):
+    """Where training code or data come from."""
+
+    git: GitRepo | None = None
+
+
+class ModelFile(_Part):
+    """The whole file. `format` is all that is needed; where it is absent it is detected."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    author: str | None = None
+    created: datetime | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    format: str | None = None
+    gpu_type: str | None = None
+    framework: str | None = None
+    metrics: dict[str, tuple[NamedValue, ...]] = Field(default_factory=dict)
+    hyper_parameters: tuple[NamedValue, ...] = ()
+    signature: Signature | None = None
+    training: GitSource | None = None
+    dataset: GitSource | None = None
+    directory_structure: tuple[str, ...] = ()
+    size: int | None = None
+
+
+def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
+    """Read the YAML of an ormbfile.
+
+    Args:
+        text: the YAML.
+        source: what to call it in errors.
+
+    Raises:
+        InvalidModelFileError: not YAML, an unknown key, a value of the wrong kind; every problem at once.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidModelFileError(f"{source} is not YAML: {error}") from error
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise InvalidModelFileError(f"{source} must hold keys such as `format: ONNX`, not a {type(data).__name__}")
+    try:
+        return ModelFile.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(_problems(error))
+        raise InvalidModelFileError(f"{source}: {problems}") from error
+
+
+def dump_modelfile(modelfile: ModelFile) -> str:
+    """The YAML of an ormbfile, with only what was said."""
+    data = modelfile.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def to_metadata(modelfile: ModelFile) -> ModelMetadata:
+    """The part that the catalogue keeps."""
+    return ModelMetadata(
+        format=modelfile.format,
+        framework=modelfile.framework,
+        author=modelfile.author,
+        description=modelfile.description,
+        tags=modelfile.tags,
+        labels=modelfile.labels,
+        metrics={
+            stage: {metric.name: metric.value for metric in metrics} for stage, metrics in modelfile.metrics.items()
+        },
+        hyper_parameters={parameter.name: parameter.value for parameter in modelfile.hyper_parameters},
+        declared_signature=_declared(modelfile.signature) if modelfile.signature else None,
+    )
+
+
+def _declared(signature: Signature) -> FoundSignature:
+    return FoundSignature(
+        inputs=tuple(_tensor(tensor) for tensor in signature.inputs),
+        outputs=tuple(_tensor(tensor) for tensor in signature.outputs),
+        operators=signature.layers,
+    )
+
+
+def _tensor(tensor: Tensor) -> FoundTensor:
+    return FoundTensor(
+        name=tensor.name, dtype=tensor.d_type, shape=tensor.size, op_type=tensor.op_type, values=tensor.values
+    )
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            yield f"unknown key `{where}`{_suggestion(problem['loc'])}"
+        else:
+            yield f"`{where}`: {problem['msg']}"
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    """Name the key that was probably meant, among those of the object that holds the unknown one."""
+    known = _keys_at(location[:-1])
+    wrong = str(location[-1])
+    folded = {key.lower(): key for key in known}
+    near = difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.6)
+    return f", did you mean `{folded[near[0]]}`?" if near else f"; the keys here are {', '.join(sorted(known))}"
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = ModelFile
+    for part in location:
+        inner = [_model_in(f.annotation) for f in model.model_fields.values() if f.alias == part]
+        if inner and inner[0] is not None:
+            model = inner[0]
+    return [field.alias or "" for field in model.model_fields.values()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside `Model | None`, `tuple[Model, ...]` or `dict[str, tuple[Model, ...]]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

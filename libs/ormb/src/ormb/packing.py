@@ -1,0 +1,163 @@
+"""A model directory to layers: one raw layer for each file, nothing compressed, nothing that changes by itself."""
+
+import json
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import modelformats
+
+from . import mediatypes
+from .digest import digest_bytes, digest_file
+from .errors import InvalidModelDirectoryError
+from .manifest import Descriptor, build_config, build_manifest
+from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
+
+MODEL = "model"
+LAYOUT = f"a model directory holds {FILE_NAME} (optional) and {MODEL}/ with the model's files"
+
+_BY_SUFFIX = {
+    **dict.fromkeys((".json", ".yaml", ".yml", ".pbtxt", ".prototxt", ".txt", ".toml"), mediatypes.WEIGHT_CONFIG),
+    **dict.fromkeys((".md", ".pdf", ".html"), mediatypes.DOC),
+    **dict.fromkeys((".py", ".ipynb", ".sh"), mediatypes.CODE),
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """Where the bytes of a blob are: in a file, or here."""
+
+    descriptor: Descriptor
+    source: Path | bytes
+
+
+@dataclass(frozen=True)
+class PackedModel:
+    """An artifact, ready to be stored or sent."""
+
+    modelfile: ModelFile
+    manifest: bytes
+    config: Content
+    layers: tuple[Content, ...]
+
+    @property
+    def digest(self) -> str:
+        """The manifest's digest: the identity of the artifact."""
+        return digest_bytes(self.manifest)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers."""
+        return sum(layer.descriptor.size for layer in self.layers)
+
+
+def pack(directory: Path) -> PackedModel:
+    """Describe a model directory as an artifact; reads every file once, to hash it.
+
+    Raises:
+        InvalidModelDirectoryError: it is not laid out as a model, or not as its format wants.
+        InvalidModelFileError: ormbfile.yaml cannot be read.
+    """
+    root = _checked(directory)
+    modelfile, text = _modelfile(root)
+    _validate(modelfile.format or "", root / MODEL)
+    layers = (_from_text(text), *(_from_file(path, root) for path in _files(root / MODEL)))
+    described = tuple(layer.descriptor for layer in layers)
+    config = build_config(modelfile, described)
+    return PackedModel(
+        modelfile=modelfile,
+        manifest=build_manifest(modelfile, config, described),
+        config=Content(_describe(mediatypes.MODELPACK_CONFIG, config), config),
+        layers=layers,
+    )
+
+
+def _checked(directory: Path) -> Path:
+    if not directory.exists():
+        raise InvalidModelDirectoryError(f"{directory} does not exist: {LAYOUT}")
+    if not (directory / MODEL).is_dir():
+        raise InvalidModelDirectoryError(f"{directory} has no {MODEL}/ directory: {LAYOUT}")
+    if not any((directory / MODEL).iterdir()):
+        raise InvalidModelDirectoryError(f"{directory / MODEL} is empty: {LAYOUT}")
+    return directory.resolve()
+
+
+def _modelfile(root: Path) -> tuple[ModelFile, bytes]:
+    """The ormbfile and its bytes. A file that names its format is kept to the byte; otherwise the format is added."""
+    path = root / FILE_NAME
+    text = path.read_text() if path.exists() else ""
+    modelfile = load_modelfile(text, source=str(path))
+    if modelfile.format is not None:
+        return modelfile, text.encode()
+    detected = modelformats.detect_format(root / MODEL)
+    if detected is None:
+        raise InvalidModelDirectoryError(
+            f"the format of {root / MODEL} cannot be told from its files: write `format: …` into {path}; "
+            f"known formats are {', '.join(modelformats.KNOWN_FORMATS)}"
+        )
+    modelfile = modelfile.model_copy(update={"format": detected})
+    return modelfile, dump_modelfile(modelfile).encode()
+
+
+def _validate(format_name: str, directory: Path) -> None:
+    try:
+        modelformats.validate_layout(format_name, directory)
+    except modelformats.InvalidModelError as error:
+        raise InvalidModelDirectoryError(str(error)) from error
+
+
+def _files(directory: Path) -> list[Path]:
+    """Every file, in one order on every machine. Links must stay inside the directory."""
+    files = []
+    for path in sorted(directory.rglob("*"), key=lambda found: found.relative_to(directory).as_posix()):
+        if path.is_symlink() and not path.resolve().is_relative_to(directory):
+            raise InvalidModelDirectoryError(f"{path} links to a file outside the model: copy the file here")
+        if path.is_symlink() and path.is_dir():
+            raise InvalidModelDirectoryError(f"{path} links to a directory: copy the directory here")
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            files.append(path)
+        elif not stat.S_ISDIR(mode):
+            raise InvalidModelDirectoryError(f"{path} is neither a file nor a directory: remove it")
+    return files
+
+
+def _from_file(path: Path, root: Path) -> Content:
+    name = path.relative_to(root).as_posix()
+    status = path.stat()
+    mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+    descriptor = Descriptor(
+        media_type=_BY_SUFFIX.get(path.suffix.lower(), mediatypes.WEIGHT),
+        digest=digest_file(path),
+        size=status.st_size,
+        annotations=_annotations(name, status.st_size, mode),
+    )
+    return Content(descriptor, path)
+
+
+def _from_text(text: bytes) -> Content:
+    described = _describe(mediatypes.WEIGHT_CONFIG, text)
+    annotations = _annotations(FILE_NAME, len(text), 0o644)
+    return Content(described.model_copy(update={"annotations": annotations}), text)
+
+
+def _describe(media_type: str, data: bytes) -> Descriptor:
+    return Descriptor(media_type=media_type, digest=digest_bytes(data), size=len(data))
+
+
+def _annotations(path: str, size: int, mode: int) -> dict[str, str]:
+    """Owner and time are constant: they would make the digest depend on whose machine it was."""
+    metadata = {
+        "name": PurePosixPath(path).name,
+        "mode": mode,
+        "uid": 0,
+        "gid": 0,
+        "size": size,
+        "mtime": "1970-01-01T00:00:00Z",
+        "typeflag": 48,
+    }
+    return {
+        mediatypes.FILE_PATH: path,
+        mediatypes.FILE_METADATA: json.dumps(metadata, separators=(",", ":")),
+        mediatypes.TITLE: path,
+    }

@@ -1,0 +1,120 @@
+"""Moving blobs between a registry and this machine: several at a time, in bounded memory, verified as they pass."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from .digest import hasher_for, hexadecimal
+from .errors import DigestMismatchError, RegistryUnavailableError
+from .manifest import Descriptor
+from .packing import Content
+from .ports import Progress, Registry
+from .reference import Reference
+
+ResultT = TypeVar("ResultT")
+TakeBytes = Callable[[bytes], Any]
+
+TRIES = 5
+FIRST_PAUSE = 0.2
+
+
+class Transfer:
+    """Transfers with one registry.
+
+    Args:
+        registry: where to or from.
+        concurrency: blobs moved at a time.
+    """
+
+    def __init__(self, registry: Registry, *, concurrency: int = 4) -> None:
+        self._registry = registry
+        self._concurrency = concurrency
+
+    async def upload(self, reference: Reference, contents: Iterable[Content], progress: Progress) -> int:
+        """Send the blobs that the repository lacks; return how many were sent."""
+        distinct = {content.descriptor.digest: content for content in contents}
+        slots = asyncio.Semaphore(self._concurrency)
+
+        async def send(content: Content) -> bool:
+            async with slots:
+                if await self._registry.has_blob(reference, content.descriptor.digest):
+                    progress.advanced(content.descriptor.size)
+                    return False
+                await self._registry.put_blob(reference, content, progress)
+                return True
+
+        return sum(await _all(send(content) for content in distinct.values()))
+
+    async def download(
+        self, reference: Reference, wanted: Iterable[tuple[Descriptor, Path]], progress: Progress
+    ) -> None:
+        """Write each blob to its path, which must not exist yet.
+
+        Raises:
+            DigestMismatchError: the registry sent other bytes than the digest says; nothing is left at the path.
+        """
+        slots = asyncio.Semaphore(self._concurrency)
+
+        async def fetch(descriptor: Descriptor, path: Path) -> None:
+            async with slots:
+                await self._fetch_with_retries(reference, descriptor, path, progress)
+
+        await _all(fetch(descriptor, path) for descriptor, path in wanted)
+
+    async def _fetch_with_retries(
+        self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress
+    ) -> None:
+        for count in range(TRIES):
+            try:
+                await self._fetch(reference, descriptor, path, progress)
+            except RegistryUnavailableError:
+                if count == TRIES - 1:
+                    raise
+                await asyncio.sleep(FIRST_PAUSE * 2**count)
+            else:
+                return
+
+    async def _fetch(self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress) -> None:
+        hasher, size = hasher_for(descriptor.digest), 0
+        file = await asyncio.to_thread(path.open, "wb")
+        try:
+            async for chunk in self._registry.get_blob(reference, descriptor.digest):
+                size += len(chunk)
+                if size > descriptor.size:
+                    break  # a registry that sends without end must not fill the disk
+                await asyncio.to_thread(_take, file.write, hasher.update, chunk)
+                progress.advanced(len(chunk))
+        except BaseException:
+            await asyncio.to_thread(_discard, file, path)
+            progress.advanced(-size)
+            raise
+        if size != descriptor.size or hasher.hexdigest() != hexadecimal(descriptor.digest):
+            await asyncio.to_thread(_discard, file, path)
+            raise DigestMismatchError(
+                f"{reference.host} sent other bytes for {descriptor.digest} than it promised: the blob is damaged "
+                "there, push the model again"
+            )
+        await asyncio.to_thread(file.close)
+
+
+def _take(write: TakeBytes, update: TakeBytes, chunk: bytes) -> None:
+    write(chunk)
+    update(chunk)
+
+
+def _discard(file: BinaryIO, path: Path) -> None:
+    file.close()
+    path.unlink()
+
+
+async def _all(calls: Iterable[Awaitable[ResultT]]) -> list[ResultT]:
+    """Await all; when one fails, stop the others and raise its error."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
