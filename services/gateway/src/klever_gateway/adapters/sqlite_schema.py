@@ -1,0 +1,113 @@
+"""The tables of the projection and the statements on them, made from the list of columns."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from klever_gateway.domain.queries import Query
+from klever_gateway.domain.rows import COLUMNS, Collection, Row, Value
+
+SCHEMA_VERSION = 1
+"""A file of another version is thrown away and filled again: it is a cache."""
+
+FIXED = ("key", "revision", "body", "generation", "hidden", "ending", "event_id", "accepted")
+INDEXES = {
+    Collection.MODELS: (
+        *("project, model, version", "created_at, key", "updated_at, key", "size, key"),
+        *("version, key", "format, created_at", "extraction, created_at"),
+    ),
+    Collection.JOBS: ("namespace, created_at", "namespace, updated_at", "phase, created_at"),
+    Collection.SERVINGS: ("namespace, name", "created_at, key", "updated_at, key"),
+}
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The database, made anew where the file is missing, unreadable or of another version."""
+    try:
+        return _opened(path)
+    except sqlite3.DatabaseError:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _opened(path)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """One more connection; several threads may hold it, one at a time."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = OFF")  # a crash of the machine costs a rebuild, nothing else
+    connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+def upsert(collection: Collection) -> str:
+    """The statement that stores a row."""
+    columns = (*FIXED, *COLUMNS[collection])
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT OR REPLACE INTO {collection} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our names
+
+
+def values(collection: Collection, row: Row) -> tuple[Value, ...]:
+    """What `upsert` stores."""
+    fixed = (row.key, row.revision, row.body, row.generation, row.hidden, row.ending, row.event_id, row.accepted)
+    return (*fixed, *(row.columns[name] for name in COLUMNS[collection]))
+
+
+def row_of(collection: Collection, stored: Sequence[Value]) -> Row:
+    """Undo `values`."""
+    fixed = dict(zip(FIXED, stored, strict=False))
+    flags = {name: bool(fixed.pop(name)) for name in ("hidden", "ending", "accepted")}
+    columns = dict(zip(COLUMNS[collection], stored[len(FIXED) :], strict=True))
+    return Row(**fixed, **flags, columns=columns)  # type: ignore[arg-type] # the table's types are those of Row
+
+
+def select(collection: Collection) -> str:
+    """The statement that reads whole rows."""
+    return f"SELECT {', '.join((*FIXED, *COLUMNS[collection]))} FROM {collection}"  # noqa: S608 - our names
+
+
+def condition(collection: Collection, query: Query) -> tuple[str, list[Value]]:
+    """The WHERE clause of a query, and its parameters."""
+    unknown = (set(query.where) | {query.sort}) - set(COLUMNS[collection])
+    if unknown:
+        raise ValueError(f"{collection} has no columns {unknown}")
+    parts = ["NOT hidden", *(f"{name} = ?" for name in query.where)]
+    parameters = list(query.where.values())
+    if query.text is not None:
+        parts.append("instr(search, ?) > 0")
+        parameters.append(query.text)
+    return " AND ".join(parts), parameters
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        connection = connect(path)
+        stack.callback(connection.close)
+        _check_version(connection)
+        connection.executescript(_schema())
+        stack.pop_all()
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in {0, SCHEMA_VERSION}:
+        raise sqlite3.DatabaseError(f"the file has schema {version}, not {SCHEMA_VERSION}")
+
+
+def _schema() -> str:
+    statements = ["CREATE TABLE IF NOT EXISTS loaded (collection TEXT PRIMARY KEY) WITHOUT ROWID"]
+    for collection, columns in COLUMNS.items():
+        typed = ", ".join(f"{name} {'INTEGER' if name == 'size' else 'TEXT'}" for name in columns)
+        statements.append(
+            f"CREATE TABLE IF NOT EXISTS {collection} (key TEXT PRIMARY KEY, revision INTEGER, body TEXT, "
+            f"generation INTEGER, hidden INTEGER, ending INTEGER, event_id TEXT, accepted INTEGER, {typed})"
+        )
+        statements += [
+            f"CREATE INDEX IF NOT EXISTS {collection}_{number} ON {collection} ({indexed})"
+            for number, indexed in enumerate(INDEXES[collection])
+        ]
+    statements.append(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    return ";\n".join(statements)

@@ -1,0 +1,111 @@
+"""Puts the gateway together."""
+
+import uuid
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from aiohttp import web
+
+from kleverkit.nats_documents import NatsDocuments
+from kleverkit.service import Runtime, make_runtime
+from kleverproto.envelope import utc_now
+from kleverproto.jobs import JobDocument
+from kleverproto.models import ModelDocument
+from kleverproto.servings import ServingDocument
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET
+
+from . import keys, openapi
+from .adapters.nats_events import NatsEventLog
+from .adapters.nats_publisher import ConnectedPublisher
+from .adapters.sqlite import SqliteProjection
+from .domain.rows import Collection, job_row, model_row, serving_row
+from .middlewares import make_middlewares
+from .operations import Operation
+from .ports import Projection
+from .routes.documentation import add_pages
+from .services.arrivals import Arrivals
+from .services.jobs import Jobs
+from .services.projecting import Projector
+from .services.reading import Reading
+from .services.servings import Servings
+from .services.versions import Versions
+from .services.watching import Watching
+from .services.writing import Writing
+from .settings import GatewaySettings
+
+PROJECTION_FILE = "projection.sqlite"
+
+
+def build(settings: GatewaySettings) -> Runtime:
+    """The gateway, not yet connected."""
+    application = web.Application()
+    runtime = make_runtime("gateway", settings, application=application)
+    tracer = runtime.tracer_provider.get_tracer("klever_gateway")
+    application.middlewares.extend(make_middlewares(tracer, runtime.metrics))
+    projection, arrivals = SqliteProjection(settings.data_dir / PROJECTION_FILE), Arrivals()
+    runtime.on_stop.append(projection.close)
+    _add_use_cases(runtime, settings, projection, arrivals)
+    _add_projectors(runtime, projection, arrivals)
+    _add_routes(application, openapi.OPERATIONS)
+    return runtime
+
+
+def _add_use_cases(runtime: Runtime, settings: GatewaySettings, projection: Projection, arrivals: Arrivals) -> None:
+    event_log = NatsEventLog(runtime.client)
+    reading = Reading(projection, event_log)
+    versions = Versions(projection, arrivals, wait_seconds=settings.model_wait_seconds)
+    writing = Writing(
+        publisher=ConnectedPublisher(runtime.publisher, runtime.client),
+        projection=projection,
+        source=runtime.events,
+        new_id=lambda: str(uuid.uuid4()),
+        clock=utc_now,
+    )
+    runtime.web[keys.READING] = reading
+    runtime.web[keys.SERVINGS] = Servings(writing, versions)
+    runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
+    runtime.web[keys.WATCHING] = Watching(event_log)
+    runtime.web[keys.OPENAPI] = openapi.text()
+    runtime.web[keys.PLATFORM] = keys.Platform(
+        version=version("klever-gateway"),
+        gateway=settings.public_url,
+        registry=settings.registry_url,
+        ingress=settings.ingress_url,
+    )
+    runtime.web[keys.STREAM_PACE] = keys.StreamPace(
+        keep_alive_seconds=settings.keep_alive_seconds, slow_client_seconds=settings.slow_client_seconds
+    )
+
+
+def _add_projectors(runtime: Runtime, projection: Projection, arrivals: Arrivals) -> None:
+    models = Projector(
+        Collection.MODELS,
+        NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument),
+        model_row,
+        projection=projection,
+        arrivals=arrivals,
+    )
+    jobs = Projector(
+        Collection.JOBS,
+        NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument),
+        job_row,
+        projection=projection,
+        arrivals=arrivals,
+    )
+    servings = Projector(
+        Collection.SERVINGS,
+        NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument),
+        serving_row,
+        projection=projection,
+        arrivals=arrivals,
+    )
+    runtime.loops += [models.run, jobs.run, servings.run]
+    runtime.health.add("models", models.is_caught_up)
+    runtime.health.add("jobs", jobs.is_caught_up)
+    runtime.health.add("servings", servings.is_caught_up)
+
+
+def _add_routes(application: web.Application, operations: Sequence[Operation]) -> None:
+    for operation in operations:
+        application.router.add_route(operation.method, operation.path, operation.handler)
+    add_pages(application)

@@ -1,0 +1,40 @@
+"""What a serving will be once a request is through."""
+
+from datetime import datetime
+
+from kleverproto.servings import (
+    ServingDocument,
+    ServingPhase,
+    ServingRequested,
+    ServingStatus,
+    next_generation,
+)
+
+
+def is_gone(document: ServingDocument | None) -> bool:
+    """Whether there is no such serving, as far as clients can see."""
+    return document is None or document.status.phase is ServingPhase.DELETED
+
+
+def as_requested(current: ServingDocument | None, request: ServingRequested, now: datetime) -> ServingDocument:
+    """The serving with the requested spec, pending; the current one if nothing changes."""
+    generation = next_generation(current, request.spec)
+    if current is not None and generation == current.generation:
+        return current
+    kept = current if not is_gone(current) else None
+    status = kept.status if kept else ServingStatus()
+    return ServingDocument(
+        namespace=request.namespace,
+        name=request.name,
+        spec=request.spec,
+        status=status.model_copy(update={"phase": ServingPhase.PENDING, "problem": None, "step": ""}),
+        generation=generation,
+        created_at=kept.created_at if kept else now,
+        updated_at=now,
+    )
+
+
+def as_deleting(current: ServingDocument, now: datetime) -> ServingDocument:
+    """The serving while it goes away."""
+    status = current.status.model_copy(update={"phase": ServingPhase.DELETING})
+    return current.model_copy(update={"status": status, "updated_at": now})

@@ -1,0 +1,65 @@
+"""What can be wrong with a request, each with the code that clients see."""
+
+from dataclasses import dataclass
+
+from kleverkit.errors import NotFoundError, PermanentError
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with one field of a request."""
+
+    field: str
+    """Path of the field, such as `spec.variants.0.model`."""
+    message: str
+    """What is wrong and what to do."""
+
+
+class InvalidRequestError(PermanentError):
+    """The request is understood but cannot be accepted; `errors` says why, by field."""
+
+    def __init__(self, message: str, *, errors: tuple[FieldError, ...] = (), code: str = "invalid") -> None:
+        super().__init__(message, code=code)
+        self.errors = errors
+
+
+class MalformedRequestError(PermanentError):
+    """The body is not JSON."""
+
+    default_code = "malformed_json"
+
+
+class UnsupportedMediaTypeError(PermanentError):
+    """The body is not declared as JSON."""
+
+    default_code = "unsupported_media_type"
+
+
+class AlreadyExistsError(PermanentError):
+    """The name is taken."""
+
+    default_code = "already_exists"
+
+
+class JobFinishedError(PermanentError):
+    """There is nothing left to cancel."""
+
+    default_code = "job_finished"
+
+
+class GenerationMismatchError(PermanentError):
+    """The document is not at the generation that the client has seen."""
+
+    default_code = "generation_mismatch"
+
+
+__all__ = [
+    "AlreadyExistsError",
+    "FieldError",
+    "GenerationMismatchError",
+    "InvalidRequestError",
+    "JobFinishedError",
+    "MalformedRequestError",
+    "NotFoundError",
+    "UnsupportedMediaTypeError",
+]

@@ -1,0 +1,38 @@
+"""Where handlers find what the application is built with."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from .services.jobs import Jobs
+from .services.reading import Reading
+from .services.servings import Servings
+from .services.watching import Watching
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """What `/platform` tells."""
+
+    version: str
+    gateway: str
+    registry: str
+    ingress: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamPace:
+    """How event streams are kept."""
+
+    keep_alive_seconds: float
+    slow_client_seconds: float
+
+
+READING: Final = web.AppKey("READING", Reading)
+SERVINGS: Final = web.AppKey("SERVINGS", Servings)
+JOBS: Final = web.AppKey("JOBS", Jobs)
+WATCHING: Final = web.AppKey("WATCHING", Watching)
+PLATFORM: Final = web.AppKey("PLATFORM", Platform)
+STREAM_PACE: Final = web.AppKey("STREAM_PACE", StreamPace)
+OPENAPI: Final = web.AppKey("OPENAPI", str)

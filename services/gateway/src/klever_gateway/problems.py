@@ -1,0 +1,121 @@
+"""Errors as clients see them: RFC 9457 problem details with a stable code."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from kleverkit.errors import KleverError, NotFoundError, TransientError
+from kleverproto.base import WireModel
+
+from .errors import (
+    AlreadyExistsError,
+    FieldError,
+    GenerationMismatchError,
+    InvalidRequestError,
+    JobFinishedError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (AlreadyExistsError, HTTPStatus.CONFLICT),
+    (JobFinishedError, HTTPStatus.CONFLICT),
+    (GenerationMismatchError, HTTPStatus.PRECONDITION_FAILED),
+    (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (MalformedRequestError, HTTPStatus.BAD_REQUEST),
+    (InvalidRequestError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+class ProblemField(WireModel):
+    """One thing wrong with one field of the request."""
+
+    field: str
+    """Path of the field, such as `spec.variants.0.model`."""
+    message: str
+    """What is wrong and what to do."""
+
+
+class ProblemDetails(WireModel):
+    """An error, as RFC 9457 has it, with a stable code."""
+
+    type: str
+    """A URI for the kind of error: `urn:klever:problem:<code>`."""
+    title: str
+    status: int
+    detail: str
+    """What happened and what to do."""
+    code: str
+    """snake_case and stable, for programs."""
+    errors: tuple[ProblemField, ...] | None = None
+    """What is wrong, by field."""
+
+
+def problem(status: int, code: str, detail: str, *, errors: tuple[FieldError, ...] = ()) -> ProblemDetails:
+    """The problem with these particulars."""
+    return ProblemDetails(
+        type=f"urn:klever:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        errors=tuple(ProblemField(field=error.field, message=error.message) for error in errors) or None,
+    )
+
+
+def problem_of(error: KleverError) -> ProblemDetails | None:
+    """What a client is told of an error; None for one that is our own fault."""
+    for kind, status in STATUS:
+        if isinstance(error, kind):
+            errors = error.errors if isinstance(error, InvalidRequestError) else ()
+            return problem(status, error.code, str(error), errors=errors)
+    return None
+
+
+def problem_of_http(error: web.HTTPException, method: str, path: str) -> ProblemDetails:
+    """What a client is told when the router refuses."""
+    code = HTTP_CODES.get(error.status, "http_error")
+    detail = {
+        404: f"nothing is served under {path}: /docs lists what is",
+        405: f"{path} does not take {method}: see the Allow header",
+        413: "the body is larger than 1 MiB",
+    }.get(error.status, error.reason)
+    return problem(error.status, code, detail)
+
+
+def problem_response(details: ProblemDetails, headers: dict[str, str] | None = None) -> web.Response:
+    """The response that carries a problem."""
+    sent = dict(headers or {})
+    if details.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        sent["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    body = details.model_dump_json(exclude_none=True)
+    return web.Response(text=body, status=details.status, content_type=MEDIA_TYPE, headers=sent)
+
+
+def invalid(error: ValidationError, prefix: str = "") -> InvalidRequestError:
+    """All that pydantic found wrong, by field."""
+    found = error.errors(include_url=False, include_context=False)
+    errors = tuple(_field_error(each, prefix) for each in found if not _is_echo(each, found))
+    fields = ", ".join(dict.fromkeys(each.field for each in errors))
+    return InvalidRequestError(f"the request is not valid: see {fields}", errors=errors)
+
+
+def _is_echo(one: Any, found: Sequence[Any]) -> bool:
+    """Whether a list only seems too short because its items are wrong."""
+    depth = len(one["loc"])
+    inside = [each for each in found if len(each["loc"]) > depth and each["loc"][:depth] == one["loc"]]
+    return one["type"] == "too_short" and bool(inside)
+
+
+def _field_error(found: Any, prefix: str) -> FieldError:
+    path = ".".join(str(part) for part in (*filter(None, [prefix]), *found["loc"]))
+    return FieldError(path or "body", found["msg"].removeprefix("Value error, "))

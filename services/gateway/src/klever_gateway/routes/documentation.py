@@ -1,0 +1,66 @@
+"""The description of the API, for programs and for people."""
+
+from http import HTTPStatus
+
+import swagger_ui_bundle
+from aiohttp import web
+
+from klever_gateway.keys import OPENAPI
+from klever_gateway.operations import JSON, Operation, Success
+
+DOCS = "/docs"
+ASSETS = "/docs/assets"
+OPENAPI_PATH = "/openapi.json"
+
+PAGE = f"""<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <title>Klever API</title>
+  <link rel="icon" href="{ASSETS}/favicon-32x32.png">
+  <link rel="stylesheet" href="{ASSETS}/swagger-ui.css">
+</head>
+<body>
+  <div id="swagger-ui"></div>
+  <script src="{ASSETS}/swagger-ui-bundle.js"></script>
+  <script>
+    SwaggerUIBundle({{url: "{OPENAPI_PATH}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null}});
+  </script>
+</body>
+</html>
+"""
+
+
+async def get_openapi(request: web.Request) -> web.Response:
+    """The OpenAPI document."""
+    return web.Response(text=request.app[OPENAPI], content_type=JSON)
+
+
+async def get_docs(_request: web.Request) -> web.Response:
+    """The page that shows it."""
+    return web.Response(text=PAGE, content_type="text/html")
+
+
+async def redirect_to_docs(_request: web.Request) -> web.Response:
+    """The front door."""
+    return web.Response(status=HTTPStatus.FOUND, headers={"Location": DOCS})
+
+
+def add_pages(app: web.Application) -> None:
+    """What people look at, none of it from elsewhere."""
+    app.router.add_get("/", redirect_to_docs)
+    app.router.add_get(DOCS, get_docs)
+    app.router.add_static(ASSETS, str(swagger_ui_bundle.swagger_ui_path))
+
+
+OPERATIONS = (
+    Operation(
+        id="getOpenapi",
+        method="GET",
+        path=OPENAPI_PATH,
+        handler=get_openapi,
+        tag="platform",
+        summary="Get this document",
+        success=Success(description="OpenAPI 3.1.", example={"openapi": "3.1.0"}),
+    ),
+)

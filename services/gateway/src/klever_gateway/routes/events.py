@@ -1,0 +1,111 @@
+"""Live events, as server-sent events."""
+
+import asyncio
+
+import structlog
+from aiohttp import web
+
+from klever_gateway import examples
+from klever_gateway.domain.positions import Interest, Position
+from klever_gateway.errors import FieldError, InvalidRequestError
+from klever_gateway.keys import STREAM_PACE, WATCHING, StreamPace
+from klever_gateway.operations import BASE, Failure, Operation, Success
+from klever_gateway.parsing import read_query
+from klever_gateway.ports import NextEntry
+from klever_gateway.schemas import WatchQuery
+
+LAST_EVENT_ID = "Last-Event-ID"
+EVENT_STREAM = "text/event-stream"
+RECONNECT_MILLISECONDS = 1000
+
+log = structlog.get_logger(__name__)
+
+
+async def watch_events(request: web.Request) -> web.StreamResponse:
+    """Events from now on, or from behind the last one that the client has seen."""
+    interest = _interest(read_query(request, WatchQuery))
+    position = await request.app[WATCHING].start(request.headers.get(LAST_EVENT_ID))
+    async with request.app[WATCHING].follow(position, interest) as next_entry:
+        stream = EventStream(request, request.app[STREAM_PACE])
+        return await stream.run(position, next_entry)
+
+
+class EventStream:
+    """One client's stream.
+
+    A client that does not read fills its socket's buffers and then makes `write` wait; nothing is read from NATS
+    meanwhile, and after `slow_client_seconds` the connection is cut.
+    """
+
+    def __init__(self, request: web.Request, pace: StreamPace) -> None:
+        self._request = request
+        self._pace = pace
+        headers = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        self._response = web.StreamResponse(headers=headers)
+
+    async def run(self, position: Position, next_entry: NextEntry) -> web.StreamResponse:
+        """Send until the client leaves or is cut off."""
+        await self._response.prepare(self._request)
+        try:
+            await self._write(f"retry: {RECONNECT_MILLISECONDS}\nid: {position}\n\n")
+            while True:
+                position = await self._step(position, next_entry)
+        except ConnectionError:
+            log.debug("event stream left")
+        except TimeoutError:
+            log.warning("event stream cut off: the client does not read", remote=self._request.remote)
+            if self._request.transport is not None:
+                self._request.transport.abort()
+        return self._response
+
+    async def _step(self, position: Position, next_entry: NextEntry) -> Position:
+        try:
+            async with asyncio.timeout(self._pace.keep_alive_seconds):
+                entry = await next_entry()
+        except TimeoutError:
+            await self._write(": keep-alive\n\n")
+            return position
+        position = position.after(entry.stream, entry.sequence)
+        data = entry.event.model_dump_json(exclude_none=True)
+        await self._write(f"id: {position}\nevent: {entry.event.type}\ndata: {data}\n\n")
+        return position
+
+    async def _write(self, text: str) -> None:
+        async with asyncio.timeout(self._pace.slow_client_seconds):
+            await self._response.write(text.encode())
+
+
+def _interest(query: WatchQuery) -> Interest:
+    interest = Interest(types=frozenset(query.type), subject=query.subject)
+    if interest.unknown_types:
+        unknown = ", ".join(interest.unknown_types)
+        message = f"no such event type: {unknown}; docs/events.md lists the types"
+        raise InvalidRequestError(message, errors=(FieldError("query.type", message),))
+    return interest
+
+
+_DATA = examples.EVENT.model_dump_json(exclude_none=True)
+
+OPERATIONS = (
+    Operation(
+        id="watchEvents",
+        method="GET",
+        path=f"{BASE}/events",
+        handler=watch_events,
+        tag="events",
+        summary="Follow what happens, live",
+        description=(
+            "Server-sent events: `event` is the CloudEvents type, `data` the CloudEvent in structured JSON, `id` a "
+            "position. A client that comes back with `Last-Event-ID` misses nothing and gets nothing twice. "
+            "Comments keep a silent stream open; a client that does not read is cut off."
+        ),
+        query=WatchQuery,
+        headers=(LAST_EVENT_ID,),
+        success=Success(
+            description="A stream that does not end.",
+            media_type=EVENT_STREAM,
+            example=f"id: {examples.POSITION}\nevent: {examples.EVENT.type}\ndata: {_DATA}\n\n",
+        ),
+        failures=(Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+)

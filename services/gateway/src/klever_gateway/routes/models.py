@@ -1,0 +1,120 @@
+"""The catalogue: projects, models, versions."""
+
+from aiohttp import web
+
+from klever_gateway import examples
+from klever_gateway.domain.queries import ModelSummary, ProjectSummary
+from klever_gateway.domain.rows import Collection
+from klever_gateway.keys import READING
+from klever_gateway.operations import BASE, Failure, Operation, Success
+from klever_gateway.parsing import document, items, page, read_query
+from klever_gateway.schemas import ModelList, ModelQuery, PageQuery, ProjectList, VersionList, VersionQuery
+from kleverproto.models import ModelDocument
+
+MODELS = f"{BASE}/projects/{{project}}/models"
+VERSIONS = f"{MODELS}/{{model}}/versions"
+SLASHES = "Slashes in a model's name are written as `%2F`."
+
+
+async def list_projects(request: web.Request) -> web.Response:
+    """Projects by name."""
+    part = read_query(request, PageQuery)
+    total, found = await request.app[READING].projects(start=part.start, limit=part.limit)
+    return items(total, found)
+
+
+async def list_project_models(request: web.Request) -> web.Response:
+    """Models of a project by name."""
+    part = read_query(request, PageQuery)
+    project = request.match_info["project"]
+    total, found = await request.app[READING].models(project, start=part.start, limit=part.limit)
+    return items(total, found)
+
+
+async def list_versions(request: web.Request) -> web.Response:
+    """Versions of a model."""
+    project, model = request.match_info["project"], request.match_info["model"]
+    query = read_query(request, VersionQuery).as_query(project=project, model=model)
+    return page(await request.app[READING].versions(project, model, query))
+
+
+async def get_version(request: web.Request) -> web.Response:
+    """One version of a model."""
+    names = request.match_info
+    row = await request.app[READING].version(names["project"], names["model"], names["version"])
+    return document(row)
+
+
+async def list_models(request: web.Request) -> web.Response:
+    """Versions of all models."""
+    query = read_query(request, ModelQuery).as_query()
+    return page(await request.app[READING].find(Collection.MODELS, query))
+
+
+_PROJECT = ProjectSummary(name="library", models=1, versions=1, updated_at=examples.NOW)
+_MODEL = ModelSummary(project="library", name="iris", versions=1, latest="v1", updated_at=examples.NOW)
+_VERSIONS = Success(description="Model versions.", model=VersionList, example=examples.listed(examples.MODEL))
+
+OPERATIONS = (
+    Operation(
+        id="listProjects",
+        method="GET",
+        path=f"{BASE}/projects",
+        handler=list_projects,
+        tag="models",
+        summary="List the projects that have models",
+        query=PageQuery,
+        success=Success(description="Projects.", model=ProjectList, example=examples.listed(_PROJECT)),
+        failures=(Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="listProjectModels",
+        method="GET",
+        path=MODELS,
+        handler=list_project_models,
+        tag="models",
+        summary="List the models of a project",
+        query=PageQuery,
+        success=Success(description="Models.", model=ModelList, example=examples.listed(_MODEL)),
+        failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="listVersions",
+        method="GET",
+        path=VERSIONS,
+        handler=list_versions,
+        tag="models",
+        summary="List the versions of a model",
+        description=SLASHES,
+        query=VersionQuery,
+        success=_VERSIONS,
+        failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="getVersion",
+        method="GET",
+        path=f"{VERSIONS}/{{version}}",
+        handler=get_version,
+        tag="models",
+        summary="Get a version of a model, with its signature",
+        description=SLASHES,
+        success=Success(
+            description="The version.",
+            model=ModelDocument,
+            example=examples.MODEL.model_dump(mode="json"),
+            headers=("ETag",),
+        ),
+        failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="listModels",
+        method="GET",
+        path=f"{BASE}/models",
+        handler=list_models,
+        tag="models",
+        summary="Find versions among all models",
+        query=ModelQuery,
+        success=_VERSIONS,
+        failures=(Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+)

@@ -1,0 +1,187 @@
+"""Servings."""
+
+from aiohttp import web
+
+from klever_gateway import examples
+from klever_gateway.domain.rows import Collection
+from klever_gateway.keys import READING, SERVINGS
+from klever_gateway.operations import BASE, Body, Failure, Operation, Success
+from klever_gateway.parsing import (
+    CORRELATION_ID,
+    accepted,
+    checked,
+    document,
+    if_match,
+    items,
+    page,
+    read_body,
+    read_query,
+)
+from klever_gateway.schemas import (
+    CreateServing,
+    EventList,
+    NamespaceName,
+    RecentQuery,
+    ReplaceServing,
+    ServingList,
+    ServingName,
+    ServingQuery,
+)
+from kleverproto.servings import ServingDocument, ServingRequested
+
+PATH = f"{BASE}/namespaces/{{namespace}}/servings"
+ONE = f"{PATH}/{{name}}"
+
+
+async def list_all_servings(request: web.Request) -> web.Response:
+    """Servings of all namespaces."""
+    query = read_query(request, ServingQuery).as_query()
+    return page(await request.app[READING].find(Collection.SERVINGS, query))
+
+
+async def list_servings(request: web.Request) -> web.Response:
+    """Servings of a namespace."""
+    query = read_query(request, ServingQuery).as_query(namespace=request.match_info["namespace"])
+    return page(await request.app[READING].find(Collection.SERVINGS, query))
+
+
+async def get_serving(request: web.Request) -> web.Response:
+    """One serving."""
+    names = request.match_info
+    return document(await request.app[READING].serving(names["namespace"], names["name"]))
+
+
+async def create_serving(request: web.Request) -> web.Response:
+    """Ask for a new serving."""
+    where = checked(NamespaceName, dict(request.match_info))
+    wanted = await read_body(request, CreateServing)
+    asked = ServingRequested(namespace=where.namespace, name=wanted.name, spec=wanted.spec)
+    return accepted(await request.app[SERVINGS].create(asked))
+
+
+async def replace_serving(request: web.Request) -> web.Response:
+    """Ask for another spec."""
+    named = checked(ServingName, dict(request.match_info))
+    wanted = await read_body(request, ReplaceServing)
+    asked = ServingRequested(namespace=named.namespace, name=named.name, spec=wanted.spec)
+    return accepted(await request.app[SERVINGS].replace(asked, if_match=if_match(request)))
+
+
+async def delete_serving(request: web.Request) -> web.Response:
+    """Ask for a serving to go away."""
+    names = request.match_info
+    return accepted(await request.app[SERVINGS].delete(names["namespace"], names["name"]))
+
+
+async def list_serving_events(request: web.Request) -> web.Response:
+    """The newest events of a serving."""
+    names, limit = request.match_info, read_query(request, RecentQuery).limit
+    found = await request.app[READING].serving_events(names["namespace"], names["name"], limit)
+    return items(len(found), [entry.event for entry in found])
+
+
+_SERVING = examples.SERVING.model_dump(mode="json")
+_LIST = Success(description="Servings.", model=ServingList, example=examples.listed(examples.SERVING))
+_WRITE_FAILURES = (
+    *(Failure.MALFORMED, Failure.UNSUPPORTED_MEDIA_TYPE),
+    *(Failure.INVALID, Failure.UNAVAILABLE),
+)
+
+
+def _accepted(description: str, example: ServingDocument) -> Success:
+    return Success(
+        status=202,
+        description=description,
+        model=ServingDocument,
+        example=example.model_dump(mode="json"),
+        headers=(CORRELATION_ID, "ETag"),
+    )
+
+
+OPERATIONS = (
+    Operation(
+        id="listAllServings",
+        method="GET",
+        path=f"{BASE}/servings",
+        handler=list_all_servings,
+        tag="servings",
+        summary="List the servings of all namespaces",
+        query=ServingQuery,
+        success=_LIST,
+        failures=(Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="listServings",
+        method="GET",
+        path=PATH,
+        handler=list_servings,
+        tag="servings",
+        summary="List the servings of a namespace",
+        query=ServingQuery,
+        success=_LIST,
+        failures=(Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="getServing",
+        method="GET",
+        path=ONE,
+        handler=get_serving,
+        tag="servings",
+        summary="Get a serving with its URL and state",
+        success=Success(description="The serving.", model=ServingDocument, example=_SERVING, headers=("ETag",)),
+        failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="createServing",
+        method="POST",
+        path=PATH,
+        handler=create_serving,
+        tag="servings",
+        summary="Ask for a new serving",
+        description="Digests that are left out are taken from the versions' tags now.",
+        body=Body(model=CreateServing, example={"name": "iris", "spec": examples.SPEC_BODY}),
+        success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
+        failures=(*_WRITE_FAILURES, Failure.CONFLICT),
+    ),
+    Operation(
+        id="replaceServing",
+        method="PUT",
+        path=ONE,
+        handler=replace_serving,
+        tag="servings",
+        summary="Ask for another spec of a serving, or for a new serving",
+        description="What served before goes on until the new spec is ready.",
+        headers=("If-Match",),
+        body=Body(model=ReplaceServing, example={"spec": examples.SPEC_BODY}),
+        success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
+        failures=(*_WRITE_FAILURES, Failure.GENERATION_MISMATCH),
+    ),
+    Operation(
+        id="deleteServing",
+        method="DELETE",
+        path=ONE,
+        handler=delete_serving,
+        tag="servings",
+        summary="Ask for a serving to go away",
+        success=_accepted("The serving, Deleting.", examples.DELETING_SERVING),
+        failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="listServingEvents",
+        method="GET",
+        path=f"{ONE}/events",
+        handler=list_serving_events,
+        tag="servings",
+        summary="List the newest events of a serving",
+        query=RecentQuery,
+        success=Success(
+            description="CloudEvents, oldest first.",
+            model=EventList,
+            example={
+                "metadata": {"totalItems": 1},
+                "items": [examples.EVENT.model_dump(mode="json", exclude_none=True)],
+            },
+        ),
+        failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+)

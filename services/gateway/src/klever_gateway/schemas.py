@@ -1,0 +1,204 @@
+"""Bodies, queries and envelopes of the API, beyond the documents of the contract."""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import Field, field_validator
+
+from kleverproto.base import StrictWireModel, WireModel
+from kleverproto.envelope import Event
+from kleverproto.jobs import JobDocument, JobKind, JobPhase
+from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.references import DnsLabel, ModelRef
+from kleverproto.servings import ModelReference, ServingDocument, ServingPhase, ServingSpec
+
+from .domain.queries import ModelSummary, ProjectSummary, Query
+from .domain.rows import Value
+
+ItemT = TypeVar("ItemT")
+
+
+class PageQuery(StrictWireModel):
+    """Which part of a list."""
+
+    start: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """How many items to leave out at the beginning."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many items at most."""
+
+
+class SortedQuery(PageQuery):
+    """A part of a sorted list; subclasses have `sort` and their filters."""
+
+    sort: str
+
+    def as_query(self, **where: Value) -> Query:
+        """The same as a query of the projection; filters that are not given do not count."""
+        filters = self.model_dump(mode="json", by_alias=False, exclude={"start", "limit", "sort", "q"})
+        given = {name: value for name, value in filters.items() if value is not None}
+        text: str | None = getattr(self, "q", None)
+        return Query(
+            where=given | where,
+            text=text.lower() if text else None,
+            sort=SORT_COLUMNS.get(self.sort.removeprefix("-"), self.sort.removeprefix("-")),
+            descending=self.sort.startswith("-"),
+            start=self.start,
+            limit=self.limit,
+        )
+
+
+SORT_COLUMNS = {"createdAt": "created_at", "updatedAt": "updated_at"}
+
+
+class VersionQuery(SortedQuery):
+    """Versions of one model."""
+
+    sort: Literal["version", "-version", "createdAt", "-createdAt", "updatedAt", "-updatedAt", "size", "-size"] = (
+        "-createdAt"
+    )
+    """Order of the list; a minus for the largest first."""
+
+
+class ModelQuery(VersionQuery):
+    """Versions of all models."""
+
+    project: str | None = None
+    """Only of this project."""
+    format: str | None = None
+    """Only of this format, such as ONNX."""
+    extraction: ExtractionPhase | None = None
+    """Only those whose parsing is this far."""
+    q: Annotated[str | None, Field(max_length=200)] = None
+    """Only those whose name, author, description, tags or labels hold this text."""
+
+
+class JobQuery(SortedQuery):
+    """Jobs of a namespace."""
+
+    sort: Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"] = "-createdAt"
+    """Order of the list; a minus for the newest first."""
+    phase: JobPhase | None = None
+    """Only jobs in this phase."""
+    kind: JobKind | None = None
+    """Only jobs of this kind."""
+
+
+class ServingQuery(SortedQuery):
+    """Servings."""
+
+    sort: Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"] = "name"
+    """Order of the list; a minus for the last first."""
+    phase: ServingPhase | None = None
+    """Only servings in this phase."""
+
+
+class RecentQuery(StrictWireModel):
+    """How much of the past."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many events at most, the newest ones."""
+
+
+class WatchQuery(StrictWireModel):
+    """Which live events."""
+
+    type: tuple[str, ...] = ()
+    """Only events of this CloudEvents type; may be given several times."""
+    subject: Annotated[str | None, Field(min_length=1, max_length=500)] = None
+    """Only events about this: `project/model`, a job's id, or `namespace/name`."""
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class CreateServing(StrictWireModel):
+    """A new serving."""
+
+    name: DnsLabel
+    spec: ServingSpec
+
+
+class ReplaceServing(StrictWireModel):
+    """A serving as it should be."""
+
+    spec: ServingSpec
+
+
+class ServingName(StrictWireModel):
+    """What a serving is called."""
+
+    namespace: DnsLabel
+    name: DnsLabel
+
+
+class CreateJob(StrictWireModel):
+    """A job to be done on a model version."""
+
+    kind: JobKind = JobKind.EXTRACT
+    ref: ModelReference
+    """`project/model:version`."""
+
+    @field_validator("ref")
+    @classmethod
+    def _is_a_reference(cls, value: str) -> str:
+        return str(ModelRef.parse(value))
+
+
+class NamespaceName(StrictWireModel):
+    """A namespace."""
+
+    namespace: DnsLabel
+
+
+class Urls(WireModel):
+    """Where the platform's doors are."""
+
+    gateway: str
+    registry: str
+    ingress: str
+
+
+class PlatformInfo(WireModel):
+    """What runs here."""
+
+    version: str
+    urls: Urls
+
+
+class ListMetadata(WireModel):
+    """About a list."""
+
+    total_items: int
+    """Items in all pages together."""
+
+
+class ItemList(WireModel, Generic[ItemT]):
+    """A part of a list."""
+
+    metadata: ListMetadata
+    items: tuple[ItemT, ...]
+
+
+class ProjectList(ItemList[ProjectSummary]):
+    """Projects."""
+
+
+class ModelList(ItemList[ModelSummary]):
+    """Models of a project."""
+
+
+class VersionList(ItemList[ModelDocument]):
+    """Model versions."""
+
+
+class JobList(ItemList[JobDocument]):
+    """Jobs."""
+
+
+class ServingList(ItemList[ServingDocument]):
+    """Servings."""
+
+
+class EventList(ItemList[Event[Any]]):
+    """Events, oldest first."""

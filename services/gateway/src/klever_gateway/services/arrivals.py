@@ -1,0 +1,32 @@
+"""Waiting for something that is on its way into the projection."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class Arrivals:
+    """Tells those who wait that the projection has changed."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def announce(self) -> None:
+        """Something has changed."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def until(self, probe: Callable[[], Awaitable[ResultT | None]], seconds: float) -> ResultT | None:
+        """The probe's first answer, asked again after each change; None if there is none in time."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            changed = self._changed
+            if (answer := await probe()) is not None:
+                return answer
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+            except TimeoutError:
+                return None

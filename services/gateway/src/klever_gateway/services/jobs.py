@@ -1,0 +1,68 @@
+"""Requests for jobs."""
+
+from klever_gateway.domain.rows import Collection, job_row
+from klever_gateway.errors import JobFinishedError
+from kleverproto import subjects
+from kleverproto.job_ids import job_id
+from kleverproto.jobs import (
+    JobCancelRequested,
+    JobDocument,
+    JobKind,
+    JobRequested,
+    JobSpec,
+    JobStatus,
+)
+from kleverproto.references import ModelRef
+
+from .reading import Reading
+from .versions import Versions
+from .writing import Writing, Written
+
+
+class Jobs:
+    """Accepts what people want done; the jobrunner does it.
+
+    All methods raise TransientError when the request could not be stored.
+    """
+
+    def __init__(self, writing: Writing, versions: Versions, reading: Reading) -> None:
+        self._writing = writing
+        self._versions = versions
+        self._reading = reading
+
+    async def create(self, namespace: str, kind: JobKind, ref: str) -> Written:
+        """Ask for a job on a model version; the same work on the same bytes is the same job.
+
+        Raises:
+            InvalidRequestError: the version does not exist.
+        """
+        version = await self._versions.get(ModelRef.parse(ref), "ref")
+        spec = JobSpec(
+            kind=kind,
+            namespace=namespace,
+            ref=version.spec.ref,
+            digest=version.spec.digest,
+            registry=version.spec.registry,
+            format=version.spec.metadata.format,
+        )
+        event = self._writing.event(JobRequested(id=job_id(spec), spec=spec))
+        key = subjects.escape(event.data.id)
+        present = await self._writing.projection.get(Collection.JOBS, key)
+        now = self._writing.clock()
+        new = JobDocument(id=event.data.id, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
+        row = present or job_row(key, 0, new, accepted=True)
+        return await self._writing.submit(event, Collection.JOBS, row)
+
+    async def cancel(self, namespace: str, wanted: str) -> Written:
+        """Ask for a job to stop; it may still finish first.
+
+        Raises:
+            NotFoundError: there is no such job.
+            JobFinishedError: it has ended.
+        """
+        row = await self._reading.job(namespace, wanted)
+        document = JobDocument.model_validate_json(row.body)
+        if document.status.phase.is_final:
+            raise JobFinishedError(f"job {wanted} has ended as {document.status.phase}: nothing to cancel")
+        event = self._writing.event(JobCancelRequested(id=wanted))
+        return await self._writing.submit(event, Collection.JOBS, row)

@@ -1,0 +1,80 @@
+"""Reading documents from the projection."""
+
+from klever_gateway.domain.positions import serving_interest
+from klever_gateway.domain.queries import ModelSummary, Page, ProjectSummary, Query
+from klever_gateway.domain.rows import Collection, Row
+from klever_gateway.ports import Entry, EventLog, Projection
+from kleverkit.errors import NotFoundError, TransientError
+from kleverproto import subjects
+from kleverproto.servings import serving_key
+
+
+class Reading:
+    """Everything that only reads.
+
+    Every method raises TransientError while the bucket has never been read: an empty answer would be a lie.
+    """
+
+    def __init__(self, projection: Projection, event_log: EventLog) -> None:
+        self._projection = projection
+        self._event_log = event_log
+
+    async def find(self, collection: Collection, query: Query) -> Page:
+        """A part of a list."""
+        await self._check_loaded(collection)
+        return await self._projection.find(collection, query)
+
+    async def projects(self, *, start: int, limit: int) -> tuple[int, list[ProjectSummary]]:
+        """Projects that have models."""
+        await self._check_loaded(Collection.MODELS)
+        return await self._projection.projects(start=start, limit=limit)
+
+    async def models(self, project: str, *, start: int, limit: int) -> tuple[int, list[ModelSummary]]:
+        """Models of a project. Raises NotFoundError where it has none."""
+        await self._check_loaded(Collection.MODELS)
+        total, found = await self._projection.models(project, start=start, limit=limit)
+        if not total:
+            raise NotFoundError(f"there is no project {project}: a project begins with its first pushed model")
+        return total, found
+
+    async def versions(self, project: str, model: str, query: Query) -> Page:
+        """Versions of a model. Raises NotFoundError where it has none."""
+        page = await self.find(Collection.MODELS, query)
+        if not page.total:
+            raise NotFoundError(f"there is no model {project}/{model}: push a version of it first")
+        return page
+
+    async def version(self, project: str, model: str, version: str) -> Row:
+        """One version of a model. Raises NotFoundError."""
+        name = f"model version {project}/{model}:{version}"
+        return await self._get(Collection.MODELS, subjects.join(project, model, version), name)
+
+    async def job(self, namespace: str, job_id: str) -> Row:
+        """One job. Raises NotFoundError."""
+        row = await self._get(Collection.JOBS, subjects.escape(job_id), f"job {job_id} in {namespace}")
+        if row.columns["namespace"] != namespace:
+            raise NotFoundError(f"there is no job {job_id} in {namespace}")
+        return row
+
+    async def serving(self, namespace: str, name: str) -> Row:
+        """One serving. Raises NotFoundError."""
+        return await self._get(Collection.SERVINGS, serving_key(namespace, name), f"serving {name} in {namespace}")
+
+    async def serving_events(self, namespace: str, name: str, limit: int) -> list[Entry]:
+        """The newest events of a serving, oldest first; also of one that is gone."""
+        found = await self._event_log.recent(serving_interest(namespace, name), limit)
+        if not found:
+            await self.serving(namespace, name)
+        return found
+
+    async def _get(self, collection: Collection, key: str, name: str) -> Row:
+        row = await self._projection.get(collection, key)
+        if row is None:
+            await self._check_loaded(collection)
+        if row is None or row.hidden:
+            raise NotFoundError(f"there is no {name}")
+        return row
+
+    async def _check_loaded(self, collection: Collection) -> None:
+        if not await self._projection.is_loaded(collection):
+            raise TransientError(f"the gateway has not read the {collection} yet: try again in a moment")

@@ -1,0 +1,95 @@
+"""Finding the model versions that a request names."""
+
+import asyncio
+
+from klever_gateway.domain.rows import Collection
+from klever_gateway.errors import FieldError, InvalidRequestError
+from klever_gateway.ports import Projection
+from kleverkit.errors import TransientError
+from kleverproto.models import ModelDocument
+from kleverproto.references import ModelRef
+from kleverproto.servings import ServingSpec, Variant
+
+from .arrivals import Arrivals
+
+MODEL_NOT_FOUND = "model_not_found"
+DIGEST_NOT_FOUND = "digest_not_found"
+
+
+class Versions:
+    """The catalogue, as far as requests refer to it.
+
+    Args:
+        projection: where versions are read.
+        arrivals: tells of new ones.
+        wait_seconds: how long a version may take to arrive that was pushed just now.
+    """
+
+    def __init__(self, projection: Projection, arrivals: Arrivals, *, wait_seconds: float) -> None:
+        self._projection = projection
+        self._arrivals = arrivals
+        self._wait_seconds = wait_seconds
+
+    async def get(self, reference: ModelRef, field: str) -> ModelDocument:
+        """The version.
+
+        Raises:
+            InvalidRequestError: there is none; names the field and says what to do.
+        """
+        found = await self._await(reference)
+        if found is None:
+            raise InvalidRequestError(
+                _not_found(reference),
+                errors=(FieldError(field, _not_found(reference)),),
+                code=MODEL_NOT_FOUND,
+            )
+        return found
+
+    async def resolve(self, spec: ServingSpec) -> ServingSpec:
+        """The spec with the digest of every variant.
+
+        Raises:
+            InvalidRequestError: a version or digest does not exist; names every one of them.
+        """
+        references = [ModelRef.parse(variant.model) for variant in spec.variants]
+        documents = await asyncio.gather(*map(self._await, references))
+        problems = [
+            (code, FieldError(f"spec.variants.{number}.{field}", message))
+            for number, (variant, document) in enumerate(zip(spec.variants, documents, strict=True))
+            for code, field, message in _problems(variant, document)
+        ]
+        if problems:
+            errors = tuple(error for _, error in problems)
+            message = "; ".join(dict.fromkeys(error.message for error in errors))
+            raise InvalidRequestError(message, errors=errors, code=problems[0][0])
+        variants = tuple(
+            variant.model_copy(update={"digest": variant.digest or (document.spec.digest if document else None)})
+            for variant, document in zip(spec.variants, documents, strict=True)
+        )
+        return spec.model_copy(update={"variants": variants})
+
+    async def _await(self, reference: ModelRef) -> ModelDocument | None:
+        async def probe() -> ModelDocument | None:
+            row = await self._projection.get(Collection.MODELS, reference.key)
+            return ModelDocument.model_validate_json(row.body) if row else None
+
+        found = await self._arrivals.until(probe, self._wait_seconds)
+        if found is None and not await self._projection.is_loaded(Collection.MODELS):
+            raise TransientError("the gateway has not read the models yet: try again in a moment")
+        return found
+
+
+def _problems(variant: Variant, document: ModelDocument | None) -> list[tuple[str, str, str]]:
+    """Code, field and message of what is wrong with a variant's model."""
+    reference = ModelRef.parse(variant.model)
+    if document is None:
+        return [(MODEL_NOT_FOUND, "model", _not_found(reference))]
+    known = {document.spec.digest, *(entry.digest for entry in document.status.history)}
+    if variant.digest is None or variant.digest in known:
+        return []
+    message = f"{reference} never had the digest {variant.digest}: leave it out to serve {document.spec.digest}"
+    return [(DIGEST_NOT_FOUND, "digest", message)]
+
+
+def _not_found(reference: ModelRef) -> str:
+    return f"there is no model version {reference}: push it first, for example with `ormb push {reference}`"

@@ -1,0 +1,33 @@
+"""Following the live events."""
+
+from contextlib import AbstractAsyncContextManager
+
+from klever_gateway.domain.positions import Interest, Position
+from klever_gateway.errors import InvalidRequestError
+from klever_gateway.ports import EventLog, NextEntry
+
+
+class Watching:
+    """Opens live event streams."""
+
+    def __init__(self, event_log: EventLog) -> None:
+        self._event_log = event_log
+
+    async def start(self, last_event_id: str | None) -> Position:
+        """Where a client begins: behind the last event it has seen, or now.
+
+        Raises:
+            InvalidRequestError: the id is none that was ever given out.
+            TransientError: NATS does not answer.
+        """
+        seen = Position.parse(last_event_id) if last_event_id else None
+        if last_event_id and seen is None:
+            raise InvalidRequestError(
+                f"Last-Event-ID {last_event_id!r} is not from this stream: leave it out to start with new events"
+            )
+        end = await self._event_log.end()
+        return seen.within(end) if seen else end
+
+    def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextEntry]:
+        """Events after the position."""
+        return self._event_log.follow(after, interest)

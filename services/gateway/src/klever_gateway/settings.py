@@ -1,0 +1,58 @@
+"""What an operator may set for the gateway."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from kleverkit.settings import ServiceSettings
+
+LOCAL_NAMES = {"localhost"}
+
+
+def _default_data_dir() -> Path:
+    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "gateway"
+
+
+class GatewaySettings(ServiceSettings):
+    """Environment variables `KLEVER_GATEWAY_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="KLEVER_GATEWAY_", extra="ignore", use_attribute_docstrings=True)
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port on which the API is served; 0 lets the system choose."""
+    data_dir: Path = Field(default_factory=_default_data_dir)
+    """Where the projection's SQLite file lies; it may be deleted at any time and is rebuilt."""
+    registry_url: str = "http://127.0.0.1:5000"
+    """Where people push models, told by `/platform`."""
+    ingress_url: str = "http://127.0.0.1:8081"
+    """Where people call models, told by `/platform`."""
+    public_url: str = "http://127.0.0.1:8080"
+    """Where people reach this API, told by `/platform`."""
+    allow_anonymous: bool = False
+    """Serve on an address that others can reach although nobody has to log in."""
+    model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
+    """How long a request waits for a model version that was pushed just now."""
+    keep_alive_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """Pause between two comments on a silent event stream, so that proxies keep it open."""
+    slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """A client that takes nothing from its event stream for this long is cut off."""
+
+    @model_validator(mode="after")
+    def _anonymous_only_on_loopback(self) -> Self:
+        if not self.allow_anonymous and not _is_loopback(self.host):
+            raise ValueError(
+                f"the gateway has no login, so it does not serve on {self.host}, which others may reach: set "
+                "KLEVER_GATEWAY_HOST=127.0.0.1, or KLEVER_GATEWAY_ALLOW_ANONYMOUS=true to let anyone in"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in LOCAL_NAMES

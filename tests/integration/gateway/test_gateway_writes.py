@@ -1,0 +1,298 @@
+"""The gateway on real NATS: requests are stored as events, and their outcome is read at once."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kleverproto.envelope import parse
+from kleverproto.jobs import JobDocument, JobPhase, JobStatus
+from kleverproto.servings import ServingPhase
+from support.gateway import (
+    Gateway,
+    Owner,
+    digest,
+    owner_at,
+    running_gateway,
+    serving_document,
+    serving_spec,
+    version_document,
+)
+from support.golden_events import JOB_SPEC, NOW
+from support.nats_server import NatsServer
+from support.waiting import eventually
+
+SERVINGS = "/namespaces/default/servings"
+JOBS = "/namespaces/default/modeljobs"
+JSON = {"Content-Type": "application/json"}
+SPEC: dict[str, Any] = {
+    "variants": [{"name": "v1", "model": "library/iris:v1"}],
+    "traffic": {"weights": {"v1": 100}},
+}
+
+
+def spec(**variant: Any) -> dict[str, Any]:
+    return {**SPEC, "variants": [SPEC["variants"][0] | variant]}
+
+
+@pytest.fixture
+async def owner(nats_url: str) -> AsyncIterator[Owner]:
+    async with owner_at(nats_url) as found:
+        await found.version(version_document(number=7, history=(6, 7)))
+        yield found
+
+
+@pytest.fixture
+async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
+    assert owner.client.is_connected
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as found:
+        yield found
+
+
+async def last_event(owner: Owner, stream: str) -> Any:
+    js = owner.client.jetstream()
+    info = await js.stream_info(stream)
+    message = await js.get_msg(stream, info.state.last_seq)
+    return parse(message.headers or {}, message.data or b"")
+
+
+async def test_a_new_serving_is_pending_at_once_and_its_request_is_in_the_stream(
+    gateway: Gateway, owner: Owner
+) -> None:
+    answer = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
+    assert answer.status == 202, answer.text
+    document = answer.json()
+    assert (document["generation"], document["status"]["phase"]) == (1, "Pending")
+    assert document["spec"]["variants"][0]["digest"] == digest(7)
+    event = await last_event(owner, "KLEVER_SERVINGS")
+    assert event.correlation_id == answer.headers["X-Correlation-Id"]
+    assert event.data.spec.variants[0].digest == digest(7)
+    assert await gateway.json(f"{SERVINGS}/iris") == document
+    assert (await gateway.json("/servings"))["items"] == [document]
+
+
+async def test_the_accepted_document_stays_until_the_owner_has_that_generation(gateway: Gateway, owner: Owner) -> None:
+    await owner.serving(serving_document(phase=ServingPhase.READY, url="http://x"))
+    await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
+    answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)})
+    assert (answer.status, answer.json()["generation"]) == (202, 2)
+    await owner.serving(serving_document(phase=ServingPhase.READY, url="http://late"))
+    await owner.serving(serving_document("other"))
+    await eventually(lambda: gateway.json(f"{SERVINGS}/other"))
+    assert await gateway.json(f"{SERVINGS}/iris") == answer.json()
+    new = serving_spec(of=7, replicas=2)
+    await owner.serving(serving_document(generation=2, spec=new, phase=ServingPhase.PROGRESSING))
+
+    async def progressing() -> bool:
+        found = await gateway.json(f"{SERVINGS}/iris")
+        return bool(found["status"]["phase"] == "Progressing")
+
+    await eventually(progressing)
+
+
+async def test_what_was_accepted_outlives_a_restart_of_the_gateway(nats_url: str, owner: Owner, tmp_path: Path) -> None:
+    assert owner.client.is_connected
+    async with running_gateway(nats_url, tmp_path) as gateway:
+        answer = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
+    async with running_gateway(nats_url, tmp_path) as gateway:
+        assert await gateway.json(f"{SERVINGS}/iris") == answer.json()
+
+
+async def test_deleting_shows_deleting_at_once_and_nothing_once_the_owner_is_done(
+    gateway: Gateway, owner: Owner
+) -> None:
+    await owner.serving(serving_document(phase=ServingPhase.READY))
+    await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
+    answer = await gateway.send("DELETE", f"{SERVINGS}/iris")
+    assert (answer.status, answer.json()["status"]["phase"]) == (202, "Deleting")
+    assert (await gateway.json(f"{SERVINGS}/iris"))["status"]["phase"] == "Deleting"
+    await owner.serving(serving_document(phase=ServingPhase.DELETED))
+
+    async def gone() -> bool:
+        return (await gateway.get(f"{SERVINGS}/iris")).status == 404
+
+    await eventually(gone)
+    assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 404
+    again = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
+    assert (again.status, again.json()["generation"]) == (202, 2)
+
+
+async def test_a_taken_name_is_a_conflict_and_a_stale_generation_fails_its_precondition(
+    gateway: Gateway,
+) -> None:
+    first = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": SPEC})
+    assert (first.status, first.headers["ETag"]) == (202, '"1"')
+    taken = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
+    assert (taken.status, taken.json()["code"]) == (409, "already_exists")
+    stale = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)}, headers={"If-Match": "5"})
+    assert (stale.status, stale.json()["code"]) == (412, "generation_mismatch")
+    fresh = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)}, headers={"If-Match": '"1"'})
+    assert (fresh.status, fresh.json()["generation"]) == (202, 2)
+    absent = await gateway.send("PUT", f"{SERVINGS}/new", json={"spec": SPEC}, headers={"If-Match": "1"})
+    assert absent.status == 412
+
+
+async def test_two_changes_at_once_get_two_generations(gateway: Gateway) -> None:
+    answers = await asyncio.gather(
+        *(gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=n)}) for n in (1, 2, 3))
+    )
+    assert sorted(answer.json()["generation"] for answer in answers) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "fields"),
+    [
+        pytest.param({"name": "Iris", "spec": SPEC}, "invalid", ["name"], id="a name that is no DNS label"),
+        pytest.param({"name": "iris"}, "invalid", ["spec"], id="no spec"),
+        pytest.param({"name": "iris", "spec": SPEC, "x": 1}, "invalid", ["x"], id="an unknown key"),
+        pytest.param(
+            {
+                "name": "-",
+                "spec": {
+                    "variants": [{"name": "v1", "model": "iris"}, {"name": "V2", "model": "a:b", "replicas": 0}],
+                    "traffic": {"weights": {"v1": 101}},
+                },
+            },
+            "invalid",
+            [
+                "name",
+                "spec.variants.0",
+                "spec.variants.1.name",
+                "spec.variants.1.replicas",
+                "spec.traffic.weights.v1",
+            ],
+            id="everything at once",
+        ),
+        pytest.param(
+            {
+                "name": "iris",
+                "spec": {"variants": SPEC["variants"] * 2, "traffic": {"weights": {"v1": 100}}},
+            },
+            "invalid",
+            ["spec"],
+            id="two variants of one name",
+        ),
+        pytest.param(
+            {"name": "iris", "spec": spec(model="library/nothing:v1")},
+            "model_not_found",
+            ["spec.variants.0.model"],
+            id="a model that was never pushed",
+        ),
+        pytest.param(
+            {"name": "iris", "spec": spec(digest=digest(99))},
+            "digest_not_found",
+            ["spec.variants.0.digest"],
+            id="a digest that the tag never had",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_serving_is_told_by_field(
+    gateway: Gateway, body: dict[str, Any], code: str, fields: list[str]
+) -> None:
+    answer = await gateway.send("POST", SERVINGS, json=body)
+    problem = answer.json()
+    assert (answer.status, problem["code"]) == (422, code)
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert [error["field"] for error in problem["errors"]] == fields
+    assert (await gateway.get(f"{SERVINGS}/iris")).status == 404
+
+
+async def test_an_earlier_digest_of_the_tag_may_be_served(gateway: Gateway) -> None:
+    answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(digest=digest(6))})
+    assert answer.status == 202
+    assert answer.json()["spec"]["variants"][0]["digest"] == digest(6)
+
+
+async def test_a_version_that_is_being_pushed_is_waited_for(nats_url: str, owner: Owner, tmp_path: Path) -> None:
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=10) as gateway:
+        body = {"spec": spec(model="library/late:v1")}
+        waiting = asyncio.create_task(gateway.send("PUT", f"{SERVINGS}/late", json=body))
+        await gateway.json("/models")
+        assert not waiting.done()
+        await owner.version(version_document("library/late:v1", number=3))
+        answer = await waiting
+    assert (answer.status, answer.json()["spec"]["variants"][0]["digest"]) == (202, digest(3))
+
+
+async def test_without_nats_nothing_is_accepted_and_nothing_is_stored(own_nats: NatsServer, tmp_path: Path) -> None:
+    async with owner_at(own_nats.url) as owner, running_gateway(own_nats.url, tmp_path / "data") as gateway:
+        await owner.version(version_document())
+        await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
+        own_nats.stop()
+
+        async def not_ready() -> bool:
+            return not await gateway.is_ready()
+
+        await eventually(not_ready)
+        answer = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
+        assert (answer.status, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["Retry-After"]
+        assert (await gateway.get(f"{SERVINGS}/iris")).status == 404
+        own_nats.start()
+        await eventually(gateway.is_ready, within=15)
+        assert (await owner.client.jetstream().stream_info("KLEVER_SERVINGS")).state.messages == 0
+
+
+async def test_the_same_job_twice_is_one_job(gateway: Gateway, owner: Owner) -> None:
+    first = await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})
+    second = await gateway.send("POST", JOBS, json={"kind": "extract", "ref": "library/iris:v1"})
+    assert (first.status, second.status) == (202, 202)
+    assert first.json() == second.json()
+    assert first.json()["spec"]["digest"] == digest(7)
+    assert (await last_event(owner, "KLEVER_JOBS")).data.id == first.json()["id"]
+    assert (await gateway.json(JOBS))["items"] == [first.json()]
+    missing = await gateway.send("POST", JOBS, json={"ref": "library/nothing:v1"})
+    assert (missing.status, missing.json()["code"]) == (422, "model_not_found")
+
+
+async def test_a_running_job_can_be_cancelled_and_a_finished_one_cannot(gateway: Gateway, owner: Owner) -> None:
+    for name, phase in (("a", JobPhase.RUNNING), ("b", JobPhase.SUCCEEDED)):
+        status = JobStatus(phase=phase)
+        await owner.job(name, JobDocument(id=name, spec=JOB_SPEC, status=status, created_at=NOW, updated_at=NOW))
+    await eventually(lambda: gateway.json(f"{JOBS}/b"))
+    assert (await gateway.send("DELETE", f"{JOBS}/a")).status == 202
+    assert (await last_event(owner, "KLEVER_JOBS")).data.id == "a"
+    finished = await gateway.send("DELETE", f"{JOBS}/b")
+    assert (finished.status, finished.json()["code"]) == (409, "job_finished")
+    assert (await gateway.send("DELETE", f"{JOBS}/c")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "code"),
+    [
+        ("GET", "/nothing", {}, 404, "no_such_route"),
+        ("PATCH", f"{SERVINGS}/iris", {}, 405, "method_not_allowed"),
+        ("POST", SERVINGS, {"data": b"{", "headers": JSON}, 400, "malformed_json"),
+        ("POST", SERVINGS, {"data": b"{}", "headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type"),
+        (
+            "POST",
+            SERVINGS,
+            {"data": io.BytesIO(b" " * 2**21), "headers": JSON},
+            413,
+            "body_too_large",
+        ),
+        ("GET", "/models?limit=0", {}, 422, "invalid"),
+        ("GET", "/models?nothing=1", {}, 422, "invalid"),
+        ("GET", "/events?type=dev.klever.nothing.v1", {}, 422, "invalid"),
+        ("PUT", "/namespaces/Not%20a%20name/servings/iris", {"json": {"spec": SPEC}}, 422, "invalid"),
+    ],
+)
+async def test_every_refusal_is_a_problem_with_a_code(
+    gateway: Gateway, method: str, path: str, options: dict[str, Any], status: int, code: str
+) -> None:
+    answer = await gateway.send(method, path, **options)
+    problem = json.loads(answer.text)
+    assert (answer.status, problem["status"], problem["code"]) == (status, status, code)
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert answer.headers["X-Request-Id"]
+
+
+async def test_requests_are_measured_by_route_and_carry_the_callers_id(gateway: Gateway) -> None:
+    answer = await gateway.get("/projects/a/models/b/versions/c", headers={"X-Request-Id": "mine-1"})
+    assert answer.headers["X-Request-Id"] == "mine-1"
+    metrics = (await gateway.get("/metrics")).text
+    assert 'route="/api/v1alpha1/projects/{project}/models/{model}/versions/{version}",status="404"' in metrics

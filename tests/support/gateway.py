@@ -1,0 +1,179 @@
+"""A gateway in this process on a free port, and an owner of documents beside it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nats
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from nats.aio.client import Client
+from yarl import URL
+
+from klever_gateway.app import build
+from klever_gateway.settings import GatewaySettings
+from kleverkit.documents import mutate
+from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.provisioning import provision
+from kleverkit.service import Runtime, _serve_messages
+from kleverproto.base import WireModel
+from kleverproto.envelope import Event, EventSource, encode
+from kleverproto.models import HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
+from kleverproto.references import ModelRef
+from kleverproto.servings import ServingDocument, ServingSpec, ServingStatus, Traffic, Variant, serving_key
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET, BucketSpec
+from support.waiting import eventually
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+BASE = "/api/v1alpha1"
+
+
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+def version_document(
+    ref: str = "library/iris:v1", *, number: int = 1, history: tuple[int, ...] = (), fmt: str = "ONNX"
+) -> ModelDocument:
+    pushed = NOW + timedelta(seconds=number)
+    return ModelDocument(
+        spec=ModelSpec(
+            ref=ModelRef.parse(ref),
+            digest=digest(number),
+            registry="127.0.0.1:5000",
+            artifact_type="application/x",
+            size=number,
+            metadata=ModelMetadata(format=fmt, author="Jo"),
+        ),
+        status=ModelStatus(history=tuple(HistoryEntry(digest=digest(each), pushed_at=pushed) for each in history)),
+        created_at=pushed,
+        updated_at=pushed,
+    )
+
+
+def serving_spec(model: str = "library/iris:v1", *, of: int | None = 1, replicas: int = 1) -> ServingSpec:
+    variant = Variant(name="v1", model=model, digest=digest(of) if of else None, replicas=replicas)
+    return ServingSpec(variants=(variant,), traffic=Traffic(weights={"v1": 100}))
+
+
+def serving_document(
+    name: str = "iris", *, generation: int = 1, spec: ServingSpec | None = None, **status: Any
+) -> ServingDocument:
+    return ServingDocument(
+        namespace="default",
+        name=name,
+        spec=spec or serving_spec(),
+        status=ServingStatus(**status),
+        generation=generation,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+@dataclass
+class Answer:
+    """A response that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Gateway:
+    """Speaks to a running gateway."""
+
+    session: ClientSession
+    url: str
+    runtime: Runtime
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.send("GET", path, **options)
+
+    async def send(self, method: str, path: str, **options: Any) -> Answer:
+        full = path if path.startswith(("/openapi", "/docs", "/healthz", "/readyz", "/metrics")) else BASE + path
+        async with self.session.request(method, f"{self.url}{full}", allow_redirects=False, **options) as response:
+            return Answer(response.status, response.headers, await response.text())
+
+    async def json(self, path: str, **options: Any) -> Any:
+        response = await self.get(path, **options)
+        assert response.status == 200, response.text
+        return response.json()
+
+    @property
+    def host(self) -> str:
+        return str(URL(self.url).host)
+
+    @property
+    def port(self) -> int:
+        return URL(self.url).port or 0
+
+    async def is_ready(self) -> bool:
+        return (await self.get("/readyz")).status == 200
+
+
+@asynccontextmanager
+async def running_gateway(
+    nats_url: str, data_dir: Path, *, ready: bool = True, **options: Any
+) -> AsyncIterator[Gateway]:
+    """Start it, wait until it is ready (unless NATS is away on purpose), and stop it."""
+    settings = GatewaySettings(nats_url=nats_url, data_dir=data_dir, port=0, **options)
+    runtime = build(settings)
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(TestServer(runtime.web))
+        session = await stack.enter_async_context(ClientSession())
+        messages = asyncio.create_task(_serve_messages(runtime, stack))
+        gateway = Gateway(session, str(server.make_url("")).rstrip("/"), runtime)
+        try:
+            if ready:
+                await eventually(gateway.is_ready)
+            yield gateway
+        finally:
+            messages.cancel()
+            await asyncio.gather(messages, return_exceptions=True)
+
+
+@dataclass
+class Owner:
+    """Writes documents and events as registry, jobrunner and deployer do."""
+
+    client: Client
+
+    def documents(self, bucket: BucketSpec, document: type[Any]) -> NatsDocuments[Any]:
+        source = ClientSource()
+        source.set(self.client)
+        return NatsDocuments(source, bucket, document)
+
+    async def version(self, document: ModelDocument) -> None:
+        await self._put(MODELS_BUCKET, document.spec.ref.key, document)
+
+    async def serving(self, document: ServingDocument) -> None:
+        await self._put(SERVINGS_BUCKET, serving_key(document.namespace, document.name), document)
+
+    async def job(self, key: str, document: WireModel) -> None:
+        await self._put(JOBS_BUCKET, key, document)
+
+    async def publish(self, data: WireModel, event_id: str) -> None:
+        event: Event[Any] = EventSource("test").event(data, event_id=event_id)
+        headers, body = encode(event)
+        await self.client.jetstream().publish(event.nats_subject, body, headers=headers)
+
+    async def _put(self, bucket: BucketSpec, key: str, document: WireModel) -> None:
+        documents = self.documents(bucket, type(document))
+        await mutate(documents, key, lambda _present: document)
+
+
+@asynccontextmanager
+async def owner_at(nats_url: str) -> AsyncIterator[Owner]:
+    client = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+    await provision(client.jetstream())
+    yield Owner(client)
+    await client.close()
