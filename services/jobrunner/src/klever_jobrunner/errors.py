@@ -1,0 +1,22 @@
+"""Why a job fails."""
+
+from kleverkit.errors import PermanentError
+from kleverproto.documents import Problem
+
+
+class JobError(PermanentError):
+    """The job cannot succeed; `code` is one of the stable codes below."""
+
+    @property
+    def problem(self) -> Problem:
+        """As it is written into the document."""
+        return Problem(code=self.code, message=str(self))
+
+
+MODEL_NOT_FOUND = "model_not_found"
+PULL_FAILED = "pull_failed"
+INVALID_MODEL = "invalid_model"
+UNSUPPORTED_FORMAT = "unsupported_format"
+OUT_OF_MEMORY = "out_of_memory"
+TIMED_OUT = "timed_out"
+WORKER_DIED = "worker_died"

@@ -1,0 +1,32 @@
+"""Messages in: pushes, requests, cancellations."""
+
+from faststream.nats import NatsRouter
+
+from kleverkit.broker import subscribe
+from kleverproto import streams
+from kleverproto.envelope import Event
+from kleverproto.jobs import JobCancelRequested, JobRequested
+from kleverproto.models import ModelPushed
+
+from . import domain
+from .service import Cause, Jobs
+
+
+def build_router(jobs: Jobs) -> NatsRouter:
+    """The handlers of this service."""
+    router = NatsRouter()
+
+    async def on_model_pushed(event: Event[ModelPushed]) -> None:
+        spec = domain.extraction_of(event.data)
+        await jobs.run(Cause.of(event), domain.id_of(spec), spec)
+
+    async def on_job_requested(event: Event[JobRequested]) -> None:
+        await jobs.run(Cause.of(event), event.data.id, event.data.spec)
+
+    async def on_job_cancel_requested(event: Event[JobCancelRequested]) -> None:
+        await jobs.cancel(Cause.of(event), event.data.id)
+
+    subscribe(router, streams.JOBRUNNER_EXTRACT, on_model_pushed)
+    subscribe(router, streams.JOBRUNNER_JOBS, on_job_requested)
+    subscribe(router, streams.JOBRUNNER_CANCEL, on_job_cancel_requested)
+    return router

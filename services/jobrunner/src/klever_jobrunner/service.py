@@ -1,0 +1,196 @@
+"""Use cases: run the job that an event asks for, exactly once for each digest; cancel; pick up what a crash left."""
+
+import asyncio
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from kleverkit.documents import Documents, mutate
+from kleverkit.errors import NotFoundError, TransientError
+from kleverkit.publisher import EventPublisher
+from kleverproto.base import WireModel
+from kleverproto.envelope import Event, EventSource
+from kleverproto.jobs import (
+    JobCancelled,
+    JobCompleted,
+    JobDocument,
+    JobFailed,
+    JobPhase,
+    JobResult,
+    JobSpec,
+    JobStarted,
+)
+from kleverproto.subjects import escape
+
+from . import domain
+from .errors import PULL_FAILED, UNSUPPORTED_FORMAT, JobError
+from .ports import JobExecutor, ModelSource
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The event that a job's events follow from."""
+
+    event_id: str
+    correlation_id: str
+
+    @classmethod
+    def of(cls, event: Event[Any]) -> "Cause":
+        """From an event at hand."""
+        return cls(event.id, event.correlation_id or event.id)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Where jobs are written down and told of."""
+
+    documents: Documents[JobDocument]
+    publisher: EventPublisher
+    events: EventSource
+    clock: Callable[[], datetime]
+
+    async def tell(self, cause: Cause, data: WireModel) -> None:
+        """Publish an event that follows from the cause."""
+        await self.publisher.publish(self.events.following(cause.event_id, cause.correlation_id, data))
+
+    async def tell_outcome(self, cause: Cause, job: JobDocument) -> None:
+        """Publish how a job has ended; each cause gets an event of its own."""
+        status = job.status
+        match status.phase:
+            case JobPhase.SUCCEEDED if status.result is not None:
+                await self.tell(cause, JobCompleted(id=job.id, spec=job.spec, result=status.result))
+            case JobPhase.FAILED if status.problem is not None:
+                await self.tell(cause, JobFailed(id=job.id, spec=job.spec, problem=status.problem))
+            case _:
+                await self.tell(cause, JobCancelled(id=job.id, spec=job.spec))
+
+
+class Jobs:
+    """The jobs of this process.
+
+    Args:
+        ledger: documents and events.
+        source: fetches models.
+        executor: parses them.
+        work_dir: where they lie meanwhile.
+    """
+
+    def __init__(self, ledger: Ledger, source: ModelSource, executor: JobExecutor, work_dir: Path) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._executor = executor
+        self._work_dir = work_dir
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._working: dict[str, asyncio.Task[JobResult]] = {}
+
+    async def run(self, cause: Cause, name: str, spec: JobSpec) -> None:
+        """Do the job, or tell its outcome if it has ended.
+
+        Raises:
+            TransientError: it may succeed later; the delivery is tried again.
+        """
+        async with self._locks[name]:  # a second tag of the same digest waits for the first one's result
+            job = await self._begin(name, spec)
+            if not job.status.phase.is_final:
+                await self._ledger.tell(cause, JobStarted(id=name, spec=job.spec))
+                job = await self._finish(job)
+            await self._ledger.tell_outcome(cause, replace_spec(job, spec))
+        self._locks.pop(name, None)
+
+    async def cancel(self, cause: Cause, name: str) -> None:
+        """Stop a job that has not ended; nothing happens to one that has.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        now = self._ledger.clock()
+        stored = await mutate(self._ledger.documents, escape(name), lambda job: domain.cancelled(job, now))
+        if stored is None:
+            raise NotFoundError(f"there is no job {name}")
+        if stored.document.status.phase is JobPhase.CANCELLED:
+            if work := self._working.get(name):
+                work.cancel()
+            await self._ledger.tell(cause, JobCancelled(id=name, spec=stored.document.spec))
+
+    async def recover(self) -> None:
+        """Run what an earlier process left unended, without waiting for the redelivery of its message."""
+        for stored in await self._ledger.documents.all():
+            job = stored.document
+            if not job.status.phase.is_final and job.id not in self._working:
+                log.info("picking up a job that was left", job=job.id, phase=job.status.phase)
+                with suppress(TransientError):  # the redelivery tries again
+                    await self.run(Cause(job.id, job.id), job.id, job.spec)
+
+    async def _begin(self, name: str, spec: JobSpec) -> JobDocument:
+        now = self._ledger.clock()
+        stored = await mutate(
+            self._ledger.documents, escape(name), lambda present: domain.begun(present, name, spec, now)
+        )
+        if stored is None:
+            raise TransientError(f"job {name} was deleted while it began")
+        return stored.document
+
+    async def _finish(self, job: JobDocument) -> JobDocument:
+        """Work, and write down how it ended."""
+        work = asyncio.create_task(self._work(job.spec))
+        self._working[job.id] = work
+        try:
+            result = await work
+        except JobError as error:
+            return await self._end(job, error)
+        except TransientError as error:
+            if not domain.is_last_attempt(job):
+                raise
+            return await self._end(
+                job, JobError(f"given up after {job.status.attempts} tries: {error}", code=PULL_FAILED)
+            )
+        except asyncio.CancelledError:
+            return await self._cancelled_or_stopping(job)
+        finally:
+            del self._working[job.id]
+        return await self._end(job, result)
+
+    async def _end(self, job: JobDocument, outcome: JobResult | JobError) -> JobDocument:
+        now = self._ledger.clock()
+
+        def decide(present: JobDocument | None) -> JobDocument | None:
+            if isinstance(outcome, JobError):
+                return domain.failed(present, outcome.problem, now)
+            return domain.succeeded(present, outcome, now)
+
+        stored = await mutate(self._ledger.documents, escape(job.id), decide)
+        return stored.document if stored else job
+
+    async def _cancelled_or_stopping(self, job: JobDocument) -> JobDocument:
+        """The work was cancelled because someone asked for it, or because this process ends."""
+        stored = await self._ledger.documents.get(escape(job.id))
+        if stored is None or stored.document.status.phase is not JobPhase.CANCELLED:
+            raise asyncio.CancelledError
+        return stored.document
+
+    async def _work(self, spec: JobSpec) -> JobResult:
+        self._work_dir.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=self._work_dir))
+        try:
+            model = await self._source.fetch(spec, scratch / "model")
+            format_name = spec.format or model.format
+            if format_name is None:
+                raise JobError(f"{spec.ref} does not say its format, so it cannot be parsed", code=UNSUPPORTED_FORMAT)
+            return JobResult(signature=await self._executor.extract(model.directory, format_name))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def replace_spec(job: JobDocument, spec: JobSpec) -> JobDocument:
+    """The job as this cause sees it: the digest is the same, the tag may be another."""
+    return job.model_copy(update={"spec": job.spec.model_copy(update={"ref": spec.ref})})

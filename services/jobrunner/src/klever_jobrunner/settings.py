@@ -1,0 +1,31 @@
+"""What an operator may set for the jobrunner."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from kleverkit.settings import ServiceSettings
+
+
+def _default_work_dir() -> Path:
+    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "jobrunner"
+
+
+class JobrunnerSettings(ServiceSettings):
+    """Environment variables `KLEVER_JOBRUNNER_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="KLEVER_JOBRUNNER_", extra="ignore", use_attribute_docstrings=True)
+
+    work_dir: Path = Field(default_factory=_default_work_dir)
+    """Where models lie while they are parsed; emptied at start."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processes that parse models, kept warm."""
+    job_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Longest time, and longest processor time, that parsing one model may take."""
+    worker_memory_mb: Annotated[int, Field(ge=256)] = 2048
+    """Address space of a worker process."""
+    worker_max_jobs: Annotated[int, Field(ge=1)] = 500
+    """Models after which a worker is replaced by a fresh one."""
