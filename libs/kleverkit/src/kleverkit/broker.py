@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 RECONNECT_WAIT_SECONDS = 0.25
 """A restarted NATS is found again within this time."""
+DRAIN_SECONDS = 2
+"""Longest wait for the connection on the way out; a KV watch that died with an earlier one never drains."""
 FETCH_SECONDS = 2.0
 """Longest wait of one pull; also how long a subscriber takes to notice that its server went away."""
 
@@ -52,6 +54,7 @@ def make_broker(
         ping_interval=5,
         max_outstanding_pings=2,
         graceful_timeout=10.0,
+        drain_timeout=DRAIN_SECONDS,
         ack_policy=AckPolicy.MANUAL,
         decoder=decode_event,
         logger=None,
