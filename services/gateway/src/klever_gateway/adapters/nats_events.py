@@ -149,8 +149,10 @@ async def _call(call: Awaitable[ResultT]) -> ResultT:
 
 
 async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel until it works: in Python 3.11 `asyncio.wait_for`, which nats-py uses, loses a cancellation that comes
-    together with a message."""
+    """Cancel until it works.
+
+    In Python 3.11 `asyncio.wait_for`, which nats-py uses, loses a cancellation that comes together with a message.
+    """
     left = set(tasks)
     while left:
         for task in left:

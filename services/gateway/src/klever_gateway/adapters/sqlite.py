@@ -95,10 +95,10 @@ class SqliteProjection:
         """See `Projection`."""
 
         def summary(database: sqlite3.Connection) -> tuple[int, list[ProjectSummary]]:
-            (total,) = database.execute("SELECT COUNT(DISTINCT project) FROM models").fetchone()
+            (total,) = database.execute("SELECT COUNT(DISTINCT project) FROM models WHERE NOT hidden").fetchone()
             found = database.execute(
                 "SELECT project, COUNT(DISTINCT model), COUNT(*), MAX(updated_at) FROM models "
-                "GROUP BY project ORDER BY project LIMIT ? OFFSET ?",
+                "WHERE NOT hidden GROUP BY project ORDER BY project LIMIT ? OFFSET ?",
                 (limit, start),
             )
             names = ("name", "models", "versions", "updated_at")
@@ -110,12 +110,12 @@ class SqliteProjection:
         """See `Projection`."""
 
         def summary(database: sqlite3.Connection) -> tuple[int, list[ModelSummary]]:
-            count = "SELECT COUNT(DISTINCT model) FROM models WHERE project = ?"
+            count = "SELECT COUNT(DISTINCT model) FROM models WHERE NOT hidden AND project = ?"
             (total,) = database.execute(count, (project,)).fetchone()
             found = database.execute(
                 "SELECT model, COUNT(*), MAX(updated_at), (SELECT version FROM models AS newest "
-                "WHERE newest.project = models.project AND newest.model = models.model "
-                "ORDER BY created_at DESC LIMIT 1) FROM models WHERE project = ? "
+                "WHERE NOT newest.hidden AND newest.project = models.project AND newest.model = models.model "
+                "ORDER BY created_at DESC LIMIT 1) FROM models WHERE NOT hidden AND project = ? "
                 "GROUP BY model ORDER BY model LIMIT ? OFFSET ?",
                 (project, limit, start),
             )

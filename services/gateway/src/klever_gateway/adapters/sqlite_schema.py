@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 FIXED = ("key", "revision", "body", "generation", "hidden", "ending", "event_id", "accepted")
 INDEXES = {
     Collection.MODELS: (
-        *("project, model, version", "created_at, key", "updated_at, key", "size, key"),
+        *("project, model, updated_at", "created_at, key", "updated_at, key", "size, key"),
         *("version, key", "format, created_at", "extraction, created_at"),
     ),
     Collection.JOBS: ("namespace, created_at", "namespace, updated_at", "phase, created_at"),
@@ -106,7 +106,7 @@ def _schema() -> str:
             f"generation INTEGER, hidden INTEGER, ending INTEGER, event_id TEXT, accepted INTEGER, {typed})"
         )
         statements += [
-            f"CREATE INDEX IF NOT EXISTS {collection}_{number} ON {collection} ({indexed})"
+            f"CREATE INDEX IF NOT EXISTS {collection}_{number} ON {collection} ({indexed}) WHERE NOT hidden"
             for number, indexed in enumerate(INDEXES[collection])
         ]
     statements.append(f"PRAGMA user_version = {SCHEMA_VERSION}")
