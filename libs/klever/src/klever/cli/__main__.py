@@ -1,0 +1,15 @@
+"""Entry point of the `klever` command, also as `python -m klever.cli`."""
+
+from klever.cli.app import cli
+from klever.cli.commands import jobs, models, platform, servings
+
+__all__ = ["jobs", "main", "models", "platform", "servings"]
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="klever")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`klever models`: what has been pushed, and what the platform knows of it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, print_json, print_table, waiting
+from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.references import ModelRef
+from kleverproto.signatures import Signature, Tensor
+
+if TYPE_CHECKING:
+    from klever.client import KleverClient
+
+
+@cli.group()
+def models() -> None:
+    """Models that were pushed."""
+
+
+@models.command("list")
+@click.option("--project", help="Only of this project.")
+@click.option("--format", "format_name", help="Only of this format, such as ONNX.")
+@AS_JSON
+@SERVER
+def list_models(project: str | None, format_name: str | None, *, as_json: bool, server: str | None) -> None:
+    """List model versions.
+
+    \b
+    klever models list --format ONNX
+    """
+    filters = {key: value for key, value in (("project", project), ("format", format_name)) if value}
+    found = call(server, lambda client: client.models(**filters))
+    if as_json:
+        print_json([document.model_dump(mode="json") for document in found])
+    elif not found:
+        click.echo("No models. Push one: ormb push ./mymodel localhost:5000/library/mymodel:v1")
+    else:
+        print_table([("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "PUSHED"), *(_row(document) for document in found)])
+
+
+@models.command()
+@click.argument("ref", type=ModelRefType())
+@click.option("--wait/--no-wait", default=True, help="Wait for a signature that is still being found.")
+@AS_JSON
+@SERVER
+def get(ref: ModelRef, *, wait: bool, as_json: bool, server: str | None) -> None:
+    """Show a model version: its signature, metadata and layers.
+
+    \b
+    klever models get library/mymodel:v1
+    """
+
+    async def work(client: "KleverClient") -> ModelDocument:
+        found = await client.model(ref)
+        if wait and found.status.extraction is ExtractionPhase.PENDING:
+            with waiting(f"parsing {ref}", quiet=as_json):
+                await _parsed(client, ref)
+            found = await client.model(ref)
+        return found
+
+    found = call(server, work)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    for line in describe(found):
+        click.echo(line)
+
+
+async def _parsed(client: "KleverClient", ref: ModelRef) -> None:
+    from klever.errors import FailedError  # noqa: PLC0415 - one use
+
+    try:
+        await client.wait_for_signature(ref, within=30)
+    except FailedError:
+        return  # the document says what failed, and is shown
+
+
+def describe(document: ModelDocument) -> Iterator[str]:
+    """A model version for people, line by line."""
+    spec, status = document.spec, document.status
+    yield f"model:       {spec.ref}"
+    yield f"digest:      {spec.digest}"
+    yield f"size:        {spec.size} bytes in {len(spec.layers)} layers"
+    yield f"format:      {spec.metadata.format or 'unknown'}"
+    for name, value in (("framework", spec.metadata.framework), ("author", spec.metadata.author)):
+        if value:
+            yield f"{name + ':':12} {value}"
+    if spec.metadata.description:
+        yield f"description: {spec.metadata.description}"
+    yield f"signature:   {status.extraction.value}"
+    if status.problem:
+        yield f"  {status.problem.code}: {status.problem.message}"
+    if status.signature:
+        yield from describe_signature(status.signature)
+
+
+def describe_signature(signature: Signature) -> Iterator[str]:
+    """Inputs, outputs and operators, line by line."""
+    for title, tensors in (("inputs", signature.inputs), ("outputs", signature.outputs)):
+        if tensors:
+            yield f"  {title}:"
+            yield from (f"    {_tensor(tensor)}" for tensor in tensors)
+    if signature.operators:
+        yield f"  operators: {', '.join(f'{name} {count}' for name, count in signature.operators.items())}"
+    made_by = " ".join(part for part in (signature.framework, signature.framework_version) if part)
+    if made_by:
+        yield f"  made by: {made_by}"
+    yield from (f"  {name} unknown: {reason}" for name, reason in signature.unknown.items())
+
+
+def _tensor(tensor: Tensor) -> str:
+    shape = "unknown rank" if tensor.shape is None else f"[{', '.join(str(size) for size in tensor.shape)}]"
+    values = f" one of {', '.join(tensor.values)}" if tensor.values else ""
+    return f"{tensor.name}: {tensor.dtype or 'unknown type'} {shape}{values}"
+
+
+def _row(document: ModelDocument) -> tuple[str, ...]:
+    spec = document.spec
+    pushed = document.updated_at.strftime("%Y-%m-%d %H:%M")
+    return str(spec.ref), spec.metadata.format or "-", spec.digest[7:19], document.status.extraction.value, pushed

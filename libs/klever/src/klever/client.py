@@ -1,0 +1,239 @@
+"""The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+
+from kleverproto.base import WireModel
+from kleverproto.jobs import JobDocument
+from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.references import ModelRef
+from kleverproto.servings import ServingDocument, ServingPhase, ServingSpec
+
+from . import tensors
+from .errors import ApiError, FailedError, UnreachableError
+
+DocumentT = TypeVar("DocumentT", bound=WireModel)
+ResultT = TypeVar("ResultT")
+
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+BASE = "/api/v1alpha1"
+POLL_SECONDS = 0.02
+NOT_FOUND = 404
+
+
+class KleverClient:
+    """A connection to a platform; use it as an async context manager.
+
+    Args:
+        server: URL of the gateway.
+    """
+
+    def __init__(self, server: str = DEFAULT_SERVER) -> None:
+        self.server = server.rstrip("/")
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60, sock_connect=5))
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._session.close()
+
+    async def platform(self) -> dict[str, Any]:
+        """Version and URLs of the platform. Raises UnreachableError."""
+        found: dict[str, Any] = await self._call("GET", "/platform")
+        return found
+
+    async def models(self, **filters: str) -> list[ModelDocument]:
+        """All model versions; filters are `project`, `format`, `extraction`, `q`. Raises ApiError."""
+        return await self._list("/models", ModelDocument, filters)
+
+    async def model(self, ref: ModelRef) -> ModelDocument:
+        """One model version. Raises ApiError with status 404 where there is none."""
+        path = f"/projects/{ref.project}/models/{quote(ref.model, safe='')}/versions/{ref.version}"
+        return await self._get(path, ModelDocument)
+
+    async def jobs(self, namespace: str = "default", **filters: str) -> list[JobDocument]:
+        """Jobs of a namespace. Raises ApiError."""
+        return await self._list(f"/namespaces/{namespace}/modeljobs", JobDocument, filters)
+
+    async def job(self, job_id: str, namespace: str = "default") -> JobDocument:
+        """One job. Raises ApiError."""
+        return await self._get(f"/namespaces/{namespace}/modeljobs/{quote(job_id, safe='')}", JobDocument)
+
+    async def servings(self, namespace: str | None = None) -> list[ServingDocument]:
+        """Servings of a namespace, or of all. Raises ApiError."""
+        path = "/servings" if namespace is None else f"/namespaces/{namespace}/servings"
+        return await self._list(path, ServingDocument, {})
+
+    async def serving(self, name: str, namespace: str = "default") -> ServingDocument | None:
+        """One serving, or None. Raises ApiError."""
+        try:
+            return await self._get(_serving_path(namespace, name), ServingDocument)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def apply(
+        self, name: str, spec: ServingSpec, namespace: str = "default", *, replacing: ServingDocument | None = None
+    ) -> ServingDocument:
+        """Ask for a spec to be served; what comes back is the document as it will be.
+
+        Args:
+            name: the serving.
+            spec: what to serve.
+            namespace: where.
+            replacing: what the spec was made from; the request is refused if it has changed since.
+
+        Raises:
+            ApiError: the spec is not valid, a model is not there, or someone else was first.
+        """
+        headers = {"If-Match": str(replacing.generation)} if replacing else {}
+        body = {"spec": spec.model_dump(mode="json", exclude_none=True)}
+        answer = await self._call("PUT", _serving_path(namespace, name), json=body, headers=headers)
+        return ServingDocument.model_validate(answer)
+
+    async def delete(self, name: str, namespace: str = "default") -> None:
+        """Ask for a serving to go. Raises ApiError with status 404 where there is none."""
+        await self._call("DELETE", _serving_path(namespace, name))
+
+    async def wait_for_signature(self, ref: ModelRef, *, within: float = 60.0) -> ModelDocument:
+        """The version, once the platform has parsed it.
+
+        Raises:
+            FailedError: parsing failed, or took longer.
+        """
+
+        async def probe() -> ModelDocument | None:
+            try:
+                found = await self.model(ref)
+            except ApiError as error:
+                if error.status == NOT_FOUND:
+                    return None
+                raise
+            return None if found.status.extraction is ExtractionPhase.PENDING else found
+
+        found = await _until(probe, within, f"{ref} has no signature")
+        if found.status.problem is not None:
+            raise FailedError(f"{ref}: {found.status.problem.message}")
+        return found
+
+    async def wait_for_ready(
+        self,
+        name: str,
+        generation: int,
+        namespace: str = "default",
+        *,
+        within: float = 120.0,
+        on_step: Callable[[str], None] | None = None,
+    ) -> ServingDocument:
+        """The serving, once a generation is fully applied.
+
+        Raises:
+            FailedError: the generation could not be applied, or it took longer.
+        """
+
+        async def probe() -> ServingDocument | None:
+            found = await self.serving(name, namespace)
+            if found is None or found.generation < generation:
+                return None
+            if on_step is not None and found.status.step:
+                on_step(found.status.step)
+            ended = found.status.phase in {ServingPhase.READY, ServingPhase.FAILED}
+            return found if ended and (found.status.observed_generation >= generation or _failed(found)) else None
+
+        found = await _until(probe, within, f"{name} is not ready")
+        if _failed(found):
+            problem = found.status.problem
+            raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
+        return found
+
+    async def wait_for_deleted(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
+        """Return once nothing of the serving is left. Raises FailedError."""
+
+        async def probe() -> bool | None:
+            return True if await self.serving(name, namespace) is None else None
+
+        await _until(probe, within, f"{name} is still there")
+
+    async def predict(self, url: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a served model.
+
+        Args:
+            url: the serving's infer URL, `status.url`.
+            values: input name to nested lists.
+
+        Raises:
+            InputError: the values do not fit the model.
+            ApiError: the model server refuses the request.
+        """
+        metadata = await self._request("GET", url.removesuffix("/infer"))
+        answer: dict[str, Any] = await self._request("POST", url, json=tensors.infer_request(values, metadata))
+        return answer
+
+    async def events(self, **filters: str) -> AsyncIterator[dict[str, Any]]:
+        """CloudEvents as they happen; filters are `type` and `subject`. Raises UnreachableError."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
+        url = f"{self.server}{BASE}/events"
+        async with self._session.get(url, params=filters, timeout=timeout) as response:
+            async for line in response.content:
+                if line.startswith(b"data: "):
+                    yield json.loads(line.removeprefix(b"data: "))
+
+    async def _get(self, path: str, document: type[DocumentT]) -> DocumentT:
+        return document.model_validate(await self._call("GET", path))
+
+    async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
+        found = await self._call("GET", path, params=filters)
+        return [document.model_validate(item) for item in found["items"]]
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        return await self._request(method, f"{self.server}{BASE}{path}", **options)
+
+    async def _request(self, method: str, url: str, **options: Any) -> Any:
+        try:
+            async with self._session.request(method, url, **options) as response:
+                body = await response.read()
+                if response.ok:
+                    return json.loads(body) if body else None
+                raise _problem(response.status, body)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UnreachableError(
+                f"{url} does not answer: is the platform running? `klever up` starts it on this machine, "
+                "`klever status` shows where it is"
+            ) from error
+
+
+def _serving_path(namespace: str, name: str) -> str:
+    return f"/namespaces/{quote(namespace, safe='')}/servings/{quote(name, safe='')}"
+
+
+def _failed(found: ServingDocument) -> bool:
+    return found.status.phase is ServingPhase.FAILED
+
+
+def _problem(status: int, body: bytes) -> ApiError:
+    """Read problem+json from the gateway, `{"error": …}` from a model server, or anything else."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        problem = {}
+    fields = "; ".join(f"{error['field']}: {error['message']}" for error in problem.get("errors") or [])
+    detail = problem.get("detail") or problem.get("error") or body.decode(errors="replace")[:500] or "no reason given"
+    message = f"{detail}{f' ({fields})' if fields else ''}"
+    return ApiError(message, status=status, code=problem.get("code", "http_error"))
+
+
+async def _until(probe: Callable[[], Awaitable[ResultT | None]], within: float, complaint: str) -> ResultT:
+    deadline = time.monotonic() + within
+    while (found := await probe()) is None:
+        if time.monotonic() > deadline:
+            raise FailedError(f"{complaint} after {within:g} s: `klever status` shows whether all parts are well")
+        await asyncio.sleep(POLL_SECONDS)
+    return found

@@ -1,0 +1,144 @@
+"""What the demo does, step by step; how it looks is the teller's matter."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from klever import tensors
+from klever.client import KleverClient
+from klever.platform.plan import Urls
+from klever.rollouts import with_model
+from kleverproto.models import ModelDocument
+from kleverproto.references import ModelRef
+from kleverproto.servings import ServingDocument
+from ormb.client import OrmbClient
+from ormb.reference import Reference
+
+from . import iris
+
+NAME = "iris"
+CANARY_PERCENT = 20
+SPLIT_REQUESTS = 500
+CONCURRENCY = 16
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One flower, classified through the ingress."""
+
+    input: tuple[float, ...]
+    label: int
+    species: str
+    probabilities: tuple[float, ...]
+    model_version: str
+
+
+class Teller(Protocol):
+    """Shows each step when it is done."""
+
+    def pushed(self, ref: ModelRef, digest: str, size: int) -> None:
+        """A model is in the registry."""
+        ...
+
+    def parsed(self, model: ModelDocument, seconds: float) -> None:
+        """Its signature has appeared."""
+        ...
+
+    def deployed(self, serving: ServingDocument, seconds: float) -> None:
+        """It is served."""
+        ...
+
+    def predicted(self, prediction: Prediction) -> None:
+        """It has answered."""
+        ...
+
+    def split(self, counts: dict[str, int]) -> None:
+        """How many of the requests each version answered."""
+        ...
+
+
+async def tell(urls: Urls, work_dir: Path, teller: Teller) -> dict[str, Any]:
+    """Push, see the signature, deploy, predict, and give a second version a fifth of the traffic.
+
+    Returns:
+        What happened, as `klever demo --json` prints it, without the platform's own part.
+    """
+    async with KleverClient(urls.api) as client, OrmbClient(work_dir / "ormb") as ormb:
+        story = _Story(urls, work_dir, teller, client, ormb)
+        return await story.run()
+
+
+class _Story:
+    def __init__(self, urls: Urls, work_dir: Path, teller: Teller, client: KleverClient, ormb: OrmbClient) -> None:
+        self._urls = urls
+        self._work_dir = work_dir
+        self._teller = teller
+        self._client = client
+        self._ormb = ormb
+
+    async def run(self) -> dict[str, Any]:
+        model, push_seconds = await self._push(iris.V1, "v1")
+        serving, deploy_seconds = await self._deploy(model.spec.ref, None)
+        prediction = await self._predict(serving)
+        second, _ = await self._push(iris.V2, "v2")
+        serving, _ = await self._deploy(second.spec.ref, CANARY_PERCENT)
+        counts = await self._measure_split(serving)
+        signature = model.status.signature
+        return {
+            "model": str(model.spec.ref),
+            "digest": model.spec.digest,
+            "signature": signature.model_dump(mode="json") if signature else None,
+            "prediction": {**vars(prediction)},
+            "split": {"requests": SPLIT_REQUESTS, "counts": counts},
+            "timings_seconds": {"push_to_signature": push_seconds, "deploy_to_ready": deploy_seconds},
+        }
+
+    async def _push(self, classifier: iris.Classifier, version: str) -> tuple[ModelDocument, float]:
+        ref = ModelRef(project="library", model=NAME, version=version)
+        directory = iris.write_model(classifier, self._work_dir / f"{NAME}-{version}")
+        host = self._urls.registry.removeprefix("http://")
+        begun = time.monotonic()
+        info = await self._ormb.push_directory(directory, Reference(host, ref.repository, version))
+        self._teller.pushed(ref, info.digest, info.size)
+        model = await self._client.wait_for_signature(ref)
+        seconds = round(time.monotonic() - begun, 3)
+        self._teller.parsed(model, seconds)
+        return model, seconds
+
+    async def _deploy(self, ref: ModelRef, traffic: int | None) -> tuple[ServingDocument, float]:
+        begun = time.monotonic()
+        present = await self._client.serving(NAME)
+        spec = with_model(present.spec if present else None, ref, traffic)
+        wanted = await self._client.apply(NAME, spec, replacing=present)
+        serving = await self._client.wait_for_ready(NAME, wanted.generation)
+        seconds = round(time.monotonic() - begun, 3)
+        self._teller.deployed(serving, seconds)
+        return serving, seconds
+
+    async def _predict(self, serving: ServingDocument) -> Prediction:
+        answer = await self._client.predict(serving.status.url or "", {"x": [list(iris.SAMPLE)]})
+        outputs = {output["name"]: tensors.rows(output)[0] for output in answer["outputs"]}
+        prediction = Prediction(
+            input=iris.SAMPLE,
+            label=outputs["label"],
+            species=iris.CLASSES[outputs["label"]],
+            probabilities=tuple(round(value, 4) for value in outputs["probabilities"]),
+            model_version=answer["model_version"],
+        )
+        self._teller.predicted(prediction)
+        return prediction
+
+    async def _measure_split(self, serving: ServingDocument) -> dict[str, int]:
+        slots = asyncio.Semaphore(CONCURRENCY)
+
+        async def ask() -> str:
+            async with slots:
+                answer = await self._client.predict(serving.status.url or "", {"x": [list(iris.SAMPLE)]})
+            return str(answer["model_version"])
+
+        counts = Counter(await asyncio.gather(*(ask() for _ in range(SPLIT_REQUESTS))))
+        self._teller.split(dict(sorted(counts.items())))
+        return dict(sorted(counts.items()))

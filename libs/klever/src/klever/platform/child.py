@@ -1,0 +1,105 @@
+"""One process of the platform: started in a session of its own, asked to end, made to end."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from .home import Home
+from .plan import HOST, Part
+from .state import Running, processes_of
+
+PROBE_SECONDS = 0.02
+STOP_SECONDS = 20.0
+"""The deployer waits for requests in flight; the others are quicker."""
+PR_SET_PDEATHSIG = 1
+OK = 200
+
+
+class Child:
+    """A part that runs."""
+
+    def __init__(self, part: Part, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.part = part
+        self.process = process
+        self.begun = time.monotonic()
+        self.running = Running.of(process.pid, part.url)
+        self._log = log
+
+    @classmethod
+    async def spawn(cls, part: Part, log: Path) -> "Child":
+        """Start the part; Ctrl-C in the terminal reaches the supervisor only, which then stops the parts in order."""
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *part.command,
+                env=os.environ | part.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+        return cls(part, process, log)
+
+    async def wait_ready(self, seconds: float) -> bool:
+        """Whether it takes work before so many seconds have passed; False as soon as it has ended."""
+        deadline = time.monotonic() + seconds
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            while self.process.returncode is None and time.monotonic() < deadline:
+                if await self._is_ready(session):
+                    return True
+                await asyncio.sleep(PROBE_SECONDS)
+        return False
+
+    async def stop(self) -> None:
+        """Ask it to end, and insist after a while."""
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+
+    def last_lines(self, count: int = 8) -> str:
+        """The end of its log."""
+        lines = self._log.read_text(errors="replace").splitlines()[-count:]
+        return "\n".join(f"    {line[:300]}" for line in lines) or "    (nothing)"
+
+    async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            if self.part.probe == "tcp":
+                _, writer = await asyncio.open_connection(HOST, self.part.port)
+                writer.close()
+                return True
+            async with session.get(f"http://{HOST}:{self.part.port}/readyz") as response:
+                return response.status == OK
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+
+
+def stop_leftovers(home: Home) -> list[int]:
+    """End every process that this home's platform has left behind; return their ids."""
+    found = processes_of(home.path)
+    for process in found:
+        with suppress(psutil.Error):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(found, timeout=5)
+    for process in stubborn:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=5)
+    return [process.pid for process in found]
+
+
+def _die_with_parent() -> None:
+    """Let the kernel ask this process to end when the supervisor is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

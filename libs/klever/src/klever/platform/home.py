@@ -1,0 +1,48 @@
+"""Where the platform keeps its state on this machine."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True)
+class Home:
+    """A directory with everything that one platform keeps."""
+
+    path: Path
+
+    @classmethod
+    def default(cls) -> "Home":
+        """`$KLEVER_HOME`, else the system's place for a user's data."""
+        chosen = os.environ.get("KLEVER_HOME") or platformdirs.user_data_dir("klever")
+        return cls(Path(chosen).expanduser().resolve())
+
+    @property
+    def logs(self) -> Path:
+        """One file for each part."""
+        return self.path / "logs"
+
+    @property
+    def state(self) -> Path:
+        """What runs now, and where."""
+        return self.path / "run" / "platform.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor."""
+        return self.path / "run" / "lock"
+
+    def of(self, part: str) -> Path:
+        """Where a part keeps its own."""
+        return self.path / part
+
+    def log_of(self, part: str) -> Path:
+        """A part's log."""
+        return self.logs / f"{part}.log"
+
+    def create(self) -> None:
+        """Make the directories."""
+        for path in (self.logs, self.state.parent):
+            path.mkdir(parents=True, exist_ok=True)

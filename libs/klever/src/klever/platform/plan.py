@@ -1,0 +1,131 @@
+"""Which processes make a platform, with which ports and environment; pure."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal
+
+from .home import Home
+
+HOST = "127.0.0.1"
+MARKER = "KLEVER_PLATFORM"
+"""Environment variable that every process of a platform carries, its children too, with the home as its value."""
+
+NATS, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY = "nats", "registry", "jobrunner", "deployer", "gateway"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the parts listen; 0 is any free port, to be chosen before the plan is made."""
+
+    gateway: int = 8080
+    registry: int = 5000
+    ingress: int = 8081
+    nats: int = 4222
+    jobrunner: int = 0
+    deployer: int = 0
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Every name, the public ones first."""
+        return tuple(port.name for port in fields(cls))
+
+    @classmethod
+    def automatic(cls) -> "Ports":
+        """Any free ports."""
+        return cls(**dict.fromkeys(cls.names(), 0))
+
+    def with_port(self, name: str, number: int) -> "Ports":
+        """The same with one port changed."""
+        return replace(self, **{name: number})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the platform."""
+
+    name: str
+    title: str
+    """What it is, for people."""
+    command: Sequence[str]
+    probe: Literal["http", "tcp"]
+    """How to tell that it is ready: `GET /readyz`, or that the port accepts connections."""
+    port: int
+    url: str
+    """Where people or other parts reach it."""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Urls:
+    """What a user needs to know."""
+
+    api: str
+    registry: str
+    ingress: str
+    nats: str
+
+
+def urls(ports: Ports) -> Urls:
+    """The addresses of a platform."""
+    return Urls(
+        api=f"http://{HOST}:{ports.gateway}",
+        registry=f"http://{HOST}:{ports.registry}",
+        ingress=f"http://{HOST}:{ports.ingress}",
+        nats=f"nats://{HOST}:{ports.nats}",
+    )
+
+
+def parts(home: Home, ports: Ports, nats_server: str) -> tuple[Part, ...]:
+    """The processes, in the order in which they are started; they are stopped in the reverse.
+
+    Args:
+        home: where they keep their state.
+        ports: where they listen; none is 0.
+        nats_server: path of the nats-server program.
+    """
+    where = urls(ports)
+    return (
+        _nats(home, ports, nats_server),
+        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where),
+        _service(JOBRUNNER, "parses models", home, ports.jobrunner, where),
+        _service(
+            DEPLOYER,
+            f"model servers and Envoy, ingress at {where.ingress}",
+            home,
+            ports.deployer,
+            where,
+            WORK_DIR=str(home.of(DEPLOYER)),
+            INGRESS_PORT=str(ports.ingress),
+            INGRESS_PUBLIC_URL=where.ingress,
+        ),
+        _service(
+            GATEWAY,
+            "REST API, live events, documentation",
+            home,
+            ports.gateway,
+            where,
+            REGISTRY_URL=where.registry,
+            INGRESS_URL=where.ingress,
+            PUBLIC_URL=where.api,
+        ),
+    )
+
+
+def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
+    store = str(home.of(NATS))
+    command = (nats_server, "--addr", HOST, "--port", str(ports.nats), "--jetstream", "--store_dir", store)
+    url = urls(ports).nats
+    return Part(NATS, "NATS JetStream, events and documents", command, "tcp", ports.nats, url, _marked(home))
+
+
+def _service(name: str, title: str, home: Home, port: int, where: Urls, **settings: str) -> Part:
+    prefix = f"KLEVER_{name.upper()}_"
+    common = {"NATS_URL": where.nats, "HOST": HOST, "PORT": str(port)}
+    environment = {f"{prefix}{key}": value for key, value in (common | settings).items()}
+    command = (sys.executable, "-m", f"klever_{name}")
+    return Part(name, title, command, "http", port, f"http://{HOST}:{port}", _marked(home) | environment)
+
+
+def _marked(home: Home) -> dict[str, str]:
+    return {MARKER: str(home.path), "KLEVER_HOME": str(home.path)}

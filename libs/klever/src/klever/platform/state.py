@@ -1,0 +1,79 @@
+"""The file that says what runs, so that other commands find it, and what a crash may have left."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from .plan import MARKER, Urls
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process, told apart from a later one with the same id by when it began."""
+
+    pid: int
+    created: float
+    """Seconds since 1970."""
+    url: str = ""
+
+    @classmethod
+    def of(cls, pid: int, url: str = "") -> "Running":
+        """The process with this id; one that has ended already matches nothing."""
+        try:
+            return cls(pid, psutil.Process(pid).create_time(), url)
+        except psutil.NoSuchProcess:
+            return cls(pid, 0.0, url)
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it still runs."""
+        try:
+            found = psutil.Process(self.pid)
+            alive = found.create_time() == self.created and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return None
+        return found if alive else None
+
+
+@dataclass(frozen=True)
+class PlatformState:
+    """A platform that runs, or ran until something killed it."""
+
+    supervisor: Running
+    urls: Urls
+    parts: dict[str, Running]
+    ready: bool
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one step."""
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(asdict(self), indent=2))
+        new.replace(path)
+
+
+def read_state(path: Path) -> PlatformState | None:
+    """What the file says, or None where there is none."""
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return PlatformState(
+        supervisor=Running(**data["supervisor"]),
+        urls=Urls(**data["urls"]),
+        parts={name: Running(**part) for name, part in data["parts"].items()},
+        ready=data["ready"],
+    )
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Every process that a platform with this home has started, at any depth, whoever is its parent now."""
+    return [found for found in psutil.process_iter() if found.pid != os.getpid() and _marker(found) == str(home)]
+
+
+def _marker(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(MARKER) if process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.Error, OSError):
+        return None

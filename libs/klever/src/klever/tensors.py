@@ -1,0 +1,67 @@
+"""Requests of the Open Inference Protocol (V2) from what a person writes, and answers for a person to read; pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .errors import InputError
+
+Json = Any
+
+
+def infer_request(values: Mapping[str, Json], metadata: Mapping[str, Json]) -> dict[str, Json]:
+    """The body of an infer call.
+
+    Args:
+        values: input name to nested lists, or one number or string.
+        metadata: the model's metadata, as the server tells it: input names, datatypes, shapes.
+
+    Raises:
+        InputError: an input is missing, unknown, ragged, or does not fit the model's shape.
+    """
+    declared = {tensor["name"]: tensor for tensor in metadata["inputs"]}
+    if unknown := sorted(set(values) - set(declared)):
+        raise InputError(f"the model has no input {', '.join(unknown)}; its inputs are {_listed(declared)}")
+    if missing := sorted(set(declared) - set(values)):
+        raise InputError(f"input {', '.join(missing)} is missing; give it with --input {missing[0]}=<values>")
+    return {"inputs": [_tensor(declared[name], value) for name, value in values.items()]}
+
+
+def _tensor(declared: Mapping[str, Json], value: Json) -> dict[str, Json]:
+    name, shape = declared["name"], list(_shape(declared["name"], value))
+    wanted = list(declared["shape"])
+    while len(shape) < len(wanted):  # one row may be written without the brackets of its batch
+        shape.insert(0, 1)
+    if len(shape) != len(wanted) or any(w not in {-1, s} for w, s in zip(wanted, shape, strict=True)):
+        raise InputError(f"input {name} has shape {shape}, the model wants {wanted} (-1 is any size)")
+    return {"name": name, "shape": shape, "datatype": declared["datatype"], "data": list(_flat(value))}
+
+
+def _shape(name: str, value: Json) -> Iterator[int]:
+    if not isinstance(value, list):
+        return
+    yield len(value)
+    inner = [tuple(_shape(name, item)) for item in value]
+    if len(set(inner)) > 1:
+        raise InputError(f"input {name} is ragged: its rows have different lengths")
+    yield from inner[0] if inner else ()
+
+
+def _flat(value: Json) -> Iterator[Json]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
+
+
+def rows(tensor: Mapping[str, Json]) -> list[Json]:
+    """An output's values, one entry for each row of the batch."""
+    data, shape = list(_flat(tensor["data"])), tensor["shape"]
+    if len(shape) <= 1:
+        return data
+    width = max(1, len(data) // max(1, shape[0]))
+    return [data[start : start + width] for start in range(0, len(data), width)]
+
+
+def _listed(declared: Mapping[str, Mapping[str, Json]]) -> str:
+    return ", ".join(f"{name} ({tensor['datatype']} {tensor['shape']})" for name, tensor in declared.items())
