@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -30,6 +30,9 @@ from .telemetry import make_tracer_provider
 log = structlog.get_logger(__name__)
 
 CONNECT_RETRY_SECONDS = 0.2
+CANCEL_AGAIN_SECONDS = 0.5
+START_SECONDS = 2.0
+"""How long a stop waits for a start that is under way."""
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -92,14 +95,16 @@ async def run(runtime: Runtime) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
     async with AsyncExitStack() as stack:
         await _serve_http(runtime, stack)
+        stack.push_async_callback(_finish, runtime)
         main = asyncio.create_task(_serve_messages(runtime, stack))
         stop = asyncio.create_task(stopping.wait())
-        await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if main.done():
-            main.result()  # a failure to start ends the process with its traceback
-            await stop
-        else:
-            main.cancel()
+        try:
+            await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if main.done():
+                main.result()  # a failure to start ends the process with its traceback
+                await stop
+        finally:
+            await _cancel([main, stop])  # before the stack unwinds: a start in the middle may still add to it
         log.info("stopping")
 
 
@@ -115,8 +120,9 @@ async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
 
 async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
     await _connect(runtime)
-    stack.push_async_callback(_stop_broker, runtime)
-    await runtime.broker.start()
+    starting = asyncio.create_task(_start_broker(runtime))
+    stack.push_async_callback(_stop_broker, runtime, starting)
+    await asyncio.shield(starting)  # a broker that is stopped while it starts leaves a subscriber spinning
     tasks = [asyncio.create_task(_forever(loop)) for loop in runtime.loops]
     stack.push_async_callback(_cancel, tasks)
     log.info("ready")
@@ -136,8 +142,26 @@ async def _connect(runtime: Runtime) -> None:
             return
 
 
-async def _stop_broker(runtime: Runtime) -> None:
+async def _start_broker(runtime: Runtime) -> None:
+    """Subscribe, for as long as it takes: NATS may go away again between connecting and subscribing."""
+    while True:
+        try:
+            await runtime.broker.start()
+        except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
+            log.warning("waiting for nats", error=str(error) or type(error).__name__)
+            await asyncio.sleep(CONNECT_RETRY_SECONDS)
+        else:
+            return
+
+
+async def _stop_broker(runtime: Runtime, starting: "asyncio.Task[None]") -> None:
+    await asyncio.wait({starting}, timeout=START_SECONDS)
+    await _cancel([starting])
     await runtime.broker.stop()
+
+
+async def _finish(runtime: Runtime) -> None:
+    """Comes last whether NATS was ever there or not: what a service started outside itself must end."""
     for callback in runtime.on_stop:
         await callback()
     runtime.tracer_provider.shutdown()
@@ -153,9 +177,12 @@ async def _forever(loop: Loop) -> None:
         await asyncio.sleep(1.0)
 
 
-async def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
-    for task in tasks:
-        task.cancel()
+async def _cancel(tasks: Sequence["asyncio.Task[Any]"]) -> None:
+    """Cancel for sure: `asyncio.wait_for` on Python 3.11 loses a cancellation that comes with its result."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

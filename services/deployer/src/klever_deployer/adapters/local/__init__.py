@@ -1,0 +1,1 @@
+"""Model servers and Envoy as processes on this machine."""

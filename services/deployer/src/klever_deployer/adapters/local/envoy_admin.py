@@ -1,0 +1,81 @@
+"""What Envoy says of itself, over its admin interface."""
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from klever_deployer.errors import DataPlaneError
+
+TIMEOUT = aiohttp.ClientTimeout(total=3)
+OK = 200
+
+
+class EnvoyAdmin:
+    """A client of one Envoy.
+
+    Args:
+        address_file: Envoy writes the address it listens on there.
+    """
+
+    def __init__(self, address_file: Path) -> None:
+        self._address_file = address_file
+
+    async def is_live(self) -> bool:
+        """Whether Envoy takes requests."""
+        try:
+            async with self._session() as session, session.get(f"{self._url()}/ready") as response:
+                return response.status == OK
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+
+    async def version(self, stat: str) -> str:
+        """The version of a configuration that is in use, from its `version_text`. Raises DataPlaneError."""
+        stats = await self._get(f"/stats?filter=^{stat}$&type=TextReadouts&format=json")
+        return next((str(found["value"]) for found in stats["stats"] if found.get("name") == stat), "")
+
+    async def counter(self, stat: str) -> int:
+        """A counter. Raises DataPlaneError."""
+        stats = await self._get(f"/stats?filter=^{stat}$&format=json")
+        return next((int(found["value"]) for found in stats["stats"] if found.get("name") == stat), 0)
+
+    async def rejections(self) -> str:
+        """Why configurations were not taken, in Envoy's words. Raises DataPlaneError."""
+        dump = await self._get("/config_dump")
+        return "; ".join(sorted(set(_details(dump)))) or "no reason given"
+
+    async def active_requests(self, clusters: set[str]) -> int:
+        """Requests in flight to these clusters. Raises DataPlaneError."""
+        found = await self._get("/clusters?format=json")
+        return sum(
+            int(stat.get("value", 0))
+            for cluster in found.get("cluster_statuses", [])
+            if cluster["name"] in clusters
+            for host in cluster.get("host_statuses", [])
+            for stat in host["stats"]
+            if stat["name"] == "rq_active"
+        )
+
+    async def _get(self, path: str) -> Any:
+        try:
+            async with self._session() as session, session.get(f"{self._url()}{path}") as response:
+                return await response.json(content_type=None)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
+
+    def _url(self) -> str:
+        return f"http://{self._address_file.read_text().strip()}"
+
+    def _session(self) -> aiohttp.ClientSession:
+        """A new one each time: admin calls are few, and Envoy may have been started again on another port."""
+        return aiohttp.ClientSession(timeout=TIMEOUT)
+
+
+def _details(value: Any) -> list[str]:
+    """Every `error_state.details` in a config dump."""
+    if isinstance(value, dict):
+        own = [str(value["error_state"].get("details", ""))] if "error_state" in value else []
+        return own + [found for inner in value.values() for found in _details(inner)]
+    if isinstance(value, list):
+        return [found for inner in value for found in _details(inner)]
+    return []

@@ -1,0 +1,66 @@
+"""Workloads and a data plane that exist in this process only: for tests, and to see what the deployer would do."""
+
+import asyncio
+from dataclasses import replace
+
+from klever_deployer.domain import Endpoint, ReplicaKey, ReplicaSpec, ReplicaState, ServingName, ServingRoute
+
+
+class InMemoryWorkloads:
+    """See `ports.Workloads`; every replica is ready at once."""
+
+    def __init__(self) -> None:
+        self._states: dict[ReplicaKey, ReplicaState] = {}
+        self._changed: set[ServingName] = set()
+        self._change = asyncio.Event()
+        self._next_port = 1
+
+    async def start(self, spec: ReplicaSpec) -> None:
+        """See `Workloads`."""
+        if spec.key not in self._states:
+            endpoint, self._next_port = Endpoint("127.0.0.1", self._next_port), self._next_port + 1
+            self.become(ReplicaState(spec.key, endpoint, ready=True))
+
+    async def stop(self, key: ReplicaKey) -> None:
+        """See `Workloads`."""
+        self._states.pop(key, None)
+
+    def states(self) -> list[ReplicaState]:
+        """See `Workloads`."""
+        return list(self._states.values())
+
+    async def changed(self) -> set[ServingName]:
+        """See `Workloads`."""
+        await self._change.wait()
+        self._change.clear()
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def become(self, state: ReplicaState) -> None:
+        """Let a replica be in a state."""
+        self._states[state.key] = state
+        self._changed.add(state.key.serving)
+        self._change.set()
+
+    def fail(self, key: ReplicaKey, why: str) -> None:
+        """Let a replica not start."""
+        self.become(replace(self._states[key], ready=False, endpoint=None, failure=why))
+
+
+class InMemoryDataPlane:
+    """See `ports.DataPlane`; remembers the routes."""
+
+    def __init__(self) -> None:
+        self.routes: dict[ServingName, ServingRoute] = {}
+
+    async def apply(self, route: ServingRoute) -> None:
+        """See `DataPlane`."""
+        self.routes[route.serving] = route
+
+    def served(self) -> set[ServingName]:
+        """See `DataPlane`."""
+        return set(self.routes)
+
+    async def remove(self, serving: ServingName) -> None:
+        """See `DataPlane`."""
+        self.routes.pop(serving, None)

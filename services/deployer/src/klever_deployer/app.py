@@ -1,0 +1,64 @@
+"""The deployer, put together."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from kleverkit.nats_documents import NatsDocuments
+from kleverkit.service import Runtime, make_runtime
+from kleverproto.envelope import utc_now
+from kleverproto.models import ModelDocument
+from kleverproto.servings import ServingDocument
+from kleverproto.streams import MODELS_BUCKET, SERVINGS_BUCKET
+
+from .adapters.catalogue import DocumentCatalogue
+from .adapters.local.envoy import EnvoyDataPlane
+from .adapters.local.model_store import LocalModelStore
+from .adapters.local.workloads import LocalWorkloads, kleverserve_command
+from .handlers import build_router
+from .service.models import Models
+from .service.reconciling import Reconciler
+from .service.records import Records
+from .service.rollout import Rollout
+from .settings import DeployerSettings
+
+
+def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
+    """The service, ready to run."""
+    runtime = make_runtime("deployer", settings)
+    work_dir = settings.work_dir.resolve()
+    store = LocalModelStore(work_dir / "models", work_dir / "ormb")
+    workloads = LocalWorkloads(
+        work_dir / "workloads", kleverserve_command(settings.server_python), grace_seconds=settings.grace_seconds
+    )
+    envoy = EnvoyDataPlane(
+        work_dir / "envoy",
+        host=settings.ingress_host,
+        port=settings.ingress_port,
+        drain_seconds=settings.grace_seconds,
+    )
+    records = Records(
+        NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument), runtime.publisher, runtime.events, clock
+    )
+    catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
+    rollout = Rollout(
+        records=records,
+        models=Models(catalogue, store),
+        workloads=workloads,
+        data_plane=envoy,
+        ingress_url=settings.ingress_url,
+        ready_timeout=settings.ready_timeout_seconds,
+    )
+    reconciler = Reconciler(
+        records=records,
+        rollout=rollout,
+        workloads=workloads,
+        data_plane=envoy,
+        store=store,
+        clock=clock,
+        resync_seconds=settings.resync_seconds,
+    )
+    runtime.serve([build_router(records, reconciler)])
+    runtime.loops += [workloads.run, envoy.run, store.run, reconciler.run]
+    runtime.on_stop += [workloads.close, envoy.close]
+    runtime.health.add("ingress", envoy.is_live)
+    return runtime

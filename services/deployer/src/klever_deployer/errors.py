@@ -1,0 +1,25 @@
+"""Why a serving cannot be applied."""
+
+from kleverkit.errors import PermanentError, TransientError
+from kleverproto.documents import Problem
+
+
+class ServingError(PermanentError):
+    """The spec cannot be applied as it is; `code` is one of the stable codes below."""
+
+    @property
+    def problem(self) -> Problem:
+        """As it is written into the document."""
+        return Problem(code=self.code, message=str(self))
+
+
+class DataPlaneError(TransientError):
+    """Envoy does not take a configuration, or does not answer."""
+
+    default_code = "data_plane_unavailable"
+
+
+MODEL_NOT_FOUND = "model_not_found"
+PULL_FAILED = "pull_failed"
+UNSUPPORTED_FORMAT = "unsupported_format"
+MODEL_SERVER_FAILED = "model_server_failed"

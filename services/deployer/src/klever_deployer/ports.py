@@ -1,0 +1,72 @@
+"""What the use cases need of the world."""
+
+from typing import Protocol
+
+from kleverproto.models import ModelDocument
+from kleverproto.references import ModelRef
+
+from .domain import LocalModel, ReplicaKey, ReplicaSpec, ReplicaState, ServingName, ServingRoute
+
+
+class ModelCatalogue(Protocol):
+    """What has been pushed."""
+
+    async def find(self, ref: ModelRef) -> ModelDocument | None:
+        """The version's document. Raises TransientError."""
+        ...
+
+
+class ModelStore(Protocol):
+    """Models on this machine, by digest."""
+
+    async def find(self, digest: str) -> LocalModel | None:
+        """The model if it is here."""
+        ...
+
+    async def fetch(self, ref: ModelRef, digest: str, registry: str) -> LocalModel:
+        """The model, pulled if it is not here. Raises ServingError (`pull_failed`, …), TransientError."""
+        ...
+
+    async def keep_only(self, digests: set[str]) -> None:
+        """Remove all others."""
+        ...
+
+
+class Workloads(Protocol):
+    """Model servers. They are restarted when they end by themselves, and outlive a crash of the deployer."""
+
+    async def start(self, spec: ReplicaSpec) -> None:
+        """Make a replica run; nothing happens where it runs already."""
+        ...
+
+    async def stop(self, key: ReplicaKey) -> None:
+        """Let a replica finish its requests and end; nothing happens where there is none."""
+        ...
+
+    def states(self) -> list[ReplicaState]:
+        """Every replica there is."""
+        ...
+
+    async def changed(self) -> set[ServingName]:
+        """Wait until some replica is in another state; the servings concerned."""
+        ...
+
+
+class DataPlane(Protocol):
+    """The proxy in front of the model servers."""
+
+    async def apply(self, route: ServingRoute) -> None:
+        """Route a serving's requests so, without dropping one: returns when nothing flows by the old route.
+
+        Raises:
+            DataPlaneError: the proxy does not take it; what was there still holds.
+        """
+        ...
+
+    def served(self) -> set[ServingName]:
+        """The servings that have a route."""
+        ...
+
+    async def remove(self, serving: ServingName) -> None:
+        """Answer 404 for a serving; returns when its requests in flight have ended. Raises DataPlaneError."""
+        ...

@@ -1,0 +1,1 @@
+"""Use cases: record what is asked for; make it so."""

@@ -1,0 +1,43 @@
+"""What an operator may set for the deployer."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from kleverkit.settings import ServiceSettings
+
+
+def _default_work_dir() -> Path:
+    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "deployer"
+
+
+class DeployerSettings(ServiceSettings):
+    """Environment variables `KLEVER_DEPLOYER_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="KLEVER_DEPLOYER_", extra="ignore", use_attribute_docstrings=True)
+
+    work_dir: Path = Field(default_factory=_default_work_dir)
+    """Models that are served, Envoy's configuration, logs, and what runs: read again after a restart."""
+    ingress_host: str = "127.0.0.1"
+    """Address on which Envoy takes requests for models."""
+    ingress_port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    """Port on which Envoy takes requests for models."""
+    ingress_public_url: str | None = None
+    """How clients reach the ingress; from host and port by default."""
+    ready_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """A model server that is not ready after this long has failed."""
+    grace_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """Longest time for requests in flight when a model server is stopped."""
+    resync_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """Pause between two looks at everything, should an event have been missed."""
+    server_python: Path = Path(sys.executable)
+    """Interpreter that runs the model server; its environment holds the adapters."""
+
+    @property
+    def ingress_url(self) -> str:
+        """How clients reach the ingress."""
+        return (self.ingress_public_url or f"http://{self.ingress_host}:{self.ingress_port}").rstrip("/")
