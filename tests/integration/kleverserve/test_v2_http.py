@@ -126,7 +126,14 @@ async def test_content_that_is_not_json_is_refused(
         assert message in (await response.json())["error"]
 
 
-@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json; charset=utf-8"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "application/json; charset=utf-8"},
+        {"Content-Type": "application/x-www-form-urlencoded"},  # what curl -d says
+    ],
+)
 async def test_a_body_that_is_not_json_is_refused_whatever_it_claims(
     client: ClientSession, headers: dict[str, str]
 ) -> None:

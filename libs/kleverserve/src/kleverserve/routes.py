@@ -16,6 +16,8 @@ from .model import Model
 from .protocol import encode_response, model_metadata, parse_request
 
 JSON = "application/json"
+TAKEN_AS_JSON = (JSON, "application/x-www-form-urlencoded")
+"""The second is what `curl -d` says when it is told nothing."""
 BINARY_HEADER = "Inference-Header-Content-Length"
 
 
@@ -114,5 +116,5 @@ async def _body(request: web.Request) -> bytes:
 def _check_content(request: web.Request) -> None:
     if BINARY_HEADER in request.headers:
         raise UnsupportedContentError("binary tensor data is not supported here: send all tensors as JSON 'data'")
-    if "Content-Type" in request.headers and request.content_type != JSON:
+    if "Content-Type" in request.headers and request.content_type not in TAKEN_AS_JSON:
         raise UnsupportedContentError(f"the content type is {request.content_type}, but must be {JSON}")
