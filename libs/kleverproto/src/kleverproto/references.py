@@ -80,4 +80,4 @@ class ModelRef(WireModel):
 
 def is_digest(text: str) -> bool:
     """Whether the text is an OCI digest that we accept (sha256 or sha512)."""
-    return re.match(DIGEST_PATTERN, text) is not None
+    return re.fullmatch(DIGEST_PATTERN, text) is not None

@@ -1,5 +1,6 @@
 """The life of a job, as pure steps from one document to the next."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from kleverproto.documents import Problem
@@ -27,10 +28,18 @@ def id_of(spec: JobSpec) -> str:
     return job_id(spec)
 
 
-def begun(present: JobDocument | None, name: str, spec: JobSpec, now: datetime) -> JobDocument | None:
+@dataclass(frozen=True)
+class Cause:
+    """The event that a job's events follow from."""
+
+    event_id: str
+    correlation_id: str
+
+
+def begun(present: JobDocument | None, name: str, spec: JobSpec, now: datetime, cause: Cause) -> JobDocument | None:
     """The job with one more attempt; None when there is nothing to begin, because it has ended."""
     if present is None:
-        present = JobDocument(id=name, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
+        present = JobDocument(id=name, spec=spec, status=_caused(cause), created_at=now, updated_at=now)
     if present.status.phase.is_final:
         return None
     status = present.status.model_copy(
@@ -61,6 +70,15 @@ def cancelled(present: JobDocument | None, now: datetime) -> JobDocument | None:
 def is_last_attempt(job: JobDocument) -> bool:
     """Whether a failure now is final, even one that might pass."""
     return job.status.attempts >= MAX_ATTEMPTS
+
+
+def cause_of(job: JobDocument) -> Cause:
+    """What the job was made for."""
+    return Cause(job.status.causation_id or job.id, job.status.correlation_id or job.id)
+
+
+def _caused(cause: Cause) -> JobStatus:
+    return JobStatus(causation_id=cause.event_id, correlation_id=cause.correlation_id)
 
 
 def _ended(

@@ -9,7 +9,8 @@ from kleverproto.jobs import JobCancelRequested, JobRequested
 from kleverproto.models import ModelPushed
 
 from . import domain
-from .service import Cause, Jobs
+from .domain import Cause
+from .service import Jobs
 
 
 def build_router(jobs: Jobs) -> NatsRouter:
@@ -18,15 +19,19 @@ def build_router(jobs: Jobs) -> NatsRouter:
 
     async def on_model_pushed(event: Event[ModelPushed]) -> None:
         spec = domain.extraction_of(event.data)
-        await jobs.run(Cause.of(event), domain.id_of(spec), spec)
+        await jobs.run(_cause(event), domain.id_of(spec), spec)
 
     async def on_job_requested(event: Event[JobRequested]) -> None:
-        await jobs.run(Cause.of(event), event.data.id, event.data.spec)
+        await jobs.run(_cause(event), event.data.id, event.data.spec)
 
     async def on_job_cancel_requested(event: Event[JobCancelRequested]) -> None:
-        await jobs.cancel(Cause.of(event), event.data.id)
+        await jobs.cancel(_cause(event), event.data.id)
 
     subscribe(router, streams.JOBRUNNER_EXTRACT, on_model_pushed)
     subscribe(router, streams.JOBRUNNER_JOBS, on_job_requested)
     subscribe(router, streams.JOBRUNNER_CANCEL, on_job_cancel_requested)
     return router
+
+
+def _cause(event: Event[ModelPushed] | Event[JobRequested] | Event[JobCancelRequested]) -> Cause:
+    return Cause(event.id, event.correlation_id or event.id)

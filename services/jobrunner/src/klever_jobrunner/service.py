@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -17,7 +16,7 @@ from kleverkit.documents import Documents, mutate
 from kleverkit.errors import NotFoundError, TransientError
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
-from kleverproto.envelope import Event, EventSource
+from kleverproto.envelope import EventSource
 from kleverproto.jobs import (
     JobCancelled,
     JobCompleted,
@@ -31,23 +30,11 @@ from kleverproto.jobs import (
 from kleverproto.subjects import escape
 
 from . import domain
+from .domain import Cause
 from .errors import PULL_FAILED, UNSUPPORTED_FORMAT, JobError
 from .ports import JobExecutor, ModelSource
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Cause:
-    """The event that a job's events follow from."""
-
-    event_id: str
-    correlation_id: str
-
-    @classmethod
-    def of(cls, event: Event[Any]) -> "Cause":
-        """From an event at hand."""
-        return cls(event.id, event.correlation_id or event.id)
 
 
 @dataclass(frozen=True)
@@ -100,7 +87,7 @@ class Jobs:
             TransientError: it may succeed later; the delivery is tried again.
         """
         async with self._locks[name]:  # a second tag of the same digest waits for the first one's result
-            job = await self._begin(name, spec)
+            job = await self._begin(cause, name, spec)
             if not job.status.phase.is_final:
                 await self._ledger.tell(cause, JobStarted(id=name, spec=job.spec))
                 job = await self._finish(job)
@@ -129,12 +116,12 @@ class Jobs:
             if not job.status.phase.is_final and job.id not in self._working:
                 log.info("picking up a job that was left", job=job.id, phase=job.status.phase)
                 with suppress(TransientError):  # the redelivery tries again
-                    await self.run(Cause(job.id, job.id), job.id, job.spec)
+                    await self.run(domain.cause_of(job), job.id, job.spec)
 
-    async def _begin(self, name: str, spec: JobSpec) -> JobDocument:
+    async def _begin(self, cause: Cause, name: str, spec: JobSpec) -> JobDocument:
         now = self._ledger.clock()
         stored = await mutate(
-            self._ledger.documents, escape(name), lambda present: domain.begun(present, name, spec, now)
+            self._ledger.documents, escape(name), lambda present: domain.begun(present, name, spec, now, cause)
         )
         if stored is None:
             raise TransientError(f"job {name} was deleted while it began")
