@@ -1,0 +1,8 @@
+"""The local disk: one standard OCI image layout per repository, blobs shared between them by hard links."""
+
+from .blobs import LocalBlobs
+from .layout import Layout
+from .manifests import LocalManifests
+from .uploads import LocalUploads
+
+__all__ = ["Layout", "LocalBlobs", "LocalManifests", "LocalUploads"]

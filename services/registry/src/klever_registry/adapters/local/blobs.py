@@ -1,0 +1,58 @@
+"""Blobs on the local disk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from klever_registry.errors import BlobUnknownError
+
+from .layout import Layout
+
+PIECE = 1024 * 1024
+"""Bytes read at a time: one visit to a thread each."""
+
+
+class LocalBlobs:
+    """See `BlobStore`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    async def size(self, repository: str, digest: str) -> int | None:
+        """See `BlobStore`."""
+        return await asyncio.to_thread(_size, self._layout.blob(repository, digest))
+
+    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+        """See `BlobStore`."""
+        try:
+            file = await asyncio.to_thread(self._layout.blob(repository, digest).open, "rb", 0)
+        except FileNotFoundError as error:
+            raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest}) from error
+        try:
+            await asyncio.to_thread(file.seek, start)
+            left = stop - start
+            while left and (piece := await asyncio.to_thread(file.read, min(PIECE, left))):
+                left -= len(piece)
+                yield piece
+        finally:
+            file.close()  # nothing was written, so that this does not block
+
+    async def put(self, repository: str, digest: str, content: bytes) -> None:
+        """See `BlobStore`."""
+        await asyncio.to_thread(self._layout.write, repository, digest, content)
+
+    async def mount(self, repository: str, digest: str, *, source: str) -> bool:
+        """See `BlobStore`."""
+        return await asyncio.to_thread(self._layout.mount, repository, digest, source)
+
+    async def delete(self, repository: str, digest: str) -> None:
+        """See `BlobStore`."""
+        if not await asyncio.to_thread(self._layout.remove, repository, digest):
+            raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest})
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

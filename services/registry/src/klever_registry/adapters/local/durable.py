@@ -1,0 +1,45 @@
+"""Writing so that a power cut leaves the old file or the new one, never half of one."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory with its parents; each is in its parent on disk before this returns."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Bring the content of a file to disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_new(directory: Path, content: bytes) -> Path:
+    """A file with a name of its own, its content on disk; the caller gives it its real name."""
+    path = directory / f"_{secrets.token_hex(8)}"
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Let a path hold this content, atomically and durably."""
+    write_new(path.parent, content).replace(path)
+    sync_directory(path.parent)

@@ -1,0 +1,146 @@
+"""Blobs, uploads and manifests in this process: for tests and for trying things out."""
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from klever_registry.domain.index import RepositoryIndex
+from klever_registry.domain.manifests import Manifest
+from klever_registry.domain.names import algorithm
+from klever_registry.errors import BlobUnknownError, ChunkOutOfOrderError, DigestInvalidError, UploadUnknownError
+
+
+class InMemoryBlobs:
+    """See `BlobStore`."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[tuple[str, str], bytes] = {}
+
+    async def size(self, repository: str, digest: str) -> int | None:
+        """See `BlobStore`."""
+        content = self._blobs.get((repository, digest))
+        return None if content is None else len(content)
+
+    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+        """See `BlobStore`."""
+        if (repository, digest) not in self._blobs:
+            raise BlobUnknownError(f"{repository} has no blob {digest}")
+        yield self._blobs[repository, digest][start:stop]
+
+    async def put(self, repository: str, digest: str, content: bytes) -> None:
+        """See `BlobStore`."""
+        self._blobs[repository, digest] = content
+
+    async def mount(self, repository: str, digest: str, *, source: str) -> bool:
+        """See `BlobStore`."""
+        content = self._blobs.get((source, digest))
+        if content is not None:
+            self._blobs[repository, digest] = content
+        return content is not None
+
+    async def delete(self, repository: str, digest: str) -> None:
+        """See `BlobStore`."""
+        if self._blobs.pop((repository, digest), None) is None:
+            raise BlobUnknownError(f"{repository} has no blob {digest}")
+
+
+class InMemoryUploads:
+    """See `Uploads`."""
+
+    def __init__(self, blobs: InMemoryBlobs) -> None:
+        self._blobs = blobs
+        self._uploads: dict[tuple[str, str], bytearray] = {}
+        self._touched: dict[tuple[str, str], datetime] = {}
+
+    async def begin(self, repository: str) -> str:
+        """See `Uploads`."""
+        upload = str(uuid.uuid4())
+        self._uploads[repository, upload] = bytearray()
+        self._touched[repository, upload] = datetime.now(UTC)
+        return upload
+
+    async def offset(self, repository: str, upload: str) -> int:
+        """See `Uploads`."""
+        return len(self._content(repository, upload))
+
+    async def append(
+        self, repository: str, upload: str, chunks: AsyncIterator[bytes], *, start: int | None = None
+    ) -> int:
+        """See `Uploads`."""
+        content = self._content(repository, upload)
+        if start is not None and start != len(content):
+            raise ChunkOutOfOrderError(f"the next chunk begins at {len(content)}, not {start}", offset=len(content))
+        async for chunk in chunks:
+            content.extend(chunk)
+        self._touched[repository, upload] = datetime.now(UTC)
+        return len(content)
+
+    async def commit(self, repository: str, upload: str, digest: str) -> None:
+        """See `Uploads`."""
+        content = bytes(self._content(repository, upload))
+        await self.cancel(repository, upload)
+        if f"{algorithm(digest)}:{hashlib.new(algorithm(digest), content).hexdigest()}" != digest:
+            raise DigestInvalidError(f"the bytes that came are not {digest}")
+        await self._blobs.put(repository, digest, content)
+
+    async def cancel(self, repository: str, upload: str) -> None:
+        """See `Uploads`."""
+        self._content(repository, upload)
+        del self._uploads[repository, upload], self._touched[repository, upload]
+
+    async def purge(self, older_than: timedelta) -> int:
+        """See `Uploads`."""
+        limit = datetime.now(UTC) - older_than
+        stale = [key for key, touched in self._touched.items() if touched < limit]
+        for repository, upload in stale:
+            await self.cancel(repository, upload)
+        return len(stale)
+
+    def _content(self, repository: str, upload: str) -> bytearray:
+        try:
+            return self._uploads[repository, upload]
+        except KeyError as error:
+            raise UploadUnknownError(f"there is no upload {upload}") from error
+
+
+class InMemoryManifests:
+    """See `ManifestStore`."""
+
+    def __init__(self) -> None:
+        self._indexes: dict[str, RepositoryIndex] = {}
+        self._manifests: dict[tuple[str, str], Manifest] = {}
+
+    async def index(self, repository: str) -> RepositoryIndex | None:
+        """See `ManifestStore`."""
+        return self._indexes.get(repository)
+
+    async def get(self, repository: str, reference: str) -> Manifest | None:
+        """See `ManifestStore`."""
+        digest = self._indexes.get(repository, RepositoryIndex()).resolve(reference)
+        return self._manifests[repository, digest] if digest else None
+
+    async def put(self, repository: str, manifest: Manifest, tag: str | None) -> None:
+        """See `ManifestStore`."""
+        self._manifests[repository, manifest.digest] = manifest
+        before = self._indexes.get(repository, RepositoryIndex())
+        self._indexes[repository] = before.with_manifest(manifest, tag)
+
+    async def delete_tag(self, repository: str, tag: str) -> bool:
+        """See `ManifestStore`."""
+        before = self._indexes.get(repository, RepositoryIndex())
+        if tag in before.tags:
+            self._indexes[repository] = before.without_tag(tag)
+        return tag in before.tags
+
+    async def delete(self, repository: str, digest: str) -> list[str] | None:
+        """See `ManifestStore`."""
+        before = self._indexes.get(repository, RepositoryIndex())
+        if digest not in before.manifests:
+            return None
+        self._indexes[repository] = before.without_manifest(digest)
+        return before.tags_of(digest)
+
+    async def repositories(self) -> list[str]:
+        """See `ManifestStore`."""
+        return sorted(self._indexes)

@@ -1,0 +1,76 @@
+"""The registry, put together."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from aiohttp import web
+
+from kleverkit.nats_documents import NatsDocuments
+from kleverkit.service import Runtime, make_runtime
+from kleverproto.envelope import utc_now
+from kleverproto.models import ModelDocument
+from kleverproto.streams import MODELS_BUCKET
+
+from .adapters.local import Layout, LocalBlobs, LocalManifests, LocalUploads
+from .handlers import build_router
+from .ports import BlobStore, ManifestStore, Uploads
+from .routes import add_routes, refusals
+from .service.announcing import Announcer
+from .service.distribution import Distribution
+from .service.extraction import Extractions
+from .service.reconciling import Reconciler
+from .service.records import Records
+from .service.signatures import Signatures
+from .settings import RegistrySettings
+
+ANNOUNCERS = 8
+"""Tags that are announced at a time."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where artifacts are kept."""
+
+    blobs: BlobStore
+    uploads: Uploads
+    manifests: ManifestStore
+
+
+def local_stores(settings: RegistrySettings) -> Stores:
+    """Artifacts on this machine's disk."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    layout = Layout(settings.data_dir)
+    return Stores(LocalBlobs(layout), LocalUploads(layout), LocalManifests(layout))
+
+
+def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
+    """The service, ready to run."""
+    runtime = make_runtime("registry", settings, application=web.Application(middlewares=[refusals]))
+    stores = local_stores(settings)
+    signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
+    documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
+    records = Records(documents, runtime.publisher, runtime.events, clock)
+    announcer = Announcer(manifests=stores.manifests, records=records, signatures=signatures, address=settings.address)
+    extractions = Extractions(records=records, signatures=signatures)
+    distribution = Distribution(
+        blobs=stores.blobs, uploads=stores.uploads, manifests=stores.manifests, observer=announcer
+    )
+    reconciler = Reconciler(
+        manifests=stores.manifests,
+        uploads=stores.uploads,
+        documents=documents,
+        pending=announcer.pending,
+        upload_ttl=timedelta(hours=settings.upload_ttl_hours),
+    )
+    add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
+    runtime.serve([build_router(extractions)])
+    runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
+    runtime.health.add("storage", partial(_is_writable, settings))
+    return runtime
+
+
+async def _is_writable(settings: RegistrySettings) -> bool:
+    return os.access(settings.data_dir, os.W_OK)

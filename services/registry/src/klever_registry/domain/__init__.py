@@ -1,0 +1,1 @@
+"""What the registry decides, without I/O: names, ranges, manifests, the index of a repository, the catalogue."""

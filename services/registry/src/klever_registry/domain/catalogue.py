@@ -1,0 +1,117 @@
+"""What the catalogue should say after a push, a job or a deletion. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from kleverproto.documents import Problem
+from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
+from kleverproto.references import ModelRef
+from kleverproto.signatures import Signature
+
+HISTORY_LIMIT = 100
+"""Digests of a tag that are remembered; a document must stay far below the size of a NATS message."""
+UNSUPPORTED_FORMAT = "unsupported_format"
+"""Code of the problem of a job that does not know the model's format."""
+
+
+@dataclass(frozen=True)
+class AttachedSignature:
+    """A signature and the referrer that holds it."""
+
+    signature: Signature
+    digest: str
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How parsing a model ended."""
+
+    job_id: str
+    attached: AttachedSignature | None = None
+    problem: Problem | None = None
+
+    @property
+    def phase(self) -> ExtractionPhase:
+        """The phase that it leaves the model in."""
+        if self.problem is None:
+            return ExtractionPhase.SUCCEEDED
+        unsupported = self.problem.code == UNSUPPORTED_FORMAT
+        return ExtractionPhase.UNSUPPORTED if unsupported else ExtractionPhase.FAILED
+
+
+def pushed(
+    present: ModelDocument | None, spec: ModelSpec, *, now: datetime, known: AttachedSignature | None
+) -> ModelDocument | None:
+    """The document after a tag was pushed; None where nothing changes.
+
+    Args:
+        present: the document now.
+        spec: what the tag names.
+        now: the time of the push.
+        known: the signature of these bytes, where they were parsed before.
+    """
+    if present is not None and present.spec.digest == spec.digest:
+        return None if present.spec == spec else present.model_copy(update={"spec": spec, "updated_at": now})
+    history = (*(present.status.history if present else ()), HistoryEntry(digest=spec.digest, pushed_at=now))
+    status = ModelStatus(
+        announced_generation=present.status.announced_generation if present else 0,
+        extraction=ExtractionPhase.SUCCEEDED if known else ExtractionPhase.PENDING,
+        signature=known.signature if known else None,
+        signature_digest=known.digest if known else None,
+        history=history[-HISTORY_LIMIT:],
+    )
+    return ModelDocument(
+        spec=spec,
+        status=status,
+        generation=present.generation + 1 if present else 1,
+        created_at=present.created_at if present else now,
+        updated_at=now,
+    )
+
+
+def announced(present: ModelDocument | None, generation: int) -> ModelDocument | None:
+    """The document once ModelPushed of a generation is in the stream; None where nothing changes."""
+    if present is None or present.status.announced_generation >= generation:
+        return None
+    status = present.status.model_copy(update={"announced_generation": generation})
+    return present.model_copy(update={"status": status})
+
+
+def needs_announcing(document: ModelDocument) -> bool:
+    """Whether ModelPushed of the present generation may be missing in the stream."""
+    return document.status.announced_generation < document.generation
+
+
+def extracted(
+    present: ModelDocument | None, digest: str, extraction: Extraction, *, now: datetime
+) -> ModelDocument | None:
+    """The document after a job on a digest ended; None where it is about other bytes or nothing changes."""
+    if present is None or present.spec.digest != digest:
+        return None
+    attached = extraction.attached
+    status = present.status.model_copy(
+        update={
+            "extraction": extraction.phase,
+            "signature": attached.signature if attached else None,
+            "signature_digest": attached.digest if attached else None,
+            "job_id": extraction.job_id,
+            "problem": extraction.problem,
+        }
+    )
+    if status == present.status:
+        return None
+    return present.model_copy(update={"status": status, "updated_at": now})
+
+
+def differing(tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument]) -> set[ModelRef]:
+    """The versions that must be looked at: registry and catalogue disagree, or an announcement may be missing.
+
+    Args:
+        tags: every tag of the registry, with its digest.
+        documents: the whole catalogue.
+    """
+    settled = {d.spec.ref: d.spec.digest for d in documents if not needs_announcing(d)}
+    unannounced = {d.spec.ref for d in documents if needs_announcing(d)}
+    gone = set(settled) - set(tags)
+    return unannounced | gone | {ref for ref, digest in tags.items() if settled.get(ref) != digest}

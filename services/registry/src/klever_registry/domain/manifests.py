@@ -1,0 +1,130 @@
+"""Manifests as they come in: what they are, what they need, what they refer to. OCI image-spec 1.1, Docker v2.2."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from klever_registry.errors import ManifestInvalidError
+from kleverproto.references import is_digest
+
+from .media_types import IMAGES, INDEXES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """What a manifest is, without its content."""
+
+    media_type: str
+    digest: str
+    size: int
+    artifact_type: str | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The OCI descriptor."""
+        document: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        if self.artifact_type:
+            document["artifactType"] = self.artifact_type
+        if self.annotations:
+            document["annotations"] = self.annotations
+        return document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A manifest that has been checked."""
+
+    content: bytes
+    digest: str
+    media_type: str
+    artifact_type: str | None = None
+    subject: str | None = None
+    """Digest of the manifest that this one refers to."""
+    blobs: tuple[str, ...] = ()
+    """Digests of the config and of the layers that must be in the repository."""
+    children: tuple[str, ...] = ()
+    """Digests of the manifests that an index lists."""
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """How a referrers list shows it."""
+        return Descriptor(
+            media_type=self.media_type,
+            digest=self.digest,
+            size=len(self.content),
+            artifact_type=self.artifact_type,
+            annotations=self.annotations,
+        )
+
+
+def parse_manifest(content: bytes, digest: str, media_type: str | None = None) -> Manifest:
+    """Read and check a manifest.
+
+    Args:
+        content: its bytes.
+        digest: their digest.
+        media_type: the Content-Type it came with, if any.
+
+    Raises:
+        ManifestInvalidError: not JSON, not a type that is accepted, or parts of it are missing or wrong.
+    """
+    document = _object(content)
+    kind = _media_type(document, media_type)
+    try:
+        return _read(document, content=content, digest=digest, media_type=kind)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ManifestInvalidError(f"the manifest is not a valid {kind}: {error}") from error
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ManifestInvalidError(f"the manifest is not JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("schemaVersion") != 2:  # noqa: PLR2004 - the only version
+        raise ManifestInvalidError("a manifest is a JSON object with schemaVersion 2")
+    return document
+
+
+def _media_type(document: dict[str, Any], declared: str | None) -> str:
+    inside = document.get("mediaType")
+    kind = (declared or inside or "").partition(";")[0].strip()
+    if kind not in IMAGES | INDEXES:
+        raise ManifestInvalidError(
+            f"this registry does not take manifests of type {kind or 'unknown'!r}: send an OCI or Docker manifest or "
+            "index, with its media type as Content-Type"
+        )
+    if inside is not None and inside != kind:
+        raise ManifestInvalidError(f"the Content-Type says {kind}, the manifest's mediaType says {inside}")
+    return str(kind)
+
+
+def _read(document: dict[str, Any], *, content: bytes, digest: str, media_type: str) -> Manifest:
+    is_image = media_type in IMAGES
+    config = document["config"] if is_image else {}
+    subject, artifact_type = document.get("subject"), document.get("artifactType")
+    annotations = document.get("annotations") or {}
+    return Manifest(
+        content=content,
+        digest=digest,
+        media_type=media_type,
+        artifact_type=artifact_type or config.get("mediaType"),
+        subject=_digest(subject) if subject is not None else None,
+        blobs=(_digest(config), *_needed(document["layers"])) if is_image else (),
+        children=() if is_image else tuple(_digest(child) for child in document["manifests"]),
+        annotations={str(key): str(value) for key, value in annotations.items()},
+    )
+
+
+def _needed(layers: list[dict[str, Any]]) -> Iterator[str]:
+    """Layers with `urls` are kept elsewhere (Docker's foreign layers)."""
+    return (_digest(layer) for layer in layers if not layer.get("urls"))
+
+
+def _digest(descriptor: dict[str, Any]) -> str:
+    digest = str(descriptor["digest"])
+    if not is_digest(digest):
+        raise ValueError(f"{digest!r} is not a digest")
+    return digest

@@ -1,0 +1,19 @@
+"""Media types and annotations that the registry itself needs, spelt once (OCI image-spec 1.1)."""
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+
+EMPTY = "application/vnd.oci.empty.v1+json"
+EMPTY_CONTENT = b"{}"
+OCTET_STREAM = "application/octet-stream"
+
+SIGNATURE = "application/vnd.klever.signature.v1+json"
+"""Both the artifactType of the referrer that holds a model's signature and the type of its only layer."""
+
+REF_NAME = "org.opencontainers.image.ref.name"
+SUBJECT = "dev.klever.registry.subject"
+"""Annotation in index.json: what the manifest refers to, so that referrers are found without reading them all."""

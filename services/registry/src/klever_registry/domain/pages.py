@@ -1,0 +1,34 @@
+"""Pages of a tag list (distribution-spec, listing tags)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from klever_registry.errors import PageInvalidError
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a sorted list."""
+
+    items: tuple[str, ...]
+    next_query: str | None
+    """Query of the next page; None on the last one."""
+
+
+def parse_limit(text: str | None) -> int | None:
+    """Read `n`. Raises PageInvalidError."""
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise PageInvalidError(f"n is the number of tags wanted, not {text!r}", detail={"n": text})
+    return int(text)
+
+
+def page(items: Sequence[str], *, limit: int | None, last: str | None) -> Page:
+    """The items after `last`, at most `limit` of them. `items` are sorted."""
+    rest = [item for item in items if last is None or item > last]
+    if limit is None or limit >= len(rest):
+        return Page(tuple(rest), None)
+    chosen = tuple(rest[:limit])
+    return Page(chosen, urlencode({"n": limit, "last": chosen[-1]}) if chosen else None)

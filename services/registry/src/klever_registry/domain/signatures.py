@@ -1,0 +1,48 @@
+"""A model's signature as an OCI referrer. The same signature gives the same bytes, and so the same digest."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+
+from kleverproto.signatures import Signature
+
+from .manifests import Descriptor
+from .media_types import EMPTY, EMPTY_CONTENT, OCI_MANIFEST, SIGNATURE
+
+
+@dataclass(frozen=True)
+class SignatureArtifact:
+    """What is stored to attach a signature."""
+
+    manifest: bytes
+    blobs: dict[str, bytes]
+    """Digest to content."""
+
+
+def build(signature: Signature, subject: Descriptor) -> SignatureArtifact:
+    """The referrer of a model: an empty config, and the signature as the only layer (image-spec, artifacts)."""
+    content = _canonical(signature.model_dump(mode="json", exclude_defaults=True))
+    config, layer = _descriptor(EMPTY, EMPTY_CONTENT), _descriptor(SIGNATURE, content)
+    bare = Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": SIGNATURE,
+        "config": config.as_json(),
+        "layers": [layer.as_json()],
+        "subject": bare.as_json(),
+    }
+    return SignatureArtifact(_canonical(manifest), {config.digest: EMPTY_CONTENT, layer.digest: content})
+
+
+def digest_of(content: bytes) -> str:
+    """The sha256 digest of bytes, as OCI writes it."""
+    return f"sha256:{sha256(content).hexdigest()}"
+
+
+def _descriptor(media_type: str, content: bytes) -> Descriptor:
+    return Descriptor(media_type=media_type, digest=digest_of(content), size=len(content))
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,106 @@
+"""What the registry needs of its disk. Every repository's name and digest given here has been checked."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Protocol
+
+from .domain.index import RepositoryIndex
+from .domain.manifests import Manifest
+
+
+class BlobStore(Protocol):
+    """The blobs of each repository; the same bytes in two repositories are stored once."""
+
+    async def size(self, repository: str, digest: str) -> int | None:
+        """Bytes of a blob, or None where the repository has it not."""
+        ...
+
+    def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to `stop`, in pieces. Raises BlobUnknownError."""
+        ...
+
+    async def put(self, repository: str, digest: str, content: bytes) -> None:
+        """Store a small blob, durably, whose digest has been computed from it."""
+        ...
+
+    async def mount(self, repository: str, digest: str, *, source: str) -> bool:
+        """Let a repository have a blob of another one; False where that has it not."""
+        ...
+
+    async def delete(self, repository: str, digest: str) -> None:
+        """Take a blob from a repository. Raises BlobUnknownError."""
+        ...
+
+
+class Uploads(Protocol):
+    """Blobs on their way in. They outlive the process and are never visible before their digest is verified."""
+
+    async def begin(self, repository: str) -> str:
+        """Start an upload and return its id."""
+        ...
+
+    async def offset(self, repository: str, upload: str) -> int:
+        """Bytes that have come. Raises UploadUnknownError."""
+        ...
+
+    async def append(
+        self, repository: str, upload: str, chunks: AsyncIterator[bytes], *, start: int | None = None
+    ) -> int:
+        """Add bytes and return the new offset.
+
+        Args:
+            repository: whose upload it is.
+            upload: its id.
+            chunks: the bytes.
+            start: where they belong, if the client said.
+
+        Raises:
+            UploadUnknownError: there is no such upload.
+            ChunkOutOfOrderError: `start` is not the offset.
+        """
+        ...
+
+    async def commit(self, repository: str, upload: str, digest: str) -> None:
+        """Verify the bytes and make them a blob of the repository, durably; the upload ends either way.
+
+        Raises:
+            UploadUnknownError: there is no such upload.
+            DigestInvalidError: the bytes are not what the digest says.
+        """
+        ...
+
+    async def cancel(self, repository: str, upload: str) -> None:
+        """Throw the upload away. Raises UploadUnknownError."""
+        ...
+
+    async def purge(self, older_than: timedelta) -> int:
+        """Throw away the uploads to which nothing was added for so long; return their number."""
+        ...
+
+
+class ManifestStore(Protocol):
+    """The manifests and tags of each repository."""
+
+    async def index(self, repository: str) -> RepositoryIndex | None:
+        """All manifests and tags now, or None where nothing was ever pushed there."""
+        ...
+
+    async def get(self, repository: str, reference: str) -> Manifest | None:
+        """The manifest that a tag or digest names, or None."""
+        ...
+
+    async def put(self, repository: str, manifest: Manifest, tag: str | None) -> None:
+        """Store a manifest, durably, and let a tag name it."""
+        ...
+
+    async def delete_tag(self, repository: str, tag: str) -> bool:
+        """Remove a tag; False where there is none."""
+        ...
+
+    async def delete(self, repository: str, digest: str) -> list[str] | None:
+        """Remove a manifest with its tags and return these; None where there is no such manifest."""
+        ...
+
+    async def repositories(self) -> list[str]:
+        """Every repository that has an index, sorted."""
+        ...

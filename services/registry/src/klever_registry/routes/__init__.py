@@ -1,0 +1,23 @@
+"""The OCI distribution API under /v2/."""
+
+from aiohttp import web
+
+from klever_registry.service.distribution import Distribution
+
+from . import base, blobs, manifests, referrers, tags, uploads
+from .base import refusals
+
+__all__ = ["add_routes", "refusals"]
+
+
+def add_routes(app: web.Application, distribution: Distribution, *, max_manifest_bytes: int) -> None:
+    """Mount the API. Paths with a fixed part after the name come before the general ones."""
+    app.on_response_prepare.append(base.add_version)
+    app.router.add_get("/v2/", base.ping)
+    app.router.add_get("/v2", base.ping)
+    uploads.add_routes(app, distribution)
+    blobs.add_routes(app, distribution)
+    manifests.add_routes(app, distribution, max_manifest_bytes=max_manifest_bytes)
+    tags.add_routes(app, distribution)
+    referrers.add_routes(app, distribution)
+    app.router.add_route("*", "/v2/{rest:.*}", base.unknown)

@@ -1,0 +1,52 @@
+"""What all parts of the API share: the version, errors as the specification wants them, names from paths."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from klever_registry.domain import names
+from klever_registry.errors import DistributionError, UnsupportedError
+
+PREFIX = "/v2"
+VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
+CONTENT_DIGEST = "Docker-Content-Digest"
+
+
+async def ping(_request: web.Request) -> web.Response:
+    """GET /v2/: the registry speaks this API."""
+    return web.json_response({})
+
+
+async def unknown(request: web.Request) -> web.Response:
+    """Everything that the API does not have."""
+    raise UnsupportedError(f"there is no {request.method} {request.path}")
+
+
+async def add_version(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Signal: older clients look for this header on every answer."""
+    if request.path.startswith(PREFIX):
+        response.headers.setdefault(*VERSION)
+
+
+@web.middleware
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn our errors into the answer that the distribution specification wants."""
+    try:
+        return await handler(request)
+    except DistributionError as error:
+        problem = {"code": error.oci_code, "message": str(error), "detail": error.detail}
+        return web.json_response({"errors": [problem]}, status=error.status, headers=error.headers)
+
+
+def repository(request: web.Request) -> str:
+    """The repository in the path. Raises NameInvalidError."""
+    return names.repository_name(request.match_info["name"])
+
+
+def digest(request: web.Request) -> str:
+    """The digest in the path. Raises DigestInvalidError."""
+    return names.digest(request.match_info["digest"])
+
+
+def blob_location(request: web.Request, blob: str) -> str:
+    """Where a blob can be read, under the name by which the client knows the repository."""
+    return f"{PREFIX}/{request.match_info['name']}/blobs/{blob}"

@@ -1,0 +1,53 @@
+"""PUT, GET, HEAD and DELETE /v2/<name>/manifests/<tag or digest>."""
+
+from aiohttp import web
+
+from klever_registry.domain.manifests import Manifest
+from klever_registry.errors import TooLargeError
+from klever_registry.service.distribution import Distribution
+
+from .base import CONTENT_DIGEST, PREFIX, repository
+
+
+def add_routes(app: web.Application, distribution: Distribution, *, max_manifest_bytes: int) -> None:
+    """Mount them."""
+
+    async def push(request: web.Request) -> web.Response:
+        content = await _content(request, max_manifest_bytes)
+        media_type = request.headers.get("Content-Type")
+        manifest = await distribution.push(repository(request), _reference(request), content, media_type)
+        return web.Response(status=201, headers=_pushed(request, manifest))
+
+    async def pull(request: web.Request) -> web.Response:
+        manifest = await distribution.pull(repository(request), _reference(request))
+        headers = {CONTENT_DIGEST: manifest.digest, "Content-Type": manifest.media_type}
+        return web.Response(body=manifest.content, headers=headers)
+
+    async def delete(request: web.Request) -> web.Response:
+        await distribution.delete(repository(request), _reference(request))
+        return web.Response(status=202)
+
+    resource = app.router.add_resource("/v2/{name:.+}/manifests/{reference}")
+    resource.add_route("PUT", push)
+    resource.add_route("GET", pull)
+    resource.add_route("HEAD", pull)
+    resource.add_route("DELETE", delete)
+
+
+def _reference(request: web.Request) -> str:
+    return request.match_info["reference"]
+
+
+async def _content(request: web.Request, limit: int) -> bytes:
+    content = bytearray()
+    async for data in request.content.iter_any():
+        content.extend(data)
+        if len(content) > limit:
+            raise TooLargeError(f"a manifest may have {limit} bytes: put what is large into blobs")
+    return bytes(content)
+
+
+def _pushed(request: web.Request, manifest: Manifest) -> dict[str, str]:
+    location = f"{PREFIX}/{request.match_info['name']}/manifests/{manifest.digest}"
+    subject = {"OCI-Subject": manifest.subject} if manifest.subject else {}
+    return {"Location": location, CONTENT_DIGEST: manifest.digest, **subject}

@@ -1,0 +1,21 @@
+"""GET /v2/<name>/tags/list, page by page."""
+
+from aiohttp import web
+
+from klever_registry.domain.pages import page, parse_limit
+from klever_registry.service.distribution import Distribution
+
+from .base import PREFIX, repository
+
+
+def add_routes(app: web.Application, distribution: Distribution) -> None:
+    """Mount it."""
+
+    async def tags(request: web.Request) -> web.Response:
+        limit = parse_limit(request.query.get("n"))
+        name = request.match_info["name"]
+        found = page(await distribution.tags(repository(request)), limit=limit, last=request.query.get("last"))
+        link = {"Link": f'<{PREFIX}/{name}/tags/list?{found.next_query}>; rel="next"'} if found.next_query else {}
+        return web.json_response({"name": name, "tags": found.items}, headers=link)
+
+    app.router.add_get("/v2/{name:.+}/tags/list", tags)

@@ -1,0 +1,105 @@
+"""/v2/<name>/blobs/uploads/: blobs in, in one request or in chunks, or mounted from another repository."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from klever_registry.domain import names
+from klever_registry.domain.ranges import parse_chunk, upload_range
+from klever_registry.errors import ChunkOutOfOrderError, DigestInvalidError, SizeInvalidError
+from klever_registry.service.distribution import Distribution
+
+from .base import CONTENT_DIGEST, PREFIX, blob_location, repository
+
+
+def add_routes(app: web.Application, distribution: Distribution) -> None:
+    """Mount them."""
+    uploads = Upload(distribution)
+    start = app.router.add_resource("/v2/{name:.+}/blobs/uploads/")
+    start.add_route("POST", uploads.begin)
+    one = app.router.add_resource("/v2/{name:.+}/blobs/uploads/{upload}")
+    one.add_route("GET", uploads.status)
+    one.add_route("PATCH", uploads.append)
+    one.add_route("PUT", uploads.finish)
+    one.add_route("DELETE", uploads.cancel)
+
+
+class Upload:
+    """The routes of uploads."""
+
+    def __init__(self, distribution: Distribution) -> None:
+        self._distribution = distribution
+        self._uploads = distribution.uploads
+
+    async def begin(self, request: web.Request) -> web.Response:
+        """POST: start an upload; with `digest` the whole blob is in the body; with `mount` it is somewhere else."""
+        if await self._mounted(request):
+            return _created(request, request.query["mount"])
+        if "digest" in request.query:
+            digest = names.digest(request.query["digest"])
+            await self._distribution.upload_whole(repository(request), digest, _body(request))
+            return _created(request, digest)
+        return _progress(request, await self._uploads.begin(repository(request)), 0, status=202)
+
+    async def status(self, request: web.Request) -> web.Response:
+        """GET: how many bytes have come."""
+        upload = request.match_info["upload"]
+        return _progress(request, upload, await self._uploads.offset(repository(request), upload), status=204)
+
+    async def append(self, request: web.Request) -> web.Response:
+        """PATCH: the next chunk."""
+        upload = request.match_info["upload"]
+        return _progress(request, upload, await self._append(request, upload), status=202)
+
+    async def finish(self, request: web.Request) -> web.Response:
+        """PUT: the last chunk, which may be empty, and the digest of it all."""
+        if "digest" not in request.query:
+            raise DigestInvalidError("end the upload with ?digest=<digest of the blob>")
+        digest, upload = names.digest(request.query["digest"]), request.match_info["upload"]
+        await self._append(request, upload)
+        await self._uploads.commit(repository(request), upload, digest)
+        return _created(request, digest)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """DELETE: give the upload up."""
+        await self._uploads.cancel(repository(request), request.match_info["upload"])
+        return web.Response(status=204)
+
+    async def _mounted(self, request: web.Request) -> bool:
+        """Whether the blob could be had from `from`; if not, the client is to upload it."""
+        mount, source = request.query.get("mount"), request.query.get("from")
+        if not mount or not source:
+            return False
+        blob, origin = names.digest(mount), names.repository_name(source)
+        return await self._distribution.blobs.mount(repository(request), blob, source=origin)
+
+    async def _append(self, request: web.Request, upload: str) -> int:
+        chunk = parse_chunk(request.headers.get("Content-Range"), request.content_length)
+        start = chunk.start if chunk else None
+        try:
+            after = await self._uploads.append(repository(request), upload, _body(request), start=start)
+        except ChunkOutOfOrderError as error:
+            error.headers.update(_headers(request, upload, error.offset))
+            raise
+        if chunk and after != chunk.start + chunk.size:
+            raise SizeInvalidError(f"Content-Range announces {chunk.size} bytes, {after - chunk.start} came")
+        return after
+
+
+async def _body(request: web.Request) -> AsyncIterator[bytes]:
+    """What the network has, when it has it."""
+    async for data in request.content.iter_any():
+        yield data
+
+
+def _headers(request: web.Request, upload: str, offset: int) -> dict[str, str]:
+    location = f"{PREFIX}/{request.match_info['name']}/blobs/uploads/{upload}"
+    return {"Location": location, "Range": upload_range(offset), "Docker-Upload-UUID": upload}
+
+
+def _progress(request: web.Request, upload: str, offset: int, *, status: int) -> web.Response:
+    return web.Response(status=status, headers=_headers(request, upload, offset))
+
+
+def _created(request: web.Request, digest: str) -> web.Response:
+    return web.Response(status=201, headers={"Location": blob_location(request, digest), CONTENT_DIGEST: digest})

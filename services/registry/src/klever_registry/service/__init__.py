@@ -1,0 +1,1 @@
+"""What the registry does: serve artifacts, announce models, keep their signatures."""

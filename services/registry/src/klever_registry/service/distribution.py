@@ -1,0 +1,138 @@
+"""Manifests as clients push, pull and delete them. OCI distribution-spec 1.1."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from klever_registry.domain import names
+from klever_registry.domain.index import RepositoryIndex
+from klever_registry.domain.manifests import Descriptor, Manifest, parse_manifest
+from klever_registry.errors import (
+    BlobUnknownError,
+    DigestInvalidError,
+    ManifestBlobUnknownError,
+    ManifestUnknownError,
+    NameUnknownError,
+    UnsupportedError,
+)
+from klever_registry.ports import BlobStore, ManifestStore, Uploads
+
+
+class Observer(Protocol):
+    """Told of every tag that changes, after the change is on disk. Must not block."""
+
+    def tagged(self, repository: str, tag: str, digest: str) -> None:
+        """A tag was pushed."""
+        ...
+
+    def untagged(self, repository: str, tag: str) -> None:
+        """A tag is gone."""
+        ...
+
+
+class Distribution:
+    """The use cases of the distribution API that are more than one step."""
+
+    def __init__(self, *, blobs: BlobStore, uploads: Uploads, manifests: ManifestStore, observer: Observer) -> None:
+        self.blobs = blobs
+        self.uploads = uploads
+        self._manifests = manifests
+        self._observer = observer
+
+    async def push(self, repository: str, reference: str, content: bytes, media_type: str | None) -> Manifest:
+        """Store a manifest under a tag or its digest.
+
+        Raises:
+            DigestInvalidError: it is not what the digest says.
+            ManifestInvalidError: it cannot be read.
+            ManifestBlobUnknownError: the repository lacks something that it names.
+        """
+        tag = reference if names.is_tag(reference) else None
+        manifest = parse_manifest(content, _digest(content, None if tag else reference), media_type)
+        await self._require_parts(repository, manifest)
+        await self._manifests.put(repository, manifest, tag)
+        if tag:
+            self._observer.tagged(repository, tag, manifest.digest)
+        return manifest
+
+    async def pull(self, repository: str, reference: str) -> Manifest:
+        """The manifest that a tag or digest names. Raises ManifestUnknownError, NameUnknownError."""
+        names.is_tag(reference)
+        manifest = await self._manifests.get(repository, reference)
+        if manifest is None:
+            await self._index(repository)
+            raise _manifest_unknown(repository, reference)
+        return manifest
+
+    async def delete(self, repository: str, reference: str) -> None:
+        """Remove a tag, or a manifest with its tags. Raises ManifestUnknownError, NameUnknownError."""
+        await self._index(repository)
+        if names.is_tag(reference):
+            gone = [reference] if await self._manifests.delete_tag(repository, reference) else None
+        else:
+            gone = await self._manifests.delete(repository, reference)
+        if gone is None:
+            raise _manifest_unknown(repository, reference)
+        for tag in gone:
+            self._observer.untagged(repository, tag)
+
+    async def blob_size(self, repository: str, digest: str) -> int:
+        """Bytes of a blob. Raises BlobUnknownError."""
+        size = await self.blobs.size(repository, digest)
+        if size is None:
+            raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest})
+        return size
+
+    async def delete_blob(self, repository: str, digest: str) -> None:
+        """Remove a blob. Raises BlobUnknownError, UnsupportedError for a manifest."""
+        index = await self._manifests.index(repository)
+        if index and digest in index.manifests:
+            raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
+        await self.blobs.delete(repository, digest)
+
+    async def upload_whole(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store a blob that comes in one request. Raises DigestInvalidError."""
+        upload = await self.uploads.begin(repository)
+        await self.uploads.append(repository, upload, chunks)
+        await self.uploads.commit(repository, upload, digest)
+
+    async def tags(self, repository: str) -> list[str]:
+        """Every tag, sorted. Raises NameUnknownError."""
+        return sorted((await self._index(repository)).tags)
+
+    async def referrers(self, repository: str, subject: str, artifact_type: str | None = None) -> list[Descriptor]:
+        """The manifests that refer to another one, perhaps of one type only; empty where there is none."""
+        index = await self._manifests.index(repository)
+        digests = index.referrers(subject) if index else []
+        found = [await self._manifests.get(repository, digest) for digest in digests]
+        descriptors = [manifest.descriptor for manifest in found if manifest]
+        return [each for each in descriptors if artifact_type in {None, each.artifact_type}]
+
+    async def _index(self, repository: str) -> RepositoryIndex:
+        index = await self._manifests.index(repository)
+        if index is None:
+            raise NameUnknownError(f"there is no repository {repository}", detail={"name": repository})
+        return index
+
+    async def _require_parts(self, repository: str, manifest: Manifest) -> None:
+        missing = [digest for digest in manifest.blobs if await self.blobs.size(repository, digest) is None]
+        if manifest.children:
+            index = await self._manifests.index(repository)
+            missing += [digest for digest in manifest.children if index is None or digest not in index.manifests]
+        if missing:
+            raise ManifestBlobUnknownError(
+                f"push {', '.join(missing)} to {repository} before the manifest that names it",
+                detail={"digest": missing[0]},
+            )
+
+
+def _digest(content: bytes, wanted: str | None) -> str:
+    kind = names.algorithm(wanted) if wanted else "sha256"
+    found = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
+    if wanted not in {None, found}:
+        raise DigestInvalidError(f"the manifest is {found}, not {wanted}", detail={"expected": wanted, "actual": found})
+    return found
+
+
+def _manifest_unknown(repository: str, reference: str) -> ManifestUnknownError:
+    return ManifestUnknownError(f"{repository} has no manifest {reference}", detail={"reference": reference})

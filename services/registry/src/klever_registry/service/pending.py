@@ -1,0 +1,70 @@
+"""The queue between a push and its announcement."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from kleverproto.references import ModelRef
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A tag was seen to change."""
+
+    ref: ModelRef
+    digest: str | None
+    """What was pushed; None means: see what the registry has now."""
+
+
+class PendingTags:
+    """Changes that wait, in order for each tag; one tag is never in two hands.
+
+    It is lost with the process: what it held is found again by comparing the registry with the catalogue.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[ModelRef, deque[Observed]] = {}
+        self._ready: asyncio.Queue[ModelRef] = asyncio.Queue()
+        self._failures: dict[ModelRef, int] = {}
+
+    def add(self, observed: Observed) -> None:
+        """A change to work on."""
+        queue = self._waiting.get(observed.ref)
+        if queue is not None:
+            queue.append(observed)
+            return
+        self._waiting[observed.ref] = deque([observed])
+        self._ready.put_nowait(observed.ref)
+
+    def add_unless_waiting(self, ref: ModelRef) -> None:
+        """Look at a tag, unless it will be looked at anyway."""
+        if ref not in self._waiting:
+            self.add(Observed(ref, None))
+
+    async def take(self) -> Observed:
+        """The next change; say `done` or `failed` afterwards."""
+        return self._waiting[await self._ready.get()][0]
+
+    def is_superseded(self, observed: Observed) -> bool:
+        """Whether a later change of the same tag waits."""
+        return len(self._waiting[observed.ref]) > 1
+
+    def done(self, observed: Observed) -> None:
+        """It is worked off: the tag's next change may be taken."""
+        self._failures.pop(observed.ref, None)
+        queue = self._waiting[observed.ref]
+        queue.popleft()
+        if queue:
+            self._ready.put_nowait(observed.ref)
+        else:
+            del self._waiting[observed.ref]
+
+    def failed(self, observed: Observed) -> float:
+        """It must be tried again: it is ready after a pause, which is returned and doubles each time."""
+        failures = self._failures[observed.ref] = self._failures.get(observed.ref, 0) + 1
+        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_PAUSE_SECONDS)
+        asyncio.get_running_loop().call_later(pause, self._ready.put_nowait, observed.ref)
+        return pause

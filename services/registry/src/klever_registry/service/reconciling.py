@@ -1,0 +1,60 @@
+"""Compares the registry with the catalogue: what the registry has wins."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import structlog
+
+from klever_registry.domain import catalogue
+from klever_registry.ports import ManifestStore, Uploads
+from kleverkit.documents import Documents
+from kleverproto.models import ModelDocument
+from kleverproto.references import ModelRef
+
+from .announcing import model_ref
+from .pending import PendingTags
+
+log = structlog.get_logger(__name__)
+
+
+class Reconciler:
+    """Finds what a crash left half done: pushes and deletions that were not told, uploads that nobody ends."""
+
+    def __init__(
+        self,
+        *,
+        manifests: ManifestStore,
+        uploads: Uploads,
+        documents: Documents[ModelDocument],
+        pending: PendingTags,
+        upload_ttl: timedelta,
+    ) -> None:
+        self._manifests = manifests
+        self._uploads = uploads
+        self._documents = documents
+        self._pending = pending
+        self._upload_ttl = upload_ttl
+
+    async def run(self, pause_seconds: float) -> None:
+        """Compare at once, and again after each pause."""
+        while True:
+            await self.reconcile()
+            await asyncio.sleep(pause_seconds)
+
+    async def reconcile(self) -> None:
+        """Compare once. Raises TransientError."""
+        documents = [stored.document for stored in await self._documents.all()]
+        tags = {ref: digest async for ref, digest in self._tags()}
+        for ref in sorted(catalogue.differing(tags, documents), key=str):
+            self._pending.add_unless_waiting(ref)
+        if purged := await self._uploads.purge(self._upload_ttl):
+            log.info("abandoned uploads thrown away", count=purged)
+
+    async def _tags(self) -> AsyncIterator[tuple[ModelRef, str]]:
+        for repository in await self._manifests.repositories():
+            index = await self._manifests.index(repository)
+            for tag, digest in (index.tags if index else {}).items():
+                ref = model_ref(repository, tag)
+                if ref is not None:
+                    yield ref, digest

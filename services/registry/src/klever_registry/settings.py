@@ -1,0 +1,73 @@
+"""What an operator may set for the registry."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from kleverkit.settings import ServiceSettings
+
+
+def _default_data_dir() -> Path:
+    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "registry"
+
+
+class RegistrySettings(ServiceSettings):
+    """Environment variables `KLEVER_REGISTRY_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="KLEVER_REGISTRY_", extra="ignore", use_attribute_docstrings=True)
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 5000
+    """Port on which the registry is served; 0 lets the system choose and needs `public_address`."""
+    data_dir: Path = Field(default_factory=_default_data_dir)
+    """Where blobs and manifests lie. One file system, since blobs are shared by hard links."""
+    public_address: str | None = None
+    """host:port under which the platform's services pull from here; host and port of this service by default."""
+    allow_anonymous: bool = False
+    """Serve on an address that others can reach although nobody has to log in."""
+    reconcile_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """Pause between two comparisons of the registry with the catalogue."""
+    max_manifest_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    """Largest manifest that is taken; each is held in memory."""
+    upload_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
+    """An upload to which nothing was added for this long is thrown away."""
+
+    @model_validator(mode="after")
+    def _anonymous_only_on_loopback(self) -> Self:
+        if not self.allow_anonymous and not _is_loopback(self.host):
+            raise ValueError(
+                f"the registry has no login, so it does not serve on {self.host}, which others may reach: set "
+                "KLEVER_REGISTRY_HOST=127.0.0.1, or KLEVER_REGISTRY_ALLOW_ANONYMOUS=true to let anyone in"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _address_is_known(self) -> Self:
+        if self.public_address is None and (self.port == 0 or _is_wildcard(self.host)):
+            raise ValueError(
+                f"services cannot pull from {self.host}:{self.port}: set KLEVER_REGISTRY_PUBLIC_ADDRESS=<host>:<port>"
+            )
+        return self
+
+    @property
+    def address(self) -> str:
+        """host:port that is written into events and documents."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_address or f"{host}:{self.port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False

@@ -1,0 +1,120 @@
+"""What the catalogue says after a push, a job or a deletion."""
+
+from datetime import timedelta
+
+from klever_registry.domain import catalogue
+from klever_registry.domain.catalogue import AttachedSignature, Extraction
+from klever_registry.domain.manifests import parse_manifest
+from klever_registry.service.describing import describe
+from kleverproto.documents import Problem
+from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec
+from kleverproto.references import ModelRef
+from support import oci_artifacts as oci
+from support.golden_events import DIGEST, NOW, PROBLEM, REF, REGISTRY, SIGNATURE
+
+OTHER = f"sha256:{'cd' * 32}"
+LATER = NOW + timedelta(hours=1)
+KNOWN = AttachedSignature(SIGNATURE, OTHER)
+
+
+def spec(digest: str = DIGEST, ref: ModelRef = REF) -> ModelSpec:
+    return ModelSpec(ref=ref, digest=digest, registry=REGISTRY, artifact_type=oci.MODEL, size=5)
+
+
+def first(*, announced: bool = True) -> ModelDocument:
+    document = catalogue.pushed(None, spec(), now=NOW, known=None)
+    assert document is not None
+    return (catalogue.announced(document, 1) or document) if announced else document
+
+
+def test_a_first_push_is_generation_one_and_must_be_announced() -> None:
+    document = first(announced=False)
+    assert (document.generation, document.created_at, document.updated_at) == (1, NOW, NOW)
+    assert document.status.extraction is ExtractionPhase.PENDING
+    assert catalogue.needs_announcing(document)
+
+
+def test_the_same_push_again_changes_nothing() -> None:
+    assert catalogue.pushed(first(), spec(), now=LATER, known=None) is None
+
+
+def test_a_new_digest_is_a_new_generation_about_which_nothing_is_known_yet() -> None:
+    parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN), now=NOW)
+    document = catalogue.pushed(parsed, spec(OTHER), now=LATER, known=None)
+    assert document is not None
+    assert (document.generation, document.created_at, document.updated_at) == (2, NOW, LATER)
+    assert document.status.signature is None
+    assert document.status.extraction is ExtractionPhase.PENDING
+    assert [entry.digest for entry in document.status.history] == [DIGEST, OTHER]
+    assert catalogue.needs_announcing(document)
+
+
+def test_a_known_signature_is_there_at_once() -> None:
+    document = catalogue.pushed(None, spec(), now=NOW, known=KNOWN)
+    assert document is not None
+    assert document.status.extraction is ExtractionPhase.SUCCEEDED
+    assert (document.status.signature, document.status.signature_digest) == (SIGNATURE, OTHER)
+
+
+def test_a_new_address_of_the_registry_is_no_new_generation() -> None:
+    document = catalogue.pushed(first(), spec().model_copy(update={"registry": "b:1"}), now=LATER, known=None)
+    assert document is not None
+    assert (document.spec.registry, document.generation) == ("b:1", 1)
+    assert not catalogue.needs_announcing(document)
+
+
+def test_only_the_newest_history_is_kept() -> None:
+    document: ModelDocument | None = None
+    for number in range(catalogue.HISTORY_LIMIT + 5):
+        document = catalogue.pushed(document, spec(f"sha256:{number:064x}"), now=NOW, known=None)
+    assert document is not None
+    assert len(document.status.history) == catalogue.HISTORY_LIMIT
+    assert document.status.history[-1].digest == document.spec.digest
+
+
+def test_an_announcement_is_noted_once_and_never_taken_back() -> None:
+    assert catalogue.announced(first(), 1) is None
+    assert catalogue.announced(None, 1) is None
+
+
+def test_a_job_about_other_bytes_changes_nothing() -> None:
+    assert catalogue.extracted(first(), OTHER, Extraction("job", attached=KNOWN), now=NOW) is None
+    assert catalogue.extracted(None, DIGEST, Extraction("job", attached=KNOWN), now=NOW) is None
+
+
+def test_a_signature_replaces_a_problem_and_comes_once() -> None:
+    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM), now=NOW)
+    assert failed is not None
+    assert (failed.status.extraction, failed.status.problem) == (ExtractionPhase.FAILED, PROBLEM)
+    again = Extraction("job", attached=KNOWN)
+    done = catalogue.extracted(failed, DIGEST, again, now=LATER)
+    assert done is not None
+    assert (done.status.extraction, done.status.problem, done.status.job_id) == ("Succeeded", None, "job")
+    assert catalogue.extracted(done, DIGEST, again, now=LATER) is None
+
+
+def test_a_format_that_nobody_can_parse_is_no_failure() -> None:
+    problem = Problem(code="unsupported_format", message="nobody reads this")
+    assert Extraction("job", problem=problem).phase is ExtractionPhase.UNSUPPORTED
+
+
+def test_registry_and_catalogue_are_compared_both_ways() -> None:
+    settled, moved, gone, fresh, image = (ModelRef.parse(f"a/{name}:v1") for name in ("s", "m", "g", "f", "i"))
+    documents = [first().model_copy(update={"spec": spec(ref=ref)}) for ref in (settled, moved, gone)]
+    documents.append(first(announced=False).model_copy(update={"spec": spec(ref=fresh)}))
+    tags = {settled: DIGEST, moved: OTHER, fresh: DIGEST, image: DIGEST}
+    assert catalogue.differing(tags, documents) == {moved, gone, fresh, image}
+
+
+def test_a_model_is_described_from_its_manifest_alone() -> None:
+    artifact = oci.model(b"12345")
+    described = describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY)
+    assert described is not None
+    assert (described.digest, described.size, described.artifact_type) == (artifact.digest, 5, oci.MODEL)
+    assert (described.metadata.format, described.metadata.author) == ("ONNX", "Ada")
+    assert [(layer.path, layer.size) for layer in described.layers] == [("model.onnx", 5)]
+
+
+def test_an_image_an_index_and_a_referrer_are_no_models() -> None:
+    for artifact in (oci.image(), oci.index(oci.model()), oci.referrer(oci.model(), oci.MODEL)):
+        assert describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY) is None

@@ -1,0 +1,101 @@
+"""What a manifest must be, and how a repository's index remembers it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from klever_registry.domain import index as indexes
+from klever_registry.domain import signatures
+from klever_registry.domain.index import RepositoryIndex
+from klever_registry.domain.manifests import Manifest, parse_manifest
+from klever_registry.errors import ManifestInvalidError
+from kleverproto.signatures import Signature, Tensor
+from support import oci_artifacts as oci
+
+
+def read(artifact: oci.Artifact) -> Manifest:
+    return parse_manifest(artifact.manifest, artifact.digest)
+
+
+def test_an_image_needs_its_config_and_layers() -> None:
+    artifact = oci.image()
+    assert read(artifact).blobs == tuple(oci.sha256(blob) for blob in artifact.blobs)
+    assert read(artifact).artifact_type == "application/vnd.oci.image.config.v1+json"
+
+
+def test_an_index_needs_its_children() -> None:
+    manifest = read(oci.index(oci.image(), oci.model()))
+    assert manifest.children == (oci.image().digest, oci.model().digest)
+    assert manifest.blobs == ()
+
+
+def test_a_layer_that_is_kept_elsewhere_is_not_needed() -> None:
+    foreign = oci.descriptor(b"far", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls=["http://x"])
+    document = json.loads(oci.image().manifest) | {"layers": [foreign]}
+    assert parse_manifest(json.dumps(document).encode(), "d").blobs == (oci.sha256(b"{}"),)
+
+
+def test_a_referrer_names_its_subject() -> None:
+    assert read(oci.referrer(oci.model(), "text/x")).subject == oci.model().digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schemaVersion": 1},
+        {"mediaType": "text/plain"},
+        {"config": None},
+        {"config": {"digest": "sha256:abc"}},
+        {"layers": [{"digest": 5}]},
+        {"layers": 5},
+        {"subject": {}},
+        {"annotations": []},
+    ],
+)
+def test_a_broken_manifest_is_refused(change: dict[str, Any]) -> None:
+    document = json.loads(oci.image().manifest) | change
+    if change == {"annotations": []}:
+        document["annotations"] = ["x"]
+    with pytest.raises(ManifestInvalidError):
+        parse_manifest(json.dumps(document).encode(), "d")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_refused(content: bytes) -> None:
+    with pytest.raises(ManifestInvalidError):
+        parse_manifest(content, "d")
+
+
+def test_the_content_type_must_agree_with_the_media_type_inside() -> None:
+    with pytest.raises(ManifestInvalidError, match="mediaType says"):
+        parse_manifest(oci.image().manifest, "d", oci.OCI_INDEX)
+
+
+def test_an_index_is_read_back_as_it_was_written() -> None:
+    model, image, about = read(oci.model()), read(oci.image()), read(oci.referrer(oci.model(), "text/x"))
+    index = RepositoryIndex().with_manifest(model, "v1").with_manifest(model, "v2").with_manifest(image, None)
+    index = index.with_manifest(about, None)
+    assert indexes.load(indexes.dump(index)) == index
+    assert index.tags_of(model.digest) == ["v1", "v2"]
+    assert index.referrers(model.digest) == [about.digest]
+
+
+def test_a_manifest_outlives_its_tags_but_not_the_other_way_round() -> None:
+    model = read(oci.model())
+    tagged = RepositoryIndex().with_manifest(model, "v1")
+    assert tagged.without_tag("v1").resolve(model.digest) == model.digest
+    assert tagged.without_manifest(model.digest) == RepositoryIndex()
+
+
+def test_the_same_signature_gives_the_same_referrer() -> None:
+    def build() -> signatures.SignatureArtifact:
+        signature = Signature(inputs=(Tensor(name="é", dtype="float32", shape=("n", 4)),), operators={"b": 1, "a": 2})
+        return signatures.build(signature, read(oci.model()).descriptor)
+
+    artifact = build()
+    assert artifact == build()
+    manifest = parse_manifest(artifact.manifest, signatures.digest_of(artifact.manifest))
+    assert manifest.subject == oci.model().digest
+    assert manifest.artifact_type == "application/vnd.klever.signature.v1+json"
+    assert set(manifest.blobs) == set(artifact.blobs)

@@ -1,0 +1,63 @@
+"""The queue between a push and its announcement."""
+
+import asyncio
+
+import pytest
+
+from klever_registry.service.pending import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Observed, PendingTags
+from kleverproto.references import ModelRef
+
+A, B = ModelRef.parse("p/a:v1"), ModelRef.parse("p/b:v1")
+
+
+async def take(pending: PendingTags) -> Observed:
+    return await asyncio.wait_for(pending.take(), 1)
+
+
+async def is_empty(pending: PendingTags) -> bool:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pending.take(), 0.02)
+    return True
+
+
+async def test_each_push_of_a_tag_is_taken_in_order() -> None:
+    pending = PendingTags()
+    for digest in ("1", "2"):
+        pending.add(Observed(A, digest))
+    one = await take(pending)
+    assert pending.is_superseded(one)
+    pending.done(one)
+    two = await take(pending)
+    assert not pending.is_superseded(two)
+    pending.done(two)
+    assert (one.digest, two.digest) == ("1", "2")
+    assert await is_empty(pending)
+
+
+async def test_one_tag_is_never_in_two_hands_and_does_not_hold_up_others() -> None:
+    pending = PendingTags()
+    for observed in (Observed(A, "1"), Observed(A, "2"), Observed(B, "3")):
+        pending.add(observed)
+    assert (await take(pending)).ref == A
+    assert (await take(pending)).ref == B
+    assert await is_empty(pending)
+
+
+async def test_a_tag_that_waits_is_not_looked_at_twice() -> None:
+    pending = PendingTags()
+    pending.add(Observed(A, "1"))
+    pending.add_unless_waiting(A)
+    pending.done(await take(pending))
+    assert await is_empty(pending)
+    pending.add_unless_waiting(A)
+    assert await take(pending) == Observed(A, None)
+
+
+async def test_what_failed_comes_again_after_a_growing_pause() -> None:
+    pending = PendingTags()
+    pending.add(Observed(A, "1"))
+    observed = await take(pending)
+    pauses = [pending.failed(observed) for _ in range(20)]
+    assert pauses[:3] == [FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2, FIRST_PAUSE_SECONDS * 4]
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+    assert await take(pending) == observed

@@ -1,0 +1,47 @@
+"""Settings that would be unsafe or could not work are refused at start, with what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from klever_registry.settings import RegistrySettings
+
+
+def settings(**values: object) -> RegistrySettings:
+    return RegistrySettings.model_validate(values)
+
+
+def test_it_is_served_on_loopback_only_unless_told_otherwise() -> None:
+    assert settings().address == "127.0.0.1:5000"
+    assert settings(host="::1").address == "[::1]:5000"
+    assert settings(host="localhost").address == "localhost:5000"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "registry"])  # noqa: S104 - refused
+def test_an_address_that_others_can_reach_must_be_allowed(host: str) -> None:
+    with pytest.raises(ValidationError, match="ALLOW_ANONYMOUS"):
+        settings(host=host, public_address="registry:5000")
+    assert settings(host=host, public_address="registry:5000", allow_anonymous=True).address == "registry:5000"
+
+
+@pytest.mark.parametrize("values", [{"port": 0}, {"host": "0.0.0.0", "allow_anonymous": True}])  # noqa: S104
+def test_the_address_for_pulls_must_be_known(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="PUBLIC_ADDRESS"):
+        settings(**values)
+
+
+def test_the_service_ends_with_a_sentence_when_a_setting_is_wrong(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "klever_registry"],
+        env={"KLEVER_HOME": str(tmp_path), "KLEVER_REGISTRY_HOST": "0.0.0.0"},  # noqa: S104 - refused
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert ended.returncode == 1
+    assert "KLEVER_REGISTRY_ALLOW_ANONYMOUS=true" in ended.stderr
+    assert "Traceback" not in ended.stderr
