@@ -1,7 +1,6 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
@@ -10,13 +9,15 @@ from urllib.parse import quote
 import aiohttp
 
 from kleverproto.base import WireModel
+from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument, ServingPhase, ServingSpec
 
 from . import tensors
-from .errors import ApiError, FailedError, UnreachableError
+from .errors import ApiError, FailedError
+from .transport import Transport, follow_events
 
 DocumentT = TypeVar("DocumentT", bound=WireModel)
 ResultT = TypeVar("ResultT")
@@ -25,6 +26,7 @@ DEFAULT_SERVER = "http://127.0.0.1:8080"
 BASE = "/api/v1alpha1"
 POLL_SECONDS = 0.02
 NOT_FOUND = 404
+PAGE = 500
 
 
 class KleverClient:
@@ -39,6 +41,7 @@ class KleverClient:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60, sock_connect=5))
+        self._http = Transport(self._session)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -60,15 +63,16 @@ class KleverClient:
 
     async def jobs(self, namespace: str = "default", **filters: str) -> list[JobDocument]:
         """Jobs of a namespace. Raises ApiError."""
-        return await self._list(f"/namespaces/{namespace}/modeljobs", JobDocument, filters)
+        return await self._list(f"/namespaces/{quote(namespace, safe='')}/modeljobs", JobDocument, filters)
 
     async def job(self, job_id: str, namespace: str = "default") -> JobDocument:
         """One job. Raises ApiError."""
-        return await self._get(f"/namespaces/{namespace}/modeljobs/{quote(job_id, safe='')}", JobDocument)
+        path = f"/namespaces/{quote(namespace, safe='')}/modeljobs/{quote(job_id, safe='')}"
+        return await self._get(path, JobDocument)
 
     async def servings(self, namespace: str | None = None) -> list[ServingDocument]:
         """Servings of a namespace, or of all. Raises ApiError."""
-        path = "/servings" if namespace is None else f"/namespaces/{namespace}/servings"
+        path = "/servings" if namespace is None else f"/namespaces/{quote(namespace, safe='')}/servings"
         return await self._list(path, ServingDocument, {})
 
     async def serving(self, name: str, namespace: str = "default") -> ServingDocument | None:
@@ -173,41 +177,42 @@ class KleverClient:
             InputError: the values do not fit the model.
             ApiError: the model server refuses the request.
         """
-        metadata = await self._request("GET", url.removesuffix("/infer"))
-        answer: dict[str, Any] = await self._request("POST", url, json=tensors.infer_request(values, metadata))
+        metadata = await self._http.json("GET", url.removesuffix("/infer"))
+        return await self.infer(url, tensors.infer_request(values, metadata))
+
+    async def infer(self, url: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a V2 request as it is. Raises ApiError."""
+        answer: dict[str, Any] = await self._http.json("POST", url, json=request)
         return answer
 
-    async def events(self, **filters: str) -> AsyncIterator[dict[str, Any]]:
-        """CloudEvents as they happen; filters are `type` and `subject`. Raises UnreachableError."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
-        url = f"{self.server}{BASE}/events"
-        async with self._session.get(url, params=filters, timeout=timeout) as response:
-            async for line in response.content:
-                if line.startswith(b"data: "):
-                    yield json.loads(line.removeprefix(b"data: "))
+    async def events(self, **filters: str) -> AsyncIterator[Event[Any]]:
+        """Events as they happen; filters are `type` and `subject`. A stream that breaks is taken up where it broke.
+
+        Raises:
+            ApiError: a filter is not valid.
+            UnreachableError: the platform does not answer.
+        """
+        async for event in follow_events(self._http, self._url("/events"), filters):
+            yield event
 
     async def _get(self, path: str, document: type[DocumentT]) -> DocumentT:
         return document.model_validate(await self._call("GET", path))
 
     async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
-        found = await self._call("GET", path, params=filters)
-        return [document.model_validate(item) for item in found["items"]]
+        """Every page of a list."""
+        found: list[DocumentT] = []
+        while True:
+            params = {**filters, "start": len(found), "limit": PAGE}
+            page = await self._call("GET", path, params=params)
+            found += [document.model_validate(item) for item in page["items"]]
+            if not page["items"] or len(found) >= page["metadata"]["totalItems"]:
+                return found
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        return await self._request(method, f"{self.server}{BASE}{path}", **options)
+        return await self._http.json(method, self._url(path), **options)
 
-    async def _request(self, method: str, url: str, **options: Any) -> Any:
-        try:
-            async with self._session.request(method, url, **options) as response:
-                body = await response.read()
-                if response.ok:
-                    return json.loads(body) if body else None
-                raise _problem(response.status, body)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise UnreachableError(
-                f"{url} does not answer: is the platform running? `klever up` starts it on this machine, "
-                "`klever status` shows where it is"
-            ) from error
+    def _url(self, path: str) -> str:
+        return f"{self.server}{BASE}{path}"
 
 
 def _serving_path(namespace: str, name: str) -> str:
@@ -216,18 +221,6 @@ def _serving_path(namespace: str, name: str) -> str:
 
 def _failed(found: ServingDocument) -> bool:
     return found.status.phase is ServingPhase.FAILED
-
-
-def _problem(status: int, body: bytes) -> ApiError:
-    """Read problem+json from the gateway, `{"error": …}` from a model server, or anything else."""
-    try:
-        problem = json.loads(body)
-    except ValueError:
-        problem = {}
-    fields = "; ".join(f"{error['field']}: {error['message']}" for error in problem.get("errors") or [])
-    detail = problem.get("detail") or problem.get("error") or body.decode(errors="replace")[:500] or "no reason given"
-    message = f"{detail}{f' ({fields})' if fields else ''}"
-    return ApiError(message, status=status, code=problem.get("code", "http_error"))
 
 
 async def _until(probe: Callable[[], Awaitable[ResultT | None]], within: float, complaint: str) -> ResultT:

@@ -31,7 +31,8 @@ def _tensor(declared: Mapping[str, Json], value: Json) -> dict[str, Json]:
     wanted = list(declared["shape"])
     while len(shape) < len(wanted):  # one row may be written without the brackets of its batch
         shape.insert(0, 1)
-    if len(shape) != len(wanted) or any(w not in {-1, s} for w, s in zip(wanted, shape, strict=True)):
+    # A model server gives [] also where it does not know the rank, and then any shape may do.
+    if wanted and (len(shape) != len(wanted) or any(w not in {-1, s} for w, s in zip(wanted, shape, strict=True))):
         raise InputError(f"input {name} has shape {shape}, the model wants {wanted} (-1 is any size)")
     return {"name": name, "shape": shape, "datatype": declared["datatype"], "data": list(_flat(value))}
 

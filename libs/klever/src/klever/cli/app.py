@@ -13,6 +13,7 @@ import click
 from klever.errors import KleverError
 from klever.platform.home import Home
 from kleverproto.references import InvalidReferenceError, ModelRef
+from ormb.errors import OrmbError
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -72,8 +73,10 @@ def errors_as_lines() -> Iterator[None]:
     """Turn the library's errors into click's: a message, no traceback."""
     try:
         yield
-    except KleverError as error:
+    except (KleverError, OrmbError) as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
 
 
 def print_json(value: Any) -> None:
@@ -103,7 +106,7 @@ def waiting(text: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 def _local_server() -> str:
     """The gateway of the platform that runs with this home, wherever it listens."""
     from klever.client import DEFAULT_SERVER  # noqa: PLC0415 - see call
-    from klever.platform.state import read_state  # noqa: PLC0415 - loads psutil
+    from klever.platform.state import read_running  # noqa: PLC0415 - loads psutil
 
-    state = read_state(Home.default().state)
+    state = read_running(Home.default().state)
     return state.urls.api if state else DEFAULT_SERVER

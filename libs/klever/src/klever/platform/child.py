@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_die_with_parent(),
             )
         return cls(part, process, log)
 
@@ -100,6 +101,25 @@ def stop_leftovers(home: Home) -> list[int]:
     return [process.pid for process in found]
 
 
-def _die_with_parent() -> None:
-    """Let the kernel ask this process to end when the supervisor is killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def keep_previous(log: Path) -> None:
+    """Begin a new log, and keep the one of the run before beside it."""
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What a child does before it becomes the program: let the kernel ask it to end when the supervisor is killed.
+
+    Only Linux has this; elsewhere `klever down` and the next `klever up` stop what is left. The library is loaded
+    before the fork, since loading is not safe in the child of a process with threads.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def before_exec() -> None:
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return before_exec

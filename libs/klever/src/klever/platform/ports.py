@@ -8,6 +8,7 @@ from klever.errors import PlatformError
 
 from .plan import HOST, Ports
 
+MAX_PORT = 65535
 PUBLIC = ("gateway", "registry", "ingress", "nats")
 
 
@@ -19,18 +20,23 @@ def chosen(wanted: Ports, *, fall_back: bool = False) -> tuple[Ports, tuple[str,
         fall_back: take another port where the wanted one is held.
 
     Raises:
-        PlatformError: a wanted port is held, and `fall_back` is off.
+        PlatformError: a wanted port is held and `fall_back` is off, or two parts want the same one.
     """
-    found, moved = wanted, []
-    for name in Ports.names():
-        number = getattr(wanted, name)
-        if number and not is_free(number):
-            if not fall_back:
-                raise PlatformError(_held(name, number))
-            moved.append(name)
-            number = 0
-        found = found.with_port(name, number or free_port())
-    return found, tuple(moved)
+    numbers = {name: int(getattr(wanted, name)) for name in Ports.names()}
+    _check_different(numbers)
+    held = tuple(name for name, number in numbers.items() if number and not is_free(number))
+    if held and not fall_back:
+        raise PlatformError("\n".join(_held(name, numbers[name]) for name in held))
+    missing = [name for name, number in numbers.items() if not number or name in held]
+    found = numbers | dict(zip(missing, free_ports(len(missing)), strict=True))
+    return Ports(**found), held
+
+
+def _check_different(numbers: dict[str, int]) -> None:
+    for name, number in numbers.items():
+        twin = next((other for other, taken in numbers.items() if number and taken == number and other != name), None)
+        if twin:
+            raise PlatformError(f"port {number} is wanted for {name} and {twin}: give each its own with --port")
 
 
 def is_free(port: int) -> bool:
@@ -44,18 +50,28 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """So many different ports that nobody listens on now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def _held(name: str, port: int) -> str:
     return (
         f"port {port}, wanted for the {name}, is held{_holder(port)}: stop that, or choose another with "
-        f"--port {name}={port + 1}, or any free ones with --ports auto"
+        f"--port {name}={_other_than(port)}, or any free ones with --ports auto"
     )
+
+
+def _other_than(port: int) -> int:
+    """A free port that is easy to remember: 8080 makes 8180."""
+    return next((other for other in range(port + 100, MAX_PORT, 100) if is_free(other)), 0)
 
 
 def _holder(port: int) -> str:

@@ -54,17 +54,23 @@ class PlatformState:
 
 
 def read_state(path: Path) -> PlatformState | None:
-    """What the file says, or None where there is none."""
+    """What the file says, or None where there is none that this version reads."""
     try:
         data = json.loads(path.read_text())
-    except FileNotFoundError:
+        return PlatformState(
+            supervisor=Running(**data["supervisor"]),
+            urls=Urls(**data["urls"]),
+            parts={name: Running(**part) for name, part in data["parts"].items()},
+            ready=data["ready"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return PlatformState(
-        supervisor=Running(**data["supervisor"]),
-        urls=Urls(**data["urls"]),
-        parts={name: Running(**part) for name, part in data["parts"].items()},
-        ready=data["ready"],
-    )
+
+
+def read_running(path: Path) -> PlatformState | None:
+    """As `read_state`, where the supervisor still runs."""
+    state = read_state(path)
+    return state if state is not None and state.supervisor.process() is not None else None
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

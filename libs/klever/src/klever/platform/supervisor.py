@@ -10,7 +10,7 @@ from typing import IO, Protocol
 
 from klever.errors import PlatformError
 
-from .child import Child, stop_leftovers
+from .child import Child, keep_previous, stop_leftovers
 from .home import Home
 from .plan import Part, Urls
 from .state import PlatformState, Running
@@ -62,6 +62,8 @@ class Supervisor:
         self._home.create()
         with _locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
+            for part in self._parts:
+                keep_previous(self._home.log_of(part.name))
             keepers: list[asyncio.Task[None]] = []
             try:
                 await self._start_all()

@@ -16,7 +16,12 @@ def jobs() -> None:
 @AS_JSON
 @SERVER
 def list_jobs(namespace: str, *, as_json: bool, server: str | None) -> None:
-    """List jobs."""
+    """List jobs.
+
+    \b
+    klever jobs list
+    klever jobs list --json
+    """
     found = call(server, lambda client: client.jobs(namespace))
     if as_json:
         print_json([document.model_dump(mode="json") for document in found])
@@ -32,7 +37,11 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None) -> None:
 @AS_JSON
 @SERVER
 def get(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Show a job."""
+    """Show a job.
+
+    \b
+    klever jobs get 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
+    """
     found = call(server, lambda client: client.job(job_id, namespace))
     if as_json:
         print_json(found.model_dump(mode="json"))

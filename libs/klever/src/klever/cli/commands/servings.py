@@ -98,7 +98,11 @@ def predict(name: str, inputs: tuple[str, ...], namespace: str, *, as_json: bool
 @NAMESPACE
 @SERVER
 def undeploy(name: str, namespace: str, *, wait: bool, server: str | None) -> None:
-    """Stop serving; requests in flight are answered."""
+    """Stop serving; requests in flight are answered.
+
+    \b
+    klever undeploy mymodel
+    """
 
     async def work(client: "KleverClient") -> None:
         await client.delete(name, namespace)
@@ -119,7 +123,11 @@ def servings() -> None:
 @AS_JSON
 @SERVER
 def list_servings(*, as_json: bool, server: str | None) -> None:
-    """List servings of all namespaces."""
+    """List servings of all namespaces.
+
+    \b
+    klever servings list
+    """
     found = call(server, lambda client: client.servings())
     if as_json:
         print_json([document.model_dump(mode="json") for document in found])
@@ -135,7 +143,11 @@ def list_servings(*, as_json: bool, server: str | None) -> None:
 @AS_JSON
 @SERVER
 def get(name: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Show a serving: what runs, and how the traffic is spread."""
+    """Show a serving: what runs, and how the traffic is spread.
+
+    \b
+    klever servings get mymodel
+    """
     found = call(server, lambda client: client.serving(name, namespace))
     if found is None:
         raise click.ClickException(f"nothing is served as {namespace}/{name}: `klever servings list` shows what is")

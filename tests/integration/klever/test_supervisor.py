@@ -1,0 +1,139 @@
+"""The supervisor with tiny servers as parts: what it starts, restarts, stops, and what is left when it is killed."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from klever.cli.__main__ import cli
+from klever.errors import PlatformError
+from klever.platform.child import stop_leftovers
+from klever.platform.home import Home
+from klever.platform.state import processes_of, read_running, read_state
+from klever.platform.supervisor import Supervisor
+from support import fake_platform
+from support.fake_platform import URLS, Recorder, broken_part, fake_part
+from support.processes import free_port
+from support.waiting import eventually
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path.resolve() / "home")
+
+
+def pid_of(home: Home, part: str = "server") -> int:
+    state = read_state(home.state)
+    assert state is not None
+    return state.parts[part].pid
+
+
+async def test_parts_are_ready_inside_the_block_and_gone_after_it(home: Home) -> None:
+    recorder = Recorder()
+    parts = [fake_part(home, free_port()), fake_part(home, free_port(), name="other", replica=True)]
+    async with Supervisor(home, parts, URLS, recorder).running():
+        state = read_running(home.state)
+        assert state is not None
+        assert state.ready
+        assert sorted(recorder.told) == ["other ready", "server ready"]
+        assert len(processes_of(home.path)) == 3
+    assert processes_of(home.path) == []
+    assert not home.state.exists()
+
+
+async def test_a_part_that_is_killed_comes_back(home: Home) -> None:
+    recorder = Recorder()
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, recorder).running():
+        first = pid_of(home)
+        psutil.Process(first).kill()
+
+        async def told_again() -> bool:
+            return recorder.told == ["server ready", "server died -9", "server ready"]
+
+        await eventually(told_again)
+        assert pid_of(home) != first
+
+
+async def test_a_part_that_cannot_start_is_an_error_with_the_end_of_its_log(home: Home) -> None:
+    parts = [fake_part(home, free_port()), broken_part(home, free_port())]
+    with pytest.raises(PlatformError, match="the broken did not start") as failure:
+        async with Supervisor(home, parts, URLS, Recorder()).running():
+            pytest.fail("it is not ready")
+    assert "the disk is full" in str(failure.value)
+    assert processes_of(home.path) == []
+
+
+async def test_a_second_platform_with_the_same_home_is_refused(home: Home) -> None:
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
+        running = pid_of(home)
+        with pytest.raises(PlatformError, match="klever down"):
+            async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
+                pytest.fail("both run")
+        assert psutil.pid_exists(running)
+
+
+async def test_the_log_of_the_run_before_is_kept(home: Home) -> None:
+    home.create()
+    home.log_of("server").write_text("before")
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
+        assert home.log_of("server").read_text() == ""
+    assert home.log_of("server").with_name("server.log.1").read_text() == "before"
+
+
+async def killed_supervisor(home: Home) -> None:
+    """Start a supervisor as a process of its own, and kill it when all is ready."""
+    command = [sys.executable, "-m", "support.fake_platform", str(home.path), str(free_port())]
+    environment = {"PYTHONPATH": str(Path(fake_platform.__file__).parents[1])}
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+
+    async def is_ready() -> bool:
+        state = read_running(home.state)
+        return state is not None and state.ready and len(processes_of(home.path)) == 2
+
+    try:
+        await eventually(is_ready)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+async def test_parts_end_when_the_supervisor_is_killed(home: Home) -> None:
+    await killed_supervisor(home)
+    part = pid_of(home)
+
+    async def is_gone() -> bool:
+        return part not in [process.pid for process in processes_of(home.path)]
+
+    await eventually(is_gone)
+    stop_leftovers(home)
+
+
+async def test_down_stops_what_a_killed_supervisor_has_left(home: Home) -> None:
+    await killed_supervisor(home)
+    assert processes_of(home.path) != []
+    result = await asyncio.to_thread(CliRunner().invoke, cli, ["down"], env={"KLEVER_HOME": str(home.path)})
+    assert result.output == "Stopped.\n"
+    assert processes_of(home.path) == []
+
+
+async def test_the_next_platform_stops_what_a_killed_one_has_left(home: Home) -> None:
+    await killed_supervisor(home)
+    left = processes_of(home.path)
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
+        assert not any(process.is_running() and process in processes_of(home.path) for process in left)
+
+
+async def test_a_shell_that_exports_the_home_is_not_taken_for_a_part(home: Home) -> None:
+    command = (sys.executable, "-c", "input()")
+    environment = {"KLEVER_HOME": str(home.path)}
+    bystander = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=environment)
+    try:
+        await asyncio.to_thread(CliRunner().invoke, cli, ["down"], env=environment)
+        assert bystander.returncode is None
+    finally:
+        await bystander.communicate(b"\n")
+    assert bystander.returncode == 0

@@ -1,0 +1,49 @@
+from typing import Any
+
+import pytest
+
+from klever.errors import InputError
+from klever.tensors import infer_request, rows
+
+
+def takes(shape: list[int], datatype: str = "FP32") -> dict[str, Any]:
+    return {"inputs": [{"name": "x", "datatype": datatype, "shape": shape}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "datatype", "sent_shape", "data"),
+    [
+        ([[1.5, 2], [3, 4]], [-1, 2], "FP32", [2, 2], [1.5, 2, 3, 4]),
+        ([1.5, 2], [-1, 2], "FP32", [1, 2], [1.5, 2]),
+        (["a", "b"], [-1], "BYTES", [2], ["a", "b"]),
+        (7, [1], "INT64", [1], [7]),
+        ([[[1], [2]]], [-1, 2, 1], "INT8", [1, 2, 1], [1, 2]),
+        ([1, 2, 3], [], "INT64", [3], [1, 2, 3]),
+    ],
+    ids=["batch", "one row", "strings", "one number", "deep", "unknown rank"],
+)
+def test_a_value_becomes_the_tensor_that_the_model_takes(
+    value: Any, shape: list[int], datatype: str, sent_shape: list[int], data: list[Any]
+) -> None:
+    request = infer_request({"x": value}, takes(shape, datatype))
+    assert request == {"inputs": [{"name": "x", "datatype": datatype, "shape": sent_shape, "data": data}]}
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"y": [1]}, r"no input y; its inputs are x \(FP32 \[-1, 2\]\)"),
+        ({}, "input x is missing; give it with --input x="),
+        ({"x": [[1, 2], [3]]}, "ragged"),
+        ({"x": [[1, 2, 3]]}, r"has shape \[1, 3\], the model wants \[-1, 2\]"),
+    ],
+    ids=["unknown", "missing", "ragged", "shape"],
+)
+def test_what_does_not_fit_is_explained(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        infer_request(values, takes([-1, 2]))
+
+
+def test_an_answer_is_read_row_by_row() -> None:
+    assert rows({"shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]}) == [[1, 2, 3], [4, 5, 6]]
+    assert rows({"shape": [2], "data": [1, 2]}) == [1, 2]

@@ -1,0 +1,107 @@
+"""What a user sees when something is wrong: a sentence, an exit code, never a traceback."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from klever.cli.__main__ import cli
+from support.processes import free_port
+
+
+def run(*arguments: str, home: Path, server: str | None = None) -> Result:
+    environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": server, "KLEVER_PORT": None, "KLEVER_PORTS": None}
+    return CliRunner().invoke(cli, list(arguments), env=environment)
+
+
+def commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        path = (*prefix, name)
+        found += commands(command, path) if isinstance(command, click.Group) else [path]
+    return found
+
+
+def test_a_platform_that_is_not_running_is_named_with_the_way_to_start_it(tmp_path: Path) -> None:
+    result = run("models", "list", home=tmp_path, server=f"http://127.0.0.1:{free_port()}")
+    assert result.exit_code == 1
+    assert "klever up" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("reference", ["mymodel", "library/My Model:v1", "library/mymodel:"])
+def test_a_bad_reference_says_how_one_is_written(tmp_path: Path, reference: str) -> None:
+    result = run("deploy", reference, home=tmp_path)
+    assert result.exit_code == 2
+    assert "write project/model:version" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("x", "names no input"),
+        ("x=@/no/such/file.json", "/no/such/file.json cannot be read"),
+        ("x=[1,", "are not JSON"),
+    ],
+)
+def test_a_bad_input_is_explained(tmp_path: Path, given: str, complaint: str) -> None:
+    result = run("predict", "m", "--input", given, home=tmp_path)
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+
+
+def test_up_on_a_port_in_use_names_the_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        result = run("up", "--ports", "auto", "--port", f"gateway={port}", home=tmp_path)
+    assert result.exit_code == 1
+    assert f"port {port}, wanted for the gateway" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["gateway", "gateway=abc", "gateway=70000", "nobody=1", "gateway=-1"])
+def test_up_with_a_bad_port_says_how_one_is_written(tmp_path: Path, text: str) -> None:
+    result = run("up", "--port", text, home=tmp_path)
+    assert result.exit_code == 1
+    assert "write NAME=NUMBER" in result.stderr
+
+
+def test_a_home_that_cannot_be_written_is_an_error_message(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    result = run("up", "--ports", "auto", home=blocker / "home")
+    assert result.exit_code == 1
+    assert result.stderr.rstrip().splitlines()[-1].startswith(f"Error: {blocker}")
+
+
+def test_status_of_nothing_says_so_and_fails(tmp_path: Path) -> None:
+    assert "klever up" in run("status", home=tmp_path).output
+    result = run("status", "--json", home=tmp_path)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["parts"] == []
+
+
+def test_status_survives_a_state_file_of_nonsense(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "platform.json").write_text("{")
+    assert run("status", home=tmp_path).exit_code == 1
+
+
+def test_down_with_nothing_running_is_no_error(tmp_path: Path) -> None:
+    result = run("down", home=tmp_path)
+    assert (result.exit_code, result.output) == (0, f"Nothing runs with {tmp_path.resolve()}.\n")
+
+
+@pytest.mark.parametrize("path", commands(cli), ids=" ".join)
+def test_every_command_shows_an_example(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*path, "--help"])
+    assert f"\n  klever {' '.join(path)}" in result.output
+
+
+def test_help_loads_no_http_client() -> None:
+    code = "import sys, klever.cli.__main__; sys.exit(' '.join(sys.modules.keys() & {'aiohttp', 'rich', 'onnx'}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).stderr == b"\n"

@@ -1,0 +1,66 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from klever.errors import PlatformError
+from klever.platform.home import Home
+from klever.platform.plan import MARKER, Part, Ports, parts, urls
+from klever.platform.ports import chosen
+
+PORTS = Ports(gateway=1, registry=2, ingress=3, nats=4, jobrunner=5, deployer=6)
+
+
+def planned() -> dict[str, Part]:
+    return {part.name: part for part in parts(Home(Path("/h")), PORTS, "/bin/nats-server")}
+
+
+def test_nats_is_started_first_so_that_it_is_stopped_last() -> None:
+    assert list(planned()) == ["nats", "registry", "jobrunner", "deployer", "gateway"]
+
+
+def test_every_part_carries_the_mark_of_its_home() -> None:
+    assert {part.environment[MARKER] for part in planned().values()} == {"/h"}
+
+
+def test_every_service_finds_nats_and_its_own_port() -> None:
+    for name, part in planned().items():
+        if name != "nats":
+            assert part.environment[f"KLEVER_{name.upper()}_NATS_URL"] == "nats://127.0.0.1:4"
+            assert part.environment[f"KLEVER_{name.upper()}_PORT"] == str(part.port)
+
+
+def test_the_gateway_tells_where_the_other_doors_are() -> None:
+    environment = planned()["gateway"].environment
+    told = {name: environment[f"KLEVER_GATEWAY_{name}_URL"] for name in ("PUBLIC", "REGISTRY", "INGRESS")}
+    assert told == {"PUBLIC": urls(PORTS).api, "REGISTRY": urls(PORTS).registry, "INGRESS": urls(PORTS).ingress}
+
+
+def test_automatic_ports_are_all_different() -> None:
+    ports, moved = chosen(Ports.automatic())
+    assert len(set(vars(ports).values())) == len(Ports.names())
+    assert moved == ()
+
+
+def test_a_held_port_is_named_with_its_holder_and_a_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        with pytest.raises(PlatformError) as failure:
+            chosen(Ports.automatic().with_port("registry", port))
+    message = str(failure.value)
+    assert f"port {port}, wanted for the registry, is held by " in message
+    assert "--port registry=" in message
+    assert "--ports auto" in message
+
+
+def test_falling_back_moves_only_what_is_held() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        held = holder.getsockname()[1]
+        ports, moved = chosen(Ports.automatic().with_port("ingress", held), fall_back=True)
+    assert moved == ("ingress",)
+    assert ports.ingress != held
+
+
+def test_two_parts_cannot_have_one_port() -> None:
+    with pytest.raises(PlatformError, match="gateway and registry"):
+        chosen(Ports.automatic().with_port("gateway", 61234).with_port("registry", 61234))
