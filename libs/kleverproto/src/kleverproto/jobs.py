@@ -57,9 +57,6 @@ class JobStatus(WireModel):
     finished_at: datetime | None = None
     result: JobResult | None = None
     problem: Problem | None = None
-    causation_id: str | None = None
-    """The event that the job was made for; after a crash the job's events follow from it again."""
-    correlation_id: str | None = None
 
 
 class JobDocument(Document[JobSpec, JobStatus]):

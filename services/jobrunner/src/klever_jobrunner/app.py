@@ -2,8 +2,11 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from pathlib import Path
+
+from aiohttp import web
 
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Loop, Runtime, make_runtime
@@ -11,9 +14,12 @@ from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
 from kleverproto.streams import JOBS_BUCKET
 
-from .adapters.local import PoolOptions, WorkerPool
+from .adapters.local import WorkerPool
+from .adapters.nats_backlog import NatsBacklog
 from .adapters.ormb_models import OrmbModelSource
+from .adapters.worker_process import WorkerLimits
 from .handlers import build_router
+from .ports import Backlog
 from .service import Jobs, Ledger
 from .settings import JobrunnerSettings
 
@@ -22,30 +28,49 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     """The service, ready to run."""
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)  # what a killed process left
-    pool = WorkerPool(
-        PoolOptions(
-            workers=settings.workers,
-            memory_mb=settings.worker_memory_mb,
-            timeout_seconds=settings.job_timeout_seconds,
-            max_jobs=settings.worker_max_jobs,
-        )
-    )
+    pool = WorkerPool(settings.workers, _limits(settings))
     source = OrmbModelSource(settings.work_dir / "ormb")
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
-    ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
-    jobs = Jobs(ledger, source, pool, scratch)
+    jobs = Jobs(Ledger(documents, runtime.publisher, runtime.events, clock), source, pool, scratch)
     runtime.serve([build_router(jobs)])
-    runtime.loops += [pool.run, source.run, _once(jobs)]
+    runtime.web.cleanup_ctx.append(_resources(scratch, source, pool))
+    runtime.loops.append(_once(jobs, NatsBacklog(runtime.client)))
     runtime.health.add("workers", pool.is_ready)
     return runtime
 
 
-def _once(jobs: Jobs) -> Loop:
+def _limits(settings: JobrunnerSettings) -> WorkerLimits:
+    return WorkerLimits(
+        memory_mb=settings.worker_memory_mb,
+        timeout_seconds=settings.job_timeout_seconds,
+        max_jobs=settings.worker_max_jobs,
+    )
+
+
+def _resources(
+    scratch: Path, source: OrmbModelSource, pool: WorkerPool
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What must be there before the first message comes and until the last one is handled."""
+
+    async def hold(_application: web.Application) -> AsyncIterator[None]:
+        await asyncio.to_thread(_empty, scratch)
+        async with source, pool:
+            yield
+
+    return hold
+
+
+def _empty(scratch: Path) -> None:
+    """Remove what a killed process left."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+
+
+def _once(jobs: Jobs, backlog: Backlog) -> Loop:
     """Recovery runs at start; the loop then waits for the end."""
 
     async def recover() -> None:
-        await jobs.recover()
+        await jobs.recover(backlog)
         await asyncio.Event().wait()
 
     return recover

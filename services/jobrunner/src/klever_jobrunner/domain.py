@@ -2,30 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from kleverproto.documents import Problem
+from kleverproto.envelope import Event
 from kleverproto.job_ids import job_id
-from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobResult, JobSpec, JobStatus
+from kleverproto.jobs import (
+    JobDocument,
+    JobKind,
+    JobPhase,
+    JobRequested,
+    JobResult,
+    JobSpec,
+    JobStatus,
+)
 from kleverproto.models import ModelPushed
+
+from .errors import OF_THE_BYTES
 
 MAX_ATTEMPTS = 8
 """Tries of one job, over all deliveries and restarts; as many as its consumer makes."""
-
-
-def extraction_of(pushed: ModelPushed) -> JobSpec:
-    """The job that a push asks for."""
-    return JobSpec(
-        kind=JobKind.EXTRACT,
-        ref=pushed.ref,
-        digest=pushed.digest,
-        registry=pushed.registry,
-        format=pushed.format,
-    )
-
-
-def id_of(spec: JobSpec) -> str:
-    """The job's id: the same work on the same bytes is the same job."""
-    return job_id(spec)
 
 
 @dataclass(frozen=True)
@@ -35,13 +31,46 @@ class Cause:
     event_id: str
     correlation_id: str
 
+    @classmethod
+    def of(cls, event: Event[Any]) -> "Cause":
+        """An event without a correlation id begins one."""
+        return cls(event.id, event.correlation_id or event.id)
 
-def begun(present: JobDocument | None, name: str, spec: JobSpec, now: datetime, cause: Cause) -> JobDocument | None:
+
+@dataclass(frozen=True)
+class Request:
+    """A job that an event asks for."""
+
+    cause: Cause
+    asked_at: datetime
+    job: str
+    """The job's id."""
+    spec: JobSpec
+
+
+def request_of(event: Event[ModelPushed] | Event[JobRequested]) -> Request:
+    """The job that an event asks for. A push asks for the extraction of its bytes: one job, whatever the tag."""
+    data = event.data
+    if isinstance(data, ModelPushed):
+        spec = JobSpec(
+            kind=JobKind.EXTRACT, ref=data.ref, digest=data.digest, registry=data.registry, format=data.format
+        )
+        job = job_id(spec)
+    else:
+        spec, job = data.spec, data.id
+    return Request(Cause.of(event), event.time, job, spec)
+
+
+def begun(present: JobDocument | None, request: Request, now: datetime) -> JobDocument | None:
     """The job with one more attempt; None when there is nothing to begin, because it has ended."""
     if present is None:
-        present = JobDocument(id=name, spec=spec, status=_caused(cause), created_at=now, updated_at=now)
-    if present.status.phase.is_final:
-        return None
+        present = JobDocument(id=request.job, spec=request.spec, status=JobStatus(), created_at=now, updated_at=now)
+    elif present.status.phase.is_final:
+        if not _is_asked_anew(present.status, request.asked_at):
+            return None
+        present = present.model_copy(
+            update={"spec": request.spec, "status": JobStatus(), "generation": present.generation + 1}
+        )
     status = present.status.model_copy(
         update={
             "phase": JobPhase.RUNNING,
@@ -72,13 +101,24 @@ def is_last_attempt(job: JobDocument) -> bool:
     return job.status.attempts >= MAX_ATTEMPTS
 
 
-def cause_of(job: JobDocument) -> Cause:
-    """What the job was made for."""
-    return Cause(job.status.causation_id or job.id, job.status.correlation_id or job.id)
+def has_ended_every_process(job: JobDocument) -> bool:
+    """Whether no try came to any end: the process that tried was gone each time."""
+    return job.status.attempts > MAX_ATTEMPTS
 
 
-def _caused(cause: Cause) -> JobStatus:
-    return JobStatus(causation_id=cause.event_id, correlation_id=cause.correlation_id)
+def as_asked(job: JobDocument, spec: JobSpec) -> JobSpec:
+    """The job's spec under the tag that was asked for; the bytes are the same."""
+    return job.spec.model_copy(update={"ref": spec.ref}) if job.spec.digest == spec.digest else job.spec
+
+
+def _is_asked_anew(status: JobStatus, asked_at: datetime) -> bool:
+    """Whether someone asks after the end of a job that may end differently now.
+
+    A model that was not there may have been pushed again, a worker that died may have more memory. What the bytes
+    decide stays decided, and an event from before the end is only delivered again.
+    """
+    decided = status.phase is JobPhase.SUCCEEDED or (status.problem is not None and status.problem.code in OF_THE_BYTES)
+    return not decided and status.finished_at is not None and asked_at > status.finished_at
 
 
 def _ended(

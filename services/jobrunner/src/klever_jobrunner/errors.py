@@ -17,6 +17,10 @@ MODEL_NOT_FOUND = "model_not_found"
 PULL_FAILED = "pull_failed"
 INVALID_MODEL = "invalid_model"
 UNSUPPORTED_FORMAT = "unsupported_format"
+SIGNATURE_TOO_LARGE = "signature_too_large"
 OUT_OF_MEMORY = "out_of_memory"
 TIMED_OUT = "timed_out"
 WORKER_DIED = "worker_died"
+
+OF_THE_BYTES = frozenset({INVALID_MODEL, UNSUPPORTED_FORMAT, SIGNATURE_TOO_LARGE})
+"""What the model's bytes alone decide: the same bytes again would fail again."""

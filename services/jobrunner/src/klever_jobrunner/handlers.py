@@ -8,8 +8,7 @@ from kleverproto.envelope import Event
 from kleverproto.jobs import JobCancelRequested, JobRequested
 from kleverproto.models import ModelPushed
 
-from . import domain
-from .domain import Cause
+from .domain import Cause, request_of
 from .service import Jobs
 
 
@@ -18,20 +17,15 @@ def build_router(jobs: Jobs) -> NatsRouter:
     router = NatsRouter()
 
     async def on_model_pushed(event: Event[ModelPushed]) -> None:
-        spec = domain.extraction_of(event.data)
-        await jobs.run(_cause(event), domain.id_of(spec), spec)
+        await jobs.run(request_of(event))
 
     async def on_job_requested(event: Event[JobRequested]) -> None:
-        await jobs.run(_cause(event), event.data.id, event.data.spec)
+        await jobs.run(request_of(event))
 
     async def on_job_cancel_requested(event: Event[JobCancelRequested]) -> None:
-        await jobs.cancel(_cause(event), event.data.id)
+        await jobs.cancel(Cause.of(event), event.data.id)
 
     subscribe(router, streams.JOBRUNNER_EXTRACT, on_model_pushed)
     subscribe(router, streams.JOBRUNNER_JOBS, on_job_requested)
     subscribe(router, streams.JOBRUNNER_CANCEL, on_job_cancel_requested)
     return router
-
-
-def _cause(event: Event[ModelPushed] | Event[JobRequested] | Event[JobCancelRequested]) -> Cause:
-    return Cause(event.id, event.correlation_id or event.id)

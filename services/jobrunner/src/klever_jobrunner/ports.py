@@ -7,6 +7,8 @@ from typing import Protocol
 from kleverproto.jobs import JobSpec
 from kleverproto.signatures import Signature
 
+from .domain import Request
+
 
 @dataclass(frozen=True)
 class FetchedModel:
@@ -15,16 +17,17 @@ class FetchedModel:
     directory: Path
     """Holds what the artifact has under `model/`."""
     format: str | None
+    """The model's format, where the artifact says it."""
 
 
 class ModelSource(Protocol):
     """Where models come from."""
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
-        """Write the model's files below a directory that does not exist yet.
+        """Write the model's files, those that the job needs, below a directory that does not exist yet.
 
         Raises:
-            JobError: `model_not_found` or `pull_failed`; trying again would not help.
+            JobError: `model_not_found`, `pull_failed` or `unsupported_format`; trying again would not help.
             TransientError: the registry does not answer now.
         """
         ...
@@ -33,10 +36,19 @@ class ModelSource(Protocol):
 class JobExecutor(Protocol):
     """Parses models where they can do no harm."""
 
-    async def extract(self, directory: Path, format_name: str) -> Signature:
-        """The signature of the model in a directory.
+    async def extract(self, directory: Path, format_name: str | None) -> Signature:
+        """The signature of the model in a directory; without a format, the files tell it.
 
         Raises:
-            JobError: `invalid_model`, `unsupported_format`, `out_of_memory`, `timed_out` or `worker_died`.
+            JobError: `invalid_model`, `unsupported_format`, `signature_too_large`, `out_of_memory`, `timed_out` or
+                `worker_died`.
         """
+        ...
+
+
+class Backlog(Protocol):
+    """What was handed to an earlier process of this service, which died before it was done."""
+
+    async def unfinished(self) -> list[Request]:
+        """Requests that were delivered and may not have been acknowledged, oldest first. Raises TransientError."""
         ...

@@ -3,12 +3,12 @@
 import asyncio
 import shutil
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -30,9 +30,9 @@ from kleverproto.jobs import (
 from kleverproto.subjects import escape
 
 from . import domain
-from .domain import Cause
-from .errors import PULL_FAILED, UNSUPPORTED_FORMAT, JobError
-from .ports import JobExecutor, ModelSource
+from .domain import Cause, Request
+from .errors import PULL_FAILED, WORKER_DIED, JobError
+from .ports import Backlog, JobExecutor, ModelSource
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Jobs:
         ledger: documents and events.
         source: fetches models.
         executor: parses them.
-        work_dir: where they lie meanwhile.
+        work_dir: an existing directory where they lie meanwhile.
     """
 
     def __init__(self, ledger: Ledger, source: ModelSource, executor: JobExecutor, work_dir: Path) -> None:
@@ -77,22 +77,23 @@ class Jobs:
         self._source = source
         self._executor = executor
         self._work_dir = work_dir
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._working: dict[str, asyncio.Task[JobResult]] = {}
 
-    async def run(self, cause: Cause, name: str, spec: JobSpec) -> None:
+    async def run(self, request: Request) -> None:
         """Do the job, or tell its outcome if it has ended.
 
         Raises:
             TransientError: it may succeed later; the delivery is tried again.
         """
-        async with self._locks[name]:  # a second tag of the same digest waits for the first one's result
-            job = await self._begin(cause, name, spec)
+        lock = self._locks.setdefault(request.job, asyncio.Lock())
+        async with lock:  # a second tag of the same digest waits for the first one's result
+            job = await self._begin(request)
+            spec = domain.as_asked(job, request.spec)
             if not job.status.phase.is_final:
-                await self._ledger.tell(cause, JobStarted(id=name, spec=job.spec))
+                await self._ledger.tell(request.cause, JobStarted(id=job.id, spec=spec))
                 job = await self._finish(job)
-            await self._ledger.tell_outcome(cause, replace_spec(job, spec))
-        self._locks.pop(name, None)
+            await self._ledger.tell_outcome(request.cause, job.model_copy(update={"spec": spec}))
 
     async def cancel(self, cause: Cause, name: str) -> None:
         """Stop a job that has not ended; nothing happens to one that has.
@@ -109,43 +110,45 @@ class Jobs:
                 work.cancel()
             await self._ledger.tell(cause, JobCancelled(id=name, spec=stored.document.spec))
 
-    async def recover(self) -> None:
-        """Run what an earlier process left unended, without waiting for the redelivery of its message."""
-        for stored in await self._ledger.documents.all():
-            job = stored.document
-            if not job.status.phase.is_final and job.id not in self._working:
-                log.info("picking up a job that was left", job=job.id, phase=job.status.phase)
-                with suppress(TransientError):  # the redelivery tries again
-                    await self.run(domain.cause_of(job), job.id, job.spec)
+    async def recover(self, backlog: Backlog) -> None:
+        """Do what an earlier process left, without waiting for the redelivery of its messages.
 
-    async def _begin(self, cause: Cause, name: str, spec: JobSpec) -> JobDocument:
+        Raises:
+            TransientError: NATS does not say what is left.
+        """
+        for request in await backlog.unfinished():
+            log.info("picking up what was left", job=request.job, model=str(request.spec.ref))
+            with suppress(TransientError):  # the redelivery tries again
+                await self.run(request)
+
+    async def _begin(self, request: Request) -> JobDocument:
         now = self._ledger.clock()
         stored = await mutate(
-            self._ledger.documents, escape(name), lambda present: domain.begun(present, name, spec, now, cause)
+            self._ledger.documents, escape(request.job), lambda present: domain.begun(present, request, now)
         )
         if stored is None:
-            raise TransientError(f"job {name} was deleted while it began")
+            raise TransientError(f"job {request.job} was deleted while it began")
         return stored.document
 
     async def _finish(self, job: JobDocument) -> JobDocument:
         """Work, and write down how it ended."""
+        if domain.has_ended_every_process(job):
+            return await self._end(job, JobError(f"each of {domain.MAX_ATTEMPTS} tries broke off", code=WORKER_DIED))
         work = asyncio.create_task(self._work(job.spec))
         self._working[job.id] = work
         try:
-            result = await work
+            return await self._end(job, await work)
         except JobError as error:
             return await self._end(job, error)
         except TransientError as error:
             if not domain.is_last_attempt(job):
                 raise
-            return await self._end(
-                job, JobError(f"given up after {job.status.attempts} tries: {error}", code=PULL_FAILED)
-            )
+            given_up = f"given up after {job.status.attempts} tries: {error}"
+            return await self._end(job, JobError(given_up, code=PULL_FAILED))
         except asyncio.CancelledError:
             return await self._cancelled_or_stopping(job)
         finally:
             del self._working[job.id]
-        return await self._end(job, result)
 
     async def _end(self, job: JobDocument, outcome: JobResult | JobError) -> JobDocument:
         now = self._ledger.clock()
@@ -166,18 +169,9 @@ class Jobs:
         return stored.document
 
     async def _work(self, spec: JobSpec) -> JobResult:
-        self._work_dir.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=self._work_dir))
         try:
             model = await self._source.fetch(spec, scratch / "model")
-            format_name = spec.format or model.format
-            if format_name is None:
-                raise JobError(f"{spec.ref} does not say its format, so it cannot be parsed", code=UNSUPPORTED_FORMAT)
-            return JobResult(signature=await self._executor.extract(model.directory, format_name))
+            return JobResult(signature=await self._executor.extract(model.directory, spec.format or model.format))
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
-
-
-def replace_spec(job: JobDocument, spec: JobSpec) -> JobDocument:
-    """The job as this cause sees it: the digest is the same, the tag may be another."""
-    return job.model_copy(update={"spec": job.spec.model_copy(update={"ref": spec.ref})})

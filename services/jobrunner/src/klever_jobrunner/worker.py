@@ -3,32 +3,75 @@
 Started by `adapters.local`. Limits are set here, by the process on itself, before it reads a foreign byte.
 """
 
-import json
 import os
 import resource
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from queue import SimpleQueue
+from threading import Thread
+from typing import BinaryIO
 
-import modelformats
-from klever_jobrunner.errors import INVALID_MODEL, OUT_OF_MEMORY, UNSUPPORTED_FORMAT
+from klever_jobrunner import extraction
+from klever_jobrunner.errors import JobError
+from kleverproto.base import WireModel
+from kleverproto.documents import Problem
+from kleverproto.signatures import Signature
+
+Extract = Callable[[Path, str | None], Signature]
+
+KIBI = 1024
 
 
-def main() -> None:
-    """Serve until the pool closes the pipe; also when the pool's process is killed, so that no orphan stays."""
-    memory_mb, seconds = int(sys.argv[1]), float(sys.argv[2])
+class Job(WireModel):
+    """A line in."""
+
+    directory: Path
+    format: str | None
+
+
+class Answer(WireModel):
+    """A line out: a signature or a problem; the first one, which has neither, says that the worker is warm."""
+
+    signature: Signature | None = None
+    problem: Problem | None = None
+    peak_mb: int
+    """Most memory that the process has held so far."""
+
+
+def serve(extract: Extract, *, memory_mb: int, cpu_seconds: float) -> None:
+    """Do the jobs that come with this function, for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the pool ends its workers itself
     answers = _own_stdout()
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1024**2, memory_mb * 1024**2))
+    _limit_memory(memory_mb)
     _warm_up()
-    _answer(answers, {"ready": True})
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_read, args=(lines,), daemon=True).start()
+    _send(answers, Answer(peak_mb=_peak_mb()))
+    while True:
+        job = Job.model_validate_json(lines.get())
+        _limit_cpu(cpu_seconds)
+        _send(answers, _answer(extract, job))
+
+
+def _read(lines: SimpleQueue[bytes]) -> None:
+    """Take jobs; end the process at once, even in the middle of a job, when the pool has closed the pipe or died."""
     for line in sys.stdin.buffer:
-        _limit_cpu(seconds)
-        _answer(answers, _extract(json.loads(line)))
+        lines.put(line)
+    os._exit(0)
+
+
+def _answer(extract: Extract, job: Job) -> Answer:
+    try:
+        return Answer(signature=extract(job.directory, job.format), peak_mb=_peak_mb())
+    except JobError as error:
+        return Answer(problem=error.problem, peak_mb=_peak_mb())
 
 
 def _own_stdout() -> BinaryIO:
     """Keep standard output for answers; what a parser prints goes to standard error."""
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers
 
@@ -42,6 +85,11 @@ def _warm_up() -> None:
     from modelformats.formats import savedmodel_messages  # noqa: PLC0415, F401
 
 
+def _limit_memory(memory_mb: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * KIBI**2, memory_mb * KIBI**2))
+
+
 def _limit_cpu(seconds: float) -> None:
     """Processor time is counted over the life of the process, so the limit moves on with each job."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -49,25 +97,15 @@ def _limit_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime + seconds) + 1, hard))
 
 
-def _extract(job: dict[str, str]) -> dict[str, Any]:
-    try:
-        signature = modelformats.extract_signature(job["format"], Path(job["directory"]))
-    except modelformats.InvalidModelError as error:
-        return _error(INVALID_MODEL, str(error))
-    except modelformats.UnsupportedFormatError as error:
-        return _error(UNSUPPORTED_FORMAT, str(error))
-    except MemoryError:
-        return _error(OUT_OF_MEMORY, "parsing the model needs more memory than a worker may use")
-    return {"signature": signature.model_dump(mode="json")}
+def _peak_mb() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // KIBI**2 if sys.platform == "darwin" else peak // KIBI  # bytes there, kibibytes elsewhere
 
 
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message}}
-
-
-def _answer(answers: BinaryIO, value: dict[str, Any]) -> None:
-    answers.write(json.dumps(value).encode() + b"\n")
+def _send(answers: BinaryIO, answer: Answer) -> None:
+    answers.write(answer.model_dump_json().encode() + b"\n")
+    answers.flush()
 
 
 if __name__ == "__main__":
-    main()
+    serve(extraction.extract, memory_mb=int(sys.argv[1]), cpu_seconds=float(sys.argv[2]))

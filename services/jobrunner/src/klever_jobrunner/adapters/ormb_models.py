@@ -1,20 +1,20 @@
 """Models from an OCI registry, through the ormb library."""
 
-import asyncio
 from pathlib import Path
+from typing import Self
 
-from klever_jobrunner.errors import MODEL_NOT_FOUND, PULL_FAILED, JobError
+from klever_jobrunner.errors import MODEL_NOT_FOUND, PULL_FAILED, UNSUPPORTED_FORMAT, JobError
 from klever_jobrunner.ports import FetchedModel
 from kleverkit.errors import TransientError
 from kleverproto.jobs import JobSpec
-from ormb.client import OrmbClient
-from ormb.errors import NotFoundError, OrmbError
+from ormb.client import ModelInfo, OrmbClient
+from ormb.errors import NotFoundError, OrmbError, UnsupportedArtifactError
 from ormb.packing import MODEL
 from ormb.reference import Reference
 
 
 class OrmbModelSource:
-    """See `ports.ModelSource`.
+    """See `ports.ModelSource`; one set of connections for all jobs.
 
     Args:
         root: where ormb keeps credentials.
@@ -22,27 +22,35 @@ class OrmbModelSource:
 
     def __init__(self, root: Path) -> None:
         self._client = OrmbClient(root)
-        self._opened = asyncio.Event()
 
-    async def run(self) -> None:
-        """Keep the connections for as long as this runs."""
-        async with self._client:
-            self._opened.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self._opened.clear()
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._client.__aexit__(*exc)
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
         """See `ports.ModelSource`."""
-        await self._opened.wait()
+        try:
+            info = await self._pull(spec, destination)
+        except NotFoundError as error:
+            raise JobError(
+                f"{spec.ref} ({spec.digest}) is not in {spec.registry} any more: push it again", code=MODEL_NOT_FOUND
+            ) from error
+        except UnsupportedArtifactError as error:
+            raise JobError(f"{spec.ref} cannot be unpacked: {error}", code=UNSUPPORTED_FORMAT) from error
+        except OrmbError as error:
+            raise JobError(f"{spec.ref} cannot be pulled: {error}", code=PULL_FAILED) from error
+        return FetchedModel(destination / MODEL, info.format)
+
+    async def _pull(self, spec: JobSpec, destination: Path) -> ModelInfo:
         reference = Reference(spec.registry, spec.ref.repository, digest=spec.digest)
         try:
-            info = await self._client.pull_and_export(reference, destination)
-        except NotFoundError as error:
-            raise JobError(f"{spec.ref} is no longer in {spec.registry}: {error}", code=MODEL_NOT_FOUND) from error
+            return await self._client.pull_and_export(reference, destination)
         except OrmbError as error:
             if error.transient:
                 raise TransientError(str(error)) from error
-            raise JobError(f"{spec.ref} cannot be pulled: {error}", code=PULL_FAILED) from error
-        return FetchedModel(destination / MODEL, info.format)
+            raise
+        except OSError as error:
+            raise TransientError(f"{spec.ref} cannot be written to {destination}: {error}") from error

@@ -1,0 +1,49 @@
+"""What JetStream has handed out and not seen acknowledged."""
+
+import nats.errors
+import nats.js.errors
+from nats.js import JetStreamContext
+
+from klever_jobrunner.domain import Request, request_of
+from kleverkit.errors import TransientError
+from kleverkit.nats_documents import ClientSource
+from kleverproto.envelope import InvalidEventError, parse
+from kleverproto.streams import JOBRUNNER_EXTRACT, JOBRUNNER_JOBS, ConsumerSpec
+
+WINDOW = 1000
+"""Messages of the stream, counted back from the last one handed out, that are looked at."""
+
+
+class NatsBacklog:
+    """See `ports.Backlog`: reads the messages between a consumer's acknowledgement floor and its last delivery."""
+
+    def __init__(self, client: ClientSource) -> None:
+        self._client = client
+
+    async def unfinished(self) -> list[Request]:
+        """See `ports.Backlog`."""
+        js = self._client().jetstream()
+        try:
+            return [*await _unfinished(js, JOBRUNNER_EXTRACT), *await _unfinished(js, JOBRUNNER_JOBS)]
+        except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
+            raise TransientError(f"NATS does not say what is left: {str(error) or type(error).__name__}") from error
+
+
+async def _unfinished(js: JetStreamContext, consumer: ConsumerSpec) -> list[Request]:
+    info = await js.consumer_info(consumer.stream, consumer.durable)
+    if not info.num_ack_pending or info.delivered is None or info.ack_floor is None:
+        return []
+    last = info.delivered.stream_seq
+    sequence = max(info.ack_floor.stream_seq, last - WINDOW) + 1
+    requests = []
+    while sequence <= last:
+        try:
+            message = await js.get_msg(consumer.stream, seq=sequence, subject=consumer.subject, next=True)
+        except nats.js.errors.NotFoundError:
+            break
+        sequence = (message.seq or last) + 1
+        try:
+            requests.append(request_of(parse(message.headers or {}, message.data or b"")))
+        except InvalidEventError:
+            continue  # its redelivery dead-letters it
+    return requests

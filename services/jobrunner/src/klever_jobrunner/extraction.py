@@ -1,0 +1,43 @@
+"""Extracts a signature and says what went wrong in the job's words; wherever it runs."""
+
+from pathlib import Path
+
+import modelformats
+from kleverproto.signatures import Signature
+
+from .errors import INVALID_MODEL, OUT_OF_MEMORY, SIGNATURE_TOO_LARGE, UNSUPPORTED_FORMAT, JobError
+
+SIGNATURE_LIMIT = 512 * 1024
+"""Bytes of JSON. Documents and events carry signatures, and a message of NATS holds 1 MiB."""
+
+
+def extract(directory: Path, format_name: str | None) -> Signature:
+    """See `ports.JobExecutor`; here and now, in this process."""
+    try:
+        signature = modelformats.extract_signature(_format(directory, format_name), directory)
+    except modelformats.InvalidModelError as error:
+        raise JobError(str(error), code=INVALID_MODEL) from error
+    except modelformats.UnsupportedFormatError as error:
+        raise JobError(str(error), code=UNSUPPORTED_FORMAT) from error
+    except MemoryError as error:
+        raise JobError(
+            "parsing the model needs more memory than a worker may use: raise KLEVER_JOBRUNNER_WORKER_MEMORY_MB "
+            "and push the model again",
+            code=OUT_OF_MEMORY,
+        ) from error
+    if (size := len(signature.model_dump_json())) > SIGNATURE_LIMIT:
+        raise JobError(
+            f"the model's signature has {size} bytes, more than the {SIGNATURE_LIMIT} that can be kept: "
+            "it has too many inputs, outputs or labels",
+            code=SIGNATURE_TOO_LARGE,
+        )
+    return signature
+
+
+def _format(directory: Path, format_name: str | None) -> str:
+    found = format_name or modelformats.detect_format(directory)
+    if found is None:
+        raise modelformats.UnsupportedFormatError(
+            "the model does not say its format, and its files do not show it: write `format:` into ormbfile.yaml"
+        )
+    return found
