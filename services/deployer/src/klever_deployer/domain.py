@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ RUNTIMES = {"ONNX": "kleverserve"}
 """Format to the model server that serves it."""
 
 SHORT = 12
-"""Hex digits of a digest in a name."""
+"""Hex digits of a revision."""
 
 
 @dataclass(frozen=True, order=True)
@@ -36,18 +37,17 @@ class LocalModel:
 
 @dataclass(frozen=True, order=True)
 class ReplicaKey:
-    """One model server process. Another digest is another replica, so that old and new can run side by side."""
+    """One model server process. Another revision is another replica, so that old and new can run side by side."""
 
     serving: ServingName
     variant: str
-    digest: str
+    revision: str
     index: int
 
     @property
     def id(self) -> str:
         """Safe as a file name."""
-        short = self.digest.partition(":")[2][:SHORT]
-        return f"{self.serving.namespace}.{self.serving.name}.{self.variant}.{short}.{self.index}"
+        return f"{self.serving.namespace}.{self.serving.name}.{self.variant}.{self.revision}.{self.index}"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class VariantRoute:
     """A variant's share of the traffic, and who answers."""
 
     variant: str
-    digest: str
+    revision: str
     weight: int
     """Percent."""
     endpoints: tuple[Endpoint, ...]
@@ -143,10 +143,16 @@ def wanted_variants(spec: ServingSpec, digests: dict[str, str]) -> tuple[Variant
     )
 
 
+def revision(variant: VariantStatus) -> str:
+    """What tells the processes of one version from those of another: the bytes, and the tag that answers name."""
+    text = f"{variant.digest} {ModelRef.parse(variant.model).version}"
+    return sha256(text.encode()).hexdigest()[:SHORT]
+
+
 def replica_keys(serving: ServingName, variants: Iterable[VariantStatus]) -> list[ReplicaKey]:
     """The replicas of these variants."""
     return [
-        ReplicaKey(serving, variant.name, variant.digest, index)
+        ReplicaKey(serving, variant.name, revision(variant), index)
         for variant in variants
         for index in range(variant.replicas)
     ]
@@ -165,15 +171,15 @@ def replica_specs(
 
 def route(serving: ServingName, variants: Iterable[VariantStatus], states: Iterable[ReplicaState]) -> ServingRoute:
     """Where requests go: to the replicas that are ready."""
-    ready = sorted((s for s in states if s.ready and s.endpoint is not None), key=lambda state: state.key)
+    listening = {state.key: state.endpoint for state in states if state.ready and state.endpoint is not None}
     return ServingRoute(
         serving,
         tuple(
             VariantRoute(
                 variant.name,
-                variant.digest,
+                revision(variant),
                 variant.weight,
-                tuple(s.endpoint for s in ready if _belongs(s.key, serving, variant) and s.endpoint is not None),
+                tuple(listening[key] for key in replica_keys(serving, [variant]) if key in listening),
             )
             for variant in variants
         ),
@@ -184,9 +190,9 @@ def counted(
     serving: ServingName, variants: Iterable[VariantStatus], states: Iterable[ReplicaState]
 ) -> tuple[VariantStatus, ...]:
     """The variants with the number of their replicas that are ready."""
-    ready = [state.key for state in states if state.ready]
+    ready = {state.key for state in states if state.ready}
     return tuple(
-        variant.model_copy(update={"ready_replicas": sum(_belongs(key, serving, variant) for key in ready)})
+        variant.model_copy(update={"ready_replicas": len(ready.intersection(replica_keys(serving, [variant])))})
         for variant in variants
     )
 
@@ -199,6 +205,16 @@ def superfluous(
     return [state.key for state in states if state.key.serving == serving and state.key not in needed]
 
 
+def last_words(serving: ServingName, variants: Iterable[VariantStatus], states: Iterable[ReplicaState]) -> str | None:
+    """Why a replica that is needed does not start, as a sentence; None while there is hope for all of them."""
+    needed = set(replica_keys(serving, variants))
+    failed = sorted((state for state in states if state.key in needed and state.failure), key=lambda state: state.key)
+    if not failed:
+        return None
+    variant, lines = failed[0].key.variant, failed[0].failure
+    return f"the model server of variant {variant} does not start; its log ends with: {lines}"
+
+
 def infer_url(ingress: str, serving: ServingName) -> str:
     """The V2 endpoint through the ingress; the same path as with Seldon Core and Istio."""
     return f"{ingress}{path_prefix(serving)}v2/models/{serving.name}/infer"
@@ -207,7 +223,3 @@ def infer_url(ingress: str, serving: ServingName) -> str:
 def path_prefix(serving: ServingName) -> str:
     """What the ingress cuts off before the request reaches a model server."""
     return f"/seldon/{serving.namespace}/{serving.name}/"
-
-
-def _belongs(key: ReplicaKey, serving: ServingName, variant: VariantStatus) -> bool:
-    return (key.serving, key.variant, key.digest) == (serving, variant.name, variant.digest)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .domain import SHORT, Endpoint, RoutingTable, ServingRoute, VariantRoute, path_prefix
+from .domain import Endpoint, RoutingTable, ServingRoute, VariantRoute, path_prefix
 
 Json = dict[str, Any]
 
@@ -50,7 +50,7 @@ def listeners(host: str, port: int, directory: str) -> list[Json]:
 
 
 def clusters(table: RoutingTable) -> list[Json]:
-    """One cluster for each variant and digest: old and new stand side by side while traffic moves."""
+    """One cluster for each variant and revision: old and new stand side by side while traffic moves."""
     named = {cluster_name(serving, v): v for serving in table.values() for v in serving.variants}
     return [_cluster(name, named[name]) for name in sorted(named)]
 
@@ -79,8 +79,8 @@ def cluster_names(table: RoutingTable) -> set[str]:
 
 
 def cluster_name(serving: ServingRoute, variant: VariantRoute) -> str:
-    """Unique for serving, variant and digest."""
-    return f"{serving.serving}/{variant.variant}/{variant.digest.partition(':')[2][:SHORT]}"
+    """Unique for serving, variant and revision."""
+    return f"{serving.serving}/{variant.variant}/{variant.revision}"
 
 
 def _route(serving: ServingRoute) -> Json:

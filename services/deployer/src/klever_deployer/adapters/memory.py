@@ -1,15 +1,20 @@
 """Workloads and a data plane that exist in this process only: for tests, and to see what the deployer would do."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Mapping
 
 from klever_deployer.domain import Endpoint, ReplicaKey, ReplicaSpec, ReplicaState, ServingName, ServingRoute
 
 
 class InMemoryWorkloads:
-    """See `ports.Workloads`; every replica is ready at once."""
+    """See `ports.Workloads`; a replica is ready at once.
 
-    def __init__(self) -> None:
+    Args:
+        unready: versions whose replicas are not: to why they do not start, or None while they are still starting.
+    """
+
+    def __init__(self, unready: Mapping[str, str | None] | None = None) -> None:
+        self._unready = unready if unready is not None else {}
         self._states: dict[ReplicaKey, ReplicaState] = {}
         self._changed: set[ServingName] = set()
         self._change = asyncio.Event()
@@ -17,9 +22,13 @@ class InMemoryWorkloads:
 
     async def start(self, spec: ReplicaSpec) -> None:
         """See `Workloads`."""
-        if spec.key not in self._states:
-            endpoint, self._next_port = Endpoint("127.0.0.1", self._next_port), self._next_port + 1
-            self.become(ReplicaState(spec.key, endpoint, ready=True))
+        if spec.key in self._states:
+            return
+        if spec.version in self._unready:
+            self.become(ReplicaState(spec.key, failure=self._unready[spec.version]))
+            return
+        endpoint, self._next_port = Endpoint("127.0.0.1", self._next_port), self._next_port + 1
+        self.become(ReplicaState(spec.key, endpoint, ready=True))
 
     async def stop(self, key: ReplicaKey) -> None:
         """See `Workloads`."""
@@ -41,10 +50,6 @@ class InMemoryWorkloads:
         self._states[state.key] = state
         self._changed.add(state.key.serving)
         self._change.set()
-
-    def fail(self, key: ReplicaKey, why: str) -> None:
-        """Let a replica not start."""
-        self.become(replace(self._states[key], ready=False, endpoint=None, failure=why))
 
 
 class InMemoryDataPlane:

@@ -12,6 +12,7 @@ from klever_deployer.ports import DataPlane, ModelStore, Workloads
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingPhase
 
+from .outcomes import is_untold
 from .records import Records, SupersededError
 from .rollout import Rollout
 
@@ -99,6 +100,9 @@ class Reconciler:
     async def _look_at_everything(self) -> None:
         documents = await self._records.all()
         alive = [document for document in documents if document.status.phase is not ServingPhase.DELETED]
+        # First, while what was read still holds: a request that comes meanwhile may need a model that is here.
+        if all(document.status.phase in {ServingPhase.READY, ServingPhase.FAILED} for document in alive):
+            await self._store.keep_only({v.digest for document in alive for v in document.status.variants})
         names = {ServingName(document.namespace, document.name) for document in alive}
         for state in self._workloads.states():
             if state.key.serving not in names:
@@ -106,10 +110,9 @@ class Reconciler:
                 await self._workloads.stop(state.key)
         for name in self._data_plane.served() - names:
             await self._data_plane.remove(name)
-        for name in names:
+        untold = {ServingName(document.namespace, document.name) for document in documents if is_untold(document)}
+        for name in names | untold:
             self._desk(name).wake.set()
-        if all(document.status.phase in {ServingPhase.READY, ServingPhase.FAILED} for document in alive):
-            await self._store.keep_only({v.digest for document in alive for v in document.status.variants})
         await self._records.purge(self._clock() - TOMBSTONE_AGE)
 
     def _desk(self, serving: ServingName) -> _Desk:

@@ -20,6 +20,8 @@ from kleverproto.servings import (
     serving_key,
 )
 
+from .outcomes import UNTOLD, outcome
+
 
 class SupersededError(Exception):
     """A newer intent has come; what was being done is no longer wanted."""
@@ -84,6 +86,15 @@ class Records:
         if stored is None:
             raise SupersededError(str(serving))
         return stored.document
+
+    async def settle(self, document: ServingDocument, **changes: Any) -> ServingDocument:
+        """Record how a rollout ended, and tell it. Raises as `update`."""
+        return await self.announce(await self.update(document, step=UNTOLD, **changes))
+
+    async def announce(self, document: ServingDocument) -> ServingDocument:
+        """Tell an outcome that is recorded, and record that it is told. Raises as `update`."""
+        await self.tell(document, outcome(document))
+        return await self.update(document, step=document.status.phase.lower())
 
     async def purge(self, older_than: datetime) -> None:
         """Remove tombstones from before a moment."""

@@ -4,24 +4,24 @@ Every pass may be the first after a crash, so it trusts nothing but the document
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from klever_deployer import domain
-from klever_deployer.domain import LocalModel, ServingName
+from klever_deployer.domain import ServingName
 from klever_deployer.errors import MODEL_SERVER_FAILED, ServingError
 from klever_deployer.ports import DataPlane, Workloads
+from kleverproto.documents import Problem
 from kleverproto.servings import (
-    ServingDeleted,
     ServingDocument,
-    ServingFailed,
     ServingPhase,
     ServingProgressed,
-    ServingReady,
     TrafficShifted,
     VariantStatus,
 )
 
 from .models import Models
+from .outcomes import is_untold
 from .records import Records
 
 POLL_SECONDS = 0.02
@@ -55,6 +55,8 @@ class Rollout:
             TransientError: something does not answer now; converge again later.
         """
         document = await self.records.read(serving)
+        if document is not None and is_untold(document):
+            document = await self.records.announce(document)
         if document is None or document.status.phase is ServingPhase.DELETED:
             return
         if document.status.phase is ServingPhase.DELETING:
@@ -66,10 +68,14 @@ class Rollout:
 
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
         """The old variants serve on until the new ones are ready; and for good, if those never are."""
+        with suppress(ServingError):  # an old model that cannot be had any more is no reason not to go on
+            await self._start(serving, document.status.variants)
         try:
-            variants, models = await self._prepare(document)
+            variants = await self.models.resolve(document.spec)
+            await self.models.fetch(variants)
             document = await self._step(document, "models are here; starting model servers")
-            await self._start(serving, variants, models)
+            await self._start(serving, variants)
+            await self._until_ready(serving, variants)
         except ServingError as error:
             await self._fail(serving, document, error)
             return
@@ -79,35 +85,28 @@ class Rollout:
         await self._stop_superfluous(serving, document)
         await self._ready(serving, document)
 
-    async def _prepare(self, document: ServingDocument) -> tuple[tuple[VariantStatus, ...], dict[str, LocalModel]]:
-        variants = await self.models.resolve(document.spec)
-        return variants, await self.models.fetch(variants)
-
-    async def _start(
-        self, serving: ServingName, variants: tuple[VariantStatus, ...], models: dict[str, LocalModel]
-    ) -> None:
-        """Start what is missing and wait until all of it is ready. Raises ServingError."""
-        specs = domain.replica_specs(serving, variants, models)
-        for spec in specs:
+    async def _start(self, serving: ServingName, variants: tuple[VariantStatus, ...]) -> None:
+        """Start what is missing; what runs is adopted, and watched from now on. Raises ServingError."""
+        models = await self.models.fetch(variants)
+        for spec in domain.replica_specs(serving, variants, models):
             await self.workloads.start(spec)
-        wanted = {spec.key for spec in specs}
+
+    async def _until_ready(self, serving: ServingName, variants: tuple[VariantStatus, ...]) -> None:
+        """Raises ServingError where that will not be."""
         try:
             async with asyncio.timeout(self.ready_timeout):
-                while not self._all_ready(wanted):  # noqa: ASYNC110 - replicas tell one listener only, the reconciler
+                while not self._all_ready(serving, variants):  # noqa: ASYNC110 - only the reconciler hears of changes
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
             message = f"a model server of {serving} was not ready after {self.ready_timeout:g} s"
             raise ServingError(message, code=MODEL_SERVER_FAILED) from error
 
-    def _all_ready(self, wanted: set[domain.ReplicaKey]) -> bool:
-        states = [state for state in self.workloads.states() if state.key in wanted]
-        for state in states:
-            if state.failure is not None:
-                raise ServingError(
-                    f"the model server of variant {state.key.variant} does not start; its log ends: {state.failure}",
-                    code=MODEL_SERVER_FAILED,
-                )
-        return len(states) == len(wanted) and all(state.ready for state in states)
+    def _all_ready(self, serving: ServingName, variants: tuple[VariantStatus, ...]) -> bool:
+        states = self.workloads.states()
+        if (words := domain.last_words(serving, variants, states)) is not None:
+            raise ServingError(words, code=MODEL_SERVER_FAILED)
+        counted = domain.counted(serving, variants, states)
+        return all(variant.ready_replicas == variant.replicas for variant in counted)
 
     async def _shifted(
         self, serving: ServingName, document: ServingDocument, variants: tuple[VariantStatus, ...]
@@ -121,49 +120,33 @@ class Rollout:
         return document
 
     async def _ready(self, serving: ServingName, document: ServingDocument) -> None:
-        url = domain.infer_url(self.ingress_url, serving)
-        document = await self.records.update(
+        await self.records.settle(
             document,
             phase=ServingPhase.READY,
             observed_generation=document.generation,
-            url=url,
-            step="ready",
+            url=domain.infer_url(self.ingress_url, serving),
             problem=None,
             ready_at=self.records.clock(),
-        )
-        variants = document.status.variants
-        await self.records.tell(
-            document,
-            ServingReady(
-                namespace=serving.namespace,
-                name=serving.name,
-                generation=document.generation,
-                url=url,
-                variants=variants,
-            ),
         )
 
     async def _fail(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
         """What served before still serves; what was started in vain is stopped."""
-        document = await self.records.update(document, phase=ServingPhase.FAILED, problem=error.problem, step="failed")
+        document = await self.records.settle(document, phase=ServingPhase.FAILED, problem=error.problem)
         await self._stop_superfluous(serving, document)
-        names = {"namespace": serving.namespace, "name": serving.name}
-        await self.records.tell(document, ServingFailed(**names, generation=document.generation, problem=error.problem))
 
     async def _maintain(self, serving: ServingName, document: ServingDocument) -> None:
         """Nothing new is asked for: keep what was applied running, and the proxy pointed at what is ready."""
         applied = document.status.variants
         try:
-            models = await self.models.fetch(applied)
+            await self._start(serving, applied)
         except ServingError as error:
             await self.records.update(document, problem=error.problem)
             return
-        for spec in domain.replica_specs(serving, applied, models):
-            await self.workloads.start(spec)
         states = self.workloads.states()
         if applied:
             await self.data_plane.apply(domain.route(serving, applied, states))
-        await self.records.update(document, variants=domain.counted(serving, applied, states))
+        problem = _problem(document, domain.last_words(serving, applied, states))
+        await self.records.update(document, variants=domain.counted(serving, applied, states), problem=problem)
         await self._stop_superfluous(serving, document)
 
     async def _delete(self, serving: ServingName, document: ServingDocument) -> None:
@@ -171,10 +154,7 @@ class Rollout:
         for state in self.workloads.states():
             if state.key.serving == serving:
                 await self.workloads.stop(state.key)
-        document = await self.records.update(
-            document, phase=ServingPhase.DELETED, variants=(), url=None, step="deleted", problem=None
-        )
-        await self.records.tell(document, ServingDeleted(namespace=serving.namespace, name=serving.name))
+        await self.records.settle(document, phase=ServingPhase.DELETED, variants=(), url=None, problem=None)
 
     async def _stop_superfluous(self, serving: ServingName, document: ServingDocument) -> None:
         for key in domain.superfluous(serving, document.status.variants, self.workloads.states()):
@@ -187,3 +167,10 @@ class Rollout:
         )
         await self.records.tell(document, progressed, step)
         return document
+
+
+def _problem(document: ServingDocument, last_words: str | None) -> Problem | None:
+    """Of a serving that is maintained: why its last generation failed, or that a server of it does not start again."""
+    if document.status.phase is ServingPhase.FAILED:
+        return document.status.problem
+    return Problem(code=MODEL_SERVER_FAILED, message=last_words) if last_words else None

@@ -1,0 +1,236 @@
+"""A deployer in memory: what it did, in order, and a way to let it die before any step."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from klever_deployer.adapters.catalogue import DocumentCatalogue
+from klever_deployer.adapters.memory import InMemoryDataPlane, InMemoryWorkloads
+from klever_deployer.domain import LocalModel, ReplicaKey, ReplicaSpec, ServingName, ServingRoute, revision
+from klever_deployer.errors import PULL_FAILED, ServingError
+from klever_deployer.service.models import Models
+from klever_deployer.service.reconciling import Reconciler
+from klever_deployer.service.records import Records
+from klever_deployer.service.rollout import Rollout
+from kleverkit.documents import InMemoryDocuments
+from kleverkit.publisher import RecordingPublisher
+from kleverproto.envelope import Event, EventSource
+from kleverproto.models import ModelDocument, ModelSpec, ModelStatus
+from kleverproto.references import ModelRef
+from kleverproto.servings import Intent, ServingDocument, ServingPhase, ServingSpec, Traffic, Variant, VariantStatus
+from support.golden_events import NOW, REGISTRY
+from support.waiting import eventually
+
+IRIS = ServingName("default", "iris")
+INGRESS = "http://ingress:8081"
+
+
+def digest(version: str) -> str:
+    """A digest for each tag, except that `<tag>-again` is the bytes of `<tag>`."""
+    return f"sha256:{version.removesuffix('-again').encode().hex():0>64}"
+
+
+def spec(*versions: str, weights: tuple[int, ...] = (100,), replicas: int = 1) -> ServingSpec:
+    """A variant for each tag of library/iris, named after it."""
+    variants = tuple(Variant(name=v, model=f"library/iris:{v}", replicas=replicas) for v in versions)
+    return ServingSpec(variants=variants, traffic=Traffic(weights=dict(zip(versions, weights, strict=True))))
+
+
+def status(version: str, *, replicas: int = 1, weight: int = 100) -> VariantStatus:
+    """A variant as it is recorded."""
+    model = f"library/iris:{version}"
+    return VariantStatus(name=version, model=model, digest=digest(version), replicas=replicas, weight=weight)
+
+
+def key(version: str, index: int = 0) -> ReplicaKey:
+    return ReplicaKey(IRIS, version, revision(status(version)), index)
+
+
+def model_document(ref: str, digest_: str, registry: str = REGISTRY) -> ModelDocument:
+    model = ModelSpec(ref=ModelRef.parse(ref), digest=digest_, registry=registry, artifact_type="application/x", size=1)
+    return ModelDocument(spec=model, status=ModelStatus(), created_at=NOW, updated_at=NOW)
+
+
+class DiedError(Exception):
+    """The deployer is dead: nothing it does has an effect any more."""
+
+
+@dataclass
+class Steps:
+    """Everything that the deployer changed, in order."""
+
+    taken: list[str] = field(default_factory=list)
+    left: int | None = None
+    """So many more, then it dies."""
+    died: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, step: str) -> None:
+        if self.left is not None and len(self.taken) >= self.left:
+            self.died.set()
+            raise DiedError(step)
+        self.taken.append(step)
+
+
+class SteppedDocuments(InMemoryDocuments[ServingDocument]):
+    def __init__(self, steps: Steps) -> None:
+        super().__init__()
+        self._steps = steps
+
+    async def update(self, key: str, document: ServingDocument, revision: int) -> int:
+        self._steps.take(f"record {document.status.phase} {document.status.step}")
+        return await super().update(key, document, revision)
+
+
+class SteppedPublisher(RecordingPublisher):
+    def __init__(self, steps: Steps) -> None:
+        super().__init__()
+        self._steps = steps
+
+    async def publish(self, event: Event[Any]) -> None:
+        self._steps.take(f"tell {type(event.data).__name__}")
+        await super().publish(event)
+
+
+class SteppedWorkloads(InMemoryWorkloads):
+    def __init__(self, steps: Steps, unready: dict[str, str | None]) -> None:
+        super().__init__(unready)
+        self._steps = steps
+
+    async def start(self, spec: ReplicaSpec) -> None:
+        if all(state.key != spec.key for state in self.states()):
+            self._steps.take(f"start {spec.version}")
+        await super().start(spec)
+
+    async def stop(self, key: ReplicaKey) -> None:
+        self._steps.take(f"stop {key.variant}")
+        await super().stop(key)
+
+
+class SteppedDataPlane(InMemoryDataPlane):
+    def __init__(self, steps: Steps) -> None:
+        super().__init__()
+        self._steps = steps
+
+    async def apply(self, route: ServingRoute) -> None:
+        if self.routes.get(route.serving) != route:
+            self._steps.take(f"route {' '.join(f'{v.variant}={v.weight}' for v in route.variants)}")
+        await super().apply(route)
+
+    async def remove(self, serving: ServingName) -> None:
+        self._steps.take("unroute")
+        await super().remove(serving)
+
+
+class InMemoryModels:
+    """See `ports.ModelStore`."""
+
+    def __init__(self) -> None:
+        self.here: set[str] = set()
+        self.formats: dict[str, str] = {}
+        self.unreachable: set[str] = set()
+
+    async def find(self, digest: str) -> LocalModel | None:
+        return self._model(digest) if digest in self.here else None
+
+    async def fetch(self, ref: ModelRef, digest: str, registry: str) -> LocalModel:
+        if digest in self.unreachable:
+            raise ServingError(f"{ref} cannot be pulled from {registry}", code=PULL_FAILED)
+        self.here.add(digest)
+        return self._model(digest)
+
+    async def keep_only(self, digests: set[str]) -> None:
+        self.here &= digests
+
+    def _model(self, digest: str) -> LocalModel:
+        return LocalModel(Path("/models"), self.formats.get(digest, "ONNX"))
+
+
+class World:
+    """What outlives a deployer, and new deployers for it."""
+
+    def __init__(self) -> None:
+        self.steps = Steps()
+        self.documents = SteppedDocuments(self.steps)
+        self.publisher = SteppedPublisher(self.steps)
+        self.unready: dict[str, str | None] = {}
+        self.workloads = SteppedWorkloads(self.steps, self.unready)
+        self.data_plane = SteppedDataPlane(self.steps)
+        self.store = InMemoryModels()
+        self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
+        self.records = Records(self.documents, self.publisher, EventSource("deployer", lambda: NOW), lambda: NOW)
+        self.sequence = 0
+
+    async def push(self, *versions: str) -> None:
+        for version in versions:
+            document = model_document(f"library/iris:{version}", digest(version))
+            await self.catalogue.create(document.spec.ref.key, document)
+
+    async def request(self, wanted: ServingSpec, serving: ServingName = IRIS) -> None:
+        await self.records.request(serving, wanted, self.next_intent())
+
+    async def request_deletion(self, serving: ServingName = IRIS) -> None:
+        await self.records.request_deletion(serving, self.next_intent())
+
+    def next_intent(self) -> Intent:
+        self.sequence += 1
+        return Intent(sequence=self.sequence, event_id=f"event-{self.sequence}", correlation_id="correlation")
+
+    def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
+        return Rollout(
+            records=self.records,
+            models=Models(DocumentCatalogue(self.catalogue), self.store),
+            workloads=self.workloads,
+            data_plane=self.data_plane,
+            ingress_url=INGRESS,
+            ready_timeout=ready_timeout,
+        )
+
+    @asynccontextmanager
+    async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
+        """A new one, that runs."""
+        reconciler = Reconciler(
+            records=self.records,
+            rollout=self.rollout(),
+            workloads=self.workloads,
+            data_plane=self.data_plane,
+            store=self.store,
+            clock=lambda: NOW,
+            resync_seconds=resync_seconds,
+        )
+        task = asyncio.create_task(reconciler.run())
+        try:
+            yield reconciler
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def document(self, serving: ServingName = IRIS) -> ServingDocument:
+        document = await self.records.read(serving)
+        assert document is not None
+        return document
+
+    async def settled(self, *phases: ServingPhase, serving: ServingName = IRIS) -> ServingDocument:
+        """The document, once the last generation has ended like this and was told."""
+
+        async def is_settled() -> ServingDocument | None:
+            document = await self.document(serving)
+            told = document.status.step == document.status.phase.lower()
+            return document if told and document.status.phase in phases else None
+
+        document = await eventually(is_settled, within=3)
+        assert document is not None
+        return document
+
+    def told(self) -> list[str]:
+        """The types of the events, in order."""
+        return [type(data).__name__ for data in self.publisher.data()]
+
+    def running(self) -> list[str]:
+        """The variants that have replicas, one for each."""
+        return sorted(state.key.variant for state in self.workloads.states())
+
+    def weights(self, serving: ServingName = IRIS) -> dict[str, int]:
+        return {variant.variant: variant.weight for variant in self.data_plane.routes[serving].variants}
