@@ -1,4 +1,4 @@
-"""Writes what is generated from the contract: JSON Schemas, docs/asyncapi.yaml, docs/events.md.
+"""Writes what is generated from the code: JSON Schemas, docs/asyncapi.yaml, docs/events.md, docs/openapi.json.
 
 `python tools/contract.py` writes; with `--check` it changes nothing and exits 1 when a file has drifted.
 """
@@ -12,6 +12,7 @@ import yaml
 from faststream.nats import NatsBroker
 from faststream.specification import AsyncAPI
 
+from klever_gateway import openapi
 from kleverproto.catalogue import EVENT_TYPES, EventType
 from kleverproto.streams import BUCKETS, CONSUMERS, STREAMS
 
@@ -55,7 +56,12 @@ def main() -> int:
 def files() -> dict[Path, str]:
     """Every generated file, by path from the root."""
     schemas = {SCHEMAS / event.schema_file: _schema(event) for event in EVENT_TYPES}
-    return {**schemas, Path("docs/asyncapi.yaml"): _asyncapi(), Path("docs/events.md"): _events()}
+    return {
+        **schemas,
+        Path("docs/asyncapi.yaml"): _asyncapi(),
+        Path("docs/events.md"): _events(),
+        Path("docs/openapi.json"): openapi.text(),
+    }
 
 
 def _schema(event: EventType) -> str:

@@ -1,4 +1,4 @@
-"""The checked-in OpenAPI document is what the gateway serves, and it is sound."""
+"""The OpenAPI document tells every route that the gateway serves, and it is sound."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,6 @@ from klever_gateway import openapi
 from klever_gateway.app import build
 from klever_gateway.settings import GatewaySettings
 
-CHECKED_IN = Path(__file__).parents[3] / "docs" / "openapi.json"
 PAGES = {"/", "/docs", "/docs/assets", "/healthz", "/readyz", "/metrics"}
 DOCUMENT = openapi.document()
 OPERATIONS = [
@@ -37,10 +36,6 @@ def references(value: Any) -> Iterator[str]:
 def check(example: Any, schema: Any) -> None:
     whole = schema | {"components": DOCUMENT["components"]}
     jsonschema.Draft202012Validator(whole).validate(example)
-
-
-def test_the_checked_in_document_is_current() -> None:
-    assert CHECKED_IN.read_text() == openapi.text(), "run: python -m klever_gateway.openapi > docs/openapi.json"
 
 
 def test_every_route_of_the_application_is_in_the_document(tmp_path: Path) -> None:

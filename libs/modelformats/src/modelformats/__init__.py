@@ -2,6 +2,7 @@
 
 from .catalogue import KNOWN_FORMATS, detect_format, extract_signature, supported_formats, validate_layout
 from .errors import InvalidModelError, UnsupportedFormatError
+from .preloading import preload
 
 __all__ = [
     "KNOWN_FORMATS",
@@ -9,6 +10,7 @@ __all__ = [
     "UnsupportedFormatError",
     "detect_format",
     "extract_signature",
+    "preload",
     "supported_formats",
     "validate_layout",
 ]

@@ -23,14 +23,14 @@ from .middlewares import make_middlewares
 from .operations import Operation
 from .ports import Projection
 from .routes.documentation import add_pages
-from .services.arrivals import Arrivals
-from .services.jobs import Jobs
-from .services.projecting import Projector
-from .services.reading import Reading
-from .services.servings import Servings
-from .services.versions import Versions
-from .services.watching import Watching
-from .services.writing import Writing
+from .service.arrivals import Arrivals
+from .service.jobs import Jobs
+from .service.projecting import Projector
+from .service.reading import Reading
+from .service.servings import Servings
+from .service.versions import Versions
+from .service.watching import Watching
+from .service.writing import Writing
 from .settings import GatewaySettings
 
 PROJECTION_FILE = "projection.sqlite"

@@ -5,10 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
-from .services.jobs import Jobs
-from .services.reading import Reading
-from .services.servings import Servings
-from .services.watching import Watching
+from .service.jobs import Jobs
+from .service.reading import Reading
+from .service.servings import Servings
+from .service.watching import Watching
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,7 @@
-"""The OpenAPI 3.1 document, made from the table of operations.
-
-`python -m klever_gateway.openapi > docs/openapi.json` writes the checked-in copy.
-"""
+"""The OpenAPI 3.1 document, made from the table of operations; `task schemas` writes the checked-in copy."""
 
 import json
 import re
-import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -215,7 +211,3 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
 
 def _name(model: type[BaseModel]) -> str:
     return model.__name__
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())

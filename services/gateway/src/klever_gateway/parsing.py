@@ -11,7 +11,7 @@ from .domain.rows import Row
 from .errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
 from .operations import JSON
 from .problems import invalid
-from .services.writing import Written
+from .service.writing import Written
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

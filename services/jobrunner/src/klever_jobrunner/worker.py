@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO
 
+import modelformats
 from klever_jobrunner import extraction
 from klever_jobrunner.errors import JobError
 from kleverproto.base import WireModel
@@ -45,7 +46,7 @@ def serve(extract: Extract, *, memory_mb: int, cpu_seconds: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the pool ends its workers itself
     answers = _own_stdout()
     _limit_memory(memory_mb)
-    _warm_up()
+    modelformats.preload()
     lines: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_read, args=(lines,), daemon=True).start()
     _send(answers, Answer(peak_mb=_peak_mb()))
@@ -74,15 +75,6 @@ def _own_stdout() -> BinaryIO:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers
-
-
-def _warm_up() -> None:
-    """Import what the first job would otherwise wait for."""
-    import lxml.etree  # noqa: PLC0415, F401 - in the worker only
-    import numpy as np  # noqa: PLC0415, F401
-    import onnx  # noqa: PLC0415, F401
-
-    from modelformats.formats import savedmodel_messages  # noqa: PLC0415, F401
 
 
 def _limit_memory(memory_mb: int) -> None:
