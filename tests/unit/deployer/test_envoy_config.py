@@ -1,0 +1,106 @@
+"""Envoy's configuration as data."""
+
+import json
+from dataclasses import replace
+
+from klever_deployer import envoy_config
+from klever_deployer.domain import Endpoint, RoutingTable, ServingName, ServingRoute, VariantRoute
+from support.deployer import IRIS
+
+OLD = VariantRoute("v1", "aaaa", 80, (Endpoint("127.0.0.1", 7002), Endpoint("127.0.0.1", 7001)))
+NEW = VariantRoute("v2", "bbbb", 20, (Endpoint("127.0.0.1", 7003),))
+OTHER = ServingName("default", "abalone")
+
+
+def table(*variants: VariantRoute, serving: ServingName = IRIS) -> RoutingTable:
+    return {serving: ServingRoute(serving, variants)}
+
+
+def endpoints(cluster: envoy_config.Json) -> list[int]:
+    [locality] = cluster["load_assignment"]["endpoints"]
+    return [each["endpoint"]["address"]["socket_address"]["port_value"] for each in locality["lb_endpoints"]]
+
+
+def route_list(of: RoutingTable) -> list[envoy_config.Json]:
+    [configuration] = envoy_config.routes(of)
+    [host] = configuration["virtual_hosts"]
+    found: list[envoy_config.Json] = host["routes"]
+    return found
+
+
+def test_each_variant_is_a_cluster_of_its_replicas_in_a_stable_order() -> None:
+    first, second = envoy_config.clusters(table(OLD, NEW))
+    assert (first["name"], endpoints(first)) == ("default/iris/v1/aaaa", [7001, 7002])
+    assert (second["name"], endpoints(second)) == ("default/iris/v2/bbbb", [7003])
+
+
+def test_another_revision_is_another_cluster_and_another_weight_is_not() -> None:
+    name = envoy_config.cluster_names(table(OLD))
+    assert envoy_config.cluster_names(table(replace(OLD, weight=10))) == name
+    assert envoy_config.cluster_names(table(replace(OLD, revision="cccc"))).isdisjoint(name)
+
+
+def test_a_route_splits_by_weight_and_says_which_variant_answered() -> None:
+    route, _rest = route_list(table(OLD, NEW))
+    clusters = route["route"]["weighted_clusters"]["clusters"]
+    assert route["match"] == {"prefix": "/seldon/default/iris/"}
+    assert [(cluster["name"], cluster["weight"]) for cluster in clusters] == [
+        ("default/iris/v1/aaaa", 80),
+        ("default/iris/v2/bbbb", 20),
+    ]
+    [header] = clusters[1]["response_headers_to_add"]
+    assert header["header"] == {"key": "x-klever-variant", "value": "v2"}
+
+
+def test_the_model_server_sees_the_path_without_the_prefix() -> None:
+    route, _rest = route_list(table(OLD))
+    assert route["route"]["prefix_rewrite"] == "/"
+
+
+def test_only_requests_that_never_reached_a_model_server_are_made_again() -> None:
+    route, _rest = route_list(table(OLD))
+    assert "5xx" not in route["route"]["retry_policy"]["retry_on"]
+    assert set(route["route"]["retry_policy"]["retry_on"].split(",")) == {
+        "connect-failure",
+        "refused-stream",
+        "reset-before-request",
+    }
+
+
+def test_every_cluster_that_a_route_names_exists() -> None:
+    both = table(OLD, NEW) | table(NEW, serving=OTHER)
+    names = {cluster["name"] for cluster in envoy_config.clusters(both)}
+    weighted = [route["route"]["weighted_clusters"]["clusters"] for route in route_list(both)[:-1]]
+    assert (
+        {cluster["name"] for clusters in weighted for cluster in clusters} == names == envoy_config.cluster_names(both)
+    )
+
+
+def test_what_is_not_served_is_404_and_says_how_to_see_what_is() -> None:
+    [rest] = route_list({})
+    assert rest["match"] == {"prefix": "/"}
+    assert rest["direct_response"]["status"] == 404
+    assert "klever servings list" in json.loads(rest["direct_response"]["body"]["inline_string"])["error"]
+
+
+def test_servings_come_in_a_stable_order_before_the_rest() -> None:
+    routes = route_list(table(OLD) | table(NEW, serving=OTHER))
+    assert [route["match"]["prefix"] for route in routes] == ["/seldon/default/abalone/", "/seldon/default/iris/", "/"]
+
+
+def test_the_listener_takes_its_routes_from_a_file_and_never_changes() -> None:
+    [listener] = envoy_config.listeners("127.0.0.1", 8081, "/envoy")
+    assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8081}
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    assert manager["rds"]["config_source"]["path_config_source"] == {"path": "/envoy/rds.json"}
+    assert manager["rds"]["route_config_name"] == envoy_config.routes({})[0]["name"]
+
+
+def test_the_bootstrap_opens_the_admin_interface_to_this_machine_only() -> None:
+    bootstrap = envoy_config.bootstrap("/envoy")
+    assert bootstrap["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 0}
+    assert bootstrap["dynamic_resources"]["cds_config"]["path_config_source"] == {"path": "/envoy/cds.json"}
+
+
+def test_a_discovery_response_names_its_version() -> None:
+    assert envoy_config.discovery(7, []) == {"version_info": "7", "resources": []}

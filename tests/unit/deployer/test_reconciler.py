@@ -1,0 +1,145 @@
+"""What wakes the reconciler, what it drops, and what it cleans up."""
+
+import pytest
+
+from klever_deployer.domain import LocalModel, ReplicaKey, ReplicaState, ServingName, ServingRoute
+from kleverkit.errors import TransientError
+from kleverproto.servings import ServingPhase
+from support.deployer import IRIS, InMemoryModels, World, digest, key, spec
+from support.waiting import eventually
+
+ABALONE = ServingName("default", "abalone")
+
+
+async def ready_world(*versions: str) -> World:
+    world = World()
+    await world.push("v1", "v2", "v3")
+    for version in versions:
+        await world.request(spec(version))
+        await world.rollout().converge(IRIS)
+    return world
+
+
+async def test_an_intent_is_taken_up_at_once() -> None:
+    world = await ready_world()
+    async with world.deployer() as reconciler:
+        await world.request(spec("v1"))
+        reconciler.intend(IRIS)
+        await world.settled(ServingPhase.READY)
+        await world.request_deletion()
+        reconciler.intend(IRIS)
+        await world.settled(ServingPhase.DELETED)
+
+
+async def test_a_newer_intent_ends_the_wait_for_a_version_that_does_not_get_ready() -> None:
+    world = await ready_world("v1")
+    world.unready["v2"] = None
+    async with world.deployer() as reconciler:
+        await world.request(spec("v2"))
+        reconciler.intend(IRIS)
+
+        async def v2_is_starting() -> bool:
+            return world.running() == ["v1", "v2"]
+
+        assert await eventually(v2_is_starting)
+        await world.request(spec("v3"))
+        reconciler.intend(IRIS)
+        document = await world.settled(ServingPhase.READY)
+    assert (document.status.observed_generation, world.weights()) == (3, {"v3": 100})
+    assert world.running() == ["v3"]
+
+
+async def test_a_serving_that_waits_does_not_hold_up_another() -> None:
+    world = await ready_world()
+    world.unready["v1"] = None
+    await world.request(spec("v1"))
+    await world.request(spec("v2"), ABALONE)
+    async with world.deployer():
+        await world.settled(ServingPhase.READY, serving=ABALONE)
+        assert (await world.document()).status.phase is ServingPhase.PROGRESSING
+
+
+async def test_a_replica_that_changes_is_routed_around_and_counted() -> None:
+    world = World()
+    await world.push("v1")
+    await world.request(spec("v1", replicas=2))
+    async with world.deployer():
+        await world.settled(ServingPhase.READY)
+        world.workloads.become(ReplicaState(key("v1", 0)))
+
+        async def one_is_left() -> bool:
+            [variant] = (await world.document()).status.variants
+            [route] = world.data_plane.routes[IRIS].variants
+            return variant.ready_replicas == 1 and len(route.endpoints) == 1
+
+        assert await eventually(one_is_left)
+
+
+async def test_a_replica_that_vanished_is_started_again_at_the_next_look() -> None:
+    world = await ready_world("v1")
+    async with world.deployer(resync_seconds=0.02):
+        await world.workloads.stop(key("v1"))
+
+        async def is_back() -> bool:
+            return world.running() == ["v1"]
+
+        assert await eventually(is_back)
+
+
+async def test_what_no_serving_needs_is_stopped_and_unrouted() -> None:
+    world = await ready_world("v1")
+    stray = ReplicaKey(ABALONE, "v1", "cafe", 0)
+    world.workloads.become(ReplicaState(stray))
+    await world.data_plane.apply(ServingRoute(ABALONE, ()))
+    async with world.deployer():
+
+        async def only_iris_is_left() -> bool:
+            return world.running() == ["v1"] and world.data_plane.served() == {IRIS}
+
+        assert await eventually(only_iris_is_left)
+
+
+async def test_models_that_nothing_serves_any_more_are_removed_once_all_is_settled() -> None:
+    world = await ready_world("v1", "v2")
+    assert world.store.here == {digest("v1"), digest("v2")}
+    async with world.deployer():
+
+        async def only_v2_is_here() -> bool:
+            return world.store.here == {digest("v2")}
+
+        assert await eventually(only_v2_is_here)
+
+
+async def test_models_stay_while_a_rollout_may_need_them() -> None:
+    world = await ready_world("v1", "v2")
+    world.unready["v3"] = None
+    await world.request(spec("v3"))
+    async with world.deployer(resync_seconds=0.01):
+
+        async def v3_is_starting() -> bool:
+            return "start v3" in world.steps.taken
+
+        assert await eventually(v3_is_starting)
+        assert world.store.here == {digest("v1"), digest("v2"), digest("v3")}
+
+
+class BreaksOnce(InMemoryModels):
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self._failures = [failure]
+
+    async def find(self, digest: str) -> LocalModel | None:
+        if self._failures:
+            raise self._failures.pop()
+        return await super().find(digest)
+
+
+@pytest.mark.parametrize("failure", [TransientError("the registry does not answer"), OSError("too many open files")])
+async def test_what_fails_for_now_is_tried_again(failure: Exception) -> None:
+    world = await ready_world()
+    world.store = BreaksOnce(failure)
+    await world.request(spec("v1"))
+    async with world.deployer():
+        await world.settled(ServingPhase.READY)
+    assert world.told().count("ServingReady") == 1
+    assert "ServingFailed" not in world.told()

@@ -1,0 +1,112 @@
+"""A deployer that dies before any of its steps: the next one ends at the same place, and tells the same."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from kleverproto.servings import ServingPhase
+from support.deployer import IRIS, World, spec
+from support.waiting import eventually
+
+Change = Callable[[World], Awaitable[None]]
+FINAL = (ServingPhase.READY, ServingPhase.FAILED, ServingPhase.DELETED)
+
+
+async def first(world: World) -> None:
+    await world.request(spec("v1"))
+
+
+async def next_version(world: World) -> None:
+    await world.request(spec("v2"))
+
+
+async def canary(world: World) -> None:
+    await world.request(spec("v1", "v2", weights=(90, 10)))
+
+
+async def broken_version(world: World) -> None:
+    world.unready["v2"] = "cannot parse model.onnx"
+    await world.request(spec("v2"))
+
+
+async def unknown_version(world: World) -> None:
+    await world.request(spec("v9"))
+
+
+async def deletion(world: World) -> None:
+    await world.request_deletion()
+
+
+CHANGES = [first, next_version, canary, broken_version, unknown_version, deletion]
+
+
+async def prepared(change: Change) -> World:
+    """v1 serves, unless the change is the first; the change is asked for and not begun."""
+    world = World()
+    await world.push("v1", "v2")
+    if change is not first:
+        await first(world)
+        await world.rollout().converge(IRIS)
+    await change(world)
+    world.steps.taken.clear()
+    return world
+
+
+def always_served(world: World) -> bool:
+    """Every route leads to replicas that run."""
+    running = {state.endpoint for state in world.workloads.states() if state.ready}
+    routed = {e for route in world.data_plane.routes.values() for v in route.variants for e in v.endpoints}
+    return routed <= running
+
+
+async def end_of(world: World) -> tuple[object, ...]:
+    status = (await world.document()).status
+    outcome = (status.phase, status.observed_generation, status.problem, status.variants, status.url)
+    return (*outcome, world.running(), world.data_plane.routes, world.told())
+
+
+async def undisturbed(change: Change) -> tuple[int, tuple[object, ...]]:
+    """How many steps the change takes, and how it ends."""
+    world = await prepared(change)
+    await world.rollout().converge(IRIS)
+    return len(world.steps.taken), await end_of(world)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[change.__name__ for change in CHANGES])
+async def test_a_deployer_that_dies_before_any_step_is_followed_by_one_that_ends_the_same(change: Change) -> None:
+    count, expected = await undisturbed(change)
+    assert count >= 3
+    for steps in range(count):
+        world = await prepared(change)
+        await _die(world, steps)
+        assert len(world.steps.taken) == steps
+        assert always_served(world), world.steps.taken
+        async with world.deployer():
+            await world.settled(*FINAL)
+
+            async def ends_the_same(world: World = world) -> bool:
+                return await end_of(world) == expected
+
+            assert await eventually(ends_the_same, within=3), (steps, world.steps.taken)
+
+
+async def _die(world: World, steps: int) -> None:
+    world.steps.left = steps
+    async with world.deployer():
+        await world.steps.died.wait()
+    world.steps.left = None
+
+
+async def test_after_the_machine_went_down_in_a_rollout_the_old_version_serves_until_the_new_one_can() -> None:
+    world = await prepared(next_version)
+    world.unready["v2"] = None
+    await _die(world, 3)
+    for state in world.workloads.states():
+        await world.workloads.stop(state.key)
+    async with world.deployer():
+
+        async def both_run() -> bool:
+            return world.running() == ["v1", "v2"]
+
+        assert await eventually(both_run)
+    assert world.weights() == {"v1": 100}
