@@ -66,6 +66,7 @@ def spawn(command: Sequence[str], *, log: Path, owner: Path, port: int, env: Map
             start_new_session=True,
             env={**os.environ, **env, OWNER: str(owner)},
         )
+    process.returncode = 0  # this object is done with it: the exit status is taken by `_reap`
     try:
         created = psutil.Process(process.pid).create_time()
     except psutil.NoSuchProcess:

@@ -1,0 +1,192 @@
+"""One suite for every place where model servers may run: processes of this machine and memory."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from klever_deployer.adapters.local.workloads import LocalWorkloads, kleverserve_command
+from klever_deployer.adapters.memory import InMemoryWorkloads
+from klever_deployer.domain import LocalModel, ReplicaSpec, ReplicaState
+from klever_deployer.ports import Workloads
+from support.deployer import IRIS, key
+from support.onnx_models import look_up, model_directory
+from support.waiting import eventually
+
+BROKEN = "broken"
+
+
+@dataclass
+class Bench:
+    """Somewhere model servers may run, and what they may run."""
+
+    workloads: Workloads
+    models: Path
+
+    def spec(self, version: str = "v1", index: int = 0) -> ReplicaSpec:
+        directory = self.models / (BROKEN if version == BROKEN else "good")
+        return ReplicaSpec(key(version, index), LocalModel(directory, "ONNX"), version)
+
+    async def until(self, spec: ReplicaSpec, *, failed: bool = False) -> ReplicaState:
+        """The state of a replica, once it is ready, or has failed."""
+
+        async def state() -> ReplicaState | None:
+            found = {state.key: state for state in self.workloads.states()}[spec.key]
+            return found if (found.failure if failed else found.ready) else None
+
+        found = await eventually(state, within=20)
+        assert found is not None
+        return found
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models")
+    model_directory(look_up(), directory / "good")
+    (directory / BROKEN / "model").mkdir(parents=True)
+    (directory / BROKEN / "model" / "model.onnx").write_bytes(b"no model at all")
+    return directory
+
+
+def local(directory: Path) -> LocalWorkloads:
+    return LocalWorkloads(directory, kleverserve_command(Path(sys.executable)), grace_seconds=5.0)
+
+
+@pytest.fixture(params=["local", "memory"])
+async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "memory":
+        yield Bench(InMemoryWorkloads({BROKEN: "no model at all"}), models)
+        return
+    workloads = local(tmp_path)
+    yield Bench(workloads, models)
+    await workloads.close()
+
+
+@pytest.fixture
+async def here(models: Path, tmp_path: Path) -> AsyncIterator[Bench]:
+    workloads = local(tmp_path)
+    yield Bench(workloads, models)
+    await workloads.close()
+
+
+def servers() -> list[psutil.Process]:
+    """The model servers that were started from here and run."""
+    children = psutil.Process().children()
+    return [p for p in children if p.status() != psutil.STATUS_ZOMBIE and "kleverserve" in p.cmdline()]
+
+
+def files(directory: Path, pattern: str = "*") -> list[Path]:
+    return [path for path in directory.rglob(pattern) if path.is_file()]
+
+
+async def test_replicas_get_ready_each_at_its_own_endpoint_and_are_told_and_listed(bench: Bench) -> None:
+    first, second = bench.spec(), bench.spec(index=1)
+    for spec in (first, second, first):
+        await bench.workloads.start(spec)
+    states = [await bench.until(spec) for spec in (first, second)]
+    assert len({state.endpoint for state in states}) == 2
+    assert {state.key for state in bench.workloads.states()} == {first.key, second.key}
+    assert await bench.workloads.changed() == {IRIS}
+
+
+async def test_a_stopped_replica_is_gone_and_may_be_stopped_and_started_again(bench: Bench) -> None:
+    spec = bench.spec()
+    await bench.workloads.start(spec)
+    await bench.until(spec)
+    for _ in range(2):
+        await bench.workloads.stop(spec.key)
+        assert bench.workloads.states() == []
+    await bench.workloads.start(spec)
+    await bench.until(spec)
+
+
+async def test_a_model_that_cannot_be_loaded_fails_with_the_reason(bench: Bench) -> None:
+    spec = bench.spec(BROKEN)
+    await bench.workloads.start(spec)
+    state = await bench.until(spec, failed=True)
+    assert (state.ready, state.endpoint) == (False, None)
+    assert "model" in (state.failure or "")
+
+
+async def test_the_server_answers_by_the_name_of_the_serving_and_the_tag(here: Bench) -> None:
+    await here.workloads.start(here.spec())
+    endpoint = (await here.until(here.spec())).endpoint
+    assert endpoint is not None
+    url = f"http://{endpoint.host}:{endpoint.port}/v2/models/iris"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        body = await response.json()
+    assert (body["name"], body["versions"]) == ("iris", ["v1"])
+
+
+async def test_the_next_deployer_finds_what_runs_and_adopts_it(here: Bench, tmp_path: Path) -> None:
+    spec = here.spec()
+    await here.workloads.start(spec)
+    before = await here.until(spec)
+    [process] = servers()
+    assert isinstance(here.workloads, LocalWorkloads)
+    await here.workloads.abandon()
+
+    here.workloads = local(tmp_path)
+    assert here.workloads.states() == [ReplicaState(spec.key)]
+    await here.workloads.start(spec)
+    assert await here.until(spec) == before
+    assert servers() == [process]
+    await here.workloads.close()
+    assert servers() == []
+
+
+async def test_the_next_deployer_stops_what_it_does_not_want(here: Bench, tmp_path: Path) -> None:
+    spec = here.spec()
+    await here.workloads.start(spec)
+    await here.until(spec)
+    assert isinstance(here.workloads, LocalWorkloads)
+    await here.workloads.abandon()
+
+    here.workloads = local(tmp_path)
+    await here.workloads.stop(spec.key)
+    assert (here.workloads.states(), servers()) == ([], [])
+    assert files(tmp_path) == []
+
+
+async def test_a_server_that_nobody_wrote_down_is_ended(here: Bench, tmp_path: Path) -> None:
+    spec = here.spec()
+    await here.workloads.start(spec)
+    await here.until(spec)
+    assert isinstance(here.workloads, LocalWorkloads)
+    await here.workloads.abandon()
+    [record] = files(tmp_path, "*.json")
+    record.unlink()
+    task = asyncio.create_task(local(tmp_path).run())
+
+    async def none_is_left() -> bool:
+        return servers() == []
+
+    assert await eventually(none_is_left)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_killed_server_is_started_again_at_the_same_endpoint(here: Bench) -> None:
+    spec = here.spec()
+    await here.workloads.start(spec)
+    before = await here.until(spec)
+    await here.workloads.changed()
+    [process] = servers()
+    process.kill()
+    assert await here.workloads.changed() == {IRIS}
+    assert await here.until(spec) == replace(before, restarts=1)
+    assert servers() != [process]
+
+
+async def test_the_reason_of_a_failure_is_the_end_of_the_log(here: Bench, tmp_path: Path) -> None:
+    spec = here.spec(BROKEN)
+    await here.workloads.start(spec)
+    state = await here.until(spec, failed=True)
+    [log] = files(tmp_path, "*.log")
+    assert log.read_text().splitlines()[-1] in (state.failure or "")
+    assert "model.onnx" in (state.failure or "")
