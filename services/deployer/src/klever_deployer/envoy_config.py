@@ -10,6 +10,8 @@ TYPES = "type.googleapis.com/envoy"
 LISTENER, ROUTES = "ingress", "servings"
 MANY = 1_000_000
 """Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
+MAX_CONNECTIONS = 50_000
+"""Clients at a time; without a limit one client could use up this machine's file descriptors."""
 RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 """Only what never reached a model server: a prediction may not be safe to make twice."""
 
@@ -23,9 +25,7 @@ def bootstrap(directory: str) -> Json:
             "lds_config": _watched(f"{directory}/lds.json"),
             "cds_config": _watched(f"{directory}/cds.json"),
         },
-        "layered_runtime": {
-            "layers": [{"name": "static", "static_layer": {"overload.global_downstream_max_connections": 50_000}}]
-        },
+        "overload_manager": {"resource_monitors": [_connection_limit()]},
     }
 
 
@@ -132,6 +132,14 @@ def _cluster(name: str, variant: VariantRoute) -> Json:
         "typed_extension_protocol_options": {
             f"{TYPES.rpartition('/')[2]}.extensions.upstreams.http.v3.HttpProtocolOptions": options
         },
+    }
+
+
+def _connection_limit() -> Json:
+    config = f"{TYPES}.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+    return {
+        "name": "envoy.resource_monitors.global_downstream_max_connections",
+        "typed_config": {"@type": config, "max_active_downstream_connections": MAX_CONNECTIONS},
     }
 
 

@@ -138,7 +138,7 @@ class EnvoyDataPlane:
         deadline = time.monotonic() + ACCEPT_SECONDS
         while await self._admin.version(f"{stat}.version_text") != version:
             if await self._admin.counter(f"{stat}.update_rejected") > rejected:
-                raise DataPlaneError(f"Envoy rejects {name}: {await self._admin.rejections()}")
+                raise DataPlaneError(f"Envoy rejects {name}: {processes.tail(self._places.log, lines=1)}")
             if time.monotonic() > deadline:
                 raise DataPlaneError(f"Envoy did not take {name} within {ACCEPT_SECONDS:g} s")
             await asyncio.sleep(POLL_SECONDS)

@@ -39,11 +39,6 @@ class EnvoyAdmin:
         stats = await self._get(f"/stats?filter=^{stat}$&format=json")
         return next((int(found["value"]) for found in stats["stats"] if found.get("name") == stat), 0)
 
-    async def rejections(self) -> str:
-        """Why configurations were not taken, in Envoy's words. Raises DataPlaneError."""
-        dump = await self._get("/config_dump")
-        return "; ".join(sorted(set(_details(dump)))) or "no reason given"
-
     async def active_requests(self, clusters: set[str]) -> int:
         """Requests in flight to these clusters. Raises DataPlaneError."""
         found = await self._get("/clusters?format=json")
@@ -69,13 +64,3 @@ class EnvoyAdmin:
     def _session(self) -> aiohttp.ClientSession:
         """A new one each time: admin calls are few, and Envoy may have been started again on another port."""
         return aiohttp.ClientSession(timeout=TIMEOUT)
-
-
-def _details(value: Any) -> list[str]:
-    """Every `error_state.details` in a config dump."""
-    if isinstance(value, dict):
-        own = [str(value["error_state"].get("details", ""))] if "error_state" in value else []
-        return own + [found for inner in value.values() for found in _details(inner)]
-    if isinstance(value, list):
-        return [found for inner in value for found in _details(inner)]
-    return []

@@ -1,0 +1,174 @@
+"""Model servers that only say who they are, and data planes in front of them."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from klever_deployer.adapters.local.envoy import EnvoyDataPlane
+from klever_deployer.adapters.memory import InMemoryDataPlane
+from klever_deployer.domain import Endpoint, ServingName, ServingRoute, VariantRoute, path_prefix
+from klever_deployer.ports import DataPlane
+from support.deployer import IRIS
+from support.waiting import eventually
+
+INFER = "v2/models/iris/infer"
+
+
+class Upstream:
+    """Answers every request with its name and the path that it saw; `/slow` once `go_on` is set."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        application = web.Application()
+        application.router.add_get("/slow", self._slow)
+        application.router.add_get("/{path:.*}", self._answer)
+        self._server = TestServer(application, host="127.0.0.1")
+
+    async def start(self) -> Endpoint:
+        await self._server.start_server()
+        return self.endpoint
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint("127.0.0.1", self._server.port or 0)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        return web.json_response({"name": self.name, "path": request.path})
+
+    async def _slow(self, request: web.Request) -> web.Response:
+        self.asked.set()
+        await self.go_on.wait()
+        return await self._answer(request)
+
+
+@asynccontextmanager
+async def upstreams(*names: str) -> AsyncIterator[list[Upstream]]:
+    running = [Upstream(name) for name in names]
+    for upstream in running:
+        await upstream.start()
+    try:
+        yield running
+    finally:
+        for upstream in running:
+            await upstream.close()
+
+
+def route(*weighted: tuple[Upstream, int], serving: ServingName = IRIS) -> ServingRoute:
+    """A variant for each upstream, named after it."""
+    variants = [VariantRoute(u.name, "cafe", weight, (u.endpoint,)) for u, weight in weighted]
+    return ServingRoute(serving, tuple(variants))
+
+
+class Urls(Protocol):
+    """Where a client of a data plane sends a request."""
+
+    def __call__(self, serving: ServingName, path: str) -> str | None: ...
+
+
+@dataclass
+class Bench:
+    """A data plane and its client."""
+
+    data_plane: DataPlane
+    urls: Urls
+    session: aiohttp.ClientSession
+    failures: list[str] = field(default_factory=list)
+
+    async def ask(self, serving: ServingName = IRIS, path: str = INFER) -> str | None:
+        """Who answers; None for 404. Any other answer is a failure."""
+        url = self.urls(serving, path)
+        if url is None:
+            return None
+        try:
+            async with self.session.get(url) as response:
+                if response.status == 200:
+                    return str((await response.json())["name"])
+                if response.status != 404:
+                    self.failures.append(f"{response.status} {await response.text()}")
+        except aiohttp.ClientError as error:
+            self.failures.append(repr(error))
+        return None
+
+    async def spread(self, requests: int) -> Counter[str | None]:
+        """Who answers so many requests."""
+        return Counter([await self.ask() for _ in range(requests)])
+
+    @asynccontextmanager
+    async def load(self, clients: int = 4) -> AsyncIterator[Counter[str | None]]:
+        """Requests that are made all the time; who answered so far."""
+        answers: Counter[str | None] = Counter()
+
+        async def client() -> None:
+            while True:
+                answers[await self.ask()] += 1
+
+        tasks = [asyncio.create_task(client()) for _ in range(clients)]
+        try:
+            yield answers
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def answered_by(answers: Counter[str | None], name: str, times: int) -> None:
+    """Wait until an upstream has answered so many requests more."""
+    until = answers[name] + times
+
+    async def is_enough() -> bool:
+        return answers[name] >= until
+
+    assert await eventually(is_enough)
+
+
+@asynccontextmanager
+async def in_memory() -> AsyncIterator[Bench]:
+    data_plane, chance = InMemoryDataPlane(), random.Random(1)  # noqa: S311 - spreads requests
+
+    def url(serving: ServingName, path: str) -> str | None:
+        present = data_plane.routes.get(serving)
+        if present is None:
+            return None
+        [variant] = chance.choices(present.variants, [variant.weight for variant in present.variants])
+        return f"http://{variant.endpoints[0].host}:{variant.endpoints[0].port}/{path}"
+
+    async with aiohttp.ClientSession() as session:
+        yield Bench(data_plane, url, session)
+
+
+@asynccontextmanager
+async def running(envoy: EnvoyDataPlane) -> AsyncIterator[EnvoyDataPlane]:
+    """What the service's runtime does with it, but Envoy itself stays."""
+    task = asyncio.create_task(envoy.run())
+    try:
+        yield envoy
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def behind_envoy(directory: Path, port: int) -> AsyncIterator[Bench]:
+    envoy = EnvoyDataPlane(directory, host="127.0.0.1", port=port, drain_seconds=5.0)
+
+    def url(serving: ServingName, path: str) -> str:
+        return f"http://127.0.0.1:{port}{path_prefix(serving)}{path}"
+
+    async with running(envoy), aiohttp.ClientSession() as session:
+        await eventually(envoy.is_live)
+        yield Bench(envoy, url, session)
+    await envoy.close()
