@@ -12,7 +12,8 @@ from klever_jobrunner.extraction import SIGNATURE_LIMIT
 from klever_jobrunner.worker import Answer, Job
 
 START_SECONDS = 30.0
-KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "HOME", "TMPDIR")
+KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "HOME", "TMPDIR", "KLEVER_PLATFORM")
+"""Environment of a worker; the last one tells `klever down` what belongs to the platform."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,172 @@
+"""What is killed while models are served: the endpoint stays, or is back by itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from klever.client import KleverClient
+from klever.errors import FailedError
+from klever.rollouts import with_model
+from kleverproto.references import ModelRef
+from kleverproto.servings import ServingDocument
+from support.platform import Platform
+from support.small_models import adder, broken
+from support.waiting import eventually
+
+BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
+
+
+async def deploy(platform: Platform, ref: str, *, traffic: int | None = None, wait: bool = True) -> ServingDocument:
+    async with KleverClient(platform.urls["api"]) as client:
+        present = await client.serving("adder")
+        spec = with_model(present.spec if present else None, ModelRef.parse(ref), traffic)
+        wanted = await client.apply("adder", spec, replacing=present)
+        return await client.wait_for_ready("adder", wanted.generation) if wait else wanted
+
+
+@dataclass
+class Load:
+    """Requests that are made all the time."""
+
+    url: str
+    answers: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    async def ask(self, session: aiohttp.ClientSession) -> None:
+        try:
+            async with session.post(self.url, json=BODY) as response:
+                body: dict[str, Any] = await response.json(content_type=None)
+                if response.status == 200:
+                    self.answers.append(body["outputs"][0]["data"][0])
+                else:
+                    self.failures.append(f"{response.status} {body}")
+        except aiohttp.ClientError as error:
+            self.failures.append(repr(error))
+
+
+@asynccontextmanager
+async def constant_load(url: str, clients: int = 4) -> AsyncIterator[Load]:
+    load = Load(url)
+
+    async def client() -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                await load.ask(session)
+
+    tasks = [asyncio.create_task(client()) for _ in range(clients)]
+    try:
+        await eventually(lambda: _has_answers(load, 10))
+        yield load
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _has_answers(load: Load, count: int) -> bool:
+    return len(load.answers) >= count
+
+
+async def answers(url: str) -> float:
+    load = Load(url)
+    async with aiohttp.ClientSession() as session:
+        await load.ask(session)
+    assert not load.failures, load.failures
+    return load.answers[0]
+
+
+@pytest.mark.timeout(120)
+async def test_adding_reweighting_and_removing_versions_fails_no_request(platform: Platform, tmp_path: Path) -> None:
+    for number in (1, 2):
+        await platform.push(adder(tmp_path / str(number), number), f"library/adder:v{number}")
+    url = (await deploy(platform, "library/adder:v1")).status.url or ""
+    async with constant_load(url) as load:
+        await deploy(platform, "library/adder:v2", traffic=20)
+        await deploy(platform, "library/adder:v2", traffic=70)
+        await deploy(platform, "library/adder:v2")
+        await deploy(platform, "library/adder:v1")
+        assert await eventually(lambda: _has_answers(load, 500), within=30)
+    assert load.failures == []
+    assert set(load.answers) == {2.0, 3.0}
+
+
+@pytest.mark.timeout(120)
+async def test_a_deployer_killed_in_the_middle_of_a_rollout_finishes_it_and_fails_no_request(
+    platform: Platform, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        await platform.push(adder(tmp_path / str(number), number), f"library/adder:v{number}")
+    url = (await deploy(platform, "library/adder:v1")).status.url or ""
+    async with constant_load(url) as load:
+        wanted = await deploy(platform, "library/adder:v2", wait=False)
+        await eventually(lambda: _second_server(platform))
+        platform.kill("deployer")
+        async with KleverClient(platform.urls["api"]) as client:
+            await client.wait_for_ready("adder", wanted.generation)
+    assert load.failures == []
+    assert await answers(url) == 3.0
+
+    async def one_server_is_left() -> bool:
+        return len(platform.children("kleverserve")) == 1
+
+    assert await eventually(one_server_is_left)
+
+
+async def _second_server(platform: Platform) -> bool:
+    return len(platform.children("kleverserve")) >= 2
+
+
+@pytest.mark.timeout(120)
+async def test_a_killed_envoy_is_back_with_its_routes(platform: Platform, tmp_path: Path) -> None:
+    await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
+    url = (await deploy(platform, "library/adder:v1")).status.url or ""
+    [envoy] = platform.children("bin/envoy")
+    envoy.kill()
+
+    async def answers_again() -> bool:
+        return await answers(url) == 2.0 and platform.children("bin/envoy")[0].pid != envoy.pid
+
+    assert await eventually(answers_again, within=20)
+
+
+@pytest.mark.timeout(120)
+async def test_a_killed_model_server_is_started_again(platform: Platform, tmp_path: Path) -> None:
+    await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
+    url = (await deploy(platform, "library/adder:v1")).status.url or ""
+    [server] = platform.children("kleverserve")
+    server.kill()
+
+    async def answers_again() -> bool:
+        return await answers(url) == 2.0 and platform.children("kleverserve")[0].pid != server.pid
+
+    assert await eventually(answers_again, within=20)
+
+
+@pytest.mark.timeout(120)
+async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(platform: Platform, tmp_path: Path) -> None:
+    await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
+    await platform.push(broken(tmp_path / "2"), "library/adder:v2")
+    url = (await deploy(platform, "library/adder:v1")).status.url or ""
+    async with constant_load(url) as load:
+        with pytest.raises(FailedError, match="does not start"):
+            await deploy(platform, "library/adder:v2")
+    assert load.failures == []
+    assert await answers(url) == 2.0
+
+
+@pytest.mark.timeout(120)
+async def test_an_undeployed_model_is_gone_with_its_processes(platform: Platform, tmp_path: Path) -> None:
+    await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
+    url = (await deploy(platform, "library/adder:v1")).status.url or ""
+    async with KleverClient(platform.urls["api"]) as client:
+        await client.delete("adder")
+        await client.wait_for_deleted("adder")
+    assert platform.children("kleverserve") == []
+    async with aiohttp.ClientSession() as session, session.post(url, json=BODY) as response:
+        assert response.status == 404

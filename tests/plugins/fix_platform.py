@@ -1,0 +1,14 @@
+"""The whole platform for a test that may kill parts of it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from support.platform import Platform, running_platform
+
+
+@pytest.fixture
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    """A platform of this test's own."""
+    async with running_platform(tmp_path_factory.mktemp("home")) as running:
+        yield running

@@ -1,0 +1,192 @@
+"""The whole platform as users run it, in processes that a test may kill."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import nats
+import psutil
+import pytest
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from klever.client import KleverClient
+from klever.platform.plan import MARKER
+from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.references import ModelRef
+from ormb.client import OrmbClient
+from ormb.errors import OrmbError
+from ormb.reference import Reference
+from support.waiting import eventually
+
+PARTS = 5
+"""nats, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
+
+
+@dataclass
+class Platform:
+    """A platform that runs under `klever up`."""
+
+    home: Path
+    process: asyncio.subprocess.Process
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the supervisor has written down."""
+        found: dict[str, Any] = json.loads((self.home / "run" / "platform.json").read_text())
+        return found
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where everything is."""
+        found: dict[str, str] = self.state["urls"]
+        return found
+
+    @property
+    def registry_host(self) -> str:
+        """host:port of the registry."""
+        return self.urls["registry"].removeprefix("http://")
+
+    async def is_up(self) -> bool:
+        """Whether the supervisor says that everything is ready; fails when it has ended."""
+        if self.process.returncode is not None:
+            pytest.fail((self.home / "up.log").read_text())
+        return bool(self.state["ready"])
+
+    def pid(self, part: str) -> int:
+        """The process of a part, now."""
+        return int(self.state["parts"][part]["pid"])
+
+    def kill(self, part: str) -> int:
+        """End a part at once; returns the process that was killed."""
+        pid = self.pid(part)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def children(self, command: str) -> list[psutil.Process]:
+        """The processes of this platform, at any depth, whose command line holds the text."""
+        return [p for p in processes_of(self.home) if command in " ".join(_quietly(p.cmdline))]
+
+    async def healed(self) -> None:
+        """Wait until every part takes work."""
+
+        async def all_ready() -> bool:
+            parts = self.state["parts"]
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+                for part in parts.values():
+                    if part["url"].startswith("http"):
+                        async with session.get(f"{part['url']}/readyz") as response:
+                            if response.status != 200:
+                                return False
+            return len(parts) == PARTS
+
+        await eventually(all_ready, within=45)
+
+    async def push(self, directory: Path, ref: str) -> str:
+        """Push as a patient user does: again, if the registry was away. The digest."""
+        named = ModelRef.parse(ref)
+        reference = Reference(self.registry_host, named.repository, named.version)
+        async with OrmbClient(self.home / "ormb") as client:
+
+            async def pushed() -> str:
+                try:
+                    return (await client.push_directory(directory, reference)).digest
+                except OrmbError as error:
+                    if error.transient:
+                        return ""
+                    raise
+
+            return await eventually(pushed, within=45, every=0.1)
+
+    async def parsed(self, ref: str, *, within: float = 60) -> ModelDocument:
+        """The version, once its signature is known."""
+        async with KleverClient(self.urls["api"]) as client:
+
+            async def done() -> ModelDocument | None:
+                found = await client.model(ModelRef.parse(ref))
+                return found if found.status.extraction is ExtractionPhase.SUCCEEDED else None
+
+            found = await eventually(done, within=within)
+            assert found is not None
+            return found
+
+    @asynccontextmanager
+    async def jetstream(self) -> AsyncIterator[JetStreamContext]:
+        """A connection of the test's own."""
+        client = await nats.connect(self.urls["nats"])
+        try:
+            yield client.jetstream()
+        finally:
+            await client.close()
+
+    async def events(self, subject: str) -> list[dict[str, Any]]:
+        """Headers and data of every event under a subject filter, in order."""
+        context = subject.split(".")[1]
+        stream = {"model": "KLEVER_MODELS", "job": "KLEVER_JOBS", "serving": "KLEVER_SERVINGS", "dead": "KLEVER_DEAD"}
+        async with self.jetstream() as js:
+            found: list[dict[str, Any]] = []
+            sequence = 1
+            while True:
+                try:
+                    message = await js.get_msg(stream[context], sequence, subject=subject, next=True)
+                except NotFoundError:
+                    return found
+                found.append({**(message.headers or {}), "data": json.loads(message.data or b"null")})
+                sequence = (message.seq or 0) + 1
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Every process that a platform with this home has started, at any depth."""
+    return [p for p in psutil.process_iter() if _environment(p).get(MARKER) == str(home)]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
+    except (psutil.Error, OSError):
+        return {}
+
+
+def _quietly(call: Any) -> Any:
+    try:
+        return call()
+    except psutil.Error:
+        return []
+
+
+@asynccontextmanager
+async def running_platform(home: Path, **settings: str) -> AsyncIterator[Platform]:
+    """`klever up` on free ports with a home of its own; afterwards nothing of it may be left.
+
+    Args:
+        home: an existing directory.
+        settings: environment variables.
+    """
+    said = home / "up.log"
+    with said.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "klever.cli", "up", "--ports", "auto"),
+            env=os.environ | {"KLEVER_HOME": str(home)} | settings,
+            stdout=output,
+            stderr=output,
+        )
+    platform = Platform(home, process)
+    try:
+        await eventually(platform.is_up, within=60)
+        yield platform
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 60)
+        left = processes_of(home)
+        for one in left:
+            one.kill()
+        assert not left, f"klever up has left {left}"

@@ -1,0 +1,28 @@
+"""Very small ONNX models that differ in one number, so that each has a digest of its own."""
+
+from pathlib import Path
+
+from onnx import TensorProto, helper
+
+
+def adder(directory: Path, number: float) -> Path:
+    """A model directory: `y` = `x` + number, both FP32 [N]."""
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "number"], ["y"])],
+        "adder",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N"])],
+        [helper.make_tensor("number", TensorProto.FLOAT, [], [number])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (directory / "model").mkdir(parents=True)
+    (directory / "model" / "model.onnx").write_bytes(model.SerializeToString())
+    return directory
+
+
+def broken(directory: Path) -> Path:
+    """A model directory whose file says that it is ONNX and is not."""
+    (directory / "model").mkdir(parents=True)
+    (directory / "model" / "model.onnx").write_bytes(b"\x08\x08\x12 this is no model at all")
+    (directory / "ormbfile.yaml").write_text("format: ONNX\n")
+    return directory
