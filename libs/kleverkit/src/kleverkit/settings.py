@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -32,3 +32,14 @@ class ServiceSettings(BaseSettings):
     def nats_servers(self) -> list[str]:
         """The servers as a list."""
         return [server.strip() for server in self.nats_url.split(",")]
+
+
+def explain(error: ValidationError, settings: type[ServiceSettings]) -> str:
+    """What is wrong with settings, in a line for each that names the environment variable."""
+    prefix = settings.model_config.get("env_prefix", "")
+    lines = []
+    for problem in error.errors():
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{prefix}{name}: {message}" if name else message)
+    return "\n".join(lines)

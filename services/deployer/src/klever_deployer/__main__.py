@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from kleverkit.logging import configure_logging
 from kleverkit.service import main
+from kleverkit.settings import explain
 
 from .app import build
 from .settings import DeployerSettings
@@ -16,7 +17,7 @@ def run() -> None:
     try:
         settings = DeployerSettings()
     except ValidationError as error:
-        sys.exit("\n".join(problem["msg"] for problem in error.errors()))
+        sys.exit(explain(error, DeployerSettings))
     configure_logging("deployer", level=settings.log_level, fmt=settings.log_format)
     main(lambda: build(settings))
 

@@ -1,0 +1,39 @@
+"""What an operator sets, and what is said of a mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from klever_deployer.settings import DeployerSettings
+
+
+def test_clients_reach_the_ingress_where_it_listens_unless_told_otherwise() -> None:
+    assert DeployerSettings(ingress_port=9000).ingress_url == "http://127.0.0.1:9000"
+    assert DeployerSettings(ingress_public_url="https://models.example/").ingress_url == "https://models.example"
+
+
+def test_state_is_kept_below_the_home_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KLEVER_HOME", str(tmp_path))
+    assert DeployerSettings().work_dir == tmp_path / "deployer"
+
+
+def test_the_service_ends_with_a_sentence_for_each_wrong_setting(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "klever_deployer"],
+        env={
+            "KLEVER_HOME": str(tmp_path),
+            "KLEVER_DEPLOYER_INGRESS_PORT": "70000",
+            "KLEVER_DEPLOYER_GRACE_SECONDS": "soon",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert ended.returncode == 1
+    assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == [
+        "KLEVER_DEPLOYER_INGRESS_PORT",
+        "KLEVER_DEPLOYER_GRACE_SECONDS",
+    ]
