@@ -47,13 +47,13 @@ class LocalModelStore:
         path = self._path(digest)
         try:
             await self._client.pull_and_export(Reference(registry, ref.repository, digest=digest), path)
+            return _model(path)
         except NotFoundError as error:
             raise ServingError(f"{ref}@{digest} is not in {registry} any more", code=MODEL_NOT_FOUND) from error
         except OrmbError as error:
             if error.transient:
                 raise TransientError(str(error)) from error
             raise ServingError(f"{ref} cannot be pulled: {error}", code=PULL_FAILED) from error
-        return _model(path)
 
     async def keep_only(self, digests: set[str]) -> None:
         """See `ModelStore`."""

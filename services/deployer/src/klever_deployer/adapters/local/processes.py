@@ -127,14 +127,14 @@ def is_free(host: str, port: int) -> bool:
 
 
 def tail(path: Path, lines: int = 5) -> str:
-    """The last lines of a log, in one line."""
+    """The last lines of a log, in one line; what every start in vain says again is said once."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         return "(no log)"
-    return " | ".join(text.strip().splitlines()[-lines:]) or "(empty)"
+    return " | ".join(dict.fromkeys(text.strip().splitlines()[-lines:])) or "(empty)"
 
 
 def _reap(pid: int) -> None:

@@ -1,0 +1,79 @@
+"""Models pulled from a real registry to this machine's disk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from klever_deployer.adapters.local.model_store import LocalModelStore
+from klever_deployer.domain import LocalModel
+from klever_deployer.errors import ServingError
+from kleverkit.errors import TransientError
+from kleverproto.references import ModelRef
+from support import oci_artifacts as oci
+from support.oci_artifacts import Artifact, OciClient
+from support.processes import free_port
+from support.registry_service import running_registry
+
+REF = ModelRef.parse("library/iris:v1")
+MODEL, OTHER = oci.model(b"weights"), oci.model(b"other weights")
+
+
+@dataclass
+class Bench:
+    store: LocalModelStore
+    registry: OciClient
+
+    async def fetch(self, artifact: Artifact) -> LocalModel:
+        return await self.store.fetch(REF, artifact.digest, self.registry.address)
+
+
+@pytest.fixture
+async def bench(nats_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    store = LocalModelStore(tmp_path / "models", tmp_path / "ormb")
+    async with running_registry(tmp_path / "registry", nats_url) as registry:
+        task = asyncio.create_task(store.run())
+        yield Bench(store, registry)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_model_is_pulled_once_and_found_from_then_on(bench: Bench) -> None:
+    await bench.registry.push("library/iris", "v1", MODEL)
+    assert await bench.store.find(MODEL.digest) is None
+    model = await bench.fetch(MODEL)
+    assert model.format == "ONNX"
+    assert (model.directory / "model.onnx").read_bytes() == b"weights"
+    assert await bench.store.find(MODEL.digest) == model
+    assert await bench.fetch(MODEL) == model
+
+
+async def test_only_the_models_that_are_kept_stay(bench: Bench) -> None:
+    for tag, artifact in (("v1", MODEL), ("v2", OTHER)):
+        await bench.registry.push("library/iris", tag, artifact)
+        await bench.fetch(artifact)
+    await bench.store.keep_only({OTHER.digest})
+    assert await bench.store.find(MODEL.digest) is None
+    assert await bench.store.find(OTHER.digest) is not None
+
+
+async def test_a_model_that_has_left_the_registry_is_not_found(bench: Bench) -> None:
+    with pytest.raises(ServingError, match=r"library/iris:v1@sha256:\w+ is not in .* any more") as caught:
+        await bench.fetch(MODEL)
+    assert caught.value.code == "model_not_found"
+
+
+async def test_what_is_no_model_cannot_be_pulled(bench: Bench) -> None:
+    image = oci.image()
+    await bench.registry.push("library/iris", "v1", image)
+    with pytest.raises(ServingError, match="library/iris:v1 cannot be pulled: ") as caught:
+        await bench.fetch(image)
+    assert caught.value.code == "pull_failed"
+    assert await bench.store.find(image.digest) is None
+
+
+async def test_a_registry_that_does_not_answer_may_do_so_later(bench: Bench) -> None:
+    with pytest.raises(TransientError):
+        await bench.store.fetch(REF, MODEL.digest, f"127.0.0.1:{free_port()}")
