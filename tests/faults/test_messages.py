@@ -7,9 +7,9 @@ import pytest
 from kleverproto.envelope import EventSource, encode
 from kleverproto.models import ExtractionPhase, ModelPushed
 from kleverproto.references import ModelRef
-from support.platform import Platform, running_platform
 from support.small_models import adder, broken
 from support.waiting import eventually
+from support.whole_platform import Platform, running_platform
 
 
 @pytest.mark.timeout(120)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from support.platform import Platform
 from support.small_models import adder
 from support.waiting import eventually
+from support.whole_platform import Platform
 
 MODELS = 30
 AT_ONCE = 8

@@ -15,9 +15,9 @@ from klever.errors import FailedError
 from klever.rollouts import with_model
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
-from support.platform import Platform
 from support.small_models import adder, broken
 from support.waiting import eventually
+from support.whole_platform import Platform
 
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
 

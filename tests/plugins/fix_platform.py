@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.platform import Platform, running_platform
+from support.whole_platform import Platform, running_platform
 
 
 @pytest.fixture

@@ -83,11 +83,11 @@ class WorkerPool:
             if is_fit:
                 self._idle.put_nowait(worker)
             else:
-                self._warm.discard(worker)
                 self._spawn(self._replace(worker))
 
     async def _replace(self, worker: WorkerProcess) -> None:
         await worker.end()
+        self._warm.discard(worker)
         await self._bring_up()
 
     async def _bring_up(self) -> None:

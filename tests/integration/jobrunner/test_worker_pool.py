@@ -1,0 +1,104 @@
+"""Workers that die, hang, eat memory, print or wear out: one job pays, the pool stays whole."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from klever_jobrunner.adapters.local import WorkerPool
+from klever_jobrunner.adapters.worker_process import WorkerLimits
+from klever_jobrunner.errors import OUT_OF_MEMORY, TIMED_OUT, WORKER_DIED, JobError
+from support import jobs_worker
+from support.waiting import eventually
+
+LIMITS = WorkerLimits(memory_mb=1024, timeout_seconds=5, command=(sys.executable, jobs_worker.__file__))
+
+
+def workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "jobs_worker" in " ".join(child.cmdline())]
+
+
+@asynccontextmanager
+async def pool(size: int = 1, limits: WorkerLimits = LIMITS) -> AsyncIterator[WorkerPool]:
+    async with WorkerPool(size, limits) as running:
+        yield running
+    assert workers() == []
+
+
+async def asked(running: WorkerPool, wish: str) -> str:
+    """What the worker did; the pid of the process is in the answer."""
+    signature = await running.extract(Path("/"), wish)
+    return str(signature.framework)
+
+
+async def test_workers_are_warm_before_the_first_job_and_used_again() -> None:
+    async with pool(2) as running:
+        await eventually(running.is_ready)
+        pids = [await asked(running, "pid") for _ in range(6)]
+    assert len(set(pids)) <= 2
+
+
+@pytest.mark.parametrize("wish", ["exit", "segfault"])
+async def test_a_job_that_ends_its_process_twice_fails_and_the_next_one_is_done(wish: str) -> None:
+    async with pool() as running:
+        with pytest.raises(JobError, match="ended its process twice") as failure:
+            await asked(running, wish)
+        assert failure.value.code == WORKER_DIED
+        assert await asked(running, "pid")
+
+
+async def test_a_worker_that_was_killed_by_chance_costs_nothing() -> None:
+    async with pool() as running:
+        await asked(running, "pid")
+        workers()[0].kill()
+        assert await asked(running, "pid")
+
+
+async def test_a_job_that_hangs_ends_after_the_time_it_has() -> None:
+    async with pool(limits=replace(LIMITS, timeout_seconds=0.5)) as running:
+        with pytest.raises(JobError, match=r"longer than 0\.5 s") as failure:
+            await asked(running, "hang")
+        assert failure.value.code == TIMED_OUT
+        assert await asked(running, "pid")
+
+
+async def test_a_job_that_eats_memory_is_refused_it() -> None:
+    async with pool() as running:
+        with pytest.raises(JobError, match="KLEVER_JOBRUNNER_WORKER_MEMORY_MB") as failure:
+            await asked(running, "memory")
+        assert failure.value.code == OUT_OF_MEMORY
+
+
+async def test_what_a_parser_prints_is_no_answer() -> None:
+    async with pool() as running:
+        assert await asked(running, "print")
+
+
+async def test_a_worker_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLEVER_JOBRUNNER_TOKEN", "secret")
+    async with pool() as running:
+        assert "KLEVER_JOBRUNNER_TOKEN" not in await asked(running, "environment")
+
+
+async def test_a_worn_worker_is_replaced() -> None:
+    async with pool(limits=replace(LIMITS, max_jobs=2)) as running:
+        pids = [await asked(running, "pid") for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+async def test_a_worker_that_held_much_memory_is_replaced() -> None:
+    async with pool(limits=replace(LIMITS, recycle_mb=1)) as running:
+        assert await asked(running, "pid") != await asked(running, "pid")
+
+
+async def test_closing_in_the_middle_of_a_job_leaves_no_process() -> None:
+    async with pool() as running:
+        work = asyncio.create_task(asked(running, "hang"))
+        await eventually(running.is_ready)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
