@@ -3,10 +3,11 @@
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import nats.errors
 import nats.js.errors
@@ -15,16 +16,18 @@ from aiohttp import web
 from faststream.nats import NatsBroker, NatsRouter
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from kleverproto.envelope import EventSource
 
 from .broker import include_routers, make_broker
 from .errors import TransientError
 from .health import Health, add_health_routes
+from .logging import configure_logging
 from .nats_documents import ClientSource
 from .provisioning import provision
 from .publisher import NatsEventPublisher
-from .settings import ServiceSettings
+from .settings import ServiceSettings, explain
 from .telemetry import make_tracer_provider
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,7 @@ CANCEL_AGAIN_SECONDS = 0.5
 START_SECONDS = 2.0
 """How long a stop waits for a start that is under way."""
 
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Loop = Callable[[], Awaitable[None]]
 
 
@@ -191,8 +195,16 @@ def _address(bound: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def main(build: Callable[[], Runtime]) -> None:
-    """Entry point of a service's `__main__`: uvloop, then `run`."""
+def main(service: str, settings_type: type[SettingsT], build: Callable[[SettingsT], Runtime]) -> None:
+    """Entry point of a service's `__main__`: settings from the environment, logging, then `run` on uvloop.
+
+    Wrong settings end the process with a sentence for each.
+    """
     import uvloop  # noqa: PLC0415 - only processes need it, not those who import a service
 
-    uvloop.run(cast("Any", run(build())))
+    try:
+        settings = settings_type()
+    except ValidationError as error:
+        sys.exit(explain(error, settings_type))
+    configure_logging(service, level=settings.log_level, fmt=settings.log_format)
+    uvloop.run(cast("Any", run(build(settings))))
