@@ -148,6 +148,12 @@ def processes_of(home: Path) -> list[psutil.Process]:
     return [p for p in psutil.process_iter() if _environment(p).get(MARKER) == str(home)]
 
 
+def processes_below(directory: Path) -> list[psutil.Process]:
+    """Every process that belongs to a platform whose home is somewhere below a directory."""
+    homes = ((process, _environment(process).get(MARKER)) for process in psutil.process_iter())
+    return [process for process, home in homes if home and Path(home).is_relative_to(directory)]
+
+
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:
         return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}

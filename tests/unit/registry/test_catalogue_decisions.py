@@ -103,7 +103,13 @@ def test_registry_and_catalogue_are_compared_both_ways() -> None:
     documents = [first().model_copy(update={"spec": spec(ref=ref)}) for ref in (settled, moved, gone)]
     documents.append(first(announced=False).model_copy(update={"spec": spec(ref=fresh)}))
     tags = {settled: DIGEST, moved: OTHER, fresh: DIGEST, image: DIGEST}
-    assert catalogue.differing(tags, documents) == {moved, gone, fresh, image}
+    assert catalogue.differing(tags, documents, REGISTRY) == {moved, gone, fresh, image}
+
+
+def test_models_are_looked_at_after_the_registry_moved_and_those_of_others_are_not() -> None:
+    elsewhere = ModelRef.parse("library/elsewhere:v1")
+    documents = [first(), first().model_copy(update={"spec": spec(ref=elsewhere)})]
+    assert catalogue.differing({REF: DIGEST}, documents, "127.0.0.1:5999") == {REF}
 
 
 def test_a_model_is_described_from_its_manifest_alone() -> None:

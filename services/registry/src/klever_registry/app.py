@@ -63,6 +63,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
         uploads=stores.uploads,
         documents=documents,
         pending=announcer.pending,
+        address=settings.address,
         upload_ttl=timedelta(hours=settings.upload_ttl_hours),
     )
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)

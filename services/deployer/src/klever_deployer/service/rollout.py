@@ -146,7 +146,12 @@ class Rollout:
         if applied:
             await self.data_plane.apply(domain.route(serving, applied, states))
         problem = _problem(document, domain.last_words(serving, applied, states))
-        await self.records.update(document, variants=domain.counted(serving, applied, states), problem=problem)
+        await self.records.update(
+            document,
+            variants=domain.counted(serving, applied, states),
+            url=domain.infer_url(self.ingress_url, serving) if applied else None,  # the ingress may have moved
+            problem=problem,
+        )
         await self._stop_superfluous(serving, document)
 
     async def _delete(self, serving: ServingName, document: ServingDocument) -> None:

@@ -104,14 +104,16 @@ def extracted(
     return present.model_copy(update={"status": status, "updated_at": now})
 
 
-def differing(tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument]) -> set[ModelRef]:
+def differing(tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument], registry: str) -> set[ModelRef]:
     """The versions that must be looked at: registry and catalogue disagree, or an announcement may be missing.
 
     Args:
         tags: every tag of the registry, with its digest.
-        documents: the whole catalogue.
+        documents: the whole catalogue; what other registries hold is left alone.
+        registry: the registry's own address; documents from before it moved here are its own by their tag.
     """
-    settled = {d.spec.ref: d.spec.digest for d in documents if not needs_announcing(d)}
-    unannounced = {d.spec.ref for d in documents if needs_announcing(d)}
+    ours = [d for d in documents if d.spec.registry == registry or d.spec.ref in tags]
+    settled = {d.spec.ref: (d.spec.digest, d.spec.registry) for d in ours if not needs_announcing(d)}
+    unannounced = {d.spec.ref for d in ours if needs_announcing(d)}
     gone = set(settled) - set(tags)
-    return unannounced | gone | {ref for ref, digest in tags.items() if settled.get(ref) != digest}
+    return unannounced | gone | {ref for ref, digest in tags.items() if settled.get(ref) != (digest, registry)}

@@ -28,12 +28,14 @@ class Reconciler:
         uploads: Uploads,
         documents: Documents[ModelDocument],
         pending: PendingTags,
+        address: str,
         upload_ttl: timedelta,
     ) -> None:
         self._manifests = manifests
         self._uploads = uploads
         self._documents = documents
         self._pending = pending
+        self._address = address
         self._upload_ttl = upload_ttl
 
     async def run(self, pause_seconds: float) -> None:
@@ -46,7 +48,7 @@ class Reconciler:
         """Compare once. Raises TransientError."""
         documents = [stored.document for stored in await self._documents.all()]
         tags = {ref: digest async for ref, digest in self._tags()}
-        for ref in sorted(catalogue.differing(tags, documents), key=str):
+        for ref in sorted(catalogue.differing(tags, documents, self._address), key=str):
             self._pending.add_unless_waiting(ref)
         if purged := await self._uploads.purge(self._upload_ttl):
             log.info("abandoned uploads thrown away", count=purged)

@@ -1,0 +1,66 @@
+"""`klever demo`, as the README promises it."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from support.commands import Shell
+from support.waiting import eventually
+from support.whole_platform import processes_below
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path / "home", tmp_path)
+
+
+@pytest.mark.timeout(120)
+async def test_the_demo_tells_the_whole_story_as_one_json_object(shell: Shell) -> None:
+    told = json.loads(await shell.ok("klever demo --exit --json --ports auto"))
+    assert set(told) == {"model", "digest", "signature", "prediction", "split", "urls", "timings_seconds"}
+    assert told["digest"].startswith("sha256:")
+    assert [tensor["name"] for tensor in told["signature"]["inputs"]] == ["x"]
+    assert [tensor["name"] for tensor in told["signature"]["outputs"]] == ["label", "probabilities"]
+    assert told["signature"]["operators"] == {"Gemm": 1, "Softmax": 1, "ArgMax": 1}
+    assert told["prediction"]["species"] == "virginica"
+    counts = told["split"]["counts"]
+    assert sum(counts.values()) == told["split"]["requests"]
+    assert 0.1 < counts["v2"] / told["split"]["requests"] < 0.3
+    assert set(told["urls"]) == {"api", "registry", "ingress", "nats"}
+    assert set(told["timings_seconds"]) == {"platform_ready", "push_to_signature", "deploy_to_ready"}
+    assert processes_below(shell.directory) == []
+
+
+@pytest.mark.timeout(120)
+async def test_ctrl_c_after_the_story_stops_everything(shell: Shell) -> None:
+    demo = await shell.start("klever", "demo", "--ports", "auto")
+    assert demo.stderr is not None
+    said = b""
+    while b"Ctrl-C stops everything" not in said:
+        line = await demo.stderr.readline()
+        assert line, said.decode()
+        said += line
+    for part in (b"nats", b"registry", b"jobrunner", b"deployer", b"gateway", b"virginica", b"http://127.0.0.1"):
+        assert part in said
+    demo.send_signal(signal.SIGINT)
+    await demo.communicate()
+    assert demo.returncode == 0
+    assert processes_below(shell.directory) == []
+
+
+@pytest.mark.timeout(120)
+async def test_ctrl_c_while_the_platform_comes_up_stops_everything(shell: Shell) -> None:
+    demo = await shell.start("klever", "demo", "--ports", "auto")
+
+    async def something_runs() -> bool:
+        return len(processes_below(shell.directory)) > 2
+
+    await eventually(something_runs, within=30)
+    demo.send_signal(signal.SIGINT)
+    _, said = await asyncio.wait_for(demo.communicate(), 60)
+    assert demo.returncode == 130, said.decode()
+    assert b"Traceback" not in said
+    assert processes_below(shell.directory) == []
