@@ -1,6 +1,7 @@
 """A service lives through NATS being late, killed and started again; and stops when it is told to."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -20,10 +21,9 @@ from support.processes import free_port
 from support.waiting import eventually
 
 SERVICE = """
-import sys
 from kleverkit.service import main, make_runtime
 from kleverkit.settings import ServiceSettings
-main(lambda: make_runtime("test", ServiceSettings(nats_url=sys.argv[1], port=int(sys.argv[2]))))
+main("test", ServiceSettings, lambda settings: make_runtime("test", settings))
 """
 
 
@@ -50,7 +50,9 @@ async def service(own_nats: NatsServer) -> AsyncIterator[RunningService]:
     own_nats.stop()
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVICE, own_nats.url, str(port), stderr=asyncio.subprocess.DEVNULL
+        *(sys.executable, "-c", SERVICE),
+        env=os.environ | {"KLEVER_NATS_URL": own_nats.url, "KLEVER_PORT": str(port)},
+        stderr=asyncio.subprocess.DEVNULL,
     )
     yield RunningService(process, port)
     if process.returncode is None:
