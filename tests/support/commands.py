@@ -29,7 +29,6 @@ class Shell:
     def __init__(self, home: Path, directory: Path) -> None:
         self.environment = os.environ | {
             "KLEVER_HOME": str(home),
-            "ORMB_HOME": str(home / "ormb"),
             "HOME": str(home),
             "NO_COLOR": "1",
             "TMPDIR": str(directory),

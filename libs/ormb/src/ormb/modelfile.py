@@ -20,7 +20,12 @@ FILE_NAME = "ormbfile.yaml"
 
 class _Part(BaseModel):
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        coerce_numbers_to_str=True,  # a metric's value is text, and everyone writes 0.97
     )
 
 
@@ -66,8 +71,6 @@ class GitSource(_Part):
 
 class ModelFile(_Part):
     """The whole file. `format` is all that is needed; where it is absent it is detected."""
-
-    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     author: str | None = None
     created: datetime | None = None

@@ -3,7 +3,7 @@
 from ormb.cli.app import cli
 from ormb.cli.commands import account, store, transfer
 
-__all__ = ["account", "main", "store", "transfer"]
+__all__ = ["account", "cli", "main", "store", "transfer"]
 
 
 def main() -> None:

@@ -38,7 +38,11 @@ def login(
 @commands.command()
 @click.argument("host")
 def logout(host: str) -> None:
-    """Forget the credentials for a registry."""
+    """Forget the credentials for a registry.
+
+    \b
+    ormb logout registry.example.com
+    """
     with errors_as_lines():
         found = forget_credentials(default_root(), host)
     click.echo(f"Logged out of {host}" if found else f"Not logged in to {host}")

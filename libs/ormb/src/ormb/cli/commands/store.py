@@ -46,7 +46,11 @@ def models(*, as_json: bool) -> None:
 @cli.command()
 @REFERENCE
 def remove(reference: Reference) -> None:
-    """Remove a model from the local store, and the bytes that no other model there uses."""
+    """Remove a model from the local store, and the bytes that no other model there uses.
+
+    \b
+    ormb remove localhost:5000/library/mymodel:v1
+    """
     with errors_as_lines():
         _local().remove(reference)
     click.echo(f"{reference.tag or reference.name}: removed")

@@ -1,0 +1,67 @@
+"""ormbfile.yaml."""
+
+import pytest
+
+from ormb.errors import InvalidModelFileError
+from ormb.modelfile import dump_modelfile, load_modelfile, to_metadata
+
+WHOLE = """
+author: Ada
+description: irises
+format: ONNX
+framework: scikit-learn
+tags: [flowers]
+labels: {team: a}
+metrics:
+  training:
+    - {name: accuracy, value: 0.97}
+hyperParameters:
+  - {name: C, value: 1}
+signature:
+  inputs: [{name: x, dType: float32, size: [-1, 4]}]
+  outputs: [{name: label, dType: int64, size: [-1]}]
+  layers: {Gemm: 1}
+training: {git: {repository: "git@example.com:a/b", revision: abc}}
+"""
+
+
+def test_what_the_author_says_survives_a_round_trip() -> None:
+    said = load_modelfile(WHOLE)
+    assert load_modelfile(dump_modelfile(said)) == said
+
+
+def test_the_catalogue_gets_what_it_keeps() -> None:
+    metadata = to_metadata(load_modelfile(WHOLE))
+    assert (metadata.author, metadata.format, metadata.labels) == ("Ada", "ONNX", {"team": "a"})
+    assert metadata.metrics == {"training": {"accuracy": "0.97"}}
+    assert metadata.hyper_parameters == {"C": "1"}
+    assert metadata.declared_signature is not None
+    assert metadata.declared_signature.inputs[0].shape == (-1, 4)
+    assert metadata.declared_signature.operators == {"Gemm": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("signature: {inputs: [{name: x, dtype: f4}]}", "unknown key `signature.inputs.0.dtype`, did you mean `dType`"),
+        ("fromat: ONNX", "unknown key `fromat`, did you mean `format`"),
+        ("zzz: 1", "unknown key `zzz`; the keys here are author"),
+        ("signature: {inputs: [{size: [1]}]}", "`signature.inputs.0.name`: Field required"),
+        ("- a list", "must hold keys such as `format: ONNX`, not a list"),
+        ("a: [", "is not YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, says: str) -> None:
+    with pytest.raises(InvalidModelFileError) as failure:
+        load_modelfile(text)
+    assert says in str(failure.value)
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(InvalidModelFileError, match=r"`labels`.*`fromat`"):
+        load_modelfile("fromat: ONNX\nlabels: 3")
+
+
+def test_an_empty_file_says_nothing() -> None:
+    assert load_modelfile("").format is None

@@ -1,0 +1,96 @@
+"""The command line: what it says, and how it fails."""
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from ormb.cli.__main__ import cli
+from support.processes import free_port
+from support.small_models import adder
+
+REFERENCE = "localhost:5000/library/adder:v1"
+
+
+@pytest.fixture
+def ormb(tmp_path: Path) -> "Ormb":
+    return Ormb(tmp_path)
+
+
+class Ormb:
+    """The command with a store of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __call__(self, *arguments: str) -> Result:
+        environment = {"ORMB_ROOTPATH": str(self.home / "store"), "DOCKER_CONFIG": str(self.home / "docker")}
+        return CliRunner().invoke(cli, arguments, env=environment, prog_name="ormb")
+
+    def ok(self, *arguments: str) -> str:
+        result = self(*arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_with_what_it_is_for(name: str) -> None:
+    command = cli.commands[name]
+    assert isinstance(command, click.Command)
+    assert command.help
+    if any(isinstance(param, click.Argument) for param in command.params):
+        assert f"ormb {name}" in command.help
+
+
+def test_saving_listing_tagging_exporting_and_removing(ormb: Ormb, tmp_path: Path) -> None:
+    saved = ormb.ok("save", str(adder(tmp_path / "adder", 1)), REFERENCE)
+    assert "v1: saved" in saved
+    assert "ONNX" in saved
+    ormb.ok("tag", REFERENCE, "localhost:5000/library/adder:stable")
+    listed = ormb.ok("models")
+    assert [line.split()[1] for line in listed.splitlines()] == ["TAG", "stable", "v1"]
+    ormb.ok("export", REFERENCE, "-d", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "model" / "model.onnx").exists()
+    assert ormb.ok("remove", REFERENCE) == "v1: removed\n"
+    assert [model["ref"] for model in json.loads(ormb.ok("models", "--json"))] == [
+        "localhost:5000/library/adder:stable"
+    ]
+
+
+def test_json_is_one_document_and_nothing_else(ormb: Ormb, tmp_path: Path) -> None:
+    saved = json.loads(ormb.ok("save", "--json", str(adder(tmp_path / "adder", 1)), REFERENCE))
+    inspected = json.loads(ormb.ok("inspect", "--local", "--json", REFERENCE))
+    assert saved == inspected
+    assert saved["digest"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("push", REFERENCE), "is not in the local store"),
+        (("export", REFERENCE), "is not in the local store"),
+        (("remove", REFERENCE), "is not in the local store"),
+        (("save", "nowhere", REFERENCE), "nowhere does not exist"),
+        (("save", ".", "adder"), "names no registry"),
+        (("push", "a", "b", REFERENCE), "push takes a reference, or a directory and a reference"),
+        (("pull", "localhost:5000/library/adder"), "names no version"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_an_exit_code(ormb: Ormb, arguments: tuple[str, ...], says: str) -> None:
+    result = ormb(*arguments)
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit)
+    assert says in " ".join(result.output.split())
+
+
+def test_a_registry_that_is_not_there_is_said_at_once(ormb: Ormb) -> None:
+    result = ormb("pull", f"localhost:{free_port()}/library/adder:v1")
+    assert result.exit_code == 1
+    assert "does not answer" in result.output
+    assert "klever up" in result.output
+
+
+def test_the_version_is_printed(ormb: Ormb) -> None:
+    assert ormb.ok("version").startswith("Version:")

@@ -1,0 +1,112 @@
+"""A model directory becomes an artifact: always the same one, and never of files from elsewhere."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ormb import mediatypes
+from ormb.digest import digest_bytes
+from ormb.errors import InvalidModelDirectoryError
+from ormb.manifest import parse_model_manifest
+from ormb.packing import PackedModel, pack
+from support.small_models import adder
+
+
+def of_format(directory: Path, files: dict[str, str], model_format: str = "Others") -> Path:
+    """A model of files whose content does not matter."""
+    for name, content in {"ormbfile.yaml": f"format: {model_format}\n", **files}.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(content)
+    return directory
+
+
+def paths(packed: PackedModel) -> list[str | None]:
+    return [layer.descriptor.path for layer in packed.layers]
+
+
+def test_the_same_files_are_the_same_artifact_on_every_machine(tmp_path: Path) -> None:
+    first = pack(adder(tmp_path / "a", 1))
+    (copy := adder(tmp_path / "b", 1)).chmod(0o700)
+    os.utime(copy / "model" / "model.onnx", (0, 0))
+    (copy / "model" / "model.onnx").chmod(0o600)
+    assert pack(copy).digest == first.digest
+    assert pack(adder(tmp_path / "c", 2)).digest != first.digest
+
+
+def test_the_artifact_is_a_modelpack_with_one_raw_layer_for_each_file(tmp_path: Path) -> None:
+    packed = pack(of_format(tmp_path / "m", {"model/b.bin": "bb", "model/a/c.txt": "c", "model/run.py": "x"}))
+    manifest = json.loads(packed.manifest)
+    assert manifest["artifactType"] == mediatypes.MODELPACK_ARTIFACT
+    assert manifest["config"]["mediaType"] == mediatypes.MODELPACK_CONFIG
+    assert paths(packed) == ["ormbfile.yaml", "model/a/c.txt", "model/b.bin", "model/run.py"]
+    types = [layer.descriptor.media_type for layer in packed.layers]
+    assert types == [mediatypes.WEIGHT_CONFIG, mediatypes.WEIGHT_CONFIG, mediatypes.WEIGHT, mediatypes.CODE]
+    assert packed.layers[2].descriptor.digest == digest_bytes(b"bb")
+    assert packed.digest == digest_bytes(packed.manifest)
+
+
+def test_what_was_packed_is_read_back(tmp_path: Path) -> None:
+    packed = pack(of_format(tmp_path / "m", {"model/w.bin": "w"}))
+    found = parse_model_manifest(packed.manifest)
+    assert found is not None
+    assert found.modelfile is not None
+    assert (found.digest, found.size, found.modelfile.format) == (packed.digest, packed.size, "Others")
+
+
+def test_the_format_is_detected_where_nobody_says_it(tmp_path: Path) -> None:
+    packed = pack(adder(tmp_path / "m", 1))
+    assert packed.modelfile.format == "ONNX"
+    assert packed.layers[0].source == b"format: ONNX\n"
+
+
+def test_an_ormbfile_is_kept_to_the_byte(tmp_path: Path) -> None:
+    text = "# by hand\nformat:   Others\n"
+    directory = of_format(tmp_path / "m", {"model/w.bin": "w", "ormbfile.yaml": text})
+    assert pack(directory).layers[0].source == text.encode()
+
+
+def test_a_link_inside_the_model_is_its_file(tmp_path: Path) -> None:
+    directory = of_format(tmp_path / "m", {"model/w.bin": "w"})
+    (directory / "model" / "same.bin").symlink_to("w.bin")
+    digests = [layer.descriptor.digest for layer in pack(directory).layers[1:]]
+    assert digests == [digest_bytes(b"w")] * 2
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside.txt"])
+def test_a_link_out_of_the_model_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "outside.txt").write_text("secret")
+    directory = of_format(tmp_path / "m", {"model/w.bin": "w"})
+    (directory / "model" / "link").symlink_to(target)
+    with pytest.raises(InvalidModelDirectoryError, match="links to a file outside the model"):
+        pack(directory)
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    directory = of_format(tmp_path / "m", {"model/w.bin": "w"})
+    os.mkfifo(directory / "model" / "pipe")
+    with pytest.raises(InvalidModelDirectoryError, match="neither a file nor a directory"):
+        pack(directory)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "has no model/ directory"),
+        ({"model/notes.txt": "x", "ormbfile.yaml": ""}, "cannot be told from its files: write `format:"),
+        ({"model/notes.txt": "x", "ormbfile.yaml": "format: ONNX"}, "onnx"),
+        ({"model/notes.txt": "x", "ormbfile.yaml": "format: Onyx"}, "Onyx"),
+    ],
+)
+def test_what_is_no_model_directory_is_refused_with_what_to_do(
+    tmp_path: Path, files: dict[str, str], says: str
+) -> None:
+    with pytest.raises(InvalidModelDirectoryError) as failure:
+        pack(of_format(tmp_path / "m", files))
+    assert says in str(failure.value)
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelDirectoryError, match=r"nowhere does not exist: a model directory holds ormbfile"):
+        pack(tmp_path / "nowhere")
