@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -76,36 +77,47 @@ class Transfer:
                 return
 
     async def _fetch(self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress) -> None:
-        hasher, size = hasher_for(descriptor.digest), 0
-        file = await asyncio.to_thread(path.open, "wb")
+        received = _Received(progress)
         try:
-            async for chunk in self._registry.get_blob(reference, descriptor.digest):
-                size += len(chunk)
-                if size > descriptor.size:
-                    break  # a registry that sends without end must not fill the disk
-                await asyncio.to_thread(_take, file.write, hasher.update, chunk)
-                progress.advanced(len(chunk))
+            # Not in threads: a handle that is opened or closed there is lost when this is cancelled meanwhile.
+            with path.open("wb") as file:
+                await self._receive(reference, descriptor, file, received)
         except BaseException:
-            await asyncio.to_thread(_discard, file, path)
-            progress.advanced(-size)
+            path.unlink()  # noqa: ASYNC240 - see above
+            progress.advanced(-received.size)
             raise
-        if size != descriptor.size or hasher.hexdigest() != hexadecimal(descriptor.digest):
-            await asyncio.to_thread(_discard, file, path)
+
+    async def _receive(
+        self, reference: Reference, descriptor: Descriptor, file: BinaryIO, received: "_Received"
+    ) -> None:
+        hasher = hasher_for(descriptor.digest)
+        async for chunk in self._registry.get_blob(reference, descriptor.digest):
+            received.add(len(chunk))
+            if received.size > descriptor.size:
+                break  # a registry that sends without end must not fill the disk
+            await asyncio.to_thread(_take, file.write, hasher.update, chunk)
+        if received.size != descriptor.size or hasher.hexdigest() != hexadecimal(descriptor.digest):
             raise DigestMismatchError(
                 f"{reference.host} sent other bytes for {descriptor.digest} than it promised: the blob is damaged "
                 "there, push the model again"
             )
-        await asyncio.to_thread(file.close)
+
+
+@dataclass
+class _Received:
+    """Counts what has come, so that it can be taken back."""
+
+    progress: Progress
+    size: int = 0
+
+    def add(self, count: int) -> None:
+        self.size += count
+        self.progress.advanced(count)
 
 
 def _take(write: TakeBytes, update: TakeBytes, chunk: bytes) -> None:
     write(chunk)
     update(chunk)
-
-
-def _discard(file: BinaryIO, path: Path) -> None:
-    file.close()
-    path.unlink()
 
 
 async def _all(calls: Iterable[Awaitable[ResultT]]) -> list[ResultT]:

@@ -1,0 +1,145 @@
+"""What `ormb` promises with every registry that keeps to the OCI distribution specification."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from ormb.client import OrmbClient
+from ormb.errors import DigestMismatchError, NotFoundError, UnsupportedArtifactError
+from ormb.packing import pack
+from ormb.ports import Silent
+from ormb.reference import Reference
+from support import oci_artifacts as oci
+from support.oci_artifacts import OciClient
+from support.oci_registry import distribution
+from support.registry_service import running_registry
+from support.small_models import adder
+
+
+@pytest.fixture(params=["klever", "distribution"])
+async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """host:port of a registry."""
+    if request.param == "distribution":
+        with distribution(tmp_path) as address:
+            yield address
+        return
+    nats_url: str = request.getfixturevalue("nats_url")
+    async with running_registry(tmp_path, nats_url, reconcile_seconds=600) as client:
+        yield client.address
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[OrmbClient]:
+    async with OrmbClient(tmp_path / "ormb") as opened:
+        yield opened
+
+
+class Counting(Silent):
+    """How many bytes there were to move."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def started(self, total: int) -> None:
+        self.total = total
+
+
+def damage(directory: Path, digest: str) -> int:
+    """Overwrite a blob wherever a registry below the directory keeps it; how often it was there."""
+    found = [*directory.rglob(digest.removeprefix("sha256:")), *directory.rglob(f"{digest[7:]}/data")]
+    files = [path for path in found if path.is_file()]
+    for file in files:
+        file.write_bytes(b"x" * file.stat().st_size)
+    return len(files)
+
+
+def reference(host: str, tag: str = "v1") -> Reference:
+    return Reference(host, "library/adder", tag)
+
+
+async def test_a_model_comes_back_as_it_was_pushed(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    directory = adder(tmp_path / "adder", 1)
+    saved = await client.save(directory, reference(host))
+    pushed = await client.push(reference(host))
+    assert pushed.digest == saved.digest == (await client.inspect(reference(host))).digest
+    async with OrmbClient(tmp_path / "another-machine") as other:
+        await other.pull(reference(host))
+        await other.export(reference(host), tmp_path / "copy")
+    assert pack(tmp_path / "copy").digest == pushed.digest
+
+
+async def test_straight_through_is_the_same_artifact(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    directory = adder(tmp_path / "adder", 1)
+    pushed = await client.push_directory(directory, reference(host))
+    assert pushed.digest == pack(directory).digest
+    found = await client.pull_and_export(reference(host), tmp_path / "copy")
+    again = await client.pull_and_export(reference(host), tmp_path / "copy")
+    assert found.digest == again.digest == pack(tmp_path / "copy").digest
+    assert client.models() == []
+
+
+async def test_what_is_here_is_not_fetched_again(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
+    first, second = Counting(), Counting()
+    await client.pull(reference(host), first)
+    await client.pull(reference(host), second)
+    assert first.total > 0
+    assert second.total == 0
+
+
+async def test_a_digest_names_one_artifact_for_ever(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    first = await client.push_directory(adder(tmp_path / "1", 1), reference(host))
+    second = await client.push_directory(adder(tmp_path / "2", 2), reference(host))
+    assert (await client.inspect(reference(host))).digest == second.digest
+    assert (await client.inspect(reference(host).at(first.digest))).digest == first.digest
+
+
+async def test_a_name_that_is_not_there_is_said(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"library/adder:v1 is not in the registry"):
+        await client.pull_and_export(reference(host), tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_a_container_image_is_not_taken_for_a_model(host: str, client: OrmbClient) -> None:
+    async with aiohttp.ClientSession() as session:
+        await OciClient(session, host).push("library/adder", "v1", oci.image())
+    with pytest.raises(UnsupportedArtifactError, match="is not a model"):
+        await client.inspect(reference(host))
+
+
+async def test_a_model_that_another_tool_made_is_exported_alike(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    document = json.loads(oci.model(b"12345").manifest)
+    del document["annotations"]
+    artifact = oci.Artifact(json.dumps(document).encode(), oci.model(b"12345").blobs)
+    async with aiohttp.ClientSession() as session:
+        await OciClient(session, host).push("library/adder", "v1", artifact)
+    await client.pull_and_export(reference(host), tmp_path / "copy")
+    assert (tmp_path / "copy" / "model" / "model.onnx").read_bytes() == b"12345"
+    assert (tmp_path / "copy" / "ormbfile.yaml").exists()
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")
+async def test_skopeo_carries_a_model_from_one_repository_to_another(
+    host: str, client: OrmbClient, tmp_path: Path
+) -> None:
+    pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
+    there = f"docker://{host}/library"
+    command = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
+    process = await asyncio.create_subprocess_exec(*command, f"{there}/adder:v1", f"{there}/copy:v1")
+    assert await process.wait() == 0
+    assert (await client.inspect(Reference(host, "library/copy", "v1"))).digest == pushed.digest
+
+
+async def test_a_damaged_download_leaves_nothing(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    """As from a registry with a broken disk."""
+    await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
+    if not damage(tmp_path, pack(tmp_path / "adder").layers[1].descriptor.digest):
+        pytest.skip("the registry's disk cannot be reached: it runs in a container")
+    with pytest.raises(DigestMismatchError):
+        await client.pull_and_export(reference(host), tmp_path / "copy")
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == []
