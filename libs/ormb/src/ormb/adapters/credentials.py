@@ -62,7 +62,7 @@ def _encoded(credentials: Credentials) -> str:
 
 def _decode(host: str, entry: dict[str, str]) -> Credentials:
     try:
-        username, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+        username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
     except (KeyError, ValueError) as error:
         raise AuthenticationError(f"the stored credentials for {host} cannot be read: `ormb login {host}`") from error
     return Credentials(username, password)
