@@ -12,8 +12,6 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self, cast
 
-from .errors import InvalidModelError
-
 SMALL_ARRAY = 64 * 1024
 """Bytes up to which an array's values are kept, to read labels from."""
 UNPACKED_LIMIT = 4 * 1024**3
@@ -79,11 +77,11 @@ def read_pickle(path: Path) -> Any:
     """The object graph of a pickle or joblib file, inert.
 
     Raises:
-        InvalidModelError: the file ends early, or unpacks to too much.
+        ValueError: the file ends early, or unpacks to too much.
         Exception: whatever the pickle module raises on a stream that is none.
     """
     with path.open("rb") as file:
-        return _Reader(_Bounded(_unpacked(file, path))).load()
+        return _Reader(_Bounded(_unpacked(file))).load()
 
 
 def class_name(value: Any) -> str | None:
@@ -117,7 +115,7 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
 
     def get_extension(self, _code: int) -> None:
         """Extension registries name globals of this process."""
-        raise InvalidModelError("the pickle uses extension codes, which no model does")
+        raise ValueError("the pickle uses extension codes, which no model does")
 
     def load_build(self) -> None:
         """Set an object's state; an array of joblib's is followed by its bytes."""
@@ -166,15 +164,17 @@ class _Bounded:
         self._read = 0
 
     def read(self, size: int) -> bytes:
-        """Exactly so many bytes. Raises InvalidModelError when fewer are left."""
+        """Exactly so many bytes. Raises ValueError when fewer are left, or the limit is passed."""
+        if size < 0:
+            raise ValueError("the stream asks for a negative number of bytes")
+        self._count(size)
         parts, missing = [], size
         while missing > 0:
             part = self._stream.read(min(missing, CHUNK))
             if not part:
-                raise InvalidModelError(f"the stream ends {missing} bytes early: the file is truncated")
+                raise ValueError(f"the stream ends {missing} bytes early")
             parts.append(part)
             missing -= len(part)
-        self._count(size)
         return b"".join(parts)
 
     def readline(self) -> bytes:
@@ -190,17 +190,19 @@ class _Bounded:
         return len(data)
 
     def skip(self, size: int) -> None:
-        """Pass over bytes, holding no more than a chunk of them."""
+        """Pass over bytes, holding no more than a chunk of them. Raises as `read`."""
+        if size < 0:
+            raise ValueError("an array has a negative size")
         for begin in range(0, size, CHUNK):
             self.read(min(CHUNK, size - begin))
 
     def _count(self, size: int) -> None:
         self._read += size
         if self._read > UNPACKED_LIMIT:
-            raise InvalidModelError(f"the file unpacks to more than {UNPACKED_LIMIT} bytes")
+            raise ValueError(f"the file unpacks to more than {UNPACKED_LIMIT} bytes")
 
 
-def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
+def _unpacked(file: BinaryIO) -> BinaryIO:
     """Joblib compresses whole files; the first bytes tell with what."""
     magic = file.read(6)
     file.seek(0)
@@ -213,9 +215,7 @@ def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
     if magic[:1] == b"\x78" and magic[1:2] in {b"\x01", b"\x5e", b"\x9c", b"\xda"}:
         return cast("BinaryIO", io.BufferedReader(_Zlib(file)))
     if magic.startswith(b"\x04\x22\x4d\x18"):
-        raise InvalidModelError(
-            f"{path.name} is compressed with lz4, which is not read: save it with zlib or uncompressed"
-        )
+        raise ValueError("it is compressed with lz4, which is not read: save it with zlib or uncompressed")
     return file
 
 

@@ -46,11 +46,6 @@ def parse_saved_model(data: bytes) -> Any:
     return message
 
 
-def new_saved_model() -> Any:
-    """An empty message, for tests that make models."""
-    return _SAVED_MODEL()
-
-
 def _build() -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="klever/savedmodel.proto", package=PACKAGE, syntax="proto3")
     for name, fields in MESSAGES.items():

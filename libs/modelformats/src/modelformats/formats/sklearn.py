@@ -7,7 +7,8 @@ from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.format import files_matching, head, reading, single_file
-from modelformats.inert_pickle import Inert, class_name, dtype_string, read_pickle
+from modelformats.inert_arrays import InertArray, inert_array
+from modelformats.inert_pickle import Inert, class_name, read_pickle
 
 PATTERNS = ("*.joblib", "*.pkl")
 SNIFF = 64 * 1024
@@ -41,9 +42,9 @@ class SKLearn:
 
 def _signature(root: Any) -> Signature:
     steps = list(_estimators(root))
-    features = _first_attribute(steps, "n_features_in_") or _columns(_first_attribute(steps, "coef_"))
+    features = _first_attribute(steps, "n_features_in_") or _columns(inert_array(_first_attribute(steps, "coef_")))
     last = steps[-1] if steps else None
-    classes = _first_attribute(list(reversed(steps)), "classes_")
+    classes = inert_array(_first_attribute(list(reversed(steps)), "classes_"))
     unknown = {"inputs": NO_TYPES, "parameters": "estimators keep their numbers in attributes of their own"}
     if not steps:
         unknown |= dict.fromkeys(("inputs", "outputs", "operators"), "the file holds no scikit-learn estimator")
@@ -57,7 +58,7 @@ def _signature(root: Any) -> Signature:
         operators=dict(sorted(Counter(_bare(step) for step in steps).items())),
         framework="scikit-learn",
         framework_version=_text(_first_attribute(steps, "_sklearn_version")),
-        details={"classes": _values(classes), "steps": [class_name(step) for step in steps]},
+        details={"classes": classes.values() if classes else None, "steps": [class_name(step) for step in steps]},
         unknown=unknown,
     )
 
@@ -77,46 +78,19 @@ def _first_attribute(steps: list[Inert], name: str) -> Any:
     return next((found for step in steps if (found := step.attribute(name)) is not None), None)
 
 
-def _columns(array: Any) -> int | None:
+def _columns(coefficients: InertArray | None) -> int | None:
     """The last dimension of a coefficient matrix: the number of features, for models from before n_features_in_."""
-    shape = array.attribute("shape") if isinstance(array, Inert) else None
-    return int(shape[-1]) if isinstance(shape, tuple) and shape else None
+    return int(coefficients.shape[-1]) if coefficients and coefficients.shape else None
 
 
-def _label_dtype(classes: Any) -> str | None:
-    typestr = dtype_string(_dtype_of(classes))
-    if typestr is None:
+def _label_dtype(classes: InertArray | None) -> str | None:
+    if classes is None:
         return None
-    bare = typestr.lstrip("<>|=")
+    bare = classes.typestr.lstrip("<>|=")
     kinds = {"f": "float", "i": "int", "u": "uint"}
     if bare[:1] in kinds:
         return f"{kinds[bare[0]]}{int(bare[1:]) * 8}"
     return {"b": "bool", "U": "str", "O": "str", "S": "str"}.get(bare[:1])
-
-
-def _dtype_of(array: Any) -> Any:
-    """Joblib keeps the dtype as an attribute, pickle in the third place of the array's state."""
-    if not isinstance(array, Inert):
-        return None
-    if isinstance(array.state, tuple) and len(array.state) == 5:  # noqa: PLR2004 - numpy's __reduce__
-        return array.state[2]
-    return array.attribute("dtype")
-
-
-def _values(array: Any) -> list[Any] | None:
-    """The labels, where they are few."""
-    import numpy as np  # noqa: PLC0415 - only for labels
-
-    typestr = dtype_string(_dtype_of(array))
-    if typestr is None or not isinstance(array, Inert):
-        return None
-    data = array.state[4] if isinstance(array.state, tuple) and len(array.state) == 5 else array.array_bytes  # noqa: PLR2004
-    if isinstance(data, bytes) and not typestr.lstrip("<>|=").startswith("O"):
-        values: list[Any] = np.frombuffer(data, dtype=typestr).tolist()
-        return values
-    objects = array.items[0] if array.items else data
-    inner = objects.state[4] if isinstance(objects, Inert) and isinstance(objects.state, tuple) else objects
-    return [str(value) for value in inner] if isinstance(inner, list) else None
 
 
 def _text(value: Any) -> str | None:

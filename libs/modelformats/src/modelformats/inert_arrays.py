@@ -1,0 +1,85 @@
+"""NumPy arrays inside inert pickles: what they are made of, and their values where they are few."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .inert_pickle import SMALL_ARRAY, Inert, class_name, dtype_string
+
+
+@dataclass(frozen=True)
+class InertArray:
+    """An array that nobody has made.
+
+    Attributes:
+        typestr: NumPy's string for the dtype, such as `<f8`.
+        shape: its dimensions, where they are known.
+        content: its bytes, or the list of its objects; None where it is large.
+    """
+
+    typestr: str
+    shape: tuple[int, ...] | None
+    content: bytes | list[Any] | None
+
+    def values(self) -> list[Any] | None:
+        """The values, where they were kept. Raises ValueError where the bytes do not fit the dtype."""
+        import numpy as np  # noqa: PLC0415 - only for labels
+
+        if isinstance(self.content, bytes):
+            found: list[Any] = np.frombuffer(self.content, dtype=self.typestr).tolist()
+            return found
+        return None if self.content is None else [str(value) for value in self.content]
+
+
+def inert_array(value: Any) -> InertArray | None:
+    """The array that an object stands for; None where it is none."""
+    if not isinstance(value, Inert):
+        return None
+    name = (class_name(value) or "").rpartition(".")[2]
+    read = _READERS.get(name)
+    return read(value) if read else None
+
+
+def _joblib(value: Inert) -> InertArray | None:
+    """Joblib's wrapper: the bytes follow it in the stream, objects as a pickle of their own."""
+    objects = inert_array(value.items[0]) if value.items else None
+    content = objects.content if objects else value.array_bytes
+    return _array(value.attribute("dtype"), value.attribute("shape"), content)
+
+
+def _reconstructed(value: Inert) -> InertArray | None:
+    """`ndarray.__reduce__`: the state is version, shape, dtype, order, data."""
+    if not isinstance(value.state, tuple) or len(value.state) != 5:  # noqa: PLR2004 - see above
+        return None
+    _, shape, dtype, _, data = value.state
+    return _array(dtype, shape, data)
+
+
+def _from_buffer(value: Inert) -> InertArray | None:
+    """Pickle protocol 5: made with data, dtype, shape, order."""
+    if len(value.arguments) < 3:  # noqa: PLR2004 - see above
+        return None
+    data, dtype, shape = value.arguments[:3]
+    return _array(dtype, shape, data)
+
+
+_READERS: dict[str, Callable[[Inert], InertArray | None]] = {
+    "NumpyArrayWrapper": _joblib,
+    "_reconstruct": _reconstructed,
+    "_frombuffer": _from_buffer,
+}
+
+
+def _array(dtype: Any, shape: Any, data: Any) -> InertArray | None:
+    typestr = dtype_string(dtype)
+    if not isinstance(typestr, str):
+        return None
+    return InertArray(typestr, shape if isinstance(shape, tuple) else None, _content(data))
+
+
+def _content(data: Any) -> bytes | list[Any] | None:
+    if isinstance(data, Inert) and data.made_by == "_codecs.encode" and isinstance(data.arguments[0], str):
+        data = data.arguments[0].encode("latin1")  # how protocols before 3 write bytes
+    if isinstance(data, bytes | bytearray):
+        return bytes(data) if len(data) <= SMALL_ARRAY else None
+    return data if isinstance(data, list) else None

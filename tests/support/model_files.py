@@ -1,0 +1,97 @@
+"""Small models of each format that is parsed, written as their frameworks write them."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import joblib
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from modelformats.formats.savedmodel_messages import parse_saved_model
+from support import onnx_models
+
+FLOAT, INT64, STRING = 1, 9, 7
+"""tensorflow/core/framework/types.proto."""
+
+PMML = """<?xml version="1.0"?>
+<PMML xmlns="http://www.dmg.org/PMML-4_4" version="4.4">
+  <Header><Application name="JPMML-SkLearn" version="1.6"/></Header>
+  <DataDictionary>
+    <DataField name="species" optype="categorical" dataType="string">
+      <Value value="setosa"/><Value value="virginica"/><Value value="?" property="missing"/>
+    </DataField>
+    <DataField name="length" optype="continuous" dataType="double"/>
+    <DataField name="count" optype="ordinal" dataType="integer"/>
+  </DataDictionary>
+  <RegressionModel functionName="classification">
+    <MiningSchema>
+      <MiningField name="species" usageType="target"/>
+      <MiningField name="length"/>
+      <MiningField name="count" usageType="active"/>
+      <MiningField name="note" usageType="supplementary"/>
+    </MiningSchema>
+    <Output><OutputField name="probability(setosa)" feature="probability" value="setosa" optype="continuous"/></Output>
+  </RegressionModel>
+</PMML>
+"""
+
+
+def saved_model(*, signed: bool = True) -> Any:
+    """A message as saved_model.pb holds it: MatMul in the graph, Softmax in a function."""
+    message = parse_saved_model(b"")
+    message.schema_version = 1
+    graph = message.meta_graphs.add()
+    graph.meta_info.tags.append("serve")
+    graph.meta_info.tensorflow_version = "2.16.1"
+    for name, op in (("x", "Placeholder"), ("call", "StatefulPartitionedCall"), ("product", "MatMul")):
+        graph.graph.nodes.add(name=name, op=op)
+    graph.graph.library.functions.add().nodes.add(name="softmax", op="Softmax")
+    if signed:
+        signature = graph.signatures.add(key="serving_default").value
+        signature.method = "tensorflow/serving/predict"
+        _entry(signature.inputs, "x", FLOAT, (-1, 4))
+        _entry(signature.outputs, "scores", FLOAT, (-1, 3))
+        _entry(signature.outputs, "label", STRING, None)
+    return message
+
+
+def _entry(entries: Any, key: str, dtype: int, shape: tuple[int, ...] | None) -> None:
+    value = entries.add(key=key).value
+    value.name, value.dtype = f"{key}:0", dtype
+    if shape is None:
+        value.shape.unknown_rank = True
+    for size in shape or ():
+        value.shape.dims.add(size=size)
+
+
+def write(directory: Path, name: str, content: bytes | str) -> Path:
+    """One file of a model's directory; gives the directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return directory
+
+
+def classifier() -> Any:
+    """A fitted pipeline: four features, three classes."""
+    features, species = load_iris(return_X_y=True)
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=200)).fit(features, species)
+
+
+def sklearn_joblib(directory: Path, *, compress: Any = 0) -> Path:
+    """The pipeline as joblib writes it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    joblib.dump(classifier(), directory / "model.joblib", compress=compress)
+    return directory
+
+
+def of_each_format() -> dict[str, tuple[str, bytes]]:
+    """Format to the name and bytes of a small model's file."""
+    return {
+        "ONNX": ("model.onnx", onnx_models.iris_classifier().SerializeToString()),
+        "SavedModel": ("saved_model.pb", saved_model().SerializeToString()),
+        "PMML": ("model.pmml", PMML.encode()),
+        "SKLearn": ("model.pkl", pickle.dumps(classifier())),
+    }
