@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: JSON Schemas, docs/asyncapi.yaml, docs/events.md, docs/openapi.json.
+"""Writes what is generated from the code: JSON Schemas; in docs/ asyncapi.yaml, openapi.json, events.md, settings.md.
 
 `python tools/contract.py` writes; with `--check` it changes nothing and exits 1 when a file has drifted.
 """
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import settings_page
 import yaml
 from faststream.nats import NatsBroker
 from faststream.specification import AsyncAPI
@@ -61,6 +62,7 @@ def files() -> dict[Path, str]:
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/openapi.json"): openapi.text(),
+        Path("docs/settings.md"): settings_page.page(),
     }
 
 

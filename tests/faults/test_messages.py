@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from klever.client import KleverClient
 from kleverproto.envelope import EventSource, encode
 from kleverproto.models import ExtractionPhase, ModelPushed
 from kleverproto.references import ModelRef
@@ -62,7 +63,7 @@ async def test_a_file_that_is_no_model_fails_its_job_and_says_why(platform: Plat
 
 
 @pytest.mark.timeout(120)
-async def test_a_worker_that_hangs_fails_one_job_and_is_replaced(tmp_path: Path) -> None:
+async def test_a_worker_that_hangs_fails_one_job_and_is_replaced_and_the_job_can_be_done_again(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     async with running_platform(home, KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS="3") as platform:
@@ -71,5 +72,12 @@ async def test_a_worker_that_hangs_fails_one_job_and_is_replaced(tmp_path: Path)
         await platform.push(adder(tmp_path / "hung", 1), "library/hung:v1")
         failed = await eventually(lambda: platform.events("klever.job.failed.>"), within=30)
         assert failed[0]["data"]["problem"]["code"] == "timed_out"
-        await platform.push(adder(tmp_path / "next", 2), "library/next:v1")
-        await platform.parsed("library/next:v1")
+        async with KleverClient(platform.urls["api"]) as client:
+            ref = ModelRef.parse("library/hung:v1")
+
+            async def parsed_when_asked_again() -> bool:
+                """The first time it may be the turn of another worker that hangs."""
+                await client.create_job(ref)
+                return (await client.model(ref)).status.extraction is ExtractionPhase.SUCCEEDED
+
+            assert await eventually(parsed_when_asked_again, within=60, every=1)

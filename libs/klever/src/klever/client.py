@@ -10,7 +10,7 @@ import aiohttp
 
 from kleverproto.base import WireModel
 from kleverproto.envelope import Event
-from kleverproto.jobs import JobDocument
+from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument, ServingPhase, ServingSpec
@@ -69,6 +69,12 @@ class KleverClient:
         """One job. Raises ApiError."""
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs/{quote(job_id, safe='')}"
         return await self._get(path, JobDocument)
+
+    async def create_job(self, ref: ModelRef, namespace: str = "default") -> JobDocument:
+        """Ask for a model to be parsed again; a result that the same bytes had before stays. Raises ApiError."""
+        path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
+        body = {"kind": JobKind.EXTRACT.value, "ref": str(ref)}
+        return JobDocument.model_validate(await self._call("POST", path, json=body))
 
     async def servings(self, namespace: str | None = None) -> list[ServingDocument]:
         """Servings of a namespace, or of all. Raises ApiError."""

@@ -18,7 +18,9 @@ class ServiceSettings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port on which HTTP is served; 0 lets the system choose."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    """Least important message that is written: debug, info, warning or error."""
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
+    """json for machines, console for people."""
     otlp_endpoint: str | None = None
     """Where spans are sent by OTLP over HTTP, such as http://127.0.0.1:4318; off when not set."""
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1

@@ -73,15 +73,19 @@ class Inert:
         return state.get(name) if isinstance(state, dict) else None
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path, *, limit: int = UNPACKED_LIMIT) -> Any:
     """The object graph of a pickle or joblib file, inert.
+
+    Args:
+        path: the file.
+        limit: bytes that it may unpack to.
 
     Raises:
         ValueError: the file ends early, or unpacks to too much.
         Exception: whatever the pickle module raises on a stream that is none.
     """
     with path.open("rb") as file:
-        return _Reader(_Bounded(_unpacked(file))).load()
+        return _Reader(_Bounded(_unpacked(file), limit)).load()
 
 
 def class_name(value: Any) -> str | None:
@@ -159,8 +163,9 @@ def _itemsize(typestr: str) -> int:
 class _Bounded:
     """A stream that never reads further than its end, however much is asked for."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream = stream
+        self._limit = limit
         self._read = 0
 
     def read(self, size: int) -> bytes:
@@ -198,8 +203,8 @@ class _Bounded:
 
     def _count(self, size: int) -> None:
         self._read += size
-        if self._read > UNPACKED_LIMIT:
-            raise ValueError(f"the file unpacks to more than {UNPACKED_LIMIT} bytes")
+        if self._read > self._limit:
+            raise ValueError(f"the file unpacks to more than {self._limit} bytes")
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO:

@@ -34,7 +34,7 @@ class DeployerSettings(ServiceSettings):
     """Longest time for requests in flight when a model server is stopped."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two looks at everything, should an event have been missed."""
-    server_python: Path = Path(sys.executable)
+    server_python: Path = Field(default_factory=lambda: Path(sys.executable))
     """Interpreter that runs the model server; its environment holds the adapters."""
 
     @property

@@ -22,7 +22,7 @@ def extract(directory: Path, format_name: str | None) -> Signature:
     except MemoryError as error:
         raise JobError(
             "parsing the model needs more memory than a worker may use: raise KLEVER_JOBRUNNER_WORKER_MEMORY_MB "
-            "and push the model again",
+            "and parse it again with `klever jobs create <model>`",
             code=OUT_OF_MEMORY,
         ) from error
     if (size := len(signature.model_dump_json())) > SIGNATURE_LIMIT:

@@ -111,7 +111,7 @@ class WorkerPool:
     def _too_long(self) -> JobError:
         return JobError(
             f"parsing the model took longer than {self._limits.timeout_seconds:g} s: raise "
-            "KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS and push it again",
+            "KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS and parse it again with `klever jobs create <model>`",
             code=TIMED_OUT,
         )
 

@@ -2,8 +2,9 @@
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, print_json, print_table
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, print_json, print_table
 from kleverproto.jobs import JobDocument
+from kleverproto.references import ModelRef
 
 
 @cli.group()
@@ -29,6 +30,24 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None) -> None:
         click.echo("No jobs. Each push of a model makes one.")
     else:
         print_table([("ID", "KIND", "MODEL", "PHASE", "REASON"), *(_row(document) for document in found)])
+
+
+@jobs.command()
+@click.argument("ref", type=ModelRefType())
+@NAMESPACE
+@AS_JSON
+@SERVER
+def create(ref: ModelRef, namespace: str, *, as_json: bool, server: str | None) -> None:
+    """Parse a model again, after a job on it failed for a reason outside the model: memory, time, the registry.
+
+    \b
+    klever jobs create library/mymodel:v1
+    """
+    found = call(server, lambda client: client.create_job(ref, namespace))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        click.echo(f"{found.id}: `klever jobs get {found.id}` shows what becomes of it")
 
 
 @jobs.command()
