@@ -75,6 +75,10 @@ async def test_a_model_of_ones_own_from_the_folder_to_the_endpoint(shell: Shell,
     serving = json.loads(await shell.ok("klever servings get mymodel --json"))
     assert {v["name"]: v["weight"] for v in serving["status"]["variants"]} == {"v1": 80, "v2": 20}
 
+    second = await shell.run("klever up")
+    assert second.code != 0
+    assert "runs with" in second.err
+
     await shell.ok("klever undeploy mymodel")
     gone = await shell.run("klever predict mymodel --input X=@x.json")
     assert gone.code != 0

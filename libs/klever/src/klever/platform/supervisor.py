@@ -136,8 +136,13 @@ def _locked(home: Home) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise PlatformError(
-            f"a platform runs with {home.path} already: `klever status` shows it, `klever down` stops it; "
-            "KLEVER_HOME=<other directory> starts a second one"
-        ) from error
+        raise already_running(home) from error
     return lock
+
+
+def already_running(home: Home) -> PlatformError:
+    """What to say when a home is taken."""
+    return PlatformError(
+        f"a platform runs with {home.path} already: `klever status` shows it, `klever down` stops it; "
+        "KLEVER_HOME=<other directory> starts a second one"
+    )

@@ -92,4 +92,4 @@ def _problems(variant: Variant, document: ModelDocument | None) -> list[tuple[st
 
 
 def _not_found(reference: ModelRef) -> str:
-    return f"there is no model version {reference}: push it first, for example with `ormb push {reference}`"
+    return f"there is no model version {reference}: push it first with `ormb push`"

@@ -84,8 +84,11 @@ def status(*, as_json: bool) -> None:
 
 async def _run(home: Home, wanted: Ports) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
-    from klever.platform.supervisor import Supervisor  # noqa: PLC0415
+    from klever.platform.state import read_running  # noqa: PLC0415
+    from klever.platform.supervisor import Supervisor, already_running  # noqa: PLC0415
 
+    if read_running(home.state):  # else the error would be about the ports that it holds
+        raise already_running(home)
     ports, _ = chosen(wanted)
     lines, where = Lines(), urls(ports)
     lines.heading(f"Klever, state in {home.path}")
