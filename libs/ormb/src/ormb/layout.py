@@ -13,8 +13,9 @@ from typing import Any
 from . import mediatypes
 from .digest import CHUNK, digest_bytes, hasher_for, hexadecimal
 from .errors import DigestMismatchError, NotFoundError
-from .manifest import ModelManifest, parse_model_manifest
-from .packing import Content, PackedModel
+from .manifest import ModelManifest
+from .packed import Content, PackedModel
+from .reading import config_wanted, parse_manifest
 from .reference import Reference
 
 
@@ -84,6 +85,10 @@ class LocalLayout:
         if entry is None:
             raise _not_here(reference)
         return self.blob_path(str(entry["digest"])).read_bytes()
+
+    def manifest(self, reference: Reference) -> ModelManifest:
+        """The model that a reference names. Raises NotFoundError."""
+        return self._parsed(str(reference), self.manifest_bytes(reference))
 
     def blob_path(self, digest: str) -> Path:
         """Where a blob is, or would be."""
@@ -189,10 +194,15 @@ class LocalLayout:
 
     def _stored(self, name: str, entry: dict[str, Any]) -> StoredModel:
         path = self.blob_path(entry["digest"])
-        manifest = parse_model_manifest(path.read_bytes())
-        if manifest is None:
+        return StoredModel(Reference.parse(name), self._parsed(name, path.read_bytes()), path.stat().st_mtime)
+
+    def _parsed(self, name: str, manifest: bytes) -> ModelManifest:
+        wanted = config_wanted(manifest)
+        config = self.blob_path(wanted.digest).read_bytes() if wanted and self.has_blob(wanted.digest) else None
+        parsed = parse_manifest(manifest, config)
+        if parsed is None:
             raise NotFoundError(f"{name} in {self._directory} is not a model: `ormb remove {name}`")
-        return StoredModel(Reference.parse(name), manifest, path.stat().st_mtime)
+        return parsed
 
 
 def _not_here(reference: Reference) -> NotFoundError:

@@ -1,9 +1,9 @@
-"""OCI manifests of models, built and read; pure. ModelPack, CNCF model-spec v0.0.7."""
+"""OCI manifests of models, and how one in the ModelPack layout (CNCF model-spec v0.0.7) is built; pure."""
 
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from . import mediatypes
@@ -34,11 +34,15 @@ class ModelManifest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     digest: str
+    layout: str
+    """Name of its layout; see `ormb.layouts`."""
     artifact_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
     modelfile: ModelFile | None
-    """None where another tool made the artifact."""
+    """None where the artifact says nothing of the model, or says it in a config that was not read."""
+    document: dict[str, Any]
+    """The manifest as it is."""
 
     @property
     def size(self) -> int:
@@ -81,34 +85,3 @@ def build_manifest(modelfile: ModelFile, config: bytes, layers: tuple[Descriptor
             "annotations": {mediatypes.MODELFILE_ANNOTATION: annotation},
         }
     )
-
-
-def parse_model_manifest(manifest: bytes) -> ModelManifest | None:
-    """Read a manifest; None when it is not a model: a container image, an index, a referrer, or not JSON at all."""
-    try:
-        document = json.loads(manifest)
-    except ValueError:
-        return None
-    if not isinstance(document, dict) or "subject" in document or not _is_modelpack(document):
-        return None
-    try:
-        return ModelManifest(
-            digest=digest_bytes(manifest),
-            artifact_type=mediatypes.MODELPACK_ARTIFACT,
-            config=document["config"],
-            layers=document["layers"],
-            modelfile=_modelfile(document.get("annotations") or {}),
-        )
-    except (ValidationError, KeyError, TypeError):
-        return None
-
-
-def _is_modelpack(document: dict[str, Any]) -> bool:
-    config = document.get("config")
-    config_type = config.get("mediaType") if isinstance(config, dict) else None
-    return document.get("artifactType") == mediatypes.MODELPACK_ARTIFACT or config_type == mediatypes.MODELPACK_CONFIG
-
-
-def _modelfile(annotations: dict[str, str]) -> ModelFile | None:
-    text = annotations.get(mediatypes.MODELFILE_ANNOTATION)
-    return ModelFile.model_validate_json(text) if text is not None else None

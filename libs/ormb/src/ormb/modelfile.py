@@ -114,6 +114,17 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
         raise InvalidModelFileError(f"{source}: {problems}") from error
 
 
+def lenient_modelfile(data: dict[str, Any]) -> ModelFile:
+    """What can be kept of metadata that another tool, or an older version, has written; the rest is left out."""
+    said = {key: value for key, value in data.items() if value is not None}
+    while True:
+        try:
+            return ModelFile.model_validate(said)
+        except ValidationError as error:
+            for problem in error.errors():
+                said.pop(str(problem["loc"][0]), None)
+
+
 def dump_modelfile(modelfile: ModelFile) -> str:
     """The YAML of an ormbfile, with only what was said."""
     data = modelfile.model_dump(mode="json", exclude_defaults=True)

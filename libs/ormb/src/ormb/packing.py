@@ -2,7 +2,6 @@
 
 import json
 import stat
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import modelformats
@@ -12,6 +11,8 @@ from .digest import digest_bytes, digest_file
 from .errors import InvalidModelDirectoryError
 from .manifest import Descriptor, build_config, build_manifest
 from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
+from .packed import Content, PackedModel
+from .packing_archive import pack_archive
 
 MODEL = "model"
 LAYOUT = f"a model directory holds {FILE_NAME} (optional) and {MODEL}/ with the model's files"
@@ -23,36 +24,12 @@ _BY_SUFFIX = {
 }
 
 
-@dataclass(frozen=True)
-class Content:
-    """Where the bytes of a blob are: in a file, or here."""
-
-    descriptor: Descriptor
-    source: Path | bytes
-
-
-@dataclass(frozen=True)
-class PackedModel:
-    """An artifact, ready to be stored or sent."""
-
-    modelfile: ModelFile
-    manifest: bytes
-    config: Content
-    layers: tuple[Content, ...]
-
-    @property
-    def digest(self) -> str:
-        """The manifest's digest: the identity of the artifact."""
-        return digest_bytes(self.manifest)
-
-    @property
-    def size(self) -> int:
-        """Bytes of all layers."""
-        return sum(layer.descriptor.size for layer in self.layers)
-
-
-def pack(directory: Path) -> PackedModel:
+def pack(directory: Path, archives: Path | None = None) -> PackedModel:
     """Describe a model directory as an artifact; reads every file once, to hash it.
+
+    Args:
+        directory: the model.
+        archives: where to pack its files into one archive, for the layout of the Go `ormb`; without it, ModelPack.
 
     Raises:
         InvalidModelDirectoryError: it is not laid out as a model, or not as its format wants.
@@ -61,7 +38,12 @@ def pack(directory: Path) -> PackedModel:
     root = _checked(directory)
     modelfile, text = _modelfile(root)
     _validate(modelfile.format or "", root / MODEL)
-    layers = (_from_text(text), *(_from_file(path, root) for path in _files(root / MODEL)))
+    files = _files(root / MODEL)
+    return pack_archive(modelfile, files, root, archives) if archives else _pack(modelfile, text, files, root)
+
+
+def _pack(modelfile: ModelFile, text: bytes, files: list[Path], root: Path) -> PackedModel:
+    layers = (_from_text(text), *(_from_file(path, root) for path in files))
     described = tuple(layer.descriptor for layer in layers)
     config = build_config(modelfile, described)
     return PackedModel(

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from .packing import Content
+from .packed import Content
 from .reference import Reference
 
 

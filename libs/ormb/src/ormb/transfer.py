@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 from .digest import hasher_for, hexadecimal
 from .errors import DigestMismatchError, RegistryUnavailableError
 from .manifest import Descriptor
-from .packing import Content
+from .packed import Content
 from .ports import Progress, Registry
 from .reference import Reference
 

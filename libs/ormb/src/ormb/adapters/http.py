@@ -13,7 +13,7 @@ import aiohttp
 from ormb import mediatypes
 from ormb.digest import CHUNK
 from ormb.errors import NotFoundError, RegistryError, RegistryUnavailableError
-from ormb.packing import Content
+from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
 

@@ -33,6 +33,7 @@ def facts(info: "ModelInfo") -> dict[str, Any]:
         "digest": info.digest,
         "size": info.size,
         "format": info.format,
+        "layout": info.manifest.layout,
         "artifactType": info.manifest.artifact_type,
         "layers": [layer.model_dump() for layer in info.manifest.layers],
         "ormbfile": modelfile.model_dump(mode="json", exclude_defaults=True) if modelfile else None,

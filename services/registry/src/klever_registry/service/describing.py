@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from klever_registry.domain.manifests import Manifest
 from kleverproto.models import LayerInfo, ModelMetadata, ModelSpec
 from kleverproto.references import ModelRef
-from ormb.manifest import ModelManifest, parse_model_manifest
+from ormb.manifest import ModelManifest
 from ormb.modelfile import to_metadata
+from ormb.reading import parse_model_manifest
 
 
 def describe(ref: ModelRef, manifest: Manifest, *, registry: str) -> ModelSpec | None:

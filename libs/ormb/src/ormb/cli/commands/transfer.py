@@ -15,13 +15,21 @@ if TYPE_CHECKING:
     from ormb.client import ModelInfo, OrmbClient
 
 REFERENCE = click.argument("reference", type=ReferenceType())
+LAYOUT = click.option(
+    "--layout",
+    type=click.Choice(["modelpack", "ormb"]),
+    default="modelpack",
+    show_default=True,
+    help="modelpack: CNCF ModelPack, one layer for each file. ormb: one archive, which the Go ormb reads.",
+)
 
 
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @REFERENCE
+@LAYOUT
 @shared_options
-def save(directory: Path, reference: Reference, **options: Any) -> None:
+def save(directory: Path, reference: Reference, layout: str, **options: Any) -> None:
     """Pack a model directory into the local store.
 
     The directory holds model/ with the model's files, and ormbfile.yaml with what you say of it; where that is
@@ -31,15 +39,16 @@ def save(directory: Path, reference: Reference, **options: Any) -> None:
     ormb save ./mymodel localhost:5000/library/mymodel:v1
     """
     chosen = Options(**options)
-    info = run(chosen, lambda client: client.save(directory, reference))
+    info = run(chosen, lambda client: client.save(directory, reference, layout=layout))
     _report(info, chosen, after=f"{_name(reference)}: saved")
 
 
 @cli.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="[DIRECTORY] REFERENCE")
+@LAYOUT
 @shared_options
-def push(arguments: tuple[str, ...], **options: Any) -> None:
-    """Send a model to its registry: from the local store, or straight from a directory.
+def push(arguments: tuple[str, ...], layout: str, **options: Any) -> None:
+    """Send a model to its registry: from the local store, as it was saved, or straight from a directory.
 
     \b
     ormb push localhost:5000/library/mymodel:v1
@@ -55,7 +64,7 @@ def push(arguments: tuple[str, ...], **options: Any) -> None:
     async def call(client: "OrmbClient") -> "ModelInfo":
         with progress("pushing", quiet=chosen.as_json) as watcher:
             if directories:
-                return await client.push_directory(Path(directories[0]), reference, watcher)
+                return await client.push_directory(Path(directories[0]), reference, watcher, layout=layout)
             return await client.push(reference, watcher)
 
     info = run(chosen, call)

@@ -1,0 +1,77 @@
+"""From a reference to what a registry has under it: manifests, through indexes, with the config where it is needed."""
+
+import json
+from typing import Any
+
+from .digest import digest_bytes, hasher_for, hexadecimal
+from .errors import DigestMismatchError, UnsupportedArtifactError
+from .manifest import Descriptor, ModelManifest
+from .ports import Registry
+from .reading import config_wanted, parse_manifest
+from .reference import Reference
+
+CONFIG_LIMIT = 4 * 1024 * 1024
+"""Bytes of a config that are read into memory."""
+PREFERRED = ("linux", "amd64")
+
+
+async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[ModelManifest, bytes]:
+    """The model that a reference names, and its manifest's bytes.
+
+    Raises:
+        NotFoundError: there is nothing under the reference.
+        UnsupportedArtifactError: it is not a model.
+        DigestMismatchError: the registry sent other bytes than the digest says.
+    """
+    manifest = await _verified(registry, reference)
+    if (chosen := _of_index(manifest)) is not None:
+        manifest = await _verified(registry, reference.at(chosen))
+    wanted = config_wanted(manifest)
+    config = await _blob(registry, reference, wanted) if wanted else None
+    return understood(reference, manifest, config), manifest
+
+
+def understood(reference: Reference, manifest: bytes, config: bytes | None) -> ModelManifest:
+    """The manifest, read. Raises UnsupportedArtifactError where it is not a model's."""
+    parsed = parse_manifest(manifest, config)
+    if parsed is None:
+        raise UnsupportedArtifactError(
+            f"{reference} is not a model: `ormb` reads ModelPack, ORMB, ModelKit and Docker model artifacts, "
+            "and images with a model under /models"
+        )
+    return parsed
+
+
+async def _verified(registry: Registry, reference: Reference) -> bytes:
+    manifest, _ = await registry.get_manifest(reference)
+    if reference.digest:
+        hasher = hasher_for(reference.digest)
+        hasher.update(manifest)
+        if hasher.hexdigest() != hexadecimal(reference.digest):
+            raise DigestMismatchError(f"{reference.host} sent another manifest than {reference.digest}")
+    return manifest
+
+
+def _of_index(manifest: bytes) -> str | None:
+    """The digest to take from an index: that of the usual platform, else the first; None where it is no index."""
+    try:
+        entries: list[dict[str, Any]] = json.loads(manifest)["manifests"]
+        platforms = [entry.get("platform") or {} for entry in entries]
+        usual = [(p.get("os"), p.get("architecture")) == PREFERRED for p in platforms]
+        chosen = entries[usual.index(True) if True in usual else 0]
+        return str(chosen["digest"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
+async def _blob(registry: Registry, reference: Reference, descriptor: Descriptor) -> bytes:
+    if descriptor.size > CONFIG_LIMIT:
+        raise UnsupportedArtifactError(f"the config of {reference} has {descriptor.size} bytes: it is refused")
+    content = b""
+    async for chunk in registry.get_blob(reference, descriptor.digest):
+        content += chunk
+        if len(content) > descriptor.size:
+            break
+    if digest_bytes(content) != descriptor.digest:
+        raise DigestMismatchError(f"{reference.host} sent another config of {reference} than {descriptor.digest}")
+    return content

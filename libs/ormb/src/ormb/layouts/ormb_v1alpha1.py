@@ -1,0 +1,54 @@
+"""ORMB v1alpha1, the layout of the Go `ormb`: one gzipped tar of `model/`, and the ormbfile as config."""
+
+import json
+from typing import Any
+
+from ormb.manifest import Descriptor, canonical_json
+from ormb.modelfile import ModelFile, lenient_modelfile
+
+from .layout import Archive, LayerFiles, config_type
+
+CONFIG = "application/vnd.caicloud.model.config.v1alpha1+json"
+LAYER = "application/tar+gzip"
+NEVER = "0001-01-01T00:00:00Z"
+"""What Go writes for a time that was not set."""
+
+
+class OrmbV1Alpha1:
+    """See `Layout`."""
+
+    name = "ormb"
+
+    def claims(self, document: dict[str, Any]) -> bool:
+        """By its config's type; the manifest has no type of its own."""
+        return config_type(document) == CONFIG
+
+    def wants_config(self, _document: dict[str, Any]) -> bool:
+        """Always."""
+        return True
+
+    def modelfile(self, _document: dict[str, Any], config: bytes | None) -> ModelFile | None:
+        """The config, without the time that Go writes for none."""
+        if config is None:
+            return None
+        data = json.loads(config)
+        return lenient_modelfile({key: value for key, value in data.items() if (key, value) != ("created", NEVER)})
+
+    def files(self, layers: tuple[Descriptor, ...], _document: dict[str, Any]) -> list[LayerFiles]:
+        """Entries begin with `model/`."""
+        return [LayerFiles(layer, "", Archive.TAR_GZIP) for layer in layers]
+
+
+ORMB_V1ALPHA1 = OrmbV1Alpha1()
+
+
+def build_config(modelfile: ModelFile, names: list[str]) -> bytes:
+    """The config that the Go `ormb` reads; it wants a time and the names of the files."""
+    said = modelfile.model_copy(update={"directory_structure": tuple(names), "size": None})
+    return canonical_json({"created": NEVER, **said.model_dump(mode="json", exclude_defaults=True)})
+
+
+def build_manifest(config: Descriptor, layer: Descriptor) -> bytes:
+    """As the Go `ormb` writes it: without media type, artifact type and annotations."""
+    layers = [layer.model_dump(exclude_defaults=True)]
+    return canonical_json({"schemaVersion": 2, "config": config.model_dump(exclude_defaults=True), "layers": layers})

@@ -1,0 +1,123 @@
+"""Model artifacts as other tools write them; blobs by digest."""
+
+import gzip
+import io
+import json
+import tarfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import zstandard
+
+from support.oci_artifacts import OCI_MANIFEST, Artifact, descriptor
+
+LINK, HARD_LINK, DEVICE, DIRECTORY = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE
+
+
+@dataclass
+class Entry:
+    """One entry of an archive; a file unless another type is given."""
+
+    name: str
+    content: bytes = b""
+    type: bytes = tarfile.REGTYPE
+    link: str = ""
+    size: int | None = None
+    """Where the header lies about it."""
+
+
+def tar(*entries: Entry) -> bytes:
+    """An archive of these entries."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for entry in entries:
+            info = tarfile.TarInfo(entry.name)
+            info.type, info.linkname, info.size = entry.type, entry.link, len(entry.content)
+            archive.addfile(info, io.BytesIO(entry.content))
+    return out.getvalue()
+
+
+def packed(kind: str, *entries: Entry) -> bytes:
+    """An archive, compressed as the end of its media type says."""
+    plain = tar(*entries)
+    if kind.endswith(("tar+gzip", "tar.gzip")):
+        return gzip.compress(plain)
+    return zstandard.compress(plain) if kind.endswith("tar+zstd") else plain
+
+
+@dataclass
+class Layer:
+    """A layer to be put into an artifact."""
+
+    media_type: str
+    content: bytes
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+def artifact(config_type: str, config: Any, *layers: Layer, **more: Any) -> Artifact:
+    """A manifest of these layers."""
+    text = json.dumps(config).encode()
+    described = [
+        descriptor(layer.content, layer.media_type, **({"annotations": layer.annotations} if layer.annotations else {}))
+        for layer in layers
+    ]
+    document = {"schemaVersion": 2, "config": descriptor(text, config_type), "layers": described, **more}
+    return Artifact(json.dumps(document).encode(), (text, *(layer.content for layer in layers)))
+
+
+def ormb_v1alpha1(*entries: Entry, **metadata: Any) -> Artifact:
+    """As the Go `ormb` writes it."""
+    config = {"created": "0001-01-01T00:00:00Z", "format": "ONNX", "author": "Ada", **metadata}
+    layer = Layer("application/tar+gzip", packed("tar+gzip", *(entries or (Entry("model/model.onnx", b"onnx"),))))
+    return artifact("application/vnd.caicloud.model.config.v1alpha1+json", config, layer)
+
+
+def legacy_modelpack() -> Artifact:
+    """As modctl before 0.2 writes it: the `cnai` spelling, one raw file."""
+    about = {"descriptor": {"authors": ["Ada"], "description": "irises"}, "config": {"format": "onnx"}, "modelfs": {}}
+    layer = Layer("application/vnd.cnai.model.weight.v1.raw", b"onnx", {"org.cnai.model.filepath": "model.onnx"})
+    kind = "application/vnd.cnai.model.manifest.v1+json"
+    return artifact(
+        "application/vnd.cnai.model.config.v1+json", about, layer, artifactType=kind, mediaType=OCI_MANIFEST
+    )
+
+
+def modelpack_of_archives(ending: str) -> Artifact:
+    """A ModelPack whose weights are an archive."""
+    kind = f"application/vnd.cncf.model.weight.v1.{ending}"
+    layer = Layer(kind, packed(ending, Entry("model.onnx", b"onnx")))
+    config: dict[str, Any] = {"descriptor": {}, "config": {}, "modelfs": {}}
+    artifact_type = "application/vnd.cncf.model.manifest.v1+json"
+    return artifact("application/vnd.cncf.model.config.v1+json", config, layer, artifactType=artifact_type)
+
+
+def modelkit() -> Artifact:
+    """As `kit pack` writes it."""
+    kitfile = {"package": {"name": "iris", "authors": ["Ada"]}, "model": {"path": "model.onnx", "framework": "sklearn"}}
+    prefix = "application/vnd.kitops.modelkit."
+    layers = [
+        Layer(f"{prefix}model.v1.tar+gzip", packed("tar+gzip", Entry("model.onnx", b"onnx"))),
+        Layer(f"{prefix}docs.v1.tar", packed("tar", Entry("docs", type=DIRECTORY), Entry("docs/README.md", b"read"))),
+    ]
+    return artifact(f"{prefix}config.v1+json", kitfile, *layers)
+
+
+def docker_model() -> Artifact:
+    """As `docker model package` writes it: two shards and a licence, without names."""
+    prefix = "application/vnd.docker.ai."
+    layers = [Layer(f"{prefix}safetensors", b"one"), Layer(f"{prefix}safetensors", b"two")]
+    config_type = f"{prefix}model.config.v0.1+json"
+    return artifact(config_type, {"config": {}}, *layers, Layer(f"{prefix}license", b"MIT"))
+
+
+def modelcar() -> Artifact:
+    """An image with a model under /models, of which a later layer removes a file."""
+    image = "application/vnd.oci.image."
+    first = [Entry("etc/passwd", b"root"), Entry("models/model.onnx", b"old"), Entry("models/extra.txt", b"x")]
+    second = [
+        Entry("models/model.onnx", b"onnx"),
+        Entry("models/.wh.extra.txt"),
+        Entry("models/same", link="model.onnx", type=LINK),
+    ]
+    layers = [Layer(f"{image}layer.v1.tar+gzip", packed("tar+gzip", *entries)) for entries in (first, second)]
+    return artifact(f"{image}config.v1+json", {"architecture": "amd64"}, *layers)
