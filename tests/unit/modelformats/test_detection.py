@@ -1,10 +1,19 @@
 """Which format a directory holds, by content and by name."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from modelformats import KNOWN_FORMATS, InvalidModelError, detect_format, supported_formats, validate_layout
+from modelformats import (
+    KNOWN_FORMATS,
+    InvalidModelError,
+    UnsupportedFormatError,
+    detect_format,
+    extract_signature,
+    supported_formats,
+    validate_layout,
+)
 from support import model_files
 from support.model_files import write
 
@@ -58,3 +67,63 @@ def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Pa
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"format CaffeModel wants \*\.caffemodel, \*\.prototxt"):
         validate_layout("CaffeModel", write(tmp_path, "a.caffemodel", b"x"))
+
+
+@pytest.mark.parametrize(("name", "file"), [("ONNX", "*.onnx"), ("SavedModel", "saved_model.pb"), ("PMML", "*.pmml")])
+def test_a_directory_without_the_file_is_refused_with_its_name(tmp_path: Path, name: str, file: str) -> None:
+    for ask in (validate_layout, extract_signature):
+        with pytest.raises(InvalidModelError) as failure:
+            ask(name, tmp_path)
+        assert file in str(failure.value)
+
+
+@pytest.mark.parametrize(("name", "ending"), [("ONNX", "onnx"), ("PMML", "pmml"), ("SKLearn", "pkl")])
+def test_two_candidates_are_named(tmp_path: Path, name: str, ending: str) -> None:
+    for stem in "ab":
+        write(tmp_path, f"{stem}.{ending}", b"")
+    with pytest.raises(InvalidModelError, match=rf"found 2: a\.{ending}, b\.{ending}"):
+        extract_signature(name, tmp_path)
+
+
+def test_two_files_of_unusual_name_are_no_model(tmp_path: Path) -> None:
+    _, content = model_files.of_each_format()["ONNX"]
+    for stem in "ab":
+        write(tmp_path, stem, content)
+    assert detect_format(tmp_path) is None
+
+
+@pytest.mark.parametrize("wrong", supported_formats())
+@pytest.mark.parametrize("right", supported_formats())
+def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right: str, wrong: str) -> None:
+    write(tmp_path, *model_files.of_each_format()[right])
+    if right == wrong:
+        assert extract_signature(wrong, tmp_path).operators
+        return
+    with pytest.raises(InvalidModelError, match="expected"):
+        extract_signature(wrong, tmp_path)
+
+
+def test_a_format_that_nothing_parses_is_said_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedFormatError, match="ONNX, PMML, SKLearn, SavedModel"):
+        extract_signature("CaffeModel", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sklearn==1.9\n", "A <PMML> document is made by…", "\x08\x08\x12 is how ONNX begins"],
+    ids=["requirements", "readme", "bytes"],
+)
+def test_a_text_that_speaks_of_a_format_is_not_of_it(tmp_path: Path, text: str) -> None:
+    assert detect_format(write(tmp_path, "notes.txt", text)) is None
+    assert detect_format(write(tmp_path, "model.pt", b"PK")) == "TorchScript"
+
+
+def test_a_directory_or_a_pipe_with_the_name_of_a_model_is_none(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").mkdir()
+    os.mkfifo(tmp_path / "model.pmml")
+    assert detect_format(tmp_path) is None
+
+
+def test_a_file_that_may_not_be_read_is_of_no_format(tmp_path: Path) -> None:
+    (tmp_path / "weights").symlink_to(tmp_path / "nowhere")
+    assert detect_format(tmp_path) is None

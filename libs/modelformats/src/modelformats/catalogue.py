@@ -61,6 +61,7 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
     Raises:
         InvalidModelError: the files are not what the format says.
         UnsupportedFormatError: nothing here parses this format.
+        MemoryError: the model is larger than this process may grow.
     """
     known = _find(format_name)
     if known is None:

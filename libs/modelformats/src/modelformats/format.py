@@ -58,12 +58,12 @@ def head(path: Path, size: int) -> bytes:
 
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a parser raises on bad bytes into InvalidModelError."""
+    """Turn whatever a parser raises on bad bytes into InvalidModelError; running out of memory stays what it is."""
     try:
         yield
-    except InvalidModelError:
+    except (InvalidModelError, MemoryError):
         raise
-    except (Exception, RecursionError) as error:
+    except Exception as error:
         # Third-party parsers raise anything on hostile bytes; for the caller each means the same.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidModelError(

@@ -2,9 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from .inert_pickle import SMALL_ARRAY, Inert, class_name, dtype_string
+
+PLAIN_KINDS = set("biufUS")
+"""Booleans, integers, floats, text, bytes: the first letters of NumPy's dtype strings."""
+INTEGER_BITS = 64
+"""NumPy has no wider integers."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +28,17 @@ class InertArray:
     content: bytes | list[Any] | None
 
     def values(self) -> list[Any] | None:
-        """The values, where they were kept. Raises ValueError where the bytes do not fit the dtype."""
+        """The values as JSON holds them; None where they were not kept, or are neither numbers nor text.
+
+        Raises ValueError where the bytes do not fit the dtype, or a value is no number and no text.
+        """
         import numpy as np  # noqa: PLC0415 - only for labels
 
         if isinstance(self.content, bytes):
-            found: list[Any] = np.frombuffer(self.content, dtype=self.typestr).tolist()
-            return found
-        return None if self.content is None else [str(value) for value in self.content]
+            if self.typestr.lstrip("<>|=")[:1] not in PLAIN_KINDS:
+                return None
+            return [_plain(value) for value in np.frombuffer(self.content, dtype=self.typestr).tolist()]
+        return None if self.content is None else [_plain(value) for value in self.content]
 
 
 def inert_array(value: Any) -> InertArray | None:
@@ -55,6 +65,14 @@ def _reconstructed(value: Inert) -> InertArray | None:
     return _array(dtype, shape, data)
 
 
+def _scalar(value: Inert) -> InertArray | None:
+    """A single number, made with dtype and data."""
+    if len(value.arguments) != 2:  # noqa: PLR2004 - see above
+        return None
+    dtype, data = value.arguments
+    return _array(dtype, (), data)
+
+
 def _from_buffer(value: Inert) -> InertArray | None:
     """Pickle protocol 5: made with data, dtype, shape, order."""
     if len(value.arguments) < 3:  # noqa: PLR2004 - see above
@@ -67,6 +85,7 @@ _READERS: dict[str, Callable[[Inert], InertArray | None]] = {
     "NumpyArrayWrapper": _joblib,
     "_reconstruct": _reconstructed,
     "_frombuffer": _from_buffer,
+    "scalar": _scalar,
 }
 
 
@@ -83,3 +102,18 @@ def _content(data: Any) -> bytes | list[Any] | None:
     if isinstance(data, bytes | bytearray):
         return bytes(data) if len(data) <= SMALL_ARRAY else None
     return data if isinstance(data, list) else None
+
+
+def _plain(value: Any) -> bool | float | str | None:
+    """One value in JSON's terms. A container is refused: written out, few bytes of a pickle can become many."""
+    if isinstance(value, bytes):
+        value = value.decode("latin1")
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, int) and value.bit_length() <= INTEGER_BITS:
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if value is None:
+        return None
+    raise ValueError("a label is neither a number nor text")

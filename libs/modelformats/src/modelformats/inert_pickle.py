@@ -3,20 +3,19 @@
 Understands the arrays that joblib writes between pickle opcodes, and skips their bytes unless they are few.
 """
 
-import bz2
-import gzip
-import io
-import lzma
 import pickle
-import zlib
+import struct
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self, cast
+
+from .bounded_stream import BoundedStream, unpacked
 
 SMALL_ARRAY = 64 * 1024
 """Bytes up to which an array's values are kept, to read labels from."""
 UNPACKED_LIMIT = 4 * 1024**3
 """Bytes a compressed file may unpack to."""
-CHUNK = 1024 * 1024
+MAX_GLOBALS = 10_000
+"""Different classes and functions that one file may name; real models name some dozens."""
 
 
 class Inert:
@@ -85,7 +84,7 @@ def read_pickle(path: Path, *, limit: int = UNPACKED_LIMIT) -> Any:
         Exception: whatever the pickle module raises on a stream that is none.
     """
     with path.open("rb") as file:
-        return _Reader(_Bounded(_unpacked(file), limit)).load()
+        return _Reader(BoundedStream(unpacked(file), limit)).load()
 
 
 def class_name(value: Any) -> str | None:
@@ -105,13 +104,21 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
 
     dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
 
-    def __init__(self, file: "_Bounded") -> None:
+    def __init__(self, file: BoundedStream) -> None:
         super().__init__(cast("BinaryIO", file))
         self._stream = file
+        self._globals: dict[tuple[str, str], type[Inert]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """An inert class in place of the real one."""
-        return type("InertClass", (Inert,), {"made_by": f"{module}.{name}"})
+        """An inert class in place of the real one, the same each time: a class takes a kilobyte."""
+        made_by = f"{module}.{name}"
+        if not made_by.isprintable():
+            raise ValueError(f"the pickle names {made_by!r}, which can be no class")
+        if (module, name) not in self._globals:
+            if len(self._globals) == MAX_GLOBALS:
+                raise ValueError(f"the pickle names more than {MAX_GLOBALS} classes and functions")
+            self._globals[module, name] = type("InertClass", (Inert,), {"made_by": made_by})
+        return self._globals[module, name]
 
     def persistent_load(self, _pid: Any) -> Any:
         """An object that lies elsewhere: unknown."""
@@ -120,6 +127,13 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     def get_extension(self, _code: int) -> None:
         """Extension registries name globals of this process."""
         raise ValueError("the pickle uses extension codes, which no model does")
+
+    def load_bytearray8(self) -> None:
+        """Read before making room: `pickle` makes room for what the file says, before it looks whether it is there."""
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(size)))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def load_build(self) -> None:
         """Set an object's state; an array of joblib's is followed by its bytes."""
@@ -140,6 +154,8 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         size = _itemsize(typestr)
         for dimension in wrapper.attribute("shape") or ():
             size *= int(dimension)
+            if size > UNPACKED_LIMIT:
+                raise ValueError(f"an array says that it has more than {UNPACKED_LIMIT} bytes")
         if size > SMALL_ARRAY:
             self._stream.skip(size)
         else:
@@ -150,102 +166,15 @@ _ARRAY_WRAPPERS = {"joblib.numpy_pickle.NumpyArrayWrapper", "sklearn.externals.j
 
 
 def dtype_string(dtype: Any) -> str | None:
-    """The string that an inert numpy dtype was made with, such as `f8` or `<U10`."""
-    return dtype.arguments[0] if isinstance(dtype, Inert) and dtype.arguments else None
+    """The string that an inert numpy dtype was made with, such as `f8` or `U10`; `>` before it where bytes are swapped."""
+    if not isinstance(dtype, Inert) or not dtype.arguments:
+        return None
+    typestr: str = dtype.arguments[0]
+    swapped = isinstance(typestr, str) and isinstance(dtype.state, tuple) and dtype.state[1:2] == (">",)
+    return f">{typestr}" if swapped else typestr
 
 
 def _itemsize(typestr: str) -> int:
     bare = typestr.lstrip("<>|=")
     size = int(bare[1:] or 1)
     return size * 4 if bare.startswith("U") else size
-
-
-class _Bounded:
-    """A stream that never reads further than its end, however much is asked for."""
-
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
-        self._stream = stream
-        self._limit = limit
-        self._read = 0
-
-    def read(self, size: int) -> bytes:
-        """Exactly so many bytes. Raises ValueError when fewer are left, or the limit is passed."""
-        if size < 0:
-            raise ValueError("the stream asks for a negative number of bytes")
-        self._count(size)
-        parts, missing = [], size
-        while missing > 0:
-            part = self._stream.read(min(missing, CHUNK))
-            if not part:
-                raise ValueError(f"the stream ends {missing} bytes early")
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
-
-    def readline(self) -> bytes:
-        """One line, of bounded length."""
-        line = self._stream.readline(CHUNK)
-        self._count(len(line))
-        return line
-
-    def readinto(self, buffer: bytearray) -> int:
-        """Fill the buffer; pickle asks for it when a bytearray follows."""
-        data = self.read(len(buffer))
-        buffer[:] = data
-        return len(data)
-
-    def skip(self, size: int) -> None:
-        """Pass over bytes, holding no more than a chunk of them. Raises as `read`."""
-        if size < 0:
-            raise ValueError("an array has a negative size")
-        for begin in range(0, size, CHUNK):
-            self.read(min(CHUNK, size - begin))
-
-    def _count(self, size: int) -> None:
-        self._read += size
-        if self._read > self._limit:
-            raise ValueError(f"the file unpacks to more than {self._limit} bytes")
-
-
-def _unpacked(file: BinaryIO) -> BinaryIO:
-    """Joblib compresses whole files; the first bytes tell with what."""
-    magic = file.read(6)
-    file.seek(0)
-    if magic.startswith(b"\x1f\x8b"):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
-    if magic.startswith(b"BZh"):
-        return cast("BinaryIO", bz2.BZ2File(file))
-    if magic.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
-        return cast("BinaryIO", lzma.LZMAFile(file))
-    if magic[:1] == b"\x78" and magic[1:2] in {b"\x01", b"\x5e", b"\x9c", b"\xda"}:
-        return cast("BinaryIO", io.BufferedReader(_Zlib(file)))
-    if magic.startswith(b"\x04\x22\x4d\x18"):
-        raise ValueError("it is compressed with lz4, which is not read: save it with zlib or uncompressed")
-    return file
-
-
-class _Zlib(io.RawIOBase):
-    """A zlib stream, unpacked as it is read."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._unpacker = zlib.decompressobj()
-        self._packed = b""
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Unpack at most as much as fits."""
-        while not self._unpacker.eof:
-            self._packed = self._packed or self._file.read(CHUNK)
-            data = self._unpacker.decompress(self._packed, len(buffer))
-            self._packed = self._unpacker.unconsumed_tail
-            if data:
-                buffer[: len(data)] = data
-                return len(data)
-            if not self._packed and not (more := self._file.read(CHUNK)):
-                return 0
-            self._packed = self._packed or more
-        return 0

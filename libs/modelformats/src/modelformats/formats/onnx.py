@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
 
 PATTERN = "*.onnx"
+MAX_ELEMENTS = 2**48
 IR_VERSION_TAG = 0x08
 SNIFFED = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 """Tags that may follow `ir_version` in a ModelProto: producer, domain, version, doc, graph, opset."""
@@ -135,11 +135,21 @@ def _in_nodes(nodes: Any) -> Iterator[str]:
 def _parameters(model: Any) -> Parameters:
     count, by_dtype = 0, Counter[str]()
     for tensor in model.graph.initializer:
-        elements = prod(tensor.dims)
+        elements = _elements(tensor)
         dtype = _dtype(tensor.data_type) or "unknown"
         count += elements
         by_dtype[dtype] += elements * _itemsize(dtype)
     return Parameters(count=count, bytes_by_dtype=dict(by_dtype))
+
+
+def _elements(tensor: Any) -> int:
+    """The product of the dimensions, as long as it is one that a tensor can have."""
+    elements = 1
+    for size in tensor.dims:
+        elements *= size
+        if not 0 <= elements <= MAX_ELEMENTS:
+            raise InvalidModelError(f"the initializer {tensor.name[:100]!r} has impossible dimensions")
+    return elements
 
 
 def _itemsize(dtype: str) -> int:

@@ -1,5 +1,6 @@
 """PMML 3 to 4.4 (dmg.org): the data dictionary, the mining schema and the output fields."""
 
+from codecs import BOM_UTF8
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Pmml:
         """A *.pmml file, or one file whose root element is PMML."""
         if files_matching(directory, PATTERN):
             return True
-        return len([path for path in files_matching(directory, "*") if b"<PMML" in head(path, SNIFF)]) == 1
+        return len([path for path in files_matching(directory, "*") if _looks_like(head(path, SNIFF))]) == 1
 
     def validate(self, directory: Path) -> None:
         """One *.pmml file and nothing else."""
@@ -40,11 +41,16 @@ class Pmml:
             return _signature(_root(path))
 
 
+def _looks_like(start: bytes) -> bool:
+    return start.removeprefix(BOM_UTF8).lstrip().startswith(b"<") and b"<PMML" in start
+
+
 def _root(path: Path) -> Any:
     from lxml import etree  # noqa: PLC0415 - only PMML needs it
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    tree = etree.parse(str(path), parser)
+    with path.open("rb") as file:  # given a name, libxml2 would unpack what is compressed
+        tree = etree.parse(file, parser)
     if tree.docinfo.internalDTD is not None:
         raise InvalidModelError(f"{path.name} declares a DTD, which PMML does not need: remove it")
     root = tree.getroot()
@@ -54,7 +60,7 @@ def _root(path: Path) -> Any:
 
 
 def _signature(root: Any) -> Signature:
-    models = [element for element in root.iter("{*}*") if _child(element, "MiningSchema") is not None]
+    models = list(dict.fromkeys(schema.getparent() for schema in root.iterdescendants("{*}MiningSchema")))
     if not models:
         raise InvalidModelError("the document holds no model: no element has a MiningSchema")
     fields = {field.get("name"): field for field in root.iterfind("{*}DataDictionary/{*}DataField")}

@@ -102,7 +102,7 @@ def _sorted(entries: Any) -> list[Any]:
 
 def _tensor(entry: Any) -> Tensor:
     shape = entry.value.shape
-    dims = None if shape.unknown_rank else tuple(int(dim.size) for dim in shape.dims)
+    dims = None if shape.unknown_rank else tuple(max(int(dim.size), -1) for dim in shape.dims)
     return Tensor(name=entry.key, dtype=DTYPES.get(entry.value.dtype), shape=dims)
 
 

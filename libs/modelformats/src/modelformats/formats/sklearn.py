@@ -12,7 +12,9 @@ from modelformats.inert_pickle import Inert, class_name, read_pickle
 
 PATTERNS = ("*.joblib", "*.pkl")
 SNIFF = 64 * 1024
-MAX_STEPS = 1000
+PICKLE_START = b"\x80"
+"""How a pickle of protocol 2 or later begins."""
+MAX_FEATURES = 2**31
 NO_TYPES = "scikit-learn takes any numbers; the file does not say which"
 
 
@@ -22,12 +24,12 @@ class SKLearn:
     name = "SKLearn"
 
     def detect(self, directory: Path) -> bool:
-        """A *.joblib file, or one file that names sklearn near its start."""
+        """A *.joblib file, or one pickle that names sklearn near its start."""
         if (directory / "MLmodel").exists():
             return False  # MLflow packs such files with metadata of its own
         if files_matching(directory, "*.joblib"):
             return True
-        return len([path for path in files_matching(directory, "*") if b"sklearn" in head(path, SNIFF)]) == 1
+        return len([path for path in files_matching(directory, "*") if _looks_like(head(path, SNIFF))]) == 1
 
     def validate(self, directory: Path) -> None:
         """One *.joblib or *.pkl file."""
@@ -40,9 +42,13 @@ class SKLearn:
             return _signature(read_pickle(path))
 
 
+def _looks_like(start: bytes) -> bool:
+    return start.startswith(PICKLE_START) and b"sklearn" in start
+
+
 def _signature(root: Any) -> Signature:
     steps = list(_estimators(root))
-    features = _first_attribute(steps, "n_features_in_") or _columns(inert_array(_first_attribute(steps, "coef_")))
+    features = _features(steps)
     last = steps[-1] if steps else None
     classes = inert_array(_first_attribute(list(reversed(steps)), "classes_"))
     unknown = {"inputs": NO_TYPES, "parameters": "estimators keep their numbers in attributes of their own"}
@@ -63,24 +69,37 @@ def _signature(root: Any) -> Signature:
     )
 
 
-def _estimators(value: Any, depth: int = 0) -> Iterator[Inert]:
-    """The estimator and those inside it, in the order of a pipeline's steps."""
-    if depth > MAX_STEPS or not (class_name(value) or "").startswith("sklearn."):
-        return
-    yield value
-    steps = value.attribute("steps")
-    for step in steps if isinstance(steps, list) else ():
-        if isinstance(step, tuple) and len(step) == 2:  # noqa: PLR2004 - name and estimator
-            yield from _estimators(step[1], depth + 1)
+def _estimators(root: Any) -> Iterator[Inert]:
+    """The estimator and those inside it, in the order of a pipeline's steps, each once however often it is shared."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or not (class_name(value) or "").startswith("sklearn."):
+            continue
+        seen.add(id(value))
+        yield value
+        waiting.extend(reversed(_inner(value.attribute("steps"))))
+
+
+def _inner(steps: Any) -> list[Any]:
+    """A pipeline's steps are pairs of name and estimator."""
+    if not isinstance(steps, list):
+        return []
+    return [step[1] for step in steps if isinstance(step, tuple) and len(step) == 2]  # noqa: PLR2004 - see above
 
 
 def _first_attribute(steps: list[Inert], name: str) -> Any:
     return next((found for step in steps if (found := step.attribute(name)) is not None), None)
 
 
-def _columns(coefficients: InertArray | None) -> int | None:
-    """The last dimension of a coefficient matrix: the number of features, for models from before n_features_in_."""
-    return int(coefficients.shape[-1]) if coefficients and coefficients.shape else None
+def _features(steps: list[Inert]) -> int | None:
+    """How many features the model takes; models from before n_features_in_ have it in their coefficients."""
+    said: Any = _first_attribute(steps, "n_features_in_")
+    if (number := inert_array(said)) is not None:
+        said = next(iter(number.values() or ()), None)
+    if said is None and (coefficients := inert_array(_first_attribute(steps, "coef_"))) and coefficients.shape:
+        said = coefficients.shape[-1]
+    return said if isinstance(said, int) and 0 < said < MAX_FEATURES else None
 
 
 def _label_dtype(classes: InertArray | None) -> str | None:
@@ -94,7 +113,7 @@ def _label_dtype(classes: InertArray | None) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value.isprintable() else None
 
 
 def _bare(step: Inert) -> str:

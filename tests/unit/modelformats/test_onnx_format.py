@@ -1,0 +1,138 @@
+"""What is read from an ONNX file."""
+
+from pathlib import Path
+
+import pytest
+from onnx import ModelProto, StringStringEntryProto, TensorProto, helper
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, extract_signature
+from support import onnx_models
+from support.model_files import write
+
+FLOAT = TensorProto.FLOAT
+OUTPUT = helper.make_tensor_value_info("y", FLOAT, [2, 3])
+
+
+def extracted(model: ModelProto, directory: Path) -> Signature:
+    return extract_signature("ONNX", write(directory, "model.onnx", model.SerializeToString()))
+
+
+def with_initializer(weights: TensorProto) -> ModelProto:
+    """A model that gives its weights."""
+    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [OUTPUT], [weights])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def test_tensors_operators_and_opset_are_told(tmp_path: Path) -> None:
+    found = extracted(onnx_models.iris_classifier(), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("X", "float32", (-1, 4))]
+    assert [t.name for t in found.outputs] == ["output_label", "output_probability"]
+    assert found.operators["LinearClassifier"] == 1
+    assert found.details["opset"]["ai.onnx.ml"] == 1
+
+
+def test_an_output_that_is_no_tensor_is_named_with_the_reason(tmp_path: Path) -> None:
+    found = extracted(onnx_models.split_sequence(with_tensor=True), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("parts", None, None), ("X_out", "float32", ("n",))]
+    assert found.unknown == {
+        "parts": "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
+    }
+
+
+def test_every_datatype_is_named_as_numpy_names_it(tmp_path: Path) -> None:
+    found = extracted(onnx_models.identity(), tmp_path)
+    assert {t.name: t.dtype for t in found.inputs} == {
+        "BOOL": "bool",
+        "BYTES": "str",
+        "FP16": "float16",
+        "FP32": "float32",
+        "FP64": "float64",
+        **{f"INT{n}": f"int{n}" for n in (8, 16, 32, 64)},
+        **{f"UINT{n}": f"uint{n}" for n in (8, 16, 32, 64)},
+    }
+
+
+def test_dimensions_are_numbers_names_or_unknown(tmp_path: Path) -> None:
+    inputs = [
+        helper.make_tensor_value_info("mixed", FLOAT, ["batch", 3, None, 0]),
+        helper.make_tensor_value_info("negative", FLOAT, [-7, 4]),
+        helper.make_tensor_value_info("scalar", FLOAT, []),
+        helper.make_tensor_value_info("no_rank", FLOAT, None),
+    ]
+    graph = helper.make_graph([helper.make_node("Identity", ["mixed"], ["y"])], "g", inputs, [OUTPUT])
+    found = extracted(helper.make_model(graph), tmp_path)
+    assert {t.name: t.shape for t in found.inputs} == {
+        "mixed": ("batch", 3, -1, 0),
+        "negative": (-1, 4),
+        "scalar": (),
+        "no_rank": None,
+    }
+
+
+def test_an_input_with_a_default_is_none_that_callers_must_give(tmp_path: Path) -> None:
+    inputs = [helper.make_tensor_value_info(name, FLOAT, [1]) for name in ("x", "w")]
+    weights = helper.make_tensor("w", FLOAT, [1], [1.0])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", inputs, [OUTPUT], [weights])
+    assert [t.name for t in extracted(helper.make_model(graph), tmp_path).inputs] == ["x"]
+
+
+def test_operators_inside_loops_are_counted(tmp_path: Path) -> None:
+    assert extracted(onnx_models.loop(), tmp_path).operators == {"Add": 1, "Identity": 1, "Loop": 1}
+
+
+def test_operators_inside_functions_and_both_branches_are_counted(tmp_path: Path) -> None:
+    def branch(name: str, *nodes: str) -> object:
+        return helper.make_graph([helper.make_node(op, ["x"], [f"{name}{op}"]) for op in nodes], name, [], [OUTPUT])
+
+    twice = helper.make_function(
+        "own", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)]
+    )
+    either = helper.make_node(
+        "If", ["c"], ["y"], then_branch=branch("t", "Relu", "Twice"), else_branch=branch("e", "Relu")
+    )
+    graph = helper.make_graph([either], "g", [helper.make_tensor_value_info("c", TensorProto.BOOL, [])], [OUTPUT])
+    found = extracted(helper.make_model(graph, functions=[twice]), tmp_path)
+    assert found.operators == {"Add": 1, "If": 1, "Relu": 2, "Twice": 1}
+
+
+def test_the_exporter_and_its_version_are_the_framework(tmp_path: Path) -> None:
+    model = onnx_models.pairs_only()
+    model.producer_name, model.producer_version = "pytorch", "2.13.0"
+    found = extracted(model, tmp_path)
+    assert (found.framework, found.framework_version) == ("pytorch", "2.13.0")
+    assert found.details == {"ir_version": 9, "opset": {"ai.onnx": 17}, "graph": "pairs"}
+
+
+def test_a_model_of_no_known_exporter_is_of_onnx(tmp_path: Path) -> None:
+    found = extracted(onnx_models.pairs_only(), tmp_path)
+    assert (found.framework, found.framework_version) == ("ONNX", None)
+
+
+def test_weights_are_counted_by_datatype(tmp_path: Path) -> None:
+    model = with_initializer(helper.make_tensor("w", FLOAT, [2, 3], [0.0] * 6))
+    model.graph.initializer.append(helper.make_tensor("shape", TensorProto.INT64, [2], [2, 3]))
+    parameters = extracted(model, tmp_path).parameters
+    assert parameters is not None
+    assert (parameters.count, parameters.bytes_by_dtype) == (8, {"float32": 24, "int64": 16})
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../../secret", "/etc/passwd"])
+def test_weights_beside_the_file_are_counted_and_not_read(tmp_path: Path, location: str) -> None:
+    weights = TensorProto(name="w", data_type=FLOAT, dims=[2, 3], data_location=TensorProto.EXTERNAL)
+    weights.external_data.append(StringStringEntryProto(key="location", value=location))
+    parameters = extracted(with_initializer(weights), tmp_path).parameters
+    assert parameters is not None
+    assert (parameters.count, parameters.bytes_by_dtype) == (6, {"float32": 24})
+
+
+@pytest.mark.parametrize("dims", [[-5], [2**62] * 3, [2**62] * 20_000], ids=["negative", "too-large", "very-many"])
+def test_weights_of_impossible_size_are_refused(tmp_path: Path, dims: list[int]) -> None:
+    weights = TensorProto(name="w", data_type=FLOAT, dims=dims)
+    with pytest.raises(InvalidModelError, match="the initializer 'w' has impossible dimensions"):
+        extracted(with_initializer(weights), tmp_path)
+
+
+def test_a_file_without_a_graph_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match=r"model\.onnx has no graph"):
+        extracted(ModelProto(ir_version=9), tmp_path)

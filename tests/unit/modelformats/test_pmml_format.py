@@ -1,0 +1,103 @@
+"""What is read from a PMML document."""
+
+from pathlib import Path
+
+import pytest
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, extract_signature
+from support import model_files
+from support.model_files import write
+
+OUTPUT = '<OutputField name="probability(setosa)" feature="probability" value="setosa" optype="continuous"/>'
+
+
+def extracted(text: str, directory: Path) -> Signature:
+    return extract_signature("PMML", write(directory, "model.pmml", text))
+
+
+def test_active_fields_go_in_with_their_types_and_kinds(tmp_path: Path) -> None:
+    found = extracted(model_files.PMML, tmp_path)
+    assert [(t.name, t.dtype, t.shape, t.op_type) for t in found.inputs] == [
+        ("length", "float64", (-1,), "continuous"),
+        ("count", "int64", (-1,), "ordinal"),
+    ]
+
+
+def test_output_fields_and_then_targets_come_out(tmp_path: Path) -> None:
+    found = extracted(model_files.PMML, tmp_path)
+    assert [(t.name, t.dtype, t.op_type) for t in found.outputs] == [
+        ("probability(setosa)", "float64", "continuous"),
+        ("species", "str", "categorical"),
+    ]
+
+
+def test_a_categorical_field_lists_its_valid_values(tmp_path: Path) -> None:
+    assert extracted(model_files.PMML, tmp_path).outputs[1].values == ("setosa", "virginica")
+
+
+def test_the_application_and_the_model_are_told(tmp_path: Path) -> None:
+    found = extracted(model_files.PMML, tmp_path)
+    assert (found.framework, found.framework_version) == ("JPMML-SkLearn", "1.6")
+    assert found.operators == {"RegressionModel": 1}
+    assert found.details == {"pmml_version": "4.4", "function": "classification"}
+
+
+@pytest.mark.parametrize(
+    ("field", "dtype"),
+    [
+        ('<OutputField name="o"/>', "str"),
+        ('<OutputField name="o" feature="predictedValue" targetField="count"/>', "int64"),
+        ('<OutputField name="o" feature="predictedValue" targetField="nobody"/>', None),
+        ('<OutputField name="o" feature="probability"/>', "float64"),
+        ('<OutputField name="o" feature="probability" dataType="float"/>', "float32"),
+        ('<OutputField name="o" dataType="dateTime"/>', "str"),
+        ('<OutputField name="o" dataType="boolean"/>', "bool"),
+    ],
+)
+def test_an_output_has_the_type_it_declares_or_of_what_it_shows(tmp_path: Path, field: str, dtype: str | None) -> None:
+    found = extracted(model_files.PMML.replace(OUTPUT, field), tmp_path)
+    assert (found.outputs[0].name, found.outputs[0].dtype) == ("o", dtype)
+
+
+@pytest.mark.parametrize("version", ["3-0", "4-1", "4-3"])
+def test_older_versions_are_read(tmp_path: Path, version: str) -> None:
+    found = extracted(model_files.PMML.replace("PMML-4_4", f"PMML-{version.replace('-', '_')}"), tmp_path)
+    assert len(found.inputs) == 2
+
+
+def test_models_inside_a_mining_model_are_counted_and_the_outer_one_speaks(tmp_path: Path) -> None:
+    inner = '<Segment><TreeModel><MiningSchema><MiningField name="inner"/></MiningSchema></TreeModel></Segment>'
+    text = model_files.PMML.replace("RegressionModel", "MiningModel")
+    text = text.replace("</MiningModel>", f"<Segmentation>{inner * 3}</Segmentation></MiningModel>")
+    found = extracted(text, tmp_path)
+    assert found.operators == {"MiningModel": 1, "TreeModel": 3}
+    assert [t.name for t in found.inputs] == ["length", "count"]
+
+
+def test_a_field_that_the_dictionary_does_not_have_is_told_without_a_type(tmp_path: Path) -> None:
+    found = extracted(
+        model_files.PMML.replace('<MiningField name="length"/>', '<MiningField name="derived"/>'), tmp_path
+    )
+    assert (found.inputs[0].name, found.inputs[0].dtype) == ("derived", None)
+
+
+def test_a_document_in_another_encoding_is_read(tmp_path: Path) -> None:
+    text = model_files.PMML.replace('version="1.0"?', 'version="1.0" encoding="UTF-16"?').replace("length", "länge")
+    found = extract_signature("PMML", write(tmp_path, "model.pmml", text.encode("utf-16")))
+    assert found.inputs[0].name == "länge"
+
+
+def test_a_document_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match="no element has a MiningSchema"):
+        extracted('<PMML version="4.4"><Header/></PMML>', tmp_path)
+
+
+def test_xml_of_something_else_is_refused_with_its_root(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match="its root is html, not PMML"):
+        extracted("<html/>", tmp_path)
+
+
+def test_a_field_without_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match=r"model\.pmml is not a readable PMML document"):
+        extracted(model_files.PMML.replace('<MiningField name="length"/>', "<MiningField/>"), tmp_path)

@@ -1,0 +1,162 @@
+"""What is read from a scikit-learn estimator, without scikit-learn."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, extract_signature
+from support import model_files
+from support.model_files import write
+
+ROWS = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
+OBJECT = np.dtype(object)
+
+
+def extracted(model: Any, directory: Path, protocol: int = pickle.DEFAULT_PROTOCOL) -> Signature:
+    return extract_signature("SKLearn", write(directory, "model.pkl", pickle.dumps(model, protocol)))
+
+
+def having(**attributes: object) -> LogisticRegression:
+    """An estimator in which fitting left these attributes."""
+    model = LogisticRegression()
+    vars(model).update(attributes)
+    return model
+
+
+@pytest.mark.parametrize("compress", [0, 3, ("zlib", 9), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)])
+def test_steps_features_and_classes_are_told_however_the_file_is_compressed(tmp_path: Path, compress: object) -> None:
+    found = extract_signature("SKLearn", model_files.sklearn_joblib(tmp_path / "m", compress=compress))
+    assert [(t.name, t.shape) for t in found.inputs] == [("X", (-1, 4))]
+    assert [(t.name, t.dtype) for t in found.outputs] == [("y", "int64")]
+    assert found.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
+    assert found.details["classes"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_pickles_are_read_in_every_protocol(tmp_path: Path, protocol: int) -> None:
+    found = extracted(model_files.classifier(), tmp_path, protocol)
+    assert found.details["classes"] == [0, 1, 2]
+    assert found.inputs[0].shape == (-1, 4)
+
+
+def test_the_version_that_wrote_the_file_is_told(tmp_path: Path) -> None:
+    found = extracted(model_files.classifier(), tmp_path)
+    assert (found.framework, found.framework_version) == ("scikit-learn", sklearn.__version__)
+
+
+def test_the_steps_of_a_pipeline_keep_their_order(tmp_path: Path) -> None:
+    inner = make_pipeline(StandardScaler(), StandardScaler())
+    steps = extracted(make_pipeline(inner, LogisticRegression()), tmp_path).details["steps"]
+    assert [step.rpartition(".")[2] for step in steps] == [
+        "Pipeline",
+        "Pipeline",
+        "StandardScaler",
+        "StandardScaler",
+        "LogisticRegression",
+    ]
+
+
+def test_what_a_regressor_predicts_is_said_to_be_unknown(tmp_path: Path) -> None:
+    found = extracted(LinearRegression().fit(ROWS, [0.0, 1.0, 2.0]), tmp_path)
+    assert found.operators == {"LinearRegression": 1}
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("y", None, (-1,))]
+    assert "classifier" in found.unknown["outputs"]
+
+
+def test_a_tree_is_read_though_its_nodes_are_made_by_compiled_code(tmp_path: Path) -> None:
+    found = extracted(DecisionTreeClassifier().fit(ROWS, [True, False, True]), tmp_path)
+    assert found.operators == {"DecisionTreeClassifier": 1}
+    assert (found.outputs[0].dtype, found.details["classes"]) == ("bool", [False, True])
+
+
+def test_an_estimator_that_was_not_fitted_takes_no_one_knows_what(tmp_path: Path) -> None:
+    found = extracted(LogisticRegression(), tmp_path)
+    assert found.inputs == ()
+    assert "not fitted" in found.unknown["inputs"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype", "classes"),
+    [
+        (np.array(["no", "yes"]), "str", ["no", "yes"]),
+        (np.array(["no", 1, None], OBJECT), "str", ["no", 1, None]),
+        (np.array([b"no", b"\xff"]), "str", ["no", "ÿ"]),
+        (np.array([1, 2], np.uint8), "uint8", [1, 2]),
+        (np.array([1, 2], ">i4"), "int32", [1, 2]),
+        (np.array([0.5, np.nan, np.inf]), "float64", [0.5, "nan", "inf"]),
+        (np.array(["2020-01-31"], "M8[D]"), None, None),
+        (np.array([1j]), None, None),
+        (np.array(["\ud800"], OBJECT), "str", ["\\ud800"]),
+    ],
+)
+def test_labels_are_told_as_json_holds_them(
+    tmp_path: Path, labels: Any, dtype: str | None, classes: list[Any] | None
+) -> None:
+    found = extracted(having(classes_=labels), tmp_path)
+    assert (found.outputs[0].dtype, found.details["classes"]) == (dtype, classes)
+    assert Signature.model_validate_json(found.model_dump_json()) == found
+
+
+def test_very_many_labels_are_left_out(tmp_path: Path) -> None:
+    found = extracted(having(classes_=np.arange(100_000)), tmp_path)
+    assert (found.outputs[0].dtype, found.details["classes"]) == ("int64", None)
+
+
+@pytest.mark.parametrize("features", [4, np.int64(4), np.int32(4)])
+def test_the_number_of_features_may_be_any_integer(tmp_path: Path, features: object) -> None:
+    assert extracted(having(n_features_in_=features), tmp_path).inputs[0].shape == (-1, 4)
+
+
+@pytest.mark.parametrize("features", [-7, 0, "many", 4.5, pytest.param(1 << 100_000, id="huge"), [4], {}])
+def test_a_number_of_features_that_is_none_is_unknown(tmp_path: Path, features: object) -> None:
+    assert extracted(having(n_features_in_=features), tmp_path).inputs == ()
+
+
+def test_models_from_before_the_attribute_have_as_many_features_as_coefficients(tmp_path: Path) -> None:
+    assert extracted(having(coef_=np.zeros((3, 5))), tmp_path).inputs[0].shape == (-1, 5)
+
+
+def test_an_estimator_shared_by_many_steps_is_told_once(tmp_path: Path) -> None:
+    model: Any = LogisticRegression()
+    for _ in range(40):
+        model = Pipeline([("left", model), ("right", model)])
+    assert extracted(model, tmp_path).operators == {"LogisticRegression": 1, "Pipeline": 40}
+
+
+def test_a_pipeline_that_holds_itself_is_told_once(tmp_path: Path) -> None:
+    model = Pipeline([("only", StandardScaler())])
+    model.steps.append(("again", model))
+    assert extracted(model, tmp_path).operators == {"Pipeline": 1, "StandardScaler": 1}
+
+
+def test_a_pickle_of_something_else_says_that_it_is_no_estimator(tmp_path: Path) -> None:
+    found = extracted({"a": 1}, tmp_path)
+    assert (found.inputs, found.outputs) == ((), ())
+    assert found.unknown["operators"] == "the file holds no scikit-learn estimator"
+
+
+def test_lz4_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match="save it with zlib or uncompressed"):
+        extract_signature("SKLearn", write(tmp_path, "model.joblib", b"\x04\x22\x4d\x18" + bytes(20)))
+
+
+def test_reading_imports_neither_scikit_learn_nor_joblib(tmp_path: Path) -> None:
+    model_files.sklearn_joblib(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from modelformats import extract_signature;"
+        f"extract_signature('SKLearn', Path({str(tmp_path)!r}));"
+        "print(sorted({'sklearn', 'joblib', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
