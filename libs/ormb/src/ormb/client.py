@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,9 @@ import aiohttp
 from . import mediatypes
 from .adapters.challenge import Authorizer
 from .adapters.http import HttpRegistry
+from .adapters.sessions import UploadSessions
+from .adapters.uploads import CHUNK_BYTES
+from .digest import hexadecimal
 from .exporting import Unpacker, is_exported, staged
 from .fetching import fetch_manifest, understood
 from .layout import LocalLayout, StoredModel, default_root
@@ -50,6 +53,7 @@ class OrmbClient:
         concurrency: blobs moved at a time.
         plain_http: speak http to every registry; those on this machine are always spoken to so.
         insecure: do not verify TLS certificates.
+        chunk_bytes: larger blobs are sent in pieces of this size, so that an upload can be taken up again.
     """
 
     def __init__(
@@ -59,12 +63,14 @@ class OrmbClient:
         concurrency: int = 4,
         plain_http: bool = False,
         insecure: bool = False,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.root = root or default_root()
         self.layout = LocalLayout(self.root / "cache")
         self._concurrency = concurrency
         self._plain_http = plain_http
         self._insecure = insecure
+        self._chunk_bytes = chunk_bytes
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
@@ -72,7 +78,10 @@ class OrmbClient:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
         session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
         authorizer = Authorizer(self.root, session)
-        self._registry: Registry = HttpRegistry(session, authorizer, plain_http=self._plain_http)
+        sessions = UploadSessions(self.root / "uploads")
+        self._registry: Registry = HttpRegistry(
+            session, authorizer, sessions=sessions, plain_http=self._plain_http, chunk_bytes=self._chunk_bytes
+        )
         self._transfer = Transfer(self._registry, concurrency=self._concurrency)
         return self
 
@@ -101,7 +110,8 @@ class OrmbClient:
         manifest = await asyncio.to_thread(self.layout.manifest_bytes, reference)
         info = self.stored(reference)
         contents = [Content(part, self.layout.blob_path(part.digest)) for part in _parts(info.manifest)]
-        await self._send(reference, contents, manifest, progress or Silent())
+        mounts = await asyncio.to_thread(self._mounts, reference)
+        await self._send(reference, contents, manifest, progress or Silent(), mounts)
         return info
 
     async def push_directory(
@@ -125,11 +135,11 @@ class OrmbClient:
         parts = {part.digest: part for part in _parts(info.manifest)}
         missing = [part for part in parts.values() if not self.layout.has_blob(part.digest)]
         watcher.started(sum(part.size for part in missing))
-        staging = await asyncio.to_thread(self.layout.staging)
-        wanted = [(part, staging / f"{part.digest.replace(':', '-')}.part") for part in missing]
-        await self._transfer.download(reference, wanted, watcher)
-        for part, path in wanted:
-            await asyncio.to_thread(_place, path, self.layout.blob_path(part.digest))
+        with self.layout.incoming() as directory:
+            wanted = [(part, directory / f"{hexadecimal(part.digest)}.part") for part in missing]
+            await self._transfer.download(reference, wanted, watcher)
+            for part, path in wanted:
+                await asyncio.to_thread(_place, path, self.layout.blob_path(part.digest))
         await asyncio.to_thread(self.layout.add_manifest, reference, manifest)
         return info
 
@@ -176,9 +186,25 @@ class OrmbClient:
         """What is in the local store."""
         return self.layout.models()
 
-    async def _send(self, reference: Reference, contents: list[Content], manifest: bytes, progress: Progress) -> None:
+    def _mounts(self, reference: Reference) -> dict[str, str]:
+        """Blobs that the registry may have in another repository, since a model in the store was there."""
+        others = [
+            model
+            for model in self.layout.models()
+            if model.reference.host == reference.host and model.reference.repository != reference.repository
+        ]
+        return {part.digest: model.reference.repository for model in others for part in _parts(model.manifest)}
+
+    async def _send(
+        self,
+        reference: Reference,
+        contents: list[Content],
+        manifest: bytes,
+        progress: Progress,
+        mounts: Mapping[str, str] | None = None,
+    ) -> None:
         progress.started(sum({part.descriptor.digest: part.descriptor.size for part in contents}.values()))
-        await self._transfer.upload(reference, contents, progress)
+        await self._transfer.upload(reference, contents, progress, mounts)
         await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
 
     async def _fetch_manifest(self, reference: Reference) -> tuple[ModelInfo, bytes]:

@@ -2,9 +2,22 @@
 
 import hashlib
 from pathlib import Path
+from typing import Protocol
 
 CHUNK = 1024 * 1024
 """Bytes read, hashed and sent at a time; a transfer holds no more than a few of these."""
+
+
+class Hasher(Protocol):
+    """A hash function at work."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take more bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """The hash of all bytes so far."""
+        ...
 
 
 def digest_bytes(data: bytes) -> str:
@@ -21,7 +34,7 @@ def digest_file(path: Path) -> str:
     return f"sha256:{hasher.hexdigest()}"
 
 
-def hasher_for(digest: str) -> "hashlib._Hash":
+def hasher_for(digest: str) -> Hasher:
     """The hash function that a digest was made with."""
     return hashlib.new(digest.partition(":")[0])
 

@@ -32,7 +32,16 @@ class AuthenticationError(OrmbError):
 
 
 class RegistryError(OrmbError):
-    """The registry answered with an error."""
+    """The registry answered with an error.
+
+    Args:
+        message: for people.
+        status: of the HTTP answer, where there was one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class RegistryUnavailableError(OrmbError):

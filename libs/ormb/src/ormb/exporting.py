@@ -1,5 +1,6 @@
 """Writing a model's files to a directory, all or nothing."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -10,9 +11,10 @@ from pathlib import Path, PurePosixPath
 import modelformats
 
 from .digest import hexadecimal
-from .errors import DestinationError, UnsafePathError, UnsupportedArtifactError
+from .errors import DestinationError, RegistryUnavailableError, UnsafePathError, UnsupportedArtifactError
 from .layouts import layout_named
 from .layouts.layout import LayerFiles
+from .locks import try_lock
 from .manifest import Descriptor, ModelManifest
 from .modelfile import FILE_NAME, ModelFile, dump_modelfile
 from .packing import MODEL
@@ -20,6 +22,7 @@ from .unpacking import safe_path, unpack
 
 ARCHIVES = ".archives"
 """Where archives lie until they are unpacked."""
+LOCK = ".lock"
 MARKER = ".ormb-digest"
 """Names the artifact that a directory holds, so that exporting it again does nothing."""
 
@@ -104,19 +107,33 @@ def is_exported(destination: Path, digest: str) -> bool:
 def staged(destination: Path, digest: str) -> Iterator[Path]:
     """A directory to write into; its content is moved to the destination when the block ends well.
 
+    What a killed process, or one whose registry went away, has left there is there again; anything else leaves nothing.
+
     Raises:
         DestinationError: the destination holds another model.
     """
     _check(destination)
     destination.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
-    try:
-        yield stage
-        (stage / MARKER).write_text(digest)
-        for part in sorted(stage.iterdir(), key=lambda path: path.name == MARKER):  # the marker comes last
+    stage = destination / f".ormb-{hexadecimal(digest)[:12]}"
+    stage.mkdir(exist_ok=True)
+    with try_lock(stage / LOCK) as is_ours:
+        mine = stage if is_ours else Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
+        try:
+            yield mine
+            _move_all(mine, destination, digest)
+        except (RegistryUnavailableError, asyncio.CancelledError, KeyboardInterrupt):
+            raise  # the next try goes on from here
+        except BaseException:
+            shutil.rmtree(mine, ignore_errors=True)
+            raise
+
+
+def _move_all(stage: Path, destination: Path, digest: str) -> None:
+    (stage / MARKER).write_text(digest)
+    for part in sorted(stage.iterdir(), key=lambda path: path.name == MARKER):  # the marker comes last
+        if part.name != LOCK:
             _move(part, destination / part.name)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+    shutil.rmtree(stage, ignore_errors=True)
 
 
 def _check(destination: Path) -> None:

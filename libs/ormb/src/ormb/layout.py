@@ -13,6 +13,7 @@ from typing import Any
 from . import mediatypes
 from .digest import CHUNK, digest_bytes, hasher_for, hexadecimal
 from .errors import DigestMismatchError, NotFoundError
+from .locks import try_lock
 from .manifest import ModelManifest
 from .packed import Content, PackedModel
 from .reading import config_wanted, parse_manifest
@@ -114,6 +115,18 @@ class LocalLayout:
             raise DigestMismatchError(
                 f"{digest} is damaged in the local store: `ormb remove` the model and pull it again"
             )
+
+    @contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """Where blobs are until they are whole: with what an earlier process left, unless one is at work there."""
+        directory = self.staging() / "partial"
+        directory.mkdir(exist_ok=True)
+        with try_lock(directory / ".lock") as is_ours:
+            if is_ours:
+                yield directory
+                return
+            with tempfile.TemporaryDirectory(dir=self.staging()) as own:
+                yield Path(own)
 
     def staging(self) -> Path:
         """A directory on the same file system, to write files that are then renamed into place."""

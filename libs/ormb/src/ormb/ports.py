@@ -22,12 +22,22 @@ class Registry(Protocol):
         """Whether the repository has the blob. Raises AuthenticationError, RegistryError."""
         ...
 
-    async def put_blob(self, reference: Reference, content: Content, progress: "Progress") -> None:
-        """Upload a blob, in chunks. Raises DigestMismatchError, AuthenticationError, RegistryError."""
+    async def put_blob(
+        self, reference: Reference, content: Content, progress: "Progress", *, mount_from: str | None = None
+    ) -> None:
+        """Upload a blob; or have it taken from another repository of the registry, which may have it.
+
+        Raises:
+            AuthenticationError, RegistryError.
+        """
         ...
 
-    def get_blob(self, reference: Reference, digest: str) -> AsyncIterator[bytes]:
-        """The blob's bytes in chunks, unverified. Raises NotFoundError, AuthenticationError, RegistryError."""
+    def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncIterator[bytes]:
+        """The blob's bytes from an offset on, in chunks, unverified.
+
+        Raises:
+            NotFoundError, AuthenticationError, RegistryError.
+        """
         ...
 
 

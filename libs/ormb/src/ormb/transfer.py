@@ -1,12 +1,12 @@
 """Moving blobs between a registry and this machine: several at a time, in bounded memory, verified as they pass."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from .digest import hasher_for, hexadecimal
+from .digest import CHUNK, Hasher, hasher_for, hexadecimal
 from .errors import DigestMismatchError, RegistryUnavailableError
 from .manifest import Descriptor
 from .packed import Content
@@ -32,25 +32,39 @@ class Transfer:
         self._registry = registry
         self._concurrency = concurrency
 
-    async def upload(self, reference: Reference, contents: Iterable[Content], progress: Progress) -> int:
-        """Send the blobs that the repository lacks; return how many were sent."""
+    async def upload(
+        self,
+        reference: Reference,
+        contents: Iterable[Content],
+        progress: Progress,
+        mounts: Mapping[str, str] | None = None,
+    ) -> int:
+        """Send the blobs that the repository lacks; return how many were sent.
+
+        Args:
+            reference: where to.
+            contents: the blobs.
+            progress: is told of bytes.
+            mounts: digest to another repository of the registry that may have the blob.
+        """
         distinct = {content.descriptor.digest: content for content in contents}
         slots = asyncio.Semaphore(self._concurrency)
 
-        async def send(content: Content) -> bool:
+        async def send(digest: str, content: Content) -> bool:
             async with slots:
-                if await self._registry.has_blob(reference, content.descriptor.digest):
+                if await self._registry.has_blob(reference, digest):
                     progress.advanced(content.descriptor.size)
                     return False
-                await self._registry.put_blob(reference, content, progress)
+                mount_from = mounts.get(digest) if mounts else None
+                await self._registry.put_blob(reference, content, progress, mount_from=mount_from)
                 return True
 
-        return sum(await _all(send(content) for content in distinct.values()))
+        return sum(await _all(send(digest, content) for digest, content in distinct.items()))
 
     async def download(
         self, reference: Reference, wanted: Iterable[tuple[Descriptor, Path]], progress: Progress
     ) -> None:
-        """Write each blob to its path, which must not exist yet.
+        """Write each blob to its path; what an earlier try has left there is gone on with.
 
         Raises:
             DigestMismatchError: the registry sent other bytes than the digest says; nothing is left at the path.
@@ -73,34 +87,46 @@ class Transfer:
                 if count == TRIES - 1:
                     raise
                 await asyncio.sleep(FIRST_PAUSE * 2**count)
+            except _DamagedStartError:
+                continue  # it is gone now
             else:
                 return
 
     async def _fetch(self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress) -> None:
         received = _Received(progress)
         try:
+            hasher = await asyncio.to_thread(_take_up, path, descriptor, received)
             # Not in threads: a handle that is opened or closed there is lost when this is cancelled meanwhile.
-            with path.open("wb") as file:
-                await self._receive(reference, descriptor, file, received)
-        except BaseException:
+            with path.open("ab") as file:
+                await self._receive(reference, descriptor, hasher, file, received)
+        except DigestMismatchError as error:
             path.unlink()  # noqa: ASYNC240 - see above
-            progress.advanced(-received.size)
+            received.undo()
+            if received.taken_up:
+                raise _DamagedStartError from error
+            raise
+        except BaseException:
+            received.undo()
             raise
 
     async def _receive(
-        self, reference: Reference, descriptor: Descriptor, file: BinaryIO, received: "_Received"
+        self, reference: Reference, descriptor: Descriptor, hasher: Hasher, file: BinaryIO, received: "_Received"
     ) -> None:
-        hasher = hasher_for(descriptor.digest)
-        async for chunk in self._registry.get_blob(reference, descriptor.digest):
-            received.add(len(chunk))
-            if received.size > descriptor.size:
-                break  # a registry that sends without end must not fill the disk
-            await asyncio.to_thread(_take, file.write, hasher.update, chunk)
+        if received.size < descriptor.size:
+            async for chunk in self._registry.get_blob(reference, descriptor.digest, start=received.size):
+                received.add(len(chunk))
+                if received.size > descriptor.size:
+                    break  # a registry that sends without end must not fill the disk
+                await asyncio.to_thread(_take, file.write, hasher.update, chunk)
         if received.size != descriptor.size or hasher.hexdigest() != hexadecimal(descriptor.digest):
             raise DigestMismatchError(
                 f"{reference.host} sent other bytes for {descriptor.digest} than it promised: the blob is damaged "
                 "there, push the model again"
             )
+
+
+class _DamagedStartError(Exception):
+    """What an earlier try has left is not how the blob begins."""
 
 
 @dataclass
@@ -109,10 +135,29 @@ class _Received:
 
     progress: Progress
     size: int = 0
+    taken_up: int = 0
+    """Bytes that an earlier try has left."""
 
     def add(self, count: int) -> None:
         self.size += count
         self.progress.advanced(count)
+
+    def undo(self) -> None:
+        self.progress.advanced(-self.size)
+
+
+def _take_up(path: Path, descriptor: Descriptor, received: _Received) -> Hasher:
+    """Hash what an earlier try has left; begin anew where it left too much."""
+    hasher = hasher_for(descriptor.digest)
+    if path.exists() and path.stat().st_size > descriptor.size:
+        path.unlink()
+    if path.exists():
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                hasher.update(chunk)
+                received.add(len(chunk))
+    received.taken_up = received.size
+    return hasher
 
 
 def _take(write: TakeBytes, update: TakeBytes, chunk: bytes) -> None:

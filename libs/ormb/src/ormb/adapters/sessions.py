@@ -1,0 +1,55 @@
+"""Uploads in the middle, kept on disk so that another process can take them up."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ormb.digest import digest_bytes, hexadecimal
+from ormb.reference import Reference
+
+
+@dataclass(frozen=True)
+class UploadSession:
+    """Where the next piece goes.
+
+    Attributes:
+        location: URL that the registry gave last; it may be good for one request only.
+        offset: bytes that the registry has.
+    """
+
+    location: str
+    offset: int
+
+
+class UploadSessions:
+    """A file for each blob and repository.
+
+    Args:
+        directory: created when the first upload is remembered.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def find(self, reference: Reference, digest: str) -> UploadSession | None:
+        """The session of a blob, if there is one that can be read."""
+        try:
+            return UploadSession(**json.loads(self._path(reference, digest).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def remember(self, reference: Reference, digest: str, session: UploadSession) -> None:
+        """Keep where an upload is."""
+        path = self._path(reference, digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(vars(session)))
+        new.replace(path)
+
+    def forget(self, reference: Reference, digest: str) -> None:
+        """Drop what is known of an upload."""
+        self._path(reference, digest).unlink(missing_ok=True)
+
+    def _path(self, reference: Reference, digest: str) -> Path:
+        name = digest_bytes(f"{reference.host}/{reference.repository}@{digest}".encode())
+        return self._directory / f"{hexadecimal(name)}.json"
