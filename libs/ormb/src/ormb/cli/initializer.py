@@ -1,0 +1,103 @@
+"""Entry point of `ormb-storage-initializer`."""
+
+import asyncio
+import os
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import click
+
+from ormb.cli.app import ReferenceType, errors_as_lines
+from ormb.client import OrmbClient
+from ormb.initializer.laying_out import described, is_laid_out, lay_out
+from ormb.initializer.targets import Target, usual_target
+from ormb.reference import Reference
+
+SCHEMES = ("oci://", "ormb://")
+DOWNLOAD = ".ormb-download"
+
+
+class UriType(ReferenceType):
+    """A reference, with or without a scheme."""
+
+    def convert(self, value: str | Reference, param: click.Parameter | None, ctx: click.Context | None) -> Reference:
+        """Parse it, or say how a reference is written."""
+        text = str(value)
+        for scheme in SCHEMES:
+            text = text.removeprefix(scheme)
+        return super().convert(text, param, ctx)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Fetch a model for the model server that starts next, as an init container does.
+
+    \b
+    ormb-storage-initializer pull-and-export registry.example.com/library/iris:v1 /mnt/models/iris
+    """
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"Version:    {installed_version('ormb')}")
+
+
+@cli.command("pull-and-export")
+@click.argument("uri", type=UriType())
+@click.argument("destination", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--target",
+    type=click.Choice([target.value for target in Target]),
+    help="Whose layout; by default that of the server that the format is mostly served with.",
+)
+@click.option("--name", help="What the server calls the model; by default the destination's name.")
+@click.option("--relayout/--no-relayout", default=True, help="--no-relayout is --target plain.")
+@click.option("--plain-http", is_flag=True, envvar="ORMB_PLAIN_HTTP", help="Speak http to the registry.")
+@click.option("--insecure", is_flag=True, envvar="ORMB_INSECURE", help="Do not verify the registry's certificate.")
+def pull_and_export(  # noqa: PLR0913 - one parameter for each option
+    uri: Reference,
+    destination: Path,
+    *,
+    target: str | None,
+    name: str | None,
+    relayout: bool,
+    plain_http: bool,
+    insecure: bool,
+) -> None:
+    """Write the model to the destination. Nothing is done where it is there already.
+
+    Credentials are in $ORMB_USERNAME and $ORMB_PASSWORD, or in $ROOTPATH/config.json.
+
+    \b
+    ormb-storage-initializer pull-and-export registry.example.com/library/iris:v1 /mnt/models/iris --target triton
+    """
+    wanted = Target.PLAIN if not relayout else Target(target) if target else None
+    root = Path(os.environ["ROOTPATH"]) if os.environ.get("ROOTPATH") else None
+    client = OrmbClient(root, plain_http=plain_http, insecure=insecure)
+    with errors_as_lines():
+        said = asyncio.run(_run(client, uri, destination.resolve(), wanted, name or destination.resolve().name))
+    click.echo(said)
+
+
+async def _run(client: OrmbClient, reference: Reference, destination: Path, target: Target | None, name: str) -> str:
+    async with client:
+        info = await client.inspect(reference)
+        chosen = target or usual_target(info.format)
+        if await asyncio.to_thread(is_laid_out, destination, info.digest, chosen, name):
+            return f"{reference} is in {destination} already, for {chosen}"
+        exported = destination / DOWNLOAD
+        await client.pull_and_export(reference.at(info.digest), exported)
+    model = await asyncio.to_thread(described, exported, name, reference.name)
+    chosen = target or usual_target(model.format)
+    await asyncio.to_thread(lay_out, exported, destination, chosen, model, info.digest)
+    return f"{reference} is in {destination}, for {chosen}"
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="ormb-storage-initializer")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""From an exported model to a model server's directory, all or nothing, and nothing to do the second time."""
+
+import json
+import shutil
+from pathlib import Path
+
+import modelformats
+from kleverproto.signatures import Signature
+from ormb.errors import UnsupportedArtifactError
+from ormb.modelfile import FILE_NAME, load_modelfile, to_metadata
+from ormb.packing import MODEL
+
+from .targets import Plan, ServedModel, Target, plan
+
+RECORD = ".ormb-initialized.json"
+NEW = ".ormb-new"
+
+
+def is_laid_out(destination: Path, digest: str, target: Target, name: str) -> bool:
+    """Whether the destination already holds this artifact for this server."""
+    record = _record(destination)
+    wanted = {"digest": digest, "target": target.value, "name": name}
+    return wanted.items() <= record.items() and all((destination / entry).exists() for entry in record["entries"])
+
+
+def described(exported: Path, name: str, version: str) -> ServedModel:
+    """The model in an exported directory. Raises UnsupportedArtifactError where nothing tells its format."""
+    modelfile = load_modelfile((exported / FILE_NAME).read_text(), source=FILE_NAME)
+    directory = exported / MODEL
+    format_name = modelfile.format or modelformats.detect_format(directory)
+    if format_name is None:
+        raise UnsupportedArtifactError("nothing tells the model's format: --target plain lays it out as it is")
+    files = tuple(sorted(p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()))
+    declared = to_metadata(modelfile).declared_signature
+    return ServedModel(name, version, format_name, files, _signature(format_name, directory) or declared)
+
+
+def lay_out(exported: Path, destination: Path, target: Target, model: ServedModel, digest: str) -> Plan:
+    """Move the files of an exported model to where the server looks; what an earlier run has put there goes.
+
+    Args:
+        exported: on the file system of the destination; consumed.
+        destination: other files in it are left alone.
+        target: the server.
+        model: the model, see `described`.
+        digest: of the artifact.
+
+    Raises:
+        UnsupportedArtifactError: the server does not serve the format.
+    """
+    wanted = plan(target, model)
+    new = destination / NEW
+    shutil.rmtree(new, ignore_errors=True)
+    for source, path in wanted.moves.items():
+        (new / path).parent.mkdir(parents=True, exist_ok=True)
+        (exported / source).rename(new / path)
+    for path, text in wanted.writes.items():
+        (new / path).write_text(text)
+    _replace(destination, new, {"digest": digest, "target": target.value, "name": model.name})
+    shutil.rmtree(exported, ignore_errors=True)
+    return wanted
+
+
+def _replace(destination: Path, new: Path, facts: dict[str, str]) -> None:
+    """The record goes first and comes last: a run that is killed in between is done again."""
+    old = _record(destination).get("entries", [])
+    entries = sorted(path.name for path in new.iterdir())
+    (destination / RECORD).unlink(missing_ok=True)
+    for name in {*old, *entries}:
+        _remove(destination / name)
+    for name in entries:
+        (new / name).rename(destination / name)
+    new.rmdir()
+    (destination / RECORD).write_text(json.dumps({**facts, "entries": entries}))
+
+
+def _record(destination: Path) -> dict[str, list[str]]:
+    try:
+        found: dict[str, list[str]] = json.loads((destination / RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _signature(format_name: str, directory: Path) -> Signature | None:
+    try:
+        return modelformats.extract_signature(format_name, directory)
+    except (modelformats.InvalidModelError, modelformats.UnsupportedFormatError):
+        return None

@@ -1,0 +1,104 @@
+"""What each model server finds in its directory."""
+
+import json
+
+import pytest
+
+from kleverproto.signatures import Signature, Tensor
+from ormb.errors import UnsupportedArtifactError
+from ormb.initializer import triton
+from ormb.initializer.targets import ServedModel, Target, plan, usual_target
+
+BATCHED = Signature(
+    inputs=(Tensor(name="x", dtype="float32", shape=("N", 4)),),
+    outputs=(Tensor(name="label", dtype="str", shape=(-1, 1)),),
+)
+FIXED = Signature(
+    inputs=(Tensor(name="x", dtype="float32", shape=(2, -1)), Tensor(name="k", dtype="int64", shape=())),
+    outputs=(Tensor(name='a "b"', dtype="bool", shape=(2,)),),
+)
+UNKNOWN = Signature(inputs=(Tensor(name="x", dtype=None, shape=(1,)),))
+
+
+def model(
+    format_name: str = "ONNX", *files: str, signature: Signature | None = BATCHED, version: str = "v1"
+) -> ServedModel:
+    return ServedModel("iris", version, format_name, files or ("classifier.onnx",), signature)
+
+
+def test_triton_finds_the_file_under_the_name_that_it_looks_for() -> None:
+    found = plan(Target.TRITON, model("ONNX", "classifier.onnx", "weights.bin"))
+    assert found.moves["model/classifier.onnx"] == "1/model.onnx"
+    assert found.moves["model/weights.bin"] == "1/weights.bin"
+    assert set(found.writes) == {"config.pbtxt"}
+
+
+def test_triton_finds_a_savedmodel_as_a_directory() -> None:
+    found = plan(Target.TRITON, model("SavedModel", "saved_model.pb", "variables/variables.index"))
+    assert found.moves["model"] == "1/model.savedmodel"
+
+
+def test_a_model_of_any_batch_size_is_batched_without_its_first_dimension() -> None:
+    text = triton.config("iris", triton.PLATFORMS["ONNX"], BATCHED)
+    assert text == (
+        'name: "iris"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 64\n'
+        'input [\n  {\n    name: "x"\n    data_type: TYPE_FP32\n    dims: [ 4 ]\n  }\n]\n'
+        'output [\n  {\n    name: "label"\n    data_type: TYPE_STRING\n    dims: [ 1 ]\n  }\n]\n'
+        "dynamic_batching { }\n"
+    )
+
+
+def test_a_model_of_fixed_size_keeps_all_dimensions_and_scalars_are_reshaped() -> None:
+    text = triton.config("iris", triton.PLATFORMS["ONNX"], FIXED)
+    assert "max_batch_size: 0" in text
+    assert "dims: [ 2, -1 ]" in text
+    assert "dims: [ 1 ]\n    reshape: { shape: [ ] }" in text
+    assert r'name: "a \"b\""' in text
+    assert "dynamic_batching" not in text
+
+
+@pytest.mark.parametrize("signature", [None, UNKNOWN, Signature()])
+def test_what_is_not_known_is_left_for_triton_to_ask(signature: Signature | None) -> None:
+    assert triton.config("iris", triton.PLATFORMS["ONNX"], signature) == 'name: "iris"\nplatform: "onnxruntime_onnx"\n'
+
+
+@pytest.mark.parametrize("dtype", sorted(triton.DATATYPES))
+def test_every_datatype_of_a_signature_has_one_of_tritons(dtype: str) -> None:
+    signature = Signature(inputs=(Tensor(name="x", dtype=dtype, shape=(1,)),))
+    assert f"data_type: {triton.DATATYPES[dtype]}" in triton.config("m", triton.PLATFORMS["ONNX"], signature)
+
+
+@pytest.mark.parametrize(
+    ("format_name", "file", "implementation", "uri"),
+    [
+        ("SKLearn", "model.joblib", "mlserver_sklearn.SKLearnModel", "./model/model.joblib"),
+        ("XGBoost", "model.json", "mlserver_xgboost.XGBoostModel", "./model/model.json"),
+        ("MLflow", "MLmodel", "mlserver_mlflow.MLflowRuntime", "./model"),
+    ],
+)
+def test_mlserver_finds_its_settings(format_name: str, file: str, implementation: str, uri: str) -> None:
+    settings = json.loads(plan(Target.MLSERVER, model(format_name, file)).writes["model-settings.json"])
+    assert settings == {"name": "iris", "implementation": implementation, "parameters": {"uri": uri, "version": "v1"}}
+
+
+def test_openscoring_finds_the_document_in_the_version_directory() -> None:
+    assert plan(Target.OPENSCORING, model("PMML", "audit.pmml")).moves["model/audit.pmml"] == "1/model.pmml"
+
+
+@pytest.mark.parametrize(
+    ("format_name", "target"),
+    [("ONNX", "triton"), ("SKLearn", "mlserver"), ("MLflow", "mlserver"), ("PMML", "openscoring"), ("Others", "plain")],
+)
+def test_a_format_has_a_usual_server(format_name: str, target: str) -> None:
+    assert usual_target(format_name) == target
+
+
+@pytest.mark.parametrize("target", [Target.TRITON, Target.MLSERVER])
+def test_a_format_that_a_server_does_not_serve_is_refused_with_those_that_it_does(target: Target) -> None:
+    with pytest.raises(UnsupportedArtifactError, match="does not serve CaffeModel models: it serves"):
+        plan(target, model("CaffeModel", "a.caffemodel"))
+
+
+def test_two_candidates_for_the_model_are_named() -> None:
+    with pytest.raises(UnsupportedArtifactError, match=r"found 2: a\.onnx, b\.onnx"):
+        plan(Target.TRITON, model("ONNX", "a.onnx", "b.onnx"))
