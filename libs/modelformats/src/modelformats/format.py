@@ -9,6 +9,9 @@ from kleverproto.signatures import Signature
 
 from .errors import InvalidModelError
 
+PROTOBUF_OUT_OF_MEMORY = "Arena alloc failed"
+"""Protobuf reports it as an error in the message."""
+
 
 class Format(Protocol):
     """One model format; each file under `formats` ends in an instance of it."""
@@ -64,6 +67,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except (InvalidModelError, MemoryError):
         raise
     except Exception as error:
+        if PROTOBUF_OUT_OF_MEMORY in str(error):
+            raise MemoryError(f"{path.name} is larger than this process may grow") from error
         # Third-party parsers raise anything on hostile bytes; for the caller each means the same.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidModelError(

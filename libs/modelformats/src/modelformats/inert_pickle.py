@@ -166,7 +166,7 @@ _ARRAY_WRAPPERS = {"joblib.numpy_pickle.NumpyArrayWrapper", "sklearn.externals.j
 
 
 def dtype_string(dtype: Any) -> str | None:
-    """The string that an inert numpy dtype was made with, such as `f8` or `U10`; `>` before it where bytes are swapped."""
+    """The string that an inert numpy dtype was made with, such as `f8` or `U10`; `>f8` with swapped bytes."""
     if not isinstance(dtype, Inert) or not dtype.arguments:
         return None
     typestr: str = dtype.arguments[0]

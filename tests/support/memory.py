@@ -1,0 +1,42 @@
+"""Parsing in a process of its own, whose memory is watched."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAM = """
+import resource, sys
+from pathlib import Path
+import modelformats
+modelformats.preload()
+import numpy
+room = int(sys.argv[3]) * 1024 * 1024
+if room:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + room
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    modelformats.extract_signature(sys.argv[1], Path(sys.argv[2]))
+    outcome = "parsed"
+except Exception as error:
+    outcome = type(error).__name__
+print(outcome, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@dataclass(frozen=True)
+class Parsing:
+    """How it ended (`parsed` or the exception's name), and by how many MB the process grew."""
+
+    outcome: str
+    grown_mb: int
+
+
+def parse_apart(name: str, directory: Path, *, room_mb: int = 0) -> Parsing:
+    """Extract a signature in a new process; `room_mb` is by how much its address space may grow. Fails after 20 seconds."""
+    command = [sys.executable, "-c", PROGRAM, name, str(directory), str(room_mb)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    outcome, grown = done.stdout.split()
+    return Parsing(outcome, int(grown))
