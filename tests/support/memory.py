@@ -35,7 +35,7 @@ class Parsing:
 
 
 def parse_apart(name: str, directory: Path, *, room_mb: int = 0) -> Parsing:
-    """Extract a signature in a new process; `room_mb` is by how much its address space may grow. Fails after 20 seconds."""
+    """Extract a signature in a new process; `room_mb` bounds by how much it may grow. Fails after 20 seconds."""
     command = [sys.executable, "-c", PROGRAM, name, str(directory), str(room_mb)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     outcome, grown = done.stdout.split()
