@@ -57,6 +57,12 @@ def referrer(subject: Artifact, artifact_type: str, content: bytes = b"about") -
     return _artifact(artifact_type, EMPTY, (b"{}", content), layers=[layer], subject=about)
 
 
+def artifact_of_nothing() -> Artifact:
+    """An artifact that is neither a model nor an image."""
+    layer = descriptor(b"about", "text/plain")
+    return _artifact("application/vnd.example.thing", EMPTY, (b"{}", b"about"), layers=[layer])
+
+
 def index(*children: Artifact) -> Artifact:
     """A list of manifests."""
     manifests = [descriptor(child.manifest, OCI_MANIFEST) for child in children]

@@ -59,6 +59,24 @@ def test_saving_listing_tagging_exporting_and_removing(ormb: Ormb, tmp_path: Pat
     ]
 
 
+def test_two_models_are_compared_and_the_store_is_pruned(ormb: Ormb, tmp_path: Path) -> None:
+    other = "localhost:5000/library/adder:v2"
+    ormb.ok("save", str(adder(tmp_path / "1", 1)), REFERENCE)
+    ormb.ok("save", str(adder(tmp_path / "2", 2)), other)
+    result = ormb("diff", "--local", "--json", REFERENCE, other)
+    assert result.exit_code == 1
+    assert [change["name"] for change in json.loads(result.output)] == ["model/model.onnx"]
+    assert ormb.ok("diff", "--local", REFERENCE, REFERENCE) == ""
+    (tmp_path / "store" / "cache" / "ingest" / "left").write_bytes(bytes(2048))
+    assert ormb.ok("prune") == "2.0KB freed\n"
+    assert len(json.loads(ormb.ok("models", "--json"))) == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete(ormb: Ormb, shell: str) -> None:
+    assert "_ORMB_COMPLETE" in ormb.ok("completion", shell)
+
+
 def test_json_is_one_document_and_nothing_else(ormb: Ormb, tmp_path: Path) -> None:
     saved = json.loads(ormb.ok("save", "--json", str(adder(tmp_path / "adder", 1)), REFERENCE))
     inspected = json.loads(ormb.ok("inspect", "--local", "--json", REFERENCE))

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from .adapters.challenge import Authorizer
 from .adapters.http import HttpRegistry
 from .adapters.sessions import UploadSessions
 from .adapters.uploads import CHUNK_BYTES
-from .digest import hexadecimal
+from .copying import Copier
+from .digest import digest_bytes, hexadecimal
 from .exporting import Unpacker, is_exported, staged
 from .fetching import fetch_manifest, understood
 from .layout import LocalLayout, StoredModel, default_root
@@ -26,6 +27,7 @@ from .packed import Content, PackedModel
 from .packing import pack
 from .ports import Progress, Registry, Silent
 from .reference import Reference
+from .referrers import Referrer, Referrers, attachment
 from .transfer import Transfer
 
 
@@ -172,6 +174,32 @@ class OrmbClient:
             await self._transfer.download(reference, unpacker.wanted(), watcher)
             await asyncio.to_thread(unpacker.finish)
         return info
+
+    async def copy(self, source: Reference, target: Reference, progress: Progress | None = None) -> ModelInfo:
+        """Copy a model from one registry, or repository, to another. Raises as `push` and `pull`."""
+        await self._fetch_manifest(source)  # what is not a model is refused before anything is moved
+        scratch = await asyncio.to_thread(self.layout.staging)
+        copier = Copier(self._registry, self._transfer, scratch, concurrency=self._concurrency)
+        await copier.copy(source, target, progress or Silent())
+        return await self.inspect(target)
+
+    async def attach(
+        self, reference: Reference, files: Sequence[Path], artifact_type: str, annotations: Mapping[str, str]
+    ) -> str:
+        """Push files as an artifact about a model; give its digest. Raises NotFoundError, AuthenticationError."""
+        manifest, media_type = await self._registry.get_manifest(reference)
+        subject = Descriptor(media_type=media_type, digest=digest_bytes(manifest), size=len(manifest))
+        contents = await asyncio.to_thread(lambda: [attachment(path) for path in files])
+        return await Referrers(self._registry, self._transfer).attach(
+            reference, subject, contents, artifact_type, annotations
+        )
+
+    async def discover(self, reference: Reference, artifact_type: str | None = None) -> list[Referrer]:
+        """What refers to a model. Raises NotFoundError, AuthenticationError."""
+        manifest, _ = await self._registry.get_manifest(reference)
+        return await Referrers(self._registry, self._transfer).discover(
+            reference, digest_bytes(manifest), artifact_type
+        )
 
     async def inspect(self, reference: Reference) -> ModelInfo:
         """What a registry says of a model; only its manifest is fetched."""

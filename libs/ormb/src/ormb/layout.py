@@ -76,6 +76,16 @@ class LocalLayout:
                 raise _not_here(reference)
             self._collect(manifests)
 
+    def prune(self) -> int:
+        """Remove what no model needs: blobs, and what broken transfers left. Give the bytes that were freed."""
+        with self._index() as manifests:
+            freed = self._collect(manifests)
+        for path in self.staging().rglob("*"):
+            if path.is_file():
+                freed += path.stat().st_size
+                path.unlink()
+        return freed
+
     def models(self) -> list[StoredModel]:
         """Everything in the store, by name."""
         return [self._stored(name, entry) for name, entry in sorted(self._read_index().items())]
@@ -195,15 +205,17 @@ class LocalLayout:
         manifests = json.loads(path.read_text())["manifests"]
         return {entry["annotations"][mediatypes.REF_NAME]: entry for entry in manifests}
 
-    def _collect(self, manifests: dict[str, dict[str, Any]]) -> None:
-        kept = set()
+    def _collect(self, manifests: dict[str, dict[str, Any]]) -> int:
+        kept, freed = set(), 0
         for entry in manifests.values():
             kept.add(entry["digest"])
             document = json.loads(self.blob_path(entry["digest"]).read_bytes())
             kept.update(part["digest"] for part in (document["config"], *document["layers"]))
         for path in (self._directory / "blobs").glob("*/*"):
             if f"{path.parent.name}:{path.name}" not in kept:
+                freed += path.stat().st_size
                 path.unlink()
+        return freed
 
     def _stored(self, name: str, entry: dict[str, Any]) -> StoredModel:
         path = self.blob_path(entry["digest"])

@@ -1,7 +1,7 @@
 """What the client needs of a registry and of whoever watches a transfer."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from .packed import Content
 from .reference import Reference
@@ -14,8 +14,28 @@ class Registry(Protocol):
         """The manifest's bytes and media type. Raises NotFoundError, AuthenticationError, RegistryError."""
         ...
 
-    async def put_manifest(self, reference: Reference, manifest: bytes, media_type: str) -> None:
-        """Store a manifest under a tag or digest. Raises AuthenticationError, RegistryError."""
+    async def put_manifest(self, reference: Reference, manifest: bytes, media_type: str) -> bool:
+        """Store a manifest under a tag or digest; whether the registry lists it with the referrers of its subject.
+
+        Raises:
+            AuthenticationError, RegistryError.
+        """
+        ...
+
+    async def get_referrers(self, reference: Reference, digest: str) -> list[dict[str, Any]] | None:
+        """Descriptors of what refers to a manifest; None where the registry does not list referrers.
+
+        Raises:
+            AuthenticationError, RegistryError.
+        """
+        ...
+
+    async def mount_blob(self, reference: Reference, digest: str, source: str) -> bool:
+        """Have a blob taken from another repository of the registry; whether it was.
+
+        Raises:
+            AuthenticationError, RegistryError.
+        """
         ...
 
     async def has_blob(self, reference: Reference, digest: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
@@ -21,7 +22,9 @@ from .uploads import CHUNK_BYTES, Uploads
 
 ResultT = TypeVar("ResultT")
 
-MANIFEST_TYPES = f"{mediatypes.OCI_MANIFEST}, {mediatypes.OCI_INDEX}, {mediatypes.DOCKER_MANIFEST}"
+MANIFEST_TYPES = (
+    f"{mediatypes.OCI_MANIFEST}, {mediatypes.OCI_INDEX}, {mediatypes.DOCKER_MANIFEST}, {mediatypes.DOCKER_INDEX}"
+)
 MANIFEST_LIMIT = 4 * 1024 * 1024
 PARTIAL = 206
 TRIES = 5
@@ -71,16 +74,40 @@ class HttpRegistry:
 
         return await self.retried(get)
 
-    async def put_manifest(self, reference: Reference, manifest: bytes, media_type: str) -> None:
+    async def put_manifest(self, reference: Reference, manifest: bytes, media_type: str) -> bool:
         """See `Registry`."""
 
-        async def put() -> None:
+        async def put() -> bool:
             url = self.url(reference, f"manifests/{reference.name}")
             headers = {"Content-Type": media_type}
-            async with self.request("PUT", url, reference, headers=headers, data=manifest, push=True):
-                return
+            async with self.request("PUT", url, reference, headers=headers, data=manifest, push=True) as response:
+                return "OCI-Subject" in response.headers
 
-        await self.retried(put)
+        return await self.retried(put)
+
+    async def get_referrers(self, reference: Reference, digest: str) -> list[dict[str, Any]] | None:
+        """See `Registry`."""
+        found: list[dict[str, Any]] = []
+
+        async def page(url: str) -> str | None:
+            async with self.request("GET", url, reference, headers={"Accept": mediatypes.OCI_INDEX}) as response:
+                found.extend((await response.json(content_type=None)).get("manifests") or [])
+                following = response.links.get("next")
+                return str(following["url"]) if following else None
+
+        url: str | None = self.url(reference, f"referrers/{digest}")
+        while url is not None:
+            try:
+                url = await self.retried(partial(page, url))
+            except NotFoundError:
+                return None
+            except (ValueError, AttributeError) as error:
+                raise RegistryError(f"the registry at {reference.host} lists referrers in no known form") from error
+        return found
+
+    async def mount_blob(self, reference: Reference, digest: str, source: str) -> bool:
+        """See `Registry`."""
+        return await self._uploads.mount(reference, digest, source)
 
     async def has_blob(self, reference: Reference, digest: str) -> bool:
         """See `Registry`."""

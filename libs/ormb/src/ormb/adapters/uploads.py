@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -56,6 +57,19 @@ class Uploads:
                 raise
 
         await self._http.retried(attempt)
+
+    async def mount(self, reference: Reference, digest: str, source: str) -> bool:
+        """Have a blob taken from another repository; whether it was. Raises as `upload`."""
+
+        async def attempt() -> UploadSession | None:
+            return await self._begin(reference, digest, source)
+
+        opened = await self._http.retried(attempt)
+        if opened is not None:
+            with suppress(RegistryError, NotFoundError):  # it times out there
+                async with self._http.request("DELETE", opened.location, reference, push=True):
+                    return False
+        return opened is None
 
     async def _attempt(self, reference: Reference, content: Content, sent: "_Sent", mount_from: str | None) -> None:
         size, digest = content.descriptor.size, content.descriptor.digest

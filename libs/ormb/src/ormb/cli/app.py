@@ -97,6 +97,21 @@ def cli() -> None:
 
 
 @cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what lets a shell complete commands and options.
+
+    \b
+    ormb completion bash > /etc/bash_completion.d/ormb
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only this needs it
+
+    found = get_completion_class(shell)
+    if found is not None:
+        click.echo(found(cli, {}, "ormb", "_ORMB_COMPLETE").source())
+
+
+@cli.command()
 def version() -> None:
     """Print the version."""
     click.echo(f"Version:    {installed_version('ormb')}")

@@ -1,4 +1,4 @@
-"""Triton's model repository: names of files, and config.pbtxt from a signature; pure. See Triton's model_configuration.md."""
+"""Triton's model repository (its model_configuration.md): names of files, and config.pbtxt from a signature; pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -57,6 +57,18 @@ def remove(reference: Reference) -> None:
 
 
 @cli.command()
+def prune() -> None:
+    """Remove bytes that no model in the local store needs, and what broken transfers have left.
+
+    \b
+    ormb prune
+    """
+    with errors_as_lines():
+        freed = _local().prune()
+    click.echo(f"{human_size(freed)} freed")
+
+
+@cli.command()
 @REFERENCE
 @click.option("--local", is_flag=True, help="Look into the local store, not the registry.")
 @shared_options

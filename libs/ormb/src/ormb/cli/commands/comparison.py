@@ -1,0 +1,49 @@
+"""diff: what differs between two models."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ormb.cli.app import Options, ReferenceType, cli, run, shared_options
+from ormb.cli.output import print_json
+from ormb.comparing import Change, compare
+from ormb.reference import Reference
+
+if TYPE_CHECKING:
+    from ormb.client import ModelInfo, OrmbClient
+
+
+@cli.command()
+@click.argument("left", type=ReferenceType())
+@click.argument("right", type=ReferenceType())
+@click.option("--local", is_flag=True, help="Look into the local store, not the registry.")
+@shared_options
+def diff(left: Reference, right: Reference, *, local: bool, **options: Any) -> None:
+    """Show what differs between two models: metadata, signature, files. Exit code 1 where something does.
+
+    \b
+    ormb diff localhost:5000/library/mymodel:v1 localhost:5000/library/mymodel:v2
+    """
+    chosen = Options(**options)
+
+    async def call(client: "OrmbClient") -> tuple["ModelInfo", "ModelInfo"]:
+        if local:
+            return client.stored(left), client.stored(right)
+        return await client.inspect(left), await client.inspect(right)
+
+    first, second = run(chosen, call)
+    changes = compare(first.manifest, second.manifest)
+    if chosen.as_json:
+        print_json([asdict(change) for change in changes])
+    for change in () if chosen.as_json else changes:
+        _show(change)
+    click.get_current_context().exit(1 if changes else 0)
+
+
+def _show(change: Change) -> None:
+    click.echo(f"{change.kind} {change.name}")
+    if change.left is not None:
+        click.secho(f"  - {change.left}", fg="red")
+    if change.right is not None:
+        click.secho(f"  + {change.right}", fg="green")

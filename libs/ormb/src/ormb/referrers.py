@@ -1,0 +1,128 @@
+"""Artifacts about other artifacts (OCI 1.1 `subject`), on registries with and without the referrers API."""
+
+import json
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import mediatypes
+from .digest import digest_bytes, digest_file
+from .errors import NotFoundError, RegistryError
+from .manifest import Descriptor, canonical_json
+from .packed import Content
+from .ports import Progress, Registry, Silent
+from .reference import Reference
+from .transfer import Transfer
+
+EMPTY = b"{}"
+
+
+@dataclass(frozen=True)
+class Referrer:
+    """An artifact about another one."""
+
+    digest: str
+    artifact_type: str
+    size: int
+    """Bytes of its manifest."""
+    annotations: Mapping[str, str]
+
+
+class Referrers:
+    """The referrers of one registry.
+
+    Args:
+        registry: where they are.
+        transfer: sends their blobs.
+    """
+
+    def __init__(self, registry: Registry, transfer: Transfer) -> None:
+        self._registry = registry
+        self._transfer = transfer
+
+    async def discover(self, reference: Reference, digest: str, artifact_type: str | None = None) -> list[Referrer]:
+        """What refers to a manifest; of one type only, if that is given. Raises RegistryError."""
+        entries = await self._registry.get_referrers(reference, digest)
+        if entries is None:
+            entries = await self._tagged(reference, digest)
+        found = [_referrer(entry) for entry in entries]
+        return [one for one in found if artifact_type in {None, one.artifact_type}]
+
+    async def attach(
+        self,
+        reference: Reference,
+        subject: Descriptor,
+        contents: list[Content],
+        artifact_type: str,
+        annotations: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> str:
+        """Push an artifact about a manifest of the repository; give its digest.
+
+        Raises:
+            AuthenticationError, RegistryError.
+        """
+        config = Content(Descriptor(media_type=mediatypes.EMPTY, digest=digest_bytes(EMPTY), size=len(EMPTY)), EMPTY)
+        document = {
+            "schemaVersion": 2,
+            "mediaType": mediatypes.OCI_MANIFEST,
+            "artifactType": artifact_type,
+            "config": config.descriptor.model_dump(exclude_defaults=True),
+            "layers": [content.descriptor.model_dump(exclude_defaults=True) for content in contents],
+            "subject": subject.model_dump(exclude_defaults=True),
+            "annotations": dict(annotations or {}),
+        }
+        manifest = canonical_json({key: value for key, value in document.items() if value != {}})
+        digest = digest_bytes(manifest)
+        await self._transfer.upload(reference, [*contents, config], progress or Silent())
+        is_listed = await self._registry.put_manifest(reference.at(digest), manifest, mediatypes.OCI_MANIFEST)
+        if not is_listed:
+            entry = {"mediaType": mediatypes.OCI_MANIFEST, "digest": digest, "size": len(manifest)}
+            about = {"artifactType": artifact_type, "annotations": document["annotations"]}
+            await self._list_by_tag(reference, subject.digest, entry | {k: v for k, v in about.items() if v})
+        return digest
+
+    async def _list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
+        """The referrers tag schema (distribution-spec 1.1): an index under a tag made of the digest."""
+        kept = [one for one in await self._tagged(reference, subject) if one.get("digest") != entry["digest"]]
+        document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": [*kept, entry]}
+        tagged = Reference(reference.host, reference.repository, _tag(subject))
+        await self._registry.put_manifest(tagged, canonical_json(document), mediatypes.OCI_INDEX)
+
+    async def _tagged(self, reference: Reference, subject: str) -> list[dict[str, Any]]:
+        tagged = Reference(reference.host, reference.repository, _tag(subject))
+        try:
+            content, _ = await self._registry.get_manifest(tagged)
+        except NotFoundError:
+            return []
+        try:
+            entries: list[dict[str, Any]] = json.loads(content)["manifests"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RegistryError(f"{tagged} is no list of referrers") from error
+        return entries
+
+
+def attachment(path: Path) -> Content:
+    """A file as a layer, under its name. Raises OSError."""
+    descriptor = Descriptor(
+        media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+        digest=digest_file(path),
+        size=path.stat().st_size,
+        annotations={mediatypes.TITLE: path.name},
+    )
+    return Content(descriptor, path)
+
+
+def _tag(digest: str) -> str:
+    return digest.replace(":", "-", 1)
+
+
+def _referrer(entry: dict[str, Any]) -> Referrer:
+    return Referrer(
+        digest=str(entry["digest"]),
+        artifact_type=str(entry.get("artifactType") or ""),
+        size=int(entry.get("size") or 0),
+        annotations=entry.get("annotations") or {},
+    )
