@@ -158,12 +158,22 @@ def test_a_length_beyond_the_end_is_refused(tmp_path: Path, name: str, start: by
     assert file in refused(name, write(tmp_path, file, start + length + b"\x0a"))
 
 
-@pytest.mark.parametrize("name", ["ONNX", "SavedModel"])
-def test_text_that_is_no_unicode_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ONNX", b"LinearClassifier"),
+        ("ONNX", b"output_label"),
+        ("ONNX", b"skl2onnx"),
+        ("ONNX", b"ai.onnx.ml"),
+        ("ONNX", b"ONNX(LogisticRegression)"),
+        ("SavedModel", b"MatMul"),
+        ("SavedModel", b"serving_default"),
+    ],
+)
+def test_text_that_is_no_unicode_is_refused(tmp_path: Path, name: str, text: bytes) -> None:
     file, content = model_files.of_each_format()[name]
-    known = {"ONNX": b"LinearClassifier", "SavedModel": b"MatMul"}[name]
-    assert known in content
-    assert refused(name, write(tmp_path, file, content.replace(known, b"\xff" * len(known))))
+    assert text in content
+    assert refused(name, write(tmp_path, file, content.replace(text, b"\xff" * len(text))))
 
 
 @pytest.mark.parametrize("room_mb", [200, 600], ids=["to-read-the-file", "to-parse-it"])

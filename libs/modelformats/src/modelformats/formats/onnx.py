@@ -74,11 +74,18 @@ def _signature(model: Any) -> Signature:
         framework_version=model.producer_version or None,
         details={
             "ir_version": model.ir_version,
-            "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
-            "graph": model.graph.name,
+            "opset": {_text(opset.domain) or "ai.onnx": opset.version for opset in model.opset_import},
+            "graph": _text(model.graph.name),
         },
         unknown=_unknown(model),
     )
+
+
+def _text(value: str | bytes) -> str:
+    """Protobuf gives text that is no UTF-8 as bytes."""
+    if isinstance(value, bytes):
+        raise InvalidModelError(f"the name {value[:100]!r} in the model is not UTF-8")
+    return value
 
 
 def _tensor(value: Any) -> Tensor:
