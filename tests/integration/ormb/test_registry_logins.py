@@ -1,21 +1,48 @@
 """Registries that want to know who asks."""
 
+import base64
+import json
+import os
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
+import trustme
 
 from ormb.adapters.credentials import CONFIG, Credentials, forget_credentials, store_credentials
+from ormb.adapters.tls import verification
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError
 from ormb.reference import Reference
-from support.guarded_registry import PASSWORD, USER, GuardedRegistry
+from support.guarded_registry import IDENTITY, PASSWORD, USER, GuardedRegistry
 
 
 @pytest.fixture(params=["basic", "bearer"])
 async def registry(request: pytest.FixtureRequest) -> AsyncIterator[GuardedRegistry]:
     async with GuardedRegistry(request.param).running() as running:
         yield running
+
+
+SECRET = f"{USER}:{PASSWORD}".encode()
+
+
+def docker(home: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]) -> None:
+    """What `docker login` has written."""
+    (home / "docker").mkdir(exist_ok=True)
+    (home / "docker" / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("DOCKER_CONFIG", str(home / "docker"))
+
+
+def helper(home: Path, monkeypatch: pytest.MonkeyPatch, host: str, answer: dict[str, str]) -> None:
+    """A credential helper that knows one host."""
+    program = home / "bin" / "docker-credential-test"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n[ \"$(cat)\" = {host} ] && echo '{json.dumps(answer)}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
 
 async def inspect(root: Path, registry: GuardedRegistry) -> str:
@@ -27,6 +54,67 @@ async def test_credentials_open_the_door(registry: GuardedRegistry, tmp_path: Pa
     store_credentials(tmp_path, registry.host, Credentials(USER, PASSWORD))
     assert await inspect(tmp_path, registry) == registry.model.digest
     assert set(registry.scopes) <= {"repository:library/iris:pull"}
+
+
+async def test_dockers_credentials_are_found(
+    registry: GuardedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(tmp_path, monkeypatch, {"auths": {registry.host: {"auth": base64.b64encode(SECRET).decode()}}})
+    assert await inspect(tmp_path, registry) == registry.model.digest
+
+
+@pytest.mark.parametrize("key", ["credHelpers", "credsStore"])
+async def test_credential_helpers_are_asked(
+    registry: GuardedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    helper(tmp_path, monkeypatch, registry.host, {"Username": USER, "Secret": PASSWORD})
+    docker(tmp_path, monkeypatch, {key: {registry.host: "test"} if key == "credHelpers" else "test"})
+    assert await inspect(tmp_path, registry) == registry.model.digest
+
+
+async def test_a_helper_that_is_not_installed_is_named(
+    registry: GuardedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(tmp_path, monkeypatch, {"credHelpers": {registry.host: "missing"}})
+    with pytest.raises(AuthenticationError, match="docker-credential-missing does not work"):
+        await inspect(tmp_path, registry)
+
+
+@pytest.mark.parametrize("of_helper", [False, True])
+async def test_an_identity_token_is_exchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, of_helper: bool
+) -> None:
+    async with GuardedRegistry("bearer").running() as registry:
+        if of_helper:
+            helper(tmp_path, monkeypatch, registry.host, {"Username": "<token>", "Secret": IDENTITY})
+            docker(tmp_path, monkeypatch, {"credsStore": "test"})
+        else:
+            docker(tmp_path, monkeypatch, {"auths": {registry.host: {"identitytoken": IDENTITY}}})
+        assert await inspect(tmp_path, registry) == registry.model.digest
+
+
+async def test_a_token_that_expires_is_renewed(tmp_path: Path) -> None:
+    async with GuardedRegistry("bearer").running() as registry, OrmbClient(tmp_path) as client:
+        store_credentials(tmp_path, registry.host, Credentials(USER, PASSWORD))
+        reference = Reference(registry.host, "library/iris", "v1")
+        await client.inspect(reference)
+        registry.tokens.clear()
+        assert (await client.inspect(reference)).digest == registry.model.digest
+        assert len(registry.scopes) == 2
+
+
+async def test_a_certificate_of_ones_own_authority_is_trusted_when_told(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("registry.test").configure_cert(tls)
+    context = verification(insecure=False, ca_file=tmp_path / "ca.pem")
+    async with GuardedRegistry("basic").running(tls) as registry, aiohttp.ClientSession() as session:
+        url = f"https://{registry.host}/v2/"
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get(url, server_hostname="registry.test")
+        async with session.get(url, ssl=context, server_hostname="registry.test") as response:
+            assert response.status == 401
 
 
 async def test_credentials_come_from_the_environment_too(

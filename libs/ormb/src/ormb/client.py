@@ -14,6 +14,7 @@ from . import mediatypes
 from .adapters.challenge import Authorizer
 from .adapters.http import HttpRegistry
 from .adapters.sessions import UploadSessions
+from .adapters.tls import verification
 from .adapters.uploads import CHUNK_BYTES
 from .copying import Copier
 from .digest import digest_bytes, hexadecimal
@@ -55,6 +56,7 @@ class OrmbClient:
         concurrency: blobs moved at a time.
         plain_http: speak http to every registry; those on this machine are always spoken to so.
         insecure: do not verify TLS certificates.
+        ca_file: certificates of authorities to trust besides the system's.
         chunk_bytes: larger blobs are sent in pieces of this size, so that an upload can be taken up again.
     """
 
@@ -65,6 +67,7 @@ class OrmbClient:
         concurrency: int = 4,
         plain_http: bool = False,
         insecure: bool = False,
+        ca_file: Path | None = None,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.root = root or default_root()
@@ -72,11 +75,14 @@ class OrmbClient:
         self._concurrency = concurrency
         self._plain_http = plain_http
         self._insecure = insecure
+        self._ca_file = ca_file
         self._chunk_bytes = chunk_bytes
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        connector = aiohttp.TCPConnector(ssl=not self._insecure, limit=self._concurrency * 2)
+        connector = aiohttp.TCPConnector(
+            ssl=verification(insecure=self._insecure, ca_file=self._ca_file), limit=self._concurrency * 2
+        )
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
         session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
         authorizer = Authorizer(self.root, session)

@@ -1,14 +1,24 @@
 """Checks credentials with a registry before they are kept."""
 
+from pathlib import Path
+
 import aiohttp
 from oras.auth import utils as oras_auth
 
 from .adapters.credentials import Credentials
+from .adapters.tls import verification
 from .errors import AuthenticationError, RegistryUnavailableError
 from .reference import Reference
 
 
-async def check_login(host: str, credentials: Credentials, *, plain_http: bool = False, insecure: bool = False) -> None:
+async def check_login(
+    host: str,
+    credentials: Credentials,
+    *,
+    plain_http: bool = False,
+    insecure: bool = False,
+    ca_file: Path | None = None,
+) -> None:
     """Ask the registry's base URL whether it takes the credentials.
 
     Raises:
@@ -16,7 +26,7 @@ async def check_login(host: str, credentials: Credentials, *, plain_http: bool =
         RegistryUnavailableError: it does not answer.
     """
     scheme = "http" if plain_http or Reference(host, "x").is_loopback else "https"
-    connector = aiohttp.TCPConnector(ssl=not insecure)
+    connector = aiohttp.TCPConnector(ssl=verification(insecure=insecure, ca_file=ca_file))
     headers = {"Authorization": credentials.basic}
     try:
         async with aiohttp.ClientSession(connector=connector) as session:

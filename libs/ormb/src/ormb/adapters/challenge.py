@@ -1,5 +1,7 @@
 """Answers a registry's challenge: Basic, or a Bearer token from the token endpoint (Docker token authentication)."""
 
+import asyncio
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
@@ -8,6 +10,8 @@ from ormb.errors import AuthenticationError
 from ormb.reference import Reference
 
 from .credentials import Credentials, find_credentials
+
+CLIENT = "ormb"
 
 
 class Authorizer:
@@ -22,11 +26,16 @@ class Authorizer:
         self._root = root
         self._session = session
         self._headers: dict[tuple[str, str, bool], str] = {}
+        self._accepted: set[tuple[str, str, bool]] = set()
 
     def headers(self, reference: Reference, *, push: bool) -> dict[str, str]:
         """What to send; nothing until a challenge has come."""
         known = self._headers.get((reference.host, reference.repository, push))
         return {"Authorization": known} if known else {}
+
+    def accepted(self, reference: Reference, *, push: bool) -> None:
+        """The registry has taken what `headers` gave: if it refuses the same later, a token has expired."""
+        self._accepted.add((reference.host, reference.repository, push))
 
     async def learn(self, reference: Reference, response: aiohttp.ClientResponse, *, push: bool) -> None:
         """Work out a header from a 401 answer.
@@ -35,10 +44,10 @@ class Authorizer:
             AuthenticationError: there are no credentials, or they are refused.
         """
         key = (reference.host, reference.repository, push)
-        credentials = find_credentials(self._root, reference.host)
-        if key in self._headers:
-            del self._headers[key]
+        credentials = await asyncio.to_thread(find_credentials, self._root, reference.host)
+        if self._headers.pop(key, None) is not None and key not in self._accepted:
             raise _refused(reference, credentials)
+        self._accepted.discard(key)
         challenge = response.headers.get("WWW-Authenticate", "")
         if challenge.lower().startswith("bearer"):
             self._headers[key] = f"Bearer {await self._token(reference, challenge, credentials, push=push)}"
@@ -52,14 +61,25 @@ class Authorizer:
 
         wanted = oras_auth.parse_auth_header(challenge)
         scope = f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"
-        params = {"scope": scope} | ({"service": wanted.service} if wanted.service else {})
-        headers = {"Authorization": credentials.basic} if credentials else {}
-        async with self._session.get(wanted.realm or "", params=params, headers=headers) as response:
+        fields = {"scope": scope} | ({"service": wanted.service} if wanted.service else {})
+        async with _ask(self._session, wanted.realm or "", fields, credentials) as response:
             if not response.ok:
                 raise _refused(reference, credentials)
             answer = await response.json(content_type=None)
         token: str = answer.get("token") or answer["access_token"]
         return token
+
+
+def _ask(
+    session: aiohttp.ClientSession, realm: str, fields: dict[str, str], credentials: Credentials | None
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    """A token by GET (Docker token authentication), or for an identity token by POST (OAuth 2)."""
+    if credentials is None:
+        return session.get(realm, params=fields)
+    if credentials.is_identity_token:
+        grant = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": credentials.password}
+        return session.post(realm, data={**fields, **grant})
+    return session.get(realm, params=fields, headers={"Authorization": credentials.basic})
 
 
 def _refused(reference: Reference, credentials: Credentials | None) -> AuthenticationError:

@@ -150,6 +150,7 @@ class HttpRegistry:
                 if response.status == 401:  # noqa: PLR2004 - HTTP
                     await self._authorizer.learn(reference, response, push=push)
                     raise _ChallengedError(f"{reference.host} asks for authorization")
+                self._authorizer.accepted(reference, push=push)
                 await _raise_for(response, reference)
                 yield response
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,12 +19,21 @@ ResultT = TypeVar("ResultT")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
+CA_FILE = click.option(
+    "--ca-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar="ORMB_CA_FILE",
+    help="Certificates of authorities to trust besides the system's. Also $ORMB_CA_FILE.",
+)
+
+
 @dataclass(frozen=True)
 class Options:
     """What every command may be told."""
 
     plain_http: bool
     insecure: bool
+    ca_file: Path | None
     concurrency: int
     as_json: bool
 
@@ -42,12 +52,13 @@ class ReferenceType(click.ParamType[Reference]):
 
 
 def shared_options(command: CommandT) -> CommandT:
-    """Add --json, --plain-http, --insecure and --concurrency, gathered into `options`."""
+    """Add --json, --plain-http, --insecure, --ca-file and --concurrency, gathered into `options`."""
     for option in reversed(
         (
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
             click.option("--plain-http", is_flag=True, help="Speak http; registries on this machine always are."),
             click.option("--insecure", is_flag=True, help="Do not verify the registry's TLS certificate."),
+            CA_FILE,
             click.option(
                 "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Blobs at once."
             ),
@@ -63,7 +74,10 @@ def run(options: Options, call: Callable[["OrmbClient"], Awaitable[ResultT]]) ->
 
     async def main() -> ResultT:
         async with OrmbClient(
-            concurrency=options.concurrency, plain_http=options.plain_http, insecure=options.insecure
+            concurrency=options.concurrency,
+            plain_http=options.plain_http,
+            insecure=options.insecure,
+            ca_file=options.ca_file,
         ) as client:
             return await call(client)
 

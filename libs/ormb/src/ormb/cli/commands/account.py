@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import click
 
 from ormb.adapters.credentials import Credentials, forget_credentials, store_credentials
+from ormb.cli.app import CA_FILE, errors_as_lines
 from ormb.cli.app import cli as commands
-from ormb.cli.app import errors_as_lines
 from ormb.layout import default_root
 
 
@@ -18,8 +19,16 @@ from ormb.layout import default_root
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--plain-http", is_flag=True, help="Speak http; registries on this machine always are.")
 @click.option("--insecure", is_flag=True, help="Do not verify the registry's TLS certificate.")
-def login(
-    host: str, username: str, password: str | None, *, password_stdin: bool, plain_http: bool, insecure: bool
+@CA_FILE
+def login(  # noqa: PLR0913 - one parameter for each option
+    host: str,
+    username: str,
+    password: str | None,
+    *,
+    password_stdin: bool,
+    plain_http: bool,
+    insecure: bool,
+    ca_file: Path | None,
 ) -> None:
     """Check credentials with a registry and keep them.
 
@@ -30,7 +39,7 @@ def login(
 
     credentials = Credentials(username, _password(password, from_stdin=password_stdin))
     with errors_as_lines():
-        asyncio.run(check_login(host, credentials, plain_http=plain_http, insecure=insecure))
+        asyncio.run(check_login(host, credentials, plain_http=plain_http, insecure=insecure, ca_file=ca_file))
         store_credentials(default_root(), host, credentials)
     click.echo("Login succeeded")
 
