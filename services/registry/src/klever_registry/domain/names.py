@@ -50,12 +50,22 @@ def is_tag(reference: str) -> bool:
     if ":" in reference:
         digest(reference)
         return False
-    if not _TAG.fullmatch(reference):
-        raise ManifestInvalidError(
-            f"{reference!r} is not a tag: use up to 128 letters, digits and . _ -, beginning with none of . and -",
-            detail={"tag": reference},
-        )
+    tag(reference)
     return True
+
+
+def tag(text: str) -> str:
+    """Check a tag.
+
+    Raises:
+        ManifestInvalidError: it is none.
+    """
+    if not _TAG.fullmatch(text):
+        raise ManifestInvalidError(
+            f"{text!r} is not a tag: use up to 128 letters, digits and . _ -, beginning with none of . and -",
+            detail={"tag": text},
+        )
+    return text
 
 
 def algorithm(checked: str) -> str:

@@ -1,6 +1,7 @@
 """PUT, GET, HEAD and DELETE /v2/<name>/manifests/<tag or digest>."""
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from klever_registry.domain.manifests import Manifest
 from klever_registry.errors import TooLargeError
@@ -15,8 +16,9 @@ def add_routes(app: web.Application, distribution: Distribution, *, max_manifest
     async def push(request: web.Request) -> web.Response:
         content = await _content(request, max_manifest_bytes)
         media_type = request.headers.get("Content-Type")
-        manifest = await distribution.push(repository(request), _reference(request), content, media_type)
-        return web.Response(status=201, headers=_pushed(request, manifest))
+        tags = request.query.getall("tag", [])
+        manifest = await distribution.push(repository(request), _reference(request), content, media_type, tags)
+        return web.Response(status=201, headers=_pushed(request, manifest, tags))
 
     async def pull(request: web.Request) -> web.Response:
         manifest = await distribution.pull(repository(request), _reference(request))
@@ -47,7 +49,11 @@ async def _content(request: web.Request, limit: int) -> bytes:
     return bytes(content)
 
 
-def _pushed(request: web.Request, manifest: Manifest) -> dict[str, str]:
+def _pushed(request: web.Request, manifest: Manifest, tags: list[str]) -> CIMultiDict[str]:
     location = f"{PREFIX}/{request.match_info['name']}/manifests/{manifest.digest}"
-    subject = {"OCI-Subject": manifest.subject} if manifest.subject else {}
-    return {"Location": location, CONTENT_DIGEST: manifest.digest, **subject}
+    headers = CIMultiDict({"Location": location, CONTENT_DIGEST: manifest.digest})
+    if manifest.subject:
+        headers["OCI-Subject"] = manifest.subject
+    for tag in tags:
+        headers.add("OCI-Tag", tag)
+    return headers

@@ -1,5 +1,6 @@
 """GET /v2/<name>/referrers/<digest>."""
 
+import json
 from typing import Any
 
 from aiohttp import web
@@ -18,7 +19,8 @@ def add_routes(app: web.Application, distribution: Distribution) -> None:
         wanted = request.query.get("artifactType")
         found = await distribution.referrers(repository(request), digest(request), wanted)
         filtered = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
-        return web.json_response(_index(found), content_type=OCI_INDEX, headers=filtered)
+        headers = {"Content-Type": OCI_INDEX, **filtered}  # the type is compared as it is, so without a charset
+        return web.Response(body=json.dumps(_index(found)).encode(), headers=headers)
 
     app.router.add_get("/v2/{name:.+}/referrers/{digest}", referrers)
 

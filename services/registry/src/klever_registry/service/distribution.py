@@ -1,7 +1,7 @@
 """Manifests as clients push, pull and delete them. OCI distribution-spec 1.1."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from klever_registry.domain import names
@@ -39,20 +39,26 @@ class Distribution:
         self._manifests = manifests
         self._observer = observer
 
-    async def push(self, repository: str, reference: str, content: bytes, media_type: str | None) -> Manifest:
-        """Store a manifest under a tag or its digest.
+    async def push(
+        self, repository: str, reference: str, content: bytes, media_type: str | None, tags: Sequence[str] = ()
+    ) -> Manifest:
+        """Store a manifest under a tag or its digest, and under more tags.
 
         Raises:
             DigestInvalidError: it is not what the digest says.
-            ManifestInvalidError: it cannot be read.
+            ManifestInvalidError: it cannot be read, or a tag is none.
             ManifestBlobUnknownError: the repository lacks something that it names.
         """
         tag = reference if names.is_tag(reference) else None
         manifest = parse_manifest(content, _digest(content, None if tag else reference), media_type)
+        wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
         await self._require_parts(repository, manifest)
-        await self._manifests.put(repository, manifest, tag)
-        if tag:
-            self._observer.tagged(repository, tag, manifest.digest)
+        if not wanted:
+            await self._manifests.put(repository, manifest, None)
+        for each in wanted:
+            await self._manifests.put(repository, manifest, each)
+        for each in wanted:
+            self._observer.tagged(repository, each, manifest.digest)
         return manifest
 
     async def pull(self, repository: str, reference: str) -> Manifest:

@@ -1,0 +1,28 @@
+"""Go programs that tests need, pinned in tools/go/go.mod and built once into a cache folder."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MODULE = Path(__file__).parents[2] / "tools" / "go"
+
+
+def go_tool(package: str) -> Path:
+    """The program of a package. Skips where there is no Go."""
+    if shutil.which("go") is None:
+        pytest.skip(f"Go is not installed here, so {package} cannot be built")
+    program = _cache() / package.rsplit("/", 1)[1]
+    command = ["go", "build", "-C", str(MODULE), "-o", str(program), package]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # Go knows what is up to date
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+def _cache() -> Path:
+    base = os.environ.get("KLEVER_CACHE") or Path.home() / ".cache" / "klever"
+    cache = Path(base) / "go"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
