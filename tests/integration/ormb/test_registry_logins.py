@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 import trustme
 
-from ormb.adapters.credentials import CONFIG, Credentials, forget_credentials, store_credentials
+from ormb.adapters.challenge import Authorizer
+from ormb.adapters.credentials import CONFIG, Credentials, find_credentials, forget_credentials, store_credentials
 from ormb.adapters.tls import verification
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError
@@ -147,3 +148,24 @@ async def test_credentials_that_cannot_be_read_are_an_error(registry: GuardedReg
     (tmp_path / CONFIG).write_text(f'{{"auths": {{"{registry.host}": {{"auth": "!"}}}}}}')
     with pytest.raises(AuthenticationError, match="cannot be read: `ormb login"):
         await inspect(tmp_path, registry)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"auths": {"a.example.com": "secret"}}', '{"auths": {"a.example.com": [1]}}']
+)
+def test_a_file_of_credentials_of_another_shape_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / CONFIG).write_text(text)
+    with pytest.raises(AuthenticationError, match="cannot be read"):
+        find_credentials(tmp_path, "a.example.com")
+
+
+async def test_a_push_asks_for_a_token_that_may_push_and_a_pull_does_not_get_it(tmp_path: Path) -> None:
+    async with GuardedRegistry("bearer").running() as registry, aiohttp.ClientSession() as session:
+        store_credentials(tmp_path, registry.host, Credentials(USER, PASSWORD))
+        reference, authorizer = Reference(registry.host, "library/iris", "v1"), Authorizer(tmp_path, session)
+        async with session.get(f"http://{registry.host}/v2/") as response:
+            await authorizer.learn(reference, response, push=True)
+        assert registry.scopes == ["repository:library/iris:pull,push"]
+        assert authorizer.headers(reference, push=True)["Authorization"].startswith("Bearer ")
+        assert authorizer.headers(reference, push=False) == {}
+        assert authorizer.headers(Reference(registry.host, "other/iris", "v1"), push=True) == {}

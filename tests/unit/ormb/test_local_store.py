@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ormb.client import OrmbClient
-from ormb.errors import DestinationError, DigestMismatchError, NotFoundError, UnsafePathError
+from ormb.errors import DamagedStoreError, DestinationError, DigestMismatchError, NotFoundError, UnsafePathError
 from ormb.exporting import MARKER, planned_files
 from ormb.layout import LocalLayout
 from ormb.packed import PackedModel
@@ -69,6 +69,14 @@ def test_many_at_once_lose_nothing(client: OrmbClient, packed: PackedModel) -> N
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: LocalLayout(client.root / "cache").add_manifest(name, packed.manifest), names))
     assert {model.reference for model in client.models()} == {REFERENCE, *names}
+
+
+@pytest.mark.usefixtures("packed")
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"manifests": [{}]}'])
+def test_a_damaged_index_is_said_with_what_to_do(client: OrmbClient, text: str) -> None:
+    (client.root / "cache" / "index.json").write_text(text)
+    with pytest.raises(DamagedStoreError, match="save or pull the models again"):
+        client.models()
 
 
 async def test_an_export_is_the_directory_again(client: OrmbClient, packed: PackedModel, tmp_path: Path) -> None:

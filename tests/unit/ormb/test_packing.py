@@ -8,7 +8,7 @@ import pytest
 
 from ormb import mediatypes
 from ormb.digest import digest_bytes
-from ormb.errors import InvalidModelDirectoryError
+from ormb.errors import InvalidModelDirectoryError, InvalidModelFileError
 from ormb.packed import PackedModel
 from ormb.packing import pack
 from ormb.reading import parse_model_manifest
@@ -111,3 +111,10 @@ def test_what_is_no_model_directory_is_refused_with_what_to_do(
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelDirectoryError, match=r"nowhere does not exist: a model directory holds ormbfile"):
         pack(tmp_path / "nowhere")
+
+
+def test_an_ormbfile_in_another_encoding_is_named(tmp_path: Path) -> None:
+    directory = of_format(tmp_path / "m", {"model/w.bin": "w"})
+    (directory / "ormbfile.yaml").write_bytes("format: Others\nauthor: André\n".encode("latin-1"))
+    with pytest.raises(InvalidModelFileError, match=r"ormbfile\.yaml is not UTF-8"):
+        pack(directory)

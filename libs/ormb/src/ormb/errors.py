@@ -50,6 +50,10 @@ class RegistryUnavailableError(OrmbError):
     transient = True
 
 
+class DamagedStoreError(OrmbError):
+    """The local store's index cannot be read."""
+
+
 class DigestMismatchError(OrmbError):
     """Bytes are not what their digest says."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import mediatypes
 from .digest import CHUNK, digest_bytes, hasher_for, hexadecimal
-from .errors import DigestMismatchError, NotFoundError
+from .errors import DamagedStoreError, DigestMismatchError, NotFoundError
 from .locks import try_lock
 from .manifest import ModelManifest
 from .packed import Content, PackedModel
@@ -202,8 +202,13 @@ class LocalLayout:
         path = self._directory / "index.json"
         if not path.exists():
             return {}
-        manifests = json.loads(path.read_text())["manifests"]
-        return {entry["annotations"][mediatypes.REF_NAME]: entry for entry in manifests}
+        try:
+            manifests = json.loads(path.read_text())["manifests"]
+            return {entry["annotations"][mediatypes.REF_NAME]: entry for entry in manifests}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedStoreError(
+                f"{path} is damaged: remove {self._directory}, then save or pull the models again"
+            ) from error
 
     def _collect(self, manifests: dict[str, dict[str, Any]]) -> int:
         kept, freed = set(), 0

@@ -8,7 +8,7 @@ import modelformats
 
 from . import mediatypes
 from .digest import digest_bytes, digest_file
-from .errors import InvalidModelDirectoryError
+from .errors import InvalidModelDirectoryError, InvalidModelFileError
 from .manifest import Descriptor, build_config, build_manifest
 from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
 from .packed import Content, PackedModel
@@ -67,7 +67,10 @@ def _checked(directory: Path) -> Path:
 def _modelfile(root: Path) -> tuple[ModelFile, bytes]:
     """The ormbfile and its bytes. A file that names its format is kept to the byte; otherwise the format is added."""
     path = root / FILE_NAME
-    text = path.read_text() if path.exists() else ""
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except UnicodeDecodeError as error:
+        raise InvalidModelFileError(f"{path} is not UTF-8: save it as UTF-8") from error
     modelfile = load_modelfile(text, source=str(path))
     if modelfile.format is not None:
         return modelfile, text.encode()

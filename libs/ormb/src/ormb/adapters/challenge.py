@@ -1,6 +1,7 @@
 """Answers a registry's challenge: Basic, or a Bearer token from the token endpoint (Docker token authentication)."""
 
 import asyncio
+import json
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -62,12 +63,12 @@ class Authorizer:
         wanted = oras_auth.parse_auth_header(challenge)
         scope = f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"
         fields = {"scope": scope} | ({"service": wanted.service} if wanted.service else {})
-        async with _ask(self._session, wanted.realm or "", fields, credentials) as response:
+        if not wanted.realm:
+            raise AuthenticationError(f"{reference.host} asks for a token but does not say where to get one")
+        async with _ask(self._session, wanted.realm, fields, credentials) as response:
             if not response.ok:
                 raise _refused(reference, credentials)
-            answer = await response.json(content_type=None)
-        token: str = answer.get("token") or answer["access_token"]
-        return token
+            return _token_in(await response.read(), wanted.realm)
 
 
 def _ask(
@@ -80,6 +81,15 @@ def _ask(
         grant = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": credentials.password}
         return session.post(realm, data={**fields, **grant})
     return session.get(realm, params=fields, headers={"Authorization": credentials.basic})
+
+
+def _token_in(answer: bytes, realm: str) -> str:
+    try:
+        said = json.loads(answer)
+        token = said.get("token") or said["access_token"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AuthenticationError(f"{realm} answers without a token: tell who runs this registry") from error
+    return str(token)
 
 
 def _refused(reference: Reference, credentials: Credentials | None) -> AuthenticationError:

@@ -113,11 +113,11 @@ def _encoded(credentials: Credentials) -> str:
 
 
 def _decode(host: str, entry: dict[str, str]) -> Credentials:
-    if token := entry.get("identitytoken"):
-        return Credentials("", token)
     try:
+        if token := entry.get("identitytoken"):
+            return Credentials("", token)
         username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise AuthenticationError(f"the stored credentials for {host} cannot be read: `ormb login {host}`") from error
     return Credentials(username, password)
 
@@ -128,9 +128,11 @@ def _docker_config() -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        config = json.loads(path.read_text()) if path.exists() else {}
     except (OSError, ValueError) as error:
         raise AuthenticationError(f"{path} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise AuthenticationError(f"{path} cannot be read: it must hold a JSON object, as `docker login` writes it")
     return config
 
 
