@@ -1,8 +1,8 @@
-"""The embedded registry under the OCI distribution conformance suite (opencontainers/distribution-spec), every API on.
+"""The embedded registry under the OCI distribution conformance suite of its authors, every API on.
 
-Two things stay as the suite has them by default. `sparse`: a manifest whose blobs were not pushed is refused here, since
-a model with missing files must not become an event. An anonymous mount is counted as skipped: without a source
-repository a blob is uploaded.
+Two things stay as the suite has them by default. `sparse`: a manifest whose blobs were not pushed is refused, since a
+model with missing files must not become an event. An anonymous mount counts as skipped: a blob without a source
+repository is uploaded.
 """
 
 import os
