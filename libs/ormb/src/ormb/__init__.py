@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .reading import parse_model_manifest
     from .reference import Reference
     from .sync import inspect, pull, push, save
+    from .training import trained, write_modelfile
 
 __all__ = [
     "Descriptor",
@@ -27,6 +28,8 @@ __all__ = [
     "push",
     "save",
     "to_metadata",
+    "trained",
+    "write_modelfile",
 ]
 
 _HOMES = {
@@ -37,6 +40,7 @@ _HOMES = {
     "reading": ("parse_model_manifest",),
     "reference": ("Reference",),
     "sync": ("inspect", "pull", "push", "save"),
+    "training": ("trained", "write_modelfile"),
 }
 
 

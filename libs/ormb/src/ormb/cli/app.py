@@ -127,5 +127,9 @@ def completion(shell: str) -> None:
 
 @cli.command()
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    \b
+    ormb version
+    """
     click.echo(f"Version:    {installed_version('ormb')}")

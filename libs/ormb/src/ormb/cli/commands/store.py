@@ -34,7 +34,12 @@ def tag(source: Reference, target: Reference) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def models(*, as_json: bool) -> None:
-    """List the models in the local store."""
+    """List the models in the local store.
+
+    \b
+    ormb models
+    ormb models --json
+    """
     with errors_as_lines():
         found = _local().models()
     if as_json:

@@ -1,0 +1,73 @@
+"""ormbfile.yaml from training code."""
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import sklearn
+
+from ormb import trained, write_modelfile
+from ormb.modelfile import load_modelfile
+
+
+def git(directory: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(directory), *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "train.py").write_text("print('trained')\n")
+    for line in (
+        "init -q",
+        "config user.name Ada",
+        "config user.email ada@example.com",
+        "remote add origin git@example.com:ada/iris",
+        "add .",
+        "commit -q -m first --no-gpg-sign",
+    ):
+        git(code, *line.split())
+    return code
+
+
+def test_what_training_knows_is_written_and_read_back(repository: Path, tmp_path: Path) -> None:
+    said = trained(
+        "SKLearn",
+        framework=sklearn,
+        metrics={"loss": 0.1, "accuracy": 0.97},
+        hyper_parameters={"C": 1.0, "penalty": None},
+        inputs=[("X", "float64", (-1, 4))],
+        outputs=[("y", "int64", (-1,))],
+        labels={"team": "a"},
+        code=repository,
+    )
+    path = write_modelfile(said, tmp_path / "model-directory")
+    found = load_modelfile(path.read_text())
+    assert found == said
+    assert found.framework == f"scikit-learn {version('scikit-learn')}"
+    assert [(metric.name, metric.value) for metric in found.metrics["training"]] == [
+        ("accuracy", "0.97"),
+        ("loss", "0.1"),
+    ]
+    assert found.author == "Ada <ada@example.com>"
+    assert found.training is not None
+    assert found.training.git is not None
+    assert found.training.git.repository == "git@example.com:ada/iris"
+    assert len(found.training.git.revision or "") == 40
+    assert found.training.git.description is None
+
+
+def test_changes_that_were_not_committed_are_told(repository: Path) -> None:
+    (repository / "train.py").write_text("print('changed')\n")
+    said = trained("SKLearn", code=repository)
+    assert said.training is not None
+    assert said.training.git is not None
+    assert said.training.git.description == "with changes that were not committed"
+
+
+def test_code_that_is_not_under_git_says_nothing_of_it(tmp_path: Path) -> None:
+    said = trained("ONNX", framework="torch 2.9", code=tmp_path)
+    assert (said.training, said.framework, said.signature, said.metrics) == (None, "torch 2.9", None, {})
