@@ -14,6 +14,7 @@ from ormb.errors import DigestMismatchError, NotFoundError, UnsupportedArtifactE
 from ormb.packing import pack
 from ormb.ports import Silent
 from ormb.reference import Reference
+from ormb.transfer import Transfer
 from support import oci_artifacts as oci
 from support.oci_artifacts import OciClient
 from support.oci_registry import distribution
@@ -49,12 +50,12 @@ class Counting(Silent):
         self.total = total
 
 
-def damage(directory: Path, digest: str) -> int:
-    """Overwrite a blob wherever a registry below the directory keeps it; how often it was there."""
+def damage(directory: Path, digest: str, *, lost: int = 0) -> int:
+    """Overwrite a blob, less some bytes, wherever a registry below the directory keeps it; how often it was there."""
     found = [*directory.rglob(digest.removeprefix("sha256:")), *directory.rglob(f"{digest[7:]}/data")]
     files = [path for path in found if path.is_file()]
     for file in files:
-        file.write_bytes(b"x" * file.stat().st_size)
+        file.write_bytes(file.read_bytes()[:-lost] if lost else b"x" * file.stat().st_size)
     return len(files)
 
 
@@ -92,6 +93,14 @@ async def test_what_is_here_is_not_fetched_again(host: str, client: OrmbClient, 
     assert second.total == 0
 
 
+async def test_what_is_there_is_not_sent_again(host: str, client: OrmbClient, tmp_path: Path) -> None:
+    packed = pack(adder(tmp_path / "adder", 1))
+    contents = [*packed.layers, packed.config]
+    transfer = Transfer(client._registry)
+    assert await transfer.upload(reference(host), contents, Silent()) == len(contents)
+    assert await transfer.upload(reference(host), contents, Silent()) == 0
+
+
 async def test_a_digest_names_one_artifact_for_ever(host: str, client: OrmbClient, tmp_path: Path) -> None:
     first = await client.push_directory(adder(tmp_path / "1", 1), reference(host))
     second = await client.push_directory(adder(tmp_path / "2", 2), reference(host))
@@ -125,6 +134,26 @@ async def test_a_model_that_another_tool_made_is_exported_alike(host: str, clien
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")
+async def test_skopeo_carries_a_model_from_one_registry_to_another(
+    host: str, client: OrmbClient, tmp_path: Path
+) -> None:
+    pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
+    (tmp_path / "second").mkdir()
+    command = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
+    with distribution(tmp_path / "second") as other:
+        names = [f"docker://{reference(at)}" for at in (host, other)]
+        process = await asyncio.create_subprocess_exec(*command, *names)
+        assert await process.wait() == 0
+        await client.pull_and_export(reference(other), tmp_path / "copy")
+        assert pack(tmp_path / "copy").digest == pushed.digest
+        assert (await client.inspect(reference(other))).digest == pushed.digest
+        back = Reference(host, "library/back", "v1")
+        process = await asyncio.create_subprocess_exec(*command, names[1], f"docker://{back}")
+        assert await process.wait() == 0
+    assert (await client.inspect(back)).digest == pushed.digest
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")
 async def test_skopeo_carries_a_model_from_one_repository_to_another(
     host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
@@ -136,10 +165,11 @@ async def test_skopeo_carries_a_model_from_one_repository_to_another(
     assert (await client.inspect(Reference(host, "library/copy", "v1"))).digest == pushed.digest
 
 
-async def test_a_damaged_download_leaves_nothing(host: str, client: OrmbClient, tmp_path: Path) -> None:
-    """As from a registry with a broken disk."""
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_damaged_download_leaves_nothing(host: str, client: OrmbClient, tmp_path: Path, lost: int) -> None:
+    """As from a registry with a broken disk: other bytes, or too few."""
     await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
-    if not damage(tmp_path, pack(tmp_path / "adder").layers[1].descriptor.digest):
+    if not damage(tmp_path, pack(tmp_path / "adder").layers[1].descriptor.digest, lost=lost):
         pytest.skip("the registry's disk cannot be reached: it runs in a container")
     with pytest.raises(DigestMismatchError):
         await client.pull_and_export(reference(host), tmp_path / "copy")

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -36,12 +35,12 @@ class Ormb:
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
-def test_every_command_has_help_with_what_it_is_for(name: str) -> None:
-    command = cli.commands[name]
-    assert isinstance(command, click.Command)
-    assert command.help
-    if any(isinstance(param, click.Argument) for param in command.params):
-        assert f"ormb {name}" in command.help
+def test_every_command_has_help_with_what_it_is_for_and_an_example(ormb: "Ormb", name: str) -> None:
+    usage, _, text = ormb.ok(name, "--help").partition("\n")
+    assert usage.startswith(f"Usage: ormb {name}")
+    about, *rest = text.strip().splitlines()
+    assert about
+    assert any(line.strip().startswith(f"ormb {name}") for line in rest)
 
 
 def test_saving_listing_tagging_exporting_and_removing(ormb: Ormb, tmp_path: Path) -> None:
