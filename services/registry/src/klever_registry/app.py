@@ -14,11 +14,12 @@ from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.streams import MODELS_BUCKET
 
-from .adapters.local import Layout, LocalBlobs, LocalManifests, LocalUploads
+from .adapters.local import Layout, LocalBlobs, LocalInventory, LocalManifests, LocalUploads
 from .handlers import build_router
-from .ports import BlobStore, ManifestStore, Uploads
+from .ports import BlobStore, Inventory, ManifestStore, Uploads
 from .routes import add_routes, refusals
 from .service.announcing import Announcer
+from .service.collecting import Collector
 from .service.distribution import Distribution
 from .service.extraction import Extractions
 from .service.reconciling import Reconciler
@@ -37,13 +38,14 @@ class Stores:
     blobs: BlobStore
     uploads: Uploads
     manifests: ManifestStore
+    inventory: Inventory
 
 
 def local_stores(settings: RegistrySettings) -> Stores:
     """Artifacts on this machine's disk."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     layout = Layout(settings.data_dir)
-    return Stores(LocalBlobs(layout), LocalUploads(layout), LocalManifests(layout))
+    return Stores(LocalBlobs(layout), LocalUploads(layout), LocalManifests(layout), LocalInventory(layout))
 
 
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
@@ -69,8 +71,14 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     runtime.serve([build_router(extractions)])
     runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
+    runtime.loops.append(partial(_collector(settings, stores, clock).run, settings.collect_seconds))
     runtime.health.add("storage", partial(_is_writable, settings))
     return runtime
+
+
+def _collector(settings: RegistrySettings, stores: Stores, clock: Callable[[], datetime]) -> Collector:
+    grace = timedelta(hours=settings.collect_grace_hours)
+    return Collector(inventory=stores.inventory, manifests=stores.manifests, grace=grace, clock=clock)
 
 
 async def _is_writable(settings: RegistrySettings) -> bool:

@@ -1,7 +1,7 @@
 """What the registry needs of its disk. Every repository's name and digest given here has been checked."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from .domain.index import RepositoryIndex
@@ -9,7 +9,10 @@ from .domain.manifests import Manifest
 
 
 class BlobStore(Protocol):
-    """The blobs of each repository; the same bytes in two repositories are stored once."""
+    """The blobs of each repository; the same bytes in two repositories are stored once.
+
+    Asking for the size, putting and mounting are uses: they keep a blob that nothing names from being collected.
+    """
 
     async def size(self, repository: str, digest: str) -> int | None:
         """Bytes of a blob, or None where the repository has it not."""
@@ -29,6 +32,26 @@ class BlobStore(Protocol):
 
     async def delete(self, repository: str, digest: str) -> None:
         """Take a blob from a repository. Raises BlobUnknownError."""
+        ...
+
+
+class Inventory(Protocol):
+    """All blobs, whether something names them or not."""
+
+    async def repositories(self) -> list[str]:
+        """Every repository that may have blobs, sorted."""
+        ...
+
+    async def last_uses(self, repository: str) -> dict[str, datetime]:
+        """The blobs of a repository, each with the time of its last use."""
+        ...
+
+    async def collect(self, repository: str, digest: str, *, before: datetime) -> bool:
+        """Remove a blob unless it was used since; no use comes between the look and the removal."""
+        ...
+
+    async def collect_orphans(self, *, before: datetime) -> None:
+        """Remove what no repository has any more and nobody used since."""
         ...
 
 

@@ -34,6 +34,10 @@ class RegistrySettings(ServiceSettings):
     """Largest manifest that is taken; each is held in memory."""
     upload_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
     """An upload to which nothing was added for this long is thrown away."""
+    collect_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    """Pause between two rounds of garbage collection."""
+    collect_grace_hours: Annotated[float, Field(gt=0)] = 24.0
+    """A blob that no manifest names is removed when nobody used it for this long; longer than any push takes."""
 
     @model_validator(mode="after")
     def _anonymous_only_on_loopback(self) -> Self:

@@ -43,6 +43,8 @@ class Manifest:
     """Digest of the manifest that this one refers to."""
     blobs: tuple[str, ...] = ()
     """Digests of the config and of the layers that must be in the repository."""
+    foreign: tuple[str, ...] = ()
+    """Digests of the layers that may be elsewhere (those with `urls`)."""
     children: tuple[str, ...] = ()
     """Digests of the manifests that an index lists."""
     annotations: dict[str, str] = field(default_factory=dict)
@@ -112,15 +114,16 @@ def _read(document: dict[str, Any], *, content: bytes, digest: str, media_type: 
         media_type=media_type,
         artifact_type=artifact_type or config.get("mediaType"),
         subject=_digest(subject) if subject is not None else None,
-        blobs=(_digest(config), *_needed(document["layers"])) if is_image else (),
+        blobs=(_digest(config), *_layers(document, foreign=False)) if is_image else (),
+        foreign=tuple(_layers(document, foreign=True)) if is_image else (),
         children=() if is_image else tuple(_digest(child) for child in document["manifests"]),
         annotations={str(key): str(value) for key, value in annotations.items()},
     )
 
 
-def _needed(layers: list[dict[str, Any]]) -> Iterator[str]:
+def _layers(document: dict[str, Any], *, foreign: bool) -> Iterator[str]:
     """Layers with `urls` are kept elsewhere (Docker's foreign layers)."""
-    return (_digest(layer) for layer in layers if not layer.get("urls"))
+    return (_digest(layer) for layer in document["layers"] if bool(layer.get("urls")) is foreign)
 
 
 def _digest(descriptor: dict[str, Any]) -> str:

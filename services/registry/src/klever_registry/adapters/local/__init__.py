@@ -1,8 +1,9 @@
 """The local disk: one standard OCI image layout per repository, blobs shared between them by hard links."""
 
 from .blobs import LocalBlobs
+from .inventory import LocalInventory
 from .layout import Layout
 from .manifests import LocalManifests
 from .uploads import LocalUploads
 
-__all__ = ["Layout", "LocalBlobs", "LocalManifests", "LocalUploads"]
+__all__ = ["Layout", "LocalBlobs", "LocalInventory", "LocalManifests", "LocalUploads"]

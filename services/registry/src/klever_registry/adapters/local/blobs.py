@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from klever_registry.errors import BlobUnknownError
 
@@ -20,7 +19,7 @@ class LocalBlobs:
 
     async def size(self, repository: str, digest: str) -> int | None:
         """See `BlobStore`."""
-        return await asyncio.to_thread(_size, self._layout.blob(repository, digest))
+        return await asyncio.to_thread(self._layout.use, repository, digest)
 
     async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
         """See `BlobStore`."""
@@ -49,10 +48,3 @@ class LocalBlobs:
         """See `BlobStore`."""
         if not await asyncio.to_thread(self._layout.remove, repository, digest):
             raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest})
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None

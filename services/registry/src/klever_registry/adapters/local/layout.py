@@ -9,10 +9,11 @@ pool's belongs to no repository any more and is removed with its last one.
 """
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from klever_registry.domain.names import algorithm, hexadecimal
@@ -32,6 +33,8 @@ class Layout:
     def __init__(self, root: Path) -> None:
         self._pool = root / "pool"
         self._repositories = root / "repositories"
+        self._uses = threading.Lock()
+        """Held for using a blob and for removing one that is not used: never one in the midst of the other."""
 
     def layout(self, repository: str) -> Path:
         """The OCI image layout of a repository."""
@@ -53,6 +56,35 @@ class Layout:
         """Every repository that has an index, sorted."""
         found = (Path(folder) for folder, _, files in self._walk(LAYOUT_DIRECTORY) if "index.json" in files)
         return sorted(str(path.parent.relative_to(self._repositories)) for path in found)
+
+    def inhabited(self) -> list[str]:
+        """Every repository that has a layout, with an index or not, sorted."""
+        paths = (Path(folder).parent for folder, _, _ in self._walk(LAYOUT_DIRECTORY))
+        return sorted(str(path.relative_to(self._repositories)) for path in paths)
+
+    def blobs(self, repository: str) -> list[Path]:
+        """The blobs of a repository: <algorithm>/<hexadecimal>."""
+        return list((self.layout(repository) / "blobs").glob("*/*"))
+
+    def orphans(self) -> list[Path]:
+        """What only the pool has."""
+        return [path for path in self._pool.glob("*/*") if _links(path) == 1]
+
+    def use(self, repository: str, digest: str) -> int | None:
+        """The size of a blob that is wanted now; None where the repository has it not."""
+        path = self.blob(repository, digest)
+        with self._uses, suppress(FileNotFoundError):
+            os.utime(path)
+            return path.stat().st_size
+        return None
+
+    def remove_unused(self, path: Path, *, before: datetime) -> bool:
+        """Remove a blob unless it was used since."""
+        with self._uses, suppress(FileNotFoundError):
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()
+                return True
+        return False
 
     def stale_uploads(self, older_than: timedelta) -> list[Path]:
         """Uploads to which nothing was added for so long."""
@@ -85,7 +117,7 @@ class Layout:
 
     def write(self, repository: str, digest: str, content: bytes) -> None:
         """Make bytes a blob of the repository."""
-        if not self.blob(repository, digest).exists():
+        if self.use(repository, digest) is None:
             self.prepare(repository)
             self.adopt(repository, digest, write_new(self.uploads(repository), content))
 
@@ -116,8 +148,10 @@ class Layout:
     def _link(self, repository: str, digest: str, source: Path) -> None:
         target = self.blob(repository, digest)
         make_directory(target.parent)
-        with suppress(FileExistsError):
-            os.link(source, target)
+        with self._uses:
+            with suppress(FileExistsError):
+                os.link(source, target)
+            os.utime(target)
         sync_directory(target.parent)
 
     def _pooled(self, digest: str) -> Path:
@@ -131,3 +165,10 @@ class Layout:
                 yield folder, folders, files
             else:
                 folders[:] = [name for name in folders if name == wanted or not name.startswith("_")]
+
+
+def _links(path: Path) -> int:
+    try:
+        return path.stat().st_nlink
+    except FileNotFoundError:
+        return 0

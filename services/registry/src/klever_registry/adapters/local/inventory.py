@@ -1,0 +1,47 @@
+"""All blobs on the local disk. The time of a blob's last use is the modification time of its file."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .layout import Layout
+
+
+class LocalInventory:
+    """See `Inventory`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    async def repositories(self) -> list[str]:
+        """See `Inventory`."""
+        return await asyncio.to_thread(self._layout.inhabited)
+
+    async def last_uses(self, repository: str) -> dict[str, datetime]:
+        """See `Inventory`."""
+        return await asyncio.to_thread(lambda: _last_uses(self._layout.blobs(repository)))
+
+    async def collect(self, repository: str, digest: str, *, before: datetime) -> bool:
+        """See `Inventory`."""
+        path = self._layout.blob(repository, digest)
+        return await asyncio.to_thread(self._layout.remove_unused, path, before=before)
+
+    async def collect_orphans(self, *, before: datetime) -> None:
+        """See `Inventory`."""
+        await asyncio.to_thread(self._collect_orphans, before)
+
+    def _collect_orphans(self, before: datetime) -> None:
+        for path in self._layout.orphans():
+            self._layout.remove_unused(path, before=before)
+
+
+def _last_uses(paths: Sequence[Path]) -> dict[str, datetime]:
+    uses: dict[str, datetime] = {}
+    for path in paths:
+        try:
+            used = path.stat().st_mtime
+        except FileNotFoundError:  # deleted meanwhile
+            continue
+        uses[f"{path.parent.name}:{path.name}"] = datetime.fromtimestamp(used, UTC)
+    return uses

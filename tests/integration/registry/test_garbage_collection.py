@@ -1,0 +1,170 @@
+"""What nothing names goes after its time; what clients are pushing stays, whatever the collector does meanwhile."""
+
+import asyncio
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from klever_registry.adapters.local import Layout, LocalBlobs, LocalInventory, LocalManifests, LocalUploads
+from klever_registry.domain.manifests import parse_manifest
+from klever_registry.errors import ManifestBlobUnknownError
+from klever_registry.service.collecting import Collector
+from klever_registry.service.distribution import Distribution
+from kleverproto.envelope import utc_now
+from support import oci_artifacts as oci
+from support.registry_service import running_registry
+from support.waiting import eventually
+
+REPOSITORY = "library/iris"
+DAY = 24 * 3600
+MODEL = oci.model()
+
+
+class Silent:
+    """Observes nothing."""
+
+    def tagged(self, repository: str, tag: str, digest: str) -> None:
+        """See `Observer`."""
+
+    def untagged(self, repository: str, tag: str) -> None:
+        """See `Observer`."""
+
+
+class Disk:
+    """The registry's stores in one directory, and their collector."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        layout = Layout(root)
+        self.blobs, self.manifests = LocalBlobs(layout), LocalManifests(layout)
+        uploads = LocalUploads(layout)
+        self.distribution = Distribution(blobs=self.blobs, uploads=uploads, manifests=self.manifests, observer=Silent())
+        self.collector = Collector(
+            inventory=LocalInventory(layout), manifests=self.manifests, grace=timedelta(hours=1), clock=utc_now
+        )
+
+    async def push(self, artifact: oci.Artifact, tag: str = "v1") -> None:
+        for blob in artifact.blobs:
+            await self.blobs.put(REPOSITORY, oci.sha256(blob), blob)
+        await self.distribution.push(REPOSITORY, tag, artifact.manifest, oci.OCI_MANIFEST)
+
+    def age(self) -> None:
+        """Let everything have been used a day ago."""
+        then = time.time() - DAY
+        for path in self.files():
+            os.utime(path, (then, then))
+
+    def files(self) -> list[Path]:
+        return [path for path in self.root.rglob("*") if "sha256" in path.parts and path.is_file()]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+async def test_a_blob_that_nothing_names_goes_when_it_is_old_and_only_then(disk: Disk) -> None:
+    digest = oci.sha256(b"lost")
+    await disk.blobs.put(REPOSITORY, digest, b"lost")
+    assert await disk.collector.collect() == 0
+    disk.age()
+    assert await disk.collector.collect() == 1
+    assert await disk.blobs.size(REPOSITORY, digest) is None
+
+
+async def test_nothing_stays_in_the_pool_that_no_repository_has(disk: Disk) -> None:
+    await disk.blobs.put(REPOSITORY, oci.sha256(b"lost"), b"lost")
+    assert len(disk.files()) == 2
+    disk.age()
+    await disk.collector.collect()
+    assert disk.files() == []
+
+
+async def test_old_models_stay_tagged_or_not_until_they_are_deleted(disk: Disk) -> None:
+    newer = oci.model(b"newer")
+    await disk.push(MODEL)
+    await disk.push(newer)
+    disk.age()
+    assert await disk.collector.collect() == 0
+    await disk.distribution.delete(REPOSITORY, MODEL.digest)
+    assert await disk.collector.collect() == 1
+    shared, weights = (oci.sha256(blob) for blob in MODEL.blobs)
+    assert await disk.blobs.size(REPOSITORY, weights) is None
+    assert await disk.blobs.size(REPOSITORY, shared) is not None
+
+
+@pytest.mark.parametrize("use", ["head", "mount", "push"])
+async def test_a_blob_that_was_just_used_is_not_removed(disk: Disk, use: str) -> None:
+    digest = oci.sha256(b"wanted")
+    await disk.blobs.put(REPOSITORY, digest, b"wanted")
+    disk.age()
+    if use == "head":
+        await disk.distribution.blob_size(REPOSITORY, digest)
+    elif use == "mount":
+        await disk.blobs.mount("library/other", digest, source=REPOSITORY)
+    else:
+        await disk.blobs.put(REPOSITORY, digest, b"wanted")
+    assert await disk.collector.collect() == 0
+    assert await disk.blobs.size(REPOSITORY, digest) == len(b"wanted")
+
+
+async def test_an_uploaded_blob_is_new_though_another_repository_had_it_for_long(disk: Disk) -> None:
+    await disk.blobs.put("library/other", oci.sha256(b"same"), b"same")
+    disk.age()
+    await disk.blobs.put(REPOSITORY, oci.sha256(b"same"), b"same")
+    assert await disk.collector.collect() == 0
+
+
+async def test_a_repository_with_a_lost_manifest_is_left_alone(disk: Disk) -> None:
+    await disk.push(MODEL)
+    disk.age()
+    for path in disk.files():
+        if path.name == MODEL.digest.partition(":")[2]:
+            path.unlink()
+    assert await disk.collector.collect() == 0
+
+
+async def test_pushes_of_old_blobs_while_collecting_end_whole_or_refused(disk: Disk) -> None:
+    """Every manifest names blobs that are due; the collector meets it at any point."""
+    models = [oci.model(f"weights {number}".encode()) for number in range(60)]
+    for model in models:
+        for blob in model.blobs:
+            await disk.blobs.put(REPOSITORY, oci.sha256(blob), blob)
+    disk.age()
+
+    async def push(number: int) -> bool:
+        model = models[number]
+        try:
+            await disk.distribution.push(REPOSITORY, f"v{number}", model.manifest, oci.OCI_MANIFEST)
+        except ManifestBlobUnknownError:
+            return False
+        return True
+
+    async def collect() -> int:
+        return sum([await disk.collector.collect() for _ in range(20)])
+
+    removed, *stored = await asyncio.gather(collect(), *(push(number) for number in range(len(models))))
+    assert isinstance(removed, int)
+    for number, was_stored in enumerate(stored):
+        manifest = parse_manifest(models[number].manifest, models[number].digest)
+        sizes = [await disk.blobs.size(REPOSITORY, blob) for blob in manifest.blobs]
+        assert not was_stored or None not in sizes
+    assert removed + sum(stored) > 0
+
+
+async def test_the_service_collects_by_itself(nats_url: str, tmp_path: Path) -> None:
+    async with running_registry(tmp_path, nats_url, collect_seconds=0.05, collect_grace_hours=1) as client:
+        await client.push(REPOSITORY, "v1", MODEL)
+        await client.push_blob(REPOSITORY, b"lost")
+        Disk(tmp_path).age()
+        lost = tmp_path / "repositories" / REPOSITORY / "_oci/blobs/sha256" / oci.sha256(b"lost")[7:]
+
+        async def is_gone() -> bool:
+            return not lost.exists()
+
+        await eventually(is_gone, within=10)
+        for blob in MODEL.blobs:
+            assert (await client.request("GET", f"/v2/{REPOSITORY}/blobs/{oci.sha256(blob)}")).body == blob
