@@ -4,7 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,17 +18,34 @@ IMAGE = "registry:2.8.3"
 HTTP_PORT = 5000
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the registry sends its notifications."""
+
+    url: str
+    headers: dict[str, list[str]]
+    name: str = "klever"
+    timeout: str = "2s"
+    threshold: int = 3
+    backoff: str = "200ms"
+
+
 @contextmanager
-def distribution(directory: Path) -> Iterator[str]:
-    """Its host:port; a container where KLEVER_TEST_SERVERS=containers. Skips where it is not installed."""
-    if os.environ.get("KLEVER_TEST_SERVERS") == "containers":
+def distribution(directory: Path, *endpoints: Endpoint) -> Iterator[str]:
+    """Its host:port; a container where KLEVER_TEST_SERVERS=containers. Skips where it is not installed.
+
+    A registry that sends notifications is always a process: a container does not reach a server on loopback.
+    """
+    if not endpoints and os.environ.get("KLEVER_TEST_SERVERS") == "containers":
         yield from _container()
         return
     if shutil.which(PROGRAM) is None:
         pytest.skip(f"{PROGRAM} is not installed here: apt install docker-registry")
     port = free_port()
     server = ServerProcess(
-        [PROGRAM, "serve", str(_configuration(directory, port))], directory / "registry.log", lambda: answers(port)
+        [PROGRAM, "serve", str(_configuration(directory, port, endpoints))],
+        directory / "registry.log",
+        lambda: answers(port),
     )
     server.start()
     try:
@@ -35,13 +54,14 @@ def distribution(directory: Path) -> Iterator[str]:
         server.stop()
 
 
-def _configuration(directory: Path, port: int) -> Path:
+def _configuration(directory: Path, port: int, endpoints: tuple[Endpoint, ...]) -> Path:
     path = directory / "registry.yml"
-    settings = {
+    settings: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "warn"},
         "storage": {"filesystem": {"rootdirectory": str(directory / "registry")}, "delete": {"enabled": True}},
         "http": {"addr": f"127.0.0.1:{port}"},
+        "notifications": {"endpoints": [asdict(endpoint) for endpoint in endpoints]},
     }
     path.write_text(yaml.safe_dump(settings))
     return path

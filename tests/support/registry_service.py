@@ -51,7 +51,7 @@ async def oci_client(address: str) -> AsyncIterator[OciClient]:
 @asynccontextmanager
 async def running_registry(data_dir: Path, nats_url: str, **more: Any) -> AsyncIterator[OciClient]:
     """A registry in this process that is ready, and a client for it."""
-    settings = RegistrySettings(port=free_port(), data_dir=data_dir, nats_url=nats_url, **more)
+    settings = RegistrySettings(**{"port": free_port(), "data_dir": data_dir, "nats_url": nats_url, **more})
     task = asyncio.create_task(run(build(settings)))
     try:
         async with oci_client(settings.address) as client:

@@ -13,14 +13,17 @@ from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.streams import MODELS_BUCKET
+from ormb.layout import default_root
 
 from .adapters.local import Layout, LocalBlobs, LocalInventory, LocalManifests, LocalUploads
+from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .handlers import build_router
-from .ports import BlobStore, Inventory, ManifestStore, Uploads
-from .routes import add_routes, refusals
+from .ports import BlobStore, Inventory, ManifestStore, SignatureStore, Uploads
+from .routes import add_routes, add_webhooks, refusals
 from .service.announcing import Announcer
 from .service.collecting import Collector
 from .service.distribution import Distribution
+from .service.external import Notifications, Scanner
 from .service.extraction import Extractions
 from .service.reconciling import Reconciler
 from .service.records import Records
@@ -56,7 +59,8 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     records = Records(documents, runtime.publisher, runtime.events, clock)
     announcer = Announcer(manifests=stores.manifests, records=records, signatures=signatures, address=settings.address)
-    extractions = Extractions(records=records, signatures=signatures)
+    external = _follow(runtime, settings, records)
+    extractions = Extractions(records=records, signatures=signatures, external=external)
     distribution = Distribution(
         blobs=stores.blobs, uploads=stores.uploads, manifests=stores.manifests, observer=announcer
     )
@@ -74,6 +78,24 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     runtime.loops.append(partial(_collector(settings, stores, clock).run, settings.collect_seconds))
     runtime.health.add("storage", partial(_is_writable, settings))
     return runtime
+
+
+def _follow(runtime: Runtime, settings: RegistrySettings, records: Records) -> dict[str, SignatureStore]:
+    """Keep the catalogue in step with the external registries; where the signatures of each are."""
+    connection = RemoteConnection(default_root())
+    runtime.web.cleanup_ctx.append(connection.opened)
+    announcers: dict[str, Announcer] = {}
+    signatures: dict[str, SignatureStore] = {}
+    for host in settings.external_hosts:
+        manifests = RemoteManifests(connection, host)
+        signatures[host] = beside = RemoteSignatures(connection, manifests)
+        announcers[host] = announcer = Announcer(
+            manifests=manifests, records=records, signatures=beside, address=host, owns_names=False
+        )
+        scanner = Scanner(host, manifests, announcer, records.documents)
+        runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(scanner.run, settings.external_scan_seconds)]
+    add_webhooks(runtime.web, Notifications(announcers, records.documents), settings.webhook_secret)
+    return signatures
 
 
 def _collector(settings: RegistrySettings, stores: Stores, clock: Callable[[], datetime]) -> Collector:

@@ -129,3 +129,15 @@ class UnsupportedError(DistributionError):
 
 class PageInvalidError(DistributionError):
     """A list was asked for with a page size that is no number."""
+
+
+class NotificationInvalidError(PermanentError):
+    """What another registry sent cannot be read."""
+
+    default_code = "unknown_payload"
+
+
+class NotificationRefusedError(PermanentError):
+    """A notification came without the secret that both sides must know."""
+
+    default_code = "wrong_secret"

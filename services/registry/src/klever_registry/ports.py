@@ -1,9 +1,12 @@
-"""What the registry needs of its disk. Every repository's name and digest given here has been checked."""
+"""What the service needs of its disk and of other registries. Every name and digest given here has been checked."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from kleverproto.signatures import Signature
+
+from .domain.catalogue import AttachedSignature
 from .domain.index import RepositoryIndex
 from .domain.manifests import Manifest
 
@@ -126,4 +129,40 @@ class ManifestStore(Protocol):
 
     async def repositories(self) -> list[str]:
         """Every repository that has an index, sorted."""
+        ...
+
+
+class ManifestSource(Protocol):
+    """The manifests that one registry has: the embedded one, or another."""
+
+    async def get(self, repository: str, reference: str) -> Manifest | None:
+        """The manifest that a tag or digest names, or None. Raises TransientError, PermanentError."""
+        ...
+
+
+class Tags(Protocol):
+    """The tags of another registry."""
+
+    async def repositories(self) -> list[str]:
+        """Every repository of the registry. Raises TransientError, PermanentError."""
+        ...
+
+    async def tags(self, repository: str) -> dict[str, str]:
+        """Tag to digest; empty where there is no such repository. Raises TransientError, PermanentError."""
+        ...
+
+
+class SignatureStore(Protocol):
+    """The signatures of one registry's models, beside them as referrers."""
+
+    async def attach(self, repository: str, digest: str, signature: Signature) -> AttachedSignature | None:
+        """Store a signature beside its model; the same again changes nothing. None where the model is gone."""
+        ...
+
+    async def find(self, repository: str, digest: str) -> AttachedSignature | None:
+        """The signature that was attached last, if any."""
+        ...
+
+    async def tags_of(self, repository: str, digest: str) -> list[str]:
+        """The tags that name a model now."""
         ...

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from kleverkit.settings import ServiceSettings
@@ -38,6 +38,12 @@ class RegistrySettings(ServiceSettings):
     """Pause between two rounds of garbage collection."""
     collect_grace_hours: Annotated[float, Field(gt=0)] = 24.0
     """A blob that no manifest names is removed when nobody used it for this long; longer than any push takes."""
+    external_registries: str = ""
+    """host or host:port of other registries whose models belong to the catalogue too, comma-separated."""
+    external_scan_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """Pause between two comparisons of an external registry with the catalogue."""
+    webhook_secret: SecretStr | None = None
+    """What external registries send as Authorization header with their notifications; none are taken without."""
 
     @model_validator(mode="after")
     def _anonymous_only_on_loopback(self) -> Self:
@@ -61,6 +67,11 @@ class RegistrySettings(ServiceSettings):
         """host:port that is written into events and documents."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_address or f"{host}:{self.port}"
+
+    @property
+    def external_hosts(self) -> list[str]:
+        """The external registries as a list."""
+        return [host.strip() for host in self.external_registries.split(",") if host.strip()]
 
 
 def _is_loopback(host: str) -> bool:

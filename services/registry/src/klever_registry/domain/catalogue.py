@@ -20,7 +20,8 @@ class AttachedSignature:
     """A signature and the referrer that holds it."""
 
     signature: Signature
-    digest: str
+    digest: str | None
+    """None where the registry lets us read only."""
 
 
 @dataclass(frozen=True)
@@ -117,3 +118,16 @@ def differing(tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument], 
     unannounced = {d.spec.ref for d in ours if needs_announcing(d)}
     gone = set(settled) - set(tags)
     return unannounced | gone | {ref for ref, digest in tags.items() if settled.get(ref) != (digest, registry)}
+
+
+def differing_elsewhere(
+    tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument], registry: str
+) -> set[ModelRef]:
+    """As `differing`, for a registry that is not the platform's own.
+
+    It has no claim to a version that another registry holds already.
+    """
+    held = {document.spec.ref: document for document in documents}
+    ours = {ref: document for ref, document in held.items() if document.spec.registry == registry}
+    stale = {ref for ref, d in ours.items() if needs_announcing(d) or tags.get(ref) != d.spec.digest}
+    return stale | (set(tags) - set(held))

@@ -9,6 +9,9 @@ from kleverproto.signatures import Signature
 from .manifests import Descriptor
 from .media_types import EMPTY, EMPTY_CONTENT, OCI_MANIFEST, SIGNATURE
 
+LONGEST = 16 * 1024 * 1024
+"""Bytes of a signature; what is larger was not written by us."""
+
 
 @dataclass(frozen=True)
 class SignatureArtifact:
@@ -21,7 +24,7 @@ class SignatureArtifact:
 
 def build(signature: Signature, subject: Descriptor) -> SignatureArtifact:
     """The referrer of a model: an empty config, and the signature as the only layer (image-spec, artifacts)."""
-    content = _canonical(signature.model_dump(mode="json", exclude_defaults=True))
+    content = canonical(signature.model_dump(mode="json", exclude_defaults=True))
     config, layer = _descriptor(EMPTY, EMPTY_CONTENT), _descriptor(SIGNATURE, content)
     bare = Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size)
     manifest = {
@@ -32,7 +35,7 @@ def build(signature: Signature, subject: Descriptor) -> SignatureArtifact:
         "layers": [layer.as_json()],
         "subject": bare.as_json(),
     }
-    return SignatureArtifact(_canonical(manifest), {config.digest: EMPTY_CONTENT, layer.digest: content})
+    return SignatureArtifact(canonical(manifest), {config.digest: EMPTY_CONTENT, layer.digest: content})
 
 
 def digest_of(content: bytes) -> str:
@@ -44,5 +47,6 @@ def _descriptor(media_type: str, content: bytes) -> Descriptor:
     return Descriptor(media_type=media_type, digest=digest_of(content), size=len(content))
 
 
-def _canonical(value: object) -> bytes:
+def canonical(value: object) -> bytes:
+    """JSON whose bytes depend on the value alone."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -4,9 +4,9 @@ import structlog
 
 from klever_registry.domain import catalogue
 from klever_registry.domain.manifests import Manifest
-from klever_registry.ports import ManifestStore
+from klever_registry.ports import ManifestSource, SignatureStore
 from kleverkit.documents import Stored, mutate
-from kleverkit.errors import TransientError
+from kleverkit.errors import PermanentError, TransientError
 from kleverproto.envelope import Event, derive_id
 from kleverproto.models import ModelDeleted, ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
@@ -14,7 +14,6 @@ from kleverproto.references import ModelRef
 from .describing import describe
 from .pending import Observed, PendingTags
 from .records import Records
-from .signatures import Signatures
 
 log = structlog.get_logger(__name__)
 
@@ -24,14 +23,31 @@ class Announcer:
 
     Order of work: document, event, note that the event is out. A crash between two of these is repaired by doing
     the same again: the event's id derives from the document, so the stream drops the second one.
+
+    Args:
+        manifests: what the registry has.
+        records: the catalogue, and where events go.
+        signatures: those that lie beside the registry's models.
+        address: host:port of the registry.
+        owns_names: whether its tags win over those of the same name in other registries, and its news is always new;
+            without, a version that another registry holds is left alone.
     """
 
-    def __init__(self, *, manifests: ManifestStore, records: Records, signatures: Signatures, address: str) -> None:
+    def __init__(
+        self,
+        *,
+        manifests: ManifestSource,
+        records: Records,
+        signatures: SignatureStore,
+        address: str,
+        owns_names: bool = True,
+    ) -> None:
         self._manifests = manifests
         self._documents = records.documents
         self._records = records
         self._signatures = signatures
         self._address = address
+        self._owns_names = owns_names
         self.pending = PendingTags()
 
     def tagged(self, repository: str, tag: str, digest: str) -> None:
@@ -51,6 +67,9 @@ class Announcer:
             except TransientError as error:
                 pause = self.pending.failed(observed)
                 log.warning("announcement will be tried again", ref=str(observed.ref), error=str(error), pause=pause)
+            except PermanentError as error:
+                self.pending.done(observed)  # the next comparison of registry and catalogue finds it again
+                log.warning("not announced", ref=str(observed.ref), registry=self._address, error=str(error))
             except BaseException:
                 self.pending.failed(observed)
                 raise
@@ -63,9 +82,9 @@ class Announcer:
             self.pending.add(Observed(ref, digest))
 
     async def _announce(self, observed: Observed) -> None:
-        reference = observed.digest or observed.ref.version
-        manifest = await self._manifests.get(observed.ref.repository, reference)
-        if manifest is None or observed.digest is None:
+        digest = None if await self._is_old_news(observed) else observed.digest
+        manifest = await self._manifests.get(observed.ref.repository, digest or observed.ref.version)
+        if manifest is None or digest is None:
             if self.pending.is_superseded(observed):
                 return  # the tag changed once more, and that change tells the whole story
             manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
@@ -75,14 +94,29 @@ class Announcer:
         else:
             await self._catalogue(spec, manifest)
 
+    async def _is_old_news(self, observed: Observed) -> bool:
+        """Whether another registry tells of a push that was followed by others, as it does when it tries again."""
+        if self._owns_names:
+            return False
+        stored = await self._documents.get(observed.ref.key)
+        history = stored.document.status.history if stored else ()
+        return observed.digest in {entry.digest for entry in history[:-1]}
+
     async def _catalogue(self, spec: ModelSpec, manifest: Manifest) -> None:
         known = await self._signatures.find(spec.ref.repository, manifest.digest)
         now = self._records.clock()
-        stored = await mutate(
-            self._documents, spec.ref.key, lambda present: catalogue.pushed(present, spec, now=now, known=known)
-        )
-        if stored is not None and catalogue.needs_announcing(stored.document):
+
+        def decide(present: ModelDocument | None) -> ModelDocument | None:
+            return catalogue.pushed(present, spec, now=now, known=known) if self._may_set(present) else None
+
+        stored = await mutate(self._documents, spec.ref.key, decide)
+        if stored is None or not self._may_set(stored.document):
+            log.warning("not announced: another registry holds this version", ref=str(spec.ref), registry=self._address)
+        elif catalogue.needs_announcing(stored.document):
             await self._publish(stored)
+
+    def _may_set(self, present: ModelDocument | None) -> bool:
+        return self._owns_names or present is None or present.spec.registry == self._address
 
     async def _publish(self, stored: Stored[ModelDocument]) -> None:
         document = stored.document
@@ -96,7 +130,7 @@ class Announcer:
 
     async def _withdraw(self, ref: ModelRef) -> None:
         stored = await self._documents.get(ref.key)
-        if stored is None:
+        if stored is None or stored.document.spec.registry != self._address:
             return
         deleted = ModelDeleted(ref=ref, digest=stored.document.spec.digest)
         await self._records.publisher.publish(self._event(deleted, stored.document))

@@ -1,9 +1,11 @@
 """What the registry does when a job has parsed a model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from klever_registry.domain import catalogue
 from klever_registry.domain.catalogue import Extraction
+from klever_registry.ports import SignatureStore
 from kleverkit.documents import mutate
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobSpec
@@ -11,22 +13,30 @@ from kleverproto.models import ModelUpdated
 from kleverproto.references import ModelRef
 
 from .records import Records
-from .signatures import Signatures
 
 
 class Extractions:
-    """Brings the outcome of extract jobs into the registry and the catalogue."""
+    """Brings the outcome of extract jobs into the registries and the catalogue.
 
-    def __init__(self, *, records: Records, signatures: Signatures) -> None:
+    Args:
+        records: the catalogue, and where events go.
+        signatures: those of the embedded registry, under whatever address it had when the job began.
+        external: those of other registries, by host.
+    """
+
+    def __init__(self, *, records: Records, signatures: SignatureStore, external: Mapping[str, SignatureStore]) -> None:
         self._records = records
-        self._signatures = signatures
+        self._embedded = signatures
+        self._external = external
 
     async def completed(self, event: Event[JobCompleted]) -> None:
         """A signature was found: attach it, and tell of every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is not JobKind.EXTRACT or job.result.signature is None:
             return
-        attached = await self._signatures.attach(job.spec.ref.repository, job.spec.digest, job.result.signature)
+        attached = await self._signatures(job.spec).attach(
+            job.spec.ref.repository, job.spec.digest, job.result.signature
+        )
         if attached is not None:
             await self._record(event, job.spec, Extraction(job.id, attached=attached))
 
@@ -36,9 +46,12 @@ class Extractions:
         if job.spec.kind is JobKind.EXTRACT:
             await self._record(event, job.spec, Extraction(job.id, problem=job.problem))
 
+    def _signatures(self, job: JobSpec) -> SignatureStore:
+        return self._external.get(job.registry, self._embedded)
+
     async def _record(self, cause: Event[Any], job: JobSpec, extraction: Extraction) -> None:
         """All versions are told of again on a second delivery: the ids are the same, so the stream drops them."""
-        tags = await self._signatures.tags_of(job.ref.repository, job.digest)
+        tags = await self._signatures(job).tags_of(job.ref.repository, job.digest)
         for tag in tags:
             ref = job.ref.model_copy(update={"version": tag})
             if await self._set(ref, job.digest, extraction):

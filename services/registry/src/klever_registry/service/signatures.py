@@ -5,12 +5,9 @@ from pydantic import ValidationError
 from klever_registry.domain.catalogue import AttachedSignature
 from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.domain.media_types import SIGNATURE
-from klever_registry.domain.signatures import build, digest_of
+from klever_registry.domain.signatures import LONGEST, build, digest_of
 from klever_registry.ports import BlobStore, ManifestStore
 from kleverproto.signatures import Signature
-
-LONGEST_SIGNATURE = 16 * 1024 * 1024
-"""Bytes; what is larger was not written by us."""
 
 
 class Signatures:
@@ -50,7 +47,7 @@ class Signatures:
         """The signature inside a referrer; None where someone else made it and it holds none."""
         layer = manifest.blobs[-1]
         size = await self._blobs.size(repository, layer)
-        if size is None or size > LONGEST_SIGNATURE:
+        if size is None or size > LONGEST:
             return None
         pieces = [piece async for piece in self._blobs.read(repository, layer, start=0, stop=size)]
         try:

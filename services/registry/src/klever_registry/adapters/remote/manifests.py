@@ -1,0 +1,118 @@
+"""The manifests and tags of one external registry."""
+
+from functools import partial
+from typing import Any
+
+from aiohttp import ClientResponse
+
+from klever_registry.domain.manifests import Manifest, parse_manifest
+from klever_registry.errors import ManifestInvalidError
+from kleverkit.errors import PermanentError
+from kleverproto.references import is_digest
+from ormb.adapters.http import MANIFEST_TYPES
+from ormb.digest import digest_bytes, hasher_for, hexadecimal
+from ormb.errors import NotFoundError
+from ormb.reference import Reference
+
+from .connection import RemoteConnection, translated
+
+DIGEST_HEADER = "Docker-Content-Digest"
+
+
+class RemoteManifests:
+    """See `ManifestSource` and `Tags`.
+
+    Args:
+        connection: the HTTP client.
+        host: host:port of the registry.
+    """
+
+    def __init__(self, connection: RemoteConnection, host: str) -> None:
+        self._connection = connection
+        self._host = host
+
+    async def get(self, repository: str, reference: str) -> Manifest | None:
+        """See `ManifestSource`. What no manifest can be read from is as good as nothing."""
+        named = self.reference(repository, reference)
+        try:
+            with translated():
+                content, media_type = await self._connection.registry.get_manifest(named)
+        except PermanentError as error:
+            if isinstance(error.__cause__, NotFoundError):
+                return None
+            raise
+        digest = named.digest or digest_bytes(content)
+        if not _matches(content, digest):
+            raise PermanentError(f"{self._host} sent another manifest than {digest}: it must be looked into there")
+        try:
+            return parse_manifest(content, digest, media_type)
+        except ManifestInvalidError:
+            return None
+
+    async def repositories(self) -> list[str]:
+        """See `Tags`; the registry must let us list it (GET /v2/_catalog)."""
+        return await self._list("_catalog", "", "repositories")
+
+    async def tags(self, repository: str) -> dict[str, str]:
+        """See `Tags`."""
+        found = {tag: await self._digest(repository, tag) for tag in await self._list(repository, "tags/list", "tags")}
+        return {tag: digest for tag, digest in found.items() if digest}
+
+    def reference(self, repository: str, name: str) -> Reference:
+        """A tag or digest of this registry."""
+        return Reference(self._host, repository, **{"digest" if is_digest(name) else "tag": name})
+
+    async def _digest(self, repository: str, tag: str) -> str | None:
+        """What a tag names, from the headers alone where the registry says it there."""
+        named = self.reference(repository, tag)
+        registry = self._connection.registry
+
+        async def head() -> str | None:
+            url = registry.url(named, f"manifests/{tag}")
+            async with registry.request("HEAD", url, named, headers={"Accept": MANIFEST_TYPES}) as response:
+                return response.headers.get(DIGEST_HEADER, "")
+
+        with translated():
+            try:
+                digest = await registry.retried(head)
+            except NotFoundError:
+                return None
+        if digest:
+            return digest
+        manifest = await self.get(repository, tag)
+        return manifest.digest if manifest else None
+
+    async def _list(self, repository: str, path: str, field: str) -> list[str]:
+        """All pages of a list; empty where there is no such thing."""
+        scope, found = Reference(self._host, repository), list[str]()
+        registry = self._connection.registry
+        url: str | None = registry.url(scope, path).rstrip("/")
+
+        async def page(address: str) -> tuple[list[str], str | None]:
+            async with registry.request("GET", address, scope) as response:
+                return _entries(await response.json(content_type=None), field), _next(response)
+
+        while url is not None:
+            with translated():
+                try:
+                    entries, url = await registry.retried(partial(page, url))
+                except NotFoundError:
+                    return found
+            found += entries
+        return found
+
+
+def _entries(document: Any, field: str) -> list[str]:
+    entries = document.get(field) if isinstance(document, dict) else None
+    return [str(entry) for entry in entries or []]
+
+
+def _next(response: ClientResponse) -> str | None:
+    following = response.links.get("next")
+    return str(following["url"]) if following else None
+
+
+def _matches(content: bytes, digest: str) -> bool:
+    hasher = hasher_for(digest)
+    hasher.update(content)
+    return hasher.hexdigest() == hexadecimal(digest)

@@ -1,0 +1,170 @@
+"""What other registries tell of pushes and deletions. Pure.
+
+Harbor's webhooks in both payload formats, and CNCF distribution's notifications: 2.x and 3.x differ only in the media
+type of the envelope.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from klever_registry.errors import NotificationInvalidError
+from kleverproto.references import is_digest
+
+PUSHED, DELETED = "push", "delete"
+HARBOR_KINDS = {
+    "PUSH_ARTIFACT": PUSHED,
+    "DELETE_ARTIFACT": DELETED,
+    "harbor.artifact.pushed": PUSHED,
+    "harbor.artifact.deleted": DELETED,
+}
+_REFERRERS_TAG = re.compile(r"^sha(256|512)-[0-9a-f]{64,}")
+PayloadT = TypeVar("PayloadT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A tag of a registry was set."""
+
+    host: str
+    repository: str
+    tag: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """A tag, or a manifest with all of its tags, is gone from a registry."""
+
+    host: str
+    repository: str
+    tag: str | None
+    digest: str | None
+
+
+Notice = Pushed | Deleted
+
+
+class _Target(BaseModel):
+    repository: str
+    url: str = ""
+    tag: str = ""
+    digest: str = ""
+
+
+class _Request(BaseModel):
+    host: str = ""
+
+
+class _DistributionEvent(BaseModel):
+    action: str
+    target: _Target
+    request: _Request = _Request()
+
+
+class _Distribution(BaseModel):
+    events: list[_DistributionEvent]
+
+
+class _Resource(BaseModel):
+    resource_url: str = ""
+    tag: str = ""
+    digest: str = ""
+
+
+class _Repository(BaseModel):
+    repo_full_name: str
+
+
+class _HarborData(BaseModel):
+    resources: list[_Resource] = []
+    repository: _Repository | None = None
+
+
+class _HarborDefault(BaseModel):
+    type: str
+    event_data: _HarborData
+
+
+class _HarborCloudEvent(BaseModel):
+    specversion: str
+    type: str
+    data: _HarborData
+
+
+def parse_distribution(payload: bytes) -> tuple[Notice, ...]:
+    """Read an envelope of CNCF distribution; pulls, mounts, blobs and untagged manifests are left out.
+
+    Raises:
+        NotificationInvalidError: it is none.
+    """
+    envelope = _validated(_Distribution, payload)
+    if envelope is None:
+        raise NotificationInvalidError(
+            "this is no notification of CNCF distribution: a JSON object with the list `events` is expected"
+        )
+    return _distinct(
+        notice
+        for event in envelope.events
+        for notice in _notices(
+            event.action, _distribution_host(event), event.target.repository, event.target.tag, event.target.digest
+        )
+    )
+
+
+def parse_harbor(payload: bytes) -> tuple[Notice, ...]:
+    """Read a webhook of Harbor, in the default format or as a CloudEvent; pulls, scans and quotas are left out.
+
+    Raises:
+        NotificationInvalidError: it is none.
+    """
+    hook = _validated(_HarborCloudEvent, payload) or _validated(_HarborDefault, payload)
+    if hook is None:
+        raise NotificationInvalidError(
+            "this is no webhook of Harbor: choose the payload format Default or CloudEvents in its webhook policy"
+        )
+    data = hook.data if isinstance(hook, _HarborCloudEvent) else hook.event_data
+    if data.repository is None:
+        return ()
+    name, action = data.repository.repo_full_name, HARBOR_KINDS.get(hook.type, "")
+    return _distinct(
+        notice
+        for resource in data.resources
+        for notice in _notices(action, resource.resource_url.partition("/")[0], name, resource.tag, resource.digest)
+    )
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Whether a tag lists or holds what refers to a manifest (distribution-spec 1.1, cosign), and so names no model."""
+    return _REFERRERS_TAG.match(tag) is not None
+
+
+def _notices(action: str, host: str, repository: str, tag: str, digest: str) -> Iterator[Notice]:
+    """Harbor gives the digest as tag where there is no tag."""
+    name = None if not tag or is_digest(tag) else tag
+    if not host or (name and is_referrers_tag(name)):
+        return
+    if action == PUSHED and name and is_digest(digest):
+        yield Pushed(host, repository, name, digest)
+    elif action == DELETED and (name or is_digest(digest)):
+        yield Deleted(host, repository, name, digest or None)
+
+
+def _distribution_host(event: _DistributionEvent) -> str:
+    """The URL holds the host that the registry is known by, where its configuration says so; deletions have no URL."""
+    return urlsplit(event.target.url).netloc or event.request.host
+
+
+def _distinct(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    return tuple(dict.fromkeys(notices))
+
+
+def _validated(kind: type[PayloadT], payload: bytes) -> PayloadT | None:
+    try:
+        return kind.model_validate_json(payload)
+    except ValidationError:
+        return None
