@@ -11,25 +11,11 @@ from ormb.client import OrmbClient
 from ormb.packing import pack
 from ormb.reference import Reference
 from support.go_tools import go_tool
-from support.oci_registry import distribution
-from support.registry_service import running_registry
 from support.small_models import adder
 
 ORAS = "oras.land/oras/cmd/oras"
 REPORT = "application/vnd.example.report"
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(params=["klever", "distribution"])
-async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """host:port of a registry."""
-    if request.param == "distribution":
-        with distribution(tmp_path) as address:
-            yield address
-        return
-    nats_url: str = request.getfixturevalue("nats_url")
-    async with running_registry(tmp_path, nats_url, reconcile_seconds=600) as client:
-        yield client.address
 
 
 @pytest.fixture
@@ -52,28 +38,32 @@ async def run(program: Path, *arguments: str, cwd: Path) -> str:
     return out.decode()
 
 
-async def test_oras_pulls_the_files_of_a_model(host: str, client: OrmbClient, oras: Path, tmp_path: Path) -> None:
+async def test_oras_pulls_the_files_of_a_model(oci_host: str, client: OrmbClient, oras: Path, tmp_path: Path) -> None:
     directory = adder(tmp_path / "adder", 1)
-    await client.push_directory(directory, Reference(host, "library/adder", "v1"))
+    await client.push_directory(directory, Reference(oci_host, "library/adder", "v1"))
     (tmp_path / "out").mkdir()
-    await run(oras, "pull", "--plain-http", f"{host}/library/adder:v1", cwd=tmp_path / "out")
+    await run(oras, "pull", "--plain-http", f"{oci_host}/library/adder:v1", cwd=tmp_path / "out")
     assert pack(tmp_path / "out").digest == pack(directory).digest
 
 
 async def test_a_model_goes_through_orass_layout_and_back(
-    host: str, client: OrmbClient, oras: Path, tmp_path: Path
+    oci_host: str, client: OrmbClient, oras: Path, tmp_path: Path
 ) -> None:
-    pushed = await client.push_directory(adder(tmp_path / "adder", 1), Reference(host, "library/adder", "v1"))
+    pushed = await client.push_directory(adder(tmp_path / "adder", 1), Reference(oci_host, "library/adder", "v1"))
     layout = f"{tmp_path}/layout:v1"
-    await run(oras, "copy", "--from-plain-http", f"{host}/library/adder:v1", "--to-oci-layout", layout, cwd=tmp_path)
-    target = f"{host}/library/back:v1"
+    await run(
+        oras, "copy", "--from-plain-http", f"{oci_host}/library/adder:v1", "--to-oci-layout", layout, cwd=tmp_path
+    )
+    target = f"{oci_host}/library/back:v1"
     await run(oras, "copy", "--from-oci-layout", layout, "--to-plain-http", target, cwd=tmp_path)
-    found = await client.pull_and_export(Reference(host, "library/back", "v1"), tmp_path / "out")
+    found = await client.pull_and_export(Reference(oci_host, "library/back", "v1"), tmp_path / "out")
     assert found.digest == pushed.digest == pack(tmp_path / "out").digest
 
 
-async def test_what_one_attaches_the_other_discovers(host: str, client: OrmbClient, oras: Path, tmp_path: Path) -> None:
-    reference = Reference(host, "library/adder", "v1")
+async def test_what_one_attaches_the_other_discovers(
+    oci_host: str, client: OrmbClient, oras: Path, tmp_path: Path
+) -> None:
+    reference = Reference(oci_host, "library/adder", "v1")
     await client.push_directory(adder(tmp_path / "adder", 1), reference)
     (tmp_path / "report.txt").write_text("good")
     ours = await client.attach(reference, [tmp_path / "report.txt"], REPORT, {})

@@ -18,20 +18,7 @@ from ormb.transfer import Transfer
 from support import oci_artifacts as oci
 from support.oci_artifacts import OciClient
 from support.oci_registry import distribution
-from support.registry_service import running_registry
 from support.small_models import adder
-
-
-@pytest.fixture(params=["klever", "distribution"])
-async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """host:port of a registry."""
-    if request.param == "distribution":
-        with distribution(tmp_path) as address:
-            yield address
-        return
-    nats_url: str = request.getfixturevalue("nats_url")
-    async with running_registry(tmp_path, nats_url, reconcile_seconds=600) as client:
-        yield client.address
 
 
 @pytest.fixture
@@ -59,95 +46,97 @@ def damage(directory: Path, digest: str, *, lost: int = 0) -> int:
     return len(files)
 
 
-def reference(host: str, tag: str = "v1") -> Reference:
-    return Reference(host, "library/adder", tag)
+def reference(oci_host: str, tag: str = "v1") -> Reference:
+    return Reference(oci_host, "library/adder", tag)
 
 
-async def test_a_model_comes_back_as_it_was_pushed(host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_model_comes_back_as_it_was_pushed(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     directory = adder(tmp_path / "adder", 1)
-    saved = await client.save(directory, reference(host))
-    pushed = await client.push(reference(host))
-    assert pushed.digest == saved.digest == (await client.inspect(reference(host))).digest
+    saved = await client.save(directory, reference(oci_host))
+    pushed = await client.push(reference(oci_host))
+    assert pushed.digest == saved.digest == (await client.inspect(reference(oci_host))).digest
     async with OrmbClient(tmp_path / "another-machine") as other:
-        await other.pull(reference(host))
-        await other.export(reference(host), tmp_path / "copy")
+        await other.pull(reference(oci_host))
+        await other.export(reference(oci_host), tmp_path / "copy")
     assert pack(tmp_path / "copy").digest == pushed.digest
 
 
-async def test_straight_through_is_the_same_artifact(host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_straight_through_is_the_same_artifact(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     directory = adder(tmp_path / "adder", 1)
-    pushed = await client.push_directory(directory, reference(host))
+    pushed = await client.push_directory(directory, reference(oci_host))
     assert pushed.digest == pack(directory).digest
-    found = await client.pull_and_export(reference(host), tmp_path / "copy")
-    again = await client.pull_and_export(reference(host), tmp_path / "copy")
+    found = await client.pull_and_export(reference(oci_host), tmp_path / "copy")
+    again = await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert found.digest == again.digest == pack(tmp_path / "copy").digest
     assert client.models() == []
 
 
-async def test_what_is_here_is_not_fetched_again(host: str, client: OrmbClient, tmp_path: Path) -> None:
-    await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
+async def test_what_is_here_is_not_fetched_again(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+    await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     first, second = Counting(), Counting()
-    await client.pull(reference(host), first)
-    await client.pull(reference(host), second)
+    await client.pull(reference(oci_host), first)
+    await client.pull(reference(oci_host), second)
     assert first.total > 0
     assert second.total == 0
 
 
-async def test_what_is_there_is_not_sent_again(host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_what_is_there_is_not_sent_again(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     packed = pack(adder(tmp_path / "adder", 1))
     contents = [*packed.layers, packed.config]
     transfer = Transfer(client._registry)
-    assert await transfer.upload(reference(host), contents, Silent()) == len(contents)
-    assert await transfer.upload(reference(host), contents, Silent()) == 0
+    assert await transfer.upload(reference(oci_host), contents, Silent()) == len(contents)
+    assert await transfer.upload(reference(oci_host), contents, Silent()) == 0
 
 
-async def test_a_digest_names_one_artifact_for_ever(host: str, client: OrmbClient, tmp_path: Path) -> None:
-    first = await client.push_directory(adder(tmp_path / "1", 1), reference(host))
-    second = await client.push_directory(adder(tmp_path / "2", 2), reference(host))
-    assert (await client.inspect(reference(host))).digest == second.digest
-    assert (await client.inspect(reference(host).at(first.digest))).digest == first.digest
+async def test_a_digest_names_one_artifact_for_ever(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+    first = await client.push_directory(adder(tmp_path / "1", 1), reference(oci_host))
+    second = await client.push_directory(adder(tmp_path / "2", 2), reference(oci_host))
+    assert (await client.inspect(reference(oci_host))).digest == second.digest
+    assert (await client.inspect(reference(oci_host).at(first.digest))).digest == first.digest
 
 
-async def test_a_name_that_is_not_there_is_said(host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_name_that_is_not_there_is_said(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"library/adder:v1 is not in the registry"):
-        await client.pull_and_export(reference(host), tmp_path / "copy")
+        await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
 
-async def test_a_container_image_is_not_taken_for_a_model(host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_container_image_is_not_taken_for_a_model(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session:
-        await OciClient(session, host).push("library/adder", "v1", oci.image())
+        await OciClient(session, oci_host).push("library/adder", "v1", oci.image())
     with pytest.raises(UnsupportedArtifactError):
-        await client.pull_and_export(reference(host), tmp_path / "copy")
+        await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert list((tmp_path / "copy").iterdir()) == []
 
 
-async def test_a_model_that_another_tool_made_is_exported_alike(host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_model_that_another_tool_made_is_exported_alike(
+    oci_host: str, client: OrmbClient, tmp_path: Path
+) -> None:
     document = json.loads(oci.model(b"12345").manifest)
     del document["annotations"]
     artifact = oci.Artifact(json.dumps(document).encode(), oci.model(b"12345").blobs)
     async with aiohttp.ClientSession() as session:
-        await OciClient(session, host).push("library/adder", "v1", artifact)
-    await client.pull_and_export(reference(host), tmp_path / "copy")
+        await OciClient(session, oci_host).push("library/adder", "v1", artifact)
+    await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert (tmp_path / "copy" / "model" / "model.onnx").read_bytes() == b"12345"
     assert (tmp_path / "copy" / "ormbfile.yaml").exists()
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")
 async def test_skopeo_carries_a_model_from_one_registry_to_another(
-    host: str, client: OrmbClient, tmp_path: Path
+    oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
-    pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
+    pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     (tmp_path / "second").mkdir()
     command = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
     with distribution(tmp_path / "second") as other:
-        names = [f"docker://{reference(at)}" for at in (host, other)]
+        names = [f"docker://{reference(at)}" for at in (oci_host, other)]
         process = await asyncio.create_subprocess_exec(*command, *names)
         assert await process.wait() == 0
         await client.pull_and_export(reference(other), tmp_path / "copy")
         assert pack(tmp_path / "copy").digest == pushed.digest
         assert (await client.inspect(reference(other))).digest == pushed.digest
-        back = Reference(host, "library/back", "v1")
+        back = Reference(oci_host, "library/back", "v1")
         process = await asyncio.create_subprocess_exec(*command, names[1], f"docker://{back}")
         assert await process.wait() == 0
     assert (await client.inspect(back)).digest == pushed.digest
@@ -155,22 +144,22 @@ async def test_skopeo_carries_a_model_from_one_registry_to_another(
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")
 async def test_skopeo_carries_a_model_from_one_repository_to_another(
-    host: str, client: OrmbClient, tmp_path: Path
+    oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
-    pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
-    there = f"docker://{host}/library"
+    pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
+    there = f"docker://{oci_host}/library"
     command = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
     process = await asyncio.create_subprocess_exec(*command, f"{there}/adder:v1", f"{there}/copy:v1")
     assert await process.wait() == 0
-    assert (await client.inspect(Reference(host, "library/copy", "v1"))).digest == pushed.digest
+    assert (await client.inspect(Reference(oci_host, "library/copy", "v1"))).digest == pushed.digest
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-async def test_a_damaged_download_leaves_nothing(host: str, client: OrmbClient, tmp_path: Path, lost: int) -> None:
+async def test_a_damaged_download_leaves_nothing(oci_host: str, client: OrmbClient, tmp_path: Path, lost: int) -> None:
     """As from a registry with a broken disk: other bytes, or too few."""
-    await client.push_directory(adder(tmp_path / "adder", 1), reference(host))
+    await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     if not damage(tmp_path, pack(tmp_path / "adder").layers[1].descriptor.digest, lost=lost):
         pytest.skip("the registry's disk cannot be reached: it runs in a container")
     with pytest.raises(DigestMismatchError):
-        await client.pull_and_export(reference(host), tmp_path / "copy")
+        await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert [path.name for path in (tmp_path / "copy").iterdir()] == []

@@ -1,7 +1,6 @@
 """Transfers that break off are gone on with, by the same process or by the next one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,9 @@ from ormb.client import OrmbClient
 from ormb.packing import pack
 from ormb.ports import Silent
 from ormb.reference import Reference
-from support.oci_registry import distribution
-from support.registry_service import running_registry
 
 MIB = 1024 * 1024
 SIZE = 8 * MIB
-
-
-@pytest.fixture(params=["klever", "distribution"])
-async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """host:port of a registry."""
-    if request.param == "distribution":
-        with distribution(tmp_path) as address:
-            yield address
-        return
-    nats_url: str = request.getfixturevalue("nats_url")
-    async with running_registry(tmp_path, nats_url, reconcile_seconds=600) as client:
-        yield client.address
 
 
 @pytest.fixture
@@ -56,73 +41,75 @@ def client(tmp_path: Path) -> OrmbClient:
     return OrmbClient(tmp_path / "ormb", chunk_bytes=MIB)
 
 
-def reference(host: str, repository: str = "library/m") -> Reference:
-    return Reference(host, repository, "v1")
+def reference(oci_host: str, repository: str = "library/m") -> Reference:
+    return Reference(oci_host, repository, "v1")
 
 
-async def test_a_push_that_was_killed_goes_on_in_the_next_process(host: str, model: Path, tmp_path: Path) -> None:
+async def test_a_push_that_was_killed_goes_on_in_the_next_process(oci_host: str, model: Path, tmp_path: Path) -> None:
     async with client(tmp_path) as first:
         with pytest.raises(asyncio.CancelledError):
-            await first.push_directory(model, reference(host), Breaking(after=5 * MIB))
+            await first.push_directory(model, reference(oci_host), Breaking(after=5 * MIB))
     second = Breaking()
     async with client(tmp_path) as later:
-        pushed = await later.push_directory(model, reference(host), second)
+        pushed = await later.push_directory(model, reference(oci_host), second)
     taken_up = max(second.moved)
     assert taken_up >= 4 * MIB, "the first step is what the registry has already"
     async with client(tmp_path / "other") as other:
-        await other.pull_and_export(reference(host), tmp_path / "copy")
+        await other.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert pack(tmp_path / "copy").digest == pushed.digest
     assert list((tmp_path / "ormb" / "uploads").iterdir()) == []
 
 
-async def test_a_push_begins_anew_where_the_registry_has_forgotten(host: str, model: Path, tmp_path: Path) -> None:
+async def test_a_push_begins_anew_where_the_registry_has_forgotten(oci_host: str, model: Path, tmp_path: Path) -> None:
     weights = pack(model).layers[1].descriptor.digest
     sessions = UploadSessions(tmp_path / "ormb" / "uploads")
-    gone = f"http://{host}/v2/library/m/blobs/uploads/7f0e8b64-0000-4000-8000-000000000000"
-    sessions.remember(reference(host), weights, UploadSession(gone, 3 * MIB))
+    gone = f"http://{oci_host}/v2/library/m/blobs/uploads/7f0e8b64-0000-4000-8000-000000000000"
+    sessions.remember(reference(oci_host), weights, UploadSession(gone, 3 * MIB))
     async with client(tmp_path) as opened:
-        pushed = await opened.push_directory(model, reference(host))
-        assert (await opened.inspect(reference(host))).digest == pushed.digest
-    assert sessions.find(reference(host), weights) is None
+        pushed = await opened.push_directory(model, reference(oci_host))
+        assert (await opened.inspect(reference(oci_host))).digest == pushed.digest
+    assert sessions.find(reference(oci_host), weights) is None
 
 
 @pytest.mark.parametrize("into", ["store", "directory"])
-async def test_a_pull_that_broke_off_fetches_only_the_rest(host: str, model: Path, tmp_path: Path, into: str) -> None:
+async def test_a_pull_that_broke_off_fetches_only_the_rest(
+    oci_host: str, model: Path, tmp_path: Path, into: str
+) -> None:
     async def pull(opened: OrmbClient, watcher: Breaking) -> str:
         if into == "store":
-            return (await opened.pull(reference(host), watcher)).digest
-        return (await opened.pull_and_export(reference(host), tmp_path / "copy", watcher)).digest
+            return (await opened.pull(reference(oci_host), watcher)).digest
+        return (await opened.pull_and_export(reference(oci_host), tmp_path / "copy", watcher)).digest
 
     async with client(tmp_path) as opened:
-        pushed = await opened.push_directory(model, reference(host))
+        pushed = await opened.push_directory(model, reference(oci_host))
         with pytest.raises(asyncio.CancelledError):
             await pull(opened, Breaking(after=5 * MIB))
     second = Breaking()
     async with client(tmp_path) as later:
         assert await pull(later, second) == pushed.digest
         if into == "store":
-            await later.export(reference(host), tmp_path / "copy")
+            await later.export(reference(oci_host), tmp_path / "copy")
     assert pack(tmp_path / "copy").digest == pushed.digest
     assert not [path for path in (tmp_path / "copy").iterdir() if path.name.startswith(".ormb-") and path.is_dir()]
 
 
-async def test_what_was_left_damaged_is_not_gone_on_with_for_ever(host: str, model: Path, tmp_path: Path) -> None:
+async def test_what_was_left_damaged_is_not_gone_on_with_for_ever(oci_host: str, model: Path, tmp_path: Path) -> None:
     async with client(tmp_path) as opened:
-        pushed = await opened.push_directory(model, reference(host))
+        pushed = await opened.push_directory(model, reference(oci_host))
         partial = opened.layout.staging() / "partial"
         partial.mkdir()
         weights = pack(model).layers[1].descriptor.digest.removeprefix("sha256:")
         (partial / f"{weights}.part").write_bytes(b"x" * MIB)
-        await opened.pull(reference(host))
-        assert opened.stored(reference(host)).digest == pushed.digest
+        await opened.pull(reference(oci_host))
+        assert opened.stored(reference(oci_host)).digest == pushed.digest
 
 
-async def test_blobs_that_another_repository_has_are_not_sent(host: str, model: Path, tmp_path: Path) -> None:
+async def test_blobs_that_another_repository_has_are_not_sent(oci_host: str, model: Path, tmp_path: Path) -> None:
     async with client(tmp_path) as opened:
-        await opened.save(model, reference(host))
-        await opened.push(reference(host))
-        opened.layout.tag(reference(host), reference(host, "library/copy"))
+        await opened.save(model, reference(oci_host))
+        await opened.push(reference(oci_host))
+        opened.layout.tag(reference(oci_host), reference(oci_host, "library/copy"))
         steps = Breaking()
-        await opened.push(reference(host, "library/copy"), steps)
-        assert (await opened.inspect(reference(host, "library/copy"))).digest == pack(model).digest
+        await opened.push(reference(oci_host, "library/copy"), steps)
+        assert (await opened.inspect(reference(oci_host, "library/copy"))).digest == pack(model).digest
     assert SIZE in steps.moved, "one step for the whole file: it was mounted"
