@@ -112,6 +112,15 @@ def test_models_are_looked_at_after_the_registry_moved_and_those_of_others_are_n
     assert catalogue.differing({REF: DIGEST}, documents, "127.0.0.1:5999") == {REF}
 
 
+def test_another_registry_has_a_say_in_its_own_models_and_in_names_that_nobody_holds() -> None:
+    settled, moved, gone, new, taken = (ModelRef.parse(f"library/iris:{tag}") for tag in ("v1", "v2", "v3", "v4", "v5"))
+    documents = [first().model_copy(update={"spec": spec(ref=ref)}) for ref in (settled, moved, gone)]
+    held = spec(ref=taken).model_copy(update={"registry": "127.0.0.1:5999"})
+    documents.append(first().model_copy(update={"spec": held}))
+    tags = {settled: DIGEST, moved: OTHER, new: DIGEST, taken: OTHER}
+    assert catalogue.differing_elsewhere(tags, documents, REGISTRY) == {moved, gone, new}
+
+
 def test_a_model_is_described_from_its_manifest_alone() -> None:
     artifact = oci.model(b"12345")
     described = describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY)
