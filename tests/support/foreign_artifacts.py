@@ -41,7 +41,7 @@ def packed(kind: str, *entries: Entry) -> bytes:
     """An archive, compressed as the end of its media type says."""
     plain = tar(*entries)
     if kind.endswith(("tar+gzip", "tar.gzip")):
-        return gzip.compress(plain)
+        return gzip.compress(plain, mtime=0)
     return zstandard.compress(plain) if kind.endswith("tar+zstd") else plain
 
 

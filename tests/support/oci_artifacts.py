@@ -116,16 +116,20 @@ class OciClient:
         location = await self.begin(repository)
         return await self.request("PUT", location, params={"digest": sha256(content)}, data=content)
 
-    async def put_manifest(self, repository: str, reference: str, artifact: Artifact) -> Answer:
-        kind = json.loads(artifact.manifest)["mediaType"]
+    async def put_manifest(
+        self, repository: str, reference: str, artifact: Artifact, *, media_type: str | None = None
+    ) -> Answer:
+        kind = media_type or json.loads(artifact.manifest)["mediaType"]
         path = f"/v2/{repository}/manifests/{reference}"
         return await self.request("PUT", path, data=artifact.manifest, headers={"Content-Type": kind})
 
-    async def push(self, repository: str, reference: str, artifact: Artifact) -> Answer:
+    async def push(
+        self, repository: str, reference: str, artifact: Artifact, *, media_type: str | None = None
+    ) -> Answer:
         """Blobs, then the manifest."""
         for blob in artifact.blobs:
             answer = await self.push_blob(repository, blob)
             assert answer.status == 201, answer
-        answer = await self.put_manifest(repository, reference, artifact)
+        answer = await self.put_manifest(repository, reference, artifact, media_type=media_type)
         assert answer.status == 201, answer
         return answer

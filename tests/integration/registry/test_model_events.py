@@ -10,6 +10,7 @@ from kleverproto.envelope import Event, EventSource
 from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobResult, JobSpec
 from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed
 from kleverproto.references import ModelRef
+from support import foreign_artifacts as foreign
 from support import oci_artifacts as oci
 from support.golden_events import SIGNATURE
 from support.oci_artifacts import OciClient
@@ -68,6 +69,14 @@ async def test_many_pushes_at_once_are_one_event_each(registry: OciClient, world
     await asyncio.gather(*(registry.push("library/iris", tag, MODEL) for tag in tags))
     events = await world.wait_for("pushed", 20)
     assert sorted(event.data.ref.version for event in events) == sorted(tags)
+
+
+async def test_a_model_of_the_go_ormb_is_described_from_its_config(registry: OciClient, world: Platform) -> None:
+    model = foreign.ormb_v1alpha1(labels={"team": "a"})
+    await registry.push("library/old", "v1", model, media_type=oci.OCI_MANIFEST)
+    document = await world.settled("library/old:v1", model.digest)
+    assert (document.spec.metadata.author, document.spec.metadata.format) == ("Ada", "ONNX")
+    assert document.spec.metadata.labels == {"team": "a"}
 
 
 async def test_what_is_no_model_is_no_event(registry: OciClient, world: Platform) -> None:

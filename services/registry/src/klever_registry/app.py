@@ -23,6 +23,7 @@ from .routes import add_routes, add_webhooks, refusals
 from .service.announcing import Announcer
 from .service.collecting import Collector
 from .service.distribution import Distribution
+from .service.embedded import Embedded
 from .service.external import Notifications, Scanner
 from .service.extraction import Extractions
 from .service.reconciling import Reconciler
@@ -58,7 +59,8 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     records = Records(documents, runtime.publisher, runtime.events, clock)
-    announcer = Announcer(manifests=stores.manifests, records=records, signatures=signatures, address=settings.address)
+    embedded = Embedded(stores.manifests, stores.blobs)
+    announcer = Announcer(manifests=embedded, records=records, signatures=signatures, address=settings.address)
     external = _follow(runtime, settings, records)
     extractions = Extractions(records=records, signatures=signatures, external=external)
     distribution = Distribution(

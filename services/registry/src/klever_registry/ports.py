@@ -139,6 +139,14 @@ class ManifestSource(Protocol):
         """The manifest that a tag or digest names, or None. Raises TransientError, PermanentError."""
         ...
 
+    async def config(self, repository: str, digest: str, size: int) -> bytes | None:
+        """The config blob of a manifest, of so many bytes; None where it is not there, or is not what its digest says.
+
+        Raises:
+            TransientError, PermanentError.
+        """
+        ...
+
 
 class Tags(Protocol):
     """The tags of another registry."""

@@ -10,6 +10,8 @@ from kleverkit.errors import PermanentError, TransientError
 from kleverproto.envelope import Event, derive_id
 from kleverproto.models import ModelDeleted, ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
+from ormb.fetching import CONFIG_LIMIT
+from ormb.reading import config_wanted
 
 from .describing import describe
 from .pending import Observed, PendingTags
@@ -88,11 +90,18 @@ class Announcer:
             if self.pending.is_superseded(observed):
                 return  # the tag changed once more, and that change tells the whole story
             manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
-        spec = describe(observed.ref, manifest, registry=self._address) if manifest else None
+        spec = await self._described(observed.ref, manifest) if manifest else None
         if manifest is None or spec is None:
             await self._withdraw(observed.ref)
         else:
             await self._catalogue(spec, manifest)
+
+    async def _described(self, ref: ModelRef, manifest: Manifest) -> ModelSpec | None:
+        wanted = config_wanted(manifest.content)
+        config = None
+        if wanted is not None and wanted.size <= CONFIG_LIMIT:
+            config = await self._manifests.config(ref.repository, wanted.digest, wanted.size)
+        return describe(ref, manifest, registry=self._address, config=config)
 
     async def _is_old_news(self, observed: Observed) -> bool:
         """Whether another registry tells of a push that was followed by others, as it does when it tries again."""

@@ -1,4 +1,4 @@
-"""What the catalogue says of a pushed artifact, read from its manifest alone."""
+"""What the catalogue says of a pushed artifact, read from its manifest and, in some layouts, its config."""
 
 from typing import Any
 
@@ -12,15 +12,16 @@ from ormb.modelfile import to_metadata
 from ormb.reading import parse_model_manifest
 
 
-def describe(ref: ModelRef, manifest: Manifest, *, registry: str) -> ModelSpec | None:
+def describe(ref: ModelRef, manifest: Manifest, *, registry: str, config: bytes | None = None) -> ModelSpec | None:
     """The spec of a model version; None for a container image, an index, a referrer or a broken model.
 
     Args:
         ref: the tag that names the manifest.
         manifest: the manifest.
         registry: host:port from which it can be pulled.
+        config: its config blob, where the metadata are there (`ormb.reading.config_wanted`).
     """
-    model = parse_model_manifest(manifest.content)
+    model = parse_model_manifest(manifest.content, config)
     if model is None or manifest.subject is not None:
         return None
     try:

@@ -49,6 +49,22 @@ class RemoteManifests:
         except ManifestInvalidError:
             return None
 
+    async def config(self, repository: str, digest: str, size: int) -> bytes | None:
+        """See `ManifestSource`."""
+        content = b""
+        try:
+            with translated():
+                blob = self._connection.registry.get_blob(self.reference(repository, digest), digest)
+                async for chunk in blob:
+                    content += chunk
+                    if len(content) > size:
+                        return None
+        except PermanentError as error:
+            if isinstance(error.__cause__, NotFoundError):
+                return None
+            raise
+        return content if _matches(content, digest) else None
+
     async def repositories(self) -> list[str]:
         """See `Tags`; the registry must let us list it (GET /v2/_catalog)."""
         return await self._list("_catalog", "", "repositories")

@@ -1,0 +1,22 @@
+"""What the embedded registry has, as the announcer looks at any registry."""
+
+from klever_registry.domain.manifests import Manifest
+from klever_registry.ports import BlobStore, ManifestStore
+
+
+class Embedded:
+    """See `ManifestSource`."""
+
+    def __init__(self, manifests: ManifestStore, blobs: BlobStore) -> None:
+        self._manifests = manifests
+        self._blobs = blobs
+
+    async def get(self, repository: str, reference: str) -> Manifest | None:
+        """See `ManifestSource`."""
+        return await self._manifests.get(repository, reference)
+
+    async def config(self, repository: str, digest: str, size: int) -> bytes | None:
+        """See `ManifestSource`; what is stored was compared with its digest when it came."""
+        if await self._blobs.size(repository, digest) != size:
+            return None
+        return b"".join([piece async for piece in self._blobs.read(repository, digest, start=0, stop=size)])
