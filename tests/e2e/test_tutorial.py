@@ -75,6 +75,9 @@ async def test_a_model_of_ones_own_from_the_folder_to_the_endpoint(shell: Shell,
     serving = json.loads(await shell.ok("klever servings get mymodel --json"))
     assert {v["name"]: v["weight"] for v in serving["status"]["variants"]} == {"v1": 80, "v2": 20}
 
+    assert "2 version(s)" in await shell.ok("klever registry rebuild")
+    await shown(shell, "library/mymodel:v2")
+
     second = await shell.run("klever up")
     assert second.code != 0
     assert "runs with" in second.err

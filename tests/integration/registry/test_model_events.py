@@ -141,6 +141,22 @@ async def test_a_signature_reaches_every_version_with_these_bytes_and_the_regist
     assert other.status.extraction is ExtractionPhase.PENDING
 
 
+async def test_a_catalogue_made_anew_has_its_models_and_signatures_again(registry: OciClient, world: Platform) -> None:
+    await registry.push("library/iris", "v1", MODEL)
+    await world.settled("library/iris:v1", MODEL.digest)
+    await world.publish(completed(job("library/iris:v1", MODEL.digest, registry)))
+    await world.wait_for("updated", 1)
+    before = await world.document("library/iris:v1")
+    answer = await registry.request("POST", "/catalogue/rebuild")
+    assert (answer.status, answer.json) == (202, {"versions": 1})
+    await world.wait_for("pushed", 2)
+    after = await world.settled("library/iris:v1", MODEL.digest)
+    assert before is not None
+    assert after.created_at > before.created_at
+    assert (after.spec, after.status.signature) == (before.spec, SIGNATURE)
+    assert after.status.extraction is ExtractionPhase.SUCCEEDED
+
+
 async def test_the_attached_signature_can_be_pulled_like_any_artifact(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)

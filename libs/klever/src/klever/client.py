@@ -70,6 +70,12 @@ class KleverClient:
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs/{quote(job_id, safe='')}"
         return await self._get(path, JobDocument)
 
+    async def rebuild_catalogue(self) -> int:
+        """Have the catalogue of the embedded registry made anew; how many versions it has. Raises ApiError."""
+        urls = (await self.platform())["urls"]
+        answer = await self._http.json("POST", f"{urls['registry']}/catalogue/rebuild")
+        return int(answer["versions"])
+
     async def create_job(self, ref: ModelRef, namespace: str = "default") -> JobDocument:
         """Ask for a model to be parsed again; a result that the same bytes had before stays. Raises ApiError."""
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"

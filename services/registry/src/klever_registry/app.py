@@ -19,7 +19,7 @@ from .adapters.local import Layout, LocalBlobs, LocalInventory, LocalManifests, 
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .handlers import build_router
 from .ports import BlobStore, Inventory, ManifestStore, SignatureStore, Uploads
-from .routes import add_routes, add_webhooks, refusals
+from .routes import add_catalogue, add_routes, add_webhooks, refusals
 from .service.announcing import Announcer
 from .service.collecting import Collector
 from .service.distribution import Distribution
@@ -75,6 +75,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
         upload_ttl=timedelta(hours=settings.upload_ttl_hours),
     )
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
+    add_catalogue(runtime.web, reconciler)
     runtime.serve([build_router(extractions)])
     runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
     runtime.loops.append(partial(_collector(settings, stores, clock).run, settings.collect_seconds))

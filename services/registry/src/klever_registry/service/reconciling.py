@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from klever_registry.domain import catalogue
 from klever_registry.ports import ManifestStore, Uploads
 from kleverkit.documents import Documents
+from kleverkit.errors import ConflictError
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 
@@ -52,6 +54,21 @@ class Reconciler:
             self._pending.add_unless_waiting(ref)
         if purged := await self._uploads.purge(self._upload_ttl):
             log.info("abandoned uploads thrown away", count=purged)
+
+    async def rebuild(self) -> int:
+        """Forget what the catalogue says of this registry and make it anew; how many tags there are.
+
+        Metadata come from manifests and configs, signatures from the referrers beside the models. Every version is
+        announced once more. Raises TransientError.
+        """
+        tags = {ref: digest async for ref, digest in self._tags()}
+        for stored in await self._documents.all():
+            spec = stored.document.spec
+            if spec.registry == self._address or spec.ref in tags:
+                with suppress(ConflictError):  # it is being written now, from what the registry has now
+                    await self._documents.delete(stored.key, stored.revision)
+        await self.reconcile()
+        return len(tags)
 
     async def _tags(self) -> AsyncIterator[tuple[ModelRef, str]]:
         for repository in await self._manifests.repositories():
