@@ -114,6 +114,7 @@ async def test_a_model_that_another_tool_made_is_exported_alike(
 ) -> None:
     document = json.loads(oci.model(b"12345").manifest)
     del document["annotations"]
+    document["layers"][0]["annotations"]["org.cncf.model.filepath"] = "model.onnx"
     artifact = oci.Artifact(json.dumps(document).encode(), oci.model(b"12345").blobs)
     async with aiohttp.ClientSession() as session:
         await OciClient(session, oci_host).push("library/adder", "v1", artifact)

@@ -38,7 +38,7 @@ class Artifact:
 
 def model(weights: bytes = b"weights", *, model_format: str = "ONNX", **more: Any) -> Artifact:
     """A model in the ModelPack layout, with its ormbfile as annotation."""
-    layer = descriptor(weights, WEIGHT, annotations={"org.cncf.model.filepath": "model.onnx"})
+    layer = descriptor(weights, WEIGHT, annotations={"org.cncf.model.filepath": "model/model.onnx"})
     modelfile = json.dumps({"format": model_format, "author": "Ada", "labels": {"team": "a"}})
     annotations = {"dev.klever.ormb.modelfile": modelfile}
     return _artifact(MODEL, MODEL_CONFIG, (b'{"config":{}}', weights), layers=[layer], annotations=annotations, **more)

@@ -45,7 +45,7 @@ async def test_a_model_is_pulled_once_and_found_from_then_on(bench: Bench) -> No
     assert await bench.store.find(MODEL.digest) is None
     model = await bench.fetch(MODEL)
     assert model.format == "ONNX"
-    assert (model.directory / "model.onnx").read_bytes() == b"weights"
+    assert (model.directory / "model" / "model.onnx").read_bytes() == b"weights"
     assert await bench.store.find(MODEL.digest) == model
     assert await bench.fetch(MODEL) == model
 

@@ -127,7 +127,7 @@ def test_a_model_is_described_from_its_manifest_alone() -> None:
     assert described is not None
     assert (described.digest, described.size, described.artifact_type) == (artifact.digest, 5, oci.MODEL)
     assert (described.metadata.format, described.metadata.author) == ("ONNX", "Ada")
-    assert [(layer.path, layer.size) for layer in described.layers] == [("model.onnx", 5)]
+    assert [(layer.path, layer.size) for layer in described.layers] == [("model/model.onnx", 5)]
 
 
 def test_an_image_an_index_and_a_referrer_are_no_models() -> None:
