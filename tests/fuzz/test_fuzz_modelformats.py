@@ -88,9 +88,10 @@ def mutations(size: int) -> st.SearchStrategy[Mutation]:
 
 @st.composite
 def hostile_files(draw: st.DrawFn, name: str) -> tuple[str, bytes]:
-    """A real file of the format with a few changes."""
+    """A real file of the format with one change, or a few: most files do not survive many."""
     file, content = draw(st.sampled_from(SEEDS[name]))
-    for mutate in draw(st.lists(mutations(len(content)), min_size=1, max_size=6)):
+    most = draw(st.sampled_from((1, 1, 6)))
+    for mutate in draw(st.lists(mutations(len(content)), min_size=1, max_size=most)):
         content = mutate(content)
     return file, content
 
@@ -151,7 +152,7 @@ def test_a_changed_file_is_parsed_or_refused_quickly(tmp_path: Path, name: str) 
     before = peak_mb()
     parse()
     assert peak_mb() - before < GROWTH_MB
-    assert min(outcomes[True], outcomes[False]) > EXAMPLES // 50, outcomes
+    assert min(outcomes[True], outcomes[False]) > EXAMPLES // 100, outcomes
 
 
 @pytest.mark.timeout(900)
