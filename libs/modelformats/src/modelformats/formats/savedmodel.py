@@ -8,31 +8,13 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import reading
 
+from .tensorflow_types import DTYPES
+
 FILE = "saved_model.pb"
 SIZE_LIMIT = 2 * 1024**3
 """Protobuf's own limit for one message."""
 SERVE, DEFAULT = "serve", "serving_default"
 NOT_FOR_SERVING = {"__saved_model_init_op", "__saved_model_train_op"}
-
-DTYPES = {
-    1: "float32",
-    2: "float64",
-    3: "int32",
-    4: "uint8",
-    5: "int16",
-    6: "int8",
-    7: "str",
-    8: "complex64",
-    9: "int64",
-    10: "bool",
-    14: "bfloat16",
-    17: "uint16",
-    18: "complex128",
-    19: "float16",
-    22: "uint32",
-    23: "uint64",
-}
-"""tensorflow/core/framework/types.proto to numpy."""
 
 
 class SavedModel:

@@ -1,0 +1,56 @@
+"""Protobuf messages declared as tables: of a foreign schema only the fields that a signature needs.
+
+Everything else in a file stays an unknown field, so a new version of its writer does not break the reader, and no
+framework has to be installed for its schema.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+Kind = descriptor_pb2.FieldDescriptorProto
+
+SCALARS = {
+    "string": Kind.TYPE_STRING,
+    "bytes": Kind.TYPE_BYTES,
+    "int64": Kind.TYPE_INT64,
+    "int32": Kind.TYPE_INT32,
+    "uint64": Kind.TYPE_UINT64,
+    "uint32": Kind.TYPE_UINT32,
+    "bool": Kind.TYPE_BOOL,
+    "float": Kind.TYPE_FLOAT,
+    "double": Kind.TYPE_DOUBLE,
+}
+"""Enumerations are int32 on the wire."""
+
+Messages = Mapping[str, tuple[tuple[str, int, str], ...]]
+"""Message to fields: name, number, type; `*` is repeated. A protobuf map is a repeated entry on the wire."""
+
+
+def message_class(package: str, messages: Messages, name: str) -> Any:
+    """The class of one message of a schema.
+
+    Args:
+        package: a name of its own for the schema, such as `klever.savedmodel`.
+        messages: the schema; every message that a field names is in it.
+        name: of the message.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
+    for message, fields in messages.items():
+        added = file.message_type.add(name=message)
+        for field in fields:
+            _add(added, package, *field)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+
+
+def _add(message: Any, package: str, field: str, number: int, kind: str) -> None:
+    bare = kind.removeprefix("*")
+    label = Kind.LABEL_REPEATED if kind != bare else Kind.LABEL_OPTIONAL
+    added = message.field.add(name=field, number=number, label=label)
+    if bare in SCALARS:
+        added.type = SCALARS[bare]
+    else:
+        added.type, added.type_name = Kind.TYPE_MESSAGE, f".{package}.{bare}"
