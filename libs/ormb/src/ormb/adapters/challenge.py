@@ -46,6 +46,8 @@ class Authorizer:
         """
         key = (reference.host, reference.repository, push)
         credentials = await asyncio.to_thread(find_credentials, self._root, reference.host)
+        if response.request_info.headers.get("Authorization") != self._headers.get(key):
+            return  # another request has learnt while this one was on its way
         if self._headers.pop(key, None) is not None and key not in self._accepted:
             raise _refused(reference, credentials)
         self._accepted.discard(key)

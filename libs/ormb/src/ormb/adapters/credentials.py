@@ -14,6 +14,7 @@ from ormb.errors import AuthenticationError
 CONFIG = "config.json"
 TOKEN_USER = "<token>"  # noqa: S105 - what a credential helper says in place of a user
 HELPER_SECONDS = 30
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 DOCKER_HUB = "https://index.docker.io/v1/"
 DOCKER_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
@@ -83,9 +84,16 @@ def _in_config(config: dict[str, Any], host: str) -> Credentials | None:
 
 def _names(host: str) -> Iterator[str]:
     """How a host is spelt in such a file."""
-    yield from (host, f"https://{host}", f"http://{host}", f"https://{host}/v2/", f"https://{host}/v1/")
+    for name in (host, *_same_machine(host)):
+        yield from (name, f"https://{name}", f"http://{name}", f"https://{name}/v2/", f"https://{name}/v1/")
     if host in DOCKER_HOSTS:
         yield DOCKER_HUB
+
+
+def _same_machine(host: str) -> list[str]:
+    """Other spellings of this machine: people log in to localhost, services pull from 127.0.0.1."""
+    name, colon, port = host.rpartition(":")
+    return [f"{other}{colon}{port}" for other in LOOPBACK if other != name] if colon and name in LOOPBACK else []
 
 
 def _from_helper(helper: str, host: str) -> Credentials | None:
