@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -56,15 +56,16 @@ class Bench:
         process = await self.start(*command)
         began, peak = time.monotonic(), 0
         watched = psutil.Process(process.pid)
-        while process.returncode is None:
-            try:
+        ended = asyncio.create_task(process.communicate())
+        while not ended.done():
+            with suppress(psutil.Error):
                 peak = max(peak, watched.memory_info().rss)
-                await asyncio.wait_for(process.wait(), 0.01)
-            except (TimeoutError, psutil.Error):
-                continue
+            await asyncio.wait([ended], timeout=0.01)
         if process.returncode:
-            sys.exit(f"{' '.join(command)} failed: {await process.stderr.read() if process.stderr else b''!r}")
-        return Ran(time.monotonic() - began, peak / MIB)
+            sys.exit(f"{' '.join(command)} failed: {ended.result()[1]!r}")
+        took = time.monotonic() - began
+        print(f"{took:6.2f} s  {peak / MIB:4.0f} MiB  {' '.join(command)}", flush=True)
+        return Ran(took, peak / MIB)
 
     async def start(self, *command: str) -> asyncio.subprocess.Process:
         """Start a command; `ormb` and `oras` are modules of this environment."""
