@@ -64,3 +64,9 @@ def test_falling_back_moves_only_what_is_held() -> None:
 def test_two_parts_cannot_have_one_port() -> None:
     with pytest.raises(PlatformError, match="gateway and registry"):
         chosen(Ports.automatic().with_port("gateway", 61234).with_port("registry", 61234))
+
+
+def test_the_registry_wants_a_login_where_there_are_accounts() -> None:
+    guarded = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/h/accounts.yaml"))}
+    assert guarded["registry"].environment["KLEVER_REGISTRY_ACCOUNTS"] == "/h/accounts.yaml"
+    assert "KLEVER_REGISTRY_ACCOUNTS" not in planned()["registry"].environment

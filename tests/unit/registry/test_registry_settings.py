@@ -22,12 +22,12 @@ def test_it_is_served_on_loopback_only_unless_told_otherwise() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "registry"])  # noqa: S104 - refused
 def test_an_address_that_others_can_reach_must_be_allowed(host: str) -> None:
-    with pytest.raises(ValidationError, match="ALLOW_ANONYMOUS"):
+    with pytest.raises(ValidationError, match="KLEVER_REGISTRY_ACCOUNTS"):
         settings(host=host, public_address="registry:5000")
-    assert settings(host=host, public_address="registry:5000", allow_anonymous=True).address == "registry:5000"
+    assert settings(host=host, public_address="registry:5000", accounts="accounts.yaml").address == "registry:5000"
 
 
-@pytest.mark.parametrize("values", [{"port": 0}, {"host": "0.0.0.0", "allow_anonymous": True}])  # noqa: S104
+@pytest.mark.parametrize("values", [{"port": 0}, {"host": "0.0.0.0", "accounts": "accounts.yaml"}])  # noqa: S104
 def test_the_address_for_pulls_must_be_known(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="PUBLIC_ADDRESS"):
         settings(**values)
@@ -43,5 +43,21 @@ def test_the_service_ends_with_a_sentence_when_a_setting_is_wrong(tmp_path: Path
         timeout=30,
     )
     assert ended.returncode == 1
-    assert "KLEVER_REGISTRY_ALLOW_ANONYMOUS=true" in ended.stderr
+    assert "KLEVER_REGISTRY_ACCOUNTS=<file>" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_service_ends_with_a_sentence_when_the_accounts_cannot_be_read(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.yaml"
+    accounts.write_text("accounts: 7\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "klever_registry"],
+        env={"KLEVER_HOME": str(tmp_path), "KLEVER_REGISTRY_ACCOUNTS": str(accounts)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert ended.returncode == 1
+    assert f"the accounts in {accounts} cannot be read" in ended.stderr
     assert "Traceback" not in ended.stderr

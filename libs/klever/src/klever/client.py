@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from kleverproto.base import WireModel
 from kleverproto.envelope import Event
@@ -14,6 +15,8 @@ from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument, ServingPhase, ServingSpec
+from ormb.adapters.credentials import find_credentials
+from ormb.layout import default_root
 
 from . import tensors
 from .errors import ApiError, FailedError
@@ -71,9 +74,16 @@ class KleverClient:
         return await self._get(path, JobDocument)
 
     async def rebuild_catalogue(self) -> int:
-        """Have the catalogue of the embedded registry made anew; how many versions it has. Raises ApiError."""
-        urls = (await self.platform())["urls"]
-        answer = await self._http.json("POST", f"{urls['registry']}/catalogue/rebuild")
+        """Have the catalogue of the embedded registry made anew; how many versions it has.
+
+        Raises:
+            ApiError: the platform refuses it.
+            AuthenticationError: stored credentials cannot be read.
+        """
+        registry = URL((await self.platform())["urls"]["registry"])
+        known = await asyncio.to_thread(find_credentials, default_root(), registry.authority)
+        headers = {"Authorization": known.basic} if known else {}
+        answer = await self._http.json("POST", str(registry / "catalogue/rebuild"), headers=headers)
         return int(answer["versions"])
 
     async def create_job(self, ref: ModelRef, namespace: str = "default") -> JobDocument:

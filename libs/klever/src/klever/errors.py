@@ -31,5 +31,9 @@ class InputError(KleverError):
     """Input values do not make a request."""
 
 
+class AccountsError(KleverError):
+    """The accounts of the registry cannot be read, or cannot be what they are told to be."""
+
+
 class PlatformError(KleverError):
     """The platform on this machine cannot be started or stopped."""

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from kleverproto.envelope import EventSource
 
 from .broker import include_routers, make_broker
-from .errors import TransientError
+from .errors import PermanentError, TransientError
 from .health import Health, add_health_routes
 from .logging import configure_logging
 from .nats_documents import ClientSource
@@ -198,7 +198,7 @@ def _address(bound: socket.socket) -> str:
 def main(service: str, settings_type: type[SettingsT], build: Callable[[SettingsT], Runtime]) -> None:
     """Entry point of a service's `__main__`: settings from the environment, logging, then `run` on uvloop.
 
-    Wrong settings end the process with a sentence for each.
+    Wrong settings, and files they name that cannot be read, end the process with a sentence for each.
     """
     import uvloop  # noqa: PLC0415 - only processes need it, not those who import a service
 
@@ -207,4 +207,8 @@ def main(service: str, settings_type: type[SettingsT], build: Callable[[Settings
     except ValidationError as error:
         sys.exit(explain(error, settings_type))
     configure_logging(service, level=settings.log_level, fmt=settings.log_format)
-    uvloop.run(cast("Any", run(build(settings))))
+    try:
+        runtime = build(settings)
+    except PermanentError as error:
+        sys.exit(str(error))
+    uvloop.run(cast("Any", run(runtime)))

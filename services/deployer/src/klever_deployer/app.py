@@ -9,6 +9,7 @@ from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import MODELS_BUCKET, SERVINGS_BUCKET
+from ormb.layout import default_root
 
 from .adapters.catalogue import DocumentCatalogue
 from .adapters.local.envoy import EnvoyDataPlane
@@ -26,7 +27,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     """The service, ready to run."""
     runtime = make_runtime("deployer", settings)
     work_dir = settings.work_dir.resolve()
-    store = LocalModelStore(work_dir / "models", work_dir / "ormb")
+    store = LocalModelStore(work_dir / "models", default_root())
     workloads = LocalWorkloads(
         work_dir / "workloads", kleverserve_command(settings.server_python), grace_seconds=settings.grace_seconds
     )

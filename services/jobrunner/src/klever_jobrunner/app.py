@@ -13,6 +13,7 @@ from kleverkit.service import Loop, Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
 from kleverproto.streams import JOBS_BUCKET
+from ormb.layout import default_root
 
 from .adapters.local import WorkerPool
 from .adapters.nats_backlog import NatsBacklog
@@ -29,7 +30,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
     pool = WorkerPool(settings.workers, _limits(settings))
-    source = OrmbModelSource(settings.work_dir / "ormb")
+    source = OrmbModelSource(default_root())
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     jobs = Jobs(Ledger(documents, runtime.publisher, runtime.events, clock), source, pool, scratch)
     runtime.serve([build_router(jobs)])

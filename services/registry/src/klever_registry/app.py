@@ -15,12 +15,21 @@ from kleverproto.models import ModelDocument
 from kleverproto.streams import MODELS_BUCKET
 from ormb.layout import default_root
 
-from .adapters.local import Layout, LocalBlobs, LocalInventory, LocalManifests, LocalUploads
+from .adapters.local import (
+    AccountsFile,
+    Layout,
+    LocalBlobs,
+    LocalInventory,
+    LocalManifests,
+    LocalUploads,
+    verify_bcrypt,
+)
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .handlers import build_router
 from .ports import BlobStore, Inventory, ManifestStore, SignatureStore, Uploads
-from .routes import add_catalogue, add_routes, add_webhooks, refusals
+from .routes import add_catalogue, add_routes, add_webhooks, guard, refusals
 from .service.announcing import Announcer
+from .service.authorization import Authorization
 from .service.collecting import Collector
 from .service.distribution import Distribution
 from .service.embedded import Embedded
@@ -54,7 +63,9 @@ def local_stores(settings: RegistrySettings) -> Stores:
 
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
-    runtime = make_runtime("registry", settings, application=web.Application(middlewares=[refusals]))
+    runtime = make_runtime(
+        "registry", settings, application=web.Application(middlewares=[refusals, guard(_authorization(settings))])
+    )
     stores = local_stores(settings)
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
@@ -81,6 +92,10 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     runtime.loops.append(partial(_collector(settings, stores, clock).run, settings.collect_seconds))
     runtime.health.add("storage", partial(_is_writable, settings))
     return runtime
+
+
+def _authorization(settings: RegistrySettings) -> Authorization | None:
+    return Authorization(AccountsFile(settings.accounts), verify_bcrypt) if settings.accounts else None
 
 
 def _follow(runtime: Runtime, settings: RegistrySettings, records: Records) -> dict[str, SignatureStore]:

@@ -131,6 +131,23 @@ class PageInvalidError(DistributionError):
     """A list was asked for with a page size that is no number."""
 
 
+class UnauthorizedError(DistributionError):
+    """Nobody may do this without logging in, or the name or password is wrong."""
+
+    oci_code = "UNAUTHORIZED"
+    status = 401
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": 'Basic realm="klever", charset="UTF-8"'})
+
+
+class DeniedError(DistributionError):
+    """The account may not do this."""
+
+    oci_code = "DENIED"
+    status = 403
+
+
 class NotificationInvalidError(PermanentError):
     """What another registry sent cannot be read."""
 

@@ -4,11 +4,20 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from kleverproto.accounts import Accounts
 from kleverproto.signatures import Signature
 
 from .domain.catalogue import AttachedSignature
 from .domain.index import RepositoryIndex
 from .domain.manifests import Manifest
+
+
+class AccountSource(Protocol):
+    """Who may use the registry."""
+
+    async def read(self) -> Accounts:
+        """Everybody, as of now."""
+        ...
 
 
 class BlobStore(Protocol):

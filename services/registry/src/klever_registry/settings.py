@@ -26,8 +26,8 @@ class RegistrySettings(ServiceSettings):
     """Where blobs and manifests lie. One file system, since blobs are shared by hard links."""
     public_address: str | None = None
     """host:port under which the platform's services pull from here; host and port of this service by default."""
-    allow_anonymous: bool = False
-    """Serve on an address that others can reach although nobody has to log in."""
+    accounts: Path | None = None
+    """File of those who may pull and push; without it everybody may, and only loopback is served."""
     reconcile_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two comparisons of the registry with the catalogue."""
     max_manifest_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
@@ -46,11 +46,12 @@ class RegistrySettings(ServiceSettings):
     """What external registries send as Authorization header with their notifications; none are taken without."""
 
     @model_validator(mode="after")
-    def _anonymous_only_on_loopback(self) -> Self:
-        if not self.allow_anonymous and not _is_loopback(self.host):
+    def _without_accounts_only_on_loopback(self) -> Self:
+        if self.accounts is None and not _is_loopback(self.host):
             raise ValueError(
-                f"the registry has no login, so it does not serve on {self.host}, which others may reach: set "
-                "KLEVER_REGISTRY_HOST=127.0.0.1, or KLEVER_REGISTRY_ALLOW_ANONYMOUS=true to let anyone in"
+                f"without accounts the registry does not serve on {self.host}, which others may reach: set "
+                "KLEVER_REGISTRY_HOST=127.0.0.1, or KLEVER_REGISTRY_ACCOUNTS=<file>, which "
+                "`klever registry account add` writes"
             )
         return self
 

@@ -34,6 +34,11 @@ class Home:
         """Held by the supervisor."""
         return self.path / "run" / "lock"
 
+    @property
+    def accounts(self) -> Path:
+        """Who may use the registry; everybody on this machine where the file is absent."""
+        return self.path / "accounts.yaml"
+
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""
         return self.path / part

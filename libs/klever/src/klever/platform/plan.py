@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Literal
 
 from .home import Home
@@ -76,18 +77,20 @@ def urls(ports: Ports) -> Urls:
     )
 
 
-def parts(home: Home, ports: Ports, nats_server: str) -> tuple[Part, ...]:
+def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None) -> tuple[Part, ...]:
     """The processes, in the order in which they are started; they are stopped in the reverse.
 
     Args:
         home: where they keep their state.
         ports: where they listen; none is 0.
         nats_server: path of the nats-server program.
+        accounts: file of those who may use the registry; without it everybody on this machine may.
     """
     where = urls(ports)
+    login = {"ACCOUNTS": str(accounts)} if accounts else {}
     return (
         _nats(home, ports, nats_server),
-        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where),
+        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **login),
         _service(JOBRUNNER, "parses models", home, ports.jobrunner, where),
         _service(
             DEPLOYER,

@@ -11,7 +11,7 @@ from klever.cli.app import AS_JSON, cli, errors_as_lines, print_json, print_tabl
 from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
 from klever.errors import PlatformError
 from klever.platform.home import Home
-from klever.platform.plan import Ports, parts, urls
+from klever.platform.plan import Part, Ports, parts, urls
 from klever.platform.ports import chosen
 
 START_SECONDS = 90.0
@@ -35,6 +35,11 @@ def up(*, detach: bool, single: tuple[str, ...], ports: str) -> None:
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}"])
         else:
             run_until_stopped(_run(Home.default(), wanted_ports(single, ports)))
+
+
+def _parts(home: Home, ports: Ports) -> tuple[Part, ...]:
+    accounts = home.accounts if home.accounts.exists() else None
+    return parts(home, ports, find_nats_server(), accounts=accounts)
 
 
 @cli.command()
@@ -92,7 +97,7 @@ async def _run(home: Home, wanted: Ports) -> None:
     ports, _ = chosen(wanted)
     lines, where = Lines(), urls(ports)
     lines.heading(f"Klever, state in {home.path}")
-    async with Supervisor(home, parts(home, ports, find_nats_server()), where, lines).running():
+    async with Supervisor(home, _parts(home, ports), where, lines).running():
         lines.heading("Ready")
         lines.urls(where)
         lines.heading("Ctrl-C stops everything")

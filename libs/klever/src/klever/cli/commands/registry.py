@@ -1,8 +1,21 @@
 """`klever registry`: the embedded registry and its catalogue."""
 
+import sys
+from pathlib import Path
+
 import click
 
-from klever.cli.app import SERVER, call, cli
+from klever import accounts
+from klever.cli.app import SERVER, call, cli, errors_as_lines, print_table
+from klever.platform.home import Home
+
+ACCOUNTS = click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=lambda: Home.default().accounts,
+    show_default="$KLEVER_HOME/accounts.yaml",
+    help="Where the accounts are kept.",
+)
 
 
 @cli.group()
@@ -22,3 +35,69 @@ def rebuild(server: str | None) -> None:
     """
     count = call(server, lambda client: client.rebuild_catalogue())
     click.echo(f"{count} version(s) are announced anew; `klever models list` shows them")
+
+
+@registry.group()
+def account() -> None:
+    """Who may pull and push. `klever up` asks for a login once there is an account."""
+
+
+@account.command("add")
+@click.argument("name")
+@click.option("--pull", multiple=True, metavar="PROJECT", help="Let it pull from a project; '*' is every project.")
+@click.option("--push", multiple=True, metavar="PROJECT", help="Let it pull, push and delete in a project.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@ACCOUNTS
+def add_account(name: str, pull: tuple[str, ...], push: tuple[str, ...], *, password_stdin: bool, file: Path) -> None:
+    """Add an account, or give one another password and other rights.
+
+    \b
+    klever registry account add ci --push library --pull '*'
+    """
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True)
+    with errors_as_lines():
+        accounts.add(file, name, password, pull=pull, push=push)
+    click.echo(f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once.")
+
+
+@account.command("remove")
+@click.argument("name")
+@ACCOUNTS
+def remove_account(name: str, file: Path) -> None:
+    """Remove an account; what it has pushed stays.
+
+    \b
+    klever registry account remove ci
+    """
+    with errors_as_lines():
+        accounts.remove(file, name)
+    click.echo(f"{name} is removed.")
+
+
+@account.command("list")
+@ACCOUNTS
+def list_accounts(file: Path) -> None:
+    """Show who may do what.
+
+    \b
+    klever registry account list
+    """
+    with errors_as_lines():
+        known = accounts.read(file)
+    anonymous = ", ".join(known.anonymous_pull) or "nothing"
+    rows = [(one.name, ", ".join(f"{may} {where}" for where, may in one.projects.items())) for one in known.accounts]
+    print_table([("NAME", "MAY"), *rows, ("(anybody)", f"pull {anonymous}")])
+
+
+@account.command("anonymous")
+@click.argument("projects", nargs=-1)
+@ACCOUNTS
+def allow_anonymous(projects: tuple[str, ...], file: Path) -> None:
+    """Let anybody pull from these projects, and from no others; '*' is every project.
+
+    \b
+    klever registry account anonymous library
+    """
+    with errors_as_lines():
+        accounts.allow_anonymous(file, projects)
+    click.echo(f"Anybody may pull from: {', '.join(projects) or 'nowhere'}.")

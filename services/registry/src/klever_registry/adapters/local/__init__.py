@@ -1,9 +1,10 @@
 """The local disk: one standard OCI image layout per repository, blobs shared between them by hard links."""
 
+from .accounts import AccountsFile, verify_bcrypt
 from .blobs import LocalBlobs
 from .inventory import LocalInventory
 from .layout import Layout
 from .manifests import LocalManifests
 from .uploads import LocalUploads
 
-__all__ = ["Layout", "LocalBlobs", "LocalInventory", "LocalManifests", "LocalUploads"]
+__all__ = ["AccountsFile", "Layout", "LocalBlobs", "LocalInventory", "LocalManifests", "LocalUploads", "verify_bcrypt"]

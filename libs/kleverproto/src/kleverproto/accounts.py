@@ -1,0 +1,61 @@
+"""Who may pull and push in the embedded registry: the file that the CLI writes and the registry reads."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from .base import StrictWireModel
+
+ANY_PROJECT = "*"
+
+AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._$+@-]{0,127}$")]
+"""No colon, which ends the name in HTTP Basic authentication (RFC 7617)."""
+BcryptHash = Annotated[str, StringConstraints(pattern=r"^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$")]
+ProjectName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)$")]
+
+
+class Right(StrEnum):
+    """What may be done in a project; to push is also to pull and to delete."""
+
+    PULL = "pull"
+    PUSH = "push"
+
+
+class Account(StrictWireModel):
+    """A person or a robot."""
+
+    name: AccountName
+    """What is given as user name."""
+    password_hash: BcryptHash
+    """bcrypt of the password, as `klever registry account add` and `htpasswd -B` write it."""
+    projects: dict[ProjectName, Right] = Field(default_factory=dict)
+    """Right by project; `*` is every project."""
+
+
+class Accounts(StrictWireModel):
+    """Everybody whom the registry knows."""
+
+    accounts: tuple[Account, ...] = ()
+    """People and robots."""
+    anonymous_pull: tuple[ProjectName, ...] = ()
+    """Projects whose models anybody may pull; `*` is every project."""
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        names = [account.name for account in self.accounts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"there are two accounts of the name {twice[0]!r}")
+        return self
+
+    def find(self, name: str) -> Account | None:
+        """The account of a name."""
+        return next((account for account in self.accounts if account.name == name), None)
+
+    def with_account(self, account: Account) -> "Accounts":
+        """The same with an account more, or instead of the one of its name."""
+        return self.model_copy(update={"accounts": (*self.without(account.name).accounts, account)})
+
+    def without(self, name: str) -> "Accounts":
+        """The same without an account."""
+        return self.model_copy(update={"accounts": tuple(one for one in self.accounts if one.name != name)})

@@ -1,0 +1,46 @@
+"""Who may do what with a repository."""
+
+import base64
+import binascii
+
+from kleverproto.accounts import ANY_PROJECT, Account, Accounts, Right
+
+READING = frozenset({"GET", "HEAD"})
+
+
+def parse_basic(header: str) -> tuple[str, str] | None:
+    """User name and password of an Authorization header (RFC 7617).
+
+    None where there are none, or both are empty: that is how skopeo and others ask as nobody in particular.
+
+    Raises:
+        ValueError: the header is of another scheme, or cannot be read.
+    """
+    if not header:
+        return None
+    scheme, _, value = header.partition(" ")
+    try:
+        name, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ValueError("the Authorization header is not base64 of name:password") from error
+    if scheme.lower() != "basic" or not colon:
+        raise ValueError("the Authorization header is not of the Basic scheme")
+    return (name, password) if name or password else None
+
+
+def project_of(repository: str) -> str:
+    """The project is the first part of a repository's name."""
+    return repository.partition("/")[0]
+
+
+def wanted_right(method: str) -> Right:
+    """What a request on a repository needs. The state of an upload is for who may upload, but tells nothing."""
+    return Right.PULL if method in READING else Right.PUSH
+
+
+def may(accounts: Accounts, account: Account | None, project: str, right: Right) -> bool:
+    """Whether an account, or anybody (None), has the right in a project; `*` asks for every project."""
+    if right is Right.PULL and ({project, ANY_PROJECT} & set(accounts.anonymous_pull)):
+        return True
+    granted = {account.projects.get(project), account.projects.get(ANY_PROJECT)} if account else set()
+    return Right.PUSH in granted or right in granted

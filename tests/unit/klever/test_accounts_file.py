@@ -1,0 +1,69 @@
+"""`klever registry account` writes the file that the registry reads."""
+
+import stat
+from pathlib import Path
+
+import bcrypt
+import pytest
+from click.testing import CliRunner, Result
+
+from klever import accounts
+from klever.cli.__main__ import main as _main  # noqa: F401 - registers the commands
+from klever.cli.app import cli
+from kleverproto.accounts import Right
+
+
+def run(file: Path, *arguments: str, said: str = "s3cret") -> Result:
+    return CliRunner().invoke(cli, ["registry", "account", *arguments, "--file", str(file)], input=f"{said}\n")
+
+
+def test_an_account_is_kept_with_its_rights_and_the_hash_of_its_password(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "accounts.yaml"
+    assert run(file, "add", "ci", "--push", "library", "--pull", "*", "--password-stdin").exit_code == 0
+    account = accounts.read(file).find("ci")
+    assert account is not None
+    assert account.projects == {"library": Right.PUSH, "*": Right.PULL}
+    assert bcrypt.checkpw(b"s3cret", account.password_hash.encode())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_accounts_are_listed_and_removed(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    run(file, "add", "ci", "--push", "library", "--password-stdin")
+    assert run(file, "anonymous", "public").exit_code == 0
+    listed = run(file, "list").output
+    assert "ci" in listed
+    assert "push library" in listed
+    assert "pull public" in listed
+    assert run(file, "remove", "ci").exit_code == 0
+    assert accounts.read(file).accounts == ()
+    assert accounts.read(file).anonymous_pull == ("public",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "password", "complaint"),
+    [
+        (("add", "ci", "--password-stdin"), "x", "--pull PROJECT or --push PROJECT"),
+        (("add", "a:b", "--pull", "*", "--password-stdin"), "x", "no name"),
+        (("add", "ci", "--pull", "Not A Project", "--password-stdin"), "x", "no name"),
+        (("add", "ci", "--pull", "*", "--password-stdin"), "", "1 to 72 bytes"),
+        (("add", "ci", "--pull", "*", "--password-stdin"), "x" * 73, "1 to 72 bytes"),
+        (("remove", "nobody"), "", "no account 'nobody'"),
+        (("anonymous", "A/B"), "", "no project"),
+    ],
+    ids=["no right", "colon", "bad project", "no password", "long password", "unknown", "bad anonymous"],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], password: str, complaint: str
+) -> None:
+    result = run(tmp_path / "accounts.yaml", *arguments, said=password)
+    assert result.exit_code == 1
+    assert complaint in result.output
+    assert not (tmp_path / "accounts.yaml").exists()
+
+
+def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_text("accounts: 7\n")
+    assert "cannot be read" in run(file, "add", "ci", "--pull", "*", "--password-stdin").output
+    assert file.read_text() == "accounts: 7\n"
