@@ -10,7 +10,7 @@ from typing import Self
 
 import aiohttp
 
-from . import mediatypes
+from . import known_digests, mediatypes
 from .adapters.challenge import Authorizer
 from .adapters.http import HttpRegistry
 from .adapters.sessions import UploadSessions
@@ -20,6 +20,7 @@ from .copying import Copier
 from .digest import digest_bytes, hexadecimal
 from .exporting import Unpacker, is_exported, staged
 from .fetching import fetch_manifest, understood
+from .known_digests import KnownDigests
 from .layout import LocalLayout, StoredModel, default_root
 from .layouts.modelpack import MODELPACK
 from .layouts.ormb_v1alpha1 import ORMB_V1ALPHA1
@@ -109,7 +110,7 @@ class OrmbClient:
             InvalidModelFileError: ormbfile.yaml cannot be read.
         """
         with _archives(self.root, layout) as archives:
-            packed = await asyncio.to_thread(pack, directory, archives)
+            packed = await asyncio.to_thread(self._pack, directory, archives)
             await asyncio.to_thread(self.layout.save, packed, reference)
         return _packed_info(reference, packed)
 
@@ -132,7 +133,7 @@ class OrmbClient:
     ) -> ModelInfo:
         """Send a model directory without a copy in the local store. Raises as `save` and `push`."""
         with _archives(self.root, layout) as archives:
-            packed = await asyncio.to_thread(pack, directory, archives)
+            packed = await asyncio.to_thread(self._pack, directory, archives)
             await self._send(reference, [*packed.layers, packed.config], packed.manifest, progress or Silent())
         return _packed_info(reference, packed)
 
@@ -219,6 +220,12 @@ class OrmbClient:
     def models(self) -> list[StoredModel]:
         """What is in the local store."""
         return self.layout.models()
+
+    def _pack(self, directory: Path, archives: Path | None) -> PackedModel:
+        known = KnownDigests(self.root / known_digests.DIRECTORY, directory)
+        packed = pack(directory, archives, digest=known.digest)
+        known.keep()
+        return packed
 
     def _mounts(self, reference: Reference) -> dict[str, str]:
         """Blobs that the registry may have in another repository, since a model in the store was there."""

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Protocol
 
-CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
 """Bytes read, hashed and sent at a time; a transfer holds no more than a few of these."""
 
 

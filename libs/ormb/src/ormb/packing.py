@@ -1,7 +1,10 @@
 """A model directory to layers: one raw layer for each file, nothing compressed, nothing that changes by itself."""
 
 import json
+import os
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import modelformats
@@ -24,12 +27,13 @@ _BY_SUFFIX = {
 }
 
 
-def pack(directory: Path, archives: Path | None = None) -> PackedModel:
+def pack(directory: Path, archives: Path | None = None, *, digest: Callable[[Path], str] = digest_file) -> PackedModel:
     """Describe a model directory as an artifact; reads every file once, to hash it.
 
     Args:
         directory: the model.
         archives: where to pack its files into one archive, for the layout of the Go `ormb`; without it, ModelPack.
+        digest: gives a file's sha256 digest; called in several threads.
 
     Raises:
         InvalidModelDirectoryError: it is not laid out as a model, or not as its format wants.
@@ -39,11 +43,20 @@ def pack(directory: Path, archives: Path | None = None) -> PackedModel:
     modelfile, text = _modelfile(root)
     _validate(modelfile.format or "", root / MODEL)
     files = _files(root / MODEL)
-    return pack_archive(modelfile, files, root, archives) if archives else _pack(modelfile, text, files, root)
+    return (
+        pack_archive(modelfile, files, root, archives)
+        if archives
+        else _pack(modelfile, text, _hashed(files, root, digest))
+    )
 
 
-def _pack(modelfile: ModelFile, text: bytes, files: list[Path], root: Path) -> PackedModel:
-    layers = (_from_text(text), *(_from_file(path, root) for path in files))
+def _hashed(files: list[Path], root: Path, digest: Callable[[Path], str]) -> list[Content]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing does not hold the interpreter
+        return list(pool.map(lambda path: _from_file(path, root, digest(path)), files))
+
+
+def _pack(modelfile: ModelFile, text: bytes, files: list[Content]) -> PackedModel:
+    layers = (_from_text(text), *files)
     described = tuple(layer.descriptor for layer in layers)
     config = build_config(modelfile, described)
     return PackedModel(
@@ -107,13 +120,13 @@ def _files(directory: Path) -> list[Path]:
     return files
 
 
-def _from_file(path: Path, root: Path) -> Content:
+def _from_file(path: Path, root: Path, digest: str) -> Content:
     name = path.relative_to(root).as_posix()
     status = path.stat()
     mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
     descriptor = Descriptor(
         media_type=_BY_SUFFIX.get(path.suffix.lower(), mediatypes.WEIGHT),
-        digest=digest_file(path),
+        digest=digest,
         size=status.st_size,
         annotations=_annotations(name, status.st_size, mode),
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ormb import known_digests
 from ormb.cli.app import Options, ReferenceType, cli, errors_as_lines, run, shared_options
 from ormb.cli.output import facts, human_size, print_json, print_summary
 from ormb.digest import hexadecimal
@@ -69,7 +70,7 @@ def prune() -> None:
     ormb prune
     """
     with errors_as_lines():
-        freed = _local().prune()
+        freed = _local().prune() + known_digests.forget_vanished(default_root() / known_digests.DIRECTORY)
     click.echo(f"{human_size(freed)} freed")
 
 

@@ -1,0 +1,93 @@
+"""Digests of files that have not changed since they were last hashed, so that pushing a model again reads little."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .digest import digest_bytes, digest_file, hexadecimal
+
+DIRECTORY = "digests"
+"""Where they are kept, under ormb's root."""
+WORTH_KEEPING = 1024 * 1024
+"""Bytes from which a file's digest is remembered: smaller ones are hashed sooner than looked up."""
+SETTLED = 2.0
+"""Seconds since a file's last change before its digest is trusted: two changes within one tick of the file system's
+clock look like one."""
+
+
+class KnownDigests:
+    """The digests of one directory's files, as they were found by earlier processes.
+
+    A file counts as unchanged while its size, inode, and times of change of content and of metadata are the same.
+
+    Args:
+        store: holds a document for each directory; created when there is something to keep.
+        directory: the model's.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, store: Path, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._directory = directory.resolve()
+        self._document = store / f"{hexadecimal(digest_bytes(os.fsencode(self._directory)))}.json"
+        self._known = _read(self._document)
+        self._seen: dict[str, list[Any]] = {}
+
+    def digest(self, path: Path) -> str:
+        """The sha256 digest of a file. Raises OSError."""
+        before, name = _fingerprint(path), path.relative_to(self._directory).as_posix()
+        known = self._known.get(name)
+        if known and known[:-1] == before:
+            digest = str(known[-1])
+        else:
+            began = self._clock()
+            digest = digest_file(path)
+            if max(before[2:]) / 1e9 > began - SETTLED:
+                return digest
+        if before[0] >= WORTH_KEEPING:
+            self._seen[name] = [*before, digest]
+        return digest
+
+    def keep(self) -> None:
+        """Remember the digests for the next process; not being able to is no error."""
+        if self._seen == self._known:
+            return
+        new = self._document.with_suffix(f".{os.getpid()}.new")
+        with suppress(OSError):
+            new.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(json.dumps({"directory": str(self._directory), "files": self._seen}))
+            new.replace(self._document)
+
+
+def forget_vanished(store: Path) -> int:
+    """Drop what is known of directories that are gone; give the bytes that were freed."""
+    freed = 0
+    for path in store.glob("*"):
+        if not _directory_of(path).is_dir():
+            freed += path.stat().st_size
+            path.unlink(missing_ok=True)
+    return freed
+
+
+def _fingerprint(path: Path) -> list[Any]:
+    status = path.stat()
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _read(document: Path) -> dict[str, list[Any]]:
+    try:
+        files = json.loads(document.read_text())["files"]
+        return {str(name): list(entry) for name, entry in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _directory_of(document: Path) -> Path:
+    try:
+        return Path(json.loads(document.read_text())["directory"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return document / "nowhere"
