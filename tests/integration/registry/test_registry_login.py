@@ -12,7 +12,7 @@ import pytest
 from klever import accounts
 from ormb.adapters.credentials import Credentials, store_credentials
 from ormb.client import OrmbClient
-from ormb.errors import AuthenticationError, RegistryError
+from ormb.errors import AuthenticationError
 from ormb.reference import Reference
 from support.oci_artifacts import OciClient, sha256
 from support.registry_service import running_registry
@@ -64,7 +64,7 @@ async def test_ormb_pushes_and_pulls_with_an_account_that_may(guarded: OciClient
         await client.push_directory(model_directory(tmp_path), reference)
     async with OrmbClient(logged_in(tmp_path, guarded, "reader", "r")) as client:
         await client.pull_and_export(reference, tmp_path / "out")
-        with pytest.raises(RegistryError, match="403 DENIED: 'reader' may not push in library"):
+        with pytest.raises(AuthenticationError, match=r"DENIED: 'reader' may not push in library.*ormb login"):
             await client.push_directory(tmp_path / "mymodel", named(guarded, "library/other"))
     assert (tmp_path / "out" / "model" / "weights.bin").exists()
 

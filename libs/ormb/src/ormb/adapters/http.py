@@ -11,7 +11,7 @@ import aiohttp
 
 from ormb import mediatypes
 from ormb.digest import CHUNK
-from ormb.errors import NotFoundError, RegistryError, RegistryUnavailableError
+from ormb.errors import AuthenticationError, NotFoundError, RegistryError, RegistryUnavailableError
 from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
@@ -194,6 +194,11 @@ async def _raise_for(response: aiohttp.ClientResponse, reference: Reference) -> 
     detail = _detail(await response.content.read(64 * 1024))
     if response.status == 404:  # noqa: PLR2004 - HTTP
         raise NotFoundError(f"{reference} is not in the registry: check the name with `ormb inspect`, or push it first")
+    if response.status == 403:  # noqa: PLR2004 - HTTP
+        raise AuthenticationError(
+            f"{reference.host} refuses your account for {reference.repository}{detail}: "
+            f"`ormb login {reference.host}` with one that may, or ask who runs it"
+        )
     if response.status in TRANSIENT_STATUSES:
         raise BusyError(f"the registry at {reference.host} answered {response.status}{detail}: try again later")
     raise RegistryError(
