@@ -115,6 +115,33 @@ async def test_a_pickled_model_is_parsed_and_refused_to_be_served_with_the_reaso
 
 
 @pytest.mark.timeout(120)
+async def test_a_job_that_failed_is_found_tried_again_and_forgotten(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "broken" / "model").mkdir(parents=True)
+    (tmp_path / "broken" / "model" / "model.onnx").write_bytes(b"\x08\x07 no more")
+    (tmp_path / "broken" / "ormbfile.yaml").write_text("format: ONNX\n")
+    await save_and_push(shell, "broken", "library/broken:v1")
+    find = "klever jobs list --kind extract --phase Failed --model library/broken:v1 --json"
+
+    async def failed() -> str:
+        found = json.loads(await shell.ok(find))
+        return str(found[0]["id"]) if found else ""
+
+    job = await eventually(failed, within=20)
+    assert "dev.klever.job.failed.v1" in await shell.ok(f"klever jobs events {job}")
+    assert await shell.ok(f"klever jobs logs {job}") == ""
+    too_late = await shell.run(f"klever jobs cancel {job}")
+    assert "has ended as Failed" in too_late.err
+    await shell.ok(f"klever jobs retry {job}")
+    assert await eventually(failed, within=20) == job
+    await shell.ok(f"klever jobs delete {job}")
+
+    async def gone() -> bool:
+        return (await shell.run(f"klever jobs get {job}")).code != 0
+
+    assert await eventually(gone, within=20)
+
+
+@pytest.mark.timeout(120)
 async def test_models_and_servings_are_there_again_after_a_restart(shell: Shell, tmp_path: Path) -> None:
     model_directory(iris_classifier(), tmp_path / "mymodel")
     (tmp_path / "x.json").write_text(json.dumps(FLOWER))

@@ -1,13 +1,15 @@
 """Doubles of the jobrunner's ports, and a runner made of them."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from klever_jobrunner.domain import Cause, Request
-from klever_jobrunner.ports import FetchedModel
+from klever_jobrunner.ports import FetchedModel, Work
 from klever_jobrunner.service import Jobs, Ledger
+from klever_jobrunner.works import Extraction
 from kleverkit.documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import EventSource
@@ -75,7 +77,13 @@ class Backlog:
 class Runner:
     """A jobrunner without NATS, registry and processes; `documents` outlive it as the bucket does."""
 
-    def __init__(self, directory: Path, documents: InMemoryDocuments[JobDocument] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        documents: InMemoryDocuments[JobDocument] | None = None,
+        *,
+        works: Mapping[JobKind, Work] | None = None,
+    ) -> None:
         self.documents = documents or InMemoryDocuments[JobDocument]()
         self.publisher = RecordingPublisher()
         self.source = ScriptedSource()
@@ -83,7 +91,8 @@ class Runner:
         self.executor.gate.set()
         self.directory = directory
         ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: NOW)
-        self.jobs = Jobs(ledger, self.source, self.executor, directory)
+        extraction = Extraction(self.source, self.executor)
+        self.jobs = Jobs(ledger, {JobKind.EXTRACT: extraction} if works is None else works, directory)
 
     def told(self) -> list[str]:
         """The names of the events that were published, in order."""

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from kleverproto.envelope import parse
-from kleverproto.jobs import JobDocument, JobPhase, JobStatus
 from kleverproto.servings import ServingPhase
 from support.gateway import (
     Gateway,
@@ -22,12 +21,10 @@ from support.gateway import (
     serving_spec,
     version_document,
 )
-from support.golden_events import JOB_SPEC, NOW
 from support.nats_server import NatsServer
 from support.waiting import eventually
 
 SERVINGS = "/namespaces/default/servings"
-JOBS = "/namespaces/default/modeljobs"
 JSON = {"Content-Type": "application/json"}
 SPEC: dict[str, Any] = {
     "variants": [{"name": "v1", "model": "library/iris:v1"}],
@@ -235,30 +232,6 @@ async def test_without_nats_nothing_is_accepted_and_nothing_is_stored(own_nats: 
         own_nats.start()
         await eventually(gateway.is_ready, within=15)
         assert (await owner.client.jetstream().stream_info("KLEVER_SERVINGS")).state.messages == 0
-
-
-async def test_the_same_job_twice_is_one_job(gateway: Gateway, owner: Owner) -> None:
-    first = await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})
-    second = await gateway.send("POST", JOBS, json={"kind": "extract", "ref": "library/iris:v1"})
-    assert (first.status, second.status) == (202, 202)
-    assert first.json() == second.json()
-    assert first.json()["spec"]["digest"] == digest(7)
-    assert (await last_event(owner, "KLEVER_JOBS")).data.id == first.json()["id"]
-    assert (await gateway.json(JOBS))["items"] == [first.json()]
-    missing = await gateway.send("POST", JOBS, json={"ref": "library/nothing:v1"})
-    assert (missing.status, missing.json()["code"]) == (422, "model_not_found")
-
-
-async def test_a_running_job_can_be_cancelled_and_a_finished_one_cannot(gateway: Gateway, owner: Owner) -> None:
-    for name, phase in (("a", JobPhase.RUNNING), ("b", JobPhase.SUCCEEDED)):
-        status = JobStatus(phase=phase)
-        await owner.job(name, JobDocument(id=name, spec=JOB_SPEC, status=status, created_at=NOW, updated_at=NOW))
-    await eventually(lambda: gateway.json(f"{JOBS}/b"))
-    assert (await gateway.send("DELETE", f"{JOBS}/a")).status == 202
-    assert (await last_event(owner, "KLEVER_JOBS")).data.id == "a"
-    finished = await gateway.send("DELETE", f"{JOBS}/b")
-    assert (finished.status, finished.json()["code"]) == (409, "job_finished")
-    assert (await gateway.send("DELETE", f"{JOBS}/c")).status == 404
 
 
 @pytest.mark.parametrize(

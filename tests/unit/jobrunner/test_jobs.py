@@ -1,15 +1,20 @@
 """One job for the same bytes, one outcome for each cause, whatever breaks in between."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from klever_jobrunner.domain import MAX_ATTEMPTS, Cause
-from klever_jobrunner.errors import INVALID_MODEL, PULL_FAILED, WORKER_DIED, JobError
+from klever_jobrunner.errors import INVALID_MODEL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
+from klever_jobrunner.ports import Tell
 from kleverkit.errors import NotFoundError, TransientError
-from kleverproto.jobs import JobPhase
-from support.jobs import SIGNATURE, Backlog, Runner, request
+from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult
+from support.jobs import NOW, SIGNATURE, Backlog, Runner, request
+
+LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -143,3 +148,63 @@ async def test_cancelling_what_has_ended_changes_nothing(runner: Runner) -> None
 async def test_cancelling_what_does_not_exist_is_an_error(runner: Runner) -> None:
     with pytest.raises(NotFoundError, match="there is no job nothing"):
         await runner.jobs.cancel(Cause("stop-1", "stop-1"), "nothing")
+
+
+async def test_what_the_bytes_decided_is_tried_again_only_when_someone_insists(runner: Runner) -> None:
+    runner.executor.outcome = JobError("an unknown operator", code=INVALID_MODEL)
+    await runner.jobs.run(request())
+    await runner.jobs.run(replace(request("event-2"), asked_at=LATER))
+    assert len(runner.executor.asked) == 1
+    runner.executor.outcome = SIGNATURE
+    await runner.jobs.run(replace(request("event-3"), asked_at=LATER, again=True))
+    job = await runner.job()
+    assert (job.status.phase, job.generation) == (JobPhase.SUCCEEDED, 2)
+
+
+async def test_a_deleted_job_is_stopped_and_forgotten(runner: Runner) -> None:
+    runner.executor.gate.clear()
+    work = asyncio.create_task(runner.jobs.run(request()))
+    await runner.executor.begun.wait()
+    await runner.jobs.delete(Cause("delete-1", "delete-1"), "job-1")
+    await work
+    assert await runner.documents.get("job-1") is None
+    assert runner.told()[:3] == ["JobStarted", "JobCancelled", "JobDeleted"]
+
+
+async def test_deleting_what_is_not_there_is_done(runner: Runner) -> None:
+    await runner.jobs.delete(Cause("delete-1", "delete-1"), "job-1")
+    assert runner.told() == []
+
+
+class Talking:
+    """Work that tells many lines, and fails if it is told to."""
+
+    def __init__(self, lines: int, error: JobError | None = None) -> None:
+        self.lines = lines
+        self.error = error
+
+    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+        """See `ports.Work`."""
+        assert scratch.name
+        for number in range(self.lines):
+            tell(f"{job.id}: {number}")
+        if self.error:
+            raise self.error
+        return JobResult()
+
+
+async def test_the_lines_of_a_job_are_told_before_its_end(tmp_path: Path) -> None:
+    runner = Runner(tmp_path, works={JobKind.EXTRACT: Talking(450, JobError("broken", code=INVALID_MODEL))})
+    await runner.jobs.run(request())
+    assert runner.told() == ["JobStarted", "JobLogged", "JobLogged", "JobLogged", "JobFailed"]
+    logged = [data.lines for data in runner.publisher.data() if isinstance(data, JobLogged)]
+    assert [len(lines) for lines in logged] == [200, 200, 50]
+    assert logged[-1][-1] == "job-1: 449"
+
+
+async def test_a_kind_that_nobody_does_fails_its_job(tmp_path: Path) -> None:
+    runner = Runner(tmp_path, works={})
+    await runner.jobs.run(request())
+    problem = (await runner.job()).status.problem
+    assert problem is not None
+    assert problem.code == UNSUPPORTED_KIND

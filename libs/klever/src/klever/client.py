@@ -1,6 +1,7 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
@@ -10,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from kleverproto.base import WireModel
-from kleverproto.envelope import Event
+from kleverproto.envelope import Event, parse
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
@@ -20,7 +21,7 @@ from ormb.layout import default_root
 
 from . import tensors
 from .errors import ApiError, FailedError
-from .transport import Transport, follow_events
+from .transport import STRUCTURED, Transport, follow_events
 
 DocumentT = TypeVar("DocumentT", bound=WireModel)
 ResultT = TypeVar("ResultT")
@@ -70,8 +71,44 @@ class KleverClient:
 
     async def job(self, job_id: str, namespace: str = "default") -> JobDocument:
         """One job. Raises ApiError."""
-        path = f"/namespaces/{quote(namespace, safe='')}/modeljobs/{quote(job_id, safe='')}"
-        return await self._get(path, JobDocument)
+        return await self._get(_job_path(namespace, job_id), JobDocument)
+
+    async def job_events(self, job_id: str, namespace: str = "default") -> list[Event[Any]]:
+        """The newest events of a job, oldest first. Raises ApiError."""
+        answer = await self._call("GET", f"{_job_path(namespace, job_id)}/events")
+        return [parse(STRUCTURED, json.dumps(item).encode()) for item in answer["items"]]
+
+    async def job_log(self, job_id: str, namespace: str = "default", *, follow: bool = False) -> AsyncIterator[str]:
+        """What the tools of a job have written; with `follow` also what they write until it has ended.
+
+        Raises:
+            ApiError: there is no such job.
+            UnreachableError: the platform does not answer, or the log breaks off.
+        """
+        params = {"follow": "true" if follow else "false"}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        url = self._url(f"{_job_path(namespace, job_id)}/logs")
+        async with self._http.response("GET", url, params=params, timeout=timeout) as response:
+            async for line in response.content:
+                yield line.decode().rstrip("\n")
+
+    async def cancel_job(self, job_id: str, namespace: str = "default") -> JobDocument:
+        """Ask for a job to stop. Raises ApiError with status 409 where it has ended."""
+        return JobDocument.model_validate(await self._call("POST", f"{_job_path(namespace, job_id)}/cancel"))
+
+    async def retry_job(self, job_id: str, namespace: str = "default") -> JobDocument:
+        """Ask for a job that failed or was cancelled to be done again. Raises ApiError with status 409 otherwise."""
+        return JobDocument.model_validate(await self._call("POST", f"{_job_path(namespace, job_id)}/retry"))
+
+    async def delete_job(self, job_id: str, namespace: str = "default") -> None:
+        """Ask for a job to be forgotten; what it made stays. Raises ApiError."""
+        await self._call("DELETE", _job_path(namespace, job_id))
+
+    async def create_job(self, ref: ModelRef, namespace: str = "default") -> JobDocument:
+        """Ask for a model to be parsed again; a result that the same bytes had before stays. Raises ApiError."""
+        path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
+        body = {"kind": JobKind.EXTRACT.value, "ref": str(ref)}
+        return JobDocument.model_validate(await self._call("POST", path, json=body))
 
     async def rebuild_catalogue(self) -> int:
         """Have the catalogue of the embedded registry made anew; how many versions it has.
@@ -85,12 +122,6 @@ class KleverClient:
         headers = {"Authorization": known.basic} if known else {}
         answer = await self._http.json("POST", str(registry / "catalogue/rebuild"), headers=headers)
         return int(answer["versions"])
-
-    async def create_job(self, ref: ModelRef, namespace: str = "default") -> JobDocument:
-        """Ask for a model to be parsed again; a result that the same bytes had before stays. Raises ApiError."""
-        path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
-        body = {"kind": JobKind.EXTRACT.value, "ref": str(ref)}
-        return JobDocument.model_validate(await self._call("POST", path, json=body))
 
     async def servings(self, namespace: str | None = None) -> list[ServingDocument]:
         """Servings of a namespace, or of all. Raises ApiError."""
@@ -235,6 +266,10 @@ class KleverClient:
 
     def _url(self, path: str) -> str:
         return f"{self.server}{BASE}{path}"
+
+
+def _job_path(namespace: str, job_id: str) -> str:
+    return f"/namespaces/{quote(namespace, safe='')}/modeljobs/{quote(job_id, safe='')}"
 
 
 def _serving_path(namespace: str, name: str) -> str:

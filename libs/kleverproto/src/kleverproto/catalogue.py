@@ -9,7 +9,7 @@ from typing import Any
 
 from . import deadletters, jobs, models, servings, subjects
 from .base import WireModel
-from .streams import DEAD, JOBS, MODELS, SERVINGS, StreamSpec
+from .streams import DEAD, JOBS, LOGS, MODELS, SERVINGS, StreamSpec
 
 SCHEMA_BASE = "https://klever.dev/schemas"
 
@@ -78,7 +78,7 @@ def _event(
     producers: str,
     consumers: str,
 ) -> EventType:
-    names = {"model": _model, "job": _job, "serving": _serving, "dead": _dead}[context]
+    names = {"model": _model, "job": _job, "log": _job, "serving": _serving, "dead": _dead}[context]
     return EventType(
         data=data,
         context=context,
@@ -107,10 +107,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(models.ModelDeleted, "model", "deleted", MODELS, "registry", "gateway"),
     _event(jobs.JobRequested, "job", "requested", JOBS, "gateway any", "jobrunner"),
     _event(jobs.JobCancelRequested, "job", "cancelrequested", JOBS, "gateway any", "jobrunner"),
+    _event(jobs.JobDeleteRequested, "job", "deleterequested", JOBS, "gateway any", "jobrunner"),
     _event(jobs.JobStarted, "job", "started", JOBS, "jobrunner", "gateway"),
     _event(jobs.JobCompleted, "job", "completed", JOBS, "jobrunner", "registry gateway"),
     _event(jobs.JobFailed, "job", "failed", JOBS, "jobrunner", "registry gateway"),
     _event(jobs.JobCancelled, "job", "cancelled", JOBS, "jobrunner", "gateway"),
+    _event(jobs.JobDeleted, "job", "deleted", JOBS, "jobrunner", "gateway"),
+    _event(jobs.JobLogged, "log", "written", LOGS, "jobrunner", "gateway"),
     _event(servings.ServingRequested, "serving", "requested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingProgressed, "serving", "progressed", SERVINGS, "deployer", "gateway"),

@@ -13,6 +13,11 @@ class JobKind(StrEnum):
     """What a job does."""
 
     EXTRACT = "extract"
+    """Find out inputs, outputs and operators."""
+    SCAN = "scan"
+    """Look for code that loading the model would run."""
+    CONVERT = "convert"
+    """Make a new version of another format."""
 
 
 class JobPhase(StrEnum):
@@ -70,10 +75,18 @@ class JobRequested(WireModel):
 
     id: str
     spec: JobSpec
+    again: bool = False
+    """Do it again even if the last try ended for a reason that lies in the model, such as an unknown operator."""
 
 
 class JobCancelRequested(WireModel):
     """Someone wants the job stopped."""
+
+    id: str
+
+
+class JobDeleteRequested(WireModel):
+    """Someone wants the job forgotten; one that runs is stopped first."""
 
     id: str
 
@@ -106,3 +119,17 @@ class JobCancelled(WireModel):
 
     id: str
     spec: JobSpec
+
+
+class JobDeleted(WireModel):
+    """The job is forgotten; what it made stays."""
+
+    id: str
+    spec: JobSpec
+
+
+class JobLogged(WireModel):
+    """The tools of a job have written lines."""
+
+    id: str
+    lines: tuple[str, ...]

@@ -44,7 +44,8 @@ MODELS = StreamSpec(name="KLEVER_MODELS", subjects=(subjects.every("model"),), m
 JOBS = StreamSpec(name="KLEVER_JOBS", subjects=(subjects.every("job"),), max_age=timedelta(days=30))
 SERVINGS = StreamSpec(name="KLEVER_SERVINGS", subjects=(subjects.every("serving"),), max_age=timedelta(days=90))
 DEAD = StreamSpec(name="KLEVER_DEAD", subjects=(subjects.every("dead"),), max_age=timedelta(days=90))
-STREAMS = (MODELS, JOBS, SERVINGS, DEAD)
+LOGS = StreamSpec(name="KLEVER_LOGS", subjects=(subjects.every("log"),), max_age=timedelta(days=7))
+STREAMS = (MODELS, JOBS, SERVINGS, DEAD, LOGS)
 
 JOBRUNNER_EXTRACT = ConsumerSpec(
     durable="jobrunner-extract", stream=MODELS.name, subject=subjects.every("model", "pushed")
@@ -52,6 +53,9 @@ JOBRUNNER_EXTRACT = ConsumerSpec(
 JOBRUNNER_JOBS = ConsumerSpec(durable="jobrunner-jobs", stream=JOBS.name, subject=subjects.every("job", "requested"))
 JOBRUNNER_CANCEL = ConsumerSpec(
     durable="jobrunner-cancel", stream=JOBS.name, subject=subjects.every("job", "cancelrequested")
+)
+JOBRUNNER_DELETE = ConsumerSpec(
+    durable="jobrunner-delete", stream=JOBS.name, subject=subjects.every("job", "deleterequested")
 )
 REGISTRY_COMPLETED = ConsumerSpec(
     durable="registry-completed", stream=JOBS.name, subject=subjects.every("job", "completed")
@@ -67,6 +71,7 @@ CONSUMERS = (
     JOBRUNNER_EXTRACT,
     JOBRUNNER_JOBS,
     JOBRUNNER_CANCEL,
+    JOBRUNNER_DELETE,
     REGISTRY_COMPLETED,
     REGISTRY_FAILED,
     DEPLOYER_REQUESTED,

@@ -47,6 +47,12 @@ class JobFinishedError(PermanentError):
     default_code = "job_finished"
 
 
+class JobNotRetriableError(PermanentError):
+    """There is nothing to do again."""
+
+    default_code = "job_not_retriable"
+
+
 class GenerationMismatchError(PermanentError):
     """The document is not at the generation that the client has seen."""
 
@@ -59,6 +65,7 @@ __all__ = [
     "GenerationMismatchError",
     "InvalidRequestError",
     "JobFinishedError",
+    "JobNotRetriableError",
     "MalformedRequestError",
     "NotFoundError",
     "UnsupportedMediaTypeError",

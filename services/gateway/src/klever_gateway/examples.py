@@ -98,6 +98,10 @@ EVENT: Event[Any] = EventSource("deployer", clock=lambda: NOW).event(
     event_id="0b9c2f5e-3d0f-5a51-9c38-0d9d7c0f6c11",
     correlation_id="5d6a2c0e-7f53-4c0b-8c57-0f6b1d8f3a11",
 )
+EVENTS: dict[str, Any] = {
+    "metadata": {"totalItems": 1},
+    "items": [EVENT.model_dump(mode="json", exclude_none=True)],
+}
 SPEC_BODY: dict[str, Any] = {
     "variants": [{"name": "v1", "model": str(REF)}],
     "traffic": {"weights": {"v1": 100}},

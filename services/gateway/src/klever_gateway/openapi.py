@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from .operations import JSON, Failure, Operation, Success
 from .problems import MEDIA_TYPE, ProblemDetails, problem
-from .routes import documentation, events, jobs, models, platform, servings
+from .routes import documentation, events, job_logs, jobs, models, platform, servings
 
 VERSION: Final = "0.1.0"
 REF_TEMPLATE = "#/components/schemas/{model}"
@@ -19,6 +19,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *platform.OPERATIONS,
     *models.OPERATIONS,
     *jobs.OPERATIONS,
+    *job_logs.OPERATIONS,
     *servings.OPERATIONS,
     *events.OPERATIONS,
     *documentation.OPERATIONS,

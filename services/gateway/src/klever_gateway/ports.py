@@ -1,6 +1,6 @@
 """What the use cases need from outside."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -73,4 +73,8 @@ class EventLog(Protocol):
 
     async def recent(self, interest: Interest, limit: int) -> list[Entry]:
         """The newest events of interest, oldest first. Raises TransientError."""
+        ...
+
+    def lines(self, job: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str, None]:
+        """What the tools of a job have written, and what they write until it is over. Raises TransientError."""
         ...

@@ -16,6 +16,7 @@ from .errors import (
     GenerationMismatchError,
     InvalidRequestError,
     JobFinishedError,
+    JobNotRetriableError,
     MalformedRequestError,
     UnsupportedMediaTypeError,
 )
@@ -27,6 +28,7 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (AlreadyExistsError, HTTPStatus.CONFLICT),
     (JobFinishedError, HTTPStatus.CONFLICT),
+    (JobNotRetriableError, HTTPStatus.CONFLICT),
     (GenerationMismatchError, HTTPStatus.PRECONDITION_FAILED),
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (MalformedRequestError, HTTPStatus.BAD_REQUEST),

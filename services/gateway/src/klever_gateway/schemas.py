@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, Field, field_validator
 
 from kleverproto.base import StrictWireModel, WireModel
 from kleverproto.envelope import Event
@@ -12,7 +12,7 @@ from kleverproto.references import DnsLabel, ModelRef
 from kleverproto.servings import ModelReference, ServingDocument, ServingPhase, ServingSpec
 
 from .domain.queries import ModelSummary, ProjectSummary, Query
-from .domain.rows import Value
+from .domain.rows import Value, moment
 
 ItemT = TypeVar("ItemT")
 
@@ -33,12 +33,15 @@ class SortedQuery(PageQuery):
 
     def as_query(self, **where: Value) -> Query:
         """The same as a query of the projection; filters that are not given do not count."""
-        filters = self.model_dump(mode="json", by_alias=False, exclude={"start", "limit", "sort", "q"})
+        filters = self.model_dump(mode="json", by_alias=False, exclude={"start", "limit", "sort", *BESIDE_COLUMNS})
         given = {name: value for name, value in filters.items() if value is not None}
         text: str | None = getattr(self, "q", None)
+        since, until = getattr(self, "since", None), getattr(self, "until", None)
         return Query(
             where=given | where,
             text=text.lower() if text else None,
+            since=moment(since) if since else None,
+            until=moment(until) if until else None,
             sort=SORT_COLUMNS.get(self.sort.removeprefix("-"), self.sort.removeprefix("-")),
             descending=self.sort.startswith("-"),
             start=self.start,
@@ -46,6 +49,8 @@ class SortedQuery(PageQuery):
         )
 
 
+BESIDE_COLUMNS = frozenset({"q", "since", "until"})
+"""Filters that are more than the value of a column."""
 SORT_COLUMNS = {"createdAt": "created_at", "updatedAt": "updated_at"}
 
 
@@ -80,6 +85,16 @@ class JobQuery(SortedQuery):
     """Only jobs in this phase."""
     kind: JobKind | None = None
     """Only jobs of this kind."""
+    project: str | None = None
+    """Only jobs on models of this project."""
+    model: str | None = None
+    """Only jobs on models of this name."""
+    version: str | None = None
+    """Only jobs on this version of them."""
+    since: AwareDatetime | None = None
+    """Only jobs that were asked for at this moment (RFC 3339) or later."""
+    until: AwareDatetime | None = None
+    """Only jobs that were asked for before this moment."""
 
 
 class ServingQuery(SortedQuery):
@@ -96,6 +111,13 @@ class RecentQuery(StrictWireModel):
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     """How many events at most, the newest ones."""
+
+
+class LogQuery(StrictWireModel):
+    """How a log is read."""
+
+    follow: bool = False
+    """Go on until the job has ended."""
 
 
 class WatchQuery(StrictWireModel):

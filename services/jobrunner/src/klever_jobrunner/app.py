@@ -11,7 +11,7 @@ from aiohttp import web
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Loop, Runtime, make_runtime
 from kleverproto.envelope import utc_now
-from kleverproto.jobs import JobDocument
+from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.streams import JOBS_BUCKET
 from ormb.layout import default_root
 
@@ -23,6 +23,7 @@ from .handlers import build_router
 from .ports import Backlog
 from .service import Jobs, Ledger
 from .settings import JobrunnerSettings
+from .works import Extraction
 
 
 def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
@@ -32,7 +33,8 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     pool = WorkerPool(settings.workers, _limits(settings))
     source = OrmbModelSource(default_root())
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
-    jobs = Jobs(Ledger(documents, runtime.publisher, runtime.events, clock), source, pool, scratch)
+    ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
+    jobs = Jobs(ledger, {JobKind.EXTRACT: Extraction(source, pool)}, scratch)
     runtime.serve([build_router(jobs)])
     runtime.web.cleanup_ctx.append(_resources(scratch, source, pool))
     runtime.loops.append(_once(jobs, NatsBacklog(runtime.client)))

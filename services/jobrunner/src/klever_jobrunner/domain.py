@@ -46,6 +46,8 @@ class Request:
     job: str
     """The job's id."""
     spec: JobSpec
+    again: bool = False
+    """Do it again even if what the bytes decided was an error."""
 
 
 def request_of(event: Event[ModelPushed] | Event[JobRequested]) -> Request:
@@ -57,7 +59,7 @@ def request_of(event: Event[ModelPushed] | Event[JobRequested]) -> Request:
         )
         job = job_id(spec)
     else:
-        spec, job = data.spec, data.id
+        return Request(Cause.of(event), event.time, data.id, data.spec, again=data.again)
     return Request(Cause.of(event), event.time, job, spec)
 
 
@@ -66,7 +68,7 @@ def begun(present: JobDocument | None, request: Request, now: datetime) -> JobDo
     if present is None:
         present = JobDocument(id=request.job, spec=request.spec, status=JobStatus(), created_at=now, updated_at=now)
     elif present.status.phase.is_final:
-        if not _is_asked_anew(present.status, request.asked_at):
+        if not _is_asked_anew(present.status, request):
             return None
         present = present.model_copy(
             update={"spec": request.spec, "status": JobStatus(), "generation": present.generation + 1}
@@ -111,14 +113,17 @@ def as_asked(job: JobDocument, spec: JobSpec) -> JobSpec:
     return job.spec.model_copy(update={"ref": spec.ref}) if job.spec.digest == spec.digest else job.spec
 
 
-def _is_asked_anew(status: JobStatus, asked_at: datetime) -> bool:
+def _is_asked_anew(status: JobStatus, request: Request) -> bool:
     """Whether someone asks after the end of a job that may end differently now.
 
     A model that was not there may have been pushed again, a worker that died may have more memory. What the bytes
-    decide stays decided, and an event from before the end is only delivered again.
+    decide stays decided, unless someone insists: a new release may know more operators. An event from before the end
+    is only delivered again.
     """
-    decided = status.phase is JobPhase.SUCCEEDED or (status.problem is not None and status.problem.code in OF_THE_BYTES)
-    return not decided and status.finished_at is not None and asked_at > status.finished_at
+    if status.phase is JobPhase.SUCCEEDED or status.finished_at is None:
+        return False
+    decided = status.problem is not None and status.problem.code in OF_THE_BYTES
+    return (request.again or not decided) and request.asked_at > status.finished_at
 
 
 def _ended(

@@ -1,11 +1,11 @@
-"""Messages in: pushes, requests, cancellations."""
+"""Messages in: pushes, requests, cancellations, deletions."""
 
 from faststream.nats import NatsRouter
 
 from kleverkit.broker import subscribe
 from kleverproto import streams
 from kleverproto.envelope import Event
-from kleverproto.jobs import JobCancelRequested, JobRequested
+from kleverproto.jobs import JobCancelRequested, JobDeleteRequested, JobRequested
 from kleverproto.models import ModelPushed
 
 from .domain import Cause, request_of
@@ -25,7 +25,11 @@ def build_router(jobs: Jobs) -> NatsRouter:
     async def on_job_cancel_requested(event: Event[JobCancelRequested]) -> None:
         await jobs.cancel(Cause.of(event), event.data.id)
 
+    async def on_job_delete_requested(event: Event[JobDeleteRequested]) -> None:
+        await jobs.delete(Cause.of(event), event.data.id)
+
     subscribe(router, streams.JOBRUNNER_EXTRACT, on_model_pushed)
     subscribe(router, streams.JOBRUNNER_JOBS, on_job_requested)
     subscribe(router, streams.JOBRUNNER_CANCEL, on_job_cancel_requested)
+    subscribe(router, streams.JOBRUNNER_DELETE, on_job_delete_requested)
     return router

@@ -1,10 +1,11 @@
 """What the use cases need of the world."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kleverproto.jobs import JobSpec
+from kleverproto.jobs import JobDocument, JobResult, JobSpec
 from kleverproto.signatures import Signature
 
 from .domain import Request
@@ -18,6 +19,28 @@ class FetchedModel:
     """Holds what the artifact has under `model/`."""
     format: str | None
     """The model's format, where the artifact says it."""
+
+
+Tell = Callable[[str], None]
+"""Takes a line for the job's log; never waits."""
+
+
+class Work(Protocol):
+    """What jobs of one kind do."""
+
+    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+        """Do the job.
+
+        Args:
+            job: what is asked for.
+            scratch: an empty directory, removed afterwards.
+            tell: takes what people should see meanwhile.
+
+        Raises:
+            JobError: the job has failed; trying again would not help.
+            TransientError: trying again may help.
+        """
+        ...
 
 
 class ModelSource(Protocol):

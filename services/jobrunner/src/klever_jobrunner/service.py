@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,26 +13,28 @@ from weakref import WeakValueDictionary
 import structlog
 
 from kleverkit.documents import Documents, mutate
-from kleverkit.errors import NotFoundError, TransientError
+from kleverkit.errors import ConflictError, NotFoundError, TransientError
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import (
     JobCancelled,
     JobCompleted,
+    JobDeleted,
     JobDocument,
     JobFailed,
+    JobKind,
     JobPhase,
     JobResult,
-    JobSpec,
     JobStarted,
 )
 from kleverproto.subjects import escape
 
 from . import domain
 from .domain import Cause, Request
-from .errors import PULL_FAILED, WORKER_DIED, JobError
-from .ports import Backlog, JobExecutor, ModelSource
+from .errors import PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
+from .logbook import Logbook
+from .ports import Backlog, Work
 
 log = structlog.get_logger(__name__)
 
@@ -67,15 +69,14 @@ class Jobs:
 
     Args:
         ledger: documents and events.
-        source: fetches models.
-        executor: parses them.
-        work_dir: an existing directory where they lie meanwhile.
+        works: what jobs of each kind do.
+        work_dir: an existing directory where models lie meanwhile.
     """
 
-    def __init__(self, ledger: Ledger, source: ModelSource, executor: JobExecutor, work_dir: Path) -> None:
+    def __init__(self, ledger: Ledger, works: Mapping[JobKind, Work], work_dir: Path) -> None:
         self._ledger = ledger
-        self._source = source
-        self._executor = executor
+        self._works = works
+        self._logbook = Logbook(ledger.publisher, ledger.events)
         self._work_dir = work_dir
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._working: dict[str, asyncio.Task[JobResult]] = {}
@@ -92,7 +93,7 @@ class Jobs:
             spec = domain.as_asked(job, request.spec)
             if not job.status.phase.is_final:
                 await self._ledger.tell(request.cause, JobStarted(id=job.id, spec=spec))
-                job = await self._finish(job)
+                job = await self._finish(request.cause, job)
             await self._ledger.tell_outcome(request.cause, job.model_copy(update={"spec": spec}))
 
     async def cancel(self, cause: Cause, name: str) -> None:
@@ -109,6 +110,19 @@ class Jobs:
             if work := self._working.get(name):
                 work.cancel()
             await self._ledger.tell(cause, JobCancelled(id=name, spec=stored.document.spec))
+
+    async def delete(self, cause: Cause, name: str) -> None:
+        """Forget a job, stopping it first; nothing happens where there is none."""
+        with suppress(NotFoundError):
+            await self.cancel(cause, name)
+        stored = await self._ledger.documents.get(escape(name))
+        if stored is None:
+            return
+        try:
+            await self._ledger.documents.delete(stored.key, stored.revision)
+        except ConflictError as error:
+            raise TransientError(f"job {name} changed while it was being deleted") from error
+        await self._ledger.tell(cause, JobDeleted(id=name, spec=stored.document.spec))
 
     async def recover(self, backlog: Backlog) -> None:
         """Do what an earlier process left, without waiting for the redelivery of its messages.
@@ -130,11 +144,11 @@ class Jobs:
             raise TransientError(f"job {request.job} was deleted while it began")
         return stored.document
 
-    async def _finish(self, job: JobDocument) -> JobDocument:
+    async def _finish(self, cause: Cause, job: JobDocument) -> JobDocument:
         """Work, and write down how it ended."""
         if domain.has_ended_every_process(job):
             return await self._end(job, JobError(f"each of {domain.MAX_ATTEMPTS} tries broke off", code=WORKER_DIED))
-        work = asyncio.create_task(self._work(job.spec))
+        work = asyncio.create_task(self._work(cause, job))
         self._working[job.id] = work
         try:
             return await self._end(job, await work)
@@ -164,14 +178,19 @@ class Jobs:
     async def _cancelled_or_stopping(self, job: JobDocument) -> JobDocument:
         """The work was cancelled because someone asked for it, or because this process ends."""
         stored = await self._ledger.documents.get(escape(job.id))
-        if stored is None or stored.document.status.phase is not JobPhase.CANCELLED:
+        if stored is None:  # deleted, and stopped for that
+            return domain.cancelled(job, self._ledger.clock()) or job
+        if stored.document.status.phase is not JobPhase.CANCELLED:
             raise asyncio.CancelledError
         return stored.document
 
-    async def _work(self, spec: JobSpec) -> JobResult:
+    async def _work(self, cause: Cause, job: JobDocument) -> JobResult:
+        work = self._works.get(job.spec.kind)
+        if work is None:
+            raise JobError(f"this jobrunner does no {job.spec.kind} jobs", code=UNSUPPORTED_KIND)
         scratch = Path(tempfile.mkdtemp(dir=self._work_dir))
         try:
-            model = await self._source.fetch(spec, scratch / "model")
-            return JobResult(signature=await self._executor.extract(model.directory, spec.format or model.format))
+            async with self._logbook.opened(cause, job) as tell:
+                return await work.do(job, scratch, tell)
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)

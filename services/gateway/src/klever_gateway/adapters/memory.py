@@ -97,6 +97,9 @@ class InMemoryProjection:
 def _matches(row: Row, query: Query) -> bool:
     if any(row.columns[name] != value for name, value in query.where.items()):
         return False
+    created = str(row.columns["created_at"])
+    if (query.since and created < query.since) or (query.until and created >= query.until):
+        return False
     return query.text is None or query.text in str(row.columns["search"])
 
 

@@ -7,7 +7,7 @@ back loses nothing and sees nothing twice.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -21,7 +21,10 @@ from klever_gateway.domain.positions import LIVE_STREAMS, Interest, Position
 from klever_gateway.ports import Entry, NextEntry
 from kleverkit.errors import TransientError
 from kleverkit.nats_documents import ClientSource
+from kleverproto import subjects
 from kleverproto.envelope import InvalidEventError, parse
+from kleverproto.jobs import JobLogged
+from kleverproto.streams import LOGS
 
 log = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")
@@ -72,6 +75,22 @@ class NatsEventLog:
                 found += await _call(self._newest(stream, filters, limit))
         found.sort(key=lambda entry: entry.event.time)
         return found[-limit:]
+
+    async def lines(self, job: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str, None]:
+        """See `EventLog`."""
+        filters = [subjects.subject("log", "written", job)]
+        subscription = await _call(self._subscribe(LOGS.name, 1, filters))
+        try:
+            while True:
+                over = await is_over()  # asked first: what was written before the end is read after it
+                messages = await _call(_waiting(subscription, patient=not over))
+                for message in messages:
+                    for line in _lines(message):
+                        yield line
+                if over and not messages:
+                    return
+        finally:
+            await subscription.unsubscribe()
 
     async def _newest(self, stream: str, filters: list[str], limit: int) -> list[Entry]:
         subscription = await self._subscribe(stream, 1, filters)
@@ -130,6 +149,25 @@ class NatsEventLog:
             num_replicas=1,
         )
         return await self._client().jetstream().pull_subscribe("", stream=stream, config=config)
+
+
+async def _waiting(subscription: JetStreamContext.PullSubscription, *, patient: bool) -> list[Msg]:
+    """The messages that wait; where there are none, the first one that comes within a moment."""
+    waiting = (await subscription.consumer_info()).num_pending or 0
+    if not waiting and not patient:
+        return []
+    try:
+        return await subscription.fetch(max(1, min(waiting, READ_AHEAD)), FETCH_SECONDS)
+    except TimeoutError:
+        return []
+
+
+def _lines(message: Msg) -> tuple[str, ...]:
+    try:
+        data = parse(message.headers or {}, message.data).data
+    except InvalidEventError:
+        return ()
+    return data.lines if isinstance(data, JobLogged) else ()
 
 
 def _entry(stream: str, message: Msg) -> Entry | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from klever_gateway.domain.queries import Query
 from klever_gateway.domain.rows import COLUMNS, Collection, Row, Value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """A file of another version is thrown away and filled again: it is a cache."""
 
 FIXED = ("key", "revision", "body", "generation", "hidden", "ending", "event_id", "accepted")
@@ -74,6 +74,10 @@ def condition(collection: Collection, query: Query) -> tuple[str, list[Value]]:
         raise ValueError(f"{collection} has no columns {unknown}")
     parts = ["NOT hidden", *(f"{name} = ?" for name in query.where)]
     parameters = list(query.where.values())
+    for bound, comparison in ((query.since, ">="), (query.until, "<")):
+        if bound is not None:
+            parts.append(f"created_at {comparison} ?")
+            parameters.append(bound)
     if query.text is not None:
         parts.append("instr(search, ?) > 0")
         parameters.append(query.text)

@@ -68,6 +68,11 @@ class Interest:
         return [subjects.subject(each.context, each.event, *names) for each in wanted]
 
 
+def job_interest(job: str) -> Interest:
+    """Every event of one job."""
+    return Interest(types=frozenset(each.type for each in LIVE_TYPES if each.context == "job"), subject=job)
+
+
 def serving_interest(namespace: str, name: str) -> Interest:
     """Every event of one serving."""
     types = frozenset(each.type for each in BY_TYPE.values() if each.context == "serving")

@@ -16,6 +16,10 @@ class Query:
     """Column to the value that it must have."""
     text: str | None = None
     """Lower-case text that `search` must contain."""
+    since: str | None = None
+    """Only documents that were created at this moment, as rows have it, or later."""
+    until: str | None = None
+    """Only documents that were created before this moment."""
     sort: str = "created_at"
     descending: bool = False
     start: int = 0

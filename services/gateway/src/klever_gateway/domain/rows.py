@@ -24,7 +24,10 @@ COLUMNS: dict[Collection, tuple[str, ...]] = {
         *("project", "model", "version", "format", "extraction"),
         *("size", "created_at", "updated_at", "search"),
     ),
-    Collection.JOBS: ("namespace", "id", "kind", "phase", "project", "model", "created_at", "updated_at"),
+    Collection.JOBS: (
+        *("namespace", "id", "kind", "phase", "project", "model", "version"),
+        *("created_at", "updated_at"),
+    ),
     Collection.SERVINGS: ("namespace", "name", "phase", "created_at", "updated_at"),
 }
 """What each collection can be filtered and sorted by."""
@@ -67,8 +70,8 @@ def model_row(key: str, revision: int, document: ModelDocument) -> Row:
             "format": metadata.format,
             "extraction": document.status.extraction.value,
             "size": spec.size,
-            "created_at": _time(document.created_at),
-            "updated_at": _time(document.updated_at),
+            "created_at": moment(document.created_at),
+            "updated_at": moment(document.updated_at),
             "search": "\n".join(word for word in words if word).lower(),
         },
     )
@@ -90,8 +93,9 @@ def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = 
             "phase": document.status.phase.value,
             "project": spec.ref.project,
             "model": spec.ref.model,
-            "created_at": _time(document.created_at),
-            "updated_at": _time(document.updated_at),
+            "version": spec.ref.version,
+            "created_at": moment(document.created_at),
+            "updated_at": moment(document.updated_at),
         },
     )
 
@@ -112,8 +116,8 @@ def serving_row(key: str, revision: int, document: ServingDocument, *, accepted_
             "namespace": document.namespace,
             "name": document.name,
             "phase": phase.value,
-            "created_at": _time(document.created_at),
-            "updated_at": _time(document.updated_at),
+            "created_at": moment(document.created_at),
+            "updated_at": moment(document.updated_at),
         },
     )
 
@@ -138,6 +142,6 @@ def takes_over(present: Row | None, change: Row | None, revision: int) -> bool:
     return not present.accepted or is_settled(present, change)
 
 
-def _time(moment: datetime) -> str:
+def moment(when: datetime) -> str:
     """Text that sorts as the moments do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return when.astimezone(UTC).isoformat(timespec="microseconds")

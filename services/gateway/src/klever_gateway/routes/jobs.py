@@ -6,11 +6,12 @@ from klever_gateway import examples
 from klever_gateway.domain.rows import Collection
 from klever_gateway.keys import JOBS, READING
 from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import CORRELATION_ID, accepted, checked, document, page, read_body, read_query
-from klever_gateway.schemas import CreateJob, JobList, JobQuery, NamespaceName
+from klever_gateway.parsing import CORRELATION_ID, accepted, checked, document, items, page, read_body, read_query
+from klever_gateway.schemas import CreateJob, EventList, JobList, JobQuery, NamespaceName, RecentQuery
 from kleverproto.jobs import JobDocument
 
 PATH = f"{BASE}/namespaces/{{namespace}}/modeljobs"
+ONE = f"{PATH}/{{id}}"
 
 
 async def list_jobs(request: web.Request) -> web.Response:
@@ -38,7 +39,32 @@ async def cancel_job(request: web.Request) -> web.Response:
     return accepted(await request.app[JOBS].cancel(names["namespace"], names["id"]))
 
 
+async def retry_job(request: web.Request) -> web.Response:
+    """Ask for a job to be done again."""
+    names = request.match_info
+    return accepted(await request.app[JOBS].retry(names["namespace"], names["id"]))
+
+
+async def delete_job(request: web.Request) -> web.Response:
+    """Ask for a job to be forgotten."""
+    names = request.match_info
+    return accepted(await request.app[JOBS].delete(names["namespace"], names["id"]))
+
+
+async def list_job_events(request: web.Request) -> web.Response:
+    """The newest events of a job."""
+    names, limit = request.match_info, read_query(request, RecentQuery).limit
+    found = await request.app[READING].job_events(names["namespace"], names["id"], limit)
+    return items(len(found), [entry.event for entry in found])
+
+
 _PENDING = examples.PENDING_JOB.model_dump(mode="json")
+
+
+def _accepted(description: str) -> Success:
+    headers = (CORRELATION_ID, "ETag")
+    return Success(status=202, description=description, model=JobDocument, example=_PENDING, headers=headers)
+
 
 OPERATIONS = (
     Operation(
@@ -55,7 +81,7 @@ OPERATIONS = (
     Operation(
         id="getJob",
         method="GET",
-        path=f"{PATH}/{{id}}",
+        path=ONE,
         handler=get_job,
         tag="jobs",
         summary="Get a job with its result or its problem",
@@ -76,13 +102,7 @@ OPERATIONS = (
         summary="Ask for a job on a model version",
         description="The same work on the same bytes is one job: asking again gives the job that is there.",
         body=Body(model=CreateJob, example={"kind": "extract", "ref": "library/iris:v1"}),
-        success=Success(
-            status=202,
-            description="The job.",
-            model=JobDocument,
-            example=_PENDING,
-            headers=(CORRELATION_ID, "ETag"),
-        ),
+        success=_accepted("The job."),
         failures=(
             *(Failure.MALFORMED, Failure.UNSUPPORTED_MEDIA_TYPE),
             *(Failure.INVALID, Failure.UNAVAILABLE),
@@ -90,19 +110,45 @@ OPERATIONS = (
     ),
     Operation(
         id="cancelJob",
-        method="DELETE",
-        path=f"{PATH}/{{id}}",
+        method="POST",
+        path=f"{ONE}/cancel",
         handler=cancel_job,
         tag="jobs",
         summary="Ask for a job to stop",
         description="Answers with the job as it is; it becomes Cancelled, unless it ends first.",
-        success=Success(
-            status=202,
-            description="The job, not yet stopped.",
-            model=JobDocument,
-            example=_PENDING,
-            headers=(CORRELATION_ID, "ETag"),
-        ),
+        success=_accepted("The job, not yet stopped."),
         failures=(Failure.NOT_FOUND, Failure.CONFLICT, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="retryJob",
+        method="POST",
+        path=f"{ONE}/retry",
+        handler=retry_job,
+        tag="jobs",
+        summary="Ask for a job that failed or was cancelled to be done again",
+        success=_accepted("The job, Pending again."),
+        failures=(Failure.NOT_FOUND, Failure.CONFLICT, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="deleteJob",
+        method="DELETE",
+        path=ONE,
+        handler=delete_job,
+        tag="jobs",
+        summary="Ask for a job to be forgotten; one that runs is stopped first",
+        description="What the job has found out or made stays.",
+        success=_accepted("The job, still there."),
+        failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="listJobEvents",
+        method="GET",
+        path=f"{ONE}/events",
+        handler=list_job_events,
+        tag="jobs",
+        summary="List the newest events of a job",
+        query=RecentQuery,
+        success=Success(description="CloudEvents, oldest first.", model=EventList, example=examples.EVENTS),
+        failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
     ),
 )

@@ -177,10 +177,7 @@ OPERATIONS = (
         success=Success(
             description="CloudEvents, oldest first.",
             model=EventList,
-            example={
-                "metadata": {"totalItems": 1},
-                "items": [examples.EVENT.model_dump(mode="json", exclude_none=True)],
-            },
+            example=examples.EVENTS,
         ),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
     ),

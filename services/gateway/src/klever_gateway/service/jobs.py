@@ -1,13 +1,15 @@
 """Requests for jobs."""
 
-from klever_gateway.domain.rows import Collection, job_row
-from klever_gateway.errors import JobFinishedError
+from klever_gateway.domain.rows import Collection, Row, job_row
+from klever_gateway.errors import JobFinishedError, JobNotRetriableError
 from kleverproto import subjects
 from kleverproto.job_ids import job_id
 from kleverproto.jobs import (
     JobCancelRequested,
+    JobDeleteRequested,
     JobDocument,
     JobKind,
+    JobPhase,
     JobRequested,
     JobSpec,
     JobStatus,
@@ -60,9 +62,34 @@ class Jobs:
             NotFoundError: there is no such job.
             JobFinishedError: it has ended.
         """
-        row = await self._reading.job(namespace, wanted)
-        document = JobDocument.model_validate_json(row.body)
+        row, document = await self._found(namespace, wanted)
         if document.status.phase.is_final:
             raise JobFinishedError(f"job {wanted} has ended as {document.status.phase}: nothing to cancel")
         event = self._writing.event(JobCancelRequested(id=wanted))
         return await self._writing.submit(event, Collection.JOBS, row)
+
+    async def retry(self, namespace: str, wanted: str) -> Written:
+        """Ask for a job that failed or was stopped to be done again.
+
+        Raises:
+            NotFoundError: there is no such job.
+            JobNotRetriableError: it has not ended, or has succeeded.
+        """
+        row, document = await self._found(namespace, wanted)
+        phase = document.status.phase
+        if phase is JobPhase.SUCCEEDED or not phase.is_final:
+            raise JobNotRetriableError(f"job {wanted} is {phase}: only one that failed or was cancelled can be retried")
+        event = self._writing.event(JobRequested(id=wanted, spec=document.spec, again=True))
+        anew = {"status": JobStatus(), "generation": document.generation + 1, "updated_at": self._writing.clock()}
+        pending = job_row(row.key, row.revision, document.model_copy(update=anew), accepted=True)
+        return await self._writing.submit(event, Collection.JOBS, pending)
+
+    async def delete(self, namespace: str, wanted: str) -> Written:
+        """Ask for a job to be forgotten, and stopped if it runs. Raises NotFoundError."""
+        row, _ = await self._found(namespace, wanted)
+        event = self._writing.event(JobDeleteRequested(id=wanted))
+        return await self._writing.submit(event, Collection.JOBS, row)
+
+    async def _found(self, namespace: str, wanted: str) -> tuple[Row, JobDocument]:
+        row = await self._reading.job(namespace, wanted)
+        return row, JobDocument.model_validate_json(row.body)

@@ -1,11 +1,14 @@
 """Reading documents from the projection."""
 
-from klever_gateway.domain.positions import serving_interest
+from collections.abc import AsyncGenerator
+
+from klever_gateway.domain.positions import job_interest, serving_interest
 from klever_gateway.domain.queries import ModelSummary, Page, ProjectSummary, Query
 from klever_gateway.domain.rows import Collection, Row
 from klever_gateway.ports import Entry, EventLog, Projection
 from kleverkit.errors import NotFoundError, TransientError
 from kleverproto import subjects
+from kleverproto.jobs import JobPhase
 from kleverproto.servings import serving_key
 
 
@@ -55,6 +58,23 @@ class Reading:
         if row.columns["namespace"] != namespace:
             raise NotFoundError(f"there is no job {job_id} in {namespace}")
         return row
+
+    async def job_events(self, namespace: str, job_id: str, limit: int) -> list[Entry]:
+        """The newest events of a job, oldest first; also of one that is gone. Raises NotFoundError."""
+        found = await self._event_log.recent(job_interest(job_id), limit)
+        if not found:
+            await self.job(namespace, job_id)
+        return found
+
+    async def job_log(self, namespace: str, job_id: str, *, follow: bool) -> AsyncGenerator[str, None]:
+        """What the tools of a job have written; until it has ended, if it is followed. Raises NotFoundError."""
+        await self.job(namespace, job_id)
+
+        async def is_over() -> bool:
+            row = await self._projection.get(Collection.JOBS, subjects.escape(job_id))
+            return not follow or row is None or JobPhase(str(row.columns["phase"])).is_final
+
+        return self._event_log.lines(job_id, is_over)
 
     async def serving(self, namespace: str, name: str) -> Row:
         """One serving. Raises NotFoundError."""

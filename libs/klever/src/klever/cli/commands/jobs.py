@@ -1,29 +1,41 @@
 """`klever jobs`: what the platform did with a model, and why it failed."""
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, print_json, print_table
-from kleverproto.jobs import JobDocument
+from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
+
+if TYPE_CHECKING:
+    from klever.client import KleverClient
 
 
 @cli.group()
 def jobs() -> None:
-    """Jobs that parse models."""
+    """Jobs on models."""
 
 
 @jobs.command("list")
 @NAMESPACE
 @AS_JSON
 @SERVER
-def list_jobs(namespace: str, *, as_json: bool, server: str | None) -> None:
+@click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Only of this kind.")
+@click.option("--phase", type=click.Choice([phase.value for phase in JobPhase]), help="Only in this phase.")
+@click.option("--model", "ref", type=ModelRefType(), help="Only on this model version, `project/model:version`.")
+@click.option("--since", type=click.DateTime(), help="Only those asked for at this time (UTC) or later.")
+def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: Any) -> None:
     """List jobs.
 
     \b
     klever jobs list
-    klever jobs list --json
+    klever jobs list --kind convert --phase Failed
+    klever jobs list --model library/mymodel:v1 --since 2026-11-01 --json
     """
-    found = call(server, lambda client: client.jobs(namespace))
+    filters = _filters(**wanted)
+    found = call(server, lambda client: client.jobs(namespace, **filters))
     if as_json:
         print_json([document.model_dump(mode="json") for document in found])
     elif not found:
@@ -71,6 +83,88 @@ def get(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> No
     click.echo(f"phase:    {found.status.phase.value}, {found.status.attempts} attempt(s)")
     if found.status.problem:
         click.echo(f"problem:  {found.status.problem.code}: {found.status.problem.message}")
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@NAMESPACE
+@SERVER
+def logs(job_id: str, namespace: str, *, follow: bool, server: str | None) -> None:
+    """Show what the tools of a job have written.
+
+    \b
+    klever jobs logs --follow 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
+    """
+
+    async def show(client: "KleverClient") -> None:
+        async for line in client.job_log(job_id, namespace, follow=follow):
+            click.echo(line)
+
+    call(server, show)
+
+
+@jobs.command()
+@click.argument("job_id")
+@NAMESPACE
+@SERVER
+def events(job_id: str, namespace: str, *, server: str | None) -> None:
+    """Show what happened to a job.
+
+    \b
+    klever jobs events 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
+    """
+    found = call(server, lambda client: client.job_events(job_id, namespace))
+    print_table([("TIME", "EVENT"), *((event.time.isoformat(timespec="seconds"), event.type) for event in found)])
+
+
+@jobs.command()
+@click.argument("job_id")
+@NAMESPACE
+@SERVER
+def cancel(job_id: str, namespace: str, *, server: str | None) -> None:
+    """Stop a job.
+
+    \b
+    klever jobs cancel 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
+    """
+    call(server, lambda client: client.cancel_job(job_id, namespace))
+    click.echo(f"{job_id}: will be cancelled, unless it ends first")
+
+
+@jobs.command()
+@click.argument("job_id")
+@NAMESPACE
+@SERVER
+def retry(job_id: str, namespace: str, *, server: str | None) -> None:
+    """Do a job again that failed or was cancelled.
+
+    \b
+    klever jobs retry 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
+    """
+    call(server, lambda client: client.retry_job(job_id, namespace))
+    click.echo(f"{job_id}: `klever jobs get {job_id}` shows what becomes of it")
+
+
+@jobs.command()
+@click.argument("job_id")
+@NAMESPACE
+@SERVER
+def delete(job_id: str, namespace: str, *, server: str | None) -> None:
+    """Forget a job, stopping it if it runs; what it has made stays.
+
+    \b
+    klever jobs delete 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
+    """
+    call(server, lambda client: client.delete_job(job_id, namespace))
+    click.echo(f"{job_id}: will be deleted")
+
+
+def _filters(*, kind: str | None, phase: str | None, ref: ModelRef | None, since: datetime | None) -> dict[str, str]:
+    named = {"project": ref.project, "model": ref.model, "version": ref.version} if ref else {}
+    moment = since.replace(tzinfo=UTC).isoformat() if since else None
+    given = {"kind": kind, "phase": phase, "since": moment, **named}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _row(document: JobDocument) -> tuple[str, ...]:

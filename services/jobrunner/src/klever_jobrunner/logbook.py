@@ -1,0 +1,71 @@
+"""What the tools of a job say, as events, while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from kleverkit.errors import TransientError
+from kleverkit.publisher import EventPublisher
+from kleverproto.envelope import EventSource
+from kleverproto.jobs import JobDocument, JobLogged
+
+from .domain import Cause
+from .ports import Tell
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+"""Lines of one event at most."""
+LINE = 2000
+"""Characters of a line at most: 200 of these fit into one message of NATS."""
+
+
+class Logbook:
+    """Publishes the lines of jobs.
+
+    Args:
+        publisher: stores events.
+        events: makes them.
+    """
+
+    def __init__(self, publisher: EventPublisher, events: EventSource) -> None:
+        self._publisher = publisher
+        self._events = events
+
+    @asynccontextmanager
+    async def opened(self, cause: Cause, job: JobDocument) -> AsyncIterator[Tell]:
+        """A place for lines; all are published when the block ends."""
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        writer = asyncio.create_task(self._write(cause, job, lines))
+        try:
+            yield lines.put_nowait
+        finally:
+            lines.put_nowait(None)
+            await writer
+
+    async def _write(self, cause: Cause, job: JobDocument, lines: asyncio.Queue[str | None]) -> None:
+        number = 0
+        while batch := await _next(lines):
+            data = JobLogged(id=job.id, lines=tuple(line[:LINE] for line in batch))
+            parts = (str(job.generation), str(job.status.attempts), str(number))
+            event = self._events.following(cause.event_id, cause.correlation_id, data, *parts)
+            number += 1
+            try:
+                await self._publisher.publish(event)
+            except TransientError as error:  # a job does not fail because nobody could listen
+                log.warning("lines of a job are lost", job=job.id, lines=len(batch), error=str(error))
+
+
+async def _next(lines: asyncio.Queue[str | None]) -> list[str]:
+    """The lines that are there, at least one; none at the end."""
+    batch: list[str] = []
+    line = await lines.get()
+    while line is not None:
+        batch.append(line)
+        if len(batch) == BATCH or lines.empty():
+            return batch
+        line = lines.get_nowait()
+    lines.put_nowait(None)
+    return batch
