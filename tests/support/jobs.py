@@ -9,6 +9,7 @@ from pathlib import Path
 from klever_jobrunner.domain import Cause, Request
 from klever_jobrunner.ports import FetchedModel, Work
 from klever_jobrunner.service import Jobs, Ledger
+from klever_jobrunner.slots import FairSlots
 from klever_jobrunner.works import Extraction
 from kleverkit.documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
@@ -83,6 +84,7 @@ class Runner:
         documents: InMemoryDocuments[JobDocument] | None = None,
         *,
         works: Mapping[JobKind, Work] | None = None,
+        places: int | None = None,
     ) -> None:
         self.documents = documents or InMemoryDocuments[JobDocument]()
         self.publisher = RecordingPublisher()
@@ -91,8 +93,9 @@ class Runner:
         self.executor.gate.set()
         self.directory = directory
         ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: NOW)
+        slots = {JobKind.EXTRACT: FairSlots(places)} if places else {}
         extraction = Extraction(self.source, self.executor)
-        self.jobs = Jobs(ledger, {JobKind.EXTRACT: extraction} if works is None else works, directory)
+        self.jobs = Jobs(ledger, {JobKind.EXTRACT: extraction} if works is None else works, directory, slots=slots)
 
     def told(self) -> list[str]:
         """The names of the events that were published, in order."""

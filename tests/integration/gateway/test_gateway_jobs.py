@@ -71,6 +71,33 @@ async def test_the_same_job_twice_is_one_job(gateway: Gateway, owner: Owner) -> 
     assert (missing.status, missing.json()["code"]) == (422, "model_not_found")
 
 
+async def test_conversions_of_the_same_bytes_are_jobs_of_their_own(gateway: Gateway, owner: Owner) -> None:
+    body = {"kind": "convert", "ref": "library/iris:v1"}
+    answers = [
+        await gateway.send("POST", JOBS, json=body | {"conversion": conversion})
+        for conversion in ({"to": "ONNX"}, {"to": "ONNX", "quantize": "int8"}, {"to": "ONNX"})
+    ]
+    assert [answer.status for answer in answers] == [202, 202, 202]
+    first, second, third = (answer.json()["id"] for answer in answers)
+    assert first == third != second
+    assert (await last_event(owner)).data.spec.conversion.to == "ONNX"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        pytest.param({"kind": "convert"}, "says what to make", id="no conversion"),
+        pytest.param({"conversion": {"to": "ONNX"}}, "for jobs of the kind convert", id="another kind"),
+        pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "into": 1}}, "into", id="an unknown key"),
+        pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "quantize": "int3"}}, "int8", id="a bad value"),
+    ],
+)
+async def test_a_conversion_that_makes_no_sense_is_refused(gateway: Gateway, body: dict[str, Any], says: str) -> None:
+    answer = await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"} | body)
+    assert answer.status == 422
+    assert says in answer.text
+
+
 async def test_a_running_job_can_be_cancelled_and_a_finished_one_cannot(gateway: Gateway, owner: Owner) -> None:
     await put(gateway, owner, job("a", JobPhase.RUNNING), job("b", JobPhase.SUCCEEDED))
     assert (await gateway.send("POST", f"{JOBS}/a/cancel")).status == 202

@@ -13,6 +13,7 @@ from klever_jobrunner.ports import Tell
 from kleverkit.errors import NotFoundError, TransientError
 from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult
 from support.jobs import NOW, SIGNATURE, Backlog, Runner, request
+from support.waiting import eventually
 
 LATER = NOW + timedelta(minutes=1)
 
@@ -208,3 +209,22 @@ async def test_a_kind_that_nobody_does_fails_its_job(tmp_path: Path) -> None:
     problem = (await runner.job()).status.problem
     assert problem is not None
     assert problem.code == UNSUPPORTED_KIND
+
+
+async def test_a_job_that_waits_for_a_place_is_pending_and_can_be_stopped(tmp_path: Path) -> None:
+    runner = Runner(tmp_path, places=1)
+    runner.executor.gate.clear()
+    first = asyncio.create_task(runner.jobs.run(request(job="first")))
+    await runner.executor.begun.wait()
+    second = asyncio.create_task(runner.jobs.run(request("event-2", job="second")))
+
+    async def is_pending() -> bool:
+        stored = await runner.documents.get("second")
+        return stored is not None and stored.document.status.phase is JobPhase.PENDING
+
+    await eventually(is_pending)
+    await runner.jobs.cancel(Cause("cancel-1", "cancel-1"), "second")
+    runner.executor.gate.set()
+    await asyncio.gather(first, second)
+    assert len(runner.executor.asked) == 1
+    assert (await runner.job("second")).status.phase is JobPhase.CANCELLED

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from kleverproto.base import WireModel
+from kleverproto.conversions import Conversion
 from kleverproto.envelope import Event, parse
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ExtractionPhase, ModelDocument
@@ -21,14 +21,13 @@ from ormb.layout import default_root
 
 from . import tensors
 from .errors import ApiError, FailedError
+from .polling import until
 from .transport import STRUCTURED, Transport, follow_events
 
 DocumentT = TypeVar("DocumentT", bound=WireModel)
-ResultT = TypeVar("ResultT")
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 BASE = "/api/v1alpha1"
-POLL_SECONDS = 0.02
 NOT_FOUND = 404
 PAGE = 500
 
@@ -104,11 +103,27 @@ class KleverClient:
         """Ask for a job to be forgotten; what it made stays. Raises ApiError."""
         await self._call("DELETE", _job_path(namespace, job_id))
 
-    async def create_job(self, ref: ModelRef, namespace: str = "default") -> JobDocument:
-        """Ask for a model to be parsed again; a result that the same bytes had before stays. Raises ApiError."""
+    async def create_job(
+        self,
+        ref: ModelRef,
+        kind: JobKind = JobKind.EXTRACT,
+        *,
+        conversion: Conversion | None = None,
+        namespace: str = "default",
+    ) -> JobDocument:
+        """Ask for work on a model; a result that the same bytes had before stays. Raises ApiError."""
+        body = {"kind": kind.value, "ref": str(ref)}
+        more = {"conversion": conversion.model_dump(mode="json", exclude_defaults=True)} if conversion else {}
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
-        body = {"kind": JobKind.EXTRACT.value, "ref": str(ref)}
-        return JobDocument.model_validate(await self._call("POST", path, json=body))
+        return JobDocument.model_validate(await self._call("POST", path, json=body | more))
+
+    async def wait_for_job(
+        self, job_id: str, namespace: str = "default", *, on_line: Callable[[str], None] = lambda _: None
+    ) -> JobDocument:
+        """The job, once it has ended; meanwhile its log. Raises ApiError where it is not there (any more)."""
+        async for line in self.job_log(job_id, namespace, follow=True):
+            on_line(line)
+        return await self.job(job_id, namespace)
 
     async def rebuild_catalogue(self) -> int:
         """Have the catalogue of the embedded registry made anew; how many versions it has.
@@ -176,7 +191,7 @@ class KleverClient:
                 raise
             return None if found.status.extraction is ExtractionPhase.PENDING else found
 
-        found = await _until(probe, within, f"{ref} has no signature")
+        found = await until(probe, within, f"{ref} has no signature")
         if found.status.problem is not None:
             raise FailedError(f"{ref}: {found.status.problem.message}")
         return found
@@ -205,7 +220,7 @@ class KleverClient:
             ended = found.status.phase in {ServingPhase.READY, ServingPhase.FAILED}
             return found if ended and (found.status.observed_generation >= generation or _failed(found)) else None
 
-        found = await _until(probe, within, f"{name} is not ready")
+        found = await until(probe, within, f"{name} is not ready")
         if _failed(found):
             problem = found.status.problem
             raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
@@ -217,7 +232,7 @@ class KleverClient:
         async def probe() -> bool | None:
             return True if await self.serving(name, namespace) is None else None
 
-        await _until(probe, within, f"{name} is still there")
+        await until(probe, within, f"{name} is still there")
 
     async def predict(self, url: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Call a served model.
@@ -278,12 +293,3 @@ def _serving_path(namespace: str, name: str) -> str:
 
 def _failed(found: ServingDocument) -> bool:
     return found.status.phase is ServingPhase.FAILED
-
-
-async def _until(probe: Callable[[], Awaitable[ResultT | None]], within: float, complaint: str) -> ResultT:
-    deadline = time.monotonic() + within
-    while (found := await probe()) is None:
-        if time.monotonic() > deadline:
-            raise FailedError(f"{complaint} after {within:g} s: `klever status` shows whether all parts are well")
-        await asyncio.sleep(POLL_SECONDS)
-    return found

@@ -6,4 +6,12 @@ from .jobs import JobSpec
 
 def job_id(spec: JobSpec) -> str:
     """The id of the job that does this work; every service that asks for a job names it by this."""
-    return derive_id("job", spec.kind.value, spec.ref.repository, spec.digest)
+    return derive_id("job", spec.kind.value, spec.ref.repository, spec.digest, *_made(spec))
+
+
+def _made(spec: JobSpec) -> tuple[str, ...]:
+    """What sets conversions of the same bytes apart."""
+    if spec.conversion is None:
+        return ()
+    named = spec.conversion.model_copy(update={"ref": spec.conversion.result(spec.ref)})
+    return (named.model_dump_json(exclude_defaults=True),)

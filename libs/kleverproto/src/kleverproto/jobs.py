@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from .base import WireModel
+from .conversions import Conversion, ConvertedModel
 from .documents import Document, Problem
 from .references import Digest, DnsLabel, ModelRef
 from .signatures import Signature
@@ -45,12 +46,15 @@ class JobSpec(WireModel):
     registry: str
     """host:port from which the model can be pulled."""
     format: str | None = None
+    conversion: Conversion | None = None
+    """What a `convert` job is to make."""
 
 
 class JobResult(WireModel):
     """What a job found out or made."""
 
     signature: Signature | None = None
+    converted: ConvertedModel | None = None
 
 
 class JobStatus(WireModel):

@@ -1,10 +1,11 @@
 """Bodies, queries and envelopes of the API, beyond the documents of the contract."""
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from kleverproto.base import StrictWireModel, WireModel
+from kleverproto.conversions import Conversion
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.models import ExtractionPhase, ModelDocument
@@ -160,11 +161,21 @@ class CreateJob(StrictWireModel):
     kind: JobKind = JobKind.EXTRACT
     ref: ModelReference
     """`project/model:version`."""
+    conversion: Conversion | None = None
+    """What a `convert` job is to make."""
 
     @field_validator("ref")
     @classmethod
     def _is_a_reference(cls, value: str) -> str:
         return str(ModelRef.parse(value))
+
+    @model_validator(mode="after")
+    def _says_what_to_make(self) -> Self:
+        if self.kind is JobKind.CONVERT and self.conversion is None:
+            raise ValueError('a convert job says what to make: {"conversion": {"to": "ONNX"}}')
+        if self.kind is not JobKind.CONVERT and self.conversion is not None:
+            raise ValueError('`conversion` is for jobs of the kind convert: add "kind": "convert"')
+        return self
 
 
 class NamespaceName(StrictWireModel):

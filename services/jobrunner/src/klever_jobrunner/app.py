@@ -17,7 +17,7 @@ from ormb.layout import default_root
 
 from .adapters.local import WorkerPool
 from .adapters.nats_backlog import NatsBacklog
-from .adapters.ormb_models import OrmbModelSource
+from .adapters.ormb_models import OrmbModels
 from .adapters.worker_process import WorkerLimits
 from .handlers import build_router
 from .ports import Backlog
@@ -31,7 +31,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
     pool = WorkerPool(settings.workers, _limits(settings))
-    source = OrmbModelSource(default_root())
+    source = OrmbModels(default_root())
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
     jobs = Jobs(ledger, {JobKind.EXTRACT: Extraction(source, pool)}, scratch)
@@ -50,9 +50,7 @@ def _limits(settings: JobrunnerSettings) -> WorkerLimits:
     )
 
 
-def _resources(
-    scratch: Path, source: OrmbModelSource, pool: WorkerPool
-) -> Callable[[web.Application], AsyncIterator[None]]:
+def _resources(scratch: Path, source: OrmbModels, pool: WorkerPool) -> Callable[[web.Application], AsyncIterator[None]]:
     """What must be there before the first message comes and until the last one is handled."""
 
     async def hold(_application: web.Application) -> AsyncIterator[None]:

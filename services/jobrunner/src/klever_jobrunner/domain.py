@@ -63,6 +63,13 @@ def request_of(event: Event[ModelPushed] | Event[JobRequested]) -> Request:
     return Request(Cause.of(event), event.time, job, spec)
 
 
+def waiting(present: JobDocument | None, request: Request, now: datetime) -> JobDocument | None:
+    """The job as it waits for a place; None when it is there already."""
+    if present is not None:
+        return None
+    return JobDocument(id=request.job, spec=request.spec, status=JobStatus(), created_at=now, updated_at=now)
+
+
 def begun(present: JobDocument | None, request: Request, now: datetime) -> JobDocument | None:
     """The job with one more attempt; None when there is nothing to begin, because it has ended."""
     if present is None:

@@ -22,6 +22,17 @@ SIGNATURE_TOO_LARGE = "signature_too_large"
 OUT_OF_MEMORY = "out_of_memory"
 TIMED_OUT = "timed_out"
 WORKER_DIED = "worker_died"
+PUSH_FAILED = "push_failed"
+TOOLCHAIN_FAILED = "toolchain_failed"
+UNSUPPORTED_CONVERSION = "unsupported_conversion"
+UNSUPPORTED_OPERATOR = "unsupported_operator"
+INPUT_SHAPE_NEEDED = "input_shape_needed"
+VERIFICATION_FAILED = "verification_failed"
 
-OF_THE_BYTES = frozenset({INVALID_MODEL, UNSUPPORTED_FORMAT, SIGNATURE_TOO_LARGE})
+OF_THE_BYTES = frozenset(
+    {
+        *(INVALID_MODEL, UNSUPPORTED_FORMAT, SIGNATURE_TOO_LARGE),
+        *(UNSUPPORTED_CONVERSION, UNSUPPORTED_OPERATOR, INPUT_SHAPE_NEEDED, VERIFICATION_FAILED),
+    }
+)
 """What the model's bytes alone decide: the same bytes again would fail again."""

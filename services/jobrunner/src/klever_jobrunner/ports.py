@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kleverproto.conversions import Conversion, ConversionRecord
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
+from kleverproto.references import ModelRef
 from kleverproto.signatures import Signature
+from ormb.modelfile import ModelFile
 
 from .domain import Request
 
@@ -19,6 +22,8 @@ class FetchedModel:
     """Holds what the artifact has under `model/`."""
     format: str | None
     """The model's format, where the artifact says it."""
+    modelfile: ModelFile | None = None
+    """What the author says of it."""
 
 
 Tell = Callable[[str], None]
@@ -65,6 +70,53 @@ class JobExecutor(Protocol):
         Raises:
             JobError: `invalid_model`, `unsupported_format`, `signature_too_large`, `out_of_memory`, `timed_out` or
                 `worker_died`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ConversionSource:
+    """A model that is to be converted."""
+
+    digest: str
+    """Of its manifest."""
+    directory: Path
+    format: str
+    signature: Signature
+    """What is known of its inputs and outputs."""
+
+
+class Converter(Protocol):
+    """Turns models of one format into another."""
+
+    def fingerprint(self, format_name: str, wanted: Conversion) -> str:
+        """Text that differs where the same bytes may be converted to others: by other tools, or other options.
+
+        Raises:
+            JobError: `unsupported_conversion`.
+        """
+        ...
+
+    async def convert(
+        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+    ) -> ConversionRecord:
+        """Write the result's files into an empty directory, checked against the source.
+
+        Raises:
+            JobError: `unsupported_conversion`, `unsupported_operator`, `invalid_model`, `toolchain_failed`,
+                `verification_failed`, `out_of_memory`, `timed_out`, …
+        """
+        ...
+
+
+class ModelSink(Protocol):
+    """Where models go that jobs have made."""
+
+    async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
+        """Push a model directory, with the record of its making attached; give its digest.
+
+        Raises:
+            JobError: `push_failed`.
         """
         ...
 

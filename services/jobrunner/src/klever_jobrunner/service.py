@@ -3,11 +3,12 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from weakref import WeakValueDictionary
 
 import structlog
@@ -35,6 +36,7 @@ from .domain import Cause, Request
 from .errors import PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
 from .logbook import Logbook
 from .ports import Backlog, Work
+from .slots import FairSlots
 
 log = structlog.get_logger(__name__)
 
@@ -70,12 +72,21 @@ class Jobs:
     Args:
         ledger: documents and events.
         works: what jobs of each kind do.
+        slots: how many of the heavy kinds run at a time.
         work_dir: an existing directory where models lie meanwhile.
     """
 
-    def __init__(self, ledger: Ledger, works: Mapping[JobKind, Work], work_dir: Path) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        works: Mapping[JobKind, Work],
+        work_dir: Path,
+        *,
+        slots: Mapping[JobKind, FairSlots] = MappingProxyType({}),
+    ) -> None:
         self._ledger = ledger
         self._works = works
+        self._slots = slots
         self._logbook = Logbook(ledger.publisher, ledger.events)
         self._work_dir = work_dir
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -88,7 +99,7 @@ class Jobs:
             TransientError: it may succeed later; the delivery is tried again.
         """
         lock = self._locks.setdefault(request.job, asyncio.Lock())
-        async with lock:  # a second tag of the same digest waits for the first one's result
+        async with lock, self._place(request):  # a second tag of the same digest waits for the first one's result
             job = await self._begin(request)
             spec = domain.as_asked(job, request.spec)
             if not job.status.phase.is_final:
@@ -134,6 +145,19 @@ class Jobs:
             log.info("picking up what was left", job=request.job, model=str(request.spec.ref))
             with suppress(TransientError):  # the redelivery tries again
                 await self.run(request)
+
+    @asynccontextmanager
+    async def _place(self, request: Request) -> AsyncIterator[None]:
+        """A place for heavy work; the job is Pending until there is one."""
+        slots = self._slots.get(request.spec.kind)
+        if slots is None:
+            yield
+            return
+        now = self._ledger.clock()
+        key = escape(request.job)
+        await mutate(self._ledger.documents, key, lambda present: domain.waiting(present, request, now))
+        async with slots.slot(request.spec.ref.project):
+            yield
 
     async def _begin(self, request: Request) -> JobDocument:
         now = self._ledger.clock()

@@ -30,7 +30,7 @@ async def create_job(request: web.Request) -> web.Response:
     """Ask for a job."""
     where = checked(NamespaceName, dict(request.match_info))
     wanted = await read_body(request, CreateJob)
-    return accepted(await request.app[JOBS].create(where.namespace, wanted.kind, wanted.ref))
+    return accepted(await request.app[JOBS].create(where.namespace, wanted.ref, wanted.kind, wanted.conversion))
 
 
 async def cancel_job(request: web.Request) -> web.Response:
@@ -101,7 +101,7 @@ OPERATIONS = (
         tag="jobs",
         summary="Ask for a job on a model version",
         description="The same work on the same bytes is one job: asking again gives the job that is there.",
-        body=Body(model=CreateJob, example={"kind": "extract", "ref": "library/iris:v1"}),
+        body=Body(model=CreateJob, example={"kind": "convert", "ref": "library/iris:v1", "conversion": {"to": "ONNX"}}),
         success=_accepted("The job."),
         failures=(
             *(Failure.MALFORMED, Failure.UNSUPPORTED_MEDIA_TYPE),

@@ -3,6 +3,7 @@
 from klever_gateway.domain.rows import Collection, Row, job_row
 from klever_gateway.errors import JobFinishedError, JobNotRetriableError
 from kleverproto import subjects
+from kleverproto.conversions import Conversion
 from kleverproto.job_ids import job_id
 from kleverproto.jobs import (
     JobCancelRequested,
@@ -32,7 +33,7 @@ class Jobs:
         self._versions = versions
         self._reading = reading
 
-    async def create(self, namespace: str, kind: JobKind, ref: str) -> Written:
+    async def create(self, namespace: str, ref: str, kind: JobKind, conversion: Conversion | None = None) -> Written:
         """Ask for a job on a model version; the same work on the same bytes is the same job.
 
         Raises:
@@ -46,6 +47,7 @@ class Jobs:
             digest=version.spec.digest,
             registry=version.spec.registry,
             format=version.spec.metadata.format,
+            conversion=conversion,
         )
         event = self._writing.event(JobRequested(id=job_id(spec), spec=spec))
         key = subjects.escape(event.data.id)

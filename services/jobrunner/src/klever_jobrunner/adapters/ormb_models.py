@@ -1,20 +1,25 @@
 """Models from an OCI registry, through the ormb library."""
 
+import tempfile
 from pathlib import Path
 from typing import Self
 
-from klever_jobrunner.errors import MODEL_NOT_FOUND, PULL_FAILED, UNSUPPORTED_FORMAT, JobError
+from klever_jobrunner.errors import MODEL_NOT_FOUND, PULL_FAILED, PUSH_FAILED, UNSUPPORTED_FORMAT, JobError
 from klever_jobrunner.ports import FetchedModel
 from kleverkit.errors import TransientError
+from kleverproto.conversions import RECORD_TYPE, ConversionRecord
 from kleverproto.jobs import JobSpec
+from kleverproto.references import ModelRef
 from ormb.client import ModelInfo, OrmbClient
 from ormb.errors import NotFoundError, OrmbError, UnsupportedArtifactError
 from ormb.packing import MODEL
 from ormb.reference import Reference
 
+RECORD_FILE = "conversion.json"
 
-class OrmbModelSource:
-    """See `ports.ModelSource`; one set of connections for all jobs.
+
+class OrmbModels:
+    """See `ports.ModelSource` and `ports.ModelSink`; one set of connections for all jobs.
 
     Args:
         root: where ormb keeps credentials.
@@ -42,7 +47,23 @@ class OrmbModelSource:
             raise JobError(f"{spec.ref} cannot be unpacked: {error}", code=UNSUPPORTED_FORMAT) from error
         except OrmbError as error:
             raise JobError(f"{spec.ref} cannot be pulled: {error}", code=PULL_FAILED) from error
-        return FetchedModel(destination / MODEL, info.format)
+        return FetchedModel(destination / MODEL, info.format, info.manifest.modelfile)
+
+    async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
+        """See `ports.ModelSink`."""
+        reference = Reference(registry, ref.repository, ref.version)
+        try:
+            info = await self._client.push_directory(directory, reference)
+            await self._attach(reference.at(info.digest), record)
+        except OrmbError as error:
+            raise JobError(f"{ref} cannot be pushed to {registry}: {error}", code=PUSH_FAILED) from error
+        return info.digest
+
+    async def _attach(self, reference: Reference, record: ConversionRecord) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / RECORD_FILE
+            path.write_text(record.model_dump_json(indent=2))
+            await self._client.attach(reference, [path], RECORD_TYPE, {})
 
     async def _pull(self, spec: JobSpec, destination: Path) -> ModelInfo:
         reference = Reference(spec.registry, spec.ref.repository, digest=spec.digest)

@@ -55,7 +55,7 @@ def create(ref: ModelRef, namespace: str, *, as_json: bool, server: str | None) 
     \b
     klever jobs create library/mymodel:v1
     """
-    found = call(server, lambda client: client.create_job(ref, namespace))
+    found = call(server, lambda client: client.create_job(ref, namespace=namespace))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:

@@ -1,0 +1,86 @@
+"""`klever convert`: a new version of a model in another format."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, print_json
+from kleverproto.conversions import Conversion, ConvertedModel, Quantization
+from kleverproto.jobs import JobDocument, JobKind, JobPhase
+from kleverproto.references import ModelRef
+
+if TYPE_CHECKING:
+    from klever.client import KleverClient
+
+
+@cli.command()
+@click.argument("ref", type=ModelRefType())
+@click.option("--to", "target", required=True, help="The format, such as ONNX; docs/formats.md has the table.")
+@click.option("--quantize", type=click.Choice([each.value for each in Quantization]), help="Smaller numbers.")
+@click.option("--as", "result", type=ModelRefType(), help="What the result is called; default: the version and format.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="For the converters, such as opset=17.")
+@click.option("--follow", "-f", is_flag=True, help="Show what happens, until it has ended.")
+@NAMESPACE
+@AS_JSON
+@SERVER
+def convert(  # noqa: PLR0913 - each is an option of the command
+    ref: ModelRef,
+    target: str,
+    quantize: str | None,
+    result: ModelRef | None,
+    options: tuple[str, ...],
+    namespace: str,
+    *,
+    follow: bool,
+    as_json: bool,
+    server: str | None,
+) -> None:
+    """Make a new version of a model in another format, checked against the source.
+
+    \b
+    klever convert library/mymodel:v1 --to ONNX --follow
+    klever convert library/mymodel:v1 --to ONNX --quantize int8 --as library/mymodel:v1-small
+    """
+    wanted = Conversion(
+        to=target, quantize=Quantization(quantize) if quantize else None, options=_options(options), ref=result
+    )
+
+    async def work(client: "KleverClient") -> JobDocument:
+        job = await client.create_job(ref, JobKind.CONVERT, conversion=wanted, namespace=namespace)
+        if not follow:
+            return job
+        return await client.wait_for_job(job.id, namespace, on_line=lambda line: click.echo(line, err=True))
+
+    _show(call(server, work), as_json=as_json)
+
+
+def _show(job: JobDocument, *, as_json: bool) -> None:
+    if as_json:
+        print_json(job.model_dump(mode="json"))
+    elif job.status.result and job.status.result.converted:
+        _show_result(job.status.result.converted)
+    elif not job.status.phase.is_final:
+        click.echo(f"{job.id}: `klever jobs logs --follow {job.id}` shows what becomes of it")
+    if job.status.phase in {JobPhase.FAILED, JobPhase.CANCELLED}:
+        problem = job.status.problem
+        raise click.ClickException(f"{problem.code}: {problem.message}" if problem else "the job was cancelled")
+
+
+def _show_result(made: ConvertedModel) -> None:
+    steps, check = made.record.steps, made.record.verification
+    click.echo(f"result:      {made.ref}, {made.digest}")
+    if steps:
+        click.echo(f"route:       {' -> '.join((steps[0].source, *(step.target for step in steps)))}")
+    if check.is_verified:
+        largest = max((difference.absolute for difference in check.differences), default=0.0)
+        click.echo(f"verified:    outputs differ by at most {largest:.3g}")
+    else:
+        click.echo(f"verified:    no, {check.reason}")
+
+
+def _options(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise click.UsageError("write --option NAME=VALUE, such as --option opset=17")
+    return {name: value for name, _, value in pairs}

@@ -1,0 +1,92 @@
+"""Conversions: what may be asked for, and the record of how one went."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from .base import StrictWireModel, WireModel
+from .references import Digest, ModelRef
+
+RECORD_TYPE = "application/vnd.klever.conversion.v1+json"
+"""Artifact type of the OCI referrer that holds the record of a conversion."""
+CONVERTED_FROM = "klever.dev/converted-from"
+"""Label of a converted model: `project/model@digest` of its source."""
+
+
+class Quantization(StrEnum):
+    """Smaller numbers for weights."""
+
+    INT8 = "int8"
+    FP16 = "fp16"
+
+
+class Conversion(StrictWireModel):
+    """What a model is to become."""
+
+    to: str
+    """The format, as ormbfile.yaml spells it."""
+    quantize: Quantization | None = None
+    options: dict[str, str] = Field(default_factory=dict)
+    """For the converters, such as `opset`."""
+    ref: ModelRef | None = None
+    """What the result is called; by default the source's name, with the format after its version."""
+
+    def result(self, source: ModelRef) -> ModelRef:
+        """What the result is called."""
+        if self.ref:
+            return self.ref
+        suffix = "-".join(part for part in (self.to.lower(), self.quantize) if part)
+        return source.model_copy(update={"version": f"{source.version[: 127 - len(suffix)]}-{suffix}"})
+
+
+class ConversionStep(WireModel):
+    """One converter's part."""
+
+    source: str
+    target: str
+    toolchain: str
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Tool to its version."""
+    seconds: float
+
+
+class Difference(WireModel):
+    """How far an output of the result is from the source's, on the same inputs."""
+
+    output: str
+    absolute: float
+    """Largest absolute difference."""
+    relative: float
+    """Largest absolute difference over the largest absolute value of the source's output."""
+
+
+class Verification(WireModel):
+    """Whether source and result were run on the same inputs, and what came of it."""
+
+    is_verified: bool
+    reason: str | None = None
+    """Why it was not verified, or what weakens it."""
+    differences: tuple[Difference, ...] = ()
+    seconds: float = 0.0
+
+
+class ConversionRecord(WireModel):
+    """How a model was converted."""
+
+    source: Digest
+    """Manifest of the source."""
+    steps: tuple[ConversionStep, ...]
+    options: dict[str, str] = Field(default_factory=dict)
+    verification: Verification
+
+
+class ConvertedModel(WireModel):
+    """What a conversion has made."""
+
+    ref: ModelRef
+    digest: Digest
+    registry: str
+    """host:port from which it can be pulled."""
+    is_cached: bool = False
+    """Whether an earlier conversion of the same bytes had made it."""
+    record: ConversionRecord

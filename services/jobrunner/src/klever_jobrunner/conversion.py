@@ -1,0 +1,122 @@
+"""Conversions: fetch, convert and check, describe, push; or push what an earlier one has made."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import modelformats
+from kleverproto.conversions import CONVERTED_FROM, Conversion, ConvertedModel
+from kleverproto.jobs import JobDocument, JobResult, JobSpec
+from kleverproto.signatures import Signature
+from ormb.digest import digest_bytes, hexadecimal
+from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile
+from ormb.packing import MODEL
+
+from .errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
+from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, Tell
+from .results import KeptResult, Results
+
+
+@dataclass(frozen=True)
+class Conversions:
+    """Makes new versions of other formats; see `ports.Work`.
+
+    Attributes:
+        source: fetches models.
+        executor: finds their signatures.
+        converter: converts them.
+        results: keeps what was made.
+        sink: pushes it.
+    """
+
+    source: ModelSource
+    executor: JobExecutor
+    converter: Converter
+    results: Results
+    sink: ModelSink
+
+    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+        """See `ports.Work`."""
+        spec, wanted = job.spec, _wanted(job)
+        kept = await self._kept(spec, wanted)
+        if kept is not None:
+            tell("this conversion has been done before: its result is used")
+        made = kept or await self._make(spec, wanted, scratch, tell)
+        ref = wanted.result(spec.ref)
+        tell(f"pushing {ref}")
+        digest = await self.sink.publish(ref, spec.registry, made.directory, made.record)
+        tell(f"pushed {ref}")
+        converted = ConvertedModel(
+            ref=ref, digest=digest, registry=spec.registry, is_cached=kept is not None, record=made.record
+        )
+        return JobResult(converted=converted)
+
+    async def _kept(self, spec: JobSpec, wanted: Conversion) -> KeptResult | None:
+        if spec.format is None:
+            return None
+        return await asyncio.to_thread(self.results.find, self._key(spec, spec.format, wanted))
+
+    async def _make(self, spec: JobSpec, wanted: Conversion, scratch: Path, tell: Tell) -> KeptResult:
+        tell(f"fetching {spec.ref} from {spec.registry}")
+        model = await self.source.fetch(spec, scratch / "source")
+        name = await asyncio.to_thread(_format, spec.format or model.format, model.directory)
+        key = self._key(spec, name, wanted)
+        signature = await self._signature(model.directory, name)
+        tell(f"converting {name} to {wanted.to}")
+        made = scratch / "result"
+        (made / MODEL).mkdir(parents=True)
+        source = ConversionSource(spec.digest, model.directory, name, signature)
+        record = await self.converter.convert(source, wanted, made / MODEL, tell)
+        (made / FILE_NAME).write_text(dump_modelfile(described(model.modelfile or ModelFile(), spec, wanted)))
+        return await asyncio.to_thread(self.results.keep, key, made, record)
+
+    async def _signature(self, directory: Path, format_name: str) -> Signature:
+        """What is known of inputs and outputs; nothing where nobody can parse the format."""
+        try:
+            return await self.executor.extract(directory, format_name)
+        except JobError as error:
+            if error.code == UNSUPPORTED_FORMAT:
+                return Signature()
+            raise
+
+    def _key(self, spec: JobSpec, format_name: str, wanted: Conversion) -> str:
+        """What the result depends on."""
+        what = wanted.model_copy(update={"ref": None}).model_dump(mode="json")
+        parts = [spec.ref.repository, spec.digest, what, self.converter.fingerprint(format_name, wanted)]
+        return hexadecimal(digest_bytes(json.dumps(parts, sort_keys=True).encode()))
+
+
+def described(source: ModelFile, spec: JobSpec, wanted: Conversion) -> ModelFile:
+    """The source's metadata for the result; what holds for other files only is left out."""
+    return source.model_copy(
+        update={
+            "format": wanted.to,
+            "labels": {**source.labels, CONVERTED_FROM: f"{spec.ref.repository}@{spec.digest}"},
+            "signature": None,
+            "directory_structure": (),
+            "size": None,
+        }
+    )
+
+
+def is_result(modelfile: ModelFile) -> bool:
+    """Whether a model was made by a conversion, so that no policy converts it again."""
+    return CONVERTED_FROM in modelfile.labels
+
+
+def _wanted(job: JobDocument) -> Conversion:
+    if job.spec.conversion is None:
+        raise JobError("a convert job says what to convert to: `conversion.to`", code=UNSUPPORTED_CONVERSION)
+    return job.spec.conversion
+
+
+def _format(said: str | None, directory: Path) -> str:
+    name = said or modelformats.detect_format(directory)
+    if name is None:
+        raise JobError(
+            "the model does not say its format, and its files do not show it: write `format:` into ormbfile.yaml "
+            "and push the model again",
+            code=UNSUPPORTED_FORMAT,
+        )
+    return name

@@ -1,0 +1,170 @@
+"""Conversion jobs: fetched, converted, described, pushed; and answered from what was kept."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from klever_jobrunner.conversion import Conversions, is_result
+from klever_jobrunner.errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, UNSUPPORTED_OPERATOR, JobError
+from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
+from klever_jobrunner.results import Results
+from kleverproto.conversions import Conversion, ConversionRecord, Quantization, Verification
+from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
+from kleverproto.references import ModelRef
+from kleverproto.signatures import Signature
+from ormb.modelfile import ModelFile, load_modelfile
+from support.jobs import NOW, SIGNATURE, GatedExecutor
+
+DIGEST = f"sha256:{'a' * 64}"
+MADE = f"sha256:{'b' * 64}"
+
+
+@dataclass
+class Source:
+    """Has one model, whose author said something of it."""
+
+    format: str | None = "SavedModel"
+    fetched: int = 0
+
+    async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
+        """See `ports.ModelSource`."""
+        assert spec.digest == DIGEST
+        self.fetched += 1
+        directory = destination / "model"
+        directory.mkdir(parents=True)
+        said = ModelFile(author="Jo", format=self.format, labels={"team": "vision"}, size=7)
+        return FetchedModel(directory, self.format, said)
+
+
+@dataclass
+class Converter:
+    """Writes a file, or fails."""
+
+    error: JobError | None = None
+    version: str = "1"
+    asked: list[ConversionSource] = field(default_factory=list)
+
+    def fingerprint(self, format_name: str, wanted: Conversion) -> str:
+        """See `ports.Converter`."""
+        return f"{format_name}-{wanted.to}-{self.version}"
+
+    async def convert(
+        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+    ) -> ConversionRecord:
+        """See `ports.Converter`."""
+        self.asked.append(source)
+        if self.error:
+            raise self.error
+        tell("12 operators")
+        (destination / "model.onnx").write_text(wanted.to)
+        return ConversionRecord(source=source.digest, steps=(), verification=Verification(is_verified=True))
+
+
+@dataclass
+class Sink:
+    """Remembers what was pushed."""
+
+    pushed: dict[str, ModelFile] = field(default_factory=dict)
+
+    async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
+        """See `ports.ModelSink`."""
+        assert record.source == DIGEST
+        assert (directory / "model" / "model.onnx").exists()
+        self.pushed[f"{registry}/{ref}"] = load_modelfile((directory / "ormbfile.yaml").read_text())
+        return MADE
+
+
+class Rig:
+    """A conversion work and its surroundings."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.source, self.executor, self.converter, self.sink = Source(), GatedExecutor(), Converter(), Sink()
+        self.executor.gate.set()
+        results = Results(directory / "kept", 10_000)
+        self.work = Conversions(self.source, self.executor, self.converter, results, self.sink)
+        self.lines: list[str] = []
+
+    async def do(self, conversion: Conversion | None, name: str = "scratch") -> object:
+        """Run one job."""
+        ref = ModelRef.parse("library/m:v1")
+        spec = JobSpec(
+            kind=JobKind.CONVERT,
+            ref=ref,
+            digest=DIGEST,
+            registry="localhost:5000",
+            format="SavedModel",
+            conversion=conversion,
+        )
+        job = JobDocument(id="job-1", spec=spec, status=JobStatus(), created_at=NOW, updated_at=NOW)
+        (self.directory / name).mkdir()
+        return (await self.work.do(job, self.directory / name, self.lines.append)).converted
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+async def test_the_result_is_pushed_with_the_sources_metadata_and_says_where_it_comes_from(rig: Rig) -> None:
+    converted = await rig.do(Conversion(to="ONNX"))
+    [(where, said)] = rig.sink.pushed.items()
+    assert where == "localhost:5000/library/m:v1-onnx"
+    assert (said.author, said.format, said.size) == ("Jo", "ONNX", None)
+    assert said.labels == {"team": "vision", "klever.dev/converted-from": f"library/m@{DIGEST}"}
+    assert is_result(said)
+    assert converted.digest == MADE  # type: ignore[attr-defined]
+    assert rig.converter.asked[0].signature == SIGNATURE
+    assert "12 operators" in rig.lines
+
+
+async def test_the_same_request_is_answered_without_work(rig: Rig) -> None:
+    await rig.do(Conversion(to="ONNX"), "first")
+    converted = await rig.do(Conversion(to="ONNX", ref=ModelRef.parse("other/name:v7")), "second")
+    assert (rig.source.fetched, len(rig.converter.asked)) == (1, 1)
+    assert converted.is_cached  # type: ignore[attr-defined]
+    assert list(rig.sink.pushed) == ["localhost:5000/library/m:v1-onnx", "localhost:5000/other/name:v7"]
+
+
+@pytest.mark.parametrize("change", ["options", "tools"])
+async def test_other_options_or_other_tools_convert_anew(rig: Rig, change: str) -> None:
+    await rig.do(Conversion(to="ONNX"), "first")
+    if change == "tools":
+        rig.converter.version = "2"
+    await rig.do(Conversion(to="ONNX", quantize=Quantization.INT8 if change == "options" else None), "second")
+    assert len(rig.converter.asked) == 2
+
+
+async def test_a_conversion_that_fails_pushes_and_keeps_nothing(rig: Rig) -> None:
+    rig.converter.error = JobError("no Foo", code=UNSUPPORTED_OPERATOR)
+    with pytest.raises(JobError, match="no Foo"):
+        await rig.do(Conversion(to="ONNX"), "first")
+    assert rig.sink.pushed == {}
+    rig.converter.error = None
+    await rig.do(Conversion(to="ONNX"), "second")
+    assert len(rig.converter.asked) == 2
+
+
+async def test_a_format_that_nobody_parses_is_converted_without_a_signature(rig: Rig) -> None:
+    rig.executor.outcome = JobError("cannot be parsed yet", code=UNSUPPORTED_FORMAT)
+    await rig.do(Conversion(to="ONNX"))
+    assert rig.converter.asked[0].signature == Signature()
+
+
+async def test_a_job_that_does_not_say_what_to_make_is_refused(rig: Rig) -> None:
+    with pytest.raises(JobError) as failure:
+        await rig.do(None)
+    assert failure.value.code == UNSUPPORTED_CONVERSION
+
+
+@pytest.mark.parametrize(
+    ("conversion", "result"),
+    [
+        (Conversion(to="ONNX"), "library/m:v1-onnx"),
+        (Conversion(to="ONNX", quantize=Quantization.INT8), "library/m:v1-onnx-int8"),
+        (Conversion(to="ONNX", ref=ModelRef.parse("a/b:c")), "a/b:c"),
+    ],
+)
+def test_the_result_has_a_name_of_its_own(conversion: Conversion, result: str) -> None:
+    assert str(conversion.result(ModelRef.parse("library/m:v1"))) == result
