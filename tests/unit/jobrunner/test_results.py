@@ -6,7 +6,9 @@ from pathlib import Path
 from klever_jobrunner.results import Results
 from kleverproto.conversions import ConversionRecord, Verification
 
-RECORD = ConversionRecord(source=f"sha256:{'a' * 64}", steps=(), verification=Verification(is_verified=True))
+RECORD = ConversionRecord(
+    source_format="H5", target_format="ONNX", steps=(), verification=Verification(verified=True), seconds=1.5
+)
 
 
 def made(directory: Path, size: int = 10) -> Path:

@@ -40,44 +40,50 @@ class Conversion(StrictWireModel):
 
 
 class ConversionStep(WireModel):
-    """One converter's part."""
+    """One program of the route."""
 
-    source: str
-    target: str
+    source_format: str
+    target_format: str
+    program: str
     toolchain: str
+    options: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
-    """Tool to its version."""
+    """Of the tools that did it, by package."""
     seconds: float
 
 
 class Difference(WireModel):
-    """How far an output of the result is from the source's, on the same inputs."""
+    """How far one output of the result is from the source's, on the same samples."""
 
     output: str
     absolute: float
-    """Largest absolute difference."""
+    """The largest absolute difference; of outputs that are no numbers, the share of values that differ."""
     relative: float
-    """Largest absolute difference over the largest absolute value of the source's output."""
+    """That, in parts of the largest absolute value of the source's output."""
+    largest: float
+    """The largest absolute value of the source's output."""
+    note: str | None = None
+    """Why agreement proves little, where it does."""
 
 
 class Verification(WireModel):
-    """Whether source and result were run on the same inputs, and what came of it."""
+    """What comparing the result with the source gave."""
 
-    is_verified: bool
+    verified: bool
     reason: str | None = None
-    """Why it was not verified, or what weakens it."""
+    """Why it could not be compared, where it was not."""
     differences: tuple[Difference, ...] = ()
     seconds: float = 0.0
 
 
 class ConversionRecord(WireModel):
-    """How a model was converted."""
+    """How a model came to be of another one."""
 
-    source: Digest
-    """Manifest of the source."""
+    source_format: str
+    target_format: str
     steps: tuple[ConversionStep, ...]
-    options: dict[str, str] = Field(default_factory=dict)
     verification: Verification
+    seconds: float
 
 
 class ConvertedModel(WireModel):

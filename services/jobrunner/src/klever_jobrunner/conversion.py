@@ -66,7 +66,7 @@ class Conversions:
         tell(f"converting {name} to {wanted.to}")
         made = scratch / "result"
         (made / MODEL).mkdir(parents=True)
-        source = ConversionSource(spec.digest, model.directory, name, signature)
+        source = ConversionSource(model.directory, name, signature)
         record = await self.converter.convert(source, wanted, made / MODEL, tell)
         (made / FILE_NAME).write_text(dump_modelfile(described(model.modelfile or ModelFile(), spec, wanted)))
         return await asyncio.to_thread(self.results.keep, key, made, record)

@@ -78,8 +78,6 @@ class JobExecutor(Protocol):
 class ConversionSource:
     """A model that is to be converted."""
 
-    digest: str
-    """Of its manifest."""
     directory: Path
     format: str
     signature: Signature

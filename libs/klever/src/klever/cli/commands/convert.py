@@ -70,8 +70,8 @@ def _show_result(made: ConvertedModel) -> None:
     steps, check = made.record.steps, made.record.verification
     click.echo(f"result:      {made.ref}, {made.digest}")
     if steps:
-        click.echo(f"route:       {' -> '.join((steps[0].source, *(step.target for step in steps)))}")
-    if check.is_verified:
+        click.echo(f"route:       {' -> '.join((steps[0].source_format, *(step.target_format for step in steps)))}")
+    if check.verified:
         largest = max((difference.absolute for difference in check.differences), default=0.0)
         click.echo(f"verified:    outputs differ by at most {largest:.3g}")
     else:
