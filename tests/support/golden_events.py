@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from kleverproto.base import WireModel
+from kleverproto.conversions import Quantization
 from kleverproto.deadletters import DeadLettered
 from kleverproto.documents import Problem
 from kleverproto.envelope import Event, EventSource
@@ -21,6 +22,7 @@ from kleverproto.jobs import (
     JobStarted,
 )
 from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed, ModelUpdated
+from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from kleverproto.servings import (
     ServingDeleted,
@@ -60,10 +62,14 @@ SPEC = ServingSpec(
 STATUS = (VariantStatus(name="v1", model="library/iris:v1", digest=DIGEST, ready_replicas=1, replicas=1, weight=80),)
 URL = "http://127.0.0.1:8081/seldon/default/iris/v2/models/iris/infer"
 
+POLICY = ProjectPolicy(convert=("ONNX",), quantize=Quantization.INT8, scan=OnUnsafe.BLOCK)
+
 DATA: tuple[WireModel, ...] = (
     ModelPushed(ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX", size=905),
     ModelUpdated(ref=REF, digest=DIGEST, extraction=ExtractionPhase.SUCCEEDED),
     ModelDeleted(ref=REF, digest=DIGEST),
+    ProjectPolicyRequested(project="library", policy=POLICY),
+    ProjectPolicyChanged(project="library", policy=POLICY),
     JobRequested(id="job-1", spec=JOB_SPEC),
     JobCancelRequested(id="job-1"),
     JobStarted(id="job-1", spec=JOB_SPEC),

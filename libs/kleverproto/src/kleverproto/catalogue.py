@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import deadletters, jobs, models, servings, subjects
+from . import deadletters, jobs, models, projects, servings, subjects
 from .base import WireModel
 from .streams import DEAD, JOBS, LOGS, MODELS, SERVINGS, StreamSpec
 
@@ -58,6 +58,10 @@ def _model(data: Any) -> tuple[str, ...]:
     return data.ref.project, data.ref.model
 
 
+def _project(data: Any) -> tuple[str, ...]:
+    return (data.project,)
+
+
 def _job(data: Any) -> tuple[str, ...]:
     return (data.id,)
 
@@ -70,6 +74,9 @@ def _dead(data: Any) -> tuple[str, ...]:
     return (data.stream,)
 
 
+_NAMES = {"model": _model, "project": _project, "job": _job, "log": _job, "serving": _serving, "dead": _dead}
+
+
 def _event(
     data: type[WireModel],
     context: str,
@@ -78,7 +85,9 @@ def _event(
     producers: str,
     consumers: str,
 ) -> EventType:
-    names = {"model": _model, "job": _job, "log": _job, "serving": _serving, "dead": _dead}[context]
+    names = {"model": _model, "project": _project, "job": _job, "log": _job, "serving": _serving, "dead": _dead}[
+        context
+    ]
     return EventType(
         data=data,
         context=context,
@@ -105,6 +114,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(models.ModelPushed, "model", "pushed", MODELS, "registry any", "jobrunner gateway"),
     _event(models.ModelUpdated, "model", "updated", MODELS, "registry", "gateway"),
     _event(models.ModelDeleted, "model", "deleted", MODELS, "registry", "gateway"),
+    _event(projects.ProjectPolicyRequested, "project", "policyrequested", MODELS, "gateway any", "registry"),
+    _event(projects.ProjectPolicyChanged, "project", "policychanged", MODELS, "registry", "gateway"),
     _event(jobs.JobRequested, "job", "requested", JOBS, "gateway any", "jobrunner"),
     _event(jobs.JobCancelRequested, "job", "cancelrequested", JOBS, "gateway any", "jobrunner"),
     _event(jobs.JobDeleteRequested, "job", "deleterequested", JOBS, "gateway any", "jobrunner"),

@@ -40,7 +40,9 @@ class BucketSpec:
     owner: str
 
 
-MODELS = StreamSpec(name="KLEVER_MODELS", subjects=(subjects.every("model"),), max_age=timedelta(days=90))
+MODELS = StreamSpec(
+    name="KLEVER_MODELS", subjects=(subjects.every("model"), subjects.every("project")), max_age=timedelta(days=90)
+)
 JOBS = StreamSpec(name="KLEVER_JOBS", subjects=(subjects.every("job"),), max_age=timedelta(days=30))
 SERVINGS = StreamSpec(name="KLEVER_SERVINGS", subjects=(subjects.every("serving"),), max_age=timedelta(days=90))
 DEAD = StreamSpec(name="KLEVER_DEAD", subjects=(subjects.every("dead"),), max_age=timedelta(days=90))
@@ -61,6 +63,9 @@ REGISTRY_COMPLETED = ConsumerSpec(
     durable="registry-completed", stream=JOBS.name, subject=subjects.every("job", "completed")
 )
 REGISTRY_FAILED = ConsumerSpec(durable="registry-failed", stream=JOBS.name, subject=subjects.every("job", "failed"))
+REGISTRY_POLICIES = ConsumerSpec(
+    durable="registry-policies", stream=MODELS.name, subject=subjects.every("project", "policyrequested")
+)
 DEPLOYER_REQUESTED = ConsumerSpec(
     durable="deployer-requested", stream=SERVINGS.name, subject=subjects.every("serving", "requested")
 )
@@ -74,11 +79,13 @@ CONSUMERS = (
     JOBRUNNER_DELETE,
     REGISTRY_COMPLETED,
     REGISTRY_FAILED,
+    REGISTRY_POLICIES,
     DEPLOYER_REQUESTED,
     DEPLOYER_DELETE,
 )
 
 MODELS_BUCKET = BucketSpec(name="klever-models", owner="registry")
+PROJECTS_BUCKET = BucketSpec(name="klever-projects", owner="registry")
 JOBS_BUCKET = BucketSpec(name="klever-jobs", owner="jobrunner")
 SERVINGS_BUCKET = BucketSpec(name="klever-servings", owner="deployer")
-BUCKETS = (MODELS_BUCKET, JOBS_BUCKET, SERVINGS_BUCKET)
+BUCKETS = (MODELS_BUCKET, PROJECTS_BUCKET, JOBS_BUCKET, SERVINGS_BUCKET)

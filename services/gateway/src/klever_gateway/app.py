@@ -11,21 +11,23 @@ from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET, BucketSpec
 
 from . import keys, openapi
 from .adapters.nats_events import NatsEventLog
 from .adapters.nats_publisher import ConnectedPublisher
 from .adapters.sqlite import SqliteProjection
-from .domain.rows import Collection, job_row, model_row, serving_row
+from .domain.rows import Collection, job_row, model_row, policy_row, serving_row
 from .middlewares import make_middlewares
 from .operations import Operation
 from .ports import Projection
 from .routes.documentation import add_pages
 from .service.arrivals import Arrivals
 from .service.jobs import Jobs
-from .service.projecting import Projector
+from .service.policies import Policies
+from .service.projecting import DocT, Projector, RowOf
 from .service.reading import Reading
 from .service.servings import Servings
 from .service.versions import Versions
@@ -64,6 +66,7 @@ def _add_use_cases(runtime: Runtime, settings: GatewaySettings, projection: Proj
     runtime.web[keys.READING] = reading
     runtime.web[keys.SERVINGS] = Servings(writing, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
+    runtime.web[keys.POLICIES] = Policies(writing)
     runtime.web[keys.WATCHING] = Watching(event_log)
     runtime.web[keys.OPENAPI] = openapi.text()
     runtime.web[keys.PLATFORM] = keys.Platform(
@@ -78,31 +81,16 @@ def _add_use_cases(runtime: Runtime, settings: GatewaySettings, projection: Proj
 
 
 def _add_projectors(runtime: Runtime, projection: Projection, arrivals: Arrivals) -> None:
-    models = Projector(
-        Collection.MODELS,
-        NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument),
-        model_row,
-        projection=projection,
-        arrivals=arrivals,
-    )
-    jobs = Projector(
-        Collection.JOBS,
-        NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument),
-        job_row,
-        projection=projection,
-        arrivals=arrivals,
-    )
-    servings = Projector(
-        Collection.SERVINGS,
-        NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument),
-        serving_row,
-        projection=projection,
-        arrivals=arrivals,
-    )
-    runtime.loops += [models.run, jobs.run, servings.run]
-    runtime.health.add("models", models.is_caught_up)
-    runtime.health.add("jobs", jobs.is_caught_up)
-    runtime.health.add("servings", servings.is_caught_up)
+    def add(collection: Collection, bucket: BucketSpec, document: type[DocT], row_of: RowOf[DocT]) -> None:
+        documents = NatsDocuments(runtime.client, bucket, document)
+        projector = Projector(collection, documents, row_of, projection=projection, arrivals=arrivals)
+        runtime.loops.append(projector.run)
+        runtime.health.add(collection.value, projector.is_caught_up)
+
+    add(Collection.MODELS, MODELS_BUCKET, ModelDocument, model_row)
+    add(Collection.JOBS, JOBS_BUCKET, JobDocument, job_row)
+    add(Collection.SERVINGS, SERVINGS_BUCKET, ServingDocument, serving_row)
+    add(Collection.POLICIES, PROJECTS_BUCKET, ProjectDocument, policy_row)
 
 
 def _add_routes(application: web.Application, operations: Sequence[Operation]) -> None:

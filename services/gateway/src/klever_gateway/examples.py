@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from kleverproto.conversions import Quantization
 from kleverproto.envelope import Event, EventSource
 from kleverproto.job_ids import job_id
 from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobResult, JobSpec, JobStatus
@@ -14,6 +15,7 @@ from kleverproto.models import (
     ModelSpec,
     ModelStatus,
 )
+from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
 from kleverproto.servings import (
     ServingDocument,
@@ -106,6 +108,12 @@ SPEC_BODY: dict[str, Any] = {
     "variants": [{"name": "v1", "model": str(REF)}],
     "traffic": {"weights": {"v1": 100}},
 }
+
+
+POLICY = ProjectPolicy(convert=("ONNX",), quantize=Quantization.INT8, scan=OnUnsafe.BLOCK)
+PROJECT = ProjectDocument(
+    spec=ProjectSpec(name="library", policy=POLICY), status=ProjectStatus(), created_at=NOW, updated_at=NOW
+)
 
 
 def listed(*values: Any) -> dict[str, Any]:

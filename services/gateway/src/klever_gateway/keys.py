@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from .service.jobs import Jobs
+from .service.policies import Policies
 from .service.reading import Reading
 from .service.servings import Servings
 from .service.watching import Watching
@@ -29,6 +30,7 @@ class StreamPace:
     slow_client_seconds: float
 
 
+POLICIES: Final = web.AppKey("POLICIES", Policies)
 READING: Final = web.AppKey("READING", Reading)
 SERVINGS: Final = web.AppKey("SERVINGS", Servings)
 JOBS: Final = web.AppKey("JOBS", Jobs)

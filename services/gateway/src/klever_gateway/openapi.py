@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from .operations import JSON, Failure, Operation, Success
 from .problems import MEDIA_TYPE, ProblemDetails, problem
-from .routes import documentation, events, job_logs, jobs, models, platform, servings
+from .routes import documentation, events, job_logs, jobs, models, platform, policies, servings
 
 VERSION: Final = "0.1.0"
 REF_TEMPLATE = "#/components/schemas/{model}"
@@ -18,6 +18,7 @@ REF_TEMPLATE = "#/components/schemas/{model}"
 OPERATIONS: tuple[Operation, ...] = (
     *platform.OPERATIONS,
     *models.OPERATIONS,
+    *policies.OPERATIONS,
     *jobs.OPERATIONS,
     *job_logs.OPERATIONS,
     *servings.OPERATIONS,

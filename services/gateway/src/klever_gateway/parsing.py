@@ -70,6 +70,11 @@ def document(row: Row) -> web.Response:
     return web.Response(text=row.body, content_type=JSON, headers={"ETag": f'"{row.generation}"'})
 
 
+def value(found: BaseModel) -> web.Response:
+    """A value that is no document."""
+    return web.Response(text=found.model_dump_json(), content_type=JSON)
+
+
 def page(found: Page) -> web.Response:
     """Part of a list, its documents as they lie in the projection."""
     return _list(found.total, found.bodies)

@@ -9,7 +9,7 @@ from kleverproto.conversions import Conversion
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.models import ExtractionPhase, ModelDocument
-from kleverproto.references import DnsLabel, ModelRef
+from kleverproto.references import DnsLabel, ModelRef, Name
 from kleverproto.servings import ModelReference, ServingDocument, ServingPhase, ServingSpec
 
 from .domain.queries import ModelSummary, ProjectSummary, Query
@@ -176,6 +176,12 @@ class CreateJob(StrictWireModel):
         if self.kind is not JobKind.CONVERT and self.conversion is not None:
             raise ValueError('`conversion` is for jobs of the kind convert: add "kind": "convert"')
         return self
+
+
+class ProjectName(StrictWireModel):
+    """A project."""
+
+    project: Name
 
 
 class NamespaceName(StrictWireModel):

@@ -12,7 +12,8 @@ from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
-from kleverproto.streams import MODELS_BUCKET
+from kleverproto.projects import ProjectDocument
+from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET
 from ormb.layout import default_root
 
 from .adapters.local import (
@@ -35,6 +36,7 @@ from .service.distribution import Distribution
 from .service.embedded import Embedded
 from .service.external import Notifications, Scanner
 from .service.extraction import Extractions
+from .service.policies import Policies
 from .service.reconciling import Reconciler
 from .service.records import Records
 from .service.signatures import Signatures
@@ -87,11 +89,16 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     )
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
-    runtime.serve([build_router(extractions)])
+    runtime.serve([build_router(extractions, _policies(runtime, clock))])
     runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
     runtime.loops.append(partial(_collector(settings, stores, clock).run, settings.collect_seconds))
     runtime.health.add("storage", partial(_is_writable, settings))
     return runtime
+
+
+def _policies(runtime: Runtime, clock: Callable[[], datetime]) -> Policies:
+    documents = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
+    return Policies(documents, runtime.publisher, runtime.events, clock)
 
 
 def _authorization(settings: RegistrySettings) -> Authorization | None:

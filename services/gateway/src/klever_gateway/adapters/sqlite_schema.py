@@ -19,6 +19,7 @@ INDEXES = {
     ),
     Collection.JOBS: ("namespace, created_at", "namespace, updated_at", "phase, created_at"),
     Collection.SERVINGS: ("namespace, name", "created_at, key", "updated_at, key"),
+    Collection.POLICIES: (),
 }
 
 

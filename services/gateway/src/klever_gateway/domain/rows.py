@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument, ServingPhase
 
 Value = str | int | None
@@ -17,6 +18,7 @@ class Collection(StrEnum):
     MODELS = "models"
     JOBS = "jobs"
     SERVINGS = "servings"
+    POLICIES = "policies"
 
 
 COLUMNS: dict[Collection, tuple[str, ...]] = {
@@ -29,6 +31,7 @@ COLUMNS: dict[Collection, tuple[str, ...]] = {
         *("created_at", "updated_at"),
     ),
     Collection.SERVINGS: ("namespace", "name", "phase", "created_at", "updated_at"),
+    Collection.POLICIES: ("name", "created_at", "updated_at"),
 }
 """What each collection can be filtered and sorted by."""
 
@@ -94,6 +97,22 @@ def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = 
             "project": spec.ref.project,
             "model": spec.ref.model,
             "version": spec.ref.version,
+            "created_at": moment(document.created_at),
+            "updated_at": moment(document.updated_at),
+        },
+    )
+
+
+def policy_row(key: str, revision: int, document: ProjectDocument, *, accepted: bool = False) -> Row:
+    """The row of a project with a policy."""
+    return Row(
+        key=key,
+        revision=revision,
+        body=document.model_dump_json(),
+        generation=document.generation,
+        accepted=accepted,
+        columns={
+            "name": document.spec.name,
             "created_at": moment(document.created_at),
             "updated_at": moment(document.updated_at),
         },

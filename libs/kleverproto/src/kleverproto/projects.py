@@ -1,0 +1,56 @@
+"""Projects: what happens by itself to the models that are pushed into one. Owner: registry."""
+
+from enum import StrEnum
+
+from .base import StrictWireModel, WireModel
+from .conversions import Quantization
+from .documents import Document
+from .references import Name
+
+
+class OnUnsafe(StrEnum):
+    """What follows when loading a model would run code that it should not."""
+
+    WARN = "warn"
+    """Say so in the catalogue."""
+    BLOCK = "block"
+    """Refuse to serve it, too."""
+
+
+class ProjectPolicy(StrictWireModel):
+    """What happens by itself when a model is pushed."""
+
+    convert: tuple[str, ...] = ()
+    """Formats that each model is converted to. What a conversion has made is not converted again."""
+    quantize: Quantization | None = None
+    """How the results are made smaller."""
+    scan: OnUnsafe = OnUnsafe.WARN
+
+
+class ProjectSpec(WireModel):
+    """What people want of a project."""
+
+    name: Name
+    policy: ProjectPolicy = ProjectPolicy()
+
+
+class ProjectStatus(WireModel):
+    """What the platform says of a project: nothing yet."""
+
+
+class ProjectDocument(Document[ProjectSpec, ProjectStatus]):
+    """A project with a policy, bucket `klever-projects`, keyed by its name."""
+
+
+class ProjectPolicyRequested(WireModel):
+    """Someone wants another policy."""
+
+    project: Name
+    policy: ProjectPolicy
+
+
+class ProjectPolicyChanged(WireModel):
+    """The project has another policy; models pushed from now on follow it."""
+
+    project: Name
+    policy: ProjectPolicy

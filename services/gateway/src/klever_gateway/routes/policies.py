@@ -1,0 +1,61 @@
+"""What happens by itself to the models of a project."""
+
+from aiohttp import web
+
+from klever_gateway import examples
+from klever_gateway.keys import POLICIES
+from klever_gateway.operations import BASE, Body, Failure, Operation, Success
+from klever_gateway.parsing import CORRELATION_ID, accepted, checked, read_body, value
+from klever_gateway.schemas import ProjectName
+from kleverproto.projects import ProjectDocument, ProjectPolicy
+
+PATH = f"{BASE}/projects/{{project}}/policy"
+
+
+async def get_policy(request: web.Request) -> web.Response:
+    """The policy of a project."""
+    return value(await request.app[POLICIES].get(request.match_info["project"]))
+
+
+async def put_policy(request: web.Request) -> web.Response:
+    """Ask for another policy."""
+    where = checked(ProjectName, dict(request.match_info))
+    return accepted(await request.app[POLICIES].put(where.project, await read_body(request, ProjectPolicy)))
+
+
+_EXAMPLE = examples.POLICY.model_dump(mode="json")
+
+OPERATIONS = (
+    Operation(
+        id="getPolicy",
+        method="GET",
+        path=PATH,
+        handler=get_policy,
+        tag="models",
+        summary="Get the policy of a project",
+        description="A project that nobody gave a policy has one that does nothing.",
+        success=Success(description="The policy.", model=ProjectPolicy, example=_EXAMPLE),
+        failures=(Failure.UNAVAILABLE,),
+    ),
+    Operation(
+        id="putPolicy",
+        method="PUT",
+        path=PATH,
+        handler=put_policy,
+        tag="models",
+        summary="Say what happens by itself to the models of a project",
+        description="Models that are pushed from then on follow it.",
+        body=Body(model=ProjectPolicy, example=_EXAMPLE),
+        success=Success(
+            status=202,
+            description="The project.",
+            model=ProjectDocument,
+            example=examples.PROJECT.model_dump(mode="json"),
+            headers=(CORRELATION_ID, "ETag"),
+        ),
+        failures=(
+            *(Failure.MALFORMED, Failure.UNSUPPORTED_MEDIA_TYPE),
+            *(Failure.INVALID, Failure.UNAVAILABLE),
+        ),
+    ),
+)
