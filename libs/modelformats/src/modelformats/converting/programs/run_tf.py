@@ -55,10 +55,11 @@ def _with_index(name: str) -> str:
 
 def _run_keras(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
     model, _ = keras_models.load(request)
-    # tf_keras and keras agree on these names, and that a model of several inputs takes them as a list.
     arrays = list(matched(samples, [tensor.name for tensor in model.inputs]).values())
     result = model(arrays if len(arrays) > 1 else arrays[0], training=False)
-    return dict(zip(model.output_names, tf.nest.flatten(result), strict=True))
+    outputs = tf.nest.flatten(result)
+    names = getattr(model, "output_names", None) or [f"output_{position}" for position in range(len(outputs))]
+    return dict(zip(names, outputs, strict=True))
 
 
 def _run_tflite(path: Path, samples: Mapping[str, Array]) -> Mapping[str, Any]:
