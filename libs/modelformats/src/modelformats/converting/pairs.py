@@ -1,0 +1,99 @@
+"""The table of conversions: which program, in which toolchain, turns a format into another; and which one runs it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a converted model's outputs may be from the source's.
+
+    An output passes when its largest difference is at most `absolute + relative * (largest absolute value of the
+    source's output)`: rounding grows with the size of the values that were added up, not of each sum.
+    """
+
+    absolute: float = 1e-6
+    relative: float = 1e-4
+
+
+EXACT = Tolerance(absolute=1e-6, relative=1e-5)
+"""The same arithmetic in another container."""
+TREES = Tolerance(absolute=1e-5, relative=1e-4)
+"""Sums of many float32 leaves, which the source adds up in float64."""
+HALF = Tolerance(absolute=1e-3, relative=1e-2)
+"""float16 has 11 bits of mantissa."""
+INT8 = Tolerance(absolute=5e-2, relative=1.5e-1)
+"""Weights and activations of 8 bits; published losses of accuracy come with differences of this size."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One conversion that a program does in one step."""
+
+    source: str
+    target: str
+    program: str
+    """Module under `programs`."""
+    toolchain: str
+    cost: int = 1
+    """What a planner adds up: 1 for a step that keeps everything, more where it is slow or may lose something."""
+    options: frozenset[str] = frozenset()
+    """Names of the options that the program understands."""
+    tolerance: Tolerance = Tolerance()
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The program that runs a model of a format once, to check a conversion."""
+
+    program: str
+    toolchain: str
+
+
+_OPSET = frozenset({"opset"})
+
+PAIRS: tuple[Pair, ...] = (
+    Pair("H5", "SavedModel", "keras_to_savedmodel", "tf", cost=2, tolerance=EXACT),
+    Pair("Keras", "SavedModel", "keras_to_savedmodel", "tf", cost=2, tolerance=EXACT),
+    Pair("SavedModel", "ONNX", "savedmodel_to_onnx", "tf", cost=2, options=_OPSET | {"signature", "tag"}),
+    Pair("GraphDef", "ONNX", "graphdef_to_onnx", "tf", cost=2, options=_OPSET),
+    Pair("TFLite", "ONNX", "tflite_to_onnx", "tf", cost=2, options=_OPSET),
+    Pair("TorchScript", "ONNX", "torchscript_to_onnx", "torch", cost=2, options=_OPSET),
+    Pair("ExportedProgram", "ONNX", "exportedprogram_to_onnx", "torch", cost=2, options=_OPSET),
+    Pair("CaffeModel", "NetDef", "caffe_to_netdef", "onnx"),
+    Pair("CaffeModel", "ONNX", "caffe_to_onnx", "onnx"),
+    Pair("NetDef", "ONNX", "netdef_to_onnx", "onnx"),
+    Pair("MXNetParams", "ONNX", "mxnet_to_onnx", "mxnet", cost=2),
+    Pair("SKLearn", "ONNX", "sklearn_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
+    Pair("SKLearn", "PMML", "sklearn_to_pmml", "pmml", cost=2, tolerance=EXACT),
+    Pair("XGBoost", "ONNX", "xgboost_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
+    Pair("LightGBM", "ONNX", "lightgbm_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
+    Pair("CatBoost", "ONNX", "catboost_to_onnx", "sklearn", tolerance=TREES),
+    Pair("ONNX", "OpenVINO", "onnx_to_openvino", "openvino", options=frozenset({"compress_to_fp16"})),
+    Pair("ONNX", "ONNX", "onnx_quantize", "onnx", options=frozenset({"quantize"}), tolerance=INT8),
+)
+
+RUNNERS: dict[str, Runner] = {
+    "SavedModel": Runner("run_tf", "tf"),
+    "GraphDef": Runner("run_tf", "tf"),
+    "H5": Runner("run_tf", "tf"),
+    "Keras": Runner("run_tf", "tf"),
+    "TFLite": Runner("run_tf", "tf"),
+    "TorchScript": Runner("run_torch", "torch"),
+    "ExportedProgram": Runner("run_torch", "torch"),
+    "CaffeModel": Runner("run_caffe", "caffe"),
+    "NetDef": Runner("run_netdef", "onnx"),
+    "MXNetParams": Runner("run_mxnet", "mxnet"),
+    "SKLearn": Runner("run_sklearn", "sklearn"),
+    "XGBoost": Runner("run_xgboost", "sklearn"),
+    "LightGBM": Runner("run_lightgbm", "sklearn"),
+    "CatBoost": Runner("run_catboost", "sklearn"),
+    "PMML": Runner("run_pmml", "pmml"),
+    "ONNX": Runner("run_onnx", "onnx"),
+    "OpenVINO": Runner("run_openvino", "openvino"),
+}
+
+
+def tolerance_of(pair: Pair, options: dict[str, str]) -> Tolerance:
+    """What the result of a step may differ by, with the options it was run with."""
+    halved = options.get("quantize") == "fp16" or options.get("compress_to_fp16") == "true"
+    return HALF if halved else pair.tolerance

@@ -1,0 +1,79 @@
+"""Run a TensorFlow model once: SavedModel, GraphDef, Keras (H5, .keras) or TensorFlow Lite."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from . import keras_models
+from .program import Request, main, versions
+from .samples import Array, matched, read_samples, write_results
+from .tensorflow_models import chosen_signature, ends_of, read_graph
+
+
+def convert(request: Request) -> dict[str, str]:
+    """Run the model on the samples."""
+    samples = read_samples(request)
+    write_results(request, _run(request, samples))
+    return versions("tensorflow-cpu")
+
+
+def _run(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
+    if (request.source / "saved_model.pb").is_file():
+        return _run_saved_model(request, samples)
+    if any(request.source.glob("*.tflite")):
+        return _run_tflite(request.single_file("*.tflite"), samples)
+    if any(path for pattern in keras_models.PATTERNS for path in request.source.glob(pattern)):
+        return _run_keras(request, samples)
+    return _run_graph(request, samples)
+
+
+def _run_saved_model(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
+    tag, key = chosen_signature(request)
+    model = tf.saved_model.load(str(request.source), tags=[tag])
+    function = model.signatures[key]
+    names = sorted(function.structured_input_signature[1])
+    return dict(function(**{name: tf.constant(value) for name, value in matched(samples, names).items()}))
+
+
+def _run_graph(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
+    graph = read_graph(request.single_file("*.graphdef", "*.pb"))
+    inputs, outputs = ends_of(graph, request)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(graph, name="")
+        feeds = matched({_with_index(name): value for name, value in samples.items()}, inputs)
+        return dict(zip(outputs, session.run(outputs, feeds), strict=True))
+
+
+def _with_index(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
+def _run_keras(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
+    model, _ = keras_models.load(request)
+    arrays = list(matched(samples, [tensor.name for tensor in model.inputs]).values())
+    result = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+    outputs = tf.nest.flatten(result)
+    names = getattr(model, "output_names", None) or [f"output_{position}" for position in range(len(outputs))]
+    return dict(zip(names, outputs, strict=True))
+
+
+def _run_tflite(path: Path, samples: Mapping[str, Array]) -> Mapping[str, Any]:
+    interpreter = tf.lite.Interpreter(str(path))
+    inputs = {entry["name"]: entry["index"] for entry in interpreter.get_input_details()}
+    values = matched(samples, list(inputs))
+    for name, value in values.items():
+        interpreter.resize_tensor_input(inputs[name], value.shape)
+    interpreter.allocate_tensors()
+    for name, value in values.items():
+        interpreter.set_tensor(inputs[name], value)
+    interpreter.invoke()
+    return {entry["name"]: interpreter.get_tensor(entry["index"]) for entry in interpreter.get_output_details()}
+
+
+if __name__ == "__main__":
+    main(convert)

@@ -1,0 +1,17 @@
+"""One signature of a TensorFlow SavedModel to ONNX."""
+
+from .program import Request, main, say
+from .tensorflow_models import chosen_signature
+from .tensorflow_to_onnx import to_onnx
+
+
+def convert(request: Request) -> dict[str, str]:
+    """Convert the signature that the options name, else the one that servers take."""
+    tag, signature = chosen_signature(request)
+    say(f"converting the signature {signature}")
+    model = ["--saved-model", str(request.source), "--tag", tag, "--signature_def", signature]
+    return to_onnx(request, model, request.source)
+
+
+if __name__ == "__main__":
+    main(convert)

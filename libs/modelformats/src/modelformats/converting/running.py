@@ -1,0 +1,124 @@
+"""Run a program of a toolchain as a subprocess: limited, without network or secrets, killed as a group."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from .errors import ConversionError
+from .processes import End, run_group
+
+PROGRAMS = Path(__file__).parent / "programs"
+"""The programs that ship with this package."""
+
+_CODES = ("unsupported_operator", "invalid_model", "input_shape_needed", "toolchain_failed")
+_OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "LD_LIBRARY_PATH")
+_REPORT_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one program may use."""
+
+    cpu_seconds: int = 1800
+    wall_seconds: float = 1200
+    memory_bytes: int = 8 * 2**30
+    """Of one process."""
+    file_bytes: int = 16 * 2**30
+    """The size of each file it writes."""
+    processes: int = 512
+    """Processes and threads."""
+
+
+async def run_program(  # what to run, on what, within what
+    python: Path,
+    program: str,
+    request: Mapping[str, Any],
+    *,
+    limits: Limits,
+    on_line: Callable[[str], None],
+    programs: Path = PROGRAMS,
+) -> dict[str, str]:
+    """Run one program on a request (see programs/program.py; `report` is added here). The versions it reports.
+
+    Raises ConversionError with the program's own code and message, or out_of_memory, timed_out, toolchain_failed when
+    it ended in another way than by a report. A cancelled call kills it.
+    """
+    scratch = Path(mkdtemp(prefix="klever-conversion-"))
+    report = scratch / "report.json"
+    text = json.dumps({**request, "report": str(report)}, default=str)
+    try:
+        ended = await run_group(
+            [str(python), "-P", "-m", f"{programs.name}.confined", json.dumps(asdict(limits)), program, text],
+            _environment(scratch, programs, limits),
+            limits.wall_seconds,
+            on_line,
+        )
+        return _outcome(ended, _read_report(report))
+    finally:
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def _environment(scratch: Path, programs: Path, limits: Limits) -> dict[str, str]:
+    """An environment without secrets: a few variables of ours, and what frameworks need to be told."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "PYTHONPATH": str(programs.parent),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "CUDA_VISIBLE_DEVICES": "",
+        "JAVA_TOOL_OPTIONS": f"-Xmx{limits.memory_bytes // 2**21}m",
+    }
+
+
+def _read_report(path: Path) -> dict[str, Any] | None:
+    """The program's report; None when there is none that can be read. A model's code may have written it."""
+    try:
+        with path.open("rb") as file:
+            report = json.loads(file.read(_REPORT_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return report if isinstance(report, dict) else None
+
+
+def _outcome(ended: End, report: dict[str, Any] | None) -> dict[str, str]:
+    problem = None if report is None else report.get("problem")
+    if ended.timed_out or -ended.status == signal.SIGXCPU:
+        raise ConversionError("timed_out", "the conversion took longer than it may; ask for a higher limit")
+    if isinstance(problem, dict):
+        raise _reported(str(problem.get("code")), str(problem.get("message")))
+    versions = None if report is None else report.get("versions")
+    if ended.status == 0 and isinstance(versions, dict):
+        return {str(name): str(value) for name, value in versions.items()}
+    raise _died(ended)
+
+
+def _reported(code: str, message: str) -> ConversionError:
+    if code == "toolchain_failed" and any(sign in message for sign in _OUT_OF_MEMORY):
+        return _out_of_memory()
+    return ConversionError(code if code in _CODES else "toolchain_failed", message)
+
+
+def _died(ended: End) -> ConversionError:
+    """Why a program ended without a report."""
+    # Nothing here sends SIGKILL to a program that still runs, other than for time: it is the system's, for memory.
+    if ended.status == -signal.SIGKILL or any(sign in line for line in ended.last_lines for sign in _OUT_OF_MEMORY):
+        return _out_of_memory()
+    how = f"was ended by {signal.Signals(-ended.status).name}" if ended.status < 0 else f"exited with {ended.status}"
+    last = ended.last_lines[-1] if ended.last_lines else "it printed nothing"
+    return ConversionError("toolchain_failed", f"the converter {how} without a report; its last line: {last}")
+
+
+def _out_of_memory() -> ConversionError:
+    return ConversionError("out_of_memory", "the conversion needs more memory than it may use; ask for a higher limit")

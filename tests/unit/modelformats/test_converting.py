@@ -1,0 +1,175 @@
+"""A conversion from end to end, with programs of the test's own that this Python runs."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+from textwrap import dedent
+
+import pytest
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.converting.convert import convert, convert_along
+from modelformats.converting.errors import ConversionError
+from modelformats.converting.pairs import RUNNERS, Pair, Runner
+from modelformats.converting.records import ConversionRecord
+from modelformats.converting.running import PROGRAMS, Limits
+from modelformats.converting.verifying import Subject, verify
+from modelformats.converting.workshop import Workshop
+
+COPY = """
+from .program import ProblemError, Request, main
+
+def convert(request: Request) -> dict[str, str]:
+    request.destination.joinpath("factor").write_text(
+        str(float(request.source.joinpath("factor").read_text()) * float(request.options.get("times", 1)))
+    )
+    return {"copier": "1.0"}
+
+if __name__ == "__main__":
+    main(convert)
+"""
+RUN = """
+from .program import Request, main
+from .samples import read_samples, write_results
+
+def convert(request: Request) -> dict[str, str]:
+    factor = float(request.source.joinpath("factor").read_text())
+    write_results(request, {name: value * factor for name, value in read_samples(request).items()})
+    return {}
+
+if __name__ == "__main__":
+    main(convert)
+"""
+ROUTE = (
+    Pair("H5", "SavedModel", "copy", "any", options=frozenset({"times"})),
+    Pair("SavedModel", "ONNX", "copy", "any"),
+)
+RUN_ALL = dict.fromkeys(RUNNERS, Runner("run", "any"))
+SIGNATURE = Signature(inputs=(Tensor(name="x", dtype="float32", shape=(-1, 4)),))
+
+
+class ThisPython:
+    """A toolchain that is there already."""
+
+    async def ensure(self, name: str, on_line: Callable[[str], None]) -> Path:
+        on_line(f"toolchain {name} is ready")
+        return Path(sys.executable)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    programs = tmp_path / "programs"
+    copytree(PROGRAMS, programs)
+    (programs / "copy.py").write_text(COPY)
+    (programs / "run.py").write_text(RUN)
+    return Workshop(ThisPython(), Limits(), lambda _: None, programs)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    directory = tmp_path / "source"
+    directory.mkdir()
+    (directory / "factor").write_text("2.0")
+    return directory
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Path:
+    directory = tmp_path / "destination"
+    directory.mkdir()
+    return directory
+
+
+async def converted(subject: Subject, destination: Path, workshop: Workshop) -> ConversionRecord:
+    return await convert_along(ROUTE, subject, destination, workshop, RUN_ALL)
+
+
+async def test_each_step_is_recorded_and_the_result_checked(
+    source: Path, destination: Path, workshop: Workshop
+) -> None:
+    record = await converted(Subject(source, "H5", SIGNATURE, {"times": "1"}), destination, workshop)
+    assert (record.source_format, record.target_format) == ("H5", "ONNX")
+    assert [(step.program, step.options, step.versions) for step in record.steps] == [
+        ("copy", {"times": "1"}, {"copier": "1.0"}),
+        ("copy", {}, {"copier": "1.0"}),
+    ]
+    assert record.verification.verified
+    assert [difference.absolute for difference in record.verification.differences] == [0]
+    assert (destination / "factor").read_text() == "2.0"
+
+
+async def test_a_result_that_computes_something_else_fails(source: Path, destination: Path, workshop: Workshop) -> None:
+    with pytest.raises(ConversionError, match="does not do what the source does: output x differs") as caught:
+        await converted(Subject(source, "H5", SIGNATURE, {"times": "1.5"}), destination, workshop)
+    assert caught.value.code == "verification_failed"
+
+
+async def test_without_samples_the_record_says_why_it_was_not_checked(
+    source: Path, destination: Path, workshop: Workshop
+) -> None:
+    record = await converted(Subject(source, "H5"), destination, workshop)
+    assert not record.verification.verified
+    assert record.verification.reason == "the inputs of the model are not known"
+
+
+async def test_a_source_that_does_not_run_is_no_failure_of_the_conversion(
+    tmp_path: Path, source: Path, workshop: Workshop
+) -> None:
+    broken = Subject(tmp_path / "nothing", "H5", SIGNATURE)
+    verification = await verify(broken, Subject(source, "ONNX"), ROUTE[0].tolerance, workshop, RUN_ALL)
+    assert not verification.verified
+    assert verification.reason is not None
+    assert verification.reason.startswith("the source does not run on the samples")
+    with pytest.raises(ConversionError, match="the converted model does not run"):
+        await verify(
+            Subject(source, "H5", SIGNATURE),
+            Subject(tmp_path / "nothing", "ONNX"),
+            ROUTE[0].tolerance,
+            workshop,
+            RUN_ALL,
+        )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param("pass", "copy wrote no files", id="empty"),
+        pytest.param("request.destination.joinpath('x').symlink_to('/etc/passwd')", "something else", id="link"),
+    ],
+)
+async def test_a_result_without_files_of_its_own_is_refused(
+    source: Path, destination: Path, workshop: Workshop, body: str, message: str
+) -> None:
+    code = f"""
+        from .program import Request, main
+
+        def convert(request: Request) -> dict[str, str]:
+            {body}
+            return {{}}
+
+        main(convert)
+    """
+    (workshop.programs / "copy.py").write_text(dedent(code))
+    with pytest.raises(ConversionError, match=message):
+        await converted(Subject(source, "H5"), destination, workshop)
+
+
+async def test_a_destination_with_files_is_refused(source: Path, workshop: Workshop) -> None:
+    with pytest.raises(ConversionError, match="is not empty"):
+        await converted(Subject(source, "H5"), source, workshop)
+
+
+async def test_what_cannot_be_converted_is_said_before_anything_runs(source: Path, destination: Path) -> None:
+    with pytest.raises(ConversionError, match="PMML cannot be converted to ONNX"):
+        await convert(
+            source,
+            "PMML",
+            "ONNX",
+            destination,
+            signature=SIGNATURE,
+            options={},
+            toolchains=ThisPython(),
+            limits=Limits(),
+            on_line=print,
+        )

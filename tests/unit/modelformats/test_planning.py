@@ -1,0 +1,79 @@
+"""Routes over the table of conversions."""
+
+import pytest
+
+from modelformats.converting.errors import NoRouteError
+from modelformats.converting.pairs import HALF, INT8, PAIRS, RUNNERS, Pair, tolerance_of
+from modelformats.converting.planning import plan, reachable
+
+
+def formats_on(route: tuple[Pair, ...]) -> list[str]:
+    return [route[0].source, *(pair.target for pair in route)]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ("SavedModel", "ONNX", ["SavedModel", "ONNX"]),
+        ("H5", "ONNX", ["H5", "SavedModel", "ONNX"]),
+        ("Keras", "OpenVINO", ["Keras", "SavedModel", "ONNX", "OpenVINO"]),
+        ("CaffeModel", "ONNX", ["CaffeModel", "ONNX"]),
+        ("SKLearn", "PMML", ["SKLearn", "PMML"]),
+    ],
+)
+def test_the_cheapest_route_is_found(source: str, target: str, expected: list[str]) -> None:
+    assert formats_on(plan(source, target)) == expected
+
+
+def test_a_cheap_detour_beats_a_dear_short_cut() -> None:
+    pairs = (Pair("A", "C", "a_to_c", "t", cost=5), Pair("A", "B", "a_to_b", "t"), Pair("B", "C", "b_to_c", "t"))
+    assert formats_on(plan("A", "C", pairs=pairs)) == ["A", "B", "C"]
+
+
+def test_of_routes_of_equal_cost_the_shortest_is_taken() -> None:
+    pairs = (Pair("A", "B", "a_to_b", "t"), Pair("B", "C", "b_to_c", "t"), Pair("A", "C", "a_to_c", "t", cost=2))
+    assert formats_on(plan("A", "C", pairs=pairs)) == ["A", "C"]
+
+
+def test_a_loop_in_the_table_ends() -> None:
+    pairs = (Pair("A", "B", "a_to_b", "t"), Pair("B", "A", "b_to_a", "t"))
+    with pytest.raises(NoRouteError, match="A cannot be converted to C; it can be converted to B"):
+        plan("A", "C", pairs=pairs)
+
+
+def test_a_quantised_result_is_a_last_step_within_its_format() -> None:
+    assert formats_on(plan("H5", "ONNX", ["quantize"])) == ["H5", "SavedModel", "ONNX", "ONNX"]
+    assert formats_on(plan("ONNX", "ONNX", ["quantize"])) == ["ONNX", "ONNX"]
+
+
+def test_a_model_that_is_in_the_format_already_needs_no_conversion() -> None:
+    with pytest.raises(NoRouteError, match="in format ONNX already"):
+        plan("ONNX", "ONNX")
+
+
+def test_an_option_that_no_step_understands_is_refused() -> None:
+    with pytest.raises(NoRouteError, match="H5 -> SavedModel has no option 'quantize'; its options: none"):
+        plan("H5", "SavedModel", ["quantize"])
+
+
+@pytest.mark.parametrize("source", ["TensorRT", "no such format"])
+def test_a_format_that_nothing_converts_is_said_to_be_one(source: str) -> None:
+    with pytest.raises(NoRouteError, match="nor to any other format") as caught:
+        plan(source, "ONNX")
+    assert caught.value.code == "no_route"
+
+
+def test_what_can_be_reached_is_listed() -> None:
+    assert reachable("H5") == ("ONNX", "OpenVINO", "SavedModel")
+    assert reachable("ONNX") == ("ONNX", "OpenVINO")
+    assert reachable("TensorRT") == ()
+
+
+def test_every_format_of_the_table_can_be_run_to_check_a_conversion() -> None:
+    assert {name for pair in PAIRS for name in (pair.source, pair.target)} <= set(RUNNERS)
+
+
+def test_precision_that_was_given_up_on_purpose_has_its_own_tolerance() -> None:
+    (quantize,) = plan("ONNX", "ONNX", ["quantize"])
+    assert tolerance_of(quantize, {"quantize": "int8"}) == INT8
+    assert tolerance_of(quantize, {"quantize": "fp16"}) == HALF

@@ -1,0 +1,122 @@
+"""Environments of converters, made by the real uv from recipes that need no download."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from modelformats.converting.errors import ConversionError
+from modelformats.converting.pairs import PAIRS
+from modelformats.converting.recipes import read_recipe, recipe_names
+from modelformats.converting.toolchains import ToolchainStore
+
+
+@pytest.fixture
+def recipes(tmp_path: Path) -> Path:
+    directory = tmp_path / "recipes"
+    directory.mkdir()
+    (directory / "tiny.txt").write_text("# python: 3.11\n# imports: json\n")
+    return directory
+
+
+@pytest.fixture
+def store(tmp_path: Path, recipes: Path) -> ToolchainStore:
+    return ToolchainStore(tmp_path / "toolchains", recipes=recipes)
+
+
+async def test_a_toolchain_is_made_once_and_reused_after(store: ToolchainStore, tmp_path: Path, recipes: Path) -> None:
+    lines: list[str] = []
+    python = await store.ensure("tiny", lines.append)
+    assert python.is_file()
+    assert lines[0] == "installing toolchain tiny"
+    assert lines[-1] == "toolchain tiny is ready"
+    again: list[str] = []
+    assert await ToolchainStore(tmp_path / "toolchains", recipes=recipes).ensure("tiny", again.append) == python
+    assert again == []
+
+
+async def test_who_comes_second_waits_for_the_first(store: ToolchainStore) -> None:
+    lines: list[str] = []
+    first, second = await asyncio.gather(store.ensure("tiny", lines.append), store.ensure("tiny", lines.append))
+    assert first == second
+    assert lines.count("installing toolchain tiny") == 1
+    assert "waiting for another process that works on toolchain tiny" in lines
+
+
+async def test_a_changed_recipe_and_a_broken_environment_are_rebuilt(
+    store: ToolchainStore, recipes: Path, tmp_path: Path
+) -> None:
+    python = await store.ensure("tiny", print)
+    (recipes / "tiny.txt").write_text("# python: 3.11\n# imports: json csv\n")
+    lines: list[str] = []
+    await store.ensure("tiny", lines.append)
+    assert "installing toolchain tiny" in lines
+    python.unlink()
+    lines.clear()
+    await ToolchainStore(tmp_path / "toolchains", recipes=recipes).ensure("tiny", lines.append)
+    assert "installing toolchain tiny" in lines
+    assert python.is_file()
+
+
+async def test_an_environment_whose_modules_do_not_import_is_no_toolchain(store: ToolchainStore, recipes: Path) -> None:
+    (recipes / "tiny.txt").write_text("# python: 3.11\n# imports: no_such_module\n")
+    with pytest.raises(ConversionError, match="No module named 'no_such_module'") as caught:
+        await store.ensure("tiny", print)
+    assert caught.value.code == "toolchain_failed"
+    assert not store.list()[0].installed
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        pytest.param("# commands: no-such-command\n", "needs no-such-command: install it first", id="command"),
+        pytest.param(
+            "# imports: no_such_module\n# index: http://127.0.0.1:9/\n# system: /usr/bin/env\n",
+            "does not answer, and /usr/bin/env has no no_such_module",
+            id="index",
+        ),
+        pytest.param("no such requirement\n", "uv pip failed", id="requirement"),
+    ],
+)
+async def test_what_cannot_be_made_says_what_is_missing(
+    store: ToolchainStore, recipes: Path, recipe: str, message: str
+) -> None:
+    (recipes / "tiny.txt").write_text(recipe)
+    with pytest.raises(ConversionError, match=message):
+        await store.ensure("tiny", print)
+
+
+async def test_without_uv_the_error_says_so(tmp_path: Path, recipes: Path) -> None:
+    store = ToolchainStore(tmp_path / "toolchains", uv="no-such-uv", recipes=recipes)
+    with pytest.raises(ConversionError, match="no-such-uv cannot be run"):
+        await store.ensure("tiny", print)
+
+
+async def test_toolchains_are_listed_and_removed(store: ToolchainStore) -> None:
+    (before,) = store.list()
+    assert (before.name, before.installed, before.size) == ("tiny", False, 0)
+    await store.ensure("tiny", print)
+    (after,) = store.list()
+    assert after.installed
+    assert after.size > 0
+    await store.remove("tiny")
+    assert store.list() == (before,)
+
+
+async def test_an_unknown_name_is_refused(store: ToolchainStore) -> None:
+    for name in ("other", "../recipes/tiny"):
+        with pytest.raises(ConversionError, match="there are: tiny"):
+            await store.ensure(name, print)
+
+
+def test_every_recipe_pins_each_package() -> None:
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        assert recipe.imports
+        for line in recipe.requirements.read_text().splitlines():
+            assert line.startswith("#") or "==" in line
+
+
+@pytest.mark.parametrize("toolchain", sorted({pair.toolchain for pair in PAIRS}))
+def test_every_pair_has_a_recipe(toolchain: str) -> None:
+    assert read_recipe(toolchain).name == toolchain

@@ -1,0 +1,120 @@
+"""Sample inputs made of a signature, and what counts as a difference."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kleverproto.signatures import Tensor
+from modelformats.converting.comparing import compare
+from modelformats.converting.errors import ConversionError
+from modelformats.converting.pairs import Tolerance
+from modelformats.converting.samples import NoSamplesError, samples_for
+
+STRICT = Tolerance(absolute=1e-6, relative=1e-4)
+
+
+def one(values: list[float]) -> dict[str, NDArray[Any]]:
+    return {"y": np.array(values, np.float32)}
+
+
+def test_free_sizes_become_small_ones_and_a_symbol_means_the_same_everywhere() -> None:
+    samples = samples_for(
+        [
+            Tensor(name="image", dtype="float32", shape=(-1, 3, -1, 7)),
+            Tensor(name="tokens", dtype="int64", shape=("batch", "length")),
+            Tensor(name="mask", dtype="bool", shape=("batch", "length")),
+        ]
+    )
+    assert [(name, value.dtype.name, value.shape) for name, value in samples.items()] == [
+        ("image", "float32", (3, 3, 16, 7)),
+        ("tokens", "int64", (3, 16)),
+        ("mask", "bool", (3, 16)),
+    ]
+    assert 0 <= samples["tokens"].min() <= samples["tokens"].max() < 4
+
+
+def test_samples_are_the_same_each_time() -> None:
+    inputs = [Tensor(name="x", dtype="float32", shape=(2, 2)), Tensor(name="q", dtype="int8", shape=(2, 2))]
+    first, second = samples_for(inputs), samples_for(inputs)
+    assert all(np.array_equal(first[name], second[name]) for name in ("x", "q"))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "reason"),
+    [
+        pytest.param(None, "the inputs of the model are not known", id="no inputs"),
+        pytest.param(Tensor(name="x", dtype="float32"), "the shape of input x is not known", id="no shape"),
+        pytest.param(Tensor(name="x", shape=(1,)), "of type unknown", id="no type"),
+        pytest.param(Tensor(name="x", dtype="str", shape=(1,)), "of type str", id="strings"),
+        pytest.param(Tensor(name="x", dtype="no type", shape=(1,)), "of type no type", id="strange type"),
+        pytest.param(Tensor(name="x", dtype="int8", shape=(2**40,)), "too large", id="huge"),
+    ],
+)
+def test_no_samples_are_made_of_what_is_not_known(tensor: Tensor | None, reason: str) -> None:
+    with pytest.raises(NoSamplesError, match=reason):
+        samples_for([tensor] if tensor else [])
+
+
+def test_the_largest_difference_of_each_output_is_told() -> None:
+    (difference,) = compare(one([1, 2, 4]), one([1, 2.0001, 4]), STRICT)
+    assert difference.output == "y"
+    assert difference.absolute == pytest.approx(1e-4, rel=1e-2)
+    assert difference.relative == pytest.approx(2.5e-5, rel=1e-2)
+    assert difference.largest == 4
+    assert difference.note is None
+
+
+@pytest.mark.parametrize(
+    ("source", "result", "message"),
+    [
+        pytest.param(one([1, 2]), one([1, 2.1]), "by up to 0.1 .* more than the 0.0002", id="value"),
+        pytest.param(one([1, 2]), one([1, 2, 3]), r"shape \(3,\), the source's has \(2,\)", id="size"),
+        pytest.param(one([1, 2]), {}, "gives 0 outputs, the source 1", id="outputs"),
+        pytest.param(one([1, 2]), one([1, float("nan")]), "by up to inf", id="nan"),
+        pytest.param(one([1, float("inf")]), one([1, float("-inf")]), "by up to inf", id="inf"),
+        pytest.param({"y": np.array(["a", "b"])}, {"y": np.array(["a", "c"])}, "by up to 0.5", id="labels"),
+        pytest.param({"y": np.array([1, 2])}, {"y": np.array([1, 0])}, "by up to 0.5", id="integers"),
+    ],
+)
+def test_what_is_beyond_tolerance_fails(
+    source: dict[str, NDArray[Any]], result: dict[str, NDArray[Any]], message: str
+) -> None:
+    with pytest.raises(ConversionError, match=message) as caught:
+        compare(source, result, STRICT)
+    assert caught.value.code == "verification_failed"
+
+
+def test_values_that_are_not_finite_agree_with_themselves() -> None:
+    values = one([1.5, float("nan"), float("inf"), -2])
+    assert compare(values, values, STRICT)[0].absolute == 0
+
+
+def test_outputs_are_matched_by_name_else_by_position() -> None:
+    a, b = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    assert [d.absolute for d in compare({"a": a, "b": b}, {"b": b, "a": a}, STRICT)] == [0, 0]
+    assert [d.absolute for d in compare({"a": a, "b": b}, {"x": a, "y": b}, STRICT)] == [0, 0]
+
+
+def test_an_added_or_dropped_dimension_of_one_is_no_difference() -> None:
+    assert compare({"y": np.ones((3, 1)) * [[1], [2], [3]]}, {"y": np.array([1.0, 2, 3])}, STRICT)[0].absolute == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        pytest.param([1e-9, 2e-9], "almost zero", id="zero"),
+        pytest.param([1.0, 1.0], "almost the same", id="constant"),
+        pytest.param([float("nan")] * 2, "no finite value", id="nan"),
+    ],
+)
+def test_outputs_that_prove_nothing_are_said_to(values: list[float], note: str) -> None:
+    (difference,) = compare(one(values), one(values), STRICT)
+    assert difference.note is not None
+    assert note in difference.note
+
+
+def test_labels_that_are_all_the_same_prove_little() -> None:
+    labels = {"label": np.array(["a", "a"])}
+    assert compare(labels, labels, STRICT)[0].note is not None
