@@ -8,11 +8,11 @@ from textwrap import dedent
 
 import pytest
 
+from kleverproto.conversions import ConversionRecord
 from kleverproto.signatures import Signature, Tensor
 from modelformats.converting.convert import convert, convert_along
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.pairs import RUNNERS, Pair, Runner
-from modelformats.converting.records import ConversionRecord
 from modelformats.converting.running import PROGRAMS, Limits
 from modelformats.converting.verifying import Subject, verify
 from modelformats.converting.workshop import Workshop

@@ -118,11 +118,11 @@ async def test_a_cancelled_call_ends_the_program(programs: Programs, tmp_path: P
         programs.lines = _Announcing(started)
         await programs.run(
             f"""
-            import os, time
+            import os, signal
             def convert(request: Request) -> dict[str, str]:
                 open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
                 say("started")
-                time.sleep(60)
+                signal.pause()
             """
         )
 

@@ -52,7 +52,9 @@ STREAMS = (MODELS, JOBS, SERVINGS, DEAD, LOGS)
 JOBRUNNER_EXTRACT = ConsumerSpec(
     durable="jobrunner-extract", stream=MODELS.name, subject=subjects.every("model", "pushed")
 )
-JOBRUNNER_JOBS = ConsumerSpec(durable="jobrunner-jobs", stream=JOBS.name, subject=subjects.every("job", "requested"))
+JOBRUNNER_JOBS = ConsumerSpec(
+    durable="jobrunner-jobs", stream=JOBS.name, subject=subjects.every("job", "requested"), concurrency=64
+)
 JOBRUNNER_CANCEL = ConsumerSpec(
     durable="jobrunner-cancel", stream=JOBS.name, subject=subjects.every("job", "cancelrequested")
 )

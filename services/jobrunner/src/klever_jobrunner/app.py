@@ -1,6 +1,7 @@
 """The jobrunner, put together."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -13,17 +14,26 @@ from kleverkit.service import Loop, Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.streams import JOBS_BUCKET
+from modelformats.converting.running import Limits
+from modelformats.converting.toolchains import ToolchainStore
 from ormb.layout import default_root
 
 from .adapters.local import WorkerPool
 from .adapters.nats_backlog import NatsBacklog
 from .adapters.ormb_models import OrmbModels
+from .adapters.toolchain_converter import ToolchainConverter
 from .adapters.worker_process import WorkerLimits
+from .conversion import Conversions
 from .handlers import build_router
-from .ports import Backlog
+from .ports import Backlog, Work
+from .results import Results
 from .service import Jobs, Ledger
 from .settings import JobrunnerSettings
+from .slots import FairSlots
 from .works import Extraction
+
+MEBI = 2**20
+CORES = os.cpu_count() or 1
 
 
 def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
@@ -31,12 +41,16 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
     pool = WorkerPool(settings.workers, _limits(settings))
-    source = OrmbModels(default_root())
+    models = OrmbModels(default_root())
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
-    jobs = Jobs(ledger, {JobKind.EXTRACT: Extraction(source, pool)}, scratch)
+    works: dict[JobKind, Work] = {
+        JobKind.EXTRACT: Extraction(models, pool),
+        JobKind.CONVERT: _conversions(settings, models, pool),
+    }
+    jobs = Jobs(ledger, works, scratch, slots={JobKind.CONVERT: FairSlots(settings.conversions)})
     runtime.serve([build_router(jobs)])
-    runtime.web.cleanup_ctx.append(_resources(scratch, source, pool))
+    runtime.web.cleanup_ctx.append(_resources(scratch, models, pool))
     runtime.loops.append(_once(jobs, NatsBacklog(runtime.client)))
     runtime.health.add("workers", pool.is_ready)
     return runtime
@@ -50,12 +64,23 @@ def _limits(settings: JobrunnerSettings) -> WorkerLimits:
     )
 
 
-def _resources(scratch: Path, source: OrmbModels, pool: WorkerPool) -> Callable[[web.Application], AsyncIterator[None]]:
+def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool) -> Conversions:
+    limits = Limits(
+        cpu_seconds=int(settings.conversion_timeout_seconds * CORES),
+        wall_seconds=settings.conversion_timeout_seconds,
+        memory_bytes=settings.conversion_memory_mb * MEBI,
+    )
+    toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
+    results = Results(settings.work_dir / "results", settings.results_mb * MEBI)
+    return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models)
+
+
+def _resources(scratch: Path, models: OrmbModels, pool: WorkerPool) -> Callable[[web.Application], AsyncIterator[None]]:
     """What must be there before the first message comes and until the last one is handled."""
 
     async def hold(_application: web.Application) -> AsyncIterator[None]:
         await asyncio.to_thread(_empty, scratch)
-        async with source, pool:
+        async with models, pool:
             yield
 
     return hold

@@ -14,6 +14,10 @@ def _default_work_dir() -> Path:
     return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "jobrunner"
 
 
+def _default_toolchains() -> Path:
+    return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
+
+
 class JobrunnerSettings(ServiceSettings):
     """Environment variables `KLEVER_JOBRUNNER_…`."""
 
@@ -29,3 +33,13 @@ class JobrunnerSettings(ServiceSettings):
     """Address space of a worker process."""
     worker_max_jobs: Annotated[int, Field(ge=1)] = 500
     """Models after which a worker is replaced by a fresh one."""
+    toolchains: Path = Field(default_factory=_default_toolchains)
+    """Environments of the converters, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
+    conversions: Annotated[int, Field(ge=1, le=64)] = 1
+    """Conversions that run at a time; projects take turns."""
+    conversion_timeout_seconds: Annotated[float, Field(gt=0)] = 1200.0
+    """Longest time that one converter, or one run of a model to check it, may take."""
+    conversion_memory_mb: Annotated[int, Field(ge=512)] = 8192
+    """Memory of one process of a converter."""
+    results_mb: Annotated[int, Field(ge=0)] = 10240
+    """Results of conversions that are kept to answer the same request without work."""

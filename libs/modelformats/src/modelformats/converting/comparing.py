@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kleverproto.conversions import Difference
+
 from .errors import ConversionError
 from .pairs import Tolerance
-from .records import Difference
 
 _ALMOST_ZERO = 1e-6
 _ALMOST_CONSTANT = 1e-6

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kleverproto.conversions import ConversionRecord, ConversionStep
 from kleverproto.signatures import Signature
 
 from .pairs import RUNNERS, Pair, Runner, Tolerance, tolerance_of
 from .planning import plan
-from .records import ConversionRecord, Step
 from .running import Limits
 from .verifying import Subject, verify
 from .workshop import Toolchains, Workshop, check_empty, check_result, request_for
@@ -74,13 +74,13 @@ async def convert_along(
     )
 
 
-async def _step(pair: Pair, source: Subject, destination: Path, workshop: Workshop) -> Step:
+async def _step(pair: Pair, source: Subject, destination: Path, workshop: Workshop) -> ConversionStep:
     started = time.monotonic()
     options = {name: value for name, value in source.options.items() if name in pair.options}
     request = request_for(source.directory, source.signature, options, destination)
     versions = await workshop.run(pair.toolchain, pair.program, request)
     check_result(destination, pair.program)
-    return Step(
+    return ConversionStep(
         source_format=pair.source,
         target_format=pair.target,
         program=pair.program,

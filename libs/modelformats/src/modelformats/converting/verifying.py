@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kleverproto.conversions import Verification
 from kleverproto.signatures import Signature
 
 from .comparing import compare
 from .errors import ConversionError
 from .pairs import RUNNERS, Runner, Tolerance
-from .records import Verification
 from .samples import NoSamplesError, samples_for
 from .workshop import Workshop, request_for
 
