@@ -8,11 +8,12 @@ from kleverproto.signatures import Signature
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.onnx import ONNX
+from .formats.openvino import OPENVINO
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN)
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, OPENVINO, SKLEARN)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ from typing import Any
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
+from modelformats.xml_documents import parse_xml
 
 PATTERN = "*.pmml"
 SNIFF = 4096
@@ -38,25 +39,11 @@ class Pmml:
         """Active fields in; output fields, then targets, out."""
         path = single_file(directory, PATTERN)
         with reading(path, "PMML document"):
-            return _signature(_root(path))
+            return _signature(parse_xml(path, "PMML"))
 
 
 def _looks_like(start: bytes) -> bool:
     return start.removeprefix(BOM_UTF8).lstrip().startswith(b"<") and b"<PMML" in start
-
-
-def _root(path: Path) -> Any:
-    from lxml import etree  # noqa: PLC0415 - only PMML needs it
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    with path.open("rb") as file:  # given a name, libxml2 would unpack what is compressed
-        tree = etree.parse(file, parser)
-    if tree.docinfo.internalDTD is not None:
-        raise InvalidModelError(f"{path.name} declares a DTD, which PMML does not need: remove it")
-    root = tree.getroot()
-    if etree.QName(root).localname != "PMML":
-        raise InvalidModelError(f"{path.name} is XML but its root is {etree.QName(root).localname}, not PMML")
-    return root
 
 
 def _signature(root: Any) -> Signature:

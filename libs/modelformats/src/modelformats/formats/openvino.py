@@ -1,0 +1,144 @@
+"""OpenVINO IR (versions 10 and 11): the XML file; weights stay in the .bin file beside it.
+
+Follows docs.openvino.ai, "OpenVINO IR format".
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Parameters, Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, head, reading
+from modelformats.xml_documents import parse_xml
+
+SNIFF = 2048
+INPUT, OUTPUT, CONSTANT = "Parameter", "Result", "Const"
+LARGEST = 2**62
+
+DTYPES = {
+    **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    **{f"i{bits}": f"int{bits}" for bits in (4, 8, 16, 32, 64)},
+    **{f"u{bits}": f"uint{bits}" for bits in (1, 4, 8, 16, 32, 64)},
+    "bf16": "bfloat16",
+    "boolean": "bool",
+    "string": "str",
+}
+"""Element types to numpy; precisions of ports are the same in upper case, FP32 for f32."""
+
+
+class OpenVino:
+    """See `modelformats.format.Format`."""
+
+    name = "OpenVINO"
+
+    def detect(self, directory: Path) -> bool:
+        """One XML file whose root element is `net`."""
+        return len(_graphs(directory)) == 1
+
+    def validate(self, directory: Path) -> None:
+        """An .xml file and the .bin file of the same name."""
+        _files(directory)
+
+    def extract(self, directory: Path) -> Signature:
+        """Parameters in, results out; layers of bodies (If, Loop, TensorIterator) are operators, too."""
+        path = _files(directory)
+        with reading(path, "OpenVINO IR"):
+            return _signature(parse_xml(path, "net"))
+
+
+def _graphs(directory: Path) -> list[Path]:
+    return [path for path in files_matching(directory, "*.xml") if b"<net" in head(path, SNIFF)]
+
+
+def _files(directory: Path) -> Path:
+    found = _graphs(directory)
+    if len(found) != 1:
+        raise InvalidModelError(f"expected one .xml file of OpenVINO IR in {directory}, found {len(found)}")
+    if not found[0].with_suffix(".bin").is_file():
+        raise InvalidModelError(f"{found[0].name} has its weights in {found[0].stem}.bin, which is missing: add it")
+    return found[0]
+
+
+def _signature(root: Any) -> Signature:
+    layers = root.findall("layers/layer")
+    if not layers:
+        raise InvalidModelError("the document holds no layers: it is damaged, or not OpenVINO IR")
+    kinds = Counter(str(layer.get("type")) for layer in root.iterdescendants("layer"))
+    for kind in (INPUT, OUTPUT, CONSTANT):
+        del kinds[kind]
+    ports = _output_ports(layers)
+    sources = {(edge.get("to-layer")): (edge.get("from-layer"), edge.get("from-port")) for edge in _edges(root)}
+    return Signature(
+        inputs=tuple(_input(layer) for layer in layers if layer.get("type") == INPUT),
+        outputs=tuple(_output(layer, sources, ports) for layer in layers if layer.get("type") == OUTPUT),
+        operators=dict(sorted(kinds.items())),
+        parameters=_parameters(root.iterdescendants("layer")),
+        framework="OpenVINO",
+        framework_version=_version(root),
+        details={"ir_version": root.get("version")},
+    )
+
+
+def _edges(root: Any) -> list[Any]:
+    return list(root.findall("edges/edge"))
+
+
+def _output_ports(layers: Iterable[Any]) -> dict[tuple[str | None, str | None], Any]:
+    return {(layer.get("id"), port.get("id")): port for layer in layers for port in layer.findall("output/port")}
+
+
+def _input(layer: Any) -> Tensor:
+    port, data = layer.find("output/port"), layer.find("data")
+    dtype = DTYPES.get(str(data.get("element_type"))) if data is not None else None
+    return Tensor(name=_name(layer, port), dtype=dtype or _dtype(port), shape=_shape(port))
+
+
+def _output(layer: Any, sources: Any, ports: Any) -> Tensor:
+    """A result is called as what it is the result of."""
+    port, source = layer.find("input/port"), ports.get(sources.get(layer.get("id")))
+    return Tensor(name=_name(layer, source), dtype=_dtype(port), shape=_shape(port))
+
+
+def _name(layer: Any, port: Any) -> str:
+    names = str(port.get("names") or "") if port is not None else ""
+    return names.split(",")[0] or str(layer.get("name"))
+
+
+def _dtype(port: Any) -> str | None:
+    if port is None:
+        return None
+    return DTYPES.get(str(port.get("precision") or "").lower().replace("fp", "f"))
+
+
+def _shape(port: Any) -> tuple[int, ...] | None:
+    return tuple(int(dim.text) for dim in port.findall("dim")) if port is not None else None
+
+
+def _parameters(layers: Iterable[Any]) -> Parameters:
+    count, sizes = 0, Counter[str]()
+    for layer in layers:
+        data = layer.find("data")
+        if layer.get("type") != CONSTANT or data is None:
+            continue
+        dims = [int(dim) for dim in str(data.get("shape") or "").split(",") if dim.strip()]
+        elements, size = prod(dims), int(data.get("size") or 0)
+        if min([*dims, size, 0]) < 0 or max(elements, size) > LARGEST:
+            raise InvalidModelError("a constant has an impossible size")
+        count += elements
+        kind = str(data.get("element_type"))
+        sizes[DTYPES.get(kind, kind)] += size
+    return Parameters(count=count, bytes_by_dtype=dict(sorted(sizes.items())))
+
+
+def _version(root: Any) -> str | None:
+    said = root.find("rt_info/Runtime_version")
+    if said is not None:
+        return str(said.get("value"))
+    names = {info.get("name"): info.get("value") for info in root.findall("rt_info/info")}
+    return names.get("OpenVINO Runtime")
+
+
+OPENVINO = OpenVino()

@@ -1,0 +1,77 @@
+"""What is read from OpenVINO IR."""
+
+from pathlib import Path
+
+import pytest
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
+
+REAL = Path(__file__).parents[2] / "data" / "models" / "openvino"
+
+
+def extracted(directory: Path) -> Signature:
+    return extract_signature("OpenVINO", directory)
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    """The real file with something else in it."""
+    text = (REAL / "tiny.xml").read_text()
+    assert old in text
+    (tmp_path / "tiny.xml").write_text(text.replace(old, new))
+    (tmp_path / "tiny.bin").write_bytes(b"")
+    return tmp_path
+
+
+def test_parameters_go_in_and_results_come_out_under_the_names_of_their_tensors() -> None:
+    found = extracted(REAL)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("probabilities", "float32", (-1, 3))]
+
+
+def test_layers_are_operators_and_constants_are_parameters() -> None:
+    found = extracted(REAL)
+    assert found.operators == {"MatMul": 1, "SoftMax": 1}
+    assert found.parameters is not None
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (12, {"float32": 48})
+
+
+def test_framework_and_version_are_told() -> None:
+    found = extracted(REAL)
+    assert found.framework == "OpenVINO"
+    assert (found.framework_version or "").startswith("2026.4.1")
+    assert found.details == {"ir_version": "11"}
+
+
+def test_it_is_told_from_its_content(tmp_path: Path) -> None:
+    assert detect_format(REAL) == "OpenVINO"
+    (tmp_path / "settings.xml").write_text("<settings/>")
+    assert detect_format(tmp_path) is None
+
+
+def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
+    (tmp_path / "tiny.xml").write_bytes((REAL / "tiny.xml").read_bytes())
+    with pytest.raises(InvalidModelError, match=r"tiny\.bin, which is missing"):
+        validate_layout("OpenVINO", tmp_path)
+
+
+def test_layers_inside_bodies_are_counted(tmp_path: Path) -> None:
+    body = (
+        '<layer id="9" type="If"><then_body><layers><layer id="0" type="Relu"/></layers></then_body></layer></layers>'
+    )
+    assert extracted(changed(tmp_path, "</layers>", body)).operators == {"If": 1, "MatMul": 1, "Relu": 1, "SoftMax": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("<layers>", "<layers/><other>", id="not well-formed"),
+        pytest.param("<dim>3</dim>", "<dim>three</dim>", id="a dimension that is no number"),
+        pytest.param('shape="4, 3"', 'shape="4, -3"', id="a negative size"),
+        pytest.param('shape="4, 3"', 'shape="99999999999, 99999999999"', id="a size beyond sense"),
+        pytest.param('<?xml version="1.0"?>', '<!DOCTYPE net [<!ENTITY a "b">]>', id="a DTD"),
+    ],
+)
+def test_what_is_damaged_is_an_error_of_the_model(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(InvalidModelError):
+        extracted(changed(tmp_path, old, new))
