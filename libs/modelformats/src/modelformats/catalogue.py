@@ -7,12 +7,13 @@ from kleverproto.signatures import Signature
 
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
+from .formats.graphdef import GRAPH_DEF
 from .formats.onnx import ONNX
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN)
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
@@ -20,7 +21,6 @@ NAMES_ONLY: dict[str, tuple[str, ...]] = {
     "MXNetParams": ("*symbol.json", "*.params"),
     "CaffeModel": ("*.caffemodel", "*.prototxt"),
     "MLflow": ("MLmodel",),
-    "GraphDef": ("*.graphdef",),
     "TorchScript": ("*.pt",),
     "H5": ("*.h5",),
     "XGBoost": ("*.xgboost",),
