@@ -8,12 +8,14 @@ from kleverproto.signatures import Signature
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.graphdef import GRAPH_DEF
+from .formats.h5 import H5_FORMAT
+from .formats.keras import KERAS
 from .formats.onnx import ONNX
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF)
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF, H5_FORMAT, KERAS)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
@@ -22,7 +24,6 @@ NAMES_ONLY: dict[str, tuple[str, ...]] = {
     "CaffeModel": ("*.caffemodel", "*.prototxt"),
     "MLflow": ("MLmodel",),
     "TorchScript": ("*.pt",),
-    "H5": ("*.h5",),
     "XGBoost": ("*.xgboost",),
     "MLlib": ("metadata", "data"),
     "Pickle": ("*.pickle",),
