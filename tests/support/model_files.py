@@ -98,5 +98,6 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "SKLearn": ("model.pkl", pickle.dumps(classifier())),
         "GraphDef": ("model.graphdef", (DATA / "graphdef" / "classifier.graphdef").read_bytes()),
         "Keras": ("model.keras", (DATA / "keras" / "functional.keras").read_bytes()),
+        "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }

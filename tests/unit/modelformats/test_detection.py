@@ -25,7 +25,7 @@ def test_a_model_is_known_by_its_usual_name(tmp_path: Path, name: str) -> None:
     validate_layout(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GraphDef", "H5", "Keras"])
+@pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GraphDef", "H5", "Keras", "TFLite"])
 def test_a_model_is_known_by_its_content_under_any_name(tmp_path: Path, name: str) -> None:
     _, content = model_files.of_each_format()[name]
     assert detect_format(write(tmp_path, "weights", content)) == name

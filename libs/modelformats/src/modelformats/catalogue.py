@@ -14,8 +14,9 @@ from .formats.onnx import ONNX
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
+from .formats.tflite import TFLITE
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF, H5_FORMAT, KERAS)
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF, H5_FORMAT, KERAS, TFLITE)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
