@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from modelformats.formats.savedmodel_messages import parse_saved_model
 from support import onnx_models
 
+DATA = Path(__file__).parent.parent / "data" / "models"
+"""Files of the real frameworks; its README tells how they were made."""
 FLOAT, INT64, STRING = 1, 9, 7
 """tensorflow/core/framework/types.proto."""
 
@@ -94,4 +96,8 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "SavedModel": ("saved_model.pb", saved_model().SerializeToString()),
         "PMML": ("model.pmml", PMML.encode()),
         "SKLearn": ("model.pkl", pickle.dumps(classifier())),
+        "GraphDef": ("model.graphdef", (DATA / "graphdef" / "classifier.graphdef").read_bytes()),
+        "Keras": ("model.keras", (DATA / "keras" / "functional.keras").read_bytes()),
+        "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
+        "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }

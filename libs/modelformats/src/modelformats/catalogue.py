@@ -7,13 +7,27 @@ from kleverproto.signatures import Signature
 
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
+from .formats.graphdef import GRAPH_DEF
+from .formats.h5 import H5_FORMAT
+from .formats.keras import KERAS
 from .formats.onnx import ONNX
 from .formats.openvino import OPENVINO
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
+from .formats.tflite import TFLITE
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, OPENVINO, SKLEARN)
+FORMATS: tuple[Format, ...] = (
+    SAVED_MODEL,
+    ONNX,
+    PMML,
+    OPENVINO,
+    SKLEARN,
+    GRAPH_DEF,
+    H5_FORMAT,
+    KERAS,
+    TFLITE,
+)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
@@ -21,9 +35,7 @@ NAMES_ONLY: dict[str, tuple[str, ...]] = {
     "MXNetParams": ("*symbol.json", "*.params"),
     "CaffeModel": ("*.caffemodel", "*.prototxt"),
     "MLflow": ("MLmodel",),
-    "GraphDef": ("*.graphdef",),
     "TorchScript": ("*.pt",),
-    "H5": ("*.h5",),
     "XGBoost": ("*.xgboost",),
     "MLlib": ("metadata", "data"),
     "Pickle": ("*.pickle",),

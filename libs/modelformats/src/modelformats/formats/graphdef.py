@@ -1,0 +1,143 @@
+"""TensorFlow GraphDef, frozen: a graph whose weights are constants in it, read without them.
+
+Field numbers follow tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,function,versions}.proto.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kleverproto.signatures import Parameters, Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, head, reading
+from modelformats.skimming import Schema
+from modelformats.weights import counted
+
+from .tensorflow_types import DTYPES
+
+if TYPE_CHECKING:
+    from modelformats.messages import Messages
+
+PATTERN, OTHER_PATTERN = "*.graphdef", "*.pb"
+OTHERS = ("saved_model.pb", "init_net.pb", "predict_net.pb")
+"""Ends of names that *.pb files of other formats have."""
+SNIFF = 1024
+FIRST_NODE = re.compile(rb"\x0a[\x04-\xff][\x00-\x7f]?\x0a(.)[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
+"""A node, its name, its operator."""
+INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
+NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
+BOOLEAN = {"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr", "LogicalNot"}
+RESULT_TYPES = ("output_type", "out_type", "DstT", "dtype", "T")
+"""Attributes that say of which type an operator's result is, the more telling first."""
+
+MESSAGES: "Messages" = {
+    "GraphDef": (("nodes", 1, "*NodeDef"), ("library", 2, "FunctionLibrary"), ("versions", 4, "VersionDef")),
+    "VersionDef": (("producer", 1, "int32"),),
+    "FunctionLibrary": (("functions", 1, "*FunctionDef"),),
+    "FunctionDef": (("nodes", 3, "*NodeDef"),),
+    "NodeDef": (("name", 1, "string"), ("op", 2, "string"), ("inputs", 3, "*string"), ("attributes", 5, "*Attribute")),
+    "Attribute": (("key", 1, "string"), ("value", 2, "AttributeValue")),
+    "AttributeValue": (
+        ("list", 1, "List"),
+        ("type", 6, "int32"),
+        ("shape", 7, "TensorShape"),
+        ("tensor", 8, "Constant"),
+    ),
+    "List": (("shapes", 7, "*TensorShape"),),
+    "Constant": (("dtype", 1, "int32"), ("shape", 2, "TensorShape")),
+    "TensorShape": (("dims", 2, "*Dim"), ("unknown_rank", 3, "bool")),
+    "Dim": (("size", 1, "int64"),),
+}
+SCHEMA = Schema("klever.graphdef", MESSAGES, "GraphDef")
+
+
+class GraphDef:
+    """See `modelformats.format.Format`."""
+
+    name = "GraphDef"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.graphdef file, or one file that begins with a node as graphs do."""
+        return bool(files_matching(directory, PATTERN)) or len(_frozen(directory, "*")) == 1
+
+    def validate(self, directory: Path) -> None:
+        """One *.graphdef file, or one *.pb file."""
+        _file(directory)
+
+    def extract(self, directory: Path) -> Signature:
+        """Placeholders in; nodes that no other consumes out; operators of the graph and of its functions."""
+        path = _file(directory)
+        with reading(path, "GraphDef"):
+            graph = SCHEMA.read(path)
+            if not any(node.op for node in graph.nodes):
+                raise InvalidModelError(f"{path.name} has no graph: it is empty or not a GraphDef")
+            return _signature(graph)
+
+
+def _frozen(directory: Path, pattern: str) -> list[Path]:
+    found = [path for path in files_matching(directory, pattern) if not path.name.endswith(OTHERS)]
+    return [path for path in found if FIRST_NODE.match(head(path, SNIFF))]
+
+
+def _file(directory: Path) -> Path:
+    found = files_matching(directory, PATTERN) or _frozen(directory, OTHER_PATTERN)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:5]) or "none"
+        raise InvalidModelError(
+            f"expected one {PATTERN} or frozen {OTHER_PATTERN} file in {directory}, found {len(found)}: {names}"
+        )
+    return found[0]
+
+
+def _signature(graph: Any) -> Signature:
+    attributes = {node.name: {entry.key: entry.value for entry in node.attributes} for node in graph.nodes}
+    consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
+    ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
+    nodes = [*graph.nodes, *(node for function in graph.library.functions for node in function.nodes)]
+    outputs = tuple(_output(node, attributes[node.name]) for node in ends)
+    unknown = {"framework_version": "a GraphDef holds the version of its schema, not that of TensorFlow"}
+    if any(tensor.shape is None for tensor in outputs):
+        unknown["outputs"] = "the graph has no shapes of results; outputs are the nodes that no other consumes"
+    return Signature(
+        inputs=tuple(_input(node.name, attributes[node.name]) for node in graph.nodes if node.op in INPUTS),
+        outputs=outputs,
+        operators=dict(sorted(Counter(node.op for node in nodes).items())),
+        parameters=_weights([attributes[node.name] for node in graph.nodes if node.op == "Const"]),
+        framework="TensorFlow",
+        details={"producer": graph.versions.producer},
+        unknown=unknown,
+    )
+
+
+def _node_name(consumed: str) -> str:
+    """An input is `node`, `node:1` for its second result, or `^node` for its end only."""
+    return consumed.removeprefix("^").partition(":")[0]
+
+
+def _input(name: str, attributes: dict[str, Any]) -> Tensor:
+    shape = _shape(attributes["shape"].shape) if "shape" in attributes else None
+    return Tensor(name=name, dtype=_dtype(attributes.get("dtype")), shape=shape)
+
+
+def _output(node: Any, attributes: dict[str, Any]) -> Tensor:
+    told = next((attributes[key] for key in RESULT_TYPES if key in attributes), None)
+    dtype = "bool" if node.op in BOOLEAN else _dtype(told)
+    shapes = attributes["_output_shapes"].list.shapes if "_output_shapes" in attributes else ()
+    return Tensor(name=node.name, dtype=dtype, shape=_shape(shapes[0]) if shapes else None)
+
+
+def _dtype(attribute: Any) -> str | None:
+    return DTYPES.get(attribute.type) if attribute is not None else None
+
+
+def _shape(shape: Any) -> tuple[int, ...] | None:
+    return None if shape.unknown_rank else tuple(max(int(dim.size), -1) for dim in shape.dims)
+
+
+def _weights(constants: list[dict[str, Any]]) -> Parameters:
+    tensors = [attributes["value"].tensor for attributes in constants if "value" in attributes]
+    return counted((DTYPES.get(tensor.dtype), [dim.size for dim in tensor.shape.dims]) for tensor in tensors)
+
+
+GRAPH_DEF = GraphDef()

@@ -1,0 +1,77 @@
+"""Keras models in HDF5, versions 1 to 3: the `model_config` attribute, and the weights by their headers."""
+
+import json
+from pathlib import Path
+
+from kleverproto.signatures import Parameters, Signature
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, head, reading, single_file
+from modelformats.hdf5 import MAGIC, Hdf5
+from modelformats.weights import counted
+
+from .keras_config import read_config
+
+PATTERNS = ("*.h5", "*.hdf5")
+CONFIG, WEIGHTS = "model_config", "/model_weights/"
+OPTIMIZER, RANDOM = "/optimizer", "/seed_generator/"
+
+
+class H5:
+    """See `modelformats.format.Format`."""
+
+    name = "H5"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.h5 or *.hdf5 file, or one HDF5 file that holds a Keras model."""
+        if files_matching(directory, *PATTERNS):
+            return True
+        candidates = [path for path in files_matching(directory, "*") if head(path, len(MAGIC)) == MAGIC]
+        return len(candidates) == 1 and _holds_model(candidates[0])
+
+    def validate(self, directory: Path) -> None:
+        """One *.h5 or *.hdf5 file."""
+        single_file(directory, *PATTERNS)
+
+    def extract(self, directory: Path) -> Signature:
+        """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
+        path = single_file(directory, *PATTERNS)
+        with reading(path, "HDF5 file of Keras"):
+            return _signature(path)
+
+
+def _holds_model(path: Path) -> bool:
+    try:
+        with reading(path, "HDF5 file"), path.open("rb") as file:
+            return Hdf5(file).text(CONFIG) is not None
+    except InvalidModelError:
+        return False
+
+
+def _signature(path: Path) -> Signature:
+    with path.open("rb") as stream:
+        file = Hdf5(stream)
+        config = file.text(CONFIG)
+        if config is None:
+            raise InvalidModelError(
+                f"{path.name} has weights but no {CONFIG}: save the whole model with model.save(), not its weights"
+            )
+        model = read_config(json.loads(config))
+        return Signature(
+            inputs=model.inputs,
+            outputs=model.outputs,
+            operators=model.operators,
+            parameters=weights(file, WEIGHTS),
+            framework="Keras",
+            framework_version=file.text("keras_version"),
+            details=model.details | {"backend": file.text("backend")},
+            unknown=model.unknown,
+        )
+
+
+def weights(file: Hdf5, group: str) -> Parameters:
+    """Count the data sets of numbers in a group, those of optimizers and random generators aside. Raises ValueError."""
+    found = [item for item in file.data_sets() if item.path.startswith(group) and not item.path.startswith(OPTIMIZER)]
+    return counted((item.dtype, item.shape) for item in found if item.dtype and RANDOM not in item.path)
+
+
+H5_FORMAT = H5()

@@ -1,0 +1,95 @@
+"""Keras 3 models (.keras): a zip of config.json, metadata.json and model.weights.h5, of which the headers are read."""
+
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from kleverproto.signatures import Parameters, Signature
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, head, reading, single_file
+from modelformats.hdf5 import Hdf5
+
+from .h5 import weights
+from .keras_config import read_config
+
+PATTERN = "*.keras"
+MAGIC = b"PK\x03\x04"
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+JSON_LIMIT = 16 * 1024**2
+LOCAL_HEADER = 30
+"""Bytes before a member's name in a zip; the lengths of the name and of what follows it are its last four."""
+
+
+class Keras:
+    """See `modelformats.format.Format`."""
+
+    name = "Keras"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.keras file, or one zip with the members of one."""
+        if files_matching(directory, PATTERN):
+            return True
+        candidates = [path for path in files_matching(directory, "*") if head(path, len(MAGIC)) == MAGIC]
+        return len(candidates) == 1 and _holds_model(candidates[0])
+
+    def validate(self, directory: Path) -> None:
+        """One *.keras file."""
+        single_file(directory, PATTERN)
+
+    def extract(self, directory: Path) -> Signature:
+        """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
+        path = single_file(directory, PATTERN)
+        with reading(path, "Keras model"), ZipFile(path) as archive:
+            if CONFIG not in archive.namelist():
+                raise InvalidModelError(f"{path.name} has no {CONFIG}: save the model with Keras 3, model.save()")
+            return _signature(path, archive)
+
+
+def _holds_model(path: Path) -> bool:
+    try:
+        with ZipFile(path) as archive:
+            return {CONFIG, METADATA} <= set(archive.namelist())
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+
+
+def _signature(path: Path, archive: ZipFile) -> Signature:
+    model = read_config(_json(archive, CONFIG))
+    metadata = _json(archive, METADATA) if METADATA in archive.namelist() else {}
+    members = {member.filename: member for member in archive.infolist()}
+    found = _weights(path, members[WEIGHTS]) if WEIGHTS in members else None
+    reason = f"{WEIGHTS} is compressed or not in the file; Keras stores it as it is"
+    return Signature(
+        inputs=model.inputs,
+        outputs=model.outputs,
+        operators=model.operators,
+        parameters=found,
+        framework="Keras",
+        framework_version=metadata.get("keras_version"),
+        details=model.details | {"saved": metadata.get("date_saved")},
+        unknown=model.unknown if found is not None else model.unknown | {"parameters": reason},
+    )
+
+
+def _json(archive: ZipFile, name: str) -> Any:
+    with archive.open(name) as member:
+        content = member.read(JSON_LIMIT + 1)
+    if len(content) > JSON_LIMIT:
+        raise InvalidModelError(f"{name} is larger than {JSON_LIMIT} bytes")
+    return json.loads(content)
+
+
+def _weights(path: Path, member: ZipInfo) -> Parameters | None:
+    """Read in place: a member that is stored is a part of the zip's own bytes."""
+    if member.compress_type != ZIP_STORED:
+        return None
+    with path.open("rb") as file:
+        file.seek(member.header_offset)
+        lengths = file.read(LOCAL_HEADER)[-4:]
+        begin = member.header_offset + LOCAL_HEADER
+        begin += int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+        return weights(Hdf5(file, begin), "/")
+
+
+KERAS = Keras()

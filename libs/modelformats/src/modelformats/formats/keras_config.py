@@ -1,0 +1,151 @@
+"""The configuration of a Keras model, versions 1 to 3: JSON, as `model.to_json()` gives it, in H5 and .keras files."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kleverproto.signatures import Tensor
+from modelformats.errors import InvalidModelError
+
+from .keras_shapes import Shape, result_shape
+
+INPUT = "InputLayer"
+NO_SHAPE = "the configuration holds layers, not shapes, and the shape that this model's last layers make is not known"
+NO_LAYERS = "the model is a class of its own, whose layers and inputs are in its Python code"
+
+
+@dataclass
+class KerasModel:
+    """What a configuration tells."""
+
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    operators: dict[str, int] = field(default_factory=dict)
+    """Layer class to number of layers, nested models included."""
+    details: dict[str, Any] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Layer:
+    kind: str
+    config: dict[str, Any]
+    shape: Shape | None
+
+
+def read_config(model: Any) -> KerasModel:
+    """Read a model's configuration, parsed from JSON. Raises InvalidModelError, or whatever strange JSON leads to."""
+    if not isinstance(model, dict) or not isinstance(model.get("class_name"), str):
+        raise InvalidModelError("the configuration holds no model: it has no class_name")
+    config = model.get("config")
+    layers = config if isinstance(config, list) else (config or {}).get("layers")  # Keras 1 has a list
+    details = {"model": model["class_name"], "name": config.get("name") if isinstance(config, dict) else None}
+    if not layers:
+        unknown = dict.fromkeys(("inputs", "outputs"), NO_LAYERS)
+        return KerasModel(operators={model["class_name"]: 1}, details=details, unknown=unknown)
+    described = _described(layers)
+    if isinstance(config, dict) and "output_layers" in config:
+        inputs = [_tensor(name, described[name]) for name in _ends(config["input_layers"])]
+        outputs = [_tensor(name, described[name]) for name in _ends(config["output_layers"])]
+    else:
+        names = list(described)
+        first = described[names[0]]
+        start = _Layer(first.kind, first.config, _declared(layers[0]) or _declared({"config": config}))
+        inputs, outputs = [_tensor(names[0], start)], [_tensor(names[-1], described[names[-1]])]
+    return KerasModel(
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        operators=dict(sorted(Counter(_kinds(layers)).items())),
+        details=details,
+        unknown={"outputs": NO_SHAPE} if any(tensor.shape is None for tensor in outputs) else {},
+    )
+
+
+def _described(layers: list[Any]) -> dict[str, _Layer]:
+    """Layers by name, with the shapes of their results; a configuration lists a layer after those that feed it."""
+    described: dict[str, _Layer] = {}
+    previous: Shape | None = None
+    for layer in layers:
+        config = layer["config"] if isinstance(layer["config"], dict) else {}
+        name = str(layer.get("name") or config.get("name"))
+        if "inbound_nodes" in layer:
+            inputs = _input_shapes(layer["inbound_nodes"], described)
+        else:
+            inputs = [_declared(layer) if previous is None else previous]
+        known = [shape for shape in inputs if shape is not None]
+        shape = _declared(layer) if layer["class_name"] == INPUT else None
+        if shape is None and len(known) == len(inputs):
+            shape = result_shape(layer["class_name"], config, known)
+        described[name] = _Layer(layer["class_name"], config, shape)
+        previous = shape
+    return described
+
+
+def _declared(layer: Any) -> Shape | None:
+    """The shape of what goes into a layer, where its configuration says it; the name changed twice."""
+    config = layer["config"] if isinstance(layer["config"], dict) else {}
+    for key in ("batch_shape", "batch_input_shape", "build_input_shape"):
+        if isinstance(config.get(key), list):
+            return _shape(config[key])
+    return None
+
+
+def _shape(sizes: list[Any]) -> Shape | None:
+    sizes = [-1 if size is None else size for size in sizes]
+    return tuple(sizes) if all(isinstance(size, int) for size in sizes) else None
+
+
+def _input_shapes(nodes: list[Any], described: dict[str, _Layer]) -> list[Shape | None]:
+    """A layer that is used twice has results of two shapes: which one is not told by its name, so none is given."""
+    if len(nodes) != 1:
+        return [None]
+    return [described[name].shape if shape is None else shape for name, shape in _consumed(nodes[0])]
+
+
+def _consumed(node: Any) -> Iterator[tuple[str, Shape | None]]:
+    """Whose results a layer takes: Keras 3 has tensors in `args`, Keras 2 has [name, node, tensor, kwargs]."""
+    if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
+        yield str(node["config"]["keras_history"][0]), _shape(node["config"]["shape"])
+    elif isinstance(node, dict):
+        yield from _consumed(node.get("args", []))
+    elif isinstance(node, list) and len(node) >= 3 and isinstance(node[0], str):  # noqa: PLR2004
+        yield node[0], None
+    elif isinstance(node, list):
+        for part in node:
+            yield from _consumed(part)
+
+
+def _ends(ends: Any) -> Iterator[str]:
+    """The names in `input_layers` or `output_layers`: [name, node, tensor], or a list or mapping of such."""
+    if isinstance(ends, dict):
+        ends = list(ends.values())
+    if ends and isinstance(ends[0], str):
+        yield ends[0]
+        return
+    for end in ends:
+        yield from _ends(end)
+
+
+def _kinds(layers: list[Any]) -> Iterator[str]:
+    """As deep as JSON can be read."""
+    for layer in layers:
+        yield str(layer["class_name"])
+        config = layer["config"]
+        for inner in (config.get("layers"), [config.get("layer")] if config.get("layer") else None):
+            if isinstance(inner, list):
+                yield from _kinds(inner)
+
+
+def _tensor(name: str, layer: _Layer) -> Tensor:
+    return Tensor(name=name, dtype=_dtype(layer.config.get("dtype")), shape=layer.shape)
+
+
+def _dtype(declared: Any) -> str | None:
+    """A name, or a policy by name or by configuration: under mixed precision, results have the first type of it."""
+    if isinstance(declared, dict):
+        declared = (declared.get("config") or {}).get("name")
+    if not isinstance(declared, str):
+        return None
+    name = declared.removeprefix("mixed_")
+    return "str" if name == "string" else name

@@ -1,0 +1,126 @@
+"""TensorFlow Lite models (schema version 3): the FlatBuffer of schema.fbs, read in place without its buffers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.flatbuffer import Buffer, Table
+from modelformats.format import files_matching, head, reading, single_file
+from modelformats.weights import counted
+
+from .tflite_names import BUILTINS, CUSTOM, DTYPES
+
+PATTERN = "*.tflite"
+IDENTIFIER = b"TFL3"
+RUNTIME = "min_runtime_version"
+
+# Fields by the number that their order in schema.fbs gives them.
+VERSION, CODES, GRAPHS, DESCRIPTION, BUFFERS, METADATA, SIGNATURES = 0, 1, 2, 3, 4, 6, 7  # Model
+OLD_CODE, CUSTOM_CODE, CODE = 0, 1, 3  # OperatorCode
+TENSORS, INPUTS, OUTPUTS, OPERATORS = 0, 1, 2, 3  # SubGraph
+SHAPE, TYPE, BUFFER, NAME, DECLARED_SHAPE = 0, 1, 2, 3, 7  # Tensor
+DATA, OFFSET = 0, 1  # Buffer
+KEY, SUBGRAPH = 2, 4  # SignatureDef, whose inputs and outputs are 0 and 1: TensorMap, a name and an index
+
+
+class TFLite:
+    """See `modelformats.format.Format`."""
+
+    name = "TFLite"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.tflite file, or one file with the identifier of the format."""
+        if files_matching(directory, PATTERN):
+            return True
+        return len([path for path in files_matching(directory, "*") if head(path, 8)[4:] == IDENTIFIER]) == 1
+
+    def validate(self, directory: Path) -> None:
+        """One *.tflite file."""
+        single_file(directory, PATTERN)
+
+    def extract(self, directory: Path) -> Signature:
+        """Inputs and outputs of the main graph, operators and constants of all graphs."""
+        path = single_file(directory, PATTERN)
+        with reading(path, "TensorFlow Lite model"), path.open("rb") as file:
+            if head(path, 8)[4:] != IDENTIFIER:
+                raise InvalidModelError(f"{path.name} does not begin as TensorFlow Lite models do: convert it again")
+            return _signature(Buffer(file).root())
+
+
+def _signature(model: Table) -> Signature:
+    graphs = model.tables(GRAPHS)
+    if not graphs:
+        raise InvalidModelError("the model has no graph")
+    tensors = [graph.tables(TENSORS) for graph in graphs]
+    buffers = model.tables(BUFFERS)
+    filled = {index for index, data in enumerate(buffers) if data.length(DATA) or data.number(OFFSET, "<Q") > 1}
+    constants = {tensor.number(BUFFER, "<I"): tensor for found in tensors for tensor in found}
+    return Signature(
+        inputs=_tensors(tensors[0], graphs[0].numbers(INPUTS)),
+        outputs=_tensors(tensors[0], graphs[0].numbers(OUTPUTS)),
+        operators=dict(sorted(Counter(_operators(model, graphs)).items())),
+        parameters=counted(
+            (DTYPES.get(tensor.number(TYPE, "<b")), tensor.numbers(SHAPE))
+            for index, tensor in constants.items()
+            if index in filled
+        ),
+        framework="TensorFlow Lite",
+        details={
+            "schema_version": model.number(VERSION, "<I"),
+            "description": model.text(DESCRIPTION),
+            "signatures": _signatures(model, tensors),
+            "subgraphs": len(graphs),
+        }
+        | _runtime(model, buffers),
+        unknown={"framework_version": "the file tells the oldest runtime that can run it, not who wrote it"},
+    )
+
+
+def _tensors(tensors: list[Table], indices: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """An index below zero stands for a tensor that is left out."""
+    return tuple(_tensor(tensors[index]) for index in indices if index >= 0)
+
+
+def _tensor(tensor: Table) -> Tensor:
+    shape = tensor.numbers(DECLARED_SHAPE) or tensor.numbers(SHAPE)
+    return Tensor(name=tensor.text(NAME), dtype=DTYPES.get(tensor.number(TYPE, "<b")), shape=shape)
+
+
+def _operators(model: Table, graphs: list[Table]) -> Iterator[str]:
+    names = [_operator(code) for code in model.tables(CODES)]
+    for graph in graphs:
+        for operator in graph.tables(OPERATORS):
+            yield names[operator.number(0, "<I")]
+
+
+def _operator(code: Table) -> str:
+    """Its number has outgrown the byte that the first schema gave it."""
+    number = max(code.number(OLD_CODE, "<b"), code.number(CODE, "<i"))
+    if number == CUSTOM:
+        return code.text(CUSTOM_CODE) or "CUSTOM"
+    return BUILTINS[number] if 0 <= number < len(BUILTINS) else f"BUILTIN_{number}"
+
+
+def _signatures(model: Table, tensors: list[list[Table]]) -> dict[str, Any]:
+    """The names that the model's author gave, to those of the tensors."""
+    found = {}
+    for signature in model.tables(SIGNATURES):
+        graph = tensors[signature.number(SUBGRAPH, "<I")]
+        found[signature.text(KEY)] = {
+            side: {entry.text(0): graph[entry.number(1, "<I")].text(NAME) for entry in signature.tables(field)}
+            for field, side in enumerate(("inputs", "outputs"))
+        }
+    return found
+
+
+def _runtime(model: Table, buffers: list[Table]) -> dict[str, str]:
+    entries = {entry.text(0): entry.number(1, "<I") for entry in model.tables(METADATA)}
+    if RUNTIME not in entries:
+        return {}
+    return {RUNTIME: buffers[entries[RUNTIME]].content(DATA).rstrip(b"\0").decode()}
+
+
+TFLITE = TFLite()

@@ -1,0 +1,69 @@
+"""What is read from a Keras model in HDF5."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, detect_format, extract_signature
+from support.model_files import DATA, write
+
+REAL = DATA / "h5"
+
+
+def real(directory: Path, name: str) -> Signature:
+    return extract_signature("H5", write(directory, "model.h5", (REAL / name).read_bytes()))
+
+
+def tensors(found: Signature) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
+    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*found.inputs, *found.outputs)]
+
+
+def test_a_functional_model_of_keras_3(tmp_path: Path) -> None:
+    found = real(tmp_path, "functional.h5")
+    assert tensors(found) == [
+        ("image", "float32", (-1, 8, 8, 1)),
+        ("extra", "float32", (-1, 4)),
+        ("scores", "float32", (-1, 3)),
+    ]
+    assert found.operators == {"Concatenate": 1, "Conv2D": 1, "Dense": 1, "Flatten": 1, "InputLayer": 2}
+    assert found.parameters
+    assert found.parameters.bytes_by_dtype == {"float32": 4 * (3 * 3 * 2 + 2 + 76 * 3 + 3)}
+    assert (found.framework, found.framework_version) == ("Keras", "3.15.1")
+    assert found.details == {"model": "Functional", "name": "two_inputs", "backend": "tensorflow"}
+    assert found.unknown == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "weights"),
+    [
+        ("sequential.h5", [("input_layer", "float32", (-1, 4)), ("activation", "float32", (-1, 3))], 15),
+        ("keras2.h5", [("a_input", "float32", (-1, 4)), ("b", "float32", (-1, 2))], 37),
+        (
+            "keras2_functional.h5",
+            [("p", "float32", (-1, 3)), ("q", "float32", (-1, 3)), ("sum", "float32", (-1, 3))],
+            0,
+        ),
+    ],
+)
+def test_models_of_other_kinds_and_versions(tmp_path: Path, name: str, expected: list[Any], weights: int) -> None:
+    found = real(tmp_path, name)
+    assert tensors(found) == expected
+    assert found.parameters
+    assert found.parameters.count == weights
+
+
+def test_weights_alone_are_no_model(tmp_path: Path) -> None:
+    content = (REAL / "keras2.h5").read_bytes().replace(b"model_config", b"other_config")
+    with pytest.raises(InvalidModelError, match=r"save the whole model with model\.save"):
+        extract_signature("H5", write(tmp_path, "model.h5", content))
+    (tmp_path / "model.h5").rename(tmp_path / "weights")
+    assert detect_format(tmp_path) is None
+
+
+@pytest.mark.parametrize("version", [b"\x04", b"\xff"])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, version: bytes) -> None:
+    content = (REAL / "keras2.h5").read_bytes()
+    with pytest.raises(InvalidModelError, match="does not begin as HDF5 files do"):
+        extract_signature("H5", write(tmp_path, "model.h5", content[:8] + version + content[9:]))

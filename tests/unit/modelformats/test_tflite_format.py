@@ -1,0 +1,88 @@
+"""What is read from a TensorFlow Lite model."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, extract_signature
+from support.flatbuffers import flatbuffer
+from support.memory import parse_apart
+from support.model_files import DATA, write
+
+REAL = (DATA / "tflite" / "functional.tflite").read_bytes()
+
+
+def tensor(name: str, shape: list[int], kind: int = 0, buffer: int = 0) -> dict[int, Any]:
+    return {0: shape, 1: ("<b", kind), 2: ("<I", buffer), 3: name}
+
+
+def model() -> dict[int, Any]:
+    """Two graphs; the second shares its weight with the first."""
+    weight = tensor("w", [3, 2], 9, 1)
+    main = {0: [tensor("x", [1, 3]) | {7: [-1, 3]}, weight, tensor("y", [1, 2], 17)], 1: [0, -1], 2: [2]}
+    main[3] = [{0: ("<I", 0)}, {0: ("<I", 1)}, {0: ("<I", 2)}]
+    other = {0: [weight], 3: [{0: ("<I", 0)}]}
+    codes = [{0: ("<b", 9)}, {0: ("<b", 32), 1: "Mine"}, {0: ("<b", 127), 3: ("<i", 9999)}]
+    return {0: ("<I", 3), 1: codes, 2: [main, other], 4: [{}, {0: b"abcdef"}]}
+
+
+def extracted(fields: dict[int, Any], directory: Path) -> Signature:
+    return extract_signature("TFLite", write(directory, "model.tflite", flatbuffer(b"TFL3", fields)))
+
+
+def test_a_model_that_tensorflow_converted(tmp_path: Path) -> None:
+    found = extract_signature("TFLite", write(tmp_path, "model.tflite", REAL))
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [
+        ("serving_default_extra:0", "float32", (-1, 4)),
+        ("serving_default_image:0", "float32", (-1, 8, 8, 1)),
+    ]
+    assert [(t.dtype, t.shape) for t in found.outputs] == [("float32", (-1, 3))]
+    assert found.operators["CONV_2D"] == found.operators["FULLY_CONNECTED"] == found.operators["SOFTMAX"] == 1
+    assert found.parameters
+    assert found.parameters.bytes_by_dtype["float32"] == 4 * (3 * 3 * 2 + 2 + 76 * 3)
+    assert found.details["signatures"]["serving_default"]["inputs"] == {
+        "extra": "serving_default_extra:0",
+        "image": "serving_default_image:0",
+    }
+    assert found.details["min_runtime_version"] == "1.11.0"
+    assert found.framework == "TensorFlow Lite"
+
+
+def test_operators_of_all_graphs_are_counted(tmp_path: Path) -> None:
+    assert extracted(model(), tmp_path).operators == {"FULLY_CONNECTED": 2, "Mine": 1, "BUILTIN_9999": 1}
+
+
+def test_a_constant_of_two_graphs_is_counted_once(tmp_path: Path) -> None:
+    found = extracted(model(), tmp_path).parameters
+    assert found
+    assert (found.count, found.bytes_by_dtype) == (6, {"int8": 6})
+
+
+def test_types_have_numpy_names_and_inputs_may_be_left_out(tmp_path: Path) -> None:
+    found = extracted(model(), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", (-1, 3))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("y", "int4", (1, 2))]
+
+
+def test_a_model_without_graphs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match="has no graph"):
+        extracted({0: ("<I", 3)}, tmp_path)
+
+
+def test_another_flatbuffer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match="does not begin as TensorFlow Lite models do"):
+        extract_signature("TFLite", write(tmp_path, "model.tflite", flatbuffer(b"CBM1", model())))
+
+
+@pytest.mark.parametrize("count", [2**20, 2**32 - 1], ids=["a-million", "most"])
+def test_graphs_that_are_all_the_same_place_are_refused_soon(tmp_path: Path, count: int) -> None:
+    content = bytearray(flatbuffer(b"TFL3", model()))
+    graphs = content.index(struct.pack("<I", 2), content.index(b"Mine"))
+    content[graphs : graphs + 4] = struct.pack("<I", count)
+    with (write(tmp_path, "model.tflite", bytes(content)) / "model.tflite").open("ab") as file:
+        file.truncate(8 * 1024**2)
+    found = parse_apart("TFLite", tmp_path)
+    assert (found.outcome, found.grown_mb < 100) == ("InvalidModelError", True)
