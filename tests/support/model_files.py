@@ -89,6 +89,10 @@ def sklearn_joblib(directory: Path, *, compress: Any = 0) -> Path:
     return directory
 
 
+COMPANIONS = {"OpenVINO": ("tiny.bin",)}
+"""Files that a format wants beside the one that is parsed."""
+
+
 def of_each_format() -> dict[str, tuple[str, bytes]]:
     """Format to the name and bytes of a small model's file."""
     return {
@@ -99,5 +103,6 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "GraphDef": ("model.graphdef", (DATA / "graphdef" / "classifier.graphdef").read_bytes()),
         "Keras": ("model.keras", (DATA / "keras" / "functional.keras").read_bytes()),
         "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
+        "OpenVINO": ("tiny.xml", (DATA / "openvino" / "tiny.xml").read_bytes()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }

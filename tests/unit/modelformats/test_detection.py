@@ -22,6 +22,8 @@ from support.model_files import write
 def test_a_model_is_known_by_its_usual_name(tmp_path: Path, name: str) -> None:
     file, content = model_files.of_each_format()[name]
     assert detect_format(write(tmp_path, file, content)) == name
+    for companion in model_files.COMPANIONS.get(name, ()):
+        write(tmp_path, companion, b"")
     validate_layout(name, tmp_path)
 
 
@@ -95,6 +97,8 @@ def test_two_files_of_unusual_name_are_no_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("right", supported_formats())
 def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right: str, wrong: str) -> None:
     write(tmp_path, *model_files.of_each_format()[right])
+    for companion in model_files.COMPANIONS.get(right, ()):
+        write(tmp_path, companion, b"")
     if right == wrong:
         assert extract_signature(wrong, tmp_path).operators
         return

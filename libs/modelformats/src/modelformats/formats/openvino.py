@@ -11,7 +11,7 @@ from typing import Any
 
 from kleverproto.signatures import Parameters, Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading
+from modelformats.format import files_matching, head, reading, single_file
 from modelformats.xml_documents import parse_xml
 
 SNIFF = 2048
@@ -40,11 +40,13 @@ class OpenVino:
 
     def validate(self, directory: Path) -> None:
         """An .xml file and the .bin file of the same name."""
-        _files(directory)
+        path = _graph(directory)
+        if not path.with_suffix(".bin").is_file():
+            raise InvalidModelError(f"{path.name} has its weights in {path.stem}.bin, which is missing: add it")
 
     def extract(self, directory: Path) -> Signature:
         """Parameters in, results out; layers of bodies (If, Loop, TensorIterator) are operators, too."""
-        path = _files(directory)
+        path = _graph(directory)
         with reading(path, "OpenVINO IR"):
             return _signature(parse_xml(path, "net"))
 
@@ -53,13 +55,9 @@ def _graphs(directory: Path) -> list[Path]:
     return [path for path in files_matching(directory, "*.xml") if b"<net" in head(path, SNIFF)]
 
 
-def _files(directory: Path) -> Path:
+def _graph(directory: Path) -> Path:
     found = _graphs(directory)
-    if len(found) != 1:
-        raise InvalidModelError(f"expected one .xml file of OpenVINO IR in {directory}, found {len(found)}")
-    if not found[0].with_suffix(".bin").is_file():
-        raise InvalidModelError(f"{found[0].name} has its weights in {found[0].stem}.bin, which is missing: add it")
-    return found[0]
+    return found[0] if len(found) == 1 else single_file(directory, "*.xml")
 
 
 def _signature(root: Any) -> Signature:
