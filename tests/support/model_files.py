@@ -103,6 +103,10 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "GraphDef": ("model.graphdef", (DATA / "graphdef" / "classifier.graphdef").read_bytes()),
         "Keras": ("model.keras", (DATA / "keras" / "functional.keras").read_bytes()),
         "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
+        "SafeTensors": ("model.safetensors", (DATA / "safetensors" / "model.safetensors").read_bytes()),
+        "XGBoost": ("model.ubj", (DATA / "xgboost" / "iris.ubj").read_bytes()),
+        "LightGBM": ("model.txt", (DATA / "lightgbm" / "iris.txt").read_bytes()),
+        "GGUF": ("model.gguf", (DATA / "gguf" / "tiny.gguf").read_bytes()),
         "OpenVINO": ("tiny.xml", (DATA / "openvino" / "tiny.xml").read_bytes()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }

@@ -7,15 +7,19 @@ from kleverproto.signatures import Signature
 
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
+from .formats.gguf import GGUF
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
 from .formats.keras import KERAS
+from .formats.lightgbm import LIGHTGBM
 from .formats.onnx import ONNX
 from .formats.openvino import OPENVINO
 from .formats.pmml import PMML
+from .formats.safetensors import SAFE_TENSORS
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
 from .formats.tflite import TFLITE
+from .formats.xgboost import XGBOOST
 
 FORMATS: tuple[Format, ...] = (
     SAVED_MODEL,
@@ -23,6 +27,10 @@ FORMATS: tuple[Format, ...] = (
     PMML,
     OPENVINO,
     SKLEARN,
+    SAFE_TENSORS,
+    XGBOOST,
+    LIGHTGBM,
+    GGUF,
     GRAPH_DEF,
     H5_FORMAT,
     KERAS,
@@ -36,7 +44,6 @@ NAMES_ONLY: dict[str, tuple[str, ...]] = {
     "CaffeModel": ("*.caffemodel", "*.prototxt"),
     "MLflow": ("MLmodel",),
     "TorchScript": ("*.pt",),
-    "XGBoost": ("*.xgboost",),
     "MLlib": ("metadata", "data"),
     "Pickle": ("*.pickle",),
 }
