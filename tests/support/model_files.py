@@ -1,6 +1,7 @@
 """Small models of each format that is parsed, written as their frameworks write them."""
 
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from modelformats.formats.savedmodel_messages import parse_saved_model
-from support import onnx_models
+from support import caffe_models, onnx_models
 
 DATA = Path(__file__).parent.parent / "data" / "models"
 """Files of the real frameworks; its README tells how they were made."""
@@ -89,6 +90,7 @@ def sklearn_joblib(directory: Path, *, compress: Any = 0) -> Path:
     return directory
 
 
+@cache
 def of_each_format() -> dict[str, tuple[str, bytes]]:
     """Format to the name and bytes of a small model's file."""
     return {
@@ -99,5 +101,19 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "GraphDef": ("model.graphdef", (DATA / "graphdef" / "classifier.graphdef").read_bytes()),
         "Keras": ("model.keras", (DATA / "keras" / "functional.keras").read_bytes()),
         "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
+        "CaffeModel": ("model.prototxt", caffe_models.NETWORK.encode()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }
+
+
+def companions(name: str) -> dict[str, bytes]:
+    """Further files that a small model of a format has."""
+    return {"CaffeModel": {"model.caffemodel": caffe_models.weights()}}.get(name, {})
+
+
+def write_model(directory: Path, name: str, content: bytes | None = None) -> Path:
+    """A small model of a format, whose own file may have another content; gives the directory."""
+    file, own = of_each_format()[name]
+    for other, beside in companions(name).items():
+        write(directory, other, beside)
+    return write(directory, file, own if content is None else content)

@@ -7,6 +7,7 @@ from kleverproto.signatures import Signature
 
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
+from .formats.caffe import CAFFE_MODEL
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
 from .formats.keras import KERAS
@@ -16,13 +17,12 @@ from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
 from .formats.tflite import TFLITE
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF, H5_FORMAT, KERAS, TFLITE)
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF, H5_FORMAT, KERAS, TFLITE, CAFFE_MODEL)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
     "NetDef": ("*init_net.pb", "*predict_net.pb"),
     "MXNetParams": ("*symbol.json", "*.params"),
-    "CaffeModel": ("*.caffemodel", "*.prototxt"),
     "MLflow": ("MLmodel",),
     "TorchScript": ("*.pt",),
     "XGBoost": ("*.xgboost",),
