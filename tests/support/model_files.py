@@ -102,13 +102,17 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "Keras": ("model.keras", (DATA / "keras" / "functional.keras").read_bytes()),
         "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
         "CaffeModel": ("model.prototxt", caffe_models.NETWORK.encode()),
+        "NetDef": ("predict_net.pb", caffe_models.predict_net()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }
 
 
 def companions(name: str) -> dict[str, bytes]:
     """Further files that a small model of a format has."""
-    return {"CaffeModel": {"model.caffemodel": caffe_models.weights()}}.get(name, {})
+    return {
+        "CaffeModel": {"model.caffemodel": caffe_models.weights()},
+        "NetDef": {"init_net.pb": caffe_models.init_net()},
+    }.get(name, {})
 
 
 def write_model(directory: Path, name: str, content: bytes | None = None) -> Path:

@@ -11,17 +11,28 @@ from .formats.caffe import CAFFE_MODEL
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
 from .formats.keras import KERAS
+from .formats.netdef import NET_DEF
 from .formats.onnx import ONNX
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
 from .formats.tflite import TFLITE
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, GRAPH_DEF, H5_FORMAT, KERAS, TFLITE, CAFFE_MODEL)
+FORMATS: tuple[Format, ...] = (
+    SAVED_MODEL,
+    ONNX,
+    PMML,
+    SKLEARN,
+    GRAPH_DEF,
+    H5_FORMAT,
+    KERAS,
+    TFLITE,
+    CAFFE_MODEL,
+    NET_DEF,
+)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
-    "NetDef": ("*init_net.pb", "*predict_net.pb"),
     "MXNetParams": ("*symbol.json", "*.params"),
     "MLflow": ("MLmodel",),
     "TorchScript": ("*.pt",),
