@@ -103,6 +103,7 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
         "CaffeModel": ("model.prototxt", caffe_models.NETWORK.encode()),
         "NetDef": ("predict_net.pb", caffe_models.predict_net()),
+        "MXNetParams": ("model-symbol.json", (DATA / "mxnet" / "module-symbol.json").read_bytes()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }
 
@@ -110,6 +111,7 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
 def companions(name: str) -> dict[str, bytes]:
     """Further files that a small model of a format has."""
     return {
+        "MXNetParams": {"model-0001.params": (DATA / "mxnet" / "module-0001.params").read_bytes()},
         "CaffeModel": {"model.caffemodel": caffe_models.weights()},
         "NetDef": {"init_net.pb": caffe_models.init_net()},
     }.get(name, {})

@@ -11,6 +11,7 @@ from .formats.caffe import CAFFE_MODEL
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
 from .formats.keras import KERAS
+from .formats.mxnet import MXNET_PARAMS
 from .formats.netdef import NET_DEF
 from .formats.onnx import ONNX
 from .formats.pmml import PMML
@@ -29,11 +30,11 @@ FORMATS: tuple[Format, ...] = (
     TFLITE,
     CAFFE_MODEL,
     NET_DEF,
+    MXNET_PARAMS,
 )
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
-    "MXNetParams": ("*symbol.json", "*.params"),
     "MLflow": ("MLmodel",),
     "TorchScript": ("*.pt",),
     "XGBoost": ("*.xgboost",),
