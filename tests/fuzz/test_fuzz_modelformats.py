@@ -47,6 +47,8 @@ def dumped() -> bytes:
 SEEDS: dict[str, list[tuple[str, bytes]]] = {
     name: [seed] for name, seed in sorted(model_files.of_each_format().items())
 }
+for several in SEEDS:
+    SEEDS[several] += model_files.companions(several).items()
 SEEDS["ONNX"] += [("model.onnx", make().SerializeToString()) for make in (onnx_models.loop, onnx_models.identity)]
 SEEDS["SKLearn"] += [("model.pkl", pickle.dumps(model_files.classifier(), protocol)) for protocol in (0, 2, 5)]
 SEEDS["SKLearn"] += [("model.joblib", dumped())]
@@ -126,6 +128,8 @@ def parses_or_refuses(directory: Path, name: str, changed: tuple[str, bytes]) ->
     for old in directory.iterdir():
         old.unlink()
     file, content = changed
+    if model_files.companions(name):
+        model_files.write_model(directory, name)
     (directory / file).write_bytes(content)
     began = time.monotonic()
     detect_format(directory)

@@ -1,6 +1,7 @@
 """Small models of each format that is parsed, written as their frameworks write them."""
 
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from modelformats.formats.savedmodel_messages import parse_saved_model
-from support import onnx_models
+from support import caffe_models, onnx_models
 
 DATA = Path(__file__).parent.parent / "data" / "models"
 """Files of the real frameworks; its README tells how they were made."""
@@ -89,10 +90,7 @@ def sklearn_joblib(directory: Path, *, compress: Any = 0) -> Path:
     return directory
 
 
-COMPANIONS = {"OpenVINO": ("tiny.bin",)}
-"""Files that a format wants beside the one that is parsed."""
-
-
+@cache
 def of_each_format() -> dict[str, tuple[str, bytes]]:
     """Format to the name and bytes of a small model's file."""
     return {
@@ -108,5 +106,26 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "LightGBM": ("model.txt", (DATA / "lightgbm" / "iris.txt").read_bytes()),
         "GGUF": ("model.gguf", (DATA / "gguf" / "tiny.gguf").read_bytes()),
         "OpenVINO": ("tiny.xml", (DATA / "openvino" / "tiny.xml").read_bytes()),
+        "CaffeModel": ("model.prototxt", caffe_models.NETWORK.encode()),
+        "NetDef": ("predict_net.pb", caffe_models.predict_net()),
+        "MXNetParams": ("model-symbol.json", (DATA / "mxnet" / "module-symbol.json").read_bytes()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }
+
+
+def companions(name: str) -> dict[str, bytes]:
+    """Further files that a small model of a format has."""
+    return {
+        "OpenVINO": {"tiny.bin": b""},
+        "MXNetParams": {"model-0001.params": (DATA / "mxnet" / "module-0001.params").read_bytes()},
+        "CaffeModel": {"model.caffemodel": caffe_models.weights()},
+        "NetDef": {"init_net.pb": caffe_models.init_net()},
+    }.get(name, {})
+
+
+def write_model(directory: Path, name: str, content: bytes | None = None) -> Path:
+    """A small model of a format, whose own file may have another content; gives the directory."""
+    file, own = of_each_format()[name]
+    for other, beside in companions(name).items():
+        write(directory, other, beside)
+    return write(directory, file, own if content is None else content)

@@ -20,10 +20,7 @@ from support.model_files import write
 
 @pytest.mark.parametrize("name", supported_formats())
 def test_a_model_is_known_by_its_usual_name(tmp_path: Path, name: str) -> None:
-    file, content = model_files.of_each_format()[name]
-    assert detect_format(write(tmp_path, file, content)) == name
-    for companion in model_files.COMPANIONS.get(name, ()):
-        write(tmp_path, companion, b"")
+    assert detect_format(model_files.write_model(tmp_path, name)) == name
     validate_layout(name, tmp_path)
 
 
@@ -66,8 +63,8 @@ def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Pa
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match=r"format CaffeModel wants \*\.caffemodel, \*\.prototxt"):
-        validate_layout("CaffeModel", write(tmp_path, "a.caffemodel", b"x"))
+    with pytest.raises(InvalidModelError, match=r"format MLlib wants metadata, data"):
+        validate_layout("MLlib", write(tmp_path, "metadata", b"x"))
 
 
 @pytest.mark.parametrize(("name", "file"), [("ONNX", "*.onnx"), ("SavedModel", "saved_model.pb"), ("PMML", "*.pmml")])
@@ -96,9 +93,7 @@ def test_two_files_of_unusual_name_are_no_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", supported_formats())
 @pytest.mark.parametrize("right", supported_formats())
 def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right: str, wrong: str) -> None:
-    write(tmp_path, *model_files.of_each_format()[right])
-    for companion in model_files.COMPANIONS.get(right, ()):
-        write(tmp_path, companion, b"")
+    model_files.write_model(tmp_path, right)
     if right == wrong:
         found = extract_signature(wrong, tmp_path)
         assert found.operators or found.parameters

@@ -24,19 +24,19 @@ def refused(name: str, directory: Path) -> str:
 @pytest.mark.parametrize("name", sorted(model_files.of_each_format()))
 def test_an_empty_file_is_no_model(tmp_path: Path, name: str) -> None:
     file, _ = model_files.of_each_format()[name]
-    assert file in refused(name, write(tmp_path, file, b""))
+    assert file in refused(name, model_files.write_model(tmp_path, name, b""))
 
 
 @pytest.mark.parametrize("name", sorted(model_files.of_each_format()))
 def test_a_file_that_is_cut_off_is_no_model(tmp_path: Path, name: str) -> None:
-    file, content = model_files.of_each_format()[name]
-    assert refused(name, write(tmp_path, file, content[: len(content) // 2]))
+    _, content = model_files.of_each_format()[name]
+    assert refused(name, model_files.write_model(tmp_path, name, content[: len(content) // 2]))
 
 
 @pytest.mark.parametrize("name", sorted(model_files.of_each_format()))
 def test_bytes_of_another_format_are_no_model(tmp_path: Path, name: str) -> None:
     file, _ = model_files.of_each_format()[name]
-    assert file in refused(name, write(tmp_path, file, b"\x89PNG\r\n\x1a\n" + bytes(100)))
+    assert file in refused(name, model_files.write_model(tmp_path, name, b"\x89PNG\r\n\x1a\n" + bytes(100)))
 
 
 def dtd(declared: str, used: str) -> str:

@@ -60,7 +60,7 @@ def test_every_layout_is_exported_as_a_model_directory(
     exported = export(artifact, tmp_path)
     assert {path: text for path, text in exported.items() if path != "ormbfile.yaml"} == files
     said = load_modelfile(exported["ormbfile.yaml"])
-    assert said.format == (None if layout == "docker" else "ONNX")
+    assert said.format == ("SafeTensors" if layout == "docker" else "ONNX")
 
 
 @pytest.mark.parametrize("artifact", [foreign.ormb_v1alpha1(), foreign.legacy_modelpack(), foreign.modelkit()])

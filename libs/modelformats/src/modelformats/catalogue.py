@@ -7,11 +7,14 @@ from kleverproto.signatures import Signature
 
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
+from .formats.caffe import CAFFE_MODEL
 from .formats.gguf import GGUF
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
 from .formats.keras import KERAS
 from .formats.lightgbm import LIGHTGBM
+from .formats.mxnet import MXNET_PARAMS
+from .formats.netdef import NET_DEF
 from .formats.onnx import ONNX
 from .formats.openvino import OPENVINO
 from .formats.pmml import PMML
@@ -35,13 +38,13 @@ FORMATS: tuple[Format, ...] = (
     H5_FORMAT,
     KERAS,
     TFLITE,
+    CAFFE_MODEL,
+    NET_DEF,
+    MXNET_PARAMS,
 )
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
-    "NetDef": ("*init_net.pb", "*predict_net.pb"),
-    "MXNetParams": ("*symbol.json", "*.params"),
-    "CaffeModel": ("*.caffemodel", "*.prototxt"),
     "MLflow": ("MLmodel",),
     "TorchScript": ("*.pt",),
     "MLlib": ("metadata", "data"),

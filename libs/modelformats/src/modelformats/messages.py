@@ -21,8 +21,9 @@ SCALARS = {
     "bool": Kind.TYPE_BOOL,
     "float": Kind.TYPE_FLOAT,
     "double": Kind.TYPE_DOUBLE,
+    "size": Kind.TYPE_UINT64,
 }
-"""Enumerations are int32 on the wire."""
+"""Enumerations are int32 on the wire. `size` is for `skimming`: how long a field is, in place of its content."""
 
 Messages = Mapping[str, tuple[tuple[str, int, str], ...]]
 """Message to fields: name, number, type; `*` is repeated. A protobuf map is a repeated entry on the wire."""

@@ -77,6 +77,10 @@ class _Walk:
                 size = self._size(end)
                 content = self.message(kind, self._at + size)
                 kept += _encoded(tag) + _encoded(len(content)) + content
+            elif tag & 7 == LENGTH and kind == "size":
+                size = self._size(end)
+                self._seek(size)
+                kept += _encoded(tag - LENGTH) + _encoded(size)
             else:
                 kept += _encoded(tag) + self._scalar(tag & 7, end)
             if self._at > end:

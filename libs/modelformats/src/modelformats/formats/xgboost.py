@@ -10,7 +10,7 @@ from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.ubjson import Skipped, load_ubjson
 
-PATTERNS = ("*.xgboost", "*.xgb", "*.ubj", "*.json", "*.model", "*.bst")
+PATTERNS = ("*.xgboost", "*.xgb", "*.ubj", "model.json", "*.model", "*.bst")
 SNIFF = 64 * 1024
 OBJECT_JSON, OBJECT_UBJSON = b"{", b"{"
 LEGACY = (b"binf", b"\x00\x00\x00\x3f")

@@ -1,0 +1,185 @@
+"""Caffe2 models: init_net.pb fills the weights, predict_net.pb computes; both are a NetDef.
+
+Field numbers and types follow caffe2/proto/caffe2.proto. A value_info.json beside them, as Caffe2's ONNX tools want it,
+gives types and shapes of inputs: `{"data": [1, [1, 3, 224, 224]]}`.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kleverproto.signatures import Parameters, Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, reading, single_file
+from modelformats.skimming import Schema
+from modelformats.weights import counted
+
+if TYPE_CHECKING:
+    from modelformats.messages import Messages
+
+INIT, PREDICT, VALUE_INFO = "*init_net.pb", "*predict_net.pb", "value_info.json"
+VALUE_INFO_LIMIT = 1024**2
+PLACEHOLDER = "ConstantFill"
+"""Converters fill inputs with one number, so that a net can be run before it is fed."""
+
+DTYPES = {
+    1: "float32",
+    2: "int32",
+    3: "uint8",
+    4: "str",
+    5: "bool",
+    6: "uint8",
+    7: "int8",
+    8: "uint16",
+    9: "int16",
+    10: "int64",
+    12: "float16",
+    13: "float64",
+}
+"""TensorProto.DataType."""
+FILLS = {
+    "GivenTensorBoolFill": "bool",
+    "GivenTensorByteStringToUInt8Fill": "uint8",
+    "GivenTensorDoubleFill": "float64",
+    "GivenTensorInt16Fill": "int16",
+    "GivenTensorInt64Fill": "int64",
+    "GivenTensorIntFill": "int32",
+    "GivenTensorStringFill": "str",
+}
+"""Operators that fill with other numbers than floats."""
+
+MESSAGES: "Messages" = {
+    "NetDef": (
+        ("name", 1, "string"),
+        ("operators", 2, "*Operator"),
+        ("external_inputs", 7, "*string"),
+        ("external_outputs", 8, "*string"),
+    ),
+    "Operator": (
+        ("inputs", 1, "*string"),
+        ("outputs", 2, "*string"),
+        ("type", 4, "string"),
+        ("arguments", 5, "*Argument"),
+    ),
+    "Argument": (("name", 1, "string"), ("number", 3, "int64"), ("numbers", 6, "*int64")),
+}
+SCHEMA = Schema("klever.caffe2", MESSAGES, "NetDef")
+
+
+class NetDef:
+    """See `modelformats.format.Format`."""
+
+    name = "NetDef"
+
+    def detect(self, directory: Path) -> bool:
+        """A *init_net.pb and a *predict_net.pb file."""
+        return bool(files_matching(directory, INIT) and files_matching(directory, PREDICT))
+
+    def validate(self, directory: Path) -> None:
+        """One *init_net.pb and one *predict_net.pb file."""
+        single_file(directory, INIT)
+        single_file(directory, PREDICT)
+
+    def extract(self, directory: Path) -> Signature:
+        """What is fed and given by the net that predicts, its operators, and the weights that the other net fills."""
+        self.validate(directory)
+        predict = _net(single_file(directory, PREDICT))
+        init = _net(single_file(directory, INIT))
+        info = _value_info(directory / VALUE_INFO)
+        with reading(single_file(directory, INIT), "NetDef"):
+            return _signature(init, predict, info)
+
+
+def _net(path: Path) -> Any:
+    with reading(path, "NetDef"):
+        net = SCHEMA.read(path)
+        if not any(operator.type for operator in net.operators):
+            raise InvalidModelError(f"{path.name} has no operators: it is empty or not a NetDef")
+        return net
+
+
+def _value_info(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    with reading(path, "description of inputs"), path.open("rb") as file:
+        info = json.loads(file.read(VALUE_INFO_LIMIT))
+        for dtype, shape in info.values():
+            if dtype not in DTYPES or not all(isinstance(size, int) for size in shape):
+                raise InvalidModelError(f"{path.name} should give each input's type by number and its shape")
+        return dict(info)
+
+
+def _signature(init: Any, predict: Any, info: dict[str, Any]) -> Signature:
+    fed = _fed(init, predict)
+    weights = [operator for operator in init.operators if not set(fed).intersection(operator.outputs)]
+    inputs = tuple(_tensor(name, info) for name in fed)
+    outputs = tuple(_tensor(name, info) for name in predict.external_outputs or _left(predict))
+    unknown = {"framework_version": "a NetDef does not tell which Caffe2 wrote it"}
+    for side, tensors in (("inputs", inputs), ("outputs", outputs)):
+        if any(tensor.shape is None for tensor in tensors):
+            unknown[side] = f"a NetDef has names, not types and shapes: add a {VALUE_INFO} or write the signature"
+    if not inputs:
+        unknown["inputs"] = "the init net fills everything that the net takes"
+    return Signature(
+        inputs=inputs,
+        outputs=outputs,
+        operators=dict(sorted(Counter(operator.type for operator in predict.operators).items())),
+        parameters=_parameters(weights),
+        framework="Caffe2",
+        details={"net": predict.name},
+        unknown=unknown,
+    )
+
+
+def _tensor(name: str, info: dict[str, Any]) -> Tensor:
+    if name not in info:
+        return Tensor(name=name)
+    dtype, shape = info[name]
+    return Tensor(name=name, dtype=DTYPES[dtype], shape=tuple(shape))
+
+
+def _fed(init: Any, predict: Any) -> list[str]:
+    """What the net takes and the init net does not fill; else what it fills with a placeholder."""
+    made = {name for operator in init.operators for name in operator.outputs}
+    taken = dict.fromkeys(predict.external_inputs or _taken(predict))
+    fed = [name for name in taken if name not in made]
+    placeholders = {name for operator in init.operators if _is_placeholder(operator) for name in operator.outputs}
+    return fed or [name for name in taken if name in placeholders]
+
+
+def _is_placeholder(operator: Any) -> bool:
+    return operator.type == PLACEHOLDER and _shape(operator) == [1]
+
+
+def _taken(net: Any) -> list[str]:
+    """What operators take before one makes it."""
+    made, taken = set[str](), list[str]()
+    for operator in net.operators:
+        taken += [name for name in operator.inputs if name not in made]
+        made.update(operator.outputs)
+    return taken
+
+
+def _left(net: Any) -> list[str]:
+    """What no operator takes."""
+    taken = {name for operator in net.operators for name in operator.inputs}
+    return [name for operator in net.operators for name in operator.outputs if name not in taken]
+
+
+def _shape(operator: Any) -> list[int]:
+    return next((list(argument.numbers) for argument in operator.arguments if argument.name == "shape"), [])
+
+
+def _parameters(operators: list[Any]) -> Parameters:
+    return counted((_dtype(operator), _shape(operator)) for operator in operators)
+
+
+def _dtype(operator: Any) -> str | None:
+    """By the operator's name, or for those that fill with one number or at random, by an argument."""
+    if operator.type in FILLS:
+        return FILLS[operator.type]
+    return next((DTYPES.get(found.number) for found in operator.arguments if found.name == "dtype"), "float32")
+
+
+NET_DEF = NetDef()

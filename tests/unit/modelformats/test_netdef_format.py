@@ -1,0 +1,99 @@
+"""What is read from a Caffe2 model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kleverproto.signatures import Parameters, Signature
+from modelformats import InvalidModelError, extract_signature, validate_layout
+from support import caffe_models
+from support.caffe_models import fill, operator
+from support.model_files import write, write_model
+from support.protobufs import field, varint
+
+
+def extracted(directory: Path, init: bytes, predict: bytes) -> Signature:
+    write(directory, "init_net.pb", init)
+    return extract_signature("NetDef", write(directory, "predict_net.pb", predict))
+
+
+def names(found: Signature) -> tuple[list[str], list[str]]:
+    return [tensor.name for tensor in found.inputs], [tensor.name for tensor in found.outputs]
+
+
+def test_a_net_and_its_weights(tmp_path: Path) -> None:
+    found = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
+    assert names(found) == (["data"], ["softmax"])
+    assert (found.inputs[0].dtype, found.inputs[0].shape) == (None, None)
+    assert found.operators == {"FC": 1, "Softmax": 1}
+    assert found.parameters == Parameters(count=15, bytes_by_dtype={"float32": 60})
+    assert (found.framework, found.details) == ("Caffe2", {"net": "predict"})
+    assert set(found.unknown) == {"inputs", "outputs", "framework_version"}
+
+
+def test_types_and_shapes_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, "value_info.json", json.dumps({"data": [10, [1, 4]]}))
+    found = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
+    assert (found.inputs[0].dtype, found.inputs[0].shape) == ("int64", (1, 4))
+    assert "inputs" not in found.unknown
+
+
+@pytest.mark.parametrize("info", ["[", "[]", {"data": [1]}, {"data": [1, ["x"]]}, {"data": ["float", [1]]}], ids=repr)
+def test_a_description_that_is_none_is_refused(tmp_path: Path, info: Any) -> None:
+    write(tmp_path, "value_info.json", info if isinstance(info, str) else json.dumps(info))
+    with pytest.raises(InvalidModelError, match=r"value_info\.json"):
+        extract_signature("NetDef", write_model(tmp_path, "NetDef"))
+
+
+def test_ends_that_are_not_declared_follow_from_the_operators(tmp_path: Path) -> None:
+    net = operator("FC", ("data", "w", "b"), ("fc",)) + operator("Relu", ("fc",), ("relu", "mask"))
+    assert names(extracted(tmp_path, caffe_models.init_net(), net)) == (["data"], ["relu", "mask"])
+
+
+def test_an_input_may_be_filled_with_a_placeholder(tmp_path: Path) -> None:
+    init = caffe_models.init_net() + fill("data", 1, kind="ConstantFill")
+    found = extracted(tmp_path, init, caffe_models.predict_net())
+    assert names(found) == (["data"], ["softmax"])
+    assert found.parameters
+    assert found.parameters.count == 15
+
+
+def test_a_net_that_is_filled_altogether_says_so(tmp_path: Path) -> None:
+    init = caffe_models.init_net() + fill("data", 1, 4)
+    found = extracted(tmp_path, init, caffe_models.predict_net())
+    assert found.inputs == ()
+    assert "fills everything" in found.unknown["inputs"]
+
+
+def test_weights_of_other_types_are_told(tmp_path: Path) -> None:
+    half = field(5, field(1, b"dtype") + field(3, 12)) + field(5, field(1, b"shape") + field(6, 5))
+    init = fill("w", 2, kind="GivenTensorInt64Fill") + operator("XavierFill", (), ("b",), half)
+    found = extracted(tmp_path, init, caffe_models.predict_net())
+    assert found.parameters == Parameters(count=7, bytes_by_dtype={"float16": 10, "int64": 16})
+
+
+def test_large_weights_are_not_read(tmp_path: Path) -> None:
+    size = 6 * 1024**3
+    kind = field(4, b"GivenTensorFill") + field(5, field(1, b"shape") + field(6, size // 4))
+    values = varint(5 << 3 | 2) + varint(size)
+    argument = varint(5 << 3 | 2) + varint(len(values) + size) + values
+    net = varint(2 << 3 | 2) + varint(len(kind) + len(argument) + size) + kind + argument
+    write(tmp_path, "predict_net.pb", caffe_models.predict_net())
+    with (write(tmp_path, "init_net.pb", net) / "init_net.pb").open("ab") as file:
+        file.truncate(len(net) + size)
+    found = extract_signature("NetDef", tmp_path).parameters
+    assert found == Parameters(count=size // 4, bytes_by_dtype={"float32": size})
+
+
+@pytest.mark.parametrize(("there", "missing"), [("init", "predict"), ("predict", "init")])
+def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
+    with pytest.raises(InvalidModelError, match=rf"expected one \*{missing}_net\.pb"):
+        validate_layout("NetDef", write(tmp_path, f"{there}_net.pb", b"x"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x0a\x01x", caffe_models.init_net()[:-3]], ids=["empty", "bare", "cut-off"])
+def test_a_net_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InvalidModelError, match=r"init_net\.pb"):
+        extracted(tmp_path, content, caffe_models.predict_net())
