@@ -26,7 +26,7 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
     "conversion",
     [
         Conversion("h5", "H5", "SavedModel", IMAGE),
-        Conversion("h5-of-keras-2", "H5", "ONNX", VECTOR),
+        Conversion("h5-of-keras-2", "H5", "ONNX", signature()),  # the result tells the inputs
         Conversion(
             "keras",
             "Keras",
@@ -79,6 +79,12 @@ async def test_a_quantised_model_stays_quantised(
             "invalid_model",
             "no graph tagged 'train'; its tags: serve",
             id="tag",
+        ),
+        pytest.param(
+            Conversion("savedmodel-without-variables", "SavedModel", "ONNX", IMAGE),
+            "invalid_model",
+            "a file may be missing",
+            id="variables",
         ),
         pytest.param(
             Conversion("h5-with-lambda", "H5", "ONNX", VECTOR), "unsupported_operator", "Lambda layer", id="lambda"

@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 from typing import Any
 
 import keras
@@ -121,3 +122,8 @@ if __name__ == "__main__":
         directory = Path(sys.argv[1], name)
         directory.mkdir()
         make(directory)
+    copytree(
+        Path(sys.argv[1], "savedmodel"),
+        Path(sys.argv[1], "savedmodel-without-variables"),
+        ignore=ignore_patterns("variables"),
+    )

@@ -36,10 +36,11 @@ def convert(request: Request) -> dict[str, str]:
             INPUT_SHAPE_NEEDED, "a TorchScript model does not tell its inputs: write them into ormbfile.yaml"
         )
     arguments = tuple(examples(request.inputs))
-    if defaults := defaults_after(module, len(arguments)):
+    defaults = defaults_after(module, len(arguments))
+    outputs = list(_run(module, (*arguments, *defaults)))
+    if defaults:
         # The trace is of this one call: the control flow within the script stays as it is.
         module = torch.jit.trace(_Bound(module, defaults), arguments, check_trace=False)
-    outputs = list(_run(module, arguments))
     say(f"exporting {len(request.inputs)} inputs and {len(outputs)} outputs")
     try:
         torch.onnx.export(
