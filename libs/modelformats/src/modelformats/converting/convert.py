@@ -1,5 +1,6 @@
 """Convert a model: the steps of the cheapest route, then the check of the result against the source."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -7,7 +8,10 @@ from tempfile import TemporaryDirectory
 
 from kleverproto.conversions import ConversionRecord, ConversionStep
 from kleverproto.signatures import Signature
+from modelformats.catalogue import extract_signature, supported_formats
+from modelformats.errors import InvalidModelError
 
+from .errors import ConversionError
 from .pairs import RUNNERS, Pair, Runner, Tolerance, tolerance_of
 from .planning import plan
 from .running import Limits
@@ -64,7 +68,8 @@ async def convert_along(
             here = there
     target = route[-1].target
     tolerance = loosest(tolerance_of(pair, dict(source.options)) for pair in route)
-    verification = await verify(source, Subject(destination, target), tolerance, workshop, runners)
+    result = Subject(destination, target, await asyncio.to_thread(_signature, target, destination))
+    verification = await verify(source, result, tolerance, workshop, runners)
     return ConversionRecord(
         source_format=source.format,
         target_format=target,
@@ -72,6 +77,16 @@ async def convert_along(
         verification=verification,
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def _signature(format_name: str, directory: Path) -> Signature:
+    """What can be told of the result; nothing where its format is not parsed."""
+    if format_name not in supported_formats():
+        return Signature()
+    try:
+        return extract_signature(format_name, directory)
+    except InvalidModelError as error:
+        raise ConversionError("toolchain_failed", f"the result is no {format_name} model: {error}") from error
 
 
 async def _step(pair: Pair, source: Subject, destination: Path, workshop: Workshop) -> ConversionStep:

@@ -35,7 +35,7 @@ class Toolchain:
     installed: bool
     """Complete and made from the recipe of this version."""
     size: int
-    """Bytes on disk."""
+    """Bytes on disk when it was made; 0 where it is not."""
 
 
 class ToolchainStore:
@@ -64,14 +64,10 @@ class ToolchainStore:
 
     def list(self) -> tuple[Toolchain, ...]:
         """Every toolchain there is a recipe for, installed or not."""
+        recipes = [read_recipe(name, self._recipes) for name in recipe_names(self._recipes)]
         return tuple(
-            Toolchain(
-                name,
-                self._root / name,
-                self._is_complete(read_recipe(name, self._recipes)),
-                _size(self._root / name),
-            )
-            for name in recipe_names(self._recipes)
+            Toolchain(recipe.name, self._root / recipe.name, self._is_complete(recipe), self._mark(recipe.name)[1])
+            for recipe in recipes
         )
 
     async def remove(self, name: str) -> None:
@@ -85,11 +81,15 @@ class ToolchainStore:
         return self._root / name / "bin" / "python"
 
     def _is_complete(self, recipe: Recipe) -> bool:
+        return self._mark(recipe.name)[0] == recipe.digest
+
+    def _mark(self, name: str) -> tuple[str, int]:
+        """Digest of the recipe that a complete environment was made from, and its size."""
         try:
-            mark = json.loads((self._root / recipe.name / _MARK).read_text())
-        except (OSError, ValueError):
-            return False
-        return isinstance(mark, dict) and mark.get("digest") == recipe.digest
+            mark = json.loads((self._root / name / _MARK).read_text())
+            return str(mark["digest"]), int(mark["size"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "", 0
 
     async def _build(self, recipe: Recipe, on_line: OnLine) -> None:
         missing = [command for command in recipe.commands if shutil.which(command) is None]
@@ -110,7 +110,8 @@ class ToolchainStore:
         problem = await _imports(python, recipe)
         if problem is not None:
             raise ConversionError("toolchain_failed", f"toolchain {recipe.name} was installed but is broken: {problem}")
-        (environment / _MARK).write_text(json.dumps({"digest": recipe.digest}))
+        size = await asyncio.to_thread(_size, environment)
+        (environment / _MARK).write_text(json.dumps({"digest": recipe.digest, "size": size}))
         on_line(f"toolchain {recipe.name} is ready")
 
     async def _run_uv(self, *arguments: str | Path, on_line: OnLine) -> None:

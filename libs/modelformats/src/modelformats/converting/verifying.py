@@ -49,7 +49,7 @@ async def verify(
         if subject.format not in runners:
             return Verification(verified=False, reason=f"nothing here runs models of format {subject.format}")
     try:
-        samples = samples_for(source.signature.inputs)
+        samples = _samples(source, result)
     except NoSamplesError as error:
         return Verification(verified=False, reason=str(error))
     with TemporaryDirectory(prefix="klever-verification-") as scratch:
@@ -69,6 +69,16 @@ async def verify(
             raise ConversionError("verification_failed", f"the converted model does not run: {error}") from error
     differences = compare(expected, found, tolerance)
     return Verification(verified=True, differences=differences, seconds=round(time.monotonic() - started, 3))
+
+
+def _samples(source: Subject, result: Subject) -> dict[str, NDArray[Any]]:
+    """From the source's signature; the result's may know what the source's files do not tell."""
+    try:
+        return samples_for(source.signature.inputs)
+    except NoSamplesError:
+        if not result.signature.inputs:
+            raise
+        return samples_for(result.signature.inputs)
 
 
 async def _outputs(

@@ -22,7 +22,7 @@ def load(request: Request) -> tuple[Any, str]:
     """
     path = request.single_file(*PATTERNS)
     version, config = _described(path)
-    if '"Lambda"' in config:
+    if "Lambda" in _classes(config, path):
         raise ProblemError(
             UNSUPPORTED_OPERATOR,
             "the model has a Lambda layer, whose Python code is not run here: write it as a layer of Keras, "
@@ -64,6 +64,16 @@ def _described(path: Path) -> tuple[str, str]:
             f"{path.name} holds weights only: save the whole model, with model.save instead of save_weights",
         )
     return _text(version), _text(config)
+
+
+def _classes(config: str, path: Path) -> set[str]:
+    """The classes of the layers that a model's description names, at any depth."""
+    found: set[str] = set()
+    try:
+        json.loads(config, object_hook=lambda entry: found.add(str(entry.get("class_name"))))
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(INVALID_MODEL, f"{path.name} has a description that is no JSON: {error}") from error
+    return found
 
 
 def _text(value: Any) -> str:

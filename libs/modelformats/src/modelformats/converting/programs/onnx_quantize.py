@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -16,6 +17,7 @@ _LARGEST_MESSAGE = 2**31 - 2**20
 def convert(request: Request) -> dict[str, str]:
     """Convert the model as the option `quantize` says."""
     source = request.single_file("*.onnx")
+    _check(source)
     kind = request.options.get("quantize")
     if kind == "int8":
         _to_int8(source, request)
@@ -24,6 +26,15 @@ def convert(request: Request) -> dict[str, str]:
     else:
         raise ProblemError(INVALID_MODEL, f"the option quantize is int8 or fp16, not {kind!r}")
     return versions("onnxruntime", "onnx")
+
+
+def _check(source: Path) -> None:
+    try:
+        model = onnx.load(source, load_external_data=False)
+    except (DecodeError, OSError) as error:
+        raise ProblemError(INVALID_MODEL, f"{source.name} cannot be read as ONNX: {error}") from error
+    if not model.graph.node:
+        raise ProblemError(INVALID_MODEL, f"{source.name} has no graph: it is not an ONNX model")
 
 
 def _to_int8(source: Path, request: Request) -> None:

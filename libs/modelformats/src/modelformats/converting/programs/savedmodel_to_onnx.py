@@ -1,6 +1,6 @@
 """One signature of a TensorFlow SavedModel to ONNX."""
 
-from .program import Request, main, say
+from .program import INVALID_MODEL, ProblemError, Request, main, say
 from .tensorflow_models import chosen_signature
 from .tensorflow_to_onnx import to_onnx
 
@@ -10,7 +10,12 @@ def convert(request: Request) -> dict[str, str]:
     tag, signature = chosen_signature(request)
     say(f"converting the signature {signature}")
     model = ["--saved-model", str(request.source), "--tag", tag, "--signature_def", signature]
-    return to_onnx(request, model, request.source)
+    try:
+        return to_onnx(request, model, request.source)
+    except OSError as error:
+        raise ProblemError(
+            INVALID_MODEL, f"TensorFlow cannot load the SavedModel, a file may be missing: {error}"
+        ) from error
 
 
 if __name__ == "__main__":

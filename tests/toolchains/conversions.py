@@ -1,0 +1,56 @@
+"""What the tests of conversions share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kleverproto.conversions import ConversionRecord
+from kleverproto.signatures import Signature, Tensor
+from modelformats.converting.convert import convert
+from modelformats.converting.running import Limits
+from modelformats.converting.toolchains import ToolchainStore
+
+
+def signature(**inputs: tuple[str, tuple[int | str, ...]]) -> Signature:
+    """Inputs by name: type and shape."""
+    return Signature(
+        inputs=tuple(Tensor(name=name, dtype=dtype, shape=shape) for name, (dtype, shape) in inputs.items())
+    )
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A model made by a test, and what to make of it."""
+
+    model: str
+    source: str
+    target: str
+    signature: Signature
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    async def run(self, directory: Path, destination: Path, toolchains: ToolchainStore) -> ConversionRecord:
+        """Convert it, within limits that a laptop has."""
+        return await convert(
+            directory,
+            self.source,
+            self.target,
+            destination,
+            signature=self.signature,
+            options=self.options,
+            toolchains=toolchains,
+            limits=Limits(wall_seconds=120, memory_bytes=4 * 2**30),
+            on_line=print,
+        )
+
+    def __str__(self) -> str:
+        return "-".join([self.model, self.target, *self.options.values()])
+
+
+def check(record: ConversionRecord, *, largest: float) -> None:
+    """The result was compared with the source, on outputs that prove something, and differs by no more."""
+    assert record.verification.verified, record.verification.reason
+    assert record.verification.differences
+    for difference in record.verification.differences:
+        assert difference.note is None, difference
+        assert difference.relative <= largest, difference
+    assert all(step.versions for step in record.steps)

@@ -1,0 +1,105 @@
+"""TensorFlow, Keras and TensorFlow Lite. Needs the toolchains tf and onnx."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelformats.catalogue import detect_format, extract_signature
+from modelformats.converting.errors import ConversionError
+from modelformats.converting.toolchains import ToolchainStore
+from toolchains.conversions import Conversion, check, signature
+
+pytestmark = pytest.mark.timeout(900)  # the first run installs
+
+IMAGE = signature(image=("float32", (-1, 12, 12, 1)))
+VECTOR = signature(x=("float32", (-1, 8)))
+PAIR = signature(x=("float32", (-1, 2)))
+
+
+@pytest.fixture
+def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
+    return models("tf", "tensorflow_models")
+
+
+@pytest.mark.parametrize(
+    "conversion",
+    [
+        Conversion("h5", "H5", "SavedModel", IMAGE),
+        Conversion("h5-of-keras-2", "H5", "ONNX", signature()),  # the result tells the inputs
+        Conversion(
+            "keras",
+            "Keras",
+            "ONNX",
+            signature(tokens=("int32", (-1, -1)), extra=("float32", (-1, 3))),
+        ),
+        Conversion("savedmodel", "SavedModel", "ONNX", IMAGE, {"opset": "17"}),
+        Conversion("savedmodel-of-two", "SavedModel", "ONNX", PAIR, {"signature": "double"}),
+        Conversion("graphdef", "GraphDef", "ONNX", signature(x=("float32", (-1, 12, 12, 1)))),
+        Conversion("tflite", "TFLite", "ONNX", signature(image=("float32", (-1, 12, 12, 1)))),
+    ],
+    ids=str,
+)
+async def test_a_model_does_the_same_in_its_new_format(
+    conversion: Conversion, tensorflow_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    record = await conversion.run(tensorflow_models / conversion.model, tmp_path, toolchains)
+    check(record, largest=1e-5)
+    assert detect_format(tmp_path) == conversion.target
+    for tensor in extract_signature(conversion.target, tmp_path).inputs:
+        assert tensor.shape is not None
+        assert tensor.shape[0] == -1 or isinstance(tensor.shape[0], str)
+
+
+async def test_a_quantised_model_stays_quantised(
+    tensorflow_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    conversion = Conversion("tflite-int8", "TFLite", "ONNX", signature(image=("int8", (1, 12, 12, 1))))
+    check(await conversion.run(tensorflow_models / conversion.model, tmp_path, toolchains), largest=0.05)
+    assert extract_signature("ONNX", tmp_path).inputs[0].dtype == "int8"
+
+
+@pytest.mark.parametrize(
+    ("conversion", "code", "message"),
+    [
+        pytest.param(
+            Conversion("savedmodel-of-two", "SavedModel", "ONNX", PAIR, {"signature": "foreign"}),
+            "unsupported_operator",
+            "ONNX has no counterpart of Igamma",
+            id="operator",
+        ),
+        pytest.param(
+            Conversion("savedmodel-of-two", "SavedModel", "ONNX", PAIR, {"signature": "other"}),
+            "invalid_model",
+            "its signatures: double, foreign",
+            id="signature",
+        ),
+        pytest.param(
+            Conversion("savedmodel", "SavedModel", "ONNX", PAIR, {"tag": "train"}),
+            "invalid_model",
+            "no graph tagged 'train'; its tags: serve",
+            id="tag",
+        ),
+        pytest.param(
+            Conversion("savedmodel-without-variables", "SavedModel", "ONNX", IMAGE),
+            "invalid_model",
+            "a file may be missing",
+            id="variables",
+        ),
+        pytest.param(
+            Conversion("h5-with-lambda", "H5", "ONNX", VECTOR), "unsupported_operator", "Lambda layer", id="lambda"
+        ),
+        pytest.param(Conversion("h5-weights", "H5", "ONNX", VECTOR), "invalid_model", "weights only", id="weights"),
+    ],
+)
+async def test_what_cannot_be_converted_is_refused_with_the_reason(
+    conversion: Conversion,
+    code: str,
+    message: str,
+    tensorflow_models: Path,
+    tmp_path: Path,
+    toolchains: ToolchainStore,
+) -> None:
+    with pytest.raises(ConversionError, match=message) as caught:
+        await conversion.run(tensorflow_models / conversion.model, tmp_path, toolchains)
+    assert caught.value.code == code

@@ -1,0 +1,87 @@
+"""PyTorch. Needs the toolchains torch and onnx."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelformats.catalogue import extract_signature
+from modelformats.converting.errors import ConversionError
+from modelformats.converting.toolchains import ToolchainStore
+from toolchains.conversions import Conversion, check, signature
+
+pytestmark = pytest.mark.timeout(900)  # the first run installs
+
+IMAGE = signature(image=("float32", ("batch", 3, 8, 8)))
+TWO = signature(x=("float32", (-1, 4)), y=("float32", (-1, 5)))
+
+
+@pytest.fixture
+def torch_models(models: Callable[[str, str], Path]) -> Path:
+    return models("torch", "torch_models")
+
+
+@pytest.mark.parametrize(
+    "conversion",
+    [
+        Conversion("traced", "TorchScript", "ONNX", IMAGE, {"opset": "13"}),
+        Conversion("scripted", "TorchScript", "ONNX", TWO),
+    ],
+    ids=str,
+)
+async def test_a_script_does_the_same_as_onnx(
+    conversion: Conversion, torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    check(await conversion.run(torch_models / conversion.model, tmp_path, toolchains), largest=1e-5)
+    found = extract_signature("ONNX", tmp_path)
+    assert [tensor.name for tensor in found.inputs] == [tensor.name for tensor in conversion.signature.inputs]
+    assert all(isinstance((tensor.shape or (1,))[0], str) for tensor in found.inputs)
+
+
+async def test_an_exported_program_does_the_same_as_onnx_where_pytorch_has_them(
+    torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    conversion = Conversion("exported", "ExportedProgram", "ONNX", IMAGE)
+    if (torch_models / "exported" / "none").exists():
+        with pytest.raises(ConversionError, match="need PyTorch 2, the toolchain has 1") as caught:
+            await conversion.run(torch_models / "exported", tmp_path, toolchains)
+        assert caught.value.code == "toolchain_failed"
+    else:
+        check(await conversion.run(torch_models / "exported", tmp_path, toolchains), largest=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("conversion", "code", "message"),
+    [
+        pytest.param(
+            Conversion("traced", "TorchScript", "ONNX", signature()),
+            "input_shape_needed",
+            "does not tell its inputs",
+            id="no inputs",
+        ),
+        pytest.param(
+            Conversion("scripted", "TorchScript", "ONNX", signature(x=("float32", (-1, 4)))),
+            "input_shape_needed",
+            r"takes 3 inputs \(x, y, k\), 1 are declared",
+            id="one missing",
+        ),
+        pytest.param(
+            Conversion("scripted", "TorchScript", "ONNX", signature(x=("float32", (-1, 7)), y=("float32", (-1, 5)))),
+            "input_shape_needed",
+            "does not run on the declared inputs",
+            id="wrong shape",
+        ),
+        pytest.param(
+            Conversion("foreign", "TorchScript", "ONNX", signature(x=("float32", (-1, 4)))),
+            "unsupported_operator",
+            "special_i1",
+            id="operator",
+        ),
+    ],
+)
+async def test_what_cannot_be_converted_is_refused_with_the_reason(
+    conversion: Conversion, code: str, message: str, torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    with pytest.raises(ConversionError, match=message) as caught:
+        await conversion.run(torch_models / conversion.model, tmp_path, toolchains)
+    assert caught.value.code == code
