@@ -25,7 +25,7 @@ PATTERN, OTHER_PATTERN = "*.graphdef", "*.pb"
 OTHERS = ("saved_model.pb", "init_net.pb", "predict_net.pb")
 """Ends of names that *.pb files of other formats have."""
 SNIFF = 1024
-FIRST_NODE = re.compile(rb"\x0a[\x04-\xff][\x00-\x7f]?\x0a(.)[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
+FIRST_NODE = re.compile(rb"\x0a[\x80-\xff]{0,9}[\x00-\x7f]\x0a.[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
 """A node, its name, its operator."""
 INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
