@@ -52,6 +52,8 @@ for several in SEEDS:
 SEEDS["ONNX"] += [("model.onnx", make().SerializeToString()) for make in (onnx_models.loop, onnx_models.identity)]
 SEEDS["SKLearn"] += [("model.pkl", pickle.dumps(model_files.classifier(), protocol)) for protocol in (0, 2, 5)]
 SEEDS["SKLearn"] += [("model.joblib", dumped())]
+SEEDS["H5"] += [("model.h5", path.read_bytes()) for path in sorted((model_files.DATA / "h5").glob("*.h5"))]
+SEEDS["MXNetParams"] += [("model-0001.params", (model_files.DATA / "mxnet" / "sparse.params").read_bytes())]
 
 Mutation = Callable[[bytes], bytes]
 PACKINGS: tuple[Mutation, ...] = (zlib.compress, gzip.compress, bz2.compress)

@@ -77,6 +77,11 @@ def test_layers_of_the_first_generation(tmp_path: Path) -> None:
     assert found.parameters.count == 480
 
 
+def test_quotes_in_a_text_are_part_of_it(tmp_path: Path) -> None:
+    network = 'name: "a \\" layer { b" ' + caffe_models.NETWORK.replace('name: "small"', "")
+    assert extracted(tmp_path, network).details["network"] == 'a \\" layer { b'
+
+
 def test_inputs_have_a_shape_each_or_say_why_not(tmp_path: Path) -> None:
     network = """input: "a" input: "b" input_shape { dim: 1 dim: 2 } input_shape { dim: 3 }
         layer { name: "d" type: "Data" top: "c" } layer { name: "e" type: "Eltwise" bottom: "a" top: "out" }"""

@@ -98,6 +98,12 @@ def test_a_graph_is_known_by_its_first_node(tmp_path: Path, name: str) -> None:
     assert detect_format(write(tmp_path, name, REAL)) == "GraphDef"
 
 
+def test_a_graph_is_known_by_a_first_node_that_is_large(tmp_path: Path) -> None:
+    message = graph()
+    node(message, "net/w", "Const", *["x" * 1000] * 3000)
+    assert detect_format(write(tmp_path, "frozen.pb", message.SerializeToString())) == "GraphDef"
+
+
 def test_a_pb_file_that_is_a_graph_is_read(tmp_path: Path) -> None:
     assert extract_signature("GraphDef", write(tmp_path, "frozen_graph.pb", REAL)).operators
 

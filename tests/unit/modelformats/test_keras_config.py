@@ -6,6 +6,7 @@ import pytest
 
 from modelformats import InvalidModelError
 from modelformats.formats.keras_config import KerasModel, read_config
+from modelformats.formats.keras_shapes import result_shape
 
 
 def tensors(found: KerasModel) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
@@ -37,6 +38,13 @@ IMAGE = ("InputLayer", {"batch_shape": [None, None, 9, 3], "dtype": "uint8"})
         ([IMAGE, ("MaxPooling2D", {"pool_size": [2, 2]})], (-1, -1, 4, 3)),
         ([IMAGE, ("GlobalAveragePooling2D", {})], (-1, 3)),
         ([IMAGE, ("Flatten", {})], (-1, -1)),
+        ([IMAGE, ("GlobalMaxPooling2D", {"keepdims": True})], (-1, 1, 1, 3)),
+        ([IMAGE, ("ZeroPadding2D", {"padding": [[0, 1], [2, 2]]})], (-1, -1, 13, 3)),
+        ([IMAGE, ("Cropping2D", {"cropping": [[0, 1], [2, 2]]})], (-1, -1, 5, 3)),
+        ([STEPS, ("ZeroPadding1D", {"padding": [1, 2]})], (-1, 13, 4)),
+        ([IMAGE, ("UpSampling2D", {"size": [2, 3]})], (-1, -1, 27, 3)),
+        ([IMAGE, ("DepthwiseConv2D", {"kernel_size": 3, "depth_multiplier": 2})], (-1, -1, 7, 6)),
+        ([IMAGE, ("SeparableConv2D", {"kernel_size": 3, "filters": 8})], (-1, -1, 7, 8)),
         ([IMAGE, ("Conv2D", {"filters": 5, "kernel_size": 3, "data_format": "channels_first"})], None),
         ([IMAGE, ("Conv2DTranspose", {"filters": 5, "kernel_size": 3})], None),
         ([IMAGE, ("Mine>Layer", {})], None),
@@ -124,3 +132,17 @@ def test_outputs_are_named_in_each_way_that_keras_writes_them(outputs: Any) -> N
 )
 def test_types_and_policies_have_numpy_names(declared: Any, dtype: str | None) -> None:
     assert read_config(functional("Dense", [[X]], ["last", 0, 0], declared)).outputs[0].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(-1, 4, 4, 2), (-1, 1, 1, 2)], (-1, 4, 4, 2)),
+        ([(-1, -1), (-1, 3)], (-1, 3)),
+        ([(-1, 1), (-1, -1)], (-1, -1)),
+        ([(-1, 2), (-1, 3)], None),
+        ([(-1, 2), (-1, 2, 2)], None),
+    ],
+)
+def test_results_of_two_shapes_are_broadcast(shapes: list[tuple[int, ...]], expected: tuple[int, ...] | None) -> None:
+    assert result_shape("Multiply", {}, shapes) == expected

@@ -8,7 +8,7 @@ SIZE_LIMIT = 4 * 1024**2
 """Bytes of a file; the longest networks written by hand or script have a tenth of it."""
 DEPTH_LIMIT = 100
 PARTS = re.compile(
-    r"""(?P<space>(?:\s|\#[^\n]*|[,;])+)|(?P<text>"[^"\n]*"|'[^'\n]*')|(?P<word>[\w.+-]+)|(?P<sign>[:{}<>\[\]])"""
+    r"""(?P<space>(?:\s|\#[^\n]*|[,;])+)|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<word>[\w.+-]+)|(?P<sign>[:{}<>\[\]])"""
 )
 """Separators are optional and mean nothing."""
 

@@ -5,6 +5,7 @@ Field numbers follow caffe/src/caffe/proto/caffe.proto (BVLC).
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,11 +165,12 @@ def _unknown(inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> dict[st
 
 def _parameters(path: Path) -> Parameters:
     net = SCHEMA.read(path)
-    blobs = [blob for layer in (*net.layers, *net.old_layers) for blob in layer.blobs]
     if not net.layers and not net.old_layers:
         raise InvalidModelError(f"{path.name} has no layers: it is empty or not a caffemodel")
     return counted(
-        ("float64", [blob.double_bytes // 8]) if blob.double_bytes else ("float32", _dimensions(blob)) for blob in blobs
+        ("float64", [blob.double_bytes // 8]) if blob.double_bytes else ("float32", _dimensions(blob))
+        for layer in chain(net.layers, net.old_layers)
+        for blob in layer.blobs
     )
 
 

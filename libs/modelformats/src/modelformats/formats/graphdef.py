@@ -5,10 +5,12 @@ Field numbers follow tensorflow/core/framework/{graph,node_def,attr_value,tensor
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kleverproto.signatures import Parameters, Signature, Tensor
+from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading
 from modelformats.skimming import Schema
@@ -23,7 +25,7 @@ PATTERN, OTHER_PATTERN = "*.graphdef", "*.pb"
 OTHERS = ("saved_model.pb", "init_net.pb", "predict_net.pb")
 """Ends of names that *.pb files of other formats have."""
 SNIFF = 1024
-FIRST_NODE = re.compile(rb"\x0a[\x04-\xff][\x00-\x7f]?\x0a(.)[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
+FIRST_NODE = re.compile(rb"\x0a[\x80-\xff]{0,9}[\x00-\x7f]\x0a.[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
 """A node, its name, its operator."""
 INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
@@ -91,19 +93,18 @@ def _file(directory: Path) -> Path:
 
 
 def _signature(graph: Any) -> Signature:
-    attributes = {node.name: {entry.key: entry.value for entry in node.attributes} for node in graph.nodes}
     consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
-    ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
-    nodes = [*graph.nodes, *(node for function in graph.library.functions for node in function.nodes)]
-    outputs = tuple(_output(node, attributes[node.name]) for node in ends)
+    ends = (node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT)
+    nodes = chain(graph.nodes, *(function.nodes for function in graph.library.functions))
+    outputs = tuple(_output(node) for node in ends)
     unknown = {"framework_version": "a GraphDef holds the version of its schema, not that of TensorFlow"}
     if any(tensor.shape is None for tensor in outputs):
         unknown["outputs"] = "the graph has no shapes of results; outputs are the nodes that no other consumes"
     return Signature(
-        inputs=tuple(_input(node.name, attributes[node.name]) for node in graph.nodes if node.op in INPUTS),
+        inputs=tuple(_input(node) for node in graph.nodes if node.op in INPUTS),
         outputs=outputs,
         operators=dict(sorted(Counter(node.op for node in nodes).items())),
-        parameters=_weights([attributes[node.name] for node in graph.nodes if node.op == "Const"]),
+        parameters=counted(weight for node in graph.nodes if node.op == "Const" for weight in _weights(node)),
         framework="TensorFlow",
         details={"producer": graph.versions.producer},
         unknown=unknown,
@@ -115,12 +116,18 @@ def _node_name(consumed: str) -> str:
     return consumed.removeprefix("^").partition(":")[0]
 
 
-def _input(name: str, attributes: dict[str, Any]) -> Tensor:
+def _attributes(node: Any) -> dict[str, Any]:
+    return {entry.key: entry.value for entry in node.attributes}
+
+
+def _input(node: Any) -> Tensor:
+    attributes = _attributes(node)
     shape = _shape(attributes["shape"].shape) if "shape" in attributes else None
-    return Tensor(name=name, dtype=_dtype(attributes.get("dtype")), shape=shape)
+    return Tensor(name=node.name, dtype=_dtype(attributes.get("dtype")), shape=shape)
 
 
-def _output(node: Any, attributes: dict[str, Any]) -> Tensor:
+def _output(node: Any) -> Tensor:
+    attributes = _attributes(node)
     told = next((attributes[key] for key in RESULT_TYPES if key in attributes), None)
     dtype = "bool" if node.op in BOOLEAN else _dtype(told)
     shapes = attributes["_output_shapes"].list.shapes if "_output_shapes" in attributes else ()
@@ -135,9 +142,12 @@ def _shape(shape: Any) -> tuple[int, ...] | None:
     return None if shape.unknown_rank else tuple(max(int(dim.size), -1) for dim in shape.dims)
 
 
-def _weights(constants: list[dict[str, Any]]) -> Parameters:
-    tensors = [attributes["value"].tensor for attributes in constants if "value" in attributes]
-    return counted((DTYPES.get(tensor.dtype), [dim.size for dim in tensor.shape.dims]) for tensor in tensors)
+def _weights(node: Any) -> Iterator[tuple[str | None, list[int]]]:
+    """The type and shape of a constant."""
+    for entry in node.attributes:
+        if entry.key == "value":
+            tensor = entry.value.tensor
+            yield DTYPES.get(tensor.dtype), [dim.size for dim in tensor.shape.dims]
 
 
 GRAPH_DEF = GraphDef()

@@ -22,6 +22,7 @@ UNCHANGED = {
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "Normalization",
     "PReLU",
     "ReLU",
     "Rescaling",
@@ -40,8 +41,10 @@ def result_shape(kind: str, config: Mapping[str, Any], inputs: Sequence[Shape]) 
     if not inputs or not inputs[0]:
         return None
     first = inputs[0]
-    if kind in UNCHANGED or (kind in ELEMENTWISE and all(shape == first for shape in inputs)):
+    if kind in UNCHANGED:
         return first
+    if kind in ELEMENTWISE:
+        return _broadcast(inputs)
     if kind == "Concatenate":
         return _concatenated(int(config.get("axis", -1)), inputs)
     return _of_one(kind, config, first) if len(inputs) == 1 else None
@@ -58,6 +61,19 @@ def _of_one(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape | None:
         steps = shape[1:2] if config.get("return_sequences") else ()
         return (shape[0], *steps, int(config["units"]))
     return _spatial(kind, config, shape)
+
+
+def _broadcast(inputs: Sequence[Shape]) -> Shape | None:
+    """A dimension of 1 takes the other's size; sizes that are not known match."""
+    if any(len(shape) != len(inputs[0]) for shape in inputs):
+        return None
+    joined = []
+    for sizes in zip(*inputs, strict=True):
+        known = set(sizes) - {1, -1}
+        if len(known) > 1:
+            return None
+        joined.append(known.pop() if known else min(sizes))
+    return tuple(joined)
 
 
 def _concatenated(axis: int, inputs: Sequence[Shape]) -> Shape | None:
@@ -83,25 +99,45 @@ def _reshaped(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape | Non
 
 
 def _spatial(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape | None:
-    """Convolutions and pooling over one to three dimensions, channels last."""
+    """Convolutions, pooling, padding and scaling over one to three dimensions, channels last."""
     rank = int(kind[-2]) if kind[-2:] in {"1D", "2D", "3D"} else 0
     if rank == 0 or len(shape) != rank + 2 or config.get("data_format") == CHANNELS_FIRST:
         return None
-    if kind.startswith(("GlobalAveragePooling", "GlobalMaxPooling")) and not config.get("keepdims"):
-        return (shape[0], shape[-1])
-    if kind.startswith(("AveragePooling", "MaxPooling")):
-        channels, window = shape[-1], _sizes(config["pool_size"], rank)
-        strides = _sizes(config.get("strides") or config["pool_size"], rank)
-    elif kind.startswith("Conv") and not kind.endswith("Transpose"):
-        channels = int(config["filters"])
-        spread = _sizes(config.get("dilation_rate", 1), rank)
-        window = [(size - 1) * step + 1 for size, step in zip(_sizes(config["kernel_size"], rank), spread, strict=True)]
-        strides = _sizes(config.get("strides", 1), rank)
-    else:
+    action, sides = kind[:-2], shape[1:-1]
+    if action in {"GlobalAveragePooling", "GlobalMaxPooling"}:
+        return (shape[0], *([1] * rank if config.get("keepdims") else []), shape[-1])
+    if action in {"ZeroPadding", "Cropping"}:
+        sign, key = (1, "padding") if action == "ZeroPadding" else (-1, "cropping")
+        added = [sum(_sizes(ends, 2)) for ends in ([config[key]] if rank == 1 else config[key])]
+        return (shape[0], *(_more(size, sign * more) for size, more in zip(sides, added, strict=True)), shape[-1])
+    if action == "UpSampling":
+        factors = _sizes(config["size"], rank)
+        return (shape[0], *(max(size * by, -1) for size, by in zip(sides, factors, strict=True)), shape[-1])
+    return _windowed(action, config, shape)
+
+
+def _more(size: int, more: int) -> int:
+    return size if size == -1 else size + more
+
+
+def _windowed(action: str, config: Mapping[str, Any], shape: Shape) -> Shape | None:
+    rank = len(shape) - 2
+    channels = {
+        "AveragePooling": shape[-1],
+        "MaxPooling": shape[-1],
+        "Conv": config.get("filters"),
+        "SeparableConv": config.get("filters"),
+        "DepthwiseConv": max(shape[-1] * config.get("depth_multiplier", 1), -1),
+    }.get(action)
+    if channels is None:
         return None
+    window = _sizes(config["pool_size" if action.endswith("Pooling") else "kernel_size"], rank)
+    strides = _sizes(config.get("strides") or (window if action.endswith("Pooling") else 1), rank)
+    spread = _sizes(config.get("dilation_rate", 1), rank)
     padding = config.get("padding", "valid")
+    window = [(size - 1) * step + 1 for size, step in zip(window, spread, strict=True)]
     sizes = [_windows(*each, padding) for each in zip(shape[1:-1], window, strides, strict=True)]
-    return (shape[0], *sizes, channels)
+    return (shape[0], *sizes, int(channels))
 
 
 def _sizes(value: Any, rank: int) -> list[int]:

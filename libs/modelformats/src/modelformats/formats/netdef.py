@@ -6,6 +6,7 @@ gives types and shapes of inputs: `{"data": [1, [1, 3, 224, 224]]}`.
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,9 +112,10 @@ def _value_info(path: Path) -> dict[str, Any]:
 
 
 def _signature(init: Any, predict: Any, info: dict[str, Any]) -> Signature:
-    fed = _fed(init, predict)
-    weights = [operator for operator in init.operators if not set(fed).intersection(operator.outputs)]
-    inputs = tuple(_tensor(name, info) for name in fed)
+    taken = _fed(init, predict)
+    fed = set(taken)
+    weights = (operator for operator in init.operators if not fed & set(operator.outputs))
+    inputs = tuple(_tensor(name, info) for name in taken)
     outputs = tuple(_tensor(name, info) for name in predict.external_outputs or _left(predict))
     unknown = {"framework_version": "a NetDef does not tell which Caffe2 wrote it"}
     for side, tensors in (("inputs", inputs), ("outputs", outputs)):
@@ -171,7 +173,7 @@ def _shape(operator: Any) -> list[int]:
     return next((list(argument.numbers) for argument in operator.arguments if argument.name == "shape"), [])
 
 
-def _parameters(operators: list[Any]) -> Parameters:
+def _parameters(operators: Iterator[Any]) -> Parameters:
     return counted((_dtype(operator), _shape(operator)) for operator in operators)
 
 
