@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import sklearn
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -78,6 +80,14 @@ def test_a_tree_is_read_though_its_nodes_are_made_by_compiled_code(tmp_path: Pat
     found = extracted(DecisionTreeClassifier().fit(ROWS, [True, False, True]), tmp_path)
     assert found.operators == {"DecisionTreeClassifier": 1}
     assert (found.outputs[0].dtype, found.details["classes"]) == ("bool", [False, True])
+
+
+def test_an_ensemble_is_read_though_its_estimators_are_an_array_of_objects(tmp_path: Path) -> None:
+    ensemble = GradientBoostingRegressor(n_estimators=2).fit(ROWS, [0.0, 1.0, 2.0])
+    joblib.dump(ensemble, tmp_path / "model.joblib")
+    found = extract_signature("SKLearn", tmp_path)
+    assert [(t.name, t.shape) for t in found.inputs] == [("X", (-1, 2))]
+    assert found.operators == {"GradientBoostingRegressor": 1}
 
 
 def test_an_estimator_that_was_not_fitted_takes_no_one_knows_what(tmp_path: Path) -> None:

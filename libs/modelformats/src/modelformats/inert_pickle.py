@@ -145,12 +145,12 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     dispatch[pickle.BUILD[0]] = load_build
 
     def _take_array(self, wrapper: Inert) -> None:
-        if wrapper.attribute("numpy_array_alignment_bytes") is not None:
-            self._stream.skip(self._stream.read(1)[0])
         typestr = dtype_string(wrapper.attribute("dtype"))
         if typestr is None or typestr.lstrip("<>|=").startswith("O"):
             wrapper.items.append(_Reader(self._stream).load())  # objects follow as a pickle of their own
             return
+        if wrapper.attribute("numpy_array_alignment_bytes") is not None:
+            self._stream.skip(self._stream.read(1)[0])
         size = _itemsize(typestr)
         for dimension in wrapper.attribute("shape") or ():
             size *= int(dimension)

@@ -1,6 +1,7 @@
 """Sample inputs for a model, made from its signature alone."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from kleverproto.signatures import Tensor
 
 SEED = 20240229
 """Fixed, so that a conversion done again is checked on the same inputs."""
-BATCH, FREE = 3, 16
-"""Sizes given to a first dimension, and to others, that may be of any size."""
+BATCH, ROWS, FREE = 3, 32, 16
+"""Sizes of a first dimension of any size (trees differ in few rows of a table, and rows cost little), and of others."""
+_TABLE = 4096
+"""Elements of a row up to which a model is one of a table."""
 _ELEMENTS = 2**26
 _SMALL_INTEGERS = 4
 """Integers are often indices into a vocabulary or classes: only small ones are safe."""
@@ -24,35 +27,49 @@ class NoSamplesError(Exception):
 def samples_for(inputs: Iterable[Tensor]) -> dict[str, NDArray[Any]]:
     """An array for each input, by name, in order. Raises NoSamplesError."""
     generator = np.random.default_rng(SEED)
-    sizes: dict[str, int] = {}
-    samples = {tensor.name: _sample(tensor, generator, sizes) for tensor in inputs}
-    if not samples:
+    tensors = tuple(inputs)
+    if not tensors:
         raise NoSamplesError("the inputs of the model are not known")
-    return samples
+    sizes = _Sizes(ROWS if all(_is_of_table(tensor) for tensor in tensors) else BATCH)
+    return {tensor.name: _sample(tensor, generator, sizes) for tensor in tensors}
 
 
-def _sample(tensor: Tensor, generator: np.random.Generator, sizes: dict[str, int]) -> NDArray[Any]:
+def _is_of_table(tensor: Tensor) -> bool:
+    """Whether it is a matrix of known width, or a column."""
+    shape = tensor.shape
+    return shape is not None and len(shape) <= 2 and all(isinstance(n, int) and 0 < n <= _TABLE for n in shape[1:])  # noqa: PLR2004
+
+
+@dataclass
+class _Sizes:
+    """Sizes of dimensions that may be of any size; a symbol means the same everywhere."""
+
+    batch: int
+    named: dict[str, int] = field(default_factory=dict)
+
+    def of(self, dimension: int | str, position: int) -> int:
+        free = self.batch if position == 0 else FREE
+        if isinstance(dimension, str):
+            return self.named.setdefault(dimension, free)
+        return dimension if dimension >= 0 else free
+
+
+def _sample(tensor: Tensor, generator: np.random.Generator, sizes: _Sizes) -> NDArray[Any]:
     if tensor.shape is None:
         raise NoSamplesError(f"the shape of input {tensor.name} is not known")
-    shape = tuple(_size(dimension, position, sizes) for position, dimension in enumerate(tensor.shape))
+    shape = tuple(sizes.of(dimension, position) for position, dimension in enumerate(tensor.shape))
     if np.prod(shape, dtype=np.float64) > _ELEMENTS:
         raise NoSamplesError(f"input {tensor.name} is too large to make samples of: {shape}")
     dtype = _dtype(tensor)
     if dtype.kind == "f":
-        return generator.standard_normal(shape).astype(dtype)
+        # Converters narrow to float32: numbers that it holds are the same to both models.
+        return generator.standard_normal(shape, np.float32).astype(dtype)
     if dtype.kind == "b":
         return generator.integers(0, 2, shape).astype(dtype)
     if dtype.itemsize == 1:  # pixels, or quantised values
         limits = np.iinfo(dtype)
         return generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
     return generator.integers(0, _SMALL_INTEGERS, shape).astype(dtype)
-
-
-def _size(dimension: int | str, position: int, sizes: dict[str, int]) -> int:
-    free = BATCH if position == 0 else FREE
-    if isinstance(dimension, str):
-        return sizes.setdefault(dimension, free)
-    return dimension if dimension >= 0 else free
 
 
 def _dtype(tensor: Tensor) -> np.dtype[Any]:

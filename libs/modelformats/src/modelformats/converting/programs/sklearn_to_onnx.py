@@ -1,0 +1,27 @@
+"""scikit-learn estimators and pipelines to ONNX, with skl2onnx."""
+
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
+from .sklearn_models import load_estimator
+from .tables import feature_count, opset, save
+
+
+def convert(request: Request) -> dict[str, str]:
+    """Convert the estimator; inputs are float32, labels and probabilities come out."""
+    estimator = load_estimator(request)
+    columns = getattr(estimator, "n_features_in_", None) or feature_count(request)
+    try:
+        model = convert_sklearn(
+            estimator, initial_types=[("X", FloatTensorType([None, columns]))], target_opset=opset(request)
+        )
+    except (MissingConverter, MissingShapeCalculator) as error:
+        raise ProblemError(UNSUPPORTED_OPERATOR, f"skl2onnx does not know a part of the model: {error}") from error
+    save(model, request)
+    return versions("skl2onnx", "scikit-learn", "onnx")
+
+
+if __name__ == "__main__":
+    main(convert)

@@ -1,0 +1,25 @@
+"""Boosters of XGBoost."""
+
+import json
+
+import xgboost  # type: ignore[import-not-found]  # only in its toolchain
+
+from .program import INVALID_MODEL, ProblemError, Request
+from .tables import only_file
+
+
+def load_booster(request: Request) -> xgboost.Booster:
+    """The model, JSON or UBJSON whatever it is called. Raises ProblemError when it is none."""
+    path = only_file(request)
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(bytearray(path.read_bytes()))
+    except xgboost.core.XGBoostError as error:
+        reason = str(error).splitlines()[0]
+        raise ProblemError(INVALID_MODEL, f"{path.name} cannot be loaded by XGBoost: {reason}") from error
+    return booster
+
+
+def objective(booster: xgboost.Booster) -> str:
+    """Such as `multi:softprob`."""
+    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])

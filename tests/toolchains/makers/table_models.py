@@ -1,0 +1,67 @@
+"""Make models of tables: `python table_models.py <directory>`, one directory for each model."""
+
+import sys
+from pathlib import Path
+
+import catboost  # type: ignore[import-not-found]  # only in its toolchain
+import joblib
+import lightgbm  # type: ignore[import-not-found]  # only in its toolchain
+import xgboost  # type: ignore[import-not-found]  # only in its toolchain
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+FEATURES, SPECIES = load_iris(return_X_y=True)
+FEATURES = (FEATURES - FEATURES.mean(axis=0)) / FEATURES.std(axis=0)  # the samples of a check are standard normal
+NUMBERS, PROGRESSION = load_diabetes(return_X_y=True)
+NUMBERS = NUMBERS / NUMBERS.std(axis=0)
+
+
+def place(root: Path, name: str) -> Path:
+    """The directory of a model."""
+    directory = root / name
+    directory.mkdir(parents=True)
+    return directory
+
+
+def main(root: Path) -> None:
+    """Make them all."""
+    estimators = {
+        "pipeline": make_pipeline(StandardScaler(), LogisticRegression()).fit(FEATURES, SPECIES),
+        "forest": RandomForestClassifier(5, random_state=0).fit(FEATURES, SPECIES),
+        "support-vectors": SVC(probability=False).fit(FEATURES, SPECIES),
+        "regressor": GradientBoostingRegressor(n_estimators=5, random_state=0).fit(NUMBERS, PROGRESSION),
+    }
+    for name, estimator in estimators.items():
+        joblib.dump(estimator, place(root, name) / "model.joblib")
+    iris, binary = xgboost.DMatrix(FEATURES, SPECIES), xgboost.DMatrix(FEATURES, SPECIES == 1)
+    softmax = {"objective": "multi:softprob", "num_class": 3}
+    xgboost.train(softmax, iris, 3).save_model(place(root, "xgboost-classes") / "model.ubj")
+    xgboost.train({"objective": "binary:logistic"}, binary, 3).save_model(place(root, "xgboost-binary") / "model.json")
+    diabetes = xgboost.DMatrix(NUMBERS, PROGRESSION)
+    xgboost.train({}, diabetes, 3).save_model(place(root, "xgboost-numbers") / "model.json")
+    quiet = {"verbose": -1, "num_leaves": 7}
+    classes = lightgbm.Dataset(FEATURES, SPECIES)
+    lightgbm.train(quiet | {"objective": "multiclass", "num_class": 3}, classes, 3).save_model(
+        place(root, "lightgbm-classes") / "model.txt"
+    )
+    lightgbm.train(quiet | {"objective": "binary"}, lightgbm.Dataset(FEATURES, SPECIES == 1), 3).save_model(
+        place(root, "lightgbm-binary") / "model.txt"
+    )
+    lightgbm.train(quiet, lightgbm.Dataset(NUMBERS, PROGRESSION), 3).save_model(
+        place(root, "lightgbm-numbers") / "model.txt"
+    )
+    silent = {"iterations": 5, "verbose": False, "allow_writing_files": False}
+    catboost.CatBoostClassifier(**silent).fit(FEATURES, SPECIES).save_model(
+        str(place(root, "catboost-classes") / "model.cbm")
+    )
+    catboost.CatBoostRegressor(**silent).fit(NUMBERS, PROGRESSION).save_model(
+        str(place(root, "catboost-numbers") / "model.json"), format="json"
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,61 @@
+"""scikit-learn, XGBoost, LightGBM and CatBoost. Needs the toolchains sklearn and onnx."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kleverproto.signatures import Signature
+from modelformats.catalogue import extract_signature, supported_formats
+from modelformats.converting.errors import ConversionError
+from modelformats.converting.toolchains import ToolchainStore
+from toolchains.conversions import Conversion, check, signature
+
+pytestmark = pytest.mark.timeout(900)  # the first run installs
+
+
+@pytest.fixture
+def table_models(models: Callable[[str, str], Path]) -> Path:
+    return models("sklearn", "table_models")
+
+
+def known(source: str, directory: Path) -> Signature:
+    """What the jobrunner would pass on."""
+    return extract_signature(source, directory) if source in supported_formats() else Signature()
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "largest"),
+    [
+        ("pipeline", "SKLearn", 1e-5),
+        ("forest", "SKLearn", 1e-5),
+        ("regressor", "SKLearn", 1e-5),
+        ("xgboost-classes", "XGBoost", 1e-5),
+        ("xgboost-binary", "XGBoost", 1e-5),
+        ("xgboost-numbers", "XGBoost", 1e-5),
+        ("lightgbm-classes", "LightGBM", 1e-5),
+        ("lightgbm-binary", "LightGBM", 1e-5),
+        ("lightgbm-numbers", "LightGBM", 1e-5),
+        ("catboost-classes", "CatBoost", 1e-5),
+        ("catboost-numbers", "CatBoost", 1e-5),
+    ],
+)
+async def test_a_model_of_a_table_does_the_same_as_onnx(
+    model: str, source: str, largest: float, table_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    directory = table_models / model
+    record = await Conversion(model, source, "ONNX", known(source, directory)).run(directory, tmp_path, toolchains)
+    check(record, largest=largest)
+    found = extract_signature("ONNX", tmp_path)
+    assert "ZipMap" not in found.operators
+
+
+@pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])
+async def test_a_damaged_file_is_an_error_of_the_model(source: str, tmp_path: Path, toolchains: ToolchainStore) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.joblib").write_bytes(b"\x80\x04 no more")
+    (tmp_path / "out").mkdir()
+    told = signature(X=("float32", (-1, 4)))
+    with pytest.raises(ConversionError) as caught:
+        await Conversion("damaged", source, "ONNX", told).run(tmp_path / "model", tmp_path / "out", toolchains)
+    assert caught.value.code == "invalid_model"
