@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, detect_format, extract_signature
-from support import model_files, onnx_models
+from support import model_files, onnx_models, real_models
 
 EXAMPLES = int(os.environ.get("KLEVER_FUZZ_EXAMPLES", "200"))
 SECONDS_EACH = 2.0
@@ -50,6 +50,7 @@ SEEDS: dict[str, list[tuple[str, bytes]]] = {
 SEEDS["ONNX"] += [("model.onnx", make().SerializeToString()) for make in (onnx_models.loop, onnx_models.identity)]
 SEEDS["SKLearn"] += [("model.pkl", pickle.dumps(model_files.classifier(), protocol)) for protocol in (0, 2, 5)]
 SEEDS["SKLearn"] += [("model.joblib", dumped())]
+SEEDS |= real_models.all_of_each_format()
 
 Mutation = Callable[[bytes], bytes]
 PACKINGS: tuple[Mutation, ...] = (zlib.compress, gzip.compress, bz2.compress)

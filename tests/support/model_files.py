@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from modelformats.formats.savedmodel_messages import parse_saved_model
-from support import onnx_models
+from support import onnx_models, real_models
 
 FLOAT, INT64, STRING = 1, 9, 7
 """tensorflow/core/framework/types.proto."""
@@ -94,4 +94,5 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "SavedModel": ("saved_model.pb", saved_model().SerializeToString()),
         "PMML": ("model.pmml", PMML.encode()),
         "SKLearn": ("model.pkl", pickle.dumps(classifier())),
+        **real_models.first_of_each_format(),
     }

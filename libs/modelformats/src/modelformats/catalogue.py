@@ -11,8 +11,9 @@ from .formats.onnx import ONNX
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
+from .formats.xgboost import XGBOOST
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN)
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, XGBOOST)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
@@ -23,7 +24,6 @@ NAMES_ONLY: dict[str, tuple[str, ...]] = {
     "GraphDef": ("*.graphdef",),
     "TorchScript": ("*.pt",),
     "H5": ("*.h5",),
-    "XGBoost": ("*.xgboost",),
     "MLlib": ("metadata", "data"),
     "Pickle": ("*.pickle",),
 }

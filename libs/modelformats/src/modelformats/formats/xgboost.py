@@ -1,0 +1,140 @@
+"""XGBoost models: JSON and UBJSON (the schema in XGBoost's doc/tutorials/saving_model), and the binary files before 2.
+
+All three say how many features and classes there are, the objective and the trees.
+"""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.plain import listed, table, text, texts, whole
+from modelformats.ubjson import read_ubjson
+
+PATTERNS = ("*.xgboost", "*.ubj", "*.xgb", "*.bst")
+JSON_LIMIT = 64 * 1024 * 1024
+"""JSON has to be read as a whole; unlike UBJSON it cannot be passed over."""
+START = 512
+BOOSTERS = {"gbtree", "dart", "gblinear"}
+LEARNER_HEAD = 136
+"""Bytes of LearnerModelParamLegacy in src/learner.cc: base score, features, classes, flags, version, reserved."""
+LONGEST_NAME = 64
+NO_PARAMETERS = "trees hold thresholds and leaf values, not tensors"
+
+
+class XGBoost:
+    """See `modelformats.format.Format`."""
+
+    name = "XGBoost"
+
+    def detect(self, directory: Path) -> bool:
+        """A file of one of the usual names, or one file that begins as a learner does."""
+        return has_model_file(directory, PATTERNS, _looks_like)
+
+    def validate(self, directory: Path) -> None:
+        """One model file."""
+        model_file(directory, PATTERNS, _looks_like)
+
+    def extract(self, directory: Path) -> Signature:
+        """Features in, predictions out; trees counted."""
+        path = model_file(directory, PATTERNS, _looks_like)
+        with reading(path, "XGBoost model"):
+            start = head(path, START)
+            if _is_ubjson(start):
+                return _signature(read_ubjson(path, counted=frozenset({"trees"})), "UBJSON")
+            if start.lstrip().startswith(b"{"):
+                return _signature(_json(path), "JSON")
+            return _signature(_legacy(start), "binary")
+
+
+def _looks_like(start: bytes) -> bool:
+    if start.lstrip().startswith(b"{"):
+        return _is_ubjson(start) or b'"learner"' in start[:200]
+    try:
+        return bool(_legacy(start[:START]))
+    except (ValueError, struct.error):
+        return False
+
+
+def _is_ubjson(start: bytes) -> bool:
+    return start[:1] == b"{" and start[1:2] in {b"i", b"U", b"I", b"l", b"L"} and start[1:2] != b""
+
+
+def _json(path: Path) -> Any:
+    if path.stat().st_size > JSON_LIMIT:
+        raise InvalidModelError(f"{path.name} is JSON of more than {JSON_LIMIT >> 20} MB: save it as .ubj")
+    return json.loads(path.read_bytes())
+
+
+def _legacy(start: bytes) -> dict[str, Any]:
+    """The header of the old binary format, as the JSON one has it."""
+    begin = 4 if start.startswith(b"binf") else 0
+    _, features, classes, _, _, major, minor = struct.unpack_from("<fIiiiII", start, begin)
+    objective, at = _name(start, begin + LEARNER_HEAD)
+    booster, at = _name(start, at)
+    if booster not in BOOSTERS:
+        raise ValueError(f"its booster is {booster!r}")
+    trees = struct.unpack_from("<i", start, at)[0] if booster != "gblinear" else 0
+    return {
+        "learner": {
+            "learner_model_param": {"num_feature": features, "num_class": classes},
+            "objective": {"name": objective},
+            "gradient_booster": {"name": booster, "model": {"trees": trees}},
+        },
+        "version": [major, minor, 0] if major else [],
+    }
+
+
+def _name(start: bytes, at: int) -> tuple[str, int]:
+    (length,) = struct.unpack_from("<Q", start, at)
+    if not 0 < length <= LONGEST_NAME:
+        raise ValueError("it does not begin as an XGBoost model")
+    end = at + 8 + length
+    return start[at + 8 : end].decode(), end
+
+
+def _signature(model: Any, encoding: str) -> Signature:
+    learner = table(model, "learner")
+    booster = table(learner, "gradient_booster")
+    shape = table(learner, "learner_model_param")
+    features, classes = whole(shape.get("num_feature")), whole(shape.get("num_class")) or 0
+    kind, objective = text(booster.get("name")), text(table(learner, "objective").get("name"))
+    if kind not in BOOSTERS or features is None:
+        raise InvalidModelError("the file has no learner with a booster and a number of features: is it a model?")
+    version = [str(part) for part in listed(model.get("version")) if whole(part) is not None]
+    return Signature(
+        inputs=(Tensor(name="data", dtype="float32", shape=(-1, features)),),
+        outputs=(Tensor(name="prediction", dtype="float32", shape=_output(objective, classes)),),
+        operators={"Linear": 1} if kind == "gblinear" else {"Tree": _trees(booster)},
+        framework="XGBoost",
+        framework_version=".".join(version) or None,
+        details={
+            "booster": kind,
+            "objective": objective,
+            "classes": classes,
+            "encoding": encoding,
+            "feature_names": texts(learner.get("feature_names")),
+            "feature_types": texts(learner.get("feature_types")),
+        },
+        unknown={"parameters": NO_PARAMETERS},
+    )
+
+
+def _trees(booster: dict[str, Any]) -> int:
+    """A dart booster holds a gbtree."""
+    trees = (table(booster, "model") or table(booster, "gbtree", "model")).get("trees")
+    count = whole(len(trees) if isinstance(trees, list) else trees)
+    if count is None:
+        raise InvalidModelError("the booster has no trees: is the file complete?")
+    return count
+
+
+def _output(objective: str | None, classes: int) -> tuple[int, ...]:
+    """`multi:softmax` gives the class itself, other objectives of several classes a score for each."""
+    return (-1, classes) if classes > 1 and objective != "multi:softmax" else (-1,)
+
+
+XGBOOST = XGBoost()
