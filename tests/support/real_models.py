@@ -6,6 +6,8 @@ ROOT = Path(__file__).parents[1] / "data" / "models"
 
 FILES = {
     "XGBoost": ("xgboost/iris.ubj", "xgboost/iris.json", "xgboost/legacy.bst"),
+    "LightGBM": ("lightgbm/iris.lgb",),
+    "CatBoost": ("catboost/iris.cbm", "catboost/iris.json"),
 }
 """Of each format, the one first that stands for it."""
 

@@ -7,13 +7,15 @@ from kleverproto.signatures import Signature
 
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
+from .formats.catboost import CATBOOST
+from .formats.lightgbm import LIGHTGBM
 from .formats.onnx import ONNX
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
 from .formats.xgboost import XGBOOST
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, XGBOOST)
+FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, XGBOOST, LIGHTGBM, CATBOOST)
 """In the order in which they are tried."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,89 @@
+"""LightGBM text models, versions 2 to 4 (`GBDT::SaveModelToString`): the lines before the first tree."""
+
+from itertools import pairwise
+from pathlib import Path
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.plain import texts, whole
+
+PATTERNS = ("*.lgb", "*.lgbm", "*.lightgbm")
+HEADER_LIMIT = 16 * 1024 * 1024
+FIRST_TREE = b"\nTree="
+NO_TREE = b"\nend of trees"
+
+
+class LightGBM:
+    """See `modelformats.format.Format`."""
+
+    name = "LightGBM"
+
+    def detect(self, directory: Path) -> bool:
+        """A file of one of the usual names, or one text that begins as LightGBM's."""
+        return has_model_file(directory, PATTERNS, _looks_like)
+
+    def validate(self, directory: Path) -> None:
+        """One model file."""
+        model_file(directory, PATTERNS, _looks_like)
+
+    def extract(self, directory: Path) -> Signature:
+        """Features in, predictions out; trees counted."""
+        path = model_file(directory, PATTERNS, _looks_like)
+        with reading(path, "LightGBM text model"):
+            start = head(path, HEADER_LIMIT)
+            if not _looks_like(start):
+                raise InvalidModelError(f"{path.name} does not begin as a LightGBM text model (tree, version=…)")
+            end = next((at for mark in (FIRST_TREE, NO_TREE) if (at := start.find(mark)) >= 0), None)
+            if end is None:
+                raise InvalidModelError(f"{path.name} ends before its first tree: save the model again")
+            return _signature(start[:end].decode(), path.stat().st_size - end)
+
+
+def _looks_like(start: bytes) -> bool:
+    lines = start[:200].replace(b"\r", b"").split(b"\n")
+    return any(a == b"tree" and b.startswith(b"version=v") for a, b in pairwise(lines[:3]))
+
+
+def _signature(header: str, rest: int) -> Signature:
+    """From the lines of the header, and how many bytes follow them."""
+    lines = (line.partition("=") for line in header.splitlines())
+    said = {key: value for key, _, value in lines}
+    last, classes = whole(said.get("max_feature_idx")), whole(said.get("num_class")) or 1
+    if last is None:
+        raise InvalidModelError("the header has no max_feature_idx: is it complete?")
+    trees = _trees(said.get("tree_sizes"), rest)
+    unknown = {
+        "inputs": "LightGBM takes any numbers; the file does not say which",
+        "parameters": "trees hold thresholds and leaf values, not tensors",
+    }
+    if trees is None:
+        unknown["operators"] = "the file is of a version that does not count its trees"
+    objective, _, settings = said.get("objective", "").partition(" ")
+    return Signature(
+        inputs=(Tensor(name="data", shape=(-1, last + 1)),),
+        outputs=(Tensor(name="prediction", dtype="float64", shape=(-1, classes) if classes > 1 else (-1,)),),
+        operators={} if trees is None else {"Tree": trees},
+        framework="LightGBM",
+        details={
+            "model_version": said.get("version"),
+            "objective": objective or None,
+            "objective_settings": settings or None,
+            "classes": classes,
+            "feature_names": texts(said.get("feature_names", "").split(" ")),
+        },
+        unknown=unknown | {"framework_version": "the file names the version of its format only"},
+    )
+
+
+def _trees(sizes: str | None, rest: int) -> int | None:
+    """How many trees there are; refuses a file that is shorter than they are."""
+    if sizes is None:
+        return None
+    each = [whole(size) for size in sizes.split()]
+    if None in each or sum(size for size in each if size is not None) > rest:
+        raise InvalidModelError("the file is shorter than its trees: it is truncated")
+    return len(each)
+
+
+LIGHTGBM = LightGBM()
