@@ -10,6 +10,7 @@ import os
 import pickle
 import pickletools
 import resource
+import shutil
 import time
 import zlib
 from collections import Counter
@@ -125,9 +126,8 @@ def peak_mb() -> int:
 def parses_or_refuses(directory: Path, name: str, changed: tuple[str, bytes]) -> bool:
     """Whether it parsed. Fails if it took long, or raised anything but InvalidModelError."""
     for old in directory.iterdir():
-        old.unlink()
-    file, content = changed
-    (directory / file).write_bytes(content)
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    model_files.write(directory, *changed)
     began = time.monotonic()
     detect_format(directory)
     try:

@@ -39,6 +39,12 @@ PMML = """<?xml version="1.0"?>
 """
 
 
+SPARK = """{"class":"org.apache.spark.ml.classification.LogisticRegressionModel","timestamp":1603085000000,
+"sparkVersion":"3.5.1","uid":"LogisticRegression_4f3e","paramMap":{"featuresCol":"measures"},
+"defaultParamMap":{"featuresCol":"features","probabilityCol":"probability","predictionCol":"prediction"}}
+"""
+
+
 def saved_model(*, signed: bool = True) -> Any:
     """A message as saved_model.pb holds it: MatMul in the graph, Softmax in a function."""
     message = parse_saved_model(b"")
@@ -69,7 +75,7 @@ def _entry(entries: Any, key: str, dtype: int, shape: tuple[int, ...] | None) ->
 
 def write(directory: Path, name: str, content: bytes | str) -> Path:
     """One file of a model's directory; gives the directory."""
-    directory.mkdir(parents=True, exist_ok=True)
+    (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return directory
 
@@ -94,5 +100,6 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "SavedModel": ("saved_model.pb", saved_model().SerializeToString()),
         "PMML": ("model.pmml", PMML.encode()),
         "SKLearn": ("model.pkl", pickle.dumps(classifier())),
+        "MLlib": ("metadata/part-00000", SPARK.encode()),
         **real_models.first_of_each_format(),
     }

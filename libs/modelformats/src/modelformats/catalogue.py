@@ -9,29 +9,43 @@ from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.catboost import CATBOOST
 from .formats.lightgbm import LIGHTGBM
+from .formats.mlflow import MLFLOW
+from .formats.mllib import MLLIB
 from .formats.onnx import ONNX
+from .formats.others import OTHERS
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
+from .formats.tensorrt import TENSORRT
 from .formats.xgboost import XGBOOST
 
-FORMATS: tuple[Format, ...] = (SAVED_MODEL, ONNX, PMML, SKLEARN, XGBOOST, LIGHTGBM, CATBOOST)
-"""In the order in which they are tried."""
+FORMATS: tuple[Format, ...] = (
+    MLFLOW,
+    MLLIB,
+    SAVED_MODEL,
+    ONNX,
+    PMML,
+    SKLEARN,
+    XGBOOST,
+    LIGHTGBM,
+    CATBOOST,
+    TENSORRT,
+    OTHERS,
+)
+"""In the order in which they are tried; MLflow is first, as it packs files of the others."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
     "NetDef": ("*init_net.pb", "*predict_net.pb"),
     "MXNetParams": ("*symbol.json", "*.params"),
     "CaffeModel": ("*.caffemodel", "*.prototxt"),
-    "MLflow": ("MLmodel",),
     "GraphDef": ("*.graphdef",),
     "TorchScript": ("*.pt",),
     "H5": ("*.h5",),
-    "MLlib": ("metadata", "data"),
     "Pickle": ("*.pickle",),
 }
 """Formats that nothing here parses yet, told by names alone: one entry for each pattern."""
 
-KNOWN_FORMATS: tuple[str, ...] = tuple(sorted([*(known.name for known in FORMATS), *NAMES_ONLY, "TensorRT", "Others"]))
+KNOWN_FORMATS: tuple[str, ...] = tuple(sorted([*(known.name for known in FORMATS), *NAMES_ONLY]))
 
 
 def detect_format(directory: Path) -> str | None:
