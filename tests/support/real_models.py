@@ -8,6 +8,7 @@ FILES = {
     "XGBoost": ("xgboost/iris.ubj", "xgboost/iris.json", "xgboost/legacy.bst"),
     "LightGBM": ("lightgbm/iris.lgb",),
     "CatBoost": ("catboost/iris.cbm", "catboost/iris.json"),
+    "OpenVINO": ("openvino/iris.xml",),
     "MLflow": ("mlflow/MLmodel",),
 }
 """Of each format, the one first that stands for it."""

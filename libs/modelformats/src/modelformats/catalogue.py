@@ -12,6 +12,7 @@ from .formats.lightgbm import LIGHTGBM
 from .formats.mlflow import MLFLOW
 from .formats.mllib import MLLIB
 from .formats.onnx import ONNX
+from .formats.openvino import OPENVINO
 from .formats.others import OTHERS
 from .formats.pmml import PMML
 from .formats.savedmodel import SAVED_MODEL
@@ -29,6 +30,7 @@ FORMATS: tuple[Format, ...] = (
     XGBOOST,
     LIGHTGBM,
     CATBOOST,
+    OPENVINO,
     TENSORRT,
     OTHERS,
 )
