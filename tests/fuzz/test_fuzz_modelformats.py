@@ -10,6 +10,7 @@ import os
 import pickle
 import pickletools
 import resource
+import shutil
 import time
 import zlib
 from collections import Counter
@@ -54,6 +55,8 @@ SEEDS["SKLearn"] += [("model.pkl", pickle.dumps(model_files.classifier(), protoc
 SEEDS["SKLearn"] += [("model.joblib", dumped())]
 SEEDS["H5"] += [("model.h5", path.read_bytes()) for path in sorted((model_files.DATA / "h5").glob("*.h5"))]
 SEEDS["MXNetParams"] += [("model-0001.params", (model_files.DATA / "mxnet" / "sparse.params").read_bytes())]
+for known, file in (("XGBoost", "iris.json"), ("XGBoost", "legacy.bst"), ("CatBoost", "iris.json")):
+    SEEDS[known] += [(file, (model_files.DATA / known.lower() / file).read_bytes())]
 
 Mutation = Callable[[bytes], bytes]
 PACKINGS: tuple[Mutation, ...] = (zlib.compress, gzip.compress, bz2.compress)
@@ -128,11 +131,10 @@ def peak_mb() -> int:
 def parses_or_refuses(directory: Path, name: str, changed: tuple[str, bytes]) -> bool:
     """Whether it parsed. Fails if it took long, or raised anything but InvalidModelError."""
     for old in directory.iterdir():
-        old.unlink()
-    file, content = changed
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
     if model_files.companions(name):
         model_files.write_model(directory, name)
-    (directory / file).write_bytes(content)
+    model_files.write(directory, *changed)
     began = time.monotonic()
     detect_format(directory)
     try:

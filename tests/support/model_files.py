@@ -42,6 +42,12 @@ PMML = """<?xml version="1.0"?>
 """
 
 
+SPARK = """{"class":"org.apache.spark.ml.classification.LogisticRegressionModel","timestamp":1603085000000,
+"sparkVersion":"3.5.1","uid":"LogisticRegression_4f3e","paramMap":{"featuresCol":"measures"},
+"defaultParamMap":{"featuresCol":"features","probabilityCol":"probability","predictionCol":"prediction"}}
+"""
+
+
 def saved_model(*, signed: bool = True) -> Any:
     """A message as saved_model.pb holds it: MatMul in the graph, Softmax in a function."""
     message = parse_saved_model(b"")
@@ -72,7 +78,7 @@ def _entry(entries: Any, key: str, dtype: int, shape: tuple[int, ...] | None) ->
 
 def write(directory: Path, name: str, content: bytes | str) -> Path:
     """One file of a model's directory; gives the directory."""
-    directory.mkdir(parents=True, exist_ok=True)
+    (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return directory
 
@@ -103,7 +109,10 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "TFLite": ("model.tflite", (DATA / "tflite" / "functional.tflite").read_bytes()),
         "SafeTensors": ("model.safetensors", (DATA / "safetensors" / "model.safetensors").read_bytes()),
         "XGBoost": ("model.ubj", (DATA / "xgboost" / "iris.ubj").read_bytes()),
-        "LightGBM": ("model.txt", (DATA / "lightgbm" / "iris.txt").read_bytes()),
+        "CatBoost": ("model.cbm", (DATA / "catboost" / "iris.cbm").read_bytes()),
+        "MLflow": ("MLmodel", (DATA / "mlflow" / "MLmodel").read_bytes()),
+        "MLlib": ("metadata/part-00000", SPARK.encode()),
+        "LightGBM": ("model.lgb", (DATA / "lightgbm" / "iris.lgb").read_bytes()),
         "GGUF": ("model.gguf", (DATA / "gguf" / "tiny.gguf").read_bytes()),
         "OpenVINO": ("tiny.xml", (DATA / "openvino" / "tiny.xml").read_bytes()),
         "CaffeModel": ("model.prototxt", caffe_models.NETWORK.encode()),

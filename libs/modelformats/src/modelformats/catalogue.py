@@ -8,23 +8,30 @@ from kleverproto.signatures import Signature
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
+from .formats.catboost import CATBOOST
 from .formats.gguf import GGUF
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
 from .formats.keras import KERAS
 from .formats.lightgbm import LIGHTGBM
+from .formats.mlflow import MLFLOW
+from .formats.mllib import MLLIB
 from .formats.mxnet import MXNET_PARAMS
 from .formats.netdef import NET_DEF
 from .formats.onnx import ONNX
 from .formats.openvino import OPENVINO
+from .formats.others import OTHERS
 from .formats.pmml import PMML
 from .formats.safetensors import SAFE_TENSORS
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
+from .formats.tensorrt import TENSORRT
 from .formats.tflite import TFLITE
 from .formats.xgboost import XGBOOST
 
 FORMATS: tuple[Format, ...] = (
+    MLFLOW,
+    MLLIB,
     SAVED_MODEL,
     ONNX,
     PMML,
@@ -33,6 +40,7 @@ FORMATS: tuple[Format, ...] = (
     SAFE_TENSORS,
     XGBOOST,
     LIGHTGBM,
+    CATBOOST,
     GGUF,
     GRAPH_DEF,
     H5_FORMAT,
@@ -41,18 +49,18 @@ FORMATS: tuple[Format, ...] = (
     CAFFE_MODEL,
     NET_DEF,
     MXNET_PARAMS,
+    TENSORRT,
+    OTHERS,
 )
-"""In the order in which they are tried."""
+"""In the order in which they are tried; MLflow is first, as it packs files of the others."""
 
 NAMES_ONLY: dict[str, tuple[str, ...]] = {
-    "MLflow": ("MLmodel",),
     "TorchScript": ("*.pt",),
-    "MLlib": ("metadata", "data"),
     "Pickle": ("*.pickle",),
 }
 """Formats that nothing here parses yet, told by names alone: one entry for each pattern."""
 
-KNOWN_FORMATS: tuple[str, ...] = tuple(sorted([*(known.name for known in FORMATS), *NAMES_ONLY, "TensorRT", "Others"]))
+KNOWN_FORMATS: tuple[str, ...] = tuple(sorted([*(known.name for known in FORMATS), *NAMES_ONLY]))
 
 
 def detect_format(directory: Path) -> str | None:

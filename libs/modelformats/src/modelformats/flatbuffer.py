@@ -7,7 +7,7 @@ READ_LIMIT = 64 * 1024**2
 """Bytes of structure in one file, however often it names them."""
 READ_COST = 64
 """A small read counts as so many bytes, or a file whose offsets share a place is followed for minutes."""
-TEXT_LIMIT = 64 * 1024
+TEXT_LIMIT = 1024 * 1024
 
 
 class Buffer:
@@ -17,9 +17,9 @@ class Buffer:
         self._file = file
         self._left = READ_LIMIT
 
-    def root(self) -> "Table":
-        """The table that the file is about."""
-        return Table(self, self.number(0, "<I"))
+    def root(self, begin: int = 0) -> "Table":
+        """The table that the buffer is about, which begins there in the file."""
+        return Table(self, begin + self.number(begin, "<I"))
 
     def read(self, at: int, size: int) -> bytes:
         """So many bytes."""
@@ -49,10 +49,15 @@ class Table:
         size = buffer.number(fields, "<H")
         self._fields = buffer.read(fields, size)
 
-    def number(self, field: int, kind: str) -> int:
-        """An integer field; 0 where it is absent."""
+    def number(self, field: int, kind: str, default: int = 0) -> int:
+        """An integer field."""
         at = self._place(field)
-        return self._buffer.number(at, kind) if at else 0
+        return self._buffer.number(at, kind) if at else default
+
+    def table(self, field: int) -> "Table | None":
+        """The table that a field points to."""
+        at = self._place(field)
+        return Table(self._buffer, at + self._buffer.number(at, "<I")) if at else None
 
     def numbers(self, field: int) -> tuple[int, ...]:
         """A vector of 32-bit integers; empty where it is absent."""

@@ -1,6 +1,6 @@
 """What a format file offers, and small readings that several formats share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,10 @@ from .errors import InvalidModelError
 
 PROTOBUF_OUT_OF_MEMORY = "Arena alloc failed"
 """Protobuf reports it as an error in the message."""
+
+
+SNIFF = 4096
+"""Bytes from a file's start that tell its format."""
 
 
 class Format(Protocol):
@@ -48,6 +52,31 @@ def single_file(directory: Path, *patterns: str) -> Path:
             f"expected one {wanted} file in {directory}, found {len(found)}{f': {names}' if names else ''}"
         )
     return found[0]
+
+
+def model_file(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> Path:
+    """The one file of a usual name or, when there is none, the one that begins like the format.
+
+    Raises InvalidModelError when there is none, or more than one.
+    """
+    found = _candidates(directory, patterns, looks_like)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found[:5])
+    wanted = " or ".join(patterns)
+    raise InvalidModelError(
+        f"expected one {wanted} file in {directory}, found {len(found)}{f': {names}' if names else ''}"
+    )
+
+
+def has_model_file(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> bool:
+    """Whether `model_file` would have one to give."""
+    return len(_candidates(directory, patterns, looks_like)) == 1
+
+
+def _candidates(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> list[Path]:
+    named = files_matching(directory, *patterns)
+    return named or [path for path in files_matching(directory, "*") if looks_like(head(path, SNIFF))]
 
 
 def head(path: Path, size: int) -> bytes:

@@ -1,146 +1,106 @@
-"""Universal Binary JSON, draft 12 (ubjson.org), as XGBoost writes it: the structure, and arrays of numbers by length.
+"""Universal Binary JSON (ubjson.org, draft 12) as XGBoost writes it, read without its numbers.
 
-Numbers of large typed arrays are passed over: they are a model's weights.
+Long arrays of numbers are passed over: the structure of a model is small, its numbers are not.
 """
 
 import struct
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
-DEEPEST = 64
+NUMBERS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
+WORDS = {b"Z": None, b"T": True, b"F": False}
 KEPT = 64
-"""Numbers of a typed array that are read; of longer ones only the length is."""
-LONGEST_TEXT = 1024 * 1024
-MOST_ITEMS = 10_000_000
-
-_NUMBERS = {b"i": "b", b"U": "B", b"I": "h", b"l": "i", b"L": "q", b"d": "f", b"D": "d"}
-_CONSTANTS = {b"Z": None, b"T": True, b"F": False}
+"""Numbers up to which an array's values are kept."""
+DEEPEST = 100
+LONGEST_TEXT = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """An array of numbers that was passed over."""
+def read_ubjson(path: Path, *, counted: frozenset[str] = frozenset()) -> Any:
+    """The value of a file; of the arrays under the keys in `counted` only the length, long arrays of numbers as None.
 
-    length: int
-
-
-def load_ubjson(file: BinaryIO) -> Any:
-    """The first value of a stream.
-
-    Raises:
-        ValueError: it ends early, is nested too deeply, or is no UBJSON.
+    Raises ValueError: the file ends early, nests too deeply or has bytes that are no UBJSON.
     """
-    return _value(file, _take(file, 1), 0)
+    with path.open("rb") as file:
+        return _Reader(file, path.stat().st_size, counted).value(0)
 
 
-def _value(file: BinaryIO, marker: bytes, depth: int) -> Any:
-    if depth > DEEPEST:
-        raise ValueError("it is nested too deeply")
-    if marker in _CONSTANTS:
-        return _CONSTANTS[marker]
-    if marker in _NUMBERS:
-        return _number(file, marker)
-    if marker == b"S":
-        return _text(file)
-    if marker == b"C":
-        return _take(file, 1).decode("latin-1")
-    if marker == b"[":
-        return _array(file, depth)
-    if marker == b"{":
-        return _object(file, depth)
-    raise ValueError(f"it has the unknown type {marker!r}")
+class _Reader:
+    def __init__(self, file: BinaryIO, size: int, counted: frozenset[str]) -> None:
+        self._file, self._size, self._counted = file, size, counted
 
+    def value(self, depth: int) -> Any:
+        """The value that begins here."""
+        return self._value(self._take(1), depth)
 
-def _array(file: BinaryIO, depth: int) -> Any:
-    kind, count, marker = _header(file)
-    if count is None:
-        items = []
+    def _value(self, marker: bytes, depth: int) -> Any:
+        if depth > DEEPEST:
+            raise ValueError(f"its values nest more than {DEEPEST} deep")
+        if marker in NUMBERS:
+            return self._number(marker)
+        if marker in WORDS:
+            return WORDS[marker]
+        if marker == b"S":
+            return self._text()
+        if marker == b"{":
+            return self._object(depth)
+        if marker == b"[":
+            return self._array(depth)
+        raise ValueError(f"byte {marker!r} begins no value")
+
+    def _object(self, depth: int) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        while (marker := self._take(1)) != b"}":
+            key = self._text(marker)
+            found = self.value(depth + 1)
+            made[key] = len(found) if key in self._counted and isinstance(found, list) else found
+        return made
+
+    def _array(self, depth: int) -> list[Any] | None:
+        marker = self._take(1)
+        if marker == b"$":
+            return self._numbers(self._take(1))
+        if marker == b"#":
+            # Not made to the length that the file says: each value is read before the next finds room.
+            return [self.value(depth + 1) for _ in range(self._length(self._take(1)))]
+        made = []
         while marker != b"]":
-            items.append(_value(file, marker, depth + 1))
-            marker = _marker(file)
-            _check_count(len(items))
-        return items
-    if kind in _NUMBERS and count > KEPT:
-        _pass_over(file, count * struct.calcsize(_NUMBERS[kind]))
-        return Skipped(count)
-    _check_count(count)
-    return [_value(file, kind or _take(file, 1), depth + 1) for _ in range(count)]
+            made.append(self._value(marker, depth + 1))
+            marker = self._take(1)
+        return made
 
+    def _numbers(self, kind: bytes) -> list[Any] | None:
+        if kind not in NUMBERS or self._take(1) != b"#":
+            raise ValueError(f"an array of {kind!r} is none of numbers")
+        count = self._length(self._take(1))
+        width = struct.calcsize(NUMBERS[kind])
+        self._there(count * width)
+        if count > KEPT:
+            self._file.seek(count * width, 1)
+            return None
+        return [self._number(kind) for _ in range(count)]
 
-def _object(file: BinaryIO, depth: int) -> dict[str, Any]:
-    kind, count, marker = _header(file)
-    found: dict[str, Any] = {}
-    if count is not None:
-        _check_count(count)
-        for _ in range(count):
-            name = _text(file)
-            found[name] = _value(file, kind or _take(file, 1), depth + 1)
-        return found
-    while marker != b"}":
-        name = _take(file, _length(file, marker)).decode()
-        found[name] = _value(file, _marker(file), depth + 1)
-        marker = _marker(file)
-        _check_count(len(found))
-    return found
+    def _number(self, marker: bytes) -> Any:
+        form = NUMBERS[marker]
+        return struct.unpack(form, self._take(struct.calcsize(form)))[0]
 
+    def _text(self, marker: bytes | None = None) -> str:
+        length = self._length(marker or self._take(1))
+        if length > LONGEST_TEXT:
+            raise ValueError(f"a text is {length} bytes long")
+        return self._take(length).decode()
 
-def _header(file: BinaryIO) -> tuple[bytes, int | None, bytes]:
-    """Type and count of a container, where they are told; else the marker that comes next."""
-    marker = _marker(file)
-    kind = b""
-    if marker == b"$":
-        kind = _take(file, 1)
-        if kind in _CONSTANTS:  # items without bytes: a short file could hold any number of them
-            raise ValueError("a container holds constants only")
-        marker = _take(file, 1)
-        if marker != b"#":
-            raise ValueError("a container has a type but no count")
-    if marker == b"#":
-        return kind, _length(file, _take(file, 1)), b""
-    return kind, None, marker
+    def _length(self, marker: bytes) -> int:
+        if marker not in NUMBERS or marker in b"dD":
+            raise ValueError(f"byte {marker!r} begins no length")
+        length = int(self._number(marker))
+        if length < 0:
+            raise ValueError(f"a length is {length}")
+        return length
 
+    def _take(self, size: int) -> bytes:
+        self._there(size)
+        return self._file.read(size)
 
-def _marker(file: BinaryIO) -> bytes:
-    marker = _take(file, 1)
-    while marker == b"N":
-        marker = _take(file, 1)
-    return marker
-
-
-def _text(file: BinaryIO) -> str:
-    return _take(file, _length(file, _take(file, 1))).decode()
-
-
-def _length(file: BinaryIO, marker: bytes) -> int:
-    length = _number(file, marker) if marker in _NUMBERS else -1
-    if not isinstance(length, int) or length < 0:
-        raise ValueError("it has a length that is none")
-    return length
-
-
-def _number(file: BinaryIO, marker: bytes) -> int | float:
-    code = f">{_NUMBERS[marker]}"
-    number: int | float = struct.unpack(code, _take(file, struct.calcsize(code)))[0]
-    return number
-
-
-def _take(file: BinaryIO, size: int) -> bytes:
-    if size > LONGEST_TEXT:
-        raise ValueError(f"a text of {size} bytes is too long")
-    data = file.read(size)
-    if len(data) < size:
-        raise ValueError("it ends early")
-    return data
-
-
-def _pass_over(file: BinaryIO, size: int) -> None:
-    """Go on behind so many bytes, which must be there."""
-    end = file.seek(0, 1) + size
-    if size:
-        file.seek(end - 1)
-        _take(file, 1)
-
-
-def _check_count(count: int) -> None:
-    if count > MOST_ITEMS:
-        raise ValueError("it has too many items")
+    def _there(self, size: int) -> None:
+        if size > self._size - self._file.tell():
+            raise ValueError("the file ends early")

@@ -1,19 +1,17 @@
-"""LightGBM's text model (github.com/microsoft/LightGBM, `GBDT::SaveModelToString`; versions v2 to v4)."""
+"""LightGBM text models, versions 2 to 4 (`GBDT::SaveModelToString`): the lines before the first tree."""
 
-from collections.abc import Iterator
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
 
 from kleverproto.signatures import Signature, Tensor
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.errors import InvalidModelError
+from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.plain import texts, whole
 
-PATTERNS = ("*.txt", "*.lgb", "*.lightgbm", "*.model")
-FIRST_LINE = b"tree"
-LAST_LINE = "end of trees"
-SNIFF = 1024
-LONGEST_LINE = 64 * 1024 * 1024
-HEADER_LINES = 100
-MAX_FEATURES = 10_000_000
+PATTERNS = ("*.lgb", "*.lgbm", "*.lightgbm")
+HEADER_LIMIT = 16 * 1024 * 1024
+FIRST_TREE = b"\nTree="
+NO_TREE = b"\nend of trees"
 
 
 class LightGBM:
@@ -22,79 +20,70 @@ class LightGBM:
     name = "LightGBM"
 
     def detect(self, directory: Path) -> bool:
-        """One file that begins with the line `tree`, its version and its classes."""
-        return len([path for path in files_matching(directory, "*") if _looks_like(path)]) == 1
+        """A file of one of the usual names, or one text that begins as LightGBM's."""
+        return has_model_file(directory, PATTERNS, _looks_like)
 
     def validate(self, directory: Path) -> None:
         """One model file."""
-        _file(directory)
+        model_file(directory, PATTERNS, _looks_like)
 
     def extract(self, directory: Path) -> Signature:
-        """Features in, predictions out, by the objective; trees are operators."""
-        path = _file(directory)
-        with reading(path, "LightGBM model"):
-            return _signature(path)
+        """Features in, predictions out; trees counted."""
+        path = model_file(directory, PATTERNS, _looks_like)
+        with reading(path, "LightGBM text model"):
+            start = head(path, HEADER_LIMIT)
+            if not _looks_like(start):
+                raise InvalidModelError(f"{path.name} does not begin as a LightGBM text model (tree, version=…)")
+            end = next((at for mark in (FIRST_TREE, NO_TREE) if (at := start.find(mark)) >= 0), None)
+            if end is None:
+                raise InvalidModelError(f"{path.name} ends before its first tree: save the model again")
+            return _signature(start[:end].decode(), path.stat().st_size - end)
 
 
-def _looks_like(path: Path) -> bool:
-    start = head(path, SNIFF).replace(b"\r\n", b"\n")
-    return start.startswith(FIRST_LINE + b"\n") and b"\nnum_class=" in start
+def _looks_like(start: bytes) -> bool:
+    lines = start[:200].replace(b"\r", b"").split(b"\n")
+    return any(a == b"tree" and b.startswith(b"version=v") for a, b in pairwise(lines[:3]))
 
 
-def _file(directory: Path) -> Path:
-    found = [path for path in files_matching(directory, "*") if _looks_like(path)]
-    return found[0] if len(found) == 1 else single_file(directory, *PATTERNS)
-
-
-def _signature(path: Path) -> Signature:
-    with path.open(encoding="utf-8") as file:
-        header = _header(file.readline(LONGEST_LINE) for _ in range(HEADER_LINES))
-        trees = _trees(iter(lambda: file.readline(LONGEST_LINE), ""), first="Tree" in header)
-    objective, *_ = header.get("objective", "").split() or [""]
-    features, classes = int(header["max_feature_idx"]) + 1, int(header["num_class"])
-    if not 0 < features <= MAX_FEATURES or not 0 < classes <= MAX_FEATURES:
-        raise ValueError(f"it says {features} features and {classes} classes, which no model has")
+def _signature(header: str, rest: int) -> Signature:
+    """From the lines of the header, and how many bytes follow them."""
+    lines = (line.partition("=") for line in header.splitlines())
+    said = {key: value for key, _, value in lines}
+    last, classes = whole(said.get("max_feature_idx")), whole(said.get("num_class")) or 1
+    if last is None:
+        raise InvalidModelError("the header has no max_feature_idx: is it complete?")
+    trees = _trees(said.get("tree_sizes"), rest)
+    unknown = {
+        "inputs": "LightGBM takes any numbers; the file does not say which",
+        "parameters": "trees hold thresholds and leaf values, not tensors",
+    }
+    if trees is None:
+        unknown["operators"] = "the file is of a version that does not count its trees"
+    objective, _, settings = said.get("objective", "").partition(" ")
     return Signature(
-        inputs=(Tensor(name="X", dtype="float64", shape=(-1, features)),),
-        outputs=(Tensor(name="y", dtype="float64", shape=(-1, classes) if classes > 1 else (-1,)),),
-        operators={"Tree": trees},
-        framework="lightgbm",
+        inputs=(Tensor(name="data", shape=(-1, last + 1)),),
+        outputs=(Tensor(name="prediction", dtype="float64", shape=(-1, classes) if classes > 1 else (-1,)),),
+        operators={} if trees is None else {"Tree": trees},
+        framework="LightGBM",
         details={
+            "model_version": said.get("version"),
             "objective": objective or None,
-            "classes": classes if classes > 1 else None,
-            "feature_names": header.get("feature_names", "").split(),
-            "format_version": header.get("version"),
+            "objective_settings": settings or None,
+            "classes": classes,
+            "feature_names": texts(said.get("feature_names", "").split(" ")),
         },
-        unknown={
-            "framework_version": "the file has the version of its format, not of LightGBM",
-            "parameters": "trees hold thresholds and leaves, not tensors",
-        },
+        unknown=unknown | {"framework_version": "the file names the version of its format only"},
     )
 
 
-def _header(lines: Iterator[str]) -> dict[str, str]:
-    """The lines before the first tree, which is taken with them."""
-    found: dict[str, str] = {}
-    first = next(lines)
-    if first.strip() != FIRST_LINE.decode():
-        raise ValueError("it does not begin with the line `tree`")
-    for line in islice(lines, HEADER_LINES):
-        name, equals, value = line.rstrip("\r\n").partition("=")
-        if equals:
-            found[name] = value
-        if not line or name == "Tree":
-            break
-    return found
-
-
-def _trees(lines: Iterator[str], *, first: bool) -> int:
-    """How many there are, with the first, whose beginning was read with the header."""
-    count = int(first)
-    for line in lines:
-        if line.rstrip("\r\n") == LAST_LINE:
-            return count
-        count += line.startswith("Tree=")
-    raise ValueError(f"the line `{LAST_LINE}` is missing: it is cut off")
+def _trees(sizes: str | None, rest: int) -> int | None:
+    """How many trees there are; refuses a file that is shorter than they are."""
+    if sizes is None:
+        return None
+    each = [whole(size) for size in sizes.split()]
+    if None in each or sum(size for size in each if size is not None) > rest:
+        raise InvalidModelError("the file is shorter than its trees: it is truncated")
+    return len(each)
 
 
 LIGHTGBM = LightGBM()

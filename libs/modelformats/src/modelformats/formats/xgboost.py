@@ -1,25 +1,28 @@
-"""XGBoost models in JSON or UBJSON (xgboost.readthedocs.io, "Introduction to Model IO"; from 1.0 to 3.x)."""
+"""XGBoost models: JSON and UBJSON (the schema in XGBoost's doc/tutorials/saving_model), and the binary files before 2.
+
+All three say how many features and classes there are, the objective and the trees.
+"""
 
 import json
-from collections.abc import Sequence
+import struct
 from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
-from modelformats.ubjson import Skipped, load_ubjson
+from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.plain import listed, table, text, texts, whole
+from modelformats.ubjson import read_ubjson
 
-PATTERNS = ("*.xgboost", "*.xgb", "*.ubj", "model.json", "*.model", "*.bst")
-SNIFF = 64 * 1024
-OBJECT_JSON, OBJECT_UBJSON = b"{", b"{"
-LEGACY = (b"binf", b"\x00\x00\x00\x3f")
-"""How files of the binary format began, which XGBoost 3.1 has dropped."""
-DROPPED = (
-    "is in XGBoost's old binary format, which new releases do not read: load it with a release before 3.1 and save it "
-    "as .json or .ubj"
-)
-MAX_FEATURES = 2**31
+PATTERNS = ("*.xgboost", "*.ubj", "*.xgb", "*.bst")
+JSON_LIMIT = 64 * 1024 * 1024
+"""JSON has to be read as a whole; unlike UBJSON it cannot be passed over."""
+START = 512
+BOOSTERS = {"gbtree", "dart", "gblinear"}
+LEARNER_HEAD = 136
+"""Bytes of LearnerModelParamLegacy in src/learner.cc: base score, features, classes, flags, version, reserved."""
+LONGEST_NAME = 64
+NO_PARAMETERS = "trees hold thresholds and leaf values, not tensors"
 
 
 class XGBoost:
@@ -28,91 +31,110 @@ class XGBoost:
     name = "XGBoost"
 
     def detect(self, directory: Path) -> bool:
-        """One file with a learner and its booster, or one that is named so."""
-        named = files_matching(directory, "*.xgboost", "*.xgb", "*.ubj")
-        return len(named) == 1 or len([path for path in files_matching(directory, "*") if _looks_like(path)]) == 1
+        """A file of one of the usual names, or one file that begins as a learner does."""
+        return has_model_file(directory, PATTERNS, _looks_like)
 
     def validate(self, directory: Path) -> None:
         """One model file."""
-        _file(directory)
+        model_file(directory, PATTERNS, _looks_like)
 
     def extract(self, directory: Path) -> Signature:
-        """Features in, predictions out, by the objective; trees are operators."""
-        path = _file(directory)
+        """Features in, predictions out; trees counted."""
+        path = model_file(directory, PATTERNS, _looks_like)
         with reading(path, "XGBoost model"):
-            return _signature(_document(path))
+            start = head(path, START)
+            if _is_ubjson(start):
+                return _signature(read_ubjson(path, counted=frozenset({"trees"})), "UBJSON")
+            if start.lstrip().startswith(b"{"):
+                return _signature(_json(path), "JSON")
+            return _signature(_legacy(start), "binary")
 
 
-def _looks_like(path: Path) -> bool:
-    start = head(path, SNIFF)
-    return start.lstrip()[:1] == b"{" and b"learner" in start[:64] and b"gradient_booster" in start
+def _looks_like(start: bytes) -> bool:
+    if start.lstrip().startswith(b"{"):
+        return _is_ubjson(start) or b'"learner"' in start[:200]
+    try:
+        return bool(_legacy(start[:START]))
+    except (ValueError, struct.error):
+        return False
 
 
-def _file(directory: Path) -> Path:
-    found = [path for path in files_matching(directory, "*") if _looks_like(path)]
-    return found[0] if len(found) == 1 else single_file(directory, *PATTERNS)
+def _is_ubjson(start: bytes) -> bool:
+    return start[:1] == b"{" and start[1:2] in {b"i", b"U", b"I", b"l", b"L"} and start[1:2] != b""
 
 
-def _document(path: Path) -> Any:
-    start = head(path, 2)
-    if head(path, 4) in LEGACY:
-        raise InvalidModelError(f"{path.name} {DROPPED}")
-    with path.open("rb") as file:
-        # JSON goes on with a quote or white space; UBJSON with the type of a length.
-        if start[:1] == OBJECT_UBJSON and start[1:2] in {b"L", b"l", b"I", b"i", b"U", b"#", b"$"}:
-            return load_ubjson(file)
-        return json.load(file)
+def _json(path: Path) -> Any:
+    if path.stat().st_size > JSON_LIMIT:
+        raise InvalidModelError(f"{path.name} is JSON of more than {JSON_LIMIT >> 20} MB: save it as .ubj")
+    return json.loads(path.read_bytes())
 
 
-def _signature(document: Any) -> Signature:
-    learner = document["learner"]
-    settings, booster = learner["learner_model_param"], learner["gradient_booster"]
-    objective = str(learner["objective"]["name"])
-    features, classes = _count(settings, "num_feature"), _count(settings, "num_class")
-    width = classes or max(1, _count(settings, "num_target"))
-    names = _texts(learner.get("feature_names"))
-    return Signature(
-        inputs=(Tensor(name="X", dtype="float32", shape=(-1, features)),),
-        outputs=(Tensor(name="y", dtype="float32", shape=_predicted(objective, width)),),
-        operators=_operators(booster),
-        framework="xgboost",
-        framework_version=".".join(str(int(part)) for part in document.get("version") or ()) or None,
-        details={
-            "objective": objective,
-            "booster": str(booster["name"]),
-            "classes": classes or None,
-            "feature_names": names,
-            "feature_types": _texts(learner.get("feature_types")),
+def _legacy(start: bytes) -> dict[str, Any]:
+    """The header of the old binary format, as the JSON one has it."""
+    begin = 4 if start.startswith(b"binf") else 0
+    _, features, classes, _, _, major, minor = struct.unpack_from("<fIiiiII", start, begin)
+    objective, at = _name(start, begin + LEARNER_HEAD)
+    booster, at = _name(start, at)
+    if booster not in BOOSTERS:
+        raise ValueError(f"its booster is {booster!r}")
+    trees = struct.unpack_from("<i", start, at)[0] if booster != "gblinear" else 0
+    return {
+        "learner": {
+            "learner_model_param": {"num_feature": features, "num_class": classes},
+            "objective": {"name": objective},
+            "gradient_booster": {"name": booster, "model": {"trees": trees}},
         },
-        unknown={"parameters": "trees hold thresholds and leaves, not tensors"},
+        "version": [major, minor, 0] if major else [],
+    }
+
+
+def _name(start: bytes, at: int) -> tuple[str, int]:
+    (length,) = struct.unpack_from("<Q", start, at)
+    if not 0 < length <= LONGEST_NAME:
+        raise ValueError("it does not begin as an XGBoost model")
+    end = at + 8 + length
+    return start[at + 8 : end].decode(), end
+
+
+def _signature(model: Any, encoding: str) -> Signature:
+    learner = table(model, "learner")
+    booster = table(learner, "gradient_booster")
+    shape = table(learner, "learner_model_param")
+    features, classes = whole(shape.get("num_feature")), whole(shape.get("num_class")) or 0
+    kind, objective = text(booster.get("name")), text(table(learner, "objective").get("name"))
+    if kind not in BOOSTERS or features is None:
+        raise InvalidModelError("the file has no learner with a booster and a number of features: is it a model?")
+    version = [str(part) for part in listed(model.get("version")) if whole(part) is not None]
+    return Signature(
+        inputs=(Tensor(name="data", dtype="float32", shape=(-1, features)),),
+        outputs=(Tensor(name="prediction", dtype="float32", shape=_output(objective, classes)),),
+        operators={"Linear": 1} if kind == "gblinear" else {"Tree": _trees(booster)},
+        framework="XGBoost",
+        framework_version=".".join(version) or None,
+        details={
+            "booster": kind,
+            "objective": objective,
+            "classes": classes,
+            "encoding": encoding,
+            "feature_names": texts(learner.get("feature_names")),
+            "feature_types": texts(learner.get("feature_types")),
+        },
+        unknown={"parameters": NO_PARAMETERS},
     )
 
 
-def _predicted(objective: str, width: int) -> tuple[int, ...]:
-    """`predict` of a Booster: one number a row, or one for each class or target."""
-    return (-1,) if width == 1 or objective == "multi:softmax" else (-1, width)
+def _trees(booster: dict[str, Any]) -> int:
+    """A dart booster holds a gbtree."""
+    trees = (table(booster, "model") or table(booster, "gbtree", "model")).get("trees")
+    count = whole(len(trees) if isinstance(trees, list) else trees)
+    if count is None:
+        raise InvalidModelError("the booster has no trees: is the file complete?")
+    return count
 
 
-def _operators(booster: Any) -> dict[str, int]:
-    if booster["name"] == "gblinear":
-        return {"Linear": 1}
-    model = booster["gbtree"]["model"] if booster["name"] == "dart" else booster["model"]
-    return {"Tree": _length(model["trees"])}
-
-
-def _length(items: Any) -> int:
-    return items.length if isinstance(items, Skipped) else len(items)
-
-
-def _count(settings: Any, name: str) -> int:
-    number = int(settings.get(name, 0))
-    if not 0 <= number < MAX_FEATURES:
-        raise InvalidModelError(f"{name} is {number}, which no model has")
-    return number
-
-
-def _texts(items: Any) -> list[str]:
-    return [item for item in items if isinstance(item, str)] if isinstance(items, Sequence) else []
+def _output(objective: str | None, classes: int) -> tuple[int, ...]:
+    """`multi:softmax` gives the class itself, other objectives of several classes a score for each."""
+    return (-1, classes) if classes > 1 and objective != "multi:softmax" else (-1,)
 
 
 XGBOOST = XGBoost()

@@ -1,0 +1,149 @@
+"""CatBoost models: .cbm (a flatbuffer, catboost/libs/model/flatbuffers/model.fbs) and JSON."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.flatbuffer import Buffer, Table
+from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.plain import listed, table, text, whole
+
+PATTERNS = ("*.cbm",)
+MAGIC, CORE = b"CBM1", 8
+"""What a file begins with, and where the flatbuffer does: its size stands between them."""
+JSON_LIMIT = 64 * 1024 * 1024
+JSON_KEYS = (b'"features_info"', b'"model_info"', b'"oblivious_trees"')
+TREES, NOTES = 1, 2
+"""Fields of TModelCore."""
+DIMENSION, TREE_SIZES, SCORES = 0, 2, "prediction"
+KINDS = {"categorical": (4, 1, 2), "float": (5, 2, 4), "text": (12, 1, 2), "embedding": (18, 1, 2)}
+"""Kind of feature: field of TModelTrees that lists it, fields of its flat index and its name."""
+LABELS = {"Integer": "int64", "String": "str", "Float": "float32", "Boolean": "bool"}
+VERSION = re.compile(r"(?:release |tags/v)(\d{1,4}(?:\.\d{1,6})+)")
+
+
+class CatBoost:
+    """See `modelformats.format.Format`."""
+
+    name = "CatBoost"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.cbm file, or one file that begins as CatBoost's."""
+        return has_model_file(directory, PATTERNS, _looks_like)
+
+    def validate(self, directory: Path) -> None:
+        """One model file."""
+        model_file(directory, PATTERNS, _looks_like)
+
+    def extract(self, directory: Path) -> Signature:
+        """A column for each feature in, classes and probabilities or predictions out; trees counted."""
+        path = model_file(directory, PATTERNS, _looks_like)
+        with reading(path, "CatBoost model"):
+            return _signature(_binary(path) if head(path, 4) == MAGIC else _json(path))
+
+
+def _looks_like(start: bytes) -> bool:
+    return start.startswith(MAGIC) or (start.lstrip().startswith(b"{") and any(key in start for key in JSON_KEYS))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > JSON_LIMIT:
+        raise InvalidModelError(f"{path.name} is JSON of more than {JSON_LIMIT >> 20} MB: save it as .cbm")
+    model = json.loads(path.read_bytes())
+    notes, described = table(model, "model_info"), table(model, "features_info")
+    features = [
+        (kind, feature.get("flat_feature_index"), feature.get("feature_id"))
+        for kind in KINDS
+        for feature in listed(described.get(f"{kind}_features"))
+        if isinstance(feature, dict)
+    ]
+    trees = model.get("oblivious_trees", model.get("trees"))
+    bias = listed(model.get("scale_and_bias"))[1:]
+    return {
+        "features": features,
+        "trees": len(trees) if isinstance(trees, list) else None,
+        "dimension": len(listed(bias[0])) if bias else 1,
+        "notes": notes,
+    }
+
+
+def _binary(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        buffer = Buffer(file)
+        if buffer.number(len(MAGIC), "<I") > path.stat().st_size - CORE:
+            raise InvalidModelError(f"{path.name} is shorter than it says: it is truncated")
+        model = buffer.root(CORE)
+        trees = model.table(TREES)
+        if trees is None:
+            raise InvalidModelError(f"{path.name} holds no trees")
+        return {
+            "features": [feature for kind in KINDS for feature in _features(trees, kind)],
+            "trees": trees.length(TREE_SIZES),
+            "dimension": trees.number(DIMENSION, "<i", 1),
+            "notes": _notes(model),
+        }
+
+
+def _features(trees: Table, kind: str) -> list[tuple[str, int, str]]:
+    field, index, name = KINDS[kind]
+    return [(kind, feature.number(index, "<i", -1), feature.text(name)) for feature in trees.tables(field)]
+
+
+def _notes(model: Table) -> dict[str, Any]:
+    """The notes that are read below: JSON or text."""
+    notes: dict[str, Any] = {}
+    for pair in model.tables(NOTES):
+        key = pair.text(0)
+        if key in {"class_params", "params"}:
+            notes[key] = json.loads(pair.text(1) or "{}")
+        elif key == "catboost_version_info":
+            notes[key] = pair.text(1)
+    return notes
+
+
+def _signature(model: dict[str, Any]) -> Signature:
+    notes, trees = model["notes"], whole(model["trees"])
+    if trees is None:
+        raise InvalidModelError("the file has no trees: is it a CatBoost model?")
+    columns = [(kind, at, name) for kind, flat, name in model["features"] if (at := whole(flat)) is not None]
+    classes = [str(label) for label in listed(table(notes, "class_params").get("class_names")) if not _odd(label)]
+    version = VERSION.search(str(notes.get("catboost_version_info")))
+    return Signature(
+        inputs=tuple(_column(*column) for column in sorted(columns, key=lambda column: column[1])),
+        outputs=_outputs(notes, classes, whole(model["dimension"]) or 1),
+        operators={"Tree": trees},
+        framework="CatBoost",
+        framework_version=version.group(1) if version else None,
+        details={
+            "classes": classes,
+            "loss": text(table(notes, "params", "loss_function").get("type")),
+            "feature_kinds": {kind: count for kind in KINDS if (count := sum(kind == a for a, _, _ in columns))},
+        },
+        unknown={"parameters": "trees hold thresholds and leaf values, not tensors"},
+    )
+
+
+def _odd(label: Any) -> bool:
+    return not isinstance(label, (int, float)) and text(label) is None
+
+
+def _column(kind: str, at: int, name: Any) -> Tensor:
+    """A feature without a name is known by its place."""
+    dtype = "str" if kind in {"categorical", "text"} else "float32"
+    return Tensor(name=text(name) or str(at), dtype=dtype, shape=(-1, -1) if kind == "embedding" else (-1,))
+
+
+def _outputs(notes: dict[str, Any], classes: list[str], dimension: int) -> tuple[Tensor, ...]:
+    if not classes:
+        return (Tensor(name=SCORES, dtype="float64", shape=(-1, dimension) if dimension > 1 else (-1,)),)
+    kind = text(table(notes, "class_params").get("class_label_type")) or ""
+    return (
+        Tensor(name="class", dtype=LABELS.get(kind), shape=(-1,)),
+        Tensor(name="probabilities", dtype="float64", shape=(-1, len(classes))),
+    )
+
+
+CATBOOST = CatBoost()

@@ -1,0 +1,130 @@
+"""MLflow models: the MLmodel file, its signature (mlflow.org, "Model Signatures") and flavours, not what it packs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import reading
+from modelformats.plain import listed, table, text
+
+FILE = "MLmodel"
+SIZE_LIMIT = 1024 * 1024
+DEEPEST = 50
+PYTHON = "python_function"
+LARGEST = 2**62
+DTYPES = {
+    "boolean": "bool",
+    "integer": "int32",
+    "long": "int64",
+    "float": "float32",
+    "double": "float64",
+    "string": "str",
+    "binary": "bytes",
+    "datetime": "datetime64",
+}
+"""Types of columns to numpy's."""
+UNSIGNED = "the model was logged without a signature: give one with infer_signature when logging it"
+
+
+class MLflow:
+    """See `modelformats.format.Format`."""
+
+    name = "MLflow"
+
+    def detect(self, directory: Path) -> bool:
+        """An MLmodel file at the top."""
+        return (directory / FILE).is_file()
+
+    def validate(self, directory: Path) -> None:
+        """An MLmodel file at the top."""
+        if not self.detect(directory):
+            raise InvalidModelError(f"expected {FILE} in {directory}, found none")
+
+    def extract(self, directory: Path) -> Signature:
+        """The signature that the model was logged with, and its flavours."""
+        self.validate(directory)
+        path = directory / FILE
+        with reading(path, "MLmodel file"):
+            return _signature(_document(path))
+
+
+def _document(path: Path) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415 - only MLflow needs it
+
+    if path.stat().st_size > SIZE_LIMIT:
+        raise InvalidModelError(f"{path.name} is larger than {SIZE_LIMIT >> 20} MB, which no MLmodel is")
+    content, depth = path.read_bytes(), 0
+    for event in yaml.parse(content, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+            raise InvalidModelError(f"{path.name} has aliases or nests deeply, which no MLmodel does")
+    return table(yaml.load(content, Loader=yaml.CSafeLoader))
+
+
+def _signature(model: dict[str, Any]) -> Signature:
+    flavours = table(model, "flavors")
+    if not flavours:
+        raise InvalidModelError("the MLmodel file has no flavors: is it complete?")
+    signature = table(model, "signature")
+    inputs, outputs = _specs(signature, "inputs"), _specs(signature, "outputs")
+    unknown = dict.fromkeys(("operators", "parameters"), "MLflow describes the model; its files are not read")
+    unknown |= {field: UNSIGNED for field, specs in (("inputs", inputs), ("outputs", outputs)) if not specs}
+    framework, version = _framework(flavours)
+    return Signature(
+        inputs=inputs,
+        outputs=outputs,
+        framework=framework,
+        framework_version=version,
+        details={
+            "flavors": sorted(name for name in flavours if text(name)),
+            "loader_module": text(table(flavours, PYTHON).get("loader_module")),
+            "mlflow_version": text(model.get("mlflow_version")),
+            "params": [dict(_param(param)) for param in _entries(signature, "params")],
+        },
+        unknown=unknown,
+    )
+
+
+def _framework(flavours: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The flavour besides Python's, and what it says of its version."""
+    names = sorted(name for name in flavours if text(name))
+    name = next((name for name in names if name != PYTHON), None)
+    said = table(flavours, name or PYTHON)
+    versions = sorted(key for key in said if isinstance(key, str) and key.endswith("_version"))
+    own = [key for key in versions if key != "python_version"]
+    return name, text(said.get(own[0])) if name and own else None
+
+
+def _entries(signature: dict[str, Any], field: str) -> list[Any]:
+    """Lists are JSON inside the YAML."""
+    written = signature.get(field)
+    return [entry for entry in listed(json.loads(written) if isinstance(written, str) else None) if table(entry)]
+
+
+def _specs(signature: dict[str, Any], field: str) -> tuple[Tensor, ...]:
+    return tuple(_spec(entry, f"{field}_{at}") for at, entry in enumerate(_entries(signature, field)))
+
+
+def _spec(entry: dict[str, Any], otherwise: str) -> Tensor:
+    """A tensor has a type and a shape, a column has one value for each row; without a name it has its place."""
+    name = text(entry.get("name")) or otherwise
+    if entry.get("type") != "tensor":
+        return Tensor(name=name, dtype=DTYPES.get(str(entry.get("type"))), shape=(-1,))
+    spec = table(entry, "tensor-spec")
+    dtype = text(spec.get("dtype"))
+    return Tensor(name=name, dtype="str" if dtype in {"str", "object"} else dtype, shape=_shape(spec.get("shape")))
+
+
+def _shape(dims: Any) -> tuple[int, ...] | None:
+    if not isinstance(dims, list) or not all(isinstance(dim, int) and -1 <= dim < LARGEST for dim in dims):
+        return None
+    return tuple(int(dim) for dim in dims)
+
+
+def _param(param: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [(key, text(param.get(key))) for key in ("name", "type")]
+
+
+MLFLOW = MLflow()

@@ -1,0 +1,76 @@
+"""What is read from CatBoost's two kinds of files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, detect_format, extract_signature
+from support import model_files
+from support.model_files import write
+
+BINARY = (model_files.DATA / "catboost" / "iris.cbm").read_bytes()
+TEXT = (model_files.DATA / "catboost" / "iris.json").read_bytes()
+
+
+def changed(directory: Path, **changes: Any) -> Signature:
+    """From the real JSON model with some of its keys replaced."""
+    return extract_signature("CatBoost", write(directory, "model.json", json.dumps(json.loads(TEXT) | changes)))
+
+
+@pytest.mark.parametrize("content", [BINARY, TEXT], ids=["cbm", "json"])
+def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
+    assert detect_format(write(tmp_path, "model", content)) == "CatBoost"
+    found = extract_signature("CatBoost", tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [
+        ("sepal_length", "float32", (-1,)),
+        ("sepal_width", "float32", (-1,)),
+        ("petal_length", "float32", (-1,)),
+        ("petal_width", "float32", (-1,)),
+        ("colour", "str", (-1,)),
+    ]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [
+        ("class", "int64", (-1,)),
+        ("probabilities", "float64", (-1, 3)),
+    ]
+    assert (found.framework, found.framework_version, found.operators) == ("CatBoost", "1.2.10", {"Tree": 2})
+    assert found.details == {
+        "classes": ["0", "1", "2"],
+        "loss": "MultiClass",
+        "feature_kinds": {"categorical": 1, "float": 4},
+    }
+
+
+@pytest.mark.parametrize(("bias", "shape"), [([1, [0.5]], (-1,)), ([1, [0, 0]], (-1, 2))], ids=["one", "two"])
+def test_a_regression_gives_numbers(tmp_path: Path, bias: list[Any], shape: tuple[int, ...]) -> None:
+    found = changed(tmp_path, model_info={}, scale_and_bias=bias)
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("prediction", "float64", shape)]
+    assert found.framework_version is None
+
+
+def test_a_feature_without_a_name_is_known_by_its_place(tmp_path: Path) -> None:
+    features = {"float_features": [{"flat_feature_index": 1, "feature_id": ""}, {"flat_feature_index": 0}]}
+    assert [t.name for t in changed(tmp_path, features_info=features).inputs] == ["0", "1"]
+
+
+def test_a_model_without_trees_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match="the file has no trees"):
+        changed(tmp_path, oblivious_trees=None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        BINARY[:8],
+        BINARY[:-1],
+        BINARY[:8] + b"\xff" * (len(BINARY) - 8),
+        BINARY[:8] + bytes(len(BINARY) - 8),
+        b'{"model_info":' + b"[" * 100_000,
+    ],
+    ids=["magic", "cut-off", "ones", "zeros", "deep"],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InvalidModelError, match=r"model\.cbm"):
+        extract_signature("CatBoost", write(tmp_path, "model.cbm", content))

@@ -1,0 +1,70 @@
+"""What is read from an MLmodel file."""
+
+from pathlib import Path
+
+import pytest
+
+from kleverproto.signatures import Signature
+from modelformats import InvalidModelError, detect_format, extract_signature
+from support import model_files
+from support.model_files import write
+
+MODEL = (model_files.DATA / "mlflow" / "MLmodel").read_text()
+UNSIGNED = """flavors:
+  python_function: {loader_module: mlflow.sklearn, python_version: 3.6.12}
+  sklearn: {pickled_model: model.pkl, sklearn_version: 0.19.1}
+"""
+
+
+def extracted(text: str, directory: Path) -> Signature:
+    return extract_signature("MLflow", write(directory, "MLmodel", text))
+
+
+def test_columns_and_tensors_of_the_signature_are_told(tmp_path: Path) -> None:
+    found = extracted(MODEL, tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs][-3:] == [
+        ("length", "float64", (-1,)),
+        ("species", "str", (-1,)),
+        ("count", "int64", (-1,)),
+    ]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("outputs_0", "float32", (-1, 2))]
+
+
+def test_flavours_tell_the_framework(tmp_path: Path) -> None:
+    found = extracted(MODEL, tmp_path)
+    assert (found.framework, found.framework_version) == ("sklearn", "1.9.1")
+    assert found.details == {
+        "flavors": ["python_function", "sklearn"],
+        "loader_module": "mlflow.sklearn",
+        "mlflow_version": "3.17.2",
+        "params": [{"name": "top", "type": "long"}],
+    }
+
+
+def test_a_model_without_a_signature_says_so(tmp_path: Path) -> None:
+    found = extracted(UNSIGNED, tmp_path)
+    assert (found.inputs, found.outputs, found.framework_version) == ((), (), "0.19.1")
+    assert "logged without a signature" in found.unknown["inputs"]
+
+
+def test_a_directory_with_other_models_is_mlflows(tmp_path: Path) -> None:
+    write(tmp_path, "model.xgb", (model_files.DATA / "xgboost" / "iris.ubj").read_bytes())
+    assert detect_format(write(tmp_path, "MLmodel", UNSIGNED)) == "MLflow"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: 1", "has no flavors"),
+        ("a: &x [1]\nb: [*x, *x]", "has aliases or nests deeply"),
+        ("a: " + "[" * 200 + "]" * 200, "has aliases or nests deeply"),
+        ("a: " + "[" * 100_000, "has aliases or nests deeply"),
+        ("a: !!python/object/apply:os.system [id]", "not a readable MLmodel file"),
+        ("flavors: {a: 1}\nsignature: {inputs: '[{'}", "not a readable MLmodel file"),
+        ("#" * 2_000_000, "larger than 1 MB"),
+    ],
+    ids=["no-flavours", "aliases", "deep", "deeper", "code", "bad-json", "large"],
+)
+def test_what_no_mlmodel_has_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(InvalidModelError, match=reason):
+        extracted(text, tmp_path)
