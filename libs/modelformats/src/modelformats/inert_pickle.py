@@ -72,6 +72,10 @@ class Inert:
         return state.get(name) if isinstance(state, dict) else None
 
 
+Globals = dict[tuple[str, str], type[Inert]]
+"""Inert classes by module and name."""
+
+
 def read_pickle(path: Path, *, limit: int = UNPACKED_LIMIT) -> Any:
     """The object graph of a pickle or joblib file, inert.
 
@@ -85,6 +89,19 @@ def read_pickle(path: Path, *, limit: int = UNPACKED_LIMIT) -> Any:
     """
     with path.open("rb") as file:
         return _Reader(BoundedStream(unpacked(file), limit)).load()
+
+
+def read_globals(stream: BoundedStream, found: Globals) -> None:
+    """Put the classes and functions that one pickle names into `found`, as far as it can be read.
+
+    Args:
+        stream: stands at the pickle; afterwards behind it.
+        found: by module and name; keeps what was found when the pickle turns out to be damaged.
+
+    Raises:
+        Exception: as `read_pickle`.
+    """
+    _Reader(stream, found).load()
 
 
 def class_name(value: Any) -> str | None:
@@ -104,10 +121,10 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
 
     dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
 
-    def __init__(self, file: BoundedStream) -> None:
+    def __init__(self, file: BoundedStream, found: Globals | None = None) -> None:
         super().__init__(cast("BinaryIO", file))
         self._stream = file
-        self._globals: dict[tuple[str, str], type[Inert]] = {}
+        self._globals: Globals = {} if found is None else found
 
     def find_class(self, module: str, name: str) -> Any:
         """An inert class in place of the real one, the same each time: a class takes a kilobyte."""
@@ -147,7 +164,7 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     def _take_array(self, wrapper: Inert) -> None:
         typestr = dtype_string(wrapper.attribute("dtype"))
         if typestr is None or typestr.lstrip("<>|=").startswith("O"):
-            wrapper.items.append(_Reader(self._stream).load())  # objects follow as a pickle of their own
+            wrapper.items.append(_Reader(self._stream, self._globals).load())  # objects follow as a pickle of their own
             return
         if wrapper.attribute("numpy_array_alignment_bytes") is not None:
             self._stream.skip(self._stream.read(1)[0])
