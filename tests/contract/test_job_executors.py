@@ -1,5 +1,6 @@
 """What every executor promises the jobrunner (klever_jobrunner.ports.JobExecutor)."""
 
+import os
 import pickle
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -57,7 +58,7 @@ class Writes:
         self.path = path
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return (Path.touch, (self.path,))
+        return (os.system, (f"touch {self.path}",))
 
 
 async def test_no_code_of_a_model_runs(executor: JobExecutor, tmp_path: Path) -> None:
@@ -67,3 +68,16 @@ async def test_no_code_of_a_model_runs(executor: JobExecutor, tmp_path: Path) ->
     with suppress(JobError):
         await executor.extract(tmp_path / "model", "SKLearn")
     assert not mark.exists()
+
+
+async def test_what_a_pickle_would_run_is_found_and_does_not_run(executor: JobExecutor, tmp_path: Path) -> None:
+    mark = tmp_path / "it-ran"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.pkl").write_bytes(pickle.dumps(Writes(mark)))
+    found = await executor.scan(tmp_path / "model")
+    assert (found.verdict, found.findings[0].file) == ("dangerous", "model.pkl")
+    assert not mark.exists()
+
+
+async def test_a_model_without_pickles_is_clean(executor: JobExecutor, tmp_path: Path) -> None:
+    assert (await executor.scan(adder(tmp_path / "m", 1) / "model")).verdict == "clean"

@@ -22,9 +22,10 @@ from kleverkit.nats_documents import ClientSource, NatsDocuments
 from kleverkit.provisioning import provision
 from kleverkit.service import Runtime, _serve_messages
 from kleverproto.base import WireModel
-from kleverproto.envelope import Event, EventSource, encode
+from kleverproto.envelope import Event, EventSource, encode, parse
 from kleverproto.models import HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
+from kleverproto.scans import Scan
 from kleverproto.servings import ServingDocument, ServingSpec, ServingStatus, Traffic, Variant, serving_key
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET, BucketSpec
 from support.waiting import eventually
@@ -50,7 +51,10 @@ def version_document(
             size=number,
             metadata=ModelMetadata(format=fmt, author="Jo"),
         ),
-        status=ModelStatus(history=tuple(HistoryEntry(digest=digest(each), pushed_at=pushed) for each in history)),
+        status=ModelStatus(
+            scan=Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5"),
+            history=tuple(HistoryEntry(digest=digest(each), pushed_at=pushed, verdict="clean") for each in history),
+        ),
         created_at=pushed,
         updated_at=pushed,
     )
@@ -165,6 +169,12 @@ class Owner:
         event: Event[Any] = EventSource("test").event(data, event_id=event_id)
         headers, body = encode(event)
         await self.client.jetstream().publish(event.nats_subject, body, headers=headers)
+
+    async def last_event(self, stream: str) -> Any:
+        js = self.client.jetstream()
+        info = await js.stream_info(stream)
+        message = await js.get_msg(stream, info.state.last_seq)
+        return parse(message.headers or {}, message.data or b"")
 
     async def _put(self, bucket: BucketSpec, key: str, document: WireModel) -> None:
         documents = self.documents(bucket, type(document))

@@ -24,6 +24,7 @@ from kleverproto.jobs import (
 from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
 from kleverproto.references import ModelRef
+from kleverproto.scans import Finding, Scan
 from kleverproto.servings import (
     ServingDeleted,
     ServingDeleteRequested,
@@ -62,19 +63,28 @@ SPEC = ServingSpec(
 STATUS = (VariantStatus(name="v1", model="library/iris:v1", digest=DIGEST, ready_replicas=1, replicas=1, weight=80),)
 URL = "http://127.0.0.1:8081/seldon/default/iris/v2/models/iris/infer"
 
+SCAN = Scan(
+    verdict="dangerous",
+    findings=(
+        Finding(file="model/model.pkl", what="os.system", severity="dangerous", reason="loading it runs commands"),
+    ),
+    scanner="picklescan",
+    scanner_version="1.0.5",
+)
+
 POLICY = ProjectPolicy(convert=("ONNX",), quantize=Quantization.INT8, scan=OnUnsafe.BLOCK)
 
 DATA: tuple[WireModel, ...] = (
     ModelPushed(ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX", size=905),
-    ModelUpdated(ref=REF, digest=DIGEST, extraction=ExtractionPhase.SUCCEEDED),
+    ModelUpdated(ref=REF, digest=DIGEST, extraction=ExtractionPhase.SUCCEEDED, scan=SCAN),
     ModelDeleted(ref=REF, digest=DIGEST),
     ProjectPolicyRequested(project="library", policy=POLICY),
     ProjectPolicyChanged(project="library", policy=POLICY),
     JobRequested(id="job-1", spec=JOB_SPEC),
     JobCancelRequested(id="job-1"),
     JobStarted(id="job-1", spec=JOB_SPEC),
-    JobCompleted(id="job-1", spec=JOB_SPEC, result=JobResult(signature=SIGNATURE)),
-    JobFailed(id="job-1", spec=JOB_SPEC, problem=PROBLEM),
+    JobCompleted(id="job-1", spec=JOB_SPEC, result=JobResult(signature=SIGNATURE, scan=SCAN)),
+    JobFailed(id="job-1", spec=JOB_SPEC, problem=PROBLEM, result=JobResult(scan=SCAN)),
     JobCancelled(id="job-1", spec=JOB_SPEC),
     JobDeleteRequested(id="job-1"),
     JobDeleted(id="job-1", spec=JOB_SPEC),

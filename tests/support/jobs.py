@@ -16,10 +16,12 @@ from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import JobDocument, JobKind, JobSpec
 from kleverproto.references import ModelRef
+from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SIGNATURE = Signature(operators={"Add": 1})
+SCAN = Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5")
 
 
 def request(event_id: str = "event-1", *, version: str = "v1", job: str = "job-1") -> Request:
@@ -62,6 +64,11 @@ class GatedExecutor:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
+
+    async def scan(self, directory: Path) -> Scan:
+        """See `ports.JobExecutor`."""
+        assert directory.name == "model"
+        return SCAN
 
 
 @dataclass

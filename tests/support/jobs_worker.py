@@ -3,15 +3,19 @@
 import os
 import signal
 import sys
-from pathlib import Path
 
 from klever_jobrunner.errors import OUT_OF_MEMORY, JobError
-from klever_jobrunner.worker import serve
+from klever_jobrunner.worker import Job, serve
+from kleverproto.jobs import JobResult
 from kleverproto.signatures import Signature
 
 
-def act(_directory: Path, wish: str | None) -> Signature:
+def act(job: Job) -> JobResult:
     """Misbehave as wished, or answer with something that the test can compare."""
+    return JobResult(signature=_act(job.format))
+
+
+def _act(wish: str | None) -> Signature:
     match wish:
         case "exit":
             os._exit(3)

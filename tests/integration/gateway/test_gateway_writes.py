@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from kleverproto.envelope import parse
 from kleverproto.servings import ServingPhase
 from support.gateway import (
     Gateway,
@@ -50,13 +49,6 @@ async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[
         yield found
 
 
-async def last_event(owner: Owner, stream: str) -> Any:
-    js = owner.client.jetstream()
-    info = await js.stream_info(stream)
-    message = await js.get_msg(stream, info.state.last_seq)
-    return parse(message.headers or {}, message.data or b"")
-
-
 async def test_a_new_serving_is_pending_at_once_and_its_request_is_in_the_stream(
     gateway: Gateway, owner: Owner
 ) -> None:
@@ -65,7 +57,7 @@ async def test_a_new_serving_is_pending_at_once_and_its_request_is_in_the_stream
     document = answer.json()
     assert (document["generation"], document["status"]["phase"]) == (1, "Pending")
     assert document["spec"]["variants"][0]["digest"] == digest(7)
-    event = await last_event(owner, "KLEVER_SERVINGS")
+    event = await owner.last_event("KLEVER_SERVINGS")
     assert event.correlation_id == answer.headers["X-Correlation-Id"]
     assert event.data.spec.variants[0].digest == digest(7)
     assert await gateway.json(f"{SERVINGS}/iris") == document

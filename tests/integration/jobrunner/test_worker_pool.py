@@ -20,7 +20,8 @@ LIMITS = WorkerLimits(memory_mb=1024, timeout_seconds=5, command=(sys.executable
 
 
 def workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "jobs_worker" in " ".join(child.cmdline())]
+    alive = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
+    return [child for child in alive if "jobs_worker" in " ".join(child.cmdline())]
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed
 from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
 from support import oci_artifacts as oci
-from support.golden_events import SIGNATURE
+from support.golden_events import SCAN, SIGNATURE
 from support.oci_artifacts import OciClient
 from support.registry_service import Platform
 from support.waiting import eventually
@@ -205,6 +205,19 @@ async def test_a_model_that_cannot_be_parsed_says_why(registry: OciClient, world
     assert document is not None
     assert (document.status.problem, document.status.signature) == (problem, None)
     assert await referrers(registry, MODEL.digest) == []
+
+
+async def test_what_a_scan_has_found_is_told_and_kept(registry: OciClient, world: Platform) -> None:
+    await registry.push("library/iris", "v1", MODEL)
+    await world.settled("library/iris:v1", MODEL.digest)
+    spec = job("library/iris:v1", MODEL.digest, registry).model_copy(update={"kind": JobKind.SCAN})
+    done = JobCompleted(id="job-2", spec=spec, result=JobResult(scan=SCAN))
+    await world.publish(JOBRUNNER.event(done, event_id="scanned-1"))
+    (updated,) = await world.wait_for("updated", 1)
+    assert (updated.data.scan, updated.data.extraction) == (SCAN, ExtractionPhase.PENDING)
+    document = await world.document("library/iris:v1")
+    assert document is not None
+    assert document.status.scan == SCAN
 
 
 async def test_a_signature_of_a_model_that_is_gone_is_let_go(registry: OciClient, world: Platform) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.conversion import Conversions, is_result
+from klever_jobrunner.conversion import Conversions
 from klever_jobrunner.errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, UNSUPPORTED_OPERATOR, JobError
 from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
 from klever_jobrunner.results import Results
@@ -116,7 +116,6 @@ async def test_the_result_is_pushed_with_the_sources_metadata_and_says_where_it_
     assert where == "localhost:5000/library/m:v1-onnx"
     assert (said.author, said.format, said.size) == ("Jo", "ONNX", None)
     assert said.labels == {"team": "vision", "klever.dev/converted-from": f"library/m@{DIGEST}"}
-    assert is_result(said)
     assert converted.digest == MADE  # type: ignore[attr-defined]
     assert rig.converter.asked[0].signature == SIGNATURE
     assert "12 operators" in rig.lines

@@ -11,6 +11,7 @@ import pytest
 
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.running import PROGRAMS, Limits, run_program
+from support.waiting import eventually
 
 HEAD = "from .program import Request, ProblemError, main, say\n"
 FOOT = "\nif __name__ == '__main__':\n    main(convert)\n"
@@ -108,7 +109,7 @@ async def test_what_a_program_started_is_ended_with_it(programs: Programs, tmp_p
             return {{}}
         """
     )
-    assert _has_ended(tmp_path / "pid")
+    await eventually(lambda: _has_ended(tmp_path / "pid"))
 
 
 async def test_a_cancelled_call_ends_the_program(programs: Programs, tmp_path: Path) -> None:
@@ -131,14 +132,19 @@ async def test_a_cancelled_call_ends_the_program(programs: Programs, tmp_path: P
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert _has_ended(tmp_path / "pid")
+    await eventually(lambda: _has_ended(tmp_path / "pid"))
 
 
-def _has_ended(pid_file: Path) -> bool:
+async def _has_ended(pid_file: Path) -> bool:
+    stat = await asyncio.to_thread(_stat, pid_file)
+    return stat is None or " Z " in stat
+
+
+def _stat(pid_file: Path) -> str | None:
     try:
-        return " Z " in Path("/proc", pid_file.read_text(), "stat").read_text()
+        return Path("/proc", pid_file.read_text(), "stat").read_text()
     except OSError:
-        return True
+        return None
 
 
 class _Announcing(list[str]):

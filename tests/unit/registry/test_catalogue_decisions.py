@@ -9,12 +9,20 @@ from klever_registry.service.describing import describe
 from kleverproto.documents import Problem
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec
 from kleverproto.references import ModelRef
+from kleverproto.scans import Finding, Scan
 from support import oci_artifacts as oci
 from support.golden_events import DIGEST, NOW, PROBLEM, REF, REGISTRY, SIGNATURE
 
 OTHER = f"sha256:{'cd' * 32}"
 LATER = NOW + timedelta(hours=1)
 KNOWN = AttachedSignature(SIGNATURE, OTHER)
+
+SCAN = Scan(
+    verdict="dangerous",
+    findings=(Finding(file="model.pkl", what="os.system", severity="dangerous", reason="it runs commands"),),
+    scanner="picklescan",
+    scanner_version="1.0.5",
+)
 
 
 def spec(digest: str = DIGEST, ref: ModelRef = REF) -> ModelSpec:
@@ -133,3 +141,21 @@ def test_a_model_is_described_from_its_manifest_alone() -> None:
 def test_an_image_an_index_and_a_referrer_are_no_models() -> None:
     for artifact in (oci.image(), oci.index(oci.model()), oci.referrer(oci.model(), oci.MODEL)):
         assert describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY) is None
+
+
+def test_a_scan_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
+    scanned = catalogue.scanned(first(), DIGEST, SCAN, now=LATER)
+    assert scanned is not None
+    assert scanned.status.scan == SCAN
+    assert catalogue.scanned(scanned, DIGEST, SCAN, now=LATER) is None
+    assert catalogue.scanned(scanned, OTHER, SCAN, now=LATER) is None
+    moved = catalogue.pushed(scanned, spec(OTHER), now=LATER, known=None)
+    assert moved is not None
+    assert moved.status.scan is None
+    assert [entry.verdict for entry in moved.status.history] == ["dangerous", None]
+
+
+def test_a_model_that_cannot_be_parsed_may_have_been_scanned() -> None:
+    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM, scan=SCAN), now=NOW)
+    assert failed is not None
+    assert (failed.status.problem, failed.status.scan) == (PROBLEM, SCAN)

@@ -1,19 +1,15 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 from yarl import URL
 
-from kleverproto.base import WireModel
-from kleverproto.conversions import Conversion
-from kleverproto.envelope import Event, parse
-from kleverproto.jobs import JobDocument, JobKind
+from kleverproto.envelope import Event
 from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument, ServingPhase, ServingSpec
 from ormb.adapters.credentials import find_credentials
@@ -21,34 +17,19 @@ from ormb.layout import default_root
 
 from . import tensors
 from .errors import ApiError, FailedError
+from .job_calls import JobCalls
 from .polling import until
-from .transport import STRUCTURED, Transport, follow_events
+from .transport import follow_events
 
-DocumentT = TypeVar("DocumentT", bound=WireModel)
-
-DEFAULT_SERVER = "http://127.0.0.1:8080"
-BASE = "/api/v1alpha1"
 NOT_FOUND = 404
-PAGE = 500
 
 
-class KleverClient:
+class KleverClient(JobCalls):
     """A connection to a platform; use it as an async context manager.
 
     Args:
         server: URL of the gateway.
     """
-
-    def __init__(self, server: str = DEFAULT_SERVER) -> None:
-        self.server = server.rstrip("/")
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60, sock_connect=5))
-        self._http = Transport(self._session)
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self._session.close()
 
     async def platform(self) -> dict[str, Any]:
         """Version and URLs of the platform. Raises UnreachableError."""
@@ -64,66 +45,13 @@ class KleverClient:
         path = f"/projects/{ref.project}/models/{quote(ref.model, safe='')}/versions/{ref.version}"
         return await self._get(path, ModelDocument)
 
-    async def jobs(self, namespace: str = "default", **filters: str) -> list[JobDocument]:
-        """Jobs of a namespace. Raises ApiError."""
-        return await self._list(f"/namespaces/{quote(namespace, safe='')}/modeljobs", JobDocument, filters)
+    async def policy(self, project: str) -> ProjectPolicy:
+        """What happens by itself to the models of a project. Raises ApiError."""
+        return await self._get(_policy_path(project), ProjectPolicy)
 
-    async def job(self, job_id: str, namespace: str = "default") -> JobDocument:
-        """One job. Raises ApiError."""
-        return await self._get(_job_path(namespace, job_id), JobDocument)
-
-    async def job_events(self, job_id: str, namespace: str = "default") -> list[Event[Any]]:
-        """The newest events of a job, oldest first. Raises ApiError."""
-        answer = await self._call("GET", f"{_job_path(namespace, job_id)}/events")
-        return [parse(STRUCTURED, json.dumps(item).encode()) for item in answer["items"]]
-
-    async def job_log(self, job_id: str, namespace: str = "default", *, follow: bool = False) -> AsyncIterator[str]:
-        """What the tools of a job have written; with `follow` also what they write until it has ended.
-
-        Raises:
-            ApiError: there is no such job.
-            UnreachableError: the platform does not answer, or the log breaks off.
-        """
-        params = {"follow": "true" if follow else "false"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-        url = self._url(f"{_job_path(namespace, job_id)}/logs")
-        async with self._http.response("GET", url, params=params, timeout=timeout) as response:
-            async for line in response.content:
-                yield line.decode().rstrip("\n")
-
-    async def cancel_job(self, job_id: str, namespace: str = "default") -> JobDocument:
-        """Ask for a job to stop. Raises ApiError with status 409 where it has ended."""
-        return JobDocument.model_validate(await self._call("POST", f"{_job_path(namespace, job_id)}/cancel"))
-
-    async def retry_job(self, job_id: str, namespace: str = "default") -> JobDocument:
-        """Ask for a job that failed or was cancelled to be done again. Raises ApiError with status 409 otherwise."""
-        return JobDocument.model_validate(await self._call("POST", f"{_job_path(namespace, job_id)}/retry"))
-
-    async def delete_job(self, job_id: str, namespace: str = "default") -> None:
-        """Ask for a job to be forgotten; what it made stays. Raises ApiError."""
-        await self._call("DELETE", _job_path(namespace, job_id))
-
-    async def create_job(
-        self,
-        ref: ModelRef,
-        kind: JobKind = JobKind.EXTRACT,
-        *,
-        conversion: Conversion | None = None,
-        namespace: str = "default",
-    ) -> JobDocument:
-        """Ask for work on a model; a result that the same bytes had before stays. Raises ApiError."""
-        body = {"kind": kind.value, "ref": str(ref)}
-        more = {"conversion": conversion.model_dump(mode="json", exclude_defaults=True)} if conversion else {}
-        path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
-        return JobDocument.model_validate(await self._call("POST", path, json=body | more))
-
-    async def wait_for_job(
-        self, job_id: str, namespace: str = "default", *, on_line: Callable[[str], None] = lambda _: None
-    ) -> JobDocument:
-        """The job, once it has ended; meanwhile its log. Raises ApiError where it is not there (any more)."""
-        async for line in self.job_log(job_id, namespace, follow=True):
-            on_line(line)
-        return await self.job(job_id, namespace)
+    async def set_policy(self, project: str, policy: ProjectPolicy) -> None:
+        """Have models that are pushed from now on follow another policy. Raises ApiError."""
+        await self._call("PUT", _policy_path(project), json=policy.model_dump(mode="json"))
 
     async def rebuild_catalogue(self) -> int:
         """Have the catalogue of the embedded registry made anew; how many versions it has.
@@ -263,28 +191,9 @@ class KleverClient:
         async for event in follow_events(self._http, self._url("/events"), filters):
             yield event
 
-    async def _get(self, path: str, document: type[DocumentT]) -> DocumentT:
-        return document.model_validate(await self._call("GET", path))
 
-    async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
-        """Every page of a list."""
-        found: list[DocumentT] = []
-        while True:
-            params = {**filters, "start": len(found), "limit": PAGE}
-            page = await self._call("GET", path, params=params)
-            found += [document.model_validate(item) for item in page["items"]]
-            if not page["items"] or len(found) >= page["metadata"]["totalItems"]:
-                return found
-
-    async def _call(self, method: str, path: str, **options: Any) -> Any:
-        return await self._http.json(method, self._url(path), **options)
-
-    def _url(self, path: str) -> str:
-        return f"{self.server}{BASE}{path}"
-
-
-def _job_path(namespace: str, job_id: str) -> str:
-    return f"/namespaces/{quote(namespace, safe='')}/modeljobs/{quote(job_id, safe='')}"
+def _policy_path(project: str) -> str:
+    return f"/projects/{quote(project, safe='')}/policy"
 
 
 def _serving_path(namespace: str, name: str) -> str:

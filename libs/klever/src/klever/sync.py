@@ -9,7 +9,8 @@ from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 
-from .client import DEFAULT_SERVER, KleverClient
+from .calls import DEFAULT_SERVER
+from .client import KleverClient
 from .errors import InputError
 from .rollouts import with_model
 

@@ -7,6 +7,7 @@ from .base import WireModel
 from .conversions import Conversion, ConvertedModel
 from .documents import Document, Problem
 from .references import Digest, DnsLabel, ModelRef
+from .scans import Scan
 from .signatures import Signature
 
 
@@ -54,6 +55,7 @@ class JobResult(WireModel):
     """What a job found out or made."""
 
     signature: Signature | None = None
+    scan: Scan | None = None
     converted: ConvertedModel | None = None
 
 
@@ -65,6 +67,7 @@ class JobStatus(WireModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     result: JobResult | None = None
+    """Also of a job that failed, where it found something out before."""
     problem: Problem | None = None
 
 
@@ -116,6 +119,8 @@ class JobFailed(WireModel):
     id: str
     spec: JobSpec
     problem: Problem
+    result: JobResult | None = None
+    """What was found out before it failed."""
 
 
 class JobCancelled(WireModel):

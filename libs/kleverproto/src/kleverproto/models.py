@@ -8,6 +8,7 @@ from pydantic import Field
 from .base import WireModel
 from .documents import Document, Problem
 from .references import Digest, ModelRef
+from .scans import Scan, Verdict
 from .signatures import Signature
 
 
@@ -65,6 +66,8 @@ class HistoryEntry(WireModel):
 
     digest: Digest
     pushed_at: datetime
+    verdict: Verdict | None = None
+    """What its scan came to."""
 
 
 class ModelStatus(WireModel):
@@ -76,6 +79,8 @@ class ModelStatus(WireModel):
     signature: Signature | None = None
     signature_digest: Digest | None = None
     """Digest of the OCI referrer that holds the signature, once attached."""
+    scan: Scan | None = None
+    """What loading the model would run; None until the version has been scanned."""
     job_id: str | None = None
     problem: Problem | None = None
     history: tuple[HistoryEntry, ...] = ()
@@ -98,12 +103,13 @@ class ModelPushed(WireModel):
 
 
 class ModelUpdated(WireModel):
-    """What the platform knows of a version has changed: its signature came, or parsing failed."""
+    """What the platform knows of a version has changed: its signature came, or parsing failed; or it was scanned."""
 
     ref: ModelRef
     digest: Digest
     extraction: ExtractionPhase
     problem: Problem | None = None
+    scan: Scan | None = None
 
 
 class ModelDeleted(WireModel):

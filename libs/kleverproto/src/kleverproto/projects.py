@@ -12,9 +12,9 @@ class OnUnsafe(StrEnum):
     """What follows when loading a model would run code that it should not."""
 
     WARN = "warn"
-    """Say so in the catalogue."""
+    """Say so in the catalogue, and serve it all the same."""
     BLOCK = "block"
-    """Refuse to serve it, too."""
+    """Refuse to serve it, and what could not be scanned."""
 
 
 class ProjectPolicy(StrictWireModel):
@@ -24,7 +24,7 @@ class ProjectPolicy(StrictWireModel):
     """Formats that each model is converted to. What a conversion has made is not converted again."""
     quantize: Quantization | None = None
     """How the results are made smaller."""
-    scan: OnUnsafe = OnUnsafe.WARN
+    scan: OnUnsafe = OnUnsafe.BLOCK
 
 
 class ProjectSpec(WireModel):

@@ -7,6 +7,9 @@ from .base import WireModel
 Verdict = Literal["clean", "suspicious", "dangerous", "failed"]
 Severity = Literal["suspicious", "failed", "dangerous"]
 
+BLOCKED: frozenset[Verdict] = frozenset({"dangerous", "failed"})
+"""Verdicts that a project may block: what could not be read may hold anything."""
+
 
 class Finding(WireModel):
     """One thing in one file that loading the model would run, or that could not be read."""

@@ -61,6 +61,9 @@ JOBRUNNER_CANCEL = ConsumerSpec(
 JOBRUNNER_DELETE = ConsumerSpec(
     durable="jobrunner-delete", stream=JOBS.name, subject=subjects.every("job", "deleterequested")
 )
+JOBRUNNER_POLICIES = ConsumerSpec(
+    durable="jobrunner-policies", stream=MODELS.name, subject=subjects.every("model", "updated")
+)
 REGISTRY_COMPLETED = ConsumerSpec(
     durable="registry-completed", stream=JOBS.name, subject=subjects.every("job", "completed")
 )
@@ -79,6 +82,7 @@ CONSUMERS = (
     JOBRUNNER_JOBS,
     JOBRUNNER_CANCEL,
     JOBRUNNER_DELETE,
+    JOBRUNNER_POLICIES,
     REGISTRY_COMPLETED,
     REGISTRY_FAILED,
     REGISTRY_POLICIES,

@@ -55,7 +55,6 @@ def build(settings: GatewaySettings) -> Runtime:
 def _add_use_cases(runtime: Runtime, settings: GatewaySettings, projection: Projection, arrivals: Arrivals) -> None:
     event_log = NatsEventLog(runtime.client)
     reading = Reading(projection, event_log)
-    versions = Versions(projection, arrivals, wait_seconds=settings.model_wait_seconds)
     writing = Writing(
         publisher=ConnectedPublisher(runtime.publisher, runtime.client),
         projection=projection,
@@ -63,10 +62,12 @@ def _add_use_cases(runtime: Runtime, settings: GatewaySettings, projection: Proj
         new_id=lambda: str(uuid.uuid4()),
         clock=utc_now,
     )
+    policies = Policies(writing)
+    versions = Versions(projection, arrivals, policies.get, wait_seconds=settings.model_wait_seconds)
     runtime.web[keys.READING] = reading
     runtime.web[keys.SERVINGS] = Servings(writing, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
-    runtime.web[keys.POLICIES] = Policies(writing)
+    runtime.web[keys.POLICIES] = policies
     runtime.web[keys.WATCHING] = Watching(event_log)
     runtime.web[keys.OPENAPI] = openapi.text()
     runtime.web[keys.PLATFORM] = keys.Platform(

@@ -13,7 +13,9 @@ from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Loop, Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument, JobKind
-from kleverproto.streams import JOBS_BUCKET
+from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectDocument
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
 from ormb.layout import default_root
@@ -25,12 +27,13 @@ from .adapters.toolchain_converter import ToolchainConverter
 from .adapters.worker_process import WorkerLimits
 from .conversion import Conversions
 from .handlers import build_router
+from .policies import Policies
 from .ports import Backlog, Work
 from .results import Results
 from .service import Jobs, Ledger
 from .settings import JobrunnerSettings
 from .slots import FairSlots
-from .works import Extraction
+from .works import Extraction, Scanning
 
 MEBI = 2**20
 CORES = os.cpu_count() or 1
@@ -46,14 +49,21 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
     works: dict[JobKind, Work] = {
         JobKind.EXTRACT: Extraction(models, pool),
+        JobKind.SCAN: Scanning(models, pool),
         JobKind.CONVERT: _conversions(settings, models, pool),
     }
     jobs = Jobs(ledger, works, scratch, slots={JobKind.CONVERT: FairSlots(settings.conversions)})
-    runtime.serve([build_router(jobs)])
+    runtime.serve([build_router(jobs, _policies(runtime))])
     runtime.web.cleanup_ctx.append(_resources(scratch, models, pool))
     runtime.loops.append(_once(jobs, NatsBacklog(runtime.client)))
     runtime.health.add("workers", pool.is_ready)
     return runtime
+
+
+def _policies(runtime: Runtime) -> Policies:
+    models = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
+    projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
+    return Policies(models, projects, runtime.publisher, runtime.events)
 
 
 def _limits(settings: JobrunnerSettings) -> WorkerLimits:

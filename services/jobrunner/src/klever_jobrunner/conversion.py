@@ -100,11 +100,6 @@ def described(source: ModelFile, spec: JobSpec, wanted: Conversion) -> ModelFile
     )
 
 
-def is_result(modelfile: ModelFile) -> bool:
-    """Whether a model was made by a conversion, so that no policy converts it again."""
-    return CONVERTED_FROM in modelfile.labels
-
-
 def _wanted(job: JobDocument) -> Conversion:
     if job.spec.conversion is None:
         raise JobError("a convert job says what to convert to: `conversion.to`", code=UNSUPPORTED_CONVERSION)

@@ -95,9 +95,11 @@ def succeeded(present: JobDocument | None, result: JobResult, now: datetime) -> 
     return _ended(present, JobPhase.SUCCEEDED, now, result=result)
 
 
-def failed(present: JobDocument | None, problem: Problem, now: datetime) -> JobDocument | None:
-    """The job with what went wrong; None when it has ended already."""
-    return _ended(present, JobPhase.FAILED, now, problem=problem)
+def failed(
+    present: JobDocument | None, problem: Problem, now: datetime, *, result: JobResult | None = None
+) -> JobDocument | None:
+    """The job with what went wrong, and what was found out before; None when it has ended already."""
+    return _ended(present, JobPhase.FAILED, now, problem=problem, result=result)
 
 
 def cancelled(present: JobDocument | None, now: datetime) -> JobDocument | None:

@@ -2,10 +2,21 @@
 
 from kleverkit.errors import PermanentError
 from kleverproto.documents import Problem
+from kleverproto.jobs import JobResult
 
 
 class JobError(PermanentError):
-    """The job cannot succeed; `code` is one of the stable codes below."""
+    """The job cannot succeed; `code` is one of the stable codes below.
+
+    Args:
+        message: what went wrong and what to do.
+        code: for programs.
+        result: what was found out before.
+    """
+
+    def __init__(self, message: str, *, code: str, result: JobResult | None = None) -> None:
+        super().__init__(message, code=code)
+        self.result = result
 
     @property
     def problem(self) -> Problem:

@@ -1,9 +1,11 @@
-"""Extracts a signature and says what went wrong in the job's words; wherever it runs."""
+"""Extracts a signature, or scans; says what went wrong in the job's words, wherever it runs."""
 
 from pathlib import Path
 
 import modelformats
+from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
+from modelformats.scanning import scan_directory
 
 from .errors import INVALID_MODEL, OUT_OF_MEMORY, SIGNATURE_TOO_LARGE, UNSUPPORTED_FORMAT, JobError
 
@@ -20,11 +22,7 @@ def extract(directory: Path, format_name: str | None) -> Signature:
     except modelformats.UnsupportedFormatError as error:
         raise JobError(str(error), code=UNSUPPORTED_FORMAT) from error
     except MemoryError as error:
-        raise JobError(
-            "parsing the model needs more memory than a worker may use: raise KLEVER_JOBRUNNER_WORKER_MEMORY_MB "
-            "and parse it again with `klever jobs create <model>`",
-            code=OUT_OF_MEMORY,
-        ) from error
+        raise _too_much("parsing") from error
     if (size := len(signature.model_dump_json())) > SIGNATURE_LIMIT:
         raise JobError(
             f"the model's signature has {size} bytes, more than the {SIGNATURE_LIMIT} that can be kept: "
@@ -32,6 +30,22 @@ def extract(directory: Path, format_name: str | None) -> Signature:
             code=SIGNATURE_TOO_LARGE,
         )
     return signature
+
+
+def scan(directory: Path) -> Scan:
+    """See `ports.JobExecutor`; here and now, in this process."""
+    try:
+        return scan_directory(directory)
+    except MemoryError as error:
+        raise _too_much("scanning") from error
+
+
+def _too_much(doing: str) -> JobError:
+    return JobError(
+        f"{doing} the model needs more memory than a worker may use: raise KLEVER_JOBRUNNER_WORKER_MEMORY_MB "
+        "and try again with `klever jobs create <model>`",
+        code=OUT_OF_MEMORY,
+    )
 
 
 def _format(directory: Path, format_name: str | None) -> str:

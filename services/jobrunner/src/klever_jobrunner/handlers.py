@@ -1,4 +1,4 @@
-"""Messages in: pushes, requests, cancellations, deletions."""
+"""Messages in: pushes, requests, cancellations, deletions, and models that were parsed."""
 
 from faststream.nats import NatsRouter
 
@@ -6,13 +6,14 @@ from kleverkit.broker import subscribe
 from kleverproto import streams
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCancelRequested, JobDeleteRequested, JobRequested
-from kleverproto.models import ModelPushed
+from kleverproto.models import ModelPushed, ModelUpdated
 
 from .domain import Cause, request_of
+from .policies import Policies
 from .service import Jobs
 
 
-def build_router(jobs: Jobs) -> NatsRouter:
+def build_router(jobs: Jobs, policies: Policies) -> NatsRouter:
     """The handlers of this service."""
     router = NatsRouter()
 
@@ -28,8 +29,12 @@ def build_router(jobs: Jobs) -> NatsRouter:
     async def on_job_delete_requested(event: Event[JobDeleteRequested]) -> None:
         await jobs.delete(Cause.of(event), event.data.id)
 
+    async def on_model_updated(event: Event[ModelUpdated]) -> None:
+        await policies.updated(event)
+
     subscribe(router, streams.JOBRUNNER_EXTRACT, on_model_pushed)
     subscribe(router, streams.JOBRUNNER_JOBS, on_job_requested)
     subscribe(router, streams.JOBRUNNER_CANCEL, on_job_cancel_requested)
     subscribe(router, streams.JOBRUNNER_DELETE, on_job_delete_requested)
+    subscribe(router, streams.JOBRUNNER_POLICIES, on_model_updated)
     return router

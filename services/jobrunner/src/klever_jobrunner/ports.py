@@ -8,6 +8,7 @@ from typing import Protocol
 from kleverproto.conversions import Conversion, ConversionRecord
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
 from kleverproto.references import ModelRef
+from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 from ormb.modelfile import ModelFile
 
@@ -70,6 +71,14 @@ class JobExecutor(Protocol):
         Raises:
             JobError: `invalid_model`, `unsupported_format`, `signature_too_large`, `out_of_memory`, `timed_out` or
                 `worker_died`.
+        """
+        ...
+
+    async def scan(self, directory: Path) -> Scan:
+        """What the pickles among the files of a directory would run when they are loaded.
+
+        Raises:
+            JobError: `out_of_memory`, `timed_out` or `worker_died`.
         """
         ...
 

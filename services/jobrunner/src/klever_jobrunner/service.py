@@ -61,7 +61,9 @@ class Ledger:
             case JobPhase.SUCCEEDED if status.result is not None:
                 await self.tell(cause, JobCompleted(id=job.id, spec=job.spec, result=status.result))
             case JobPhase.FAILED if status.problem is not None:
-                await self.tell(cause, JobFailed(id=job.id, spec=job.spec, problem=status.problem))
+                await self.tell(
+                    cause, JobFailed(id=job.id, spec=job.spec, problem=status.problem, result=status.result)
+                )
             case _:
                 await self.tell(cause, JobCancelled(id=job.id, spec=job.spec))
 
@@ -193,7 +195,7 @@ class Jobs:
 
         def decide(present: JobDocument | None) -> JobDocument | None:
             if isinstance(outcome, JobError):
-                return domain.failed(present, outcome.problem, now)
+                return domain.failed(present, outcome.problem, now, result=outcome.result)
             return domain.succeeded(present, outcome, now)
 
         stored = await mutate(self._ledger.documents, escape(job.id), decide)

@@ -11,16 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import modelformats
 from klever_jobrunner import extraction
 from klever_jobrunner.errors import JobError
 from kleverproto.base import WireModel
 from kleverproto.documents import Problem
-from kleverproto.signatures import Signature
-
-Extract = Callable[[Path, str | None], Signature]
+from kleverproto.jobs import JobResult
 
 KIBI = 1024
 
@@ -28,20 +26,24 @@ KIBI = 1024
 class Job(WireModel):
     """A line in."""
 
+    task: Literal["extract", "scan"] = "extract"
     directory: Path
-    format: str | None
+    format: str | None = None
 
 
 class Answer(WireModel):
-    """A line out: a signature or a problem; the first one, which has neither, says that the worker is warm."""
+    """A line out: a result or a problem; the first one, which has neither, says that the worker is warm."""
 
-    signature: Signature | None = None
+    result: JobResult | None = None
     problem: Problem | None = None
     peak_mb: int
     """Most memory that the process has held so far."""
 
 
-def serve(extract: Extract, *, memory_mb: int, cpu_seconds: float) -> None:
+Do = Callable[[Job], JobResult]
+
+
+def serve(do: Do, *, memory_mb: int, cpu_seconds: float) -> None:
     """Do the jobs that come with this function, for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the pool ends its workers itself
     answers = _own_stdout()
@@ -53,7 +55,7 @@ def serve(extract: Extract, *, memory_mb: int, cpu_seconds: float) -> None:
     while True:
         job = Job.model_validate_json(lines.get())
         _limit_cpu(cpu_seconds)
-        _send(answers, _answer(extract, job))
+        _send(answers, _answer(do, job))
 
 
 def _read(lines: SimpleQueue[bytes]) -> None:
@@ -63,11 +65,18 @@ def _read(lines: SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _answer(extract: Extract, job: Job) -> Answer:
+def _answer(do: Do, job: Job) -> Answer:
     try:
-        return Answer(signature=extract(job.directory, job.format), peak_mb=_peak_mb())
+        return Answer(result=do(job), peak_mb=_peak_mb())
     except JobError as error:
         return Answer(problem=error.problem, peak_mb=_peak_mb())
+
+
+def work(job: Job) -> JobResult:
+    """What a job asks for. Raises JobError."""
+    if job.task == "scan":
+        return JobResult(scan=extraction.scan(job.directory))
+    return JobResult(signature=extraction.extract(job.directory, job.format))
 
 
 def _own_stdout() -> BinaryIO:
@@ -104,4 +113,4 @@ def _send(answers: BinaryIO, answer: Answer) -> None:
 
 
 if __name__ == "__main__":
-    serve(extraction.extract, memory_mb=int(sys.argv[1]), cpu_seconds=float(sys.argv[2]))
+    serve(work, memory_mb=int(sys.argv[1]), cpu_seconds=float(sys.argv[2]))

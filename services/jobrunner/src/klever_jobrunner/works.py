@@ -1,14 +1,15 @@
-"""What jobs of each kind do."""
+"""What jobs of each kind do; conversions have a file of their own."""
 
 from pathlib import Path
 
 from kleverproto.jobs import JobDocument, JobResult
 
+from .errors import JobError
 from .ports import JobExecutor, ModelSource, Tell
 
 
 class Extraction:
-    """Finds a model's signature; see `ports.Work`."""
+    """Finds a model's signature, and what its pickles would run; see `ports.Work`."""
 
     def __init__(self, source: ModelSource, executor: JobExecutor) -> None:
         self._source = source
@@ -18,4 +19,24 @@ class Extraction:
         """See `ports.Work`. Tells nothing: thousands of these are done, each in milliseconds."""
         del tell
         model = await self._source.fetch(job.spec, scratch / "model")
-        return JobResult(signature=await self._executor.extract(model.directory, job.spec.format or model.format))
+        scan = await self._executor.scan(model.directory)
+        try:
+            signature = await self._executor.extract(model.directory, job.spec.format or model.format)
+        except JobError as error:
+            raise JobError(str(error), code=error.code, result=JobResult(scan=scan)) from error
+        return JobResult(signature=signature, scan=scan)
+
+
+class Scanning:
+    """Looks for what a model's pickles would run; see `ports.Work`."""
+
+    def __init__(self, source: ModelSource, executor: JobExecutor) -> None:
+        self._source = source
+        self._executor = executor
+
+    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+        """See `ports.Work`."""
+        model = await self._source.fetch(job.spec, scratch / "model")
+        scan = await self._executor.scan(model.directory)
+        tell(f"{scan.scanner} {scan.scanner_version}: {scan.verdict}")
+        return JobResult(scan=scan)

@@ -105,7 +105,7 @@ def waiting(text: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 def _local_server() -> str:
     """The gateway of the platform that runs with this home, wherever it listens."""
-    from klever.client import DEFAULT_SERVER  # noqa: PLC0415 - see call
+    from klever.calls import DEFAULT_SERVER  # noqa: PLC0415 - see call
     from klever.platform.state import read_running  # noqa: PLC0415 - loads psutil
 
     state = read_running(Home.default().state)

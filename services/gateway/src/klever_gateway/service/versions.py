@@ -1,12 +1,15 @@
 """Finding the model versions that a request names."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from klever_gateway.domain.rows import Collection
+from klever_gateway.domain.safety import is_scanned, refusal
 from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
+from kleverproto.projects import OnUnsafe, ProjectPolicy
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingSpec, Variant
 
@@ -22,12 +25,21 @@ class Versions:
     Args:
         projection: where versions are read.
         arrivals: tells of new ones.
-        wait_seconds: how long a version may take to arrive that was pushed just now.
+        policy_of: the policy of a project.
+        wait_seconds: how long a version may take to arrive, and to be scanned, that was pushed just now.
     """
 
-    def __init__(self, projection: Projection, arrivals: Arrivals, *, wait_seconds: float) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        arrivals: Arrivals,
+        policy_of: Callable[[str], Awaitable[ProjectPolicy]],
+        *,
+        wait_seconds: float,
+    ) -> None:
         self._projection = projection
         self._arrivals = arrivals
+        self._policy_of = policy_of
         self._wait_seconds = wait_seconds
 
     async def get(self, reference: ModelRef, field: str) -> ModelDocument:
@@ -45,18 +57,31 @@ class Versions:
             )
         return found
 
+    async def get_safe(self, reference: ModelRef, field: str) -> ModelDocument:
+        """The version, which will be loaded.
+
+        Raises:
+            InvalidRequestError: as `get`; or its project does not let it be loaded.
+        """
+        document = await self.get(reference, field)
+        if refused := await self._refusal(reference, document, None):
+            code, message = refused
+            raise InvalidRequestError(message, errors=(FieldError(field, message),), code=code)
+        return document
+
     async def resolve(self, spec: ServingSpec) -> ServingSpec:
         """The spec with the digest of every variant.
 
         Raises:
-            InvalidRequestError: a version or digest does not exist; names every one of them.
+            InvalidRequestError: a version or digest does not exist, or its project does not let it be served; names
+                every one of them.
         """
-        references = [ModelRef.parse(variant.model) for variant in spec.variants]
-        documents = await asyncio.gather(*map(self._await, references))
+        found = await asyncio.gather(*map(self._served, spec.variants))
+        documents = [document for document, _ in found]
         problems = [
             (code, FieldError(f"spec.variants.{number}.{field}", message))
-            for number, (variant, document) in enumerate(zip(spec.variants, documents, strict=True))
-            for code, field, message in _problems(variant, document)
+            for number, (_, wrong) in enumerate(found)
+            for code, field, message in wrong
         ]
         if problems:
             errors = tuple(error for _, error in problems)
@@ -68,12 +93,37 @@ class Versions:
         )
         return spec.model_copy(update={"variants": variants})
 
-    async def _await(self, reference: ModelRef) -> ModelDocument | None:
-        async def probe() -> ModelDocument | None:
-            row = await self._projection.get(Collection.MODELS, reference.key)
-            return ModelDocument.model_validate_json(row.body) if row else None
+    async def _served(self, variant: Variant) -> tuple[ModelDocument | None, list[tuple[str, str, str]]]:
+        """The version of a variant; code, field and message of what is wrong with it."""
+        reference = ModelRef.parse(variant.model)
+        document = await self._await(reference)
+        problems = _problems(variant, document)
+        if document is None or problems:
+            return document, problems
+        refused = await self._refusal(reference, document, variant.digest)
+        return document, [(refused[0], "model", refused[1])] if refused else []
 
-        found = await self._arrivals.until(probe, self._wait_seconds)
+    async def _refusal(
+        self, reference: ModelRef, document: ModelDocument, digest: str | None
+    ) -> tuple[str, str] | None:
+        """Code and message of why a project does not let a version be loaded, which may yet have to be scanned."""
+        if (await self._policy_of(reference.project)).scan is OnUnsafe.WARN:
+            return None
+        return refusal(await self._scanned(reference) or document, digest)
+
+    async def _scanned(self, reference: ModelRef) -> ModelDocument | None:
+        async def probe() -> ModelDocument | None:
+            document = await self._find(reference)
+            return document if document and is_scanned(document) else None
+
+        return await self._arrivals.until(probe, self._wait_seconds)
+
+    async def _find(self, reference: ModelRef) -> ModelDocument | None:
+        row = await self._projection.get(Collection.MODELS, reference.key)
+        return ModelDocument.model_validate_json(row.body) if row else None
+
+    async def _await(self, reference: ModelRef) -> ModelDocument | None:
+        found = await self._arrivals.until(lambda: self._find(reference), self._wait_seconds)
         if found is None and not await self._projection.is_loaded(Collection.MODELS):
             raise TransientError("the gateway has not read the models yet: try again in a moment")
         return found

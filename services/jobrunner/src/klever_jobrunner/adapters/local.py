@@ -10,6 +10,8 @@ import structlog
 
 from klever_jobrunner.errors import TIMED_OUT, WORKER_DIED, JobError
 from klever_jobrunner.worker import Answer, Job
+from kleverproto.jobs import JobResult
+from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 
 from .worker_process import WorkerDiedError, WorkerLimits, WorkerProcess
@@ -52,8 +54,19 @@ class WorkerPool:
         return bool(self._warm)
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
-        """See `ports.JobExecutor`. A job whose worker dies is tried once more: it may not have been the model."""
-        job = Job(directory=directory, format=format_name)
+        """See `ports.JobExecutor`."""
+        found = await self._done(Job(task="extract", directory=directory, format=format_name))
+        return found.signature or Signature()
+
+    async def scan(self, directory: Path) -> Scan:
+        """See `ports.JobExecutor`."""
+        found = await self._done(Job(task="scan", directory=directory))
+        if found.scan is None:
+            raise JobError("the worker answered without a scan", code=WORKER_DIED)
+        return found.scan
+
+    async def _done(self, job: Job) -> JobResult:
+        """A job whose worker dies is tried once more: it may not have been the model."""
         try:
             answer = await self._do(job)
         except WorkerDiedError:
@@ -63,7 +76,7 @@ class WorkerPool:
                 raise self._died(error) from error
         if answer.problem:
             raise JobError(answer.problem.message, code=answer.problem.code)
-        return answer.signature or Signature()
+        return answer.result or JobResult()
 
     async def _do(self, job: Job) -> Answer:
         worker = await self._idle.get()

@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from klever_jobrunner.extraction import extract
+from klever_jobrunner.extraction import extract, scan
+from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 
 
@@ -13,3 +14,7 @@ class InlineExecutor:
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
         """See `ports.JobExecutor`."""
         return await asyncio.to_thread(extract, directory, format_name)
+
+    async def scan(self, directory: Path) -> Scan:
+        """See `ports.JobExecutor`."""
+        return await asyncio.to_thread(scan, directory)

@@ -7,6 +7,7 @@ from datetime import datetime
 from kleverproto.documents import Problem
 from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
+from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 
 HISTORY_LIMIT = 100
@@ -31,6 +32,7 @@ class Extraction:
     job_id: str
     attached: AttachedSignature | None = None
     problem: Problem | None = None
+    scan: Scan | None = None
 
     @property
     def phase(self) -> ExtractionPhase:
@@ -100,6 +102,25 @@ def extracted(
             "problem": extraction.problem,
         }
     )
+    return _with_status(present, _with_scan(status, extraction.scan or status.scan), now)
+
+
+def scanned(present: ModelDocument | None, digest: str, scan: Scan, *, now: datetime) -> ModelDocument | None:
+    """The document after a scan of a digest; None where it is about other bytes or nothing changes."""
+    if present is None or present.spec.digest != digest:
+        return None
+    return _with_status(present, _with_scan(present.status, scan), now)
+
+
+def _with_scan(status: ModelStatus, scan: Scan | None) -> ModelStatus:
+    """The verdict stays with the digest, which may be served when the tag names another."""
+    if scan is None or not status.history:
+        return status.model_copy(update={"scan": scan})
+    last = status.history[-1].model_copy(update={"verdict": scan.verdict})
+    return status.model_copy(update={"scan": scan, "history": (*status.history[:-1], last)})
+
+
+def _with_status(present: ModelDocument, status: ModelStatus, now: datetime) -> ModelDocument | None:
     if status == present.status:
         return None
     return present.model_copy(update={"status": status, "updated_at": now})

@@ -1,6 +1,7 @@
-"""What the registry does when a job has parsed a model."""
+"""What the registry does when a job has parsed or scanned a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from klever_registry.domain import catalogue
@@ -9,14 +10,17 @@ from klever_registry.ports import SignatureStore
 from kleverkit.documents import mutate
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobSpec
-from kleverproto.models import ModelUpdated
+from kleverproto.models import ModelDocument, ModelUpdated
 from kleverproto.references import ModelRef
 
 from .records import Records
 
+Change = Callable[[ModelDocument | None, datetime], ModelDocument | None]
+"""What an outcome makes of a version; None where nothing changes."""
+
 
 class Extractions:
-    """Brings the outcome of extract jobs into the registries and the catalogue.
+    """Brings the outcome of extract and scan jobs into the registries and the catalogue.
 
     Args:
         records: the catalogue, and where events go.
@@ -30,41 +34,50 @@ class Extractions:
         self._external = external
 
     async def completed(self, event: Event[JobCompleted]) -> None:
-        """A signature was found: attach it, and tell of every version with these bytes. Raises TransientError."""
+        """Something was found: keep it, and tell of every version with these bytes. Raises TransientError."""
         job = event.data
-        if job.spec.kind is not JobKind.EXTRACT or job.result.signature is None:
-            return
-        attached = await self._signatures(job.spec).attach(
-            job.spec.ref.repository, job.spec.digest, job.result.signature
-        )
-        if attached is not None:
-            await self._record(event, job.spec, Extraction(job.id, attached=attached))
+        if job.spec.kind is JobKind.EXTRACT and job.result.signature is not None:
+            store, ref = self._signatures(job.spec), job.spec.ref
+            attached = await store.attach(ref.repository, job.spec.digest, job.result.signature)
+            if attached is not None:
+                await self._extracted(event, job.spec, Extraction(job.id, attached=attached, scan=job.result.scan))
+        elif job.spec.kind is JobKind.SCAN and job.result.scan is not None:
+            digest, scan = job.spec.digest, job.result.scan
+            await self._record(event, job.spec, lambda present, now: catalogue.scanned(present, digest, scan, now=now))
 
     async def failed(self, event: Event[JobFailed]) -> None:
         """The model could not be parsed: say why at every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT:
-            await self._record(event, job.spec, Extraction(job.id, problem=job.problem))
+            scan = job.result.scan if job.result else None
+            await self._extracted(event, job.spec, Extraction(job.id, problem=job.problem, scan=scan))
 
     def _signatures(self, job: JobSpec) -> SignatureStore:
         return self._external.get(job.registry, self._embedded)
 
-    async def _record(self, cause: Event[Any], job: JobSpec, extraction: Extraction) -> None:
+    async def _extracted(self, cause: Event[Any], job: JobSpec, extraction: Extraction) -> None:
+        def change(present: ModelDocument | None, now: datetime) -> ModelDocument | None:
+            return catalogue.extracted(present, job.digest, extraction, now=now)
+
+        await self._record(cause, job, change)
+
+    async def _record(self, cause: Event[Any], job: JobSpec, change: Change) -> None:
         """All versions are told of again on a second delivery: the ids are the same, so the stream drops them."""
         tags = await self._signatures(job).tags_of(job.ref.repository, job.digest)
         for tag in tags:
             ref = job.ref.model_copy(update={"version": tag})
-            if await self._set(ref, job.digest, extraction):
-                await self._records.publisher.publish(self._updated(cause, ref, job.digest, extraction))
+            if changed := await self._set(ref, job.digest, change):
+                await self._records.publisher.publish(self._updated(cause, changed))
 
-    async def _set(self, ref: ModelRef, digest: str, extraction: Extraction) -> bool:
-        """Whether the catalogue's version has these bytes, and now says so."""
+    async def _set(self, ref: ModelRef, digest: str, change: Change) -> ModelDocument | None:
+        """The catalogue's version, which now says so; None where it has other bytes."""
         now = self._records.clock()
-        stored = await mutate(
-            self._records.documents, ref.key, lambda present: catalogue.extracted(present, digest, extraction, now=now)
-        )
-        return stored is not None and stored.document.spec.digest == digest
+        stored = await mutate(self._records.documents, ref.key, lambda present: change(present, now))
+        return stored.document if stored is not None and stored.document.spec.digest == digest else None
 
-    def _updated(self, cause: Event[Any], ref: ModelRef, digest: str, extraction: Extraction) -> Event[ModelUpdated]:
-        data = ModelUpdated(ref=ref, digest=digest, extraction=extraction.phase, problem=extraction.problem)
-        return self._records.events.caused_by(cause, data, str(ref))
+    def _updated(self, cause: Event[Any], document: ModelDocument) -> Event[ModelUpdated]:
+        spec, status = document.spec, document.status
+        data = ModelUpdated(
+            ref=spec.ref, digest=spec.digest, extraction=status.extraction, problem=status.problem, scan=status.scan
+        )
+        return self._records.events.caused_by(cause, data, str(spec.ref))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, print_json, print_table
+from klever.cli.scans import describe_scan
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
 
@@ -46,16 +47,18 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: An
 
 @jobs.command()
 @click.argument("ref", type=ModelRefType())
+@click.option("--kind", type=click.Choice([JobKind.EXTRACT, JobKind.SCAN]), default=JobKind.EXTRACT, show_default=True)
 @NAMESPACE
 @AS_JSON
 @SERVER
-def create(ref: ModelRef, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Parse a model again, after a job on it failed for a reason outside the model: memory, time, the registry.
+def create(ref: ModelRef, kind: str, namespace: str, *, as_json: bool, server: str | None) -> None:
+    """Parse or scan a model again, after a job failed for a reason outside the model: memory, time, the registry.
 
     \b
     klever jobs create library/mymodel:v1
+    klever jobs create library/mymodel:v1 --kind scan
     """
-    found = call(server, lambda client: client.create_job(ref, namespace=namespace))
+    found = call(server, lambda client: client.create_job(ref, JobKind(kind), namespace=namespace))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -83,6 +86,9 @@ def get(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> No
     click.echo(f"phase:    {found.status.phase.value}, {found.status.attempts} attempt(s)")
     if found.status.problem:
         click.echo(f"problem:  {found.status.problem.code}: {found.status.problem.message}")
+    if found.status.result and found.status.result.scan:
+        for line in describe_scan(found.status.result.scan):
+            click.echo(line)
 
 
 @jobs.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, print_json, print_table, waiting
+from klever.cli.scans import describe_scan
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.signatures import Signature, Tensor
@@ -94,6 +95,8 @@ def describe(document: ModelDocument) -> Iterator[str]:
         yield f"  {status.problem.code}: {status.problem.message}"
     if status.signature:
         yield from describe_signature(status.signature)
+    if status.scan:
+        yield from describe_scan(status.scan)
 
 
 def describe_signature(signature: Signature) -> Iterator[str]:

@@ -1,0 +1,54 @@
+"""What the parts of the SDK share: one connection to the gateway's REST API."""
+
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+import aiohttp
+
+from kleverproto.base import WireModel
+
+from .transport import Transport
+
+DocumentT = TypeVar("DocumentT", bound=WireModel)
+
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+BASE = "/api/v1alpha1"
+PAGE = 500
+
+
+class Calls:
+    """A connection to a platform; use it as an async context manager.
+
+    Args:
+        server: URL of the gateway.
+    """
+
+    def __init__(self, server: str = DEFAULT_SERVER) -> None:
+        self.server = server.rstrip("/")
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60, sock_connect=5))
+        self._http = Transport(self._session)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._session.close()
+
+    async def _get(self, path: str, document: type[DocumentT]) -> DocumentT:
+        return document.model_validate(await self._call("GET", path))
+
+    async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
+        """Every page of a list."""
+        found: list[DocumentT] = []
+        while True:
+            params = {**filters, "start": len(found), "limit": PAGE}
+            page = await self._call("GET", path, params=params)
+            found += [document.model_validate(item) for item in page["items"]]
+            if not page["items"] or len(found) >= page["metadata"]["totalItems"]:
+                return found
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        return await self._http.json(method, self._url(path), **options)
+
+    def _url(self, path: str) -> str:
+        return f"{self.server}{BASE}{path}"

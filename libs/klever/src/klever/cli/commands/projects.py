@@ -1,0 +1,86 @@
+"""`klever projects`: what happens by itself to the models of a project."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from klever.cli.app import AS_JSON, SERVER, call, cli, print_json
+from kleverproto.conversions import Quantization
+from kleverproto.projects import OnUnsafe, ProjectPolicy
+
+if TYPE_CHECKING:
+    from klever.client import KleverClient
+
+NOTHING = "none"
+
+
+@cli.group()
+def projects() -> None:
+    """Projects, the first part of a model's name."""
+
+
+@projects.group()
+def policy() -> None:
+    """What happens by itself when a model is pushed into a project."""
+
+
+@policy.command()
+@click.argument("project")
+@AS_JSON
+@SERVER
+def get(project: str, *, as_json: bool, server: str | None) -> None:
+    """Show the policy of a project.
+
+    \b
+    klever projects policy get library
+    """
+    _show(call(server, lambda client: client.policy(project)), as_json=as_json)
+
+
+@policy.command("set")
+@click.argument("project")
+@click.option("--convert", multiple=True, metavar="FORMAT", help="Convert to this; 'none' for nothing.")
+@click.option("--quantize", type=click.Choice([*Quantization, NOTHING]), help="Make the results smaller.")
+@click.option("--scan", type=click.Choice(list(OnUnsafe)), help="What follows when a model may run foreign code.")
+@AS_JSON
+@SERVER
+def set_policy(
+    project: str,
+    convert: tuple[str, ...],
+    quantize: str | None,
+    scan: str | None,
+    *,
+    as_json: bool,
+    server: str | None,
+) -> None:
+    """Change the policy of a project; what is not given stays as it is.
+
+    \b
+    klever projects policy set library --convert ONNX --quantize int8
+    klever projects policy set library --convert none --scan warn
+    """
+    changed: dict[str, object] = {}
+    if convert:
+        changed["convert"] = tuple(each for each in convert if each != NOTHING)
+    if quantize:
+        changed["quantize"] = Quantization(quantize) if quantize != NOTHING else None
+    if scan:
+        changed["scan"] = OnUnsafe(scan)
+    if not changed:
+        raise click.UsageError("say what to change: --convert, --quantize or --scan")
+
+    async def work(client: "KleverClient") -> ProjectPolicy:
+        wanted = (await client.policy(project)).model_copy(update=changed)
+        await client.set_policy(project, wanted)
+        return wanted
+
+    _show(call(server, work), as_json=as_json)
+
+
+def _show(found: ProjectPolicy, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    click.echo(f"convert:   {', '.join(found.convert) or 'nothing'}")
+    click.echo(f"quantize:  {found.quantize.value if found.quantize else 'no'}")
+    click.echo(f"scan:      {found.scan.value}")

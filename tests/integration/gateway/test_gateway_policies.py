@@ -1,0 +1,79 @@
+"""Policies of projects on real NATS, and what follows from them for servings."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kleverproto.models import ModelDocument
+from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyRequested
+from kleverproto.scans import Finding, Scan
+from kleverproto.streams import MODELS
+from support.gateway import Gateway, Owner, owner_at, running_gateway, version_document
+from support.waiting import eventually
+
+POLICY = "/projects/library/policy"
+SERVINGS = "/namespaces/default/servings"
+SERVING: dict[str, Any] = {
+    "name": "iris",
+    "spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}], "traffic": {"weights": {"v1": 100}}},
+}
+FOUND = Finding(file="model.pkl", what="os.system", severity="dangerous", reason="it runs commands")
+SCAN = Scan(verdict="dangerous", findings=(FOUND,), scanner="picklescan", scanner_version="1.0.5")
+
+
+@pytest.fixture
+async def owner(nats_url: str) -> AsyncIterator[Owner]:
+    async with owner_at(nats_url) as found:
+        yield found
+
+
+@pytest.fixture
+async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
+    assert owner.client.is_connected
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as found:
+        yield found
+
+
+def scanned(scan: Scan | None) -> ModelDocument:
+    document = version_document()
+    return document.model_copy(update={"status": document.status.model_copy(update={"scan": scan})})
+
+
+async def deployed(gateway: Gateway) -> Any:
+    answer = await gateway.send("POST", SERVINGS, json=SERVING)
+    return answer.status, answer.json().get("code")
+
+
+async def test_a_project_without_a_policy_blocks_what_is_dangerous(gateway: Gateway) -> None:
+    assert await gateway.json(POLICY) == {"convert": [], "quantize": None, "scan": "block"}
+
+
+async def test_a_policy_is_read_at_once_and_asked_for_by_an_event(gateway: Gateway, owner: Owner) -> None:
+    answer = await gateway.send("PUT", POLICY, json={"convert": ["ONNX"], "quantize": "int8", "scan": "warn"})
+    assert answer.status == 202, answer.text
+    assert await gateway.json(POLICY) == {"convert": ["ONNX"], "quantize": "int8", "scan": "warn"}
+    event = await owner.last_event(MODELS.name)
+    policy = ProjectPolicy.model_validate({"convert": ["ONNX"], "quantize": "int8", "scan": "warn"})
+    assert event.data == ProjectPolicyRequested(project="library", policy=policy)
+
+
+@pytest.mark.parametrize("body", [{"scan": "never"}, {"convert": "ONNX"}, {"quantise": "int8"}])
+async def test_a_policy_that_is_none_is_refused_by_field(gateway: Gateway, body: dict[str, Any]) -> None:
+    answer = await gateway.send("PUT", POLICY, json=body)
+    assert answer.status == 422
+    assert [error["field"].partition(".")[0] for error in answer.json()["errors"]] == list(body)
+
+
+async def test_a_dangerous_model_is_served_only_where_the_project_allows_it(gateway: Gateway, owner: Owner) -> None:
+    await owner.version(scanned(SCAN))
+    await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
+    assert await deployed(gateway) == (422, "unsafe_model")
+    await gateway.send("PUT", POLICY, json={"scan": OnUnsafe.WARN})
+    assert (await deployed(gateway))[0] == 202
+
+
+async def test_a_model_that_is_not_scanned_in_time_is_not_served(gateway: Gateway, owner: Owner) -> None:
+    await owner.version(scanned(None))
+    assert await deployed(gateway) == (422, "model_not_scanned")

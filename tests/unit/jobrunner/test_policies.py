@@ -1,0 +1,102 @@
+"""Which conversions a project's policy asks for."""
+
+import pytest
+
+from klever_jobrunner.policies import Policies, wanted
+from kleverkit.documents import InMemoryDocuments, mutate
+from kleverkit.publisher import RecordingPublisher
+from kleverproto.conversions import CONVERTED_FROM, Quantization
+from kleverproto.envelope import Event, EventSource
+from kleverproto.job_ids import job_id
+from kleverproto.jobs import JobRequested
+from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelUpdated
+from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
+from kleverproto.scans import Finding, Scan, Severity
+from support.gateway import NOW, digest, version_document
+
+TO_ONNX = ProjectPolicy(convert=("ONNX",))
+
+
+def model(
+    fmt: str = "SavedModel", *, severity: Severity | None = None, labels: dict[str, str] | None = None
+) -> ModelDocument:
+    """A parsed and scanned version."""
+    document = version_document(fmt=fmt)
+    metadata = ModelMetadata(format=fmt, labels=labels or {})
+    findings = (Finding(file="m.pkl", what="os.system", severity=severity, reason="why"),) if severity else ()
+    scan = Scan(verdict=severity or "clean", findings=findings, scanner="picklescan", scanner_version="1")
+    return document.model_copy(
+        update={
+            "spec": document.spec.model_copy(update={"metadata": metadata}),
+            "status": document.status.model_copy(update={"scan": scan}),
+        }
+    )
+
+
+def targets(document: ModelDocument, policy: ProjectPolicy) -> list[tuple[str, str | None]]:
+    """Format and quantisation of what is asked for."""
+    conversions = [spec.conversion for spec in wanted(document, policy)]
+    return [(each.to, each.quantize) for each in conversions if each is not None]
+
+
+def test_each_format_of_the_policy_is_asked_for() -> None:
+    policy = ProjectPolicy(convert=("ONNX", "OpenVINO"), quantize=Quantization.INT8)
+    assert targets(model(), policy) == [("ONNX", "int8"), ("OpenVINO", "int8")]
+
+
+def test_a_model_of_that_format_is_only_made_smaller() -> None:
+    assert targets(model("ONNX"), TO_ONNX) == []
+    assert targets(model("ONNX"), TO_ONNX.model_copy(update={"quantize": Quantization.FP16})) == [("ONNX", "fp16")]
+
+
+def test_what_a_conversion_has_made_is_not_converted_again() -> None:
+    assert targets(model(labels={CONVERTED_FROM: "library/iris@sha256:1"}), TO_ONNX) == []
+
+
+@pytest.mark.parametrize(("on_unsafe", "asked"), [(OnUnsafe.BLOCK, 0), (OnUnsafe.WARN, 1)])
+def test_a_dangerous_model_is_loaded_only_where_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
+    policy = TO_ONNX.model_copy(update={"scan": on_unsafe})
+    assert len(targets(model(severity="dangerous"), policy)) == asked
+
+
+class World:
+    """Policies over documents in memory."""
+
+    def __init__(self) -> None:
+        self.models = InMemoryDocuments[ModelDocument]()
+        self.projects = InMemoryDocuments[ProjectDocument]()
+        self.publisher = RecordingPublisher()
+        self.policies = Policies(self.models, self.projects, self.publisher, EventSource("jobrunner"))
+
+    async def holds(self, policy: ProjectPolicy | None) -> None:
+        """A parsed model, and perhaps a policy of its project."""
+        document = model()
+        await mutate(self.models, document.spec.ref.key, lambda _: document)
+        if policy:
+            spec = ProjectSpec(name="library", policy=policy)
+            project = ProjectDocument(spec=spec, status=ProjectStatus(), created_at=NOW, updated_at=NOW)
+            await mutate(self.projects, "library", lambda _: project)
+
+    async def told(self, phase: ExtractionPhase = ExtractionPhase.SUCCEEDED, *, number: int = 1) -> list[JobRequested]:
+        """What is asked for when the model is said to be parsed."""
+        data = ModelUpdated(ref=model().spec.ref, digest=digest(number), extraction=phase)
+        event: Event[ModelUpdated] = EventSource("registry").event(data, event_id="event-1")
+        await self.policies.updated(event)
+        return [data for data in self.publisher.data() if isinstance(data, JobRequested)]
+
+
+async def test_a_parsed_model_is_converted_as_its_project_wants() -> None:
+    world = World()
+    await world.holds(TO_ONNX)
+    (asked,) = await world.told()
+    (spec,) = wanted(model(), TO_ONNX)
+    assert (asked.id, asked.spec) == (job_id(spec), spec)
+
+
+async def test_nothing_is_asked_for_without_a_policy_or_a_signature_or_of_other_bytes() -> None:
+    world = World()
+    await world.holds(None)
+    assert await world.told() == []
+    await world.holds(TO_ONNX)
+    assert await world.told(ExtractionPhase.FAILED) == []
+    assert await world.told(number=2) == []
