@@ -105,3 +105,23 @@ def test_every_command_shows_an_example(path: tuple[str, ...]) -> None:
 def test_help_loads_no_http_client() -> None:
     code = "import sys, klever.cli.__main__; sys.exit(' '.join(sys.modules.keys() & {'aiohttp', 'rich', 'onnx'}))"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).stderr == b"\n"
+
+
+def test_toolchains_are_listed_whether_installed_or_not(tmp_path: Path) -> None:
+    result = run("toolchain", "list", "--directory", str(tmp_path / "none"), "--json", home=tmp_path)
+    found = {each["name"]: each["installed"] for each in json.loads(result.stdout)}
+    assert found["onnx"] is False
+    assert not any(found.values())
+
+
+@pytest.mark.parametrize("verb", ["install", "remove"])
+def test_a_toolchain_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path, verb: str) -> None:
+    result = run("toolchain", verb, "cobol", "--directory", str(tmp_path / "none"), home=tmp_path)
+    assert result.exit_code == 1
+    assert "there is no toolchain 'cobol'; there are: " in result.stderr
+
+
+def test_a_policy_that_is_not_changed_is_no_request(tmp_path: Path) -> None:
+    result = run("projects", "policy", "set", "library", home=tmp_path)
+    assert result.exit_code == 2
+    assert "say what to change" in result.stderr

@@ -81,6 +81,8 @@ class ModelStatus(WireModel):
     """Digest of the OCI referrer that holds the signature, once attached."""
     scan: Scan | None = None
     """What loading the model would run; None until the version has been scanned."""
+    warnings: tuple[str, ...] = ()
+    """Where ormbfile.yaml says something else of inputs and outputs than the files."""
     job_id: str | None = None
     problem: Problem | None = None
     history: tuple[HistoryEntry, ...] = ()

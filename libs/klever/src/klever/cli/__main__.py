@@ -1,9 +1,21 @@
 """Entry point of the `klever` command, also as `python -m klever.cli`."""
 
 from klever.cli.app import cli
-from klever.cli.commands import convert, demo, jobs, models, platform, projects, registry, servings
+from klever.cli.commands import convert, demo, jobs, models, platform, projects, registry, servings, toolchains
 
-__all__ = ["cli", "convert", "demo", "jobs", "main", "models", "platform", "projects", "registry", "servings"]
+__all__ = [
+    "cli",
+    "convert",
+    "demo",
+    "jobs",
+    "main",
+    "models",
+    "platform",
+    "projects",
+    "registry",
+    "servings",
+    "toolchains",
+]
 
 
 def main() -> None:

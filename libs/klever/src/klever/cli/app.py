@@ -1,7 +1,6 @@
 """The group of commands, what they share, and how an error looks."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -77,18 +76,6 @@ def errors_as_lines() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
-
-
-def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Columns with a head, as wide as they need to be."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Entry point of the `ormb` command."""
 
 from ormb.cli.app import cli
-from ormb.cli.commands import account, comparison, registry, store, transfer
+from ormb.cli.commands import account, comparison, inspection, registry, store, transfer
 
-__all__ = ["account", "cli", "comparison", "main", "registry", "store", "transfer"]
+__all__ = ["account", "cli", "comparison", "inspection", "main", "registry", "store", "transfer"]
 
 
 def main() -> None:

@@ -45,6 +45,13 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Columns with a head, as wide as they need to be."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
 def print_summary(info: "ModelInfo") -> None:
     """The four lines that every verb prints."""
     click.echo(f"ref:       {info.reference}")

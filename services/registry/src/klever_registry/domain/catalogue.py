@@ -9,6 +9,7 @@ from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, Mod
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
+from ormb.agreement import contradictions
 
 HISTORY_LIMIT = 100
 """Digests of a tag that are remembered; a document must stay far below the size of a NATS message."""
@@ -62,6 +63,7 @@ def pushed(
         extraction=ExtractionPhase.SUCCEEDED if known else ExtractionPhase.PENDING,
         signature=known.signature if known else None,
         signature_digest=known.digest if known else None,
+        warnings=_warnings(spec, known),
         history=history[-HISTORY_LIMIT:],
     )
     return ModelDocument(
@@ -100,6 +102,7 @@ def extracted(
             "signature_digest": attached.digest if attached else None,
             "job_id": extraction.job_id,
             "problem": extraction.problem,
+            "warnings": _warnings(present.spec, attached),
         }
     )
     return _with_status(present, _with_scan(status, extraction.scan or status.scan), now)
@@ -110,6 +113,10 @@ def scanned(present: ModelDocument | None, digest: str, scan: Scan, *, now: date
     if present is None or present.spec.digest != digest:
         return None
     return _with_status(present, _with_scan(present.status, scan), now)
+
+
+def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str, ...]:
+    return contradictions(spec.metadata.declared_signature, attached.signature) if attached else ()
 
 
 def _with_scan(status: ModelStatus, scan: Scan | None) -> ModelStatus:

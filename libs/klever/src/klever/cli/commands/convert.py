@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, print_json
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli
 from kleverproto.conversions import Conversion, ConvertedModel, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
+from ormb.cli.output import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, cli, errors_as_lines, print_json
+from klever.cli.app import AS_JSON, cli, errors_as_lines
 from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
 from klever.platform.ports import chosen
+from ormb.cli.output import print_json
 
 if TYPE_CHECKING:
     from klever.cli.reporting import Lines

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, print_json, print_table
-from klever.cli.scans import describe_scan
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
+from ormb.cli.describing import describe_scan
+from ormb.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

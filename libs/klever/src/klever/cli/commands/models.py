@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, print_json, print_table, waiting
-from klever.cli.scans import describe_scan
+from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, waiting
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
-from kleverproto.signatures import Signature, Tensor
+from ormb.cli.describing import describe_scan, describe_signature
+from ormb.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -95,28 +95,9 @@ def describe(document: ModelDocument) -> Iterator[str]:
         yield f"  {status.problem.code}: {status.problem.message}"
     if status.signature:
         yield from describe_signature(status.signature)
+    yield from (f"  warning: {warning}" for warning in status.warnings)
     if status.scan:
         yield from describe_scan(status.scan)
-
-
-def describe_signature(signature: Signature) -> Iterator[str]:
-    """Inputs, outputs and operators, line by line."""
-    for title, tensors in (("inputs", signature.inputs), ("outputs", signature.outputs)):
-        if tensors:
-            yield f"  {title}:"
-            yield from (f"    {_tensor(tensor)}" for tensor in tensors)
-    if signature.operators:
-        yield f"  operators: {', '.join(f'{name} {count}' for name, count in signature.operators.items())}"
-    made_by = " ".join(part for part in (signature.framework, signature.framework_version) if part)
-    if made_by:
-        yield f"  made by: {made_by}"
-    yield from (f"  {name} unknown: {reason}" for name, reason in signature.unknown.items())
-
-
-def _tensor(tensor: Tensor) -> str:
-    shape = "unknown rank" if tensor.shape is None else f"[{', '.join(str(size) for size in tensor.shape)}]"
-    values = f" one of {', '.join(tensor.values)}" if tensor.values else ""
-    return f"{tensor.name}: {tensor.dtype or 'unknown type'} {shape}{values}"
 
 
 def _row(document: ModelDocument) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ import time
 import click
 import psutil
 
-from klever.cli.app import AS_JSON, cli, errors_as_lines, print_json, print_table
+from klever.cli.app import AS_JSON, cli, errors_as_lines
 from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
 from klever.errors import PlatformError
 from klever.platform.home import Home
 from klever.platform.plan import Part, Ports, parts, urls
 from klever.platform.ports import chosen
+from ormb.cli.output import print_json, print_table
 
 START_SECONDS = 90.0
 """Longest wait of `up --detach`."""

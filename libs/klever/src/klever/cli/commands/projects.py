@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, SERVER, call, cli, print_json
+from klever.cli.app import AS_JSON, SERVER, call, cli
 from kleverproto.conversions import Quantization
 from kleverproto.projects import OnUnsafe, ProjectPolicy
+from ormb.cli.output import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

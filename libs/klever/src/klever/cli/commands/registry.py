@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from klever import accounts
-from klever.cli.app import SERVER, call, cli, errors_as_lines, print_table
+from klever.cli.app import SERVER, call, cli, errors_as_lines
 from klever.platform.home import Home
+from ormb.cli.output import print_table
 
 ACCOUNTS = click.option(
     "--file",

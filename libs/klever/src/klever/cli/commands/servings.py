@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klever import tensors
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, print_json, print_table, waiting
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, waiting
 from klever.errors import InputError
 from klever.rollouts import variant_name, with_model
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
+from ormb.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

@@ -1,19 +1,19 @@
-"""tag, models, remove, inspect: what is where."""
+"""tag, models, remove, prune: what is in the local store."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ormb import known_digests
-from ormb.cli.app import Options, ReferenceType, cli, errors_as_lines, run, shared_options
-from ormb.cli.output import facts, human_size, print_json, print_summary
+from ormb.cli.app import ReferenceType, cli, errors_as_lines
+from ormb.cli.output import facts, human_size, print_json, print_table
 from ormb.digest import hexadecimal
 from ormb.layout import LocalLayout, StoredModel, default_root
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo, OrmbClient
+    from ormb.client import ModelInfo
 
 REFERENCE = click.argument("reference", type=ReferenceType())
 
@@ -46,7 +46,7 @@ def models(*, as_json: bool) -> None:
     if as_json:
         print_json([facts(_info(model)) for model in found])
         return
-    _table([("REPOSITORY", "TAG", "MODEL ID", "CREATED", "SIZE"), *(_row(model) for model in found)])
+    print_table([("REPOSITORY", "TAG", "MODEL ID", "CREATED", "SIZE"), *(_row(model) for model in found)])
 
 
 @cli.command()
@@ -74,35 +74,6 @@ def prune() -> None:
     click.echo(f"{human_size(freed)} freed")
 
 
-@cli.command()
-@REFERENCE
-@click.option("--local", is_flag=True, help="Look into the local store, not the registry.")
-@shared_options
-def inspect(reference: Reference, *, local: bool, **options: Any) -> None:
-    """Show what an artifact holds: metadata, layers, digests. Nothing but the manifest is fetched.
-
-    \b
-    ormb inspect localhost:5000/library/mymodel:v1
-    ormb inspect --local --json localhost:5000/library/mymodel:v1
-    """
-    chosen = Options(**options)
-
-    async def call(client: "OrmbClient") -> "ModelInfo":
-        return client.stored(reference) if local else await client.inspect(reference)
-
-    info = run(chosen, call)
-    if chosen.as_json:
-        print_json(facts(info))
-        return
-    print_summary(info)
-    _table(
-        [
-            ("FILE", "SIZE", "MEDIA TYPE"),
-            *((la.path or "", human_size(la.size), la.media_type) for la in info.manifest.layers),
-        ]
-    )
-
-
 def _local() -> LocalLayout:
     return LocalLayout(default_root() / "cache")
 
@@ -119,9 +90,3 @@ def _row(model: StoredModel) -> tuple[str, ...]:
     model_id = hexadecimal(model.manifest.digest)[:12]
     repository = f"{reference.host}/{reference.repository}"
     return repository, reference.tag or "", model_id, saved, human_size(model.manifest.size)
-
-
-def _table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,95 @@
+"""`klever toolchain`: the environments of converters on this machine."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from klever.cli.app import AS_JSON, cli
+from ormb.cli.output import human_size, print_json, print_table
+
+if TYPE_CHECKING:
+    from modelformats.converting.toolchains import Toolchain, ToolchainStore
+
+NAME = click.argument("name")
+FOLDER = click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="KLEVER_TOOLCHAINS",
+    default="~/.cache/klever/toolchains",
+    show_default=True,
+    help="Where they are kept; also $KLEVER_TOOLCHAINS.",
+)
+
+
+@cli.group()
+def toolchain() -> None:
+    """Environments of the converters, one for each family; a conversion makes the one that it needs."""
+
+
+@toolchain.command("list")
+@AS_JSON
+@FOLDER
+def list_toolchains(directory: Path, *, as_json: bool) -> None:
+    """List the toolchains, installed or not.
+
+    \b
+    klever toolchain list
+    """
+    found = _store(directory).list()
+    if as_json:
+        print_json([_facts(each) for each in found])
+        return
+    print_table([("NAME", "INSTALLED", "SIZE", "PATH"), *(_row(each) for each in found)])
+
+
+@toolchain.command()
+@NAME
+@FOLDER
+def install(name: str, directory: Path) -> None:
+    """Make a toolchain now, so that the first conversion need not wait.
+
+    \b
+    klever toolchain install onnx
+    """
+    path = _run(lambda: _store(directory).ensure(name, lambda line: click.echo(line, err=True)))
+    click.echo(f"{name}: {path}")
+
+
+@toolchain.command()
+@NAME
+@FOLDER
+def remove(name: str, directory: Path) -> None:
+    """Delete a toolchain; the next conversion that needs it makes it anew.
+
+    \b
+    klever toolchain remove tf
+    """
+    _run(lambda: _store(directory).remove(name))
+    click.echo(f"{name}: removed")
+
+
+def _store(directory: Path) -> "ToolchainStore":
+    from modelformats.converting.toolchains import ToolchainStore  # noqa: PLC0415 - help needs none
+
+    return ToolchainStore(directory.expanduser())
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    from modelformats.converting.errors import ConversionError  # noqa: PLC0415 - see _store
+
+    try:
+        return asyncio.run(work())
+    except ConversionError as error:
+        raise click.ClickException(f"{error.code}: {error}") from error
+
+
+def _facts(found: "Toolchain") -> dict[str, Any]:
+    return {"name": found.name, "installed": found.installed, "size": found.size, "path": str(found.path)}
+
+
+def _row(found: "Toolchain") -> tuple[str, ...]:
+    size = human_size(found.size) if found.size else "-"
+    return found.name, "yes" if found.installed else "no", size, str(found.path) if found.installed else "-"

@@ -1,0 +1,90 @@
+"""Whether what the author declares in ormbfile.yaml is what the model's files show."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from kleverproto.signatures import Signature, Tensor
+
+ALIASES = {
+    "float": "float32",
+    "double": "float64",
+    "half": "float16",
+    "int": "int32",
+    "long": "int64",
+    "short": "int16",
+    "fp16": "float16",
+    "fp32": "float32",
+    "fp64": "float64",
+    "string": "str",
+    "boolean": "bool",
+}
+"""Spellings of types that people and frameworks use beside numpy's."""
+PREFIXES = ("dt_", "type_")
+"""Of the names in TensorFlow and in Triton."""
+
+
+def contradictions(declared: Signature | None, found: Signature) -> tuple[str, ...]:
+    """A sentence for each point in which the two cannot both be right; what either leaves open is none."""
+    if declared is None:
+        return ()
+    return (
+        *_of("input", declared.inputs, found.inputs),
+        *_of("output", declared.outputs, found.outputs),
+    )
+
+
+def _of(kind: str, declared: Sequence[Tensor], found: Sequence[Tensor]) -> Iterator[str]:
+    if not declared or not found:
+        return
+    by_name = {tensor.name: tensor for tensor in found}
+    for tensor in declared:
+        if tensor.name in by_name:
+            yield from _differences(kind, tensor, by_name[tensor.name])
+        else:
+            yield f"ormbfile.yaml declares the {kind} {tensor.name!r}; the model has {_listed(by_name)}"
+    if missing := sorted(set(by_name) - {tensor.name for tensor in declared}):
+        yield f"the model has the {kind} {_listed(missing)}, which ormbfile.yaml does not declare"
+
+
+def _differences(kind: str, declared: Tensor, found: Tensor) -> Iterator[str]:
+    said, is_so = _dtype(declared.dtype), _dtype(found.dtype)
+    if said and is_so and said != is_so:
+        what = f"the {kind} {declared.name!r}"
+        yield f"ormbfile.yaml declares {what} as {declared.dtype}; in the model it is {found.dtype}"
+    if declared.shape is not None and found.shape is not None and not _fits(declared.shape, found.shape):
+        yield (
+            f"ormbfile.yaml declares the {kind} {declared.name!r} with the shape {_shape(declared.shape)}; "
+            f"in the model it is {_shape(found.shape)}"
+        )
+
+
+def _dtype(name: str | None) -> str | None:
+    """Numpy's name of a type; None where it is not known what is meant."""
+    if name is None:
+        return None
+    text = name.lower()
+    for prefix in PREFIXES:
+        text = text.removeprefix(prefix)
+    text = ALIASES.get(text, text)
+    try:
+        return text if text in {"str", "bfloat16"} else np.dtype(text).name
+    except TypeError:
+        return None
+
+
+def _fits(declared: Sequence[int | str], found: Sequence[int | str]) -> bool:
+    """Whether some size is both; a dimension of any size fits all."""
+    same_rank = len(declared) == len(found)
+    return same_rank and all(
+        a == b or not isinstance(a, int) or not isinstance(b, int) or -1 in {a, b}
+        for a, b in zip(declared, found, strict=True)
+    )
+
+
+def _shape(shape: Iterable[int | str]) -> str:
+    return f"[{', '.join(str(size) for size in shape)}]"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

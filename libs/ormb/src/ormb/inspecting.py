@@ -1,0 +1,73 @@
+"""What is in a model directory: its format, signature and scan, found without a framework."""
+
+from pathlib import Path
+
+import modelformats
+from kleverproto.base import WireModel
+from kleverproto.documents import Problem
+from kleverproto.scans import Scan
+from kleverproto.signatures import Signature
+from modelformats.scanning import scan_directory
+
+from .agreement import contradictions
+from .errors import InvalidModelDirectoryError
+from .modelfile import FILE_NAME, ModelFile, load_modelfile, to_metadata
+from .packing import MODEL
+
+
+class Inspection(WireModel):
+    """What was found in a directory."""
+
+    directory: str
+    format: str | None
+    """None where the files do not show it."""
+    size: int
+    """Bytes of the model's files."""
+    signature: Signature | None = None
+    problem: Problem | None = None
+    """Why there is no signature."""
+    scan: Scan
+    warnings: tuple[str, ...] = ()
+    """Where ormbfile.yaml says something else than the files."""
+
+
+def inspect_directory(directory: Path) -> Inspection:
+    """Look into a model directory, or into one that holds nothing but a model's files.
+
+    Raises:
+        InvalidModelDirectoryError: there is no such directory.
+        InvalidModelFileError: ormbfile.yaml cannot be read.
+    """
+    if not directory.is_dir():
+        raise InvalidModelDirectoryError(f"there is no directory {directory}")
+    files = directory / MODEL if (directory / MODEL).is_dir() else directory
+    modelfile = _modelfile(directory / FILE_NAME)
+    name = modelfile.format or modelformats.detect_format(files)
+    signature, problem = _parsed(name, files)
+    declared = to_metadata(modelfile).declared_signature
+    return Inspection(
+        directory=str(directory),
+        format=name,
+        size=sum(path.stat().st_size for path in files.rglob("*") if path.is_file()),
+        signature=signature,
+        problem=problem,
+        scan=scan_directory(files),
+        warnings=contradictions(declared, signature) if signature else (),
+    )
+
+
+def _modelfile(path: Path) -> ModelFile:
+    return load_modelfile(path.read_text(), source=str(path)) if path.is_file() else ModelFile()
+
+
+def _parsed(name: str | None, files: Path) -> tuple[Signature | None, Problem | None]:
+    if name is None:
+        known = ", ".join(modelformats.KNOWN_FORMATS)
+        message = f"the files show none of the formats that are known: write `format:` into {FILE_NAME}, one of {known}"
+        return None, Problem(code="unsupported_format", message=message)
+    try:
+        return modelformats.extract_signature(name, files), None
+    except modelformats.InvalidModelError as error:
+        return None, Problem(code="invalid_model", message=str(error))
+    except modelformats.UnsupportedFormatError as error:
+        return None, Problem(code="unsupported_format", message=str(error))

@@ -1,0 +1,66 @@
+"""What the author declares against what the files show."""
+
+import pytest
+
+from kleverproto.signatures import Signature, Tensor
+from ormb.agreement import contradictions
+
+FOUND = Signature(
+    inputs=(Tensor(name="x", dtype="float32", shape=("N", 4)),), outputs=(Tensor(name="y", dtype="int64", shape=(-1,)),)
+)
+
+
+def declared(
+    name: str = "x", dtype: str | None = "float32", shape: tuple[int | str, ...] | None = (-1, 4)
+) -> Signature:
+    """A signature with one input."""
+    return Signature(inputs=(Tensor(name=name, dtype=dtype, shape=shape),))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        declared(),
+        declared(dtype="float"),
+        declared(dtype="DT_FLOAT"),
+        declared(dtype="TYPE_FP32"),
+        declared(dtype="whatever"),
+        declared(dtype=None),
+        declared(shape=None),
+        declared(shape=(1, 4)),
+        declared(shape=("batch", -1)),
+        Signature(),
+        None,
+    ],
+)
+def test_what_can_both_be_right_is_no_contradiction(said: Signature | None) -> None:
+    assert contradictions(said, FOUND) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "warning"),
+    [
+        (declared(dtype="double"), "ormbfile.yaml declares the input 'x' as double; in the model it is float32"),
+        (
+            declared(shape=(-1, 5)),
+            "ormbfile.yaml declares the input 'x' with the shape [-1, 5]; in the model it is [N, 4]",
+        ),
+        (
+            declared(shape=(4,)),
+            "ormbfile.yaml declares the input 'x' with the shape [4]; in the model it is [N, 4]",
+        ),
+    ],
+)
+def test_another_type_or_shape_is_said(said: Signature, warning: str) -> None:
+    assert contradictions(said, FOUND) == (warning,)
+
+
+def test_other_names_are_said_from_both_sides() -> None:
+    assert contradictions(declared("image"), FOUND) == (
+        "ormbfile.yaml declares the input 'image'; the model has 'x'",
+        "the model has the input 'x', which ormbfile.yaml does not declare",
+    )
+
+
+def test_what_the_file_does_not_show_is_not_doubted() -> None:
+    assert contradictions(declared(), Signature()) == ()

@@ -1,0 +1,85 @@
+"""`ormb inspect` of a directory: format, signature, scan and contradictions."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ormb.cli.__main__ import cli
+from ormb.errors import InvalidModelDirectoryError
+from ormb.inspecting import inspect_directory
+from support.model_files import write
+from support.small_models import adder, broken
+
+DECLARED = """format: ONNX
+signature:
+  inputs:
+    - name: x
+      dType: float64
+      size: [-1]
+"""
+
+
+class Bomb:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return os.system, ("true",)
+
+
+def test_a_model_directory_is_parsed_and_scanned(tmp_path: Path) -> None:
+    found = inspect_directory(adder(tmp_path / "m", 1))
+    assert (found.format, found.problem, found.scan.verdict, found.warnings) == ("ONNX", None, "clean", ())
+    assert found.signature is not None
+    assert found.signature.operators == {"Add": 1}
+    assert found.size == (tmp_path / "m" / "model" / "model.onnx").stat().st_size
+
+
+def test_bare_files_are_enough(tmp_path: Path) -> None:
+    found = inspect_directory(adder(tmp_path / "m", 1) / "model")
+    assert (found.format, found.signature is not None) == ("ONNX", True)
+
+
+def test_what_the_author_declares_is_checked(tmp_path: Path) -> None:
+    directory = adder(tmp_path / "m", 1)
+    (directory / "ormbfile.yaml").write_text(DECLARED)
+    (warning,) = inspect_directory(directory).warnings
+    assert "float64" in warning
+
+
+def test_a_damaged_model_says_so_and_is_scanned_all_the_same(tmp_path: Path) -> None:
+    directory = broken(tmp_path / "m")
+    (directory / "model" / "extra.pkl").write_bytes(pickle.dumps(Bomb()))
+    found = inspect_directory(directory)
+    assert found.problem is not None
+    assert (found.problem.code, found.scan.verdict) == ("invalid_model", "dangerous")
+
+
+def test_files_of_no_format_say_what_to_do(tmp_path: Path) -> None:
+    found = inspect_directory(write(tmp_path, "notes.txt", "nothing"))
+    assert found.problem is not None
+    assert "write `format:` into ormbfile.yaml" in found.problem.message
+
+
+def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelDirectoryError, match="there is no directory"):
+        inspect_directory(tmp_path / "nowhere")
+
+
+def test_the_command_prints_lines_or_json(tmp_path: Path) -> None:
+    directory = str(adder(tmp_path / "m", 1))
+    lines = CliRunner().invoke(cli, ["inspect", directory])
+    assert lines.exit_code == 0
+    assert "format:    ONNX" in lines.stdout
+    assert "x: float32 [N]" in lines.stdout
+    printed = json.loads(CliRunner().invoke(cli, ["inspect", "--json", directory]).stdout)
+    assert (printed["format"], printed["signature"]["operators"]) == ("ONNX", {"Add": 1})
+
+
+def test_the_command_fails_where_a_model_cannot_be_parsed(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(cli, ["inspect", str(broken(tmp_path / "m"))])
+    assert answer.exit_code == 1
+    assert "Error: invalid_model:" in answer.stderr
