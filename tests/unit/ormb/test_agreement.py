@@ -3,7 +3,7 @@
 import pytest
 
 from kleverproto.signatures import Signature, Tensor
-from ormb.agreement import contradictions
+from ormb.agreement import completed, contradictions
 
 FOUND = Signature(
     inputs=(Tensor(name="x", dtype="float32", shape=("N", 4)),), outputs=(Tensor(name="y", dtype="int64", shape=(-1,)),)
@@ -64,3 +64,20 @@ def test_other_names_are_said_from_both_sides() -> None:
 
 def test_what_the_file_does_not_show_is_not_doubted() -> None:
     assert contradictions(declared(), Signature()) == ()
+
+
+def test_what_the_files_leave_open_is_taken_from_the_author() -> None:
+    said = Signature(
+        inputs=(Tensor(name="x", dtype="double", shape=(9,)), Tensor(name="z", dtype="float", shape=(2,))),
+        outputs=(Tensor(name="y", dtype="FP32", shape=(3,)),),
+    )
+    open_ = Signature(inputs=(Tensor(name="x", dtype="float32"), Tensor(name="z"), Tensor(name="other")))
+    assert completed(said, open_) == Signature(
+        inputs=(
+            Tensor(name="x", dtype="float32", shape=(9,)),
+            Tensor(name="z", dtype="float32", shape=(2,)),
+            Tensor(name="other"),
+        ),
+        outputs=(Tensor(name="y", dtype="float32", shape=(3,)),),
+    )
+    assert completed(None, open_) == open_

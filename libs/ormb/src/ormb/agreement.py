@@ -1,4 +1,4 @@
-"""Whether what the author declares in ormbfile.yaml is what the model's files show."""
+"""What the author declares in ormbfile.yaml, beside what the model's files show."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -32,6 +32,26 @@ def contradictions(declared: Signature | None, found: Signature) -> tuple[str, .
         *_of("input", declared.inputs, found.inputs),
         *_of("output", declared.outputs, found.outputs),
     )
+
+
+def completed(declared: Signature | None, found: Signature) -> Signature:
+    """What was found, with what the author declares wherever the files leave something open."""
+    if declared is None:
+        return found
+    inputs, outputs = _completed(declared.inputs, found.inputs), _completed(declared.outputs, found.outputs)
+    return found.model_copy(update={"inputs": inputs, "outputs": outputs})
+
+
+def _completed(declared: Sequence[Tensor], found: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    said = {tensor.name: tensor for tensor in declared}
+    if not found:
+        return tuple(tensor.model_copy(update={"dtype": _dtype(tensor.dtype)}) for tensor in declared)
+    return tuple(_filled(said[tensor.name], tensor) if tensor.name in said else tensor for tensor in found)
+
+
+def _filled(declared: Tensor, found: Tensor) -> Tensor:
+    shape = declared.shape if found.shape is None else found.shape
+    return found.model_copy(update={"dtype": found.dtype or _dtype(declared.dtype), "shape": shape})
 
 
 def _of(kind: str, declared: Sequence[Tensor], found: Sequence[Tensor]) -> Iterator[str]:

@@ -9,8 +9,9 @@ import modelformats
 from kleverproto.conversions import CONVERTED_FROM, Conversion, ConvertedModel
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
 from kleverproto.signatures import Signature
+from ormb.agreement import completed
 from ormb.digest import digest_bytes, hexadecimal
-from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile
+from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile, to_metadata
 from ormb.packing import MODEL
 
 from .errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
@@ -62,13 +63,16 @@ class Conversions:
         model = await self.source.fetch(spec, scratch / "source")
         name = await asyncio.to_thread(_format, spec.format or model.format, model.directory)
         key = self._key(spec, name, wanted)
-        signature = await self._signature(model.directory, name)
+        described_by = model.modelfile or ModelFile()
+        signature = completed(
+            to_metadata(described_by).declared_signature, await self._signature(model.directory, name)
+        )
         tell(f"converting {name} to {wanted.to}")
         made = scratch / "result"
         (made / MODEL).mkdir(parents=True)
         source = ConversionSource(model.directory, name, signature)
         record = await self.converter.convert(source, wanted, made / MODEL, tell)
-        (made / FILE_NAME).write_text(dump_modelfile(described(model.modelfile or ModelFile(), spec, wanted)))
+        (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted)))
         return await asyncio.to_thread(self.results.keep, key, made, record)
 
     async def _signature(self, directory: Path, format_name: str) -> Signature:
