@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: JSON Schemas; in docs/ asyncapi.yaml, openapi.json, events.md, settings.md.
+"""Writes what is generated from the code: JSON Schemas, and in docs/ what `files` lists.
 
 `python tools/contract.py` writes; with `--check` it changes nothing and exits 1 when a file has drifted.
 """
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import formats_page
 import settings_page
 import yaml
 from faststream.nats import NatsBroker
@@ -61,6 +62,7 @@ def files() -> dict[Path, str]:
         **schemas,
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
+        Path("docs/formats.md"): formats_page.page(),
         Path("docs/openapi.json"): openapi.text(),
         Path("docs/settings.md"): settings_page.page(),
     }

@@ -11,6 +11,7 @@ import pytest
 
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.toolchains import ToolchainStore
+from toolchains import measured
 
 MAKERS = Path(__file__).with_name("makers")
 
@@ -43,3 +44,9 @@ def models(toolchains: ToolchainStore, tmp_path_factory: pytest.TempPathFactory)
         return directory
 
     return make
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what was measured, when a whole run is asked to."""
+    if session.config.getoption("--update-golden") and session.testsfailed == 0:
+        measured.write()

@@ -9,6 +9,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.converting.convert import convert
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
+from toolchains import measured
 
 
 def signature(**inputs: tuple[str, tuple[int | str, ...]]) -> Signature:
@@ -29,8 +30,8 @@ class Conversion:
     options: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self, directory: Path, destination: Path, toolchains: ToolchainStore) -> ConversionRecord:
-        """Convert it, within limits that a laptop has."""
-        return await convert(
+        """Convert it, within limits that a laptop has; what was compared goes into the table of docs/formats.md."""
+        record = await convert(
             directory,
             self.source,
             self.target,
@@ -41,6 +42,8 @@ class Conversion:
             limits=Limits(wall_seconds=120, memory_bytes=4 * 2**30),
             on_line=print,
         )
+        measured.add(self.model, record, self.options)
+        return record
 
     def __str__(self) -> str:
         return "-".join([self.model, self.target, *self.options.values()])

@@ -56,10 +56,6 @@ if __name__ == "__main__":
         script.save(str(directory / "model.pt"))
     exported = Path(sys.argv[1], "exported")
     exported.mkdir()
-    if hasattr(torch, "export"):
-        batch = torch.export.Dim("batch")
-        program = torch.export.export(cnn(), (image,), dynamic_shapes=({0: batch},))
-        torch.export.save(program, str(exported / "model.pt2"))
-    else:
-        (exported / "none").touch()
-        (exported / "model.pt2").touch()
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(cnn(), (image,), dynamic_shapes=({0: batch},))
+    torch.export.save(program, str(exported / "model.pt2"))

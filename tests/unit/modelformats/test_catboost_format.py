@@ -38,6 +38,7 @@ def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
     assert (found.framework, found.framework_version, found.operators) == ("CatBoost", "1.2.10", {"Tree": 2})
     assert found.details == {
         "classes": ["0", "1", "2"],
+        "feature_names": ["sepal_length", "sepal_width", "petal_length", "petal_width", "colour"],
         "loss": "MultiClass",
         "feature_kinds": {"categorical": 1, "float": 4},
     }
@@ -51,8 +52,18 @@ def test_a_regression_gives_numbers(tmp_path: Path, bias: list[Any], shape: tupl
 
 
 def test_a_feature_without_a_name_is_known_by_its_place(tmp_path: Path) -> None:
-    features = {"float_features": [{"flat_feature_index": 1, "feature_id": ""}, {"flat_feature_index": 0}]}
+    features = {
+        "float_features": [{"flat_feature_index": 1, "feature_id": ""}],
+        "categorical_features": [{"flat_feature_index": 0}],
+    }
     assert [t.name for t in changed(tmp_path, features_info=features).inputs] == ["0", "1"]
+
+
+def test_features_that_are_all_numbers_are_one_table(tmp_path: Path) -> None:
+    features = {"float_features": [{"flat_feature_index": 2, "feature_id": "b"}, {"flat_feature_index": 0}]}
+    found = changed(tmp_path, features_info=features)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("features", "float32", (-1, 3))]
+    assert found.details["feature_names"] == ["0", "b"]
 
 
 def test_a_model_without_trees_is_refused(tmp_path: Path) -> None:

@@ -70,11 +70,6 @@ async def test_an_environment_whose_modules_do_not_import_is_no_toolchain(store:
     ("recipe", "message"),
     [
         pytest.param("# commands: no-such-command\n", "needs no-such-command: install it first", id="command"),
-        pytest.param(
-            "# imports: no_such_module\n# index: http://127.0.0.1:9/\n# system: /usr/bin/env\n",
-            "does not answer, and /usr/bin/env has no no_such_module",
-            id="index",
-        ),
         pytest.param("no such requirement\n", "uv pip failed", id="requirement"),
     ],
 )
@@ -83,6 +78,23 @@ async def test_what_cannot_be_made_says_what_is_missing(
 ) -> None:
     (recipes / "tiny.txt").write_text(recipe)
     with pytest.raises(ConversionError, match=message):
+        await store.ensure("tiny", print)
+
+
+async def test_where_an_index_does_not_answer_more_is_installed_from_the_usual_one(
+    store: ToolchainStore, recipes: Path
+) -> None:
+    (recipes / "tiny.txt").write_text(
+        "# python: 3.11\n# imports: json\n# index: http://127.0.0.1:9/\n# otherwise: more.requirements\n"
+    )
+    (recipes / "more.requirements").write_text("# nothing yet\n")
+    lines: list[str] = []
+    await store.ensure("tiny", lines.append)
+    assert "http://127.0.0.1:9/ does not answer: installing from the usual index, which takes more space" in lines
+    before = read_recipe("tiny", recipes).digest
+    (recipes / "more.requirements").write_text("no such requirement\n")
+    assert read_recipe("tiny", recipes).digest != before
+    with pytest.raises(ConversionError, match="uv pip failed"):
         await store.ensure("tiny", print)
 
 

@@ -2,7 +2,7 @@
 
 A line `# key: values` is one of: `python` (the version to make the environment with), `imports` (modules that must
 import, else the environment is broken), `commands` (programs that must be on PATH), `index` (a package index to
-install from, when it answers), `system` (a Python whose installed packages do where the index does not answer).
+install from, when it answers), `otherwise` (a file with what must be installed too where it does not answer).
 Every package is listed, with its version, so installing resolves nothing.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from .errors import ConversionError
 
 RECIPES = Path(__file__).with_name("toolchains")
-_SETTING = re.compile(r"^# (python|imports|commands|index|system): (.+)$", re.MULTILINE)
+_SETTING = re.compile(r"^# (python|imports|commands|index|otherwise): (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Recipe:
     name: str
     requirements: Path
     digest: str
-    """sha256 of the file; another one means the environment is out of date."""
+    """sha256 of the files; another one means the environment is out of date."""
     python: str
     imports: tuple[str, ...]
     commands: tuple[str, ...] = ()
     index: str | None = None
-    system_python: str | None = None
+    otherwise: Path | None = None
 
 
 def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
@@ -40,15 +40,16 @@ def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
         raise ConversionError("toolchain_failed", f"there is no toolchain {name!r}; there are: {known}")
     text = path.read_text()
     settings: dict[str, str] = {key: value.strip() for key, value in _SETTING.findall(text)}
+    otherwise = directory / settings["otherwise"] if "otherwise" in settings else None
     return Recipe(
         name=name,
         requirements=path,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
+        digest=hashlib.sha256((text + (otherwise.read_text() if otherwise else "")).encode()).hexdigest(),
         python=settings.get("python", "3.11"),
         imports=tuple(settings.get("imports", "").split()),
         commands=tuple(settings.get("commands", "").split()),
         index=settings.get("index"),
-        system_python=settings.get("system"),
+        otherwise=otherwise,
     )
 
 

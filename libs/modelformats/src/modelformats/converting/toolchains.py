@@ -98,15 +98,9 @@ class ToolchainStore:
         environment, python = self._root / recipe.name, self._python(recipe.name)
         on_line(f"installing toolchain {recipe.name}")
         await asyncio.to_thread(shutil.rmtree, environment, ignore_errors=True)
-        system = await _system_python(recipe)
-        if system is not None:
-            await self._run_uv("venv", "-q", "--system-site-packages", "--python", system, environment, on_line=on_line)
-        else:
-            await self._run_uv("venv", "-q", "--python", recipe.python, environment, on_line=on_line)
-            # The index of a family holds some other packages too, of other versions than the ones pinned.
-            index = ("--index", recipe.index, "--index-strategy", "unsafe-best-match") if recipe.index else ()
-            install = ("pip", "install", "--no-deps", "--compile-bytecode", *index, "--python", python)
-            await self._run_uv(*install, "-r", recipe.requirements, on_line=on_line)
+        await self._run_uv("venv", "-q", "--python", recipe.python, environment, on_line=on_line)
+        install = ("pip", "install", "--no-deps", "--compile-bytecode", "--python", python)
+        await self._run_uv(*install, *await _sources(recipe, on_line), on_line=on_line)
         problem = await _imports(python, recipe)
         if problem is not None:
             raise ConversionError("toolchain_failed", f"toolchain {recipe.name} was installed but is broken: {problem}")
@@ -158,18 +152,16 @@ async def _imports(python: Path | str, recipe: Recipe) -> str | None:
     return (lines[-1] if lines else f"exit code {status}") if status else None
 
 
-async def _system_python(recipe: Recipe) -> str | None:
-    """The Python whose packages do, where the recipe's own index does not answer; None when there is an index."""
-    if recipe.index is None or recipe.system_python is None or await asyncio.to_thread(_answers, recipe.index):
-        return None
-    problem = await _imports(recipe.system_python, recipe)
-    if problem is not None:
-        raise ConversionError(
-            "toolchain_failed",
-            f"toolchain {recipe.name} cannot be made: {recipe.index} does not answer, and {recipe.system_python} has "
-            f"no {recipe.imports[0]} ({problem}); install python3-{recipe.imports[0]}, or allow that address",
-        )
-    return recipe.system_python
+async def _sources(recipe: Recipe, on_line: OnLine) -> tuple[str | Path, ...]:
+    """The arguments of `uv pip install` that say what to install, and from where."""
+    own = ("-r", recipe.requirements)
+    if recipe.index is None:
+        return own
+    if await asyncio.to_thread(_answers, recipe.index):
+        # The index of a family holds some other packages too, of other versions than the ones pinned.
+        return ("--index", recipe.index, "--index-strategy", "unsafe-best-match", *own)
+    on_line(f"{recipe.index} does not answer: installing from the usual index, which takes more space")
+    return (*own, "-r", recipe.otherwise) if recipe.otherwise else own
 
 
 def _answers(url: str) -> bool:

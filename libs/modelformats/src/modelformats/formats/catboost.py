@@ -18,7 +18,8 @@ JSON_LIMIT = 64 * 1024 * 1024
 JSON_KEYS = (b'"features_info"', b'"model_info"', b'"oblivious_trees"')
 TREES, NOTES = 1, 2
 """Fields of TModelCore."""
-DIMENSION, TREE_SIZES, SCORES = 0, 2, "prediction"
+DIMENSION, TREE_SIZES = 0, 2
+FEATURES, SCORES = "features", "prediction"
 KINDS = {"categorical": (4, 1, 2), "float": (5, 2, 4), "text": (12, 1, 2), "embedding": (18, 1, 2)}
 """Kind of feature: field of TModelTrees that lists it, fields of its flat index and its name."""
 LABELS = {"Integer": "int64", "String": "str", "Float": "float32", "Boolean": "bool"}
@@ -39,7 +40,7 @@ class CatBoost:
         model_file(directory, PATTERNS, _looks_like)
 
     def extract(self, directory: Path) -> Signature:
-        """A column for each feature in, classes and probabilities or predictions out; trees counted."""
+        """Features in, classes and probabilities or predictions out; trees counted."""
         path = model_file(directory, PATTERNS, _looks_like)
         with reading(path, "CatBoost model"):
             return _signature(_binary(path) if head(path, 4) == MAGIC else _json(path))
@@ -108,17 +109,21 @@ def _signature(model: dict[str, Any]) -> Signature:
     notes, trees = model["notes"], whole(model["trees"])
     if trees is None:
         raise InvalidModelError("the file has no trees: is it a CatBoost model?")
-    columns = [(kind, at, name) for kind, flat, name in model["features"] if (at := whole(flat)) is not None]
+    columns = sorted(
+        ((kind, at, name) for kind, flat, name in model["features"] if (at := whole(flat)) is not None),
+        key=lambda column: column[1],
+    )
     classes = [str(label) for label in listed(table(notes, "class_params").get("class_names")) if not _odd(label)]
     version = VERSION.search(str(notes.get("catboost_version_info")))
     return Signature(
-        inputs=tuple(_column(*column) for column in sorted(columns, key=lambda column: column[1])),
+        inputs=_inputs(columns),
         outputs=_outputs(notes, classes, whole(model["dimension"]) or 1),
         operators={"Tree": trees},
         framework="CatBoost",
         framework_version=version.group(1) if version else None,
         details={
             "classes": classes,
+            "feature_names": [text(name) or str(at) for _, at, name in columns],
             "loss": text(table(notes, "params", "loss_function").get("type")),
             "feature_kinds": {kind: count for kind in KINDS if (count := sum(kind == a for a, _, _ in columns))},
         },
@@ -128,6 +133,14 @@ def _signature(model: dict[str, Any]) -> Signature:
 
 def _odd(label: Any) -> bool:
     return not isinstance(label, (int, float)) and text(label) is None
+
+
+def _inputs(columns: list[tuple[str, int, Any]]) -> tuple[Tensor, ...]:
+    """One table where all features are numbers; else a column for each, as their types differ."""
+    if columns and all(kind == "float" for kind, _, _ in columns):
+        width = 1 + columns[-1][1]
+        return (Tensor(name=FEATURES, dtype="float32", shape=(-1, width)),)
+    return tuple(_column(*column) for column in columns)
 
 
 def _column(kind: str, at: int, name: Any) -> Tensor:

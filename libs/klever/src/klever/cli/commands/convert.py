@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli
-from kleverproto.conversions import Conversion, ConvertedModel, Quantization
+from klever.cli.conversions import describe_conversion
+from kleverproto.conversions import Conversion, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
 from ormb.cli.output import print_json
@@ -59,24 +60,13 @@ def _show(job: JobDocument, *, as_json: bool) -> None:
     if as_json:
         print_json(job.model_dump(mode="json"))
     elif job.status.result and job.status.result.converted:
-        _show_result(job.status.result.converted)
+        for line in describe_conversion(job.status.result.converted):
+            click.echo(line)
     elif not job.status.phase.is_final:
         click.echo(f"{job.id}: `klever jobs logs --follow {job.id}` shows what becomes of it")
     if job.status.phase in {JobPhase.FAILED, JobPhase.CANCELLED}:
         problem = job.status.problem
         raise click.ClickException(f"{problem.code}: {problem.message}" if problem else "the job was cancelled")
-
-
-def _show_result(made: ConvertedModel) -> None:
-    steps, check = made.record.steps, made.record.verification
-    click.echo(f"result:      {made.ref}, {made.digest}")
-    if steps:
-        click.echo(f"route:       {' -> '.join((steps[0].source_format, *(step.target_format for step in steps)))}")
-    if check.verified:
-        largest = max((difference.absolute for difference in check.differences), default=0.0)
-        click.echo(f"verified:    outputs differ by at most {largest:.3g}")
-    else:
-        click.echo(f"verified:    no, {check.reason}")
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

@@ -1,12 +1,14 @@
 """`klever jobs`: what the platform did with a model, and why it failed."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli
-from kleverproto.jobs import JobDocument, JobKind, JobPhase
+from klever.cli.conversions import describe_conversion
+from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobResult
 from kleverproto.references import ModelRef
 from ormb.cli.describing import describe_scan
 from ormb.cli.output import print_json, print_table
@@ -87,9 +89,8 @@ def get(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> No
     click.echo(f"phase:    {found.status.phase.value}, {found.status.attempts} attempt(s)")
     if found.status.problem:
         click.echo(f"problem:  {found.status.problem.code}: {found.status.problem.message}")
-    if found.status.result and found.status.result.scan:
-        for line in describe_scan(found.status.result.scan):
-            click.echo(line)
+    for line in _describe(found.status.result or JobResult()):
+        click.echo(line)
 
 
 @jobs.command()
@@ -165,6 +166,13 @@ def delete(job_id: str, namespace: str, *, server: str | None) -> None:
     """
     call(server, lambda client: client.delete_job(job_id, namespace))
     click.echo(f"{job_id}: will be deleted")
+
+
+def _describe(result: JobResult) -> Iterator[str]:
+    if result.scan:
+        yield from describe_scan(result.scan)
+    if result.converted:
+        yield from describe_conversion(result.converted)
 
 
 def _filters(*, kind: str | None, phase: str | None, ref: ModelRef | None, since: datetime | None) -> dict[str, str]:

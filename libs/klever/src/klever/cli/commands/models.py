@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, waiting
+from kleverproto.conversions import CONVERTED_FROM
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from ormb.cli.describing import describe_scan, describe_signature
@@ -88,6 +89,8 @@ def describe(document: ModelDocument) -> Iterator[str]:
     for name, value in (("framework", spec.metadata.framework), ("author", spec.metadata.author)):
         if value:
             yield f"{name + ':':12} {value}"
+    if source := spec.metadata.labels.get(CONVERTED_FROM):
+        yield f"made from:   {source}"
     if spec.metadata.description:
         yield f"description: {spec.metadata.description}"
     yield f"signature:   {status.extraction.value}"

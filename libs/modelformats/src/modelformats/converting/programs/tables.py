@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .program import INPUT_SHAPE_NEEDED, ProblemError, Request
+from .program import INPUT_SHAPE_NEEDED, UNSUPPORTED_OPERATOR, ProblemError, Request
 from .samples import read_samples, write_results
 
 FILE = "model.onnx"
@@ -51,7 +51,12 @@ def without_maps(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def table(request: Request) -> NDArray[Any]:
     """The sample of the only input."""
-    (values,) = read_samples(request).values()
+    samples = read_samples(request)
+    if len(samples) != 1:
+        raise ProblemError(
+            UNSUPPORTED_OPERATOR, "the model has columns of several types: only tables of numbers convert"
+        )
+    (values,) = samples.values()
     return values
 
 

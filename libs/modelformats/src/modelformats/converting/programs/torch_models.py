@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .program import INPUT_SHAPE_NEEDED, INVALID_MODEL, TOOLCHAIN_FAILED, Input, ProblemError, Request
+from .program import INPUT_SHAPE_NEEDED, INVALID_MODEL, Input, ProblemError, Request
 
 TORCHSCRIPT = ("*.pt", "*.pth", "*.ts", "*.torchscript")
 BATCH, FREE = 2, 16
@@ -27,13 +27,7 @@ def load_script(request: Request) -> Any:
 
 
 def load_exported(path: Path) -> Any:
-    """An exported program. Raises ProblemError when the file is none, or this PyTorch is too old."""
-    if not hasattr(torch, "export"):
-        raise ProblemError(
-            TOOLCHAIN_FAILED,
-            f"exported programs need PyTorch 2, the toolchain has {torch.__version__}: allow its package index, and "
-            "remove the toolchain so that it is made anew",
-        )
+    """An exported program. Raises ProblemError when the file is none."""
     try:
         return torch.export.load(str(path))
     except (RuntimeError, ValueError, KeyError, OSError) as error:
