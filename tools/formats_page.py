@@ -58,9 +58,9 @@ _CONVERSIONS = """
 ## Conversions
 
 `klever convert library/mymodel:v1 --to ONNX --follow`. The cheapest way over these steps is taken. Source and result
-are run on the same samples; a result whose outputs differ by more than the tolerance (absolute + relative, in parts of the
-largest value) is not pushed. Each step is a program in an environment of its own (`klever toolchain list`), made on
-first use.
+are run on the same samples; a result whose outputs differ by more than the tolerance (absolute + relative, in parts of
+the largest value) is not pushed. Each step is a program in an environment of its own (`klever toolchain list`), made
+on first use.
 """
 _ROUTES = """
 ### Measured
