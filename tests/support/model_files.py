@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from modelformats.formats.savedmodel_messages import parse_saved_model
+from modelformats.formats.savedmodel_messages import SCHEMA
 from support import caffe_models, onnx_models
 
 DATA = Path(__file__).parent.parent / "data" / "models"
@@ -50,7 +50,7 @@ SPARK = """{"class":"org.apache.spark.ml.classification.LogisticRegressionModel"
 
 def saved_model(*, signed: bool = True) -> Any:
     """A message as saved_model.pb holds it: MatMul in the graph, Softmax in a function."""
-    message = parse_saved_model(b"")
+    message = SCHEMA.message()
     message.schema_version = 1
     graph = message.meta_graphs.add()
     graph.meta_info.tags.append("serve")

@@ -176,11 +176,19 @@ def test_text_that_is_no_unicode_is_refused(tmp_path: Path, name: str, text: byt
     assert refused(name, write(tmp_path, file, content.replace(text, b"\xff" * len(text))))
 
 
-@pytest.mark.parametrize("room_mb", [100, 250], ids=["to-read-the-file", "to-parse-it"])
-@pytest.mark.parametrize("name", ["ONNX", "SavedModel"])
-def test_too_little_memory_is_not_called_damage(tmp_path: Path, name: str, room_mb: int) -> None:
-    file, _ = model_files.of_each_format()[name]
-    weights = varint(99 << 3 | 2) + varint(150 * MEGABYTE)
-    with (write(tmp_path, file, weights) / file).open("ab") as holes:
-        holes.truncate(len(weights) + 150 * MEGABYTE)
-    assert parse_apart(name, tmp_path, room_mb=room_mb).outcome == "MemoryError"
+@pytest.mark.parametrize("name", ["ONNX", "SavedModel", "GraphDef"])
+def test_weights_inside_a_protobuf_file_are_not_loaded(tmp_path: Path, name: str) -> None:
+    file, content = model_files.of_each_format()[name]
+    grown = content + varint(99 << 3 | 2) + varint(150 * MEGABYTE)
+    with (write(tmp_path, file, grown) / file).open("ab") as holes:
+        holes.truncate(len(grown) + 150 * MEGABYTE)
+    parsing = parse_apart(name, tmp_path, room_mb=60)
+    assert parsing.outcome == "parsed"
+    assert parsing.grown_mb < 30
+
+
+@pytest.mark.parametrize("room_mb", [30, 80], ids=["to-read-the-file", "to-parse-it"])
+def test_too_little_memory_is_not_called_damage(tmp_path: Path, room_mb: int) -> None:
+    name = varint(2 << 3 | 2) + varint(50 * MEGABYTE) + b"a" * (50 * MEGABYTE)
+    write(tmp_path, "model.onnx", name)
+    assert parse_apart("ONNX", tmp_path, room_mb=room_mb).outcome == "MemoryError"

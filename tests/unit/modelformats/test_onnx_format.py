@@ -1,5 +1,6 @@
 """What is read from an ONNX file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from onnx import ModelProto, StringStringEntryProto, TensorProto, helper
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
+from modelformats.formats.onnx_messages import MESSAGES, SCHEMA
+from modelformats.skimming import Schema
 from support import onnx_models
 from support.model_files import write
 
@@ -129,10 +132,33 @@ def test_weights_beside_the_file_are_counted_and_not_read(tmp_path: Path, locati
 @pytest.mark.parametrize("dims", [[-5], [2**62] * 3, [2**62] * 20_000], ids=["negative", "too-large", "very-many"])
 def test_weights_of_impossible_size_are_refused(tmp_path: Path, dims: list[int]) -> None:
     weights = TensorProto(name="w", data_type=FLOAT, dims=dims)
-    with pytest.raises(InvalidModelError, match="the initializer 'w' has impossible dimensions"):
+    with pytest.raises(InvalidModelError, match="a tensor has impossible dimensions"):
         extracted(with_initializer(weights), tmp_path)
 
 
 def test_a_file_without_a_graph_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"model\.onnx has no graph"):
         extracted(ModelProto(ir_version=9), tmp_path)
+
+
+def test_weights_inside_subgraphs_and_sparse_ones_are_counted(tmp_path: Path) -> None:
+    inner = helper.make_graph([], "inner", [], [], [TensorProto(name="a", data_type=FLOAT, dims=[3])])
+    node = helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
+    x = helper.make_tensor_value_info("x", TensorProto.BOOL, [])
+    y = helper.make_tensor_value_info("y", FLOAT, [3])
+    graph = helper.make_graph([node], "g", [x], [y])
+    graph.sparse_initializer.add().values.CopyFrom(TensorProto(name="s", data_type=TensorProto.FLOAT16, dims=[5]))
+    parameters = extracted(helper.make_model(graph), tmp_path).parameters
+    assert parameters is not None
+    assert parameters.bytes_by_dtype == {"float16": 10, "float32": 24}
+
+
+@pytest.mark.parametrize("make", [onnx_models.iris_classifier, onnx_models.loop, onnx_models.identity])
+def test_files_of_any_size_are_read_alike(tmp_path: Path, make: Callable[[], ModelProto]) -> None:
+    path = write(tmp_path, "model.onnx", make().SerializeToString()) / "model.onnx"
+    walked = Schema("klever.walked", MESSAGES, "ModelProto", at_once=0).read(path)
+    whole = SCHEMA.message()
+    whole.ParseFromString(walked.SerializeToString())
+    loaded = SCHEMA.read(path)
+    loaded.DiscardUnknownFields()
+    assert whole == loaded

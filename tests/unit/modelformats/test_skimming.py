@@ -10,7 +10,7 @@ from support.memory import parse_apart
 from support.model_files import write
 
 MESSAGES = {"Net": (("name", 1, "string"), ("arrays", 2, "*Array")), "Array": (("size", 1, "int64"),)}
-SCHEMA = Schema("klever.test", MESSAGES, "Net")
+SCHEMA = Schema("klever.test", MESSAGES, "Net", at_once=0)
 
 
 def read(directory: Path, content: bytes) -> tuple[str, list[int]]:

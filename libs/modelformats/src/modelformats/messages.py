@@ -26,7 +26,8 @@ SCALARS = {
 """Enumerations are int32 on the wire. `size` is for `skimming`: how long a field is, in place of its content."""
 
 Messages = Mapping[str, tuple[tuple[str, int, str], ...]]
-"""Message to fields: name, number, type; `*` is repeated. A protobuf map is a repeated entry on the wire."""
+"""Message to fields: name, number, type. `*` is repeated; of `?` one can tell whether it was there, as of messages.
+A protobuf map is a repeated entry on the wire."""
 
 
 def message_class(package: str, messages: Messages, name: str) -> Any:
@@ -48,9 +49,12 @@ def message_class(package: str, messages: Messages, name: str) -> Any:
 
 
 def _add(message: Any, package: str, field: str, number: int, kind: str) -> None:
-    bare = kind.removeprefix("*")
-    label = Kind.LABEL_REPEATED if kind != bare else Kind.LABEL_OPTIONAL
+    bare = kind.lstrip("*?")
+    label = Kind.LABEL_REPEATED if kind.startswith("*") else Kind.LABEL_OPTIONAL
     added = message.field.add(name=field, number=number, label=label)
+    if kind.startswith("?"):  # as protoc marks an optional field of proto3
+        added.proto3_optional, added.oneof_index = True, len(message.oneof_decl)
+        message.oneof_decl.add(name=f"_{field}")
     if bare in SCALARS:
         added.type = SCALARS[bare]
     else:

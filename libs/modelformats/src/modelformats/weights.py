@@ -9,6 +9,7 @@ MAX_ELEMENTS = 2**48
 """More than any tensor has; a shape beyond it is damage."""
 ITEMSIZE = {
     "bool": 1,
+    **dict.fromkeys(("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), 1),
     "int8": 1,
     "uint8": 1,
     "int16": 2,

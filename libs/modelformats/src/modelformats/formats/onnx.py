@@ -1,16 +1,18 @@
-"""ONNX (onnx.proto, IR version 3 to 11): the `onnx` package's messages, weights beside the file left unread."""
+"""ONNX: graphs, functions and the shapes of weights; the weights, in the file or beside it, are left unread."""
 
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import Parameters, Signature, Tensor
+from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
+from modelformats.weights import counted
+
+from .onnx_messages import DTYPES, SCHEMA
 
 PATTERN = "*.onnx"
-MAX_ELEMENTS = 2**48
 IR_VERSION_TAG = 0x08
 SNIFFED = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 """Tags that may follow `ir_version` in a ModelProto: producer, domain, version, doc, graph, opset."""
@@ -54,9 +56,7 @@ def _parses(path: Path) -> bool:
 
 
 def _load(path: Path) -> Any:
-    import onnx  # noqa: PLC0415 - 0.2 s that only ONNX models need
-
-    model = onnx.load(str(path), load_external_data=False)
+    model = SCHEMA.read(path)
     if not model.graph.output or not model.opset_import:
         # An empty file parses as every protobuf message.
         raise InvalidModelError(f"{path.name} has no graph: it is empty or not an ONNX model")
@@ -69,32 +69,32 @@ def _signature(model: Any) -> Signature:
         inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in initializers),
         outputs=tuple(_tensor(value) for value in model.graph.output),
         operators=dict(sorted(Counter(_operators(model)).items())),
-        parameters=_parameters(model),
+        parameters=counted((DTYPES.get(tensor.data_type), tensor.dims) for tensor in _initializers(model)),
         framework=model.producer_name or "ONNX",
         framework_version=model.producer_version or None,
         details={
             "ir_version": model.ir_version,
-            "opset": {_text(opset.domain) or "ai.onnx": opset.version for opset in model.opset_import},
-            "graph": _text(model.graph.name),
+            "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
+            "graph": model.graph.name,
         },
         unknown=_unknown(model),
     )
 
 
-def _text(value: str | bytes) -> str:
-    """Protobuf gives text that is no UTF-8 as bytes."""
-    if isinstance(value, bytes):
-        raise InvalidModelError(f"the name {value[:100]!r} in the model is not UTF-8")
-    return value
-
-
 def _tensor(value: Any) -> Tensor:
-    kind = value.type.WhichOneof("value")
-    if kind not in {"tensor_type", "sparse_tensor_type"}:
+    found = _tensor_type(value)
+    if found is None:
         return Tensor(name=value.name)
-    found = getattr(value.type, kind)
     shape = tuple(_dimension(dim) for dim in found.shape.dim) if found.HasField("shape") else None
-    return Tensor(name=value.name, dtype=_dtype(found.elem_type), shape=shape)
+    return Tensor(name=value.name, dtype=DTYPES.get(found.elem_type), shape=shape)
+
+
+def _tensor_type(value: Any) -> Any:
+    """The type of a tensor; None of a sequence, a map or an optional value."""
+    for kind in ("tensor_type", "sparse_tensor_type"):
+        if value.type.HasField(kind):
+            return getattr(value.type, kind)
+    return None
 
 
 def _dimension(dim: Any) -> int | str:
@@ -103,69 +103,33 @@ def _dimension(dim: Any) -> int | str:
     return str(dim.dim_param) or -1
 
 
-def _dtype(elem_type: int) -> str | None:
-    import onnx  # noqa: PLC0415 - see _load
-
-    if elem_type == onnx.TensorProto.STRING:
-        return "str"
-    try:
-        return str(onnx.helper.tensor_dtype_to_np_dtype(elem_type).name)
-    except (KeyError, ValueError):
-        return None
-
-
 def _unknown(model: Any) -> dict[str, str]:
-    odd = [
-        value.name
-        for value in (*model.graph.input, *model.graph.output)
-        if value.type.WhichOneof("value") not in {"tensor_type", "sparse_tensor_type"}
-    ]
+    odd = [value.name for value in (*model.graph.input, *model.graph.output) if _tensor_type(value) is None]
     reason = "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
     return dict.fromkeys(odd, reason)
 
 
 def _operators(model: Any) -> Iterator[str]:
-    yield from _in_nodes(model.graph.node)
-    for function in model.functions:
-        yield from _in_nodes(function.node)
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        for node in nodes:
+            yield node.op_type
+            yield from (inner.op_type for graph in _graphs_in(node) for inner in graph.node)
 
 
-def _in_nodes(nodes: Any) -> Iterator[str]:
-    """As deep as protobuf lets messages be nested, which is 100."""
-    for node in nodes:
-        yield node.op_type
-        for attribute in node.attribute:
-            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _in_nodes(graph.node)
+def _graphs_in(node: Any) -> Iterator[Any]:
+    """The graphs of a node's attributes, as deep as protobuf lets messages be nested, which is 100."""
+    for attribute in node.attribute:
+        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            yield graph
+            for inner in graph.node:
+                yield from _graphs_in(inner)
 
 
-def _parameters(model: Any) -> Parameters:
-    count, by_dtype = 0, Counter[str]()
-    for tensor in model.graph.initializer:
-        elements = _elements(tensor)
-        dtype = _dtype(tensor.data_type) or "unknown"
-        count += elements
-        by_dtype[dtype] += elements * _itemsize(dtype)
-    return Parameters(count=count, bytes_by_dtype=dict(by_dtype))
-
-
-def _elements(tensor: Any) -> int:
-    """The product of the dimensions, as long as it is one that a tensor can have."""
-    elements = 1
-    for size in tensor.dims:
-        elements *= size
-        if not 0 <= elements <= MAX_ELEMENTS:
-            raise InvalidModelError(f"the initializer {tensor.name[:100]!r} has impossible dimensions")
-    return elements
-
-
-def _itemsize(dtype: str) -> int:
-    import numpy as np  # noqa: PLC0415 - onnx has imported it
-
-    try:
-        return np.dtype(dtype).itemsize
-    except TypeError:
-        return 1
+def _initializers(model: Any) -> Iterator[Any]:
+    nodes = (*model.graph.node, *(node for function in model.functions for node in function.node))
+    for graph in (model.graph, *(inner for node in nodes for inner in _graphs_in(node))):
+        yield from graph.initializer
+        yield from (sparse.values for sparse in graph.sparse_initializer)
 
 
 ONNX = Onnx()

@@ -1,4 +1,4 @@
-"""TensorFlow SavedModel: saved_model.pb read with messages of our own; variables/ is left unread."""
+"""TensorFlow SavedModel: saved_model.pb read without the constants in it; variables/ is left unread."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,11 +8,10 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import reading
 
+from .savedmodel_messages import SCHEMA
 from .tensorflow_types import DTYPES
 
 FILE = "saved_model.pb"
-SIZE_LIMIT = 2 * 1024**3
-"""Protobuf's own limit for one message."""
 SERVE, DEFAULT = "serve", "serving_default"
 NOT_FOR_SERVING = {"__saved_model_init_op", "__saved_model_train_op"}
 
@@ -41,11 +40,7 @@ class SavedModel:
 
 def _meta_graph(path: Path) -> Any:
     """The graph tagged `serve`, else the first."""
-    from .savedmodel_messages import parse_saved_model  # noqa: PLC0415 - loads protobuf
-
-    if path.stat().st_size > SIZE_LIMIT:
-        raise InvalidModelError(f"{path.name} is larger than protobuf allows")
-    graphs = parse_saved_model(path.read_bytes()).meta_graphs
+    graphs = SCHEMA.read(path).meta_graphs
     if not graphs:
         raise InvalidModelError(f"{path.name} has no graph: it is empty or not a SavedModel")
     return next((graph for graph in graphs if SERVE in graph.meta_info.tags), graphs[0])

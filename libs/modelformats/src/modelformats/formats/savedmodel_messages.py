@@ -4,11 +4,14 @@ Field numbers follow tensorflow/core/protobuf/{saved_model,meta_graph}.proto and
 tensorflow/core/framework/{graph,node_def,function,tensor_shape}.proto.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from modelformats.messages import Messages, message_class
+from modelformats.skimming import Schema
 
-MESSAGES: Messages = {
+if TYPE_CHECKING:
+    from modelformats.messages import Messages
+
+MESSAGES: "Messages" = {
     "SavedModel": (("schema_version", 1, "int64"), ("meta_graphs", 2, "*MetaGraphDef")),
     "MetaGraphDef": (
         ("meta_info", 1, "MetaInfoDef"),
@@ -32,11 +35,4 @@ MESSAGES: Messages = {
     "Dim": (("size", 1, "int64"), ("name", 2, "string")),
 }
 
-_SAVED_MODEL = message_class("klever.savedmodel", MESSAGES, "SavedModel")
-
-
-def parse_saved_model(data: bytes) -> Any:
-    """Read saved_model.pb. Raises google.protobuf.message.DecodeError."""
-    message = _SAVED_MODEL()
-    message.ParseFromString(data)
-    return message
+SCHEMA = Schema("klever.savedmodel", MESSAGES, "SavedModel")
