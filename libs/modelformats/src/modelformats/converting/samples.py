@@ -16,6 +16,8 @@ BATCH, ROWS, FREE = 3, 32, 16
 _TABLE = 4096
 """Elements of a row up to which a model is one of a table."""
 _ELEMENTS = 2**26
+_UNSAID = "float32"
+"""Where the files tell a shape and no type, the framework takes any numbers, and these in the first place."""
 _SMALL_INTEGERS = 4
 """Integers are often indices into a vocabulary or classes: only small ones are safe."""
 
@@ -74,9 +76,9 @@ def _sample(tensor: Tensor, generator: np.random.Generator, sizes: _Sizes) -> ND
 
 def _dtype(tensor: Tensor) -> np.dtype[Any]:
     try:
-        dtype = np.dtype(tensor.dtype) if tensor.dtype else None
+        dtype: np.dtype[Any] | None = np.dtype(tensor.dtype or _UNSAID)
     except TypeError:
         dtype = None
     if dtype is None or dtype.kind not in "fbiu":
-        raise NoSamplesError(f"no samples are made of inputs of type {tensor.dtype or 'unknown'} ({tensor.name})")
+        raise NoSamplesError(f"no samples are made of inputs of type {tensor.dtype} ({tensor.name})")
     return dtype

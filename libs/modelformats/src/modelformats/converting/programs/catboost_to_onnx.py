@@ -7,8 +7,8 @@ import catboost  # type: ignore[import-not-found]  # only in its toolchain
 import onnx
 
 from .catboost_models import load_model
+from .onnx_files import save
 from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
-from .tables import save
 
 
 def convert(request: Request) -> dict[str, str]:

@@ -4,8 +4,8 @@ import onnxmltools  # type: ignore[import-not-found]  # only in its toolchain
 from onnxmltools.convert.common.data_types import FloatTensorType  # type: ignore[import-not-found]  # only in its toolchain
 
 from .lightgbm_models import load_booster
+from .onnx_files import opset, save
 from .program import Request, main, versions
-from .tables import opset, save
 
 NEWEST_OPSET = 15
 """The newest that this converter writes."""

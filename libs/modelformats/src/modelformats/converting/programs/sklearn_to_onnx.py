@@ -4,9 +4,10 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
+from .onnx_files import opset, save
 from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
 from .sklearn_models import load_estimator
-from .tables import feature_count, opset, save
+from .tables import feature_count
 
 
 def convert(request: Request) -> dict[str, str]:

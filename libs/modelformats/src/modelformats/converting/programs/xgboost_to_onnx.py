@@ -3,8 +3,8 @@
 import onnxmltools  # type: ignore[import-not-found]  # only in its toolchain
 from onnxmltools.convert.common.data_types import FloatTensorType  # type: ignore[import-not-found]  # only in its toolchain
 
+from .onnx_files import opset, save
 from .program import Request, main, versions
-from .tables import opset, save
 from .xgboost_models import load_booster
 
 NEWEST_OPSET = 15

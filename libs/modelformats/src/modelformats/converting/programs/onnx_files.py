@@ -1,0 +1,33 @@
+"""How programs for models of tables write ONNX."""
+
+from typing import Any
+
+import onnx
+
+from .program import INPUT_SHAPE_NEEDED, ProblemError, Request
+
+FILE = "model.onnx"
+OPSET = 17
+"""Of ONNX's own operators, unless asked otherwise: what every runtime of the last years has."""
+
+
+def opset(request: Request) -> int:
+    """The opset that was asked for. Raises ProblemError when it is no number."""
+    text = str(request.options.get("opset", OPSET))
+    if not text.isdecimal():
+        raise ProblemError(INPUT_SHAPE_NEEDED, f"the option opset is a number such as {OPSET}, not {text!r}")
+    return int(text)
+
+
+def save(model: Any, request: Request) -> None:
+    """Write the ONNX model; scores come out as one matrix, not as a map for each row."""
+    onnx.save_model(without_maps(model), request.destination / FILE)
+
+
+def without_maps(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without the ZipMap operators that converters put behind probabilities."""
+    for node in [node for node in model.graph.node if node.op_type == "ZipMap"]:
+        (output,) = [value for value in model.graph.output if value.name == node.output[0]]
+        output.CopyFrom(onnx.helper.make_tensor_value_info(node.input[0], onnx.TensorProto.FLOAT, [None, None]))
+        model.graph.node.remove(node)
+    return model
