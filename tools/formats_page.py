@@ -9,7 +9,7 @@ from typing import Any
 
 from klever_deployer.domain import RUNTIMES
 from kleverproto.signatures import Signature, Tensor
-from modelformats import KNOWN_FORMATS, detect_format, extract_signature, supported_formats
+from modelformats import KNOWN_FORMATS, detect_format, extract_signature
 from modelformats.converting.pairs import PAIRS, tolerance_of
 from modelformats.converting.planning import reachable
 from modelformats.scanning import scan_directory
@@ -38,8 +38,8 @@ def page() -> str:
     """The whole page."""
     sys.path.insert(0, str(TESTS))
     found = dict(_parsed())
-    rows = [_row(name, found.get(name)) for name in KNOWN_FORMATS]
-    columns = ("format", "parsed", "inputs", "outputs", "operators", "weights", "scanned", "converted to", "served by")
+    rows = [_row(name, found[name]) for name in KNOWN_FORMATS]
+    columns = ("format", "inputs", "outputs", "operators", "weights", "scanned", "converted to", "served by")
     return "\n".join(
         [
             HEAD,
@@ -80,14 +80,11 @@ def _parsed() -> Iterator[tuple[str, Signature]]:
             yield name, extract_signature(name, model)
 
 
-def _row(name: str, found: Signature | None) -> tuple[str, ...]:
+def _row(name: str, found: Signature) -> tuple[str, ...]:
     targets = ", ".join(reachable(name)) or NONE
-    parsed = "yes" if name in supported_formats() else "no"
-    if found is None:
-        return name, parsed, NONE, NONE, NONE, NONE, "yes", targets, RUNTIMES.get(name, NONE)
     operators, weights = ("yes" if known else NONE for known in (found.operators, found.parameters))
     tensors = (_known(found.inputs), _known(found.outputs))
-    return name, parsed, *tensors, operators, weights, "yes", targets, RUNTIMES.get(name, NONE)
+    return name, *tensors, operators, weights, "yes", targets, RUNTIMES.get(name, NONE)
 
 
 def _known(tensors: tuple[Tensor, ...]) -> str:

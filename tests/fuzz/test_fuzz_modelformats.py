@@ -55,7 +55,14 @@ SEEDS["SKLearn"] += [("model.pkl", pickle.dumps(model_files.classifier(), protoc
 SEEDS["SKLearn"] += [("model.joblib", dumped())]
 SEEDS["H5"] += [("model.h5", path.read_bytes()) for path in sorted((model_files.DATA / "h5").glob("*.h5"))]
 SEEDS["MXNetParams"] += [("model-0001.params", (model_files.DATA / "mxnet" / "sparse.params").read_bytes())]
-for known, file in (("XGBoost", "iris.json"), ("XGBoost", "legacy.bst"), ("CatBoost", "iris.json")):
+for known, file in (
+    ("TorchScript", "traced.pt"),
+    ("Pickle", "legacy.pth"),
+    ("Pickle", "module.pt"),
+    ("XGBoost", "iris.json"),
+    ("XGBoost", "legacy.bst"),
+    ("CatBoost", "iris.json"),
+):
     SEEDS[known] += [(file, (model_files.DATA / known.lower() / file).read_bytes())]
 
 Mutation = Callable[[bytes], bytes]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kleverproto.signatures import Signature
-from modelformats.catalogue import extract_signature, supported_formats
+from modelformats.catalogue import extract_signature
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.toolchains import ToolchainStore
 from toolchains.conversions import Conversion, check, signature
@@ -17,11 +16,6 @@ pytestmark = pytest.mark.timeout(900)  # the first run installs
 @pytest.fixture
 def table_models(models: Callable[[str, str], Path]) -> Path:
     return models("sklearn", "table_models")
-
-
-def known(source: str, directory: Path) -> Signature:
-    """What the jobrunner would pass on."""
-    return extract_signature(source, directory) if source in supported_formats() else Signature()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +38,9 @@ async def test_a_model_of_a_table_does_the_same_as_onnx(
     model: str, source: str, largest: float, table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / model
-    record = await Conversion(model, source, "ONNX", known(source, directory)).run(directory, tmp_path, toolchains)
+    record = await Conversion(model, source, "ONNX", extract_signature(source, directory)).run(
+        directory, tmp_path, toolchains
+    )
     check(record, largest=largest)
     found = extract_signature("ONNX", tmp_path)
     assert "ZipMap" not in found.operators

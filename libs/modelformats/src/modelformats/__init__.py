@@ -1,6 +1,6 @@
 """One file per model format: detect, validate, extract a signature, without any framework."""
 
-from .catalogue import KNOWN_FORMATS, detect_format, extract_signature, supported_formats, validate_layout
+from .catalogue import KNOWN_FORMATS, detect_format, extract_signature, validate_layout
 from .errors import InvalidModelError, UnsupportedFormatError
 from .preloading import preload
 
@@ -11,6 +11,5 @@ __all__ = [
     "detect_format",
     "extract_signature",
     "preload",
-    "supported_formats",
     "validate_layout",
 ]

@@ -1,6 +1,5 @@
 """The formats there are, and the three questions that one can ask about a model directory."""
 
-from fnmatch import fnmatch
 from pathlib import Path
 
 from kleverproto.signatures import Signature
@@ -9,6 +8,7 @@ from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
 from .formats.catboost import CATBOOST
+from .formats.exported_program import EXPORTED_PROGRAM
 from .formats.gguf import GGUF
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
@@ -21,12 +21,15 @@ from .formats.netdef import NET_DEF
 from .formats.onnx import ONNX
 from .formats.openvino import OPENVINO
 from .formats.others import OTHERS
+from .formats.pickle import PICKLE
 from .formats.pmml import PMML
 from .formats.safetensors import SAFE_TENSORS
 from .formats.savedmodel import SAVED_MODEL
 from .formats.sklearn import SKLEARN
+from .formats.skops import SKOPS
 from .formats.tensorrt import TENSORRT
 from .formats.tflite import TFLITE
+from .formats.torchscript import TORCH_SCRIPT
 from .formats.xgboost import XGBOOST
 
 FORMATS: tuple[Format, ...] = (
@@ -50,23 +53,21 @@ FORMATS: tuple[Format, ...] = (
     NET_DEF,
     MXNET_PARAMS,
     TENSORRT,
+    SKOPS,
+    TORCH_SCRIPT,
+    EXPORTED_PROGRAM,
+    PICKLE,
     OTHERS,
 )
-"""In the order in which they are tried; MLflow is first, as it packs files of the others."""
+"""In the order in which they are tried; MLflow is first, as it packs files of the others; Pickle is behind
+what knows more of the same files."""
 
-NAMES_ONLY: dict[str, tuple[str, ...]] = {
-    "TorchScript": ("*.pt",),
-    "Pickle": ("*.pickle",),
-}
-"""Formats that nothing here parses yet, told by names alone: one entry for each pattern."""
-
-KNOWN_FORMATS: tuple[str, ...] = tuple(sorted([*(known.name for known in FORMATS), *NAMES_ONLY]))
+KNOWN_FORMATS: tuple[str, ...] = tuple(sorted(known.name for known in FORMATS))
 
 
 def detect_format(directory: Path) -> str | None:
     """The format of the files in a model's directory, or None when nothing is recognised."""
-    found = next((known.name for known in FORMATS if known.detect(directory)), None)
-    return found or next((name for name, patterns in NAMES_ONLY.items() if _all_there(directory, patterns)), None)
+    return next((known.name for known in FORMATS if known.detect(directory)), None)
 
 
 def validate_layout(format_name: str, directory: Path) -> None:
@@ -75,15 +76,10 @@ def validate_layout(format_name: str, directory: Path) -> None:
     Raises:
         InvalidModelError: a file is missing, there are too many, or the format has no such name.
     """
-    if format_name not in KNOWN_FORMATS:
+    known = _find(format_name)
+    if known is None:
         raise InvalidModelError(f"unknown format {format_name!r}: write one of {', '.join(KNOWN_FORMATS)}")
-    if known := _find(format_name):
-        known.validate(directory)
-    elif not _all_there(directory, NAMES_ONLY.get(format_name, ())):
-        wanted = ", ".join(NAMES_ONLY[format_name])
-        raise InvalidModelError(
-            f"format {format_name} wants {wanted} in {directory}: add the files or change the format"
-        )
+    known.validate(directory)
 
 
 def extract_signature(format_name: str, directory: Path) -> Signature:
@@ -96,20 +92,10 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
     """
     known = _find(format_name)
     if known is None:
-        supported = ", ".join(supported_formats())
-        raise UnsupportedFormatError(f"models of format {format_name!r} cannot be parsed yet; these can: {supported}")
+        supported = ", ".join(KNOWN_FORMATS)
+        raise UnsupportedFormatError(f"models of format {format_name!r} cannot be parsed; these can: {supported}")
     return known.extract(directory)
-
-
-def supported_formats() -> tuple[str, ...]:
-    """The formats that can be parsed."""
-    return tuple(sorted(known.name for known in FORMATS))
 
 
 def _find(name: str) -> Format | None:
     return next((known for known in FORMATS if known.name == name), None)
-
-
-def _all_there(directory: Path, patterns: tuple[str, ...]) -> bool:
-    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
-    return all(any(fnmatch(name, pattern) for name in names) for pattern in patterns)

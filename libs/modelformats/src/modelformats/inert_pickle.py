@@ -14,6 +14,8 @@ SMALL_ARRAY = 64 * 1024
 """Bytes up to which an array's values are kept, to read labels from."""
 UNPACKED_LIMIT = 4 * 1024**3
 """Bytes a compressed file may unpack to."""
+PERSISTENT = "<elsewhere>"
+"""What stands for an object outside the pickle was made by."""
 MAX_GLOBALS = 10_000
 """Different classes and functions that one file may name; real models name some dozens."""
 
@@ -91,6 +93,22 @@ def read_pickle(path: Path, *, limit: int = UNPACKED_LIMIT) -> Any:
         return _Reader(BoundedStream(unpacked(file), limit)).load()
 
 
+def read_pickles(file: BinaryIO, count: int, *, limit: int = UNPACKED_LIMIT) -> list[Any]:
+    """The object graphs of so many pickles, one behind the other, inert; fewer where the file has no more.
+
+    Raises as `read_pickle`, for the first one.
+    """
+    stream, found = BoundedStream(unpacked(file), limit), list[Any]()
+    for _ in range(count):
+        try:
+            found.append(_Reader(stream).load())
+        except Exception:  # the pickle module raises anything where no pickle begins
+            if not found:
+                raise
+            break
+    return found
+
+
 def read_globals(stream: BoundedStream, found: Globals) -> None:
     """Put the classes and functions that one pickle names into `found`, as far as it can be read.
 
@@ -137,9 +155,11 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
             self._globals[module, name] = type("InertClass", (Inert,), {"made_by": made_by})
         return self._globals[module, name]
 
-    def persistent_load(self, _pid: Any) -> Any:
-        """An object that lies elsewhere: unknown."""
-        return Inert()
+    def persistent_load(self, pid: Any) -> Any:
+        """An object that lies elsewhere; what it is known by are its arguments."""
+        made = Inert(*(pid if isinstance(pid, tuple) else (pid,)))
+        made.made_by = PERSISTENT
+        return made
 
     def get_extension(self, _code: int) -> None:
         """Extension registries name globals of this process."""

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from kleverproto.conversions import ConversionRecord, ConversionStep
 from kleverproto.signatures import Signature
-from modelformats.catalogue import extract_signature, supported_formats
+from modelformats.catalogue import KNOWN_FORMATS, extract_signature
 from modelformats.errors import InvalidModelError
 
 from .errors import ConversionError
@@ -81,7 +81,7 @@ async def convert_along(
 
 def _signature(format_name: str, directory: Path) -> Signature:
     """What can be told of the result; nothing where its format is not parsed."""
-    if format_name not in supported_formats():
+    if format_name not in KNOWN_FORMATS:
         return Signature()
     try:
         return extract_signature(format_name, directory)

@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from kleverproto.signatures import Parameters, Signature
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import files_matching, reading, single_file
 from modelformats.hdf5 import Hdf5
+from modelformats.zips import member_names, read_member
 
 from .h5 import weights
 from .keras_config import read_config
 
 PATTERN = "*.keras"
-MAGIC = b"PK\x03\x04"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 JSON_LIMIT = 16 * 1024**2
 LOCAL_HEADER = 30
@@ -30,8 +30,9 @@ class Keras:
         """A *.keras file, or one zip with the members of one."""
         if files_matching(directory, PATTERN):
             return True
-        candidates = [path for path in files_matching(directory, "*") if head(path, len(MAGIC)) == MAGIC]
-        return len(candidates) == 1 and _holds_model(candidates[0])
+        return (
+            len([path for path in files_matching(directory, "*") if {CONFIG, METADATA} <= set(member_names(path))]) == 1
+        )
 
     def validate(self, directory: Path) -> None:
         """One *.keras file."""
@@ -44,14 +45,6 @@ class Keras:
             if CONFIG not in archive.namelist():
                 raise InvalidModelError(f"{path.name} has no {CONFIG}: save the model with Keras 3, model.save()")
             return _signature(path, archive)
-
-
-def _holds_model(path: Path) -> bool:
-    try:
-        with ZipFile(path) as archive:
-            return {CONFIG, METADATA} <= set(archive.namelist())
-    except (BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
 
 
 def _signature(path: Path, archive: ZipFile) -> Signature:
@@ -73,11 +66,7 @@ def _signature(path: Path, archive: ZipFile) -> Signature:
 
 
 def _json(archive: ZipFile, name: str) -> Any:
-    with archive.open(name) as member:
-        content = member.read(JSON_LIMIT + 1)
-    if len(content) > JSON_LIMIT:
-        raise InvalidModelError(f"{name} is larger than {JSON_LIMIT} bytes")
-    return json.loads(content)
+    return json.loads(read_member(archive, name, JSON_LIMIT))
 
 
 def _weights(path: Path, member: ZipInfo) -> Parameters | None:

@@ -39,14 +39,15 @@ class SKLearn:
         """The estimator's class chain and what fitting left in its attributes."""
         path = single_file(directory, *PATTERNS)
         with reading(path, "joblib or pickle file"):
-            return _signature(read_pickle(path))
+            return signature_of(read_pickle(path))
 
 
 def _looks_like(start: bytes) -> bool:
     return start.startswith(PICKLE_START) and b"sklearn" in start
 
 
-def _signature(root: Any) -> Signature:
+def signature_of(root: Any) -> Signature:
+    """What an inert estimator, or a pipeline of them, tells."""
     steps = list(_estimators(root))
     features = _features(steps)
     last = steps[-1] if steps else None

@@ -1,0 +1,128 @@
+"""Pickles of any object, and what torch.save writes: a zip around one, or, before PyTorch 1.6, several in a row.
+
+Read without unpickling (see `modelformats.inert_pickle`).
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from kleverproto.signatures import Signature
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, head, reading
+from modelformats.inert_pickle import Inert, class_name, read_pickles
+from modelformats.inert_tensors import inner_of, tensors_in
+from modelformats.weights import counted
+from modelformats.zips import find, member_names, read_member
+
+PATTERNS = ("*.pickle", "*.pkl", "*.pt", "*.pth", "*.ckpt")
+OTHER_PATTERN = "*.bin"
+"""Many things are called so: it takes the content to tell."""
+DATA, SCRIPT = "data.pkl", "constants.pkl"
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+"""The first of the pickles of old files; the fourth is the object: torch/serialization.py, _legacy_save."""
+LEGACY_OBJECT = 3
+PICKLE_LIMIT = 256 * 1024**2
+KEYS = 100
+STARTS = (b"\x80", b"(", b"}", b"]", b"c")
+NO_SIGNATURE = "a pickle holds objects, not what goes in and out: declare it in ormbfile.yaml"
+
+
+class Pickle:
+    """See `modelformats.format.Format`."""
+
+    name = "Pickle"
+
+    def detect(self, directory: Path) -> bool:
+        """One pickle of a usual name that no other format knows, or one zip that torch.save wrote."""
+        return len(_candidates(directory)) == 1
+
+    def validate(self, directory: Path) -> None:
+        """One such file."""
+        _file(directory)
+
+    def extract(self, directory: Path) -> Signature:
+        """The class of what is in it; the tensors of a state or module; the modules inside a module."""
+        path = _file(directory)
+        with reading(path, "pickle"):
+            return _signature(_load(path))
+
+
+def _candidates(directory: Path) -> list[Path]:
+    named = files_matching(directory, *PATTERNS, OTHER_PATTERN)
+    return [path for path in named if _is_archive(path) or head(path, 1) in STARTS]
+
+
+def _is_archive(path: Path) -> bool:
+    ends = {name.partition("/")[2] for name in member_names(path)}
+    return DATA in ends and SCRIPT not in ends
+
+
+def _file(directory: Path) -> Path:
+    """By name where the author has said the format."""
+    named = [path for path in files_matching(directory, *PATTERNS) if not member_names(path)]
+    found = _candidates(directory) or named
+    if len(found) != 1:
+        raise InvalidModelError(f"expected one {' or '.join(PATTERNS)} file in {directory}, found {len(found)}")
+    return found[0]
+
+
+def _load(path: Path) -> Any:
+    if _is_archive(path):
+        with ZipFile(path) as archive:
+            content = read_member(archive, find(archive, DATA) or DATA, PICKLE_LIMIT)
+        return read_pickles(io.BytesIO(content), 1)[0]
+    with path.open("rb") as file:
+        found = read_pickles(file, LEGACY_OBJECT + 1)
+    is_legacy = len(found) > LEGACY_OBJECT and found[0] == TORCH_MAGIC
+    return found[LEGACY_OBJECT] if is_legacy else found[0]
+
+
+def _signature(root: Any) -> Signature:
+    tensors = list(tensors_in(root))
+    own = {tensor.storage: (tensor.dtype, tensor.shape) for tensor in tensors}
+    modules = Counter(_modules(root))
+    unknown = dict.fromkeys(("inputs", "outputs"), NO_SIGNATURE)
+    if not modules:
+        unknown["operators"] = "it holds no module of PyTorch"
+    if not tensors:
+        unknown["parameters"] = "it holds no tensors of PyTorch"
+    return Signature(
+        operators=dict(sorted(modules.items())),
+        parameters=counted(own.values()) if tensors else None,
+        framework="PyTorch" if tensors or modules else None,
+        details={
+            "class": _named(root),
+            "keys": [name[:200] for name in _keys(root)],
+            "tensors": len(tensors),
+        },
+        unknown=unknown,
+    )
+
+
+def _named(root: Any) -> str:
+    return class_name(root) or type(root).__name__
+
+
+def _keys(root: Any) -> list[str]:
+    return [key for key, _ in inner_of(root) if isinstance(key, str) and key.isprintable()][:KEYS]
+
+
+def _modules(root: Any) -> Iterator[str]:
+    """The classes of a pickled module and of those in it."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or not isinstance(value, Inert):
+            continue
+        seen.add(id(value))
+        inside = value.attribute("_modules")
+        if value.attribute("_parameters") is not None or inside is not None:
+            yield _named(value).rpartition(".")[2]
+            waiting.extend(inner for _, inner in inner_of(inside))
+
+
+PICKLE = Pickle()

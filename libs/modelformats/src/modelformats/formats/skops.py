@@ -1,0 +1,121 @@
+"""scikit-learn estimators saved by skops (.skops): a zip of schema.json and an .npy file for each array.
+
+The layout is that of skops/io (protocols 0 to 2). Its nodes are made into the same inert objects as pickles are.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from kleverproto.signatures import Signature
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, reading
+from modelformats.inert_pickle import SMALL_ARRAY, Inert
+from modelformats.zips import member_names, read_member
+
+from .sklearn import signature_of
+
+PATTERN, SCHEMA = "*.skops", "schema.json"
+SCHEMA_LIMIT = 64 * 1024**2
+HEADER_LIMIT = 64 * 1024
+DEEPEST = 200
+
+
+class Skops:
+    """See `modelformats.format.Format`."""
+
+    name = "Skops"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.skops file, or one zip with a schema.json at its top."""
+        return len(_candidates(directory)) == 1
+
+    def validate(self, directory: Path) -> None:
+        """One such file."""
+        _file(directory)
+
+    def extract(self, directory: Path) -> Signature:
+        """What `formats.sklearn` tells of the same estimator."""
+        path = _file(directory)
+        with reading(path, "skops file"), ZipFile(path) as archive:
+            schema = json.loads(read_member(archive, SCHEMA, SCHEMA_LIMIT))
+            found = signature_of(_Nodes(archive).value(schema))
+            return found.model_copy(update={"details": {**found.details, "skops_version": _version(schema)}})
+
+
+def _candidates(directory: Path) -> list[Path]:
+    named = files_matching(directory, PATTERN)
+    return named or [path for path in files_matching(directory, "*") if SCHEMA in member_names(path)]
+
+
+def _file(directory: Path) -> Path:
+    found = _candidates(directory)
+    if len(found) != 1:
+        raise InvalidModelError(f"expected one {PATTERN} file in {directory}, found {len(found)}")
+    return found[0]
+
+
+def _version(schema: Any) -> str | None:
+    said = schema.get("_skops_version")
+    return said if isinstance(said, str) and said.isprintable() else None
+
+
+class _Nodes:
+    """Turns nodes into values; of arrays only the headers, and the bytes of small ones, are read."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self._archive = archive
+        self._arrays: dict[str, Inert] = {}
+
+    def value(self, node: Any, depth: int = 0) -> Any:
+        """The value of a node. Raises ValueError where it is none."""
+        if not isinstance(node, dict) or depth > DEEPEST:
+            raise ValueError("schema.json holds something that is no node, or nests too deeply")
+        content, kind = node.get("content"), node.get("__loader__")
+        if kind == "JsonNode":
+            return json.loads(content) if isinstance(content, str) else None
+        if kind == "NdArrayNode":
+            return self._array(node)
+        if kind in {"ListNode", "TupleNode", "SetNode"} and isinstance(content, list):
+            values = [self.value(each, depth + 1) for each in content]
+            return tuple(values) if kind == "TupleNode" else values
+        if kind == "DictNode" and isinstance(content, dict):
+            return {name: self.value(each, depth + 1) for name, each in content.items()}
+        return self._object(node, depth)
+
+    def _object(self, node: dict[str, Any], depth: int) -> Inert:
+        made = Inert()
+        made.made_by = f"{node.get('__module__')}.{node.get('__class__')}"
+        if isinstance(node.get("content"), dict):
+            made.state = self.value(node["content"], depth + 1)
+        return made
+
+    def _array(self, node: dict[str, Any]) -> Inert:
+        """As joblib wraps one."""
+        name = node.get("file")
+        if node.get("type") != "numpy" or not isinstance(name, str):
+            return Inert()
+        if name not in self._arrays:
+            self._arrays[name] = self._read(name)
+        return self._arrays[name]
+
+    def _read(self, name: str) -> Inert:
+        from numpy.lib import format as npy  # noqa: PLC0415 - only such files need it
+
+        with self._archive.open(name) as member:
+            start = io.BytesIO(member.read(HEADER_LIMIT + SMALL_ARRAY))
+        read = npy.read_array_header_1_0 if npy.read_magic(start) == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(start, max_header_size=HEADER_LIMIT)
+        made, described = Inert(), Inert(dtype.str)
+        made.made_by = "joblib.numpy_pickle.NumpyArrayWrapper"
+        made.state = {"dtype": described, "shape": shape}
+        size = dtype.itemsize
+        for dimension in shape:
+            size *= dimension
+        made.array_bytes = start.read(size) if size <= SMALL_ARRAY and not dtype.hasobject else None
+        return made
+
+
+SKOPS = Skops()

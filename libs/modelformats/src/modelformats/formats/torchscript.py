@@ -1,0 +1,186 @@
+"""TorchScript archives: a zip of data.pkl (the modules' attributes), code/ (their methods) and data/ (the numbers).
+
+The layout is described in torch/csrc/jit/docs/serialization.md. Neither is the pickle loaded nor any code run.
+"""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, reading
+from modelformats.inert_pickle import Inert, class_name, read_pickles
+from modelformats.inert_tensors import inner_of, tensors_in
+from modelformats.weights import counted
+from modelformats.zips import find, member_names, read_member
+
+PATTERNS = ("*.pt", "*.pth", "*.ts", "*.torchscript", "*.ptl")
+DATA, CONSTANTS, VERSION = "data.pkl", "constants.pkl", "version"
+PICKLE_LIMIT, CODE_LIMIT = 256 * 1024**2, 8 * 1024**2
+SCALARS = {"int": "int64", "float": "float64", "bool": "bool", "str": "str"}
+CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
+FORWARD = re.compile(r"^  def forward\(\w+: [\w.]+(.{0,65536}?)\) -> ([^\n]{1,4096}):$", re.MULTILINE | re.DOTALL)
+OPERATOR = re.compile(r"\b(?:torch|ops\.\w+)\.(\w+)\(")
+NO_SHAPES = "TorchScript has names, and seldom types and shapes: declare them in ormbfile.yaml"
+
+
+class TorchScript:
+    """See `modelformats.format.Format`."""
+
+    name = "TorchScript"
+
+    def detect(self, directory: Path) -> bool:
+        """One zip with data.pkl and constants.pkl."""
+        return len(_candidates(directory)) == 1
+
+    def validate(self, directory: Path) -> None:
+        """One such file."""
+        _file(directory)
+
+    def extract(self, directory: Path) -> Signature:
+        """The arguments of forward() in, what it returns out; operators as often as modules call them; weights."""
+        path = _file(directory)
+        with reading(path, "TorchScript archive"), ZipFile(path) as archive:
+            data = find(archive, DATA)
+            if data is None:
+                raise InvalidModelError(f"{path.name} has no {DATA}: save the model with torch.jit.save")
+            root = read_pickles(io.BytesIO(read_member(archive, data, PICKLE_LIMIT)), 1)[0]
+            return _signature(root, _Code(archive, data.removesuffix(DATA)))
+
+
+def _candidates(directory: Path) -> list[Path]:
+    return [path for path in files_matching(directory, "*") if _is_script(path)]
+
+
+def _is_script(path: Path) -> bool:
+    ends = {name.partition("/")[2] for name in member_names(path)}
+    return {DATA, CONSTANTS} <= ends
+
+
+def _file(directory: Path) -> Path:
+    """By name where the author has said the format."""
+    found = _candidates(directory) or files_matching(directory, *PATTERNS)
+    if len(found) != 1:
+        raise InvalidModelError(f"expected one {' or '.join(PATTERNS)} file in {directory}, found {len(found)}")
+    return found[0]
+
+
+class _Code:
+    """The texts of classes, each file read once."""
+
+    def __init__(self, archive: ZipFile, prefix: str) -> None:
+        self._archive = archive
+        self._prefix = prefix
+        self._classes: dict[str, dict[str, str]] = {}
+        self._left = CODE_LIMIT
+
+    def of(self, qualified: str) -> str:
+        """The text of a class such as __torch__.models.Net; empty where there is none."""
+        module, _, name = qualified.rpartition(".")
+        if module not in self._classes:
+            self._classes[module] = self._read(f"{self._prefix}code/{module.replace('.', '/')}.py")
+        return self._classes[module].get(name, "")
+
+    def version(self) -> str | None:
+        """Of the archive's format."""
+        return self._text(f"{self._prefix}{VERSION}").strip() or None
+
+    def _read(self, member: str) -> dict[str, str]:
+        text = self._text(member)
+        begins = [(match.start(), match[1]) for match in CLASS.finditer(text)]
+        ends = [start for start, _ in begins[1:]] + [len(text)]
+        return {name: text[start:end] for (start, name), end in zip(begins, ends, strict=False)}
+
+    def _text(self, member: str) -> str:
+        if member not in self._archive.NameToInfo:
+            return ""
+        content = read_member(self._archive, member, self._left)
+        self._left -= len(content)
+        return content.decode()
+
+
+def _signature(root: Any, code: _Code) -> Signature:
+    arguments, result = _forward(code.of(class_name(root) or ""))
+    tensors = {tensor.storage: (tensor.dtype, tensor.shape) for tensor in tensors_in(root)}
+    unknown = {"framework_version": "the archive tells the version of its format, not that of PyTorch"}
+    if arguments is None:
+        unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no forward() that could be read")
+    else:
+        unknown |= dict.fromkeys(("inputs", "outputs"), NO_SHAPES)
+    return Signature(
+        inputs=tuple(_tensor(name, kind) for name, kind, default in arguments or () if not default),
+        outputs=tuple(_tensor(f"output_{place}", kind) for place, kind in enumerate(_results(result))),
+        operators=dict(sorted(Counter(_operators(root, code)).items())),
+        parameters=counted(tensors.values()),
+        framework="PyTorch",
+        details={
+            "class": class_name(root),
+            "archive_version": code.version(),
+            "arguments": {name: kind + default for name, kind, default in arguments or ()},
+        },
+        unknown=unknown,
+    )
+
+
+def _forward(text: str) -> tuple[list[tuple[str, str, str]] | None, str]:
+    """Name, type and default of each argument of forward(), and the type that it returns."""
+    found = FORWARD.search(text)
+    if found is None:
+        return None, ""
+    parts = [part.strip() for part in _split(found[1])]
+    named = [part.partition(":") for part in parts if ":" in part]
+    return [(name.strip(), *_typed(kind.strip())) for name, _, kind in named], found[2].strip()
+
+
+def _typed(text: str) -> tuple[str, str]:
+    kind, equals, default = text.partition("=")
+    return kind.strip(), f" = {default.strip()}" if equals else ""
+
+
+def _results(text: str) -> list[str]:
+    """The types that are returned: a tuple's one by one."""
+    if text.startswith("Tuple[") and text.endswith("]"):
+        return [part.strip() for part in _split(text[6:-1]) if part.strip()]
+    return [text] if text and text != "NoneType" else []
+
+
+def _split(text: str) -> Iterator[str]:
+    """At the commas that are in no brackets."""
+    depth, begin = 0, 0
+    for place, letter in enumerate(text):
+        if letter in "[(":
+            depth += 1
+        elif letter in "])":
+            depth -= 1
+        elif letter == "," and depth == 0:
+            yield text[begin:place]
+            begin = place + 1
+    yield text[begin:]
+
+
+def _tensor(name: str, kind: str) -> Tensor:
+    scalar = SCALARS.get(kind)
+    return Tensor(name=name, dtype=scalar, shape=() if scalar else None)
+
+
+def _operators(root: Any, code: _Code) -> Iterator[str]:
+    """What the code of each module calls, once for each module."""
+    waiting, seen, calls = [root], set[int](), dict[str, list[str]]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or not isinstance(value, Inert):
+            continue
+        seen.add(id(value))
+        name = class_name(value) or ""
+        if name not in calls:
+            calls[name] = OPERATOR.findall(code.of(name))
+        yield from calls[name]
+        waiting.extend(inner for _, inner in inner_of(value))
+
+
+TORCH_SCRIPT = TorchScript()

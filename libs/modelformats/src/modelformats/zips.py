@@ -1,0 +1,41 @@
+"""Zip archives of models: members found by the end of their name, and read up to a limit."""
+
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from .format import head
+
+MAGIC = b"PK\x03\x04"
+MEMBERS_LIMIT = 200_000
+"""A member for each weight, as PyTorch writes them, and more than any model has."""
+
+
+def member_names(path: Path) -> list[str]:
+    """The names in an archive; empty where the file is none that can be read."""
+    if head(path, len(MAGIC)) != MAGIC:
+        return []
+    try:
+        with ZipFile(path) as archive:
+            return archive.namelist()
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return []
+
+
+def find(archive: ZipFile, end: str) -> str | None:
+    """The first member whose name ends so, at the top or in the archive's one directory.
+
+    Raises ValueError: the archive has too many members.
+    """
+    names = archive.namelist()
+    if len(names) > MEMBERS_LIMIT:
+        raise ValueError(f"it has more than {MEMBERS_LIMIT} members")
+    return next((name for name in names if name == end or name.partition("/")[2] == end), None)
+
+
+def read_member(archive: ZipFile, name: str, limit: int) -> bytes:
+    """The bytes of a member. Raises ValueError where there are more than the limit, whatever the archive says."""
+    with archive.open(name) as member:
+        content = member.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{name} is larger than {limit} bytes")
+    return content

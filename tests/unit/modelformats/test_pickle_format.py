@@ -1,0 +1,55 @@
+"""Pickles of plain objects, and skops files."""
+
+import collections
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from modelformats import InvalidModelError, detect_format, extract_signature
+from support import model_files
+from support.model_files import DATA, write
+
+
+def test_any_object_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "model.pkl", pickle.dumps({"weights": [1, 2], "bias": collections.Counter("a")}))
+    assert detect_format(tmp_path) == "Pickle"
+    found = extract_signature("Pickle", tmp_path)
+    assert (found.details["class"], found.details["keys"], found.details["tensors"]) == ("dict", ["weights", "bias"], 0)
+    assert found.parameters is None
+    assert set(found.unknown) == {"inputs", "outputs", "operators", "parameters"}
+
+
+def test_an_estimator_is_sklearns(tmp_path: Path) -> None:
+    assert detect_format(write(tmp_path, "model.pkl", pickle.dumps(model_files.classifier()))) == "SKLearn"
+
+
+def test_skops_tells_what_a_pickle_of_the_same_estimator_does(tmp_path: Path) -> None:
+    write(tmp_path, "anything", (DATA / "skops" / "pipeline.skops").read_bytes())
+    assert detect_format(tmp_path) == "Skops"
+    found = extract_signature("Skops", tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("X", None, (-1, 4))]
+    assert [(t.name, t.dtype) for t in found.outputs] == [("y", "int64")]
+    assert found.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
+    assert (found.framework, found.framework_version) == ("scikit-learn", "1.9.1")
+    assert (found.details["classes"], found.details["skops_version"]) == ([0, 1, 2], "0.16.0")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "[]",
+        json.dumps({"__loader__": "NdArrayNode", "type": "numpy", "file": "none.npy"}),
+        '{"__loader__": "ListNode", "content": [' * 300 + "1" + "]}" * 300,
+    ],
+    ids=["list", "no-file", "deep"],
+)
+def test_a_schema_that_is_none_is_refused(tmp_path: Path, schema: str) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("schema.json", schema)
+    with pytest.raises(InvalidModelError, match="not a readable skops file"):
+        extract_signature("Skops", write(tmp_path, "m.skops", made.getvalue()))
