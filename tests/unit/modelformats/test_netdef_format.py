@@ -93,7 +93,11 @@ def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> 
         validate_layout("NetDef", write(tmp_path, f"{there}_net.pb", b"x"))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x0a\x01x", caffe_models.init_net()[:-3]], ids=["empty", "bare", "cut-off"])
+def test_a_net_without_weights_fills_none(tmp_path: Path) -> None:
+    assert extracted(tmp_path, b"\x0a\x01x", caffe_models.predict_net()).parameters == Parameters()
+
+
+@pytest.mark.parametrize("content", [b"", caffe_models.init_net()[:-3]], ids=["empty", "cut-off"])
 def test_a_net_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InvalidModelError, match=r"init_net\.pb"):
         extracted(tmp_path, content, caffe_models.predict_net())

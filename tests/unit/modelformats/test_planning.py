@@ -17,7 +17,7 @@ def formats_on(route: tuple[Pair, ...]) -> list[str]:
         ("SavedModel", "ONNX", ["SavedModel", "ONNX"]),
         ("H5", "ONNX", ["H5", "SavedModel", "ONNX"]),
         ("Keras", "OpenVINO", ["Keras", "SavedModel", "ONNX", "OpenVINO"]),
-        ("CaffeModel", "ONNX", ["CaffeModel", "ONNX"]),
+        ("CaffeModel", "ONNX", ["CaffeModel", "NetDef", "ONNX"]),
         ("SKLearn", "PMML", ["SKLearn", "PMML"]),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from .messages import Messages
+    from .converting.programs.protobuf_messages import Messages
 
 KEPT_LIMIT = 64 * 1024**2
 """Bytes that a file may hold in declared fields: names, shapes and types."""
@@ -43,7 +43,7 @@ class Schema:
     @cached_property
     def message(self) -> Any:
         """The class of the whole file's message."""
-        from .messages import message_class  # noqa: PLC0415 - loads protobuf, which most formats do without
+        from .converting.programs.protobuf_messages import message_class  # noqa: PLC0415 - loads protobuf, which most formats do without
 
         return message_class(self._package, self._messages, self._root)
 

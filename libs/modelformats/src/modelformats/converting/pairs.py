@@ -60,7 +60,6 @@ PAIRS: tuple[Pair, ...] = (
     Pair("TorchScript", "ONNX", "torchscript_to_onnx", "torch", cost=2, options=_OPSET),
     Pair("ExportedProgram", "ONNX", "exportedprogram_to_onnx", "torch", cost=2, options=_OPSET),
     Pair("CaffeModel", "NetDef", "caffe_to_netdef", "onnx"),
-    Pair("CaffeModel", "ONNX", "caffe_to_onnx", "onnx"),
     Pair("NetDef", "ONNX", "netdef_to_onnx", "onnx"),
     Pair("MXNetParams", "ONNX", "mxnet_to_onnx", "mxnet", cost=2),
     Pair("SKLearn", "ONNX", "sklearn_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from modelformats.text_protobuf import Fields
+from modelformats.converting.programs.protobuf_text import Fields
 
 Shape = tuple[int, ...]
 UNCHANGED = {

@@ -19,7 +19,7 @@ from modelformats.weights import counted
 from .tensorflow_types import DTYPES
 
 if TYPE_CHECKING:
-    from modelformats.messages import Messages
+    from modelformats.converting.programs.protobuf_messages import Messages
 
 PATTERN, OTHER_PATTERN = "*.graphdef", "*.pb"
 OTHERS = ("saved_model.pb", "init_net.pb", "predict_net.pb")

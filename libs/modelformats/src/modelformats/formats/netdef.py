@@ -17,7 +17,7 @@ from modelformats.skimming import Schema
 from modelformats.weights import counted
 
 if TYPE_CHECKING:
-    from modelformats.messages import Messages
+    from modelformats.converting.programs.protobuf_messages import Messages
 
 INIT, PREDICT, VALUE_INFO = "*init_net.pb", "*predict_net.pb", "value_info.json"
 VALUE_INFO_LIMIT = 1024**2
@@ -95,7 +95,8 @@ class NetDef:
 def _net(path: Path) -> Any:
     with reading(path, "NetDef"):
         net = SCHEMA.read(path)
-        if not any(operator.type for operator in net.operators):
+        fills_nothing = not net.operators and net.name and path.match(INIT)
+        if not fills_nothing and not any(operator.type for operator in net.operators):
             raise InvalidModelError(f"{path.name} has no operators: it is empty or not a NetDef")
         return net
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from modelformats.skimming import Schema
 
 if TYPE_CHECKING:
-    from modelformats.messages import Messages
+    from modelformats.converting.programs.protobuf_messages import Messages
 
 MESSAGES: "Messages" = {
     "ModelProto": (

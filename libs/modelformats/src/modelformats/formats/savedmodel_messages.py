@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelformats.skimming import Schema
 
 if TYPE_CHECKING:
-    from modelformats.messages import Messages
+    from modelformats.converting.programs.protobuf_messages import Messages
 
 MESSAGES: "Messages" = {
     "SavedModel": (("schema_version", 1, "int64"), ("meta_graphs", 2, "*MetaGraphDef")),

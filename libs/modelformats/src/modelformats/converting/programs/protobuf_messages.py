@@ -1,7 +1,7 @@
 """Protobuf messages declared as tables: of a foreign schema only the fields that a signature needs.
 
 Everything else in a file stays an unknown field, so a new version of its writer does not break the reader, and no
-framework has to be installed for its schema.
+framework has to be installed for its schema. Here, since programs of toolchains read files with it too.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""Protobuf's text format (protobuf.dev/reference/protobuf/textformat-spec), read without a schema."""
+"""Protobuf's text format (protobuf.dev/reference/protobuf/textformat-spec), read without a schema.
+
+Here, since programs of toolchains read networks with it too.
+"""
 
 import re
 from collections.abc import Iterator
