@@ -64,6 +64,7 @@ for known, file in (
     ("CatBoost", "iris.json"),
 ):
     SEEDS[known] += [(file, (model_files.DATA / known.lower() / file).read_bytes())]
+SEEDS["CoreML"] += [("model.mlmodel", (model_files.DATA / "coreml" / "iris.mlmodel").read_bytes())]
 
 Mutation = Callable[[bytes], bytes]
 PACKINGS: tuple[Mutation, ...] = (zlib.compress, gzip.compress, bz2.compress)

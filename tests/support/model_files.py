@@ -16,6 +16,7 @@ from support import caffe_models, onnx_models
 
 DATA = Path(__file__).parent.parent / "data" / "models"
 """Files of the real frameworks; its README tells how they were made."""
+CORE_ML_SPECIFICATION = "Data/com.apple.CoreML/model.mlmodel"
 FLOAT, INT64, STRING = 1, 9, 7
 """tensorflow/core/framework/types.proto."""
 
@@ -122,6 +123,7 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "CaffeModel": ("model.prototxt", caffe_models.NETWORK.encode()),
         "NetDef": ("predict_net.pb", caffe_models.predict_net()),
         "MXNetParams": ("model-symbol.json", (DATA / "mxnet" / "module-symbol.json").read_bytes()),
+        "CoreML": ("model.mlmodel", (DATA / "coreml" / "iris.mlpackage" / CORE_ML_SPECIFICATION).read_bytes()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }
 

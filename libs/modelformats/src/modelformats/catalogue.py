@@ -9,6 +9,7 @@ from .format import Format
 from .formats.caffe import CAFFE_MODEL
 from .formats.catboost import CATBOOST
 from .formats.exported_program import EXPORTED_PROGRAM
+from .formats.coreml import CORE_ML
 from .formats.gguf import GGUF
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
@@ -37,6 +38,7 @@ FORMATS: tuple[Format, ...] = (
     MLLIB,
     SAVED_MODEL,
     ONNX,
+    CORE_ML,
     PMML,
     OPENVINO,
     SKLEARN,

@@ -1,0 +1,235 @@
+"""Core ML (.mlmodel, .mlpackage): features in and out, and the operators of programs, networks and pipelines."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kleverproto.signatures import Parameters, Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.format import files_matching, head, reading, single_file
+from modelformats.weights import counted
+
+from .coreml_messages import MODEL
+
+PATTERN, PACKAGE = "*.mlmodel", "*.mlpackage"
+MANIFEST, DATA = "Manifest.json", "Data"
+MANIFEST_LIMIT = 1024**2
+VERSION_TAG, DESCRIPTION_TAG, VERSIONS = 0x08, 0x12, range(1, 33)
+DTYPES = {0x10010: "float16", 0x10020: "float32", 0x10040: "float64", 0x20008: "int8", 0x20020: "int32"}
+"""Of ArrayFeatureType."""
+WEIGHT_DTYPES = {
+    1: "bool",
+    10: "float16",
+    11: "float32",
+    12: "float64",
+    13: "bfloat16",
+    21: "int8",
+    22: "int16",
+    23: "int32",
+    24: "int64",
+    31: "uint8",
+    32: "uint16",
+    33: "uint32",
+    34: "uint64",
+}
+"""Of MIL's DataType, as far as numpy has them."""
+COLORS = {10: 1, 20: 3, 30: 3, 40: 1}
+"""Colour spaces to channels: grey, RGB, BGR, grey in float16."""
+GREY_FLOAT16 = 40
+SCALARS = ("int64", "float64", "str")
+NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+CONSTANT = "const"
+FRAMEWORK_KEY = "com.github.apple.coremltools.version"
+
+
+class CoreML:
+    """See `modelformats.format.Format`."""
+
+    name = "CoreML"
+
+    def detect(self, directory: Path) -> bool:
+        """A *.mlmodel file, a *.mlpackage, what is in one, or one file that begins and parses as a Core ML model."""
+        if files_matching(directory, PATTERN) or _packages(directory):
+            return True
+        candidates = [path for path in files_matching(directory, "*") if _looks_like(head(path, 3))]
+        return len(candidates) == 1 and _parses(candidates[0])
+
+    def validate(self, directory: Path) -> None:
+        """One *.mlmodel file, or one package with the files that it lists."""
+        _model_file(directory)
+
+    def extract(self, directory: Path) -> Signature:
+        """Features in and out; operators of the model, and of all models in a pipeline."""
+        path = _model_file(directory)
+        with reading(path, "Core ML model"):
+            return _signature(_load(path))
+
+
+def _packages(directory: Path) -> list[Path]:
+    """Packages in the directory; it may be one itself."""
+    places = [directory, *sorted(directory.glob(PACKAGE))]
+    return [place for place in places if (place / MANIFEST).is_file() and (place / DATA).is_dir()]
+
+
+def _model_file(directory: Path) -> Path:
+    packages = _packages(directory)
+    if not packages:
+        return single_file(directory, PATTERN)
+    if len(packages) > 1:
+        raise InvalidModelError(f"expected one {PACKAGE} in {directory}, found {len(packages)}")
+    manifest = packages[0] / MANIFEST
+    with reading(manifest, "manifest of a Core ML package"):
+        listed = json.loads(head(manifest, MANIFEST_LIMIT))
+        place = str(listed["itemInfoEntries"][listed["rootModelIdentifier"]]["path"])
+        data = (packages[0] / DATA).resolve()
+        path = (data / place).resolve()
+        if not path.is_relative_to(data):
+            raise ValueError("its model is not inside the package")
+    if not path.is_file():
+        raise InvalidModelError(f"{manifest.name} names the file {DATA}/{place}, which is missing: push it too")
+    return path
+
+
+def _looks_like(start: bytes) -> bool:
+    return len(start) == 3 and start[0] == VERSION_TAG and start[1] in VERSIONS and start[2] == DESCRIPTION_TAG  # noqa: PLR2004
+
+
+def _parses(path: Path) -> bool:
+    try:
+        with reading(path, "Core ML model"):
+            _load(path)
+    except InvalidModelError:
+        return False
+    return True
+
+
+def _load(path: Path) -> Any:
+    model = MODEL.read(path)
+    if not model.version or _kind(model) is None:
+        raise InvalidModelError(f"{path.name} has no version and model: it is empty or not a Core ML model")
+    return model
+
+
+def _kind(model: Any) -> str | None:
+    """Which of the alternatives a model is."""
+    names = (field.name for field, _ in model.ListFields())
+    return next((str(name) for name in names if name not in {"version", "description"}), None)
+
+
+def _signature(model: Any) -> Signature:
+    main = _main(model.description)
+    metadata = model.description.metadata
+    own = {entry.key: entry.value for entry in metadata.own}
+    named = {name: getattr(metadata, name) for name in ("description", "version", "author", "license")}
+    parameters, unknown = _parameters(model)
+    features = [*main.inputs, *main.outputs]
+    unknown |= {feature.name: reason for feature in features if (reason := _reason(feature.type))}
+    return Signature(
+        inputs=tuple(_tensor(feature) for feature in main.inputs),
+        outputs=tuple(_tensor(feature) for feature in main.outputs),
+        operators=dict(sorted(Counter(_operators(model)).items())),
+        parameters=parameters,
+        framework="coremltools" if FRAMEWORK_KEY in own else "Core ML",
+        framework_version=own.get(FRAMEWORK_KEY),
+        details={
+            "specification_version": model.version,
+            "model_type": _kind(model),
+            "predicted_feature": main.predicted if hasattr(main, "predicted") and main.predicted else None,
+            "functions": [function.name for function in model.description.functions],
+            "state": [feature.name for feature in main.state],
+            "metadata": {name: text for name, text in {**named, **own}.items() if text},
+        },
+        unknown=unknown,
+    )
+
+
+def _main(description: Any) -> Any:
+    """What is called when nothing is said: the default one of several functions."""
+    chosen = (function for function in description.functions if function.name == description.default)
+    return next(chosen, description)
+
+
+def _tensor(feature: Any) -> Tensor:
+    kind = feature.type
+    for name in SCALARS:
+        if kind.HasField(name):
+            return Tensor(name=feature.name, dtype=name, shape=())
+    if kind.HasField("array"):
+        return Tensor(name=feature.name, dtype=DTYPES.get(kind.array.dtype), shape=_shape(kind.array))
+    if kind.HasField("image"):
+        image = kind.image
+        free = image.HasField("enumerated") or image.HasField("range")
+        sizes = (-1, -1) if free else (image.height, image.width)
+        dtype = "float16" if image.colors == GREY_FLOAT16 else "uint8"
+        return Tensor(name=feature.name, dtype=dtype, shape=(*sizes, COLORS.get(image.colors, -1)))
+    return Tensor(name=feature.name)
+
+
+def _shape(array: Any) -> tuple[int, ...] | None:
+    """Dimensions that are of several sizes are -1; None where none are given, which is allowed of outputs."""
+    if array.range.ranges:
+        return tuple(span.lower if span.lower == span.upper else -1 for span in array.range.ranges)
+    if array.enumerated.shapes:
+        columns = zip(*(shape.sizes for shape in array.enumerated.shapes), strict=True)
+        return tuple(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in columns)
+    return tuple(array.shape) or None
+
+
+def _reason(kind: Any) -> str | None:
+    for name in ("dictionary", "sequence"):
+        if kind.HasField(name):
+            return f"not a tensor but a {name}, which has no dtype and shape of its own"
+    if kind.HasField("array") and _shape(kind.array) is None:
+        return "the file does not give its shape"
+    return None
+
+
+def _operators(model: Any) -> Iterator[str]:
+    kind = _kind(model)
+    if kind is None:
+        return
+    if kind in NETWORKS:
+        yield from _layers(getattr(model, kind))
+    elif kind == "mlProgram":
+        yield from (operation.type for operation in _operations(model) if operation.type != CONSTANT)
+    elif inner := _inner(model):
+        for part in inner:
+            yield from _operators(part)
+    else:
+        yield kind
+
+
+def _inner(model: Any) -> list[Any]:
+    """The models of a pipeline."""
+    pipelines = (model.pipeline, model.pipelineClassifier.pipeline, model.pipelineRegressor.pipeline)
+    return [part for pipeline in pipelines for part in pipeline.models]
+
+
+def _layers(network: Any) -> Iterator[str]:
+    for layer in network.layers:
+        yield from (field.name for field, _ in layer.ListFields())
+        for inner in (layer.branch.then, layer.branch.otherwise, layer.loop.condition, layer.loop.body):
+            yield from _layers(inner)
+
+
+def _operations(model: Any) -> Iterator[Any]:
+    blocks = [entry.value for function in model.mlProgram.functions for entry in function.value.blocks]
+    while blocks:
+        for operation in blocks.pop().operations:
+            yield operation
+            blocks.extend(operation.blocks)
+
+
+def _parameters(model: Any) -> tuple[Parameters | None, dict[str, str]]:
+    """The tensors of a program that lie in its file of weights."""
+    if _kind(model) != "mlProgram":
+        return None, {"parameters": "only programs tell the shapes of their weights; this model is of an older kind"}
+    values = (entry.value for operation in _operations(model) for entry in operation.attributes)
+    types = (value.type.tensor for value in values if value.HasField("blob"))
+    sized = ((WEIGHT_DTYPES.get(kind.dtype), [one.constant.size for one in kind.dimensions]) for kind in types)
+    return counted(sized), {}
+
+
+CORE_ML = CoreML()
