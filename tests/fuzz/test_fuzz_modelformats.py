@@ -65,6 +65,7 @@ for known, file in (
 ):
     SEEDS[known] += [(file, (model_files.DATA / known.lower() / file).read_bytes())]
 SEEDS["CoreML"] += [("model.mlmodel", (model_files.DATA / "coreml" / "iris.mlmodel").read_bytes())]
+SEEDS["PaddlePaddle"] += [("iris.pdmodel", (model_files.DATA / "paddlepaddle" / "pir.json").read_bytes())]
 
 Mutation = Callable[[bytes], bytes]
 PACKINGS: tuple[Mutation, ...] = (zlib.compress, gzip.compress, bz2.compress)

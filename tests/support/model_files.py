@@ -124,6 +124,7 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
         "NetDef": ("predict_net.pb", caffe_models.predict_net()),
         "MXNetParams": ("model-symbol.json", (DATA / "mxnet" / "module-symbol.json").read_bytes()),
         "CoreML": ("model.mlmodel", (DATA / "coreml" / "iris.mlpackage" / CORE_ML_SPECIFICATION).read_bytes()),
+        "PaddlePaddle": ("iris.pdmodel", (DATA / "paddlepaddle" / "iris.pdmodel").read_bytes()),
         "H5": ("model.h5", (DATA / "h5" / "keras2.h5").read_bytes()),
     }
 
@@ -133,6 +134,7 @@ def companions(name: str) -> dict[str, bytes]:
     return {
         "OpenVINO": {"tiny.bin": b""},
         "MXNetParams": {"model-0001.params": (DATA / "mxnet" / "module-0001.params").read_bytes()},
+        "PaddlePaddle": {"iris.pdiparams": (DATA / "paddlepaddle" / "iris.pdiparams").read_bytes()},
         "CaffeModel": {"model.caffemodel": caffe_models.weights()},
         "NetDef": {"init_net.pb": caffe_models.init_net()},
     }.get(name, {})

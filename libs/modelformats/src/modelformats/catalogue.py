@@ -23,6 +23,7 @@ from .formats.onnx import ONNX
 from .formats.openvino import OPENVINO
 from .formats.others import OTHERS
 from .formats.pickle import PICKLE
+from .formats.paddlepaddle import PADDLE_PADDLE
 from .formats.pmml import PMML
 from .formats.safetensors import SAFE_TENSORS
 from .formats.savedmodel import SAVED_MODEL
@@ -39,6 +40,7 @@ FORMATS: tuple[Format, ...] = (
     SAVED_MODEL,
     ONNX,
     CORE_ML,
+    PADDLE_PADDLE,
     PMML,
     OPENVINO,
     SKLEARN,
