@@ -72,6 +72,7 @@ What the tests convert for real (`task test:toolchains`), and how far the result
 def _parsed() -> Iterator[tuple[str, Signature]]:
     from support import model_files  # noqa: PLC0415 - the tests' directory is on the path only now
 
+    yield "Others", Signature(unknown={"everything": "it is for what no other format fits; the files are listed"})
     for name in sorted(model_files.of_each_format()):
         with tempfile.TemporaryDirectory() as directory:
             model = model_files.write_model(Path(directory), name)

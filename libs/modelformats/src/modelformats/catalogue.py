@@ -8,8 +8,8 @@ from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
 from .formats.catboost import CATBOOST
-from .formats.exported_program import EXPORTED_PROGRAM
 from .formats.coreml import CORE_ML
+from .formats.exported_program import EXPORTED_PROGRAM
 from .formats.gguf import GGUF
 from .formats.graphdef import GRAPH_DEF
 from .formats.h5 import H5_FORMAT
@@ -22,8 +22,8 @@ from .formats.netdef import NET_DEF
 from .formats.onnx import ONNX
 from .formats.openvino import OPENVINO
 from .formats.others import OTHERS
-from .formats.pickle import PICKLE
 from .formats.paddlepaddle import PADDLE_PADDLE
+from .formats.pickle import PICKLE
 from .formats.pmml import PMML
 from .formats.safetensors import SAFE_TENSORS
 from .formats.savedmodel import SAVED_MODEL

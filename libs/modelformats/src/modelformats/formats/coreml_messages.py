@@ -3,7 +3,7 @@
 Field numbers follow Model.proto, FeatureTypes.proto, NeuralNetwork.proto and MIL.proto.
 """
 
-from modelformats.messages import Messages
+from modelformats.converting.programs.protobuf_messages import Messages
 from modelformats.skimming import Schema
 
 Fields = tuple[tuple[str, int, str], ...]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from modelformats.converting.programs.protobuf_messages import Messages
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
-from modelformats.messages import Messages
 from modelformats.skimming import Schema
 from modelformats.weights import counted
 
