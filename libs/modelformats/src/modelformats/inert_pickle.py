@@ -156,7 +156,12 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         return self._globals[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
-        """An object that lies elsewhere; what it is known by are its arguments."""
+        """An object that lies elsewhere; what it is known by are its arguments.
+
+        Before PyTorch 1.6 a module's class is written so, with its source: ("module", class, file, source).
+        """
+        if isinstance(pid, tuple) and pid[:1] == ("module",) and len(pid) > 1 and isinstance(pid[1], type):
+            return pid[1]
         made = Inert(*(pid if isinstance(pid, tuple) else (pid,)))
         made.made_by = PERSISTENT
         return made

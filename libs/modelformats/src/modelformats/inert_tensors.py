@@ -42,7 +42,7 @@ class InertTensor:
     dtype: str | None
     shape: tuple[int, ...]
     storage: Any
-    """Equal for tensors that share their numbers."""
+    """Equal for tensors that are the same part of the same numbers, such as tied weights."""
 
 
 def tensors_in(root: Any) -> Iterator[InertTensor]:
@@ -69,6 +69,9 @@ def inner_of(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(value)
     elif isinstance(value, Inert):
         yield from (item for item in value.items if isinstance(item, tuple) and len(item) == 2)  # noqa: PLR2004
+        yield from enumerate(value.arguments)  # such as the two tensors of a sparse one
+        if isinstance(value.state, tuple):  # such as the packed weights of a quantized layer
+            yield from enumerate(value.state)
         for key, inner in inner_of(value.state) if isinstance(value.state, dict) else ():
             if key in {"_parameters", "_buffers", "_modules"}:
                 yield from inner_of(inner)
@@ -87,10 +90,11 @@ def _tensor(name: str, value: Any) -> InertTensor | None:
         return _tensor(name, value.arguments[0])
     if called not in REBUILT or len(value.arguments) < 3:  # noqa: PLR2004 - storage, offset, shape
         return None
-    storage, _, shape = value.arguments[:3]
+    storage, offset, shape = value.arguments[:3]
     if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape):
         raise ValueError(f"the tensor {name[:100]!r} has no shape")
-    return InertTensor(name, _dtype(storage), shape, _key(storage))
+    part = offset if isinstance(offset, int) else None
+    return InertTensor(name, _dtype(storage), shape, (_key(storage), part, shape))
 
 
 def _dtype(storage: Any) -> str | None:

@@ -22,7 +22,8 @@ from modelformats.zips import member_names, read_member
 PATTERN = "*.pt2"
 GRAPH = re.compile(r"(?:[^/]+/)?(?:models/[^/]+\.json|serialized_exported_program\.json)")
 JSON_LIMIT = 128 * 1024**2
-SYMBOL = re.compile(r"Symbol\('(\w+)'|(\w+)")
+SYMBOL = re.compile(r"Symbol\('(\w+)'[^()]*\)|([A-Za-z_]\w*)")
+"""A size of its own; sums and products of such sizes are any size."""
 DEEPEST = 50
 DTYPES = {
     1: "uint8",
@@ -140,7 +141,7 @@ def _size(said: Any) -> int | str:
     number = table(said).get("as_int")
     if isinstance(number, int):
         return number
-    found = SYMBOL.search(str(table(said, "as_expr").get("expr_str")))
+    found = SYMBOL.fullmatch(str(table(said, "as_expr").get("expr_str")))
     return (found[1] or found[2]) if found else -1
 
 

@@ -77,8 +77,11 @@ def _load(path: Path) -> Any:
         return read_pickles(io.BytesIO(content), 1)[0]
     with path.open("rb") as file:
         found = read_pickles(file, LEGACY_OBJECT + 1)
-    is_legacy = len(found) > LEGACY_OBJECT and found[0] == TORCH_MAGIC
-    return found[LEGACY_OBJECT] if is_legacy else found[0]
+    if found[0] != TORCH_MAGIC:
+        return found[0]
+    if len(found) <= LEGACY_OBJECT:
+        raise ValueError("the object in it cannot be read")
+    return found[LEGACY_OBJECT]
 
 
 def _signature(root: Any) -> Signature:

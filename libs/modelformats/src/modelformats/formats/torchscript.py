@@ -49,8 +49,9 @@ class TorchScript:
             data = find(archive, DATA)
             if data is None:
                 raise InvalidModelError(f"{path.name} has no {DATA}: save the model with torch.jit.save")
-            root = read_pickles(io.BytesIO(read_member(archive, data, PICKLE_LIMIT)), 1)[0]
-            return _signature(root, _Code(archive, data.removesuffix(DATA)))
+            constants = find(archive, CONSTANTS)
+            frozen = _object(archive, constants) if constants else ()
+            return _signature(_object(archive, data), frozen, _Code(archive, data.removesuffix(DATA)))
 
 
 def _candidates(directory: Path) -> list[Path]:
@@ -68,6 +69,10 @@ def _file(directory: Path) -> Path:
     if len(found) != 1:
         raise InvalidModelError(f"expected one {' or '.join(PATTERNS)} file in {directory}, found {len(found)}")
     return found[0]
+
+
+def _object(archive: ZipFile, member: str) -> Any:
+    return read_pickles(io.BytesIO(read_member(archive, member, PICKLE_LIMIT)), 1)[0]
 
 
 class _Code:
@@ -104,9 +109,11 @@ class _Code:
         return content.decode()
 
 
-def _signature(root: Any, code: _Code) -> Signature:
+def _signature(root: Any, constants: Any, code: _Code) -> Signature:
     arguments, result = _forward(code.of(class_name(root) or ""))
-    tensors = {tensor.storage: (tensor.dtype, tensor.shape) for tensor in tensors_in(root)}
+    # Freezing makes constants of the weights. Both pickles number their storages from 0.
+    held = [(place, tensor) for place, part in enumerate((root, constants)) for tensor in tensors_in(part)]
+    tensors = {(place, tensor.storage): (tensor.dtype, tensor.shape) for place, tensor in held}
     unknown = {"framework_version": "the archive tells the version of its format, not that of PyTorch"}
     if arguments is None:
         unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no forward() that could be read")
