@@ -53,3 +53,15 @@ def test_a_schema_that_is_none_is_refused(tmp_path: Path, schema: str) -> None:
         archive.writestr("schema.json", schema)
     with pytest.raises(InvalidModelError, match="not a readable skops file"):
         extract_signature("Skops", write(tmp_path, "m.skops", made.getvalue()))
+
+
+@pytest.mark.parametrize("content", [b"configuration of a device", b"[1, 2]", b"(x)", b"\x80\x00\x01\x02"])
+def test_a_bin_file_that_begins_as_old_pickles_may_is_none(tmp_path: Path, content: bytes) -> None:
+    assert detect_format(write(tmp_path, "model.bin", content)) != "Pickle"
+
+
+def test_a_bin_file_of_pytorch_is_a_pickle(tmp_path: Path) -> None:
+    write(tmp_path, "pytorch_model.bin", (DATA / "pickle" / "state.pt").read_bytes())
+    assert detect_format(tmp_path) == "Pickle"
+    write(tmp_path, "pytorch_model.bin", (DATA / "pickle" / "legacy.pth").read_bytes())
+    assert detect_format(tmp_path) == "Pickle"

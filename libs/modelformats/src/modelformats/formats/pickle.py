@@ -28,6 +28,8 @@ LEGACY_OBJECT = 3
 PICKLE_LIMIT = 256 * 1024**2
 KEYS = 100
 STARTS = (b"\x80", b"(", b"}", b"]", b"c")
+PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""How pickles of later protocols begin."""
 NO_SIGNATURE = "a pickle holds objects, not what goes in and out: declare it in ormbfile.yaml"
 
 
@@ -52,8 +54,13 @@ class Pickle:
 
 
 def _candidates(directory: Path) -> list[Path]:
-    named = files_matching(directory, *PATTERNS, OTHER_PATTERN)
-    return [path for path in named if _is_archive(path) or head(path, 1) in STARTS]
+    named, others = files_matching(directory, *PATTERNS), files_matching(directory, OTHER_PATTERN)
+    pickles = [path for path in named if head(path, 1) in STARTS] + [path for path in others if _says_protocol(path)]
+    return pickles + [path for path in (*named, *others) if _is_archive(path)]
+
+
+def _says_protocol(path: Path) -> bool:
+    return head(path, 2) in PROTOCOLS
 
 
 def _is_archive(path: Path) -> bool:
