@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kleverproto.signatures import Signature
 from modelformats.catalogue import extract_signature
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.toolchains import ToolchainStore
@@ -13,6 +14,7 @@ from toolchains.conversions import Conversion, check, signature
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 TABLE = signature(data=("float32", (-1, 4)))
+IMAGES = signature(data=("float32", (-1, 3, 12, 12)))
 
 
 @pytest.fixture
@@ -21,50 +23,54 @@ def mxnet_models(models: Callable[[str, str], Path]) -> Path:
 
 
 @pytest.mark.parametrize(
-    "conversion",
+    ("model", "declared", "outputs"),
     [
-        Conversion("gluon", "MXNetParams", "ONNX", signature(data=("float32", (-1, 1, 12, 12)))),
-        Conversion("softmax", "MXNetParams", "ONNX", TABLE),
-        Conversion("regression", "MXNetParams", "ONNX", TABLE),
-        Conversion("softmax", "MXNetParams", "ONNX", signature(data=("float32", (5, 4)))),
+        ("classifier", TABLE, [("batch", 3)]),
+        ("regressor", TABLE, [("batch", 3)]),
+        ("logistic", TABLE, [("batch", 3)]),
+        ("gluon", IMAGES, [("batch", 5)]),
+        ("gluon", signature(data=("float32", ("n", 3, "height", "width"))), [("batch", 5)]),
+        ("gluon", signature(image=("float32", (2, 3, 9, 9))), [(2, 5)]),
+        (
+            "two-in-two-out",
+            signature(other=("float32", (-1, 5)), data=("float32", (-1, 4))),
+            [("batch", 1), ("batch", 3)],
+        ),
     ],
-    ids=["gluon", "softmax", "regression", "fixed-batch"],
+    ids=["softmax", "linear", "logistic", "cnn", "cnn-of-any-size", "cnn-of-one-size", "two-in-two-out"],
 )
 async def test_a_checkpoint_does_the_same_as_onnx(
-    conversion: Conversion, mxnet_models: Path, tmp_path: Path, toolchains: ToolchainStore
+    model: str,
+    declared: Signature,
+    outputs: list[tuple[int | str, ...]],
+    mxnet_models: Path,
+    tmp_path: Path,
+    toolchains: ToolchainStore,
 ) -> None:
-    check(await conversion.run(mxnet_models / conversion.model, tmp_path, toolchains), largest=1e-5)
-    (found,) = extract_signature("ONNX", tmp_path).inputs
-    declared = (conversion.signature.inputs[0].shape or ())[0]
-    assert isinstance((found.shape or (0,))[0], str) == (declared == -1)
+    record = await Conversion(model, "MXNetParams", "ONNX", declared).run(mxnet_models / model, tmp_path, toolchains)
+    check(record, largest=1e-5)
+    assert [tensor.shape for tensor in extract_signature("ONNX", tmp_path).outputs] == outputs
 
 
 @pytest.mark.parametrize(
-    ("conversion", "code", "message"),
+    ("model", "declared", "code", "said"),
     [
-        (Conversion("softmax", "MXNetParams", "ONNX", signature()), "input_shape_needed", "declare data in ormbfile"),
-        (
-            Conversion("softmax", "MXNetParams", "ONNX", signature(data=("float32", (-1, 5)))),
-            "input_shape_needed",
-            "does not take inputs of the declared shapes",
-        ),
-        (Conversion("foreign", "MXNetParams", "ONNX", TABLE), "unsupported_operator", "erfinv"),
+        ("gluon", Signature(), "input_shape_needed", "declare data"),
+        ("gluon", signature(data=("float32", (-1, 5, 12, 12))), "input_shape_needed", "do not fit"),
+        ("foreign", TABLE, "unsupported_operator", "erfinv"),
+        ("damaged", IMAGES, "invalid_model", "model-0000.params"),
     ],
-    ids=["no-shape", "wrong-shape", "operator"],
+    ids=["no-shape", "wrong-shape", "foreign-operator", "damaged"],
 )
-async def test_what_cannot_be_converted_is_refused_with_the_reason(
-    conversion: Conversion, code: str, message: str, mxnet_models: Path, tmp_path: Path, toolchains: ToolchainStore
+async def test_what_stands_in_the_way_is_told(  # noqa: PLR0917  # parameters and fixtures
+    model: str,
+    declared: Signature,
+    code: str,
+    said: str,
+    mxnet_models: Path,
+    tmp_path: Path,
+    toolchains: ToolchainStore,
 ) -> None:
-    with pytest.raises(ConversionError, match=message) as caught:
-        await conversion.run(mxnet_models / conversion.model, tmp_path, toolchains)
+    with pytest.raises(ConversionError, match=said) as caught:
+        await Conversion(model, "MXNetParams", "ONNX", declared).run(mxnet_models / model, tmp_path, toolchains)
     assert caught.value.code == code
-
-
-async def test_a_damaged_file_is_an_error_of_the_model(tmp_path: Path, toolchains: ToolchainStore) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "m-symbol.json").write_text('{"nodes": 3}')
-    (tmp_path / "model" / "m-0000.params").write_bytes(b"nothing")
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ConversionError) as caught:
-        await Conversion("damaged", "MXNetParams", "ONNX", TABLE).run(tmp_path / "model", tmp_path / "out", toolchains)
-    assert caught.value.code == "invalid_model"

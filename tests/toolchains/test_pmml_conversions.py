@@ -1,4 +1,4 @@
-"""scikit-learn to PMML. Needs the toolchain pmml, and Java."""
+"""scikit-learn to PMML. Needs the toolchains pmml and sklearn, and Java."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,34 +14,41 @@ pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 
 @pytest.fixture
-def old_table_models(models: Callable[[str, str], Path]) -> Path:
-    return models("pmml", "old_table_models")
+def pmml_models(models: Callable[[str, str], Path]) -> Path:
+    return models("pmml", "pmml_models")
 
 
 @pytest.mark.parametrize(
     ("model", "inputs"),
     [
-        ("pipeline", {"x1", "x2", "x3", "x4"}),
-        ("forest", {"sepal length", "sepal width", "petal length", "petal width"}),
-        ("regressor", None),
+        ("pipeline", ["x1", "x2", "x3", "x4"]),
+        ("named-columns", ["sepal length", "petal width"]),
+        ("forest", ["x1", "x2", "x3", "x4"]),
+        ("unused-columns", ["x4"]),
+        ("boosted-trees", ["x1", "x2", "x3", "x4"]),
+        ("support-vectors", ["x1", "x2", "x3", "x4"]),
+        ("line", [f"x{number}" for number in range(1, 11)]),
+        ("network", [f"x{number}" for number in range(1, 11)]),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_an_estimator_does_the_same_as_pmml(
-    model: str, inputs: set[str] | None, old_table_models: Path, tmp_path: Path, toolchains: ToolchainStore
+    model: str, inputs: list[str], pmml_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
-    directory = old_table_models / model
-    told = extract_signature("SKLearn", directory)
-    check(await Conversion(model, "SKLearn", "PMML", told).run(directory, tmp_path, toolchains), largest=1e-6)
-    found = extract_signature("PMML", tmp_path)
-    assert inputs is None or {tensor.name for tensor in found.inputs} <= inputs
-    assert found.outputs
+    told = extract_signature("SKLearn", pmml_models / model)
+    record = await Conversion(model, "SKLearn", "PMML", told).run(pmml_models / model, tmp_path, toolchains)
+    check(record, largest=1e-6)
+    assert [tensor.name for tensor in extract_signature("PMML", tmp_path).inputs] == inputs
 
 
-async def test_an_estimator_that_pmml_does_not_know_is_refused(
-    old_table_models: Path, tmp_path: Path, toolchains: ToolchainStore
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("two-targets", "x-multiModelChain"), ("foreign", "GaussianProcessRegressor")],
+)
+async def test_what_pmml_has_not_is_told(
+    model: str, said: str, pmml_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
-    directory = old_table_models / "unknown"
-    told = extract_signature("SKLearn", directory)
-    with pytest.raises(ConversionError, match="sklearn2pmml does not know a part of the model") as caught:
-        await Conversion("unknown", "SKLearn", "PMML", told).run(directory, tmp_path, toolchains)
+    told = extract_signature("SKLearn", pmml_models / model)
+    with pytest.raises(ConversionError, match=said) as caught:
+        await Conversion(model, "SKLearn", "PMML", told).run(pmml_models / model, tmp_path, toolchains)
     assert caught.value.code == "unsupported_operator"

@@ -1,4 +1,4 @@
-"""Make MXNet's models: `python mxnet_models.py <directory>`, one directory for each model."""
+"""Make MXNet's checkpoints with MXNet: `python mxnet_models.py <directory>`, one directory for each model."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -11,52 +11,48 @@ import mxnet as mx
 from mxnet.gluon import nn
 
 
-def place(root: Path, name: str) -> str:
-    """The prefix of a model's files."""
-    directory = root / name
-    directory.mkdir(parents=True)
-    return str(directory / "model")
-
-
-def trained(symbol: Any, prefix: str, shape: tuple[int, ...], labels: tuple[int, ...]) -> None:
-    """Save a checkpoint of the Module interface, with random weights."""
-    module = mx.mod.Module(symbol, data_names=["data"], label_names=["softmax_label"])
-    module.bind([("data", shape)], [("softmax_label", labels)])
-    module.init_params(mx.initializer.Normal(0.5))
-    module.save_checkpoint(prefix, 1)
-
-
-def network() -> Any:
-    """Convolutions, normalisation, pooling, two layers."""
+def cnn() -> Any:
+    """Convolution, batch normalisation with statistics as after training, pooling and a layer."""
     net = nn.HybridSequential()
-    net.add(
-        nn.Conv2D(4, 3, activation="relu"),
-        nn.BatchNorm(),
-        nn.MaxPool2D(),
-        nn.Conv2D(6, 3, padding=1),
-        nn.LeakyReLU(0.1),
-        nn.GlobalAvgPool2D(),
-        nn.Flatten(),
-        nn.Dense(8, activation="tanh"),
-        nn.Dense(3),
-    )
+    net.add(nn.Conv2D(4, 3, activation="relu"), nn.BatchNorm(), nn.GlobalAvgPool2D(), nn.Flatten(), nn.Dense(5))
     net.initialize(mx.init.Normal(0.5))
     net.hybridize()
+    net(mx.nd.ones((1, 3, 12, 12)))
+    net[1].running_mean.set_data(mx.nd.random.normal(shape=(4,)))
+    net[1].running_var.set_data(mx.nd.random.uniform(0.5, 2, shape=(4,)))
     return net
+
+
+def save(directory: Path, symbol: Any, **shapes: tuple[int, ...]) -> None:
+    """Save a symbol with random weights, as modules do."""
+    directory.mkdir()
+    given = {*shapes, *(name for name in symbol.list_arguments() if name.endswith("_label"))}
+    arguments, _, auxiliary = symbol.infer_shape(**shapes)
+    sized = dict(zip(symbol.list_arguments(), arguments, strict=True))
+    weights = {name: mx.nd.random.normal(shape=shape) for name, shape in sized.items() if name not in given}
+    states = dict(zip(symbol.list_auxiliary_states(), map(mx.nd.ones, auxiliary), strict=True))
+    mx.model.save_checkpoint(str(directory / "model"), 0, symbol, weights, states)
 
 
 def main(root: Path) -> None:
     """Make them all."""
-    mx.random.seed(1)
-    net = network()
-    net(mx.nd.random.normal(shape=(2, 1, 12, 12)))
-    net.export(place(root, "gluon"))
-    layer = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc")
-    trained(mx.sym.SoftmaxOutput(layer, name="softmax"), place(root, "softmax"), (2, 4), (2,))
-    label = mx.sym.Variable("softmax_label")
-    trained(mx.sym.LinearRegressionOutput(layer, label=label), place(root, "regression"), (2, 4), (2, 3))
-    trained(mx.sym.SoftmaxOutput(mx.sym.erfinv(layer), name="softmax"), place(root, "foreign"), (2, 4), (2,))
+    data, other = mx.sym.var("data"), mx.sym.var("other")
+    hidden = mx.sym.Activation(mx.sym.FullyConnected(data, num_hidden=6, name="h"), act_type="tanh")
+    layer = mx.sym.FullyConnected(hidden, num_hidden=3, name="fc")
+    save(root / "classifier", mx.sym.SoftmaxOutput(layer, name="softmax"), data=(2, 4))
+    save(root / "regressor", mx.sym.LinearRegressionOutput(layer, name="lro"), data=(2, 4))
+    save(root / "logistic", mx.sym.LogisticRegressionOutput(layer, name="logistic"), data=(2, 4))
+    second = mx.sym.FullyConnected(other, num_hidden=3, name="second")
+    total = mx.sym.sum(second * layer, axis=1, keepdims=True, name="a_sum")
+    save(root / "two-in-two-out", mx.sym.Group([total, layer - second]), data=(2, 4), other=(2, 5))
+    save(root / "foreign", mx.sym.erfinv(layer), data=(2, 4))
+    (root / "gluon").mkdir()
+    cnn().export(str(root / "gluon" / "model"))
+    (root / "damaged").mkdir()
+    (root / "damaged" / "model-0000.params").write_bytes((root / "gluon" / "model-0000.params").read_bytes()[:99])
+    (root / "damaged" / "model-symbol.json").write_bytes((root / "gluon" / "model-symbol.json").read_bytes())
 
 
 if __name__ == "__main__":
+    mx.random.seed(7)
     main(Path(sys.argv[1]))

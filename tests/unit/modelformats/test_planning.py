@@ -1,10 +1,15 @@
 """Routes over the table of conversions."""
 
+import json
+
 import pytest
 
 from modelformats.converting.errors import NoRouteError
 from modelformats.converting.pairs import HALF, INT8, PAIRS, RUNNERS, Pair, tolerance_of
 from modelformats.converting.planning import plan, reachable
+from modelformats.converting.recipes import recipe_names
+from modelformats.converting.running import PROGRAMS
+from support import model_files
 
 
 def formats_on(route: tuple[Pair, ...]) -> list[str]:
@@ -77,3 +82,16 @@ def test_precision_that_was_given_up_on_purpose_has_its_own_tolerance() -> None:
     (quantize,) = plan("ONNX", "ONNX", ["quantize"])
     assert tolerance_of(quantize, {"quantize": "int8"}) == INT8
     assert tolerance_of(quantize, {"quantize": "fp16"}) == HALF
+
+
+def test_every_step_and_every_runner_has_its_program_and_toolchain() -> None:
+    programs = {pair.program for pair in PAIRS} | {runner.program for runner in RUNNERS.values()}
+    assert {name for name in programs if not (PROGRAMS / f"{name}.py").is_file()} == set()
+    toolchains = {pair.toolchain for pair in PAIRS} | {runner.toolchain for runner in RUNNERS.values()}
+    assert toolchains == set(recipe_names())
+
+
+def test_every_step_was_measured_by_the_tests_that_convert() -> None:
+    measured = json.loads((model_files.DATA.parent / "conversions.json").read_text())
+    done = {program for route in measured.values() for program in route["programs"]}
+    assert {pair.program for pair in PAIRS} - done == set()

@@ -1,71 +1,97 @@
-"""MXNet checkpoints, as they are used: without labels and losses, which only training needs."""
+"""MXNet checkpoints: the graph as it is used, without losses and labels; and the weights."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
-import mxnet
+import mxnet as mx
 
 from .program import INPUT_SHAPE_NEEDED, INVALID_MODEL, Input, ProblemError, Request
 
+IDENTITY = "_copy"
 LOSSES = {
     "SoftmaxOutput": "softmax",
-    "LinearRegressionOutput": "identity",
-    "MAERegressionOutput": "identity",
+    "Softmax": "softmax",
     "LogisticRegressionOutput": "sigmoid",
+    "LinearRegressionOutput": IDENTITY,
+    "MAERegressionOutput": IDENTITY,
+    "SVMOutput": IDENTITY,
 }
-"""Operator of a loss to what it computes when nothing is learned."""
+"""Operators that take a label to be trained, and what they compute of their first input."""
 
 
-def load_checkpoint(request: Request) -> tuple[Any, dict[str, Any]]:
-    """The symbol and its arrays by name. Raises ProblemError when MXNet cannot load them."""
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model."""
+
+    trained: Any
+    """The symbol of the file; with labels where it was trained with some."""
+    used: Any
+    """The symbol without losses: what the model computes of its inputs."""
+    weights: dict[str, Any]
+    """Arguments and auxiliary states by name."""
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the variables that are no weights."""
+        return [name for name in self.used.list_inputs() if name not in self.weights]
+
+
+def load_checkpoint(request: Request) -> Checkpoint:
+    """Load the model's two files. Raises ProblemError when MXNet cannot read one."""
     symbol, params = request.single_file("*symbol.json"), request.single_file("*.params")
     try:
-        graph = mxnet.sym.load_json(json.dumps(without_losses(json.loads(symbol.read_text()))))
-        arrays = mxnet.nd.load(str(params))
-    except (mxnet.MXNetError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProblemError(INVALID_MODEL, f"MXNet cannot load {symbol.name}: {first_line(error)}") from error
-    if not isinstance(arrays, dict):
-        raise ProblemError(INVALID_MODEL, f"the arrays in {params.name} have no names: save them with their names")
-    return graph, {name.split(":", 1)[-1]: array for name, array in arrays.items()}
+        trained = mx.sym.load_json(symbol.read_text())
+        used = mx.sym.load_json(_without_losses(trained.tojson()))
+    except (mx.MXNetError, ValueError) as error:
+        raise ProblemError(INVALID_MODEL, f"MXNet cannot read {symbol.name}: {first_line(error)}") from error
+    try:
+        arrays = mx.nd.load(str(params))
+    except mx.MXNetError as error:
+        raise ProblemError(INVALID_MODEL, f"MXNet cannot read {params.name}: {first_line(error)}") from error
+    if arrays and not isinstance(arrays, dict):
+        raise ProblemError(INVALID_MODEL, f"the arrays of {params.name} have no names: save it with save_checkpoint")
+    weights = {name.removeprefix("arg:").removeprefix("aux:"): array for name, array in dict(arrays).items()}
+    return Checkpoint(trained, used, weights)
 
 
-def without_losses(graph: dict[str, Any]) -> dict[str, Any]:
-    """The graph with what its losses compute in their places; their labels are left over and unused."""
-    nodes = [_without_loss(node) for node in graph["nodes"]]
-    return {**graph, "nodes": nodes}
+def _without_losses(symbol: str) -> str:
+    """The graph with losses replaced by what they compute; labels are then no longer reached from its heads."""
+    graph = json.loads(symbol)
+    for node in graph["nodes"]:
+        if node["op"] in LOSSES:
+            attributes = node.get("attrs", {})
+            node["op"] = LOSSES[node["op"]]
+            node["inputs"] = node["inputs"][:1]
+            node["attrs"] = {}
+            if node["op"] == "softmax":
+                node["attrs"]["axis"] = "1" if attributes.get("multi_output") in {"True", "true", "1"} else "-1"
+    return json.dumps(graph)
 
 
-def _without_loss(node: dict[str, Any]) -> dict[str, Any]:
-    if node["op"] not in LOSSES:
-        return node
-    said = node.get("attrs") or node.get("param") or {}
-    many = str(said.get("multi_output", said.get("preserve_shape", ""))) in {"True", "1"}
-    attributes = {"axis": "1"} if node["op"] == "SoftmaxOutput" and many else {}
-    return {"op": LOSSES[node["op"]], "name": node["name"], "attrs": attributes, "inputs": node["inputs"][:1]}
+def declared_inputs(request: Request, names: list[str]) -> list[Input]:
+    """What the signature tells of each input of the graph: by name, else by position.
 
-
-def inputs_of(graph: Any, arrays: dict[str, Any]) -> list[str]:
-    """What is fed, in the graph's order."""
-    return [name for name in graph.list_inputs() if name not in arrays]
-
-
-def declared(request: Request, names: list[str]) -> list[Input]:
-    """The request's inputs in the graph's order, each with a shape. Raises ProblemError where one is missing."""
-    known = {entry.name: entry for entry in request.inputs}
-    missing = [name for name in names if name not in known or known[name].shape is None]
+    Raises ProblemError when it does not tell the shape of each.
+    """
+    told = {given.name: given for given in request.inputs}
+    if set(told) != set(names) and len(request.inputs) == len(names):
+        told = dict(zip(names, request.inputs, strict=True))
+    missing = [name for name in names if name not in told or told[name].shape is None]
     if missing:
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
-            f"an MXNet model does not tell the shape of its inputs: declare {', '.join(missing)} in ormbfile.yaml "
+            f"an MXNet model does not tell the shapes of its inputs: declare {', '.join(missing)} in ormbfile.yaml "
             "(signature.inputs, a name, dType and size such as [-1, 3, 224, 224])",
         )
-    return [known[name] for name in names]
+    return [told[name] for name in names]
 
 
 def first_line(error: Exception) -> str:
-    """What MXNet says; the lines after it are places in its sources."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Stack trace" not in line]
-    return lines[-1] if lines else type(error).__name__
+    """What MXNet says, without the stack of its own functions."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = (line for line in lines if "Error:" in line or "Check failed" in line or "Error in operator" in line)
+    return next(telling, lines[0] if lines else type(error).__name__)

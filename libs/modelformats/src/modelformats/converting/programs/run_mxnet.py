@@ -1,28 +1,29 @@
-"""Run an MXNet checkpoint once."""
+"""Run an MXNet checkpoint once, on the CPU."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
 
-import mxnet
+import mxnet as mx
 
-from .mxnet_models import first_line, inputs_of, load_checkpoint
-from .program import INPUT_SHAPE_NEEDED, ProblemError, Request, main, versions
+from .mxnet_models import load_checkpoint
+from .program import Request, main, versions
 from .samples import matched, read_samples, write_results
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Bind the samples, run forward, give the heads."""
-    graph, arrays = load_checkpoint(request)
-    samples = matched(read_samples(request), inputs_of(graph, arrays))
-    given = {name: mxnet.nd.array(value, dtype=value.dtype) for name, value in samples.items()}
-    auxiliary = {name: arrays[name] for name in graph.list_auxiliary_states()}
-    weights = {name: array for name, array in arrays.items() if name not in auxiliary}
-    try:
-        outputs = graph.bind(mxnet.cpu(), {**weights, **given}, aux_states=auxiliary).forward(is_train=False)
-        results = {name: array.asnumpy() for name, array in zip(graph.list_outputs(), outputs, strict=True)}
-    except mxnet.MXNetError as error:
-        raise ProblemError(INPUT_SHAPE_NEEDED, f"the model does not run on the samples: {first_line(error)}") from error
-    write_results(request, results)
+    """Run the model as it was trained, with its losses, which ignore their labels when nothing is trained."""
+    checkpoint = load_checkpoint(request)
+    symbol, weights = checkpoint.trained, checkpoint.weights
+    samples = matched(read_samples(request), checkpoint.inputs)
+    executor = symbol.simple_bind(
+        mx.cpu(),
+        grad_req="null",
+        type_dict={name: array.dtype for name, array in (samples | weights).items() if name in symbol.list_arguments()},
+        **{name: array.shape for name, array in samples.items()},
+    )
+    executor.copy_params_from(weights, weights, allow_extra_params=True)
+    results = executor.forward(is_train=False, **{name: mx.nd.array(array) for name, array in samples.items()})
+    write_results(request, {name: array.asnumpy() for name, array in zip(symbol.list_outputs(), results, strict=True)})
     return versions("mxnet")
 
 

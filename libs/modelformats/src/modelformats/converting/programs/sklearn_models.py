@@ -3,6 +3,8 @@
 from typing import Any
 
 import joblib
+import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
+from numpy.typing import NDArray
 
 from .program import INVALID_MODEL, ProblemError, Request
 
@@ -21,3 +23,9 @@ def load_estimator(request: Request) -> Any:
     if not hasattr(estimator, "predict"):
         raise ProblemError(INVALID_MODEL, f"{path.name} holds a {type(estimator).__name__}, which predicts nothing")
     return estimator
+
+
+def named_columns(estimator: Any, values: NDArray[Any]) -> Any:
+    """A matrix as the estimator takes it: one that was fitted on named columns may look for them."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return values if names is None else pd.DataFrame(values, columns=names)
