@@ -12,8 +12,10 @@ from klever_jobrunner.results import Results
 from kleverproto.conversions import Conversion, ConversionRecord, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
 from kleverproto.references import ModelRef
-from kleverproto.signatures import Signature
+from kleverproto.signatures import Signature, Tensor
 from ormb.modelfile import ModelFile, load_modelfile
+from ormb.modelfile import Signature as DeclaredSignature
+from ormb.modelfile import Tensor as DeclaredTensor
 from support.jobs import NOW, SIGNATURE, GatedExecutor
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -26,6 +28,7 @@ class Source:
 
     format: str | None = "SavedModel"
     fetched: int = 0
+    declared: DeclaredSignature | None = None
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
         """See `ports.ModelSource`."""
@@ -33,7 +36,7 @@ class Source:
         self.fetched += 1
         directory = destination / "model"
         directory.mkdir(parents=True)
-        said = ModelFile(author="Jo", format=self.format, labels={"team": "vision"}, size=7)
+        said = ModelFile(author="Jo", format=self.format, labels={"team": "vision"}, size=7, signature=self.declared)
         return FetchedModel(directory, self.format, said)
 
 
@@ -170,3 +173,10 @@ async def test_a_job_that_does_not_say_what_to_make_is_refused(rig: Rig) -> None
 )
 def test_the_result_has_a_name_of_its_own(conversion: Conversion, result: str) -> None:
     assert str(conversion.result(ModelRef.parse("library/m:v1"))) == result
+
+
+async def test_what_the_files_leave_open_is_converted_as_the_author_declares_it(rig: Rig) -> None:
+    rig.executor.outcome = Signature(inputs=(Tensor(name="x"),))
+    rig.source.declared = DeclaredSignature(inputs=(DeclaredTensor(name="x", d_type="float", size=(-1, 4)),))
+    await rig.do(Conversion(to="ONNX"))
+    assert rig.converter.asked[0].signature.inputs == (Tensor(name="x", dtype="float32", shape=(-1, 4)),)
