@@ -43,7 +43,7 @@ def test_the_catalogue_gets_what_it_keeps() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("signature: {inputs: [{name: x, dtype: f4}]}", "unknown key `signature.inputs.0.dtype`, did you mean `dType`"),
+        ("signature: {inputs: [{name: x, dtyp: f4}]}", "unknown key `signature.inputs.0.dtyp`, did you mean `dType`"),
         ("fromat: ONNX", "unknown key `fromat`, did you mean `format`"),
         ("zzz: 1", "unknown key `zzz`; the keys here are author"),
         ("signature: {inputs: [{size: [1]}]}", "`signature.inputs.0.name`: Field required"),
@@ -65,3 +65,10 @@ def test_every_problem_is_told_at_once() -> None:
 
 def test_an_empty_file_says_nothing() -> None:
     assert load_modelfile("").format is None
+
+
+def test_keys_are_read_in_any_case() -> None:
+    found = load_modelfile("Format: ONNX\nsignature: {inputs: [{name: x, dtype: float32}]}\nHYPERPARAMETERS: []")
+    assert found.format == "ONNX"
+    assert found.signature is not None
+    assert found.signature.inputs[0].d_type == "float32"

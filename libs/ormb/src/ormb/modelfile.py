@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from kleverproto.models import ModelMetadata
@@ -27,6 +27,16 @@ class _Part(BaseModel):
         frozen=True,
         coerce_numbers_to_str=True,  # a metric's value is text, and everyone writes 0.97
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_in_any_case(cls, data: Any) -> Any:
+        """Files for the Go ormb have `dtype` as well as `dType`; it lets pass, and forgets, what it does not know."""
+        if not isinstance(data, dict):
+            return data
+        known = {(field.alias or name).lower(): field.alias for name, field in cls.model_fields.items()}
+        names = {*cls.model_fields, *known.values()}
+        return {key if key in names else known.get(str(key).lower(), key): value for key, value in data.items()}
 
 
 class Tensor(_Part):
