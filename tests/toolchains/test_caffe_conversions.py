@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modelformats.catalogue import extract_signature
@@ -107,3 +108,16 @@ async def test_a_net_without_shapes_asks_for_them(tmp_path: Path, made: Path, to
     with pytest.raises(ConversionError, match="declare data in ormbfile") as caught:
         await Conversion("in-place", "NetDef", "ONNX", signature()).run(directory, made, toolchains)
     assert caught.value.code == "input_shape_needed"
+
+
+async def test_a_net_whose_inputs_are_filled_asks_which_they_are(
+    tmp_path: Path, made: Path, toolchains: ToolchainStore
+) -> None:
+    tmp_path.joinpath("netdef").mkdir()
+    net = Net([Operator("Relu", ("x",), ("y",))], {"x": np.ones((1, 3), np.float32)}, [], ["y"])
+    write_net(net, {}, tmp_path / "netdef")
+    with pytest.raises(ConversionError, match=r"fills all that the net takes \(x\)") as caught:
+        await Conversion("filled", "NetDef", "ONNX", signature()).run(tmp_path / "netdef", made, toolchains)
+    assert caught.value.code == "input_shape_needed"
+    told = signature(x=("float32", (-1, 3)))
+    check(await Conversion("filled", "NetDef", "ONNX", told).run(tmp_path / "netdef", made, toolchains), largest=1e-5)

@@ -14,6 +14,12 @@ FILE, OPSET, IR_VERSION = "model.onnx", 12, 8
 def convert(request: Request) -> dict[str, str]:
     """Convert each operator; weights become initializers."""
     net = read_net(request)
+    if not net.inputs:
+        raise ProblemError(
+            INPUT_SHAPE_NEEDED,
+            f"the init net fills all that the net takes ({', '.join(net.weights)}): declare those of them that are "
+            "inputs in ormbfile.yaml (signature.inputs, a name, dType and size)",
+        )
     shapes = {entry.name: entry.shape for entry in request.inputs}
     missing = [name for name in net.inputs if shapes.get(name) is None]
     if missing:

@@ -20,6 +20,8 @@ def convert(request: Request) -> dict[str, str]:
         )
     except (MissingConverter, MissingShapeCalculator) as error:
         raise ProblemError(UNSUPPORTED_OPERATOR, f"skl2onnx does not know a part of the model: {error}") from error
+    if len(model.graph.output) > 1 and not hasattr(estimator, "predict_proba"):
+        del model.graph.output[1:]  # skl2onnx gives scores where the estimator itself has no probabilities
     save(model, request)
     return versions("skl2onnx", "scikit-learn", "onnx")
 
