@@ -16,6 +16,7 @@ from kleverproto.scans import Finding, Scan, Severity
 from .bounded_stream import BoundedStream, unpacked
 from .inert_pickle import UNPACKED_LIMIT, Globals, read_globals
 from .trusted_globals import TRUSTED
+from .zips import MEMBERS_LIMIT
 
 SCANNER = "picklescan"
 PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt"}
@@ -25,8 +26,8 @@ PICKLE_STARTS = tuple(bytes([0x80, protocol]) for protocol in range(6))
 NUMPY_START, ZIP_START = b"\x93NUMPY", b"PK\x03\x04"
 PICKLES_IN_A_FILE = 5
 """PyTorch before 1.6 wrote so many, one after the other."""
-MAX_MEMBERS, MAX_DEPTH = 10_000, 3
-"""Of archives."""
+MAX_DEPTH = 3
+"""Of archives in each other."""
 MOST_FINDINGS = 100
 """Of the worst; a hostile file may name a million things."""
 WORST_FIRST: tuple[Severity, ...] = ("dangerous", "failed", "suspicious")
@@ -52,14 +53,16 @@ def scan_directory(directory: Path) -> Scan:
 
 def _scan(name: str, stream: BinaryIO, depth: int = 0) -> Iterator[Finding]:
     """A file may be two things at once: a pickle with an archive behind it is scanned as both."""
+    ending = Path(name).suffix.lower()
     try:
         start = stream.read(8)
-        archive = zipfile.is_zipfile(stream)
+        # To look for an archive is to read to the end: of weights inside an archive, that is to read the whole model.
+        telling = start.startswith((ZIP_START, NUMPY_START, *PICKLE_STARTS)) or ending in PICKLED
+        archive = (depth == 0 or telling) and zipfile.is_zipfile(stream)
         stream.seek(0)
     except Exception as error:  # noqa: BLE001 - a member of a damaged archive raises anything
         yield _failed(name, error)
         return
-    ending = Path(name).suffix.lower()
     if archive:
         yield from _scan_archive(name, stream, depth)
     if start.startswith(ZIP_START):
@@ -76,8 +79,8 @@ def _scan_archive(name: str, stream: BinaryIO, depth: int) -> Iterator[Finding]:
         size = stream.seek(0, io.SEEK_END)
         with zipfile.ZipFile(stream) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
-            if depth == MAX_DEPTH or len(members) > MAX_MEMBERS:
-                raise ValueError(f"more than {MAX_DEPTH} archives inside each other, or {MAX_MEMBERS} files in one")  # noqa: TRY301
+            if depth == MAX_DEPTH or len(members) > MEMBERS_LIMIT:
+                raise ValueError(f"more than {MAX_DEPTH} archives inside each other, or {MEMBERS_LIMIT} files in one")  # noqa: TRY301
             if sum(member.file_size for member in members) > max(UNPACKED_LIMIT, 2 * size):
                 raise ValueError(f"the archive unpacks to more than {UNPACKED_LIMIT} bytes")  # noqa: TRY301
             for member in members:
