@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kleverproto.conversions import ConversionRecord
 from kleverproto.signatures import Signature, Tensor
@@ -28,6 +29,7 @@ class Conversion:
     target: str
     signature: Signature
     options: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Any] = field(default_factory=dict)
 
     async def run(self, directory: Path, destination: Path, toolchains: ToolchainStore) -> ConversionRecord:
         """Convert it, within limits that a laptop has; what was compared goes into the table of docs/formats.md."""
@@ -38,6 +40,7 @@ class Conversion:
             destination,
             signature=self.signature,
             options=self.options,
+            samples=self.samples,
             toolchains=toolchains,
             limits=Limits(wall_seconds=120, memory_bytes=4 * 2**30),
             on_line=print,

@@ -56,3 +56,12 @@ async def test_a_damaged_file_is_an_error_of_the_model(source: str, tmp_path: Pa
     with pytest.raises(ConversionError) as caught:
         await Conversion("damaged", source, "ONNX", told).run(tmp_path / "model", tmp_path / "out", toolchains)
     assert caught.value.code == "invalid_model"
+
+
+async def test_the_result_is_checked_on_the_samples_that_are_given(
+    table_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    directory = table_models / "pipeline"
+    told, rows = extract_signature("SKLearn", directory), [[0.1, 0.2, 0.3, 0.4], [-2.0, 1.0, 0.0, 5.0]]
+    conversion = Conversion("pipeline", "SKLearn", "ONNX", told, samples={"X": rows})
+    check(await conversion.run(directory, tmp_path, toolchains), largest=1e-5)

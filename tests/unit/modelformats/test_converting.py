@@ -169,6 +169,7 @@ async def test_what_cannot_be_converted_is_said_before_anything_runs(source: Pat
             destination,
             signature=SIGNATURE,
             options={},
+            samples={},
             toolchains=ThisPython(),
             limits=Limits(),
             on_line=print,

@@ -10,7 +10,7 @@ from kleverproto.signatures import Tensor
 from modelformats.converting.comparing import compare
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.pairs import Tolerance
-from modelformats.converting.samples import NoSamplesError, samples_for
+from modelformats.converting.samples import NoSamplesError, given_samples, samples_for
 
 STRICT = Tolerance(absolute=1e-6, relative=1e-4)
 
@@ -121,3 +121,21 @@ def test_labels_that_are_all_the_same_prove_little() -> None:
 
 def test_where_a_type_is_not_said_any_numbers_will_do() -> None:
     assert samples_for([Tensor(name="x", shape=(-1, 3))])["x"].dtype == "float32"
+
+
+def test_given_samples_have_the_types_of_the_inputs() -> None:
+    inputs = [Tensor(name="x", dtype="float32", shape=(-1, 2)), Tensor(name="word", dtype="str", shape=(-1,))]
+    made = given_samples({"x": [[1, 2]], "word": ["a"]}, inputs)
+    assert (made["x"].dtype.name, made["x"].shape) == ("float32", (1, 2))
+    assert made["word"].tolist() == ["a"]
+    assert given_samples({"y": [1.5]}, [])["y"].tolist() == [1.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [({"y": [1]}, "the model's inputs are x; samples are given for y"), ({"x": [[1], [2, 3]]}, "are no arrays")],
+)
+def test_given_samples_that_do_not_fit_are_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConversionError, match=reason) as caught:
+        given_samples(values, [Tensor(name="x", dtype="float32", shape=(-1,))])
+    assert caught.value.code == "invalid_samples"

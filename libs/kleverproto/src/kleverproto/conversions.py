@@ -1,6 +1,7 @@
 """Conversions: what may be asked for, and the record of how one went."""
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -28,6 +29,8 @@ class Conversion(StrictWireModel):
     quantize: Quantization | None = None
     options: dict[str, str] = Field(default_factory=dict)
     """For the converters, such as `opset`."""
+    samples: dict[str, list[Any]] = Field(default_factory=dict)
+    """Inputs to check the result with, as nested lists by name; without any they are made from the signature."""
     ref: ModelRef | None = None
     """What the result is called; by default the source's name, with the format after its version."""
 

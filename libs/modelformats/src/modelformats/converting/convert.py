@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from kleverproto.conversions import ConversionRecord, ConversionStep
 from kleverproto.signatures import Signature
@@ -27,19 +28,21 @@ async def convert(  # noqa: PLR0913  # what, from what, to what, and where it is
     *,
     signature: Signature,
     options: Mapping[str, str],
+    samples: Mapping[str, Any],
     toolchains: Toolchains,
     limits: Limits,
     on_line: Callable[[str], None],
 ) -> ConversionRecord:
     """Write the model in another format into `destination`, an empty directory, and say how it came to be.
 
-    `signature` is the source's: shapes and names that its files do not tell come from it. Raises ConversionError;
-    what is in `destination` is then of no use.
+    `signature` is the source's: shapes and names that its files do not tell come from it. `samples` are inputs to check
+    the result with, by name; without any they are made from the signature. Raises ConversionError; what is in
+    `destination` is then of no use.
     """
     workshop = Workshop(toolchains, limits, on_line)
     return await convert_along(
         plan(source_format, target_format, options),
-        Subject(source_dir, source_format, signature, options),
+        Subject(source_dir, source_format, signature, options, samples),
         destination,
         workshop,
     )

@@ -1,6 +1,6 @@
 """Sample inputs for a model, made from its signature alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kleverproto.signatures import Tensor
+
+from .errors import ConversionError
 
 SEED = 20240229
 """Fixed, so that a conversion done again is checked on the same inputs."""
@@ -34,6 +36,20 @@ def samples_for(inputs: Iterable[Tensor]) -> dict[str, NDArray[Any]]:
         raise NoSamplesError("the inputs of the model are not known")
     sizes = _Sizes(ROWS if all(_is_of_table(tensor) for tensor in tensors) else BATCH)
     return {tensor.name: _sample(tensor, generator, sizes) for tensor in tensors}
+
+
+def given_samples(values: Mapping[str, Any], inputs: Iterable[Tensor]) -> dict[str, NDArray[Any]]:
+    """What someone gave, as arrays of the inputs' types. Raises ConversionError (invalid_samples)."""
+    known = {tensor.name: tensor for tensor in inputs}
+    if known and set(known) != set(values):
+        names = ", ".join(known)
+        raise ConversionError(
+            "invalid_samples", f"the model's inputs are {names}; samples are given for {', '.join(values)}"
+        )
+    try:
+        return {name: np.asarray(value, known[name].dtype if name in known else None) for name, value in values.items()}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConversionError("invalid_samples", f"the samples are no arrays of the inputs' types: {error}") from error
 
 
 def _is_of_table(tensor: Tensor) -> bool:

@@ -17,7 +17,7 @@ from kleverproto.signatures import Signature
 from .comparing import compare
 from .errors import ConversionError
 from .pairs import RUNNERS, Runner, Tolerance
-from .samples import NoSamplesError, samples_for
+from .samples import NoSamplesError, given_samples, samples_for
 from .workshop import Workshop, request_for
 
 
@@ -30,6 +30,8 @@ class Subject:
     signature: Signature = field(default_factory=Signature)
     """What its runner is told; one that reads the model itself needs nothing."""
     options: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    """Inputs to run it on, as nested lists by name; made from the signature where there are none."""
 
 
 async def verify(
@@ -72,7 +74,9 @@ async def verify(
 
 
 def _samples(source: Subject, result: Subject) -> dict[str, NDArray[Any]]:
-    """From the source's signature; the result's may know what the source's files do not tell."""
+    """The given ones, or from the source's signature; the result's may know what the source's files do not tell."""
+    if source.samples:
+        return given_samples(source.samples, source.signature.inputs or result.signature.inputs)
     try:
         return samples_for(source.signature.inputs)
     except NoSamplesError:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, errors_as_lines
 from klever.cli.conversions import describe_conversion
+from klever.cli.inputs import named_value
 from kleverproto.conversions import Conversion, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 @click.option("--quantize", type=click.Choice([each.value for each in Quantization]), help="Smaller numbers.")
 @click.option("--as", "result", type=ModelRefType(), help="What the result is called; default: the version and format.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="For the converters, such as opset=17.")
+@click.option(
+    "--sample", "samples", multiple=True, metavar="NAME=VALUES", help="JSON, or @file: check with these inputs."
+)
 @click.option("--follow", "-f", is_flag=True, help="Show what happens, until it has ended.")
 @NAMESPACE
 @AS_JSON
@@ -31,8 +35,9 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     quantize: str | None,
     result: ModelRef | None,
     options: tuple[str, ...],
-    namespace: str,
     *,
+    samples: tuple[str, ...],
+    namespace: str,
     follow: bool,
     as_json: bool,
     server: str | None,
@@ -42,10 +47,12 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     \b
     klever convert library/mymodel:v1 --to ONNX --follow
     klever convert library/mymodel:v1 --to ONNX --quantize int8 --as library/mymodel:v1-small
+    klever convert library/mymodel:v1 --to ONNX --sample x=@rows.json
     """
-    wanted = Conversion(
-        to=target, quantize=Quantization(quantize) if quantize else None, options=_options(options), ref=result
-    )
+    with errors_as_lines():
+        given = dict(named_value(text, "--sample") for text in samples)
+    size = Quantization(quantize) if quantize else None
+    wanted = Conversion(to=target, quantize=size, options=_options(options), samples=given, ref=result)
 
     async def work(client: "KleverClient") -> JobDocument:
         job = await client.create_job(ref, JobKind.CONVERT, conversion=wanted, namespace=namespace)

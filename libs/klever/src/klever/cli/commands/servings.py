@@ -1,13 +1,12 @@
 """`klever deploy`, `predict`, `undeploy` and `servings`: models behind a URL."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from klever import tensors
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, waiting
+from klever.cli.inputs import named_value
 from klever.errors import InputError
 from klever.rollouts import variant_name, with_model
 from kleverproto.references import ModelRef
@@ -77,7 +76,7 @@ def predict(name: str, inputs: tuple[str, ...], namespace: str, *, as_json: bool
     """
 
     async def work(client: "KleverClient") -> dict[str, Any]:
-        values = dict(_value(text) for text in inputs)
+        values = dict(named_value(text, "--input") for text in inputs)
         serving = await client.serving(name, namespace)
         if serving is None or serving.status.url is None:
             raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
@@ -153,18 +152,6 @@ def get(name: str, namespace: str, *, as_json: bool, server: str | None) -> None
     if found is None:
         raise click.ClickException(f"nothing is served as {namespace}/{name}: `klever servings list` shows what is")
     _show(found, as_json=as_json)
-
-
-def _value(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"{text!r} names no input: write --input <name>=<JSON>, or --input <name>=@<file>")
-    try:
-        return name, json.loads(Path(value[1:]).read_text() if value.startswith("@") else value)
-    except OSError as error:
-        raise InputError(f"{value[1:]} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"the values of input {name} are not JSON ({error}): write [[1.0, 2.0]]") from error
 
 
 def _show(document: ServingDocument, *, as_json: bool) -> None:
