@@ -50,5 +50,7 @@ def test_a_version_that_was_not_scanned_is_refused() -> None:
     unscanned = document.model_copy(update={"status": status})
     assert (refusal(unscanned, None) or ("", ""))[0] == NOT_SCANNED
     assert not is_scanned(unscanned)
+    parsed = status.model_copy(update={"extraction": ExtractionPhase.SUCCEEDED})
+    assert not is_scanned(document.model_copy(update={"status": parsed}))
     failed = status.model_copy(update={"extraction": ExtractionPhase.FAILED})
     assert is_scanned(document.model_copy(update={"status": failed}))

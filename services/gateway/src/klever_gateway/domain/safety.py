@@ -8,9 +8,12 @@ NOT_SCANNED = "model_not_scanned"
 
 
 def is_scanned(document: ModelDocument) -> bool:
-    """Whether nothing more will be known: the scan is there, or the job ended without one."""
-    waiting = document.status.extraction is ExtractionPhase.PENDING
-    return document.status.scan is not None or not waiting
+    """Whether nothing more will be known: the scan is there, or the job failed before it.
+
+    A signature may be there before the scan, since that of known bytes is taken from beside the model.
+    """
+    failed = document.status.extraction in {ExtractionPhase.FAILED, ExtractionPhase.UNSUPPORTED}
+    return document.status.scan is not None or failed
 
 
 def refusal(document: ModelDocument, digest: str | None) -> tuple[str, str] | None:
