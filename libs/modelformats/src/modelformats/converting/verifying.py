@@ -43,8 +43,8 @@ async def verify(
 ) -> Verification:
     """Compare the models' outputs. Where that is not possible, the reason is in the verification.
 
-    Raises ConversionError: verification_failed when they differ beyond tolerance or the result cannot be run, and
-    what running may raise when limits are reached.
+    Raises ConversionError: verification_failed when they differ beyond tolerance or the result cannot be run,
+    invalid_samples when the source does not run on the given ones, and what running may raise when limits are reached.
     """
     started = time.monotonic()
     for subject in (source, result):
@@ -62,6 +62,8 @@ async def verify(
         except ConversionError as error:
             if error.code in {"out_of_memory", "timed_out"}:
                 raise
+            if source.samples:
+                raise ConversionError("invalid_samples", f"the source does not run on the samples: {error}") from error
             return Verification(verified=False, reason=f"the source does not run on the samples: {error}")
         try:
             found = await _outputs(result, inputs, workshop, runners)
