@@ -14,10 +14,12 @@ from support.nats_server import NatsServer
 
 async def _delete_streams(url: str) -> None:
     client = await nats.connect(url)
-    js = client.jetstream()
-    for info in await js.streams_info():
-        await js.delete_stream(str(info.config.name))
-    await client.close()
+    try:
+        js = client.jetstream()
+        for info in await js.streams_info():
+            await js.delete_stream(str(info.config.name))
+    finally:
+        await client.close()
 
 
 def _purge_everything(url: str) -> None:

@@ -184,6 +184,8 @@ class Owner:
 @asynccontextmanager
 async def owner_at(nats_url: str) -> AsyncIterator[Owner]:
     client = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
-    await provision(client.jetstream())
-    yield Owner(client)
-    await client.close()
+    try:
+        await provision(client.jetstream())
+        yield Owner(client)
+    finally:
+        await client.close()

@@ -1,11 +1,17 @@
 """Creates the streams and buckets of the contract where they are missing."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import nats.js.errors
 from nats.js import JetStreamContext, api
 
 from kleverproto.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
+
+STORE_NOT_CREATED = 10049
+"""JetStream's error code while the directory of a deleted stream of the same name is still being removed."""
+TRIES, PAUSE = 20, 0.05
 
 
 async def provision(
@@ -17,9 +23,20 @@ async def provision(
 ) -> None:
     """Make streams and buckets exist as the contract says; safe to call from every service at once."""
     for stream in streams:
-        await _ensure_stream(js, _stream_config(stream, replicas))
+        await _once_storable(partial(_ensure_stream, js, _stream_config(stream, replicas)))
     for bucket in buckets:
-        await _ensure_bucket(js, bucket, replicas)
+        await _once_storable(partial(_ensure_bucket, js, bucket, replicas))
+
+
+async def _once_storable(create: Callable[[], Awaitable[None]]) -> None:
+    for _ in range(TRIES):
+        try:
+            return await create()
+        except nats.js.errors.APIError as error:
+            if error.err_code != STORE_NOT_CREATED:
+                raise
+            await asyncio.sleep(PAUSE)
+    return await create()
 
 
 def _stream_config(spec: StreamSpec, replicas: int) -> api.StreamConfig:
