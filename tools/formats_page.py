@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from klever_deployer.domain import RUNTIMES
+from klever_deployer.domain.runtimes import RUNTIMES
 from kleverproto.signatures import Signature, Tensor
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
 from modelformats.converting.pairs import PAIRS, tolerance_of
@@ -89,7 +89,7 @@ def _row(name: str, found: Signature) -> tuple[str, ...]:
     targets = ", ".join(reachable(name)) or NONE
     operators, weights = ("yes" if known else NONE for known in (found.operators, found.parameters))
     tensors = (_known(found.inputs), _known(found.outputs))
-    return name, *tensors, operators, weights, "yes", targets, RUNTIMES.get(name, NONE)
+    return name, *tensors, operators, weights, "yes", targets, _served_by(name)
 
 
 def _known(tensors: tuple[Tensor, ...]) -> str:
@@ -119,6 +119,10 @@ def _measured() -> Iterator[tuple[str, ...]]:
     rows: dict[str, Any] = json.loads(MEASURED.read_text())
     for route, row in rows.items():
         yield route, ", ".join(row["models"]), f"{row['relative']:.0e}"
+
+
+def _served_by(name: str) -> str:
+    return ", ".join(runtime for runtime, formats in RUNTIMES.items() if name in formats) or NONE
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

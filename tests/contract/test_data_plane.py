@@ -7,14 +7,29 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
 from klever_deployer.adapters.local.envoy import EnvoyDataPlane
-from klever_deployer.domain import Endpoint, ServingName, ServingRoute, VariantRoute
+from klever_deployer.domain import routing
+from klever_deployer.domain.analysis import measurement, total
+from klever_deployer.domain.replicas import Endpoint, ReplicaState, ServingName
+from klever_deployer.domain.routing import Backend, Mirroring, Rule, ServingRoute, Share, Stage
 from klever_deployer.errors import DataPlaneError
-from support.data_planes import Bench, Upstream, answered_by, behind_envoy, in_memory, route, running, upstreams
-from support.deployer import IRIS
+from kleverproto.traffic import Cookie, HeaderMatch, Sticky
+from support.data_planes import (
+    Bench,
+    Upstream,
+    answered_by,
+    backend_key,
+    behind_envoy,
+    in_memory,
+    route,
+    running,
+    upstreams,
+)
+from support.deployer import IRIS, deployment, key, spec
 from support.processes import free_port
 from support.waiting import eventually
 
@@ -114,10 +129,11 @@ async def test_a_change_waits_for_the_requests_that_the_old_route_still_has(envo
 
 async def test_replicas_of_a_variant_share_its_requests(envoy: Bench) -> None:
     async with upstreams("one", "two") as (one, two):
-        variant = VariantRoute("v1", "cafe", 100, (one.endpoint, two.endpoint))
-        await envoy.data_plane.apply(ServingRoute(IRIS, (variant,)))
+        backend = Backend(backend_key("v1"), (one.endpoint, two.endpoint))
+        shares = (Share(backend.key, 100),)
+        await envoy.data_plane.apply(ServingRoute(IRIS, (backend,), shares))
         assert await envoy.spread(20) == {"one": 10, "two": 10}
-        await envoy.data_plane.apply(ServingRoute(IRIS, (replace(variant, endpoints=(two.endpoint,)),)))
+        await envoy.data_plane.apply(ServingRoute(IRIS, (replace(backend, endpoints=(two.endpoint,)),), shares))
         assert await envoy.spread(10) == {"two": 10}
 
 
@@ -127,6 +143,97 @@ async def test_the_model_server_sees_its_own_path_and_the_client_sees_the_varian
         async with envoy.session.get(envoy.urls(IRIS, "v2/models/iris/ready") or "") as response:
             assert await response.json() == {"name": "v1", "path": "/v2/models/iris/ready"}
             assert response.headers["x-klever-variant"] == "v1"
+
+
+async def test_rules_are_tried_in_their_order_before_the_weights(envoy: Bench) -> None:
+    async with upstreams("v1", "v2", "v3") as (v1, v2, v3):
+        wide = route((v1, 100), (v2, 0), (v3, 0))
+        rules = (
+            _rule("v3", user=HeaderMatch(exact="ann"), region=HeaderMatch(prefix="eu-")),
+            _rule("v2", user=HeaderMatch(regex="a.*")),
+        )
+        await envoy.data_plane.apply(replace(wide, rules=rules))
+        assert [await envoy.ask(user="ann", region="eu-west") for _ in range(20)] == ["v3"] * 20
+        assert [await envoy.ask(user="ann") for _ in range(20)] == ["v2"] * 20
+        assert await envoy.ask(user="bea", region="eu-west") == "v1"
+        assert await envoy.spread(20) == {"v1": 20}
+
+
+async def test_mirrored_requests_are_answered_by_the_other_and_reach_both(envoy: Bench) -> None:
+    async with upstreams("v1", "v2") as (v1, v2):
+        shadowed = replace(route((v1, 100), (v2, 0)), mirror=Mirroring(backend_key("v2"), 100))
+        await envoy.data_plane.apply(shadowed)
+        assert await envoy.spread(50) == {"v1": 50}
+
+        async def all_copied() -> bool:
+            return v2.answered == 50
+
+        assert await eventually(all_copied)
+
+
+@pytest.mark.parametrize("share", [20, 80])
+async def test_requests_with_the_same_header_stay_with_one_variant(envoy: Bench, share: int) -> None:
+    async with upstreams("v1", "v2") as (v1, v2):
+        sticky = replace(route((v1, share), (v2, 100 - share)), sticky=Sticky(header="x-user"))
+        await envoy.data_plane.apply(sticky)
+        by_user = {user: {await envoy.ask(x_user=f"user-{user}") for _ in range(5)} for user in range(40)}
+        assert all(len(answers) == 1 for answers in by_user.values())
+        assert {answer for answers in by_user.values() for answer in answers} == {"v1", "v2"}
+
+
+async def test_a_client_keeps_its_variant_by_a_cookie(envoy: Bench) -> None:
+    async with upstreams("v1", "v2") as (v1, v2):
+        wanted = (deployment("v1"), deployment("v2"))
+        of = spec("v1", "v2", weights=(50, 50))
+        sticky = of.traffic.model_copy(update={"sticky": Sticky(cookie=Cookie(name="klever", ttl_seconds=60))})
+        stage = Stage(IRIS, of.model_copy(update={"traffic": sticky}), wanted)
+        states = [ReplicaState(key(u.name), u.endpoint, ready=True) for u in (v1, v2)]
+        await envoy.data_plane.apply(routing.route(stage, states))
+        found = set()
+        for _ in range(20):
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+                client = replace(envoy, session=session)
+                answers = {await client.ask() for _ in range(4)}
+            assert len(answers) == 1
+            found |= answers
+        assert found == {"v1", "v2"}
+
+
+async def test_envoy_counts_requests_errors_and_latencies_of_each_backend(envoy: Bench) -> None:
+    async with upstreams("v1", "v2") as (v1, v2):
+        v2.status = 500
+        await envoy.data_plane.apply(route((v1, 50), (v2, 50)))
+        await envoy.spread(60)
+        keys = {backend_key("v1"), backend_key("v2"), backend_key("unknown")}
+
+        async def counted() -> bool:
+            counts = await envoy.data_plane.counts(keys)
+            return sum(each.latencies[-1][1] for each in counts.values() if each.latencies) == 60
+
+        assert await eventually(counted)
+        counts = await envoy.data_plane.counts(keys)
+        assert set(counts) == {backend_key("v1"), backend_key("v2")}
+        good, bad = counts[backend_key("v1")], counts[backend_key("v2")]
+        assert (good.requests, bad.requests) == (v1.answered, v2.answered)
+        assert (good.errors, bad.errors) == (0, v2.answered)
+        assert (measurement(total([good])).p95_ms or 0) > 0
+
+
+async def test_what_an_answer_took_and_who_gave_it_is_in_the_access_log(envoy: Bench, tmp_path: Path) -> None:
+    async with upstreams("v1") as (v1,):
+        await envoy.data_plane.apply(route((v1, 100)))
+        await envoy.ask()
+
+        async def logged() -> bool:
+            return "default/iris/v1/cafe" in (tmp_path / "access.log").read_text()
+
+        assert await eventually(logged, within=15)
+        entry = json.loads((tmp_path / "access.log").read_text().splitlines()[0])
+        assert (entry["status"], entry["path"]) == (200, "/seldon/default/iris/v2/models/iris/infer")
+
+
+def _rule(variant: str, **headers: HeaderMatch) -> Rule:
+    return Rule(tuple(headers.items()), (Share(backend_key(variant), 100),))
 
 
 async def test_a_killed_envoy_is_back_with_its_routes_and_takes_new_ones(envoy: Bench, tmp_path: Path) -> None:
@@ -160,9 +267,9 @@ async def test_the_next_deployer_adopts_envoy_and_keeps_the_routes_it_does_not_c
 async def test_what_envoy_rejects_is_an_error_that_says_why_and_what_was_there_still_holds(envoy: Bench) -> None:
     async with upstreams("v1") as (v1,):
         await envoy.data_plane.apply(route((v1, 100)))
-        nowhere = VariantRoute("v2", "cafe", 100, (Endpoint("no address", 1),))
+        nowhere = Backend(backend_key("v2"), (Endpoint("no address", 1),))
         with pytest.raises(DataPlaneError, match="no address"):
-            await envoy.data_plane.apply(ServingRoute(IRIS, (nowhere,)))
+            await envoy.data_plane.apply(ServingRoute(IRIS, (nowhere,), (Share(nowhere.key, 100),)))
         assert await envoy.ask() == "v1"
         await envoy.data_plane.apply(route((v1, 100), serving=OTHER))
         assert await envoy.ask(OTHER) == "v1"
@@ -175,7 +282,7 @@ async def test_envoy_starts_once_another_program_has_left_its_port(tmp_path: Pat
         other.listen()
         async with running(plane):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(plane.apply(ServingRoute(IRIS, ())), 0.3)
+                await asyncio.wait_for(plane.apply(ServingRoute(IRIS, (), ())), 0.3)
             assert not await plane.is_live()
             other.close()
             assert await eventually(plane.is_live)

@@ -12,9 +12,9 @@ import pytest
 
 from klever_deployer.adapters.local.workloads import LocalWorkloads, kleverserve_command
 from klever_deployer.adapters.memory import InMemoryWorkloads
-from klever_deployer.domain import LocalModel, ReplicaSpec, ReplicaState
+from klever_deployer.domain.replicas import LocalModel, ReplicaSpec, ReplicaState
 from klever_deployer.ports import Workloads
-from support.deployer import IRIS, key
+from support.deployer import IRIS, key, variant
 from support.onnx_models import look_up, model_directory
 from support.waiting import eventually
 
@@ -30,7 +30,7 @@ class Bench:
 
     def spec(self, version: str = "v1", index: int = 0) -> ReplicaSpec:
         directory = self.models / (BROKEN if version == BROKEN else "good")
-        return ReplicaSpec(key(version, index), LocalModel(directory, "ONNX"), version)
+        return ReplicaSpec(key(version, index), LocalModel(directory, "ONNX"), variant(version))
 
     async def until(self, spec: ReplicaSpec, *, failed: bool = False) -> ReplicaState:
         """The state of a replica, once it is ready, or has failed."""

@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestServer
 
 from klever_deployer.adapters.local.envoy import EnvoyDataPlane
 from klever_deployer.adapters.memory import InMemoryDataPlane
-from klever_deployer.domain import Endpoint, ServingName, ServingRoute, VariantRoute, path_prefix
+from klever_deployer.domain.replicas import Endpoint, ServingName
+from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share, path_prefix
 from klever_deployer.ports import DataPlane
 from support.deployer import IRIS
 from support.waiting import eventually
@@ -29,7 +30,9 @@ class Upstream:
     def __init__(self, name: str) -> None:
         self.name = name
         self.asked = asyncio.Event()
+        self.answered = 0
         self.go_on = asyncio.Event()
+        self.status = 200
         application = web.Application()
         application.router.add_get("/slow", self._slow)
         application.router.add_get("/{path:.*}", self._answer)
@@ -47,7 +50,8 @@ class Upstream:
         return Endpoint("127.0.0.1", self._server.port or 0)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        return web.json_response({"name": self.name, "path": request.path})
+        self.answered += 1
+        return web.json_response({"name": self.name, "path": request.path}, status=self.status)
 
     async def _slow(self, request: web.Request) -> web.Response:
         self.asked.set()
@@ -69,8 +73,13 @@ async def upstreams(*names: str) -> AsyncIterator[list[Upstream]]:
 
 def route(*weighted: tuple[Upstream, int], serving: ServingName = IRIS) -> ServingRoute:
     """A variant for each upstream, named after it."""
-    variants = [VariantRoute(u.name, "cafe", weight, (u.endpoint,)) for u, weight in weighted]
-    return ServingRoute(serving, tuple(variants))
+    backends = tuple(Backend(backend_key(u.name, serving), (u.endpoint,)) for u, _weight in weighted)
+    shares = tuple(Share(backend_key(u.name, serving), weight) for u, weight in weighted)
+    return ServingRoute(serving, backends, shares)
+
+
+def backend_key(name: str, serving: ServingName = IRIS) -> BackendKey:
+    return BackendKey(serving, name, "cafe")
 
 
 class Urls(Protocol):
@@ -88,13 +97,14 @@ class Bench:
     session: aiohttp.ClientSession
     failures: list[str] = field(default_factory=list)
 
-    async def ask(self, serving: ServingName = IRIS, path: str = INFER) -> str | None:
+    async def ask(self, serving: ServingName = IRIS, path: str = INFER, **headers: str) -> str | None:
         """Who answers; None for 404. Any other answer is a failure."""
         url = self.urls(serving, path)
         if url is None:
             return None
         try:
-            async with self.session.get(url) as response:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            async with self.session.get(url, headers=named) as response:
                 if response.status == 200:
                     return str((await response.json())["name"])
                 if response.status != 404:
@@ -143,8 +153,9 @@ async def in_memory() -> AsyncIterator[Bench]:
         present = data_plane.routes.get(serving)
         if present is None:
             return None
-        [variant] = chance.choices(present.variants, [variant.weight for variant in present.variants])
-        return f"http://{variant.endpoints[0].host}:{variant.endpoints[0].port}/{path}"
+        [share] = chance.choices(present.shares, [share.weight for share in present.shares])
+        [endpoint] = next(backend.endpoints for backend in present.backends if backend.key == share.backend)
+        return f"http://{endpoint.host}:{endpoint.port}/{path}"
 
     async with aiohttp.ClientSession() as session:
         yield Bench(data_plane, url, session)

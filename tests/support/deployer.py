@@ -9,18 +9,24 @@ from typing import Any
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue
 from klever_deployer.adapters.memory import InMemoryDataPlane, InMemoryWorkloads
-from klever_deployer.domain import LocalModel, ReplicaKey, ReplicaSpec, ServingName, ServingRoute, revision
+from klever_deployer.domain.replicas import Deployment, LocalModel, ReplicaKey, ReplicaSpec, ServingName
+from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.errors import PULL_FAILED, ServingError
+from klever_deployer.service.advancing import Advance
 from klever_deployer.service.models import Models
 from klever_deployer.service.reconciling import Reconciler
 from klever_deployer.service.records import Records
 from klever_deployer.service.rollout import Rollout
+from klever_deployer.service.servers import Servers
 from kleverkit.documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import Event, EventSource
 from kleverproto.models import ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
-from kleverproto.servings import Intent, ServingDocument, ServingPhase, ServingSpec, Traffic, Variant, VariantStatus
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import Intent, ServingDocument, ServingPhase
+from kleverproto.traffic import Traffic
+from kleverproto.variants import Variant
 from support.golden_events import NOW, REGISTRY
 from support.waiting import eventually
 
@@ -39,19 +45,32 @@ def spec(*versions: str, weights: tuple[int, ...] = (100,), replicas: int = 1) -
     return ServingSpec(variants=variants, traffic=Traffic(weights=dict(zip(versions, weights, strict=True))))
 
 
-def status(version: str, *, replicas: int = 1, weight: int = 100) -> VariantStatus:
-    """A variant as it is recorded."""
-    model = f"library/iris:{version}"
-    return VariantStatus(name=version, model=model, digest=digest(version), replicas=replicas, weight=weight)
+def variant(version: str, **changes: Any) -> Variant:
+    """A variant with its digest."""
+    return Variant(name=version, model=f"library/iris:{version}", digest=digest(version), **changes)
+
+
+def deployment(version: str, *, replicas: int = 1) -> Deployment:
+    return Deployment(variant(version, replicas=replicas), replicas)
 
 
 def key(version: str, index: int = 0) -> ReplicaKey:
-    return ReplicaKey(IRIS, version, revision(status(version)), index)
+    return ReplicaKey(IRIS, version, deployment(version).revision, index)
 
 
 def model_document(ref: str, digest_: str, registry: str = REGISTRY) -> ModelDocument:
     model = ModelSpec(ref=ModelRef.parse(ref), digest=digest_, registry=registry, artifact_type="application/x", size=1)
     return ModelDocument(spec=model, status=ModelStatus(), created_at=NOW, updated_at=NOW)
+
+
+def weights(route: ServingRoute) -> dict[str, int]:
+    """Variant and, where it has two, revision, to percent."""
+    names = [share.backend.variant for share in route.shares]
+    return {
+        share.backend.variant if names.count(share.backend.variant) == 1 else share.backend.revision: share.weight
+        // 100
+        for share in route.shares
+    }
 
 
 class DiedError(Exception):
@@ -116,7 +135,7 @@ class SteppedDataPlane(InMemoryDataPlane):
 
     async def apply(self, route: ServingRoute) -> None:
         if self.routes.get(route.serving) != route:
-            self._steps.take(f"route {' '.join(f'{v.variant}={v.weight}' for v in route.variants)}")
+            self._steps.take(f"route {' '.join(f'{name}={weight}' for name, weight in weights(route).items())}")
         await super().apply(route)
 
     async def remove(self, serving: ServingName) -> None:
@@ -160,7 +179,8 @@ class World:
         self.data_plane = SteppedDataPlane(self.steps)
         self.store = InMemoryModels()
         self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
-        self.records = Records(self.documents, self.publisher, EventSource("deployer", lambda: NOW), lambda: NOW)
+        self.records = Records(self.documents, self.publisher, EventSource("deployer", lambda: NOW), lambda: self.now)
+        self.now = NOW
         self.sequence = 0
 
     async def push(self, *versions: str) -> None:
@@ -179,14 +199,9 @@ class World:
         return Intent(sequence=self.sequence, event_id=f"event-{self.sequence}", correlation_id="correlation")
 
     def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
-        return Rollout(
-            records=self.records,
-            models=Models(DocumentCatalogue(self.catalogue), self.store),
-            workloads=self.workloads,
-            data_plane=self.data_plane,
-            ingress_url=INGRESS,
-            ready_timeout=ready_timeout,
-        )
+        servers = Servers(self.workloads, self.data_plane, ingress_url=INGRESS, ready_timeout=ready_timeout)
+        models = Models(DocumentCatalogue(self.catalogue), self.store)
+        return Rollout(self.records, models, servers, Advance(self.records, servers, tick_seconds=0.005))
 
     @asynccontextmanager
     async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
@@ -233,4 +248,4 @@ class World:
         return sorted(state.key.variant for state in self.workloads.states())
 
     def weights(self, serving: ServingName = IRIS) -> dict[str, int]:
-        return {variant.variant: variant.weight for variant in self.data_plane.routes[serving].variants}
+        return weights(self.data_plane.routes[serving])

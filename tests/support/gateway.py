@@ -26,8 +26,11 @@ from kleverproto.envelope import Event, EventSource, encode, parse
 from kleverproto.models import HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
-from kleverproto.servings import ServingDocument, ServingSpec, ServingStatus, Traffic, Variant, serving_key
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingStatus, serving_key
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET, BucketSpec
+from kleverproto.traffic import Traffic
+from kleverproto.variants import Variant
 from support.waiting import eventually
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -24,7 +24,9 @@ from kleverproto.jobs import (
 from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
 from kleverproto.references import ModelRef
+from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
 from kleverproto.scans import Finding, Scan
+from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     ServingDeleted,
     ServingDeleteRequested,
@@ -32,13 +34,14 @@ from kleverproto.servings import (
     ServingProgressed,
     ServingReady,
     ServingRequested,
-    ServingSpec,
-    Traffic,
+    ServingRolledBack,
+    ServingRolloutRequested,
     TrafficShifted,
-    Variant,
     VariantStatus,
 )
 from kleverproto.signatures import Signature, Tensor
+from kleverproto.traffic import Traffic
+from kleverproto.variants import Variant
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DIGEST = f"sha256:{'ab' * 32}"
@@ -53,6 +56,15 @@ SIGNATURE = Signature(
 )
 JOB_SPEC = JobSpec(kind=JobKind.EXTRACT, ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX")
 PROBLEM = Problem(code="invalid_model", message="model.onnx is truncated: push the model again.")
+ROLLOUT = RolloutStatus(
+    generation=2,
+    strategy="canary",
+    phase=RolloutPhase.ROLLED_BACK,
+    since=NOW,
+    message="at 5 %: 40 % of 20 requests failed, and no more than 1 % may",
+    measured=Measurement(requests=20, error_percent=40.0, p95_ms=25.0, p99_ms=50.0),
+    steps=(RolloutStep(weight=5, at=NOW, message="step 1 of 3"),),
+)
 SPEC = ServingSpec(
     variants=(
         Variant(name="v1", model="library/iris:v1", digest=DIGEST),
@@ -94,6 +106,8 @@ DATA: tuple[WireModel, ...] = (
     ServingProgressed(namespace="default", name="iris", generation=2, step="v2: replicas ready"),
     ServingReady(namespace="default", name="iris", generation=2, url=URL, variants=STATUS),
     ServingFailed(namespace="default", name="iris", generation=2, problem=PROBLEM),
+    ServingRolloutRequested(namespace="default", name="iris", generation=2, action=RolloutAction.PROMOTE),
+    ServingRolledBack(namespace="default", name="iris", generation=2, problem=PROBLEM, rollout=ROLLOUT),
     ServingDeleted(namespace="default", name="iris"),
     TrafficShifted(namespace="default", name="iris", generation=2, weights={"v1": 80, "v2": 20}),
     DeadLettered(

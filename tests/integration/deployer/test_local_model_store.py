@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from klever_deployer.adapters.local.model_store import LocalModelStore
-from klever_deployer.domain import LocalModel
+from klever_deployer.domain.replicas import LocalModel
 from klever_deployer.errors import ServingError
 from kleverkit.errors import TransientError
 from kleverproto.references import ModelRef

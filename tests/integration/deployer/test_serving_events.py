@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     ServingDeleted,
     ServingDeleteRequested,
@@ -13,7 +14,6 @@ from kleverproto.servings import (
     ServingProgressed,
     ServingReady,
     ServingRequested,
-    ServingSpec,
     TrafficShifted,
 )
 from support.deployer import spec
@@ -52,7 +52,7 @@ async def test_a_request_becomes_an_endpoint_that_answers(world: Surroundings) -
 
     events = await world.caused_by(request)
     told = [type(event.data) for event in events]
-    assert told == [ServingProgressed, ServingProgressed, TrafficShifted, ServingReady]
+    assert told == [ServingProgressed, TrafficShifted, ServingProgressed, ServingReady]
     assert {event.correlation_id for event in events} == {"one story"}
     status = (await world.document()).status
     assert (status.phase, status.url, status.variants) == (ServingPhase.READY, outcome.url, outcome.variants)

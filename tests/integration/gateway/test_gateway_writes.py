@@ -149,10 +149,11 @@ async def test_two_changes_at_once_get_two_generations(gateway: Gateway) -> None
             "invalid",
             [
                 "name",
-                "spec.variants.0",
+                "spec.variants.0.model",
                 "spec.variants.1.name",
                 "spec.variants.1.replicas",
                 "spec.traffic.weights.v1",
+                "spec.traffic.weights",
             ],
             id="everything at once",
         ),
@@ -162,7 +163,7 @@ async def test_two_changes_at_once_get_two_generations(gateway: Gateway) -> None
                 "spec": {"variants": SPEC["variants"] * 2, "traffic": {"weights": {"v1": 100}}},
             },
             "invalid",
-            ["spec"],
+            ["spec.variants"],
             id="two variants of one name",
         ),
         pytest.param(

@@ -1,19 +1,36 @@
 """Envoy's configuration as data."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from klever_deployer import envoy_config
-from klever_deployer.domain import Endpoint, RoutingTable, ServingName, ServingRoute, VariantRoute
+from klever_deployer.domain.replicas import Endpoint, ServingName
+from klever_deployer.domain.routing import Backend, BackendKey, RoutingTable, ServingRoute, Share
+from kleverproto.traffic import Retries
 from support.deployer import IRIS
 
-OLD = VariantRoute("v1", "aaaa", 80, (Endpoint("127.0.0.1", 7002), Endpoint("127.0.0.1", 7001)))
-NEW = VariantRoute("v2", "bbbb", 20, (Endpoint("127.0.0.1", 7003),))
 OTHER = ServingName("default", "abalone")
 
 
-def table(*variants: VariantRoute, serving: ServingName = IRIS) -> RoutingTable:
-    return {serving: ServingRoute(serving, variants)}
+@dataclass(frozen=True)
+class Part:
+    """A variant's part of a route."""
+
+    variant: str
+    revision: str
+    weight: int
+    endpoints: tuple[Endpoint, ...]
+
+
+OLD = Part("v1", "aaaa", 80, (Endpoint("127.0.0.1", 7002), Endpoint("127.0.0.1", 7001)))
+NEW = Part("v2", "bbbb", 20, (Endpoint("127.0.0.1", 7003),))
+
+
+def table(*parts: Part, serving: ServingName = IRIS) -> RoutingTable:
+    keys = [BackendKey(serving, part.variant, part.revision) for part in parts]
+    backends = tuple(Backend(key, part.endpoints) for key, part in zip(keys, parts, strict=True))
+    shares = tuple(Share(key, part.weight) for key, part in zip(keys, parts, strict=True))
+    return {serving: ServingRoute(serving, backends, shares)}
 
 
 def endpoints(cluster: envoy_config.Json) -> list[int]:
@@ -65,6 +82,14 @@ def test_only_requests_that_never_reached_a_model_server_are_made_again() -> Non
         "refused-stream",
         "reset-before-request",
     }
+
+
+def test_server_errors_are_retried_where_that_is_asked_for() -> None:
+    careless = replace(table(OLD)[IRIS], retries=Retries(attempts=5, on_server_error=True, per_try_seconds=0.5))
+    route, _rest = route_list({IRIS: careless})
+    policy = route["route"]["retry_policy"]
+    assert (policy["num_retries"], policy["per_try_timeout"]) == (5, "0.500s")
+    assert "gateway-error" in policy["retry_on"].split(",")
 
 
 def test_every_cluster_that_a_route_names_exists() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from klever_deployer.domain import LocalModel, ReplicaKey, ReplicaState, ServingName, ServingRoute
+from klever_deployer.domain.replicas import LocalModel, ReplicaKey, ReplicaState, ServingName
+from klever_deployer.domain.routing import ServingRoute
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingPhase
 from support.deployer import IRIS, InMemoryModels, World, digest, key, spec
@@ -69,7 +70,7 @@ async def test_a_replica_that_changes_is_routed_around_and_counted() -> None:
 
         async def one_is_left() -> bool:
             [variant] = (await world.document()).status.variants
-            [route] = world.data_plane.routes[IRIS].variants
+            [route] = world.data_plane.routes[IRIS].backends
             return variant.ready_replicas == 1 and len(route.endpoints) == 1
 
         assert await eventually(one_is_left)
@@ -90,7 +91,7 @@ async def test_what_no_serving_needs_is_stopped_and_unrouted() -> None:
     world = await ready_world("v1")
     stray = ReplicaKey(ABALONE, "v1", "cafe", 0)
     world.workloads.become(ReplicaState(stray))
-    await world.data_plane.apply(ServingRoute(ABALONE, ()))
+    await world.data_plane.apply(ServingRoute(ABALONE, (), ()))
     async with world.deployer():
 
         async def only_iris_is_left() -> bool:

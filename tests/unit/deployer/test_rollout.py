@@ -2,20 +2,22 @@
 
 import pytest
 
-from klever_deployer.domain import ReplicaState
+from klever_deployer.domain.replicas import ReplicaState
 from kleverproto.servings import ServingPhase, TrafficShifted
 from support.deployer import INGRESS, IRIS, World, digest, key, spec
 from support.waiting import eventually
 
 FIRST = [
+    "record Pending ",
+    "record Pending ",
     "record Progressing models are here; starting model servers",
     "tell ServingProgressed",
     "start v1",
-    "record Progressing model servers are ready; shifting traffic",
-    "tell ServingProgressed",
     "route v1=100",
-    "record Progressing traffic shifted",
+    "record Progressing models are here; starting model servers",
     "tell TrafficShifted",
+    "record Progressing 100 % of the traffic: all at once",
+    "tell ServingProgressed",
     "record Ready announcing",
     "tell ServingReady",
     "record Ready ready",
@@ -70,7 +72,7 @@ async def test_the_old_version_serves_while_the_new_one_is_not_ready(world: Worl
         assert world.weights() == {"v1": 100}
         new = next(state for state in world.workloads.states() if state.key.variant == "v2")
         world.workloads.become(
-            ReplicaState(new.key, world.data_plane.routes[IRIS].variants[0].endpoints[0], ready=True)
+            ReplicaState(new.key, world.data_plane.routes[IRIS].backends[0].endpoints[0], ready=True)
         )
         await world.settled(ServingPhase.READY)
     assert world.weights() == {"v2": 100}

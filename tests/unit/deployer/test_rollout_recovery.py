@@ -55,7 +55,7 @@ async def prepared(change: Change) -> World:
 def always_served(world: World) -> bool:
     """Every route leads to replicas that run."""
     running = {state.endpoint for state in world.workloads.states() if state.ready}
-    routed = {e for route in world.data_plane.routes.values() for v in route.variants for e in v.endpoints}
+    routed = {e for route in world.data_plane.routes.values() for b in route.backends for e in b.endpoints}
     return routed <= running
 
 

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from klever.errors import InputError
 from klever.rollouts import variant_name, with_model
 from kleverproto.references import ModelRef
-from kleverproto.servings import ServingSpec, Traffic, Variant
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.traffic import Traffic
+from kleverproto.variants import Variant
 
 
 def ref(text: str) -> ModelRef:

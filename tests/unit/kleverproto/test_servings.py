@@ -5,15 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kleverproto.servings import (
-    ServingDocument,
-    ServingPhase,
-    ServingSpec,
-    ServingStatus,
-    Traffic,
-    Variant,
-    next_generation,
-)
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingPhase, ServingStatus, next_generation
+from kleverproto.traffic import Traffic
+from kleverproto.variants import Variant
 from support.golden_events import NOW, SPEC
 
 
@@ -55,7 +50,7 @@ def test_another_spec_is_a_new_generation() -> None:
         ({"variants": [{"name": "v1", "model": "iris:v1"}], "traffic": {"weights": {"v1": 90}}}, "sum to 90, not 100"),
         (
             {"variants": [{"name": "v1", "model": "iris:v1"}], "traffic": {"weights": {"v2": 100}}},
-            "names no variant: v2",
+            "there is no variant of this name",
         ),
         (
             {"variants": [{"name": "v1", "model": "iris"}], "traffic": {"weights": {"v1": 100}}},
@@ -78,5 +73,5 @@ def test_a_bad_spec_is_refused_and_says_where(spec: dict[str, Any], complaint: s
 
 def test_two_variants_of_one_name_are_refused() -> None:
     variant = Variant(name="v1", model="library/iris:v1")
-    with pytest.raises(ValidationError, match="same name"):
+    with pytest.raises(ValidationError, match="2 variants have the name v1"):
         ServingSpec(variants=(variant, variant), traffic=Traffic(weights={"v1": 100}))

@@ -11,7 +11,8 @@ from kleverproto.envelope import Event
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
-from kleverproto.servings import ServingDocument, ServingPhase, ServingSpec
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingPhase
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 

@@ -5,7 +5,9 @@ from itertools import count
 from math import floor
 
 from kleverproto.references import ModelRef
-from kleverproto.servings import ServingSpec, Traffic, Variant
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.traffic import Traffic
+from kleverproto.variants import Variant
 
 from .errors import InputError
 

@@ -127,9 +127,11 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(jobs.JobLogged, "log", "written", LOGS, "jobrunner", "gateway"),
     _event(servings.ServingRequested, "serving", "requested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS, "gateway any", "deployer"),
+    _event(servings.ServingRolloutRequested, "serving", "rolloutrequested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingProgressed, "serving", "progressed", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingReady, "serving", "ready", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingFailed, "serving", "failed", SERVINGS, "deployer", "gateway"),
+    _event(servings.ServingRolledBack, "serving", "rolledback", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingDeleted, "serving", "deleted", SERVINGS, "deployer", "gateway"),
     _event(servings.TrafficShifted, "serving", "trafficshifted", SERVINGS, "deployer", "gateway"),
     _DeadLetterType(

@@ -1,61 +1,14 @@
-"""Servings: the document that people write, its status and its events. Owner: deployer."""
+"""Servings: their documents, and the events about them. Owner: deployer."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
-
-from pydantic import Field, StringConstraints, model_validator
 
 from . import subjects
-from .base import StrictWireModel, WireModel
+from .base import WireModel
 from .documents import Document, Problem
-from .references import Digest, DnsLabel, ModelRef
-
-ModelReference = Annotated[str, StringConstraints(min_length=1, max_length=400)]
-
-
-class Variant(StrictWireModel):
-    """One version of a model behind the serving's URL."""
-
-    name: DnsLabel
-    model: ModelReference
-    """`project/model:version`."""
-    digest: Digest | None = None
-    """The manifest to serve; resolved from the tag when the serving is accepted, if absent."""
-    replicas: Annotated[int, Field(ge=1, le=64)] = 1
-
-    @model_validator(mode="after")
-    def _model_is_a_reference(self) -> Self:
-        ModelRef.parse(self.model)
-        return self
-
-
-class Traffic(StrictWireModel):
-    """How requests are spread over the variants."""
-
-    weights: dict[DnsLabel, Annotated[int, Field(ge=0, le=100)]]
-    """Variant name to percent; the sum is 100."""
-
-
-class ServingSpec(StrictWireModel):
-    """What should be served."""
-
-    variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=10)]
-    traffic: Traffic
-
-    @model_validator(mode="after")
-    def _weights_name_variants(self) -> Self:
-        names = [variant.name for variant in self.variants]
-        problems = []
-        if len(set(names)) != len(names):
-            problems.append("two variants have the same name")
-        if unknown := sorted(set(self.traffic.weights) - set(names)):
-            problems.append(f"traffic.weights names no variant: {', '.join(unknown)}")
-        if (total := sum(self.traffic.weights.values())) != 100:  # noqa: PLR2004 - percent
-            problems.append(f"traffic.weights sum to {total}, not 100")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+from .references import Digest, DnsLabel
+from .rollouts import Revision, RolloutAction, RolloutStatus
+from .serving_specs import ServingSpec
 
 
 class ServingPhase(StrEnum):
@@ -77,10 +30,17 @@ class VariantStatus(WireModel):
     name: str
     model: str
     digest: Digest
+    revision: str = ""
+    """What tells its replicas from those of another version or other settings of the variant."""
+    runtime: str = ""
+    """The model server, or `custom`."""
     ready_replicas: int = 0
     replicas: int = 0
+    """How many are wanted now; with autoscaling this changes."""
+    restarts: int = 0
+    """How often its replicas have ended by themselves."""
     weight: int = 0
-    """Percent of the traffic that the data plane sends there now."""
+    """Percent of the traffic that the data plane sends there now, rules aside."""
 
 
 class Intent(WireModel):
@@ -101,6 +61,13 @@ class ServingStatus(WireModel):
     url: str | None = None
     """The infer endpoint through the ingress."""
     variants: tuple[VariantStatus, ...] = ()
+    """What serves; during a rollout also what is tried."""
+    applied: ServingSpec | None = None
+    """The spec that serves, with its digests; the wanted one once the rollout is through."""
+    rollout: RolloutStatus | None = None
+    """The last one."""
+    revisions: tuple[Revision, ...] = ()
+    """What served before and can be had again, newest last."""
     step: str = ""
     """The last step done, for people and for recovery."""
     problem: Problem | None = None
@@ -149,6 +116,16 @@ class ServingDeleteRequested(WireModel):
     name: DnsLabel
 
 
+class ServingRolloutRequested(WireModel):
+    """Someone steers a rollout that is under way."""
+
+    namespace: DnsLabel
+    name: DnsLabel
+    generation: int
+    """The one that is rolled out; for another one the request is late and ignored."""
+    action: RolloutAction
+
+
 class ServingProgressed(WireModel):
     """A step of a rollout is done."""
 
@@ -156,6 +133,8 @@ class ServingProgressed(WireModel):
     name: DnsLabel
     generation: int
     step: str
+    rollout: RolloutStatus | None = None
+    """Where a rollout by steps is."""
 
 
 class ServingReady(WireModel):
@@ -175,6 +154,16 @@ class ServingFailed(WireModel):
     name: DnsLabel
     generation: int
     problem: Problem
+
+
+class ServingRolledBack(WireModel):
+    """A new version was tried and did not do well, or was aborted; what served before has all the traffic again."""
+
+    namespace: DnsLabel
+    name: DnsLabel
+    generation: int
+    problem: Problem
+    rollout: RolloutStatus
 
 
 class ServingDeleted(WireModel):

@@ -74,6 +74,9 @@ REGISTRY_POLICIES = ConsumerSpec(
 DEPLOYER_REQUESTED = ConsumerSpec(
     durable="deployer-requested", stream=SERVINGS.name, subject=subjects.every("serving", "requested")
 )
+DEPLOYER_ROLLOUT = ConsumerSpec(
+    durable="deployer-rollout", stream=SERVINGS.name, subject=subjects.every("serving", "rolloutrequested")
+)
 DEPLOYER_DELETE = ConsumerSpec(
     durable="deployer-delete", stream=SERVINGS.name, subject=subjects.every("serving", "deleterequested")
 )
@@ -87,6 +90,7 @@ CONSUMERS = (
     REGISTRY_FAILED,
     REGISTRY_POLICIES,
     DEPLOYER_REQUESTED,
+    DEPLOYER_ROLLOUT,
     DEPLOYER_DELETE,
 )
 

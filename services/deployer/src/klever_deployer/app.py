@@ -16,10 +16,12 @@ from .adapters.local.envoy import EnvoyDataPlane
 from .adapters.local.model_store import LocalModelStore
 from .adapters.local.workloads import LocalWorkloads, kleverserve_command
 from .handlers import build_router
+from .service.advancing import Advance
 from .service.models import Models
 from .service.reconciling import Reconciler
 from .service.records import Records
 from .service.rollout import Rollout
+from .service.servers import Servers
 from .settings import DeployerSettings
 
 
@@ -41,14 +43,8 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument), runtime.publisher, runtime.events, clock
     )
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
-    rollout = Rollout(
-        records=records,
-        models=Models(catalogue, store),
-        workloads=workloads,
-        data_plane=envoy,
-        ingress_url=settings.ingress_url,
-        ready_timeout=settings.ready_timeout_seconds,
-    )
+    servers = Servers(workloads, envoy, ingress_url=settings.ingress_url, ready_timeout=settings.ready_timeout_seconds)
+    rollout = Rollout(records, Models(catalogue, store), servers, Advance(records, servers))
     reconciler = Reconciler(
         records=records,
         rollout=rollout,

@@ -13,6 +13,10 @@ class ServingError(PermanentError):
         return Problem(code=self.code, message=str(self))
 
 
+class RolledBackError(ServingError):
+    """A new version did not do well at the ingress, or someone aborted its rollout."""
+
+
 class DataPlaneError(TransientError):
     """Envoy does not take a configuration, or does not answer."""
 

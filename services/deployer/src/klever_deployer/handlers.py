@@ -1,5 +1,7 @@
 """Messages in: what should be served, and what should go."""
 
+from typing import Any
+
 from faststream.nats import NatsRouter
 from faststream.nats.annotations import NatsMessage
 
@@ -7,9 +9,9 @@ from kleverkit.broker import subscribe
 from kleverkit.outcomes import Delivery
 from kleverproto import streams
 from kleverproto.envelope import Event
-from kleverproto.servings import Intent, ServingDeleteRequested, ServingRequested
+from kleverproto.servings import Intent, ServingDeleteRequested, ServingRequested, ServingRolloutRequested
 
-from .domain import ServingName
+from .domain.replicas import ServingName
 from .service.reconciling import Reconciler
 from .service.records import Records
 
@@ -23,16 +25,22 @@ def build_router(records: Records, reconciler: Reconciler) -> NatsRouter:
         await records.request(serving, event.data.spec, _intent(event, message))
         reconciler.intend(serving)
 
+    async def on_serving_rollout_requested(event: Event[ServingRolloutRequested], message: NatsMessage) -> None:
+        serving = ServingName(event.data.namespace, event.data.name)
+        await records.steer(serving, event.data.generation, event.data.action, _intent(event, message))
+        reconciler.intend(serving)
+
     async def on_serving_delete_requested(event: Event[ServingDeleteRequested], message: NatsMessage) -> None:
         serving = ServingName(event.data.namespace, event.data.name)
         await records.request_deletion(serving, _intent(event, message))
         reconciler.intend(serving)
 
     subscribe(router, streams.DEPLOYER_REQUESTED, on_serving_requested)
+    subscribe(router, streams.DEPLOYER_ROLLOUT, on_serving_rollout_requested)
     subscribe(router, streams.DEPLOYER_DELETE, on_serving_delete_requested)
     return router
 
 
-def _intent(event: Event[ServingRequested] | Event[ServingDeleteRequested], message: NatsMessage) -> Intent:
+def _intent(event: Event[Any], message: NatsMessage) -> Intent:
     sequence = Delivery.of(message).sequence
     return Intent(sequence=sequence, event_id=event.id, correlation_id=event.correlation_id or event.id)

@@ -5,7 +5,9 @@ from typing import Protocol
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 
-from .domain import LocalModel, ReplicaKey, ReplicaSpec, ReplicaState, ServingName, ServingRoute
+from .domain.analysis import Counts
+from .domain.replicas import LocalModel, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
+from .domain.routing import BackendKey, ServingRoute
 
 
 class ModelCatalogue(Protocol):
@@ -65,6 +67,10 @@ class DataPlane(Protocol):
 
     def served(self) -> set[ServingName]:
         """The servings that have a route."""
+        ...
+
+    async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
+        """What was counted of these so far; nothing of those that the proxy does not know. Raises DataPlaneError."""
         ...
 
     async def remove(self, serving: ServingName) -> None:

@@ -17,17 +17,11 @@ from kleverproto.models import (
 )
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
-from kleverproto.servings import (
-    ServingDocument,
-    ServingPhase,
-    ServingReady,
-    ServingSpec,
-    ServingStatus,
-    Traffic,
-    Variant,
-    VariantStatus,
-)
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingPhase, ServingReady, ServingStatus, VariantStatus
 from kleverproto.signatures import Signature, Tensor
+from kleverproto.traffic import Traffic
+from kleverproto.variants import Variant
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DIGEST = f"sha256:{'5f' * 32}"

@@ -10,7 +10,9 @@ from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import DnsLabel, ModelRef, Name
-from kleverproto.servings import ModelReference, ServingDocument, ServingPhase, ServingSpec
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.variants import ModelReference
 
 from .domain.queries import ModelSummary, ProjectSummary, Query
 from .domain.rows import Value, moment

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
-from klever_deployer.domain import Endpoint, ReplicaKey, ReplicaSpec, ReplicaState, ServingName, ServingRoute
+from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.replicas import Endpoint, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
+from klever_deployer.domain.routing import BackendKey, ServingRoute
 
 
 class InMemoryWorkloads:
@@ -57,6 +59,8 @@ class InMemoryDataPlane:
 
     def __init__(self) -> None:
         self.routes: dict[ServingName, ServingRoute] = {}
+        self.counted: dict[BackendKey, Counts] = {}
+        """What it claims to have counted."""
 
     async def apply(self, route: ServingRoute) -> None:
         """See `DataPlane`."""
@@ -65,6 +69,10 @@ class InMemoryDataPlane:
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
         return set(self.routes)
+
+    async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
+        """See `DataPlane`."""
+        return {key: counts for key, counts in self.counted.items() if key in backends}
 
     async def remove(self, serving: ServingName) -> None:
         """See `DataPlane`."""

@@ -1,7 +1,15 @@
 """How a rollout ended, as the event that tells it; pure."""
 
 from kleverproto.base import WireModel
-from kleverproto.servings import ServingDeleted, ServingDocument, ServingFailed, ServingPhase, ServingReady
+from kleverproto.rollouts import RolloutPhase
+from kleverproto.servings import (
+    ServingDeleted,
+    ServingDocument,
+    ServingFailed,
+    ServingPhase,
+    ServingReady,
+    ServingRolledBack,
+)
 
 UNTOLD = "announcing"
 """Step of an outcome that is recorded while its event is not yet known to be published."""
@@ -18,6 +26,10 @@ def outcome(document: ServingDocument) -> WireModel:
     if status.phase is ServingPhase.DELETED:
         return ServingDeleted(namespace=document.namespace, name=document.name)
     common = {"namespace": document.namespace, "name": document.name, "generation": document.generation}
+    rollout = status.rollout
+    tried = rollout is not None and rollout.generation == document.generation
+    if status.phase is ServingPhase.FAILED and tried and rollout and rollout.phase is RolloutPhase.ROLLED_BACK:
+        return ServingRolledBack.model_validate({**common, "problem": status.problem, "rollout": rollout})
     if status.phase is ServingPhase.FAILED:
         return ServingFailed.model_validate({**common, "problem": status.problem})
     return ServingReady.model_validate({**common, "url": status.url, "variants": status.variants})

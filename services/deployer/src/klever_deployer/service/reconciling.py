@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from klever_deployer.domain import ServingName
+from klever_deployer.domain.replicas import ServingName
 from klever_deployer.ports import DataPlane, ModelStore, Workloads
 from kleverkit.errors import TransientError
-from kleverproto.servings import ServingPhase
+from kleverproto.servings import ServingDocument, ServingPhase
 
 from .outcomes import is_untold
 from .records import Records, SupersededError
@@ -102,7 +102,7 @@ class Reconciler:
         alive = [document for document in documents if document.status.phase is not ServingPhase.DELETED]
         # First, while what was read still holds: a request that comes meanwhile may need a model that is here.
         if all(document.status.phase in {ServingPhase.READY, ServingPhase.FAILED} for document in alive):
-            await self._store.keep_only({v.digest for document in alive for v in document.status.variants})
+            await self._store.keep_only({digest for document in alive for digest in _digests(document)})
         names = {ServingName(document.namespace, document.name) for document in alive}
         for state in self._workloads.states():
             if state.key.serving not in names:
@@ -152,6 +152,12 @@ class Reconciler:
             newer.cancel()
             work.cancel()
             await asyncio.gather(work, newer, return_exceptions=True)
+
+
+def _digests(document: ServingDocument) -> set[str]:
+    """Of what serves."""
+    applied = document.status.applied
+    return {variant.digest for variant in applied.variants if variant.digest} if applied else set()
 
 
 async def _pause_or(event: asyncio.Event, seconds: float) -> None:

@@ -5,22 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from klever_deployer.domain import ServingName
+from klever_deployer.domain.replicas import ServingName
 from kleverkit.documents import Documents, mutate
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
 from kleverproto.envelope import EventSource
+from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
+from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     Intent,
     ServingDocument,
     ServingPhase,
-    ServingSpec,
+    ServingProgressed,
     ServingStatus,
     next_generation,
     serving_key,
 )
 
 from .outcomes import UNTOLD, outcome
+
+ENDED = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
 
 
 class SupersededError(Exception):
@@ -66,6 +70,47 @@ class Records:
             return _with_status(present, now, phase=ServingPhase.DELETING, intent=intent, step="")
 
         await mutate(self.documents, _key(serving), decide)
+
+    async def steer(self, serving: ServingName, generation: int, action: RolloutAction, intent: Intent) -> None:
+        """Record what someone wants of the rollout of a generation; a late request changes nothing."""
+        now = self.clock()
+
+        def decide(present: ServingDocument | None) -> ServingDocument | None:
+            rollout = present.status.rollout if present else None
+            if present is None or rollout is None or _is_late(present, intent):
+                return None
+            if not (rollout.generation == present.generation == generation) or rollout.phase in ENDED:
+                return None
+            return _with_status(present, now, rollout=_steered(rollout, action), intent=intent)
+
+        await mutate(self.documents, _key(serving), decide)
+
+    async def resolved(self, document: ServingDocument, spec: ServingSpec) -> ServingDocument:
+        """Record the digests of a spec's tags. Raises as `update`."""
+        now, serving = self.clock(), ServingName(document.namespace, document.name)
+
+        def decide(present: ServingDocument | None) -> ServingDocument | None:
+            if present is None or present.status.intent != document.status.intent:
+                raise SupersededError(str(serving))
+            return present.model_copy(update={"spec": spec, "updated_at": now}) if present.spec != spec else None
+
+        stored = await mutate(self.documents, _key(serving), decide)
+        if stored is None:
+            raise SupersededError(str(serving))
+        return stored.document
+
+    async def step(self, document: ServingDocument, step: str) -> ServingDocument:
+        """Record a step of a rollout, and tell it. Raises as `update`."""
+        document = await self.update(document, phase=ServingPhase.PROGRESSING, step=step)
+        progressed = ServingProgressed(
+            namespace=document.namespace,
+            name=document.name,
+            generation=document.generation,
+            step=step,
+            rollout=document.status.rollout,
+        )
+        await self.tell(document, progressed, step)
+        return document
 
     async def update(self, document: ServingDocument, **changes: Any) -> ServingDocument:
         """Change the status of the document that was read.
@@ -139,3 +184,9 @@ def _requested(
 def _with_status(document: ServingDocument, now: datetime, **changes: Any) -> ServingDocument:
     status = document.status.model_copy(update=changes)
     return document.model_copy(update={"status": status, "updated_at": now})
+
+
+def _steered(rollout: RolloutStatus, action: RolloutAction) -> RolloutStatus:
+    if action in {RolloutAction.PAUSE, RolloutAction.RESUME}:
+        return rollout.model_copy(update={"paused": action is RolloutAction.PAUSE})
+    return rollout.model_copy(update={"action": action})

@@ -3,28 +3,24 @@
 Every pass may be the first after a crash, so it trusts nothing but the document, the processes and the proxy.
 """
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from klever_deployer import domain
-from klever_deployer.domain import ServingName
-from klever_deployer.errors import MODEL_SERVER_FAILED, ServingError
-from klever_deployer.ports import DataPlane, Workloads
+from klever_deployer.domain import replicas
+from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.routing import Stage
+from klever_deployer.domain.stages import same_servers, stage_of
+from klever_deployer.errors import MODEL_SERVER_FAILED, RolledBackError, ServingError
 from kleverproto.documents import Problem
-from kleverproto.servings import (
-    ServingDocument,
-    ServingPhase,
-    ServingProgressed,
-    TrafficShifted,
-    VariantStatus,
-)
+from kleverproto.rollouts import RolloutPhase, RolloutStatus
+from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.strategies import Recreate
 
+from .advancing import Advance
 from .models import Models
 from .outcomes import is_untold
 from .records import Records
-
-POLL_SECONDS = 0.02
+from .servers import Servers
 
 
 @dataclass(frozen=True)
@@ -34,18 +30,14 @@ class Rollout:
     Args:
         records: documents and events.
         models: what variants serve.
-        workloads: model servers.
-        data_plane: the proxy.
-        ingress_url: how clients reach the proxy.
-        ready_timeout: seconds a model server may take to be ready.
+        servers: model servers, and the proxy in front of them.
+        advance: gives a new version its traffic.
     """
 
     records: Records
     models: Models
-    workloads: Workloads
-    data_plane: DataPlane
-    ingress_url: str
-    ready_timeout: float
+    servers: Servers
+    advance: Advance
 
     async def converge(self, serving: ServingName) -> None:
         """Make the serving what its document says.
@@ -67,111 +59,106 @@ class Rollout:
             await self._apply(serving, document)
 
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
-        """The old variants serve on until the new ones are ready; and for good, if those never are."""
+        """The old variants serve on until the new ones are ready; and for good, if those never are or do not do."""
         with suppress(ServingError):  # an old model that cannot be had any more is no reason not to go on
-            await self._start(serving, document.status.variants)
+            await self._keep_old(serving, document)
         try:
-            variants = await self.models.resolve(document.spec)
-            await self.models.fetch(variants)
-            document = await self._step(document, "models are here; starting model servers")
-            await self._start(serving, variants)
-            await self._until_ready(serving, variants)
+            document = await self._begin(document)
+            stage = stage_of(serving, document)
+            await self.models.fetch(stage.wanted)
+            document = await self.records.step(document, "models are here; starting model servers")
+            await self._start(stage)
+            document = await self.advance.to_the_end(document, stage)
         except ServingError as error:
-            await self._fail(serving, document, error)
+            await self._give_up(serving, document, error)
             return
-        document = await self._step(document, "model servers are ready; shifting traffic")
-        await self.data_plane.apply(domain.route(serving, variants, self.workloads.states()))
-        document = await self._shifted(serving, document, variants)
-        await self._stop_superfluous(serving, document)
-        await self._ready(serving, document)
-
-    async def _start(self, serving: ServingName, variants: tuple[VariantStatus, ...]) -> None:
-        """Start what is missing; what runs is adopted, and watched from now on. Raises ServingError."""
-        models = await self.models.fetch(variants)
-        for spec in domain.replica_specs(serving, variants, models):
-            await self.workloads.start(spec)
-
-    async def _until_ready(self, serving: ServingName, variants: tuple[VariantStatus, ...]) -> None:
-        """Raises ServingError where that will not be."""
-        try:
-            async with asyncio.timeout(self.ready_timeout):
-                while not self._all_ready(serving, variants):  # noqa: ASYNC110 - only the reconciler hears of changes
-                    await asyncio.sleep(POLL_SECONDS)
-        except TimeoutError as error:
-            message = f"a model server of {serving} was not ready after {self.ready_timeout:g} s"
-            raise ServingError(message, code=MODEL_SERVER_FAILED) from error
-
-    def _all_ready(self, serving: ServingName, variants: tuple[VariantStatus, ...]) -> bool:
-        states = self.workloads.states()
-        if (words := domain.last_words(serving, variants, states)) is not None:
-            raise ServingError(words, code=MODEL_SERVER_FAILED)
-        counted = domain.counted(serving, variants, states)
-        return all(variant.ready_replicas == variant.replicas for variant in counted)
-
-    async def _shifted(
-        self, serving: ServingName, document: ServingDocument, variants: tuple[VariantStatus, ...]
-    ) -> ServingDocument:
-        """Record what serves now, before anything of the old is stopped."""
-        applied = domain.counted(serving, variants, self.workloads.states())
-        document = await self.records.update(document, variants=applied, step="traffic shifted")
-        weights = {variant.name: variant.weight for variant in applied}
-        names = {"namespace": serving.namespace, "name": serving.name}
-        await self.records.tell(document, TrafficShifted(**names, generation=document.generation, weights=weights))
-        return document
-
-    async def _ready(self, serving: ServingName, document: ServingDocument) -> None:
+        await self.servers.stop_superfluous(serving, stage.wanted)
         await self.records.settle(
             document,
             phase=ServingPhase.READY,
             observed_generation=document.generation,
-            url=domain.infer_url(self.ingress_url, serving),
+            url=self.servers.url(serving),
             problem=None,
             ready_at=self.records.clock(),
         )
 
-    async def _fail(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
-        """What served before still serves; what was started in vain is stopped."""
-        document = await self.records.settle(document, phase=ServingPhase.FAILED, problem=error.problem)
-        await self._stop_superfluous(serving, document)
+    async def _begin(self, document: ServingDocument) -> ServingDocument:
+        """Resolve tags once, so that a tag that moves meanwhile changes nothing; and open the books."""
+        document = await self.records.resolved(document, await self.models.resolve(document.spec))
+        rollout = document.status.rollout
+        if rollout is not None and rollout.generation == document.generation:
+            return document
+        begun = RolloutStatus(
+            generation=document.generation, strategy=document.spec.strategy.type, since=self.records.clock()
+        )
+        return await self.records.update(document, rollout=begun)
+
+    async def _keep_old(self, serving: ServingName, document: ServingDocument) -> None:
+        """Of a rollout that was given up for a newer one nothing gets requests any more."""
+        stable = stage_of(serving, document).stable
+        rollout, applied = document.status.rollout, document.status.applied
+        if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
+            return
+        await self.servers.start(serving, stable, await self.models.fetch(stable))
+        if rollout is None or rollout.generation != document.generation:
+            await self.servers.route(Stage(serving, applied, stable))
+
+    async def _start(self, stage: Stage) -> None:
+        """Start the new version and wait until it is ready. Raises ServingError."""
+        if isinstance(stage.spec.strategy, Recreate) and not same_servers(stage):
+            await self.servers.stop_superfluous(stage.serving, stage.wanted)
+        await self.servers.start(stage.serving, stage.wanted, await self.models.fetch(stage.wanted))
+        await self.servers.until_ready(stage.serving, stage.wanted)
+
+    async def _give_up(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
+        """What served before gets everything again; what was started in vain is stopped."""
+        applied = document.status.applied
+        stable = replicas.deployments(applied, document.status.variants)
+        if applied is not None:
+            with suppress(ServingError):
+                await self.servers.start(serving, stable, await self.models.fetch(stable))
+            await self.servers.route(Stage(serving, applied, stable))
+        rollout = document.status.rollout
+        if rollout is not None and rollout.generation == document.generation:
+            phase = RolloutPhase.ROLLED_BACK if isinstance(error, RolledBackError) else RolloutPhase.FAILED
+            changes = {"phase": phase, "weight": 0, "message": str(error), "action": None}
+            rollout = rollout.model_copy(update=changes)
+        document = await self.records.settle(
+            document,
+            phase=ServingPhase.FAILED,
+            problem=error.problem,
+            rollout=rollout,
+            variants=self.servers.statuses(Stage(serving, applied, stable)) if applied else (),
+        )
+        await self.servers.stop_superfluous(serving, stable)
 
     async def _maintain(self, serving: ServingName, document: ServingDocument) -> None:
         """Nothing new is asked for: keep what was applied running, and the proxy pointed at what is ready."""
-        applied = document.status.variants
+        applied = document.status.applied
+        if applied is None:
+            await self.servers.stop_superfluous(serving, ())
+            return
+        stage = Stage(serving, applied, replicas.deployments(applied, document.status.variants))
         try:
-            await self._start(serving, applied)
+            await self.servers.start(serving, stage.wanted, await self.models.fetch(stage.wanted))
         except ServingError as error:
             await self.records.update(document, problem=error.problem)
             return
-        states = self.workloads.states()
-        if applied:
-            await self.data_plane.apply(domain.route(serving, applied, states))
-        problem = _problem(document, domain.last_words(serving, applied, states))
+        await self.servers.route(stage)
+        words = self.servers.last_words(stage)
         await self.records.update(
             document,
-            variants=domain.counted(serving, applied, states),
-            url=domain.infer_url(self.ingress_url, serving) if applied else None,  # the ingress may have moved
-            problem=problem,
+            variants=self.servers.statuses(stage),
+            url=self.servers.url(serving),  # the ingress may have moved
+            problem=_problem(document, words),
         )
-        await self._stop_superfluous(serving, document)
+        await self.servers.stop_superfluous(serving, stage.wanted)
 
     async def _delete(self, serving: ServingName, document: ServingDocument) -> None:
-        await self.data_plane.remove(serving)
-        for state in self.workloads.states():
-            if state.key.serving == serving:
-                await self.workloads.stop(state.key)
-        await self.records.settle(document, phase=ServingPhase.DELETED, variants=(), url=None, problem=None)
-
-    async def _stop_superfluous(self, serving: ServingName, document: ServingDocument) -> None:
-        for key in domain.superfluous(serving, document.status.variants, self.workloads.states()):
-            await self.workloads.stop(key)
-
-    async def _step(self, document: ServingDocument, step: str) -> ServingDocument:
-        document = await self.records.update(document, phase=ServingPhase.PROGRESSING, step=step)
-        progressed = ServingProgressed(
-            namespace=document.namespace, name=document.name, generation=document.generation, step=step
+        await self.servers.remove(serving)
+        await self.records.settle(
+            document, phase=ServingPhase.DELETED, variants=(), applied=None, rollout=None, url=None, problem=None
         )
-        await self.records.tell(document, progressed, step)
-        return document
 
 
 def _problem(document: ServingDocument, last_words: str | None) -> Problem | None:

@@ -2,13 +2,7 @@
 
 from datetime import datetime
 
-from kleverproto.servings import (
-    ServingDocument,
-    ServingPhase,
-    ServingRequested,
-    ServingStatus,
-    next_generation,
-)
+from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested, ServingStatus, next_generation
 
 
 def is_gone(document: ServingDocument | None) -> bool:

@@ -7,12 +7,7 @@ from klever_gateway.domain.rows import Collection, serving_row
 from klever_gateway.domain.servings import as_deleting, as_requested, is_gone
 from klever_gateway.errors import AlreadyExistsError, GenerationMismatchError
 from kleverkit.errors import NotFoundError
-from kleverproto.servings import (
-    ServingDeleteRequested,
-    ServingDocument,
-    ServingRequested,
-    serving_key,
-)
+from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingRequested, serving_key
 
 from .versions import Versions
 from .writing import Writing, Written

@@ -11,7 +11,8 @@ from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
 from kleverproto.projects import OnUnsafe, ProjectPolicy
 from kleverproto.references import ModelRef
-from kleverproto.servings import ServingSpec, Variant
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.variants import Variant
 
 from .arrivals import Arrivals
 

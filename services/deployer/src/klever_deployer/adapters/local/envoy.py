@@ -17,7 +17,9 @@ from typing import Any
 import structlog
 
 from klever_deployer import envoy_config
-from klever_deployer.domain import RoutingTable, ServingName, ServingRoute, dump_table, load_table
+from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.routing import BackendKey, RoutingTable, ServingRoute, dump_table, load_table
 from klever_deployer.errors import DataPlaneError
 
 from . import processes
@@ -96,6 +98,12 @@ class EnvoyDataPlane:
         if serving in self._table:
             await self._finish(self._replace(serving, None))
 
+    async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
+        """See `DataPlane`."""
+        await self._up.wait()
+        found = await self._admin.counts({key.name for key in backends})
+        return {key: found[key.name] for key in backends if key.name in found}
+
     async def close(self) -> None:
         """Stop Envoy."""
         if self._record is not None:
@@ -115,7 +123,7 @@ class EnvoyDataPlane:
                 new[serving] = route
             await self._make_before_break(self._table, new)
             self._table = new
-            self._places.table.write_text(json.dumps(dump_table(new)))
+            self._places.table.write_text(dump_table(new))
 
     async def _make_before_break(self, old: RoutingTable, new: RoutingTable) -> None:
         leaving = envoy_config.cluster_names(old) - envoy_config.cluster_names(new)
@@ -232,6 +240,6 @@ class _Places:
 def _read_table(path: Path) -> RoutingTable:
     """The routes that an earlier deployer left in Envoy, so that a change for one serving keeps the others."""
     try:
-        return load_table(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+        return load_table(path.read_text())
+    except (OSError, ValueError):
         return {}

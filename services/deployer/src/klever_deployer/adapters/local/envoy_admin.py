@@ -5,7 +5,10 @@ from typing import Any
 
 import aiohttp
 
+from klever_deployer.domain.analysis import Counts
 from klever_deployer.errors import DataPlaneError
+
+from .envoy_statistics import counts_of, stats_filter
 
 TIMEOUT = aiohttp.ClientTimeout(total=3)
 OK = 200
@@ -50,6 +53,13 @@ class EnvoyAdmin:
             for stat in host["stats"]
             if stat["name"] == "rq_active"
         )
+
+    async def counts(self, clusters: set[str]) -> dict[str, Counts]:
+        """Cluster to what was counted of it, those that Envoy does not know left out. Raises DataPlaneError."""
+        if not clusters:
+            return {}
+        query = f"format=json&histogram_buckets=cumulative&filter={stats_filter(clusters)}"
+        return counts_of(await self._get(f"/stats?{query}"))
 
     async def _get(self, path: str) -> Any:
         try:

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from klever_deployer.domain import LocalModel
+from klever_deployer.domain.replicas import LocalModel
 from klever_deployer.errors import MODEL_NOT_FOUND, PULL_FAILED, ServingError
 from kleverkit.errors import TransientError
 from kleverproto.references import ModelRef

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import aiohttp
 
-from klever_deployer.domain import Endpoint, ReplicaSpec, ReplicaState
+from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
+from klever_deployer.domain.runtimes import runtime_of
 
 from . import processes
 from .processes import ProcessRecord
@@ -57,7 +58,7 @@ class Replica:
         session: aiohttp.ClientSession,
         on_change: Callable[[ReplicaState], None],
     ) -> None:
-        self.state = ReplicaState(spec.key)
+        self.state = ReplicaState(spec.key, runtime=runtime_of(spec.variant, spec.model.format) or "")
         self._spec = spec
         self._places = places
         self._command = command

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import structlog
 
-from klever_deployer.domain import ReplicaKey, ReplicaSpec, ReplicaState, ServingName
+from klever_deployer.domain.replicas import ReplicaKey, ReplicaSpec, ReplicaState, ServingName
 
 from . import processes
 from .processes import ProcessRecord

@@ -1,0 +1,82 @@
+"""Where the rollout of a serving is."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from .base import WireModel
+from .serving_specs import ServingSpec
+
+
+class RolloutAction(StrEnum):
+    """What people do to a rollout that is under way."""
+
+    PAUSE = "pause"
+    """Stay at this step."""
+    RESUME = "resume"
+    PROMOTE = "promote"
+    """Give the new version all the traffic now."""
+    ABORT = "abort"
+    """Give the old version all the traffic again."""
+
+
+class RolloutPhase(StrEnum):
+    """How far a rollout is."""
+
+    STARTING = "Starting"
+    """The new version is not ready yet."""
+    PROGRESSING = "Progressing"
+    WAITING = "Waiting"
+    """For someone to promote or abort it."""
+    PAUSED = "Paused"
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    FAILED = "Failed"
+    """The new version never got ready."""
+
+
+class Measurement(WireModel):
+    """How the new version does in a step, as the ingress sees it."""
+
+    requests: int
+    error_percent: float
+    p95_ms: float | None = None
+    """Upper end of the bucket that holds it; None without requests."""
+    p99_ms: float | None = None
+
+
+class RolloutStep(WireModel):
+    """A step that was taken."""
+
+    weight: int
+    """Percent for the new version."""
+    at: datetime
+    message: str
+    measured: Measurement | None = None
+    """Of the step before."""
+
+
+class RolloutStatus(WireModel):
+    """A rollout, and what was measured."""
+
+    generation: int
+    strategy: str
+    phase: RolloutPhase = RolloutPhase.STARTING
+    weight: int = 0
+    """Percent for the new version."""
+    since: datetime
+    """Begin of the step."""
+    paused: bool = False
+    action: RolloutAction | None = None
+    """What was asked for and is not done yet."""
+    message: str = ""
+    measured: Measurement | None = None
+    """In the step so far."""
+    steps: tuple[RolloutStep, ...] = ()
+
+
+class Revision(WireModel):
+    """A spec that was served."""
+
+    generation: int
+    spec: ServingSpec
+    ready_at: datetime

@@ -1,0 +1,111 @@
+"""The Serving document that people write; the same for one machine and for a cluster."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from .base import StrictWireModel
+from .references import DnsLabel
+from .strategies import Rolling, Strategy
+from .traffic import Retries, Timeouts, Traffic
+from .variants import Variant
+
+ALL = 100
+"""Percent."""
+
+
+class ServingSpec(StrictWireModel):
+    """What should be served. Every problem of it is told at once, each with its field."""
+
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=10)]
+    traffic: Traffic
+    timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    strategy: Strategy = Rolling()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fits_together(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Fields first, then how they fit: also where a field is wrong, as far as the others can be read."""
+        found: list[InitErrorDetails] = []
+        spec: Self | None = None
+        try:
+            spec = handler(value)
+        except ValidationError as error:
+            found = [_as_detail(cast("dict[str, Any]", each)) for each in error.errors()]
+        plain = spec.model_dump(by_alias=True) if spec is not None else value
+        if isinstance(plain, dict):
+            found += [_detail(place, message, plain) for place, message in _misfits(plain)]
+        if found or spec is None:
+            raise ValidationError.from_exception_data(cls.__name__, found)
+        return spec
+
+
+class Metadata(StrictWireModel):
+    """What a serving is called."""
+
+    name: DnsLabel
+    namespace: DnsLabel = "default"
+
+
+class ServingManifest(StrictWireModel):
+    """A serving as a file, as `klever apply` reads it."""
+
+    api_version: Literal["klever.dev/v1alpha1"] = "klever.dev/v1alpha1"
+    kind: Literal["Serving"] = "Serving"
+    metadata: Metadata
+    spec: ServingSpec
+
+
+Place = tuple[str | int, ...]
+
+
+def _misfits(spec: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Where parts that are right by themselves do not fit together."""
+    variants = [each for each in _list(spec.get("variants")) if isinstance(each, dict)]
+    names = [each["name"] for each in variants if isinstance(each.get("name"), str)]
+    yield from _same_names(names)
+    traffic = spec.get("traffic")
+    if isinstance(traffic, dict):
+        yield from _weights(traffic.get("weights"), names)
+        yield from _unknown_variants(traffic, set(names))
+
+
+def _same_names(names: list[str]) -> Iterator[tuple[Place, str]]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield ("variants",), f"{count} variants have the name {name}"
+
+
+def _weights(weights: Any, names: list[str]) -> Iterator[tuple[Place, str]]:
+    if not isinstance(weights, dict):
+        return
+    for name in sorted(set(map(str, weights)) - set(names)):
+        yield ("traffic", "weights", name), "there is no variant of this name"
+    numbers = [weight for weight in weights.values() if isinstance(weight, int)]
+    if len(numbers) == len(weights) and sum(numbers) != ALL:
+        yield ("traffic", "weights"), f"the weights sum to {sum(numbers)}, not {ALL}"
+
+
+def _unknown_variants(traffic: dict[str, Any], names: set[str]) -> Iterator[tuple[Place, str]]:
+    named: list[tuple[Place, Any]] = [(("rules", i, "variant"), r) for i, r in enumerate(_list(traffic.get("rules")))]
+    named.append((("mirror", "variant"), traffic.get("mirror")))
+    for place, part in named:
+        if isinstance(part, dict) and isinstance(name := part.get("variant"), str) and name not in names:
+            yield ("traffic", *place), f"there is no variant {name}"
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _detail(place: Place, message: str, spec: dict[str, Any]) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError("misfit", "{why}", {"why": message}), loc=place, input=spec)
+
+
+def _as_detail(error: dict[str, Any]) -> InitErrorDetails:
+    kind = PydanticCustomError(error["type"], "{why}", {"why": error["msg"]})
+    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"])

@@ -1,0 +1,97 @@
+"""How the requests of a serving are spread: part of the document that people write."""
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from .base import StrictWireModel
+from .patterns import checked_regex
+from .references import DnsLabel
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9!#$%&'*+.^_`|~-]+$", max_length=200)]
+"""Lower case, as HTTP/2 and Istio write it."""
+HeaderText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class HeaderMatch(StrictWireModel):
+    """What the value of a header must be; one of the three."""
+
+    exact: HeaderText | None = None
+    prefix: HeaderText | None = None
+    regex: Annotated[HeaderText, AfterValidator(checked_regex)] | None = None
+    """RE2; the whole value must match."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if sum(kind is not None for kind in (self.exact, self.prefix, self.regex)) != 1:
+            raise ValueError("give one of exact, prefix and regex")
+        return self
+
+
+class HeaderRule(StrictWireModel):
+    """Requests with all these headers go to one variant; the first rule that matches wins, before the weights."""
+
+    headers: Annotated[dict[HeaderName, HeaderMatch], Field(min_length=1, max_length=10)]
+    """Header name (lower case) to what its value must be; all of them must match."""
+    variant: DnsLabel
+
+
+class Mirror(StrictWireModel):
+    """A copy of requests goes to a variant too; its answers are thrown away."""
+
+    variant: DnsLabel
+    percent: Annotated[float, Field(gt=0, le=100)] = 100.0
+
+
+class Cookie(StrictWireModel):
+    """A cookie that the ingress sets where a client has none."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=200)]
+    ttl_seconds: Annotated[int, Field(ge=0)] = 3600
+    """0 makes it last until the client ends."""
+
+
+class Sticky(StrictWireModel):
+    """Requests of one client go to the same variant; one of the two."""
+
+    header: HeaderName | None = None
+    """Requests with the same value of this header, for as long as the weights stay."""
+    cookie: Cookie | None = None
+    """Requests with the cookie, for as long as the variant has any weight."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.header is None) == (self.cookie is None):
+            raise ValueError("give one of header and cookie")
+        return self
+
+
+class Traffic(StrictWireModel):
+    """How requests are spread over the variants."""
+
+    weights: dict[DnsLabel, Percent]
+    """Variant name to percent; the sum is 100. A variant that is not named gets none."""
+    rules: Annotated[tuple[HeaderRule, ...], Field(max_length=50)] = ()
+    """In this order, before the weights."""
+    mirror: Mirror | None = None
+    sticky: Sticky | None = None
+
+
+class Timeouts(StrictWireModel):
+    """How long the ingress waits."""
+
+    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
+    """From the request's end to the answer's end, tries included; then 504."""
+    connect_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class Retries(StrictWireModel):
+    """Which requests the ingress sends again."""
+
+    attempts: Annotated[int, Field(ge=0, le=10)] = 3
+    """Tries after the first."""
+    on_server_error: bool = False
+    """Also where a model server answered 502, 503 or 504. Without it only what never reached one is sent again,
+    since a prediction may not be safe to make twice."""
+    per_try_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None

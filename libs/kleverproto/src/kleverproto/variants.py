@@ -1,0 +1,97 @@
+"""What a variant of a serving runs: part of the document that people write."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from .base import StrictWireModel
+from .quantities import bytes_of, cores_of
+from .references import Digest, DnsLabel, ModelRef
+
+ModelReference = Annotated[
+    str, StringConstraints(min_length=1, max_length=400), AfterValidator(lambda text: ModelRef.parse(text) and text)
+]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+RuntimeName = Literal["kleverserve", "triton", "mlserver"]
+
+
+class Gpu(StrictWireModel):
+    """GPUs of one replica. On a machine without a cluster there are none to give, and the serving is refused."""
+
+    count: Annotated[int, Field(ge=1, le=64)] = 1
+    type: Annotated[str, StringConstraints(max_length=200)] | None = None
+    """Such as `NVIDIA-A100`; any by default."""
+
+
+class Resources(StrictWireModel):
+    """What one replica may use, as Kubernetes writes quantities."""
+
+    cpu: Annotated[str, AfterValidator(lambda text: cores_of(text) and text)] | None = None
+    """Cores, such as `500m` or `2`."""
+    memory: Annotated[str, AfterValidator(lambda text: bytes_of(text) and text)] | None = None
+    """Bytes, such as `512Mi`; a replica that uses more is ended and started again."""
+    gpu: Gpu | None = None
+
+
+class Autoscaling(StrictWireModel):
+    """Replicas follow the requests in flight."""
+
+    min_replicas: Annotated[int, Field(ge=0, le=64)] = 1
+    """0 ends the last one when nothing was asked for a while; the next request waits until one is there."""
+    max_replicas: Annotated[int, Field(ge=1, le=64)]
+    target_in_flight: Annotated[float, Field(gt=0)] = 4.0
+    """Requests in flight for each replica, on average."""
+    scale_down_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long fewer replicas must be enough before some end."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"minReplicas {self.min_replicas} is above maxReplicas {self.max_replicas}")
+        return self
+
+
+class Custom(StrictWireModel):
+    """A server of one's own: it listens on `$PORT` of `$HOST`, and finds the model's files in `$MODEL_DIR`."""
+
+    command: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
+    """Program and arguments. `$PORT`, `$HOST`, `$MODEL_DIR` and `$MODEL_NAME` in them are replaced."""
+    image: Word | None = None
+    """A container image; only where there is a cluster."""
+    ready_path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1000)] = "/"
+    """A GET of it answers 200 when the server takes requests."""
+
+    @model_validator(mode="after")
+    def _something_to_run(self) -> Self:
+        if not self.command and self.image is None:
+            raise ValueError("give a command, an image, or both")
+        return self
+
+
+class Variant(StrictWireModel):
+    """One version of a model behind the serving's URL."""
+
+    name: DnsLabel
+    model: ModelReference
+    """`project/model:version`."""
+    digest: Digest | None = None
+    """The manifest to serve; resolved from the tag when the serving is accepted, if absent."""
+    runtime: RuntimeName | None = None
+    """The model server; by the model's format if absent."""
+    custom: Custom | None = None
+    """A server of one's own, instead of a runtime."""
+    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many; with autoscaling, how many to begin with."""
+    autoscaling: Autoscaling | None = None
+    resources: Resources = Resources()
+    env: dict[EnvName, Word] = Field(default_factory=dict, max_length=100)
+    """Environment variables of the model server."""
+    parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
+    """Options of the runtime, such as `maxBatchSize`."""
+
+    @model_validator(mode="after")
+    def _one_server(self) -> Self:
+        if self.runtime is not None and self.custom is not None:
+            raise ValueError("give a runtime or a custom server, not both")
+        return self

@@ -1,0 +1,249 @@
+"""How the requests of a serving are spread over its model servers."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.strategies import BlueGreen
+from kleverproto.traffic import HeaderMatch, Mirror, Retries, Sticky, Timeouts
+
+from .replicas import Deployment, Endpoint, ReplicaState, ServingName, replica_keys
+
+WHOLE = 100
+"""Percent."""
+
+
+@dataclass(frozen=True, order=True)
+class BackendKey:
+    """A variant in one revision: what Envoy calls a cluster."""
+
+    serving: ServingName
+    variant: str
+    revision: str
+
+    @property
+    def token(self) -> str:
+        """What a cookie says of it, within its serving."""
+        return f"{self.variant}.{self.revision}"
+
+    @property
+    def name(self) -> str:
+        """Of the cluster."""
+        return f"{self.serving}/{self.variant}/{self.revision}"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A variant's model servers that take requests, or who takes them while there is none."""
+
+    key: BackendKey
+    endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of requests; only its proportion to the other shares counts."""
+
+    backend: BackendKey
+    weight: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Requests with all these headers are spread like this."""
+
+    headers: tuple[tuple[str, HeaderMatch], ...]
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
+class Mirroring:
+    """A copy of so many percent of the requests goes to a backend too."""
+
+    backend: BackendKey
+    percent: float
+
+
+@dataclass(frozen=True)
+class ServingRoute:
+    """How the requests of a serving are spread."""
+
+    serving: ServingName
+    backends: tuple[Backend, ...]
+    shares: tuple[Share, ...]
+    rules: tuple[Rule, ...] = ()
+    mirror: Mirroring | None = None
+    sticky: Sticky | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retries: Retries = field(default_factory=Retries)
+
+
+RoutingTable = dict[ServingName, ServingRoute]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is there of a serving while it goes from one spec to another; without a rollout both are the same."""
+
+    serving: ServingName
+    spec: ServingSpec
+    """The wanted one: its rules, mirror, timeouts and retries hold."""
+    wanted: tuple[Deployment, ...]
+    stable: tuple[Deployment, ...] = ()
+    """What served before, and serves the rest."""
+    stable_spec: ServingSpec | None = None
+    percent: int = WHOLE
+    """For the wanted one."""
+
+    @property
+    def running(self) -> tuple[Deployment, ...]:
+        """Everything that has to run, each variant and revision once."""
+        found = {(each.variant.name, each.revision): each for each in (*self.stable, *self.wanted)}
+        return tuple(found.values())
+
+
+def route(
+    stage: Stage, states: Iterable[ReplicaState], waiting_room: Callable[[BackendKey], Endpoint] | None = None
+) -> ServingRoute:
+    """Where requests go: to the replicas that are ready.
+
+    Args:
+        stage: what is there.
+        states: all replicas.
+        waiting_room: where requests for a variant go that may be idle and has no replica ready.
+    """
+    ready = {state.key: state.endpoint for state in states if state.ready and state.endpoint is not None}
+    backends = tuple(_backend(stage.serving, each, ready, waiting_room) for each in stage.running)
+    traffic = stage.spec.traffic
+    rules = tuple(
+        Rule(tuple(sorted(rule.headers.items())), _only(stage, rule.variant)) for rule in stage.spec.traffic.rules
+    )
+    return ServingRoute(
+        serving=stage.serving,
+        backends=backends,
+        shares=_weighted(stage),
+        rules=(*_preview(stage), *rules, *_kept(traffic.sticky, _weighted(stage))),
+        mirror=_mirroring(stage, traffic.mirror),
+        sticky=traffic.sticky,
+        timeouts=stage.spec.timeouts,
+        retries=stage.spec.retries,
+    )
+
+
+def percents(stage: Stage) -> dict[tuple[str, str], int]:
+    """Variant and revision to whole percents of the traffic, rules aside."""
+    shares = _weighted(stage)
+    return {
+        (each.variant.name, each.revision): round(
+            sum(
+                s.weight
+                for s in shares
+                if (s.backend.variant, s.backend.revision) == (each.variant.name, each.revision)
+            )
+            / WHOLE
+        )
+        for each in stage.running
+    }
+
+
+def _backend(
+    serving: ServingName,
+    deployment: Deployment,
+    ready: dict[Any, Endpoint],
+    waiting_room: Callable[[BackendKey], Endpoint] | None,
+) -> Backend:
+    key = _key(serving, deployment)
+    endpoints = tuple(ready[each] for each in replica_keys(serving, [deployment]) if each in ready)
+    if not endpoints and waiting_room is not None and deployment.can_be_idle:
+        endpoints = (waiting_room(key),)
+    return Backend(key, endpoints)
+
+
+def _key(serving: ServingName, deployment: Deployment) -> BackendKey:
+    return BackendKey(serving, deployment.variant.name, deployment.revision)
+
+
+def _weighted(stage: Stage) -> tuple[Share, ...]:
+    """Both specs' weights, each in its part; they sum to 10,000."""
+    weights: dict[BackendKey, int] = {}
+    parts = [(stage.wanted, stage.spec, stage.percent)]
+    if stage.percent < WHOLE and stage.stable_spec is not None:
+        parts.append((stage.stable, stage.stable_spec, WHOLE - stage.percent))
+    for deployments, spec, percent in parts:
+        for each in deployments:
+            key = _key(stage.serving, each)
+            weights[key] = weights.get(key, 0) + spec.traffic.weights.get(each.variant.name, 0) * percent
+    return tuple(Share(key, weight) for key, weight in weights.items())
+
+
+def _only(stage: Stage, variant: str) -> tuple[Share, ...]:
+    """All to one variant: in a rollout, to its old and new version in proportion."""
+    new = [_key(stage.serving, each) for each in stage.wanted if each.variant.name == variant]
+    old = [_key(stage.serving, each) for each in stage.stable if each.variant.name == variant]
+    if stage.percent == WHOLE or not old or old == new:
+        return tuple(Share(key, WHOLE) for key in new)
+    return (*(Share(key, stage.percent) for key in new), *(Share(key, WHOLE - stage.percent) for key in old))
+
+
+def _preview(stage: Stage) -> tuple[Rule, ...]:
+    """The way to a blue-green version that waits, by its own weights."""
+    strategy = stage.spec.strategy
+    if not isinstance(strategy, BlueGreen) or stage.percent == WHOLE:
+        return ()
+    shares = tuple(
+        Share(_key(stage.serving, each), stage.spec.traffic.weights.get(each.variant.name, 0)) for each in stage.wanted
+    )
+    return (Rule(((strategy.preview_header, HeaderMatch(exact="true")),), shares),)
+
+
+def _kept(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
+    """Clients whose cookie names a backend come back to it, for as long as it has a share."""
+    if sticky is None or sticky.cookie is None:
+        return ()
+    return tuple(
+        Rule(
+            (
+                (
+                    "cookie",
+                    HeaderMatch(regex=rf"(?:.*; ?)?{re.escape(f'{sticky.cookie.name}={share.backend.token}')}(?:;.*)?"),
+                ),
+            ),
+            (share,),
+        )
+        for share in shares
+        if share.weight
+    )
+
+
+def _mirroring(stage: Stage, mirror: Mirror | None) -> Mirroring | None:
+    if mirror is None:
+        return None
+    found = next(each for each in stage.wanted if each.variant.name == mirror.variant)
+    return Mirroring(_key(stage.serving, found), mirror.percent)
+
+
+_TABLE = TypeAdapter(list[ServingRoute])
+
+
+def dump_table(table: RoutingTable) -> str:
+    """A routing table as JSON."""
+    return _TABLE.dump_json([table[serving] for serving in sorted(table)]).decode()
+
+
+def load_table(text: str) -> RoutingTable:
+    """Undo `dump_table`. Raises ValueError where the text is none."""
+    return {route.serving: route for route in _TABLE.validate_json(text)}
+
+
+def path_prefix(serving: ServingName) -> str:
+    """What the ingress cuts off before the request reaches a model server."""
+    return f"/seldon/{serving.namespace}/{serving.name}/"
+
+
+def infer_url(ingress: str, serving: ServingName) -> str:
+    """The V2 endpoint through the ingress; the same path as with Seldon Core and Istio."""
+    return f"{ingress}{path_prefix(serving)}v2/models/{serving.name}/infer"

@@ -1,0 +1,95 @@
+"""Which step of a rollout comes next."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
+from kleverproto.strategies import BlueGreen, Canary, Recreate, Rolling
+
+from .analysis import Verdict, judge
+from .routing import WHOLE
+
+AnyStrategy = Rolling | Recreate | BlueGreen | Canary
+
+
+@dataclass(frozen=True)
+class Stay:
+    """Nothing moves; why, and in what phase."""
+
+    phase: RolloutPhase
+    message: str
+
+
+@dataclass(frozen=True)
+class MoveTo:
+    """Another share for the new version; 100 ends the rollout."""
+
+    weight: int
+    message: str
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """The old version gets everything again."""
+
+    code: str
+    message: str
+
+
+Move = Stay | MoveTo | RollBack
+
+ABORTED, ANALYSIS_FAILED = "rollout_aborted", "analysis_failed"
+
+
+def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
+    """What to do at this moment with a new version that is ready.
+
+    Args:
+        strategy: of the wanted spec.
+        status: how far the rollout is.
+        measured: of the new version, in this step.
+        now: the present.
+    """
+    if status.action is RolloutAction.ABORT:
+        return RollBack(ABORTED, f"aborted at {status.weight} %")
+    if status.action is RolloutAction.PROMOTE:
+        return MoveTo(WHOLE, "promoted")
+    if isinstance(strategy, Canary):
+        return _canary(strategy, status, measured, now)
+    if isinstance(strategy, BlueGreen) and not strategy.auto_promote:
+        return Stay(RolloutPhase.WAITING, "ready beside the old version: promote it, or abort")
+    return MoveTo(WHOLE, "all at once")
+
+
+def moved(status: RolloutStatus, move: MoveTo, measured: Measurement | None, now: datetime) -> RolloutStatus:
+    """The rollout after a step."""
+    step = RolloutStep(weight=move.weight, at=now, message=move.message, measured=measured)
+    phase = RolloutPhase.PROMOTED if move.weight == WHOLE else RolloutPhase.PROGRESSING
+    return status.model_copy(
+        update={
+            "phase": phase,
+            "weight": move.weight,
+            "since": now,
+            "message": move.message,
+            "measured": None,
+            "action": None,
+            "steps": (*status.steps, step),
+        }
+    )
+
+
+def _canary(canary: Canary, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
+    over = now - status.since >= timedelta(seconds=canary.interval_seconds)
+    verdict, why = judge(measured, canary.analysis, interval_is_over=over)
+    if status.weight and verdict is Verdict.ROLL_BACK:
+        return RollBack(ANALYSIS_FAILED, f"at {status.weight} %: {why}")
+    if status.paused:
+        return Stay(RolloutPhase.PAUSED, f"paused at {status.weight} %")
+    if status.weight and verdict is Verdict.WAIT:
+        return Stay(RolloutPhase.PROGRESSING, f"at {status.weight} %: {why}")
+    return _next_step(canary, status.weight, f"{why} at {status.weight} %; " if status.weight else "")
+
+
+def _next_step(canary: Canary, weight: int, why: str) -> MoveTo:
+    number, step = next(((n, each) for n, each in enumerate(canary.steps, 1) if each > weight), (0, WHOLE))
+    return MoveTo(step, f"{why}step {number} of {len(canary.steps)}" if number else f"{why}the last step")

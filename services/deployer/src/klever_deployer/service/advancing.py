@@ -1,0 +1,118 @@
+"""Gives a new version its traffic, step by step, and takes it back where the version does not do well."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from klever_deployer.domain import routing, stages, steps
+from klever_deployer.domain.analysis import difference, measurement
+from klever_deployer.domain.replicas import Deployment
+from klever_deployer.domain.routing import WHOLE, Stage
+from klever_deployer.errors import RolledBackError
+from kleverproto.rollouts import Measurement, Revision, RolloutPhase, RolloutStatus
+from kleverproto.servings import ServingDocument, TrafficShifted
+
+from .records import Records
+from .servers import Servers
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Takes a new version, that is ready, from no traffic to all of it.
+
+    Args:
+        records: documents and events.
+        servers: tells how the new version does, and spreads requests.
+        tick_seconds: pause between two looks.
+    """
+
+    records: Records
+    servers: Servers
+    tick_seconds: float = 0.5
+
+    async def to_the_end(self, document: ServingDocument, stage: Stage) -> ServingDocument:
+        """Return once the new version has everything.
+
+        Raises:
+            RolledBackError: it did not do well, or someone aborted.
+            ServingError: it does not run any more.
+            SupersededError: a newer intent came.
+            TransientError: something does not answer now; the next pass goes on with the step that is recorded.
+        """
+        if _rollout(document).steps:  # a crash may have come between a step and its telling
+            document = await self._tell(document, replace(stage, percent=_rollout(document).weight))
+        if _rollout(document).weight == WHOLE:
+            await self.servers.route(_whole(stage))
+            return document
+        if not stage.stable or stages.same_servers(stage):
+            return await self._shift(document, stage, steps.MoveTo(WHOLE, "all at once"), None)
+        tried = _only_new(stage)
+        begin = await self.servers.counts(stage.serving, tried)
+        while (rollout := _rollout(document)).weight < WHOLE:
+            self.servers.are_ready(stage.serving, stage.wanted)
+            measured = measurement(difference(begin, await self.servers.counts(stage.serving, tried)))
+            move = steps.next_move(stage.spec.strategy, rollout, measured, self.records.clock())
+            if isinstance(move, steps.RollBack):
+                raise RolledBackError(move.message, code=move.code)
+            if isinstance(move, steps.MoveTo):
+                document = await self._shift(document, stage, move, measured)
+                begin = await self.servers.counts(stage.serving, tried)
+            else:
+                await self.servers.route(replace(stage, percent=rollout.weight))
+                document = await self._stay(document, stage, move, measured)
+                await asyncio.sleep(self.tick_seconds)
+        return document
+
+    async def _stay(
+        self, document: ServingDocument, stage: Stage, move: steps.Stay, measured: Measurement
+    ) -> ServingDocument:
+        rollout = _rollout(document)
+        changes = {"phase": move.phase, "message": move.message, "measured": measured}
+        told = rollout.phase is move.phase
+        variants = self.servers.statuses(replace(stage, percent=rollout.weight))
+        document = await self.records.update(document, rollout=rollout.model_copy(update=changes), variants=variants)
+        if not told and move.phase is not RolloutPhase.PROGRESSING:
+            document = await self.records.step(document, move.message)
+        return document
+
+    async def _shift(
+        self, document: ServingDocument, stage: Stage, move: steps.MoveTo, measured: Measurement | None
+    ) -> ServingDocument:
+        """Move traffic, then record what serves now, before anything of the old is stopped."""
+        now = self.records.clock()
+        there = _whole(stage) if move.weight == WHOLE else replace(stage, percent=move.weight)
+        await self.servers.route(there)
+        changes: dict[str, object] = {"rollout": steps.moved(_rollout(document), move, measured, now)}
+        if move.weight == WHOLE:
+            revision = Revision(generation=document.generation, spec=stage.spec, ready_at=now)
+            changes |= {"applied": stage.spec, "revisions": stages.revisions_with(document, revision)}
+        document = await self.records.update(document, variants=self.servers.statuses(there), **changes)
+        return await self._tell(document, there)
+
+    async def _tell(self, document: ServingDocument, stage: Stage) -> ServingDocument:
+        """What the last step that is recorded has changed."""
+        weights: dict[str, int] = {}
+        for (variant, _revision), percent in routing.percents(stage).items():
+            weights[variant] = weights.get(variant, 0) + percent
+        shifted = TrafficShifted(
+            namespace=document.namespace, name=document.name, generation=document.generation, weights=weights
+        )
+        step = _rollout(document).steps[-1]
+        await self.records.tell(document, shifted, str(step.weight))
+        return await self.records.step(document, f"{step.weight} % of the traffic: {step.message}")
+
+
+def _rollout(document: ServingDocument) -> RolloutStatus:
+    if document.status.rollout is None:
+        raise ValueError(f"{document.namespace}/{document.name} has no rollout")
+    return document.status.rollout
+
+
+def _whole(stage: Stage) -> Stage:
+    """The stage after the last step: nothing of the old version is left."""
+    return Stage(stage.serving, stage.spec, stage.wanted)
+
+
+def _only_new(stage: Stage) -> tuple[Deployment, ...]:
+    """The variants whose servers did not serve before."""
+    old = {(each.variant.name, each.revision) for each in stage.stable}
+    return tuple(each for each in stage.wanted if (each.variant.name, each.revision) not in old)

@@ -1,0 +1,88 @@
+"""The model servers of a serving and the proxy in front of them, as one thing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from klever_deployer.domain import replicas, routing
+from klever_deployer.domain.analysis import Counts, total
+from klever_deployer.domain.replicas import Deployment, Endpoint, LocalModel, ServingName
+from klever_deployer.domain.routing import BackendKey, Stage
+from klever_deployer.errors import MODEL_SERVER_FAILED, ServingError
+from klever_deployer.ports import DataPlane, Workloads
+from kleverproto.servings import VariantStatus
+
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Starts, routes and stops.
+
+    Args:
+        workloads: model servers.
+        data_plane: the proxy.
+        ingress_url: how clients reach the proxy.
+        ready_timeout: seconds a model server may take to be ready.
+        waiting_room: where requests for a variant wait that has no replica.
+    """
+
+    workloads: Workloads
+    data_plane: DataPlane
+    ingress_url: str
+    ready_timeout: float
+    waiting_room: Callable[[BackendKey], Endpoint] | None = None
+
+    async def start(self, serving: ServingName, wanted: Sequence[Deployment], models: dict[str, LocalModel]) -> None:
+        """Start what is missing; what runs is adopted, and watched from now on."""
+        for spec in replicas.replica_specs(serving, wanted, models):
+            await self.workloads.start(spec)
+
+    async def until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+        """Wait for every replica. Raises ServingError where that will not be."""
+        try:
+            async with asyncio.timeout(self.ready_timeout):
+                while not self.are_ready(serving, wanted):  # noqa: ASYNC110 - only the reconciler hears of changes
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError as error:
+            message = f"a model server of {serving} was not ready after {self.ready_timeout:g} s"
+            raise ServingError(message, code=MODEL_SERVER_FAILED) from error
+
+    def are_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> bool:
+        """Whether every replica takes requests. Raises ServingError where one never will."""
+        states = self.workloads.states()
+        if (words := replicas.last_words(serving, wanted, states)) is not None:
+            raise ServingError(words, code=MODEL_SERVER_FAILED)
+        return replicas.are_ready(serving, wanted, states)
+
+    def last_words(self, stage: Stage) -> str | None:
+        """Why a server of what is wanted does not start again; None while there is hope."""
+        return replicas.last_words(stage.serving, stage.wanted, self.workloads.states())
+
+    async def route(self, stage: Stage) -> None:
+        """Spread requests as the stage says. Raises DataPlaneError."""
+        await self.data_plane.apply(routing.route(stage, self.workloads.states(), self.waiting_room))
+
+    def statuses(self, stage: Stage) -> tuple[VariantStatus, ...]:
+        """The variants as they are recorded."""
+        weights = routing.percents(stage)
+        return replicas.statuses(stage.serving, stage.running, self.workloads.states(), weights=weights)
+
+    async def counts(self, serving: ServingName, wanted: Sequence[Deployment]) -> Counts:
+        """What the proxy has counted of these variants. Raises DataPlaneError."""
+        keys = {BackendKey(serving, each.variant.name, each.revision) for each in wanted}
+        return total((await self.data_plane.counts(keys)).values())
+
+    async def stop_superfluous(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+        """Stop the replicas of a serving that none of these variants needs."""
+        for key in replicas.superfluous(serving, wanted, self.workloads.states()):
+            await self.workloads.stop(key)
+
+    async def remove(self, serving: ServingName) -> None:
+        """Leave nothing of it; requests in flight are answered."""
+        await self.data_plane.remove(serving)
+        await self.stop_superfluous(serving, ())
+
+    def url(self, serving: ServingName) -> str:
+        """Where clients infer."""
+        return routing.infer_url(self.ingress_url, serving)

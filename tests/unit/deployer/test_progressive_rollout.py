@@ -1,0 +1,210 @@
+"""Canary, blue-green and recreate in memory: steps, people who steer, and deployers that die on the way."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.routing import BackendKey
+from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingPhase, ServingRolledBack, TrafficShifted
+from kleverproto.strategies import Analysis, BlueGreen, Canary, Recreate
+from support.deployer import IRIS, World, key, spec
+from support.waiting import eventually
+
+CANARY = Canary(steps=(10, 50), interval_seconds=60, analysis=Analysis(min_requests=10))
+V2 = BackendKey(IRIS, "v2", key("v2").revision)
+
+
+def with_strategy(version: str, strategy: Any) -> ServingSpec:
+    return spec(version).model_copy(update={"strategy": strategy})
+
+
+@pytest.fixture
+async def world() -> World:
+    """v1 serves."""
+    world = World()
+    await world.push("v1", "v2", "v3")
+    await world.request(spec("v1"))
+    await world.rollout().converge(IRIS)
+    world.steps.taken.clear()
+    return world
+
+
+async def rollout(world: World, phase: RolloutPhase, weight: int) -> RolloutStatus:
+    """The rollout, once it is there."""
+
+    async def there() -> RolloutStatus | None:
+        found = (await world.document()).status.rollout
+        return found if found and (found.phase, found.weight) == (phase, weight) else None
+
+    found = await eventually(there, within=3)
+    assert found is not None
+    return found
+
+
+async def does(world: World, *, requests: int, errors: int = 0) -> None:
+    """The new version answers so many requests, and a minute goes by."""
+    before = world.data_plane.counted.get(V2, Counts())
+    world.data_plane.counted[V2] = Counts(before.requests + requests, before.errors + errors)
+    world.now += timedelta(seconds=61)
+
+
+async def does_well_until(world: World, weight: int) -> None:
+    """The new version answers and time goes by until it has such a share of the traffic."""
+
+    async def there() -> bool:
+        found = (await world.document()).status.rollout
+        if found is not None and found.weight >= weight:
+            return found.weight == weight
+        await does(world, requests=20)
+        return False
+
+    assert await eventually(there, within=3, every=0.05)
+
+
+async def test_a_canary_that_does_well_gets_all_the_traffic_step_by_step(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer():
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        assert world.weights() == {"v2": 10, "v1": 90}
+        await does(world, requests=20)
+        await rollout(world, RolloutPhase.PROGRESSING, 50)
+        await does(world, requests=20)
+        await world.settled(ServingPhase.READY)
+    status = (await world.document()).status
+    assert status.rollout is not None
+    assert [step.weight for step in status.rollout.steps] == [10, 50, 100]
+    assert [step.measured.requests if step.measured else None for step in status.rollout.steps] == [0, 20, 20]
+    assert (status.rollout.phase, status.applied == (await world.document()).spec) == (RolloutPhase.PROMOTED, True)
+    assert (world.running(), world.weights()) == (["v2"], {"v2": 100})
+    shifted = [data.weights for data in world.publisher.data() if isinstance(data, TrafficShifted)]
+    assert shifted == [{"v1": 100}, {"v2": 10, "v1": 90}, {"v2": 50, "v1": 50}, {"v2": 100}]
+
+
+async def test_a_canary_that_does_badly_goes_by_itself_and_says_why(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer():
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        world.data_plane.counted[V2] = Counts(requests=20, errors=4)
+        document = await world.settled(ServingPhase.FAILED)
+
+        async def old_only() -> bool:
+            return (world.running(), world.weights()) == (["v1"], {"v1": 100})
+
+        assert await eventually(old_only)
+    assert document.status.problem is not None
+    assert document.status.problem.code == "analysis_failed"
+    assert "20 % of 20 requests failed" in document.status.problem.message
+    last = world.publisher.data()[-1]
+    assert isinstance(last, ServingRolledBack)
+    assert (last.rollout.phase, last.rollout.weight) == (RolloutPhase.ROLLED_BACK, 0)
+
+
+async def test_a_canary_nobody_asks_waits(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer():
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        await does(world, requests=9)
+
+        async def says_so() -> bool:
+            found = (await world.document()).status.rollout
+            return found is not None and "9 of 10 requests that an analysis needs" in found.message
+
+        assert await eventually(says_so)
+    assert world.weights() == {"v2": 10, "v1": 90}
+
+
+async def test_people_pause_resume_and_promote(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer() as deployer:
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        await steer(world, deployer, RolloutAction.PAUSE)
+        await rollout(world, RolloutPhase.PAUSED, 10)
+        await does(world, requests=100)
+        await steer(world, deployer, RolloutAction.RESUME)
+        await does_well_until(world, 50)
+        await steer(world, deployer, RolloutAction.PROMOTE)
+        await world.settled(ServingPhase.READY)
+    assert world.weights() == {"v2": 100}
+
+
+async def test_people_abort(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer() as deployer:
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        await steer(world, deployer, RolloutAction.ABORT)
+        document = await world.settled(ServingPhase.FAILED)
+    assert document.status.problem is not None
+    assert document.status.problem.code == "rollout_aborted"
+    assert world.weights() == {"v1": 100}
+
+
+async def test_what_is_asked_of_another_generation_changes_nothing(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer():
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        await world.records.steer(IRIS, 1, RolloutAction.ABORT, world.next_intent())
+        found = (await world.document()).status.rollout
+    assert found is not None
+    assert found.action is None
+
+
+async def test_blue_green_waits_beside_the_old_version_until_it_is_promoted(world: World) -> None:
+    await world.request(with_strategy("v2", BlueGreen()))
+    async with world.deployer() as deployer:
+        await rollout(world, RolloutPhase.WAITING, 0)
+        assert (world.running(), world.weights()) == (["v1", "v2"], {"v2": 0, "v1": 100})
+        await steer(world, deployer, RolloutAction.PROMOTE)
+        await world.settled(ServingPhase.READY)
+    assert (world.running(), world.weights()) == (["v2"], {"v2": 100})
+
+
+async def test_recreate_ends_the_old_version_before_the_new_one_starts(world: World) -> None:
+    await world.request(with_strategy("v2", Recreate()))
+    await world.rollout().converge(IRIS)
+    order = [step for step in world.steps.taken if step.startswith(("start", "route", "stop"))]
+    assert order == ["stop v1", "start v2", "route v2=100"]
+
+
+async def test_a_recreate_that_fails_brings_the_old_version_back(world: World) -> None:
+    world.unready["v2"] = "no model at all"
+    await world.request(with_strategy("v2", Recreate()))
+    await world.rollout().converge(IRIS)
+    assert (world.running(), world.weights()) == (["v1"], {"v1": 100})
+
+
+async def test_a_newer_spec_takes_the_place_of_a_canary(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer() as deployer:
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        await world.request(spec("v3"))
+        deployer.intend(IRIS)
+        await world.settled(ServingPhase.READY)
+    assert (world.running(), world.weights()) == (["v3"], {"v3": 100})
+
+
+async def test_the_next_deployer_goes_on_with_the_step_that_is_recorded(world: World) -> None:
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer():
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+    async with world.deployer():
+        await does_well_until(world, 50)
+    assert world.weights() == {"v2": 50, "v1": 50}
+
+
+async def test_what_served_is_kept_as_a_revision(world: World) -> None:
+    for version in ("v2", "v3"):
+        await world.request(spec(version))
+        await world.rollout().converge(IRIS)
+    revisions = (await world.document()).status.revisions
+    assert [(each.generation, each.spec.variants[0].name) for each in revisions] == [(1, "v1"), (2, "v2"), (3, "v3")]
+    assert all(each.spec.variants[0].digest for each in revisions)
+
+
+async def steer(world: World, deployer: Any, action: RolloutAction) -> None:
+    document = await world.document()
+    await world.records.steer(IRIS, document.generation, action, world.next_intent())
+    deployer.intend(IRIS)
