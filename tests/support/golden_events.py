@@ -31,6 +31,7 @@ from kleverproto.servings import (
     ServingDeleted,
     ServingDeleteRequested,
     ServingFailed,
+    ServingLogged,
     ServingProgressed,
     ServingReady,
     ServingRequested,
@@ -108,6 +109,7 @@ DATA: tuple[WireModel, ...] = (
     ServingFailed(namespace="default", name="iris", generation=2, problem=PROBLEM),
     ServingRolloutRequested(namespace="default", name="iris", generation=2, action=RolloutAction.PROMOTE),
     ServingRolledBack(namespace="default", name="iris", generation=2, problem=PROBLEM, rollout=ROLLOUT),
+    ServingLogged(namespace="default", name="iris", variant="v1", revision="0a1b", replica=0, lines=("ready",)),
     ServingDeleted(namespace="default", name="iris"),
     TrafficShifted(namespace="default", name="iris", generation=2, weights={"v1": 80, "v2": 20}),
     DeadLettered(

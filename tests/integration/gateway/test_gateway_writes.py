@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from kleverproto.servings import ServingPhase
+from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
+from kleverproto.servings import ServingLogged, ServingPhase, ServingRolloutRequested
 from support.gateway import (
+    NOW,
     Gateway,
     Owner,
     digest,
@@ -108,6 +110,44 @@ async def test_deleting_shows_deleting_at_once_and_nothing_once_the_owner_is_don
     assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 404
     again = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
     assert (again.status, again.json()["generation"]) == (202, 2)
+
+
+def rollout(phase: RolloutPhase) -> RolloutStatus:
+    return RolloutStatus(generation=2, strategy="canary", phase=phase, weight=20, since=NOW)
+
+
+async def test_a_rollout_is_steered_through_an_event(gateway: Gateway, owner: Owner) -> None:
+    under_way = rollout(RolloutPhase.PROGRESSING)
+    await owner.serving(serving_document(generation=2, phase=ServingPhase.PROGRESSING, rollout=under_way))
+    await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
+    answer = await gateway.send("POST", f"{SERVINGS}/iris/rollout", json={"action": "pause"})
+    assert (answer.status, answer.json()["generation"]) == (202, 2)
+    event = await owner.last_event("KLEVER_SERVINGS")
+    wanted = ServingRolloutRequested(namespace="default", name="iris", generation=2, action=RolloutAction.PAUSE)
+    assert event.data == wanted
+
+
+async def test_a_rollout_that_has_ended_cannot_be_steered(gateway: Gateway, owner: Owner) -> None:
+    await owner.serving(serving_document(generation=2, rollout=rollout(RolloutPhase.PROMOTED)))
+    await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
+    answer = await gateway.send("POST", f"{SERVINGS}/iris/rollout", json={"action": "abort"})
+    assert (answer.status, answer.json()["code"]) == (409, "no_rollout")
+    unknown = await gateway.send("POST", f"{SERVINGS}/iris/rollout", json={"action": "undo"})
+    assert (unknown.status, unknown.json()["errors"][0]["field"]) == (422, "action")
+    assert (await gateway.send("POST", f"{SERVINGS}/no/rollout", json={"action": "abort"})).status == 404
+
+
+async def test_what_model_servers_write_is_read_with_whose_it_is(gateway: Gateway, owner: Owner) -> None:
+    await owner.serving(serving_document())
+    await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
+    for number, variant in enumerate(("v1", "v2")):
+        logged = ServingLogged(
+            namespace="default", name="iris", variant=variant, revision="a", replica=number, lines=("one", "two")
+        )
+        await owner.publish(logged, f"log-{variant}")
+    assert (await gateway.get(f"{SERVINGS}/iris/logs")).text == "v1/0 | one\nv1/0 | two\nv2/1 | one\nv2/1 | two\n"
+    assert (await gateway.get(f"{SERVINGS}/iris/logs?variant=v2")).text == "v2/1 | one\nv2/1 | two\n"
+    assert (await gateway.get(f"{SERVINGS}/no/logs")).status == 404
 
 
 async def test_a_taken_name_is_a_conflict_and_a_stale_generation_fails_its_precondition(

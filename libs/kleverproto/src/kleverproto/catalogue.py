@@ -74,20 +74,21 @@ def _dead(data: Any) -> tuple[str, ...]:
     return (data.stream,)
 
 
-_NAMES = {"model": _model, "project": _project, "job": _job, "log": _job, "serving": _serving, "dead": _dead}
+_NAMES = {"model": _model, "project": _project, "job": _job, "serving": _serving, "dead": _dead}
 
 
-def _event(
+def _event(  # noqa: PLR0913 - the columns of the table below
     data: type[WireModel],
     context: str,
     event: str,
     stream: StreamSpec,
     producers: str,
     consumers: str,
+    *,
+    about: str = "",
 ) -> EventType:
-    names = {"model": _model, "project": _project, "job": _job, "log": _job, "serving": _serving, "dead": _dead}[
-        context
-    ]
+    """A row of the table; `about` is the context whose names end the subject, where that is another one."""
+    names = _NAMES[about or context]
     return EventType(
         data=data,
         context=context,
@@ -124,7 +125,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(jobs.JobFailed, "job", "failed", JOBS, "jobrunner", "registry gateway"),
     _event(jobs.JobCancelled, "job", "cancelled", JOBS, "jobrunner", "gateway"),
     _event(jobs.JobDeleted, "job", "deleted", JOBS, "jobrunner", "gateway"),
-    _event(jobs.JobLogged, "log", "written", LOGS, "jobrunner", "gateway"),
+    _event(jobs.JobLogged, "log", "written", LOGS, "jobrunner", "gateway", about="job"),
+    _event(servings.ServingLogged, "log", "served", LOGS, "deployer", "gateway", about="serving"),
     _event(servings.ServingRequested, "serving", "requested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingRolloutRequested, "serving", "rolloutrequested", SERVINGS, "gateway any", "deployer"),

@@ -173,6 +173,18 @@ class ServingDeleted(WireModel):
     name: DnsLabel
 
 
+class ServingLogged(WireModel):
+    """A model server has written lines."""
+
+    namespace: DnsLabel
+    name: DnsLabel
+    variant: DnsLabel
+    revision: str
+    replica: int
+    """Counted from 0 within the variant's revision."""
+    lines: tuple[str, ...]
+
+
 class TrafficShifted(WireModel):
     """The data plane now splits requests like this."""
 

@@ -17,6 +17,7 @@ from .adapters.local.model_store import LocalModelStore
 from .adapters.local.workloads import LocalWorkloads, kleverserve_command
 from .handlers import build_router
 from .service.advancing import Advance
+from .service.logbook import Logbook
 from .service.models import Models
 from .service.reconciling import Reconciler
 from .service.records import Records
@@ -55,7 +56,8 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         resync_seconds=settings.resync_seconds,
     )
     runtime.serve([build_router(records, reconciler)])
-    runtime.loops += [workloads.run, envoy.run, store.run, reconciler.run]
+    logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
+    runtime.loops += [logbook.run, workloads.run, envoy.run, store.run, reconciler.run]
     runtime.on_stop += [workloads.close, envoy.close]
     runtime.health.add("ingress", envoy.is_live)
     return runtime

@@ -1,5 +1,6 @@
 """What the use cases need of the world."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from kleverproto.models import ModelDocument
@@ -51,6 +52,34 @@ class Workloads(Protocol):
 
     async def changed(self) -> set[ServingName]:
         """Wait until some replica is in another state; the servings concerned."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """Lines that a replica has written."""
+
+    key: ReplicaKey
+    id: str
+    """Tells the part from all others of the replica."""
+    end: int
+    """Where the next part begins."""
+    lines: tuple[str, ...]
+
+
+class ReplicaLogs(Protocol):
+    """What replicas write, in parts; a part comes again until it is taken."""
+
+    def read(self) -> list[LogPart]:
+        """The next part of each replica that has written something."""
+        ...
+
+    def taken(self, parts: list[LogPart]) -> None:
+        """These need not come again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is read."""
         ...
 
 

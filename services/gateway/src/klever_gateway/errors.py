@@ -53,6 +53,12 @@ class JobNotRetriableError(PermanentError):
     default_code = "job_not_retriable"
 
 
+class NoRolloutError(PermanentError):
+    """Nothing is being rolled out that could be steered."""
+
+    default_code = "no_rollout"
+
+
 class GenerationMismatchError(PermanentError):
     """The document is not at the generation that the client has seen."""
 
@@ -67,6 +73,7 @@ __all__ = [
     "JobFinishedError",
     "JobNotRetriableError",
     "MalformedRequestError",
+    "NoRolloutError",
     "NotFoundError",
     "UnsupportedMediaTypeError",
 ]

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from .operations import JSON, Failure, Operation, Success
 from .problems import MEDIA_TYPE, ProblemDetails, problem
-from .routes import documentation, events, job_logs, jobs, models, platform, policies, servings
+from .routes import documentation, events, jobs, logs, models, platform, policies, servings
 
 VERSION: Final = "0.1.0"
 REF_TEMPLATE = "#/components/schemas/{model}"
@@ -20,7 +20,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
     *policies.OPERATIONS,
     *jobs.OPERATIONS,
-    *job_logs.OPERATIONS,
+    *logs.OPERATIONS,
     *servings.OPERATIONS,
     *events.OPERATIONS,
     *documentation.OPERATIONS,

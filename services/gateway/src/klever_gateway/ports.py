@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kleverproto.envelope import Event
+from kleverproto.jobs import JobLogged
+from kleverproto.servings import ServingLogged
 
 from .domain.positions import Interest, Position
 from .domain.queries import ModelSummary, Page, ProjectSummary, Query
@@ -57,6 +59,7 @@ class Entry:
     event: Event[Any]
 
 
+Logged = JobLogged | ServingLogged
 NextEntry = Callable[[], Awaitable[Entry]]
 
 
@@ -75,6 +78,6 @@ class EventLog(Protocol):
         """The newest events of interest, oldest first. Raises TransientError."""
         ...
 
-    def lines(self, job: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str, None]:
-        """What the tools of a job have written, and what they write until it is over. Raises TransientError."""
+    def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
+        """What was written under a subject of the logs, and what is until it is over. Raises TransientError."""
         ...

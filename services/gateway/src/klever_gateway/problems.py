@@ -18,6 +18,7 @@ from .errors import (
     JobFinishedError,
     JobNotRetriableError,
     MalformedRequestError,
+    NoRolloutError,
     UnsupportedMediaTypeError,
 )
 
@@ -29,6 +30,7 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (AlreadyExistsError, HTTPStatus.CONFLICT),
     (JobFinishedError, HTTPStatus.CONFLICT),
     (JobNotRetriableError, HTTPStatus.CONFLICT),
+    (NoRolloutError, HTTPStatus.CONFLICT),
     (GenerationMismatchError, HTTPStatus.PRECONDITION_FAILED),
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (MalformedRequestError, HTTPStatus.BAD_REQUEST),

@@ -10,6 +10,7 @@ from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import DnsLabel, ModelRef, Name
+from kleverproto.rollouts import RolloutAction
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.variants import ModelReference
@@ -123,6 +124,15 @@ class LogQuery(StrictWireModel):
     """Go on until the job has ended."""
 
 
+class ServingLogQuery(StrictWireModel):
+    """How the log of a serving is read."""
+
+    follow: bool = False
+    """Go on for as long as there is the serving."""
+    variant: str | None = None
+    """Only of this variant."""
+
+
 class WatchQuery(StrictWireModel):
     """Which live events."""
 
@@ -148,6 +158,12 @@ class ReplaceServing(StrictWireModel):
     """A serving as it should be."""
 
     spec: ServingSpec
+
+
+class SteerRollout(StrictWireModel):
+    """What to do with a rollout that is under way."""
+
+    action: RolloutAction
 
 
 class ServingName(StrictWireModel):

@@ -18,12 +18,12 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 
 from klever_gateway.domain.positions import LIVE_STREAMS, Interest, Position
-from klever_gateway.ports import Entry, NextEntry
+from klever_gateway.ports import Entry, Logged, NextEntry
 from kleverkit.errors import TransientError
 from kleverkit.nats_documents import ClientSource
-from kleverproto import subjects
 from kleverproto.envelope import InvalidEventError, parse
 from kleverproto.jobs import JobLogged
+from kleverproto.servings import ServingLogged
 from kleverproto.streams import LOGS
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ ResultT = TypeVar("ResultT")
 FETCH_SECONDS = 2.0
 """Longest wait of one pull; also how long it takes to notice that the connection was replaced."""
 LOG_SECONDS = 0.25
-"""As FETCH_SECONDS for the log of a job: its reader asks in between whether the job has ended."""
+"""As FETCH_SECONDS for a log: its reader asks in between whether the job has ended."""
 PAUSE_SECONDS = 0.25
 """Between two tries to open a consumer while NATS is away."""
 FORGET_SECONDS = 30.0
@@ -78,17 +78,16 @@ class NatsEventLog:
         found.sort(key=lambda entry: entry.event.time)
         return found[-limit:]
 
-    async def lines(self, job: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str, None]:
+    async def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
         """See `EventLog`."""
-        filters = [subjects.subject("log", "written", job)]
-        subscription = await _call(self._subscribe(LOGS.name, 1, filters))
+        subscription = await _call(self._subscribe(LOGS.name, 1, [log]))
         try:
             while True:
                 over = await is_over()  # asked first: what was written before the end is read after it
                 messages = await _call(_waiting(subscription, patient=not over))
                 for message in messages:
-                    for line in _lines(message):
-                        yield line
+                    if data := _logged(message):
+                        yield data
                 if over and not messages:
                     return
         finally:
@@ -164,12 +163,12 @@ async def _waiting(subscription: JetStreamContext.PullSubscription, *, patient: 
         return []
 
 
-def _lines(message: Msg) -> tuple[str, ...]:
+def _logged(message: Msg) -> Logged | None:
     try:
         data = parse(message.headers or {}, message.data).data
     except InvalidEventError:
-        return ()
-    return data.lines if isinstance(data, JobLogged) else ()
+        return None
+    return data if isinstance(data, JobLogged | ServingLogged) else None
 
 
 def _entry(stream: str, message: Msg) -> Entry | None:

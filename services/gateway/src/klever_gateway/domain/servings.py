@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from kleverproto.rollouts import RolloutPhase
 from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested, ServingStatus, next_generation
 
 
@@ -26,6 +27,13 @@ def as_requested(current: ServingDocument | None, request: ServingRequested, now
         created_at=kept.created_at if kept else now,
         updated_at=now,
     )
+
+
+def is_under_way(document: ServingDocument) -> bool:
+    """Whether there is a rollout of the document's generation that has not ended."""
+    rollout = document.status.rollout
+    ended = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
+    return rollout is not None and rollout.generation == document.generation and rollout.phase not in ended
 
 
 def as_deleting(current: ServingDocument, now: datetime) -> ServingDocument:

@@ -26,6 +26,7 @@ from klever_gateway.schemas import (
     ServingList,
     ServingName,
     ServingQuery,
+    SteerRollout,
 )
 from kleverproto.servings import ServingDocument, ServingRequested
 
@@ -65,6 +66,13 @@ async def replace_serving(request: web.Request) -> web.Response:
     wanted = await read_body(request, ReplaceServing)
     asked = ServingRequested(namespace=named.namespace, name=named.name, spec=wanted.spec)
     return accepted(await request.app[SERVINGS].replace(asked, if_match=if_match(request)))
+
+
+async def steer_rollout(request: web.Request) -> web.Response:
+    """Ask for a rollout to be paused, resumed, promoted or aborted."""
+    names = request.match_info
+    wanted = await read_body(request, SteerRollout)
+    return accepted(await request.app[SERVINGS].steer(names["namespace"], names["name"], wanted.action))
 
 
 async def delete_serving(request: web.Request) -> web.Response:
@@ -155,6 +163,18 @@ OPERATIONS = (
         body=Body(model=ReplaceServing, example={"spec": examples.SPEC_BODY}),
         success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
         failures=(*_WRITE_FAILURES, Failure.GENERATION_MISMATCH),
+    ),
+    Operation(
+        id="steerRollout",
+        method="POST",
+        path=f"{ONE}/rollout",
+        handler=steer_rollout,
+        tag="servings",
+        summary="Pause, resume, promote or abort a rollout that is under way",
+        description="Answers with the serving as it is; `status.rollout` tells what becomes of it.",
+        body=Body(model=SteerRollout, example={"action": "promote"}),
+        success=_accepted("The serving.", examples.SERVING),
+        failures=(*_WRITE_FAILURES, Failure.NOT_FOUND, Failure.CONFLICT),
     ),
     Operation(
         id="deleteServing",

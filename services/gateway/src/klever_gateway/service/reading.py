@@ -1,15 +1,16 @@
 """Reading documents from the projection."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from klever_gateway.domain.positions import job_interest, serving_interest
 from klever_gateway.domain.queries import ModelSummary, Page, ProjectSummary, Query
 from klever_gateway.domain.rows import Collection, Row
-from klever_gateway.ports import Entry, EventLog, Projection
+from klever_gateway.ports import Entry, EventLog, Logged, Projection
 from kleverkit.errors import NotFoundError, TransientError
 from kleverproto import subjects
 from kleverproto.jobs import JobPhase
-from kleverproto.servings import serving_key
+from kleverproto.servings import ServingLogged, serving_key
 
 
 class Reading:
@@ -74,7 +75,7 @@ class Reading:
             row = await self._projection.get(Collection.JOBS, subjects.escape(job_id))
             return not follow or row is None or JobPhase(str(row.columns["phase"])).is_final
 
-        return self._event_log.lines(job_id, is_over)
+        return _lines(self._event_log.written(subjects.subject("log", "written", job_id), is_over))
 
     async def serving(self, namespace: str, name: str) -> Row:
         """One serving. Raises NotFoundError."""
@@ -87,6 +88,21 @@ class Reading:
             await self.serving(namespace, name)
         return found
 
+    async def serving_log(
+        self, namespace: str, name: str, variant: str | None, *, follow: bool
+    ) -> AsyncGenerator[str, None]:
+        """What the model servers of a serving have written, each line with whose it is.
+
+        With `follow` also what they write for as long as there is the serving. Raises NotFoundError.
+        """
+        await self.serving(namespace, name)
+
+        async def is_over() -> bool:
+            row = await self._projection.get(Collection.SERVINGS, serving_key(namespace, name))
+            return not follow or row is None or row.hidden
+
+        return _lines(self._event_log.written(subjects.subject("log", "served", namespace, name), is_over), variant)
+
     async def _get(self, collection: Collection, key: str, name: str) -> Row:
         row = await self._projection.get(collection, key)
         if row is None:
@@ -98,3 +114,14 @@ class Reading:
     async def _check_loaded(self, collection: Collection) -> None:
         if not await self._projection.is_loaded(collection):
             raise TransientError(f"the gateway has not read the {collection} yet: try again in a moment")
+
+
+async def _lines(written: AsyncGenerator[Logged, None], variant: str | None = None) -> AsyncGenerator[str, None]:
+    """Line by line; of a serving, with the replica's name, and only of one variant if that is given."""
+    async with aclosing(written):
+        async for data in written:
+            if isinstance(data, ServingLogged) and variant not in {None, data.variant}:
+                continue
+            whose = f"{data.variant}/{data.replica} | " if isinstance(data, ServingLogged) else ""
+            for line in data.lines:
+                yield f"{whose}{line}"

@@ -4,10 +4,17 @@ import asyncio
 from weakref import WeakValueDictionary
 
 from klever_gateway.domain.rows import Collection, serving_row
-from klever_gateway.domain.servings import as_deleting, as_requested, is_gone
-from klever_gateway.errors import AlreadyExistsError, GenerationMismatchError
+from klever_gateway.domain.servings import as_deleting, as_requested, is_gone, is_under_way
+from klever_gateway.errors import AlreadyExistsError, GenerationMismatchError, NoRolloutError
 from kleverkit.errors import NotFoundError
-from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingRequested, serving_key
+from kleverproto.rollouts import RolloutAction
+from kleverproto.servings import (
+    ServingDeleteRequested,
+    ServingDocument,
+    ServingRequested,
+    ServingRolloutRequested,
+    serving_key,
+)
 
 from .versions import Versions
 from .writing import Writing, Written
@@ -62,12 +69,27 @@ class Servings:
                 )
             return await self._request(current, resolved)
 
+    async def steer(self, namespace: str, name: str, action: RolloutAction) -> Written:
+        """Ask for a rollout to be paused, resumed, promoted or aborted.
+
+        Raises:
+            NotFoundError: there is no such serving.
+            NoRolloutError: it has no rollout under way.
+        """
+        async with self._lock(namespace, name):
+            current = await self._present(namespace, name)
+            if not is_under_way(current):
+                raise NoRolloutError(f"{name} has no rollout under way: there is nothing to {action}")
+            request = ServingRolloutRequested(
+                namespace=namespace, name=name, generation=current.generation, action=action
+            )
+            row = serving_row(serving_key(namespace, name), 0, current)
+            return await self._writing.submit(self._writing.event(request), Collection.SERVINGS, row)
+
     async def delete(self, namespace: str, name: str) -> Written:
         """Ask for a serving to go away. Raises NotFoundError."""
         async with self._lock(namespace, name):
-            current = await self._current(namespace, name)
-            if current is None or is_gone(current):
-                raise NotFoundError(f"there is no serving {name} in {namespace}")
+            current = await self._present(namespace, name)
             event = self._writing.event(ServingDeleteRequested(namespace=namespace, name=name))
             document = as_deleting(current, self._writing.clock())
             row = serving_row(serving_key(namespace, name), 0, document, accepted_by=event.id)
@@ -80,6 +102,12 @@ class Servings:
     async def _current(self, namespace: str, name: str) -> ServingDocument | None:
         row = await self._writing.projection.get(Collection.SERVINGS, serving_key(namespace, name))
         return ServingDocument.model_validate_json(row.body) if row else None
+
+    async def _present(self, namespace: str, name: str) -> ServingDocument:
+        current = await self._current(namespace, name)
+        if current is None or is_gone(current):
+            raise NotFoundError(f"there is no serving {name} in {namespace}")
+        return current
 
     async def _request(self, current: ServingDocument | None, request: ServingRequested) -> Written:
         event = self._writing.event(request)

@@ -10,6 +10,7 @@ import structlog
 from klever_deployer.domain.replicas import ReplicaKey, ReplicaSpec, ReplicaState, ServingName
 
 from . import processes
+from .log_files import LogFiles
 from .processes import ProcessRecord
 from .replica import Command, Places, Replica
 
@@ -51,6 +52,12 @@ class LocalWorkloads:
         self._change = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
         self._left = self._read_left()
+
+    @property
+    def logs(self) -> LogFiles:
+        """What the replicas write."""
+        directory = self._directory / "logs"
+        return LogFiles(directory, directory / "read.json")
 
     async def run(self) -> None:
         """End what a deployer started and was killed before it could write it down; then nothing more."""

@@ -1,6 +1,7 @@
-"""What the tools of a job say."""
+"""What the tools of a job, and the model servers of a serving, say."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
@@ -9,10 +10,10 @@ from aiohttp import web
 from klever_gateway.keys import READING, STREAM_PACE
 from klever_gateway.operations import Failure, Operation, Success
 from klever_gateway.parsing import read_query
-from klever_gateway.schemas import LogQuery
+from klever_gateway.schemas import LogQuery, ServingLogQuery
 from kleverkit.errors import TransientError
 
-from .jobs import ONE
+from . import jobs, servings
 
 TEXT = "text/plain"
 
@@ -22,7 +23,18 @@ log = structlog.get_logger(__name__)
 async def read_job_log(request: web.Request) -> web.StreamResponse:
     """The log of a job, as lines of text."""
     names, follow = request.match_info, read_query(request, LogQuery).follow
-    lines = await request.app[READING].job_log(names["namespace"], names["id"], follow=follow)
+    return await _send(request, await request.app[READING].job_log(names["namespace"], names["id"], follow=follow))
+
+
+async def read_serving_log(request: web.Request) -> web.StreamResponse:
+    """The log of a serving, as lines of text."""
+    names, query = request.match_info, read_query(request, ServingLogQuery)
+    reading = request.app[READING]
+    lines = await reading.serving_log(names["namespace"], names["name"], query.variant, follow=query.follow)
+    return await _send(request, lines)
+
+
+async def _send(request: web.Request, lines: AsyncGenerator[str, None]) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": f"{TEXT}; charset=utf-8", "X-Accel-Buffering": "no"})
     await response.prepare(request)
     pace = request.app[STREAM_PACE]
@@ -33,7 +45,7 @@ async def read_job_log(request: web.Request) -> web.StreamResponse:
                     await response.write(f"{line}\n".encode())
     except (ConnectionError, TimeoutError, TransientError) as error:
         # A response that has begun can only be cut off: the client sees that it is not whole.
-        log.warning("a job's log was cut off", job=names["id"], error=str(error) or type(error).__name__)
+        log.warning("a log was cut off", path=request.path, error=str(error) or type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
     return response
@@ -43,13 +55,25 @@ OPERATIONS = (
     Operation(
         id="readJobLog",
         method="GET",
-        path=f"{ONE}/logs",
+        path=f"{jobs.ONE}/logs",
         handler=read_job_log,
         tag="jobs",
         summary="Read what the tools of a job say",
         description="Lines of text, kept for seven days; with `follow` as they come, until the job has ended.",
         query=LogQuery,
         success=Success(description="The lines.", media_type=TEXT, example="tf2onnx: 12 operators\n"),
+        failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="readServingLog",
+        method="GET",
+        path=f"{servings.ONE}/logs",
+        handler=read_serving_log,
+        tag="servings",
+        summary="Read what the model servers of a serving write",
+        description="Lines of text, each behind its replica, kept for seven days; with `follow` as they come.",
+        query=ServingLogQuery,
+        success=Success(description="The lines.", media_type=TEXT, example='v1/0 | {"event":"ready","port":40123}\n'),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
     ),
 )

@@ -1,0 +1,64 @@
+"""What model servers write, as events."""
+
+import asyncio
+from contextlib import closing
+from dataclasses import dataclass
+
+import structlog
+
+from klever_deployer.ports import LogPart, ReplicaLogs
+from kleverkit.errors import TransientError
+from kleverkit.publisher import EventPublisher
+from kleverproto.envelope import EventSource, derive_id
+from kleverproto.servings import ServingLogged
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Logbook:
+    """Publishes the lines of all replicas.
+
+    Args:
+        logs: where they are.
+        publisher: stores events.
+        events: makes them.
+    """
+
+    logs: ReplicaLogs
+    publisher: EventPublisher
+    events: EventSource
+
+    async def run(self) -> None:
+        """Publish what is written, until cancelled; while NATS is away nothing is lost, only late."""
+        with closing(self.logs):
+            while True:
+                try:
+                    if not await self.publish():
+                        await asyncio.sleep(PAUSE_SECONDS)
+                except TransientError as error:
+                    log.warning("lines of model servers are late", error=str(error))
+                    await asyncio.sleep(PAUSE_SECONDS)
+
+    async def publish(self) -> bool:
+        """Publish what is there; whether there was anything. Raises TransientError."""
+        parts = await asyncio.to_thread(self.logs.read)
+        for part in parts:
+            await self._publish(part)
+        if parts:
+            await asyncio.to_thread(self.logs.taken, parts)
+        return bool(parts)
+
+    async def _publish(self, part: LogPart) -> None:
+        key = part.key
+        data = ServingLogged(
+            namespace=key.serving.namespace,
+            name=key.serving.name,
+            variant=key.variant,
+            revision=key.revision,
+            replica=key.index,
+            lines=part.lines,
+        )
+        await self.publisher.publish(self.events.event(data, event_id=derive_id(key.id, part.id)))
