@@ -72,7 +72,7 @@ async def test_a_model_of_ones_own_from_the_folder_to_the_endpoint(shell: Shell,
 
     await save_and_push(shell, "mymodel-v2", "library/mymodel:v2")
     await shell.ok("klever deploy library/mymodel:v2 --name mymodel --traffic 20")
-    serving = json.loads(await shell.ok("klever servings get mymodel --json"))
+    serving = json.loads(await shell.ok("klever get mymodel --json"))
     assert {v["name"]: v["weight"] for v in serving["status"]["variants"]} == {"v1": 80, "v2": 20}
 
     assert "2 version(s)" in await shell.ok("klever registry rebuild")

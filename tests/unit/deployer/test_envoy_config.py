@@ -105,7 +105,7 @@ def test_what_is_not_served_is_404_and_says_how_to_see_what_is() -> None:
     [rest] = route_list({})
     assert rest["match"] == {"prefix": "/"}
     assert rest["direct_response"]["status"] == 404
-    assert "klever servings list" in json.loads(rest["direct_response"]["body"]["inline_string"])["error"]
+    assert "klever get" in json.loads(rest["direct_response"]["body"]["inline_string"])["error"]
 
 
 def test_servings_come_in_a_stable_order_before_the_rest() -> None:

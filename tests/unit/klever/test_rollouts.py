@@ -1,13 +1,17 @@
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from klever.errors import InputError
-from klever.rollouts import variant_name, with_model
+from klever.rollouts import base_of, revision_of, variant_name, with_model, with_scale, with_traffic
 from kleverproto.references import ModelRef
+from kleverproto.rollouts import Revision
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.traffic import Traffic
-from kleverproto.variants import Variant
+from kleverproto.servings import ServingDocument, ServingPhase, ServingStatus
+from kleverproto.traffic import HeaderMatch, HeaderRule, Traffic
+from kleverproto.variants import Autoscaling, Variant
 
 
 def ref(text: str) -> ModelRef:
@@ -71,3 +75,72 @@ def test_weights_always_sum_to_a_hundred(parts: list[int], traffic: int) -> None
     spec = with_model(present, ref("library/m:new"), traffic)
     assert sum(weights_of(spec).values()) == 100
     assert weights_of(spec)["new"] == traffic
+
+
+def rich() -> ServingSpec:
+    return ServingSpec.model_validate(
+        {
+            "variants": [{"name": "v1", "model": "library/m:v1", "replicas": 3, "env": {"A": "1"}}],
+            "traffic": {"weights": {"v1": 100}, "sticky": {"header": "x-user"}},
+            "timeouts": {"requestSeconds": 7},
+            "strategy": {"type": "canary"},
+        }
+    )
+
+
+def test_a_new_version_takes_over_the_settings_of_the_one_before_and_of_the_serving() -> None:
+    spec = with_model(rich(), ref("library/m:v2"), None)
+    (variant,) = spec.variants
+    assert (variant.name, variant.model, variant.replicas, variant.env) == ("v2", "library/m:v2", 3, {"A": "1"})
+    assert (spec.timeouts, spec.strategy, spec.traffic.sticky) == (
+        rich().timeouts,
+        rich().strategy,
+        rich().traffic.sticky,
+    )
+
+
+def test_another_model_begins_with_settings_of_its_own() -> None:
+    (variant,) = with_model(rich(), ref("library/other:v1"), None).variants
+    assert (variant.replicas, variant.env) == (1, {})
+
+
+def test_a_variant_that_a_rule_names_does_not_go_in_silence() -> None:
+    rules = (HeaderRule(headers={"x": HeaderMatch(exact="1")}, variant="v1"),)
+    spec = with_traffic(rich(), {}, rules=rules)
+    with pytest.raises(InputError, match=r"traffic\.rules\.0.variant: there is no variant v1"):
+        with_model(spec, ref("library/m:v2"), None)
+
+
+def test_weights_that_do_not_fit_are_explained() -> None:
+    with pytest.raises(InputError, match="the weights sum to 90, not 100"):
+        with_traffic(served(v1=50, v2=50), {"v1": 90})
+
+
+def test_scaling_changes_one_variant_or_all() -> None:
+    bounds = Autoscaling(min_replicas=0, max_replicas=2)
+    assert [v.replicas for v in with_scale(served(v1=50, v2=50), "v2", 4, None).variants] == [1, 4]
+    assert [v.autoscaling for v in with_scale(served(v1=50, v2=50), None, None, bounds).variants] == [bounds, bounds]
+    with pytest.raises(InputError, match="there is no variant v3; there are: v1, v2"):
+        with_scale(served(v1=50, v2=50), "v3", 2, None)
+
+
+def document(phase: ServingPhase = ServingPhase.READY) -> ServingDocument:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    specs = [served(v1=100), served(v2=100), served(v1=100)]
+    revisions = tuple(Revision(generation=n, spec=each, ready_at=now) for n, each in enumerate(specs, 1))
+    status = ServingStatus(phase=phase, applied=specs[-1], revisions=revisions)
+    return ServingDocument(
+        namespace="default", name="m", spec=served(v9=100), status=status, created_at=now, updated_at=now
+    )
+
+
+def test_an_earlier_revision_is_the_last_that_is_another_than_what_serves() -> None:
+    assert revision_of(document(), None) == served(v2=100)
+    assert revision_of(document(), 1) == served(v1=100)
+    with pytest.raises(InputError, match="has not kept a revision 7; those it has: 1, 2, 3"):
+        revision_of(document(), 7)
+
+
+def test_a_change_after_a_failure_begins_with_what_serves() -> None:
+    assert base_of(document()) == served(v9=100)
+    assert base_of(document(ServingPhase.FAILED)) == served(v1=100)

@@ -1,7 +1,7 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +11,6 @@ from kleverproto.envelope import Event
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
-from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingPhase
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
@@ -20,12 +18,13 @@ from . import tensors
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
+from .serving_calls import ServingCalls
 from .transport import follow_events
 
 NOT_FOUND = 404
 
 
-class KleverClient(JobCalls):
+class KleverClient(JobCalls, ServingCalls):
     """A connection to a platform; use it as an async context manager.
 
     Args:
@@ -67,43 +66,6 @@ class KleverClient(JobCalls):
         answer = await self._http.json("POST", str(registry / "catalogue/rebuild"), headers=headers)
         return int(answer["versions"])
 
-    async def servings(self, namespace: str | None = None) -> list[ServingDocument]:
-        """Servings of a namespace, or of all. Raises ApiError."""
-        path = "/servings" if namespace is None else f"/namespaces/{quote(namespace, safe='')}/servings"
-        return await self._list(path, ServingDocument, {})
-
-    async def serving(self, name: str, namespace: str = "default") -> ServingDocument | None:
-        """One serving, or None. Raises ApiError."""
-        try:
-            return await self._get(_serving_path(namespace, name), ServingDocument)
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
-
-    async def apply(
-        self, name: str, spec: ServingSpec, namespace: str = "default", *, replacing: ServingDocument | None = None
-    ) -> ServingDocument:
-        """Ask for a spec to be served; what comes back is the document as it will be.
-
-        Args:
-            name: the serving.
-            spec: what to serve.
-            namespace: where.
-            replacing: what the spec was made from; the request is refused if it has changed since.
-
-        Raises:
-            ApiError: the spec is not valid, a model is not there, or someone else was first.
-        """
-        headers = {"If-Match": str(replacing.generation)} if replacing else {}
-        body = {"spec": spec.model_dump(mode="json", exclude_none=True)}
-        answer = await self._call("PUT", _serving_path(namespace, name), json=body, headers=headers)
-        return ServingDocument.model_validate(answer)
-
-    async def delete(self, name: str, namespace: str = "default") -> None:
-        """Ask for a serving to go. Raises ApiError with status 404 where there is none."""
-        await self._call("DELETE", _serving_path(namespace, name))
-
     async def wait_for_signature(self, ref: ModelRef, *, within: float = 60.0) -> ModelDocument:
         """The version, once the platform has parsed it.
 
@@ -125,61 +87,29 @@ class KleverClient(JobCalls):
             raise FailedError(f"{ref}: {found.status.problem.message}")
         return found
 
-    async def wait_for_ready(
-        self,
-        name: str,
-        generation: int,
-        namespace: str = "default",
-        *,
-        within: float = 120.0,
-        on_step: Callable[[str], None] | None = None,
-    ) -> ServingDocument:
-        """The serving, once a generation is fully applied.
-
-        Raises:
-            FailedError: the generation could not be applied, or it took longer.
-        """
-
-        async def probe() -> ServingDocument | None:
-            found = await self.serving(name, namespace)
-            if found is None or found.generation < generation:
-                return None
-            if on_step is not None and found.status.step:
-                on_step(found.status.step)
-            ended = found.status.phase in {ServingPhase.READY, ServingPhase.FAILED}
-            return found if ended and (found.status.observed_generation >= generation or _failed(found)) else None
-
-        found = await until(probe, within, f"{name} is not ready")
-        if _failed(found):
-            problem = found.status.problem
-            raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
-        return found
-
-    async def wait_for_deleted(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
-        """Return once nothing of the serving is left. Raises FailedError."""
-
-        async def probe() -> bool | None:
-            return True if await self.serving(name, namespace) is None else None
-
-        await until(probe, within, f"{name} is still there")
-
-    async def predict(self, url: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    async def predict(
+        self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Call a served model.
 
         Args:
             url: the serving's infer URL, `status.url`.
-            values: input name to nested lists.
+            values: input name to nested lists; see `tensors.infer_request` for what else.
+            headers: sent along, for header rules.
 
         Raises:
             InputError: the values do not fit the model.
             ApiError: the model server refuses the request.
         """
-        metadata = await self._http.json("GET", url.removesuffix("/infer"))
-        return await self.infer(url, tensors.infer_request(values, metadata))
+        sent = dict(headers or {})
+        metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
+        return await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
 
-    async def infer(self, url: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def infer(
+        self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Send a V2 request as it is. Raises ApiError."""
-        answer: dict[str, Any] = await self._http.json("POST", url, json=request)
+        answer: dict[str, Any] = await self._http.json("POST", url, json=request, headers=dict(headers or {}))
         return answer
 
     async def events(self, **filters: str) -> AsyncIterator[Event[Any]]:
@@ -195,11 +125,3 @@ class KleverClient(JobCalls):
 
 def _policy_path(project: str) -> str:
     return f"/projects/{quote(project, safe='')}/policy"
-
-
-def _serving_path(namespace: str, name: str) -> str:
-    return f"/namespaces/{quote(namespace, safe='')}/servings/{quote(name, safe='')}"
-
-
-def _failed(found: ServingDocument) -> bool:
-    return found.status.phase is ServingPhase.FAILED

@@ -1,43 +1,153 @@
-"""From "this version, with so much traffic" to a serving's spec; pure."""
+"""From what a person asks for, in a word or two, to a serving's spec; pure."""
 
 import re
+from collections.abc import Mapping
 from itertools import count
 from math import floor
+from typing import Any
+
+from pydantic import ValidationError
 
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.traffic import Traffic
-from kleverproto.variants import Variant
+from kleverproto.variants import Autoscaling, Variant
 
 from .errors import InputError
 
 ALL = 100
 
 
-def with_model(present: ServingSpec | None, ref: ModelRef, traffic: int | None, replicas: int = 1) -> ServingSpec:
-    """The spec in which a version serves a share of the traffic.
+def base_of(present: ServingDocument | None) -> ServingSpec | None:
+    """The spec that a change begins with: what is wanted, or what serves where that has failed."""
+    if present is None:
+        return None
+    failed = present.status.phase is ServingPhase.FAILED
+    return (present.status.applied or present.spec) if failed else present.spec
+
+
+def with_model(
+    present: ServingSpec | None, ref: ModelRef, traffic: int | None, replicas: int | None = None, **settings: Any
+) -> ServingSpec:
+    """The spec in which a version serves a share of the traffic; what else the spec says stays.
 
     Args:
         present: what is served now, if anything.
-        ref: the version.
+        ref: the version. It takes over the settings of the one variant that it replaces or stands beside.
         traffic: percent for this version; the others keep the rest in their proportions. None: all of it, and the
             others go.
-        replicas: processes of this version.
+        replicas: processes of this version; as many as before, or one.
+        settings: other fields of the variant, such as `runtime`.
 
     Raises:
-        InputError: nothing is served yet, and less than all the traffic was asked for.
+        InputError: nothing is served yet, and less than all the traffic was asked for; or a rule or the mirror names
+            a variant that would go.
     """
     others = [v for v in present.variants if v.model != str(ref)] if present else []
+    changes = settings | ({"replicas": replicas} if replicas is not None else {})
     if traffic is None or traffic == ALL:
-        variant = Variant(name=variant_name(ref), model=str(ref), replicas=replicas)
-        return ServingSpec(variants=(variant,), traffic=Traffic(weights={variant.name: ALL}))
+        variant = _variant(present, ref, variant_name(ref), changes)
+        return _changed(present, variants=(variant,), weights={variant.name: ALL})
     if present is None or not others:
         raise InputError(
             f"nothing else would serve the other {ALL - traffic} %: deploy a first version without --traffic"
         )
-    variant = Variant(name=_free(variant_name(ref), {v.name for v in others}), model=str(ref), replicas=replicas)
+    variant = _variant(present, ref, _free(variant_name(ref), {v.name for v in others}), changes)
     weights = _shared(ALL - traffic, {v.name: present.traffic.weights.get(v.name, 0) for v in others})
-    return ServingSpec(variants=(*others, variant), traffic=Traffic(weights=weights | {variant.name: traffic}))
+    return _changed(present, variants=(*others, variant), weights=weights | {variant.name: traffic})
+
+
+def with_traffic(present: ServingSpec, weights: Mapping[str, int], **changes: Any) -> ServingSpec:
+    """The spec with other weights, or other fields of the traffic. Raises InputError."""
+    return _changed(present, weights=dict(weights) or present.traffic.weights, **changes)
+
+
+def with_scale(
+    present: ServingSpec, name: str | None, replicas: int | None, autoscaling: Autoscaling | None
+) -> ServingSpec:
+    """The spec with other numbers of processes.
+
+    Args:
+        present: what is served now.
+        name: of the variant; every variant where it is None.
+        replicas: a fixed number; without it, `autoscaling` is what counts.
+        autoscaling: bounds between which the number moves.
+
+    Raises:
+        InputError: there is no such variant.
+    """
+    known = [variant.name for variant in present.variants]
+    if name is not None and name not in known:
+        raise InputError(f"there is no variant {name}; there are: {', '.join(known)}")
+    numbers: dict[str, Any] = {"replicas": replicas} if replicas is not None else {}
+    changes = numbers | {"autoscaling": autoscaling}
+    variants = [v.model_copy(update=changes) if name in {None, v.name} else v for v in present.variants]
+    return present.model_copy(update={"variants": tuple(variants)})
+
+
+def revision_of(present: ServingDocument, generation: int | None) -> ServingSpec:
+    """The spec of a revision that was served before.
+
+    Args:
+        present: the serving.
+        generation: of the revision; the last that is not what serves now, where it is None.
+
+    Raises:
+        InputError: there is no such revision.
+    """
+    kept = present.status.revisions
+    if generation is None:
+        found = [revision for revision in kept if revision.spec != present.status.applied]
+    else:
+        found = [revision for revision in kept if revision.generation == generation]
+    if not found:
+        known = ", ".join(str(revision.generation) for revision in kept) or "none"
+        what = "an earlier revision" if generation is None else f"a revision {generation}"
+        raise InputError(f"{present.name} has not kept {what}; those it has: {known}")
+    return found[-1].spec
+
+
+def _variant(present: ServingSpec | None, ref: ModelRef, name: str, changes: dict[str, Any]) -> Variant:
+    """As the version is served already; else as the one that its model is served by now."""
+    same = [v for v in present.variants if v.model == str(ref)] if present else []
+    alike = [v for v in present.variants if _is_same_model(v, ref)] if present else []
+    pattern = (same or (alike if len(alike) == 1 else []))[:1]
+    given = pattern[0].model_dump(exclude={"name", "model", "digest"}) if pattern else {}
+    return Variant.model_validate(given | changes | {"name": name, "model": str(ref)})
+
+
+def _is_same_model(variant: Variant, ref: ModelRef) -> bool:
+    served = ModelRef.parse(variant.model)
+    return (served.project, served.model) == (ref.project, ref.model)
+
+
+def _changed(
+    present: ServingSpec | None,
+    *,
+    weights: dict[str, int],
+    variants: tuple[Variant, ...] | None = None,
+    **traffic: Any,
+) -> ServingSpec:
+    """Raises InputError where the parts do not fit together."""
+    if present is None:
+        return ServingSpec(variants=variants or (), traffic=Traffic(weights=weights))
+    changed = present.model_copy(
+        update={
+            "variants": variants if variants is not None else present.variants,
+            "traffic": present.traffic.model_copy(update={"weights": weights, **traffic}),
+        }
+    )
+    try:
+        return ServingSpec.model_validate(changed.model_dump())
+    except ValidationError as error:
+        raise InputError(f"{problems(error)}: change that first with `klever traffic`") from error
+
+
+def problems(error: ValidationError) -> str:
+    """Everything that is wrong with a document, by field."""
+    told = [f"{'.'.join(map(str, each['loc'])) or 'document'}: {each['msg']}" for each in error.errors()]
+    return "; ".join(text.replace("Value error, ", "") for text in told)
 
 
 def variant_name(ref: ModelRef) -> str:

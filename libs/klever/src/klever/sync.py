@@ -12,7 +12,7 @@ from kleverproto.servings import ServingDocument
 from .calls import DEFAULT_SERVER
 from .client import KleverClient
 from .errors import InputError
-from .rollouts import with_model
+from .rollouts import base_of, with_model
 
 ResultT = TypeVar("ResultT")
 
@@ -52,7 +52,7 @@ class Klever:
 
         async def work(client: KleverClient) -> ServingDocument:
             present = await client.serving(name, namespace)
-            spec = with_model(present.spec if present else None, ModelRef.parse(ref), traffic)
+            spec = with_model(base_of(present), ModelRef.parse(ref), traffic)
             wanted = await client.apply(name, spec, namespace, replacing=present)
             return await client.wait_for_ready(name, wanted.generation, namespace)
 

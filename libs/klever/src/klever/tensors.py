@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .errors import InputError
+from .values import Table
 
 Json = Any
 
@@ -12,13 +13,15 @@ def infer_request(values: Mapping[str, Json], metadata: Mapping[str, Json]) -> d
     """The body of an infer call.
 
     Args:
-        values: input name to nested lists, or one number or string.
+        values: input name to nested lists, a Table, a Picture, or one number or string. An empty name is for what
+            names itself: a dictionary, a table whose headings are inputs, or whatever the one other input takes.
         metadata: the model's metadata, as the server tells it: input names, datatypes, shapes.
 
     Raises:
         InputError: an input is missing, unknown, ragged, or does not fit the model's shape.
     """
     declared = {tensor["name"]: tensor for tensor in metadata["inputs"]}
+    values = _named(values, declared)
     if unknown := sorted(set(values) - set(declared)):
         raise InputError(f"the model has no input {', '.join(unknown)}; its inputs are {_listed(declared)}")
     if missing := sorted(set(declared) - set(values)):
@@ -26,7 +29,43 @@ def infer_request(values: Mapping[str, Json], metadata: Mapping[str, Json]) -> d
     return {"inputs": [_tensor(declared[name], value) for name, value in values.items()]}
 
 
+def _named(values: Mapping[str, Json], declared: Mapping[str, Json]) -> dict[str, Json]:
+    """Values by input, also those that came without a name."""
+    named = {name: value for name, value in values.items() if name}
+    if "" not in values:
+        return named
+    value, open_inputs = values[""], [name for name in declared if name not in named]
+    if isinstance(value, dict):
+        return named | value
+    if isinstance(value, Table) and value.header and set(open_inputs) <= set(value.header):
+        return named | {name: Table((), tuple((cell,) for cell in value.column(name))) for name in open_inputs}
+    if len(open_inputs) != 1:
+        raise InputError(f"the model has inputs {_listed(declared)}: say which with --input <name>=@<file>")
+    return named | {open_inputs[0]: value}
+
+
+def _plain(declared: Mapping[str, Json], value: Json) -> Json:
+    """Nested lists of what the input's datatype takes."""
+    name, datatype, shape = declared["name"], declared["datatype"], list(declared["shape"])
+    if isinstance(value, Table):
+        rows = [[_cell(name, datatype, cell) for cell in row] for row in value.rows]
+        return [row[0] for row in rows] if len(shape) == 1 else rows
+    return value.fitted(name, datatype, shape) if hasattr(value, "fitted") else value
+
+
+def _cell(name: str, datatype: str, text: str) -> Json:
+    if datatype == "BYTES":
+        return text
+    try:
+        if datatype.startswith("FP"):
+            return float(text) if text else None  # null is a missing value
+        return text.lower() in {"true", "1"} if datatype == "BOOL" else int(text)
+    except ValueError as error:
+        raise InputError(f"input {name} is {datatype}, and {text!r} in the table is not") from error
+
+
 def _tensor(declared: Mapping[str, Json], value: Json) -> dict[str, Json]:
+    value = _plain(declared, value)
     name, shape = declared["name"], list(_shape(declared["name"], value))
     wanted = list(declared["shape"])
     while len(shape) < len(wanted):  # one row may be written without the brackets of its batch

@@ -81,7 +81,7 @@ def clusters(table: RoutingTable) -> list[Json]:
 def routes(table: RoutingTable) -> list[Json]:
     """A prefix for each serving, and 404 for everything else."""
     found = [one for serving in sorted(table) for one in _routes(table[serving])]
-    missing = '{"error":"nothing is served at this path: `klever servings list` shows what is"}'
+    missing = '{"error":"nothing is served at this path: `klever get` shows what is"}'
     rest = {
         "match": {"prefix": "/"},
         "direct_response": {"status": 404, "body": {"inline_string": missing}},

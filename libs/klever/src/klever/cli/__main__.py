@@ -1,20 +1,36 @@
 """Entry point of the `klever` command, also as `python -m klever.cli`."""
 
 from klever.cli.app import cli
-from klever.cli.commands import convert, demo, jobs, models, platform, projects, registry, servings, toolchains
+from klever.cli.commands import (
+    convert,
+    demo,
+    deploying,
+    jobs,
+    models,
+    platform,
+    projects,
+    registry,
+    rollouts,
+    servings,
+    toolchains,
+    traffic,
+)
 
 __all__ = [
     "cli",
     "convert",
     "demo",
+    "deploying",
     "jobs",
     "main",
     "models",
     "platform",
     "projects",
     "registry",
+    "rollouts",
     "servings",
     "toolchains",
+    "traffic",
 ]
 
 

@@ -1,20 +1,23 @@
 """Values of a model's inputs on the command line."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from klever.errors import InputError
+from klever.values import read_json, read_values
 
 
-def named_value(text: str, option: str) -> tuple[str, Any]:
-    """Name and value of `name=JSON` or `name=@file`. Raises InputError that says how the option is written."""
+def named_value(text: str, option: str, pixels: str | None = None) -> tuple[str, Any]:
+    """Name and value of `name=JSON`, `name=@file` or `@file`, whose name is empty.
+
+    Raises:
+        InputError: it is none of these, or cannot be read; the message says how the option is written.
+    """
+    if text.startswith("@"):
+        return "", read_values(Path(text[1:]), pixels)
     name, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"{text!r} names no input: write {option} <name>=<JSON>, or {option} <name>=@<file>")
-    try:
-        return name, json.loads(Path(value[1:]).read_text() if value.startswith("@") else value)
-    except OSError as error:
-        raise InputError(f"{value[1:]} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"the values of input {name} are not JSON ({error}): write [[1.0, 2.0]]") from error
+    if value.startswith("@"):
+        return name, read_values(Path(value[1:]), pixels)
+    return name, read_json(value, f"input {name}")

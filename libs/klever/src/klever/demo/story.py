@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from klever import tensors
 from klever.client import KleverClient
 from klever.platform.plan import Urls
-from klever.rollouts import with_model
+from klever.rollouts import base_of, with_model
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
@@ -111,7 +111,7 @@ class _Story:
     async def _deploy(self, ref: ModelRef, traffic: int | None) -> tuple[ServingDocument, float]:
         begun = time.monotonic()
         present = await self._client.serving(NAME)
-        spec = with_model(present.spec if present else None, ref, traffic)
+        spec = with_model(base_of(present), ref, traffic)
         wanted = await self._client.apply(NAME, spec, replacing=present)
         serving = await self._client.wait_for_ready(NAME, wanted.generation)
         seconds = round(time.monotonic() - begun, 3)

@@ -1,12 +1,13 @@
 """`klever convert`: a new version of a model in another format."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, errors_as_lines
 from klever.cli.conversions import describe_conversion
 from klever.cli.inputs import named_value
+from klever.errors import InputError
 from kleverproto.conversions import Conversion, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
@@ -50,7 +51,7 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     klever convert library/mymodel:v1 --to ONNX --sample x=@rows.json
     """
     with errors_as_lines():
-        given = dict(named_value(text, "--sample") for text in samples)
+        given = dict(_sample(text) for text in samples)
     size = Quantization(quantize) if quantize else None
     wanted = Conversion(to=target, quantize=size, options=_options(options), samples=given, ref=result)
 
@@ -61,6 +62,13 @@ def convert(  # noqa: PLR0913 - each is an option of the command
         return await client.wait_for_job(job.id, namespace, on_line=lambda line: click.echo(line, err=True))
 
     _show(call(server, work), as_json=as_json)
+
+
+def _sample(text: str) -> tuple[str, Any]:
+    name, value = named_value(text, "--sample")
+    if not name or not isinstance(value, list):
+        raise InputError(f"{text!r} is no sample: write --sample <name>=<JSON>, or <name>=@<file> of JSON or .npy")
+    return name, value
 
 
 def _show(job: JobDocument, *, as_json: bool) -> None:

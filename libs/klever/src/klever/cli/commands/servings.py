@@ -1,15 +1,14 @@
-"""`klever deploy`, `predict`, `undeploy` and `servings`: models behind a URL."""
+"""`klever get`, `describe`, `logs` and `predict`: models behind a URL."""
 
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from klever import tensors
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, waiting
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli
 from klever.cli.inputs import named_value
+from klever.cli.serving_output import describe_step, describe_traffic, nothing_served, show, summary
 from klever.errors import InputError
-from klever.rollouts import variant_name, with_model
-from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 from ormb.cli.output import print_json, print_table
 
@@ -18,117 +17,21 @@ if TYPE_CHECKING:
 
 
 @cli.command()
-@click.argument("ref", type=ModelRefType())
-@click.option("--name", help="Name of the serving; the model's own name by default.")
-@click.option("--traffic", type=click.IntRange(1, 100), help="Percent for this version; the others keep the rest.")
-@click.option("--replicas", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of this version.")
-@click.option("--wait/--no-wait", default=True, help="Wait until it is served.")
-@NAMESPACE
+@click.argument("name", required=False)
+@click.option("-n", "--namespace", help="Only of this namespace; `default` where a name is given.")
 @AS_JSON
 @SERVER
-def deploy(  # noqa: PLR0913 - one parameter for each option
-    ref: ModelRef,
-    name: str | None,
-    traffic: int | None,
-    replicas: int,
-    namespace: str,
-    *,
-    wait: bool,
-    as_json: bool,
-    server: str | None,
-) -> None:
-    """Serve a model version, or give it a share of a serving's traffic.
-
-    Without --traffic the version replaces what the serving has: the old one answers until the new one is ready.
+def get(name: str | None, namespace: str | None, *, as_json: bool, server: str | None) -> None:
+    """Show what is served: everything, or one serving.
 
     \b
-    klever deploy library/mymodel:v1 --name mymodel
-    klever deploy library/mymodel:v2 --name mymodel --traffic 20
+    klever get
+    klever get mymodel
     """
-    chosen = name or variant_name(ModelRef(project=ref.project, model=ref.model, version=ref.model.replace("/", "-")))
-
-    async def work(client: "KleverClient") -> ServingDocument:
-        present = await client.serving(chosen, namespace)
-        spec = with_model(present.spec if present else None, ref, traffic, replicas)
-        wanted = await client.apply(chosen, spec, namespace, replacing=present)
-        if not wait:
-            return wanted
-        with waiting(f"deploying {ref}", quiet=as_json) as tell:
-            return await client.wait_for_ready(chosen, wanted.generation, namespace, on_step=tell)
-
-    _show(call(server, work), as_json=as_json)
-
-
-@cli.command()
-@click.argument("name")
-@click.option(
-    "--input", "inputs", multiple=True, required=True, metavar="NAME=VALUES", help="JSON, or @file with JSON."
-)
-@NAMESPACE
-@AS_JSON
-@SERVER
-def predict(name: str, inputs: tuple[str, ...], namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Ask a served model, through the ingress.
-
-    \b
-    klever predict mymodel --input x=@x.json
-    klever predict iris --input 'x=[[5.9, 3.0, 5.1, 1.8]]'
-    """
-
-    async def work(client: "KleverClient") -> dict[str, Any]:
-        values = dict(named_value(text, "--input") for text in inputs)
-        serving = await client.serving(name, namespace)
-        if serving is None or serving.status.url is None:
-            raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
-        return await client.predict(serving.status.url, values)
-
-    answer = call(server, work)
-    if as_json:
-        print_json(answer)
+    if name is not None:
+        show(_serving(server, name, namespace or "default"), as_json=as_json)
         return
-    outputs = answer["outputs"]
-    columns = [[str(value) for value in tensors.rows(output)] for output in outputs]
-    print_table([tuple(o["name"] for o in outputs), *zip(*columns, strict=False)])
-    click.echo(f"answered by {answer['model_name']} {answer.get('model_version', '')}", err=True)
-
-
-@cli.command()
-@click.argument("name")
-@click.option("--wait/--no-wait", default=True, help="Wait until nothing is left.")
-@NAMESPACE
-@SERVER
-def undeploy(name: str, namespace: str, *, wait: bool, server: str | None) -> None:
-    """Stop serving; requests in flight are answered.
-
-    \b
-    klever undeploy mymodel
-    """
-
-    async def work(client: "KleverClient") -> None:
-        await client.delete(name, namespace)
-        if wait:
-            with waiting(f"undeploying {name}", quiet=False):
-                await client.wait_for_deleted(name, namespace)
-
-    call(server, work)
-    click.echo(f"{name}: undeployed")
-
-
-@cli.group()
-def servings() -> None:
-    """What is served."""
-
-
-@servings.command("list")
-@AS_JSON
-@SERVER
-def list_servings(*, as_json: bool, server: str | None) -> None:
-    """List servings of all namespaces.
-
-    \b
-    klever servings list
-    """
-    found = call(server, lambda client: client.servings())
+    found = call(server, lambda client: client.servings(namespace))
     if as_json:
         print_json([document.model_dump(mode="json") for document in found])
     elif not found:
@@ -137,38 +40,133 @@ def list_servings(*, as_json: bool, server: str | None) -> None:
         print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(_row(document) for document in found)])
 
 
-@servings.command()
+@cli.command()
 @click.argument("name")
+@NAMESPACE
+@SERVER
+def describe(name: str, namespace: str, *, server: str | None) -> None:
+    """Show all about a serving: traffic, rollout, revisions, events.
+
+    \b
+    klever describe mymodel
+    """
+    found = _serving(server, name, namespace)
+    for line in (*summary(found), *describe_traffic(found.spec.traffic)):
+        click.echo(line)
+    if found.status.rollout and found.status.rollout.steps:
+        click.echo("steps:")
+        for step in found.status.rollout.steps:
+            click.echo(describe_step(step))
+    if found.status.revisions:
+        click.echo("revisions:")
+        for revision in found.status.revisions:
+            models = ", ".join(variant.model for variant in revision.spec.variants)
+            click.echo(f"  {revision.generation:3d}  {revision.ready_at:%Y-%m-%d %H:%M:%S}  {models}")
+    click.echo("events:")
+    for event in call(server, lambda client: client.serving_events(name, namespace)):
+        told = getattr(event.data, "step", "") or _problem(event.data)
+        click.echo(f"  {event.time:%H:%M:%S}  {event.type.removeprefix('dev.klever.')}  {told}".rstrip())
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--variant", help="Only of this variant.")
+@click.option("--follow", "-f", is_flag=True, help="Go on as lines are written.")
+@NAMESPACE
+@SERVER
+def logs(name: str, variant: str | None, namespace: str, *, follow: bool, server: str | None) -> None:
+    """Show what the model servers of a serving write.
+
+    \b
+    klever logs mymodel
+    klever logs --follow --variant v2 mymodel
+    """
+
+    async def work(client: "KleverClient") -> None:
+        async for line in client.serving_log(name, namespace, variant=variant, follow=follow):
+            click.echo(line)
+
+    call(server, work)
+
+
+@cli.command()
+@click.argument("name")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]VALUES",
+    help="JSON, or @file: .json, .csv, .npy, .npz or a picture.",
+)
+@click.option("--pixels", type=click.Choice(["0..255", "0..1", "-1..1"]), help="Range of a picture's values.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Sent along, for header rules.")
 @NAMESPACE
 @AS_JSON
 @SERVER
-def get(name: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Show a serving: what runs, and how the traffic is spread.
+def predict(  # noqa: PLR0913 - one parameter for each option
+    name: str,
+    inputs: tuple[str, ...],
+    pixels: str | None,
+    headers: tuple[str, ...],
+    namespace: str,
+    *,
+    as_json: bool,
+    server: str | None,
+) -> None:
+    """Ask a served model, through the ingress.
 
     \b
-    klever servings get mymodel
+    klever predict mymodel --input x=@x.json
+    klever predict iris --input 'x=[[5.9, 3.0, 5.1, 1.8]]'
+    klever predict iris --input @flowers.csv
+    klever predict resnet --input @cat.jpg
     """
-    found = call(server, lambda client: client.serving(name, namespace))
-    if found is None:
-        raise click.ClickException(f"nothing is served as {namespace}/{name}: `klever servings list` shows what is")
-    _show(found, as_json=as_json)
 
+    async def work(client: "KleverClient") -> dict[str, Any]:
+        values = dict(named_value(text, "--input", pixels) for text in inputs)
+        sent = dict(_header(text) for text in headers)
+        serving = await client.serving(name, namespace)
+        if serving is None or serving.status.url is None:
+            raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
+        return await client.predict(serving.status.url, values, headers=sent)
 
-def _show(document: ServingDocument, *, as_json: bool) -> None:
+    answer = call(server, work)
     if as_json:
-        print_json(document.model_dump(mode="json"))
+        print_json(answer)
         return
-    status = document.status
-    click.echo(
-        f"serving:    {document.namespace}/{document.name}, generation {document.generation}, {status.phase.value}"
-    )
-    for variant in status.variants:
-        running = f"{variant.ready_replicas} of {variant.replicas} ready"
-        click.echo(f"variant:    {variant.name}  {variant.model}  {variant.weight} %  {running}  {variant.digest[:19]}")
-    if status.problem:
-        click.echo(f"problem:    {status.problem.code}: {status.problem.message}")
-    if status.url:
-        click.echo(f"url:        {status.url}")
+    outputs = answer["outputs"]
+    columns = [[_readable(value) for value in tensors.rows(output)] for output in outputs]
+    print_table([tuple(o["name"] for o in outputs), *zip(*columns, strict=False)])
+    click.echo(f"answered by {answer['model_name']} {answer.get('model_version', '')}", err=True)
+
+
+def _serving(server: str | None, name: str, namespace: str) -> ServingDocument:
+    async def work(client: "KleverClient") -> ServingDocument:
+        found = await client.serving(name, namespace)
+        if found is None:
+            raise nothing_served(name, namespace)
+        return found
+
+    return call(server, work)
+
+
+def _problem(data: Any) -> str:
+    problem = getattr(data, "problem", None)
+    return f"{problem.code}: {problem.message}" if problem else ""
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"{text!r} is no header: write --header <name>=<value>")
+    return name, value
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_readable(each) for each in value) + "]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _row(document: ServingDocument) -> tuple[str, ...]:

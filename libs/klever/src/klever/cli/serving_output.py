@@ -1,0 +1,136 @@
+"""What the commands for servings share: asking for a change and waiting for it, and how a serving is shown."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from klever.errors import InputError
+from klever.header_rules import describe_rule
+from kleverproto.rollouts import RolloutPhase, RolloutStatus, RolloutStep
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument
+from kleverproto.traffic import Traffic
+from ormb.cli.output import print_json
+
+from .app import call, waiting
+
+if TYPE_CHECKING:
+    from klever.client import KleverClient
+
+WAIT = click.option("--wait/--no-wait", default=True, help="Wait until it is served, and show the steps.")
+TIMEOUT = click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=900.0, show_default=True, help="Seconds to wait."
+)
+
+
+def change(  # noqa: PLR0913 - what a change is
+    server: str | None,
+    name: str,
+    namespace: str,
+    edit: Callable[[ServingDocument | None], ServingSpec],
+    *,
+    wait: float | None,
+    quiet: bool,
+    new: bool = False,
+) -> ServingDocument:
+    """Ask for another spec of a serving, made from what it has.
+
+    Args:
+        server: URL of the gateway.
+        name: the serving.
+        namespace: where.
+        edit: from the serving as it is to the spec that is wanted.
+        wait: seconds to wait until it is served; None to return at once.
+        quiet: show no steps.
+        new: whether there may be no such serving yet.
+    """
+
+    async def work(client: "KleverClient") -> ServingDocument:
+        present = await client.serving(name, namespace)
+        if present is None and not new:
+            raise nothing_served(name, namespace)
+        wanted = await client.apply(name, edit(present), namespace, replacing=present)
+        if wait is None:
+            return wanted
+        with waiting(f"deploying {name}", quiet=quiet) as tell:
+            steps = Steps(tell, quiet=quiet)
+            return await client.wait_for_ready(name, wanted.generation, namespace, within=wait, on_step=steps)
+
+    return call(server, work)
+
+
+class Steps:
+    """Prints each step of a rollout once."""
+
+    def __init__(self, tell: Callable[[str], None], *, quiet: bool) -> None:
+        self._tell = tell
+        self._quiet = quiet
+        self._last = ""
+
+    def __call__(self, step: str) -> None:
+        """A step was seen."""
+        if step != self._last and not self._quiet:
+            self._last = step
+            click.echo(f"  {step}", err=True)
+            self._tell(step)
+
+
+def nothing_served(name: str, namespace: str) -> InputError:
+    """The error for a serving that is not there."""
+    return InputError(f"nothing is served as {namespace}/{name}: `klever get` shows what is")
+
+
+def show(document: ServingDocument, *, as_json: bool) -> None:
+    """A serving for people, or as JSON."""
+    if as_json:
+        print_json(document.model_dump(mode="json"))
+        return
+    for line in summary(document):
+        click.echo(line)
+
+
+def summary(document: ServingDocument) -> Iterator[str]:
+    """What runs and where, line by line."""
+    status = document.status
+    yield f"serving:    {document.namespace}/{document.name}, generation {document.generation}, {status.phase.value}"
+    for variant in status.variants:
+        running = f"{variant.ready_replicas} of {variant.replicas} ready"
+        runtime = f"  {variant.runtime}" if variant.runtime else ""
+        where = f"{variant.name}  {variant.model}  {variant.weight} %"
+        yield f"variant:    {where}  {running}{runtime}  {variant.digest[:19]}"
+    rollout = status.rollout
+    if rollout is not None and rollout.phase not in {RolloutPhase.PROMOTED, RolloutPhase.FAILED}:
+        yield from describe_rollout(rollout, document.name)
+    if status.problem:
+        yield f"problem:    {status.problem.code}: {status.problem.message}"
+    if status.url:
+        yield f"url:        {status.url}"
+
+
+def describe_rollout(rollout: RolloutStatus, name: str) -> Iterator[str]:
+    """Where a rollout is."""
+    message = rollout.message or "starting"
+    yield f"rollout:    {rollout.strategy}, {rollout.phase.value} at {rollout.weight} %: {message}"
+    if rollout.measured is not None:
+        measured = rollout.measured
+        latency = f", p95 {measured.p95_ms:g} ms, p99 {measured.p99_ms:g} ms" if measured.p95_ms is not None else ""
+        yield f"            {measured.requests} requests, {measured.error_percent:.2f} % errors{latency}"
+    if rollout.phase is RolloutPhase.WAITING:
+        yield f"            `klever rollout {name} promote`, or `klever rollout {name} abort`"
+
+
+def describe_step(step: RolloutStep) -> str:
+    """A step that was taken."""
+    return f"  {step.at:%H:%M:%S}  {step.weight:3d} %  {step.message}"
+
+
+def describe_traffic(traffic: Traffic) -> Iterator[str]:
+    """How requests are spread, as `klever traffic` takes it."""
+    yield "weights:    " + " ".join(f"{name}={weight}" for name, weight in traffic.weights.items())
+    yield from (f"rule:       {describe_rule(rule)}" for rule in traffic.rules)
+    if traffic.mirror:
+        yield f"mirror:     {traffic.mirror.variant}={traffic.mirror.percent:g}"
+    if traffic.sticky:
+        by = f"header {traffic.sticky.header}" if traffic.sticky.header else ""
+        yield f"sticky:     {by or f'cookie {traffic.sticky.cookie.name if traffic.sticky.cookie else None}'}"

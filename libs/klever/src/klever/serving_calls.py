@@ -1,0 +1,144 @@
+"""The part of the SDK for servings."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from kleverproto.envelope import Event, parse
+from kleverproto.rollouts import RolloutAction, RolloutPhase
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingPhase
+
+from .calls import Calls
+from .errors import ApiError, FailedError
+from .polling import until
+from .transport import STRUCTURED
+
+NOT_FOUND = 404
+
+
+class ServingCalls(Calls):
+    """What can be done with servings."""
+
+    async def servings(self, namespace: str | None = None) -> list[ServingDocument]:
+        """Servings of a namespace, or of all. Raises ApiError."""
+        path = "/servings" if namespace is None else f"/namespaces/{quote(namespace, safe='')}/servings"
+        return await self._list(path, ServingDocument, {})
+
+    async def serving(self, name: str, namespace: str = "default") -> ServingDocument | None:
+        """One serving, or None. Raises ApiError."""
+        try:
+            return await self._get(_path(namespace, name), ServingDocument)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def apply(
+        self, name: str, spec: ServingSpec, namespace: str = "default", *, replacing: ServingDocument | None = None
+    ) -> ServingDocument:
+        """Ask for a spec to be served; what comes back is the document as it will be.
+
+        Args:
+            name: the serving.
+            spec: what to serve.
+            namespace: where.
+            replacing: what the spec was made from; the request is refused if it has changed since.
+
+        Raises:
+            ApiError: the spec is not valid, a model is not there, or someone else was first.
+        """
+        headers = {"If-Match": str(replacing.generation)} if replacing else {}
+        body = {"spec": spec.model_dump(mode="json", exclude_none=True)}
+        answer = await self._call("PUT", _path(namespace, name), json=body, headers=headers)
+        return ServingDocument.model_validate(answer)
+
+    async def delete(self, name: str, namespace: str = "default") -> None:
+        """Ask for a serving to go. Raises ApiError with status 404 where there is none."""
+        await self._call("DELETE", _path(namespace, name))
+
+    async def serving_events(self, name: str, namespace: str = "default") -> list[Event[Any]]:
+        """The newest events of a serving, oldest first. Raises ApiError."""
+        answer = await self._call("GET", f"{_path(namespace, name)}/events")
+        return [parse(STRUCTURED, json.dumps(item).encode()) for item in answer["items"]]
+
+    async def steer(self, name: str, action: RolloutAction, namespace: str = "default") -> ServingDocument:
+        """Pause, resume, promote or abort a rollout. Raises ApiError with status 409 where none is under way."""
+        answer = await self._call("POST", f"{_path(namespace, name)}/rollout", json={"action": action.value})
+        return ServingDocument.model_validate(answer)
+
+    async def serving_log(
+        self, name: str, namespace: str = "default", *, variant: str | None = None, follow: bool = False
+    ) -> AsyncIterator[str]:
+        """What the model servers of a serving have written; with `follow` also what they will.
+
+        Raises:
+            ApiError: there is no such serving.
+            UnreachableError: the platform does not answer, or the log breaks off.
+        """
+        params = {"follow": "true" if follow else "false", **({"variant": variant} if variant else {})}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        url = self._url(f"{_path(namespace, name)}/logs")
+        async with self._http.response("GET", url, params=params, timeout=timeout) as response:
+            async for line in response.content:
+                yield line.decode().rstrip("\n")
+
+    async def wait_for_ready(
+        self,
+        name: str,
+        generation: int,
+        namespace: str = "default",
+        *,
+        within: float = 120.0,
+        on_step: Callable[[str], None] | None = None,
+    ) -> ServingDocument:
+        """The serving, once a generation is fully applied, or waits for someone to promote it.
+
+        Args:
+            name: the serving.
+            generation: what `apply` told.
+            namespace: where.
+            within: seconds.
+            on_step: is told each step, as it is seen.
+
+        Raises:
+            FailedError: the generation could not be applied or did not do well, or it took longer.
+        """
+
+        async def probe() -> ServingDocument | None:
+            found = await self.serving(name, namespace)
+            if found is None or found.generation < generation:
+                return None
+            if on_step is not None and found.status.phase is ServingPhase.PROGRESSING and found.status.step:
+                on_step(found.status.step)
+            return found if _has_ended(found, generation) else None
+
+        found = await until(probe, within, f"{name} is not ready")
+        if found.status.phase is ServingPhase.FAILED:
+            problem = found.status.problem
+            raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
+        return found
+
+    async def wait_for_deleted(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
+        """Return once nothing of the serving is left. Raises FailedError."""
+
+        async def probe() -> bool | None:
+            return True if await self.serving(name, namespace) is None else None
+
+        await until(probe, within, f"{name} is still there")
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/namespaces/{quote(namespace, safe='')}/servings/{quote(name, safe='')}"
+
+
+def _has_ended(found: ServingDocument, generation: int) -> bool:
+    status = found.status
+    if status.phase is ServingPhase.READY:
+        return status.observed_generation >= generation
+    waits = status.rollout is not None and status.rollout.phase is RolloutPhase.WAITING
+    ours = status.rollout is not None and status.rollout.generation == found.generation
+    return status.phase is ServingPhase.FAILED or (waits and ours)

@@ -1,0 +1,36 @@
+import pytest
+
+from klever.errors import InputError
+from klever.manifests import read_manifests
+
+GOOD = """\
+apiVersion: klever.dev/v1alpha1
+kind: Serving
+metadata: {name: iris}
+spec:
+  variants: [{name: v1, model: "library/iris:v1"}]
+  traffic: {weights: {v1: 100}}
+"""
+
+
+def test_documents_of_a_file_are_read_in_their_order() -> None:
+    found = read_manifests(f"{GOOD}---\n{GOOD.replace('{name: iris}', '{name: other, namespace: lab}')}---\n", "s.yaml")
+    assert [(each.metadata.namespace, each.metadata.name) for each in found] == [("default", "iris"), ("lab", "other")]
+
+
+def test_every_problem_is_told_with_its_document_and_field() -> None:
+    wrong = GOOD.replace("v1: 100", "v1: 90, v2: 5").replace("library/iris:v1", "iris") + "policy: x\n"
+    with pytest.raises(InputError) as raised:
+        read_manifests(f"{GOOD}---\n{wrong}", "s.yaml")
+    told = str(raised.value)
+    assert told.startswith("s.yaml, document 2 is not valid:\n")
+    assert "  spec.variants.0.model: " in told
+    assert "  spec.traffic.weights.v2: there is no variant of this name" in told
+    assert "  spec.traffic.weights: the weights sum to 95, not 100" in told
+    assert "  policy: " in told
+
+
+@pytest.mark.parametrize(("text", "complaint"), [("a: [", "is not YAML"), ("---\n", "holds no document")])
+def test_a_file_without_a_document_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        read_manifests(text, "s.yaml")
