@@ -1,19 +1,24 @@
 """One suite for every place where model servers may run: processes of this machine and memory."""
 
+import ast
 import asyncio
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
 import pytest
 
-from klever_deployer.adapters.local.workloads import LocalWorkloads, kleverserve_command
+import kleverserve
+from klever_deployer.adapters.local.launching import Launching, server_path
+from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
-from klever_deployer.domain.replicas import LocalModel, ReplicaSpec, ReplicaState
+from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec, ReplicaState
 from klever_deployer.ports import Workloads
+from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, key, variant
 from support.onnx_models import look_up, model_directory
 from support.waiting import eventually
@@ -30,7 +35,14 @@ class Bench:
 
     def spec(self, version: str = "v1", index: int = 0) -> ReplicaSpec:
         directory = self.models / (BROKEN if version == BROKEN else "good")
-        return ReplicaSpec(key(version, index), LocalModel(directory, "ONNX"), variant(version))
+        prepared = Prepared(LocalModel(directory, "ONNX"), "kleverserve")
+        return ReplicaSpec(key(version, index), prepared, variant(version))
+
+    def custom(self, code: str, **changes: Any) -> ReplicaSpec:
+        """A server of one's own: a Python program."""
+        command = (sys.executable, "-c", code, "$MODEL_NAME")
+        own = variant("v1", custom=Custom(command=command, ready_path="/up"), **changes)
+        return ReplicaSpec(key("v1"), Prepared(LocalModel(self.models / "good", "ONNX"), CUSTOM), own)
 
     async def until(self, spec: ReplicaSpec, *, failed: bool = False) -> ReplicaState:
         """The state of a replica, once it is ready, or has failed."""
@@ -54,7 +66,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def local(directory: Path) -> LocalWorkloads:
-    return LocalWorkloads(directory, kleverserve_command(Path(sys.executable)), grace_seconds=5.0)
+    package = Path(kleverserve.__file__).parent
+    launching = Launching(Path(sys.executable), server_path(directory / "python", package))
+    return LocalWorkloads(directory / "workloads", launching, grace_seconds=5.0)
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -77,7 +91,11 @@ async def here(models: Path, tmp_path: Path) -> AsyncIterator[Bench]:
 def servers() -> list[psutil.Process]:
     """The model servers that were started from here and run."""
     children = psutil.Process().children()
-    return [p for p in children if p.status() != psutil.STATUS_ZOMBIE and "kleverserve" in p.cmdline()]
+    return [p for p in children if is_running(p) and "kleverserve" in p.cmdline()]
+
+
+def is_running(process: psutil.Process) -> bool:
+    return process.status() != psutil.STATUS_ZOMBIE
 
 
 def files(directory: Path, pattern: str = "*") -> list[Path]:
@@ -150,7 +168,7 @@ async def test_the_next_deployer_stops_what_it_does_not_want(here: Bench, tmp_pa
     here.workloads = local(tmp_path)
     await here.workloads.stop(spec.key)
     assert (here.workloads.states(), servers()) == ([], [])
-    assert files(tmp_path) == []
+    assert files(tmp_path / "workloads") == []
 
 
 async def test_a_server_that_nobody_wrote_down_is_ended(here: Bench, tmp_path: Path) -> None:
@@ -159,7 +177,7 @@ async def test_a_server_that_nobody_wrote_down_is_ended(here: Bench, tmp_path: P
     await here.until(spec)
     assert isinstance(here.workloads, LocalWorkloads)
     await here.workloads.abandon()
-    [record] = files(tmp_path, "*.json")
+    [record] = files(tmp_path / "workloads", "*.json")
     record.unlink()
     task = asyncio.create_task(local(tmp_path).run())
 
@@ -187,6 +205,72 @@ async def test_the_reason_of_a_failure_is_the_end_of_the_log_said_once(here: Ben
     spec = here.spec(BROKEN)
     await here.workloads.start(spec)
     state = await here.until(spec, failed=True)
-    [log] = files(tmp_path, "*.log")
+    [log] = files(tmp_path / "workloads", "*.log")
     assert log.read_text().splitlines()[-1] in (state.failure or "")
     assert (state.failure or "").count("cannot load the model") == 1
+
+
+SERVER = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/up" else 404)
+        self.end_headers()
+        names = ("MODEL_DIR", "MODEL_NAME", "GREETING", "PYTEST_VERSION")
+        self.wfile.write(repr([sys.argv[1], os.getcwd(), *(os.environ.get(name) for name in names)]).encode())
+    def log_message(self, *_): ...
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+async def test_a_server_of_ones_own_finds_port_model_and_variables_and_no_secret(here: Bench) -> None:
+    spec = here.custom(SERVER, env={"GREETING": "hello"})
+    await here.workloads.start(spec)
+    state = await here.until(spec)
+    assert state.endpoint is not None
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{state.endpoint.port}/up") as answer:
+        told = ast.literal_eval(await answer.text())
+    model = spec.prepared.model.directory
+    assert told == ["iris", str(model), str(model / "model"), "iris", "hello", None]
+    assert state.runtime == CUSTOM
+
+
+async def test_a_command_that_cannot_be_run_says_so(here: Bench) -> None:
+    own = variant("v1", custom=Custom(command=("/no/such/program",)))
+    spec = ReplicaSpec(key("v1"), here.custom(SERVER).prepared, own)
+    await here.workloads.start(spec)
+    state = await here.until(spec, failed=True)
+    assert state.failure == "/no/such/program cannot be run: No such file or directory"
+
+
+async def test_a_server_that_uses_more_memory_than_its_limit_is_ended_and_says_so(here: Bench) -> None:
+    greedy = SERVER.replace("import http", "hoard = bytearray(200_000_000); import http")
+    spec = here.custom(greedy, resources=Resources(memory="100Mi"))
+    await here.workloads.start(spec)
+    state = await here.until(spec, failed=True)
+    assert "of memory, its limit is 104857600" in (state.failure or "")
+    assert state.restarts >= 3
+
+
+async def test_a_server_runs_on_as_many_cores_as_it_may(here: Bench) -> None:
+    spec = here.custom(SERVER, resources=Resources(cpu="500m"))
+    await here.workloads.start(spec)
+    await here.until(spec)
+    [process] = [p for p in psutil.Process().children() if is_running(p) and "-c" in p.cmdline()]
+    assert len(process.cpu_affinity() or []) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"resources": Resources(gpu=Gpu())}, "GPU"),
+        ({"custom": Custom(image="example.org/server:1")}, "custom.command"),
+    ],
+    ids=["gpu", "image"],
+)
+def test_what_processes_of_this_machine_cannot_be_is_refused(
+    tmp_path: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    workloads = local(tmp_path)
+    assert complaint in (workloads.refusal(variant("v1", **changes)) or "")
+    assert workloads.refusal(variant("v1")) is None

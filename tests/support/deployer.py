@@ -11,7 +11,7 @@ from klever_deployer.adapters.catalogue import DocumentCatalogue
 from klever_deployer.adapters.memory import InMemoryDataPlane, InMemoryWorkloads
 from klever_deployer.domain.replicas import Deployment, LocalModel, ReplicaKey, ReplicaSpec, ServingName
 from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.errors import PULL_FAILED, ServingError
+from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, ServingError
 from klever_deployer.service.advancing import Advance
 from klever_deployer.service.models import Models
 from klever_deployer.service.reconciling import Reconciler
@@ -20,6 +20,7 @@ from klever_deployer.service.rollout import Rollout
 from klever_deployer.service.servers import Servers
 from kleverkit.documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
+from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
 from kleverproto.envelope import Event, EventSource
 from kleverproto.models import ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
@@ -167,6 +168,59 @@ class InMemoryModels:
         return LocalModel(Path("/models"), self.formats.get(digest, "ONNX"))
 
 
+class InMemoryToolchains:
+    """See `ports.Toolchains`."""
+
+    def __init__(self) -> None:
+        self.installed: set[str] = set()
+        self.broken: set[str] = set()
+
+    def is_installed(self, name: str) -> bool:
+        return name in self.installed
+
+    async def ensure(self, name: str) -> Path:
+        if name in self.broken:
+            raise ServingError(f"{name} cannot be installed", code=TOOLCHAIN_FAILED)
+        self.installed.add(name)
+        return Path("/toolchains") / name
+
+
+class InMemoryConversions:
+    """See `ports.Conversions`; what is made has the digest of `<tag>-<target>`."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, ConvertedModel] = {}
+        self.asked: list[str] = []
+        self.broken = False
+
+    async def find(self, ref: ModelRef, digest: str, target: str) -> ConvertedModel | None:
+        found = self.made.get(digest)
+        return found if found is not None and found.ref == Conversion(to=target).result(ref) else None
+
+    async def make(self, model: ModelDocument, digest: str, model_format: str, target: str) -> ConvertedModel:
+        self.asked.append(f"{model.spec.ref} {model_format} {target}")
+        if self.broken:
+            raise ServingError("it cannot be converted", code=CONVERSION_FAILED)
+        ref = Conversion(to=target).result(model.spec.ref)
+        record = ConversionRecord(
+            source_format=model_format,
+            target_format=target,
+            steps=(),
+            verification=Verification(verified=True),
+            seconds=0.1,
+        )
+        self.made[digest] = ConvertedModel(ref=ref, digest=made_digest(digest), registry=REGISTRY, record=record)
+        return self.made[digest]
+
+    def routes(self, model_format: str) -> tuple[str, ...]:
+        return ("ONNX",) if model_format == "Skops" else ()
+
+
+def made_digest(digest: str) -> str:
+    """Of what is made of a model."""
+    return f"sha256:{digest[8:]}f"
+
+
 class World:
     """What outlives a deployer, and new deployers for it."""
 
@@ -178,6 +232,8 @@ class World:
         self.workloads = SteppedWorkloads(self.steps, self.unready)
         self.data_plane = SteppedDataPlane(self.steps)
         self.store = InMemoryModels()
+        self.toolchains = InMemoryToolchains()
+        self.conversions = InMemoryConversions()
         self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
         self.records = Records(self.documents, self.publisher, EventSource("deployer", lambda: NOW), lambda: self.now)
         self.now = NOW
@@ -200,7 +256,7 @@ class World:
 
     def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
         servers = Servers(self.workloads, self.data_plane, ingress_url=INGRESS, ready_timeout=ready_timeout)
-        models = Models(DocumentCatalogue(self.catalogue), self.store)
+        models = Models(DocumentCatalogue(self.catalogue), self.store, self.toolchains, self.conversions)
         return Rollout(self.records, models, servers, Advance(self.records, servers, tick_seconds=0.005))
 
     @asynccontextmanager

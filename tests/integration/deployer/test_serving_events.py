@@ -106,10 +106,10 @@ async def test_a_model_that_cannot_be_loaded_fails_with_the_words_of_its_server(
 async def test_a_format_that_cannot_be_served_fails_and_says_which_can(world: Surroundings, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "model").mkdir(parents=True)
-    (other / "model" / "model.pmml").write_text("<PMML/>")
-    (other / "ormbfile.yaml").write_text("format: PMML\n")
+    (other / "model" / "model.gguf").write_bytes(b"GGUF")
+    (other / "ormbfile.yaml").write_text("format: GGUF\n")
     await world.push(other, "library/iris:v2")
     event = await world.answer(await world.ask(requested(spec("v2"))))
     assert isinstance(event.data, ServingFailed)
     assert event.data.problem.code == "unsupported_format"
-    assert "library/iris:v2 is a PMML" in event.data.problem.message
+    assert "library/iris:v2 is a GGUF" in event.data.problem.message

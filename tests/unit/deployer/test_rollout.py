@@ -109,7 +109,7 @@ async def test_a_version_that_is_never_ready_fails_after_the_time_it_may_take(wo
     [
         ("v9", "model_not_found", "push it with `ormb push`"),
         ("v2", "pull_failed", "cannot be pulled from"),
-        ("v3", "unsupported_format", "is a PMML, which cannot be served yet: formats that can are ONNX"),
+        ("v3", "unsupported_format", "is a MLlib, which nothing serves: give it a server of your own"),
     ],
 )
 async def test_a_model_that_cannot_be_had_fails_and_what_served_still_serves(
@@ -118,7 +118,7 @@ async def test_a_model_that_cannot_be_had_fails_and_what_served_still_serves(
     await deployed(world)
     await world.push("v3")
     world.store.unreachable.add(digest("v2"))
-    world.store.formats[digest("v3")] = "PMML"
+    world.store.formats[digest("v3")] = "MLlib"
     await world.request(spec(version))
     await world.rollout().converge(IRIS)
     status = (await world.document()).status

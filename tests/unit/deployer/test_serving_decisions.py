@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from klever_deployer.domain import replicas
-from klever_deployer.domain.replicas import Deployment, Endpoint, LocalModel, ReplicaKey, ReplicaState, ServingName
+from klever_deployer.domain.replicas import (
+    Deployment,
+    Endpoint,
+    LocalModel,
+    Prepared,
+    ReplicaKey,
+    ReplicaState,
+    ServingName,
+)
 from kleverproto.servings import VariantStatus
 from kleverproto.variants import Autoscaling, Resources
 from support.deployer import IRIS, deployment, digest, key, spec, variant
@@ -52,9 +60,9 @@ def test_replicas_and_autoscaling_do_not_make_other_replicas() -> None:
 
 
 def test_a_replica_runs_the_model_of_its_digest_and_answers_with_its_tag() -> None:
-    model = LocalModel(Path("/models/1"), "ONNX")
-    (replica,) = replicas.replica_specs(IRIS, [deployment("v1")], {digest("v1"): model})
-    assert (replica.key, replica.model, replica.version) == (key("v1"), model, "v1")
+    prepared = Prepared(LocalModel(Path("/models/1"), "ONNX"), "kleverserve")
+    (replica,) = replicas.replica_specs(IRIS, [deployment("v1")], {deployment("v1").version_key: prepared})
+    assert (replica.key, replica.prepared, replica.version) == (key("v1"), prepared, "v1")
 
 
 def test_autoscaling_keeps_the_number_that_was_wanted_last_within_its_bounds() -> None:

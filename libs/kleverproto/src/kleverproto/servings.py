@@ -34,6 +34,8 @@ class VariantStatus(WireModel):
     """What tells its replicas from those of another version or other settings of the variant."""
     runtime: str = ""
     """The model server, or `custom`."""
+    made: str = ""
+    """What is served instead, where the platform converted the model for it: `project/model:version@digest`."""
     ready_replicas: int = 0
     replicas: int = 0
     """How many are wanted now; with autoscaling this changes."""

@@ -1,20 +1,29 @@
 """The deployer, put together."""
 
+import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
 
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
+from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import MODELS_BUCKET, SERVINGS_BUCKET
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET
+from modelformats.converting.toolchains import ToolchainStore
 from ormb.layout import default_root
 
 from .adapters.catalogue import DocumentCatalogue
+from .adapters.conversions import JobConversions
 from .adapters.local.envoy import EnvoyDataPlane
+from .adapters.local.launching import Launching, server_path
 from .adapters.local.model_store import LocalModelStore
-from .adapters.local.workloads import LocalWorkloads, kleverserve_command
+from .adapters.local.workloads import LocalWorkloads
+from .adapters.toolchains import LocalToolchains
 from .handlers import build_router
 from .service.advancing import Advance
 from .service.logbook import Logbook
@@ -32,7 +41,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     work_dir = settings.work_dir.resolve()
     store = LocalModelStore(work_dir / "models", default_root())
     workloads = LocalWorkloads(
-        work_dir / "workloads", kleverserve_command(settings.server_python), grace_seconds=settings.grace_seconds
+        work_dir / "workloads", _launcher(work_dir / "python"), grace_seconds=settings.grace_seconds
     )
     envoy = EnvoyDataPlane(
         work_dir / "envoy",
@@ -45,7 +54,14 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     )
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     servers = Servers(workloads, envoy, ingress_url=settings.ingress_url, ready_timeout=settings.ready_timeout_seconds)
-    rollout = Rollout(records, Models(catalogue, store), servers, Advance(records, servers))
+    jobs = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
+    models = Models(
+        catalogue,
+        store,
+        LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))),
+        JobConversions(jobs, runtime.publisher, runtime.events),
+    )
+    rollout = Rollout(records, models, servers, Advance(records, servers))
     reconciler = Reconciler(
         records=records,
         rollout=rollout,
@@ -61,3 +77,11 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     runtime.on_stop += [workloads.close, envoy.close]
     runtime.health.add("ingress", envoy.is_live)
     return runtime
+
+
+def _launcher(directory: Path) -> Launching:
+    """Model servers are run by this interpreter, or by that of a toolchain, which must find kleverserve and no more."""
+    found = find_spec("kleverserve")
+    if found is None or found.origin is None:
+        raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
+    return Launching(Path(sys.executable), server_path(directory, Path(found.origin).parent))

@@ -25,5 +25,9 @@ class DataPlaneError(TransientError):
 
 MODEL_NOT_FOUND = "model_not_found"
 PULL_FAILED = "pull_failed"
+TOOLCHAIN_FAILED = "toolchain_failed"
+CONVERSION_FAILED = "conversion_failed"
+UNSUPPORTED_HERE = "unsupported_here"
+UNSUPPORTED_PARAMETERS = "unsupported_parameters"
 UNSUPPORTED_FORMAT = "unsupported_format"
 MODEL_SERVER_FAILED = "model_server_failed"

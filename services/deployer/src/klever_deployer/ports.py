@@ -1,10 +1,13 @@
 """What the use cases need of the world."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from kleverproto.conversions import ConvertedModel
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
+from kleverproto.variants import Variant
 
 from .domain.analysis import Counts
 from .domain.replicas import LocalModel, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
@@ -35,8 +38,40 @@ class ModelStore(Protocol):
         ...
 
 
+class Toolchains(Protocol):
+    """Environments that model servers run in."""
+
+    def is_installed(self, name: str) -> bool:
+        """Whether it is there, so that `ensure` takes no minutes."""
+        ...
+
+    async def ensure(self, name: str) -> Path:
+        """Its interpreter; installed first where it is missing. Raises ServingError (`toolchain_failed`)."""
+        ...
+
+
+class Conversions(Protocol):
+    """Models made of others."""
+
+    async def find(self, ref: ModelRef, digest: str, target: str) -> ConvertedModel | None:
+        """What was made of a model. Raises TransientError."""
+        ...
+
+    async def make(self, model: ModelDocument, digest: str, model_format: str, target: str) -> ConvertedModel:
+        """Have it made, and wait. Raises ServingError (`conversion_failed`), TransientError."""
+        ...
+
+    def routes(self, model_format: str) -> tuple[str, ...]:
+        """The formats that a format can be converted to."""
+        ...
+
+
 class Workloads(Protocol):
     """Model servers. They are restarted when they end by themselves, and outlive a crash of the deployer."""
+
+    def refusal(self, variant: Variant) -> str | None:
+        """Why a variant cannot run here, for people; None where it can."""
+        ...
 
     async def start(self, spec: ReplicaSpec) -> None:
         """Make a replica run; nothing happens where it runs already."""

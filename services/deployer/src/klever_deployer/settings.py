@@ -1,7 +1,6 @@
 """What an operator may set for the deployer."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,10 @@ from kleverkit.settings import ServiceSettings
 
 def _default_work_dir() -> Path:
     return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "deployer"
+
+
+def _default_toolchains() -> Path:
+    return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
 
 
 class DeployerSettings(ServiceSettings):
@@ -34,8 +37,8 @@ class DeployerSettings(ServiceSettings):
     """Longest time for requests in flight when a model server is stopped."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two looks at everything, should an event have been missed."""
-    server_python: Path = Field(default_factory=lambda: Path(sys.executable))
-    """Interpreter that runs the model server; its environment holds the adapters."""
+    toolchains: Path = Field(default_factory=_default_toolchains)
+    """Environments of model servers, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
     @property
     def ingress_url(self) -> str:

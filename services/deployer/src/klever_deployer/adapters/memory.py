@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from klever_deployer.domain.analysis import Counts
 from klever_deployer.domain.replicas import Endpoint, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute
+from kleverproto.variants import Variant
 
 
 class InMemoryWorkloads:
@@ -18,19 +20,27 @@ class InMemoryWorkloads:
     def __init__(self, unready: Mapping[str, str | None] | None = None) -> None:
         self._unready = unready if unready is not None else {}
         self._states: dict[ReplicaKey, ReplicaState] = {}
+        self.started: list[ReplicaSpec] = []
+        """What was started, in order."""
         self._changed: set[ServingName] = set()
         self._change = asyncio.Event()
         self._next_port = 1
+
+    def refusal(self, variant: Variant) -> str | None:
+        """See `Workloads`: nothing is refused but what claims a GPU."""
+        return "there are no GPUs" if variant.resources.gpu else None
 
     async def start(self, spec: ReplicaSpec) -> None:
         """See `Workloads`."""
         if spec.key in self._states:
             return
+        self.started.append(spec)
+        state = ReplicaState(spec.key, runtime=spec.prepared.runtime, made=spec.prepared.model.made)
         if spec.version in self._unready:
-            self.become(ReplicaState(spec.key, failure=self._unready[spec.version]))
+            self.become(replace(state, failure=self._unready[spec.version]))
             return
         endpoint, self._next_port = Endpoint("127.0.0.1", self._next_port), self._next_port + 1
-        self.become(ReplicaState(spec.key, endpoint, ready=True))
+        self.become(replace(state, endpoint=endpoint, ready=True))
 
     async def stop(self, key: ReplicaKey) -> None:
         """See `Workloads`."""

@@ -13,6 +13,8 @@ from kleverproto.variants import Variant
 
 SHORT = 12
 """Hex digits of a revision."""
+VersionKey = tuple[str, str]
+"""Variant and revision."""
 CUSTOM = "custom"
 """What is recorded as the runtime of a server of the user's own."""
 
@@ -33,7 +35,21 @@ class LocalModel:
     """A model's files on this machine."""
 
     directory: Path
+    """Holds ormbfile.yaml and `model/`."""
     format: str
+    made: str = ""
+    """`project/model:version@digest` of what the platform has made of a model that nothing serves as it is."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model with what serves it."""
+
+    model: LocalModel
+    runtime: str
+    """The model server, or `custom`."""
+    python: Path | None = None
+    """Interpreter of the environment that the model needs; None for the deployer's own."""
 
 
 @dataclass(frozen=True, order=True)
@@ -66,6 +82,11 @@ class Deployment:
         return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:SHORT]
 
     @property
+    def version_key(self) -> VersionKey:
+        """What sets it apart within its serving."""
+        return self.variant.name, self.revision
+
+    @property
     def digest(self) -> str:
         """Of the model's manifest. Raises ValueError where it was not resolved."""
         if self.variant.digest is None:
@@ -83,7 +104,7 @@ class ReplicaSpec:
     """What a replica runs."""
 
     key: ReplicaKey
-    model: LocalModel
+    prepared: Prepared
     variant: Variant
 
     @property
@@ -98,6 +119,8 @@ class Endpoint:
 
     host: str
     port: int
+    grpc_port: int = 0
+    """0 where it takes no gRPC."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +135,8 @@ class ReplicaState:
     """How often it has ended by itself."""
     runtime: str = ""
     """The model server that it is, or `custom`."""
+    made: str = ""
+    """See `LocalModel`."""
     failure: str | None = None
     """Why it will not start: its last log lines. None while there is hope."""
 
@@ -153,11 +178,13 @@ def replica_keys(serving: ServingName, wanted: Iterable[Deployment]) -> list[Rep
 
 
 def replica_specs(
-    serving: ServingName, wanted: Iterable[Deployment], models: dict[str, LocalModel]
+    serving: ServingName, wanted: Iterable[Deployment], prepared: dict[VersionKey, Prepared]
 ) -> list[ReplicaSpec]:
-    """The replicas of these variants, with what they run; models by digest."""
+    """The replicas of these variants, with what they run."""
     return [
-        ReplicaSpec(key, models[each.digest], each.variant) for each in wanted for key in replica_keys(serving, [each])
+        ReplicaSpec(key, prepared[each.version_key], each.variant)
+        for each in wanted
+        for key in replica_keys(serving, [each])
     ]
 
 
@@ -188,6 +215,7 @@ def statuses(
                 digest=each.digest,
                 revision=each.revision,
                 runtime=present[0].runtime if present else "",
+                made=present[0].made if present else "",
                 replicas=each.replicas,
                 ready_replicas=sum(state.ready for state in present),
                 restarts=sum(state.restarts for state in present),

@@ -1,53 +1,93 @@
-"""From a variant's reference to a model on this machine."""
+"""From a variant's reference to a model on this machine, and what serves it."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from klever_deployer.domain.replicas import Deployment, LocalModel
-from klever_deployer.domain.runtimes import refusal, runtime_of
-from klever_deployer.errors import MODEL_NOT_FOUND, UNSUPPORTED_FORMAT, ServingError
-from klever_deployer.ports import ModelCatalogue, ModelStore
+from klever_deployer.domain.replicas import Deployment, LocalModel, Prepared, VersionKey
+from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
+from klever_deployer.errors import MODEL_NOT_FOUND, UNSUPPORTED_FORMAT, UNSUPPORTED_PARAMETERS, ServingError
+from klever_deployer.ports import Conversions, ModelCatalogue, ModelStore, Toolchains
+from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
+Tell = Callable[[str], Awaitable[None]]
+"""Is told of a step that takes a while."""
+
+
+async def _silently(_step: str) -> None:
+    return
+
 
 @dataclass(frozen=True)
 class Models:
-    """Finds and fetches what variants serve."""
+    """Finds, fetches and prepares what variants serve.
+
+    Args:
+        catalogue: what has been pushed.
+        store: models on this machine.
+        toolchains: environments of model servers.
+        conversions: models made of those that nothing serves as they are.
+    """
 
     catalogue: ModelCatalogue
     store: ModelStore
+    toolchains: Toolchains
+    conversions: Conversions
 
     async def resolve(self, spec: ServingSpec) -> ServingSpec:
         """The spec with its tags resolved to digests. Raises ServingError, TransientError."""
         variants = [v.model_copy(update={"digest": await self._digest(v)}) for v in spec.variants]
         return spec.model_copy(update={"variants": tuple(variants)})
 
-    async def fetch(self, wanted: Iterable[Deployment]) -> dict[str, LocalModel]:
-        """The variants' models, by digest. Raises ServingError, TransientError."""
-        return {each.digest: await self._fetch(each.variant, each.digest) for each in wanted}
+    async def prepare(self, wanted: Iterable[Deployment], tell: Tell = _silently) -> dict[VersionKey, Prepared]:
+        """Have the variants' models here, converted where that is needed, and their environments installed.
+
+        Raises:
+            ServingError: something of it cannot be had.
+            TransientError: something does not answer now.
+        """
+        return {each.version_key: await self._prepare(each.variant, each.digest, tell) for each in wanted}
 
     async def _digest(self, variant: Variant) -> str:
-        if variant.digest is not None:
-            return variant.digest
-        document = await self.catalogue.find(ModelRef.parse(variant.model))
-        if document is None:
-            raise _not_found(variant.model)
-        return document.spec.digest
+        return variant.digest or (await self._document(variant)).spec.digest
+
+    async def _prepare(self, variant: Variant, digest: str, tell: Tell) -> Prepared:
+        model = await self._fetch(variant, digest)
+        if needs_conversion(variant, model.format):
+            model = await self._converted(variant, digest, model, tell)
+        choice = choose(variant, model.format)
+        if choice is None:
+            routes = self.conversions.routes(model.format)
+            raise ServingError(refusal(variant, model.format, routes), code=UNSUPPORTED_FORMAT)
+        if (refused := parameters_refusal(variant, choice.runtime)) is not None:
+            raise ServingError(refused, code=UNSUPPORTED_PARAMETERS)
+        if choice.toolchain is None:
+            return Prepared(model, choice.runtime)
+        if not self.toolchains.is_installed(choice.toolchain):
+            await tell(f"installing toolchain {choice.toolchain}, which takes minutes the first time")
+        return Prepared(model, choice.runtime, await self.toolchains.ensure(choice.toolchain))
 
     async def _fetch(self, variant: Variant, digest: str) -> LocalModel:
         model = await self.store.find(digest)
-        if model is None:
-            ref = ModelRef.parse(variant.model)
-            document = await self.catalogue.find(ref)
-            if document is None:
-                raise _not_found(variant.model)
-            model = await self.store.fetch(ref, digest, document.spec.registry)
-        if runtime_of(variant, model.format) is None:
-            raise ServingError(refusal(variant, model.format), code=UNSUPPORTED_FORMAT)
-        return model
+        if model is not None:
+            return model
+        document = await self._document(variant)
+        return await self.store.fetch(document.spec.ref, digest, document.spec.registry)
 
+    async def _converted(self, variant: Variant, digest: str, source: LocalModel, tell: Tell) -> LocalModel:
+        ref = ModelRef.parse(variant.model)
+        made = await self.conversions.find(ref, digest, CONVERTED_TO)
+        if made is None:
+            await tell(f"converting {ref} from {source.format} to {CONVERTED_TO}")
+            made = await self.conversions.make(await self._document(variant), digest, source.format, CONVERTED_TO)
+        found = await self.store.find(made.digest) or await self.store.fetch(made.ref, made.digest, made.registry)
+        return LocalModel(found.directory, found.format, made=f"{made.ref}@{made.digest}")
 
-def _not_found(model: str) -> ServingError:
-    return ServingError(f"{model} is not in the catalogue: push it with `ormb push` first", code=MODEL_NOT_FOUND)
+    async def _document(self, variant: Variant) -> ModelDocument:
+        document = await self.catalogue.find(ModelRef.parse(variant.model))
+        if document is None:
+            message = f"{variant.model} is not in the catalogue: push it with `ormb push` first"
+            raise ServingError(message, code=MODEL_NOT_FOUND)
+        return document

@@ -155,9 +155,10 @@ class Reconciler:
 
 
 def _digests(document: ServingDocument) -> set[str]:
-    """Of what serves."""
+    """Of what serves, and of what was made of it."""
     applied = document.status.applied
-    return {variant.digest for variant in applied.variants if variant.digest} if applied else set()
+    made = {variant.made.rpartition("@")[2] for variant in document.status.variants if variant.made}
+    return made | ({variant.digest for variant in applied.variants if variant.digest} if applied else set())
 
 
 async def _pause_or(event: asyncio.Event, seconds: float) -> None:

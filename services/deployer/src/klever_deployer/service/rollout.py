@@ -65,8 +65,7 @@ class Rollout:
         try:
             document = await self._begin(document)
             stage = stage_of(serving, document)
-            await self.models.fetch(stage.wanted)
-            document = await self.records.step(document, "models are here; starting model servers")
+            document = await self._prepare(document, stage)
             await self._start(stage)
             document = await self.advance.to_the_end(document, stage)
         except ServingError as error:
@@ -93,13 +92,28 @@ class Rollout:
         )
         return await self.records.update(document, rollout=begun)
 
+    async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
+        """Have everything here that the new version needs. Raises ServingError."""
+        self.servers.check(stage.wanted)
+        latest = document
+
+        async def tell(step: str) -> None:
+            nonlocal latest
+            latest = await self.records.step(latest, step)
+
+        await self.models.prepare(stage.wanted, tell)
+        rollout = latest.status.rollout
+        if rollout is None or not rollout.steps:  # else a rollout goes on that someone has steered, or a crash broke
+            await tell("models are here; starting model servers")
+        return latest
+
     async def _keep_old(self, serving: ServingName, document: ServingDocument) -> None:
         """Of a rollout that was given up for a newer one nothing gets requests any more."""
         stable = stage_of(serving, document).stable
         rollout, applied = document.status.rollout, document.status.applied
         if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
             return
-        await self.servers.start(serving, stable, await self.models.fetch(stable))
+        await self.servers.start(serving, stable, await self.models.prepare(stable))
         if rollout is None or rollout.generation != document.generation:
             await self.servers.route(Stage(serving, applied, stable))
 
@@ -107,7 +121,7 @@ class Rollout:
         """Start the new version and wait until it is ready. Raises ServingError."""
         if isinstance(stage.spec.strategy, Recreate) and not same_servers(stage):
             await self.servers.stop_superfluous(stage.serving, stage.wanted)
-        await self.servers.start(stage.serving, stage.wanted, await self.models.fetch(stage.wanted))
+        await self.servers.start(stage.serving, stage.wanted, await self.models.prepare(stage.wanted))
         await self.servers.until_ready(stage.serving, stage.wanted)
 
     async def _give_up(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
@@ -116,7 +130,7 @@ class Rollout:
         stable = replicas.deployments(applied, document.status.variants)
         if applied is not None:
             with suppress(ServingError):
-                await self.servers.start(serving, stable, await self.models.fetch(stable))
+                await self.servers.start(serving, stable, await self.models.prepare(stable))
             await self.servers.route(Stage(serving, applied, stable))
         rollout = document.status.rollout
         if rollout is not None and rollout.generation == document.generation:
@@ -140,7 +154,7 @@ class Rollout:
             return
         stage = Stage(serving, applied, replicas.deployments(applied, document.status.variants))
         try:
-            await self.servers.start(serving, stage.wanted, await self.models.fetch(stage.wanted))
+            await self.servers.start(serving, stage.wanted, await self.models.prepare(stage.wanted))
         except ServingError as error:
             await self.records.update(document, problem=error.problem)
             return

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from klever_deployer.domain import replicas, routing
 from klever_deployer.domain.analysis import Counts, total
-from klever_deployer.domain.replicas import Deployment, Endpoint, LocalModel, ServingName
+from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, ServingName, VersionKey
 from klever_deployer.domain.routing import BackendKey, Stage
-from klever_deployer.errors import MODEL_SERVER_FAILED, ServingError
+from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, ServingError
 from klever_deployer.ports import DataPlane, Workloads
 from kleverproto.servings import VariantStatus
 
@@ -33,9 +33,17 @@ class Servers:
     ready_timeout: float
     waiting_room: Callable[[BackendKey], Endpoint] | None = None
 
-    async def start(self, serving: ServingName, wanted: Sequence[Deployment], models: dict[str, LocalModel]) -> None:
+    def check(self, wanted: Sequence[Deployment]) -> None:
+        """Raises ServingError where a variant cannot run here."""
+        for each in wanted:
+            if (refused := self.workloads.refusal(each.variant)) is not None:
+                raise ServingError(refused, code=UNSUPPORTED_HERE)
+
+    async def start(
+        self, serving: ServingName, wanted: Sequence[Deployment], prepared: dict[VersionKey, Prepared]
+    ) -> None:
         """Start what is missing; what runs is adopted, and watched from now on."""
-        for spec in replicas.replica_specs(serving, wanted, models):
+        for spec in replicas.replica_specs(serving, wanted, prepared):
             await self.workloads.start(spec)
 
     async def until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:

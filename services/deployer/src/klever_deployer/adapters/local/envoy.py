@@ -6,6 +6,7 @@ request has ended. Changed in any other order, Envoy fails requests while it cat
 
 import asyncio
 import json
+import os
 import shutil
 import sysconfig
 import time
@@ -189,7 +190,9 @@ class EnvoyDataPlane:
             *("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"),
             *("--admin-address-path", str(self._places.admin_address)),
         )
-        self._record = processes.spawn(command, log=self._places.log, owner=self._directory, port=self._port, env={})
+        self._record = processes.spawn(
+            command, log=self._places.log, owner=self._directory, port=self._port, env=os.environ
+        )
         self._record.write(self._places.record)
 
     async def _live(self) -> None:

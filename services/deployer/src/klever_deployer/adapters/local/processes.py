@@ -15,6 +15,8 @@ import psutil
 
 POLL_SECONDS = 0.1
 TAIL_BYTES = 4096
+NOBODY = 2**22 + 1
+"""No process can have this id: Linux gives ids up to 2^22."""
 OWNER = "KLEVER_DEPLOYER_OWNER"
 """Environment variable of every process started here; its value is the deployer's work_dir."""
 
@@ -27,6 +29,7 @@ class ProcessRecord:
     created: float
     """Seconds since 1970."""
     port: int
+    grpc_port: int = 0
     about: dict[str, Any] = field(default_factory=dict)
     """What it is, for the deployer that adopts it."""
 
@@ -54,19 +57,47 @@ class ProcessRecord:
         return process if same else None
 
 
-def spawn(command: Sequence[str], *, log: Path, owner: Path, port: int, env: Mapping[str, str]) -> ProcessRecord:
-    """Start a process that neither a signal to the deployer's group nor its death ends. Raises OSError."""
+def spawn(  # noqa: PLR0913 - what a process has
+    command: Sequence[str],
+    *,
+    log: Path,
+    owner: Path,
+    port: int,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    cores: int | None = None,
+) -> ProcessRecord:
+    """Start a process that neither a signal to the deployer's group nor its death ends.
+
+    A command that cannot be run is a process that ends at once, and says so in the log.
+
+    Args:
+        command: program and arguments.
+        log: its output is appended there.
+        owner: the deployer's work_dir.
+        port: where it will listen.
+        env: its environment, all of it.
+        cwd: where it starts; here by default.
+        cores: how many it may run on; all by default.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env={**os.environ, **env, OWNER: str(owner)},
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd=cwd,
+                env={**env, OWNER: str(owner)},
+            )
+        except OSError as error:
+            output.write(f"{command[0]} cannot be run: {error.strerror}\n".encode())
+            return ProcessRecord(NOBODY, 0.0, port)
     process.returncode = 0  # this object is done with it: the exit status is taken by `_reap`
+    if cores is not None:
+        _keep_to(process.pid, cores)
     try:
         created = psutil.Process(process.pid).create_time()
     except psutil.NoSuchProcess:
@@ -115,6 +146,30 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
+def port_like(host: str, before: int) -> int:
+    """The port of before where it is free, else another one."""
+    return before if before and is_free(host, before) else free_port(host)
+
+
+def memory_of(record: ProcessRecord) -> int:
+    """Bytes that a process and those it has started hold in memory; 0 where it has ended."""
+    process = record.find()
+    if process is None:
+        return 0
+    total = 0
+    with suppress(psutil.Error):
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += each.memory_info().rss
+    return total
+
+
+def note(log: Path, text: str) -> None:
+    """Write a line of our own into a server's log."""
+    with log.open("a") as output:
+        output.write(f"klever: {text}\n")
+
+
 def is_free(host: str, port: int) -> bool:
     """Whether a process could listen on the port."""
     with socket.socket() as probe:
@@ -135,6 +190,15 @@ def tail(path: Path, lines: int = 5) -> str:
     except OSError:
         return "(no log)"
     return " | ".join(dict.fromkeys(text.strip().splitlines()[-lines:])) or "(empty)"
+
+
+def _keep_to(pid: int, cores: int) -> None:
+    """Let a process run on so many cores only, of those that are here; on Linux."""
+    with suppress(psutil.Error, OSError, AttributeError):
+        process = psutil.Process(pid)
+        here = process.cpu_affinity() or []
+        first = pid % max(1, len(here))
+        process.cpu_affinity([*here, *here][first : first + min(cores, len(here))])
 
 
 def _reap(pid: int) -> None:

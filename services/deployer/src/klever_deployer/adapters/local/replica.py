@@ -1,17 +1,18 @@
 """One model server: started, watched, started again when it ends by itself."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 import aiohttp
 
 from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
-from klever_deployer.domain.runtimes import runtime_of
 
 from . import processes
+from .launching import Launch, Launcher, Ports, takes_grpc
 from .processes import ProcessRecord
 
 HOST = "127.0.0.1"
@@ -21,8 +22,8 @@ HOPELESS = 3
 """Starts in vain, one after the other, before a replica counts as failed; it is tried on, more and more slowly."""
 OK = 200
 
-Command = Callable[[ReplicaSpec, str, int], Sequence[str]]
-"""Spec, host and port to the command line of a model server."""
+STABLE_SECONDS = 10.0
+"""A server that ends sooner after it got ready has started in vain."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Replica:
     Args:
         spec: what it runs.
         places: its files.
-        command: how it is started.
+        launcher: how it is started.
         session: for readiness probes.
         on_change: called whenever its state has changed.
     """
@@ -54,14 +55,14 @@ class Replica:
         self,
         spec: ReplicaSpec,
         places: Places,
-        command: Command,
+        launcher: Launcher,
         session: aiohttp.ClientSession,
         on_change: Callable[[ReplicaState], None],
     ) -> None:
-        self.state = ReplicaState(spec.key, runtime=runtime_of(spec.variant, spec.model.format) or "")
+        self.state = ReplicaState(spec.key, runtime=spec.prepared.runtime, made=spec.prepared.model.made)
         self._spec = spec
         self._places = places
-        self._command = command
+        self._launcher = launcher
         self._session = session
         self._on_change = on_change
         self._record = ProcessRecord.read(places.record)
@@ -86,38 +87,57 @@ class Replica:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep(self) -> None:
-        """Adopt what runs, or start; watch; start again after a pause that grows while it does not get ready."""
+        """Adopt what runs, or start; watch; start again after a pause that grows while it does not stay."""
         in_vain = 0
         while True:
             record = self._adopted() or self._start()
             if await self._becomes_ready(record):
-                in_vain = 0
-                self._change(endpoint=Endpoint(HOST, record.port), ready=True, failure=None)
-                await processes.wait_gone(record)
-            else:
-                in_vain += 1
+                self._change(endpoint=Endpoint(HOST, record.port, record.grpc_port), ready=True, failure=None)
+                began = monotonic()
+                await self._watch(record)
+                in_vain = 0 if monotonic() - began >= STABLE_SECONDS else in_vain
+            in_vain += 1
             failure = processes.tail(self._places.log) if in_vain >= HOPELESS else None
             self._change(endpoint=None, ready=False, restarts=self.state.restarts + 1, failure=failure)
-            await asyncio.sleep(min(FIRST_PAUSE * 2**in_vain, LONGEST_PAUSE))
+            await asyncio.sleep(min(FIRST_PAUSE * 2 ** (in_vain - 1), LONGEST_PAUSE))
 
     def _adopted(self) -> ProcessRecord | None:
         return self._record if self._record is not None and self._record.find() is not None else None
 
     def _start(self) -> ProcessRecord:
-        """On the same port as before where it is free, so that the proxy need not learn another."""
-        port = self._record.port if self._record else 0
-        if not port or not processes.is_free(HOST, port):
-            port = processes.free_port(HOST)
-        command = self._command(self._spec, HOST, port)
-        threads = {"OMP_NUM_THREADS": "1"}
-        self._record = processes.spawn(command, log=self._places.log, owner=self._places.owner, port=port, env=threads)
-        self._record = replace(self._record, about=asdict(self._spec.key))
+        """On the same ports as before where they are free, so that the proxy need not learn others."""
+        record = self._record
+        http = processes.port_like(HOST, record.port if record else 0)
+        grpc = processes.port_like(HOST, record.grpc_port if record else 0) if takes_grpc(self._spec) else 0
+        launch = self._launcher(self._spec, Ports(HOST, http, grpc))
+        started = processes.spawn(
+            launch.command,
+            log=self._places.log,
+            owner=self._places.owner,
+            port=http,
+            env=launch.env,
+            cwd=launch.cwd,
+            cores=launch.cores,
+        )
+        self._record = replace(started, grpc_port=grpc, about=asdict(self._spec.key))
         self._record.write(self._places.record)
         return self._record
 
+    async def _watch(self, record: ProcessRecord) -> None:
+        """Return when it has ended, by itself or because it used too much."""
+        limit = self._launch.memory
+        while record.find() is not None:
+            used = processes.memory_of(record) if limit is not None else 0
+            if limit is not None and used > limit:
+                processes.note(self._places.log, f"ended: it used {used} bytes of memory, its limit is {limit}")
+                await processes.stop(record, grace_seconds=0.0)
+                return
+            await asyncio.sleep(processes.POLL_SECONDS)
+        await processes.wait_gone(record)
+
     async def _becomes_ready(self, record: ProcessRecord) -> bool:
         """Whether it answers that it is ready before it ends."""
-        url = f"http://{HOST}:{record.port}/v2/models/{self._spec.key.serving.name}/ready"
+        url = f"http://{HOST}:{record.port}{self._launch.ready_path}"
         while record.find() is not None:
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with self._session.get(url) as response:
@@ -125,6 +145,11 @@ class Replica:
                         return True
             await asyncio.sleep(PROBE_SECONDS)
         return False
+
+    @property
+    def _launch(self) -> Launch:
+        """How it runs; the ports do not matter here."""
+        return self._launcher(self._spec, Ports(HOST, 0))
 
     def _change(self, **changes: object) -> None:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type] # fields of ReplicaState

@@ -1,36 +1,23 @@
 """Model servers as processes on this machine."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 import structlog
 
 from klever_deployer.domain.replicas import ReplicaKey, ReplicaSpec, ReplicaState, ServingName
+from kleverproto.variants import Variant
 
 from . import processes
+from .launching import Launcher, refusal
 from .log_files import LogFiles
 from .processes import ProcessRecord
-from .replica import Command, Places, Replica
+from .replica import Places, Replica
 
 log = structlog.get_logger(__name__)
 
 PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)
-
-
-def kleverserve_command(python: Path) -> Command:
-    """The built-in V2 server, run by an interpreter whose environment holds the adapters."""
-
-    def command(spec: ReplicaSpec, host: str, port: int) -> Sequence[str]:
-        return (
-            *(str(python), "-m", "kleverserve"),
-            *("--model-dir", str(spec.model.directory), "--format", spec.model.format),
-            *("--name", spec.key.serving.name, "--version", spec.version),
-            *("--host", host, "--port", str(port)),
-        )
-
-    return command
 
 
 class LocalWorkloads:
@@ -38,13 +25,13 @@ class LocalWorkloads:
 
     Args:
         directory: logs, and records of what runs, by which the next deployer adopts it.
-        command: how a model server is started.
+        launcher: how a model server is started.
         grace_seconds: longest time for requests in flight when one is stopped.
     """
 
-    def __init__(self, directory: Path, command: Command, *, grace_seconds: float) -> None:
+    def __init__(self, directory: Path, launcher: Launcher, *, grace_seconds: float) -> None:
         self._directory = directory
-        self._command = command
+        self._launcher = launcher
         self._grace = grace_seconds
         self._replicas: dict[ReplicaKey, Replica] = {}
         self._stopping: dict[ReplicaKey, asyncio.Task[None]] = {}
@@ -67,6 +54,10 @@ class LocalWorkloads:
             await processes.stop(record, grace_seconds=self._grace)
         await asyncio.Event().wait()
 
+    def refusal(self, variant: Variant) -> str | None:
+        """See `Workloads`."""
+        return refusal(variant)
+
     async def start(self, spec: ReplicaSpec) -> None:
         """See `Workloads`. A process that an earlier deployer started for this replica is adopted."""
         if spec.key in self._replicas:
@@ -77,7 +68,7 @@ class LocalWorkloads:
             self._session = aiohttp.ClientSession(timeout=PROBE_TIMEOUT)
         self._records.mkdir(parents=True, exist_ok=True)
         self._left.pop(spec.key, None)
-        self._replicas[spec.key] = Replica(spec, self._places(spec.key), self._command, self._session, self._on_change)
+        self._replicas[spec.key] = Replica(spec, self._places(spec.key), self._launcher, self._session, self._on_change)
 
     async def stop(self, key: ReplicaKey) -> None:
         """See `Workloads`. Goes on to its end even when the caller is cancelled."""

@@ -1,0 +1,111 @@
+"""What serves a model, in which environment, and what is made of it first."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from klever_deployer.domain.replicas import ReplicaSpec
+from kleverproto.documents import Problem
+from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.variants import Custom, Gpu, Resources
+from support.deployer import IRIS, World, digest, made_digest, spec, variant
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    await world.push("v1")
+    world.store.formats[made_digest(digest("v1"))] = "ONNX"
+    return world
+
+
+async def applied(world: World, model_format: str, **changes: Any) -> ServingDocument:
+    """The serving, after a model of a format was asked for."""
+    world.store.formats[digest("v1")] = model_format
+    await world.request(spec("v1").model_copy(update={"variants": (variant("v1", **changes),)}))
+    await world.rollout().converge(IRIS)
+    return await world.document()
+
+
+def started(world: World) -> ReplicaSpec:
+    (replica,) = world.workloads.started
+    return replica
+
+
+@pytest.mark.parametrize(
+    ("model_format", "changes", "runtime", "toolchain"),
+    [
+        ("ONNX", {}, "kleverserve", None),
+        ("ONNX", {"runtime": "triton"}, "triton", "triton"),
+        ("SKLearn", {}, "kleverserve", "sklearn"),
+        ("SKLearn", {"runtime": "mlserver"}, "mlserver", "mlserver"),
+        ("SavedModel", {}, "kleverserve", "openvino"),
+        ("MLflow", {}, "mlserver", "mlserver"),
+        ("GGUF", {"custom": Custom(command=("serve",))}, "custom", None),
+    ],
+)
+async def test_a_format_is_served_by_its_runtime_in_its_environment(
+    world: World, model_format: str, changes: dict[str, Any], runtime: str, toolchain: str | None
+) -> None:
+    document = await applied(world, model_format, **changes)
+    assert document.status.phase is ServingPhase.READY, document.status.problem
+    python = Path("/toolchains") / toolchain if toolchain else None
+    assert (started(world).prepared.runtime, started(world).prepared.python) == (runtime, python)
+    told = any("installing toolchain" in step for step in world.steps.taken)
+    assert told == (toolchain is not None)
+
+
+async def test_an_environment_that_is_there_is_not_told(world: World) -> None:
+    world.toolchains.installed.add("sklearn")
+    await applied(world, "SKLearn")
+    assert not any("installing" in step for step in world.steps.taken)
+
+
+async def test_what_nothing_serves_is_converted_once_and_the_result_is_served(world: World) -> None:
+    document = await applied(world, "H5")
+    (status,) = document.status.variants
+    made = f"library/iris:v1-onnx@{made_digest(digest('v1'))}"
+    assert (status.digest, status.made) == (digest("v1"), made)
+    assert world.conversions.asked == ["library/iris:v1 H5 ONNX"]
+    assert started(world).prepared.model.format == "ONNX"
+    assert any("converting library/iris:v1 from H5 to ONNX" in step for step in world.steps.taken)
+    await world.rollout().converge(IRIS)
+    assert len(world.conversions.asked) == 1
+
+
+async def test_a_server_of_ones_own_gets_the_model_as_it_is(world: World) -> None:
+    await applied(world, "H5", custom=Custom(command=("serve",)))
+    assert (world.conversions.asked, started(world).prepared.model.format) == ([], "H5")
+
+
+@pytest.mark.parametrize(
+    ("model_format", "changes", "code", "words"),
+    [
+        ("PMML", {"runtime": "triton"}, "unsupported_format", "which triton does not serve: leave runtime out"),
+        ("Skops", {}, "unsupported_format", "`klever convert library/iris:v1 --to ONNX`, and deploy the result"),
+        ("GGUF", {}, "unsupported_format", "give it a server of your own"),
+        ("SKLearn", {"runtime": "triton", "parameters": {"a": 1}}, "unsupported_parameters", "leave a out"),
+        ("ONNX", {"resources": Resources(gpu=Gpu())}, "unsupported_here", "GPU"),
+    ],
+)
+async def test_what_cannot_be_served_is_refused_with_what_to_do(
+    world: World, model_format: str, changes: dict[str, Any], code: str, words: str
+) -> None:
+    status = (await applied(world, model_format, **changes)).status
+    assert status.phase is ServingPhase.FAILED
+    assert status.problem is not None
+    assert (status.problem.code, words in status.problem.message) == (code, True), status.problem.message
+    assert world.workloads.started == []
+
+
+async def test_a_conversion_or_an_environment_that_fails_fails_the_serving_with_its_reason(world: World) -> None:
+    world.conversions.broken = True
+    assert (await applied(world, "H5")).status.problem == problem("conversion_failed", "it cannot be converted")
+    world.toolchains.broken.add("sklearn")
+    failed = (await applied(world, "SKLearn")).status.problem
+    assert failed == problem("toolchain_failed", "sklearn cannot be installed")
+
+
+def problem(code: str, message: str) -> Problem:
+    return Problem(code=code, message=message)
