@@ -9,14 +9,15 @@ from typing import Any
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue
 from klever_deployer.adapters.memory import InMemoryDataPlane, InMemoryWorkloads
-from klever_deployer.domain.replicas import Deployment, LocalModel, ReplicaKey, ReplicaSpec, ServingName
-from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.domain.replicas import Deployment, Endpoint, LocalModel, ReplicaKey, ReplicaSpec, ServingName
+from klever_deployer.domain.routing import BackendKey, ServingRoute
 from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, ServingError
 from klever_deployer.service.advancing import Advance
 from klever_deployer.service.models import Models
 from klever_deployer.service.reconciling import Reconciler
 from klever_deployer.service.records import Records
 from klever_deployer.service.rollout import Rollout
+from klever_deployer.service.scaling import Scaler
 from klever_deployer.service.servers import Servers
 from kleverkit.documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
@@ -32,6 +33,7 @@ from support.golden_events import NOW, REGISTRY
 from support.waiting import eventually
 
 IRIS = ServingName("default", "iris")
+WAITING = Endpoint("127.0.0.1", 9)
 INGRESS = "http://ingress:8081"
 
 
@@ -221,6 +223,11 @@ def made_digest(digest: str) -> str:
     return f"sha256:{digest[8:]}f"
 
 
+def waiting_room(_backend: BackendKey) -> Endpoint:
+    """Where requests wait for a replica."""
+    return WAITING
+
+
 class World:
     """What outlives a deployer, and new deployers for it."""
 
@@ -233,6 +240,8 @@ class World:
         self.data_plane = SteppedDataPlane(self.steps)
         self.store = InMemoryModels()
         self.toolchains = InMemoryToolchains()
+        self.seconds = 0.0
+        self.scaler = Scaler(self.data_plane, lambda: self.seconds)
         self.conversions = InMemoryConversions()
         self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
         self.records = Records(self.documents, self.publisher, EventSource("deployer", lambda: NOW), lambda: self.now)
@@ -255,7 +264,7 @@ class World:
         return Intent(sequence=self.sequence, event_id=f"event-{self.sequence}", correlation_id="correlation")
 
     def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
-        servers = Servers(self.workloads, self.data_plane, ingress_url=INGRESS, ready_timeout=ready_timeout)
+        servers = Servers(self.workloads, self.data_plane, INGRESS, ready_timeout, self.scaler, waiting_room)
         models = Models(DocumentCatalogue(self.catalogue), self.store, self.toolchains, self.conversions)
         return Rollout(self.records, models, servers, Advance(self.records, servers, tick_seconds=0.005))
 
@@ -266,6 +275,7 @@ class World:
             records=self.records,
             rollout=self.rollout(),
             workloads=self.workloads,
+            scaler=self.scaler,
             data_plane=self.data_plane,
             store=self.store,
             clock=lambda: NOW,

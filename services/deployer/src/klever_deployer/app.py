@@ -24,13 +24,17 @@ from .adapters.local.launching import Launching, server_path
 from .adapters.local.model_store import LocalModelStore
 from .adapters.local.workloads import LocalWorkloads
 from .adapters.toolchains import LocalToolchains
+from .adapters.waiting_room import WaitingRoom
+from .domain.routing import ready_endpoint
 from .handlers import build_router
+from .ports import ModelStore
 from .service.advancing import Advance
 from .service.logbook import Logbook
 from .service.models import Models
 from .service.reconciling import Reconciler
 from .service.records import Records
 from .service.rollout import Rollout
+from .service.scaling import Scaler
 from .service.servers import Servers
 from .settings import DeployerSettings
 
@@ -40,48 +44,60 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     runtime = make_runtime("deployer", settings)
     work_dir = settings.work_dir.resolve()
     store = LocalModelStore(work_dir / "models", default_root())
-    workloads = LocalWorkloads(
-        work_dir / "workloads", _launcher(work_dir / "python"), grace_seconds=settings.grace_seconds
-    )
-    envoy = EnvoyDataPlane(
-        work_dir / "envoy",
-        host=settings.ingress_host,
-        port=settings.ingress_port,
-        drain_seconds=settings.grace_seconds,
-    )
+    workloads = _workloads(settings, work_dir)
+    envoy = _envoy(settings, work_dir)
     records = Records(
         NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument), runtime.publisher, runtime.events, clock
     )
-    catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
-    servers = Servers(workloads, envoy, ingress_url=settings.ingress_url, ready_timeout=settings.ready_timeout_seconds)
-    jobs = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
-    models = Models(
-        catalogue,
-        store,
-        LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))),
-        JobConversions(jobs, runtime.publisher, runtime.events),
+    scaler = Scaler(envoy)
+    room = WaitingRoom(
+        lambda backend: ready_endpoint(backend, workloads.states()),
+        scaler.wake,
+        patience=settings.ready_timeout_seconds,
     )
-    rollout = Rollout(records, models, servers, Advance(records, servers))
+    servers = Servers(workloads, envoy, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
     reconciler = Reconciler(
         records=records,
-        rollout=rollout,
+        rollout=Rollout(records, _models(runtime, settings, store), servers, Advance(records, servers)),
         workloads=workloads,
+        scaler=scaler,
         data_plane=envoy,
         store=store,
         clock=clock,
         resync_seconds=settings.resync_seconds,
     )
-    runtime.serve([build_router(records, reconciler)])
+
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
-    runtime.loops += [logbook.run, workloads.run, envoy.run, store.run, reconciler.run]
+    runtime.serve([build_router(records, reconciler)])
+    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.access_log.run, store.run]
+    runtime.loops += [room.run, reconciler.run, scaler.run]
     runtime.on_stop += [workloads.close, envoy.close]
     runtime.health.add("ingress", envoy.is_live)
     return runtime
 
 
-def _launcher(directory: Path) -> Launching:
-    """Model servers are run by this interpreter, or by that of a toolchain, which must find kleverserve and no more."""
+def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
+    """Model servers, run by this interpreter or by that of a toolchain, which must find kleverserve and no more."""
     found = find_spec("kleverserve")
     if found is None or found.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    return Launching(Path(sys.executable), server_path(directory, Path(found.origin).parent))
+    launching = Launching(Path(sys.executable), server_path(work_dir / "python", Path(found.origin).parent))
+    return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
+
+
+def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
+    return EnvoyDataPlane(
+        work_dir / "envoy",
+        host=settings.ingress_host,
+        port=settings.ingress_port,
+        drain_seconds=settings.grace_seconds,
+    )
+
+
+def _models(runtime: Runtime, settings: DeployerSettings, store: ModelStore) -> Models:
+    return Models(
+        DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)),
+        store,
+        LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))),
+        JobConversions(NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument), runtime.publisher, runtime.events),
+    )

@@ -17,6 +17,8 @@ class Counts:
     """Answers of 5xx; a request that got none is answered 503 or 504 by the ingress itself."""
     latencies: tuple[tuple[float, int], ...] = ()
     """Upper end of a bucket (ms) to requests that took at most so long, growing."""
+    active: int = 0
+    """Requests in flight now; the only one that means something by itself."""
 
 
 def difference(before: Counts, after: Counts) -> Counts:
@@ -25,9 +27,10 @@ def difference(before: Counts, after: Counts) -> Counts:
         return after
     earlier = dict(before.latencies)
     return Counts(
-        after.requests - before.requests,
-        max(0, after.errors - before.errors),
-        tuple((upper, count - earlier.get(upper, 0)) for upper, count in after.latencies),
+        requests=after.requests - before.requests,
+        active=after.active,
+        errors=max(0, after.errors - before.errors),
+        latencies=tuple((upper, count - earlier.get(upper, 0)) for upper, count in after.latencies),
     )
 
 
@@ -38,7 +41,12 @@ def total(counts: Iterable[Counts]) -> Counts:
     for each in found:
         for upper, count in each.latencies:
             buckets[upper] = buckets.get(upper, 0) + count
-    return Counts(sum(c.requests for c in found), sum(c.errors for c in found), tuple(sorted(buckets.items())))
+    return Counts(
+        requests=sum(counts.requests for counts in found),
+        active=sum(counts.active for counts in found),
+        errors=sum(counts.errors for counts in found),
+        latencies=tuple(sorted(buckets.items())),
+    )
 
 
 def measurement(counts: Counts) -> Measurement:

@@ -134,6 +134,22 @@ def route(
     )
 
 
+def ready_endpoint(backend: BackendKey, states: Iterable[ReplicaState]) -> Endpoint | None:
+    """A replica of a backend that takes requests.
+
+    Raises:
+        LookupError: none will: a replica of it does not start.
+    """
+    own = [s for s in states if BackendKey(s.key.serving, s.key.variant, s.key.revision) == backend]
+    for state in own:
+        if state.ready and state.endpoint is not None:
+            return state.endpoint
+    failures = [state.failure for state in own if state.failure]
+    if failures:
+        raise LookupError(f"the model server does not start: {failures[0]}")
+    return None
+
+
 def percents(stage: Stage) -> dict[tuple[str, str], int]:
     """Variant and revision to whole percents of the traffic, rules aside."""
     shares = _weighted(stage)

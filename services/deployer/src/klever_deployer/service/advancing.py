@@ -48,6 +48,7 @@ class Advance:
         tried = _only_new(stage)
         begin = await self.servers.counts(stage.serving, tried)
         while (rollout := _rollout(document)).weight < WHOLE:
+            stage = await self.servers.rescale(stage)
             self.servers.are_ready(stage.serving, stage.wanted)
             measured = measurement(difference(begin, await self.servers.counts(stage.serving, tried)))
             move = steps.next_move(stage.spec.strategy, rollout, measured, self.records.clock())
@@ -58,6 +59,7 @@ class Advance:
                 begin = await self.servers.counts(stage.serving, tried)
             else:
                 await self.servers.route(replace(stage, percent=rollout.weight))
+                await self.servers.stop_superfluous(stage.serving, stage.running)
                 document = await self._stay(document, stage, move, measured)
                 await asyncio.sleep(self.tick_seconds)
         return document

@@ -1,7 +1,7 @@
 """One worker for each serving: converges when woken, begins again when a newer intent comes, tries again on failure."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from kleverproto.servings import ServingDocument, ServingPhase
 from .outcomes import is_untold
 from .records import Records, SupersededError
 from .rollout import Rollout
+from .scaling import Scaler
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,7 @@ class Reconciler:
         records: which servings there are.
         rollout: applies one.
         workloads: tells of replicas that changed.
+        scaler: tells of numbers of replicas that should change.
         data_plane: routes of servings that are gone are removed from it.
         store: models that nothing serves any more are removed from it.
         clock: the present.
@@ -52,6 +54,7 @@ class Reconciler:
         records: Records,
         rollout: Rollout,
         workloads: Workloads,
+        scaler: Scaler,
         data_plane: DataPlane,
         store: ModelStore,
         clock: Callable[[], datetime],
@@ -60,6 +63,7 @@ class Reconciler:
         self._records = records
         self._rollout = rollout
         self._workloads = workloads
+        self._scaler = scaler
         self._data_plane = data_plane
         self._store = store
         self._clock = clock
@@ -76,7 +80,8 @@ class Reconciler:
         """Look at everything now and then, and at once at what changes; workers end with this."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch_replicas())
+                group.create_task(self._watch(self._workloads.changed))
+                group.create_task(self._watch(self._scaler.changed))
                 group.create_task(self._resync())
         finally:
             for desk in self._desks.values():
@@ -84,9 +89,9 @@ class Reconciler:
                     desk.task.cancel()
             self._desks.clear()
 
-    async def _watch_replicas(self) -> None:
+    async def _watch(self, changed: Callable[[], Awaitable[set[ServingName]]]) -> None:
         while True:
-            for serving in await self._workloads.changed():
+            for serving in await changed():
                 self._desk(serving).wake.set()
 
     async def _resync(self) -> None:

@@ -64,7 +64,7 @@ class Rollout:
             await self._keep_old(serving, document)
         try:
             document = await self._begin(document)
-            stage = stage_of(serving, document)
+            stage = self.servers.scaler.scaled(stage_of(serving, document))
             document = await self._prepare(document, stage)
             await self._start(stage)
             document = await self.advance.to_the_end(document, stage)
@@ -152,7 +152,8 @@ class Rollout:
         if applied is None:
             await self.servers.stop_superfluous(serving, ())
             return
-        stage = Stage(serving, applied, replicas.deployments(applied, document.status.variants))
+        recorded = Stage(serving, applied, replicas.deployments(applied, document.status.variants))
+        stage = self.servers.scaler.scaled(recorded)
         try:
             await self.servers.start(serving, stage.wanted, await self.models.prepare(stage.wanted))
         except ServingError as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from klever_deployer.domain import replicas, routing
 from klever_deployer.domain.analysis import Counts, total
@@ -11,6 +11,8 @@ from klever_deployer.domain.routing import BackendKey, Stage
 from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, ServingError
 from klever_deployer.ports import DataPlane, Workloads
 from kleverproto.servings import VariantStatus
+
+from .scaling import Scaler
 
 POLL_SECONDS = 0.02
 
@@ -24,6 +26,7 @@ class Servers:
         data_plane: the proxy.
         ingress_url: how clients reach the proxy.
         ready_timeout: seconds a model server may take to be ready.
+        scaler: how many replicas those variants should have that follow their requests.
         waiting_room: where requests for a variant wait that has no replica.
     """
 
@@ -31,7 +34,10 @@ class Servers:
     data_plane: DataPlane
     ingress_url: str
     ready_timeout: float
-    waiting_room: Callable[[BackendKey], Endpoint] | None = None
+    scaler: Scaler
+    waiting_room: Callable[[BackendKey], Endpoint]
+    _prepared: dict[ServingName, dict[VersionKey, Prepared]] = field(default_factory=dict)
+    """What was started last, for replicas that are added while a rollout goes on."""
 
     def check(self, wanted: Sequence[Deployment]) -> None:
         """Raises ServingError where a variant cannot run here."""
@@ -43,8 +49,16 @@ class Servers:
         self, serving: ServingName, wanted: Sequence[Deployment], prepared: dict[VersionKey, Prepared]
     ) -> None:
         """Start what is missing; what runs is adopted, and watched from now on."""
+        self._prepared[serving] = self._prepared.get(serving, {}) | prepared
         for spec in replicas.replica_specs(serving, wanted, prepared):
             await self.workloads.start(spec)
+
+    async def rescale(self, stage: Stage) -> Stage:
+        """The stage with as many replicas as its requests ask for now, of which those that are missing start."""
+        scaled = self.scaler.scaled(stage)
+        if scaled != stage:
+            await self.start(stage.serving, scaled.running, self._prepared.get(stage.serving, {}))
+        return scaled
 
     async def until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Wait for every replica. Raises ServingError where that will not be."""
@@ -88,6 +102,8 @@ class Servers:
 
     async def remove(self, serving: ServingName) -> None:
         """Leave nothing of it; requests in flight are answered."""
+        self.scaler.forget(serving)
+        self._prepared.pop(serving, None)
         await self.data_plane.remove(serving)
         await self.stop_superfluous(serving, ())
 

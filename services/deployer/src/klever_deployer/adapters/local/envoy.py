@@ -24,6 +24,7 @@ from klever_deployer.domain.routing import BackendKey, RoutingTable, ServingRout
 from klever_deployer.errors import DataPlaneError
 
 from . import processes
+from .access_log import AccessLog
 from .envoy_admin import EnvoyAdmin
 from .processes import ProcessRecord
 
@@ -65,6 +66,7 @@ class EnvoyDataPlane:
         self._port = port
         self._drain_seconds = drain_seconds
         self._admin = EnvoyAdmin(self._places.admin_address)
+        self.access_log = AccessLog(directory / "access.log", self._admin)
         self._table = _read_table(self._places.table)
         self._version = time.time_ns()  # grows over restarts, so that an adopted Envoy never sees one again
         self._lock = asyncio.Lock()

@@ -61,6 +61,22 @@ class EnvoyAdmin:
         query = f"format=json&histogram_buckets=cumulative&filter={stats_filter(clusters)}"
         return counts_of(await self._get(f"/stats?{query}"))
 
+    async def reopen_logs(self) -> None:
+        """Have Envoy write to a new file where an access log was moved. Raises DataPlaneError."""
+        try:
+            async with self._session() as session, session.post(f"{self._url()}/reopen_logs") as response:
+                await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
+
+    async def metrics(self) -> bytes:
+        """Everything that Envoy counts, as Prometheus reads it. Raises DataPlaneError."""
+        try:
+            async with self._session() as session, session.get(f"{self._url()}/stats/prometheus") as response:
+                return await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
+
     async def _get(self, path: str) -> Any:
         try:
             async with self._session() as session, session.get(f"{self._url()}{path}") as response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from klever_deployer.domain.analysis import Counts
 
-COUNTERS = {"upstream_rq_completed": "requests", "upstream_rq_5xx": "errors"}
+COUNTERS = {"upstream_rq_completed": "requests", "upstream_rq_5xx": "errors", "upstream_rq_active": "active"}
 LATENCIES = "upstream_rq_time"
 
 

@@ -1,0 +1,144 @@
+"""Replicas that follow requests: the arithmetic, and what the deployer makes of it."""
+
+from typing import Any
+
+import pytest
+
+from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.replicas import Deployment, ReplicaState
+from klever_deployer.domain.routing import BackendKey, ready_endpoint
+from klever_deployer.domain.scaling import Demand, Scale
+from kleverproto.rollouts import RolloutPhase
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingPhase
+from kleverproto.strategies import BlueGreen
+from kleverproto.variants import Autoscaling
+from support.deployer import IRIS, WAITING, World, key, spec, variant
+from support.waiting import eventually
+
+SCALING = Autoscaling(min_replicas=0, max_replicas=4, target_in_flight=2, scale_down_seconds=10)
+IDLE = Demand(in_flight=0, requests=0)
+
+
+def looked(scale: Scale, demand: Demand, *seconds: float, scaling: Autoscaling = SCALING) -> list[int]:
+    return [scale.look(demand, scaling, each) for each in seconds]
+
+
+def test_replicas_grow_with_the_average_of_recent_looks_up_to_the_most() -> None:
+    scale = Scale(1)
+    assert looked(scale, Demand(6, 10), 1, 2, 3) == [3, 3, 3]
+    assert looked(scale, Demand(100, 10), 4) == [4]
+
+
+def test_one_gust_does_not_count_as_the_load() -> None:
+    scale = Scale(1)
+    assert looked(scale, Demand(2, 1), 1, 2) == [1, 1]
+    assert looked(scale, Demand(5, 1), 3) == [2]
+
+
+def test_replicas_end_only_when_fewer_were_enough_for_long() -> None:
+    scale = Scale(1)
+    looked(scale, Demand(8, 1), 0, 1, 2)
+    assert looked(scale, Demand(2, 1), 3, 5, 12, 14, 16) == [4, 4, 4, 2, 1]
+
+
+def test_the_last_one_ends_when_nothing_was_asked_for_long_and_not_where_one_is_the_least() -> None:
+    scale = Scale(1)
+    assert looked(scale, Demand(0, 5), 0) == [1]
+    assert looked(scale, IDLE, 1, 2, 3, 9, 12, 14) == [1, 1, 1, 1, 1, 0]
+    at_least = SCALING.model_copy(update={"min_replicas": 1})
+    assert looked(Scale(1), IDLE, 0, 20, 40, scaling=at_least) == [1, 1, 1]
+
+
+def test_short_requests_that_no_look_sees_in_flight_keep_a_replica() -> None:
+    assert looked(Scale(1), Demand(0, 1), 0, 20, 40) == [1, 1, 1]
+
+
+def test_a_request_that_waits_gets_a_replica_at_once_and_keeps_it_a_while() -> None:
+    scale = Scale(0)
+    scale.wake()
+    assert scale.replicas == 1
+    assert looked(scale, IDLE, 100, 105, 111) == [1, 1, 0]
+
+
+SCALED = variant("v1", autoscaling=SCALING)
+BACKEND = BackendKey(IRIS, "v1", Deployment(SCALED, 1).revision)
+
+
+def scaled_spec(**changes: Any) -> ServingSpec:
+    return spec("v1").model_copy(update={"variants": (SCALED,), **changes})
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    await world.push("v1", "v2")
+    await world.request(scaled_spec())
+    await world.rollout().converge(IRIS)
+    assert (await world.document()).status.phase is ServingPhase.READY
+    return world
+
+
+async def looks(world: World, active: int, *seconds: float) -> None:
+    """Let the scaler see so many requests in flight, and the deployer do what follows."""
+    for each in seconds:
+        world.seconds = each
+        world.data_plane.counted[BACKEND] = Counts(active=active)
+        await world.scaler.look()
+    await world.rollout().converge(IRIS)
+
+
+async def test_replicas_are_started_and_stopped_and_recorded(world: World) -> None:
+    await looks(world, 6, 1)
+    assert await world.scaler.changed() == {IRIS}
+    assert (world.running(), (await world.document()).status.variants[0].replicas) == (["v1"] * 3, 3)
+    await looks(world, 2, 2, 3, 4, 5, 20)
+    assert (world.running(), (await world.document()).status.variants[0].replicas) == (["v1"], 1)
+
+
+async def test_without_a_replica_requests_wait_in_the_waiting_room_and_wake_one(world: World) -> None:
+    await looks(world, 0, 0, 11, 22)
+    assert world.running() == []
+    (backend,) = world.data_plane.routes[IRIS].backends
+    assert backend.endpoints == (WAITING,)
+    world.scaler.wake(BACKEND)
+    await world.rollout().converge(IRIS)
+    (backend,) = world.data_plane.routes[IRIS].backends
+    assert (world.running(), WAITING in backend.endpoints) == (["v1"], False)
+
+
+async def test_the_next_deployer_goes_on_with_the_number_of_before(world: World) -> None:
+    await looks(world, 6, 1)
+    world.scaler.forget(IRIS)
+    await world.rollout().converge(IRIS)
+    assert world.running() == ["v1"] * 3
+
+
+async def test_a_variant_scales_while_a_rollout_waits(world: World) -> None:
+    new = variant("v2", autoscaling=SCALING)
+    strategy = BlueGreen()
+    wanted = spec("v2").model_copy(update={"variants": (new,), "strategy": strategy})
+    await world.request(wanted)
+    async with world.deployer() as reconciler:
+        reconciler.intend(IRIS)
+
+        async def waits() -> bool:
+            rollout = (await world.document()).status.rollout
+            return rollout is not None and rollout.phase is RolloutPhase.WAITING
+
+        assert await eventually(waits)
+        world.data_plane.counted[BACKEND] = Counts(active=6)
+        await world.scaler.look()
+
+        async def has_grown() -> bool:
+            return world.running().count("v1") == 3
+
+        assert await eventually(has_grown)
+
+
+async def test_a_waiting_request_is_told_why_no_replica_will_come() -> None:
+    state = ReplicaState(key("v1"), failure="no such file")
+    backend = BackendKey(IRIS, "v1", key("v1").revision)
+    assert ready_endpoint(backend, []) is None
+    with pytest.raises(LookupError, match="does not start: no such file"):
+        ready_endpoint(backend, [state])
