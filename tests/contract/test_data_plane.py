@@ -10,8 +10,12 @@ from pathlib import Path
 import aiohttp
 import psutil
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from klever_deployer.adapters.local.access_log import AccessLog
 from klever_deployer.adapters.local.envoy import EnvoyDataPlane
+from klever_deployer.adapters.local.envoy_admin import EnvoyAdmin
 from klever_deployer.domain import routing
 from klever_deployer.domain.analysis import measurement, total
 from klever_deployer.domain.replicas import Endpoint, ReplicaState, ServingName
@@ -230,6 +234,52 @@ async def test_what_an_answer_took_and_who_gave_it_is_in_the_access_log(envoy: B
         assert await eventually(logged, within=15)
         entry = json.loads((tmp_path / "access.log").read_text().splitlines()[0])
         assert (entry["status"], entry["path"]) == (200, "/seldon/default/iris/v2/models/iris/infer")
+
+
+def has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+async def test_an_access_log_that_is_too_large_begins_anew_and_none_of_it_is_lost(envoy: Bench, tmp_path: Path) -> None:
+    log = AccessLog(tmp_path / "access.log", EnvoyAdmin(tmp_path / "admin-address"), largest=10)
+    async with upstreams("v1") as (v1,):
+        await envoy.data_plane.apply(route((v1, 100)))
+
+        async def asked(path: Path) -> bool:
+            await envoy.ask()
+            return await asyncio.to_thread(has_content, path)
+
+        assert await eventually(lambda: asked(tmp_path / "access.log"), within=20)
+        await log.rotate()
+        assert await eventually(lambda: asked(tmp_path / "access.log"), within=20)
+    both = [
+        json.loads(line)
+        for name in ("access.log.1", "access.log")
+        for line in (tmp_path / name).read_text().splitlines()
+    ]
+    assert all(entry["status"] == 200 for entry in both)
+
+
+async def test_a_request_is_a_span_of_the_clients_trace(tmp_path: Path, port: int) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    sent: list[bytes] = []
+
+    async def collect(request: web.Request) -> web.Response:
+        sent.append(await request.read())
+        return web.Response(content_type="application/x-protobuf")
+
+    application = web.Application()
+    application.router.add_post("/v1/traces", collect)
+    async with TestServer(application, host="127.0.0.1") as collector, upstreams("v1") as (v1,):
+        url = f"http://{collector.host}:{collector.port}"
+        async with behind_envoy(tmp_path, port, url) as bench:
+            await bench.data_plane.apply(route((v1, 100)))
+            assert await bench.ask(traceparent=f"00-{trace}-b7ad6b7169203331-01") == "v1"
+
+            async def is_told() -> bool:
+                return any(bytes.fromhex(trace) in body and b"klever-ingress" in body for body in sent)
+
+            assert await eventually(is_told, within=15)
 
 
 def _rule(variant: str, **headers: HeaderMatch) -> Rule:

@@ -173,8 +173,8 @@ async def running(envoy: EnvoyDataPlane) -> AsyncIterator[EnvoyDataPlane]:
 
 
 @asynccontextmanager
-async def behind_envoy(directory: Path, port: int) -> AsyncIterator[Bench]:
-    envoy = EnvoyDataPlane(directory, host="127.0.0.1", port=port, drain_seconds=5.0)
+async def behind_envoy(directory: Path, port: int, otlp_endpoint: str | None = None) -> AsyncIterator[Bench]:
+    envoy = EnvoyDataPlane(directory, host="127.0.0.1", port=port, drain_seconds=5.0, otlp_endpoint=otlp_endpoint)
 
     def url(serving: ServingName, path: str) -> str:
         return f"http://127.0.0.1:{port}{path_prefix(serving)}{path}"

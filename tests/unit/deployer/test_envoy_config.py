@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 
-from klever_deployer import envoy_config
+from klever_deployer import envoy_config, envoy_listener
 from klever_deployer.domain.replicas import Endpoint, ServingName
 from klever_deployer.domain.routing import Backend, BackendKey, RoutingTable, ServingRoute, Share
 from kleverproto.traffic import Retries
@@ -60,7 +60,7 @@ def test_another_revision_is_another_cluster_and_another_weight_is_not() -> None
 def test_a_route_splits_by_weight_and_says_which_variant_answered() -> None:
     route, _rest = route_list(table(OLD, NEW))
     clusters = route["route"]["weighted_clusters"]["clusters"]
-    assert route["match"] == {"prefix": "/seldon/default/iris/"}
+    assert route["match"] == {"prefix": "/seldon/default/iris/", "headers": []}
     assert [(cluster["name"], cluster["weight"]) for cluster in clusters] == [
         ("default/iris/v1/aaaa", 80),
         ("default/iris/v2/bbbb", 20),
@@ -114,7 +114,7 @@ def test_servings_come_in_a_stable_order_before_the_rest() -> None:
 
 
 def test_the_listener_takes_its_routes_from_a_file_and_never_changes() -> None:
-    [listener] = envoy_config.listeners("127.0.0.1", 8081, "/envoy")
+    [listener] = envoy_listener.listeners("127.0.0.1", 8081, "/envoy", None)
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8081}
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     assert manager["rds"]["config_source"]["path_config_source"] == {"path": "/envoy/rds.json"}
@@ -122,10 +122,25 @@ def test_the_listener_takes_its_routes_from_a_file_and_never_changes() -> None:
 
 
 def test_the_bootstrap_opens_the_admin_interface_to_this_machine_only() -> None:
-    bootstrap = envoy_config.bootstrap("/envoy")
+    bootstrap = envoy_listener.bootstrap("/envoy", None)
     assert bootstrap["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 0}
     assert bootstrap["dynamic_resources"]["cds_config"]["path_config_source"] == {"path": "/envoy/cds.json"}
 
 
 def test_a_discovery_response_names_its_version() -> None:
     assert envoy_config.discovery(7, []) == {"version_info": "7", "resources": []}
+
+
+def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:
+    both = Part("v2", "bbbb", 20, (Endpoint("127.0.0.1", 7003, grpc_port=7004),))
+    grpc, http, _rest = route_list(table(OLD, both))
+    headers = {each["name"]: each["string_match"]["exact"] for each in grpc["match"]["headers"]}
+    assert (grpc["match"]["prefix"], headers) == (
+        "/inference.GRPCInferenceService/",
+        {"seldon": "iris", "namespace": "default"},
+    )
+    assert [c["name"] for c in grpc["route"]["weighted_clusters"]["clusters"]] == ["default/iris/v2/bbbb/grpc"]
+    assert len(http["route"]["weighted_clusters"]["clusters"]) == 2
+    found = {cluster["name"]: endpoints(cluster) for cluster in envoy_config.clusters(table(both))}
+    assert found == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
+    assert envoy_config.cluster_names(table(both)) == set(found)

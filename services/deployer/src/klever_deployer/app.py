@@ -28,6 +28,7 @@ from .adapters.waiting_room import WaitingRoom
 from .domain.routing import ready_endpoint
 from .handlers import build_router
 from .ports import ModelStore
+from .routes import ingress_metrics
 from .service.advancing import Advance
 from .service.logbook import Logbook
 from .service.models import Models
@@ -73,6 +74,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     runtime.loops += [room.run, reconciler.run, scaler.run]
     runtime.on_stop += [workloads.close, envoy.close]
     runtime.health.add("ingress", envoy.is_live)
+    runtime.web.add_routes([ingress_metrics(envoy.metrics)])
     return runtime
 
 
@@ -91,6 +93,7 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
         host=settings.ingress_host,
         port=settings.ingress_port,
         drain_seconds=settings.grace_seconds,
+        otlp_endpoint=settings.otlp_endpoint,
     )
 
 

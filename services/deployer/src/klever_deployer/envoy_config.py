@@ -1,12 +1,12 @@
-"""Envoy's configuration as plain values, v3 API; pure."""
+"""What moves in Envoy's configuration, clusters and routes, as plain values of the v3 API; pure."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from kleverproto.traffic import Cookie, HeaderMatch, Retries
 
-from .domain.replicas import Endpoint
-from .domain.routing import Backend, RoutingTable, Rule, ServingRoute, Share, path_prefix
+from .domain.replicas import Endpoint, ServingName
+from .domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRoute, Share, path_prefix
 
 Json = dict[str, Any]
 
@@ -14,8 +14,6 @@ TYPES = "type.googleapis.com/envoy"
 LISTENER, ROUTES = "ingress", "servings"
 MANY = 1_000_000
 """Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
-MAX_CONNECTIONS = 50_000
-"""Clients at a time; without a limit one client could use up this machine's file descriptors."""
 NOT_REACHED = "connect-failure,refused-stream,reset-before-request"
 """What never reached a model server: a prediction may not be safe to make twice."""
 SERVER_ERRORS = "gateway-error"
@@ -31,50 +29,21 @@ OUTLIERS: Json = {
     "max_ejection_percent": 50,
 }
 """A replica that cannot be reached gets no requests for a while; one that answers is judged by the rollout."""
-STATS_FLUSH = "1s"
-"""Histograms are as old as this; analyses read them."""
 MILLION = 1_000_000
-
-
-def bootstrap(directory: str) -> Json:
-    """The static part: the admin interface, and where the moving parts are read from."""
-    return {
-        "node": {"id": "klever", "cluster": "klever"},
-        "admin": {"address": _address("127.0.0.1", 0)},
-        "dynamic_resources": {
-            "lds_config": _watched(f"{directory}/lds.json"),
-            "cds_config": _watched(f"{directory}/cds.json"),
-        },
-        "overload_manager": {"resource_monitors": [_connection_limit()]},
-        "stats_flush_interval": STATS_FLUSH,
-        "stats_config": {"stats_tags": _tags()},
-    }
-
-
-def listeners(host: str, port: int, directory: str) -> list[Json]:
-    """One listener; its routes are read from a file of their own, so that it never changes."""
-    manager = {
-        "@type": f"{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": LISTENER,
-        "use_remote_address": True,
-        "normalize_path": True,
-        "access_log": [_access_log(f"{directory}/access.log")],
-        "rds": {"route_config_name": ROUTES, "config_source": _watched(f"{directory}/rds.json")},
-        "http_filters": [
-            {
-                "name": "router",
-                "typed_config": {"@type": f"{TYPES}.extensions.filters.http.router.v3.Router"},
-            }
-        ],
-    }
-    chain = {"filters": [{"name": "http", "typed_config": manager}]}
-    listener = {"name": LISTENER, "address": _address(host, port), "filter_chains": [chain]}
-    return [{"@type": f"{TYPES}.config.listener.v3.Listener", **listener}]
+HTTP, GRPC = "", "/grpc"
+"""What a cluster's servers speak, as the suffix of its name."""
+GRPC_SERVICE = "/inference.GRPCInferenceService/"
+"""Of the Open Inference Protocol."""
 
 
 def clusters(table: RoutingTable) -> list[Json]:
     """One cluster for each variant and revision: old and new stand side by side while traffic moves."""
-    found = [_cluster(backend, route) for route in table.values() for backend in route.backends]
+    found = [
+        _cluster(backend, route, suffix)
+        for route in table.values()
+        for backend in route.backends
+        for suffix in _protocols(backend)
+    ]
     return sorted(found, key=lambda cluster: str(cluster["name"]))
 
 
@@ -98,21 +67,44 @@ def discovery(version: int, resources: list[Json]) -> Json:
 
 def cluster_names(table: RoutingTable) -> set[str]:
     """The clusters that a table needs."""
-    return {backend.key.name for route in table.values() for backend in route.backends}
+    return {
+        backend.key.name + suffix
+        for route in table.values()
+        for backend in route.backends
+        for suffix in _protocols(backend)
+    }
 
 
 def _routes(route: ServingRoute) -> list[Json]:
-    """The rules in their order, then the weights."""
-    return [*(_route(route, rule.shares, rule) for rule in route.rules), _route(route, route.shares, None)]
+    """The rules in their order, then the weights; by path for HTTP, by headers for gRPC."""
+    parts = [*((rule.shares, rule) for rule in route.rules), (route.shares, None)]
+    by_path = [_route(route, shares, rule, HTTP) for shares, rule in parts]
+    with_grpc = {backend.key for backend in route.backends if GRPC in _protocols(backend)}
+    chosen = [(tuple(share for share in shares if share.backend in with_grpc), rule) for shares, rule in parts]
+    return [*(_route(route, shares, rule, GRPC) for shares, rule in chosen if shares), *by_path]
 
 
-def _route(route: ServingRoute, shares: Iterable[Share], rule: Rule | None) -> Json:
-    match: Json = {"prefix": path_prefix(route.serving)}
+def _protocols(backend: Backend) -> tuple[str, ...]:
+    """What its servers speak, as suffixes of cluster names."""
+    return (HTTP, GRPC) if any(endpoint.grpc_port for endpoint in backend.endpoints) else (HTTP,)
+
+
+def _match(serving: ServingName, protocol: str) -> Json:
+    """Seldon Core's way: gRPC has no room for a name in its path, so two headers name the serving."""
+    if protocol == HTTP:
+        return {"prefix": path_prefix(serving), "headers": []}
+    named = {"seldon": serving.name, "namespace": serving.namespace}
+    headers = [{"name": name, "string_match": {"exact": value}} for name, value in named.items()]
+    return {"prefix": GRPC_SERVICE, "grpc": {}, "headers": headers}
+
+
+def _route(route: ServingRoute, shares: Iterable[Share], rule: Rule | None, protocol: str) -> Json:
+    match = _match(route.serving, protocol)
     if rule is not None:
-        match["headers"] = [{"name": name, "string_match": _string_match(value)} for name, value in rule.headers]
+        match["headers"] += [{"name": name, "string_match": _string_match(value)} for name, value in rule.headers]
     action: Json = {
-        "weighted_clusters": {"clusters": [_weighted(share) for share in shares]},
-        "prefix_rewrite": "/",
+        "weighted_clusters": {"clusters": [_weighted(share, protocol) for share in shares]},
+        **({"prefix_rewrite": "/"} if protocol == HTTP else {}),
         "timeout": _seconds(route.timeouts.request_seconds),
         "retry_policy": _retry_policy(route.retries),
     }
@@ -120,18 +112,23 @@ def _route(route: ServingRoute, shares: Iterable[Share], rule: Rule | None) -> J
         action["hash_policy"] = [{"header": {"header_name": route.sticky.header}}]
         action["weighted_clusters"]["use_hash_policy"] = True
     if route.sticky is not None and route.sticky.cookie is not None and rule is None:
-        for share, cluster in zip(route.shares, action["weighted_clusters"]["clusters"], strict=True):
+        for share, cluster in zip(shares, action["weighted_clusters"]["clusters"], strict=True):
             cluster["response_headers_to_add"].append(_set_cookie(route.sticky.cookie, share))
-    if route.mirror is not None:
+    mirrored_too = route.mirror is not None and _has(route, route.mirror.backend, protocol)
+    if route.mirror is not None and mirrored_too:
         fraction = {"numerator": round(route.mirror.percent * MILLION / 100), "denominator": "MILLION"}
-        mirrored = {"cluster": route.mirror.backend.name, "runtime_fraction": {"default_value": fraction}}
+        mirrored = {"cluster": route.mirror.backend.name + protocol, "runtime_fraction": {"default_value": fraction}}
         action["request_mirror_policies"] = [mirrored]
     return {"match": match, "route": action}
 
 
-def _weighted(share: Share) -> Json:
+def _has(route: ServingRoute, key: BackendKey, protocol: str) -> bool:
+    return any(backend.key == key and protocol in _protocols(backend) for backend in route.backends)
+
+
+def _weighted(share: Share, protocol: str) -> Json:
     return {
-        "name": share.backend.name,
+        "name": share.backend.name + protocol,
         "weight": share.weight,
         "request_headers_to_add": [_header(BACKEND_HEADER, share.backend.name)],
         "response_headers_to_add": [_header("x-klever-variant", share.backend.variant)],
@@ -164,68 +161,31 @@ def _set_cookie(cookie: Cookie, share: Share) -> Json:
     }
 
 
-def _cluster(backend: Backend, route: ServingRoute) -> Json:
-    endpoints = [{"endpoint": {"address": _address(e.host, e.port)}} for e in _ordered(backend.endpoints)]
+def _cluster(backend: Backend, route: ServingRoute, protocol: str) -> Json:
+    name = backend.key.name + protocol
+    places = [address(e.host, e.port if protocol == HTTP else e.grpc_port) for e in _ordered(backend.endpoints)]
+    endpoints = [{"endpoint": {"address": place}} for place in places]
+    spoken = "http_protocol_options" if protocol == HTTP else "http2_protocol_options"
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), MANY)
     options = {
         "@type": f"{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
         # Shorter than the model server's keep-alive, so that Envoy closes an idle connection first.
         "common_http_protocol_options": {"idle_timeout": "30s"},
-        "explicit_http_config": {"http_protocol_options": {}},
+        "explicit_http_config": {spoken: {}},
     }
     return {
         "@type": f"{TYPES}.config.cluster.v3.Cluster",
-        "name": backend.key.name,
+        "name": name,
         "type": "STATIC",
         "connect_timeout": _seconds(route.timeouts.connect_seconds),
         "lb_policy": "RING_HASH" if route.sticky is not None else "ROUND_ROBIN",
-        "load_assignment": {"cluster_name": backend.key.name, "endpoints": [{"lb_endpoints": endpoints}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "circuit_breakers": {"thresholds": [limits]},
         "outlier_detection": OUTLIERS,
         "typed_extension_protocol_options": {
             f"{TYPES.rpartition('/')[2]}.extensions.upstreams.http.v3.HttpProtocolOptions": options
         },
     }
-
-
-def _connection_limit() -> Json:
-    config = f"{TYPES}.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-    return {
-        "name": "envoy.resource_monitors.global_downstream_max_connections",
-        "typed_config": {"@type": config, "max_active_downstream_connections": MAX_CONNECTIONS},
-    }
-
-
-def _access_log(path: str) -> Json:
-    """A JSON object for each request."""
-    fields = {
-        "time": "%START_TIME%",
-        "method": "%REQ(:METHOD)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-        "status": "%RESPONSE_CODE%",
-        "flags": "%RESPONSE_FLAGS%",
-        "duration_ms": "%DURATION%",
-        "bytes_received": "%BYTES_RECEIVED%",
-        "bytes_sent": "%BYTES_SENT%",
-        "backend": "%UPSTREAM_CLUSTER_RAW%",
-        "upstream": "%UPSTREAM_HOST%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "traceparent": "%REQ(TRACEPARENT)%",
-    }
-    config = f"{TYPES}.extensions.access_loggers.file.v3.FileAccessLog"
-    return {
-        "name": "envoy.access_loggers.file",
-        "typed_config": {"@type": config, "path": path, "log_format": {"json_format": fields}},
-    }
-
-
-def _tags() -> list[Json]:
-    """What a backend's name says, as labels of its metrics."""
-    parts = ("klever_namespace", "klever_serving", "klever_variant", "klever_revision")
-    return [
-        {"tag_name": name, "regex": rf"^cluster\.((?:[^./]+/){{{number}}}([^./]+)(?:/[^./]+){{{3 - number}}})\."}
-        for number, name in enumerate(parts)
-    ]
 
 
 def _seconds(seconds: float) -> str:
@@ -236,12 +196,9 @@ def _ordered(endpoints: tuple[Endpoint, ...]) -> list[Endpoint]:
     return sorted(endpoints, key=lambda endpoint: (endpoint.host, endpoint.port))
 
 
-def _address(host: str, port: int) -> Json:
+def address(host: str, port: int) -> Json:
+    """A TCP address."""
     return {"socket_address": {"address": host, "port_value": port}}
-
-
-def _watched(path: str) -> Json:
-    return {"resource_api_version": "V3", "path_config_source": {"path": path}}
 
 
 def _header(name: str, value: str) -> Json:

@@ -17,8 +17,8 @@ from typing import Any
 
 import structlog
 
-from klever_deployer import envoy_config
-from klever_deployer.domain.analysis import Counts
+from klever_deployer import envoy_config, envoy_listener
+from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.routing import BackendKey, RoutingTable, ServingRoute, dump_table, load_table
 from klever_deployer.errors import DataPlaneError
@@ -57,9 +57,13 @@ class EnvoyDataPlane:
         host: address of the ingress.
         port: port of the ingress.
         drain_seconds: longest wait for requests by an old route.
+        otlp_endpoint: where spans are sent by OTLP over HTTP; nowhere by default.
     """
 
-    def __init__(self, directory: Path, *, host: str, port: int, drain_seconds: float) -> None:
+    def __init__(
+        self, directory: Path, *, host: str, port: int, drain_seconds: float, otlp_endpoint: str | None = None
+    ) -> None:
+        self._otlp = otlp_endpoint
         self._directory = directory
         self._places = _Places(directory)
         self._host = host
@@ -104,8 +108,14 @@ class EnvoyDataPlane:
     async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
         """See `DataPlane`."""
         await self._up.wait()
-        found = await self._admin.counts({key.name for key in backends})
-        return {key: found[key.name] for key in backends if key.name in found}
+        names = {key: (key.name + envoy_config.HTTP, key.name + envoy_config.GRPC) for key in backends}
+        found = await self._admin.counts({name for both in names.values() for name in both})
+        present = {key: [found[name] for name in both if name in found] for key, both in names.items()}
+        return {key: total(counts) for key, counts in present.items() if counts}
+
+    async def metrics(self) -> bytes:
+        """Everything that Envoy counts, as Prometheus reads it. Raises DataPlaneError."""
+        return await self._admin.metrics()
 
     async def close(self) -> None:
         """Stop Envoy."""
@@ -166,7 +176,7 @@ class EnvoyDataPlane:
         """Adopt or start Envoy, and return when it has ended."""
         if self._record is None or self._record.find() is None:
             await self._start()
-        self._write("lds.json", envoy_config.listeners(self._host, self._port, str(self._directory)))
+        self._write("lds.json", envoy_listener.listeners(self._host, self._port, str(self._directory), self._otlp))
         await self._live()
         if self._record is not None:
             await processes.wait_gone(self._record)
@@ -184,8 +194,8 @@ class EnvoyDataPlane:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._write("cds.json", envoy_config.clusters(self._table))
         self._write("rds.json", envoy_config.routes(self._table))
-        self._write("lds.json", envoy_config.listeners(self._host, self._port, str(self._directory)))
-        self._places.bootstrap.write_text(json.dumps(envoy_config.bootstrap(str(self._directory))))
+        self._write("lds.json", envoy_listener.listeners(self._host, self._port, str(self._directory), self._otlp))
+        self._places.bootstrap.write_text(json.dumps(envoy_listener.bootstrap(str(self._directory), self._otlp)))
         self._places.admin_address.unlink(missing_ok=True)
         command = (
             *(envoy_program(), "--config-path", str(self._places.bootstrap)),

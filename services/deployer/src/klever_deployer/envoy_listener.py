@@ -1,0 +1,121 @@
+"""What stays in Envoy's configuration, the listener and what it tells, as plain values of the v3 API; pure."""
+
+from urllib.parse import urlsplit
+
+from .envoy_config import LISTENER, ROUTES, TYPES, Json, address
+
+SPANS = "spans"
+STATS_FLUSH = "1s"
+"""Histograms are as old as this; analyses read them."""
+MAX_CONNECTIONS = 50_000
+"""Clients at a time; without a limit one client could use up this machine's file descriptors."""
+
+
+def bootstrap(directory: str, otlp_endpoint: str | None) -> Json:
+    """The static part: the admin interface, where spans go, and where the moving parts are read from."""
+    return {
+        "node": {"id": "klever", "cluster": "klever"},
+        "admin": {"address": address("127.0.0.1", 0)},
+        "dynamic_resources": {
+            "lds_config": _watched(f"{directory}/lds.json"),
+            "cds_config": _watched(f"{directory}/cds.json"),
+        },
+        "overload_manager": {"resource_monitors": [_connection_limit()]},
+        "static_resources": {"clusters": [_span_collector(otlp_endpoint)] if otlp_endpoint else []},
+        "stats_flush_interval": STATS_FLUSH,
+        "stats_config": {"stats_tags": _tags()},
+    }
+
+
+def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None) -> list[Json]:
+    """One listener; its routes are read from a file of their own, so that it never changes."""
+    traced = {"tracing": _tracing(otlp_endpoint)} if otlp_endpoint else {}
+    manager = {
+        "@type": f"{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": LISTENER,
+        "use_remote_address": True,
+        "normalize_path": True,
+        **traced,
+        "access_log": [_access_log(f"{directory}/access.log")],
+        "rds": {"route_config_name": ROUTES, "config_source": _watched(f"{directory}/rds.json")},
+        "http_filters": [
+            {
+                "name": "router",
+                "typed_config": {"@type": f"{TYPES}.extensions.filters.http.router.v3.Router"},
+            }
+        ],
+    }
+    chain = {"filters": [{"name": "http", "typed_config": manager}]}
+    listener = {"name": LISTENER, "address": address(host, port), "filter_chains": [chain]}
+    return [{"@type": f"{TYPES}.config.listener.v3.Listener", **listener}]
+
+
+def _connection_limit() -> Json:
+    config = f"{TYPES}.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+    return {
+        "name": "envoy.resource_monitors.global_downstream_max_connections",
+        "typed_config": {"@type": config, "max_active_downstream_connections": MAX_CONNECTIONS},
+    }
+
+
+def _access_log(path: str) -> Json:
+    """A JSON object for each request."""
+    fields = {
+        "time": "%START_TIME%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "duration_ms": "%DURATION%",
+        "bytes_received": "%BYTES_RECEIVED%",
+        "bytes_sent": "%BYTES_SENT%",
+        "backend": "%UPSTREAM_CLUSTER_RAW%",
+        "upstream": "%UPSTREAM_HOST%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+        "traceparent": "%REQ(TRACEPARENT)%",
+    }
+    config = f"{TYPES}.extensions.access_loggers.file.v3.FileAccessLog"
+    return {
+        "name": "envoy.access_loggers.file",
+        "typed_config": {"@type": config, "path": path, "log_format": {"json_format": fields}},
+    }
+
+
+def _tracing(endpoint: str) -> Json:
+    """A span for each request, in the trace that its `traceparent` names; sent by OTLP over HTTP."""
+    uri = {"uri": f"{endpoint.rstrip('/')}/v1/traces", "cluster": SPANS, "timeout": "2s"}
+    config = f"{TYPES}.config.trace.v3.OpenTelemetryConfig"
+    typed = {"@type": config, "service_name": "klever-ingress", "http_service": {"http_uri": uri}}
+    return {"provider": {"name": "envoy.tracers.opentelemetry", "typed_config": typed}}
+
+
+def _span_collector(endpoint: str) -> Json:
+    url = urlsplit(endpoint)
+    collector = address(url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+    cluster: Json = {
+        "name": SPANS,
+        "type": "STRICT_DNS",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": SPANS,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": collector}}]}],
+        },
+    }
+    if url.scheme == "https":
+        tls = f"{TYPES}.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+        cluster["transport_socket"] = {"name": "tls", "typed_config": {"@type": tls, "sni": url.hostname}}
+    return cluster
+
+
+def _tags() -> list[Json]:
+    """What a backend's name says, as labels of its metrics."""
+    parts = ("klever_namespace", "klever_serving", "klever_variant", "klever_revision")
+    before, after = r"^cluster\.((?:[^./]+/)", r"(?:/grpc)?)\."
+    return [
+        {"tag_name": name, "regex": f"{before}{{{number}}}([^./]+)(?:/[^./]+){{{3 - number}}}{after}"}
+        for number, name in enumerate(parts)
+    ]
+
+
+def _watched(path: str) -> Json:
+    return {"resource_api_version": "V3", "path_config_source": {"path": path}}

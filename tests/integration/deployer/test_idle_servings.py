@@ -1,0 +1,64 @@
+"""A serving without a replica, between real neighbours: its requests wait, and are answered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingReady, ServingRequested
+from kleverproto.variants import Autoscaling
+from support.deployer import spec
+from support.deployer_service import Surroundings, model_servers, surroundings
+from support.onnx_models import look_up, model_directory
+from support.v2_client import tensor
+from support.waiting import eventually
+
+BODY = {"inputs": [tensor("index", "INT64", [], [1])]}
+
+
+@pytest.fixture
+async def world(nats_url: str, tmp_path: Path) -> AsyncIterator[Surroundings]:
+    async with surroundings(nats_url, tmp_path) as world:
+        await world.push(model_directory(look_up(), tmp_path / "look-up"), "library/iris:v1")
+        yield world
+
+
+def idle_spec() -> ServingSpec:
+    plain = spec("v1")
+    scaling = Autoscaling(min_replicas=0, max_replicas=2, scale_down_seconds=0.1)
+    variants = tuple(variant.model_copy(update={"autoscaling": scaling}) for variant in plain.variants)
+    return plain.model_copy(update={"variants": variants})
+
+
+async def nothing_runs() -> bool:
+    return model_servers() == []
+
+
+async def test_the_last_replica_ends_and_requests_wake_another_without_one_being_lost(world: Surroundings) -> None:
+    request = ServingRequested(namespace="default", name="iris", spec=idle_spec())
+    event = await world.answer(await world.ask(request))
+    assert isinstance(event.data, ServingReady)
+    url = event.data.url
+
+    for _ in range(2):
+        assert await eventually(nothing_runs, within=30)
+        answers = await asyncio.gather(*(world.infer(url, BODY) for _ in range(20)))
+        assert {code for code, _ in answers} == {200}
+        assert {answer["outputs"][0]["data"][0] for _, answer in answers} == {20.0}
+
+
+async def test_what_envoy_counts_is_told_by_variant(world: Surroundings) -> None:
+    request = ServingRequested(namespace="default", name="iris", spec=spec("v1"))
+    event = await world.answer(await world.ask(request))
+    assert isinstance(event.data, ServingReady)
+    await world.infer(event.data.url, BODY)
+
+    async def counted() -> bool:
+        async with world.session.get(f"http://127.0.0.1:{world.settings.port}/metrics/ingress") as answer:
+            text = await answer.text()
+        found = [line for line in text.splitlines() if line.startswith("envoy_cluster_upstream_rq_total{")]
+        return any('klever_serving="iris"' in line and 'klever_variant="v1"' in line for line in found)
+
+    assert await eventually(counted, within=15)
