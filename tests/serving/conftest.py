@@ -28,9 +28,7 @@ def python(toolchains: ToolchainStore) -> Callable[[str], Path]:
 def models(python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """The directory of the models that a maker makes in a toolchain, once in a run of the tests."""
     return cache(
-        lambda toolchain, maker: make_models(
-            python(toolchain), MAKERS / f"{maker}.py", tmp_path_factory.mktemp(maker)
-        )
+        lambda toolchain, maker: make_models(python(toolchain), MAKERS / f"{maker}.py", tmp_path_factory.mktemp(maker))
     )
 
 

@@ -26,10 +26,12 @@ DOUBLE = 1e-12
 CASES = {
     "table_models": (
         "sklearn",
-        "sklearn-pipeline sklearn-missing-values sklearn-regressor sklearn-no-probabilities sklearn-clusters "
-        "sklearn-transformer sklearn-named-columns sklearn-texts sklearn-declared xgboost-softprob xgboost-softmax "
-        "xgboost-logistic xgboost-linear lightgbm-multiclass lightgbm-binary lightgbm-regression catboost-classes "
-        "catboost-numbers catboost-categories",
+        (
+            "sklearn-pipeline sklearn-missing-values sklearn-regressor sklearn-no-probabilities sklearn-clusters "
+            "sklearn-transformer sklearn-named-columns sklearn-texts sklearn-declared xgboost-softprob xgboost-softmax "
+            "xgboost-logistic xgboost-linear lightgbm-multiclass lightgbm-binary lightgbm-regression catboost-classes "
+            "catboost-numbers catboost-categories"
+        ),
     ),
     "torch_models": ("torch", "torchscript-undeclared torchscript-declared exportedprogram"),
     "tensorflow_models": ("tf", "savedmodel graphdef tflite"),

@@ -73,7 +73,9 @@ class CatBoostModel:
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run the model; see `Model.predict`."""
         rows = inputs[INPUT] if self._is_matrix else self._columns(inputs)
-        return {spec.name: as_declared(self._run(spec.name, rows), spec) for spec in self.outputs if spec.name in outputs}
+        return {
+            spec.name: as_declared(self._run(spec.name, rows), spec) for spec in self.outputs if spec.name in outputs
+        }
 
     def _run(self, method: str, rows: Array) -> Array:
         with running():

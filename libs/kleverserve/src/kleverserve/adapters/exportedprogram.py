@@ -31,9 +31,7 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     signature = program.graph_signature
     inputs = [_spec(name, values.get(name)) for name in signature.user_inputs]
-    outputs = [
-        _spec(f"output__{position}", values.get(name)) for position, name in enumerate(signature.user_outputs)
-    ]
+    outputs = [_spec(f"output__{position}", values.get(name)) for position, name in enumerate(signature.user_outputs)]
     return TorchModel(call, platform="pytorch_exportedprogram", inputs=inputs, outputs=outputs)
 
 

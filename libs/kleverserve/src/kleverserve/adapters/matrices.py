@@ -14,7 +14,7 @@ _BY_KIND = {"b": Datatype.BOOL, "i": Datatype.INT64, "u": Datatype.INT64, "f": D
 
 
 def names_parameter(key: str, names: Sequence[object]) -> dict[str, str]:
-    """A parameter of a tensor that lists names; the protocol's parameters are scalars, so the list goes as JSON text."""
+    """A parameter that lists names, as JSON text: the protocol's parameters are scalars."""
     return {key: orjson.dumps(list(names), option=orjson.OPT_SERIALIZE_NUMPY, default=str).decode()}
 
 

@@ -84,7 +84,9 @@ class SklearnModel:
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run the estimator; see `Model.predict`."""
         rows = self._layout.rows(inputs)
-        return {spec.name: as_declared(self._run(spec.name, rows), spec) for spec in self.outputs if spec.name in outputs}
+        return {
+            spec.name: as_declared(self._run(spec.name, rows), spec) for spec in self.outputs if spec.name in outputs
+        }
 
     def _methods(self) -> list[str]:
         if not hasattr(self._estimator, "predict"):
@@ -100,7 +102,9 @@ class SklearnModel:
         try:
             return self._run(method, trial_rows(self._layout, self._estimator))
         except ApiError as error:
-            raise ModelLoadError(f"the estimator cannot be run on a row of zeros or known categories: {error}") from error
+            raise ModelLoadError(
+                f"the estimator cannot be run on a row of zeros or known categories: {error}"
+            ) from error
 
     def _run(self, method: str, rows: Any) -> Array:
         self._limit_threads()

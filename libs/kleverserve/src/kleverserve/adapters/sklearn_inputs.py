@@ -124,7 +124,7 @@ def _categories(step: Any, names: list[str] | None, columns: Sequence[int] | Non
 def _indices(chosen: Any, names: list[str] | None, step: Any) -> list[int]:
     if isinstance(chosen, str | int):
         chosen = [chosen]
-    if isinstance(chosen, slice) or (len(chosen) and isinstance(chosen[0], bool | np.bool_)):
+    if isinstance(chosen, slice) or (len(chosen) > 0 and isinstance(chosen[0], bool | np.bool_)):
         return list(np.arange(step.n_features_in_)[chosen])
     return [names.index(each) if names and isinstance(each, str) else int(each) for each in chosen]
 

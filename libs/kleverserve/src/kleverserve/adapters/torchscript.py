@@ -66,7 +66,8 @@ def _outputs(module: Any, inputs: Sequence[TensorSpec], declared: Sequence[Decla
     entries = declared or [Declared(f"output__{position}") for position in range(count)]
     observed = [DATATYPES.get(_torch_type(array), Datatype.FP32) for array in trial or ()] or [Datatype.FP32] * count
     return [
-        TensorSpec(entry.name, entry.datatype or seen, entry.shape) for entry, seen in zip(entries, observed, strict=True)
+        TensorSpec(entry.name, entry.datatype or seen, entry.shape)
+        for entry, seen in zip(entries, observed, strict=True)
     ]
 
 
