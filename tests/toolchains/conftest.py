@@ -1,16 +1,13 @@
 """Conversions for real: models that frameworks make in their toolchains, kept in KLEVER_TOOLCHAINS between runs."""
 
-import asyncio
-import os
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from modelformats.converting.errors import ConversionError
 from modelformats.converting.toolchains import ToolchainStore
+from support.toolchains import make_models, toolchain_python, toolchain_store
 from toolchains import measured
 
 MAKERS = Path(__file__).with_name("makers")
@@ -18,8 +15,7 @@ MAKERS = Path(__file__).with_name("makers")
 
 @pytest.fixture(scope="session")
 def toolchains() -> ToolchainStore:
-    root = os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")
-    return ToolchainStore(Path(root).expanduser())
+    return toolchain_store()
 
 
 @pytest.fixture(scope="session")
@@ -28,20 +24,8 @@ def models(toolchains: ToolchainStore, tmp_path_factory: pytest.TempPathFactory)
 
     @cache
     def make(toolchain: str, maker: str) -> Path:
-        try:
-            python = asyncio.run(toolchains.ensure(toolchain, print))
-        except ConversionError as error:
-            pytest.skip(f"toolchain {toolchain} cannot be made here: {error}")
-        directory = tmp_path_factory.mktemp(maker)
-        done = subprocess.run(
-            [python, MAKERS / f"{maker}.py", directory],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""},
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return directory
+        python = toolchain_python(toolchains, toolchain)
+        return make_models(python, MAKERS / f"{maker}.py", tmp_path_factory.mktemp(maker))
 
     return make
 

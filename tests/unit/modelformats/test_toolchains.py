@@ -1,14 +1,17 @@
 """Environments of converters, made by the real uv from recipes that need no download."""
 
 import asyncio
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.pairs import PAIRS
-from modelformats.converting.recipes import read_recipe, recipe_names
+from modelformats.converting.recipes import RECIPES, read_recipe, recipe_names
 from modelformats.converting.toolchains import ToolchainStore
+
+LOCK = Path(__file__).parents[3] / "uv.lock"
 
 
 @pytest.fixture
@@ -98,6 +101,19 @@ async def test_where_an_index_does_not_answer_more_is_installed_from_the_usual_o
         await store.ensure("tiny", print)
 
 
+async def test_what_several_toolchains_share_is_installed_with_each_and_part_of_its_digest(
+    store: ToolchainStore, recipes: Path
+) -> None:
+    (recipes / "tiny.txt").write_text("# python: 3.11\n# imports: json\n# with: shared.requirements\n")
+    (recipes / "shared.requirements").write_text("# nothing yet\n")
+    await store.ensure("tiny", print)
+    before = read_recipe("tiny", recipes).digest
+    (recipes / "shared.requirements").write_text("no such requirement\n")
+    assert read_recipe("tiny", recipes).digest != before
+    with pytest.raises(ConversionError, match="uv pip failed"):
+        await store.ensure("tiny", print)
+
+
 async def test_without_uv_the_error_says_so(tmp_path: Path, recipes: Path) -> None:
     store = ToolchainStore(tmp_path / "toolchains", uv="no-such-uv", recipes=recipes)
     with pytest.raises(ConversionError, match="no-such-uv cannot be run"):
@@ -132,3 +148,30 @@ def test_every_recipe_pins_each_package() -> None:
 @pytest.mark.parametrize("toolchain", sorted({pair.toolchain for pair in PAIRS}))
 def test_every_pair_has_a_recipe(toolchain: str) -> None:
     assert read_recipe(toolchain).name == toolchain
+
+
+def pins(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def test_the_model_server_gets_what_it_needs_beside_numpy_in_the_versions_of_the_lock() -> None:
+    lock = {package["name"]: package for package in tomllib.loads(LOCK.read_text())["package"]}
+    needed, todo = set[str](), ["kleverserve"]
+    while todo:
+        for name in (each["name"] for each in lock[todo.pop()].get("dependencies", ())):
+            if name != "numpy" and name not in needed:
+                needed.add(name)
+                todo.append(name)
+    assert pins(RECIPES / "server.requirements") == {name: lock[name]["version"] for name in needed}
+
+
+@pytest.mark.parametrize("toolchain", ["openvino", "pmml", "sklearn", "torch"])
+def test_what_the_model_server_needs_does_not_contradict_a_toolchain_that_it_runs_in(toolchain: str) -> None:
+    recipe = read_recipe(toolchain)
+    assert recipe.shared == RECIPES / "server.requirements"
+    own, server = pins(recipe.requirements), pins(recipe.shared)
+    assert "numpy" in own
+    assert {name: own[name] for name in own.keys() & server.keys()} == {
+        name: server[name] for name in own.keys() & server.keys()
+    }

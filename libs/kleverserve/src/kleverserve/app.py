@@ -24,7 +24,23 @@ from .routes import Routes
 
 log = logging.getLogger(__name__)
 
-ADAPTERS = {"ONNX": "kleverserve.adapters.onnx"}
+ADAPTERS = {
+    name: f"kleverserve.adapters.{name.lower()}"
+    for name in (
+        "CatBoost",
+        "ExportedProgram",
+        "GraphDef",
+        "LightGBM",
+        "ONNX",
+        "OpenVINO",
+        "PMML",
+        "SKLearn",
+        "SavedModel",
+        "TFLite",
+        "TorchScript",
+        "XGBoost",
+    )
+}
 MAX_BODY_BYTES = 64 * 1024 * 1024
 LAST_ANSWERS_SECONDS = 0.5  # for writing answers to clients that are slow to read, after the drain
 

@@ -1,13 +1,13 @@
 """The HTTP surface: Open Inference Protocol (V2) REST paths for one model, and `/metrics`."""
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from . import __version__
 from .errors import InvalidRequestError, NotFoundError, UnsupportedContentError
 from .lane import Lane
 from .lifecycle import Lifecycle
@@ -56,7 +56,7 @@ class Routes:
 
     async def server_metadata(self, _request: web.Request) -> web.Response:
         """GET /v2: what this server is."""
-        return json_response({"name": "kleverserve", "version": version("kleverserve"), "extensions": []})
+        return json_response({"name": "kleverserve", "version": __version__, "extensions": []})
 
     async def live(self, _request: web.Request) -> web.Response:
         """GET /v2/health/live: the process answers."""

@@ -16,6 +16,7 @@ import onnxruntime as ort
 import orjson
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
+from kleverserve.adapters.files import one_line, single_file
 from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
@@ -50,11 +51,7 @@ def load(directory: Path, *, threads: int) -> "OnnxModel":
     Raises:
         ModelLoadError: there is not exactly one, onnxruntime refuses it, or the protocol cannot express it.
     """
-    files = sorted(directory.rglob("*.onnx"))
-    if len(files) != 1:
-        found = ", ".join(str(file.relative_to(directory)) for file in files) or "none"
-        raise ModelLoadError(f"{directory} must hold exactly one .onnx file, found: {found}")
-    return OnnxModel(_session(files[0], threads))
+    return OnnxModel(_session(single_file(directory, "*.onnx"), threads))
 
 
 class OnnxModel:
@@ -65,6 +62,7 @@ class OnnxModel:
     """
 
     platform = "onnxruntime_onnx"
+    row_wise = False
 
     def __init__(self, session: ort.InferenceSession) -> None:
         self._session = session
@@ -83,9 +81,9 @@ class OnnxModel:
         try:
             return list(self._session.run(outputs, inputs))
         except (InvalidArgument, ValueError) as error:
-            raise InvalidRequestError(f"the model refuses the inputs: {_one_line(error)}") from error
+            raise InvalidRequestError(f"the model refuses the inputs: {one_line(error)}") from error
         except Exception as error:  # onnxruntime's errors share no base class
-            raise ExecutionError(f"the model failed: {_one_line(error)}") from error
+            raise ExecutionError(f"the model failed: {one_line(error)}") from error
 
     def _learn_classes(self) -> dict[str, ClassKeys]:
         names = [node.name for node in self._session.get_outputs() if node.type in CLASS_MAPS]
@@ -121,7 +119,7 @@ def _session(file: Path, threads: int) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class
-        raise ModelLoadError(f"onnxruntime cannot load {file}: {_one_line(error)}") from error
+        raise ModelLoadError(f"onnxruntime cannot load {file}: {one_line(error)}") from error
 
 
 def _input(node: ort.NodeArg) -> TensorSpec:
@@ -153,7 +151,3 @@ def _zeros(spec: TensorSpec) -> Array:
     shape = [max(length, 1) for length in spec.shape or ()]
     fill: object = "" if spec.datatype is Datatype.BYTES else 0
     return np.full(shape, fill, dtype=NUMPY_TYPES[spec.datatype])
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -2,7 +2,8 @@
 
 A line `# key: values` is one of: `python` (the version to make the environment with), `imports` (modules that must
 import, else the environment is broken), `commands` (programs that must be on PATH), `index` (a package index to
-install from, when it answers), `otherwise` (a file with what must be installed too where it does not answer).
+install from, when it answers), `otherwise` (a file with what must be installed too where it does not answer), `with` (a
+file with what is always installed too, which several toolchains share: what the model server needs to run in them).
 Every package is listed, with its version, so installing resolves nothing.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from .errors import ConversionError
 
 RECIPES = Path(__file__).with_name("toolchains")
-_SETTING = re.compile(r"^# (python|imports|commands|index|otherwise): (.+)$", re.MULTILINE)
+_SETTING = re.compile(r"^# (python|imports|commands|index|otherwise|with): (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Recipe:
     commands: tuple[str, ...] = ()
     index: str | None = None
     otherwise: Path | None = None
+    shared: Path | None = None
+    """What `with` names."""
 
 
 def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
@@ -40,16 +43,18 @@ def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
         raise ConversionError("toolchain_failed", f"there is no toolchain {name!r}; there are: {known}")
     text = path.read_text()
     settings: dict[str, str] = {key: value.strip() for key, value in _SETTING.findall(text)}
-    otherwise = directory / settings["otherwise"] if "otherwise" in settings else None
+    otherwise, shared = (directory / settings[key] if key in settings else None for key in ("otherwise", "with"))
+    texts = [text, *(path.read_text() for path in (otherwise, shared) if path)]
     return Recipe(
         name=name,
         requirements=path,
-        digest=hashlib.sha256((text + (otherwise.read_text() if otherwise else "")).encode()).hexdigest(),
+        digest=hashlib.sha256("".join(texts).encode()).hexdigest(),
         python=settings.get("python", "3.11"),
         imports=tuple(settings.get("imports", "").split()),
         commands=tuple(settings.get("commands", "").split()),
         index=settings.get("index"),
         otherwise=otherwise,
+        shared=shared,
     )
 
 

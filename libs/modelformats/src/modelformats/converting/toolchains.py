@@ -154,7 +154,7 @@ async def _imports(python: Path | str, recipe: Recipe) -> str | None:
 
 async def _sources(recipe: Recipe, on_line: OnLine) -> tuple[str | Path, ...]:
     """The arguments of `uv pip install` that say what to install, and from where."""
-    own = ("-r", recipe.requirements)
+    own = ("-r", recipe.requirements, *(("-r", recipe.shared) if recipe.shared else ()))
     if recipe.index is None:
         return own
     if await asyncio.to_thread(_answers, recipe.index):

@@ -1,0 +1,42 @@
+"""Programs of torch.export (.pt2), run by PyTorch on the CPU; inputs have the names, types and shapes of the export."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kleverserve.errors import ModelLoadError
+from kleverserve.model import TensorSpec
+
+from .files import one_line, single_file
+from .torch_model import DATATYPES, TorchModel, use_threads
+
+
+def load(directory: Path, *, threads: int) -> TorchModel:
+    """Load the only `.pt2` file below `directory`; one run may use `threads` threads.
+
+    Raises:
+        ModelLoadError: there is not exactly one, PyTorch cannot load it, or V2 cannot carry what it takes.
+    """
+    file = single_file(directory, "*.pt2")
+    use_threads(threads)
+    try:
+        program = torch.export.load(str(file))
+        call = program.module()
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        raise ModelLoadError(f"PyTorch cannot load {file} as an exported program: {one_line(error)}") from error
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    signature = program.graph_signature
+    inputs = [_spec(name, values.get(name)) for name in signature.user_inputs]
+    outputs = [_spec(f"output__{position}", values.get(name)) for position, name in enumerate(signature.user_outputs)]
+    return TorchModel(call, platform="pytorch_exportedprogram", inputs=inputs, outputs=outputs)
+
+
+def _spec(name: str, value: Any) -> TensorSpec:
+    if not isinstance(value, torch.Tensor) or value.dtype not in DATATYPES:
+        raise ModelLoadError(f"'{name}' is no tensor of a type that V2 has, so the program cannot be served")
+    shape = tuple(length if isinstance(length, int) else -1 for length in value.shape)
+    return TensorSpec(name, DATATYPES[value.dtype], shape)

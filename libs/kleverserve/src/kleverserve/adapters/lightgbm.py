@@ -1,0 +1,66 @@
+"""LightGBM boosters in their text format; the output is what `Booster.predict` gives."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from kleverserve.errors import ModelLoadError
+from kleverserve.tensors import Array, Datatype
+
+from .files import one_line, single_file
+from .matrices import INPUT, as_declared, matrix_input, observed_output
+from .runs import running
+
+PATTERNS = ("*.txt", "*.lgb", "*.lightgbm", "*.model", "*.bst")
+OUTPUT = "predict"
+
+
+def load(directory: Path, *, threads: int) -> "LightGbmModel":
+    """Load the only booster below `directory`; one run may use `threads` threads.
+
+    Raises:
+        ModelLoadError: there is not exactly one, or LightGBM cannot load it.
+    """
+    file = single_file(directory, *PATTERNS)
+    lightgbm.register_logger(_Silent())
+    try:
+        return LightGbmModel(lightgbm.Booster(model_file=str(file)), threads)
+    except (lightgbm.basic.LightGBMError, ValueError) as error:
+        raise ModelLoadError(f"LightGBM cannot load {file}: {one_line(error)}") from error
+
+
+class LightGbmModel:
+    """A booster as a `Model`: a matrix FP64, in which NaN is a missing value, to its predictions."""
+
+    platform = "lightgbm_booster"
+    row_wise = True
+
+    def __init__(self, booster: Any, threads: int) -> None:
+        self._booster = booster
+        self._threads = threads
+        self.inputs = [matrix_input(booster.num_feature(), Datatype.FP64, booster.feature_name())]
+        self.outputs = [observed_output(OUTPUT, self._run(np.zeros((2, booster.num_feature()))))]
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Run the booster; see `Model.predict`."""
+        return {name: as_declared(self._run(inputs[INPUT]), self.outputs[0]) for name in outputs}
+
+    def _run(self, rows: Array) -> Array:
+        with running():
+            return np.asarray(self._booster.predict(rows, num_threads=self._threads))
+
+
+class _Silent:
+    """LightGBM writes to stdout, where the server's log goes; what matters it raises."""
+
+    def info(self, message: str) -> None:
+        """Told nobody."""
+
+    def warning(self, message: str) -> None:
+        """Told nobody."""

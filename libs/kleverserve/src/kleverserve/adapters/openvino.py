@@ -1,0 +1,16 @@
+"""Models in OpenVINO's own format: an `.xml` with the weights in a `.bin` beside it."""
+
+from pathlib import Path
+
+from .files import single_file
+from .openvino_model import OpenVinoModel, compiled
+
+
+def load(directory: Path, *, threads: int) -> OpenVinoModel:
+    """Load the only `.xml` file below `directory`; one run may use `threads` threads.
+
+    Raises:
+        ModelLoadError: there is not exactly one, or OpenVINO cannot run it.
+    """
+    file = single_file(directory, "*.xml")
+    return OpenVinoModel(*compiled(file, directory, threads=threads), platform="openvino_ir")

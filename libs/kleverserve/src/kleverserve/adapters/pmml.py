@@ -1,0 +1,102 @@
+"""PMML documents, scored by PMML4S in a JVM inside this process, so that it ends when the process ends, however.
+
+One input for each active field, one value for each row; null in a field of numbers is a missing value.
+"""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jpype
+import numpy as np
+import orjson
+from pypmml import Model, PMMLContext
+
+from kleverserve.errors import InvalidRequestError, ModelLoadError
+from kleverserve.model import TensorSpec
+from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
+
+from .files import one_line, single_file
+from .runs import running
+
+DATATYPES = {
+    "double": Datatype.FP64,
+    "float": Datatype.FP64,
+    "real": Datatype.FP64,
+    "integer": Datatype.INT64,
+    "boolean": Datatype.BOOL,
+}
+"""What is not here, such as dates, goes as text."""
+JVM_OPTIONS = ("-Xrs",)
+"""Leaves the signals to the server."""
+
+
+def load(directory: Path, *, threads: int) -> "PmmlModel":  # noqa: ARG001 - PMML4S scores in the caller's thread
+    """Load the only `.pmml` or `.xml` file below `directory`.
+
+    Raises:
+        ModelLoadError: there is not exactly one, Java is missing, or PMML4S cannot read it.
+    """
+    file = single_file(directory, "*.pmml", "*.xml")
+    _start_jvm()
+    try:
+        return PmmlModel(Model.fromString(file.read_text()))
+    except Exception as error:  # errors of Java share no base class with Python's, and the bridge adds its own
+        raise ModelLoadError(f"PMML4S cannot read {file}: {one_line(error)}") from error
+
+
+class PmmlModel:
+    """A PMML document as a `Model`."""
+
+    platform = "pmml4s_pmml"
+    row_wise = True
+
+    def __init__(self, model: Any) -> None:
+        self._model = model.setSupplementOutput(True)
+        self.inputs = [_spec(field) for field in model.inputFields]
+        self.outputs = [_spec(field) for field in model.outputFields]
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Score every row; see `Model.predict`."""
+        columns = [inputs[spec.name].tolist() for spec in self.inputs]
+        if len({len(column) for column in columns}) != 1:
+            raise InvalidRequestError("every input must have as many values as the others: one for each row")
+        rows = list(zip(*columns, strict=True))
+        scored = self._score(rows) if rows else {}
+        return {spec.name: _column(scored.get(spec.name, []), spec) for spec in self.outputs if spec.name in outputs}
+
+    def _score(self, rows: Sequence[Sequence[object]]) -> dict[str, list[Any]]:
+        # One call with all rows as JSON: a call into Java for each value costs more than scoring it.
+        question = orjson.dumps({"columns": [spec.name for spec in self.inputs], "data": rows}).decode()
+        with running():
+            answer = orjson.loads(str(self._model.predict(question)))
+        return dict(zip(answer["columns"], map(list, zip(*answer["data"], strict=True)), strict=True))
+
+
+def _start_jvm() -> None:
+    if jpype.isJVMStarted():
+        return
+    try:
+        PMMLContext.getOrCreate(gateway="jpype", java_opts=list(JVM_OPTIONS))
+    except Exception as error:  # whatever stands in the way of Java, it is the same to the user
+        home = os.environ.get("JAVA_HOME", "not set")
+        raise ModelLoadError(f"Java cannot be started (JAVA_HOME is {home}): {one_line(error)}") from error
+
+
+def _spec(field: Any) -> TensorSpec:
+    return TensorSpec(str(field.name), DATATYPES.get(str(field.dataType).lower(), Datatype.BYTES), (-1,))
+
+
+def _column(values: Sequence[Any], spec: TensorSpec) -> Array:
+    if spec.datatype is Datatype.FP64:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    if None in values:
+        row = values.index(None)
+        raise InvalidRequestError(f"the model gives no '{spec.name}' for row {row}: a value is missing or invalid")
+    if spec.datatype is Datatype.BYTES:
+        return np.array([str(value) for value in values], object)
+    return np.array(values, NUMPY_TYPES[spec.datatype])

@@ -1,0 +1,119 @@
+"""scikit-learn estimators and pipelines from joblib or pickle files. Loading one runs what is in it.
+
+Outputs are called as the methods: `predict`, `predict_proba` where the estimator has it, and `transform` for those
+that predict nothing. Their types and shapes are seen in a run on two made-up rows when the model is loaded.
+"""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+import logging
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from kleverserve.errors import ApiError, ModelLoadError
+from kleverserve.tensors import Array
+
+from .declared import declared_signature
+from .files import one_line, single_file
+from .matrices import as_declared, names_parameter, observed_output
+from .runs import running
+from .sklearn_inputs import Layout, layout_of, trial_rows
+
+log = logging.getLogger(__name__)
+
+PATTERNS = ("*.joblib", "*.pkl", "*.pickle")
+PROBABILITIES = "predict_proba"
+
+
+def load(directory: Path, *, threads: int) -> "SklearnModel":
+    """Load the only estimator below `directory`; one run may use `threads` threads.
+
+    Raises:
+        ModelLoadError: there is not exactly one, this scikit-learn cannot load it, or it is not fitted.
+    """
+    file = single_file(directory, *PATTERNS)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            estimator = joblib.load(file)
+        except Exception as error:  # unpickling raises anything
+            raise ModelLoadError(
+                f"{file} cannot be loaded ({type(error).__name__}: {one_line(error)}): "
+                "train or save it again with a newer scikit-learn"
+            ) from error
+    for line in sorted({one_line(warning.message) for warning in said if isinstance(warning.message, Warning)}):
+        log.warning("while loading %s: %s", file.name, line)
+    layout = layout_of(estimator, declared_signature(directory).inputs)
+    return SklearnModel(estimator, layout, threads=threads)
+
+
+class SklearnModel:
+    """A fitted estimator as a `Model`.
+
+    Raises:
+        ModelLoadError: it neither predicts nor transforms, or fails on a run on made-up rows, as when not fitted.
+    """
+
+    platform = "sklearn_estimator"
+
+    def __init__(self, estimator: Any, layout: Layout, *, threads: int) -> None:
+        self._estimator = estimator
+        self._layout = layout
+        self._threads = threads
+        self._pools = ThreadpoolController()
+        self._limited = threading.local()
+        self.row_wise = hasattr(estimator, "predict")
+        self.inputs = layout.specs
+        self.outputs = []
+        for method in self._methods():
+            values = self._trial(method)
+            classes = getattr(estimator, "classes_", None)
+            has_columns = method == PROBABILITIES and isinstance(classes, np.ndarray)
+            self.outputs.append(
+                observed_output(method, values, names_parameter("classes", classes.tolist()) if has_columns else None)
+            )
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Run the estimator; see `Model.predict`."""
+        rows = self._layout.rows(inputs)
+        return {
+            spec.name: as_declared(self._run(spec.name, rows), spec) for spec in self.outputs if spec.name in outputs
+        }
+
+    def _methods(self) -> list[str]:
+        if not hasattr(self._estimator, "predict"):
+            if not hasattr(self._estimator, "transform"):
+                kind = type(self._estimator).__name__
+                raise ModelLoadError(f"the file holds a {kind}, which has neither predict nor transform")
+            return ["transform"]
+        # Several targets have a table of probabilities each, which is not one tensor.
+        several = isinstance(getattr(self._estimator, "classes_", None), list)
+        return ["predict", PROBABILITIES] if hasattr(self._estimator, PROBABILITIES) and not several else ["predict"]
+
+    def _trial(self, method: str) -> Array:
+        try:
+            return self._run(method, trial_rows(self._layout, self._estimator))
+        except ApiError as error:
+            raise ModelLoadError(
+                f"the estimator cannot be run on a row of zeros or known categories: {error}"
+            ) from error
+
+    def _run(self, method: str, rows: Any) -> Array:
+        self._limit_threads()
+        with running(), joblib.parallel_config(backend="threading", n_jobs=self._threads):
+            values = getattr(self._estimator, method)(rows)
+        return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+
+    def _limit_threads(self) -> None:
+        # OpenMP keeps the number of its threads for each thread that calls it.
+        if not getattr(self._limited, "done", False):
+            self._limited.limit = self._pools.limit(limits=self._threads)
+            self._limited.done = True

@@ -1,0 +1,40 @@
+"""Models served for real: made by their frameworks, served by the model server inside the toolchain of the format."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import kleverserve
+from modelformats.converting.toolchains import ToolchainStore
+from support.toolchains import make_models, toolchain_python, toolchain_store
+
+MAKERS = Path(__file__).with_name("makers")
+
+
+@pytest.fixture(scope="session")
+def toolchains() -> ToolchainStore:
+    return toolchain_store()
+
+
+@pytest.fixture(scope="session")
+def python(toolchains: ToolchainStore) -> Callable[[str], Path]:
+    """The Python of a toolchain."""
+    return cache(lambda toolchain: toolchain_python(toolchains, toolchain))
+
+
+@pytest.fixture(scope="session")
+def models(python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """The directory of the models that a maker makes in a toolchain, once in a run of the tests."""
+    return cache(
+        lambda toolchain, maker: make_models(python(toolchain), MAKERS / f"{maker}.py", tmp_path_factory.mktemp(maker))
+    )
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing but the model server, for PYTHONPATH."""
+    folder = tmp_path_factory.mktemp("package")
+    (folder / "kleverserve").symlink_to(Path(kleverserve.__file__).parent)
+    return folder

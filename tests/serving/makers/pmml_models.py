@@ -1,0 +1,40 @@
+"""Make PMML documents of scikit-learn's pipelines, and ask the pipelines: `python pmml_models.py <directory>`."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from cases import place, write
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn2pmml import sklearn2pmml
+from sklearn2pmml.pipeline import PMMLPipeline
+
+FEATURES, SPECIES = load_iris(return_X_y=True)
+NAMES = load_iris().target_names[SPECIES]
+
+
+def main(root: Path) -> None:
+    """A classifier and a regression."""
+    table = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
+    some = table.iloc[::10]
+    given = {name: ("FP64", some[name].to_numpy()) for name in table}
+    classifier = PMMLPipeline([("scale", StandardScaler()), ("predict", LogisticRegression())])
+    classifier.fit(table, pd.Series(NAMES, name="species"))
+    directory = place(root, "pmml-classifier")
+    sklearn2pmml(classifier, str(directory / "model" / "model.pmml"))
+    shares = classifier.predict_proba(some)
+    answers = {f"probability({label})": shares[:, column] for column, label in enumerate(classifier.classes_)}
+    write(directory, "PMML", given, {"predicted_species": classifier.predict(some), **answers})
+    line = PMMLPipeline([("predict", LinearRegression())]).fit(table, pd.Series(SPECIES * 1.5, name="size"))
+    directory = place(root, "pmml-regression")
+    sklearn2pmml(line, str(directory / "model" / "model.pmml"))
+    write(directory, "PMML", given, {"predicted_size": line.predict(some)})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,65 @@
+"""Make TensorFlow's models, and ask TensorFlow: `python tensorflow_models.py <directory>`."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from cases import place, write
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+GENERATOR = np.random.default_rng(1)
+
+
+class TwoHeads(tf.Module):  # type: ignore[misc]  # the base is untyped
+    """Two inputs of two types, two outputs that the signature names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = tf.Variable(GENERATOR.normal(size=(4, 3)).astype(np.float32))
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x"), tf.TensorSpec((None,), tf.int32, name="row")]
+    )
+    def serve(self, x: Any, row: Any) -> dict[str, Any]:
+        """Scores, and the best one with something added."""
+        scores = tf.nn.softmax(tf.matmul(x, self.weights))
+        return {"scores": scores, "best": tf.argmax(scores, axis=1) + tf.cast(row, tf.int64)}
+
+
+def main(root: Path) -> None:
+    """Make them all."""
+    x, row = GENERATOR.normal(size=(6, 4)).astype(np.float32), np.arange(6, dtype=np.int32)
+    module = TwoHeads()
+    directory = place(root, "savedmodel")
+    tf.saved_model.save(module, directory / "model", signatures={"serving_default": module.serve})
+    answers = {name: value.numpy() for name, value in module.serve(x, row).items()}
+    write(directory, "SavedModel", {"x": ("FP32", x), "row": ("INT32", row)}, answers)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x")])  # type: ignore[untyped-decorator]
+    def score(x: Any) -> Any:
+        return tf.nn.tanh(tf.matmul(x, module.weights), name="score")
+
+    frozen = convert_variables_to_constants_v2(score.get_concrete_function())
+    directory = place(root, "graphdef")
+    (directory / "model" / "model.graphdef").write_bytes(frozen.graph.as_graph_def().SerializeToString())
+    output = frozen.outputs[0].op.name
+    write(directory, "GraphDef", {"x": ("FP32", x)}, {output: score(x).numpy()})
+    directory = place(root, "tflite")
+    content = tf.lite.TFLiteConverter.from_concrete_functions([score.get_concrete_function()], module).convert()
+    (directory / "model" / "model.tflite").write_bytes(content)
+    interpreter = tf.lite.Interpreter(model_content=content)
+    (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], x)
+    interpreter.invoke()
+    write(directory, "TFLite", {given["name"]: ("FP32", x)}, {taken["name"]: interpreter.get_tensor(taken["index"])})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,56 @@
+"""Make PyTorch's models, and ask them: `python torch_models.py <directory>`."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from cases import place, write
+from torch import nn
+
+
+class Tokens(nn.Module):  # type: ignore[misc]  # the base is untyped
+    """Integers in; a number and a label out; a parameter with a default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(10, 4)
+
+    def forward(self, tokens: torch.Tensor, weight: torch.Tensor, k: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums of embeddings, and where the largest is."""
+        total = self.table(tokens).sum(1) * weight * k
+        return total, total.argmax(1)
+
+
+def main(root: Path) -> None:
+    """Make them all."""
+    image = torch.randn(6, 3, 8, 8)
+    cnn: Any = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    cnn.eval()
+    directory = place(root, "torchscript-undeclared")
+    torch.jit.trace(cnn, image).save(str(directory / "model" / "model.pt"))
+    answer = cnn(image).detach().numpy()
+    write(directory, "TorchScript", {"input__0": ("FP32", image.numpy())}, {"output__0": answer})
+    tokens, weight = torch.randint(0, 10, (6, 3)), torch.rand(6, 1)
+    module = Tokens().eval()
+    directory = place(root, "torchscript-declared")
+    torch.jit.script(module).save(str(directory / "model" / "model.pt"))
+    (directory / "ormbfile.yaml").write_text(
+        "format: TorchScript\nsignature:\n  inputs:\n  - {name: tokens, dType: int64, size: [-1, 3]}\n"
+        "  - {name: weight, dType: float32, size: [-1, 1]}\n"
+    )
+    total, label = module(tokens, weight)
+    given = {"tokens": ("INT64", tokens.numpy()), "weight": ("FP32", weight.numpy())}
+    write(directory, "TorchScript", given, {"output__0": total.detach().numpy(), "output__1": label.numpy()})
+    directory = place(root, "exportedprogram")
+    program = torch.export.export(cnn, (image,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.export.save(program, str(directory / "model" / "model.pt2"))
+    write(directory, "ExportedProgram", {"input": ("FP32", image.numpy())}, {"output__0": answer})
+
+
+if __name__ == "__main__":
+    torch.manual_seed(1)
+    main(Path(sys.argv[1]))

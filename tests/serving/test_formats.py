@@ -1,0 +1,150 @@
+"""Each format against the answers that its framework gave when the model was made."""
+
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SERVED_IN = {
+    **dict.fromkeys(("SKLearn", "XGBoost", "LightGBM", "CatBoost"), "sklearn"),
+    **dict.fromkeys(("TorchScript", "ExportedProgram"), "torch"),
+    **dict.fromkeys(("SavedModel", "GraphDef", "TFLite", "OpenVINO"), "openvino"),
+    "PMML": "pmml",
+}
+ABSOLUTE, RELATIVE = 1e-6, 1e-5
+"""Of answers in float32; the doubles of scikit-learn, LightGBM and PMML are held to DOUBLE."""
+DOUBLE = 1e-12
+CASES = {
+    "table_models": (
+        "sklearn",
+        (
+            "sklearn-pipeline sklearn-missing-values sklearn-regressor sklearn-no-probabilities sklearn-clusters "
+            "sklearn-transformer sklearn-named-columns sklearn-texts sklearn-declared xgboost-softprob xgboost-softmax "
+            "xgboost-logistic xgboost-linear lightgbm-multiclass lightgbm-binary lightgbm-regression catboost-classes "
+            "catboost-numbers catboost-categories"
+        ),
+    ),
+    "torch_models": ("torch", "torchscript-undeclared torchscript-declared exportedprogram"),
+    "tensorflow_models": ("tf", "savedmodel graphdef tflite"),
+    "pmml_models": ("pmml", "pmml-classifier pmml-regression"),
+}
+PARAMETERS = [
+    pytest.param(toolchain, maker, name, id=name)
+    for maker, (toolchain, names) in CASES.items()
+    for name in names.split()
+]
+
+Post = Callable[[str, Any], tuple[int, Any]]
+
+
+@contextmanager
+def server(python: Path, package: Path, directory: Path, model_format: str) -> Iterator[str]:
+    """The URL of the model, ready; the process is killed in the end."""
+    options = ["--model-dir", directory, "--format", model_format, "--name", "m", "--version", "v1", "--port", "0"]
+    with subprocess.Popen(
+        [python, "-m", "kleverserve", *options],
+        env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                facts = json.loads(line)
+                if facts["event"] == "ready":
+                    yield f"http://127.0.0.1:{facts['port']}/v2/models/m"
+                    return
+            raise AssertionError(f"the server ended: {process.communicate()}")
+        finally:
+            process.kill()
+
+
+def ask(url: str, document: Any = None) -> tuple[int, Any]:
+    """Status and JSON of an answer."""
+    data = None if document is None else json.dumps(document).encode()
+    try:
+        with urllib.request.urlopen(url, data=data, timeout=60) as response:  # noqa: S310  # loopback
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def assert_answers(outputs: list[dict[str, Any]], expected: dict[str, Any], rows: slice) -> None:
+    """Every expected output is there, with the framework's values for these rows."""
+    given = {output["name"]: output for output in outputs}
+    for name, values in expected.items():
+        wanted, output = np.array(values[rows]), given[name]
+        assert output["shape"] == list(wanted.shape), name
+        flat = wanted.ravel()
+        if output["datatype"] in ("FP32", "FP64"):
+            got = np.array(output["data"], float)
+            is_double = output["datatype"] == "FP64"
+            tolerances = {"atol": DOUBLE, "rtol": DOUBLE} if is_double else {"atol": ABSOLUTE, "rtol": RELATIVE}
+            np.testing.assert_allclose(got, flat.astype(float), **tolerances)
+        else:
+            assert output["data"] == flat.tolist(), name
+
+
+def some_rows(inputs: list[dict[str, Any]], rows: slice) -> list[dict[str, Any]]:
+    """The same inputs with these rows only."""
+    chosen = []
+    for entry in inputs:
+        data = entry["data"][rows]
+        chosen.append({**entry, "shape": [len(data), *entry["shape"][1:]], "data": data})
+    return chosen
+
+
+@pytest.mark.parametrize(("toolchain", "maker", "name"), PARAMETERS)
+def test_a_model_answers_as_its_framework(
+    toolchain: str,
+    maker: str,
+    name: str,
+    models: Callable[[str, str], Path],
+    python: Callable[[str], Path],
+    package: Path,
+) -> None:
+    directory = models(toolchain, maker) / name
+    case = json.loads((directory / "case.json").read_text())
+    inputs, expected = case["inputs"], case["outputs"]
+    count = len(inputs[0]["data"])
+    with server(python(SERVED_IN[case["format"]]), package, directory, case["format"]) as url:
+        assert ask(f"{url}/ready") == (200, {"name": "m", "ready": True})
+
+        metadata = ask(url)[1]
+        declared = {entry["name"]: entry for entry in metadata["inputs"]}
+        assert {entry["name"]: entry["datatype"] for entry in inputs} == {
+            each: entry["datatype"] for each, entry in declared.items()
+        }
+        known = {entry["name"]: entry for entry in metadata["outputs"]}
+        for key, names in case["parameters"].items():
+            assert json.loads(known["predict_proba"]["parameters"][key]) == names
+
+        status, answer = ask(f"{url}/infer", {"inputs": inputs})
+        assert status == 200, answer
+        assert_answers(answer["outputs"], expected, slice(count))
+
+        twisted = [{**inputs[0], "shape": [*inputs[0]["shape"], 1, 1, 1]}, *inputs[1:]]
+        flat = np.array(twisted[0]["data"], dtype=object).ravel().tolist()
+        twisted[0]["data"] = flat
+        status, answer = ask(f"{url}/infer", {"inputs": twisted})
+        assert status == 400, answer
+
+        def one(index: int) -> None:
+            rows = slice(index % count, index % count + 1)
+            status, answer = ask(f"{url}/infer", {"inputs": some_rows(inputs, rows)})
+            assert status == 200, answer
+            assert_answers(answer["outputs"], expected, rows)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(one, range(40)))

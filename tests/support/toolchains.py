@@ -1,0 +1,38 @@
+"""Toolchains for tests: kept in KLEVER_TOOLCHAINS between runs."""
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from modelformats.converting.errors import ConversionError
+from modelformats.converting.toolchains import ToolchainStore
+
+
+def toolchain_store() -> ToolchainStore:
+    """The toolchains of this machine, or of where KLEVER_TOOLCHAINS says."""
+    root = os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")
+    return ToolchainStore(Path(root).expanduser())
+
+
+def toolchain_python(store: ToolchainStore, toolchain: str) -> Path:
+    """The Python of a toolchain, made first where it is missing; skips the test where it cannot be made."""
+    try:
+        return asyncio.run(store.ensure(toolchain, print))
+    except ConversionError as error:
+        pytest.skip(f"toolchain {toolchain} cannot be made here: {error}")
+
+
+def make_models(python: Path, maker: Path, directory: Path) -> Path:
+    """Run a maker of models in a toolchain."""
+    done = subprocess.run(
+        [python, maker, directory],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return directory
