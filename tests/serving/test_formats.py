@@ -49,7 +49,18 @@ Post = Callable[[str, Any], tuple[int, Any]]
 @contextmanager
 def server(python: Path, package: Path, directory: Path, model_format: str) -> Iterator[str]:
     """The URL of the model, ready; the process is killed in the end."""
-    options = ["--model-dir", directory, "--format", model_format, "--name", "m", "--version", "v1", "--port", "0"]
+    options: list[str | Path] = [
+        "--model-dir",
+        directory,
+        "--format",
+        model_format,
+        "--name",
+        "m",
+        "--version",
+        "v1",
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(
         [python, "-m", "kleverserve", *options],
         env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -89,9 +100,8 @@ def assert_answers(outputs: list[dict[str, Any]], expected: dict[str, Any], rows
         flat = wanted.ravel()
         if output["datatype"] in ("FP32", "FP64"):
             got = np.array(output["data"], float)
-            is_double = output["datatype"] == "FP64"
-            tolerances = {"atol": DOUBLE, "rtol": DOUBLE} if is_double else {"atol": ABSOLUTE, "rtol": RELATIVE}
-            np.testing.assert_allclose(got, flat.astype(float), **tolerances)
+            absolute, relative = (DOUBLE, DOUBLE) if output["datatype"] == "FP64" else (ABSOLUTE, RELATIVE)
+            np.testing.assert_allclose(got, flat.astype(float), atol=absolute, rtol=relative)
         else:
             assert output["data"] == flat.tolist(), name
 

@@ -75,11 +75,7 @@ class SklearnModel:
         self.outputs = []
         for method in self._methods():
             values = self._trial(method)
-            classes = getattr(estimator, "classes_", None)
-            has_columns = method == PROBABILITIES and isinstance(classes, np.ndarray)
-            self.outputs.append(
-                observed_output(method, values, names_parameter("classes", classes.tolist()) if has_columns else None)
-            )
+            self.outputs.append(observed_output(method, values, self._columns(method)))
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run the estimator; see `Model.predict`."""
@@ -97,6 +93,13 @@ class SklearnModel:
         # Several targets have a table of probabilities each, which is not one tensor.
         several = isinstance(getattr(self._estimator, "classes_", None), list)
         return ["predict", PROBABILITIES] if hasattr(self._estimator, PROBABILITIES) and not several else ["predict"]
+
+    def _columns(self, method: str) -> dict[str, str]:
+        """The classes that the columns of probabilities are of."""
+        classes = getattr(self._estimator, "classes_", None)
+        if method == PROBABILITIES and isinstance(classes, np.ndarray):
+            return names_parameter("classes", classes.tolist())
+        return {}
 
     def _trial(self, method: str) -> Array:
         try:

@@ -18,6 +18,7 @@ RUNTIMES: dict[str, dict[str, str | None]] = {
         "LightGBM": "sklearn",
         "CatBoost": "sklearn",
         "TorchScript": "torch",
+        "ExportedProgram": "torch",
         "PMML": "pmml",
     },
     "triton": dict.fromkeys(
@@ -34,7 +35,7 @@ environment. The first runtime that has a format is the one by default.
 """
 WITH_GRPC = frozenset({"triton", "mlserver"})
 WITH_PARAMETERS = frozenset({"kleverserve"})
-CONVERTED = frozenset({"CaffeModel", "NetDef", "MXNetParams", "H5", "Keras", "ExportedProgram"})
+CONVERTED = frozenset({"CaffeModel", "NetDef", "MXNetParams", "H5", "Keras"})
 """What nothing serves as it is, and the platform converts first."""
 CONVERTED_TO = "ONNX"
 
