@@ -35,6 +35,7 @@ CASES = {
     ),
     "torch_models": ("torch", "torchscript-undeclared torchscript-declared exportedprogram"),
     "tensorflow_models": ("tf", "savedmodel graphdef tflite"),
+    "openvino_models": ("openvino", "openvino"),
     "pmml_models": ("pmml", "pmml-classifier pmml-regression"),
 }
 PARAMETERS = [
@@ -148,3 +149,22 @@ def test_a_model_answers_as_its_framework(
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(one, range(40)))
+
+
+@pytest.mark.parametrize("model_format", sorted(SERVED_IN))
+def test_a_missing_file_ends_the_server_with_what_was_looked_for(
+    model_format: str, python: Callable[[str], Path], package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    options = ["--model-dir", tmp_path, "--format", model_format, "--name", "m", "--version", "v1"]
+    ended = subprocess.run(
+        [python(SERVED_IN[model_format]), "-m", "kleverserve", *options],
+        env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert "must hold exactly one" in ended.stderr
+    assert "found: none" in ended.stderr
