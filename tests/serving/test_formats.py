@@ -50,7 +50,7 @@ Post = Callable[[str, Any], tuple[int, Any]]
 @contextmanager
 def server(python: Path, package: Path, directory: Path, model_format: str) -> Iterator[str]:
     """The URL of the model, ready; the process is killed in the end."""
-    options = ["--model-dir", directory, "--format", model_format, "--name", "m", "--version", "v1", "--port", "0"]
+    options = ["--model-dir", str(directory), "--format", model_format, "--name", "m", "--version", "v1", "--port", "0"]
     with subprocess.Popen(
         [python, "-m", "kleverserve", *options],
         env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -91,8 +91,8 @@ def assert_answers(outputs: list[dict[str, Any]], expected: dict[str, Any], rows
         if output["datatype"] in ("FP32", "FP64"):
             got = np.array(output["data"], float)
             is_double = output["datatype"] == "FP64"
-            tolerances = {"atol": DOUBLE, "rtol": DOUBLE} if is_double else {"atol": ABSOLUTE, "rtol": RELATIVE}
-            np.testing.assert_allclose(got, flat.astype(float), **tolerances)
+            absolute, relative = (DOUBLE, DOUBLE) if is_double else (ABSOLUTE, RELATIVE)
+            np.testing.assert_allclose(got, flat.astype(float), atol=absolute, rtol=relative)
         else:
             assert output["data"] == flat.tolist(), name
 
@@ -156,7 +156,7 @@ def test_a_missing_file_ends_the_server_with_what_was_looked_for(
     model_format: str, python: Callable[[str], Path], package: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "model").mkdir()
-    options = ["--model-dir", tmp_path, "--format", model_format, "--name", "m", "--version", "v1"]
+    options = ["--model-dir", str(tmp_path), "--format", model_format, "--name", "m", "--version", "v1"]
     ended = subprocess.run(
         [python(SERVED_IN[model_format]), "-m", "kleverserve", *options],
         env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},

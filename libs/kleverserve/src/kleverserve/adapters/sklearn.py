@@ -75,7 +75,7 @@ class SklearnModel:
         self.outputs = []
         for method in self._methods():
             values = self._trial(method)
-            classes = getattr(estimator, "classes_", None)
+            classes: Any = getattr(estimator, "classes_", None)
             has_columns = method == PROBABILITIES and isinstance(classes, np.ndarray)
             self.outputs.append(
                 observed_output(method, values, names_parameter("classes", classes.tolist()) if has_columns else None)
