@@ -35,6 +35,7 @@ CASES = {
     ),
     "torch_models": ("torch", "torchscript-undeclared torchscript-declared exportedprogram"),
     "tensorflow_models": ("tf", "savedmodel graphdef tflite"),
+    "openvino_models": ("openvino", "openvino"),
     "pmml_models": ("pmml", "pmml-classifier pmml-regression"),
 }
 PARAMETERS = [
@@ -49,18 +50,7 @@ Post = Callable[[str, Any], tuple[int, Any]]
 @contextmanager
 def server(python: Path, package: Path, directory: Path, model_format: str) -> Iterator[str]:
     """The URL of the model, ready; the process is killed in the end."""
-    options: list[str | Path] = [
-        "--model-dir",
-        directory,
-        "--format",
-        model_format,
-        "--name",
-        "m",
-        "--version",
-        "v1",
-        "--port",
-        "0",
-    ]
+    options = ["--model-dir", str(directory), "--format", model_format, "--name", "m", "--version", "v1", "--port", "0"]
     with subprocess.Popen(
         [python, "-m", "kleverserve", *options],
         env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -100,7 +90,8 @@ def assert_answers(outputs: list[dict[str, Any]], expected: dict[str, Any], rows
         flat = wanted.ravel()
         if output["datatype"] in ("FP32", "FP64"):
             got = np.array(output["data"], float)
-            absolute, relative = (DOUBLE, DOUBLE) if output["datatype"] == "FP64" else (ABSOLUTE, RELATIVE)
+            is_double = output["datatype"] == "FP64"
+            absolute, relative = (DOUBLE, DOUBLE) if is_double else (ABSOLUTE, RELATIVE)
             np.testing.assert_allclose(got, flat.astype(float), atol=absolute, rtol=relative)
         else:
             assert output["data"] == flat.tolist(), name
@@ -158,3 +149,22 @@ def test_a_model_answers_as_its_framework(
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(one, range(40)))
+
+
+@pytest.mark.parametrize("model_format", sorted(SERVED_IN))
+def test_a_missing_file_ends_the_server_with_what_was_looked_for(
+    model_format: str, python: Callable[[str], Path], package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    options = ["--model-dir", str(tmp_path), "--format", model_format, "--name", "m", "--version", "v1"]
+    ended = subprocess.run(
+        [python(SERVED_IN[model_format]), "-m", "kleverserve", *options],
+        env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert "must hold exactly one" in ended.stderr
+    assert "found: none" in ended.stderr
