@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from klever.client import KleverClient
 
 WAIT = click.option("--wait/--no-wait", default=True, help="Wait until it is served, and show the steps.")
+DIGEST_LEFT_OUT = 52
+"""Hex digits of a digest that people are not shown."""
 TIMEOUT = click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=900.0, show_default=True, help="Seconds to wait."
 )
@@ -99,6 +101,8 @@ def summary(document: ServingDocument) -> Iterator[str]:
         runtime = f"  {variant.runtime}" if variant.runtime else ""
         where = f"{variant.name}  {variant.model}  {variant.weight} %"
         yield f"variant:    {where}  {running}{runtime}  {variant.digest[:19]}"
+        if variant.made:
+            yield f"            as {variant.made[:-DIGEST_LEFT_OUT]}, made from it"
     rollout = status.rollout
     if rollout is not None and rollout.phase not in {RolloutPhase.PROMOTED, RolloutPhase.FAILED}:
         yield from describe_rollout(rollout, document.name)

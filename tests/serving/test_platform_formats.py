@@ -1,0 +1,74 @@
+"""Every format on the whole platform: pushed, deployed, and called under the URL that a cluster has."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from klever.client import KleverClient
+from klever.rollouts import with_model
+from kleverproto.references import ModelRef
+from support.framework_answers import CASES, assert_answers
+from support.whole_platform import Platform, running_platform
+
+pytestmark = pytest.mark.timeout(900)  # the first run installs
+
+
+@pytest.fixture
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    async with running_platform(tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+@pytest.fixture
+def cases(request: pytest.FixtureRequest, models: Callable[[str, str], Path]) -> list[Path]:
+    """The models that a maker makes."""
+    toolchain, names = CASES[request.param]
+    return [models(toolchain, request.param) / name for name in names.split()]
+
+
+@pytest.fixture
+def keras(models: Callable[[str, str], Path]) -> Path:
+    """A model in HDF5."""
+    return models("tf", "keras_models") / "h5"
+
+
+async def deployed(platform: Platform, client: KleverClient, directory: Path, name: str) -> str:
+    """The URL of a model directory, pushed and served."""
+    await platform.push(directory, f"library/{name}:v1")
+    wanted = await client.apply(name, with_model(None, ModelRef.parse(f"library/{name}:v1"), None))
+    found = await client.wait_for_ready(name, wanted.generation, within=600)
+    return found.status.url or ""
+
+
+@pytest.mark.parametrize("cases", list(CASES), indirect=True)
+async def test_what_a_framework_makes_answers_as_the_framework_under_the_clusters_url(
+    platform: Platform, cases: list[Path]
+) -> None:
+    async with KleverClient(platform.urls["api"]) as client:
+        for directory in cases:
+            name = directory.name
+            case = json.loads((directory / "case.json").read_text())
+            if not (directory / "ormbfile.yaml").exists():
+                (directory / "ormbfile.yaml").write_text(f"format: {case['format']}\n")
+            url = await deployed(platform, client, directory, name)
+            assert url.endswith(f"/seldon/default/{name}/v2/models/{name}/infer")
+            answer = await client.infer(url, {"inputs": case["inputs"]})
+            assert_answers(answer["outputs"], case["outputs"], slice(None))
+            await client.delete(name)
+
+
+async def test_what_nothing_serves_is_converted_by_the_platform_and_answers(platform: Platform, keras: Path) -> None:
+    case = json.loads((keras / "case.json").read_text())
+    async with KleverClient(platform.urls["api"]) as client:
+        url = await deployed(platform, client, keras, "keras")
+        answer = await client.infer(url, {"inputs": case["inputs"]})
+        (output,) = answer["outputs"]
+        assert_answers([output | {"name": "out"}], case["outputs"], slice(None))
+        serving = await client.serving("keras")
+        assert serving is not None
+        (variant,) = serving.status.variants
+        made = await client.model(ModelRef.parse("library/keras:v1-onnx"))
+        assert variant.made == f"library/keras:v1-onnx@{made.spec.digest}"
+        assert (variant.runtime, variant.model) == ("kleverserve", "library/keras:v1")
