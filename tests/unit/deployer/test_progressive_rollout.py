@@ -101,6 +101,7 @@ async def test_a_canary_that_does_badly_goes_by_itself_and_says_why(world: World
     last = world.publisher.data()[-1]
     assert isinstance(last, ServingRolledBack)
     assert (last.rollout.phase, last.rollout.weight) == (RolloutPhase.ROLLED_BACK, 0)
+    assert [step.weight for step in last.rollout.steps] == [10]
 
 
 async def test_a_canary_nobody_asks_waits(world: World) -> None:

@@ -132,7 +132,8 @@ class Rollout:
             with suppress(ServingError):
                 await self.servers.start(serving, stable, await self.models.prepare(stable))
             await self.servers.route(Stage(serving, applied, stable))
-        rollout = document.status.rollout
+        latest = await self.records.read(serving)  # steps were recorded since the document was read
+        rollout = (latest or document).status.rollout
         if rollout is not None and rollout.generation == document.generation:
             phase = RolloutPhase.ROLLED_BACK if isinstance(error, RolledBackError) else RolloutPhase.FAILED
             changes = {"phase": phase, "weight": 0, "message": str(error), "action": None}

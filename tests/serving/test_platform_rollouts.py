@@ -1,0 +1,258 @@
+"""Rollouts on the whole platform, under load: what does well goes on by itself, what does not is undone by itself."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from klever.client import KleverClient
+from klever.errors import FailedError
+from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument
+from support.small_models import adder
+from support.waiting import eventually
+from support.whole_platform import Platform, running_platform
+
+pytestmark = pytest.mark.timeout(180)
+
+BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
+SERVER = """
+import http.server, json, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self._send(200, {})
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status = int(os.environ["ANSWER"])
+        self._send(status, {"outputs": [{"data": [float(os.environ["VALUE"])]}]})
+    def _send(self, status, body):
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def log_message(self, *_): ...
+print("listening", flush=True)
+http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+CANARY = {
+    "type": "canary",
+    "steps": [10, 50],
+    "intervalSeconds": 1.0,
+    "analysis": {"maxErrorPercent": 5, "minRequests": 20},
+}
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
+    home = tmp_path / "home"
+    home.mkdir()
+    async with running_platform(home) as running:
+        await running.push(adder(tmp_path / "adder", 1), "library/adder:v1")
+        await running.push(server(tmp_path / "own"), "library/own:v1")
+        yield running
+
+
+def server(directory: Path) -> Path:
+    """A model that brings its own server."""
+    (directory / "model").mkdir(parents=True)
+    (directory / "model" / "server.py").write_text(SERVER)
+    (directory / "ormbfile.yaml").write_text("format: Others\n")
+    return directory
+
+
+def own(*, status: int = 200, value: float = 7.0, strategy: dict[str, Any] | None = None) -> ServingSpec:
+    """A server of one's own that always answers the same."""
+    command = [sys.executable, "$MODEL_DIR/server.py"]
+    variant = {
+        "name": "own",
+        "model": "library/own:v1",
+        "custom": {"command": command},
+        "env": {"ANSWER": str(status), "VALUE": str(value)},
+    }
+    return ServingSpec.model_validate(
+        {
+            "variants": [variant],
+            "traffic": {"weights": {"own": 100}},
+            "strategy": strategy or {"type": "rolling"},
+        }
+    )
+
+
+@dataclass
+class Load:
+    """What was answered."""
+
+    answers: Counter[float] = field(default_factory=Counter)
+    failures: Counter[int | str] = field(default_factory=Counter)
+
+
+@asynccontextmanager
+async def constant_load(url: str, clients: int = 4) -> AsyncIterator[Load]:
+    load = Load()
+
+    async def client() -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                try:
+                    async with session.post(url, json=BODY) as response:
+                        body = await response.json(content_type=None)
+                        if response.status == 200:
+                            load.answers[body["outputs"][0]["data"][0]] += 1
+                        else:
+                            load.failures[response.status] += 1
+                except aiohttp.ClientError as error:
+                    load.failures[repr(error)] += 1
+
+    tasks = [asyncio.create_task(client()) for _ in range(clients)]
+    try:
+        yield load
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def applied(client: KleverClient, spec: ServingSpec) -> ServingDocument:
+    wanted = await client.apply("own", spec)
+    return await client.wait_for_ready("own", wanted.generation)
+
+
+async def rollout_of(client: KleverClient) -> RolloutStatus:
+    found = await client.serving("own")
+    assert found is not None
+    assert found.status.rollout is not None
+    return found.status.rollout
+
+
+async def test_a_bad_canary_is_undone_by_itself_and_hurts_no_more_than_its_share(platform: Platform) -> None:
+    async with KleverClient(platform.urls["api"]) as client:
+        url = (await applied(client, own())).status.url or ""
+        async with constant_load(url) as load:
+            with pytest.raises(FailedError, match="requests failed, and no more than 5 % may"):
+                await applied(client, own(status=500, value=8.0, strategy=CANARY))
+            good = load.answers[7.0]
+
+            async def goes_on() -> bool:
+                return load.answers[7.0] > good + 100
+
+            failed = sum(load.failures.values())
+            assert await eventually(goes_on, within=20)
+            assert sum(load.failures.values()) <= failed + 4  # what was in flight
+        rollout = await rollout_of(client)
+        assert (rollout.phase, rollout.weight) == (RolloutPhase.ROLLED_BACK, 0)
+        assert [step.weight for step in rollout.steps] == [10]
+        assert set(load.failures) == {500}
+        share = load.failures[500] / (load.failures[500] + good)
+        assert share < 0.3, share
+    events = await platform.events("klever.serving.rolledback.>")
+    assert [event["data"]["problem"]["code"] for event in events] == ["analysis_failed"]
+
+
+async def test_a_good_canary_gets_everything_by_itself_and_no_request_fails(platform: Platform) -> None:
+    async with KleverClient(platform.urls["api"]) as client:
+        url = (await applied(client, own())).status.url or ""
+        async with constant_load(url) as load:
+            found = await applied(client, own(value=8.0, strategy=CANARY))
+            seen = load.answers[8.0]
+
+            async def new_only() -> bool:
+                return load.answers[8.0] > seen + 50
+
+            assert await eventually(new_only, within=20)
+        assert load.failures == {}
+        assert found.status.rollout is not None
+        assert [step.weight for step in found.status.rollout.steps] == [10, 50, 100]
+        measured = found.status.rollout.steps[1].measured
+        assert measured is not None
+        assert (measured.requests >= 20, measured.error_percent) == (True, 0.0)
+
+
+async def test_a_deployer_killed_at_a_step_goes_on_with_that_step(platform: Platform) -> None:
+    async with KleverClient(platform.urls["api"]) as client:
+        url = (await applied(client, own())).status.url or ""
+        async with constant_load(url) as load:
+            wanted = await client.apply("own", own(value=8.0, strategy=CANARY))
+
+            async def first_step() -> bool:
+                found = await client.serving("own")
+                rollout = found.status.rollout if found else None
+                return rollout is not None and rollout.generation == wanted.generation and rollout.weight == 10
+
+            assert await eventually(first_step, within=20)
+            platform.kill("deployer")
+            found = await client.wait_for_ready("own", wanted.generation)
+        assert load.failures == {}
+        assert found.status.rollout is not None
+        assert [step.weight for step in found.status.rollout.steps] == [10, 50, 100]
+
+
+async def test_blue_green_waits_to_be_tried_and_promoted(platform: Platform) -> None:
+    async with KleverClient(platform.urls["api"]) as client:
+        url = (await applied(client, own())).status.url or ""
+        waiting = await applied(client, own(value=8.0, strategy={"type": "blueGreen"}))
+        assert waiting.status.rollout is not None
+        assert waiting.status.rollout.phase is RolloutPhase.WAITING
+        plain = await client.infer(url, BODY)
+        preview = await client.infer(url, BODY, headers={"x-klever-preview": "true"})
+        assert [answer["outputs"][0]["data"] for answer in (plain, preview)] == [[7.0], [8.0]]
+        await client.steer("own", RolloutAction.PROMOTE)
+
+        async def promoted() -> bool:
+            answer = await client.infer(url, BODY)
+            return bool(answer["outputs"][0]["data"] == [8.0])
+
+        assert await eventually(promoted, within=20)
+
+
+async def test_a_server_that_crashes_again_and_again_is_told_with_its_last_words(platform: Platform) -> None:
+    async with KleverClient(platform.urls["api"]) as client:
+        await applied(client, own())
+
+        async def crashed() -> str:
+            for process in platform.children("server.py"):
+                process.kill()
+            found = await client.serving("own")
+            problem = found.status.problem if found else None
+            return problem.message if problem else ""
+
+        message = await eventually(crashed, within=30)
+        assert "does not start; its log ends with: " in message
+
+        async def healed() -> bool:
+            found = await client.serving("own")
+            return found is not None and found.status.problem is None and found.status.variants[0].ready_replicas == 1
+
+        assert await eventually(healed, within=30)
+        lines = [line async for line in client.serving_log("own")]
+        assert "own/0 | listening" in lines
+
+
+@pytest.mark.parametrize("part", ["nats", "registry", "jobrunner", "gateway"])
+async def test_what_is_killed_while_a_model_serves_comes_back_and_no_request_fails(
+    platform: Platform, part: str
+) -> None:
+    async with KleverClient(platform.urls["api"]) as client:
+        url = (await applied(client, own())).status.url or ""
+        async with constant_load(url) as load:
+            pid = platform.kill(part)
+
+            async def is_back() -> bool:
+                return platform.pid(part) != pid
+
+            assert await eventually(is_back, within=30)
+            await platform.healed()
+            found = await applied(client, own(value=9.0))
+        assert load.failures == {}
+        assert found.status.url == url
+        assert not psutil.pid_exists(pid)
