@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from klever_deployer.domain.runtimes import RUNTIMES
+from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, RUNTIMES
 from kleverproto.signatures import Signature, Tensor
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
 from modelformats.converting.pairs import PAIRS, tolerance_of
@@ -122,6 +122,8 @@ def _measured() -> Iterator[tuple[str, ...]]:
 
 
 def _served_by(name: str) -> str:
+    if name in CONVERTED:
+        return f"as {CONVERTED_TO}"
     return ", ".join(runtime for runtime, formats in RUNTIMES.items() if name in formats) or NONE
 
 
