@@ -10,6 +10,7 @@ class EchoModel:
     """One input per datatype or as given, and its copy as output `<name>_out`."""
 
     platform = "test_echo"
+    row_wise = False
 
     def __init__(self, inputs: Sequence[TensorSpec] | None = None) -> None:
         self.inputs = inputs or [TensorSpec(datatype.value, datatype, (-1,)) for datatype in Datatype]

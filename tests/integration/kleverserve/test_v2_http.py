@@ -1,9 +1,12 @@
 """The HTTP surface over a real socket, with a model that echoes."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import orjson
 import pytest
 from aiohttp import ClientSession
 
@@ -66,7 +69,7 @@ async def test_inference_answers_with_or_without_a_version(client: ClientSession
 @pytest.mark.parametrize(
     ("path", "answer"),
     [
-        ("/v2", {"name": "kleverserve", "version": "0.1.0", "extensions": []}),
+        ("/v2", {"name": "kleverserve", "version": "0.1.0", "extensions": ["binary_tensor_data"]}),
         ("/v2/health/live", {"live": True}),
         ("/v2/health/ready", {"ready": True}),
         ("/v2/models/echo/ready", {"name": "echo", "ready": True}),
@@ -112,10 +115,7 @@ async def test_what_is_not_there_is_said_as_json(
     ("headers", "message"),
     [
         ({"Content-Type": "text/csv"}, "the content type is text/csv, but must be application/json"),
-        (
-            {"Content-Type": "application/json", "Inference-Header-Content-Length": "10"},
-            "binary tensor data is not supported",
-        ),
+        ({"Content-Type": "application/octet-stream"}, "with the header Inference-Header-Content-Length"),
     ],
 )
 async def test_content_that_is_not_json_is_refused(
@@ -205,3 +205,36 @@ async def test_a_draining_server_is_unready_but_still_answers_and_closes(
     async with client.post(INFER, json=request(1)) as response:
         assert response.status == 200
         assert response.headers["Connection"] == "close"
+
+
+async def test_raw_tensors_come_and_go_behind_the_json(client: ClientSession) -> None:
+    raw = np.array([1, -2, 3], "<i8").tobytes()
+    head = orjson.dumps(
+        {
+            "inputs": [{"name": "x", "datatype": "INT64", "shape": [3], "parameters": {"binary_data_size": len(raw)}}],
+            "parameters": {"binary_data_output": True},
+        }
+    )
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
+    async with client.post(INFER, data=head + raw, headers=headers) as response:
+        assert response.status == 200, await response.text()
+        assert response.content_type == "application/octet-stream"
+        length = int(response.headers["Inference-Header-Content-Length"])
+        body = await response.read()
+    (output,) = orjson.loads(body[:length])["outputs"]
+    assert output == {"name": "x_out", "datatype": "INT64", "shape": [3], "parameters": {"binary_data_size": len(raw)}}
+    assert body[length:] == raw
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "999"])
+async def test_a_header_that_does_not_fit_the_body_is_refused(client: ClientSession, value: str) -> None:
+    async with client.post(INFER, data=b"{}", headers={"Inference-Header-Content-Length": value}) as response:
+        assert response.status == 400
+        assert "Inference-Header-Content-Length is" in (await response.json())["error"]
+
+
+async def test_a_compressed_body_is_read(client: ClientSession) -> None:
+    body = gzip.compress(orjson.dumps(request(4, 5)))
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with client.post(INFER, data=body, headers=headers) as response:
+        assert (await response.json())["outputs"][0]["data"] == [4, 5]

@@ -18,45 +18,45 @@ def lane() -> Iterator[Lane]:
         yield Lane(pool)
 
 
-def quick(_body: bytes) -> bool:
+def quick() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def slow(body: bytes) -> bool:
+def slow() -> bool:
     until = perf_counter() + 50 * INLINE_SECONDS
     while perf_counter() < until:
         pass
-    return quick(body)
+    return quick()
 
 
 async def settle(lane: Lane) -> None:
     for _ in range(ENOUGH_TO_FORGET):
-        await lane.run(quick, b"")
+        await lane.run(quick, size=0)
 
 
 async def test_a_model_not_yet_known_runs_in_a_thread(lane: Lane) -> None:
-    assert not await lane.run(quick, b"")
+    assert not await lane.run(quick, size=0)
 
 
 async def test_a_quick_model_comes_to_run_in_the_event_loop(lane: Lane) -> None:
     await settle(lane)
-    assert any([await lane.run(quick, b"") for _ in range(ENOUGH_TO_FORGET)])
+    assert any([await lane.run(quick, size=0) for _ in range(ENOUGH_TO_FORGET)])
 
 
 async def test_a_large_body_is_worked_on_in_a_thread_even_then(lane: Lane) -> None:
     await settle(lane)
-    assert not await lane.run(quick, b"x" * (INLINE_BYTES + 1))
+    assert not await lane.run(quick, size=INLINE_BYTES + 1)
 
 
 async def test_after_a_slow_run_a_model_is_back_in_a_thread(lane: Lane) -> None:
     await settle(lane)
-    await lane.run(slow, b"")
-    assert not await lane.run(slow, b"")
+    await lane.run(slow, size=0)
+    assert not await lane.run(slow, size=0)
 
 
 async def test_what_the_work_raises_reaches_the_caller(lane: Lane) -> None:
-    def fail(_body: bytes) -> None:
+    def fail() -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
-        await lane.run(fail, b"")
+        await lane.run(fail, size=0)

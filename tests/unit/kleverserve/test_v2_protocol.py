@@ -25,7 +25,7 @@ def body(**fields: Any) -> bytes:
 def test_a_request_is_answered_with_its_id_and_the_outputs_asked_for() -> None:
     request = parse_request(body(id="42", outputs=[{"name": "ids_out", "parameters": {"any": 1}}]), MODEL)
     results = MODEL.predict(request.inputs, [spec.name for spec in request.outputs])
-    answer = orjson.loads(encode_response(request, results, model_name="m", model_version="v2"))
+    answer = orjson.loads(encode_response(request, results, model_name="m", model_version="v2").body)
     assert answer == {
         "model_name": "m",
         "model_version": "v2",
@@ -43,7 +43,7 @@ def test_without_a_choice_all_outputs_are_answered_in_the_models_order(fields: d
 def test_an_answer_without_an_id_has_none() -> None:
     request = parse_request(body(), MODEL)
     results = {"X_out": np.zeros((1, 2), np.float32), "ids_out": np.array(3)}
-    answer = orjson.loads(encode_response(request, results, model_name="m", model_version="v2"))
+    answer = orjson.loads(encode_response(request, results, model_name="m", model_version="v2").body)
     assert "id" not in answer
     assert answer["outputs"][1] == {"name": "ids_out", "datatype": "INT64", "shape": [], "data": [3]}
 

@@ -15,6 +15,7 @@ import uvloop
 from .app import ADAPTERS, ServerOptions, load_model, serve
 from .errors import ModelLoadError
 from .logs import configure_logging
+from .parameters import Parameters, parse_parameters
 
 EXIT_CANNOT_LISTEN = 1
 EXIT_CANNOT_LOAD = 3
@@ -30,6 +31,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port; the ready line says which")
     parser.add_argument("--threads", type=_positive, default=1, help="threads one run of the model may use")
+    parser.add_argument("--parameters", type=_parameters, default=Parameters(), help='such as {"maxBatchRows": 32}')
     parser.add_argument("--drain-seconds", type=float, default=5.0, help="for requests in flight after SIGTERM")
     return parser.parse_args(arguments)
 
@@ -43,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
         version=given.version,
         host=given.host,
         port=given.port,
-        threads=given.threads,
+        threads=given.parameters.threads or given.threads,
+        max_batch_rows=given.parameters.max_batch_rows,
         drain_seconds=given.drain_seconds,
     )
     try:
@@ -54,6 +57,13 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error}", EXIT_CANNOT_LISTEN)
     return 0
+
+
+def _parameters(text: str) -> Parameters:
+    try:
+        return parse_parameters(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _positive(text: str) -> int:

@@ -14,12 +14,14 @@ from typing import cast
 
 from aiohttp import web
 
+from .batching import Batcher, rows_at_most
 from .errors import ModelLoadError
 from .lane import Lane
 from .lifecycle import Lifecycle
 from .metrics import Metrics
 from .middleware import make_middleware
 from .model import Model, ModelLoader
+from .openscoring_routes import PMML_PLATFORMS, OpenScoring
 from .routes import Routes
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,8 @@ class ServerOptions:
     drain_seconds: float = 5.0
     """How long requests in flight may take to finish after SIGTERM."""
     max_body_bytes: int = MAX_BODY_BYTES
+    max_batch_rows: int | None = None
+    """Rows that requests are put together to; by the model if None. See `rows_at_most`."""
 
 
 def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa: A002 - the field's word, as in --format
@@ -85,11 +89,16 @@ def build_application(
 ) -> web.Application:
     """The HTTP application for a loaded model, unbound."""
     metrics = Metrics(model=options.name, version=options.version, in_flight=lambda: lifecycle.in_flight)
-    routes = Routes(model, name=options.name, version=options.version, lane=Lane(pool), lifecycle=lifecycle)
+    lane = Lane(pool)
+    rows = rows_at_most(model, options.max_batch_rows)
+    batcher = Batcher(model, lane, max_rows=rows, observe=metrics.observe_rows)
+    routes = Routes(model, name=options.name, version=options.version, lane=lane, batcher=batcher, lifecycle=lifecycle)
     application = web.Application(
         client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics)]
     )
     application.add_routes(routes.table(metrics))
+    if model.platform in PMML_PLATFORMS:
+        application.add_routes(OpenScoring(model, name=options.name, lane=lane).table())
     return application
 
 

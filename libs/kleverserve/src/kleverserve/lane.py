@@ -29,16 +29,21 @@ class Lane:
         self._pool = pool
         self._slowest_recent = 10 * INLINE_SECONDS
 
-    async def run(self, work: Callable[[bytes], ResultT], body: bytes) -> ResultT:
-        """The result of `work(body)`; what it raises is raised here."""
-        if len(body) <= INLINE_BYTES and self._slowest_recent <= INLINE_SECONDS:
-            return self._timed(work, body)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._timed, work, body)
+    async def run(self, work: Callable[[], ResultT], *, size: int) -> ResultT:
+        """The result of `work()`; what it raises is raised here.
 
-    def _timed(self, work: Callable[[bytes], ResultT], body: bytes) -> ResultT:
+        Args:
+            work: what is to be done.
+            size: bytes that it works on.
+        """
+        if size <= INLINE_BYTES and self._slowest_recent <= INLINE_SECONDS:
+            return self._timed(work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._timed, work)
+
+    def _timed(self, work: Callable[[], ResultT]) -> ResultT:
         started = perf_counter()
         try:
-            return work(body)
+            return work()
         finally:
             # Threads may overwrite each other's value; a lost one is soon replaced by the next.
             self._slowest_recent = max(perf_counter() - started, self._slowest_recent * DECAY)

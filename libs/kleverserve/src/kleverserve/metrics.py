@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
@@ -34,6 +35,13 @@ class Metrics:
             registry=self._registry,
         )
         gauge.labels(*values).set_function(in_flight)
+        self._rows = Histogram(
+            "kleverserve_infer_batch_rows",
+            "Rows of one run of the model, which may be several requests.",
+            names,
+            registry=self._registry,
+            buckets=ROWS,
+        ).labels(*values)
         self._labels = values
         self._by_code: dict[int, Counter] = {}  # `labels` is too slow for every request
 
@@ -43,6 +51,10 @@ class Metrics:
             self._by_code[code] = self._requests.labels(*self._labels, str(code))
         self._by_code[code].inc()
         self._seconds.observe(seconds)
+
+    def observe_rows(self, rows: int) -> None:
+        """Record one run of the model."""
+        self._rows.observe(rows)
 
     def text(self) -> bytes:
         """All metrics in the Prometheus text format."""

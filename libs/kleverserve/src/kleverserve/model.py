@@ -38,6 +38,11 @@ class Model(Protocol):
         """Every output that can be asked for, in the order they are answered."""
         ...
 
+    @property
+    def row_wise(self) -> bool:
+        """Whether the first dimension of every tensor is the batch, and rows do not depend on each other."""
+        ...
+
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run the model and return exactly the outputs asked for, each of its declared datatype.
 

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
+from .binary import Parts, split
+from .binary import decode as decode_binary
+from .binary import encode as encode_binary
 from .errors import InvalidRequestError
 from .model import Model, TensorSpec
 from .tensors import Array, decode, encode
+
+BINARY_SIZE = "binary_data_size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,32 +23,57 @@ class InferRequest:
     id: str | None
     inputs: dict[str, Array]
     outputs: Sequence[TensorSpec]
+    binary: frozenset[str] = frozenset()
+    """The outputs that go behind the JSON of the answer, as raw bytes."""
 
 
-def parse_request(body: bytes, model: Model) -> InferRequest:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of an answer."""
+
+    body: bytes
+    header_length: int | None = None
+    """Bytes of JSON at its begin, where raw bytes follow."""
+
+
+def parse_request(body: bytes, model: Model, header_length: int | None = None) -> InferRequest:
     """Read an inference request for this model.
+
+    Args:
+        body: JSON, and behind it the tensors that are sent as raw bytes.
+        model: what the request has to fit.
+        header_length: bytes of JSON, where raw bytes follow.
 
     Raises:
         InvalidRequestError: it is not JSON, not the protocol, or does not fit the model; says what was expected.
     """
-    document = _object(_json(body), "the request")
-    _object(document.get("parameters", {}), "'parameters'")
-    return InferRequest(
-        id=_id(document),
-        inputs=_inputs(document.get("inputs"), model.inputs),
-        outputs=_outputs(document.get("outputs"), model.outputs),
-    )
+    head, parts = split(body, header_length)
+    document = _object(_json(head), "the request")
+    parameters = _object(document.get("parameters", {}), "'parameters'")
+    inputs = _inputs(document.get("inputs"), model.inputs, parts)
+    parts.finish()
+    outputs = _outputs(document.get("outputs"), model.outputs)
+    return InferRequest(_id(document), inputs, outputs, _binary(document.get("outputs"), outputs, parameters))
 
 
 def encode_response(
     request: InferRequest, results: Mapping[str, Array], *, model_name: str, model_version: str
-) -> bytes:
+) -> Answer:
     """The answer to a request: `data` is flat, in row-major order, whatever the request used."""
     answer: dict[str, Any] = {"model_name": model_name, "model_version": model_version}
     if request.id is not None:
         answer["id"] = request.id
-    answer["outputs"] = [_output(spec, results[spec.name]) for spec in request.outputs]
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not request.binary:
+        answer["outputs"] = [_output(spec, results[spec.name]) for spec in request.outputs]
+        return Answer(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY))
+    raw = {
+        spec.name: encode_binary(results[spec.name], name=spec.name, datatype=spec.datatype)
+        for spec in request.outputs
+        if spec.name in request.binary
+    }
+    answer["outputs"] = [_either_output(spec, results[spec.name], raw.get(spec.name)) for spec in request.outputs]
+    head = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Answer(b"".join((head, *raw.values())), len(head))
 
 
 def model_metadata(model: Model, *, name: str, version: str) -> dict[str, Any]:
@@ -74,6 +104,14 @@ def _output(spec: TensorSpec, array: Array) -> dict[str, Any]:
     return output
 
 
+def _either_output(spec: TensorSpec, array: Array, raw: bytes | None) -> dict[str, Any]:
+    if raw is None:
+        return _output(spec, array)
+    metadata = _tensor_metadata(spec)
+    parameters = {**metadata.get("parameters", {}), BINARY_SIZE: len(raw)}
+    return {**metadata, "shape": array.shape, "parameters": parameters}
+
+
 def _json(body: bytes) -> object:
     try:
         return orjson.loads(body)
@@ -94,7 +132,7 @@ def _id(document: dict[str, Any]) -> str | None:
     return request_id
 
 
-def _inputs(tensors: object, specs: Sequence[TensorSpec]) -> dict[str, Array]:
+def _inputs(tensors: object, specs: Sequence[TensorSpec], parts: Parts) -> dict[str, Array]:
     if not isinstance(tensors, list):
         raise InvalidRequestError(f"'inputs' must be an array of tensors; this model takes {_named(specs)}")
     known = {spec.name: spec for spec in specs}
@@ -104,20 +142,50 @@ def _inputs(tensors: object, specs: Sequence[TensorSpec]) -> dict[str, Array]:
         spec = _known(tensor.get("name"), known, what=f"inputs[{index}]")
         if spec.name in inputs:
             raise InvalidRequestError(f"input '{spec.name}' is given twice")
-        inputs[spec.name] = _input(tensor, spec)
+        inputs[spec.name] = _input(tensor, spec, parts)
     missing = [spec.name for spec in specs if spec.name not in inputs]
     if missing:
         raise InvalidRequestError(f"input '{missing[0]}' is missing; this model takes {_named(specs)}")
     return inputs
 
 
-def _input(tensor: dict[str, Any], spec: TensorSpec) -> Array:
+def _input(tensor: dict[str, Any], spec: TensorSpec, parts: Parts) -> Array:
     datatype = tensor.get("datatype")
     if datatype != spec.datatype:
         given = "no datatype" if datatype is None else f"datatype {datatype!r:.40}"
         raise InvalidRequestError(f"input '{spec.name}' has {given}, but the model takes {spec.datatype}")
     shape = _shape(tensor.get("shape"), spec)
+    size = _object(tensor.get("parameters", {}), f"'parameters' of input '{spec.name}'").get(BINARY_SIZE)
+    if size is not None:
+        return _raw_input(tensor, spec, shape, parts, size)
     return decode(tensor.get("data"), name=spec.name, datatype=spec.datatype, shape=shape)
+
+
+def _raw_input(tensor: dict[str, Any], spec: TensorSpec, shape: Sequence[int], parts: Parts, size: object) -> Array:
+    if type(size) is not int or size < 0:
+        raise InvalidRequestError(f"input '{spec.name}': '{BINARY_SIZE}' must be a number of bytes")
+    if "data" in tensor:
+        raise InvalidRequestError(f"input '{spec.name}' has both 'data' and '{BINARY_SIZE}': send one of them")
+    return decode_binary(parts.take(size, spec.name), name=spec.name, datatype=spec.datatype, shape=shape)
+
+
+def _binary(wanted: object, outputs: Sequence[TensorSpec], parameters: Mapping[str, Any]) -> frozenset[str]:
+    """The outputs that are wanted as raw bytes: each says so, or the request does for all that say nothing."""
+    default = _flag(parameters.get("binary_data_output", False), "'binary_data_output'")
+    if not wanted:
+        return frozenset(spec.name for spec in outputs) if default else frozenset()
+    chosen = set()
+    for item, spec in zip(cast("list[dict[str, Any]]", wanted), outputs, strict=True):
+        own = _object(item.get("parameters", {}), f"'parameters' of output '{spec.name}'")
+        if _flag(own.get("binary_data", default), f"'binary_data' of output '{spec.name}'"):
+            chosen.add(spec.name)
+    return frozenset(chosen)
+
+
+def _flag(value: object, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{what} must be true or false")
+    return value
 
 
 def _shape(shape: object, spec: TensorSpec) -> list[int]:

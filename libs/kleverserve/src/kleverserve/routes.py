@@ -8,17 +8,20 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from . import __version__
+from .batching import Batcher, Results, run
 from .errors import InvalidRequestError, NotFoundError, UnsupportedContentError
-from .lane import Lane
+from .lane import INLINE_BYTES, Lane
 from .lifecycle import Lifecycle
 from .metrics import Metrics
 from .model import Model
-from .protocol import encode_response, model_metadata, parse_request
+from .protocol import Answer, InferRequest, encode_response, model_metadata, parse_request
 
 JSON = "application/json"
 TAKEN_AS_JSON = (JSON, "application/x-www-form-urlencoded")
 """The second is what `curl -d` says when it is told nothing."""
 BINARY_HEADER = "Inference-Header-Content-Length"
+OCTETS = "application/octet-stream"
+EXTENSIONS = ["binary_tensor_data"]
 
 
 def json_response(document: dict[str, Any], *, status: int = 200) -> web.Response:
@@ -29,11 +32,14 @@ def json_response(document: dict[str, Any], *, status: int = 200) -> web.Respons
 class Routes:
     """The handlers for one model, called `name` in version `version` by its clients."""
 
-    def __init__(self, model: Model, *, name: str, version: str, lane: Lane, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, model: Model, *, name: str, version: str, lane: Lane, batcher: Batcher, lifecycle: Lifecycle
+    ) -> None:
         self._model = model
         self._name = name
         self._version = version
         self._lane = lane
+        self._batcher = batcher
         self._lifecycle = lifecycle
 
     def table(self, metrics: Metrics) -> list[web.RouteDef]:
@@ -56,7 +62,7 @@ class Routes:
 
     async def server_metadata(self, _request: web.Request) -> web.Response:
         """GET /v2: what this server is."""
-        return json_response({"name": "kleverserve", "version": __version__, "extensions": []})
+        return json_response({"name": "kleverserve", "version": __version__, "extensions": EXTENSIONS})
 
     async def live(self, _request: web.Request) -> web.Response:
         """GET /v2/health/live: the process answers."""
@@ -82,12 +88,17 @@ class Routes:
         """POST an inference request."""
         self._check_model(request)
         _check_content(request)
-        answer = await self._lane.run(self._infer, await _body(request))
-        return web.Response(body=answer, content_type=JSON)
+        header_length, body = _header_length(request), await _body(request)
+        if self._batcher.is_on and len(body) <= INLINE_BYTES:
+            parsed = parse_request(body, self._model, header_length)
+            return _answer(self._encoded(parsed, await self._batcher.predict(parsed)))
+        return _answer(await self._lane.run(lambda: self._infer(body, header_length), size=len(body)))
 
-    def _infer(self, body: bytes) -> bytes:
-        request = parse_request(body, self._model)
-        results = self._model.predict(request.inputs, [spec.name for spec in request.outputs])
+    def _infer(self, body: bytes, header_length: int | None) -> Answer:
+        request = parse_request(body, self._model, header_length)
+        return self._encoded(request, run(self._model, request))
+
+    def _encoded(self, request: InferRequest, results: Results) -> Answer:
         return encode_response(request, results, model_name=self._name, model_version=self._version)
 
     def _check_model(self, request: web.Request) -> None:
@@ -113,8 +124,29 @@ async def _body(request: web.Request) -> bytes:
         raise InvalidRequestError(f"the body cannot be read: {' '.join(str(error).split())}") from error
 
 
+def _header_length(request: web.Request) -> int | None:
+    """Bytes of JSON before raw tensors; None where there are none."""
+    text = request.headers.get(BINARY_HEADER)
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise InvalidRequestError(f"{BINARY_HEADER} is {text!r:.40}, but must be a number of bytes")
+    return int(text)
+
+
+def _answer(answer: Answer) -> web.Response:
+    if answer.header_length is None:
+        return web.Response(body=answer.body, content_type=JSON)
+    headers = {BINARY_HEADER: str(answer.header_length)}
+    return web.Response(body=answer.body, content_type=OCTETS, headers=headers)
+
+
 def _check_content(request: web.Request) -> None:
-    if BINARY_HEADER in request.headers:
-        raise UnsupportedContentError("binary tensor data is not supported here: send all tensors as JSON 'data'")
-    if "Content-Type" in request.headers and request.content_type not in TAKEN_AS_JSON:
-        raise UnsupportedContentError(f"the content type is {request.content_type}, but must be {JSON}")
+    if "Content-Type" not in request.headers or request.content_type in TAKEN_AS_JSON:
+        return
+    if request.content_type == OCTETS and BINARY_HEADER in request.headers:
+        return
+    raise UnsupportedContentError(
+        f"the content type is {request.content_type}, but must be {JSON}, "
+        f"or {OCTETS} with the header {BINARY_HEADER} where raw tensors follow the JSON"
+    )

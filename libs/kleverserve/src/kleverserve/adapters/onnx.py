@@ -63,6 +63,7 @@ class OnnxModel:
 
     platform = "onnxruntime_onnx"
     row_wise = False
+    """A graph does not tell what its first dimension means."""
 
     def __init__(self, session: ort.InferenceSession) -> None:
         self._session = session

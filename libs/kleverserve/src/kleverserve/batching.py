@@ -1,0 +1,167 @@
+"""Requests put together into one run of the model, and its results taken apart again.
+
+Nothing waits for company: what has arrived while the model was running, or in the same turn of the event loop, goes
+into the next run together. Only for models whose rows are independent of each other.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from .errors import ApiError, ExecutionError
+from .lane import Lane
+from .model import Model
+from .protocol import InferRequest
+from .tensors import Array
+
+Results: TypeAlias = dict[str, Array]
+DEFAULT_ROWS = 64
+
+
+def rows_at_most(model: Model, asked_for: int | None) -> int:
+    """Rows that requests may be put together to; 1 where they must not.
+
+    Without a number of the user's only models say so that know their rows to be independent; with one, every model
+    whose tensors all begin with an open dimension is taken at the user's word.
+    """
+    is_open = all(spec.shape is not None and spec.shape[:1] == (-1,) for spec in (*model.inputs, *model.outputs))
+    if asked_for is not None:
+        return asked_for if is_open else 1
+    return DEFAULT_ROWS if model.row_wise and is_open else 1
+
+
+def rows_of(request: InferRequest) -> int | None:
+    """How many rows a request has; None where its inputs do not agree."""
+    counts = {array.shape[0] for array in request.inputs.values()}
+    return counts.pop() if len(counts) == 1 else None
+
+
+def kind_of(request: InferRequest) -> tuple[object, ...]:
+    """Requests of the same kind can share a run: the shapes of their rows, and the outputs they want, are the same."""
+    shapes = tuple((name, array.shape[1:]) for name, array in sorted(request.inputs.items()))
+    return (*shapes, *(spec.name for spec in request.outputs))
+
+
+def joined(requests: Sequence[InferRequest]) -> Results:
+    """The inputs of one run for all of them."""
+    return {name: np.concatenate([request.inputs[name] for request in requests]) for name in requests[0].inputs}
+
+
+def parted(results: Mapping[str, Array], counts: Sequence[int]) -> list[Results]:
+    """The results of each request, in their order.
+
+    Raises:
+        ExecutionError: an output has another number of rows than went in.
+    """
+    total = sum(counts)
+    for name, array in results.items():
+        if array.shape[:1] != (total,):
+            raise ExecutionError(f"output '{name}' has shape {list(array.shape)} for {total} rows")
+    ends = np.cumsum(counts)
+    return [
+        {name: array[end - count : end] for name, array in results.items()}
+        for count, end in zip(counts, ends, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    request: InferRequest
+    rows: int
+    answer: "asyncio.Future[Results]"
+
+
+class Batcher:
+    """Runs a model on requests, several at a time where that can be.
+
+    Args:
+        model: what runs.
+        lane: where it runs.
+        max_rows: rows of one run, unless a single request has more; 1 for no company.
+        observe: is told the rows of each run.
+    """
+
+    def __init__(self, model: Model, lane: Lane, *, max_rows: int, observe: Callable[[int], None]) -> None:
+        self._model = model
+        self._lane = lane
+        self._max_rows = max_rows
+        self._observe = observe
+        self._waiting: deque[_Waiting] = deque()
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether requests are put together at all."""
+        return self._max_rows > 1
+
+    async def predict(self, request: InferRequest) -> Results:
+        """The outputs that a request wants. Raises ApiError."""
+        rows = rows_of(request)
+        if rows is None:
+            return await self._lane.run(lambda: run(self._model, request), size=0)
+        waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
+        return await waiting.answer
+
+    async def _run(self) -> None:
+        """Until nobody waits; begins a turn of the loop after the first request, with all that came in that turn."""
+        try:
+            while self._waiting:
+                await self._answer(self._next())
+        finally:
+            self._runner = None
+
+    def _next(self) -> list[_Waiting]:
+        first = self._waiting.popleft()
+        chosen, rows, kind = [first], first.rows, kind_of(first.request)
+        while self._waiting and rows + self._waiting[0].rows <= self._max_rows:
+            if kind_of(self._waiting[0].request) != kind:
+                break
+            rows += self._waiting[0].rows
+            chosen.append(self._waiting.popleft())
+        return chosen
+
+    async def _answer(self, chosen: list[_Waiting]) -> None:
+        requests, counts = [each.request for each in chosen], [each.rows for each in chosen]
+        try:
+            results = await self._lane.run(lambda: self._predict(requests, counts), size=0)
+        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it, whatever it is
+            await self._answer_alone(chosen, error)
+            return
+        for each, result in zip(chosen, results, strict=True):
+            _settle(each, result)
+
+    async def _answer_alone(self, chosen: list[_Waiting], error: Exception) -> None:
+        """One bad request fails no other."""
+        if len(chosen) == 1:
+            _settle(chosen[0], error)
+            return
+        for each in chosen:
+            await self._answer([each])
+
+    def _predict(self, requests: list[InferRequest], counts: list[int]) -> list[Results]:
+        self._observe(sum(counts))
+        if len(requests) == 1:
+            return [run(self._model, requests[0])]
+        names = [spec.name for spec in requests[0].outputs]
+        return parted(self._model.predict(joined(requests), names), counts)
+
+
+def run(model: Model, request: InferRequest) -> Results:
+    """The outputs of one request. Raises ApiError."""
+    return model.predict(request.inputs, [spec.name for spec in request.outputs])
+
+
+def _settle(waiting: _Waiting, outcome: Results | Exception) -> None:
+    if waiting.answer.done():  # its client has left
+        return
+    if isinstance(outcome, Exception):
+        waiting.answer.set_exception(outcome if isinstance(outcome, ApiError) else ExecutionError(str(outcome)))
+    else:
+        waiting.answer.set_result(outcome)

@@ -1,0 +1,118 @@
+"""OpenScoring's requests and answers over a model of tables: one input and one output for each field; pure.
+
+A field that a request leaves out, or gives as null, is a missing value. Follows the REST API of OpenScoring 2.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import InvalidRequestError
+from .model import Model, TensorSpec
+from .tensors import NUMPY_TYPES, Array, Datatype
+
+TYPES = {
+    Datatype.FP64: ("double", "continuous"),
+    Datatype.INT64: ("integer", "continuous"),
+    Datatype.BOOL: ("boolean", "categorical"),
+    Datatype.BYTES: ("string", "categorical"),
+}
+KINDS: dict[Datatype, tuple[type, ...]] = {
+    Datatype.FP64: (int, float),
+    Datatype.INT64: (int,),
+    Datatype.BOOL: (bool,),
+    Datatype.BYTES: (str,),
+}
+TARGET = "predicted_"
+"""How the model server calls the value of a target field."""
+ID = "id"
+
+
+def schema(model: Model) -> dict[str, Any]:
+    """What goes in and what comes out."""
+    return {
+        "inputFields": [_field(spec.name, spec) for spec in model.inputs],
+        "targetFields": [_field(_name(spec), spec) for spec in model.outputs if spec.name.startswith(TARGET)],
+        "outputFields": [_field(spec.name, spec) for spec in model.outputs if not spec.name.startswith(TARGET)],
+    }
+
+
+def inputs_of(rows: Sequence[Mapping[str, Any]], model: Model) -> dict[str, Array]:
+    """The inputs of one run for the arguments of several requests.
+
+    Raises:
+        InvalidRequestError: an argument is of the wrong type.
+    """
+    return {spec.name: _column([row.get(spec.name) for row in rows], spec) for spec in model.inputs}
+
+
+def results_of(outputs: Mapping[str, Array], model: Model, count: int) -> list[dict[str, Any]]:
+    """Field to value for each row; what is not a number is null."""
+    columns = {_name(spec): outputs[spec.name].tolist() for spec in model.outputs}
+    return [{name: _plain(values[row]) for name, values in columns.items()} for row in range(count)]
+
+
+def read_csv(text: str, model: Model) -> tuple[list[dict[str, Any]], list[str] | None]:
+    """The arguments of each line, and the ids if there is such a column.
+
+    Raises:
+        InvalidRequestError: a cell is not what its field takes, or there is no header.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    if not reader.fieldnames:
+        raise InvalidRequestError("the table is empty: its first line names the fields")
+    kinds = {spec.name: spec.datatype for spec in model.inputs}
+    column = next((name for name in reader.fieldnames if name.lower() == ID), None)
+    lines = list(reader)
+    rows = [{name: _cell(name, kinds[name], line[name]) for name in kinds if name in line} for line in lines]
+    return rows, [line[column] for line in lines] if column else None
+
+
+def write_csv(results: Sequence[Mapping[str, Any]], ids: Sequence[str] | None) -> str:
+    """A table of results, with the ids of the question."""
+    text = io.StringIO()
+    rows = [{**({"Id": ids[row]} if ids else {}), **result} for row, result in enumerate(results)]
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _field(name: str, spec: TensorSpec) -> dict[str, str]:
+    data_type, op_type = TYPES.get(spec.datatype, TYPES[Datatype.BYTES])
+    return {"id": name, "dataType": data_type, "opType": op_type}
+
+
+def _name(spec: TensorSpec) -> str:
+    return spec.name.removeprefix(TARGET)
+
+
+def _column(values: list[Any], spec: TensorSpec) -> Array:
+    taken = KINDS.get(spec.datatype, (str,))
+    for value in values:
+        if value is not None and not isinstance(value, taken):
+            raise InvalidRequestError(f"argument '{spec.name}' is {value!r:.80}, but the field takes {spec.datatype}")
+    if spec.datatype is Datatype.FP64:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    # Only arrays of objects can say that a number is missing; the engine of PMML takes them.
+    return np.array(values, object if None in values else NUMPY_TYPES[spec.datatype])
+
+
+def _cell(name: str, datatype: Datatype, text: str | None) -> Any:
+    if not text:
+        return None
+    try:
+        if datatype is Datatype.FP64:
+            return float(text)
+        if datatype is Datatype.INT64:
+            return int(text)
+    except ValueError as error:
+        raise InvalidRequestError(f"'{text:.40}' in column '{name}' is no number") from error
+    return text.lower() == "true" if datatype is Datatype.BOOL else text
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value

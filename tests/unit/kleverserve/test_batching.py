@@ -1,0 +1,137 @@
+"""Requests that share a run of the model."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from kleverserve.batching import Batcher, joined, kind_of, parted, rows_at_most
+from kleverserve.errors import ExecutionError, InvalidRequestError
+from kleverserve.lane import Lane
+from kleverserve.model import TensorSpec
+from kleverserve.protocol import InferRequest
+from kleverserve.tensors import Array, Datatype
+from support.echo_model import EchoModel
+
+BAD = 13
+
+
+class Doubler(EchoModel):
+    """Twice the input, when it is let go on; refuses 13."""
+
+    row_wise = True
+
+    def __init__(self) -> None:
+        super().__init__([TensorSpec("x", Datatype.FP32, (-1, -1))])
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        self.entered.set()
+        self.go_on.wait(10)
+        if BAD in inputs["x"]:
+            raise InvalidRequestError("the model refuses 13")
+        return dict.fromkeys(outputs, inputs["x"] * 2)
+
+
+@pytest.fixture
+def lane() -> Iterator[Lane]:
+    with ThreadPoolExecutor(1) as pool:
+        yield Lane(pool)
+
+
+def asked(model: EchoModel, *rows: list[float]) -> InferRequest:
+    return InferRequest(None, {"x": np.array(rows, np.float32)}, model.outputs)
+
+
+async def a_turn_of_the_loop() -> None:
+    await asyncio.to_thread(bool)
+
+
+def values(results: Mapping[str, Array]) -> list[list[float]]:
+    found: list[list[float]] = results["x_out"].tolist()
+    return found
+
+
+async def test_what_arrives_while_the_model_runs_shares_the_next_run(lane: Lane) -> None:
+    model, runs = Doubler(), list[int]()
+    batcher = Batcher(model, lane, max_rows=4, observe=runs.append)
+    model.go_on.clear()
+    first = asyncio.create_task(batcher.predict(asked(model, [0])))
+    await asyncio.to_thread(model.entered.wait, 10)
+    others = [asyncio.create_task(batcher.predict(asked(model, [n], [n + 0.5]))) for n in range(1, 4)]
+    await a_turn_of_the_loop()
+    model.go_on.set()
+    assert values(await first) == [[0]]
+    assert [values(each) for each in await asyncio.gather(*others)] == [[[2 * n], [2 * n + 1]] for n in range(1, 4)]
+    assert runs == [1, 4, 2]
+
+
+async def test_requests_of_another_kind_and_larger_ones_run_by_themselves(lane: Lane) -> None:
+    model, runs = Doubler(), list[int]()
+    batcher = Batcher(model, lane, max_rows=2, observe=runs.append)
+    requests = [asked(model, [1]), asked(model, [1, 2]), asked(model, [3], [4], [5])]
+    found = await asyncio.gather(*(batcher.predict(request) for request in requests))
+    assert [values(each) for each in found] == [[[2]], [[2, 4]], [[6], [8], [10]]]
+    assert runs == [1, 1, 3]
+
+
+async def test_one_bad_request_fails_no_other(lane: Lane) -> None:
+    model = Doubler()
+    batcher = Batcher(model, lane, max_rows=8, observe=lambda _rows: None)
+    tasks = [batcher.predict(asked(model, [n])) for n in (1, BAD, 3)]
+    good, bad, other = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(good, dict)
+    assert isinstance(other, dict)
+    assert (values(good), values(other)) == ([[2]], [[6]])
+    assert isinstance(bad, InvalidRequestError)
+
+
+async def test_a_client_that_leaves_hurts_no_other(lane: Lane) -> None:
+    model = Doubler()
+    batcher = Batcher(model, lane, max_rows=8, observe=lambda _rows: None)
+    leaving = asyncio.create_task(batcher.predict(asked(model, [1])))
+    staying = asyncio.create_task(batcher.predict(asked(model, [2])))
+    await a_turn_of_the_loop()
+    leaving.cancel()
+    assert values(await staying) == [[4]]
+    assert values(await batcher.predict(asked(model, [5]))) == [[10]]
+
+
+def test_only_the_same_rows_and_outputs_are_of_one_kind() -> None:
+    model = Doubler()
+    one, same, wide = asked(model, [1]), asked(model, [2], [3]), asked(model, [1, 2])
+    fewer = InferRequest(None, one.inputs, [])
+    assert kind_of(one) == kind_of(same)
+    assert len({kind_of(one), kind_of(wide), kind_of(fewer)}) == 3
+    assert joined([one, same])["x"].tolist() == [[1], [2], [3]]
+
+
+def test_results_are_parted_as_they_were_joined() -> None:
+    array = np.arange(6).reshape(6, 1)
+    assert [each["y"].tolist() for each in parted({"y": array}, [1, 3, 2])] == [[[0]], [[1], [2], [3]], [[4], [5]]]
+    with pytest.raises(ExecutionError, match="for 5 rows"):
+        parted({"y": array}, [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("row_wise", "shape", "given", "rows"),
+    [
+        (True, (-1, 2), None, 64),
+        (False, (-1, 2), None, 1),
+        (False, (-1, 2), 8, 8),
+        (True, (-1, 2), 1, 1),
+        (False, (3, 2), 8, 1),
+        (True, None, None, 1),
+    ],
+)
+def test_only_models_whose_rows_are_independent_share_runs_unless_told_so(
+    *, row_wise: bool, shape: tuple[int, ...] | None, given: int | None, rows: int
+) -> None:
+    model = EchoModel([TensorSpec("x", Datatype.FP32, shape)])
+    model.row_wise = row_wise
+    assert rows_at_most(model, given) == rows
