@@ -10,9 +10,6 @@ import math
 import os
 import re
 import sys
-import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +19,9 @@ from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail,
 from kleverserve.errors import ModelLoadError
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
+from kleverserve.readiness import is_ready
 
+from .folder import run_folder
 from .installation import Installation, child_environment, find_installation
 from .repository import write_backends, write_repository
 
@@ -46,9 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     """Describe the model, run Triton; the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
-    with tempfile.TemporaryDirectory(prefix="klever-triton-") as folder, stop_signals() as stop:
+    with run_folder() as folder, stop_signals() as stop:
         try:
-            return Launcher(given, Path(folder), find_installation(), stop).run()
+            return Launcher(given, folder, find_installation(), stop).run()
         except ModelLoadError as error:
             return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
         except OSError as error:
@@ -108,7 +107,7 @@ class Launcher:
             str(self._found.server),
             f"--model-repository={repository}",
             f"--backend-directory={write_backends(self._folder, self._found)}",
-            f"--backend-config=python,shm-region-prefix-name=klever-{os.getpid()}-",
+            f"--backend-config=python,shm-region-prefix-name={self._folder.name}-",
             "--disable-auto-complete-config",
             f"--http-address={given.host}",
             f"--http-port={self._port}",
@@ -120,7 +119,7 @@ class Launcher:
     def _watch(self, server: Child) -> int:
         """Say when it is ready; wait for its end, and insist on it when it was asked to end and does not."""
         while (code := server.wait(within=POLL_SECONDS)) is None and not self._stop.asked:
-            if self._is_ready():
+            if is_ready(self._given.host, self._port, self._given.name):
                 facts = {"host": self._given.host, "port": self._port, "grpc_port": self._grpc_port}
                 names = {"model": self._given.name, "version": self._given.version}
                 log.info("ready", extra={"facts": facts | names})
@@ -135,14 +134,6 @@ class Launcher:
         if self._stop.asked:
             return 0
         return fail(f"Triton ended with exit code {code}: its log says why", EXIT_CANNOT_LISTEN)
-
-    def _is_ready(self) -> bool:
-        url = f"http://{self._given.host}:{self._port}/v2/models/{self._given.name}/ready"
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310  # our own server
-                return bool(answer.status == 200)  # noqa: PLR2004
-        except (urllib.error.URLError, OSError):
-            return False
 
 
 if __name__ == "__main__":
