@@ -114,11 +114,16 @@ def _end_now() -> None:
 
 
 async def _announce(given: argparse.Namespace) -> None:
-    while not await asyncio.to_thread(is_ready, given.host, given.port, given.name):
+    # MLServer itself tells nobody.
+    while not await asyncio.to_thread(is_ready, given.host, given.port, given.name):  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
     facts = {"host": given.host, "port": given.port, "grpc_port": given.grpc_port}
     log.info("ready", extra={"facts": facts | {"model": given.name, "version": given.version}})
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)  # gRPC complains at length about an event loop that ended before it

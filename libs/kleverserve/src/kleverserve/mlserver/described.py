@@ -1,7 +1,7 @@
 """What our runtimes add to MLServer's: metadata that is true, 400 for bad input, and an end when nothing loads."""
 
 import logging
-from typing import Any
+from math import prod
 
 from mlserver import MLModel
 from mlserver.errors import InferenceError, MLServerError
@@ -21,6 +21,9 @@ class Described(MLModel):
 
     refusals: tuple[type[Exception], ...] = (ValueError, TypeError)
     """What the model raises about inputs that it does not take; MLServer would answer 500."""
+
+    inputs: list[MetadataTensor] | None
+    outputs: list[MetadataTensor] | None
 
     async def load(self) -> bool:
         """Load the model, or end the process: it serves nothing else, and MLServer would go on without it."""
@@ -49,7 +52,7 @@ class Described(MLModel):
         except MLServerError:
             raise
         except self.refusals as error:
-            raise InferenceError(f"the model refuses the inputs: {' '.join(str(error).split())}") from error
+            raise InferenceError(f"the model refuses the inputs: {' '.join(str(error).split()):.500}") from error
 
     async def _learn_outputs(self) -> None:
         inputs = [_zeros(tensor) for tensor in self.inputs or ()]
@@ -68,10 +71,8 @@ class Described(MLModel):
 def _zeros(tensor: MetadataTensor) -> RequestInput:
     """One row of zeros."""
     shape = [max(length, 1) for length in tensor.shape]
-    count = 1
-    for length in shape:
-        count *= length
-    fill: Any = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
+    fill: object = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
+    data = [fill] * prod(shape)
     return RequestInput(
-        name=tensor.name, datatype=tensor.datatype, shape=shape, data=[fill] * count, parameters=tensor.parameters
+        name=tensor.name, datatype=tensor.datatype, shape=shape, data=data, parameters=tensor.parameters
     )

@@ -3,7 +3,7 @@
 from mlserver.types import MetadataTensor
 from mlserver_xgboost import XGBoostModel
 from mlserver_xgboost.xgboost import VALID_OUTPUTS
-from xgboost import XGBClassifier
+from xgboost import XGBClassifier  # type: ignore[import-not-found,unused-ignore]
 
 from .described import Described
 
@@ -18,4 +18,4 @@ class XGBoost(Described, XGBoostModel):
 
     def known_outputs(self) -> list[str]:
         """Probabilities only for what was saved as a classifier."""
-        return VALID_OUTPUTS if isinstance(self._model, XGBClassifier) else VALID_OUTPUTS[:1]
+        return list(VALID_OUTPUTS if isinstance(self._model, XGBClassifier) else VALID_OUTPUTS[:1])

@@ -4,7 +4,6 @@ Run by the Python of the toolchain `triton`. Exit codes: see `kleverserve.comman
 """
 
 import argparse
-import json
 import logging
 import math
 import os

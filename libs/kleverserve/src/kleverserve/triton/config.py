@@ -50,8 +50,9 @@ def quoted(text: str) -> str:
 
 
 def _escaped(byte: int) -> str:
-    plain = 0x20 <= byte < 0x7F and byte not in b'"\\'
-    return chr(byte) if plain else f"\\{byte:03o}"
+    character = chr(byte)
+    plain = character.isascii() and character.isprintable() and character not in '"\\'
+    return character if plain else f"\\{byte:03o}"
 
 
 def _can_be_joined(model: Model) -> bool:
