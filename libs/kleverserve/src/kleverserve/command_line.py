@@ -1,0 +1,40 @@
+"""The command line that every model server here understands, and what its exit codes mean.
+
+Exit codes: 0 stopped as asked, 1 the server ended by itself or its address cannot be listened on, 2 wrong arguments,
+3 the model cannot be loaded.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+EXIT_CANNOT_LISTEN = 1
+EXIT_CANNOT_LOAD = 3
+
+
+def server_parser(program: str, description: str, formats: Iterable[str]) -> argparse.ArgumentParser:
+    """The arguments that are the same for every model server."""
+    parser = argparse.ArgumentParser(program, description=description)
+    parser.add_argument("--model-dir", type=Path, required=True, help="holds ormbfile.yaml and model/")
+    parser.add_argument("--format", required=True, help=f"the model's format: {', '.join(formats)}")
+    parser.add_argument("--name", required=True, help="what clients call the model")
+    parser.add_argument("--version", required=True, help="the model's version, echoed in every answer")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port; the ready line says which")
+    parser.add_argument("--threads", type=_positive, default=1, help="threads one run of the model may use")
+    parser.add_argument("--drain-seconds", type=float, default=5.0, help="for requests in flight after SIGTERM")
+    return parser
+
+
+def fail(message: str, code: int) -> int:
+    """Say in one line why the process ends with this exit code."""
+    sys.stderr.write(f"kleverserve: {' '.join(message.split())}\n")
+    return code
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,129 @@
+"""`python -m kleverserve.mlserver`: serve one model by MLServer until SIGTERM.
+
+Run by the Python of the toolchain `mlserver`. Exit codes: see `kleverserve.command_line`.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING
+
+from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
+from kleverserve.errors import ModelLoadError
+from kleverserve.logs import configure_logging
+from kleverserve.ports import port_or_free
+from kleverserve.readiness import is_ready
+
+from .artifacts import KINDS, find_artifact
+
+if TYPE_CHECKING:
+    from mlserver import MLServer
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+OUR_LOGGING = {"version": 1, "disable_existing_loggers": False}
+"""Leaves the handlers alone, so that MLServer and uvicorn write JSON lines as we do."""
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = server_parser("kleverserve.mlserver", "Serve one model by MLServer.", KINDS)
+    parser.add_argument("--grpc-port", type=int, default=0, help="MLServer always serves gRPC; 0 takes a free port")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Find the model, run MLServer in this process; the exit code."""
+    given = parse_arguments(arguments)
+    configure_logging()
+    os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read when the engines are imported
+    try:
+        artifact = find_artifact(given.model_dir, given.format)
+        given.port = port_or_free(given.host, given.port)
+        given.grpc_port = port_or_free(given.host, given.grpc_port)
+        return asyncio.run(_serve(given, artifact))
+    except ModelLoadError as error:
+        return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
+    except ImportError as error:
+        message = f"cannot load the model: {error}: run this by the Python of the toolchain 'mlserver'"
+        return fail(message, EXIT_CANNOT_LOAD)
+    except OSError as error:
+        return fail(f"cannot listen on {given.host}:{given.port}: {error}", EXIT_CANNOT_LISTEN)
+    except SystemExit as error:  # by our runtime, which has said why
+        return int(str(error.code))
+
+
+async def _serve(given: argparse.Namespace, artifact: Path) -> int:
+    from mlserver import MLServer, ModelSettings, Settings  # noqa: PLC0415  # slow, and after OMP_NUM_THREADS is set
+    from mlserver.settings import ModelParameters  # noqa: PLC0415
+
+    settings = Settings(
+        debug=False,
+        parallel_workers=0,
+        host=given.host,
+        http_port=given.port,
+        grpc_port=given.grpc_port,
+        metrics_endpoint=None,
+        logging_settings=OUR_LOGGING,
+    )
+    model = ModelSettings(
+        name=given.name,
+        implementation=KINDS[given.format].implementation,
+        parameters=ModelParameters(uri=str(artifact), version=given.version),
+    )
+    server = MLServer(settings)
+    logging.getLogger("mlserver").handlers.clear()  # else each line is written twice
+    stopping = _stop_on_signals(server, given.drain_seconds)
+    announcing = asyncio.create_task(_announce(given))
+    await server.start([model])
+    announcing.cancel()
+    return 0 if stopping.is_set() else fail("MLServer ended by itself: its log says why", EXIT_CANNOT_LISTEN)
+
+
+def _stop_on_signals(server: "MLServer", drain_seconds: float) -> asyncio.Event:
+    """Let MLServer drain on SIGTERM and SIGINT, and end the process when that takes too long; set once asked."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    timer = Timer(drain_seconds, _end_now)
+    timer.daemon = True
+    tasks = []
+
+    def stop(signum: signal.Signals) -> None:
+        if not stopping.is_set():
+            stopping.set()
+            timer.start()
+            tasks.append(loop.create_task(server.stop(signum)))
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop, signum)
+    return stopping
+
+
+def _end_now() -> None:
+    """A run in progress cannot be interrupted, and MLServer would wait for it."""
+    log.warning("closing with requests in flight")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+async def _announce(given: argparse.Namespace) -> None:
+    # MLServer itself tells nobody.
+    while not await asyncio.to_thread(is_ready, given.host, given.port, given.name):  # noqa: ASYNC110
+        await asyncio.sleep(POLL_SECONDS)
+    facts = {"host": given.host, "port": given.port, "grpc_port": given.grpc_port}
+    log.info("ready", extra={"facts": facts | {"model": given.name, "version": given.version}})
+
+
+if __name__ == "__main__":
+    exit_code = main(sys.argv[1:])
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)  # gRPC complains at length about an event loop that ended before it

@@ -1,0 +1,139 @@
+"""`python -m kleverserve.triton`: serve one model by Triton Inference Server until SIGTERM.
+
+Run by the Python of the toolchain `triton`. Exit codes: see `kleverserve.command_line`.
+"""
+
+import argparse
+import logging
+import math
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kleverserve.app import ADAPTERS
+from kleverserve.child import Child, Stop, stop_signals
+from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
+from kleverserve.errors import ModelLoadError
+from kleverserve.logs import configure_logging
+from kleverserve.ports import port_or_free
+from kleverserve.readiness import is_ready
+
+from .folder import run_folder
+from .installation import Installation, child_environment, find_installation
+from .repository import write_backends, write_repository
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+LAST_SECONDS = 2.0  # for Triton to end its model processes, after the drain
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = server_parser("kleverserve.triton", "Serve one model by Triton Inference Server.", ADAPTERS)
+    parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port; 0 takes a free one")
+    given = parser.parse_args(arguments)
+    if re.fullmatch(r"\w[\w.-]*", given.name, re.ASCII) is None:
+        parser.error("--name must be letters, digits, '_', '.' and '-', as Triton keeps the model in a folder of it")
+    return given
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Describe the model, run Triton; the exit code."""
+    given = parse_arguments(arguments)
+    configure_logging()
+    with run_folder() as folder, stop_signals() as stop:
+        try:
+            return Launcher(given, folder, find_installation(), stop).run()
+        except ModelLoadError as error:
+            return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
+        except OSError as error:
+            return fail(f"cannot listen on {given.host}:{given.port}: {error}", EXIT_CANNOT_LISTEN)
+
+
+class Launcher:
+    """One model's Triton, from its configuration to its end.
+
+    Args:
+        given: the command line.
+        folder: for the model repository; somebody else removes it.
+        found: which Triton.
+        stop: becomes true when we are asked to end.
+    """
+
+    def __init__(self, given: argparse.Namespace, folder: Path, found: Installation, stop: Stop) -> None:
+        self._given = given
+        self._folder = folder
+        self._found = found
+        self._stop = stop
+        self._port = port_or_free(given.host, given.port)
+        self._grpc_port = None if given.grpc_port is None else port_or_free(given.host, given.grpc_port)
+
+    def run(self) -> int:
+        """The exit code, once Triton ended."""
+        config = self._folder / "config.pbtxt"
+        describing = self._start([sys.executable, "-m", "kleverserve.triton.describe", *self._described(config)])
+        with self._stop.calling(describing.kill):
+            code = describing.wait(within=None)
+        if self._stop.asked:
+            return 0
+        if code:
+            return code
+        server = self._start(self._command(config.read_text()))
+        with self._stop.calling(server.terminate):
+            return self._watch(server)
+
+    def _start(self, command: Sequence[str]) -> Child:
+        return Child(command, child_environment(self._found, os.environ, threads=self._given.threads))
+
+    def _described(self, config: Path) -> list[str]:
+        given = self._given
+        return [
+            *("--model-dir", str(given.model_dir.resolve()), "--format", given.format),
+            *("--name", given.name, "--version", given.version),
+            *("--threads", str(given.threads), "--to", str(config)),
+        ]
+
+    def _command(self, config: str) -> list[str]:
+        given = self._given
+        repository = write_repository(self._folder, name=given.name, config=config)
+        grpc = ["--allow-grpc=false"]
+        if self._grpc_port is not None:
+            grpc = [f"--grpc-address={given.host}", f"--grpc-port={self._grpc_port}"]
+        return [
+            str(self._found.server),
+            f"--model-repository={repository}",
+            f"--backend-directory={write_backends(self._folder, self._found)}",
+            f"--backend-config=python,shm-region-prefix-name={self._folder.name}-",
+            "--disable-auto-complete-config",
+            f"--http-address={given.host}",
+            f"--http-port={self._port}",
+            *grpc,
+            "--allow-metrics=false",
+            f"--exit-timeout-secs={math.ceil(given.drain_seconds)}",
+        ]
+
+    def _watch(self, server: Child) -> int:
+        """Say when it is ready; wait for its end, and insist on it when it was asked to end and does not."""
+        while (code := server.wait(within=POLL_SECONDS)) is None and not self._stop.asked:
+            if is_ready(self._given.host, self._port, self._given.name):
+                facts = {"host": self._given.host, "port": self._port, "grpc_port": self._grpc_port}
+                names = {"model": self._given.name, "version": self._given.version}
+                log.info("ready", extra={"facts": facts | names})
+                break
+        while code is None and not self._stop.asked:
+            code = server.wait(within=None)
+        if code is None:
+            code = server.wait(within=math.ceil(self._given.drain_seconds) + LAST_SECONDS)
+        if code is None:
+            log.warning("ending Triton, which did not end in time")
+            server.kill()
+        if self._stop.asked:
+            return 0
+        return fail(f"Triton ended with exit code {code}: its log says why", EXIT_CANNOT_LISTEN)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+"""Several requests in one run of a model, where a row's result does not depend on the other rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from kleverserve.errors import ApiError
+from kleverserve.model import Model
+from kleverserve.tensors import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One request: all inputs, and the names of the outputs asked for."""
+
+    inputs: Mapping[str, Array]
+    outputs: Sequence[str]
+
+
+Result: TypeAlias = dict[str, Array] | ApiError
+
+
+def run_all(model: Model, works: Sequence[Work], *, joined: bool) -> list[Result]:
+    """The result of each request; requests are `joined` into one run if that is allowed.
+
+    A joined run that fails is repeated request by request: one bad request does not spoil the others.
+    """
+    if joined and len(works) > 1 and _fit_together(works):
+        results = _run_joined(model, works)
+        if results is not None:
+            return results
+    return [_run(model, work) for work in works]
+
+
+def _run(model: Model, work: Work) -> Result:
+    try:
+        return model.predict(work.inputs, work.outputs)
+    except ApiError as error:
+        return error
+
+
+def _fit_together(works: Sequence[Work]) -> bool:
+    first = _beyond_rows(works[0])
+    return all(_beyond_rows(work) == first for work in works[1:])
+
+
+def _beyond_rows(work: Work) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape[1:] for name, array in work.inputs.items()}
+
+
+def _run_joined(model: Model, works: Sequence[Work]) -> list[Result] | None:
+    names = list(works[0].inputs)
+    inputs = {name: np.concatenate([work.inputs[name] for work in works]) for name in names}
+    outputs = list(dict.fromkeys(name for work in works for name in work.outputs))
+    whole = _run(model, Work(inputs, outputs))
+    if isinstance(whole, ApiError):
+        return None
+    ends = np.cumsum([len(work.inputs[names[0]]) for work in works])[:-1]
+    parts = {name: np.split(array, ends) for name, array in whole.items()}
+    return [{name: parts[name][index] for name in work.outputs} for index, work in enumerate(works)]

@@ -1,0 +1,43 @@
+"""Writes a model's Triton configuration; its own process, so that the launcher does not keep the engine in memory.
+
+Exit codes: 0, or 3 when the model cannot be loaded, with one line that says why.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kleverserve.app import load_model
+from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
+from kleverserve.errors import ModelLoadError
+
+from .config import model_config
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the model, write the file `--to`."""
+    parser = argparse.ArgumentParser("kleverserve.triton.describe")
+    for name in ("--model-dir", "--format", "--name", "--version", "--threads", "--to"):
+        parser.add_argument(name, required=True)
+    given = parser.parse_args(arguments)
+    threads = int(given.threads)
+    parameters = {
+        "version": given.version,
+        "format": given.format,
+        "model_dir": given.model_dir,
+        "threads": given.threads,
+    }
+    try:
+        model = load_model(Path(given.model_dir), format=given.format, threads=threads)
+        instances = max(1, len(os.sched_getaffinity(0)) // threads)
+        config = model_config(model, name=given.name, instances=instances, parameters=parameters)
+    except ModelLoadError as error:
+        return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
+    Path(given.to).write_text(config)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

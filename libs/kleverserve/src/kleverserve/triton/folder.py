@@ -1,0 +1,56 @@
+"""A folder for one run of Triton, and the removal of what a killed launcher could not remove itself."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "klever-triton-"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Linux keeps it; Triton names its segments as we tell it
+NEW_SECONDS = 60
+"""A folder this young may not be locked yet."""
+
+
+@contextmanager
+def run_folder(root: Path | None = None, shared_memory: Path = SHARED_MEMORY) -> Iterator[Path]:
+    """A new folder below `root`, removed at the end; its name is the prefix for names in shared memory.
+
+    It is locked as long as this process lives, so that the next launcher can tell what a killed one left.
+    """
+    root = root or Path(tempfile.gettempdir())
+    remove_leftovers(root, shared_memory)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        _remove(folder, shared_memory)
+        os.close(lock)
+
+
+def remove_leftovers(root: Path, shared_memory: Path) -> None:
+    """Remove the folders and shared memory of launchers that were killed."""
+    for folder in root.glob(f"{PREFIX}*"):
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # somebody else's, or just removed
+            continue
+        try:
+            if time.time() - os.fstat(lock).st_mtime > NEW_SECONDS:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder, shared_memory)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
+
+def _remove(folder: Path, shared_memory: Path) -> None:
+    for segment in shared_memory.glob(f"{folder.name}-*"):
+        segment.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,81 @@
+"""Triton as the `nvidia-pytriton` wheel brings it, and what its python backend needs from this machine."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping
+from ctypes import CDLL
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from kleverserve.errors import ModelLoadError
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+LIBPYTHON = f"libpython{PYTHON}.so.1.0"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the parts are."""
+
+    server: Path
+    backend: Path
+    """Directory of the python backend, without its stub."""
+    stub: Path
+    """The program that runs a model; it is made for one version of Python."""
+    libraries: tuple[Path, ...]
+    """Where the dynamic linker finds what the server and the stub need."""
+
+
+def find_installation() -> Installation:
+    """The Triton of this environment.
+
+    Raises:
+        ModelLoadError: something is missing; the message says what to install.
+    """
+    package = find_spec("pytriton")
+    if package is None or package.origin is None:
+        raise ModelLoadError("Triton is not installed here: run this by the Python of the toolchain 'triton'")
+    root = Path(package.origin).parent / "tritonserver"
+    found = Installation(
+        server=root / "bin" / "tritonserver",
+        backend=root / "backends" / "python",
+        stub=root / "python_backend_stubs" / PYTHON / "triton_python_backend_stub",
+        libraries=(*_libpython(), root.parents[1] / "nvidia_pytriton.libs"),
+    )
+    missing = [path for path in (found.server, found.backend, found.stub) if not path.exists()]
+    if missing:
+        raise ModelLoadError(f"this Triton cannot run models under Python {PYTHON}: {missing[0]} is missing")
+    return found
+
+
+def child_environment(found: Installation, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
+    """The environment variables that Triton and its model processes need.
+
+    The stub embeds the Python whose `python3` is first in PATH, which is how it finds this environment's packages.
+    """
+    libraries = [*map(str, found.libraries), *filter(None, [given.get("LD_LIBRARY_PATH")])]
+    return {
+        **given,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *filter(None, [given.get("PATH")])]),
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        "OMP_NUM_THREADS": str(threads),
+    }
+
+
+def _libpython() -> tuple[Path, ...]:
+    """The directory of this Python's own shared library, or none where the system has one."""
+    own = Path(sysconfig.get_config_var("LIBDIR") or "/") / LIBPYTHON
+    beside = Path(sys.base_prefix) / "lib" / LIBPYTHON
+    for path in (own, beside):
+        if path.is_file():
+            return (path.parent,)
+    try:
+        CDLL(LIBPYTHON)
+    except OSError as error:
+        raise ModelLoadError(
+            f"Triton's python backend needs {LIBPYTHON}, which is neither in {beside.parent} nor known to the system: "
+            f"install it (Debian: apt install libpython{PYTHON}) or use a Python that `uv python install` made"
+        ) from error
+    return ()

@@ -1,0 +1,36 @@
+"""The directories that Triton reads: a model repository with one model, and the python backend."""
+
+import shutil
+from pathlib import Path
+
+import kleverserve
+
+from .config import TRITON_VERSION
+from .installation import Installation
+
+MODEL_FILE = """\
+import sys
+
+sys.path.insert(0, {path!r})
+
+from kleverserve.triton.backend import TritonPythonModel
+"""
+
+
+def write_repository(directory: Path, *, name: str, config: str) -> Path:
+    """Write the model repository below `directory`; its path."""
+    repository = directory / "models"
+    version = repository / name / str(TRITON_VERSION)
+    version.mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(config)
+    # The backend's process ignores PYTHONPATH.
+    (version / "model.py").write_text(MODEL_FILE.format(path=str(Path(kleverserve.__file__).parents[1])))
+    return repository
+
+
+def write_backends(directory: Path, found: Installation) -> Path:
+    """Put the python backend and the stub for this Python together below `directory`; the path for Triton."""
+    backends = directory / "backends"
+    shutil.copytree(found.backend, backends / "python", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(found.stub, backends / "python" / found.stub.name)
+    return backends
