@@ -1,5 +1,6 @@
 """Small ONNX models, each written as a model directory (`model/model.onnx`)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,13 +94,13 @@ def pairs_only() -> ModelProto:
     return _model(graph)
 
 
-def look_up() -> ModelProto:
-    """Gives the entry of a table of three at `index`; other indices are the caller's mistake."""
+def look_up(shape: Sequence[str] = ()) -> ModelProto:
+    """Gives the entries of a table of three at `index`; other indices are the caller's mistake."""
     graph = helper.make_graph(
         [helper.make_node("Gather", ["table", "index"], ["entry"])],
         "look_up",
-        [helper.make_tensor_value_info("index", TensorProto.INT64, [])],
-        [helper.make_tensor_value_info("entry", TensorProto.FLOAT, [])],
+        [helper.make_tensor_value_info("index", TensorProto.INT64, shape)],
+        [helper.make_tensor_value_info("entry", TensorProto.FLOAT, shape)],
         [helper.make_tensor("table", TensorProto.FLOAT, [3], [10.0, 20.0, 30.0])],
     )
     return _model(graph)

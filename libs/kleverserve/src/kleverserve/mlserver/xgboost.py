@@ -3,7 +3,7 @@
 from mlserver.types import MetadataTensor
 from mlserver_xgboost import XGBoostModel
 from mlserver_xgboost.xgboost import VALID_OUTPUTS
-from xgboost import XGBClassifier  # type: ignore[import-not-found,unused-ignore]
+from xgboost import XGBClassifier  # type: ignore[import-not-found]  # only in its toolchain
 
 from .described import Described
 

@@ -1,0 +1,52 @@
+"""The same classifier as MLServer's runtimes load it, each folder with what it should predict for `ROWS`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import mlflow
+import numpy as np
+from mlflow.models import infer_signature
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from xgboost import XGBClassifier  # type: ignore[import-not-found]  # only in its toolchain
+
+ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.1, 5.6, 2.4], [6.0, 2.7, 5.1, 1.6]]
+
+
+def main(root: Path) -> None:
+    features, species = load_iris(return_X_y=True, as_frame=True)
+    table = features.to_numpy()
+    linear = LogisticRegression(max_iter=500).fit(table, species)
+    trees = XGBClassifier(n_estimators=8).fit(table, species)
+    framed = LogisticRegression(max_iter=500).fit(features, species)
+
+    joblib.dump(linear, folder(root / "sklearn") / "classifier.joblib")
+    trees.save_model(folder(root / "xgboost") / "classifier.json")
+    by_tensor = infer_signature(table.astype(np.float32), linear.predict(table))
+    mlflow.sklearn.save_model(linear, folder(root / "tensor") / "mlflow", signature=by_tensor)
+    by_columns = infer_signature(features, framed.predict(features))
+    mlflow.sklearn.save_model(framed, folder(root / "columns") / "mlflow", signature=by_columns)
+    mlflow.sklearn.save_model(linear, folder(root / "unsigned") / "mlflow")
+
+    rows = np.array(ROWS, np.float32)
+    for name, model in (("sklearn", linear), ("xgboost", trees), ("tensor", linear), ("unsigned", linear)):
+        write(root / name, model.predict(rows), model.predict_proba(rows))
+    rows64 = np.array(ROWS)
+    write(root / "columns", linear.predict(rows64), linear.predict_proba(rows64))
+
+
+def folder(directory: Path) -> Path:
+    (directory / "model").mkdir(parents=True)
+    return directory / "model"
+
+
+def write(directory: Path, labels: Any, probabilities: Any) -> None:
+    expected = {"labels": labels.tolist(), "probabilities": probabilities.tolist()}
+    (directory / "expected.json").write_text(json.dumps(expected))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,197 @@
+"""MLServer for real, with its runtimes for scikit-learn, XGBoost and MLflow."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+
+from support.processes import answers
+from support.serving_runtimes import Runtime, Served, run_program, toolchain_python
+from support.v2_client import tensor
+from support.waiting import eventually
+
+ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.1, 5.6, 2.4], [6.0, 2.7, 5.1, 1.6]]
+FLAT = [value for row in ROWS for value in row]
+FORMATS = {"sklearn": "SKLearn", "xgboost": "XGBoost", "tensor": "MLflow", "unsigned": "MLflow", "columns": "MLflow"}
+"""Folders that the program `mlserver_models` makes: MLflow models with signatures of either kind, and with none."""
+ONE_TENSOR = [name for name in FORMATS if name != "columns"]
+
+
+@dataclass
+class Case:
+    served: Served
+    expected: dict[str, Any]
+
+
+Cases = Callable[[str], Case]
+
+
+@pytest.fixture(scope="module")
+def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return Runtime("kleverserve.mlserver", toolchain_python("mlserver"), logs=tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def models(mlserver: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models")
+    run_program(mlserver.python, "mlserver_models", directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def cases(mlserver: Runtime, models: Path) -> Iterator[Cases]:
+    """Servers by folder, started as tests ask for them."""
+    with ExitStack() as stack:
+        made: dict[str, Case] = {}
+
+        def case(name: str) -> Case:
+            if name not in made:
+                served = stack.enter_context(mlserver.serving(models / name, FORMATS[name]))
+                made[name] = Case(served, json.loads((models / name / "expected.json").read_text()))
+            return made[name]
+
+        yield case
+
+
+def columns(rows: list[list[float]], names: list[str]) -> list[dict[str, Any]]:
+    return [tensor(name, "FP64", [len(rows), 1], [row[index] for row in rows]) for index, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("name", ONE_TENSOR)
+async def test_rest_answers_what_the_framework_answers(cases: Cases, name: str) -> None:
+    case = cases(name)
+    status, answer = await case.served.infer(tensor("input-0", "FP32", [3, 4], FLAT))
+    assert status == 200
+    assert answer["model_version"] == "v1"
+    [output] = answer["outputs"]
+    assert (output["shape"], output["data"]) == ([3, 1], case.expected["labels"])
+
+
+@pytest.mark.parametrize("name", ONE_TENSOR)
+def test_grpc_answers_what_the_framework_answers(cases: Cases, name: str) -> None:
+    case = cases(name)
+    [output] = case.served.infer_by_grpc(tensor("input-0", "FP32", [3, 4], ROWS)).values()
+    assert output["data"] == case.expected["labels"]
+
+
+@pytest.mark.parametrize("name", ["sklearn", "xgboost"])
+async def test_probabilities_are_answered_when_asked_for(cases: Cases, name: str) -> None:
+    case = cases(name)
+    _, answer = await case.served.infer(tensor("input-0", "FP32", [3, 4], FLAT), outputs=["predict_proba"])
+    [output] = answer["outputs"]
+    np.testing.assert_allclose(output["data"], np.ravel(case.expected["probabilities"]), rtol=1e-6)
+
+
+async def test_a_model_of_named_columns_takes_one_tensor_each(cases: Cases) -> None:
+    case = cases("columns")
+    names = [spec["name"] for spec in (await case.served.metadata())["inputs"]]
+    assert len(names) == 4
+    status, answer = await case.served.infer(*columns(ROWS, names))
+    assert (status, answer["outputs"][0]["data"]) == (200, case.expected["labels"])
+
+
+@pytest.mark.parametrize("name", ["sklearn", "xgboost", "tensor", "columns"])
+async def test_the_metadata_says_what_is_asked_and_answered(cases: Cases, name: str) -> None:
+    case = cases(name)
+    metadata = await case.served.metadata()
+    inputs = [
+        tensor(spec["name"], spec["datatype"], [1, spec["shape"][1]], [0] * spec["shape"][1])
+        for spec in metadata["inputs"]
+    ]
+    _, answer = await case.served.infer(*inputs, outputs=[spec["name"] for spec in metadata["outputs"]])
+    described = [(spec["name"], spec["datatype"], spec["shape"]) for spec in metadata["outputs"]]
+    assert described == [(each["name"], each["datatype"], [-1, *each["shape"][1:]]) for each in answer["outputs"]]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("shape", [[2, 3], [2, 4]], ids=["columns", "count"])
+async def test_what_does_not_fit_the_model_is_a_bad_request(cases: Cases, name: str, shape: list[int]) -> None:
+    status, answer = await cases(name).served.infer(tensor("input-0", "FP32", shape, [0.0] * 6))
+    assert status == 400
+    assert answer["error"].startswith("the model refuses the inputs: ")
+
+
+async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, models: Path) -> None:
+    begun, terminated = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        begun.set()  # the server has said "100 Continue": it works on the request
+        yield b'{"inputs": [{"name": "x", "datatype": "FP32", '
+        await terminated.wait()
+        yield b'"shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}'
+
+    with mlserver.serving(models / "sklearn", "SKLearn", "--drain-seconds", "30") as served:
+        async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
+            pending = asyncio.create_task(session.post(f"{served.url}/infer", data=body(), expect100=True))
+            await begun.wait()
+            served.process.send_signal(signal.SIGTERM)
+            await eventually(lambda: refuses(served.port))
+            assert served.process.poll() is None
+            terminated.set()
+            async with await pending as response:
+                assert (await response.json())["outputs"][0]["data"] == [0]
+        assert await asyncio.to_thread(served.process.wait, 15) == 0
+
+
+async def refuses(port: int) -> bool:
+    return not await asyncio.to_thread(answers, port)
+
+
+async def test_a_client_that_never_finishes_cannot_outlive_the_drain(mlserver: Runtime, models: Path) -> None:
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        begun.set()
+        yield b"{"
+        await never.wait()
+
+    with mlserver.serving(models / "sklearn", "SKLearn", "--drain-seconds", "0.5") as served:
+        async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
+            pending = asyncio.create_task(session.post(f"{served.url}/infer", data=body(), expect100=True))
+            await begun.wait()
+            served.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(served.process.wait, 15) == 0
+            with pytest.raises(aiohttp.ClientError):
+                await pending
+
+
+def test_nothing_survives_a_kill(mlserver: Runtime, models: Path) -> None:
+    with mlserver.serving(models / "sklearn", "SKLearn") as served:
+        assert len(served.family()) == 1, "MLServer runs in the launcher's own process"
+        served.process.kill()
+        served.process.wait()
+        assert not answers(served.port)
+        assert not answers(served.grpc_port)
+
+
+@pytest.mark.parametrize(
+    ("model_format", "file"), [("SKLearn", "m.joblib"), ("XGBoost", "m.json"), ("MLflow", "MLmodel")]
+)
+def test_a_broken_model_exits_3_and_says_why(mlserver: Runtime, tmp_path: Path, model_format: str, file: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / file).write_bytes(b"\x00 this is no model")
+    ended = mlserver.run_to_the_end(tmp_path, model_format)
+    assert ended.returncode == 3
+    said = [line for line in ended.stderr.splitlines() if line.startswith("kleverserve: ")]
+    assert len(said) == 1
+    assert said[0].startswith("kleverserve: cannot load the model: ")
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+def test_a_missing_model_and_a_taken_port_end_at_once(
+    mlserver: Runtime, cases: Cases, models: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    ended = mlserver.run_to_the_end(tmp_path, "XGBoost")
+    assert (ended.returncode, ended.stderr.count("\n")) == (3, 1)
+    taken = mlserver.run_to_the_end(models / "sklearn", "SKLearn", "--port", str(cases("sklearn").served.port))
+    assert taken.returncode == 1
+    assert taken.stderr.startswith("kleverserve: cannot listen on 127.0.0.1:")

@@ -1,0 +1,204 @@
+"""Triton Inference Server for real, with our adapters in its python backend."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import psutil
+import pytest
+from onnx import ModelProto
+
+from kleverserve.triton.folder import SHARED_MEMORY
+from support import onnx_models
+from support.processes import answers, free_port
+from support.serving_runtimes import Runtime, Served, toolchain_python
+from support.v2_client import tensor
+from support.waiting import eventually
+
+ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.1, 5.6, 2.4]]
+FLAT = [value for row in ROWS for value in row]
+SECONDS_OF_WORK = 3_000_000
+"""Steps of the loop model that keep it busy for some seconds."""
+
+
+@pytest.fixture(scope="module")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    folder = tmp_path_factory.mktemp("triton")
+    return Runtime("kleverserve.triton", toolchain_python("triton"), logs=folder, extra={"TMPDIR": str(folder)})
+
+
+@pytest.fixture(scope="module")
+def iris(triton: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Path]]:
+    directory = onnx_models.model_directory(onnx_models.iris_classifier(), tmp_path_factory.mktemp("iris") / "m")
+    with triton.serving(directory, "ONNX") as served:
+        yield served, directory
+
+
+def model(made: ModelProto, directory: Path) -> Path:
+    return onnx_models.model_directory(made, directory / "m")
+
+
+def by_onnxruntime(directory: Path, rows: list[list[float]]) -> tuple[list[int], list[float]]:
+    session = onnxruntime.InferenceSession(directory / "model" / "model.onnx", providers=["CPUExecutionProvider"])
+    labels, maps = session.run(None, {"X": np.array(rows, np.float32)})
+    return labels.tolist(), [value for row in maps for value in row.values()]
+
+
+async def test_rest_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) -> None:
+    served, directory = iris
+    labels, probabilities = by_onnxruntime(directory, ROWS)
+    status, answer = await served.infer(tensor("X", "FP32", [2, 4], FLAT))
+    assert status == 200
+    label, probability = answer["outputs"]
+    assert (label["name"], label["datatype"], label["shape"], label["data"]) == ("output_label", "INT64", [2], labels)
+    assert probability["shape"] == [2, 3]
+    np.testing.assert_array_equal(np.float32(probability["data"]), np.float32(probabilities))
+
+
+def test_grpc_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) -> None:
+    served, directory = iris
+    labels, probabilities = by_onnxruntime(directory, ROWS)
+    outputs = served.infer_by_grpc(tensor("X", "FP32", [2, 4], ROWS))
+    assert outputs["output_label"]["data"] == labels
+    np.testing.assert_array_equal(np.float32(outputs["output_probability"]["data"]), np.float32(probabilities))
+
+
+async def test_only_the_outputs_asked_for_are_answered(iris: tuple[Served, Path]) -> None:
+    status, answer = await iris[0].infer(tensor("X", "FP32", [1, 4], ROWS[0]), outputs=["output_probability"])
+    assert (status, [output["name"] for output in answer["outputs"]]) == (200, ["output_probability"])
+
+
+async def test_metadata_is_the_adapters(iris: tuple[Served, Path]) -> None:
+    metadata = await iris[0].metadata()
+    assert metadata["versions"] == ["1"]
+    assert metadata["inputs"] == [{"name": "X", "datatype": "FP32", "shape": [-1, 4]}]
+    assert [output["shape"] for output in metadata["outputs"]] == [[-1], [-1, 3]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        tensor("X", "FP32", [2, 3], [0.0] * 6),
+        tensor("X", "FP32", [2, 4], [0.0] * 7),
+        tensor("X", "INT64", [1, 4], [1, 2, 3, 4]),
+        tensor("Y", "FP32", [1, 4], [0.0] * 4),
+    ],
+    ids=["shape", "count", "datatype", "name"],
+)
+async def test_what_does_not_fit_the_model_is_a_bad_request(
+    iris: tuple[Served, Path], wrong: dict[str, object]
+) -> None:
+    status, answer = await iris[0].infer(wrong)
+    assert status == 400
+    assert answer["error"]
+
+
+async def test_what_the_adapter_refuses_is_a_bad_request(triton: Runtime, tmp_path: Path) -> None:
+    with triton.serving(model(onnx_models.look_up(["n"]), tmp_path), "ONNX") as served:
+        assert (await served.infer(tensor("index", "INT64", [2], [0, 2])))[1]["outputs"][0]["data"] == [10.0, 30.0]
+        status, answer = await served.infer(tensor("index", "INT64", [1], [7]))
+        assert status == 400
+        assert "the model refuses the inputs" in answer["error"]
+
+
+def test_every_datatype_goes_in_and_out(triton: Runtime, tmp_path: Path) -> None:
+    values: dict[str, list[object]] = {name: [1, 2] for name in onnx_models.ONNX_TYPES}
+    values |= {"BOOL": [True, False], "BYTES": ["über", ""], "FP16": [0.5, 2.0]}
+    inputs = [tensor(name, name, [2], data) for name, data in values.items()]
+    with triton.serving(model(onnx_models.identity(), tmp_path), "ONNX") as served:
+        outputs = served.infer_by_grpc(*inputs)
+    assert {name: output["data"] for name, output in outputs.items()} == {
+        f"{name}_out": data for name, data in values.items()
+    }
+
+
+async def test_requests_in_flight_at_sigterm_are_answered(triton: Runtime, tmp_path: Path) -> None:
+    alone = replace(triton, extra={"TMPDIR": str(tmp_path)})
+    with alone.serving(model(onnx_models.loop(), tmp_path), "ONNX", "--drain-seconds", "30") as served:
+        assert len(leftovers(tmp_path)) > 1
+        idle = served.busy_seconds()
+        pending = [
+            asyncio.create_task(served.infer(tensor("n", "INT64", [1], [SECONDS_OF_WORK + index]))) for index in (1, 2)
+        ]
+        await eventually(lambda: is_busier(served, idle + 0.2))
+        served.process.send_signal(signal.SIGTERM)
+        results = await asyncio.gather(*pending)
+        assert await asyncio.to_thread(served.process.wait, 30) == 0
+    totals = [answer["outputs"][0]["data"][0] for _, answer in results]
+    assert totals == [SECONDS_OF_WORK + 1, SECONDS_OF_WORK + 2]
+    assert leftovers(tmp_path) == []
+
+
+def leftovers(directory: Path) -> list[Path]:
+    """What launchers with this directory for temporary files wrote, there and in shared memory."""
+    folders = list(directory.glob("klever-triton-*"))
+    return [*folders, *(path for folder in folders for path in SHARED_MEMORY.glob(f"{folder.name}-*"))]
+
+
+async def is_busier(served: Served, seconds: float) -> bool:
+    return served.busy_seconds() > seconds
+
+
+async def test_a_slow_run_cannot_outlive_the_drain(triton: Runtime, tmp_path: Path) -> None:
+    with triton.serving(model(onnx_models.loop(), tmp_path), "ONNX", "--drain-seconds", "0.2") as served:
+        idle, family = served.busy_seconds(), served.family()
+        pending = asyncio.create_task(served.infer(tensor("n", "INT64", [1], [10**15])))
+        await eventually(lambda: is_busier(served, idle + 0.2))
+        served.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(served.process.wait, 15) == 0
+        await eventually(lambda: all_gone(family), within=15)
+        await asyncio.gather(pending, return_exceptions=True)
+
+
+async def test_nothing_survives_the_killing_of_the_launcher(triton: Runtime, tmp_path: Path) -> None:
+    with triton.serving(model(onnx_models.iris_classifier(), tmp_path), "ONNX") as served:
+        family = served.family()
+        assert len(family) > 2
+        served.process.kill()
+        await eventually(lambda: all_gone(family), within=15)
+        assert not answers(served.port)
+
+
+async def all_gone(family: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
+
+
+async def test_the_end_of_triton_is_the_launchers_end(triton: Runtime, tmp_path: Path) -> None:
+    with triton.serving(model(onnx_models.iris_classifier(), tmp_path), "ONNX") as served:
+        server = next(process for process in served.family() if process.name() == "tritonserver")
+        server.kill()
+        assert await asyncio.to_thread(served.process.wait, 15) == 1
+    assert "Triton ended with exit code -9" in served.log.read_text()
+
+
+def test_a_broken_model_exits_3_with_one_line(triton: Runtime, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "broken.onnx").write_bytes(b"this is no protobuf")
+    ended = triton.run_to_the_end(tmp_path, "ONNX")
+    assert ended.returncode == 3
+    assert (ended.stdout + ended.stderr).startswith("kleverserve: cannot load the model: onnxruntime cannot load ")
+    assert (ended.stdout + ended.stderr).count("\n") == 1
+
+
+def test_a_scalar_exits_3_and_names_another_runtime(triton: Runtime, tmp_path: Path) -> None:
+    ended = triton.run_to_the_end(model(onnx_models.look_up(), tmp_path), "ONNX")
+    assert ended.returncode == 3
+    assert "choose the runtime kleverserve" in ended.stdout + ended.stderr
+
+
+def test_a_taken_port_exits_1(triton: Runtime, iris: tuple[Served, Path], tmp_path: Path) -> None:
+    ended = triton.run_to_the_end(model(onnx_models.iris_classifier(), tmp_path), "ONNX", "--port", str(iris[0].port))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("kleverserve: cannot listen on 127.0.0.1:")
+
+
+def test_without_triton_it_says_which_python_to_use(tmp_path: Path) -> None:
+    elsewhere = Runtime("kleverserve.triton", Path(sys.executable), logs=tmp_path)
+    ended = elsewhere.run_to_the_end(tmp_path, "ONNX", "--port", str(free_port()))
+    assert ended.returncode == 3
+    assert "run this by the Python of the toolchain 'triton'" in ended.stderr
