@@ -33,12 +33,12 @@ def model_directory(model: ModelProto, directory: Path) -> Path:
     return directory
 
 
-def iris_classifier(*, named_classes: bool = False) -> ModelProto:
-    """Logistic regression with a ZipMap: `X` FP32 [-1, 4] to `output_label` and `output_probability`."""
+def iris_classifier(*, named_classes: bool = False, zip_map: bool = True) -> ModelProto:
+    """Logistic regression, if wanted with a ZipMap: `X` FP32 [-1, 4] to labels and probabilities."""
     features, species = load_iris(return_X_y=True)
     labels = np.array(["setosa", "versicolor", "virginica"])[species] if named_classes else species
     classifier = LogisticRegression(max_iter=500).fit(features, labels)
-    model: ModelProto = to_onnx(classifier, features[:1].astype(np.float32))
+    model: ModelProto = to_onnx(classifier, features[:1].astype(np.float32), options={"zipmap": zip_map})
     return model
 
 
