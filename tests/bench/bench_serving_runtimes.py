@@ -68,7 +68,7 @@ def make_models(python: Path, work: Path) -> dict[str, Path]:
 
 def servers(pythons: dict[str, Path], model_format: str, directory: Path, work: Path) -> list[Any]:
     """What to enter for each contender; the first is what the others are compared with."""
-    ours = Runtime("kleverserve", pythons["triton"], logs=work)
+    ours = Runtime("kleverserve", pythons["triton"], logs=work, has_grpc=False)
     triton = Runtime("kleverserve.triton", pythons["triton"], logs=work)
     mlserver = Runtime("kleverserve.mlserver", pythons["mlserver"], logs=work)
     by_mlserver = custom_onnx(mlserver, directory) if model_format == "ONNX" else None
@@ -83,7 +83,7 @@ def servers(pythons: dict[str, Path], model_format: str, directory: Path, work: 
 def launched(name: str, runtime: Runtime, model_format: str, directory: Path) -> Iterator[Contender]:
     """A server as the deployer starts it, asked by the input that its metadata names."""
     with runtime.serving(directory, model_format) as served:
-        with urllib.request.urlopen(served.url) as answer:
+        with urllib.request.urlopen(served.url) as answer:  # noqa: S310  # our own server
             [expected] = json.load(answer)["inputs"]
         yield Contender(name, f"{served.url}/infer", request(expected["name"], expected["datatype"]))
 

@@ -8,7 +8,7 @@ from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
 
-class OnnxRuntime(MLModel):
+class OnnxRuntime(MLModel):  # type: ignore[misc]
     """Runs the file that `parameters.uri` names with one thread, as the other servers do."""
 
     async def load(self) -> bool:

@@ -53,6 +53,7 @@ class Runtime:
     logs: Path
     extra: dict[str, str] = field(default_factory=dict)
     """Further environment variables."""
+    has_grpc: bool = True
 
     def command(self, directory: Path, model_format: str, *extra: str) -> list[str]:
         """How the deployer starts it."""
@@ -76,7 +77,8 @@ class Runtime:
     def serving(self, directory: Path, model_format: str, *extra: str) -> Iterator["Served"]:
         """A server that is ready; killed at the end with all it started, if it still runs."""
         port, grpc_port = free_port(), free_port()
-        options = ("--port", str(port), "--grpc-port", str(grpc_port), *extra)
+        grpc = ("--grpc-port", str(grpc_port)) if self.has_grpc else ()
+        options = ("--port", str(port), *grpc, *extra)
         server = ServerProcess(
             self.command(directory, model_format, *options),
             log=self.logs / f"{port}.log",
