@@ -126,7 +126,7 @@ async def compare(contenders: list[Contender], model_format: str, connections: i
         for each in turns:
             loads[each.name].append(await wrk.load(each.url, each.body, work, connections=connections, seconds=SECONDS))
     first = loads[contenders[0].name]
-    return [_figure(name, taken, first, f"{model_format}, {connections} connections") for name, taken in loads.items()]
+    return [_figure(name, taken, first, f"{model_format}, {connections} at once") for name, taken in loads.items()]
 
 
 def _figure(name: str, loads: list[wrk.Load], first: list[wrk.Load], what: str) -> Figure:

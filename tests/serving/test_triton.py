@@ -1,6 +1,7 @@
 """Triton Inference Server for real, with our adapters in its python backend."""
 
 import asyncio
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from onnx import ModelProto
 from kleverserve.triton.folder import SHARED_MEMORY
 from support import onnx_models
 from support.processes import answers, free_port
-from support.serving_runtimes import Runtime, Served, toolchain_python
+from support.serving_runtimes import SOURCE, Runtime, Served, toolchain_python
 from support.v2_client import tensor
 from support.waiting import eventually
 
@@ -106,6 +107,28 @@ async def test_what_the_adapter_refuses_is_a_bad_request(triton: Runtime, tmp_pa
         status, answer = await served.infer(tensor("index", "INT64", [1], [7]))
         assert status == 400
         assert "the model refuses the inputs" in answer["error"]
+
+
+@pytest.fixture
+def row_wise(triton: Runtime, tmp_path: Path) -> Runtime:
+    """Triton with an ONNX adapter that says of every model that rows are independent."""
+    source = tmp_path / "source"
+    shutil.copytree(SOURCE / "kleverserve", source / "kleverserve")
+    with (source / "kleverserve" / "adapters" / "onnx.py").open("a") as adapter:
+        adapter.write("\n\nOnnxModel.row_wise = True\n")
+    return replace(triton, extra={**triton.extra, "PYTHONPATH": str(source)})
+
+
+async def test_requests_for_independent_rows_are_joined(row_wise: Runtime, tmp_path: Path) -> None:
+    with row_wise.serving(model(onnx_models.doubling(), tmp_path), "ONNX") as served:
+        requests = [tensor("X", "FP32", [1 + n % 2, 4], [float(n)] * 4 * (1 + n % 2)) for n in range(200)]
+        results = await asyncio.gather(*(served.infer(request) for request in requests))
+        [statistics] = (await served.get("/stats"))["model_stats"]
+    assert [status for status, _ in results] == [200] * len(requests)
+    for request, (_, answer) in zip(requests, results, strict=True):
+        [output] = answer["outputs"]
+        assert (output["shape"], output["data"]) == (request["shape"], [2 * value for value in request["data"]])
+    assert statistics["execution_count"] < len(requests)
 
 
 def test_every_datatype_goes_in_and_out(triton: Runtime, tmp_path: Path) -> None:

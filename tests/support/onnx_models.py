@@ -50,6 +50,12 @@ def identity() -> ModelProto:
     return _model(helper.make_graph(nodes, "identity", inputs, outputs))
 
 
+def doubling() -> ModelProto:
+    """Gives `Y`, twice `X`: FP32 [-1, 4]."""
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in "XY"]
+    return _model(helper.make_graph([helper.make_node("Add", ["X", "X"], ["Y"])], "doubling", tensors[:1], tensors[1:]))
+
+
 def loop() -> ModelProto:
     """Counts to `n` one by one, so that a large `n` keeps it busy for as long as wanted."""
     scalar = [1]

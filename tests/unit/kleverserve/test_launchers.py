@@ -11,7 +11,7 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.mlserver.artifacts import find_artifact
 from kleverserve.ports import port_or_free
 from kleverserve.triton.__main__ import parse_arguments
-from kleverserve.triton.installation import Installation, child_environment
+from kleverserve.triton.installation import LIBPYTHON, Installation, child_environment, libpython_folders
 
 
 def model(directory: Path, *names: str) -> Path:
@@ -69,6 +69,20 @@ def test_triton_finds_this_python_first_and_keeps_what_was_given() -> None:
 def test_an_empty_library_path_does_not_put_the_current_directory_in_it() -> None:
     found = Installation(Path("s"), Path("b"), Path("t"), libraries=(Path("/triton.libs"),))
     assert child_environment(found, {}, threads=1)["LD_LIBRARY_PATH"] == "/triton.libs"
+
+
+def test_this_pythons_own_library_goes_before_the_systems(tmp_path: Path) -> None:
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    full.mkdir()
+    (full / LIBPYTHON).touch()
+    assert libpython_folders([empty, full], is_known=lambda _: True) == (full,)
+    assert libpython_folders([empty], is_known=lambda library: library == LIBPYTHON) == ()
+
+
+def test_without_a_library_it_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match=r"needs libpython3\.\d+\.so\.1\.0, .* apt install libpython3\."):
+        libpython_folders([tmp_path], is_known=lambda _: False)
 
 
 def test_port_0_is_replaced_by_a_free_one_and_a_taken_one_is_refused() -> None:
