@@ -1,6 +1,7 @@
 """Triton Inference Server for real, with our adapters in its python backend."""
 
 import asyncio
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from onnx import ModelProto
 from kleverserve.triton.folder import SHARED_MEMORY
 from support import onnx_models
 from support.processes import answers, free_port
-from support.serving_runtimes import Runtime, Served, toolchain_python
+from support.serving_runtimes import SOURCE, Runtime, Served, toolchain_python
 from support.v2_client import tensor
 from support.waiting import eventually
 
@@ -57,7 +58,7 @@ async def test_rest_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) 
     label, probability = answer["outputs"]
     assert (label["name"], label["datatype"], label["shape"], label["data"]) == ("output_label", "INT64", [2], labels)
     assert probability["shape"] == [2, 3]
-    np.testing.assert_array_equal(np.float32(probability["data"]), np.float32(probabilities))
+    np.testing.assert_array_equal(np.array(probability["data"], np.float32), np.array(probabilities, np.float32))
 
 
 def test_grpc_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) -> None:
@@ -65,7 +66,9 @@ def test_grpc_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) -> Non
     labels, probabilities = by_onnxruntime(directory, ROWS)
     outputs = served.infer_by_grpc(tensor("X", "FP32", [2, 4], ROWS))
     assert outputs["output_label"]["data"] == labels
-    np.testing.assert_array_equal(np.float32(outputs["output_probability"]["data"]), np.float32(probabilities))
+    np.testing.assert_array_equal(
+        np.array(outputs["output_probability"]["data"], np.float32), np.array(probabilities, np.float32)
+    )
 
 
 async def test_only_the_outputs_asked_for_are_answered(iris: tuple[Served, Path]) -> None:
@@ -106,6 +109,28 @@ async def test_what_the_adapter_refuses_is_a_bad_request(triton: Runtime, tmp_pa
         assert "the model refuses the inputs" in answer["error"]
 
 
+@pytest.fixture
+def row_wise(triton: Runtime, tmp_path: Path) -> Runtime:
+    """Triton with an ONNX adapter that says of every model that rows are independent."""
+    source = tmp_path / "source"
+    shutil.copytree(SOURCE / "kleverserve", source / "kleverserve")
+    with (source / "kleverserve" / "adapters" / "onnx.py").open("a") as adapter:
+        adapter.write("\n\nOnnxModel.row_wise = True\n")
+    return replace(triton, extra={**triton.extra, "PYTHONPATH": str(source)})
+
+
+async def test_requests_for_independent_rows_are_joined(row_wise: Runtime, tmp_path: Path) -> None:
+    with row_wise.serving(model(onnx_models.doubling(), tmp_path), "ONNX") as served:
+        requests = [tensor("X", "FP32", [1 + n % 2, 4], [float(n)] * 4 * (1 + n % 2)) for n in range(200)]
+        results = await asyncio.gather(*(served.infer(request) for request in requests))
+        [statistics] = (await served.get("/stats"))["model_stats"]
+    assert [status for status, _ in results] == [200] * len(requests)
+    for request, (_, answer) in zip(requests, results, strict=True):
+        [output] = answer["outputs"]
+        assert (output["shape"], output["data"]) == (request["shape"], [2 * value for value in request["data"]])
+    assert statistics["execution_count"] < len(requests)
+
+
 def test_every_datatype_goes_in_and_out(triton: Runtime, tmp_path: Path) -> None:
     values: dict[str, list[object]] = {name: [1, 2] for name in onnx_models.ONNX_TYPES}
     values |= {"BOOL": [True, False], "BYTES": ["über", ""], "FP16": [0.5, 2.0]}
@@ -120,7 +145,8 @@ def test_every_datatype_goes_in_and_out(triton: Runtime, tmp_path: Path) -> None
 async def test_requests_in_flight_at_sigterm_are_answered(triton: Runtime, tmp_path: Path) -> None:
     alone = replace(triton, extra={"TMPDIR": str(tmp_path)})
     with alone.serving(model(onnx_models.loop(), tmp_path), "ONNX", "--drain-seconds", "30") as served:
-        assert len(leftovers(tmp_path)) > 1
+        written = written_below(tmp_path)
+        assert len(written) > 1
         idle = served.busy_seconds()
         pending = [
             asyncio.create_task(served.infer(tensor("n", "INT64", [1], [SECONDS_OF_WORK + index]))) for index in (1, 2)
@@ -131,13 +157,17 @@ async def test_requests_in_flight_at_sigterm_are_answered(triton: Runtime, tmp_p
         assert await asyncio.to_thread(served.process.wait, 30) == 0
     totals = [answer["outputs"][0]["data"][0] for _, answer in results]
     assert totals == [SECONDS_OF_WORK + 1, SECONDS_OF_WORK + 2]
-    assert leftovers(tmp_path) == []
+    assert existing(written) == []
 
 
-def leftovers(directory: Path) -> list[Path]:
-    """What launchers with this directory for temporary files wrote, there and in shared memory."""
+def written_below(directory: Path) -> list[Path]:
+    """What a launcher with this directory for temporary files wrote, there and in shared memory."""
     folders = list(directory.glob("klever-triton-*"))
     return [*folders, *(path for folder in folders for path in SHARED_MEMORY.glob(f"{folder.name}-*"))]
+
+
+def existing(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.exists()]
 
 
 async def is_busier(served: Served, seconds: float) -> bool:

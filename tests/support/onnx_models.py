@@ -33,12 +33,12 @@ def model_directory(model: ModelProto, directory: Path) -> Path:
     return directory
 
 
-def iris_classifier(*, named_classes: bool = False) -> ModelProto:
-    """Logistic regression with a ZipMap: `X` FP32 [-1, 4] to `output_label` and `output_probability`."""
+def iris_classifier(*, named_classes: bool = False, zip_map: bool = True) -> ModelProto:
+    """Logistic regression, if wanted with a ZipMap: `X` FP32 [-1, 4] to labels and probabilities."""
     features, species = load_iris(return_X_y=True)
     labels = np.array(["setosa", "versicolor", "virginica"])[species] if named_classes else species
     classifier = LogisticRegression(max_iter=500).fit(features, labels)
-    model: ModelProto = to_onnx(classifier, features[:1].astype(np.float32))
+    model: ModelProto = to_onnx(classifier, features[:1].astype(np.float32), options={"zipmap": zip_map})
     return model
 
 
@@ -48,6 +48,12 @@ def identity() -> ModelProto:
     inputs = [helper.make_tensor_value_info(name, onnx_type, ["n"]) for name, onnx_type in ONNX_TYPES.items()]
     outputs = [helper.make_tensor_value_info(f"{name}_out", onnx_type, ["n"]) for name, onnx_type in ONNX_TYPES.items()]
     return _model(helper.make_graph(nodes, "identity", inputs, outputs))
+
+
+def doubling() -> ModelProto:
+    """Gives `Y`, twice `X`: FP32 [-1, 4]."""
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in "XY"]
+    return _model(helper.make_graph([helper.make_node("Add", ["X", "X"], ["Y"])], "doubling", tensors[:1], tensors[1:]))
 
 
 def loop() -> ModelProto:

@@ -21,6 +21,7 @@ from modelformats.converting.toolchains import ToolchainStore
 from support.processes import ServerProcess, free_port
 
 PROGRAMS = Path(__file__).parents[1] / "serving" / "programs"
+SOURCE = Path(kleverserve.__file__).parents[1]
 HOST = "127.0.0.1"
 MODEL = "m"
 VERSION = "v1"
@@ -53,6 +54,7 @@ class Runtime:
     logs: Path
     extra: dict[str, str] = field(default_factory=dict)
     """Further environment variables."""
+    has_grpc: bool = True
 
     def command(self, directory: Path, model_format: str, *extra: str) -> list[str]:
         """How the deployer starts it."""
@@ -62,8 +64,7 @@ class Runtime:
     @property
     def environment(self) -> dict[str, str]:
         """With kleverserve as a bare folder, which is how it gets into toolchains."""
-        source = str(Path(kleverserve.__file__).parents[1])
-        return {**os.environ, "PYTHONPATH": source, **self.extra}
+        return {**os.environ, "PYTHONPATH": str(SOURCE), **self.extra}
 
     def run_to_the_end(self, directory: Path, model_format: str, *extra: str) -> subprocess.CompletedProcess[str]:
         """Run a server that is expected to end by itself."""
@@ -76,7 +77,8 @@ class Runtime:
     def serving(self, directory: Path, model_format: str, *extra: str) -> Iterator["Served"]:
         """A server that is ready; killed at the end with all it started, if it still runs."""
         port, grpc_port = free_port(), free_port()
-        options = ("--port", str(port), "--grpc-port", str(grpc_port), *extra)
+        grpc = ("--grpc-port", str(grpc_port)) if self.has_grpc else ()
+        options = ("--port", str(port), *grpc, *extra)
         server = ServerProcess(
             self.command(directory, model_format, *options),
             log=self.logs / f"{port}.log",
@@ -122,7 +124,11 @@ class Served:
 
     async def metadata(self) -> dict[str, Any]:
         """The model's metadata."""
-        async with aiohttp.ClientSession() as session, session.get(self.url) as response:
+        return await self.get("")
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """What the server says about the model at a path below the model's."""
+        async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
             assert response.status == 200, await response.text()
             document: dict[str, Any] = await response.json()
             return document

@@ -3,7 +3,7 @@
 import os
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import CDLL
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -42,7 +42,10 @@ def find_installation() -> Installation:
         server=root / "bin" / "tritonserver",
         backend=root / "backends" / "python",
         stub=root / "python_backend_stubs" / PYTHON / "triton_python_backend_stub",
-        libraries=(*_libpython(), root.parents[1] / "nvidia_pytriton.libs"),
+        libraries=(
+            *libpython_folders(_own_libraries(), is_known=_can_be_loaded),
+            root.parents[1] / "nvidia_pytriton.libs",
+        ),
     )
     missing = [path for path in (found.server, found.backend, found.stub) if not path.exists()]
     if missing:
@@ -64,18 +67,32 @@ def child_environment(found: Installation, given: Mapping[str, str], *, threads:
     }
 
 
-def _libpython() -> tuple[Path, ...]:
-    """The directory of this Python's own shared library, or none where the system has one."""
-    own = Path(sysconfig.get_config_var("LIBDIR") or "/") / LIBPYTHON
-    beside = Path(sys.base_prefix) / "lib" / LIBPYTHON
-    for path in (own, beside):
-        if path.is_file():
-            return (path.parent,)
-    try:
-        CDLL(LIBPYTHON)
-    except OSError as error:
+def libpython_folders(candidates: Sequence[Path], *, is_known: Callable[[str], bool]) -> tuple[Path, ...]:
+    """The first folder that has this version of Python as a shared library, or none where the system knows one.
+
+    The one of this very Python goes before the system's, whose patch release may be another.
+
+    Raises:
+        ModelLoadError: there is none.
+    """
+    for folder in candidates:
+        if (folder / LIBPYTHON).is_file():
+            return (folder,)
+    if not is_known(LIBPYTHON):
         raise ModelLoadError(
-            f"Triton's python backend needs {LIBPYTHON}, which is neither in {beside.parent} nor known to the system: "
-            f"install it (Debian: apt install libpython{PYTHON}) or use a Python that `uv python install` made"
-        ) from error
+            f"Triton's python backend needs {LIBPYTHON}, which is neither in {candidates[0]} nor known to the system: "
+            f"install it (Debian: apt install libpython{PYTHON}), or use a Python that was built with a shared library"
+        )
     return ()
+
+
+def _own_libraries() -> list[Path]:
+    return [Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib"), Path(sys.base_prefix) / "lib"]
+
+
+def _can_be_loaded(library: str) -> bool:
+    try:
+        CDLL(library)
+    except OSError:
+        return False
+    return True

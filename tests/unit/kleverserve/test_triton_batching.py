@@ -1,0 +1,75 @@
+"""Several requests in one run."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from kleverserve.errors import InvalidRequestError
+from kleverserve.model import TensorSpec
+from kleverserve.tensors import Array, Datatype
+from kleverserve.triton.batching import Result, Work, run_all
+from support.echo_model import EchoModel
+
+Rows: TypeAlias = list[list[float]]
+
+
+class Counting(EchoModel):
+    """Refuses negative numbers, and keeps how many rows each run had."""
+
+    def __init__(self) -> None:
+        super().__init__([TensorSpec("x", Datatype.FP32, (-1, -1))])
+        self.runs: list[int] = []
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        self.runs.append(len(inputs["x"]))
+        if (inputs["x"] < 0).any():
+            raise InvalidRequestError("no negative numbers")
+        return super().predict(inputs, outputs)
+
+
+def works(*tables: Rows) -> list[Work]:
+    return [Work({"x": np.array(table, np.float32)}, ["x_out"]) for table in tables]
+
+
+def rows(result: Result) -> Rows:
+    assert isinstance(result, dict), result
+    table: Rows = result["x_out"].tolist()
+    return table
+
+
+def test_a_joined_run_gives_each_request_its_own_rows() -> None:
+    model = Counting()
+    results = run_all(model, works([[1, 2]], [[3, 4], [5, 6]], [[7, 8]]), joined=True)
+    assert [rows(result) for result in results] == [[[1, 2]], [[3, 4], [5, 6]], [[7, 8]]]
+    assert model.runs == [4]
+
+
+def test_requests_are_only_joined_when_that_is_allowed() -> None:
+    model = Counting()
+    run_all(model, works([[1, 2]], [[3, 4]]), joined=False)
+    assert model.runs == [1, 1]
+
+
+def test_a_bad_request_does_not_spoil_the_others() -> None:
+    model = Counting()
+    good, bad = run_all(model, works([[1, 2]], [[-1, 0]]), joined=True)
+    assert rows(good) == [[1, 2]]
+    assert isinstance(bad, InvalidRequestError)
+    assert model.runs == [2, 1, 1]
+
+
+def test_rows_of_different_lengths_are_not_joined() -> None:
+    model = Counting()
+    results = run_all(model, works([[1, 2]], [[3, 4, 5]]), joined=True)
+    assert [rows(result) for result in results] == [[[1, 2]], [[3, 4, 5]]]
+    assert model.runs == [1, 1]
+
+
+def test_each_request_gets_the_outputs_it_asked_for() -> None:
+    model = EchoModel([TensorSpec(name, Datatype.FP32, (-1, 1)) for name in "ab"])
+    inputs = {"a": np.ones((1, 1), np.float32), "b": np.zeros((1, 1), np.float32)}
+    first, second = run_all(model, [Work(inputs, ["a_out"]), Work(inputs, ["b_out", "a_out"])], joined=True)
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert (list(first), list(second)) == (["a_out"], ["b_out", "a_out"])

@@ -1,0 +1,68 @@
+"""The configuration that Triton is given for a model."""
+
+import re
+
+import pytest
+
+from kleverserve.errors import ModelLoadError
+from kleverserve.model import TensorSpec
+from kleverserve.tensors import Datatype
+from kleverserve.triton.config import MAX_BATCH_ROWS, model_config, quoted
+from support.echo_model import EchoModel
+
+TABLE = TensorSpec("x", Datatype.FP32, (-1, 4))
+
+
+class RowWise(EchoModel):
+    row_wise = True
+
+
+def config(model: EchoModel, **parameters: str) -> str:
+    return model_config(model, name="iris", instances=2, parameters=parameters)
+
+
+def test_a_model_is_described_with_full_shapes_and_no_batching() -> None:
+    assert config(EchoModel([TABLE]), version="v1").splitlines() == [
+        'name: "iris"',
+        'backend: "python"',
+        "max_batch_size: 0",
+        "version_policy { specific { versions: 1 } }",
+        "instance_group { kind: KIND_CPU count: 2 }",
+        'input { name: "x" data_type: TYPE_FP32 dims: [-1, 4] }',
+        'output { name: "x_out" data_type: TYPE_FP32 dims: [-1, 4] }',
+        'parameters { key: "version" value { string_value: "v1" } }',
+    ]
+
+
+def test_requests_for_rows_that_are_independent_are_joined() -> None:
+    lines = config(RowWise([TABLE])).splitlines()
+    assert f"max_batch_size: {MAX_BATCH_ROWS}" in lines
+    assert 'input { name: "x" data_type: TYPE_FP32 dims: [4] }' in lines
+    assert lines[-1] == "dynamic_batching { }"
+
+
+@pytest.mark.parametrize("shape", [(-1,), (4,), (2, 4)])
+def test_tensors_that_are_no_rows_keep_requests_apart(shape: tuple[int, ...]) -> None:
+    text = config(RowWise([TABLE, TensorSpec("y", Datatype.INT64, shape)]))
+    assert "max_batch_size: 0" in text
+    assert f"dims: {list(shape)}" in text
+    assert "dynamic_batching" not in text
+
+
+def test_every_datatype_has_its_triton_name() -> None:
+    types = re.findall(r"input \{ name: \"(\w+)\" data_type: TYPE_(\w+) ", config(EchoModel()))
+    assert dict(types) == {datatype.value: datatype.value for datatype in Datatype} | {"BYTES": "STRING"}
+
+
+@pytest.mark.parametrize("shape", [None, ()])
+def test_what_has_no_dimensions_cannot_be_served(shape: tuple[int, ...] | None) -> None:
+    with pytest.raises(ModelLoadError, match=r"input 'x' is a scalar or has no declared rank"):
+        config(EchoModel([TensorSpec("x", Datatype.FP32, shape)]))
+
+
+def test_text_cannot_leave_its_quotes() -> None:
+    hostile = 'a" } backend: "x\\\nß'
+    assert quoted(hostile) == r'"a\042 } backend: \042x\134\012\303\237"'
+    lines = config(EchoModel([TensorSpec(hostile, Datatype.FP32, (1,))]), version=hostile).splitlines()
+    assert len(lines) == 8
+    assert sum(line.startswith("backend:") for line in lines) == 1

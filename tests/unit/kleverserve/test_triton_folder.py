@@ -1,0 +1,58 @@
+"""The folder of one run of Triton."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kleverserve.triton.folder import NEW_SECONDS, remove_leftovers, run_folder
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    """For folders, and for shared memory."""
+    for name in ("tmp", "shm"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "tmp", tmp_path / "shm"
+
+
+def make_old(path: Path) -> None:
+    then = path.stat().st_mtime - 2 * NEW_SECONDS
+    os.utime(path, (then, then))
+
+
+def test_it_goes_with_its_shared_memory(places: tuple[Path, Path]) -> None:
+    root, memory = places
+    with run_folder(root, memory) as folder:
+        (folder / "models").mkdir()
+        (memory / f"{folder.name}-1").touch()
+        (memory / "of-somebody-else").touch()
+    assert list(root.iterdir()) == []
+    assert [path.name for path in memory.iterdir()] == ["of-somebody-else"]
+
+
+def test_what_a_killed_launcher_left_is_removed_by_the_next(places: tuple[Path, Path]) -> None:
+    root, memory = places
+    left = root / "klever-triton-left"
+    (left / "models").mkdir(parents=True)
+    make_old(left)
+    (memory / f"{left.name}-1").touch()
+    with run_folder(root, memory) as folder:
+        assert list(root.iterdir()) == [folder]
+        assert list(memory.iterdir()) == []
+
+
+def test_a_folder_in_use_is_left_alone(places: tuple[Path, Path]) -> None:
+    root, memory = places
+    with run_folder(root, memory) as folder:
+        make_old(folder)
+        remove_leftovers(root, memory)
+        assert folder.is_dir()
+
+
+def test_a_new_folder_is_left_alone_as_it_may_not_be_locked_yet(places: tuple[Path, Path]) -> None:
+    root, memory = places
+    new = root / "klever-triton-new"
+    new.mkdir()
+    remove_leftovers(root, memory)
+    assert new.is_dir()
