@@ -18,6 +18,7 @@ from klever.errors import FailedError
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
+from kleverproto.variants import Autoscaling
 from support.small_models import adder
 from support.waiting import eventually
 from support.whole_platform import Platform, running_platform
@@ -26,13 +27,14 @@ pytestmark = pytest.mark.timeout(180)
 
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
 SERVER = """
-import http.server, json, os, sys
+import http.server, json, os, sys, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         self._send(200, {})
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
+        threading.Event().wait(float(os.environ.get("SECONDS", "0")))
         status = int(os.environ["ANSWER"])
         self._send(status, {"outputs": [{"data": [float(os.environ["VALUE"])]}]})
     def _send(self, status, body):
@@ -236,6 +238,32 @@ async def test_a_server_that_crashes_again_and_again_is_told_with_its_last_words
         assert await eventually(healed, within=30)
         lines = [line async for line in client.serving_log("own")]
         assert "own/0 | listening" in lines
+
+
+async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails(platform: Platform) -> None:
+    scaling = Autoscaling(min_replicas=1, max_replicas=3, target_in_flight=2, scale_down_seconds=3)
+    plain = own()
+    slow = plain.variants[0].model_copy(
+        update={"autoscaling": scaling, "env": {**plain.variants[0].env, "SECONDS": "0.2"}}
+    )
+
+    def running() -> int:
+        return len(platform.children("server.py"))
+
+    async def three_run() -> bool:
+        return running() == 3
+
+    async def one_runs() -> bool:
+        return running() == 1
+
+    async with KleverClient(platform.urls["api"]) as client:
+        found = await applied(client, plain.model_copy(update={"variants": (slow,)}))
+        assert running() == 1
+        async with constant_load(found.status.url or "", clients=6) as load:
+            assert await eventually(three_run, within=30)
+        assert await eventually(one_runs, within=30)
+        assert load.failures == {}
+        assert sum(load.answers.values()) > 0
 
 
 @pytest.mark.parametrize("part", ["nats", "registry", "jobrunner", "gateway"])
