@@ -108,7 +108,7 @@ def test_only_the_same_rows_and_outputs_are_of_one_kind() -> None:
     fewer = InferRequest(None, one.inputs, [])
     assert kind_of(one) == kind_of(same)
     assert len({kind_of(one), kind_of(wide), kind_of(fewer)}) == 3
-    assert joined([one, same])["x"].tolist() == [[1], [2], [3]]
+    assert joined([one.inputs, same.inputs])["x"].tolist() == [[1], [2], [3]]
 
 
 def test_results_are_parted_as_they_were_joined() -> None:

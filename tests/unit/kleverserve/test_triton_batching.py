@@ -40,20 +40,20 @@ def rows(result: Result) -> Rows:
 
 def test_a_joined_run_gives_each_request_its_own_rows() -> None:
     model = Counting()
-    results = run_all(model, works([[1, 2]], [[3, 4], [5, 6]], [[7, 8]]), joined=True)
+    results = run_all(model, works([[1, 2]], [[3, 4], [5, 6]], [[7, 8]]), may_join=True)
     assert [rows(result) for result in results] == [[[1, 2]], [[3, 4], [5, 6]], [[7, 8]]]
     assert model.runs == [4]
 
 
 def test_requests_are_only_joined_when_that_is_allowed() -> None:
     model = Counting()
-    run_all(model, works([[1, 2]], [[3, 4]]), joined=False)
+    run_all(model, works([[1, 2]], [[3, 4]]), may_join=False)
     assert model.runs == [1, 1]
 
 
 def test_a_bad_request_does_not_spoil_the_others() -> None:
     model = Counting()
-    good, bad = run_all(model, works([[1, 2]], [[-1, 0]]), joined=True)
+    good, bad = run_all(model, works([[1, 2]], [[-1, 0]]), may_join=True)
     assert rows(good) == [[1, 2]]
     assert isinstance(bad, InvalidRequestError)
     assert model.runs == [2, 1, 1]
@@ -61,7 +61,7 @@ def test_a_bad_request_does_not_spoil_the_others() -> None:
 
 def test_rows_of_different_lengths_are_not_joined() -> None:
     model = Counting()
-    results = run_all(model, works([[1, 2]], [[3, 4, 5]]), joined=True)
+    results = run_all(model, works([[1, 2]], [[3, 4, 5]]), may_join=True)
     assert [rows(result) for result in results] == [[[1, 2]], [[3, 4, 5]]]
     assert model.runs == [1, 1]
 
@@ -69,7 +69,7 @@ def test_rows_of_different_lengths_are_not_joined() -> None:
 def test_each_request_gets_the_outputs_it_asked_for() -> None:
     model = EchoModel([TensorSpec(name, Datatype.FP32, (-1, 1)) for name in "ab"])
     inputs = {"a": np.ones((1, 1), np.float32), "b": np.zeros((1, 1), np.float32)}
-    first, second = run_all(model, [Work(inputs, ["a_out"]), Work(inputs, ["b_out", "a_out"])], joined=True)
+    first, second = run_all(model, [Work(inputs, ["a_out"]), Work(inputs, ["b_out", "a_out"])], may_join=True)
     assert isinstance(first, dict)
     assert isinstance(second, dict)
     assert (list(first), list(second)) == (["a_out"], ["b_out", "a_out"])

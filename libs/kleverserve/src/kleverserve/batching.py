@@ -46,9 +46,9 @@ def kind_of(request: InferRequest) -> tuple[object, ...]:
     return (*shapes, *(spec.name for spec in request.outputs))
 
 
-def joined(requests: Sequence[InferRequest]) -> Results:
-    """The inputs of one run for all of them."""
-    return {name: np.concatenate([request.inputs[name] for request in requests]) for name in requests[0].inputs}
+def joined(inputs: Sequence[Mapping[str, Array]]) -> Results:
+    """The inputs of one run for those of several requests."""
+    return {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]}
 
 
 def parted(results: Mapping[str, Array], counts: Sequence[int]) -> list[Results]:
@@ -150,7 +150,7 @@ class Batcher:
         if len(requests) == 1:
             return [run(self._model, requests[0])]
         names = [spec.name for spec in requests[0].outputs]
-        return parted(self._model.predict(joined(requests), names), counts)
+        return parted(self._model.predict(joined([request.inputs for request in requests]), names), counts)
 
 
 def run(model: Model, request: InferRequest) -> Results:

@@ -33,7 +33,7 @@ class TritonPythonModel:
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer each request; what goes wrong with one is answered to that one."""
         works: list[Work | InvalidRequestError] = [self._work(request) for request in requests]
-        results = iter(run_all(self._model, [work for work in works if isinstance(work, Work)], joined=self._joined))
+        results = iter(run_all(self._model, [work for work in works if isinstance(work, Work)], may_join=self._joined))
         return [_response(next(results) if isinstance(work, Work) else work) for work in works]
 
     def _work(self, request: Any) -> Work | InvalidRequestError:

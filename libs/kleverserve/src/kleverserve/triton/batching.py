@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
+from kleverserve.batching import joined, parted
 from kleverserve.errors import ApiError
 from kleverserve.model import Model
 from kleverserve.tensors import Array
@@ -22,12 +21,12 @@ class Work:
 Result: TypeAlias = dict[str, Array] | ApiError
 
 
-def run_all(model: Model, works: Sequence[Work], *, joined: bool) -> list[Result]:
-    """The result of each request; requests are `joined` into one run if that is allowed.
+def run_all(model: Model, works: Sequence[Work], *, may_join: bool) -> list[Result]:
+    """The result of each request; requests share a run if they `may_join`.
 
     A joined run that fails is repeated request by request: one bad request does not spoil the others.
     """
-    if joined and len(works) > 1 and _fit_together(works):
+    if may_join and len(works) > 1 and _fit_together(works):
         results = _run_joined(model, works)
         if results is not None:
             return results
@@ -51,12 +50,10 @@ def _beyond_rows(work: Work) -> dict[str, tuple[int, ...]]:
 
 
 def _run_joined(model: Model, works: Sequence[Work]) -> list[Result] | None:
-    names = list(works[0].inputs)
-    inputs = {name: np.concatenate([work.inputs[name] for work in works]) for name in names}
     outputs = list(dict.fromkeys(name for work in works for name in work.outputs))
-    whole = _run(model, Work(inputs, outputs))
+    whole = _run(model, Work(joined([work.inputs for work in works]), outputs))
     if isinstance(whole, ApiError):
         return None
-    ends = np.cumsum([len(work.inputs[names[0]]) for work in works])[:-1]
-    parts = {name: np.split(array, ends) for name, array in whole.items()}
-    return [{name: parts[name][index] for name in work.outputs} for index, work in enumerate(works)]
+    first = next(iter(works[0].inputs))
+    parts = parted(whole, [len(work.inputs[first]) for work in works])
+    return [{name: part[name] for name in work.outputs} for work, part in zip(works, parts, strict=True)]
