@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from support.processes import ServerProcess, free_port
 from support.serving_runtimes import HOST, MODEL, Runtime, run_program, toolchain_python
 
 ROUNDS = 5
+PREDICT = "predict"
 PEER, GOAL = "MLServer", 2
 SECONDS = 3
 CONNECTIONS = (1, 16)
@@ -85,8 +86,10 @@ def launched(name: str, runtime: Runtime, model_format: str, directory: Path) ->
     """A server as the deployer starts it, asked by the input that its metadata names."""
     with runtime.serving(directory, model_format) as served:
         with urllib.request.urlopen(served.url) as answer:  # noqa: S310  # our own server
-            [expected] = json.load(answer)["inputs"]
-        yield Contender(name, f"{served.url}/infer", request(expected["name"], expected["datatype"]))
+            metadata = json.load(answer)
+        [expected] = metadata["inputs"]
+        wanted = [PREDICT] if any(each["name"] == PREDICT for each in metadata["outputs"]) else []
+        yield Contender(name, f"{served.url}/infer", request(expected["name"], expected["datatype"], wanted))
 
 
 @contextmanager
@@ -114,9 +117,10 @@ def custom_onnx(runtime: Runtime, directory: Path) -> Iterator[Contender]:
         server.stop()
 
 
-def request(name: str, datatype: str) -> dict[str, Any]:
-    """One row."""
-    return {"inputs": [{"name": name, "datatype": datatype, "shape": [1, len(ROW)], "data": ROW}]}
+def request(name: str, datatype: str, wanted: Sequence[str] = ()) -> dict[str, Any]:
+    """One row; all outputs, unless some are wanted: by default MLServer runs less than the others do."""
+    outputs = {"outputs": [{"name": each} for each in wanted]} if wanted else {}
+    return {"inputs": [{"name": name, "datatype": datatype, "shape": [1, len(ROW)], "data": ROW}], **outputs}
 
 
 async def compare(contenders: list[Contender], model_format: str, connections: int, work: Path) -> list[Figure]:

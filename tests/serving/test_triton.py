@@ -210,6 +210,20 @@ async def test_the_end_of_triton_is_the_launchers_end(triton: Runtime, tmp_path:
     assert "Triton ended with exit code -9" in served.log.read_text()
 
 
+async def test_a_launcher_that_is_ended_while_it_loads_ends_at_once(triton: Runtime, tmp_path: Path) -> None:
+    alone = replace(triton, extra={"TMPDIR": str(tmp_path)})
+    command = alone.command(model(onnx_models.iris_classifier(), tmp_path), "ONNX")
+    launcher = await asyncio.create_subprocess_exec(*command, env=alone.environment)
+    await eventually(lambda: describes(launcher.pid))
+    launcher.terminate()
+    assert await asyncio.wait_for(launcher.wait(), 10) == 0
+    assert written_below(tmp_path) == []
+
+
+async def describes(launcher: int) -> bool:
+    return any("kleverserve.triton.describe" in child.cmdline() for child in psutil.Process(launcher).children())
+
+
 def test_a_broken_model_exits_3_with_one_line(triton: Runtime, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "broken.onnx").write_bytes(b"this is no protobuf")

@@ -71,6 +71,23 @@ async def test_what_arrives_while_the_model_runs_shares_the_next_run(lane: Lane)
     assert runs == [1, 4, 2]
 
 
+async def test_a_slow_model_runs_in_as_many_threads_as_it_may() -> None:
+    model, runs = Doubler(), list[int]()
+    model.go_on.clear()
+    with ThreadPoolExecutor(2) as pool:
+        batcher = Batcher(model, Lane(pool), max_rows=4, observe=runs.append, runs_at_once=2)
+        first = asyncio.create_task(batcher.predict(asked(model, [0])))
+        await asyncio.to_thread(model.entered.wait, 10)
+        model.entered.clear()
+        second = asyncio.create_task(batcher.predict(asked(model, [1])))
+        assert await asyncio.to_thread(model.entered.wait, 10)
+        third = [asyncio.create_task(batcher.predict(asked(model, [n]))) for n in (2, 3)]
+        await a_turn_of_the_loop()
+        model.go_on.set()
+        found = [values(each)[0][0] for each in await asyncio.gather(first, second, *third)]
+    assert (found, runs) == ([0, 2, 4, 6], [1, 1, 2])
+
+
 async def test_requests_of_another_kind_and_larger_ones_run_by_themselves(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=2, observe=runs.append)

@@ -91,7 +91,8 @@ def build_application(
     metrics = Metrics(model=options.name, version=options.version, in_flight=lambda: lifecycle.in_flight)
     lane = Lane(pool)
     rows = rows_at_most(model, options.max_batch_rows)
-    batcher = Batcher(model, lane, max_rows=rows, observe=metrics.observe_rows)
+    at_once = _runs_at_once(options.threads)
+    batcher = Batcher(model, lane, max_rows=rows, observe=metrics.observe_rows, runs_at_once=at_once)
     routes = Routes(model, name=options.name, version=options.version, lane=lane, batcher=batcher, lifecycle=lifecycle)
     application = web.Application(
         client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics)]

@@ -83,15 +83,19 @@ class Batcher:
         lane: where it runs.
         max_rows: rows of one run, unless a single request has more; 1 for no company.
         observe: is told the rows of each run.
+        runs_at_once: how many runs may go on at a time, in threads.
     """
 
-    def __init__(self, model: Model, lane: Lane, *, max_rows: int, observe: Callable[[int], None]) -> None:
+    def __init__(
+        self, model: Model, lane: Lane, *, max_rows: int, observe: Callable[[int], None], runs_at_once: int = 1
+    ) -> None:
         self._model = model
         self._lane = lane
         self._max_rows = max_rows
         self._observe = observe
         self._waiting: deque[_Waiting] = deque()
-        self._runner: asyncio.Task[None] | None = None
+        self._runs_at_once = runs_at_once
+        self._runners: set[asyncio.Task[None]] = set()
 
     @property
     def is_on(self) -> bool:
@@ -105,17 +109,16 @@ class Batcher:
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
+        if len(self._runners) < self._runs_at_once:
+            runner = asyncio.create_task(self._run())
+            self._runners.add(runner)
+            runner.add_done_callback(self._runners.discard)
         return await waiting.answer
 
     async def _run(self) -> None:
         """Until nobody waits; begins a turn of the loop after the first request, with all that came in that turn."""
-        try:
-            while self._waiting:
-                await self._answer(self._next())
-        finally:
-            self._runner = None
+        while self._waiting:
+            await self._answer(self._next())
 
     def _next(self) -> list[_Waiting]:
         first = self._waiting.popleft()

@@ -40,9 +40,8 @@ class Child:
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once. As `terminate`, it does not wait, so that a signal handler may call it inside `wait`."""
         self._process.kill()
-        self._process.wait()
 
 
 class Stop:

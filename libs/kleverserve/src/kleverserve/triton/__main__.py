@@ -130,6 +130,7 @@ class Launcher:
         if code is None:
             log.warning("ending Triton, which did not end in time")
             server.kill()
+            server.wait(within=None)
         if self._stop.asked:
             return 0
         return fail(f"Triton ended with exit code {code}: its log says why", EXIT_CANNOT_LISTEN)

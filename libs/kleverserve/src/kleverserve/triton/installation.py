@@ -38,12 +38,13 @@ def find_installation() -> Installation:
     if package is None or package.origin is None:
         raise ModelLoadError("Triton is not installed here: run this by the Python of the toolchain 'triton'")
     root = Path(package.origin).parent / "tritonserver"
+    libpython = libpython_folders(_own_libraries(), is_known=_can_be_loaded)
     found = Installation(
         server=root / "bin" / "tritonserver",
         backend=root / "backends" / "python",
         stub=root / "python_backend_stubs" / PYTHON / "triton_python_backend_stub",
         libraries=(
-            *libpython_folders(_own_libraries(), is_known=_can_be_loaded),
+            *libpython,
             root.parents[1] / "nvidia_pytriton.libs",
         ),
     )
