@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from klever.client import KleverClient
@@ -57,6 +58,32 @@ async def test_what_a_framework_makes_answers_as_the_framework_under_the_cluster
             answer = await client.infer(url, {"inputs": case["inputs"]})
             assert_answers(answer["outputs"], case["outputs"], slice(None))
             await client.delete(name)
+
+
+@pytest.fixture
+def pmml(models: Callable[[str, str], Path]) -> Path:
+    """A regression in PMML."""
+    return models("pmml", "pmml_models") / "pmml-regression"
+
+
+async def test_pmml_speaks_openscoring_too_alone_in_batches_and_in_tables(platform: Platform, pmml: Path) -> None:
+    case = json.loads((pmml / "case.json").read_text())
+    fields = [each["name"] for each in case["inputs"]]
+    rows = [dict(zip(fields, row, strict=True)) for row in zip(*(each["data"] for each in case["inputs"]), strict=True)]
+    (expected,) = case["outputs"].values()
+    async with KleverClient(platform.urls["api"]) as client:
+        url = await deployed(platform, client, pmml, "scored")
+        base = url.partition("/v2/")[0] + "/openscoring/model/scored"
+        one = await client.infer(base, {"id": "a", "arguments": rows[0]})
+        (target,) = one["results"]
+        assert (one["id"], one["results"][target]) == ("a", pytest.approx(expected[0], rel=1e-9))
+        batch = await client.infer(f"{base}/batch", {"requests": [{"arguments": row} for row in rows]})
+        assert [each["results"][target] for each in batch["responses"]] == pytest.approx(expected, rel=1e-9)
+        table = "\n".join([",".join(fields), *(",".join(map(str, row.values())) for row in rows)])
+        async with aiohttp.ClientSession() as session, session.post(f"{base}/csv", data=table) as answer:
+            head, *lines = (await answer.text()).splitlines()
+        assert head == target
+        assert [float(line) for line in lines] == pytest.approx(expected, rel=1e-9)
 
 
 async def test_what_nothing_serves_is_converted_by_the_platform_and_answers(platform: Platform, keras: Path) -> None:
