@@ -98,3 +98,10 @@ async def test_a_table_that_is_none_is_refused(client: ClientSession, table: str
     async with client.post(f"{URL}/csv", data=table) as answer:
         assert answer.status == 400
         assert message in (await answer.json())["message"]
+
+
+async def test_an_evaluation_counts_as_inference(client: ClientSession) -> None:
+    async with client.post(URL, json={"arguments": {"a": 1, "n": 1, "word": "x"}}) as answer:
+        assert answer.status == 200
+    async with client.get("/metrics") as answer:
+        assert 'kleverserve_infer_requests_total{code="200",model="adder",version="v1"} 1.0' in await answer.text()

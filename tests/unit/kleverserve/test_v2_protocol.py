@@ -90,6 +90,8 @@ def test_metadata_lists_tensors_and_their_parameters() -> None:
         (body(inputs=[X | {"shape": [2]}, IDS]), "has shape [2], but the model takes [-1, 2]"),
         (body(inputs=[X | {"shape": [1, 3]}, IDS]), "has shape [1, 3], but the model takes [-1, 2]"),
         (body(inputs=[X | {"shape": [-1, 2]}, IDS]), "needs 'shape', an array of lengths from 0 up"),
+        (body(inputs=[X, tensor("ids", "INT64", [0, 2**60], [])]), "has a shape that no tensor can have"),
+        (body(inputs=[X, tensor("ids", "INT64", [1] * 65, [7])]), "has a shape that no tensor can have"),
         (body(inputs=[X | {"shape": [1.0, 2]}, IDS]), "needs 'shape'"),
         (body(inputs=[X | {"shape": None}, IDS]), "needs 'shape'"),
         (body(inputs=[X | {"data": [1, 2, 3]}, IDS]), "has 3 values in 'data', but its shape [1, 2] needs 2"),

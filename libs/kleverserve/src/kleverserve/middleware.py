@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from .errors import ApiError
 from .lifecycle import Lifecycle
 from .metrics import Metrics
+from .openscoring_routes import BASE as OPENSCORING
 from .routes import json_response
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ def make_middleware(lifecycle: Lifecycle, metrics: Metrics) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not request.path.endswith("/infer"):
+        if not _is_inference(request):
             return await _answer(request, handler)
         started = perf_counter()
         with lifecycle.work():
@@ -30,6 +31,11 @@ def make_middleware(lifecycle: Lifecycle, metrics: Metrics) -> Middleware:
         return response
 
     return middleware
+
+
+def _is_inference(request: web.Request) -> bool:
+    """Also by OpenScoring's paths: whatever makes the model run is waited for when the server stops."""
+    return request.path.endswith("/infer") or (request.method == "POST" and request.path.startswith(OPENSCORING))
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:

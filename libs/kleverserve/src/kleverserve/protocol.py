@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, cast
 
 import orjson
@@ -14,6 +15,8 @@ from .model import Model, TensorSpec
 from .tensors import Array, decode, encode
 
 BINARY_SIZE = "binary_data_size"
+MOST_DIMENSIONS, MOST_ELEMENTS = 32, 2**48
+"""Of a tensor, empty dimensions aside; NumPy can hold no more dimensions, and no body so many elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,8 @@ def _flag(value: object, what: str) -> bool:
 def _shape(shape: object, spec: TensorSpec) -> list[int]:
     if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
         raise InvalidRequestError(f"input '{spec.name}' needs 'shape', an array of lengths from 0 up")
+    if len(shape) > MOST_DIMENSIONS or prod(max(length, 1) for length in shape) > MOST_ELEMENTS:
+        raise InvalidRequestError(f"input '{spec.name}' has a shape that no tensor can have: {str(shape):.80}")
     if spec.shape is not None and not _fits(shape, spec.shape):
         raise InvalidRequestError(
             f"input '{spec.name}' has shape {shape}, but the model takes {list(spec.shape)} (-1 is any length)"
