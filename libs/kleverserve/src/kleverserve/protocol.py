@@ -195,7 +195,7 @@ def _shape(shape: object, spec: TensorSpec) -> list[int]:
     if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
         raise InvalidRequestError(f"input '{spec.name}' needs 'shape', an array of lengths from 0 up")
     if len(shape) > MOST_DIMENSIONS or prod(max(length, 1) for length in shape) > MOST_ELEMENTS:
-        raise InvalidRequestError(f"input '{spec.name}' has a shape that no tensor can have: {str(shape):.80}")
+        raise InvalidRequestError(f"input '{spec.name}' has a shape that no tensor can have: {shape!s:.80}")
     if spec.shape is not None and not _fits(shape, spec.shape):
         raise InvalidRequestError(
             f"input '{spec.name}' has shape {shape}, but the model takes {list(spec.shape)} (-1 is any length)"
