@@ -2,17 +2,27 @@
 
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from klever.platform.ports import hold
+
+_held: list[socket.socket] = []
+"""Kept to the end of the process, so that neither another worker nor a client of its own is given the same port."""
+
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody listens on, for a server that sets SO_REUSEADDR, as all of ours do."""
+    holder = hold(0)
+    port = int(holder.getsockname()[1])
+    if sys.platform == "linux":
+        _held.append(holder)
+    else:
+        holder.close()
+    return port
 
 
 @dataclass

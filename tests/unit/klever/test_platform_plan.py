@@ -1,4 +1,5 @@
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from klever.errors import PlatformError
 from klever.platform.home import Home
 from klever.platform.plan import MARKER, Part, Ports, parts, urls
-from klever.platform.ports import chosen
+from klever.platform.ports import hold, reserved
 
 PORTS = Ports(gateway=1, registry=2, ingress=3, nats=4, jobrunner=5, deployer=6)
 
@@ -37,7 +38,8 @@ def test_the_gateway_tells_where_the_other_doors_are() -> None:
 
 
 def test_automatic_ports_are_all_different() -> None:
-    ports, moved = chosen(Ports.automatic())
+    with reserved(Ports.automatic()) as (ports, moved):
+        pass
     assert len(set(vars(ports).values())) == len(Ports.names())
     assert moved == ()
 
@@ -45,8 +47,8 @@ def test_automatic_ports_are_all_different() -> None:
 def test_a_held_port_is_named_with_its_holder_and_a_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
-        with pytest.raises(PlatformError) as failure:
-            chosen(Ports.automatic().with_port("registry", port))
+        with pytest.raises(PlatformError) as failure, reserved(Ports.automatic().with_port("registry", port)):
+            pass
     message = str(failure.value)
     assert f"port {port}, wanted for the registry, is held by " in message
     assert "--port registry=" in message
@@ -56,14 +58,32 @@ def test_a_held_port_is_named_with_its_holder_and_a_way_out() -> None:
 def test_falling_back_moves_only_what_is_held() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         held = holder.getsockname()[1]
-        ports, moved = chosen(Ports.automatic().with_port("ingress", held), fall_back=True)
-    assert moved == ("ingress",)
-    assert ports.ingress != held
+        with reserved(Ports.automatic().with_port("ingress", held), fall_back=True) as (ports, moved):
+            assert moved == ("ingress",)
+            assert ports.ingress != held
 
 
 def test_two_parts_cannot_have_one_port() -> None:
-    with pytest.raises(PlatformError, match="gateway and registry"):
-        chosen(Ports.automatic().with_port("gateway", 61234).with_port("registry", 61234))
+    twins = Ports.automatic().with_port("gateway", 61234).with_port("registry", 61234)
+    with pytest.raises(PlatformError, match="gateway and registry"), reserved(twins):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a server listen on a port that is held")
+def test_a_reserved_port_is_its_parts_alone() -> None:
+    with reserved(Ports.automatic()) as (ports, _):
+        with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
+            stranger.bind(("127.0.0.1", ports.registry))
+        for _start in ("the first", "after a crash"):
+            with socket.create_server(("127.0.0.1", ports.registry)) as part:
+                assert part.getsockname()[1] == ports.registry
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", ports.registry))
+
+
+def test_a_port_that_a_server_listens_on_cannot_be_held() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(OSError, match="in use"):
+        hold(server.getsockname()[1])
 
 
 def test_the_registry_wants_a_login_where_there_are_accounts() -> None:

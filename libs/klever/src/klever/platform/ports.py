@@ -1,6 +1,9 @@
-"""Finding ports, and saying who holds one."""
+"""Finding ports, keeping them, and saying who holds one."""
 
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import psutil
 
@@ -12,8 +15,12 @@ MAX_PORT = 65535
 PUBLIC = ("gateway", "registry", "ingress", "nats")
 
 
-def chosen(wanted: Ports, *, fall_back: bool = False) -> tuple[Ports, tuple[str, ...]]:
-    """Ports that are free now, and the names of those that had to differ from what was wanted.
+@contextmanager
+def reserved(wanted: Ports, *, fall_back: bool = False) -> Iterator[tuple[Ports, tuple[str, ...]]]:
+    """Ports that are free, kept so for the block, and the names of those that had to differ from what was wanted.
+
+    A part may listen on its port at any moment of the block, also a second time after it has died; no other program
+    that asks the system for any free port gets one of these (see `hold`).
 
     Args:
         wanted: 0 is any free port.
@@ -27,9 +34,12 @@ def chosen(wanted: Ports, *, fall_back: bool = False) -> tuple[Ports, tuple[str,
     held = tuple(name for name, number in numbers.items() if number and not is_free(number))
     if held and not fall_back:
         raise PlatformError("\n".join(_held(name, numbers[name]) for name in held))
-    missing = [name for name, number in numbers.items() if not number or name in held]
-    found = numbers | dict(zip(missing, free_ports(len(missing)), strict=True))
-    return Ports(**found), held
+    with ExitStack() as holds:
+        sockets = {name: holds.enter_context(hold(0 if name in held else numbers[name])) for name in numbers}
+        found = {name: int(holder.getsockname()[1]) for name, holder in sockets.items()}
+        if sys.platform != "linux":
+            holds.close()
+        yield Ports(**found), held
 
 
 def _check_different(numbers: dict[str, int]) -> None:
@@ -41,25 +51,30 @@ def _check_different(numbers: dict[str, int]) -> None:
 
 def is_free(port: int) -> bool:
     """Whether this process could listen on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+    try:
+        hold(port).close()
+    except OSError:
+        return False
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """So many different ports that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
+def hold(port: int) -> socket.socket:
+    """A socket that has the port of the loopback address and does not listen on it; 0 is any free port.
+
+    On Linux, a server that sets SO_REUSEADDR, as servers do, may still listen there, while the system gives the port
+    to nobody who asks for any: bind(2) with port 0, connect(2). Elsewhere it keeps servers out, too.
+
+    Raises:
+        OSError: another program holds the port, or this one may not.
+    """
+    holder = socket.socket()
     try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((HOST, port))
+    except OSError:
+        holder.close()
+        raise
+    return holder
 
 
 def _held(name: str, port: int) -> str:

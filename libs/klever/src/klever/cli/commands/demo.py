@@ -12,7 +12,7 @@ from klever.cli.app import AS_JSON, cli, errors_as_lines
 from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
-from klever.platform.ports import chosen
+from klever.platform.ports import reserved
 from ormb.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ async def _demo(wanted: Ports, told: _Told, *, leave: bool, as_json: bool) -> No
 
     directory = Path(tempfile.mkdtemp(prefix="klever-demo-"))
     try:
-        ports, moved = chosen(wanted, fall_back=True)
         lines = Lines()
-        for name in moved:
-            lines.note(f"port {getattr(wanted, name)} is in use: the {name} takes {getattr(ports, name)}")
-        await _show(Home(directory), ports, lines, told, leave=leave, as_json=as_json)
+        with reserved(wanted, fall_back=True) as (ports, moved):
+            for name in moved:
+                lines.note(f"port {getattr(wanted, name)} is in use: the {name} takes {getattr(ports, name)}")
+            await _show(Home(directory), ports, lines, told, leave=leave, as_json=as_json)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

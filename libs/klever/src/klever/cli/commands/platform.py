@@ -12,7 +12,7 @@ from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_unti
 from klever.errors import PlatformError
 from klever.platform.home import Home
 from klever.platform.plan import Part, Ports, parts, urls
-from klever.platform.ports import chosen
+from klever.platform.ports import reserved
 from ormb.cli.output import print_json, print_table
 
 START_SECONDS = 90.0
@@ -95,17 +95,18 @@ async def _run(home: Home, wanted: Ports) -> None:
 
     if read_running(home.state):  # else the error would be about the ports that it holds
         raise already_running(home)
-    ports, _ = chosen(wanted)
-    lines, where = Lines(), urls(ports)
-    lines.heading(f"Klever, state in {home.path}")
-    async with Supervisor(home, _parts(home, ports), where, lines).running():
-        lines.heading("Ready")
-        lines.urls(where)
-        lines.heading("Ctrl-C stops everything")
-        try:
-            await forever()
-        finally:
-            lines.heading("Stopping")
+    lines = Lines()
+    with reserved(wanted) as (ports, _):
+        where = urls(ports)
+        lines.heading(f"Klever, state in {home.path}")
+        async with Supervisor(home, _parts(home, ports), where, lines).running():
+            lines.heading("Ready")
+            lines.urls(where)
+            lines.heading("Ctrl-C stops everything")
+            try:
+                await forever()
+            finally:
+                lines.heading("Stopping")
 
 
 def _end(supervisor: psutil.Process) -> None:
