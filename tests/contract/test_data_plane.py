@@ -327,9 +327,7 @@ async def test_what_envoy_rejects_is_an_error_that_says_why_and_what_was_there_s
 
 async def test_envoy_starts_once_another_program_has_left_its_port(tmp_path: Path, port: int) -> None:
     plane = EnvoyDataPlane(tmp_path, host="127.0.0.1", port=port, drain_seconds=5.0)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", port))
-        other.listen()
+    with socket.create_server(("127.0.0.1", port)) as other:
         async with running(plane):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(plane.apply(ServingRoute(IRIS, (), ())), 0.3)
