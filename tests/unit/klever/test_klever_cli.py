@@ -1,6 +1,7 @@
 """What a user sees when something is wrong: a sentence, an exit code, never a traceback."""
 
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -32,6 +33,24 @@ def test_a_platform_that_is_not_running_is_named_with_the_way_to_start_it(tmp_pa
     assert result.exit_code == 1
     assert "klever up" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def found(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    return command
+
+
+@pytest.mark.parametrize("path", commands(cli), ids=" ".join)
+def test_the_examples_of_a_commands_help_are_understood(path: tuple[str, ...]) -> None:
+    start = " ".join(("klever", *path))
+    lines = [line.strip() for line in (found(path).help or "").splitlines()]
+    examples = [line for line in lines if line == start or line.startswith(f"{start} ")]
+    assert examples
+    for example in examples:
+        found(path).make_context(path[-1], shlex.split(example.removeprefix(start)))
 
 
 @pytest.mark.parametrize("reference", ["mymodel", "library/My Model:v1", "library/mymodel:"])

@@ -50,7 +50,12 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: An
 
 @jobs.command()
 @click.argument("ref", type=ModelRefType())
-@click.option("--kind", type=click.Choice([JobKind.EXTRACT, JobKind.SCAN]), default=JobKind.EXTRACT, show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice([JobKind.EXTRACT.value, JobKind.SCAN.value]),
+    default=JobKind.EXTRACT.value,
+    show_default=True,
+)
 @NAMESPACE
 @AS_JSON
 @SERVER

@@ -41,8 +41,14 @@ def get(project: str, *, as_json: bool, server: str | None) -> None:
 @policy.command("set")
 @click.argument("project")
 @click.option("--convert", multiple=True, metavar="FORMAT", help="Convert to this; 'none' for nothing.")
-@click.option("--quantize", type=click.Choice([*Quantization, NOTHING]), help="Make the results smaller.")
-@click.option("--scan", type=click.Choice(list(OnUnsafe)), help="What follows when a model may run foreign code.")
+@click.option(
+    "--quantize", type=click.Choice([*(each.value for each in Quantization), NOTHING]), help="Make the results smaller."
+)
+@click.option(
+    "--scan",
+    type=click.Choice([each.value for each in OnUnsafe]),
+    help="What follows when a model may run foreign code.",
+)
 @AS_JSON
 @SERVER
 def set_policy(
