@@ -86,11 +86,29 @@ async def test_a_serving_from_a_file_through_rollouts_and_back(shell: Shell, tmp
 
 
 @pytest.mark.timeout(120)
+async def test_what_is_pushed_to_a_followed_tag_is_served_by_itself(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1\n")
+    await shell.ok("klever deploy library/adder:v1 --on-push deploy")
+    assert await predicted(shell) == "2"
+    assert "on push:    deploy" in await shell.ok("klever describe adder")
+    urls = json.loads(await shell.ok("klever status --json"))["urls"]
+    tag = f"{urls['registry'].removeprefix('http://')}/library/adder:v1"
+    await shell.ok(f"ormb save ./adder-3 {tag}")
+    await shell.ok(f"ormb push {tag}")
+
+    async def is_served() -> bool:
+        return await predicted(shell) == "4"
+
+    assert await eventually(is_served, within=30)
+    assert "generation 2, Ready" in await shell.ok("klever describe adder")
+
+
+@pytest.mark.timeout(120)
 async def test_a_file_with_mistakes_is_refused_with_all_of_them(shell: Shell, tmp_path: Path) -> None:
     wrong = MANIFEST.replace("v1: 100", "v1: 90").replace("variant: v2}", "variant: v9}").replace("beta-", "")
-    (tmp_path / "serving.yaml").write_text(wrong)
+    (tmp_path / "serving.yaml").write_text(f"{wrong}  policy: {{onPush: sometimes}}\n")
     done = await shell.run("klever apply -f serving.yaml")
     assert done.code == 1
-    for complaint in ("weights sum to 90", "there is no variant v9", "headers.x-user: give one of"):
+    for complaint in ("weights sum to 90", "there is no variant v9", "headers.x-user: give one of", "policy.onPush"):
         assert complaint in done.err, done.err
     assert "Nothing is served" in await shell.ok("klever get")

@@ -15,6 +15,7 @@ import pytest
 
 from klever.client import KleverClient
 from klever.errors import FailedError
+from kleverproto.following import OnPush, ServingPolicy
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
@@ -65,10 +66,10 @@ async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
         yield running
 
 
-def server(directory: Path) -> Path:
+def server(directory: Path, program: str = SERVER) -> Path:
     """A model that brings its own server."""
     (directory / "model").mkdir(parents=True)
-    (directory / "model" / "server.py").write_text(SERVER)
+    (directory / "model" / "server.py").write_text(program)
     (directory / "ormbfile.yaml").write_text("format: Others\n")
     return directory
 
@@ -180,6 +181,31 @@ async def test_a_good_canary_gets_everything_by_itself_and_no_request_fails(plat
         assert (measured.requests >= 20, measured.error_percent) == (True, 0.0)
 
 
+async def test_a_push_to_a_followed_tag_becomes_a_canary_and_no_request_fails(
+    platform: Platform, tmp_path: Path
+) -> None:
+    follow = ServingPolicy(on_push=OnPush.DEPLOY)
+    newer = server(tmp_path / "newer", SERVER.replace('float(os.environ["VALUE"])', "8.0"))
+    async with KleverClient(platform.urls["api"]) as client:
+        url = (await applied(client, own(strategy=CANARY).model_copy(update={"policy": follow}))).status.url or ""
+        async with constant_load(url) as load:
+            digest = await platform.push(newer, "library/own:v1")
+            found = await client.wait_for_ready("own", 2, within=60)
+            seen = load.answers[8.0]
+
+            async def new_only() -> bool:
+                return load.answers[8.0] > seen + 50
+
+            assert await eventually(new_only, within=20)
+        assert load.failures == {}
+        assert [variant.digest for variant in found.status.variants] == [digest]
+        assert found.status.rollout is not None
+        assert [step.weight for step in found.status.rollout.steps] == [10, 50, 100]
+    pushed = await platform.events("klever.model.pushed.>")
+    ready = await platform.events("klever.serving.ready.>")
+    assert ready[-1]["ce-correlationid"] == pushed[-1]["ce-correlationid"]
+
+
 async def test_a_deployer_killed_at_a_step_goes_on_with_that_step(platform: Platform) -> None:
     async with KleverClient(platform.urls["api"]) as client:
         url = (await applied(client, own())).status.url or ""
@@ -250,9 +276,6 @@ async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails
     def running() -> int:
         return len(platform.children("server.py"))
 
-    async def three_run() -> bool:
-        return running() == 3
-
     async def one_runs() -> bool:
         return running() == 1
 
@@ -260,10 +283,13 @@ async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails
         found = await applied(client, plain.model_copy(update={"variants": (slow,)}))
         assert running() == 1
         async with constant_load(found.status.url or "", clients=6) as load:
-            assert await eventually(three_run, within=30)
+
+            async def three_run() -> bool:
+                return running() == 3 and load.answers[7.0] > 0
+
+            assert await eventually(three_run, within=30, every=0.1)  # looking takes time, which the clients need
         assert await eventually(one_runs, within=30)
         assert load.failures == {}
-        assert sum(load.answers.values()) > 0
 
 
 @pytest.mark.parametrize("part", ["nats", "registry", "jobrunner", "gateway"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from klever_deployer.adapters.catalogue import DocumentCatalogue
+from klever_deployer.adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from klever_deployer.adapters.memory import InMemoryDataPlane, InMemoryWorkloads
 from klever_deployer.domain.replicas import Deployment, Endpoint, LocalModel, ReplicaKey, ReplicaSpec, ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute
@@ -23,8 +23,10 @@ from kleverkit.documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
 from kleverproto.envelope import Event, EventSource
-from kleverproto.models import ModelDocument, ModelSpec, ModelStatus
+from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec, ModelStatus, ModelUpdated
+from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
+from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import Intent, ServingDocument, ServingPhase
 from kleverproto.traffic import Traffic
@@ -34,6 +36,7 @@ from support.waiting import eventually
 
 IRIS = ServingName("default", "iris")
 WAITING = Endpoint("127.0.0.1", 9)
+CLEAN = Scan(verdict="clean", scanner="picklescan", scanner_version="1")
 INGRESS = "http://ingress:8081"
 
 
@@ -63,7 +66,7 @@ def key(version: str, index: int = 0) -> ReplicaKey:
 
 def model_document(ref: str, digest_: str, registry: str = REGISTRY) -> ModelDocument:
     model = ModelSpec(ref=ModelRef.parse(ref), digest=digest_, registry=registry, artifact_type="application/x", size=1)
-    return ModelDocument(spec=model, status=ModelStatus(), created_at=NOW, updated_at=NOW)
+    return ModelDocument(spec=model, status=ModelStatus(scan=CLEAN), created_at=NOW, updated_at=NOW)
 
 
 def weights(route: ServingRoute) -> dict[str, int]:
@@ -244,6 +247,7 @@ class World:
         self.scaler = Scaler(self.data_plane, lambda: self.seconds)
         self.conversions = InMemoryConversions()
         self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
+        self.projects: InMemoryDocuments[ProjectDocument] = InMemoryDocuments()
         self.records = Records(self.documents, self.publisher, EventSource("deployer", lambda: NOW), lambda: self.now)
         self.now = NOW
         self.sequence = 0
@@ -252,6 +256,26 @@ class World:
         for version in versions:
             document = model_document(f"library/iris:{version}", digest(version))
             await self.catalogue.create(document.spec.ref.key, document)
+
+    async def allow_unsafe(self) -> None:
+        """Let the project serve what is not safe, or not scanned."""
+        project = ProjectSpec(name="library", policy=ProjectPolicy(scan=OnUnsafe.WARN))
+        document = ProjectDocument(spec=project, status=ProjectStatus(), created_at=NOW, updated_at=NOW)
+        await self.projects.create("library", document)
+
+    async def move_tag(self, version: str, digest_: str, scan: Scan | None = CLEAN) -> Event[ModelUpdated]:
+        """Push other bytes to a tag; the event that tells what is known of them."""
+        document = model_document(f"library/iris:{version}", digest_)
+        key_ = document.spec.ref.key
+        document = document.model_copy(update={"status": ModelStatus(scan=scan)})
+        stored = await self.catalogue.get(key_)
+        assert stored is not None
+        await self.catalogue.update(key_, document, stored.revision)
+        self.sequence += 1
+        updated = ModelUpdated(ref=document.spec.ref, digest=digest_, extraction=ExtractionPhase.SUCCEEDED, scan=scan)
+        return EventSource("registry", lambda: NOW).event(
+            updated, event_id=f"push-{self.sequence}", correlation_id="story of a push"
+        )
 
     async def request(self, wanted: ServingSpec, serving: ServingName = IRIS) -> None:
         await self.records.request(serving, wanted, self.next_intent())
@@ -265,7 +289,13 @@ class World:
 
     def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
         servers = Servers(self.workloads, self.data_plane, INGRESS, ready_timeout, self.scaler, waiting_room)
-        models = Models(DocumentCatalogue(self.catalogue), self.store, self.toolchains, self.conversions)
+        models = Models(
+            DocumentCatalogue(self.catalogue),
+            DocumentPolicies(self.projects),
+            self.store,
+            self.toolchains,
+            self.conversions,
+        )
         return Rollout(self.records, models, servers, Advance(self.records, servers, tick_seconds=0.005))
 
     @asynccontextmanager

@@ -19,9 +19,10 @@ from kleverkit.service import run
 from kleverproto.base import WireModel
 from kleverproto.envelope import Event, EventSource, encode, parse
 from kleverproto.models import ModelDocument
+from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDeleted, ServingDocument, ServingFailed, ServingReady, serving_key
-from kleverproto.streams import MODELS_BUCKET, SERVINGS_BUCKET
+from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
 from ormb.client import OrmbClient
 from ormb.reference import Reference
 from support.processes import free_port
@@ -49,6 +50,12 @@ class Surroundings:
             await client.push_directory(directory, Reference(self.registry, named.repository, named.version))
         documents = NatsDocuments(self._source(), MODELS_BUCKET, ModelDocument)
         await eventually(lambda: documents.get(named.key))
+
+    async def allow_unsafe(self) -> None:
+        """Let what is not scanned be served: there is no jobrunner here."""
+        await self.ask(ProjectPolicyRequested(project="library", policy=ProjectPolicy(scan=OnUnsafe.WARN)))
+        documents = NatsDocuments(self._source(), PROJECTS_BUCKET, ProjectDocument)
+        await eventually(lambda: documents.get("library"))
 
     async def ask(self, data: WireModel) -> Event[Any]:
         """Publish a request."""
@@ -113,9 +120,11 @@ async def surroundings(nats_url: str, directory: Path) -> AsyncIterator[Surround
         aiohttp.ClientSession() as session,
     ):
         task = asyncio.create_task(run(build(settings)))
+        world = Surroundings(client, session, registry.address, settings)
         try:
             await eventually(lambda: _is_ready(session, settings), within=20)
-            yield Surroundings(client, session, registry.address, settings)
+            await world.allow_unsafe()
+            yield world
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from klever_deployer.domain.replicas import ReplicaSpec
+from kleverkit.errors import TransientError
 from kleverproto.documents import Problem
+from kleverproto.scans import Finding, Scan
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, World, digest, made_digest, spec, variant
+
+SCANNER = {"scanner": "picklescan", "scanner_version": "1"}
+UNREADABLE = Finding(file="model.pkl", what="", severity="failed", reason="it ends too early")
 
 
 @pytest.fixture
@@ -109,3 +114,20 @@ async def test_a_conversion_or_an_environment_that_fails_fails_the_serving_with_
 
 def problem(code: str, message: str) -> Problem:
     return Problem(code=code, message=message)
+
+
+async def test_a_request_that_the_gateway_has_not_seen_is_held_against_the_scan_too(world: World) -> None:
+    await world.move_tag("v1", digest("v1"), scan=Scan(verdict="failed", findings=(UNREADABLE,), **SCANNER))
+    document = await applied(world, "SKLearn")
+    assert document.status.problem is not None
+    assert document.status.problem.code == "unsafe_model"
+    assert world.workloads.started == []
+    await world.allow_unsafe()
+    assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
+
+
+async def test_a_version_that_is_being_scanned_is_waited_for(world: World) -> None:
+    await world.move_tag("v1", digest("v1"), scan=None)
+    with pytest.raises(TransientError, match="library/iris:v1 is not scanned yet"):
+        await applied(world, "ONNX")
+    assert (await world.document()).status.phase is ServingPhase.PENDING

@@ -8,6 +8,7 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import StrictWireModel
+from .following import ServingPolicy
 from .references import DnsLabel
 from .strategies import Rolling, Strategy
 from .traffic import Retries, Timeouts, Traffic
@@ -25,6 +26,7 @@ class ServingSpec(StrictWireModel):
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
     strategy: Strategy = Rolling()
+    policy: ServingPolicy = ServingPolicy()
 
     @model_validator(mode="wrap")
     @classmethod

@@ -3,6 +3,8 @@
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from . import subjects
 from .base import WireModel
 from .documents import Document, Problem
@@ -70,6 +72,8 @@ class ServingStatus(WireModel):
     """The last one."""
     revisions: tuple[Revision, ...] = ()
     """What served before and can be had again, newest last."""
+    followed: dict[str, Digest] = Field(default_factory=dict)
+    """Of each tag that is followed, the digest that was last pushed: what someone has rolled back stays so."""
     step: str = ""
     """The last step done, for people and for recovery."""
     problem: Problem | None = None

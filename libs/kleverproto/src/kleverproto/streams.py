@@ -80,6 +80,9 @@ DEPLOYER_ROLLOUT = ConsumerSpec(
 DEPLOYER_DELETE = ConsumerSpec(
     durable="deployer-delete", stream=SERVINGS.name, subject=subjects.every("serving", "deleterequested")
 )
+DEPLOYER_UPDATED = ConsumerSpec(
+    durable="deployer-updated", stream=MODELS.name, subject=subjects.every("model", "updated")
+)
 CONSUMERS = (
     JOBRUNNER_EXTRACT,
     JOBRUNNER_JOBS,
@@ -92,6 +95,7 @@ CONSUMERS = (
     DEPLOYER_REQUESTED,
     DEPLOYER_ROLLOUT,
     DEPLOYER_DELETE,
+    DEPLOYER_UPDATED,
 )
 
 MODELS_BUCKET = BucketSpec(name="klever-models", owner="registry")

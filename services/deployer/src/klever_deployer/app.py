@@ -12,12 +12,13 @@ from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
 from modelformats.converting.toolchains import ToolchainStore
 from ormb.layout import default_root
 
-from .adapters.catalogue import DocumentCatalogue
+from .adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from .adapters.conversions import JobConversions
 from .adapters.local.envoy import EnvoyDataPlane
 from .adapters.local.launching import Launching, server_path
@@ -27,9 +28,10 @@ from .adapters.toolchains import LocalToolchains
 from .adapters.waiting_room import WaitingRoom
 from .domain.routing import ready_endpoint
 from .handlers import build_router
-from .ports import ModelStore
+from .ports import ModelCatalogue, ModelStore
 from .routes import ingress_metrics
 from .service.advancing import Advance
+from .service.following import Following
 from .service.logbook import Logbook
 from .service.models import Models
 from .service.reconciling import Reconciler
@@ -57,9 +59,11 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         patience=settings.ready_timeout_seconds,
     )
     servers = Servers(workloads, envoy, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
+    models = _models(runtime, settings, catalogue, store)
     reconciler = Reconciler(
         records=records,
-        rollout=Rollout(records, _models(runtime, settings, store), servers, Advance(records, servers)),
+        rollout=Rollout(records, models, servers, Advance(records, servers)),
         workloads=workloads,
         scaler=scaler,
         data_plane=envoy,
@@ -69,7 +73,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     )
 
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
-    runtime.serve([build_router(records, reconciler)])
+    runtime.serve([build_router(records, Following(catalogue, records), reconciler)])
     runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.access_log.run, store.run]
     runtime.loops += [room.run, reconciler.run, scaler.run]
     runtime.on_stop += [workloads.close, envoy.close]
@@ -97,9 +101,10 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
     )
 
 
-def _models(runtime: Runtime, settings: DeployerSettings, store: ModelStore) -> Models:
+def _models(runtime: Runtime, settings: DeployerSettings, catalogue: ModelCatalogue, store: ModelStore) -> Models:
     return Models(
-        DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)),
+        catalogue,
+        DocumentPolicies(NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)),
         store,
         LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))),
         JobConversions(NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument), runtime.publisher, runtime.events),

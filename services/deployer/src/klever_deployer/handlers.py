@@ -1,4 +1,4 @@
-"""Messages in: what should be served, and what should go."""
+"""Messages in: what should be served, what should go, and what was pushed."""
 
 from typing import Any
 
@@ -9,14 +9,16 @@ from kleverkit.broker import subscribe
 from kleverkit.outcomes import Delivery
 from kleverproto import streams
 from kleverproto.envelope import Event
+from kleverproto.models import ModelUpdated
 from kleverproto.servings import Intent, ServingDeleteRequested, ServingRequested, ServingRolloutRequested
 
 from .domain.replicas import ServingName
+from .service.following import Following
 from .service.reconciling import Reconciler
 from .service.records import Records
 
 
-def build_router(records: Records, reconciler: Reconciler) -> NatsRouter:
+def build_router(records: Records, following: Following, reconciler: Reconciler) -> NatsRouter:
     """The handlers of this service: they record the intent and return; the reconciler does the work."""
     router = NatsRouter()
 
@@ -35,9 +37,14 @@ def build_router(records: Records, reconciler: Reconciler) -> NatsRouter:
         await records.request_deletion(serving, _intent(event, message))
         reconciler.intend(serving)
 
+    async def on_model_updated(event: Event[ModelUpdated]) -> None:
+        for serving in await following.updated(event):
+            reconciler.intend(serving)
+
     subscribe(router, streams.DEPLOYER_REQUESTED, on_serving_requested)
     subscribe(router, streams.DEPLOYER_ROLLOUT, on_serving_rollout_requested)
     subscribe(router, streams.DEPLOYER_DELETE, on_serving_delete_requested)
+    subscribe(router, streams.DEPLOYER_UPDATED, on_model_updated)
     return router
 
 

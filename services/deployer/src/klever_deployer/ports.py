@@ -6,6 +6,7 @@ from typing import Protocol
 
 from kleverproto.conversions import ConvertedModel
 from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
 from kleverproto.variants import Variant
 
@@ -19,6 +20,14 @@ class ModelCatalogue(Protocol):
 
     async def find(self, ref: ModelRef) -> ModelDocument | None:
         """The version's document. Raises TransientError."""
+        ...
+
+
+class Policies(Protocol):
+    """What is wanted of projects."""
+
+    async def of(self, project: str) -> ProjectPolicy:
+        """The project's policy; the default one where nobody has set any. Raises TransientError."""
         ...
 
 

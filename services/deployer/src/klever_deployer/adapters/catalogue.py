@@ -1,8 +1,10 @@
-"""The registry's catalogue, read from its bucket; only the registry writes there."""
+"""The registry's catalogue and policies, read from its buckets; only the registry writes there."""
 
 from kleverkit.documents import Documents
 from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectDocument, ProjectPolicy
 from kleverproto.references import ModelRef
+from kleverproto.subjects import escape
 
 
 class DocumentCatalogue:
@@ -15,3 +17,15 @@ class DocumentCatalogue:
         """See `ModelCatalogue`."""
         stored = await self._documents.get(ref.key)
         return stored.document if stored else None
+
+
+class DocumentPolicies:
+    """See `ports.Policies`."""
+
+    def __init__(self, documents: Documents[ProjectDocument]) -> None:
+        self._documents = documents
+
+    async def of(self, project: str) -> ProjectPolicy:
+        """See `Policies`."""
+        stored = await self._documents.get(escape(project))
+        return stored.document.spec.policy if stored else ProjectPolicy()

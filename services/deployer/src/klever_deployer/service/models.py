@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from klever_deployer.domain.replicas import Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
 from klever_deployer.errors import MODEL_NOT_FOUND, UNSUPPORTED_FORMAT, UNSUPPORTED_PARAMETERS, ServingError
-from klever_deployer.ports import Conversions, ModelCatalogue, ModelStore, Toolchains
+from klever_deployer.ports import Conversions, ModelCatalogue, ModelStore, Policies, Toolchains
+from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
+from kleverproto.projects import OnUnsafe
 from kleverproto.references import ModelRef
+from kleverproto.safety import is_scanned
+from kleverproto.safety import refusal as unsafe
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
@@ -26,19 +30,26 @@ class Models:
 
     Args:
         catalogue: what has been pushed.
+        policies: what their projects let be served.
         store: models on this machine.
         toolchains: environments of model servers.
         conversions: models made of those that nothing serves as they are.
     """
 
     catalogue: ModelCatalogue
+    policies: Policies
     store: ModelStore
     toolchains: Toolchains
     conversions: Conversions
 
     async def resolve(self, spec: ServingSpec) -> ServingSpec:
-        """The spec with its tags resolved to digests. Raises ServingError, TransientError."""
-        variants = [v.model_copy(update={"digest": await self._digest(v)}) for v in spec.variants]
+        """The spec with its tags resolved to digests, each of which may be loaded.
+
+        Raises:
+            ServingError: there is no such version, or its project does not let it be loaded.
+            TransientError: it is not scanned yet, or something does not answer now.
+        """
+        variants = [v.model_copy(update={"digest": await self._accept(v)}) for v in spec.variants]
         return spec.model_copy(update={"variants": tuple(variants)})
 
     async def prepare(self, wanted: Iterable[Deployment], tell: Tell = _silently) -> dict[VersionKey, Prepared]:
@@ -50,8 +61,18 @@ class Models:
         """
         return {each.version_key: await self._prepare(each.variant, each.digest, tell) for each in wanted}
 
-    async def _digest(self, variant: Variant) -> str:
-        return variant.digest or (await self._document(variant)).spec.digest
+    async def _accept(self, variant: Variant) -> str:
+        """The digest to serve. The gateway has looked already, but requests come from elsewhere, too."""
+        document = await self._document(variant)
+        digest = variant.digest or document.spec.digest
+        if (await self.policies.of(document.spec.ref.project)).scan is OnUnsafe.WARN:
+            return digest
+        if not is_scanned(document):
+            raise TransientError(f"{document.spec.ref} is not scanned yet")
+        if refused := unsafe(document, digest):
+            code, message = refused
+            raise ServingError(message, code=code)
+        return digest
 
     async def _prepare(self, variant: Variant, digest: str, tell: Tell) -> Prepared:
         model = await self._fetch(variant, digest)

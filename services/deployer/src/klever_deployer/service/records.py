@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from klever_deployer.domain.following import followed, follows
 from klever_deployer.domain.replicas import ServingName
 from kleverkit.documents import Documents, mutate
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
 from kleverproto.envelope import EventSource
+from kleverproto.references import ModelRef
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
@@ -25,6 +27,9 @@ from kleverproto.servings import (
 from .outcomes import UNTOLD, outcome
 
 ENDED = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
+
+
+GONE = {ServingPhase.DELETING, ServingPhase.DELETED}
 
 
 class SupersededError(Exception):
@@ -70,6 +75,38 @@ class Records:
             return _with_status(present, now, phase=ServingPhase.DELETING, intent=intent, step="")
 
         await mutate(self.documents, _key(serving), decide)
+
+    async def follow(self, serving: ServingName, ref: ModelRef, digest: str, cause: tuple[str, str]) -> bool:
+        """Record that a tag names another manifest, which is wanted now; a push that is known changes nothing.
+
+        Args:
+            serving: one that follows its tags.
+            ref: the tag.
+            digest: what it names.
+            cause: id and correlation id of the event that told of it.
+
+        Returns:
+            Whether the serving is what this cause asks for.
+
+        Raises:
+            TransientError: the bucket cannot be reached.
+        """
+        now = self.clock()
+
+        def decide(present: ServingDocument | None) -> ServingDocument | None:
+            known = present.status.intent if present else None
+            if present is None or known is None or present.status.phase in GONE or not follows(present.spec, ref):
+                return None
+            if present.status.followed.get(str(ref)) == digest:
+                return None
+            seen = _with_status(present, now, followed={**present.status.followed, str(ref): digest})
+            spec = followed(present.spec, ref, digest)
+            intent = known.model_copy(update={"event_id": cause[0], "correlation_id": cause[1]})
+            return seen if spec == present.spec else _requested(seen, serving, spec, intent, now)
+
+        stored = await mutate(self.documents, _key(serving), decide)
+        intent = stored.document.status.intent if stored else None
+        return intent is not None and intent.event_id == cause[0]
 
     async def steer(self, serving: ServingName, generation: int, action: RolloutAction, intent: Intent) -> None:
         """Record what someone wants of the rollout of a generation; a late request changes nothing."""

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from klever_gateway.domain.rows import Collection
-from klever_gateway.domain.safety import is_scanned, refusal
 from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
 from kleverproto.projects import OnUnsafe, ProjectPolicy
 from kleverproto.references import ModelRef
+from kleverproto.safety import is_scanned, refusal
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 

@@ -10,6 +10,7 @@ from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, 
 from klever.cli.serving_output import TIMEOUT, WAIT, change, show
 from klever.manifests import read_manifests
 from klever.rollouts import base_of, variant_name, with_model
+from kleverproto.following import OnPush, ServingPolicy
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingManifest, ServingSpec
 from kleverproto.servings import ServingDocument
@@ -29,6 +30,11 @@ STRATEGIES = {"rolling": Rolling, "recreate": Recreate, "blueGreen": BlueGreen, 
 @click.option("--replicas", type=click.IntRange(1, 64), help="Processes of this version; as many as before, or 1.")
 @click.option("--runtime", type=click.Choice(["kleverserve", "triton", "mlserver"]), help="By the format, if absent.")
 @click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="How the new version takes over.")
+@click.option(
+    "--on-push",
+    type=click.Choice([each.value for each in OnPush]),
+    help="When a tag is pushed again: keep what serves, or deploy.",
+)
 @WAIT
 @TIMEOUT
 @NAMESPACE
@@ -42,6 +48,7 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
     replicas: int | None,
     runtime: str | None,
     strategy: str | None,
+    on_push: str | None,
     timeout: float,
     namespace: str,
     wait: bool,
@@ -57,13 +64,16 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
     klever deploy library/mymodel:v1 --name mymodel
     klever deploy library/mymodel:v2 --name mymodel --traffic 20
     klever deploy library/mymodel:v3 --name mymodel --strategy canary
+    klever deploy library/mymodel:stable --name mymodel --on-push deploy
     """
     chosen = name or variant_name(ModelRef(project=ref.project, model=ref.model, version=ref.model.replace("/", "-")))
     settings: dict[str, Any] = {"runtime": runtime} if runtime else {}
 
     def edit(present: ServingDocument | None) -> ServingSpec:
         spec = with_model(base_of(present), ref, traffic, replicas, **settings)
-        return spec.model_copy(update={"strategy": STRATEGIES[strategy]()}) if strategy else spec
+        changes = {"strategy": STRATEGIES[strategy]()} if strategy else {}
+        policy = {"policy": ServingPolicy(on_push=OnPush(on_push))} if on_push else {}
+        return spec.model_copy(update={**changes, **policy})
 
     done = change(server, chosen, namespace, edit, wait=timeout if wait else None, quiet=as_json, new=True)
     show(done, as_json=as_json)

@@ -9,6 +9,7 @@ from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli
 from klever.cli.inputs import named_value
 from klever.cli.serving_output import describe_step, describe_traffic, nothing_served, show, summary
 from klever.errors import InputError
+from kleverproto.following import OnPush
 from kleverproto.servings import ServingDocument
 from ormb.cli.output import print_json, print_table
 
@@ -53,6 +54,8 @@ def describe(name: str, namespace: str, *, server: str | None) -> None:
     found = _serving(server, name, namespace)
     for line in (*summary(found), *describe_traffic(found.spec.traffic)):
         click.echo(line)
+    if found.spec.policy.on_push is OnPush.DEPLOY:
+        click.echo("on push:    deploy what is pushed to the variants' tags")
     if found.status.rollout and found.status.rollout.steps:
         click.echo("steps:")
         for step in found.status.rollout.steps:

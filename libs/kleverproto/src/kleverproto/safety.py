@@ -1,7 +1,7 @@
-"""Whether a model version may be served, as far as its scan tells."""
+"""Whether a model version may be served, as far as its scan tells. Gateway and deployer both decide by this."""
 
-from kleverproto.models import ExtractionPhase, ModelDocument
-from kleverproto.scans import BLOCKED, Scan
+from .models import ExtractionPhase, ModelDocument
+from .scans import BLOCKED, Scan
 
 UNSAFE_MODEL = "unsafe_model"
 NOT_SCANNED = "model_not_scanned"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from klever_gateway.domain.safety import NOT_SCANNED, UNSAFE_MODEL, is_scanned, refusal
 from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.safety import NOT_SCANNED, UNSAFE_MODEL, is_scanned, refusal
 from kleverproto.scans import Finding, Scan, Severity
 from support.gateway import digest, version_document
 

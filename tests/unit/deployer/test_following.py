@@ -1,0 +1,142 @@
+"""Servings that take what is pushed to their tags, and those that do not."""
+
+from typing import Any
+
+import pytest
+
+from klever_deployer.adapters.catalogue import DocumentCatalogue
+from klever_deployer.domain.replicas import ServingName
+from klever_deployer.service.following import Following
+from kleverproto.envelope import Event
+from kleverproto.following import OnPush, ServingPolicy
+from kleverproto.scans import Finding, Scan
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingPhase
+from support.deployer import IRIS, World, digest, spec
+
+DANGEROUS = Scan(
+    verdict="dangerous",
+    findings=(Finding(file="model.pkl", what="os.system", severity="dangerous", reason="runs commands"),),
+    scanner="picklescan",
+    scanner_version="1",
+)
+
+
+def following(*versions: str, **changes: Any) -> ServingSpec:
+    return spec(*versions, **changes).model_copy(update={"policy": ServingPolicy(on_push=OnPush.DEPLOY)})
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    await world.push("v1", "v2")
+    return world
+
+
+async def served(world: World, wanted: ServingSpec) -> None:
+    await world.request(wanted)
+    await world.rollout().converge(IRIS)
+    assert (await world.document()).status.phase is ServingPhase.READY
+
+
+async def told(world: World, event: Event[Any]) -> list[ServingName]:
+    """The servings that change by an event; they have changed afterwards."""
+    names = await Following(DocumentCatalogue(world.catalogue), world.records).updated(event)
+    for name in names:
+        await world.rollout().converge(name)
+    return names
+
+
+async def digests(world: World) -> list[str | None]:
+    applied = (await world.document()).status.applied
+    assert applied is not None
+    return [variant.digest for variant in applied.variants]
+
+
+async def test_what_is_pushed_to_the_tag_is_served_and_told_as_part_of_the_push(world: World) -> None:
+    await served(world, following("v1"))
+    before = len(world.publisher.events)
+    event = await world.move_tag("v1", digest("new"))
+    assert await told(world, event) == [IRIS]
+    document = await world.document()
+    assert (document.generation, document.status.phase) == (2, ServingPhase.READY)
+    assert await digests(world) == [digest("new")]
+    assert {each.correlation_id for each in world.publisher.events[before:]} == {"story of a push"}
+    assert {each.causation_id for each in world.publisher.events[before:]} == {event.id}
+
+
+async def test_only_the_variant_of_the_tag_changes(world: World) -> None:
+    await served(world, following("v1", "v2", weights=(60, 40)))
+    await told(world, await world.move_tag("v2", digest("new")))
+    assert await digests(world) == [digest("v1"), digest("new")]
+    assert sum(world.weights().values()) == 100
+
+
+async def test_without_the_policy_a_serving_keeps_what_was_resolved(world: World) -> None:
+    await served(world, spec("v1"))
+    assert await told(world, await world.move_tag("v1", digest("new"))) == []
+    assert (await world.document()).generation == 1
+
+
+async def test_a_version_that_is_not_scanned_yet_waits_for_its_scan(world: World) -> None:
+    await served(world, following("v1"))
+    assert await told(world, await world.move_tag("v1", digest("new"), scan=None)) == []
+    assert await digests(world) == [digest("v1")]
+    assert await told(world, await world.move_tag("v1", digest("new"))) == [IRIS]
+    assert await digests(world) == [digest("new")]
+
+
+async def test_what_is_pushed_over_meanwhile_is_not_served(world: World) -> None:
+    await served(world, following("v1"))
+    late = await world.move_tag("v1", digest("second"))
+    await told(world, await world.move_tag("v1", digest("third")))
+    assert await told(world, late) == []
+    assert await digests(world) == [digest("third")]
+
+
+async def test_a_dangerous_version_is_refused_and_what_served_still_serves(world: World) -> None:
+    await served(world, following("v1"))
+    await told(world, await world.move_tag("v1", digest("new"), scan=DANGEROUS))
+    status = (await world.document()).status
+    assert status.phase is ServingPhase.FAILED
+    assert status.problem is not None
+    assert (status.problem.code, "os.system" in status.problem.message) == ("unsafe_model", True)
+    assert await digests(world) == [digest("v1")]
+
+
+async def test_what_someone_rolled_back_does_not_come_back_by_itself_but_the_next_push_does(world: World) -> None:
+    await served(world, following("v1"))
+    await told(world, await world.move_tag("v1", digest("bad")))
+    good = following("v1")
+    back = good.variants[0].model_copy(update={"digest": digest("v1")})
+    await world.allow_unsafe()  # the catalogue of these tests keeps no verdicts of the past
+    await served(world, good.model_copy(update={"variants": (back,)}))
+    assert await told(world, await world.move_tag("v1", digest("bad"))) == []  # it was scanned again
+    assert await digests(world) == [digest("v1")]
+    await told(world, await world.move_tag("v1", digest("better")))
+    assert await digests(world) == [digest("better")]
+
+
+async def test_an_event_that_comes_twice_asks_for_the_work_twice_and_for_one_generation(world: World) -> None:
+    await served(world, following("v1"))
+    event = await world.move_tag("v1", digest("new"))
+    assert await told(world, event) == await told(world, event) == [IRIS]
+    assert (await world.document()).generation == 2
+
+
+async def test_a_serving_that_is_gone_stays_gone(world: World) -> None:
+    await served(world, following("v1"))
+    await world.request_deletion()
+    await world.rollout().converge(IRIS)
+    assert await told(world, await world.move_tag("v1", digest("new"))) == []
+    assert (await world.document()).status.phase is ServingPhase.DELETED
+
+
+async def test_a_request_from_before_the_push_that_is_delivered_again_changes_nothing(world: World) -> None:
+    await world.records.request(IRIS, following("v1"), intent := world.next_intent())
+    await world.rollout().converge(IRIS)
+    await told(world, await world.move_tag("v1", digest("new")))
+    await world.records.request(IRIS, following("v2"), intent)  # delivered again
+    assert await digests(world) == [digest("new")]
+    await served(world, following("v2"))
+    assert await digests(world) == [digest("v2")]
