@@ -10,9 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +26,7 @@ from klever.rollouts import with_model, with_scale, with_traffic
 from kleverproto.references import ModelRef
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
+from support.constant_load import constant_load
 from support.framework_answers import CASES
 from support.small_models import adder
 from support.toolchains import make_models, toolchain_store
@@ -59,40 +58,6 @@ async def main() -> None:
 
 
 @dataclass
-class Load:
-    """What was answered, and what was not."""
-
-    answers: int = 0
-    failures: list[str] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def constant_load(url: str, clients: int = 4) -> AsyncIterator[Load]:
-    """Requests that are made all the time."""
-    load = Load()
-
-    async def client() -> None:
-        async with aiohttp.ClientSession() as session:
-            while True:
-                try:
-                    async with session.post(url, json=BODY) as response:
-                        await response.read()
-                        load.answers += 1
-                        if response.status != 200:
-                            load.failures.append(str(response.status))
-                except aiohttp.ClientError as error:
-                    load.failures.append(repr(error))
-
-    tasks = [asyncio.create_task(client()) for _ in range(clients)]
-    try:
-        yield load
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@dataclass
 class Bench:
     """A platform with two versions of a small model."""
 
@@ -110,15 +75,19 @@ class Bench:
     async def changes(self) -> list[Figure]:
         """Requests that fail while traffic changes and versions are replaced."""
         url = await self.deploy("bench/adder:v1")
-        async with constant_load(url) as load:
+        async with constant_load(url, BODY) as load:
             for number in range(UPDATES):
                 await self.deploy(f"bench/adder:v{2 - number % 2}")
-        updates = Figure(f"{UPDATES} rolling updates: failed of requests", f"{len(load.failures)} of {load.answers}")
+        updates = Figure(
+            f"{UPDATES} rolling updates: failed of requests", f"{load.failures.total()} of {load.answers.total()}"
+        )
         await self.deploy("bench/adder:v2", traffic=20)
-        async with constant_load(url) as load:
+        async with constant_load(url, BODY) as load:
             for number in range(CHANGES):
                 await self.weigh(20 + number % 60)
-        weights = Figure(f"{CHANGES} changes of weights: failed of requests", f"{len(load.failures)} of {load.answers}")
+        weights = Figure(
+            f"{CHANGES} changes of weights: failed of requests", f"{load.failures.total()} of {load.answers.total()}"
+        )
         return [updates, weights]
 
     async def weigh(self, percent: int) -> None:

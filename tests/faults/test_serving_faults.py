@@ -1,11 +1,6 @@
 """What is killed while models are served: the endpoint stays, or is back by itself."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -15,11 +10,10 @@ from klever.errors import FailedError
 from klever.rollouts import with_model
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
+from support.constant_load import ONE, Load, constant_load
 from support.small_models import adder, broken
 from support.waiting import eventually
 from support.whole_platform import Platform
-
-BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
 
 
 async def deploy(platform: Platform, ref: str, *, traffic: int | None = None, wait: bool = True) -> ServingDocument:
@@ -30,55 +24,16 @@ async def deploy(platform: Platform, ref: str, *, traffic: int | None = None, wa
         return await client.wait_for_ready("adder", wanted.generation) if wait else wanted
 
 
-@dataclass
-class Load:
-    """Requests that are made all the time."""
-
-    url: str
-    answers: list[float] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    async def ask(self, session: aiohttp.ClientSession) -> None:
-        try:
-            async with session.post(self.url, json=BODY) as response:
-                body: dict[str, Any] = await response.json(content_type=None)
-                if response.status == 200:
-                    self.answers.append(body["outputs"][0]["data"][0])
-                else:
-                    self.failures.append(f"{response.status} {body}")
-        except aiohttp.ClientError as error:
-            self.failures.append(repr(error))
-
-
-@asynccontextmanager
-async def constant_load(url: str, clients: int = 4) -> AsyncIterator[Load]:
-    load = Load(url)
-
-    async def client() -> None:
-        async with aiohttp.ClientSession() as session:
-            while True:
-                await load.ask(session)
-
-    tasks = [asyncio.create_task(client()) for _ in range(clients)]
-    try:
-        await eventually(lambda: _has_answers(load, 10))
-        yield load
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def _has_answers(load: Load, count: int) -> bool:
-    return len(load.answers) >= count
+    return load.answers.total() >= count
 
 
 async def answers(url: str) -> float:
-    load = Load(url)
+    load = Load()
     async with aiohttp.ClientSession() as session:
-        await load.ask(session)
+        await load.ask(session, url)
     assert not load.failures, load.failures
-    return load.answers[0]
+    return next(iter(load.answers))
 
 
 @pytest.mark.timeout(120)
@@ -92,7 +47,7 @@ async def test_adding_reweighting_and_removing_versions_fails_no_request(platfor
         await deploy(platform, "library/adder:v2")
         await deploy(platform, "library/adder:v1")
         assert await eventually(lambda: _has_answers(load, 500), within=30)
-    assert load.failures == []
+    assert load.failures == {}
     assert set(load.answers) == {2.0, 3.0}
 
 
@@ -109,7 +64,7 @@ async def test_a_deployer_killed_in_the_middle_of_a_rollout_finishes_it_and_fail
         platform.kill("deployer")
         async with KleverClient(platform.urls["api"]) as client:
             await client.wait_for_ready("adder", wanted.generation)
-    assert load.failures == []
+    assert load.failures == {}
     assert await answers(url) == 3.0
 
     async def one_server_is_left() -> bool:
@@ -156,7 +111,7 @@ async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(platfo
     async with constant_load(url) as load:
         with pytest.raises(FailedError, match="does not start"):
             await deploy(platform, "library/adder:v2")
-    assert load.failures == []
+    assert load.failures == {}
     assert await answers(url) == 2.0
 
 
@@ -168,5 +123,5 @@ async def test_an_undeployed_model_is_gone_with_its_processes(platform: Platform
         await client.delete("adder")
         await client.wait_for_deleted("adder")
     assert platform.children("kleverserve") == []
-    async with aiohttp.ClientSession() as session, session.post(url, json=BODY) as response:
+    async with aiohttp.ClientSession() as session, session.post(url, json=ONE) as response:
         assert response.status == 404

@@ -1,0 +1,63 @@
+"""Clients that ask a serving all the time, and what each of them was answered."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from support.waiting import eventually
+
+ONE = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
+"""A request with one number."""
+FEW = 10
+
+
+@dataclass
+class Load:
+    """What came back."""
+
+    answers: Counter[float] = field(default_factory=Counter)
+    """The first number of an answer, to how often it came."""
+    failures: Counter[int | str] = field(default_factory=Counter)
+    """A status other than 200, or what broke the connection, to how often it came."""
+
+    async def ask(self, session: aiohttp.ClientSession, url: str, body: Mapping[str, Any] = ONE) -> None:
+        """One request."""
+        try:
+            async with session.post(url, json=body) as response:
+                if response.status == 200:
+                    answer = await response.json(content_type=None)
+                    self.answers[answer["outputs"][0]["data"][0]] += 1
+                else:
+                    await response.read()
+                    self.failures[response.status] += 1
+        except aiohttp.ClientError as error:
+            self.failures[repr(error)] += 1
+
+    async def is_on(self) -> bool:
+        """Whether the first clients were answered."""
+        return self.answers.total() >= FEW
+
+
+@asynccontextmanager
+async def constant_load(url: str, body: Mapping[str, Any] = ONE, *, clients: int = 4) -> AsyncIterator[Load]:
+    """Each client asks again once it has its answer, for as long as the block runs, which begins under load."""
+    load = Load()
+
+    async def client() -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                await load.ask(session, url, body)
+
+    tasks = [asyncio.create_task(client()) for _ in range(clients)]
+    try:
+        await eventually(load.is_on)
+        yield load
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
