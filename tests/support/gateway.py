@@ -179,6 +179,20 @@ class Owner:
         message = await js.get_msg(stream, info.state.last_seq)
         return parse(message.headers or {}, message.data or b"")
 
+    async def recreate(self, stream: str) -> None:
+        """Delete the stream, and create it again, empty."""
+        js = self.client.jetstream()
+        await js.delete_stream(stream)
+        await provision(js)
+
+    async def delete_consumers(self, stream: str) -> int:
+        """Delete every consumer of a stream; how many there were."""
+        js = self.client.jetstream()
+        consumers = await js.consumers_info(stream)
+        for consumer in consumers:
+            await js.delete_consumer(stream, consumer.name)
+        return len(consumers)
+
     async def _put(self, bucket: BucketSpec, key: str, document: WireModel) -> None:
         documents = self.documents(bucket, type(document))
         await mutate(documents, key, lambda _present: document)

@@ -9,7 +9,7 @@ from kleverproto.envelope import Event
 from kleverproto.jobs import JobLogged
 from kleverproto.servings import ServingLogged
 
-from .domain.positions import Interest, Position
+from .domain.positions import Interest, Loss, Mark, Position
 from .domain.queries import ModelSummary, Page, ProjectSummary, Query
 from .domain.rows import Collection, Row
 
@@ -55,12 +55,21 @@ class Entry:
     """An event and where it lies."""
 
     stream: str
-    sequence: int
+    mark: Mark
     event: Event[Any]
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Events of a stream may be missing here; reading resumes behind the mark."""
+
+    stream: str
+    mark: Mark
+    loss: Loss
+
+
 Logged = JobLogged | ServingLogged
-NextEntry = Callable[[], Awaitable[Entry]]
+NextStep = Callable[[], Awaitable[Entry | Gap]]
 
 
 class EventLog(Protocol):
@@ -70,8 +79,12 @@ class EventLog(Protocol):
         """The last event of each stream. Raises TransientError."""
         ...
 
-    def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextEntry]:
-        """Events after a position, for as long as the context is open; reads no further than is asked for."""
+    def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextStep]:
+        """Events after a position, for as long as the context is open; reads no further than is asked for.
+
+        A lost connection, a deleted consumer and a restarted server interrupt nothing: each event comes once. Where
+        events may be missing a `Gap` says so.
+        """
         ...
 
     async def recent(self, interest: Interest, limit: int) -> list[Entry]:
@@ -79,5 +92,8 @@ class EventLog(Protocol):
         ...
 
     def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
-        """What was written under a subject of the logs, and what is until it is over. Raises TransientError."""
+        """What was written under a subject of the logs, and what is until it is over.
+
+        A caller may pause for as long as it likes. Raises TransientError where NATS stays away, or lines are missing.
+        """
         ...
