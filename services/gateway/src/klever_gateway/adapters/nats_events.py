@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from klever_gateway.domain.positions import LIVE_STREAMS, Interest, Position
 from klever_gateway.ports import Entry, Gap, Logged, NextStep
 from kleverkit.errors import TransientError
-from kleverkit.nats_documents import ClientSource
+from kleverkit.nats_calls import ClientSource
 from kleverproto.envelope import InvalidEventError, parse
 from kleverproto.jobs import JobLogged
 from kleverproto.servings import ServingLogged
