@@ -7,7 +7,7 @@ import pytest
 
 from klever_gateway.adapters.nats_events import NatsEventLog
 from kleverkit.errors import TransientError
-from kleverkit.nats_documents import ClientSource
+from kleverkit.nats_calls import ClientSource
 from kleverproto import subjects
 from kleverproto.jobs import JobLogged
 from support.gateway import Owner, owner_at

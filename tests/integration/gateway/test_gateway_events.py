@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kleverproto.jobs import JobCancelRequested
 from kleverproto.models import ModelDeleted
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDeleted, ServingProgressed
-from support.gateway import BASE, Gateway, Owner, digest, owner_at, running_gateway
+from support.gateway import BASE, NOW, Gateway, Owner, digest, owner_at, running_gateway
 from support.nats_server import NatsServer
 from support.waiting import eventually
 
@@ -249,3 +250,10 @@ async def test_the_newest_events_of_a_serving_are_listed(gateway: Gateway, owner
     found = await gateway.json("/namespaces/default/servings/iris/events?limit=3")
     assert [event["id"] for event in found["items"]] == ["s2", "s3", "s4"]
     assert (await gateway.get("/namespaces/default/servings/nothing/events")).status == 404
+
+
+async def test_events_are_listed_as_they_came_whatever_the_clocks_said(gateway: Gateway, owner: Owner) -> None:
+    for hours in (3, 1, 2):
+        await owner.publish(progressed(str(hours)), f"s{hours}", at=NOW + timedelta(hours=hours))
+    listed = await gateway.json("/namespaces/default/servings/iris/events?limit=2")
+    assert [event["id"] for event in listed["items"]] == ["s1", "s2"]

@@ -32,9 +32,13 @@ class NatsEventPublisher:
 
     async def publish(self, event: Event[Any]) -> None:
         """See `EventPublisher`."""
+        await self.store(event)
+
+    async def store(self, event: Event[Any]) -> int:
+        """As `publish`; returns the event's position in its stream."""
         headers, body = encode(event)
         try:
-            await self._broker.publish(
+            stored = await self._broker.publish(
                 body,
                 subject=event.nats_subject,
                 headers=headers,
@@ -43,6 +47,7 @@ class NatsEventPublisher:
             )
         except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
             raise TransientError(f"{event.type} could not be stored: {str(error) or type(error).__name__}") from error
+        return stored.seq
 
 
 class RecordingPublisher:

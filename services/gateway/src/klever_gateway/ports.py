@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kleverkit.documents import Incarnation
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobLogged
 from kleverproto.servings import ServingLogged
@@ -15,18 +16,50 @@ from .domain.rows import Collection, Row
 
 
 class Projection(Protocol):
-    """A copy of the buckets that can be queried, and what was accepted but not answered yet."""
+    """A copy of the buckets that can be queried, and what was accepted but not answered yet.
 
-    async def replace(self, collection: Collection, rows: Iterable[Row]) -> None:
-        """Make the collection what the bucket holds now; unanswered requests stay."""
+    Every method raises TransientError where the copy can be neither read nor written.
+    """
+
+    async def replace(
+        self, collection: Collection, rows: Iterable[Row], incarnation: Incarnation, *, keep_missing: bool = False
+    ) -> None:
+        """Make the collection what the bucket holds now; unanswered requests stay, and so do stale rows.
+
+        Args:
+            collection: which one.
+            rows: the bucket's documents and tombstones.
+            incarnation: which bucket this is.
+            keep_missing: keep documents that are not among the rows, as stale.
+        """
         ...
 
-    async def apply(self, collection: Collection, key: str, row: Row | None, revision: int) -> None:
-        """Take one change of the bucket (None: deleted); an older revision is ignored."""
+    async def apply(self, collection: Collection, row: Row) -> None:
+        """Take one change of the bucket; an older revision of the same bucket is ignored."""
+        ...
+
+    async def remembered(self, collection: Collection) -> Incarnation | None:
+        """The bucket that the rows are from, at the last change that was taken; None if it was never read."""
         ...
 
     async def accept(self, collection: Collection, row: Row) -> None:
         """Show a requested document until the owner's arrives; nothing if that is here already."""
+        ...
+
+    async def accepted(self, collection: Collection) -> list[Row]:
+        """What is shown for requests that are not answered yet."""
+        ...
+
+    async def settle(self, collection: Collection, accepted: Row, owner: Row | None) -> None:
+        """Show what the owner has (None: nothing) instead of what was accepted, if that is still shown."""
+        ...
+
+    async def stale(self, collection: Collection) -> int:
+        """How many stale rows are shown."""
+        ...
+
+    async def drop_stale(self, collection: Collection) -> None:
+        """Show no stale rows any more."""
         ...
 
     async def is_loaded(self, collection: Collection) -> bool:
@@ -34,7 +67,11 @@ class Projection(Protocol):
         ...
 
     async def get(self, collection: Collection, key: str) -> Row | None:
-        """The row, tombstones included."""
+        """The row of a document that there is."""
+        ...
+
+    async def last(self, collection: Collection, key: str) -> Row | None:
+        """The row of a document, or of its tombstone."""
         ...
 
     async def find(self, collection: Collection, query: Query) -> Page:
@@ -47,6 +84,22 @@ class Projection(Protocol):
 
     async def models(self, project: str, *, start: int, limit: int) -> tuple[int, list[ModelSummary]]:
         """How many models a project has, and some of them by name."""
+        ...
+
+
+class Requests(Protocol):
+    """Where accepted requests are stored until their owners have handled them."""
+
+    async def store(self, event: Event[Any]) -> int:
+        """Store a request; its position in its stream.
+
+        Raises:
+            TransientError: the request is not known to be stored.
+        """
+        ...
+
+    async def is_waiting(self, stream: str, sequence: int, event_id: str) -> bool:
+        """Whether a request has yet to be handled. One that was lost with its stream has not. Raises TransientError."""
         ...
 
 

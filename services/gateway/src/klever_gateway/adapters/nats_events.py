@@ -78,7 +78,6 @@ class NatsEventLog:
         for stream in LIVE_STREAMS:
             if filters := interest.filters(stream):
                 newest += await _newest(stream, self._reader(stream, filters), limit)
-        newest.sort(key=lambda entry: entry.event.time)
         return newest[-limit:]
 
     async def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:

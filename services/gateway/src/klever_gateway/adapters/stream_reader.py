@@ -18,7 +18,7 @@ from nats.js import JetStreamContext, api
 
 from klever_gateway.domain.positions import Loss, Mark, resume
 from kleverkit.errors import TransientError
-from kleverkit.nats_documents import ClientSource
+from kleverkit.nats_calls import ClientSource
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
