@@ -1,0 +1,83 @@
+"""Durable consumers on the server: as the contract says, and recreated where they left off (docs/adr/0019)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import nats.js.errors
+from nats.js import JetStreamContext, api
+
+from kleverproto.streams import ConsumerSpec
+
+from .provisioning import StreamPart
+
+MAX_ACK_PENDING = 10_000
+"""Messages that wait for their next try count too: they must not keep others from being delivered."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a consumer had come when it was last seen.
+
+    Attributes:
+        stream_created: of which stream; one that was made again numbers its messages anew.
+        floor: every message up to this sequence was acknowledged.
+    """
+
+    stream_created: datetime | None
+    floor: int
+
+
+def start_after(last: Position | None, stream: api.StreamInfo) -> dict[str, Any]:
+    """Where a new consumer starts: after what its predecessor saw acknowledged, or at the stream's first message."""
+    if last is None or last.stream_created != stream.created or last.floor > stream.state.last_seq:
+        return {"deliver_policy": api.DeliverPolicy.ALL}
+    return {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": last.floor + 1}
+
+
+class ConsumerPart:
+    """One durable consumer; see `provisioning.Part`.
+
+    Args:
+        spec: of the contract.
+        stream: the consumer's stream, looked at before the consumer.
+    """
+
+    def __init__(self, spec: ConsumerSpec, stream: StreamPart) -> None:
+        self.name = spec.durable
+        self._spec = spec
+        self._stream = stream
+        self._wanted: dict[str, Any] = {
+            "filter_subject": spec.subject,
+            "ack_wait": spec.ack_wait.total_seconds(),
+            "max_deliver": -1,  # `Outcomes` counts, so that the last try can be dead-lettered
+            "max_ack_pending": MAX_ACK_PENDING,
+        }
+        self._present: api.ConsumerConfig | None = None
+        self._last: Position | None = None
+
+    async def is_there(self, js: JetStreamContext) -> bool:
+        """See `Part`."""
+        self._present = None
+        try:
+            info = await js.consumer_info(self._spec.stream, self.name)
+        except nats.js.errors.NotFoundError:
+            return False
+        self._present = info.config
+        self._last = Position(self._stream.created, info.ack_floor.stream_seq if info.ack_floor else 0)
+        return all(getattr(info.config, key) == value for key, value in self._wanted.items())
+
+    async def make(self, js: JetStreamContext) -> None:
+        """See `Part`."""
+        if self._present is not None:
+            await js.add_consumer(self._spec.stream, self._present.evolve(**self._wanted))
+            return
+        stream = await js.stream_info(self._spec.stream)
+        start = start_after(self._last, stream)
+        await js.add_consumer(
+            self._spec.stream, api.ConsumerConfig(name=self.name, durable_name=self.name, **self._wanted, **start)
+        )
+        if (await js.stream_info(self._spec.stream)).created != stream.created:
+            # The new stream's numbers begin anew, and the server would leave out all messages before the start.
+            await js.delete_consumer(self._spec.stream, self.name)
+            raise nats.js.errors.Error(f"{self._spec.stream} was recreated meanwhile")
