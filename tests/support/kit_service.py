@@ -1,7 +1,6 @@
 """A service of nothing but the kit, in a process of its own, with one consumer whose messages go into a file."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -27,14 +26,19 @@ from support.waiting import eventually
 HANDLED = "KLEVER_TEST_HANDLED"
 
 
+def note(version: str) -> None:
+    """Write down what was handled."""
+    with Path(os.environ[HANDLED]).open("a") as handled:
+        handled.write(f"{version}\n")
+
+
 def build(settings: ServiceSettings) -> Runtime:
     """The service."""
     runtime = make_runtime("test", settings)
     router = NatsRouter()
 
     async def on_model_pushed(event: Event[ModelPushed]) -> None:
-        with Path(os.environ[HANDLED]).open("a") as handled:
-            handled.write(f"{event.data.ref.version}\n")
+        note(event.data.ref.version)
 
     subscribe(router, JOBRUNNER_EXTRACT, on_model_pushed)
     runtime.serve([router])

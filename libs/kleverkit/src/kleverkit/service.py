@@ -26,7 +26,7 @@ from .errors import PermanentError
 from .health import Health, add_health_routes
 from .logging import configure_logging
 from .loops import BackgroundLoop, Loop, loops_check
-from .nats_documents import ClientSource
+from .nats_calls import ClientSource
 from .publisher import NatsEventPublisher
 from .settings import ServiceSettings, explain
 from .tasks import cancel
@@ -74,7 +74,7 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     broker = make_broker(name, settings, tracer_provider=tracer_provider, metrics=metrics, connection=connection)
     topology = Topology(client, replicas=settings.stream_replicas)
     app = application if application is not None else web.Application()
-    health.add("nats", client.is_connected)
+    health.add("nats", client.check)
     health.add("streams", topology.streams_problem)
     add_health_routes(app, health, metrics)
     return Runtime(

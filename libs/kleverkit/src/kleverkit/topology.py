@@ -14,7 +14,7 @@ from kleverproto.streams import BUCKETS, STREAMS, ConsumerSpec
 
 from .consumers import ConsumerPart
 from .errors import TransientError
-from .nats_documents import ClientSource
+from .nats_calls import ClientSource
 from .provisioning import BucketPart, Part, StreamPart, make_storable
 from .repeats import Repeats
 

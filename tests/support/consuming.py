@@ -1,0 +1,46 @@
+"""A broker at work within a test's own process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from faststream.nats import NatsBroker, NatsRouter
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from kleverkit.broker import make_broker, subscribe
+from kleverkit.connection import hang_up
+from kleverkit.consumption import Consumption
+from kleverkit.nats_calls import ClientSource
+from kleverkit.settings import ServiceSettings
+from kleverkit.tasks import cancel
+from kleverkit.topology import Topology
+from kleverproto.streams import ConsumerSpec
+
+
+def broker_for(url: str, consumer: ConsumerSpec, handler: Callable[..., object]) -> NatsBroker:
+    """A broker whose only handler takes the consumer's messages, with short pauses between tries."""
+    settings = ServiceSettings(nats_url=url, retry_delay_seconds=0.05)
+    broker = make_broker("test", settings, tracer_provider=TracerProvider(), metrics=CollectorRegistry())
+    router = NatsRouter()
+    subscribe(router, consumer, handler)  # type: ignore[arg-type] # tests' handlers are of many types
+    broker.include_router(router)
+    return broker
+
+
+@asynccontextmanager
+async def consuming(broker: NatsBroker) -> AsyncIterator[Consumption]:
+    """Keep what it needs in being and take messages, as a service does."""
+    client = ClientSource()
+    client.set(await broker.connect())
+    topology = Topology(client)
+    consumption = Consumption(broker, topology)
+    keeping = asyncio.create_task(topology.run())
+    await topology.complete()
+    await consumption.start()
+    try:
+        yield consumption
+    finally:
+        await consumption.stop()
+        await cancel([keeping])
+        await hang_up(broker)
