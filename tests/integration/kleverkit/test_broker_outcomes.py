@@ -16,23 +16,15 @@ from nats.js import JetStreamContext
 
 from kleverkit.errors import PermanentError
 from kleverkit.publisher import NatsEventPublisher
-from kleverproto.envelope import Event, EventSource
+from kleverproto.envelope import Event
 from kleverproto.models import ModelPushed
-from kleverproto.references import ModelRef
 from kleverproto.streams import JOBRUNNER_EXTRACT
 from support.consuming import broker_for, consuming
 from support.nats_server import NatsServer
+from support.pushes import pushed
 from support.waiting import eventually
 
 Handler = Callable[[Event[ModelPushed]], Awaitable[None]]
-SOURCE = EventSource("test")
-
-
-def pushed(version: str = "v1") -> Event[ModelPushed]:
-    data = ModelPushed(
-        ref=ModelRef.parse(f"library/iris:{version}"), digest=f"sha256:{'0' * 64}", registry="localhost:5000"
-    )
-    return SOURCE.event(data, event_id=f"push-{version}")
 
 
 @asynccontextmanager
