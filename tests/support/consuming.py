@@ -1,7 +1,7 @@
 """A broker at work within a test's own process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from faststream.nats import NatsBroker, NatsRouter
@@ -18,12 +18,16 @@ from kleverkit.topology import Topology
 from kleverproto.streams import ConsumerSpec
 
 
-def broker_for(url: str, consumer: ConsumerSpec, handler: Callable[..., object]) -> NatsBroker:
-    """A broker whose only handler takes the consumer's messages, with short pauses between tries."""
-    settings = ServiceSettings(nats_url=url, retry_delay_seconds=0.05)
+def broker_for(
+    url: str, consumer: ConsumerSpec, handler: Callable[..., Awaitable[None]], *, retry_delay_seconds: float = 0.05
+) -> NatsBroker:
+    """A broker whose only handler takes the consumer's messages."""
+    settings = ServiceSettings(
+        nats_url=url, retry_delay_seconds=retry_delay_seconds, retry_delay_cap_seconds=max(30, retry_delay_seconds)
+    )
     broker = make_broker("test", settings, tracer_provider=TracerProvider(), metrics=CollectorRegistry())
     router = NatsRouter()
-    subscribe(router, consumer, handler)  # type: ignore[arg-type] # tests' handlers are of many types
+    subscribe(router, consumer, handler)
     broker.include_router(router)
     return broker
 

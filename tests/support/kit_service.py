@@ -17,6 +17,7 @@ from faststream.nats import NatsRouter
 from kleverkit.broker import subscribe
 from kleverkit.service import Runtime, main, make_runtime
 from kleverkit.settings import ServiceSettings
+from kleverkit.tasks import cancel
 from kleverproto.envelope import Event
 from kleverproto.models import ModelPushed
 from kleverproto.streams import JOBRUNNER_EXTRACT
@@ -95,6 +96,14 @@ class KitService:
     async def ends(self, *, within: float = 15) -> int:
         """Wait for the end of the process, and give its status."""
         return await asyncio.wait_for(self.process.wait(), within)
+
+    async def ends_or_has_problem(self, check: str, *words: str) -> bool:
+        """Wait for whichever comes first, and say whether the process has ended."""
+        ended = asyncio.create_task(self.process.wait())
+        problem = asyncio.create_task(self.has_problem(check, *words))
+        await asyncio.wait({ended, problem}, return_when=asyncio.FIRST_COMPLETED)
+        await cancel([ended, problem])
+        return self.process.returncode is not None
 
     def log(self) -> str:
         """What it has written so far."""

@@ -16,6 +16,7 @@ from kleverproto.envelope import Event, EventSource, derive_id, parse
 from kleverproto.streams import CONSUMERS, ConsumerSpec
 
 from .connection import Broker, Connection
+from .nats_calls import ClientSource
 from .outcomes import Outcomes, RetryPolicy
 from .publisher import NatsEventPublisher
 from .pulling import Pull
@@ -43,7 +44,7 @@ def make_broker(
     connection: Connection | None = None,
 ) -> NatsBroker:
     """An unconnected broker; it reconnects until the server ends an established connection with an error."""
-    connection = connection or Connection()
+    connection = connection or Connection(ClientSource())
     broker = Broker(
         settings.nats_servers,
         name=f"klever-{service}",

@@ -8,6 +8,8 @@ import nats.errors
 import structlog
 from faststream.nats import NatsBroker
 
+from .errors import TransientError
+from .nats_calls import ClientSource
 from .repeats import Repeats
 
 if TYPE_CHECKING:
@@ -20,11 +22,16 @@ STOP_SECONDS = 5.0
 
 
 class Connection:
-    """Hears from the NATS client: errors are logged, and an end for good is known to those who wait for it."""
+    """Hears from the NATS client: errors are logged, and an end for good is known to those who wait for it.
 
-    def __init__(self) -> None:
+    Args:
+        client: gives the client once it has connected.
+    """
+
+    def __init__(self, client: ClientSource) -> None:
+        self._client = client
         self._closed = asyncio.Event()
-        self._error = "no reason was given"
+        self._error = "it has not answered yet"
         self._repeats = Repeats()
 
     async def on_error(self, error: Exception) -> None:
@@ -35,7 +42,15 @@ class Connection:
 
     async def on_closed(self) -> None:
         """The client has given up: the server ended the connection with an error, or we closed it."""
+        with suppress(TransientError):  # a connection that ends before it is known
+            self._error = str(self._client().last_error or self._error)  # nats-py reports this one to nobody
         self._closed.set()
+
+    async def check(self) -> str | None:
+        """A readiness check."""
+        if self._client.is_connected:
+            return None
+        return f"NATS cannot be reached: {self._error}; see KLEVER_NATS_URL and the log of nats-server"
 
     async def closed(self) -> str:
         """Wait for the end of the connection and return the last error."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import nats.errors
+import nats.js.errors
 import structlog
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.aio.client import Client
@@ -124,7 +125,8 @@ class Pull:
             self._slots.release()
 
     def _refused(self, error: Exception) -> None:
-        reason = str(error) or type(error).__name__
+        gone = isinstance(error, nats.js.errors.ServiceUnavailableError)
+        reason = "the consumer is not there" if gone else str(error) or type(error).__name__
         self.problem = f"{self.consumer.durable} receives no messages: {reason}"
         if self._repeats.is_news(reason):
             log.warning("no messages", consumer=self.consumer.durable, error=reason)

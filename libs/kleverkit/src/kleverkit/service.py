@@ -70,11 +70,12 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     """Everything that the services share, unconnected; `application` may bring its own middlewares."""
     metrics = CollectorRegistry()
     tracer_provider = make_tracer_provider(name, settings.otlp_endpoint)
-    connection, client, health = Connection(), ClientSource(), Health()
+    client, health = ClientSource(), Health()
+    connection = Connection(client)
     broker = make_broker(name, settings, tracer_provider=tracer_provider, metrics=metrics, connection=connection)
     topology = Topology(client, replicas=settings.stream_replicas)
     app = application if application is not None else web.Application()
-    health.add("nats", client.check)
+    health.add("nats", connection.check)
     health.add("streams", topology.streams_problem)
     add_health_routes(app, health, metrics)
     return Runtime(
