@@ -33,8 +33,10 @@ class Heartbeat:
         await asyncio.wait({self._task})  # never raises what the task raised
 
     async def _beat(self) -> None:
-        while not self._message.is_acked:
+        while True:
             await asyncio.sleep(self._seconds)
+            if self._message.is_acked:
+                return
             try:
                 await self._message.in_progress()
             except Exception as error:  # noqa: BLE001 - the next one may get through

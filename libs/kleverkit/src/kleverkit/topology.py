@@ -117,7 +117,8 @@ class Topology:
             if not await part.is_there(js):
                 self._problems[part.name] = f"{part.name} is missing"
                 await make_storable(part, js)
-                log.warning("made on NATS", name=part.name)
+                note = log.warning if self._complete.is_set() else log.info
+                note("created on NATS, since it was missing or not as it should be", name=part.name)
         except UNREACHABLE:
             raise
         except nats.errors.Error as error:
