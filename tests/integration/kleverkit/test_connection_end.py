@@ -1,7 +1,7 @@
 """The server refuses or ends connections: a service never hangs, and always follows SIGTERM."""
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ PASSWORD = "authorization {{ user: klever, password: {} }}"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+def server(tmp_path: Path) -> Iterator[NatsServer]:
     server = NatsServer(tmp_path, config=ROOM)
     server.start()
     yield server

@@ -32,7 +32,7 @@ async def js(nats_url: str) -> AsyncIterator[JetStreamContext]:
 
 async def acknowledged(js: JetStreamContext) -> bool:
     info = await js.consumer_info(STREAM, CONSUMER)
-    return info.num_ack_pending == 0 and info.num_pending == 0
+    return (info.num_ack_pending, info.num_pending) == (0, 0)
 
 
 class Gate:

@@ -65,7 +65,7 @@ async def test_a_deleted_consumer_starts_again_after_what_was_acknowledged(
     await service.handles("v1", "v2")
 
     async def is_acknowledged() -> bool:
-        return (await js.consumer_info(STREAM, CONSUMER)).num_ack_pending == 0
+        return not (await js.consumer_info(STREAM, CONSUMER)).num_ack_pending
 
     await eventually(is_acknowledged)
     used = service.processor_seconds()
