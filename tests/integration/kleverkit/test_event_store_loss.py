@@ -9,6 +9,7 @@ import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from kleverkit import positions
 from kleverkit.nats_calls import ClientSource
 from kleverkit.topology import Topology
 from kleverproto.streams import BUCKETS, CONSUMERS, JOBRUNNER_EXTRACT, STREAMS
@@ -77,6 +78,27 @@ async def test_a_deleted_consumer_starts_again_after_what_was_acknowledged(
     assert service.processor_seconds() - used < 0.2 + 0.1 * (asyncio.get_running_loop().time() - began)
 
 
+async def test_a_consumer_that_is_lost_while_its_service_is_down_starts_where_it_had_come_to(
+    own_nats: NatsServer, js: JetStreamContext, tmp_path: Path
+) -> None:
+    async with kit_service(own_nats.url, tmp_path) as service:
+        await service.is_ready()
+        await push(js, "v1", "v2")
+        await service.handles("v1", "v2")
+
+        async def is_saved() -> bool:
+            position = await positions.load(js, CONSUMER)
+            return position is not None and position.floor == 2
+
+        await eventually(is_saved)
+        service.process.terminate()
+        await service.ends()
+    await js.delete_consumer(STREAM, CONSUMER)
+    await push(js, "v3")
+    async with kit_service(own_nats.url, tmp_path) as service:
+        await service.handles("v1", "v2", "v3")
+
+
 async def test_a_deleted_stream(service: KitService, js: JetStreamContext) -> None:
     await handles(js, service, "v1")
     await js.delete_stream(STREAM)
@@ -118,6 +140,20 @@ async def test_nats_replaced_by_a_server_without_jetstream(own_nats: NatsServer,
     own_nats.jetstream = True
     own_nats.start()
     await service.is_ready()
+
+
+async def test_what_an_older_version_created_is_brought_up_to_date(
+    own_nats: NatsServer, js: JetStreamContext, tmp_path: Path
+) -> None:
+    await js.add_stream(name=STREAM, subjects=["klever.model.>"], max_age=3600)
+    await js.add_consumer(STREAM, durable_name=CONSUMER, name=CONSUMER, max_ack_pending=1, ack_wait=1)
+    await push(js, "v1")
+    async with kit_service(own_nats.url, tmp_path) as service:
+        await service.is_ready()
+        stream, consumer = await js.stream_info(STREAM), await js.consumer_info(STREAM, CONSUMER)
+        assert stream.config.max_age == next(spec for spec in STREAMS if spec.name == STREAM).max_age.total_seconds()
+        assert consumer.config.ack_wait == JOBRUNNER_EXTRACT.ack_wait.total_seconds()
+        await service.handles("v1")
 
 
 async def test_a_server_without_jetstream_at_start(tmp_path: Path) -> None:

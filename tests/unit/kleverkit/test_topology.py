@@ -8,8 +8,8 @@ import nats.js.errors
 import pytest
 from nats.js import api
 
-from kleverkit.consumers import Position, start_after
 from kleverkit.nats_calls import ClientSource
+from kleverkit.positions import Position, start_after
 from kleverkit.topology import STALE_SECONDS, Topology
 from kleverproto.streams import CONSUMERS
 
@@ -31,7 +31,7 @@ def test_a_consumer_that_nobody_remembers_starts_at_the_first_message() -> None:
 
 @pytest.mark.parametrize("floor", [0, 41, 100])
 def test_a_recreated_consumer_starts_after_what_was_acknowledged(floor: int) -> None:
-    start = start_after(Position(CREATED, floor), stream())
+    start = start_after(Position(stream_created=CREATED, floor=floor), stream())
     assert start == {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": floor + 1}
 
 
@@ -44,7 +44,7 @@ def test_a_recreated_consumer_starts_after_what_was_acknowledged(floor: int) -> 
     ],
 )
 def test_another_stream_is_read_from_its_first_message(recreated: api.StreamInfo) -> None:
-    assert start_after(Position(CREATED, 41), recreated) == ALL
+    assert start_after(Position(stream_created=CREATED, floor=41), recreated) == ALL
 
 
 class Clock:

@@ -1,7 +1,5 @@
 """Durable consumers on the server: as the contract says, and recreated where they left off (docs/adr/0019)."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import nats.js.errors
@@ -9,30 +7,12 @@ from nats.js import JetStreamContext, api
 
 from kleverproto.streams import ConsumerSpec
 
+from . import positions
+from .positions import Position
 from .provisioning import StreamPart
 
 MAX_ACK_PENDING = 10_000
 """Messages that wait for their next try count too: they must not keep others from being delivered."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far a consumer had come when it was last seen.
-
-    Attributes:
-        stream_created: of which stream; one that was made again numbers its messages anew.
-        floor: every message up to this sequence was acknowledged.
-    """
-
-    stream_created: datetime | None
-    floor: int
-
-
-def start_after(last: Position | None, stream: api.StreamInfo) -> dict[str, Any]:
-    """Where a new consumer starts: after what its predecessor saw acknowledged, or at the stream's first message."""
-    if last is None or last.stream_created != stream.created or last.floor > stream.state.last_seq:
-        return {"deliver_policy": api.DeliverPolicy.ALL}
-    return {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": last.floor + 1}
 
 
 class ConsumerPart:
@@ -64,7 +44,7 @@ class ConsumerPart:
         except nats.js.errors.NotFoundError:
             return False
         self._present = info.config
-        self._last = Position(self._stream.created, info.ack_floor.stream_seq if info.ack_floor else 0)
+        await self._note(js, info)
         return all(getattr(info.config, key) == value for key, value in self._wanted.items())
 
     async def make(self, js: JetStreamContext) -> None:
@@ -73,7 +53,8 @@ class ConsumerPart:
             await js.add_consumer(self._spec.stream, self._present.evolve(**self._wanted))
             return
         stream = await js.stream_info(self._spec.stream)
-        start = start_after(self._last, stream)
+        last = self._last or await positions.load(js, self.name)
+        start: dict[str, Any] = positions.start_after(last, stream)
         await js.add_consumer(
             self._spec.stream, api.ConsumerConfig(name=self.name, durable_name=self.name, **self._wanted, **start)
         )
@@ -81,3 +62,11 @@ class ConsumerPart:
             # The new stream's numbers begin anew, and the server would leave out all messages before the start.
             await js.delete_consumer(self._spec.stream, self.name)
             raise nats.js.errors.Error(f"{self._spec.stream} was recreated meanwhile")
+
+    async def _note(self, js: JetStreamContext, info: api.ConsumerInfo) -> None:
+        if self._stream.created is None or info.ack_floor is None:
+            return
+        position = Position(stream_created=self._stream.created, floor=info.ack_floor.stream_seq)
+        if position != self._last:
+            await positions.save(js, self.name, position)
+        self._last = position

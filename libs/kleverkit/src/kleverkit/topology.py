@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 
 from kleverproto.streams import BUCKETS, STREAMS, ConsumerSpec
 
+from . import positions
 from .consumers import ConsumerPart
 from .errors import TransientError
 from .nats_calls import ClientSource
@@ -53,7 +54,7 @@ class Topology:
         self._client = client
         self._clock = clock
         self._streams = {spec.name: StreamPart(spec, replicas) for spec in STREAMS}
-        self._buckets = [BucketPart(spec, replicas) for spec in BUCKETS]
+        self._buckets = [BucketPart(spec, replicas) for spec in (*BUCKETS, positions.BUCKET)]
         self._consumers: list[ConsumerPart] = []
         self._problems: dict[str, str] = {}
         self._failure: str | None = "they have not been looked at yet"
