@@ -143,6 +143,11 @@ async def test_the_projection_heals_after_nats_was_killed_and_restarted(own_nats
         await eventually(lambda: gateway.json("/namespaces/default/servings/after"), within=15)
 
 
+async def lacks(gateway: Gateway, count: int) -> bool:
+    problem = f"{count} servings are shown as they were last known: their bucket has lost them"
+    return await gateway.problem("servings") == problem
+
+
 async def test_documents_of_a_lost_bucket_are_shown_until_their_owner_has_restored_them(
     gateway: Gateway, owner: Owner
 ) -> None:
@@ -151,8 +156,7 @@ async def test_documents_of_a_lost_bucket_are_shown_until_their_owner_has_restor
             await owner.serving(serving_document(name, generation=generation))
     await eventually(lambda: gateway.json("/namespaces/default/servings/b"))
     await owner.recreate(SERVINGS)
-    problem = await eventually(lambda: gateway.problem("servings"))
-    assert problem == "2 servings are shown as they were last known: their bucket has lost them"
+    await eventually(lambda: lacks(gateway, 2))
     assert await names_of(gateway, "/servings") == ["a", "b"]
     await owner.serving(serving_document("a", generation=4))
 
@@ -160,7 +164,7 @@ async def test_documents_of_a_lost_bucket_are_shown_until_their_owner_has_restor
         return bool((await gateway.json("/namespaces/default/servings/a"))["generation"] == 4)
 
     await eventually(restored)
-    assert (await gateway.problem("servings") or "").startswith("1 servings")
+    await eventually(lambda: lacks(gateway, 1))
     await owner.serving(serving_document("b"))
     await eventually(gateway.is_ready)
 
@@ -190,11 +194,7 @@ async def test_a_bucket_that_was_lost_while_the_gateway_was_away_is_recognised(
     await owner.recreate(SERVINGS)
     await owner.serving(serving_document("kept", generation=7))
     async with running_gateway(nats_url, tmp_path, ready=False) as gateway:
-
-        async def lacks_one() -> bool:
-            return (await gateway.problem("servings") or "").startswith("1 servings")
-
-        await eventually(lacks_one)
+        await eventually(lambda: lacks(gateway, 1))
         assert await names_of(gateway, "/servings") == ["kept", "lost"]
         assert (await gateway.json("/namespaces/default/servings/kept"))["generation"] == 7
 
