@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from klever_gateway.adapters.memory import InMemoryProjection
 from klever_gateway.domain.rows import Collection, serving_row
@@ -13,7 +14,7 @@ from kleverkit.documents import Change, Snapshot
 from kleverkit.errors import TransientError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverproto.servings import ServingDocument
-from support.gateway import serving_document
+from support.gateway import NOW, serving_document
 from support.waiting import eventually
 
 
@@ -82,3 +83,31 @@ async def test_a_change_that_cannot_be_stored_ends_readiness() -> None:
     async with running(following):
         await documents.create("iris", serving_document())
         assert "newer changes have not arrived" in (await following.check() or "")
+
+
+async def test_a_gateway_is_ready_again_when_a_restoration_takes_too_long() -> None:
+    documents, projection = InMemoryDocuments[ServingDocument](), InMemoryProjection()
+    lost = replace(await documents.incarnation(), created=NOW)
+    await projection.replace(Collection.SERVINGS, [serving_row("iris", 9, serving_document())], lost)
+    seconds = 0.0
+    owned = Owned(Collection.SERVINGS, documents, serving_row)
+    following = Projector(
+        owned, projection=projection, arrivals=Arrivals(), restore_seconds=60, look_seconds=0.01, clock=lambda: seconds
+    )
+    task = asyncio.create_task(following.run())
+
+    async def is_restoring() -> bool:
+        return (await following.check() or "").startswith("1 servings")
+
+    await eventually(is_restoring)
+    seconds = 30.0
+    assert await following.check() is None
+    assert await projection.get(Collection.SERVINGS, "iris") is not None
+    seconds = 61.0
+
+    async def is_gone() -> bool:
+        return await projection.get(Collection.SERVINGS, "iris") is None
+
+    await eventually(is_gone)
+    task.cancel()
+    await asyncio.wait({task})

@@ -19,7 +19,7 @@ from . import keys, openapi
 from .adapters.nats_events import NatsEventLog
 from .adapters.nats_requests import NatsRequests
 from .adapters.sqlite import SqliteProjection
-from .domain.rows import REQUEST_STREAMS, Collection, DocT, RowOf, job_row, model_row, policy_row, serving_row
+from .domain.rows import REQUEST_STREAMS, RESTORED, Collection, DocT, RowOf, job_row, model_row, policy_row, serving_row
 from .middlewares import make_middlewares
 from .operations import Operation
 from .ports import Projection, Requests
@@ -91,7 +91,8 @@ def _add_loops(
 ) -> None:
     def add(collection: Collection, bucket: BucketSpec, document: type[DocT], row_of: RowOf[DocT]) -> None:
         owned = Owned(collection, NatsDocuments(runtime.client, bucket, document), row_of)
-        projector = Projector(owned, projection=projection, arrivals=arrivals, restore_seconds=settings.restore_seconds)
+        seconds = settings.restore_seconds if collection in RESTORED else 0
+        projector = Projector(owned, projection=projection, arrivals=arrivals, restore_seconds=seconds)
         runtime.loops.append(projector.run)
         runtime.health.add(collection.value, projector.check)
         if collection in REQUEST_STREAMS:

@@ -42,6 +42,8 @@ COLUMNS: dict[Collection, tuple[str, ...]] = {
     Collection.POLICIES: ("name", "created_at", "updated_at"),
 }
 """What each collection can be filtered and sorted by."""
+RESTORED = frozenset({Collection.MODELS, Collection.SERVINGS, Collection.POLICIES})
+"""What owners restore in a bucket that was lost; the history of jobs is lost with it."""
 REQUEST_STREAMS: dict[Collection, str] = {
     Collection.JOBS: JOBS.name,
     Collection.SERVINGS: SERVINGS.name,

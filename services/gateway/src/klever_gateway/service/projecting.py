@@ -22,6 +22,8 @@ DocT = TypeVar("DocT", bound=WireModel)
 LOOK_SECONDS = 2.0
 ANSWER_SECONDS = 1.0
 """Longest wait of a readiness check for NATS."""
+RESTORING_SECONDS = 20.0
+"""How long the owner of a lost bucket takes to restore it; after that the gateway is ready with what it has."""
 LAG_SECONDS = 0.5
 """How far the projection may be behind its bucket and still be ready."""
 
@@ -32,14 +34,14 @@ class Projector(Generic[DocT]):
     """Follows one bucket for ever.
 
     A bucket that was created again, or restored from a backup, lacks documents that were not deleted; its owner
-    restores them. Until then the last known ones are shown, as stale, and the gateway is not ready. What the owner has
-    not restored after `restore_seconds` is gone.
+    restores them. Until then the last known ones are shown, as stale, and the gateway is not ready for as long as a
+    restoration takes. What the owner has not restored after `restore_seconds` is gone.
 
     Args:
         owned: the bucket, and where its documents go.
         projection: what is kept up to date.
         arrivals: learns of each change.
-        restore_seconds: how long stale documents are shown.
+        restore_seconds: how long stale documents are shown; 0 where the owner restores none.
         look_seconds: how long the bucket is quiet before it is asked whether something has not arrived.
         clock: monotonic seconds.
     """
@@ -81,7 +83,8 @@ class Projector(Generic[DocT]):
             return f"the {self._collection} are shown as they were last known: {str(error) or 'NATS does not answer'}"
         if not await self._arrivals.until(partial(self._has_reached, now), LAG_SECONDS):
             return f"the {self._collection} are shown as they were last known: newer changes have not arrived yet"
-        if stale := await self._projection.stale(self._collection):
+        stale = await self._projection.stale(self._collection)
+        if stale and self._clock() - self._filled_at < RESTORING_SECONDS:
             return f"{stale} {self._collection} are shown as they were last known: their bucket has lost them"
         return None
 
@@ -118,10 +121,10 @@ class Projector(Generic[DocT]):
     async def _fill(self, snapshot: Snapshot[DocT]) -> None:
         verdict = compare(await self._projection.remembered(self._collection), snapshot.incarnation)
         rows = [*map(self._owned.row, snapshot.documents), *map(self._owned.row, snapshot.buried)]
-        keep = verdict is not Verdict.SAME
+        keep = verdict is not Verdict.SAME and self._restore_seconds > 0
         await self._projection.replace(self._collection, rows, snapshot.incarnation, keep_missing=keep)
         self._seen, self._filled_at = snapshot.incarnation, self._clock() if keep else self._filled_at
-        report = log.error if keep else log.info
+        report = log.info if verdict is Verdict.SAME else log.error
         report("projection filled", collection=self._collection, documents=len(snapshot.documents), bucket=verdict)
 
     async def _has_reached(self, bucket: Incarnation) -> bool | None:
