@@ -12,13 +12,14 @@ import pytest
 
 from support.chaos.campaign import SETTLE_SECONDS, Campaign
 from support.chaos.clocks import ShiftedClock
+from support.chaos.deck import named
 from support.chaos.disks import small_disks
 from support.chaos.readiness import Readiness
 from support.chaos.users import Users
 from support.chaos.world import World
 
 SECONDS = float(os.environ.get("KLEVER_CHAOS_SECONDS", "150"))
-DISKS_MEGABYTES = {"nats": 256, "registry": 64, "jobrunner": 128, "deployer": 256, "gateway": 64}
+DISKS_MEGABYTES = {"nats": 256, "registry": 256, "jobrunner": 256, "deployer": 256, "gateway": 256}
 
 
 @pytest.mark.timeout(SECONDS + 2 * SETTLE_SECONDS + 300)
@@ -40,21 +41,23 @@ async def test_nothing_is_lost_or_doubled(request: pytest.FixtureRequest, tmp_pa
             disks={} if isinstance(disks, str) else disks,
             clock=None if reason else clock,
         )
-        wrong = await campaign(world, seed, models)
+        kinds = named(request.config.getoption("--faults"))
+        wrong = await campaign(Campaign(world, Users(world, seed, models), Readiness(world), seed, kinds, SECONDS))
     assert not wrong, "\n".join([f"seed {seed}", *wrong])
 
 
-async def campaign(world: World, seed: str, models: Path) -> list[str]:
+async def campaign(run: Campaign) -> list[str]:
     """Everything that was wrong."""
-    users = Users(world, seed, models)
-    run = Campaign(world, users, Readiness(world), seed, SECONDS)
     try:
-        await world.start()
+        await run.world.start()
         wrong = await run.run()
+    except Exception:
+        print("\n".join(["last not ready:", *run.readiness.last_reasons]))
+        raise
     finally:
-        await users.close()
-        left = await world.end()
-        keep_logs(world.home)
+        await run.users.close()
+        left = await run.world.end()
+        keep_logs(run.world.home)
     wrong += [f"klever up has left {process}" for process in left]
     for text in wrong:
         print(f"WRONG: {text}")

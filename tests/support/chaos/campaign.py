@@ -42,6 +42,7 @@ class Campaign:
         users: those who use it.
         readiness: what its services say.
         seed: which faults come.
+        faults: which kinds there are.
         seconds: for how long.
     """
 
@@ -49,6 +50,7 @@ class Campaign:
     users: Users
     readiness: Readiness
     seed: str
+    faults: tuple[Fault, ...]
     seconds: float
     happened: list[Happened] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -59,20 +61,21 @@ class Campaign:
         try:
             await self._begin()
             using = asyncio.create_task(self.users.run())
-            await self._faults()
+            await self._go_wrong()
             self.world.timeline.say("no more faults; the users finish what they have begun")
             self.users.is_stopping.set()
-            await asyncio.wait_for(using, SETTLE_SECONDS)
-            return [*self._failed_predictions(), *self._untruthful(), *await self._settled()]
+            await asyncio.wait({using}, timeout=SETTLE_SECONDS)
+            unfinished = [] if using.done() else ["users still wait for an answer"]
+            await _end(using)
+            return [*unfinished, *self._failed_predictions(), *self._untruthful(), *await self._settled()]
         finally:
-            watching.cancel()
-            await asyncio.wait({watching})
+            await _end(watching)
 
     @property
     def summary(self) -> str:
         """One line."""
         ledger = self.world.ledger
-        kinds = len({each.fault.act for each in self.happened})
+        kinds = len({each.fault.name for each in self.happened})
         return (
             f"chaos: seed {self.seed}, {self.world.timeline.now:.0f} s, {len(self.happened)} faults of {kinds} kinds, "
             f"{len(ledger.versions)} versions, {len(ledger.servings)} servings, {len(ledger.jobs)} jobs, "
@@ -84,12 +87,13 @@ class Campaign:
         await self.users.push(FIRST_REF)
         await self.world.platform.parsed(FIRST_REF)
         await self.users.deploy(STEADY, FIRST_REF)
-        await self._settled()
+        if wrong := await self._settled():
+            raise AssertionError("\n".join(["before the first fault", *wrong]))
         self.world.timeline.say("one model is served")
 
-    async def _faults(self) -> None:
+    async def _go_wrong(self) -> None:
         end = self.world.timeline.now + self.seconds
-        for fault, random in shuffled(self.seed):
+        for fault, random in shuffled(self.faults, self.seed):
             calm, lasts = random.uniform(2, 4), random.uniform(*fault.lasts)
             if self.world.timeline.now + calm + lasts > end:
                 return
@@ -136,3 +140,11 @@ class Campaign:
             for part in sorted(each.fault.unready)
             if not self.readiness.saw_unready(part, each.since, each.until + NOTICE_SECONDS)
         ] + [f"a request was refused: {text}" for text in self.world.ledger.refusals]
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel what still runs; what it raised is raised."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

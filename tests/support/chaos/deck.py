@@ -36,12 +36,20 @@ FAULTS = (
 )
 
 
-def shuffled(seed: str) -> Iterator[tuple[Fault, Random]]:
+def named(names: str) -> tuple[Fault, ...]:
+    """The faults with these names, separated by commas; all of them where there are none."""
+    wanted = set(filter(None, names.split(",")))
+    if unknown := wanted - {fault.name for fault in FAULTS}:
+        raise ValueError(f"no such faults: {unknown}; there are {sorted({fault.name for fault in FAULTS})}")
+    return tuple(fault for fault in FAULTS if not wanted or fault.name in wanted)
+
+
+def shuffled(faults: tuple[Fault, ...], seed: str) -> Iterator[tuple[Fault, Random]]:
     """Faults without end, each with the dice for its own choices."""
     random = Random(f"{seed}/faults")
     number = 0
     while True:
-        deck = list(FAULTS)
+        deck = list(faults)
         random.shuffle(deck)
         for fault in deck:
             number += 1

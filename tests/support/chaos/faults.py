@@ -2,10 +2,11 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 import psutil
 
@@ -13,8 +14,16 @@ from .world import SERVICES, World
 
 PARTS = ("nats", *SERVICES)
 STEPS_SECONDS = (-3600.0, -90.0, -1.5, 1.5, 90.0, 3600.0)
-Act = Callable[[World, Random], AbstractAsyncContextManager[str]]
-"""Begins a fault, gives its description, and ends it."""
+
+
+class Act(Protocol):
+    """Begins a fault, gives its description, and ends it."""
+
+    __name__: str
+
+    def __call__(self, world: World, random: Random, /) -> AbstractAsyncContextManager[str]:
+        """The fault lasts for the block."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,11 @@ class Fault:
     hits_serving: bool = False
     unready: frozenset[str] = frozenset()
     needs: str = ""
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return self.act.__name__
 
 
 @asynccontextmanager

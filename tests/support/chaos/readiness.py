@@ -42,6 +42,12 @@ class Readiness:
             probes = [await self._probe(session, part) for part in SERVICES]
         return {probe.part: probe.reason for probe in probes if not probe.is_ready}
 
+    @property
+    def last_reasons(self) -> list[str]:
+        """What each service said when it was last not ready."""
+        last = {each.part: each for each in self.probes if not each.is_ready and "Cannot connect" not in each.reason}
+        return [f"{part} at {probe.at:.0f} s: {probe.reason}" for part, probe in last.items()]
+
     def saw_unready(self, part: str, since: float, until: float) -> bool:
         """Whether a service said in that time that it was not ready, and why."""
         return any(

@@ -31,6 +31,8 @@ MOVING = "chaos/moving:latest"
 """A tag that is pushed again and again."""
 PATIENCE_SECONDS = 20
 """Of one try; a process that is stopped does not answer."""
+NOT_SCANNED = "model_not_scanned"
+"""A catalogue that was lost is restored at once, and its models are scanned again one after the other."""
 SERVER_ERROR, ACCEPTED, NOT_FOUND, CONFLICT = 500, 202, 404, 409
 
 
@@ -203,7 +205,7 @@ class Users:
             url = f"{self._world.urls.api}{API}{path}"
             async with self._session.request(method, url, **options) as response:
                 text = await response.text()
-                if response.status > SERVER_ERROR:
+                if response.status > SERVER_ERROR or NOT_SCANNED in text:
                     raise AwayError(text)
                 if response.status not in expected:
                     self._refused(f"{method} {path}: {response.status} {text[:300]}")

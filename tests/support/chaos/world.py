@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import pytest
 from nats.aio.client import Client
 
 from klever.platform.plan import Ports, Urls, urls
@@ -88,7 +89,11 @@ class World:
                 stderr=output,
             )
         self.running = Platform(self.home, process)
-        await eventually(self.running.is_up, within=UP_SECONDS)
+        try:
+            await eventually(self.running.is_up, within=UP_SECONDS)
+        except (AssertionError, pytest.fail.Exception) as error:
+            ended = (self.home / "up.log").read_text()[-1000:]
+            raise AssertionError(f"`klever up` did not get ready:\n{ended}") from error
 
     async def stop(self) -> None:
         """As Ctrl-C does."""
