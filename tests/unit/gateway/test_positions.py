@@ -29,7 +29,7 @@ def test_a_position_behind_the_end_of_a_new_stream_starts_at_its_end() -> None:
 
 def test_wanting_everything_filters_nothing_out() -> None:
     assert "klever.model.pushed.>" in Interest().filters("KLEVER_MODELS")
-    assert len(Interest().filters("KLEVER_SERVINGS")) == 9
+    assert len(Interest().filters("KLEVER_SERVINGS")) == 10
 
 
 def test_a_type_and_a_subject_become_one_nats_subject() -> None:

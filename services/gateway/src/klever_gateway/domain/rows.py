@@ -127,8 +127,7 @@ def serving_row(key: str, revision: int, document: ServingDocument, *, accepted_
         revision=revision,
         body=document.model_dump_json(),
         generation=document.generation,
-        hidden=phase is ServingPhase.DELETED,
-        ending=phase in {ServingPhase.DELETING, ServingPhase.DELETED},
+        ending=phase is ServingPhase.DELETING,
         event_id=accepted_by or (intent.event_id if intent else None),
         accepted=accepted_by is not None,
         columns={

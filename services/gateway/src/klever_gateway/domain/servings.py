@@ -8,7 +8,7 @@ from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 
 def is_gone(document: ServingDocument | None) -> bool:
     """Whether there is no such serving, as far as clients can see."""
-    return document is None or document.status.phase is ServingPhase.DELETED
+    return document is None
 
 
 def as_requested(current: ServingDocument | None, request: ServingRequested, now: datetime) -> ServingDocument:
