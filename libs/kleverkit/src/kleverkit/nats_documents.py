@@ -101,10 +101,14 @@ class NatsDocuments(Generic[DocT]):
                 async with reading(self._client(), self._stream, self._prefix) as reader:
                     incarnation = await self.incarnation()
                     listed = [self._read_or_skip(entry) for entry in await reader.entries()]
-                    yield Snapshot(tuple(_by_key(each for each in listed if isinstance(each, Stored))), incarnation)
+                    yield Snapshot(
+                        tuple(_by_key(each for each in listed if isinstance(each, Stored))),
+                        incarnation,
+                        tuple(_by_key(each for each in listed if isinstance(each, Buried))),
+                    )
                     async for entry in reader.changes():
                         if (read := self._read_or_skip(entry)) is not None:
-                            yield Change(read.key, read.document if isinstance(read, Stored) else None, read.revision)
+                            yield _change(read)
             except TransientError as error:
                 log.warning("bucket is read anew", bucket=self._stream, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -178,6 +182,12 @@ class NatsStream:
 
 def _dump(document: WireModel) -> bytes:
     return document.model_dump_json(exclude_defaults=False).encode()
+
+
+def _change(read: Stored[DocT] | Buried[DocT]) -> Change[DocT]:
+    if isinstance(read, Stored):
+        return Change(read.key, read.document, read.revision)
+    return Change(read.key, None, read.revision, read.tombstone)
 
 
 def _by_key(entries: Iterable[EntryT]) -> list[EntryT]:
