@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import structlog
 
@@ -46,11 +47,10 @@ class Logbook:
             await writer
 
     async def _write(self, cause: Cause, job: JobDocument, lines: asyncio.Queue[str | None]) -> None:
-        number = 0
+        number, opening = 0, uuid4().hex  # an attempt counts from 0 again, and its lines are no repeats
         while batch := await _next(lines):
             data = JobLogged(id=job.id, lines=tuple(line[:LINE] for line in batch))
-            parts = (str(job.generation), str(job.status.attempts), str(number))
-            event = self._events.following(cause.event_id, cause.correlation_id, data, *parts)
+            event = self._events.following(cause.event_id, cause.correlation_id, data, opening, str(number))
             number += 1
             try:
                 await self._publisher.publish(event)
