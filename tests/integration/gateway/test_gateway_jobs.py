@@ -121,7 +121,7 @@ async def test_a_job_that_failed_is_done_again_whatever_the_reason_was(gateway: 
 async def test_a_deleted_job_is_gone_when_its_owner_has_forgotten_it(gateway: Gateway, owner: Owner) -> None:
     await put(gateway, owner, job("old", JobPhase.FAILED))
     assert (await gateway.send("DELETE", f"{JOBS}/old")).status == 202
-    assert (await last_event(owner)).data == JobDeleteRequested(id="old")
+    assert (await last_event(owner)).data == JobDeleteRequested(id="old", spec=JOB_SPEC)
     bucket = owner.documents(JOBS_BUCKET, JobDocument)
     stored = await bucket.get("old")
     assert stored is not None

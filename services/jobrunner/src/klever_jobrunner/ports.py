@@ -12,7 +12,7 @@ from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 from ormb.modelfile import ModelFile
 
-from .domain import Request
+from .domain.requests import Request
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class Converter(Protocol):
         Raises:
             JobError: `unsupported_conversion`, `unsupported_operator`, `invalid_model`, `toolchain_failed`,
                 `verification_failed`, `out_of_memory`, `timed_out`, …
+            TransientError: `disk_full`.
         """
         ...
 

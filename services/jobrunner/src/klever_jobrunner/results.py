@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from kleverkit.durable import sync_directory, sync_file
 from kleverproto.conversions import ConversionRecord
 
 RECORD = "record.json"
@@ -66,7 +67,7 @@ class Results:
             _sync(unfinished)
             self._remove(entry)
             unfinished.replace(entry)
-            _sync_one(self._directory)
+            sync_directory(self._directory)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -101,16 +102,10 @@ class Results:
 
 
 def _sync(directory: Path) -> None:
-    """Put every file and directory below on disk, and the directory itself."""
+    """Bring every file and directory below to disk, and the directory itself."""
     for path in directory.rglob("*"):
-        if path.is_file() or path.is_dir():
-            _sync_one(path)
-    _sync_one(directory)
-
-
-def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        if path.is_dir():
+            sync_directory(path)
+        elif path.is_file():
+            sync_file(path)
+    sync_directory(directory)

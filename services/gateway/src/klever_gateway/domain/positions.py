@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from kleverproto import subjects
 from kleverproto.catalogue import BY_TYPE, EVENT_TYPES
 from kleverproto.streams import JOBS, MODELS, SERVINGS
 
@@ -65,7 +64,7 @@ class Interest:
             return [each.filter for each in wanted]
         # Only the model's name, which comes last, can hold slashes.
         names = self.subject.split("/", 1)
-        return [subjects.subject(each.context, each.event, *names) for each in wanted]
+        return [each.about(*names) for each in wanted]
 
 
 def job_interest(job: str) -> Interest:
