@@ -115,7 +115,7 @@ class Recreated(JetStreamContext):
 
     async def consumer_info(self, stream: str, consumer: str, timeout: float | None = None) -> ConsumerInfo:  # noqa: ASYNC109 - as nats-py has it
         """See `JetStreamContext`."""
-        info = await super().consumer_info(stream, consumer, timeout)
+        info: ConsumerInfo = await super().consumer_info(stream, consumer, timeout)
         if stream == JOBRUNNER_EXTRACT.stream:
             await self.delete_stream(stream)
             await self.add_stream(name=stream, subjects=["klever.model.>"], first_seq=1000)

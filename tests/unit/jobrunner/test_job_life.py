@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from klever_jobrunner.domain import life
-from klever_jobrunner.domain.life import Claim, Tomb
+from klever_jobrunner.domain.life import Claim
 from klever_jobrunner.domain.requests import Request, intent_of, request_of
 from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, WORKER_DIED
-from kleverproto.documents import Intent, Problem
+from kleverproto.documents import Intent, Problem, Tombstone
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import JobDocument, JobPhase, JobRequested, JobResult
 from kleverproto.models import ModelPushed
@@ -136,7 +136,7 @@ def test_a_cancellation_counts_also_in_a_bucket_that_is_older_than_the_attempt()
 def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
     job = begun()
     tomb = life.deleted(job, intent("delete", 2), None, NOW)
-    assert isinstance(tomb, Tomb)
+    assert isinstance(tomb, Tombstone)
     assert life.succeeded(tomb, job, JobResult(), NOW) is None
     assert life.begun(tomb, request(1), RUNNER, NOW) is None
 

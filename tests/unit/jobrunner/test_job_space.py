@@ -1,5 +1,6 @@
 """A full disk: jobs wait and say why, and nothing that is half written counts."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -36,6 +37,21 @@ async def test_no_job_begins_on_a_full_disk_and_none_fails_of_it(tmp_path: Path)
     await runner.jobs.run(request())
     done = (await runner.job()).status
     assert (done.phase, done.problem) == (JobPhase.SUCCEEDED, None)
+
+
+async def test_a_job_that_a_killed_process_left_waits_too(tmp_path: Path) -> None:
+    runner = Runner(tmp_path)
+    runner.executor.gate.clear()
+    work = runner.start(request())
+    await runner.executor.begun.wait()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    again = Runner(tmp_path, runner.documents)
+    again.lack = "the disk is full"
+    with pytest.raises(TransientError, match="the disk is full"):
+        await again.jobs.run(request())
+    assert await again.is_in(JobPhase.PENDING)
+    assert again.executor.asked == []
 
 
 async def test_what_has_ended_is_announced_also_on_a_full_disk(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from klever_jobrunner.domain.life import MAX_ATTEMPTS
 from klever_jobrunner.errors import INTERNAL, INVALID_MODEL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
-from klever_jobrunner.ports import Tell
+from klever_jobrunner.ports import Tell, Work
 from klever_jobrunner.works import Extraction
 from kleverkit.errors import TransientError
 from kleverkit.publisher import RecordingPublisher
@@ -227,7 +227,7 @@ async def test_a_request_after_a_failure_begins_the_job_anew_whatever_the_clock_
 
 async def test_jobs_of_one_kind_are_resumed_while_another_kind_is_busy(tmp_path: Path) -> None:
     busy = GatedExecutor()
-    works = {JobKind.EXTRACT: Extraction(ScriptedSource(), busy), JobKind.SCAN: Talking(1)}
+    works: dict[JobKind, Work] = {JobKind.EXTRACT: Extraction(ScriptedSource(), busy), JobKind.SCAN: Talking(1)}
     runner = Runner(tmp_path, works=works)
     extraction = request(1, job="extract-1")
     scanning = replace(request(2, job="scan-1"), spec=extraction.spec.model_copy(update={"kind": JobKind.SCAN}))

@@ -80,13 +80,15 @@ def begun(
     )
 
 
-def held_up(known: Known, request: Request, problem: Problem, now: datetime) -> JobDocument | None:
-    """The job with the reason why it cannot begin now; it is Pending."""
+def held_up(known: Known, request: Request, runner: str, problem: Problem, now: datetime) -> JobDocument | None:
+    """The job with the reason why this jobrunner cannot begin it now; it is Pending."""
     heard = requested(known, request, now)
     job = heard or known
-    if not isinstance(job, JobDocument) or job.status.phase is not JobPhase.PENDING:
+    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner, None):
         return heard
-    return heard if job.status.problem == problem else _with(job, now, problem=problem)
+    if job.status.phase is JobPhase.PENDING and job.status.problem == problem:
+        return heard
+    return _with(job, now, phase=JobPhase.PENDING, problem=problem)
 
 
 def renewed(known: Known, job: JobDocument, now: datetime) -> JobDocument | None:

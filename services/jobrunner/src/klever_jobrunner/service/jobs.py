@@ -149,7 +149,9 @@ class Jobs:
                 request.job, lambda known, now: life.begun(known, request, self._runner, now, lapsed=lapsed)
             )
         problem = Problem(code=DISK_FULL, message=lack)
-        recorded = await self._ledger.record(request.job, lambda known, now: life.held_up(known, request, problem, now))
+        recorded = await self._ledger.record(
+            request.job, lambda known, now: life.held_up(known, request, self._runner, problem, now)
+        )
         if isinstance(recorded, Stored) and recorded.document.status.phase is JobPhase.PENDING:
             raise TransientError(lack, code=DISK_FULL)
         return recorded
