@@ -10,9 +10,9 @@ from typing import Any
 from klever_jobrunner.domain.requests import Request
 from klever_jobrunner.ports import FetchedModel, Work
 from klever_jobrunner.service.attempts import Attempts
+from klever_jobrunner.service.claims import Claims
 from klever_jobrunner.service.deletions import Deletions
 from klever_jobrunner.service.jobs import Jobs
-from klever_jobrunner.service.leases import Leases
 from klever_jobrunner.service.ledger import Ledger
 from klever_jobrunner.service.slots import FairSlots
 from klever_jobrunner.works import Extraction
@@ -143,11 +143,11 @@ class Runner:
         self.lack: str | None = None
         self.now = NOW
         ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: self.now)
-        leases = Leases(ledger, renew_seconds=renew_seconds, lapse_seconds=lapse_seconds)
+        claims = Claims(ledger, renew_seconds=renew_seconds, lapse_seconds=lapse_seconds)
         extraction = Extraction(self.source, self.executor)
-        attempts = Attempts(ledger, leases, {JobKind.EXTRACT: extraction} if works is None else works, directory)
+        attempts = Attempts(ledger, claims, {JobKind.EXTRACT: extraction} if works is None else works, directory)
         slots = {JobKind.EXTRACT: FairSlots(places)} if places else {}
-        self.jobs = Jobs(name, ledger, leases, attempts, lambda: self.lack, slots)
+        self.jobs = Jobs(name, ledger, claims, attempts, lambda: self.lack, slots)
         self.deletions = Deletions(ledger)
 
     def start(self, request: Request) -> "asyncio.Task[None]":

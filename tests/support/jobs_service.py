@@ -14,8 +14,8 @@ from klever_jobrunner.handlers import build_router
 from klever_jobrunner.policies import Policies
 from klever_jobrunner.ports import Work
 from klever_jobrunner.service.attempts import Attempts
+from klever_jobrunner.service.claims import Claims
 from klever_jobrunner.service.jobs import Jobs
-from klever_jobrunner.service.leases import Leases
 from klever_jobrunner.service.ledger import Ledger
 from klever_jobrunner.service.slots import FairSlots
 from kleverkit.nats_calls import ClientSource
@@ -102,9 +102,9 @@ async def running_jobrunner(
     runtime = make_runtime("jobrunner", settings)
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, utc_now)
-    leases = Leases(ledger, renew_seconds=0.2)
-    attempts = Attempts(ledger, leases, works, directory)
-    jobs = Jobs(name, ledger, leases, attempts, lack, {JobKind.CONVERT: FairSlots(1)})
+    claims = Claims(ledger, renew_seconds=0.2)
+    attempts = Attempts(ledger, claims, works, directory)
+    jobs = Jobs(name, ledger, claims, attempts, lack, {JobKind.CONVERT: FairSlots(1)})
     models = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
     runtime.serve([build_router(jobs, Policies(models, projects, runtime.publisher, runtime.events))])

@@ -36,9 +36,9 @@ from .policies import Policies
 from .ports import Backlog, Work
 from .results import Results
 from .service.attempts import Attempts
+from .service.claims import Claims
 from .service.deletions import Deletions
 from .service.jobs import Jobs
-from .service.leases import Leases
 from .service.ledger import Ledger
 from .service.slots import FairSlots
 from .settings import JobrunnerSettings
@@ -56,7 +56,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     models = OrmbModels(default_root())
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
-    leases, disk = Leases(ledger), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))
+    claims, disk = Claims(ledger), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))
     results = Results(settings.work_dir / "results", settings.results_mb * MEBI)
     works: dict[JobKind, Work] = {
         JobKind.EXTRACT: Extraction(models, pool),
@@ -66,8 +66,8 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     jobs = Jobs(
         runner_name(settings.work_dir),
         ledger,
-        leases,
-        Attempts(ledger, leases, works, scratch),
+        claims,
+        Attempts(ledger, claims, works, scratch),
         disk.lack,
         slots={JobKind.CONVERT: FairSlots(settings.conversions)},
     )

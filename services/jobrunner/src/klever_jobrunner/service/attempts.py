@@ -15,7 +15,7 @@ from kleverproto.documents import Intent, Problem
 from kleverproto.jobs import JobDocument, JobKind, JobResult, JobStarted
 from modelformats.threads import in_thread
 
-from .leases import Leases
+from .claims import Claims
 from .ledger import Ledger, Recorded
 from .logbook import Logbook
 
@@ -27,14 +27,14 @@ class Attempts:
 
     Args:
         ledger: documents and events.
-        leases: shows that an attempt is under way.
+        claims: shows that an attempt is under way.
         works: what jobs of each kind do.
         scratch: a directory where models lie meanwhile.
     """
 
-    def __init__(self, ledger: Ledger, leases: Leases, works: Mapping[JobKind, Work], scratch: Path) -> None:
+    def __init__(self, ledger: Ledger, claims: Claims, works: Mapping[JobKind, Work], scratch: Path) -> None:
         self._ledger = ledger
-        self._leases = leases
+        self._claims = claims
         self._works = works
         self._scratch = scratch
         self._logbook = Logbook(ledger.publisher, ledger.events)
@@ -48,7 +48,7 @@ class Attempts:
         if life.has_ended_every_process(job):
             ended = f"each of {life.MAX_ATTEMPTS} attempts ended its process"
             return await self._end(job, JobError(ended, code=WORKER_DIED))
-        async with self._leases.renewed(job, lost):
+        async with self._claims.renewed(job, lost):
             try:
                 await self._ledger.publish(cause, JobStarted(id=job.id, spec=job.spec))
                 outcome: JobResult | JobError = await self._work(cause, job)

@@ -20,8 +20,8 @@ from kleverproto.documents import Intent, Problem
 from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobSpec
 
 from .attempts import Attempts, ended
+from .claims import Claims
 from .deletions import Deletions
-from .leases import Leases
 from .ledger import Ledger, Recorded
 from .runs import Run, Runs
 from .slots import FairSlots
@@ -35,7 +35,7 @@ class Jobs:
     Args:
         runner: the name of this jobrunner; the next process with the same home has the same one.
         ledger: documents and events.
-        leases: claims of other jobrunners.
+        claims: claims of other jobrunners.
         attempts: does the work.
         lack: why nothing can be begun now, such as a full disk; None where nothing is missing.
         slots: how many of the heavy kinds run at a time.
@@ -45,14 +45,14 @@ class Jobs:
         self,
         runner: str,
         ledger: Ledger,
-        leases: Leases,
+        claims: Claims,
         attempts: Attempts,
         lack: Callable[[], str | None],
         slots: Mapping[JobKind, FairSlots] = MappingProxyType({}),
     ) -> None:
         self._runner = runner
         self._ledger = ledger
-        self._leases = leases
+        self._claims = claims
         self._attempts = attempts
         self._lack = lack
         self._slots = slots
@@ -171,4 +171,4 @@ class Jobs:
 
     async def _until_released(self, recorded: Recorded) -> Claim | None:
         """Wait while another jobrunner works on the job. Its claim, if that is void."""
-        return await self._leases.lapsed(recorded) if isinstance(recorded, Stored) else None
+        return await self._claims.lapsed(recorded) if isinstance(recorded, Stored) else None

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Leases:
+class Claims:
     """Claims on jobs, in their documents.
 
     Attributes:
