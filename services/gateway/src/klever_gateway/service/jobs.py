@@ -71,7 +71,7 @@ class Jobs:
         if document.status.phase.is_final:
             raise JobFinishedError(f"job {wanted} has ended as {document.status.phase}: nothing to cancel")
         event = self._writing.event(JobCancelRequested(id=wanted, spec=document.spec))
-        return await self._writing.submit(event, Collection.JOBS, row)
+        return await self._writing.submit(event, Collection.JOBS, replace(row, event_id=event.id))
 
     async def retry(self, namespace: str, wanted: str) -> Written:
         """Ask for a job that failed or was stopped to be done again.
