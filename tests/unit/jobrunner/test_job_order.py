@@ -1,6 +1,7 @@
 """Requests, cancellations and deletions of one job: the newest one counts, in whichever order they are handled."""
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,27 @@ async def test_a_push_of_a_model_whose_job_nobody_had_heard_of_is_parsed(runner:
     await runner.delete(5)
     await runner.jobs.run(request(900, is_push=True))
     assert await runner.phase() is JobPhase.SUCCEEDED
+
+
+ENDS = {
+    "run": {JobPhase.SUCCEEDED},
+    "cancel": {JobPhase.CANCELLED, JobPhase.SUCCEEDED},  # it may have ended before
+    "delete": {None},
+}
+
+
+@pytest.mark.parametrize("asked", list(itertools.product(ENDS, repeat=3)), ids="-".join)
+async def test_the_newest_one_counts_in_every_order_and_with_every_repetition(
+    tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    ends = ENDS[asked[-1]]
+    if asked[-1] == "cancel" and "delete" in asked:
+        ends = ends | {None}  # what is deleted when it is cancelled stays deleted
+    for order in itertools.permutations(range(3)):
+        runner = Runner(tmp_path)
+        for place in (*order, *order[::-1]):
+            if asked[place] == "run":
+                await runner.jobs.run(request(place + 1, again=True))
+            else:
+                await getattr(runner, asked[place])(place + 1)
+        assert await runner.phase() in ends, order

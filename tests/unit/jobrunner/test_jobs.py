@@ -13,7 +13,7 @@ from klever_jobrunner.ports import Tell, Work
 from klever_jobrunner.works import Extraction
 from kleverkit.errors import TransientError
 from kleverkit.publisher import RecordingPublisher
-from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult
+from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult, JobStarted
 from support.jobs import SIGNATURE, Backlog, GatedExecutor, Runner, ScriptedSource, request
 from support.waiting import eventually
 
@@ -47,6 +47,17 @@ async def test_another_tag_of_the_same_bytes_gets_an_outcome_of_its_own(runner: 
     completed = runner.publisher.events[1:]
     assert [event.causation_id for event in completed] == ["event-1", "event-2"]
     assert [event.data.spec.ref.version for event in completed] == ["v1", "latest"]
+
+
+async def test_a_job_that_begins_anew_is_announced_under_the_tag_that_asked(runner: Runner) -> None:
+    runner.executor.outcome = JobError("killed", code=WORKER_DIED)
+    await runner.jobs.run(request(1, version="v1"))
+    runner.source.errors = [TransientError("no answer")]
+    with pytest.raises(TransientError):
+        await runner.jobs.run(request(2, version="v2"))
+    await runner.jobs.run(request(3, version="latest"))
+    started = [data.spec.ref.version for data in runner.publisher.data() if isinstance(data, JobStarted)]
+    assert started == ["v1", "v2", "latest"]
 
 
 async def test_two_at_once_wait_for_one_result(runner: Runner) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from klever_jobrunner.domain import life
+from klever_jobrunner.domain.requests import Request
 from klever_jobrunner.errors import DISK_FULL, INTERNAL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
 from klever_jobrunner.ports import Work
 from kleverkit.documents import Buried
@@ -39,7 +40,7 @@ class Attempts:
         self._scratch = scratch
         self._logbook = Logbook(ledger.publisher, ledger.events)
 
-    async def make(self, cause: Intent, job: JobDocument, lost: Callable[[], None]) -> JobDocument:
+    async def make(self, request: Request, job: JobDocument, lost: Callable[[], None]) -> JobDocument:
         """Announce the attempt, work, and record how it ended. The job as it is then, or cancelled where it is gone.
 
         Raises TransientError: it may succeed later, and waits for that. `lost` is called when the attempt does not
@@ -50,8 +51,9 @@ class Attempts:
             return await self._end(job, JobError(ended, code=WORKER_DIED))
         async with self._claims.renewed(job, lost):
             try:
-                await self._ledger.publish(cause, JobStarted(id=job.id, spec=job.spec))
-                outcome: JobResult | JobError = await self._work(cause, job)
+                started = JobStarted(id=job.id, spec=life.as_asked(job, request.spec).spec)
+                await self._ledger.publish(request.intent, started)
+                outcome: JobResult | JobError = await self._work(request.intent, job)
             except JobError as error:
                 outcome = error
             except Exception as error:

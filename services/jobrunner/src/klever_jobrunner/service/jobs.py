@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
@@ -107,8 +107,10 @@ class Jobs:
     async def _run_all(self, requests: list[Request]) -> None:
         for request in requests:
             log.info("resuming a job", job=request.job, model=str(request.spec.ref))
-            with suppress(TransientError):  # the redelivery tries again
+            try:
                 await self.run(request)
+            except Exception as error:  # noqa: BLE001 - one job holds up no other, and its redelivery tries again
+                log.warning("a job was not resumed", job=request.job, error=str(error) or type(error).__name__)
 
     async def _job_of(self, run: Run) -> JobDocument:
         """The job of a request once it has ended."""
@@ -122,7 +124,7 @@ class Jobs:
                 async with self._place(request):
                     recorded = await self._begin(request, lapsed)
                     if isinstance(recorded, Stored) and self._is_ours(recorded.document):
-                        return await self._attempts.make(request.intent, recorded.document, run.stop)
+                        return await self._attempts.make(request, recorded.document, run.stop)
                 if (job := await self._ended(request, recorded)) is not None:
                     return job
                 lapsed = await self._until_released(recorded)
