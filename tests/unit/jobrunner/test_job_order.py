@@ -167,7 +167,7 @@ async def test_a_push_of_a_model_whose_job_nobody_had_heard_of_is_parsed(runner:
     assert await runner.phase() is JobPhase.SUCCEEDED
 
 
-ENDS = {
+ENDS: dict[str, set[JobPhase | None]] = {
     "run": {JobPhase.SUCCEEDED},
     "cancel": {JobPhase.CANCELLED, JobPhase.SUCCEEDED},  # it may have ended before
     "delete": {None},
