@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.adapters.disk import Disk
+from klever_jobrunner.adapters.disk import Disk, Space
 from klever_jobrunner.adapters.home import runner_name
 from klever_jobrunner.adapters.toolchain_converter import ToolchainConverter
 from klever_jobrunner.domain.life import MAX_ATTEMPTS
@@ -93,20 +93,21 @@ async def test_a_converter_without_space_is_tried_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("total", "free", "says"),
+    ("space", "says"),
     [
-        pytest.param(100 * GIBI, 63 * MEBI, "63 MB are free", id="full"),
-        pytest.param(100 * GIBI, 65 * MEBI, None, id="enough"),
-        pytest.param(100 * MEBI, 10 * MEBI, None, id="a small disk"),
-        pytest.param(100 * MEBI, 4 * MEBI, "4 MB are free", id="a small disk that is full"),
+        pytest.param(Space(100 * GIBI, 63 * MEBI), "63 MB are free", id="full"),
+        pytest.param(Space(100 * GIBI, 65 * MEBI), None, id="enough"),
+        pytest.param(Space(100 * MEBI, 10 * MEBI), None, id="a small disk"),
+        pytest.param(Space(100 * MEBI, 4 * MEBI), "4 MB are free", id="a small disk that is full"),
+        pytest.param(Space(100 * GIBI, 65 * MEBI, is_read_only=True), "is read-only", id="read-only"),
     ],
 )
-async def test_readiness_names_the_disk_that_is_full(tmp_path: Path, total: int, free: int, says: str | None) -> None:
+async def test_readiness_names_the_disk_that_takes_no_more(tmp_path: Path, space: Space, says: str | None) -> None:
     looked_at: list[Path] = []
 
-    def look(path: Path) -> tuple[int, int]:
+    def look(path: Path) -> Space:
         looked_at.append(path)
-        return total, free
+        return space
 
     problem = await Disk((tmp_path / "not" / "there" / "yet",), look).check()
     assert looked_at == [tmp_path]

@@ -1,20 +1,33 @@
 """The space that jobs have on this machine."""
 
-import shutil
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 MEBI = 2**20
 LEAST_FREE_MB = 64
 """Less than this is free on a disk that is full; on a small disk, a twentieth of it."""
 
-Free = Callable[[Path], tuple[int, int]]
-"""Bytes in all and bytes free on the disk of an existing path."""
+
+@dataclass(frozen=True)
+class Space:
+    """A file system, as this user may write to it."""
+
+    total: int
+    """Bytes."""
+    free: int
+    """Bytes."""
+    is_read_only: bool = False
 
 
-def _disk_usage(path: Path) -> tuple[int, int]:
-    usage = shutil.disk_usage(path)
-    return usage.total, usage.free
+def _space(path: Path) -> Space:
+    found = os.statvfs(path)
+    return Space(
+        total=found.f_blocks * found.f_frsize,
+        free=found.f_bavail * found.f_frsize,
+        is_read_only=bool(found.f_flag & os.ST_RDONLY),
+    )
 
 
 class Disk:
@@ -22,21 +35,23 @@ class Disk:
 
     Args:
         paths: where jobs write; those that do not exist yet count for the directory that they will be in.
-        free: looks at a disk.
+        look: looks at the file system of an existing path.
     """
 
-    def __init__(self, paths: Sequence[Path], free: Free = _disk_usage) -> None:
+    def __init__(self, paths: Sequence[Path], look: Callable[[Path], Space] = _space) -> None:
         self._paths = paths
-        self._free = free
+        self._look = look
 
     def lack(self) -> str | None:
         """What is missing, as a sentence; None where there is space."""
         for path in self._paths:
-            total, free = self._free(_existing(path))
-            least = min(LEAST_FREE_MB * MEBI, total // 20)
-            if free < least:
+            space = self._look(_existing(path))
+            least = min(LEAST_FREE_MB * MEBI, space.total // 20)
+            if space.is_read_only:
+                return f"the file system of {path} is read-only: mount it writable, and jobs resume by themselves"
+            if space.free < least:
                 return (
-                    f"the disk of {path} is full: {free // MEBI} MB are free, and no job begins with less than "
+                    f"the disk of {path} is full: {space.free // MEBI} MB are free, and no job begins with less than "
                     f"{least // MEBI} MB; remove something, and jobs resume by themselves"
                 )
         return None
