@@ -22,6 +22,7 @@ from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
 from modelformats.threads import in_thread
+from ormb.client import OrmbClient
 from ormb.layout import default_root
 
 from .adapters.disk import Disk
@@ -54,7 +55,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
     pool = WorkerPool(settings.workers, _limits(settings))
-    models = OrmbModels(default_root())
+    models = OrmbModels(OrmbClient(default_root()))
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
     claims, disk = Claims(ledger), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))

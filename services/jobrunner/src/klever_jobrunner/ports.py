@@ -124,7 +124,8 @@ class ModelSink(Protocol):
         """Push a model directory, with the record of its making attached; give its digest.
 
         Raises:
-            JobError: `push_failed`.
+            JobError: `push_failed`; trying again would not help.
+            TransientError: the registry does not answer now.
         """
         ...
 
