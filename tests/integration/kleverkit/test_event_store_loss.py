@@ -88,7 +88,7 @@ async def test_a_consumer_that_is_lost_while_its_service_is_down_starts_where_it
 
         async def is_saved() -> bool:
             position = await positions.load(js, CONSUMER)
-            return position is not None and position.floor == 2
+            return position is not None and position.floor == (await js.stream_info(STREAM)).state.last_seq
 
         await eventually(is_saved)
         service.process.terminate()
