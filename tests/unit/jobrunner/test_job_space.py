@@ -95,10 +95,10 @@ async def test_a_converter_without_space_is_tried_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("space", "says"),
     [
-        pytest.param(Space(100 * GIBI, 63 * MEBI), "63 MB are free", id="full"),
+        pytest.param(Space(100 * GIBI, 63 * MEBI), "63.0 MB are free", id="full"),
         pytest.param(Space(100 * GIBI, 65 * MEBI), None, id="enough"),
         pytest.param(Space(100 * MEBI, 10 * MEBI), None, id="a small disk"),
-        pytest.param(Space(100 * MEBI, 4 * MEBI), "4 MB are free", id="a small disk that is full"),
+        pytest.param(Space(100 * MEBI, 4 * MEBI), "4.0 MB are free", id="a small disk that is full"),
         pytest.param(Space(100 * GIBI, 65 * MEBI, is_read_only=True), "is read-only", id="read-only"),
     ],
 )
