@@ -139,3 +139,20 @@ async def test_a_lost_bucket_costs_no_job_that_runs(rig: Rig) -> None:
 
 async def _has(service: JobsService, job: str) -> bool:
     return job in await service.phases()
+
+
+async def test_a_stream_that_was_lost_takes_no_order_with_it(rig: Rig) -> None:
+    rig.scans.gate.set()
+    job = await rig.ask(JobKind.SCAN, 1)
+    await eventually(lambda: _is_done(rig.service, job))
+    await rig.service.client.jetstream().delete_stream("KLEVER_JOBS")  # the kit creates it again
+
+    async def is_deleted() -> bool:
+        await rig.service.publish(JobDeleteRequested(**spec_and_id(JobKind.SCAN, 1)), "delete")
+        return not await _has(rig.service, job)
+
+    await eventually(is_deleted, within=30, every=0.2)
+
+
+async def _is_done(service: JobsService, job: str) -> bool:
+    return (await service.phases()).get(job) is JobPhase.SUCCEEDED

@@ -51,8 +51,8 @@ class Disk:
                 return f"the file system of {path} is read-only: mount it writable, and jobs resume by themselves"
             if space.free < least:
                 return (
-                    f"the disk of {path} is full: {space.free / MEBI:.1f} MB are free, and no job begins with less than "
-                    f"{least / MEBI:.1f} MB; remove something, and jobs resume by themselves"
+                    f"the disk of {path} is full: {space.free / MEBI:.1f} MB are free, and no job begins with less "
+                    f"than {least / MEBI:.1f} MB; remove something, and jobs resume by themselves"
                 )
         return None
 
