@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,15 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
         yield lambda size: stack.enter_context(_mounted(tmp_path / "small-disk", size))
 
 
+def fill(directory: Path) -> Path:
+    """Leave no byte free on the file system of a directory; removing the file that is returned makes space again."""
+    path = directory / "filler"
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return path
+
+
 @contextmanager
 def _mounted(directory: Path, size: int) -> Iterator[Path]:
     directory.mkdir()
@@ -30,3 +39,8 @@ def _mounted(directory: Path, size: int) -> Iterator[Path]:
         yield directory
     finally:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def remount(directory: Path, mode: str) -> None:
+    """Make a small disk read-only (`ro`) or writable (`rw`)."""
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(directory)], check=True)
