@@ -109,6 +109,7 @@ class Scanner:
         lost = {ref for ref in denied if not await self._registry.has(ref.repository)}
         is_grave = replace(compared, lost=frozenset(lost)).is_grave and not is_loss_accepted
         self._alarms.set(f"external_models_lost:{self._host}", _grave(self._host, lost) if is_grave else None)
+        self._alarms.set(f"announcements_stuck:{self._host}", self._announcer.pending.problem())
         for ref in sorted(compared.differing | (denied - lost if is_grave else denied), key=str):
             self._announcer.pending.add_unless_waiting(ref)
 

@@ -10,6 +10,8 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 NOTABLE_FAILURES = 8
 """After so many failures in a row a change is shown to people; until then it may be NATS that restarts."""
+NAMED = 5
+"""Changes that an alarm names."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,13 @@ class PendingTags:
     def failures(self, observed: Observed) -> int:
         """How often in a row it has failed."""
         return self._failures.get(observed.ref, 0)
+
+    def problem(self) -> str | None:
+        """What could not be announced and why, as a sentence; None where there is nothing."""
+        if not self.stuck:
+            return None
+        reasons = [f"{ref}: {reason}" for ref, reason in self.stuck.items()]
+        return f"{len(reasons)} changes could not be announced, first {'; '.join(reasons[:NAMED])}"
 
     def done(self, observed: Observed) -> None:
         """It is worked off: the tag's next change may be taken."""

@@ -117,8 +117,7 @@ class Reconciler:
         self._is_grave = compared.is_grave
         self._alarms.set(LOST, _lost(compared, self._address) if compared.lost else None)
         self._alarms.set(UNREADABLE, "; ".join(listing.unreadable.values()) or None)
-        stuck = [f"{ref}: {reason}" for ref, reason in self._pending.stuck.items()]
-        self._alarms.set(STUCK, f"{len(stuck)} not announced: {'; '.join(stuck[:NAMED])}" if stuck else None)
+        self._alarms.set(STUCK, self._pending.problem())
 
     async def _listing(self) -> Listing:
         listing = Listing()
