@@ -1,9 +1,12 @@
 """What becomes of a request for another policy."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from klever_registry.adapters.local import LocalPolicyCopies
+from klever_registry.adapters.local.disk import Disk
 from klever_registry.adapters.memory import InMemoryPolicyCopies
 from klever_registry.service.policies import Policies
 from kleverkit.errors import TransientError
@@ -30,7 +33,7 @@ class World:
 
     def __init__(self) -> None:
         self.documents, self.publisher = InMemoryDocuments[ProjectDocument](), RecordingPublisher()
-        self.copies = InMemoryPolicyCopies()
+        self.copies: InMemoryPolicyCopies | LocalPolicyCopies = InMemoryPolicyCopies()
         self.policies = self.over(self.publisher)
 
     def over(self, publisher: RecordingPublisher) -> Policies:
@@ -112,16 +115,15 @@ async def test_a_policy_that_was_accepted_after_the_loss_is_not_undone_by_the_co
         assert (await world.document()).spec.policy == WARN
 
 
-async def test_only_a_bucket_from_a_backup_yields_to_newer_copies() -> None:
+@pytest.mark.parametrize("is_older", [True, False])
+async def test_only_a_bucket_from_a_backup_yields_to_newer_copies(*, is_older: bool) -> None:
     world = World()
     old = await world.ask(WARN, 1)
     new = await world.ask(TO_ONNX, 2)
     (stored,) = await world.documents.all()
     await world.documents.update(stored.key, old, stored.revision)
-    await world.policies.restore(is_older=False)
-    assert await world.document() == old
-    await world.policies.restore(is_older=True)
-    assert (await world.document()).spec == new.spec
+    await world.policies.restore(is_older=is_older)
+    assert (await world.document()).spec == (new.spec if is_older else old.spec)
 
 
 async def test_a_policy_that_was_deleted_stays_deleted() -> None:
@@ -131,3 +133,27 @@ async def test_a_policy_that_was_deleted_stays_deleted() -> None:
     await world.documents.bury(stored.key, Tombstone(deleted_at=NOW, announced=True), stored.revision)
     await world.policies.restore(is_older=False)
     assert await world.documents.all() == []
+
+
+async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
+    world = World()
+    document = await world.ask(TO_ONNX)
+    world.copies = LocalPolicyCopies(Disk(tmp_path), tmp_path / "projects")
+    world.policies = world.over(world.publisher)
+    await world.policies.restore(is_older=False)
+    assert await world.copies.all() == {"library": document}
+
+
+async def test_the_copy_is_there_before_anybody_can_see_the_policy() -> None:
+    world = World()
+
+    class Watched(InMemoryDocuments[ProjectDocument]):
+        """Looks for the copy when the policy is stored."""
+
+        async def update(self, key: str, document: ProjectDocument, revision: int) -> int:
+            assert (await world.copies.all())[key] == document
+            return await super().update(key, document, revision)
+
+    world.documents = Watched()
+    world.policies = world.over(world.publisher)
+    assert (await world.ask(TO_ONNX)).spec.policy == TO_ONNX

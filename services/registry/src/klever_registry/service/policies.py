@@ -36,24 +36,30 @@ class Policies:
         """Take a policy and publish it, unless a later request was handled before. Raises TransientError."""
         wanted, now = event.data, self.clock()
         spec = ProjectSpec(name=wanted.project, policy=wanted.policy)
+        key = subjects.escape(wanted.project)
         async with self._lock:
-            key = subjects.escape(wanted.project)
+            present = await self.documents.get(key)
+            if (planned := with_spec(present.document if present else None, spec, intent, now)) is not None:
+                await self.copies.keep(key, planned)  # first, so that the bucket never holds what has no copy
             stored = await mutate(self.documents, key, lambda present: with_spec(present, spec, intent, now))
             if stored is None or stored.document.status.intent != intent:
                 return
-            await self.copies.keep(key, stored.document)
         changed = ProjectPolicyChanged(project=wanted.project, policy=wanted.policy)
         await self.publisher.publish(self.events.caused_by(event, changed))
 
     async def restore(self, *, is_older: bool) -> None:
-        """Bring back what the bucket has lost. Raises TransientError.
+        """Bring back what the bucket has lost, and copy what has no copy. Raises TransientError.
 
         Args:
             is_older: whether the bucket is another one or from a backup, so that the copies are newer.
         """
         async with self._lock:
-            for key, copy in (await self.copies.all()).items():
+            copies = await self.copies.all()
+            for key, copy in copies.items():
                 await change(self.documents, key, partial(restored, copy=copy, is_older=is_older))
+            for stored in await self.documents.all():
+                if copies.get(stored.key) != stored.document:
+                    await self.copies.keep(stored.key, stored.document)
 
 
 def with_spec(
