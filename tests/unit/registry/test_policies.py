@@ -8,6 +8,7 @@ import pytest
 from klever_registry.adapters.local import LocalPolicyCopies
 from klever_registry.adapters.local.disk import Disk
 from klever_registry.adapters.memory import InMemoryPolicyCopies
+from klever_registry.errors import StorageFullError
 from klever_registry.service.policies import Policies
 from kleverkit.errors import TransientError
 from kleverkit.memory_documents import InMemoryDocuments
@@ -142,6 +143,27 @@ async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
     world.policies = world.over(world.publisher)
     await world.policies.restore(is_older=False)
     assert await world.copies.all() == {"library": document}
+
+
+async def test_a_policy_is_accepted_though_the_disk_is_full_and_copied_when_it_is_not() -> None:
+    class Full(InMemoryPolicyCopies):
+        """Takes nothing until it is told to."""
+
+        is_full = True
+
+        async def keep(self, key: str, document: ProjectDocument) -> None:
+            if self.is_full:
+                raise StorageFullError("the disk is full")
+            await super().keep(key, document)
+
+    world = World()
+    world.copies = full = Full()
+    world.policies = world.over(world.publisher)
+    document = await world.ask(TO_ONNX)
+    assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
+    full.is_full = False
+    await world.policies.restore(is_older=False)
+    assert await full.all() == {"library": document}
 
 
 async def test_the_copy_is_there_before_anybody_can_see_the_policy() -> None:

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from klever_registry.domain import catalogue
-from klever_registry.domain.catalogue import Extraction
+from klever_registry.domain.catalogue import AttachedSignature, Extraction
+from klever_registry.errors import StorageFullError
 from klever_registry.ports import SignatureStore
 from kleverkit.documents import mutate
 from kleverproto.documents import Intent
@@ -14,11 +17,25 @@ from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobSpec
 from kleverproto.models import ModelDocument, ModelUpdated
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
+from kleverproto.signatures import Signature
 
 from .records import Records
 
+log = structlog.get_logger(__name__)
+
 Change = Callable[[ModelDocument | None, datetime], ModelDocument | None]
 """What an outcome makes of a version; None where nothing changes."""
+
+
+async def _attached(
+    store: SignatureStore, repository: str, digest: str, signature: Signature
+) -> AttachedSignature | None:
+    """The signature beside its model; where the disk takes no more, the catalogue has it alone."""
+    try:
+        return await store.attach(repository, digest, signature)
+    except StorageFullError as error:
+        log.warning("signature not attached", repository=repository, digest=digest, error=str(error))
+        return AttachedSignature(signature, None)
 
 
 class Extractions:
@@ -40,7 +57,7 @@ class Extractions:
         job = event.data
         if job.spec.kind is JobKind.EXTRACT and job.result.signature is not None:
             store, ref = self._signatures(job.spec), job.spec.ref
-            attached = await store.attach(ref.repository, job.spec.digest, job.result.signature)
+            attached = await _attached(store, ref.repository, job.spec.digest, job.result.signature)
             if attached is not None:
                 extraction = Extraction(job.id, attached=attached, scan=job.result.scan)
                 await self._extracted(event, job.spec, extraction, outcome)

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+import structlog
+
+from klever_registry.errors import StorageError
 from klever_registry.ports import PolicyCopies
 from kleverkit.documents import Documents, change, mutate
 from kleverkit.publisher import EventPublisher
@@ -19,6 +22,8 @@ from kleverproto.projects import (
     ProjectSpec,
     ProjectStatus,
 )
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Policies:
         async with self._lock:
             present = await self.documents.get(key)
             if (planned := with_spec(present.document if present else None, spec, intent, now)) is not None:
-                await self.copies.keep(key, planned)  # first, so that the bucket never holds what has no copy
+                await self._keep(key, planned)  # first, so that the bucket never holds what has no copy
             stored = await mutate(self.documents, key, lambda present: with_spec(present, spec, intent, now))
             if stored is None or stored.document.status.intent != intent:
                 return
@@ -59,7 +64,14 @@ class Policies:
                 await change(self.documents, key, partial(restored, copy=copy, is_older=is_older))
             for stored in await self.documents.all():
                 if copies.get(stored.key) != stored.document:
-                    await self.copies.keep(stored.key, stored.document)
+                    await self._keep(stored.key, stored.document)
+
+    async def _keep(self, key: str, document: ProjectDocument) -> None:
+        """Copy a project; where the disk takes no more, that is done when it does."""
+        try:
+            await self.copies.keep(key, document)
+        except StorageError as error:
+            log.warning("policy not copied", project=document.spec.name, error=str(error))
 
 
 def with_spec(

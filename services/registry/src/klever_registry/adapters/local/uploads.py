@@ -140,7 +140,8 @@ class LocalUploads:
             UploadUnknownError: it is not there, or another request ended it meanwhile.
             ChunkOutOfOrderError: another request sends to it, or has sent meanwhile.
         """
-        expected = await self._disk.read(_size, path) if start is None else start
+        size = await self._disk.read(_size, path)
+        expected = size if start is None else start
         session = self._sessions.setdefault(path.name, _Session())
         try:
             async with asyncio.timeout(self._patience):
