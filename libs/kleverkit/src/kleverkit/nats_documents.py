@@ -115,10 +115,7 @@ class NatsDocuments(Generic[DocT]):
 
     async def incarnation(self) -> Incarnation:
         """See `Documents`."""
-        info = await call(self._js.stream_info(self._stream))
-        if info.created is None:
-            raise TransientError(f"NATS does not say when {self._stream} was created")
-        return Incarnation(info.created, info.state.last_seq)
+        return await NatsStream(self._client, self._stream).incarnation()
 
     @property
     def _js(self) -> JetStreamContext:
@@ -161,6 +158,26 @@ class NatsDocuments(Generic[DocT]):
                 raise ConflictError(f"{key} was changed by someone else") from error
             raise
         return written.seq
+
+
+class NatsStream:
+    """A stream, of which only the incarnation is of interest; see `kleverkit.incarnations.Incarnate`.
+
+    Args:
+        client: gives the connected client.
+        name: which stream.
+    """
+
+    def __init__(self, client: ClientSource, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    async def incarnation(self) -> Incarnation:
+        """Which stream this is now. Raises TransientError."""
+        info = await call(self._client().jetstream().stream_info(self._name))
+        if info.created is None:
+            raise TransientError(f"NATS does not say when {self._name} was created")
+        return Incarnation(info.created, info.state.last_seq)
 
 
 def _dump(document: WireModel) -> bytes:

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kleverproto import subjects
 from kleverproto.catalogue import BY_TYPE, EVENT_TYPES
 from kleverproto.streams import JOBS, MODELS, SERVINGS
 
@@ -105,7 +104,7 @@ class Interest:
             return [each.filter for each in wanted]
         # Only the model's name, which comes last, can hold slashes.
         names = self.subject.split("/", 1)
-        return [subjects.subject(each.context, each.event, *names) for each in wanted]
+        return [each.about(*names) for each in wanted]
 
 
 def job_interest(job: str) -> Interest:

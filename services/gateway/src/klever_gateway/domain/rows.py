@@ -102,12 +102,13 @@ def model_row(key: str, revision: int, document: ModelDocument) -> Row:
 
 def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = False) -> Row:
     """The row of a job."""
-    spec = document.spec
+    spec, intent = document.spec, document.status.intent
     return Row(
         key=key,
         revision=revision,
         body=document.model_dump_json(),
         generation=document.generation,
+        event_id=intent.event_id if intent else None,
         accepted=accepted,
         columns={
             "namespace": spec.namespace,
