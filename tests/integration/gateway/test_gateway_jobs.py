@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kleverkit.documents import NEVER
-from kleverproto.documents import Intent, Tombstone
+from kleverproto.documents import Tombstone
 from kleverproto.envelope import parse
 from kleverproto.jobs import (
     JobCancelRequested,
@@ -140,7 +140,7 @@ async def test_a_job_that_was_deleted_before_its_owner_knew_it_is_gone(gateway: 
     name = (await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})).json()["id"]
     assert (await gateway.send("DELETE", f"{JOBS}/{name}")).status == 202
     deletion = await last_event(owner)
-    intent = Intent(sequence=2, event_id=deletion.id, correlation_id=deletion.id)
+    intent = await owner.intent("KLEVER_JOBS", deletion.id)
     bucket = owner.documents(JOBS_BUCKET, JobDocument)
     await bucket.bury(name, Tombstone(intent=intent, deleted_at=NOW), NEVER)
 
@@ -161,7 +161,7 @@ async def test_a_retry_that_was_cancelled_before_its_owner_knew_it_is_shown_as_i
     assert (await gateway.send("POST", f"{JOBS}/a/cancel")).status == 202
     stop = await last_event(owner)
     assert stop.data == JobCancelRequested(id="a", spec=JOB_SPEC)
-    intent = Intent(sequence=2, event_id=stop.id, correlation_id=stop.id)
+    intent = await owner.intent("KLEVER_JOBS", stop.id)
     await owner.job("a", job("a", JobPhase.FAILED, status=JobStatus(phase=JobPhase.FAILED, intent=intent)))
 
     async def ended() -> bool:

@@ -89,7 +89,7 @@ class Users:
             async with OrmbClient(self._directory / "layout") as client:
                 return (await client.push_directory(directory, reference)).digest
 
-        digest = await self._patiently(f"push {ref}", pushed)
+        digest = await self._patiently(f"push {ref}", pushed, within=None)
         self._world.ledger.pushed(ref, number, digest)
 
     async def deploy(self, name: str, ref: str) -> None:
@@ -219,10 +219,12 @@ class Users:
 
         return await self._patiently(f"{method} {path}", once)
 
-    async def _patiently(self, what: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def _patiently(
+        self, what: str, call: Callable[[], Awaitable[ResultT]], *, within: float | None = PATIENCE_SECONDS
+    ) -> ResultT:
         while True:
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(within):
                     return await call()
             except (aiohttp.ClientError, TimeoutError, AwayError, OSError):
                 pass
