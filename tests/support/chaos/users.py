@@ -229,9 +229,14 @@ class Users:
             except (aiohttp.ClientError, TimeoutError, AwayError, OSError):
                 pass
             except OrmbError as error:
-                if not error.transient:
+                if not error.transient and not self._explains_full_disk(str(error)):
                     self._refused(f"{what}: {error}")
             await pause(0.3)
+
+    def _explains_full_disk(self, error: str) -> bool:
+        """Whether a push is refused for the reason that there is."""
+        disk = self._world.disks.get("registry")
+        return disk is not None and disk.is_full and "INSUFFICIENT_STORAGE" in error
 
     def _refused(self, text: str) -> None:
         self._world.ledger.refusals.append(f"at {self._world.timeline.now:.1f} s: {text}")
