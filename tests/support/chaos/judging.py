@@ -95,7 +95,8 @@ async def _jobs(world: World, session: aiohttp.ClientSession) -> AsyncIterator[s
     for name, job in world.ledger.jobs.items():
         status, document = await _get(world, session, f"/namespaces/default/modeljobs/{name}")
         phase = document["status"]["phase"] if status == OK else None
-        if phase not in RIGHT[job.fate] and not job.excused:
+        right = RIGHT[job.fate] | ({None} if job.forgotten else set())
+        if phase not in right and not job.excused:
             yield f"the job {name} of {job.ref} is {phase}, and should be {job.fate}"
 
 

@@ -50,7 +50,9 @@ class Job:
     fate: Fate
     handled: bool = False
     excused: bool = False
-    """Whether its requests may have been lost with their stream, or its document with its bucket."""
+    """Whether its requests may have been lost with their stream: any end is right."""
+    forgotten: bool = False
+    """Whether its document may have been lost with its bucket: none is right, too."""
     stopped_at: float | None = None
     """When its cancellation or deletion was accepted, by the clock of the event store."""
 
@@ -95,7 +97,19 @@ class Ledger:
     def lost_jobs(self) -> None:
         """The documents of jobs are lost: their history is, too."""
         for job in self.jobs.values():
-            job.excused = True
+            job.forgotten = True
+
+    def lost_everything(self) -> None:
+        """The whole store is lost."""
+        self.lost_serving_requests()
+        self.lost_job_requests()
+        self.lost_jobs()
+
+    def went_back(self) -> None:
+        """The whole store is an older one: what was done with jobs since may be undone."""
+        self.lost_serving_requests()
+        for job in self.jobs.values():
+            job.excused = job.forgotten = True
 
     @property
     def excused(self) -> int:

@@ -15,7 +15,6 @@ from kleverproto.streams import BUCKETS, CONSUMERS, JOBS, JOBS_BUCKET, MODELS, S
 
 from .world import World
 
-MISSING = (nats.js.errors.NotFoundError,)
 UNREACHABLE = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
 
 
@@ -68,7 +67,7 @@ async def recreate_stream(world: World, random: Random) -> AsyncIterator[str]:
 @asynccontextmanager
 async def wipe_while_running(world: World, _random: Random) -> AsyncIterator[str]:
     """nats-server comes back with an empty store, while the services run on."""
-    _lose_everything(world)
+    world.ledger.lost_everything()
     pid = world.platform.pid("nats")
     _signal(pid, signal.SIGSTOP)
     _empty(world.home / "nats")
@@ -79,7 +78,7 @@ async def wipe_while_running(world: World, _random: Random) -> AsyncIterator[str
 @asynccontextmanager
 async def wipe_while_down(world: World, _random: Random) -> AsyncIterator[str]:
     await world.stop()
-    _lose_everything(world)
+    world.ledger.lost_everything()
     _empty(world.home / "nats")
     yield "klever down, and wipe the store of nats-server"
     await world.start()
@@ -95,19 +94,13 @@ async def restore_older_store(world: World, _random: Random) -> AsyncIterator[st
     shutil.copytree(store, copy)
     _signal(pid, signal.SIGCONT)
     yield "copy the store of nats-server, and restore it a while later"
-    _lose_everything(world)
+    world.ledger.went_back()
     pid = world.platform.pid("nats")
     _signal(pid, signal.SIGSTOP)
     _empty(store)
     shutil.copytree(copy, store, dirs_exist_ok=True)
     _signal(pid, signal.SIGKILL)
     world.timeline.say("the older store is back")
-
-
-def _lose_everything(world: World) -> None:
-    world.ledger.lost_serving_requests()
-    world.ledger.lost_job_requests()
-    world.ledger.lost_jobs()
 
 
 def _empty(directory: Path) -> None:
