@@ -25,6 +25,10 @@ class Answer:
     def document(self) -> dict[str, Any]:
         """The body as JSON, which the answer must call it."""
         assert (self.header("content-type") or "").partition(";")[0] == "application/json", self
+        return self.json()
+
+    def json(self) -> dict[str, Any]:
+        """The body as JSON, whatever the answer calls it."""
         document: dict[str, Any] = json.loads(self.body)
         return document
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, LineTooLong
 from typing_extensions import override
 
 HEADER_BYTES = 64 * 1024
 """Names and values of all headers of one request; 60 KiB from a client, and what the ingress adds."""
 HEADERS = 1100
 """Headers of one request; 1,000 from a client, and what the ingress adds."""
+KEPT = frozenset({"Allow", "Retry-After"})
+"""Headers of an error that go with it whatever its form."""
 TOO_LARGE = f"the request's headers have more than {HEADER_BYTES // 1024} KiB, or are more than {HEADERS}"
 
 Refusal = Callable[[int, str], web.Response]
@@ -115,7 +117,9 @@ def _guarded(handler: _Handler, refusal: Refusal) -> _Handler:
         except web.HTTPClientError as error:
             if error.content_type != "text/plain":  # the application has chosen a form of its own
                 raise
-            return refusal(error.status, error.reason)
+            response = refusal(error.status, error.reason)
+            response.headers.extend((name, value) for name, value in error.headers.items() if name in KEPT)
+            return response
 
     return guarded
 
@@ -124,6 +128,8 @@ def _explained(status: int, error: BaseException | None) -> tuple[int, str]:
     """Status and sentence for what aiohttp could not handle; never with its own message, which repeats the bytes."""
     if isinstance(error, LineTooLong) or (isinstance(error, BadHttpMessage) and error.message.startswith("Too many")):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE
+    if isinstance(error, ContentEncodingError):
+        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content encoding is none of gzip and deflate"
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return status, "the request is not valid HTTP"
     return status, "the server failed"

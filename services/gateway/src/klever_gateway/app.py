@@ -23,6 +23,7 @@ from .domain.rows import Collection, job_row, model_row, policy_row, serving_row
 from .middlewares import make_middlewares
 from .operations import Operation
 from .ports import Projection
+from .problems import refusal
 from .routes.documentation import add_pages
 from .service.arrivals import Arrivals
 from .service.jobs import Jobs
@@ -42,6 +43,7 @@ def build(settings: GatewaySettings) -> Runtime:
     """The gateway, not yet connected."""
     application = web.Application()
     runtime = make_runtime("gateway", settings, application=application)
+    runtime.refusal = refusal
     tracer = runtime.tracer_provider.get_tracer("klever_gateway")
     application.middlewares.extend(make_middlewares(tracer, runtime.metrics))
     projection, arrivals = SqliteProjection(settings.data_dir / PROJECTION_FILE), Arrivals()

@@ -28,7 +28,7 @@ from .adapters.local import (
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .handlers import build_router
 from .ports import BlobStore, Inventory, ManifestStore, SignatureStore, Uploads
-from .routes import add_catalogue, add_routes, add_webhooks, guard, refusals
+from .routes import add_catalogue, add_routes, add_webhooks, guard, refusal, refusals
 from .service.announcing import Announcer
 from .service.authorization import Authorization
 from .service.collecting import Collector
@@ -68,6 +68,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     runtime = make_runtime(
         "registry", settings, application=web.Application(middlewares=[refusals, guard(_authorization(settings))])
     )
+    runtime.refusal = refusal
     stores = local_stores(settings)
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
