@@ -20,6 +20,7 @@ from ormb.layout import default_root
 
 from .adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from .adapters.conversions import JobConversions
+from .adapters.followed_routes import FollowedRoutes
 from .adapters.local.envoy import EnvoyDataPlane
 from .adapters.local.launching import Launching, server_path
 from .adapters.local.model_store import LocalModelStore
@@ -58,7 +59,8 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         scaler.wake,
         patience=settings.ready_timeout_seconds,
     )
-    servers = Servers(workloads, envoy, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    routes = FollowedRoutes(envoy, room)
+    servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     models = _models(runtime, settings, catalogue, store)
     reconciler = Reconciler(
@@ -66,7 +68,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         rollout=Rollout(records, models, servers, Advance(records, servers)),
         workloads=workloads,
         scaler=scaler,
-        data_plane=envoy,
+        data_plane=routes,
         store=store,
         clock=clock,
         resync_seconds=settings.resync_seconds,
