@@ -58,6 +58,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         lambda backend: ready_endpoint(backend, workloads.states()),
         scaler.wake,
         patience=settings.ready_timeout_seconds,
+        limit=settings.max_request_bytes,
     )
     routes = FollowedRoutes(envoy, room)
     servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
@@ -89,7 +90,8 @@ def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
     found = find_spec("kleverserve")
     if found is None or found.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    launching = Launching(Path(sys.executable), server_path(work_dir / "python", Path(found.origin).parent))
+    path = server_path(work_dir / "python", Path(found.origin).parent)
+    launching = Launching(Path(sys.executable), path, max_request_bytes=settings.max_request_bytes)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 
@@ -100,6 +102,7 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
         port=settings.ingress_port,
         drain_seconds=settings.grace_seconds,
         otlp_endpoint=settings.otlp_endpoint,
+        max_request_bytes=settings.max_request_bytes,
     )
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from klever_deployer.domain.replicas import Endpoint, ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute, successor
 from klever_deployer.envoy_config import BACKEND_HEADER
+from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverserve.http_server import Runner, json_refusal
 
 from .passing_on import ReplicaLostError, pass_on, session
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.01
 MOST_WAITING = 1000
-LARGEST_BODY = 64 * 1024 * 1024
+
 READ_AHEAD = 16 * 1024
 """Bytes of each body that are read while its request waits; the rest stays with the client, or with Envoy."""
 
@@ -45,7 +46,7 @@ class WaitingRoom:
         *,
         patience: float,
         most: int = MOST_WAITING,
-        limit: int = LARGEST_BODY,
+        limit: int = MAX_REQUEST_BYTES,
     ) -> None:
         self._find = find
         self._wake = wake
