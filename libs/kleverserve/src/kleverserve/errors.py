@@ -33,6 +33,12 @@ class TooLargeError(ApiError):
     status = 413
 
 
+class HeadersTooLargeError(ApiError):
+    """The headers are larger than the limit."""
+
+    status = 431
+
+
 class UnsupportedContentError(ApiError):
     """The body is not JSON by its own headers."""
 
