@@ -52,6 +52,12 @@ class UnsupportedCodingError(ApiError):
     headers: ClassVar[Mapping[str, str]] = {"Accept-Encoding": "gzip, deflate"}
 
 
+class NotReadyError(ApiError):
+    """The server behind this one does not answer: it starts, or has ended."""
+
+    status = 503
+
+
 class ExecutionError(ApiError):
     """The model failed on a request that looks right."""
 
