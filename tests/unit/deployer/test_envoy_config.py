@@ -41,8 +41,10 @@ def endpoints(cluster: envoy_config.Json) -> list[int]:
 def route_list(of: RoutingTable) -> list[envoy_config.Json]:
     [configuration] = envoy_config.routes(of, limit=LIMIT)
     [host] = configuration["virtual_hosts"]
-    found: list[envoy_config.Json] = host["routes"]
-    return found
+    refusal, *found = host["routes"]
+    assert refusal["match"]["prefix"] == "/inference.GRPCInferenceService/"
+    assert refusal["direct_response"]["status"] == 415
+    return list(found)
 
 
 def test_each_variant_is_a_cluster_of_its_replicas_in_a_stable_order() -> None:

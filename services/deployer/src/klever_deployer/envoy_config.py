@@ -63,7 +63,7 @@ def routes(table: RoutingTable, *, limit: int) -> list[Json]:
     found = [one for serving in sorted(table) for one in _routes(table[serving], limit)]
     missing = "nothing is served at this path: `klever get` shows what is"
     rest = {"match": {"prefix": "/"}, "direct_response": {"status": 404, "body": {"inline_string": missing}}}
-    host = {"name": "servings", "domains": ["*"], "routes": [*found, rest]}
+    host = {"name": "servings", "domains": ["*"], "routes": [_packed_messages(), *found, rest]}
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
 
 
@@ -90,6 +90,23 @@ def _routes(route: ServingRoute, limit: int) -> list[Json]:
     chosen = [(tuple(share for share in shares if share.backend in with_grpc), rule) for shares, rule in parts]
     by_headers = [_route(route, shares, rule, GRPC) for shares, rule in chosen if shares]
     return [*(one for each in by_headers for one in (_unary(each, limit), each)), *by_path]
+
+
+def _packed_messages() -> Json:
+    """Refuses messages that are compressed: not every server limits what they unpack to.
+
+    A refusal says so as gRPC's rules for compression have it.
+    """
+    headers = [
+        {"name": "grpc-encoding", "present_match": True},
+        {"name": "grpc-encoding", "string_match": {"exact": "identity"}, "invert_match": True},
+    ]
+    why = "compressed messages are not taken: send them as they are"
+    return {
+        "match": {"prefix": GRPC_SERVICE, "grpc": {}, "headers": headers},
+        "direct_response": {"status": 415, "body": {"inline_string": why}},
+        "response_headers_to_add": [_header("grpc-accept-encoding", "identity")],
+    }
 
 
 def _unary(route: Json, limit: int) -> Json:

@@ -12,8 +12,10 @@ SENTENCES = {
     431: f"the request's headers have more than {HEADERS_KIB} KiB, or are more than {HEADERS}",
 }
 """For what Envoy says nothing about, or only in its own words."""
-RESOURCE_EXHAUSTED = "8"
-"""The status of gRPC for a message that is too large, where Envoy would say unknown."""
+BODY = "%LOCAL_REPLY_BODY%"
+"""What Envoy says."""
+GRPC_STATUSES = {413: "8", 415: "12"}
+"""RESOURCE_EXHAUSTED and UNIMPLEMENTED, where Envoy would say UNKNOWN."""
 
 
 def local_replies(limit: int) -> Json:
@@ -23,15 +25,19 @@ def local_replies(limit: int) -> Json:
         limit: bytes of a request.
     """
     too_large = f"the request has more than {limit} bytes"
-    grpc = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
-    exhausted = {
-        "filter": {"and_filter": {"filters": [_status(413), grpc]}},
-        "body_format_override": {"text_format_source": {"inline_string": too_large}},
-        "headers_to_add": [{"header": {"key": "grpc-status", "value": RESOURCE_EXHAUSTED}}],
-    }
+    grpc = [_by_grpc(code, status, {413: too_large}.get(code, BODY)) for code, status in GRPC_STATUSES.items()]
     sentences = SENTENCES | {413: too_large}
     said = [{"filter": _status(code), "body_format_override": _error(text)} for code, text in sentences.items()]
-    return {"mappers": [exhausted, *said], "body_format": _error("%LOCAL_REPLY_BODY%")}
+    return {"mappers": [*grpc, *said], "body_format": _error(BODY)}
+
+
+def _by_grpc(code: int, status: str, text: str) -> Json:
+    by_grpc = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
+    return {
+        "filter": {"and_filter": {"filters": [_status(code), by_grpc]}},
+        "body_format_override": {"text_format_source": {"inline_string": text}},
+        "headers_to_add": [{"header": {"key": "grpc-status", "value": status}}],
+    }
 
 
 def _status(code: int) -> Json:
