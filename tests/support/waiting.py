@@ -29,3 +29,9 @@ async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float =
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s; last answer: {answer!r}") from failure
         await asyncio.sleep(every)
+
+
+async def turns_of_the_loop(number: int) -> None:
+    """Let exactly so many turns of the event loop pass; no time."""
+    for _ in range(number):
+        await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from kleverserve.model import TensorSpec
 from kleverserve.protocol import InferRequest
 from kleverserve.tensors import Array, Datatype
 from support.echo_model import EchoModel
+from support.waiting import turns_of_the_loop
 
 BAD = 13
 
@@ -162,7 +163,7 @@ class TurnLane(Lane):
 
     async def run(self, work: Callable[[], ResultT], *, size: int) -> ResultT:
         del size
-        await asyncio.sleep(0)
+        await turns_of_the_loop(1)
         return work()
 
 
@@ -172,12 +173,10 @@ async def test_a_request_that_comes_as_a_run_ends_is_answered(turns: int) -> Non
     batcher = Batcher(Doubler(), TurnLane(), max_rows=4, observe=list[int]().append)
 
     async def after(turns: int) -> Mapping[str, Array]:
-        for _ in range(turns):
-            await asyncio.sleep(0)
+        await turns_of_the_loop(turns)
         return await batcher.predict(asked(Doubler(), [1]))
 
     both = [asyncio.create_task(after(0)), asyncio.create_task(after(turns))]
-    for _ in range(100):  # turns of the loop, of which answers need a handful
-        await asyncio.sleep(0)
+    await turns_of_the_loop(100)  # answers need a handful
     assert [task.done() for task in both] == [True, True]
     assert [values(task.result()) for task in both] == [[[2]], [[2]]]
