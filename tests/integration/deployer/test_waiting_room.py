@@ -237,6 +237,25 @@ async def test_no_more_wait_than_there_is_room_for(replica: Replica) -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_those_who_leave_make_room(replica: Replica) -> None:
+    async with opened(replica) as room:
+        leaving = [asyncio.create_task(room.ask("/v2", method="GET")) for _ in range(4)]
+        await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)  # the others fill the room
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        await eventually(lambda: is_let_in(room))
+
+
+async def is_let_in(room: Room) -> bool:
+    """Whether one more waits, instead of being sent away at once."""
+    one = asyncio.create_task(room.ask("/v2", method="GET"))
+    done, _ = await asyncio.wait({one}, timeout=0.3)
+    one.cancel()
+    await asyncio.gather(one, return_exceptions=True)
+    return not done
+
+
 async def test_a_replica_that_is_gone_is_not_asked(replica: Replica) -> None:
     replica.started.set()
     replica.elsewhere.append(Endpoint("127.0.0.1", free_port()))

@@ -18,6 +18,8 @@ HEADER_BYTES = 64 * 1024
 """Names and values of all headers of one request; 60 KiB from a client, and what the ingress adds."""
 HEADERS = 1100
 """Headers of one request; 1,000 from a client, and what the ingress adds."""
+OF_SERVERS = frozenset({"request_factory", "handler_cancellation"})
+"""Options that are not for connections."""
 KEPT = frozenset({"Allow", "Retry-After"})
 """Headers of an error that go with it whatever its form."""
 TOO_LARGE = f"the request's headers have more than {HEADER_BYTES // 1024} KiB, or are more than {HEADERS}"
@@ -67,7 +69,7 @@ class _Server(web.Server):
 
     @override
     def __call__(self) -> web.RequestHandler:
-        options = {name: value for name, value in self._options.items() if name != "request_factory"}
+        options = {name: value for name, value in self._options.items() if name not in OF_SERVERS}
         return _Connection(self, self._refusal, loop=self._loop, **options)
 
 

@@ -76,7 +76,13 @@ class WaitingRoom:
         """Take requests, until cancelled; then send away who still waits."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._handle)
-        runner = Runner(application, shutdown_timeout=1.0, auto_decompress=False, read_bufsize=READ_AHEAD)
+        runner = Runner(
+            application,
+            shutdown_timeout=1.0,
+            auto_decompress=False,
+            read_bufsize=READ_AHEAD,
+            handler_cancellation=True,  # whoever leaves makes room
+        )
         async with session() as self._session:
             await runner.setup()
             try:
