@@ -22,6 +22,7 @@ from klever_deployer.settings import MAX_REQUEST_BYTES
 from support.deployer import IRIS
 from support.waiting import eventually
 
+DRAIN_SECONDS = 5.0
 INFER = "v2/models/iris/infer"
 
 
@@ -181,7 +182,7 @@ async def behind_envoy(
         directory,
         host="127.0.0.1",
         port=port,
-        drain_seconds=5.0,
+        drain_seconds=DRAIN_SECONDS,
         otlp_endpoint=otlp_endpoint,
         max_request_bytes=max_request_bytes,
     )

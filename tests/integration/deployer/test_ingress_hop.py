@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from klever_deployer.adapters.followed_routes import FollowedRoutes
 from klever_deployer.adapters.waiting_room import WaitingRoom
 from klever_deployer.domain.replicas import Endpoint
-from klever_deployer.domain.routing import Backend, ServingRoute, Share
-from support.data_planes import Bench, backend_key, behind_envoy
+from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
+from support.data_planes import DRAIN_SECONDS, Bench, backend_key, behind_envoy
 from support.deployer import IRIS
 from support.hop_contract import CASES, JSON, SENTINEL, Hop
 from support.onnx_models import doubling, model_directory
@@ -109,3 +110,24 @@ async def test_no_log_of_the_ingress_holds_what_clients_send(server: ModelServer
     entries = written["access.log"].splitlines()
     assert len(entries) >= 4
     assert max(map(len, entries)) < 3000
+
+
+async def test_a_request_that_waits_goes_to_the_revision_that_takes_over(server: ModelServer, tmp_path: Path) -> None:
+    newer = BackendKey(IRIS, BACKEND.variant, "newer")
+    replica = Endpoint("127.0.0.1", urlsplit(server.url).port or 0)
+    woken = asyncio.Event()
+    room = WaitingRoom(
+        lambda backend: replica if backend == newer else None, lambda _backend: woken.set(), patience=20, limit=LIMIT
+    )
+    task = asyncio.create_task(room.run())
+    async with ingress(tmp_path) as (bench, url):
+        plane = FollowedRoutes(bench.data_plane, room)
+        await plane.apply(route_to(room.endpoint(BACKEND)))
+        path = "/seldon/default/iris/v2/models/iris/ready"
+        waiting = asyncio.create_task(exchange(url, head("GET", path)))
+        await woken.wait()
+        taken_over = ServingRoute(IRIS, (Backend(newer, (replica,)),), (Share(newer, 100),))
+        await asyncio.wait_for(plane.apply(taken_over), DRAIN_SECONDS / 2)
+        assert (await waiting).status == 200
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
