@@ -73,6 +73,13 @@ async def test_messages_pass_up_to_the_limit_and_larger_ones_are_exhausted(speak
     assert str(LIMIT) in exhausted["message"]
 
 
+async def test_errors_of_the_ingress_are_sentences(speaker: Speaker, tmp_path: Path) -> None:
+    port = free_port()
+    async with behind_envoy(tmp_path, port):
+        [missing] = await asyncio.to_thread(speaker.ask, port, "1024")
+    assert missing["message"].startswith("nothing is served at this path")
+
+
 async def test_compressed_messages_are_refused(speaker: Speaker, tmp_path: Path) -> None:
     port, served = free_port(), speaker.served
     async with behind_envoy(tmp_path, port, max_request_bytes=LIMIT) as bench:

@@ -14,12 +14,13 @@ SENTENCES = {
 """For what Envoy says nothing about, or only in its own words."""
 BODY = "%LOCAL_REPLY_BODY%"
 """What Envoy says."""
+BY_GRPC: Json = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
 GRPC_STATUSES = {413: "8", 415: "12"}
 """RESOURCE_EXHAUSTED and UNIMPLEMENTED, where Envoy would say UNKNOWN."""
 
 
 def local_replies(limit: int) -> Json:
-    """Every error of the ingress as `{"error": …}`.
+    """Every error of the ingress as `{"error": …}`, or as the sentence alone by gRPC, which has a place for it.
 
     Args:
         limit: bytes of a request.
@@ -28,14 +29,14 @@ def local_replies(limit: int) -> Json:
     grpc = [_by_grpc(code, status, {413: too_large}.get(code, BODY)) for code, status in GRPC_STATUSES.items()]
     sentences = SENTENCES | {413: too_large}
     said = [{"filter": _status(code), "body_format_override": _error(text)} for code, text in sentences.items()]
-    return {"mappers": [*grpc, *said], "body_format": _error(BODY)}
+    plain = {"filter": BY_GRPC, "body_format_override": _sentence(BODY)}
+    return {"mappers": [*grpc, plain, *said], "body_format": _error(BODY)}
 
 
 def _by_grpc(code: int, status: str, text: str) -> Json:
-    by_grpc = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
     return {
-        "filter": {"and_filter": {"filters": [_status(code), by_grpc]}},
-        "body_format_override": {"text_format_source": {"inline_string": text}},
+        "filter": {"and_filter": {"filters": [_status(code), BY_GRPC]}},
+        "body_format_override": _sentence(text),
         "headers_to_add": [{"header": {"key": "grpc-status", "value": status}}],
     }
 
@@ -43,6 +44,10 @@ def _by_grpc(code: int, status: str, text: str) -> Json:
 def _status(code: int) -> Json:
     value = {"default_value": code, "runtime_key": f"klever.local_reply_{code}"}
     return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+
+
+def _sentence(text: str) -> Json:
+    return {"text_format_source": {"inline_string": text}}
 
 
 def _error(text: str) -> Json:
