@@ -12,7 +12,6 @@ from .references import Digest, DnsLabel
 from .rollouts import Revision, RolloutAction, RolloutStatus
 from .serving_specs import ServingSpec
 
-
 LARGEST_GENERATION = 2**53
 """What a request may promise at most: numbers of JSON and of databases hold this one."""
 
