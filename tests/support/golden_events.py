@@ -37,6 +37,7 @@ from kleverproto.servings import (
     ServingRequested,
     ServingRolledBack,
     ServingRolloutRequested,
+    ServingUnavailable,
     TrafficShifted,
     VariantStatus,
 )
@@ -110,6 +111,7 @@ DATA: tuple[WireModel, ...] = (
     ServingRolloutRequested(namespace="default", name="iris", generation=2, action=RolloutAction.PROMOTE),
     ServingRolledBack(namespace="default", name="iris", generation=2, problem=PROBLEM, rollout=ROLLOUT),
     ServingLogged(namespace="default", name="iris", variant="v1", revision="0a1b", replica=0, lines=("ready",)),
+    ServingUnavailable(namespace="default", name="iris", generation=1, problem=PROBLEM, variants=()),
     ServingDeleted(namespace="default", name="iris"),
     TrafficShifted(namespace="default", name="iris", generation=2, weights={"v1": 80, "v2": 20}),
     DeadLettered(

@@ -155,6 +155,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(servings.ServingRolloutRequested, "serving", "rolloutrequested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingProgressed, "serving", "progressed", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingReady, "serving", "ready", SERVINGS, "deployer", "gateway"),
+    _event(servings.ServingUnavailable, "serving", "unavailable", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingFailed, "serving", "failed", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingRolledBack, "serving", "rolledback", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingDeleted, "serving", "deleted", SERVINGS, "deployer", "gateway"),
