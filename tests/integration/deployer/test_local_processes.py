@@ -1,0 +1,91 @@
+"""Processes that outlive the deployer: found again, told from others, and ended with what they have started."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from klever_deployer.adapters.local import processes
+from klever_deployer.adapters.local.processes import ProcessRecord
+from support.waiting import eventually
+
+WITH_WORKERS = """
+import subprocess, sys, time
+for detached in (False, True):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=detached)
+time.sleep(600)
+"""
+"""A server with two worker processes, one in a session of its own."""
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    for stranger in processes.strangers(tmp_path, []):
+        psutil.Process(stranger.pid).kill()
+
+
+def spawn(owner: Path, code: str) -> ProcessRecord:
+    command, environment = (sys.executable, "-c", code), {"PATH": os.environ["PATH"]}
+    return processes.spawn(command, log=owner / "server.log", owner=owner, port=1, env=environment)
+
+
+async def workers(record: ProcessRecord) -> list[psutil.Process]:
+    """Its two workers, once they run their program."""
+
+    async def both() -> list[psutil.Process]:
+        children = psutil.Process(record.pid).children()
+        return children if [len(child.cmdline()) for child in children] == [3, 3] else []
+
+    return await eventually(both)
+
+
+def running(found: list[psutil.Process]) -> list[bool]:
+    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found]
+
+
+async def test_a_process_is_found_after_the_wall_clock_was_set(owner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = spawn(owner, "import time; time.sleep(600)")
+    record.write(owner / "record.json")
+    boot = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 1.0)
+    assert ProcessRecord.read(owner / "record.json") == record
+    assert record.find() is not None
+    assert processes.strangers(owner, [record]) == []
+    await processes.stop(record, grace_seconds=5.0)
+    assert record.find() is None
+
+
+async def test_the_workers_of_a_server_that_runs_are_no_strangers(owner: Path) -> None:
+    record = spawn(owner, WITH_WORKERS)
+    found = await workers(record)
+    assert processes.strangers(owner, [record]) == []
+    assert {stranger.pid for stranger in processes.strangers(owner, [])} == {record.pid, *(each.pid for each in found)}
+    psutil.Process(record.pid).kill()
+    await processes.wait_gone(record)
+    assert {stranger.pid for stranger in processes.strangers(owner, [record])} == {each.pid for each in found}
+
+
+async def test_the_workers_of_a_server_end_with_it(owner: Path) -> None:
+    record = spawn(owner, WITH_WORKERS)
+    found = await workers(record)
+    bystander = spawn(owner, "import time; time.sleep(600)")
+    await processes.stop(record, grace_seconds=5.0)
+
+    async def have_ended() -> bool:
+        return running(found).count(True) == 1  # the one that left the session is found by the next deployer
+
+    await eventually(have_ended)
+    assert bystander.find() is not None
+
+
+async def test_waiting_for_the_end_of_another_program_of_the_same_id_returns_at_once(owner: Path) -> None:
+    record = spawn(owner, "import time; time.sleep(600)")
+    other = ProcessRecord(record.pid, "of an earlier boot:1", 1)
+    assert other.find() is None
+    await processes.wait_gone(other)
+    await processes.stop(other, grace_seconds=5.0)
+    assert record.find() is not None
