@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 import nats
 import pytest
 
-from kleverkit.documents import Change, Documents, InMemoryDocuments, Snapshot, mutate
+from kleverkit.documents import NEVER, Buried, Change, Documents, Snapshot, Stored, change, mutate
 from kleverkit.errors import ConflictError
-from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.memory_documents import InMemoryDocuments
+from kleverkit.nats_calls import ClientSource
+from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
+from kleverproto.documents import Intent, Tombstone
 from kleverproto.jobs import JobDocument, JobStatus
 from kleverproto.streams import JOBS_BUCKET
 from support.golden_events import JOB_SPEC, NOW
@@ -19,6 +22,11 @@ Jobs = Documents[JobDocument]
 
 def job(name: str = "job-1", attempts: int = 0) -> JobDocument:
     return JobDocument(id=name, spec=JOB_SPEC, status=JobStatus(attempts=attempts), created_at=NOW, updated_at=NOW)
+
+
+GRAVE = Tombstone[JobDocument](
+    document=job(), intent=Intent(sequence=7, event_id="e", correlation_id="c"), deleted_at=NOW
+)
 
 
 def one_more(present: JobDocument | None) -> JobDocument:
@@ -66,9 +74,11 @@ async def test_updating_a_revision_that_is_gone_is_a_conflict(jobs: Jobs) -> Non
 async def test_a_deleted_document_is_gone_and_can_be_created_again(jobs: Jobs) -> None:
     revision = await jobs.create("job-1", job())
     with pytest.raises(ConflictError):
-        await jobs.delete("job-1", revision + 1000)
-    await jobs.delete("job-1", revision)
+        await jobs.bury("job-1", GRAVE, revision + 1000)
+    buried = await jobs.bury("job-1", GRAVE, revision)
     assert await jobs.get("job-1") is None
+    assert await jobs.find("job-1") == Buried("job-1", GRAVE, buried)
+    assert await jobs.all() == []
     await jobs.create("job-1", job(attempts=3))
     assert [stored.document.status.attempts for stored in await jobs.all()] == [3]
 
@@ -104,8 +114,69 @@ async def test_changes_begin_with_a_snapshot_and_follow_live(jobs: Jobs) -> None
     assert [stored.key for stored in first.documents] == ["a"]
     revision = await jobs.create("b", job("b"))
     assert await anext(changes) == Change("b", job("b"), revision)
-    await jobs.delete("b", revision)
+    await jobs.bury("b", GRAVE, revision)
     gone = await anext(changes)
     assert isinstance(gone, Change)
     assert (gone.key, gone.document) == ("b", None)
-    await changes.aclose()  # type: ignore[attr-defined] # both adapters are async generators
+    await changes.aclose()
+
+
+async def test_a_deletion_may_come_before_its_document(jobs: Jobs) -> None:
+    revision = await jobs.bury("job-1", GRAVE, NEVER)
+    assert await jobs.buried() == [Buried("job-1", GRAVE, revision)]
+    with pytest.raises(ConflictError):
+        await jobs.bury("job-1", GRAVE, NEVER)
+
+
+async def test_a_decision_sees_the_tombstone_and_may_replace_it(jobs: Jobs) -> None:
+    await jobs.bury("job-1", GRAVE, NEVER)
+    seen: list[object] = []
+
+    def decide(present: JobDocument | Tombstone[JobDocument] | None) -> JobDocument:
+        seen.append(present)
+        return job(attempts=2)
+
+    stored = await change(jobs, "job-1", decide)
+    assert seen == [GRAVE]
+    assert isinstance(stored, Stored)
+    assert stored == await jobs.find("job-1")
+
+
+async def test_a_decision_may_bury(jobs: Jobs) -> None:
+    await jobs.create("job-1", job())
+    buried = await change(jobs, "job-1", lambda _present: GRAVE)
+    assert isinstance(buried, Buried)
+    assert await jobs.buried() == [buried]
+    assert await mutate(jobs, "job-1", lambda _present: None) is None
+
+
+async def test_a_forgotten_tombstone_leaves_nothing(jobs: Jobs) -> None:
+    revision = await jobs.bury("job-1", GRAVE, NEVER)
+    await jobs.forget("job-1", revision)
+    assert await jobs.find("job-1") is None
+    assert await jobs.buried() == []
+    await jobs.create("job-1", job())
+
+
+async def test_forgetting_leaves_what_was_written_since(jobs: Jobs) -> None:
+    revision = await jobs.bury("job-1", GRAVE, NEVER)
+    await jobs.create("job-1", job())
+    await jobs.forget("job-1", revision)
+    assert await jobs.get("job-1") is not None
+
+
+async def test_the_incarnation_grows_with_each_write(jobs: Jobs) -> None:
+    before = await jobs.incarnation()
+    await jobs.create("job-1", job())
+    after = await jobs.incarnation()
+    assert after.created == before.created
+    assert after.last_sequence == before.last_sequence + 1
+
+
+async def test_a_snapshot_says_of_which_bucket_it_is(jobs: Jobs) -> None:
+    await jobs.create("job-1", job())
+    changes = jobs.changes()
+    first = await anext(changes)
+    assert isinstance(first, Snapshot)
+    assert first.incarnation == await jobs.incarnation()
+    await changes.aclose()

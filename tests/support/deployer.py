@@ -19,16 +19,18 @@ from klever_deployer.service.records import Records
 from klever_deployer.service.rollout import Rollout
 from klever_deployer.service.scaling import Scaler
 from klever_deployer.service.servers import Servers
-from kleverkit.documents import InMemoryDocuments
+from kleverkit.documents import NEVER
+from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
+from kleverproto.documents import Intent
 from kleverproto.envelope import Event, EventSource
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec, ModelStatus, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import Intent, ServingDocument, ServingPhase
+from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from support.golden_events import NOW, REGISTRY
@@ -105,7 +107,8 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
         self._steps = steps
 
     async def update(self, key: str, document: ServingDocument, revision: int) -> int:
-        self._steps.take(f"record {document.status.phase} {document.status.step}")
+        if revision != NEVER:  # the intent itself is no step of the deployer
+            self._steps.take(f"record {document.status.phase} {document.status.step}")
         return await super().update(key, document, revision)
 
 

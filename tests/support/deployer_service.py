@@ -14,7 +14,8 @@ from nats.aio.client import Client
 
 from klever_deployer.app import build
 from klever_deployer.settings import DeployerSettings
-from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.nats_calls import ClientSource
+from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import run
 from kleverproto.base import WireModel
 from kleverproto.envelope import Event, EventSource, encode, parse

@@ -18,7 +18,8 @@ from yarl import URL
 from klever_gateway.app import build
 from klever_gateway.settings import GatewaySettings
 from kleverkit.documents import mutate
-from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.nats_calls import ClientSource
+from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
 from kleverkit.service import Runtime, _serve_messages
 from kleverproto.base import WireModel

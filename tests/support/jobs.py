@@ -11,7 +11,7 @@ from klever_jobrunner.ports import FetchedModel, Work
 from klever_jobrunner.service import Jobs, Ledger
 from klever_jobrunner.slots import FairSlots
 from klever_jobrunner.works import Extraction
-from kleverkit.documents import InMemoryDocuments
+from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import JobDocument, JobKind, JobSpec

@@ -14,7 +14,8 @@ from nats.aio.client import Client
 
 from klever_registry.app import build
 from klever_registry.settings import RegistrySettings
-from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.nats_calls import ClientSource
+from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import run
 from kleverproto.envelope import Event, encode, parse
 from kleverproto.models import ModelDocument

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kleverproto.documents import Tombstone
 from kleverproto.envelope import parse
 from kleverproto.jobs import (
     JobDeleteRequested,
@@ -124,7 +125,7 @@ async def test_a_deleted_job_is_gone_when_its_owner_has_forgotten_it(gateway: Ga
     bucket = owner.documents(JOBS_BUCKET, JobDocument)
     stored = await bucket.get("old")
     assert stored is not None
-    await bucket.delete("old", stored.revision)
+    await bucket.bury("old", Tombstone(deleted_at=NOW), stored.revision)
 
     async def gone() -> bool:
         return (await gateway.get(f"{JOBS}/old")).status == 404

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kleverproto.documents import Tombstone
 from kleverproto.jobs import JobDocument, JobStatus
 from kleverproto.servings import ServingPhase, serving_key
 from kleverproto.streams import SERVINGS_BUCKET
@@ -93,7 +94,7 @@ async def test_a_tombstone_and_a_deleted_key_are_both_not_found(gateway: Gateway
     documents = owner.documents(SERVINGS_BUCKET, type(serving_document()))
     stored = await documents.get(serving_key("default", "b"))
     assert stored is not None
-    await documents.delete(stored.key, stored.revision)
+    await documents.bury(stored.key, Tombstone(deleted_at=NOW), stored.revision)
 
     async def only_c() -> bool:
         return await names_of(gateway, "/servings") == ["c"]

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 
 from klever_jobrunner.adapters.nats_backlog import NatsBacklog
 from kleverkit.errors import TransientError
-from kleverkit.nats_documents import ClientSource
+from kleverkit.nats_calls import ClientSource
 from kleverkit.provisioning import provision
 from kleverproto.envelope import EventSource, encode
 from kleverproto.jobs import JobKind, JobRequested, JobSpec

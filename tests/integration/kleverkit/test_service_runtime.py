@@ -11,7 +11,8 @@ import nats
 import pytest
 
 from kleverkit.documents import Change, Snapshot
-from kleverkit.nats_documents import ClientSource, NatsDocuments
+from kleverkit.nats_calls import ClientSource
+from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
 from kleverproto.jobs import JobDocument, JobStatus
 from kleverproto.streams import JOBS_BUCKET
@@ -102,5 +103,5 @@ async def test_changes_heal_after_nats_was_killed(own_nats: NatsServer) -> None:
     assert [stored.key for stored in again.documents] == ["a"]
     revision = await jobs.create("b", document)
     assert await asyncio.wait_for(anext(changes), 5) == Change("b", document, revision)
-    await changes.aclose()  # type: ignore[attr-defined] # an async generator
+    await changes.aclose()
     await client.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kleverproto.documents import Tombstone
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import JobCompleted, JobKind, JobResult, JobSpec
 from kleverproto.models import ExtractionPhase, ModelPushed
@@ -119,7 +120,7 @@ async def test_a_signature_is_attached_elsewhere_and_found_when_the_catalogue_is
     assert before is not None
     stored = await world.documents.get(ref.key)
     assert stored is not None
-    await world.documents.delete(ref.key, stored.revision)
+    await world.documents.bury(ref.key, Tombstone(deleted_at=stored.document.updated_at), stored.revision)
     await push(tmp_path, external)
     after = await world.settled(REF, digest)
     assert (after.status.extraction, after.status.signature) == (ExtractionPhase.SUCCEEDED, SIGNATURE)

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from klever_deployer.service.records import SupersededError
-from kleverproto.servings import Intent, ServingPhase, ServingRequested
+from kleverproto.documents import Intent
+from kleverproto.servings import ServingPhase, ServingRequested
 from support.deployer import IRIS, World, spec
 from support.golden_events import NOW
 

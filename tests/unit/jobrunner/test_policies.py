@@ -3,7 +3,8 @@
 import pytest
 
 from klever_jobrunner.policies import Policies, wanted
-from kleverkit.documents import InMemoryDocuments, mutate
+from kleverkit.documents import mutate
+from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import CONVERTED_FROM, Quantization
 from kleverproto.envelope import Event, EventSource

@@ -4,7 +4,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Counter
 
-from kleverkit.health import Health, add_health_routes
+from kleverkit.health import Health, add_health_routes, holds
 
 
 async def test_readiness_needs_every_check_and_names_the_one_that_fails() -> None:
@@ -17,14 +17,16 @@ async def test_readiness_needs_every_check_and_names_the_one_that_fails() -> Non
     async def pool() -> bool:
         return state["pool"]
 
-    health.add("nats", nats)
-    health.add("pool", pool)
+    health.add("nats", holds(nats, "NATS cannot be reached"))
+    health.add("pool", holds(pool, "no worker is ready"))
     app = web.Application()
     add_health_routes(app, health, CollectorRegistry())
     async with TestClient(TestServer(app)) as client:
         response = await client.get("/readyz")
         assert response.status == 503
-        assert (await response.json())["checks"] == {"nats": True, "pool": False}
+        body = await response.json()
+        assert body["checks"] == {"nats": True, "pool": False}
+        assert body["problems"] == {"pool": "no worker is ready"}
         state["pool"] = True
         assert (await client.get("/readyz")).status == 200
         assert (await client.get("/healthz")).status == 200

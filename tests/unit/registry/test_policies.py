@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from klever_registry.service.policies import Policies
-from kleverkit.documents import InMemoryDocuments
+from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import EventSource
 from kleverproto.projects import ProjectDocument, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested

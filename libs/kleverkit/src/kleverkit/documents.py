@@ -1,11 +1,12 @@
-"""Documents with compare-and-set: the port that use cases see, and an in-memory adapter."""
+"""Documents with compare-and-set, and tombstones: the port that use cases see."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from kleverproto.base import WireModel
+from kleverproto.documents import Tombstone
 
 from .errors import ConflictError, TransientError
 
@@ -13,6 +14,8 @@ DocT = TypeVar("DocT", bound=WireModel)
 
 CAS_ATTEMPTS = 20
 """Two writers of one document meet rarely; twenty rounds mean that something else is wrong."""
+NEVER = 0
+"""Revision of a key that was never written."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,28 @@ class Stored(Generic[DocT]):
     key: str
     document: DocT
     revision: int
+
+
+@dataclass(frozen=True)
+class Buried(Generic[DocT]):
+    """The tombstone of a document, and the revision at which it was read."""
+
+    key: str
+    tombstone: Tombstone[DocT]
+    revision: int
+
+
+@dataclass(frozen=True)
+class Incarnation:
+    """Which bucket this is: one that was deleted and created again is another, and its revisions begin anew.
+
+    Attributes:
+        created: when the server created it.
+        last_sequence: revision of the last write.
+    """
+
+    created: datetime
+    last_sequence: int
 
 
 @dataclass(frozen=True)
@@ -35,127 +60,101 @@ class Change(Generic[DocT]):
 
 @dataclass(frozen=True)
 class Snapshot(Generic[DocT]):
-    """All documents at one moment. Comes first from `changes`, and again after a lost connection."""
+    """All documents at one moment. Comes first from `changes`, and again whenever changes may have been missed."""
 
     documents: tuple[Stored[DocT], ...]
+    incarnation: Incarnation
 
 
 class Documents(Protocol[DocT]):
-    """A bucket of documents of one type."""
+    """A bucket of documents of one type. Every method raises TransientError where the bucket does not answer."""
 
     async def get(self, key: str) -> Stored[DocT] | None:
-        """The document now, or None. Raises TransientError."""
+        """The document now; None where there is none, or a tombstone."""
+        ...
+
+    async def find(self, key: str) -> Stored[DocT] | Buried[DocT] | None:
+        """The document or its tombstone now; None where the key was never written."""
         ...
 
     async def all(self) -> list[Stored[DocT]]:
-        """Every document now, by key. Raises TransientError."""
+        """Every document now, by key: complete, or an error."""
+        ...
+
+    async def buried(self) -> list[Buried[DocT]]:
+        """Every tombstone now, by key: complete, or an error."""
         ...
 
     async def create(self, key: str, document: DocT) -> int:
-        """Store a first revision and return it. Raises ConflictError where the key exists, TransientError."""
+        """Store a first revision, or the first after a tombstone; return it. Raises ConflictError where one exists."""
         ...
 
     async def update(self, key: str, document: DocT, revision: int) -> int:
-        """Replace the revision that was read; return the new one. Raises ConflictError, TransientError."""
+        """Replace the revision that was read; return the new one. Raises ConflictError."""
         ...
 
-    async def delete(self, key: str, revision: int) -> None:
-        """Delete the revision that was read. Raises ConflictError, TransientError."""
+    async def bury(self, key: str, tombstone: Tombstone[DocT], revision: int) -> int:
+        """Replace the revision that was read by a tombstone; return the new revision. Raises ConflictError.
+
+        The revision is NEVER for a key that was never written.
+        """
         ...
 
-    def changes(self) -> AsyncIterator[Snapshot[DocT] | Change[DocT]]:
+    async def forget(self, key: str, revision: int) -> None:
+        """Remove a tombstone for good, unless the key was written since."""
+        ...
+
+    def changes(self) -> AsyncGenerator[Snapshot[DocT] | Change[DocT], None]:
         """A snapshot, then every change for ever; a new snapshot whenever changes may have been missed."""
         ...
 
+    async def incarnation(self) -> Incarnation:
+        """Which bucket this is now."""
+        ...
 
-async def mutate(
-    documents: Documents[DocT], key: str, decide: Callable[[DocT | None], DocT | None]
-) -> Stored[DocT] | None:
+
+Decision = Callable[[DocT | Tombstone[DocT] | None], DocT | Tombstone[DocT] | None]
+"""Pure: takes what is stored (None: nothing ever was) and returns what should be, or None to leave it as it is."""
+
+
+async def change(documents: Documents[DocT], key: str, decide: Decision[DocT]) -> Stored[DocT] | Buried[DocT] | None:
     """Read, decide, write by compare-and-set; read again when another writer was first.
-
-    Args:
-        documents: the bucket.
-        key: the document's key.
-        decide: pure; takes the present document (None: there is none) and returns the new one, or None to
-            leave everything as it is.
 
     Returns:
         What is stored afterwards, or None where nothing is.
 
     Raises:
-        TransientError: the bucket cannot be reached, or it is fought over.
+        TransientError: the bucket does not answer, or the document changes too often.
     """
     for _ in range(CAS_ATTEMPTS):
-        stored = await documents.get(key)
-        wanted = decide(stored.document if stored else None)
+        present = await documents.find(key)
+        wanted = decide(_content(present))
         if wanted is None:
-            return stored
+            return present
         try:
-            revision = (
-                await documents.update(key, wanted, stored.revision) if stored else await documents.create(key, wanted)
-            )
+            return await _write(documents, key, wanted, present.revision if present else NEVER)
         except ConflictError:
             continue
-        return Stored(key, wanted, revision)
-    raise TransientError(f"{key} changed under us {CAS_ATTEMPTS} times in a row")
+    raise TransientError(f"{key} changed {CAS_ATTEMPTS} times while it was being written")
 
 
-class InMemoryDocuments(Generic[DocT]):
-    """A bucket in this process: for tests and for running without NATS."""
+async def mutate(
+    documents: Documents[DocT], key: str, decide: Callable[[DocT | None], DocT | None]
+) -> Stored[DocT] | None:
+    """As `change`, for those who never delete: a tombstone counts as nothing."""
+    stored = await change(documents, key, lambda present: decide(None if isinstance(present, Tombstone) else present))
+    return stored if isinstance(stored, Stored) else None
 
-    def __init__(self) -> None:
-        self._stored: dict[str, Stored[DocT]] = {}
-        self._revision = 0
-        self._watchers: set[asyncio.Queue[Change[DocT]]] = set()
 
-    async def get(self, key: str) -> Stored[DocT] | None:
-        """See `Documents`."""
-        return self._stored.get(key)
+def _content(present: Stored[DocT] | Buried[DocT] | None) -> DocT | Tombstone[DocT] | None:
+    if isinstance(present, Stored):
+        return present.document
+    return present.tombstone if present else None
 
-    async def all(self) -> list[Stored[DocT]]:
-        """See `Documents`."""
-        return [self._stored[key] for key in sorted(self._stored)]
 
-    async def create(self, key: str, document: DocT) -> int:
-        """See `Documents`."""
-        if key in self._stored:
-            raise ConflictError(f"{key} exists")
-        return self._put(key, document)
-
-    async def update(self, key: str, document: DocT, revision: int) -> int:
-        """See `Documents`."""
-        self._check(key, revision)
-        return self._put(key, document)
-
-    async def delete(self, key: str, revision: int) -> None:
-        """See `Documents`."""
-        self._check(key, revision)
-        del self._stored[key]
-        self._revision += 1
-        self._tell(Change(key, None, self._revision))
-
-    async def changes(self) -> AsyncIterator[Snapshot[DocT] | Change[DocT]]:
-        """See `Documents`."""
-        queue: asyncio.Queue[Change[DocT]] = asyncio.Queue()
-        self._watchers.add(queue)
-        try:
-            yield Snapshot(tuple(self._stored[key] for key in sorted(self._stored)))
-            while True:
-                yield await queue.get()
-        finally:
-            self._watchers.discard(queue)
-
-    def _check(self, key: str, revision: int) -> None:
-        stored = self._stored.get(key)
-        if stored is None or stored.revision != revision:
-            raise ConflictError(f"{key} is not at revision {revision}")
-
-    def _put(self, key: str, document: DocT) -> int:
-        self._revision += 1
-        self._stored[key] = Stored(key, document, self._revision)
-        self._tell(Change(key, document, self._revision))
-        return self._revision
-
-    def _tell(self, change: Change[DocT]) -> None:
-        for queue in self._watchers:
-            queue.put_nowait(change)
+async def _write(
+    documents: Documents[DocT], key: str, wanted: DocT | Tombstone[DocT], revision: int
+) -> Stored[DocT] | Buried[DocT]:
+    if isinstance(wanted, Tombstone):
+        return Buried(key, wanted, await documents.bury(key, wanted, revision))
+    return Stored(key, wanted, await documents.update(key, wanted, revision))

@@ -6,7 +6,17 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-Check = Callable[[], Awaitable[bool]]
+Check = Callable[[], Awaitable[str | None]]
+"""None where it holds; else what is wrong, as a sentence for people."""
+
+
+def holds(condition: Callable[[], Awaitable[bool]], problem: str) -> Check:
+    """A check of a condition, with the sentence for when it does not hold."""
+
+    async def check() -> str | None:
+        return None if await condition() else problem
+
+    return check
 
 
 class Health:
@@ -19,8 +29,8 @@ class Health:
         """Let readiness depend on one more thing."""
         self._checks[name] = check
 
-    async def results(self) -> dict[str, bool]:
-        """Name of the check to whether it holds."""
+    async def problems(self) -> dict[str, str | None]:
+        """Name of the check to what is wrong with it, if anything."""
         return {name: await check() for name, check in self._checks.items()}
 
 
@@ -31,10 +41,14 @@ def add_health_routes(app: web.Application, health: Health, metrics: CollectorRe
         return web.json_response({"status": "ok"})
 
     async def readyz(_request: web.Request) -> web.Response:
-        checks = await health.results()
-        ready = all(checks.values())
-        body = {"status": "ready" if ready else "not ready", "checks": checks}
-        return web.json_response(body, status=200 if ready else 503)
+        checked = await health.problems()
+        problems = {name: problem for name, problem in checked.items() if problem is not None}
+        body = {
+            "status": "not ready" if problems else "ready",
+            "checks": {name: name not in problems for name in checked},
+            "problems": problems,
+        }
+        return web.json_response(body, status=503 if problems else 200)
 
     async def prometheus(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})

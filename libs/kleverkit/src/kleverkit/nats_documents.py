@@ -1,27 +1,34 @@
 """Documents in a JetStream KV bucket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from typing import Generic, TypeVar
+from collections.abc import AsyncGenerator, Iterable
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
-import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.js.kv import KV_DEL, KV_PURGE, KeyValue
+import structlog
+from nats.js.client import JetStreamContext
+from pydantic import ValidationError
 
 from kleverproto.base import WireModel
+from kleverproto.documents import Tombstone
 from kleverproto.streams import BucketSpec
 
-from .documents import Change, Snapshot, Stored
+from .bucket_reading import OPERATION, Entry, is_deletion, reading
+from .documents import Buried, Change, Incarnation, Snapshot, Stored
 from .errors import ConflictError, TransientError
+from .nats_calls import ClientSource, call
 
 DocT = TypeVar("DocT", bound=WireModel)
-ResultT = TypeVar("ResultT")
+EntryT = TypeVar("EntryT", bound=Stored[Any] | Buried[Any])
 
-SNAPSHOT_SECONDS = 5
-"""Longest silence in the middle of a snapshot."""
-QUIET_SECONDS = 0.5
-"""How long a watch stays silent before it looks whether the connection was lost meanwhile."""
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 0.25
+"""Between two tries to read a bucket that does not answer."""
+EXPECTED_REVISION = "Nats-Expected-Last-Subject-Sequence"
+WRONG_LAST_SEQUENCE = 10071
+"""JetStream's error code for a write that expected another revision."""
 
 
 class NatsDocuments(Generic[DocT]):
@@ -33,169 +40,128 @@ class NatsDocuments(Generic[DocT]):
         document: the documents' type.
     """
 
-    def __init__(self, client: "ClientSource", bucket: BucketSpec, document: type[DocT]) -> None:
+    def __init__(self, client: ClientSource, bucket: BucketSpec, document: type[DocT]) -> None:
         self._client = client
-        self._bucket = bucket
+        self._stream = f"KV_{bucket.name}"
+        self._prefix = f"$KV.{bucket.name}."
         self._document = document
-        self._kv: KeyValue | None = None
+        self._tombstone = Tombstone[document]  # type: ignore[valid-type] # chosen at run time
 
     async def get(self, key: str) -> Stored[DocT] | None:
         """See `Documents`."""
-        bucket = await self._open()
+        entry = await self.find(key)
+        return entry if isinstance(entry, Stored) else None
+
+    async def find(self, key: str) -> Stored[DocT] | Buried[DocT] | None:
+        """See `Documents`. Read from the stream's leader: a replica may lag behind what was written."""
         try:
-            entry = await _call(bucket.get(key))
-        except nats.js.errors.KeyNotFoundError:
+            message = await call(self._js.get_msg(self._stream, subject=self._prefix + key))
+        except nats.js.errors.NotFoundError:
             return None
-        return self._stored(entry)
+        entry = Entry(
+            key=key,
+            value=message.data or b"",
+            revision=message.seq or 0,
+            written_at=message.time or datetime.now(UTC),
+            is_deletion=is_deletion(message.headers),
+        )
+        return self._read(entry)
 
     async def all(self) -> list[Stored[DocT]]:
         """See `Documents`."""
-        watcher = await self._watch()
-        try:
-            snapshot = await self._snapshot(watcher)
-        finally:
-            await _stop(watcher)
-        return list(snapshot.documents)
+        return [each for each in await self._listed() if isinstance(each, Stored)]
+
+    async def buried(self) -> list[Buried[DocT]]:
+        """See `Documents`."""
+        return [each for each in await self._listed() if isinstance(each, Buried)]
 
     async def create(self, key: str, document: DocT) -> int:
         """See `Documents`."""
-        bucket = await self._open()
-        return await _write(bucket.create(key, _dump(document)), key)
+        present = await self.find(key)
+        if isinstance(present, Stored):
+            raise ConflictError(f"{key} exists")
+        return await self._write(key, _dump(document), present.revision if present else 0)
 
     async def update(self, key: str, document: DocT, revision: int) -> int:
         """See `Documents`."""
-        bucket = await self._open()
-        return await _write(bucket.update(key, _dump(document), revision), key)
+        return await self._write(key, _dump(document), revision)
 
-    async def delete(self, key: str, revision: int) -> None:
+    async def bury(self, key: str, tombstone: Tombstone[DocT], revision: int) -> int:
         """See `Documents`."""
-        bucket = await self._open()
-        await _write(bucket.delete(key, last=revision), key)
+        return await self._write(key, _dump(tombstone), revision, {OPERATION: "DEL"})
 
-    async def changes(self) -> AsyncIterator[Snapshot[DocT] | Change[DocT]]:
+    async def forget(self, key: str, revision: int) -> None:
+        """See `Documents`. What was written after the tombstone has a higher revision and stays."""
+        await call(self._js.purge_stream(self._stream, seq=revision + 1, subject=self._prefix + key))
+
+    async def changes(self) -> AsyncGenerator[Snapshot[DocT] | Change[DocT], None]:
         """See `Documents`."""
         while True:
-            connections = _connections(self._client())
             try:
-                watcher = await self._watch()
-            except TransientError:
-                await asyncio.sleep(QUIET_SECONDS)
-                continue
-            try:
-                yield await self._snapshot(watcher)
-                async for change in self._follow(watcher, connections):
-                    yield change
-            except TransientError:
-                continue
-            finally:
-                await _stop(watcher)
+                async with reading(self._client(), self._stream, self._prefix) as reader:
+                    incarnation = await self.incarnation()
+                    listed = [self._read_or_skip(entry) for entry in await reader.entries()]
+                    yield Snapshot(tuple(_by_key(each for each in listed if isinstance(each, Stored))), incarnation)
+                    async for entry in reader.changes():
+                        if (read := self._read_or_skip(entry)) is not None:
+                            yield Change(read.key, read.document if isinstance(read, Stored) else None, read.revision)
+            except TransientError as error:
+                log.warning("bucket is read anew", bucket=self._stream, error=str(error))
+                await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _follow(self, watcher: KeyValue.KeyWatcher, connections: int) -> AsyncIterator[Change[DocT]]:
-        """Yield changes until the connection has been replaced: the ordered consumer died with the old one."""
-        while _connections(self._client()) == connections:
-            try:
-                entry = await watcher.updates(timeout=QUIET_SECONDS)  # type: ignore[no-untyped-call] # nats-py
-            except TimeoutError:
-                continue
-            if entry is not None:
-                yield self._change(entry)
+    async def incarnation(self) -> Incarnation:
+        """See `Documents`."""
+        info = await call(self._js.stream_info(self._stream))
+        if info.created is None:
+            raise TransientError(f"NATS does not say when {self._stream} was created")
+        return Incarnation(info.created, info.state.last_seq)
 
-    async def _snapshot(self, watcher: KeyValue.KeyWatcher) -> Snapshot[DocT]:
-        found: dict[str, Stored[DocT]] = {}
+    @property
+    def _js(self) -> JetStreamContext:
+        return self._client().jetstream()
+
+    async def _listed(self) -> list[Stored[DocT] | Buried[DocT]]:
+        async with reading(self._client(), self._stream, self._prefix) as reader:
+            return _by_key(self._read(entry) for entry in await reader.entries())
+
+    def _read(self, entry: Entry) -> Stored[DocT] | Buried[DocT]:
+        """Raises TransientError where it is not what this release understands: it must not count as absent."""
         try:
-            while (entry := await watcher.updates(timeout=SNAPSHOT_SECONDS)) is not None:  # type: ignore[no-untyped-call]
-                if not _is_deletion(entry):
-                    found[entry.key] = self._stored(entry)
-        except TimeoutError as error:
-            raise TransientError(f"{self._bucket.name} did not send its documents") from error
-        return Snapshot(tuple(found[key] for key in sorted(found)))
+            if entry.is_deletion:
+                return Buried(entry.key, self._tombstone_of(entry), entry.revision)
+            return Stored(entry.key, self._document.model_validate_json(entry.value), entry.revision)
+        except ValidationError as error:
+            raise TransientError(f"{self._prefix}{entry.key} cannot be read: {error}") from error
 
-    async def _open(self) -> KeyValue:
-        if self._kv is None:
-            self._kv = await _call(self._client().jetstream().key_value(self._bucket.name))
-        return self._kv
+    def _tombstone_of(self, entry: Entry) -> Tombstone[DocT]:
+        """A marker without content is an operator's (`nats kv del`): deleted on purpose, with nothing to announce."""
+        if not entry.value:
+            return Tombstone(announced=True, deleted_at=entry.written_at)
+        return self._tombstone.model_validate_json(entry.value)
 
-    async def _watch(self) -> KeyValue.KeyWatcher:
-        bucket = await self._open()
-        return await _call(bucket.watchall())
+    def _read_or_skip(self, entry: Entry) -> Stored[DocT] | Buried[DocT] | None:
+        """For those who only watch: one document that cannot be read hides no other."""
+        try:
+            return self._read(entry)
+        except TransientError as error:
+            log.error("document skipped", error=str(error))  # noqa: TRY400 - the message says it all
+            return None
 
-    def _stored(self, entry: KeyValue.Entry) -> Stored[DocT]:
-        document = self._document.model_validate_json(entry.value or b"")
-        return Stored(entry.key, document, entry.revision or 0)
-
-    def _change(self, entry: KeyValue.Entry) -> Change[DocT]:
-        if _is_deletion(entry):
-            return Change(entry.key, None, entry.revision or 0)
-        stored = self._stored(entry)
-        return Change(stored.key, stored.document, stored.revision)
-
-
-class ClientSource:
-    """Gives the connected NATS client of a broker that may not be connected yet."""
-
-    def __init__(self) -> None:
-        self._client: Client | None = None
-
-    def set(self, client: Client) -> None:
-        """Called once, when the broker has connected."""
-        self._client = client
-
-    def __call__(self) -> Client:
-        """The client.
-
-        Raises:
-            TransientError: not connected yet.
-        """
-        if self._client is None:
-            raise TransientError("not connected to NATS yet")
-        return self._client
-
-    async def is_connected(self) -> bool:
-        """A readiness check."""
-        return self._client is not None and self._client.is_connected
+    async def _write(self, key: str, content: bytes, revision: int, headers: dict[str, str] | None = None) -> int:
+        expected = {EXPECTED_REVISION: str(revision)} | (headers or {})
+        subject = self._prefix + key
+        try:
+            written = await call(self._js.publish(subject, content, stream=self._stream, headers=expected))
+        except nats.js.errors.APIError as error:
+            if error.err_code == WRONG_LAST_SEQUENCE:
+                raise ConflictError(f"{key} was changed by someone else") from error
+            raise
+        return written.seq
 
 
 def _dump(document: WireModel) -> bytes:
     return document.model_dump_json(exclude_defaults=False).encode()
 
 
-def _is_deletion(entry: KeyValue.Entry) -> bool:
-    return entry.operation in {KV_DEL, KV_PURGE}
-
-
-def _connections(client: Client) -> int:
-    return client.stats["reconnects"]
-
-
-async def _stop(watcher: KeyValue.KeyWatcher) -> None:
-    try:
-        await watcher.stop()  # type: ignore[no-untyped-call] # nats-py
-    except (nats.errors.Error, OSError):
-        return  # the consumer went with its connection
-
-
-async def _write(call: Awaitable[ResultT], key: str) -> ResultT:
-    try:
-        return await _call(call)
-    except nats.js.errors.KeyWrongLastSequenceError as error:
-        raise ConflictError(f"{key} was changed by someone else") from error
-    except nats.js.errors.BadRequestError as error:
-        if error.err_code == WRONG_LAST_SEQUENCE:
-            raise ConflictError(f"{key} was changed by someone else") from error
-        raise
-
-
-WRONG_LAST_SEQUENCE = 10071
-"""JetStream's error code for a write that expected another revision."""
-
-
-async def _call(call: Awaitable[ResultT]) -> ResultT:
-    """Turn "cannot be reached" into TransientError; answers of the server pass."""
-    try:
-        return await call
-    except (nats.js.errors.ServiceUnavailableError, nats.js.errors.NoStreamResponseError) as error:
-        raise TransientError(f"NATS does not answer: {error}") from error
-    except nats.js.errors.APIError:
-        raise
-    except (nats.errors.Error, TimeoutError, OSError) as error:
-        raise TransientError(f"NATS does not answer: {str(error) or type(error).__name__}") from error
+def _by_key(entries: Iterable[EntryT]) -> list[EntryT]:
+    return sorted(entries, key=lambda each: each.key)

@@ -24,7 +24,7 @@ from .broker import include_routers, make_broker
 from .errors import PermanentError, TransientError
 from .health import Health, add_health_routes
 from .logging import configure_logging
-from .nats_documents import ClientSource
+from .nats_calls import ClientSource
 from .provisioning import provision
 from .publisher import NatsEventPublisher
 from .settings import ServiceSettings, explain
@@ -72,7 +72,7 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     broker = make_broker(name, settings, tracer_provider=tracer_provider, metrics=metrics)
     client, health = ClientSource(), Health()
     app = application if application is not None else web.Application()
-    health.add("nats", client.is_connected)
+    health.add("nats", client.check)
     add_health_routes(app, health, metrics)
     return Runtime(
         name=name,

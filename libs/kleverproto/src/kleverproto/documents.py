@@ -1,4 +1,4 @@
-"""The shape every stored document shares: spec, status, generation, timestamps."""
+"""The shape every stored document shares, and what is left of one that was deleted."""
 
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -7,6 +7,7 @@ from .base import WireModel
 
 SpecT = TypeVar("SpecT", bound=WireModel)
 StatusT = TypeVar("StatusT", bound=WireModel)
+DocT = TypeVar("DocT", bound=WireModel)
 
 
 class Condition(WireModel):
@@ -36,3 +37,33 @@ class Document(WireModel, Generic[SpecT, StatusT]):
     """Grows by one with each change of the spec."""
     created_at: datetime
     updated_at: datetime
+
+
+class Intent(WireModel):
+    """The request that a document's spec or deletion comes from; its place in the stream orders requests."""
+
+    sequence: int
+    """Position in the stream of the request."""
+    event_id: str
+    correlation_id: str
+
+
+def is_late(known: Intent | None, intent: Intent) -> bool:
+    """Whether a request is a repetition of the known one, or older: it changes nothing."""
+    return known is not None and intent.sequence <= known.sequence
+
+
+class Tombstone(WireModel, Generic[DocT]):
+    """What is left of a document that was deleted, or of a deletion that came before its document.
+
+    It lets a late request be recognised, and an event of deletion that a crash prevented be published. It is the
+    payload of the KV bucket's own delete marker, so that every reader of the bucket sees a deletion.
+    """
+
+    document: DocT | None = None
+    """The document as it was last; None where there never was one."""
+    intent: Intent | None = None
+    """The request that deleted it."""
+    announced: bool = False
+    """Whether the event of the deletion is known to be published."""
+    deleted_at: datetime

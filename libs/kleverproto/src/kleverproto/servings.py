@@ -7,7 +7,7 @@ from pydantic import Field
 
 from . import subjects
 from .base import WireModel
-from .documents import Document, Problem
+from .documents import Document, Intent, Problem
 from .references import Digest, DnsLabel
 from .rollouts import Revision, RolloutAction, RolloutStatus
 from .serving_specs import ServingSpec
@@ -45,15 +45,6 @@ class VariantStatus(WireModel):
     """How often its replicas have ended by themselves."""
     weight: int = 0
     """Percent of the traffic that the data plane sends there now, rules aside."""
-
-
-class Intent(WireModel):
-    """The request that the spec comes from. A request with a lower sequence is late and ignored."""
-
-    sequence: int
-    """Position in the stream KLEVER_SERVINGS."""
-    event_id: str
-    correlation_id: str
 
 
 class ServingStatus(WireModel):

@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from kleverkit.health import holds
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -77,7 +78,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.access_log.run, store.run]
     runtime.loops += [room.run, reconciler.run, scaler.run]
     runtime.on_stop += [workloads.close, envoy.close]
-    runtime.health.add("ingress", envoy.is_live)
+    runtime.health.add("ingress", holds(envoy.is_live, "Envoy does not answer: see envoy.log in the work directory"))
     runtime.web.add_routes([ingress_metrics(envoy.metrics)])
     return runtime
 

@@ -8,9 +8,10 @@ from faststream.nats.annotations import NatsMessage
 from kleverkit.broker import subscribe
 from kleverkit.outcomes import Delivery
 from kleverproto import streams
+from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.models import ModelUpdated
-from kleverproto.servings import Intent, ServingDeleteRequested, ServingRequested, ServingRolloutRequested
+from kleverproto.servings import ServingDeleteRequested, ServingRequested, ServingRolloutRequested
 
 from .domain.replicas import ServingName
 from .service.following import Following

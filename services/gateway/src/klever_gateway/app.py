@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from kleverkit.health import holds
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -86,7 +87,7 @@ def _add_projectors(runtime: Runtime, projection: Projection, arrivals: Arrivals
         documents = NatsDocuments(runtime.client, bucket, document)
         projector = Projector(collection, documents, row_of, projection=projection, arrivals=arrivals)
         runtime.loops.append(projector.run)
-        runtime.health.add(collection.value, projector.is_caught_up)
+        runtime.health.add(collection.value, holds(projector.is_caught_up, f"the {collection.value} were not read yet"))
 
     add(Collection.MODELS, MODELS_BUCKET, ModelDocument, model_row)
     add(Collection.JOBS, JOBS_BUCKET, JobDocument, job_row)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from kleverkit.health import holds
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Loop, Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -56,7 +57,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime.serve([build_router(jobs, _policies(runtime))])
     runtime.web.cleanup_ctx.append(_resources(scratch, models, pool))
     runtime.loops.append(_once(jobs, NatsBacklog(runtime.client)))
-    runtime.health.add("workers", pool.is_ready)
+    runtime.health.add("workers", holds(pool.is_ready, "no worker process is ready yet"))
     return runtime
 
 

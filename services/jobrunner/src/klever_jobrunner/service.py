@@ -17,6 +17,7 @@ from kleverkit.documents import Documents, mutate
 from kleverkit.errors import ConflictError, NotFoundError, TransientError
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
+from kleverproto.documents import Tombstone
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import (
     JobCancelled,
@@ -132,7 +133,8 @@ class Jobs:
         if stored is None:
             return
         try:
-            await self._ledger.documents.delete(stored.key, stored.revision)
+            tombstone = Tombstone[JobDocument](document=stored.document, deleted_at=self._ledger.clock())
+            await self._ledger.documents.bury(stored.key, tombstone, stored.revision)
         except ConflictError as error:
             raise TransientError(f"job {name} changed while it was being deleted") from error
         await self._ledger.tell(cause, JobDeleted(id=name, spec=stored.document.spec))

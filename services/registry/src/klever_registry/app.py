@@ -8,6 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
+from kleverkit.health import holds
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -92,7 +93,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     runtime.serve([build_router(extractions, _policies(runtime, clock))])
     runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
     runtime.loops.append(partial(_collector(settings, stores, clock).run, settings.collect_seconds))
-    runtime.health.add("storage", partial(_is_writable, settings))
+    runtime.health.add("storage", holds(partial(_is_writable, settings), f"{settings.data_dir} cannot be written"))
     return runtime
 
 

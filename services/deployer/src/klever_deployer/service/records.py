@@ -10,12 +10,12 @@ from klever_deployer.domain.replicas import ServingName
 from kleverkit.documents import Documents, mutate
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
+from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import EventSource
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
-    Intent,
     ServingDocument,
     ServingPhase,
     ServingProgressed,
@@ -183,7 +183,10 @@ class Records:
         for stored in await self.documents.all():
             document = stored.document
             if document.status.phase is ServingPhase.DELETED and document.updated_at < older_than:
-                await self.documents.delete(stored.key, stored.revision)
+                tombstone = Tombstone[ServingDocument](
+                    document=document, announced=True, deleted_at=document.updated_at
+                )
+                await self.documents.bury(stored.key, tombstone, stored.revision)
 
     async def tell(self, document: ServingDocument, data: WireModel, step: str = "") -> None:
         """Publish an event that follows from the document's intent; the same step again is the same event."""

@@ -20,7 +20,7 @@ from nats.js import JetStreamContext, api
 from klever_gateway.domain.positions import LIVE_STREAMS, Interest, Position
 from klever_gateway.ports import Entry, Logged, NextEntry
 from kleverkit.errors import TransientError
-from kleverkit.nats_documents import ClientSource
+from kleverkit.nats_calls import ClientSource
 from kleverproto.envelope import InvalidEventError, parse
 from kleverproto.jobs import JobLogged
 from kleverproto.servings import ServingLogged

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kleverkit.errors import TransientError
-from kleverkit.nats_documents import ClientSource
+from kleverkit.nats_calls import ClientSource
 from kleverkit.publisher import EventPublisher
 from kleverproto.envelope import Event
 
@@ -21,6 +21,6 @@ class ConnectedPublisher:
 
     async def publish(self, event: Event[Any]) -> None:
         """See `kleverkit.publisher.EventPublisher`."""
-        if not await self._client.is_connected():
+        if not self._client.is_connected:
             raise TransientError("NATS cannot be reached, so nothing was stored: try again in a moment")
         await self._publisher.publish(event)

@@ -6,7 +6,7 @@ from nats.js import JetStreamContext
 
 from klever_jobrunner.domain import Request, request_of
 from kleverkit.errors import TransientError
-from kleverkit.nats_documents import ClientSource
+from kleverkit.nats_calls import ClientSource
 from kleverproto.envelope import InvalidEventError, parse
 from kleverproto.streams import JOBRUNNER_EXTRACT, JOBRUNNER_JOBS, ConsumerSpec
 

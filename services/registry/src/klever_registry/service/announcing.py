@@ -7,6 +7,7 @@ from klever_registry.domain.manifests import Manifest
 from klever_registry.ports import ManifestSource, SignatureStore
 from kleverkit.documents import Stored, mutate
 from kleverkit.errors import PermanentError, TransientError
+from kleverproto.documents import Tombstone
 from kleverproto.envelope import Event, derive_id
 from kleverproto.models import ModelDeleted, ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
@@ -143,7 +144,8 @@ class Announcer:
             return
         deleted = ModelDeleted(ref=ref, digest=stored.document.spec.digest)
         await self._records.publisher.publish(self._event(deleted, stored.document))
-        await self._documents.delete(ref.key, stored.revision)
+        gone = Tombstone[ModelDocument](document=stored.document, announced=True, deleted_at=self._records.clock())
+        await self._documents.bury(ref.key, gone, stored.revision)
         log.info("model deleted", ref=str(ref), digest=deleted.digest)
 
     def _event(self, data: ModelPushed | ModelDeleted, document: ModelDocument) -> Event[ModelPushed | ModelDeleted]:

@@ -11,6 +11,7 @@ from klever_registry.domain import catalogue
 from klever_registry.ports import ManifestStore, Uploads
 from kleverkit.documents import Documents
 from kleverkit.errors import ConflictError
+from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 
@@ -66,7 +67,10 @@ class Reconciler:
             spec = stored.document.spec
             if spec.registry == self._address or spec.ref in tags:
                 with suppress(ConflictError):  # it is being written now, from what the registry has now
-                    await self._documents.delete(stored.key, stored.revision)
+                    gone = Tombstone[ModelDocument](
+                        document=stored.document, announced=True, deleted_at=stored.document.updated_at
+                    )
+                    await self._documents.bury(stored.key, gone, stored.revision)
         await self.reconcile()
         return len(tags)
 

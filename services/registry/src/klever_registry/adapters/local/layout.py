@@ -17,8 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from klever_registry.domain.names import algorithm, hexadecimal
-
-from .durable import make_directory, replace_file, sync_directory, sync_file, write_new
+from kleverkit.durable import make_directory, replace_file, sync_directory, sync_file, write_new
 
 LAYOUT_DIRECTORY = "_oci"
 UPLOADS_DIRECTORY = "_uploads"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from klever_registry.domain.index import RepositoryIndex, dump, load
 from klever_registry.domain.manifests import Manifest, parse_manifest
+from kleverkit.durable import make_directory, replace_file
 
-from .durable import make_directory, replace_file
 from .layout import Layout
 
 Stamp = tuple[int, int, int]

@@ -32,10 +32,14 @@ def sync_file(path: Path) -> None:
 def write_new(directory: Path, content: bytes) -> Path:
     """A file with a name of its own, its content on disk; the caller gives it its real name."""
     path = directory / f"_{secrets.token_hex(8)}"
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # on a full disk, half a file would take the space that is missing
+        path.unlink(missing_ok=True)
+        raise
     return path
 
 

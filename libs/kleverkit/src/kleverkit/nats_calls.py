@@ -1,0 +1,66 @@
+"""Calls of the NATS client, with "does not answer" and "not there now" as TransientError."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from .errors import TransientError
+
+ResultT = TypeVar("ResultT")
+
+MESSAGE_NOT_FOUND = 10037
+"""JetStream's error code for a message that a stream does not hold; a missing stream has another."""
+
+
+async def call(awaitable: Awaitable[ResultT]) -> ResultT:
+    """Await an answer of NATS.
+
+    Raises:
+        TransientError: the server, the stream or the consumer is not there now.
+        nats.js.errors.APIError: the server refuses the request, or does not hold the message.
+    """
+    try:
+        return await awaitable
+    except (nats.js.errors.ServiceUnavailableError, nats.js.errors.NoStreamResponseError) as error:
+        raise TransientError(f"NATS does not answer: {error}") from error
+    except nats.js.errors.NotFoundError as error:
+        if error.err_code == MESSAGE_NOT_FOUND:
+            raise
+        raise TransientError(f"NATS has lost what was asked for: {error.description or error}") from error
+    except nats.js.errors.APIError:
+        raise
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+        raise TransientError(f"NATS does not answer: {str(error) or type(error).__name__}") from error
+
+
+class ClientSource:
+    """Gives the connected NATS client of a broker that may not be connected yet."""
+
+    def __init__(self) -> None:
+        self._client: Client | None = None
+
+    def set(self, client: Client) -> None:
+        """Called when the broker has connected."""
+        self._client = client
+
+    def __call__(self) -> Client:
+        """The client.
+
+        Raises:
+            TransientError: not connected yet.
+        """
+        if self._client is None:
+            raise TransientError("not connected to NATS yet")
+        return self._client
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether requests can be sent now."""
+        return self._client is not None and self._client.is_connected
+
+    async def check(self) -> str | None:
+        """A readiness check."""
+        return None if self.is_connected else "NATS cannot be reached: see KLEVER_NATS_URL and the log of nats-server"

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+from kleverkit.documents import NEVER
+from kleverkit.incarnations import RememberedBucket, Verdict
+from kleverkit.memory_documents import InMemoryDocuments
+from kleverproto.documents import Tombstone
+from kleverproto.jobs import JobDocument
+from support.golden_events import NOW
+
+GRAVE = Tombstone[JobDocument](deleted_at=NOW)
+Jobs = InMemoryDocuments[JobDocument]
+
+
+async def remembered(path: Path, writes: int) -> Jobs:
+    jobs = Jobs()
+    for number in range(writes):
+        await jobs.bury(f"job-{number}", GRAVE, NEVER)
+    await RememberedBucket(path, jobs).accept()
+    return jobs
+
+
+async def test_a_bucket_that_was_never_seen_is_no_disaster(tmp_path: Path) -> None:
+    assert await RememberedBucket(tmp_path / "jobs.json", Jobs()).look() is Verdict.SAME
+
+
+async def test_a_bucket_that_grew_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    jobs = await remembered(tmp_path / "jobs.json", 1)
+    await jobs.bury("another", GRAVE, NEVER)
+    assert await RememberedBucket(tmp_path / "jobs.json", jobs).look() is Verdict.SAME
+
+
+async def test_another_bucket_of_the_same_name_is_noticed_until_it_is_accepted(tmp_path: Path) -> None:
+    await remembered(tmp_path / "jobs.json", 1)
+    bucket = RememberedBucket(tmp_path / "jobs.json", Jobs())
+    assert await bucket.look() is Verdict.RECREATED
+    assert await bucket.look() is Verdict.RECREATED
+    await bucket.accept()
+    assert await bucket.look() is Verdict.SAME
+
+
+async def test_a_bucket_from_a_backup_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.json"
+    jobs = await remembered(path, 2)
+    memory = path.read_text().replace('"last_sequence":2', '"last_sequence":5')
+    path.write_text(memory)
+    assert await RememberedBucket(path, jobs).look() is Verdict.OLDER
+
+
+async def test_a_damaged_memory_is_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "jobs.json").write_text("{")
+    assert await RememberedBucket(tmp_path / "jobs.json", Jobs()).look() is Verdict.SAME
