@@ -417,7 +417,7 @@ async def test_a_server_whose_record_cannot_be_written_serves_and_is_recorded_on
     here: Bench, tmp_path: Path
 ) -> None:
     spec = here.custom(SERVER)
-    in_the_way = tmp_path / "workloads" / "replicas" / f"{spec.key.id}.json.new"
+    in_the_way = tmp_path / "workloads" / "replicas" / f"{spec.key.id}.json"
     in_the_way.mkdir(parents=True)
     await here.workloads.start(spec)
     assert (await here.until(spec)).restarts == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from kleverkit.files import replace_file
+from kleverkit.durable import replace_file
 from kleverkit.processes import identity
 
 from .plan import MARKER, Urls
@@ -46,7 +46,7 @@ class PlatformState:
 
     def write(self, path: Path) -> None:
         """Replace the file in one step. Raises OSError."""
-        replace_file(path, json.dumps(asdict(self), indent=2))
+        replace_file(path, json.dumps(asdict(self), indent=2).encode())
 
 
 def read_state(path: Path) -> PlatformState | None:

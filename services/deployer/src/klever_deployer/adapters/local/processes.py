@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from kleverkit.files import replace_file
+from kleverkit.durable import replace_file
 from kleverkit.processes import identity
 
 POLL_SECONDS = 0.1
@@ -40,7 +40,7 @@ class ProcessRecord:
 
     def write(self, path: Path) -> None:
         """Replace the file in one step. Raises OSError."""
-        replace_file(path, json.dumps(asdict(self)))
+        replace_file(path, json.dumps(asdict(self)).encode())
 
     @classmethod
     def read(cls, path: Path) -> "ProcessRecord | None":

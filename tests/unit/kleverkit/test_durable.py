@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kleverkit.files import replace_file
+from kleverkit.durable import replace_file
 
 
 @contextmanager
@@ -21,18 +21,26 @@ def no_space_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_file_is_replaced_and_its_directory_made(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b" / "record.json"
-    for text in ("old", "new"):
-        replace_file(path, text)
-        assert path.read_text() == text
-    assert list(path.parent.iterdir()) == [path]
+def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    for content in (b"old", b"new"):
+        replace_file(path, content)
+        assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
-    replace_file(path, "old")
+    replace_file(path, b"old")
     with no_space_beyond(1024), pytest.raises(OSError, match="File too large"):
-        replace_file(path, "new" * 10_000)
-    assert path.read_text() == "old"
+        replace_file(path, b"new" * 10_000)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        replace_file(path, b"new")
     assert list(tmp_path.iterdir()) == [path]
