@@ -128,7 +128,7 @@ def test_the_bootstrap_opens_the_admin_interface_to_this_machine_only() -> None:
 
 
 def test_a_discovery_response_names_its_version() -> None:
-    assert envoy_config.discovery(7, []) == {"version_info": "7", "resources": []}
+    assert envoy_config.discovery("7", []) == {"version_info": "7", "resources": []}
 
 
 def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:

@@ -60,9 +60,9 @@ def routes(table: RoutingTable) -> list[Json]:
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
 
 
-def discovery(version: int, resources: list[Json]) -> Json:
+def discovery(version: str, resources: list[Json]) -> Json:
     """A discovery response, as Envoy reads it from a file."""
-    return {"version_info": str(version), "resources": resources}
+    return {"version_info": version, "resources": resources}
 
 
 def cluster_names(table: RoutingTable) -> set[str]:

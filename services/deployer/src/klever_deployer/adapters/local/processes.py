@@ -118,8 +118,11 @@ async def wait_gone(record: ProcessRecord) -> None:
 
 
 async def _readable(descriptor: int, record: ProcessRecord) -> None:
-    """Wait for the end of the process of a pidfd, which is the record's if that still runs now: pidfd_open(2)."""
-    if record.find() is None:
+    """Wait until the last thread of a pidfd's process has ended, if it is the record's: pidfd_open(2).
+
+    A process whose first thread has ended has no identity any more, and may still hold ports and memory.
+    """
+    if identity(record.pid) not in {record.identity, None}:
         return
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(descriptor, ended.set)
