@@ -433,10 +433,11 @@ async def test_a_server_whose_record_cannot_be_written_serves_and_is_recorded_on
 
 async def test_a_replica_that_cannot_be_started_at_all_says_why_and_is_tried_on(here: Bench, tmp_path: Path) -> None:
     spec = here.custom(SERVER)
-    in_the_way = tmp_path / "workloads" / "logs" / f"{spec.key.id}.log"
-    in_the_way.mkdir(parents=True)
+    in_the_way = tmp_path / "workloads" / "logs"
+    in_the_way.parent.mkdir()
+    in_the_way.touch()  # no log can be written there
     await here.workloads.start(spec)
     state = await here.until(spec, failed=True)
-    assert "Is a directory" in (state.failure or "")
-    in_the_way.rmdir()
+    assert "it cannot be started: " in (state.failure or "")
+    in_the_way.unlink()
     assert (await here.until(spec)).failure is None

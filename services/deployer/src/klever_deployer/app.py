@@ -75,7 +75,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
 
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
     runtime.serve([build_router(records, Following(catalogue, records), reconciler)])
-    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.access_log.run, store.run]
+    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run]
     runtime.loops += [room.run, reconciler.run, scaler.run]
     runtime.on_stop += [workloads.close, envoy.close]
     runtime.health.add("ingress", holds(envoy.is_live, "Envoy does not answer: see envoy.log in the work directory"))

@@ -19,9 +19,9 @@ from klever_deployer.domain.routing import BackendKey, ServingRoute
 from klever_deployer.errors import DataPlaneError
 
 from . import processes
-from .access_log import AccessLog
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import LISTENERS, EnvoyFiles
+from .envoy_logs import EnvoyLogs
 from .envoy_routes import TABLE, EnvoyRoutes
 from .held_port import HeldPort
 from .processes import ProcessRecord
@@ -76,7 +76,7 @@ class EnvoyDataPlane:
         self._port = port
         self._patience = patience
         self._admin = admin or EnvoyAdmin(self._places.admin_address)
-        self.access_log = AccessLog(directory / "access.log", self._admin)
+        self.logs = EnvoyLogs(directory / "access.log", self._places.log, self._admin)
         self._files = EnvoyFiles(directory, self._admin, self._places.log)
         table = directory / TABLE
         self._routes = EnvoyRoutes(self._files, self._admin, _text(table), drain_seconds=drain_seconds)

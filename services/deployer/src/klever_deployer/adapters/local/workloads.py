@@ -11,7 +11,7 @@ from kleverproto.variants import Variant
 
 from . import processes
 from .launching import Launcher, refusal
-from .log_files import LogFiles
+from .log_files import LogFiles, name_pattern, new_name
 from .processes import ProcessRecord
 from .replica import Places, Replica
 
@@ -136,10 +136,10 @@ class LocalWorkloads:
         return self._directory / "replicas"
 
     def _places(self, key: ReplicaKey) -> Places:
+        logs = self._directory / "logs"
+        present = next(logs.glob(name_pattern(key)), None)
         return Places(
-            record=self._records / f"{key.id}.json",
-            log=self._directory / "logs" / f"{key.id}.log",
-            owner=self._directory,
+            record=self._records / f"{key.id}.json", log=present or logs / new_name(key), owner=self._directory
         )
 
     def _on_change(self, state: ReplicaState) -> None:
