@@ -21,6 +21,8 @@ class Running:
     identity: str
     """Sets it apart from a later process with the same id; empty where it ended at once."""
     url: str = ""
+    failure: str = ""
+    """Why it cannot be started again; it is tried on."""
 
     @classmethod
     def of(cls, pid: int, url: str = "") -> "Running":
