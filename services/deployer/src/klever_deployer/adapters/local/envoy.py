@@ -33,7 +33,7 @@ POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 20.0
 """An Envoy whose admin interface does not answer for so long hangs; a machine that is merely busy is quicker."""
 LOOK_SECONDS = 1.0
-RESTART_PAUSE = 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
 def envoy_program() -> str:
@@ -124,13 +124,16 @@ class EnvoyDataPlane:
         self._places.record.unlink(missing_ok=True)
 
     async def _keep(self) -> None:
-        """Start it again whenever it has ended."""
+        """Start it again whenever it has ended: at once if it ran, else after a pause that grows."""
+        pause = FIRST_PAUSE
         while True:
             try:
                 await self._run_once()
+                pause = FIRST_PAUSE
             except (DataPlaneError, OSError) as error:
                 log.error("envoy does not run", error=str(error))  # noqa: TRY400 - the message says it all
-                await asyncio.sleep(RESTART_PAUSE)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
             finally:
                 self._routes.went_down()
 
