@@ -74,12 +74,12 @@ class GrpcServer:
 
 
 SLOW_SERVER = """
-import http.server, sys, time
+import http.server, sys, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
-        time.sleep(0.02)
+        threading.Event().wait(0.02)
         answer = sys.argv[1].encode()
         self.send_response(200)
         self.send_header("content-length", str(len(answer)))

@@ -10,13 +10,15 @@ import pytest
 
 from klever_deployer.adapters.local import processes
 from klever_deployer.adapters.local.processes import ProcessRecord
+from support.clock import wall_clock_set
 from support.waiting import eventually
 
+IDLE = "import signal; signal.pause()"
 WITH_WORKERS = """
-import subprocess, sys, time
+import signal, subprocess, sys
 for detached in (False, True):
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=detached)
-time.sleep(600)
+    subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=detached)
+signal.pause()
 """
 """A server with two worker processes, one in a session of its own."""
 
@@ -47,14 +49,16 @@ def running(found: list[psutil.Process]) -> list[bool]:
     return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found]
 
 
-async def test_a_process_is_found_after_the_wall_clock_was_set(owner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = spawn(owner, "import time; time.sleep(600)")
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")
+async def test_a_process_is_found_after_the_wall_clock_was_set(owner: Path) -> None:
+    record = spawn(owner, IDLE)
     record.write(owner / "record.json")
-    boot = psutil.boot_time()
-    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 1.0)
-    assert ProcessRecord.read(owner / "record.json") == record
-    assert record.find() is not None
-    assert processes.strangers(owner, [record]) == []
+    began = psutil.Process(record.pid).create_time()
+    with wall_clock_set(1, owner / "proc"):
+        assert psutil.Process(record.pid).create_time() == began + 1
+        assert ProcessRecord.read(owner / "record.json") == record
+        assert record.find() is not None
+        assert processes.strangers(owner, [record]) == []
     await processes.stop(record, grace_seconds=5.0)
     assert record.find() is None
 
@@ -72,7 +76,7 @@ async def test_the_workers_of_a_server_that_runs_are_no_strangers(owner: Path) -
 async def test_the_workers_of_a_server_end_with_it(owner: Path) -> None:
     record = spawn(owner, WITH_WORKERS)
     found = await workers(record)
-    bystander = spawn(owner, "import time; time.sleep(600)")
+    bystander = spawn(owner, IDLE)
     await processes.stop(record, grace_seconds=5.0)
 
     async def have_ended() -> bool:
@@ -83,7 +87,7 @@ async def test_the_workers_of_a_server_end_with_it(owner: Path) -> None:
 
 
 async def test_waiting_for_the_end_of_another_program_of_the_same_id_returns_at_once(owner: Path) -> None:
-    record = spawn(owner, "import time; time.sleep(600)")
+    record = spawn(owner, IDLE)
     other = ProcessRecord(record.pid, "of an earlier boot:1", 1)
     assert other.find() is None
     await processes.wait_gone(other)

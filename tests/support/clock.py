@@ -1,0 +1,32 @@
+"""The wall clock, set while processes run."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+
+@contextmanager
+def wall_clock_set(seconds: int, directory: Path) -> Iterator[None]:
+    """As psutil sees it after `date --set`: the time of the boot moves with the clock, all else is as before.
+
+    Args:
+        seconds: how far.
+        directory: for a procfs that differs in that only.
+    """
+    real, before = Path("/proc"), psutil.PROCFS_PATH
+    directory.mkdir()
+    for entry in real.iterdir():
+        if entry.name != "stat":
+            (directory / entry.name).symlink_to(entry)
+    stat = (real / "stat").read_text()
+    (directory / "stat").write_text(
+        re.sub(r"(?<=^btime )\d+", lambda m: str(int(m[0]) + seconds), stat, flags=re.MULTILINE)
+    )
+    psutil.PROCFS_PATH = str(directory)
+    try:
+        yield
+    finally:
+        psutil.PROCFS_PATH = before
