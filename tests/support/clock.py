@@ -22,9 +22,8 @@ def wall_clock_set(seconds: int, directory: Path) -> Iterator[None]:
         if entry.name != "stat":
             (directory / entry.name).symlink_to(entry)
     stat = (real / "stat").read_text()
-    (directory / "stat").write_text(
-        re.sub(r"(?<=^btime )\d+", lambda m: str(int(m[0]) + seconds), stat, flags=re.MULTILINE)
-    )
+    booted = re.compile(r"(?<=^btime )\d+", re.MULTILINE)
+    (directory / "stat").write_text(booted.sub(lambda found: str(int(found[0]) + seconds), stat))
     psutil.PROCFS_PATH = str(directory)
     try:
         yield
