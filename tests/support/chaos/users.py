@@ -189,7 +189,7 @@ class Users:
             known_job = self._world.ledger.jobs.get(job["id"])
             final = {Fate.RUN: {"Succeeded"}, Fate.CANCELLED: {"Cancelled", "Succeeded"}, Fate.DELETED: set()}
             if known_job is not None and job["status"]["phase"] in final[known_job.fate]:
-                known_job.handled = True
+                known_job.handled, known_job.excused = True, False
 
     async def _get(self, path: str) -> Any:
         async with asyncio.timeout(PATIENCE_SECONDS):
