@@ -30,16 +30,17 @@ class Serving:
     outcome: Outcome
     request: str
     """Its correlation id."""
-    before: Outcome = None
+    before: frozenset[Outcome] = frozenset({None})
+    """What it may be where this request is lost."""
     handled: bool = False
     """Whether the platform was seen to have taken it up."""
     excused: bool = False
-    """Whether its stream was lost before that: what was before is right, too."""
+    """Whether its stream was lost before that."""
 
     @property
     def right(self) -> set[Outcome]:
         """Every outcome that is right."""
-        return {self.outcome, self.before} if self.excused else {self.outcome}
+        return {self.outcome, *(self.before if self.excused else ())}
 
 
 @dataclass
@@ -74,9 +75,8 @@ class Ledger:
     def wanted(self, name: str, outcome: Outcome, request: str) -> None:
         """A request for a serving, or for its deletion, was accepted."""
         present = self.servings.get(name)
-        lost = present is not None and present.excused
-        before = present.before if present is not None and lost else present.outcome if present else None
-        self.servings[name] = Serving(outcome, request, before=before)
+        before = {present.outcome, *(() if present.handled else present.before)} if present else {None}
+        self.servings[name] = Serving(outcome, request, before=frozenset(before))
 
     def handled(self, name: str, request: str) -> None:
         """A request was seen to be taken up."""
