@@ -64,12 +64,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     records = Records(servings, runtime.publisher, runtime.events, clock, copies)
     restorer = _restorer(runtime, records, servings, work_dir)
     scaler = Scaler(envoy)
-    room = WaitingRoom(
-        lambda backend: ready_endpoint(backend, workloads.states()),
-        scaler.wake,
-        patience=settings.ready_timeout_seconds,
-        limit=settings.max_request_bytes,
-    )
+    room = _waiting_room(settings, workloads, scaler)
     routes = FollowedRoutes(envoy, room)
     servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
@@ -90,7 +85,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     intents = Intents(records)
     runtime.serve([build_router(intents, Following(catalogue, intents), reconciler, restorer)])
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
-    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.access_log.run, store.run, copies.run]
+    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run]
     runtime.loops += [room.run, restorer.run, reconciler.run, scaler.run, observer.run]
     runtime.on_stop += [workloads.close, envoy.close]
     _report(runtime, envoy, restorer, copies)
@@ -110,6 +105,15 @@ def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[Servin
     bucket = RememberedBucket(work_dir / "remembered" / "servings.json", servings)
     stream = RememberedBucket(work_dir / "remembered" / "requests.json", requests)
     return Restorer(records, bucket, stream, requests.incarnation)
+
+
+def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler: Scaler) -> WaitingRoom:
+    return WaitingRoom(
+        lambda backend: ready_endpoint(backend, workloads.states()),
+        scaler.wake,
+        patience=settings.ready_timeout_seconds,
+        limit=settings.max_request_bytes,
+    )
 
 
 def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
