@@ -178,8 +178,12 @@ class DataPlane(Protocol):
         """
         ...
 
+    def is_up(self) -> bool:
+        """Whether the proxy runs, as far as is known."""
+        ...
+
     def served(self) -> set[ServingName]:
-        """The servings that the proxy has a route for."""
+        """The servings that the proxy has a route for, once it runs."""
         ...
 
     async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:

@@ -101,6 +101,10 @@ class EnvoyDataPlane:
         """A readiness check."""
         return self._up.is_set() and await self._admin.is_live()
 
+    def is_up(self) -> bool:
+        """See `DataPlane`."""
+        return self._up.is_set()
+
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
         return set(self._table)
