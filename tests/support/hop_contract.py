@@ -130,6 +130,12 @@ async def larger_headers_are_refused(hop: Hop) -> None:
     await hop.refused(431, hop.body, JSON, *((f"x-{number}", SENTINEL + "a" * 1000) for number in range(80)))
 
 
+async def a_flood_of_headers_is_refused_while_it_comes(hop: Hop) -> None:
+    flood = head("POST", urlsplit(hop.url).path, *((f"x-{number}", SENTINEL + "a" * 50_000) for number in range(900)))
+    answer = await exchange(hop.url, *(flood[start : start + 65536] for start in range(0, len(flood) - 4, 65536)))
+    assert (answer.status, list(answer.document)) == (431, ["error"]), answer  # though the headers never ended
+
+
 async def ambiguous_framing_is_refused(hop: Hop) -> None:
     answer = await hop.post(chunked(hop.body), JSON, CHUNKED)
     assert answer.status == 400, answer
@@ -148,6 +154,7 @@ CASES: Sequence[Callable[[Hop], Awaitable[None]]] = (
     a_body_that_is_not_what_it_says_is_refused,
     headers_of_60_kib_pass,
     larger_headers_are_refused,
+    a_flood_of_headers_is_refused_while_it_comes,
     ambiguous_framing_is_refused,
 )
 

@@ -7,7 +7,7 @@ a header that is too long, which may be a token, both into that answer and into 
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from aiohttp import web
@@ -22,6 +22,9 @@ OF_SERVERS = frozenset({"request_factory", "handler_cancellation"})
 """Options that are not for connections."""
 KEPT = frozenset({"Allow", "Retry-After"})
 """Headers of an error that go with it whatever its form."""
+FRAMING_BYTES = 16 * 1024
+"""Besides names and values: the request line, and what stands between headers."""
+LINGER_SECONDS = 1.0
 TOO_LARGE = f"the request's headers have more than {HEADER_BYTES // 1024} KiB, or are more than {HEADERS}"
 
 Refusal = Callable[[int, str], web.Response]
@@ -76,11 +79,34 @@ class _Server(web.Server):
 class _Connection(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("_refusal",)
+    __slots__ = ("_head", "_is_refused", "_refusal")
 
     def __init__(self, server: web.Server, refusal: Refusal, **options: Any) -> None:
         super().__init__(server, **options)
         self._refusal = refusal
+        self._head = 0
+        self._is_refused = False
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Bounds all headers together while they come; aiohttp bounds each of them, and their number."""
+        if self._is_refused:
+            return
+        waits, known = self._waiter is not None and not self._waiter.done(), self._request_count
+        super().data_received(data)
+        self._head = self._head + len(data) if waits and self._request_count == known else 0
+        if self._head > HEADER_BYTES + FRAMING_BYTES:
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        """Answer without a request; close a little later, since the answer is lost where the client still sends."""
+        self._is_refused = True
+        refused = self._refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE)
+        body = cast("bytes", refused.body)
+        head = f"HTTP/1.1 {refused.status} {refused.reason}\r\nContent-Type: {refused.content_type}\r\n"
+        if self.transport is not None:
+            self.transport.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        self._loop.call_later(LINGER_SECONDS, self.force_close)
 
     @override
     def handle_error(
