@@ -28,6 +28,10 @@ class ModelCatalogue(Protocol):
         """The version's document. Raises TransientError."""
         ...
 
+    async def is_deleted(self, ref: ModelRef) -> bool:
+        """Whether it is known that the version was deleted, and not lost. Raises TransientError."""
+        ...
+
 
 class Policies(Protocol):
     """What is wanted of projects."""

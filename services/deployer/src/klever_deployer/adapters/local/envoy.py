@@ -101,7 +101,7 @@ class EnvoyDataPlane:
 
     def is_up(self) -> bool:
         """See `DataPlane`."""
-        return self._up.is_set()
+        return self._routes.is_up()
 
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
