@@ -147,7 +147,7 @@ async def answered_by(answers: Counter[str | None], name: str, times: int) -> No
 
 @asynccontextmanager
 async def in_memory() -> AsyncIterator[Bench]:
-    data_plane, chance = InMemoryDataPlane(), random.Random(1)  # noqa: S311 - spreads requests
+    data_plane, chance = InMemoryDataPlane(), random.Random(1)
 
     def url(serving: ServingName, path: str) -> str | None:
         present = data_plane.routes.get(serving)

@@ -14,6 +14,7 @@ from nats.aio.client import Client
 
 from klever_deployer.app import build
 from klever_deployer.settings import DeployerSettings
+from kleverkit.documents import Buried
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import run
@@ -88,6 +89,17 @@ class Surroundings:
         stored = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).get(serving_key("default", name))
         assert stored is not None
         return stored.document
+
+    async def is_buried(self, name: str = "iris") -> bool:
+        """Whether a tombstone is there, and its event published."""
+
+        async def is_announced() -> bool:
+            found = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
+                serving_key("default", name)
+            )
+            return isinstance(found, Buried) and found.tombstone.announced
+
+        return await eventually(is_announced)
 
     async def infer(self, url: str, body: object) -> tuple[int, Any]:
         async with self.session.post(url, json=body) as response:

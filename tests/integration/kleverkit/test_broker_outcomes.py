@@ -40,7 +40,7 @@ async def broker_with(url: str, handler: Handler) -> AsyncIterator[NatsBroker]:
 async def dead_letters(js: JetStreamContext) -> list[dict[str, Any]]:
     info = await js.stream_info("KLEVER_DEAD")
     letters = []
-    for sequence in range(1, info.state.messages + 1):
+    for sequence in range(info.state.first_seq, info.state.last_seq + 1):
         message = await js.get_msg("KLEVER_DEAD", sequence)
         letters.append(json.loads(message.data or b"{}"))
     return letters

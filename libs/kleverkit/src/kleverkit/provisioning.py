@@ -1,6 +1,7 @@
 """Streams and buckets of the contract on the server: whether each is there as it should be, and how to make it so."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -10,6 +11,9 @@ from nats.js import JetStreamContext, api
 
 from kleverproto.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
 
+NAME_IN_USE = 10058
+"""JetStream's error code for a stream that another service has created meanwhile, with another first sequence."""
+DUPLICATE_WINDOW_SECONDS = 120
 STORE_NOT_CREATED = 10049
 """JetStream's error code while the directory of a deleted stream of the same name is still being removed."""
 TRIES, PAUSE = 20, 0.05
@@ -57,7 +61,7 @@ class StreamPart:
         if self._present is not None:
             await js.update_stream(self._present.evolve(**self._wanted))
             return
-        await js.add_stream(api.StreamConfig(name=self.name, storage=api.StorageType.FILE, **self._wanted))
+        await _create(js, api.StreamConfig(name=self.name, **self._wanted))
 
 
 class BucketPart:
@@ -65,7 +69,17 @@ class BucketPart:
 
     def __init__(self, spec: BucketSpec, replicas: int) -> None:
         self.name = spec.name
-        self._config = api.KeyValueConfig(bucket=spec.name, history=1, storage=api.StorageType.FILE, replicas=replicas)
+        self._config = api.StreamConfig(  # as NATS ADR-8 has it; nats-py's own call has no first sequence
+            name=f"KV_{spec.name}",
+            subjects=[f"$KV.{spec.name}.>"],
+            max_msgs_per_subject=1,
+            discard=api.DiscardPolicy.NEW,
+            allow_rollup_hdrs=True,
+            allow_direct=True,
+            deny_delete=True,
+            duplicate_window=DUPLICATE_WINDOW_SECONDS,
+            num_replicas=replicas,
+        )
 
     async def is_there(self, js: JetStreamContext) -> bool:
         """See `Part`."""
@@ -77,7 +91,7 @@ class BucketPart:
 
     async def make(self, js: JetStreamContext) -> None:
         """See `Part`."""
-        await js.create_key_value(self._config)
+        await _create(js, self._config)
 
 
 async def make_storable(part: Part, js: JetStreamContext) -> None:
@@ -105,6 +119,20 @@ async def provision(
     for part in parts:
         if not await part.is_there(js):
             await make_storable(part, js)
+
+
+async def _create(js: JetStreamContext, config: api.StreamConfig) -> None:
+    """Create a stream whose sequences are higher than those of any predecessor of its name.
+
+    Intents, revisions and positions of readers are compared with what was remembered of a stream that was lost: with
+    sequences that begin at 1 again, everything new would look old. Milliseconds grow faster than messages do.
+    """
+    first = int(time.time() * 1000)
+    try:
+        await js.add_stream(config.evolve(storage=api.StorageType.FILE, first_seq=first))
+    except nats.js.errors.BadRequestError as error:
+        if error.err_code != NAME_IN_USE:
+            raise
 
 
 def _stream_settings(spec: StreamSpec, replicas: int) -> dict[str, Any]:

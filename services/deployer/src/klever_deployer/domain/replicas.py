@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class Deployment:
     variant: Variant
     replicas: int
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """What tells the processes of one version from those of another: the bytes, and how they are run."""
         facts = self.variant.model_dump(mode="json", exclude={"name", "model", "replicas", "autoscaling"})

@@ -22,11 +22,11 @@ class OrmbModels:
     """See `ports.ModelSource` and `ports.ModelSink`; one set of connections for all jobs.
 
     Args:
-        root: where ormb keeps credentials.
+        client: not entered yet.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._client = OrmbClient(root)
+    def __init__(self, client: OrmbClient) -> None:
+        self._client = client
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -56,6 +56,8 @@ class OrmbModels:
             info = await self._client.push_directory(directory, reference)
             await self._attach(reference.at(info.digest), record)
         except OrmbError as error:
+            if error.transient:
+                raise TransientError(f"{ref} cannot be pushed to {registry} now: {error}") from error
             raise JobError(f"{ref} cannot be pushed to {registry}: {error}", code=PUSH_FAILED) from error
         return info.digest
 
