@@ -23,6 +23,7 @@ from ormb.layout import default_root
 from .adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from .adapters.conversions import JobConversions
 from .adapters.copies import FileCopies
+from .adapters.followed_routes import FollowedRoutes
 from .adapters.local.envoy import EnvoyDataPlane
 from .adapters.local.launching import Launching, server_path
 from .adapters.local.model_store import LocalModelStore
@@ -67,8 +68,10 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         lambda backend: ready_endpoint(backend, workloads.states()),
         scaler.wake,
         patience=settings.ready_timeout_seconds,
+        limit=settings.max_request_bytes,
     )
-    servers = Servers(workloads, envoy, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    routes = FollowedRoutes(envoy, room)
+    servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     shelf = Shelf(store)
     models = _models(runtime, settings, catalogue, shelf)
@@ -79,7 +82,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         rollout=Rollout(records, models, servers, Advance(records, servers), observer),
         workloads=workloads,
         scaler=scaler,
-        data_plane=envoy,
+        data_plane=routes,
         shelf=shelf,
         clock=clock,
         resync_seconds=settings.resync_seconds,
@@ -114,7 +117,8 @@ def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
     server = find_spec("kleverserve")
     if server is None or server.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    launching = Launching(Path(sys.executable), server_path(work_dir / "python", Path(server.origin).parent))
+    path = server_path(work_dir / "python", Path(server.origin).parent)
+    launching = Launching(Path(sys.executable), path, max_request_bytes=settings.max_request_bytes)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 
@@ -125,6 +129,7 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
         port=settings.ingress_port,
         drain_seconds=settings.grace_seconds,
         otlp_endpoint=settings.otlp_endpoint,
+        max_request_bytes=settings.max_request_bytes,
     )
 
 

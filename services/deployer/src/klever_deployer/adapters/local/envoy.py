@@ -22,6 +22,7 @@ from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.routing import BackendKey, RoutingTable, ServingRoute, dump_table, load_table
 from klever_deployer.errors import DataPlaneError
+from klever_deployer.settings import MAX_REQUEST_BYTES
 
 from . import processes
 from .access_log import AccessLog
@@ -58,11 +59,20 @@ class EnvoyDataPlane:
         port: port of the ingress.
         drain_seconds: longest wait for requests by an old route.
         otlp_endpoint: where spans are sent by OTLP over HTTP; nowhere by default.
+        max_request_bytes: of a body or message.
     """
 
     def __init__(
-        self, directory: Path, *, host: str, port: int, drain_seconds: float, otlp_endpoint: str | None = None
+        self,
+        directory: Path,
+        *,
+        host: str,
+        port: int,
+        drain_seconds: float,
+        otlp_endpoint: str | None = None,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
     ) -> None:
+        self._limit = max_request_bytes
         self._otlp = otlp_endpoint
         self._directory = directory
         self._places = _Places(directory)
@@ -142,7 +152,7 @@ class EnvoyDataPlane:
         leaving = envoy_config.cluster_names(old) - envoy_config.cluster_names(new)
         if envoy_config.clusters(old) != envoy_config.clusters(new):
             await self._put_clusters(old, new)
-        await self._put("rds.json", envoy_config.routes(new), RDS)
+        await self._put("rds.json", envoy_config.routes(new, limit=self._limit), RDS)
         if leaving:
             await self._drained(leaving)
             await self._put_clusters(new)
@@ -176,7 +186,7 @@ class EnvoyDataPlane:
         """Adopt or start Envoy, and return when it has ended."""
         if self._record is None or self._record.find() is None:
             await self._start()
-        self._write("lds.json", envoy_listener.listeners(self._host, self._port, str(self._directory), self._otlp))
+        self._write("lds.json", self._listeners())
         await self._live()
         if self._record is not None:
             await processes.wait_gone(self._record)
@@ -193,8 +203,8 @@ class EnvoyDataPlane:
             )
         self._directory.mkdir(parents=True, exist_ok=True)
         self._write("cds.json", envoy_config.clusters(self._table))
-        self._write("rds.json", envoy_config.routes(self._table))
-        self._write("lds.json", envoy_listener.listeners(self._host, self._port, str(self._directory), self._otlp))
+        self._write("rds.json", envoy_config.routes(self._table, limit=self._limit))
+        self._write("lds.json", self._listeners())
         self._places.bootstrap.write_text(json.dumps(envoy_listener.bootstrap(str(self._directory), self._otlp)))
         self._places.admin_address.unlink(missing_ok=True)
         command = (
@@ -206,6 +216,10 @@ class EnvoyDataPlane:
             command, log=self._places.log, owner=self._directory, port=self._port, env=os.environ
         )
         self._record.write(self._places.record)
+
+    def _listeners(self) -> list[dict[str, Any]]:
+        directory = str(self._directory)
+        return envoy_listener.listeners(self._host, self._port, directory, self._otlp, limit=self._limit)
 
     async def _live(self) -> None:
         """Wait until it takes requests. Raises DataPlaneError."""
