@@ -68,4 +68,6 @@ async def campaign(run: Campaign) -> list[str]:
 def keep_logs(home: Path) -> None:
     """Where $KLEVER_CHAOS_LOGS says, for those who look for a fault."""
     if kept := os.environ.get("KLEVER_CHAOS_LOGS"):
-        shutil.copytree(home / "logs", kept, dirs_exist_ok=True)
+        shutil.copytree(home / "logs", Path(kept) / "last", dirs_exist_ok=True)
+        if (home / "all-logs").exists():
+            shutil.copytree(home / "all-logs", kept, dirs_exist_ok=True)

@@ -118,14 +118,15 @@ def model_servers() -> list[psutil.Process]:
 
 
 @asynccontextmanager
-async def surroundings(nats_url: str, directory: Path) -> AsyncIterator[Surroundings]:
-    """A deployer that is ready, and everything it needs."""
+async def surroundings(nats_url: str, directory: Path, **more: Any) -> AsyncIterator[Surroundings]:
+    """A deployer that is ready, perhaps with more settings, and everything it needs."""
     settings = DeployerSettings(
         nats_url=nats_url,
         port=free_port(),
         work_dir=directory / "deployer",
         ingress_port=free_port(),
         grace_seconds=5.0,
+        **more,
     )
     async with (
         running_registry(directory / "registry", nats_url) as registry,

@@ -73,6 +73,7 @@ async def test_the_accepted_document_stays_until_the_owner_has_that_generation(g
     await owner.serving(serving_document(phase=ServingPhase.READY, url="http://x"))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)})
+    assert (await owner.last_event("KLEVER_SERVINGS")).data.generation == answer.json()["generation"] == 2
     assert (answer.status, answer.json()["generation"]) == (202, 2)
     await owner.serving(serving_document(phase=ServingPhase.READY, url="http://late"))
     await owner.serving(serving_document("other"))
@@ -119,7 +120,7 @@ async def test_a_deletion_that_was_overtaken_does_not_show_for_ever(gateway: Gat
     await owner.serving(serving_document(phase=ServingPhase.READY))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 202
-    later = Intent(sequence=99, event_id="another", correlation_id="another")
+    later = Intent(sequence=2**53, event_id="another", correlation_id="another")
     await owner.serving(serving_document(phase=ServingPhase.READY, intent=later))
 
     async def ready_again() -> bool:

@@ -69,5 +69,5 @@ class Readiness:
                 body = await response.json()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Probe(self.world.timeline.now, part, is_ready=False, reason=repr(error))
-        reason = "; ".join(body["problems"].values())
+        reason = "; ".join(body.get("problems", {}).values())
         return Probe(self.world.timeline.now, part, is_ready=response.status == 200, reason=reason)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -66,6 +67,7 @@ class World:
     ledger: Ledger = field(default_factory=Ledger)
     ports: Ports = field(default_factory=lambda: Ports(**{name: free_port() for name in PUBLIC}))
     running: Platform | None = None
+    starts: int = 0
 
     @property
     def urls(self) -> Urls:
@@ -80,6 +82,8 @@ class World:
 
     async def start(self) -> None:
         """`klever up`, until everything is ready."""
+        self._keep_logs()
+        (self.home / "run" / "platform.json").unlink(missing_ok=True)  # a killed supervisor leaves it
         ports = [f"--port={name}={getattr(self.ports, name)}" for name in PUBLIC]
         with (self.home / "up.log").open("ab") as output:
             process = await asyncio.create_subprocess_exec(
@@ -94,6 +98,13 @@ class World:
         except (AssertionError, pytest.fail.Exception) as error:
             ended = (self.home / "up.log").read_text()[-1000:]
             raise AssertionError(f"`klever up` did not get ready:\n{ended}") from error
+
+    def _keep_logs(self) -> None:
+        """`klever up` keeps those of the run before only."""
+        logs = self.home / "logs"
+        if logs.exists():
+            self.starts += 1
+            shutil.copytree(logs, self.home / "all-logs" / str(self.starts))
 
     async def stop(self) -> None:
         """As Ctrl-C does."""

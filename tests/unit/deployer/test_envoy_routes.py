@@ -18,6 +18,7 @@ from support.deployer import IRIS
 from support.waiting import eventually
 
 OTHER = ServingName("default", "abalone")
+LIMIT = 1_000_000
 KINDS = {f"{kind.stat}.version_text": kind for kind in (CLUSTERS, ROUTES)}
 
 
@@ -61,7 +62,7 @@ def make(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
     """A deployer's; it does not know yet whether Envoy runs."""
     table = directory / TABLE
     text = table.read_text() if table.exists() else ""
-    return EnvoyRoutes(EnvoyFiles(directory, envoy, directory / "log"), envoy, text, drain_seconds=60.0)
+    return EnvoyRoutes(EnvoyFiles(directory, envoy, directory / "log"), envoy, text, drain_seconds=60.0, limit=LIMIT)
 
 
 async def deployer(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:

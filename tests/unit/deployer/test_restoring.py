@@ -96,6 +96,14 @@ async def test_a_request_for_a_serving_that_was_lost_is_taken_for_what_it_is() -
     assert document.status.applied is not None
 
 
+async def test_a_request_for_a_serving_that_was_lost_a_moment_ago_does_not_start_from_nothing() -> None:
+    world = await ready_world()
+    world.documents.drop(key_of(IRIS))
+    await world.request(spec("v2"))
+    document = await world.document()
+    assert (document.generation, document.status.applied is None) == (2, False)
+
+
 async def test_no_request_of_a_stream_that_was_created_anew_is_late() -> None:
     world = await ready_world()
     await deploy(world, "v1", ABALONE)

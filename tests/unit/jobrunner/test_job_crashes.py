@@ -19,7 +19,7 @@ class Life:
     """Some messages about one job, handled by processes that are killed."""
 
     def __init__(self, directory: Path, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - a test that can be repeated
+        self.random = random.Random(seed)
         self.directory = directory
         self.crash = Crash()
         self.documents = CrashingDocuments[JobDocument](self.crash)

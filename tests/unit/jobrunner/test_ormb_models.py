@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from klever_jobrunner.adapters.ormb_models import OrmbModels
-from klever_jobrunner.errors import PULL_FAILED, PUSH_FAILED, JobError
+from klever_jobrunner.errors import DISK_FULL, PULL_FAILED, PUSH_FAILED, JobError
 from kleverkit.errors import TransientError
 from kleverproto.conversions import ConversionRecord, Verification
 from kleverproto.references import ModelRef
 from ormb.client import OrmbClient
-from ormb.errors import AuthenticationError, OrmbError, RegistryUnavailableError
+from ormb.errors import AuthenticationError, NoSpaceError, OrmbError, RegistryUnavailableError
 from support.jobs import request
 
 RECORD = ConversionRecord(
@@ -45,6 +45,13 @@ async def test_a_registry_that_is_away_is_asked_again(tmp_path: Path) -> None:
         await models.fetch(request().spec, tmp_path / "model")
     with pytest.raises(TransientError, match="no answer"):
         await publish(models, tmp_path)
+
+
+async def test_a_full_disk_is_the_reason_and_passes(tmp_path: Path) -> None:
+    models = OrmbModels(Refusing(tmp_path, NoSpaceError("takes no more")))
+    with pytest.raises(TransientError) as failure:
+        await models.fetch(request().spec, tmp_path / "model")
+    assert failure.value.code == DISK_FULL
 
 
 async def test_a_registry_that_refuses_fails_the_job(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 from klever_registry.adapters.local import AccountsFile
 from kleverkit.errors import PermanentError
 from kleverproto.accounts import Accounts
-from ormb.threads import in_thread
+from modelformats.threads import in_thread
 
 HASH = "$2b$12$abcdefghijklmnopqrstuuu8pJyC1Qm1C8aXnqYw3d3Jbq2rS0N7m"
 

@@ -12,6 +12,9 @@ from .references import Digest, DnsLabel
 from .rollouts import Revision, RolloutAction, RolloutStatus
 from .serving_specs import ServingSpec
 
+LARGEST_GENERATION = 2**53
+"""What a request may promise at most: numbers of JSON and of databases hold this one."""
+
 
 class ServingPhase(StrEnum):
     """Where a serving is."""
@@ -115,7 +118,7 @@ class ServingRequested(WireModel):
     namespace: DnsLabel
     name: DnsLabel
     spec: ServingSpec
-    generation: int = 1
+    generation: int = Field(default=1, ge=1, le=LARGEST_GENERATION)
     """The generation that was promised to whoever asked, who may wait for it: it becomes this one at least."""
 
 

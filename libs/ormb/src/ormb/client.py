@@ -8,6 +8,8 @@ from typing import Self
 
 import aiohttp
 
+from modelformats.threads import in_thread
+
 from . import known_digests, mediatypes
 from .adapters.challenge import Authorizer
 from .adapters.http import HttpRegistry
@@ -28,7 +30,6 @@ from .packing_archive import archives_directory
 from .ports import Progress, Registry, Silent
 from .reference import Reference
 from .referrers import Referrer, Referrers, attachment
-from .threads import in_thread
 from .transfer import Transfer
 
 

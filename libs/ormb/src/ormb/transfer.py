@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from modelformats.threads import in_thread
+
 from .digest import CHUNK, Hasher, hasher_for, hexadecimal
 from .errors import DigestMismatchError, RegistryUnavailableError
 from .manifest import Descriptor
@@ -13,7 +15,6 @@ from .packed import Content
 from .ports import Progress, Registry
 from .reference import Reference
 from .space import writing_to
-from .threads import in_thread
 
 ResultT = TypeVar("ResultT")
 TakeBytes = Callable[[bytes], Any]

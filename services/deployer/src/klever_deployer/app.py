@@ -23,6 +23,7 @@ from ormb.layout import default_root
 from .adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from .adapters.conversions import JobConversions
 from .adapters.copies import FileCopies
+from .adapters.followed_routes import FollowedRoutes
 from .adapters.local.envoy import EnvoyDataPlane
 from .adapters.local.launching import Launching, server_path
 from .adapters.local.model_store import LocalModelStore
@@ -63,12 +64,9 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     records = Records(servings, runtime.publisher, runtime.events, clock, copies)
     restorer = _restorer(runtime, records, servings, work_dir)
     scaler = Scaler(envoy)
-    room = WaitingRoom(
-        lambda backend: ready_endpoint(backend, workloads.states()),
-        scaler.wake,
-        patience=settings.ready_timeout_seconds,
-    )
-    servers = Servers(workloads, envoy, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    room = _waiting_room(settings, workloads, scaler)
+    routes = FollowedRoutes(envoy, room)
+    servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     shelf = Shelf(store)
     models = _models(runtime, settings, catalogue, shelf)
@@ -79,7 +77,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         rollout=Rollout(records, models, servers, Advance(records, servers), observer),
         workloads=workloads,
         scaler=scaler,
-        data_plane=envoy,
+        data_plane=routes,
         shelf=shelf,
         clock=clock,
         resync_seconds=settings.resync_seconds,
@@ -109,12 +107,22 @@ def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[Servin
     return Restorer(records, bucket, stream, requests.incarnation)
 
 
+def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler: Scaler) -> WaitingRoom:
+    return WaitingRoom(
+        lambda backend: ready_endpoint(backend, workloads.states()),
+        scaler.wake,
+        patience=settings.ready_timeout_seconds,
+        limit=settings.max_request_bytes,
+    )
+
+
 def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
     """Model servers, run by this interpreter or by that of a toolchain, which must find kleverserve and no more."""
     server = find_spec("kleverserve")
     if server is None or server.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    launching = Launching(Path(sys.executable), server_path(work_dir / "python", Path(server.origin).parent))
+    path = server_path(work_dir / "python", Path(server.origin).parent)
+    launching = Launching(Path(sys.executable), path, max_request_bytes=settings.max_request_bytes)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 
@@ -125,6 +133,7 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
         port=settings.ingress_port,
         drain_seconds=settings.grace_seconds,
         otlp_endpoint=settings.otlp_endpoint,
+        max_request_bytes=settings.max_request_bytes,
     )
 
 

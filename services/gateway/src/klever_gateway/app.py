@@ -23,6 +23,7 @@ from .domain.rows import REQUEST_STREAMS, RESTORED, Collection, DocT, RowOf, job
 from .middlewares import make_middlewares
 from .operations import Operation
 from .ports import Projection, Requests
+from .problems import refusal
 from .routes.documentation import add_pages
 from .service.arrivals import Arrivals
 from .service.jobs import Jobs
@@ -44,6 +45,7 @@ def build(settings: GatewaySettings) -> Runtime:
     """The gateway, not yet connected."""
     application = web.Application()
     runtime = make_runtime("gateway", settings, application=application)
+    runtime.refusal = refusal
     tracer = runtime.tracer_provider.get_tracer("klever_gateway")
     application.middlewares.extend(make_middlewares(tracer, runtime.metrics))
     projection, arrivals = SqliteProjection(settings.data_dir / PROJECTION_FILE), Arrivals()

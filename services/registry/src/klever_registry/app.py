@@ -31,7 +31,7 @@ from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
 from .handlers import build_router
 from .ports import BlobStore, Inventory, ManifestStore, PolicyCopies, SignatureStore, Uploads
-from .routes import add_catalogue, add_routes, add_webhooks, guard, refusals
+from .routes import add_catalogue, add_routes, add_webhooks, guard, refusal, refusals
 from .service.alarms import Alarms
 from .service.announcing import Announcer
 from .service.authorization import Authorization
@@ -86,6 +86,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     steady = SteadyClock(clock)
     stores = local_stores(settings, steady)
     alarms = Alarms(runtime.metrics)
+    runtime.refusal = refusal
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     records = Records(documents, runtime.publisher, runtime.events, clock)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import aiohttp
 
+from modelformats.threads import in_thread
 from ormb.errors import AuthenticationError
 from ormb.reference import Reference
-from ormb.threads import in_thread
 
 from .credentials import Credentials, find_credentials
 

@@ -8,12 +8,12 @@ from urllib.parse import urljoin
 
 import aiohttp
 
+from modelformats.threads import in_thread
 from ormb.digest import CHUNK
 from ormb.errors import NotFoundError, RegistryError
 from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
-from ormb.threads import in_thread
 
 from .sessions import UploadSession, UploadSessions
 

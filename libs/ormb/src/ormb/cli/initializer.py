@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from modelformats.threads import in_thread
 from ormb.cli.app import ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
 from ormb.initializer.laying_out import described, is_laid_out, lay_out
 from ormb.initializer.targets import Target, usual_target
 from ormb.reference import Reference
-from ormb.threads import in_thread
 
 SCHEMES = ("oci://", "ormb://")
 DOWNLOAD = ".ormb-download"

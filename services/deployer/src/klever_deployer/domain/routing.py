@@ -14,6 +14,8 @@ from .replicas import Deployment, Endpoint, ReplicaKey, ReplicaState, ServingNam
 
 WHOLE = 100
 """Percent."""
+NAME_PARTS = 4
+"""Of a backend: namespace, serving, variant, revision."""
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +35,15 @@ class BackendKey:
     def name(self) -> str:
         """Of the cluster."""
         return f"{self.serving}/{self.variant}/{self.revision}"
+
+    @classmethod
+    def parse(cls, name: str) -> "BackendKey | None":
+        """Undo `name`; None where it is none."""
+        parts = name.split("/")
+        if len(parts) != NAME_PARTS:
+            return None
+        namespace, serving, variant, revision = parts
+        return cls(ServingName(namespace, serving), variant, revision)
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,20 @@ def ready_endpoint(backend: BackendKey, states: Iterable[ReplicaState]) -> Endpo
     if failures:
         raise LookupError(f"the model server does not start: {failures[0]}")
     return None
+
+
+def successor(backend: BackendKey, route: ServingRoute) -> BackendKey | None:
+    """Who serves by this route what was sent to a backend by an earlier one.
+
+    The backend itself while the route has it; else its variant in the revision with the most weight, or the variant
+    with the most where its own is gone. None where the route has no backends.
+    """
+    known = [each.key for each in route.backends]
+    if backend in known:
+        return backend
+    weights = {share.backend: share.weight for share in route.shares}
+    alike = [key for key in known if key.variant == backend.variant]
+    return max(alike or known, key=lambda key: weights.get(key, 0), default=None)
 
 
 def percents(stage: Stage) -> dict[tuple[str, str], int]:

@@ -47,10 +47,9 @@ class Copies:
         """The servings that are not deleted."""
         return [copy for copy in self._known.values() if isinstance(copy, ServingDocument)]
 
-    def tombstone(self, serving: ServingName) -> Tombstone[ServingDocument] | None:
-        """What is known of a serving that is deleted."""
-        copy = self._known.get(serving)
-        return copy if isinstance(copy, Tombstone) else None
+    def last(self, serving: ServingName) -> ServingCopy | None:
+        """What was stored of a serving last, also where its tombstone is forgotten."""
+        return self._known.get(serving)
 
     async def keep(self, serving: ServingName, copy: ServingCopy) -> None:
         """Keep what the bucket holds. A disk that is full delays the copy and is a matter of readiness, no more."""

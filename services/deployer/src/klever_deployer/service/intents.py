@@ -65,12 +65,12 @@ class Intents:
     async def _record(self, serving: ServingName, intent: Intent, decide: Decide) -> None:
         """Decide; but before a tombstone is replaced, publish its deletion where a crash prevented that.
 
-        A tombstone that the bucket has forgotten is still known here for as long as the stream may hold requests from
-        before it: a consumer that was created anew delivers them once more.
+        What the bucket has lost is still known here. So is a tombstone that it has forgotten, for as long as the stream
+        may hold requests from before it: a consumer that was created anew delivers them once more.
         """
 
         def decide_in_order(present: Known) -> ServingDocument | Tombstone[ServingDocument] | None:
-            present = present or self.records.copies.tombstone(serving)
+            present = present or self.records.copies.last(serving)
             if isinstance(present, Tombstone) and not present.announced and not is_late(present.intent, intent):
                 raise _UnannouncedDeletionError(present)
             return decide(present)

@@ -131,8 +131,8 @@ class Restorer:
 
     async def _restore(self, loss: Loss) -> Servings:
         self._is_complete = False
+        copies = self._records.copies.all()  # first: what is recorded from here on is missing from neither
         listed = await self._listed()
-        copies = self._records.copies.all()
         lost = [
             serving for serving, copy in copies.items() if isinstance(copy, ServingDocument) and serving not in listed
         ]

@@ -109,6 +109,7 @@ def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = 
         body=document.model_dump_json(),
         generation=document.generation,
         event_id=intent.event_id if intent else None,
+        sequence=intent.sequence if intent else 0,
         accepted=accepted,
         columns={
             "namespace": spec.namespace,

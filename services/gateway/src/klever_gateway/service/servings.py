@@ -118,7 +118,8 @@ class Servings:
         document = as_requested(known, request, self._writing.clock())
         accepted = document is not known.present
         row = serving_row(serving_key(request.namespace, request.name), 0, document, accepted=accepted)
-        return await self._writing.submit(self._writing.event(request), Collection.SERVINGS, row)
+        promised = request.model_copy(update={"generation": document.generation})
+        return await self._writing.submit(self._writing.event(promised), Collection.SERVINGS, row)
 
     def _lock(self, namespace: str, name: str) -> asyncio.Lock:
         """One request at a time per serving, so that each sees the generation of the one before."""

@@ -44,6 +44,12 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return web.json_response({"errors": [problem]}, status=error.status)
 
 
+def refusal(status: int, message: str) -> web.Response:
+    """The answer to a request that no handler sees."""
+    problem = {"code": UnsupportedError.oci_code, "message": message}
+    return web.json_response({"errors": [problem]}, status=status)
+
+
 def repository(request: web.Request) -> str:
     """The repository in the path. Raises NameInvalidError."""
     return names.repository_name(request.match_info["name"])

@@ -17,6 +17,7 @@ from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute
 from klever_deployer.errors import DataPlaneError
+from klever_deployer.settings import MAX_REQUEST_BYTES
 
 from . import processes
 from .envoy_admin import EnvoyAdmin
@@ -54,6 +55,7 @@ class EnvoyDataPlane:
         port: port of the ingress.
         drain_seconds: longest wait for requests by an old route.
         otlp_endpoint: where spans are sent by OTLP over HTTP; nowhere by default.
+        max_request_bytes: of a body or message.
         admin: Envoy's admin interface; found in the directory by default.
         patience: seconds after which an Envoy that does not answer is ended and started again.
     """
@@ -66,9 +68,11 @@ class EnvoyDataPlane:
         port: int,
         drain_seconds: float,
         otlp_endpoint: str | None = None,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
         admin: EnvoyAdmin | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
+        self._limit = max_request_bytes
         self._otlp = otlp_endpoint
         self._directory = directory
         self._places = _Places(directory)
@@ -79,7 +83,9 @@ class EnvoyDataPlane:
         self.logs = EnvoyLogs(directory / "access.log", self._places.log, self._admin)
         self._files = EnvoyFiles(directory, self._admin, self._places.log)
         table = directory / TABLE
-        self._routes = EnvoyRoutes(self._files, self._admin, _text(table), drain_seconds=drain_seconds)
+        self._routes = EnvoyRoutes(
+            self._files, self._admin, _text(table), drain_seconds=drain_seconds, limit=max_request_bytes
+        )
         self._record = ProcessRecord.read(self._places.record)
         self._held_port = HeldPort(host, port, Relay(envoy_listener.relay_name(host, port)))
 
@@ -177,7 +183,8 @@ class EnvoyDataPlane:
         return self._record
 
     def _listeners(self) -> list[dict[str, Any]]:
-        return envoy_listener.listeners(self._host, self._port, str(self._directory), self._otlp)
+        directory = str(self._directory)
+        return envoy_listener.listeners(self._host, self._port, directory, self._otlp, limit=self._limit)
 
     async def _live(self, record: ProcessRecord) -> None:
         """Wait until it takes requests. Raises DataPlaneError; one that runs and does not answer is ended."""

@@ -35,12 +35,14 @@ class EnvoyRoutes:
         admin: tells how many requests are in flight.
         table: what an earlier deployer saw in effect, as `dump_table` writes it.
         drain_seconds: longest wait for requests by an old route.
+        limit: bytes of a message by gRPC.
     """
 
-    def __init__(self, files: EnvoyFiles, admin: EnvoyAdmin, table: str, *, drain_seconds: float) -> None:
+    def __init__(self, files: EnvoyFiles, admin: EnvoyAdmin, table: str, *, drain_seconds: float, limit: int) -> None:
         self._files = files
         self._admin = admin
         self._drain_seconds = drain_seconds
+        self._limit = limit
         self._table = _load(table)
         self._is_settled = False
         """Whether Envoy has the table, the whole table, and nothing else."""
@@ -68,7 +70,7 @@ class EnvoyRoutes:
         async with self._lock:
             self._is_settled = False
             await asyncio.to_thread(self._files.write, CLUSTERS, envoy_config.clusters(self._table))
-            await asyncio.to_thread(self._files.write, ROUTES, envoy_config.routes(self._table))
+            await asyncio.to_thread(self._files.write, ROUTES, self._routes(self._table))
             self._in_use = _clusters(self._table)
 
     async def came_up(self) -> None:
@@ -115,7 +117,7 @@ class EnvoyRoutes:
         if not was_settled or both != self._in_use:
             await self._files.put(CLUSTERS, _sorted(both))
         self._in_use = both
-        await self._files.put(ROUTES, envoy_config.routes(new))
+        await self._files.put(ROUTES, self._routes(new))
         if leaving := both.keys() - wanted.keys():
             await self._drained(leaving)
             await self._files.put(CLUSTERS, _sorted(wanted))
@@ -135,9 +137,12 @@ class EnvoyRoutes:
     async def _has_table(self) -> bool:
         try:
             has_clusters = await self._files.is_in_effect(CLUSTERS, envoy_config.clusters(self._table))
-            return has_clusters and await self._files.is_in_effect(ROUTES, envoy_config.routes(self._table))
+            return has_clusters and await self._files.is_in_effect(ROUTES, self._routes(self._table))
         except DataPlaneError:
             return False
+
+    def _routes(self, table: RoutingTable) -> list[envoy_config.Json]:
+        return envoy_config.routes(table, limit=self._limit)
 
     def _may_be_in_use(self) -> Clusters:
         """Those of the table, and those that the routes written last name: they were accepted before these."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kleverkit.errors import PermanentError
 from kleverproto.accounts import Accounts
-from ormb.threads import in_thread
+from modelformats.threads import in_thread
 
 LONGEST_PASSWORD = 72
 """bcrypt reads no further."""

@@ -8,8 +8,8 @@ from typing import ParamSpec, TypeVar
 
 from klever_registry.errors import StorageFullError, StorageLostError
 from kleverkit.durable import write_new
+from modelformats.threads import in_thread
 from ormb.space import refusal
-from ormb.threads import in_thread
 
 ResultT = TypeVar("ResultT")
 ParamsT = ParamSpec("ParamsT")
