@@ -12,6 +12,9 @@ from support.waiting import pause
 
 from .world import World
 
+CONNECT_SECONDS = 2.0
+"""What is stored before the first connection is not heard."""
+
 
 @dataclass
 class Listener:
@@ -30,11 +33,12 @@ class Listener:
     gaps: dict[str, str] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
     restarts: int = 0
-    since: float = field(default_factory=time.time)
-    """By the clock of the event store."""
+    since: float = 0
+    """By the clock of the event store: what was stored before was not waited for."""
 
     async def run(self) -> None:
         """Until cancelled."""
+        self.since = time.time() + CONNECT_SECONDS
         while True:
             try:
                 async with KleverClient(self.world.urls.api) as client:
