@@ -76,14 +76,29 @@ def test_the_model_server_sees_the_path_without_the_prefix() -> None:
     assert route["route"]["prefix_rewrite"] == "/"
 
 
-def test_only_requests_that_never_reached_a_model_server_are_made_again() -> None:
+def test_requests_that_were_not_answered_are_made_again_at_another_replica() -> None:
     route, _rest = route_list(table(OLD))
-    assert "5xx" not in route["route"]["retry_policy"]["retry_on"]
-    assert set(route["route"]["retry_policy"]["retry_on"].split(",")) == {
+    policy = route["route"]["retry_policy"]
+    assert set(policy["retry_on"].split(",")) == {
         "connect-failure",
         "refused-stream",
         "reset-before-request",
+        "reset",
     }
+    assert policy["num_retries"] == 3
+    [predicate] = policy["retry_host_predicate"]
+    assert predicate["name"] == "envoy.retry_host_predicates.previous_hosts"
+
+
+def test_a_replica_that_is_back_gets_requests_again_soon_and_none_is_left_out_when_all_are() -> None:
+    outliers = envoy_config.clusters(table(OLD))[0]["outlier_detection"]
+    assert (outliers["interval"], outliers["max_ejection_time"]) == ("0.100s", "0.300s")
+    assert outliers["max_ejection_percent"] == 100
+
+
+def test_no_request_is_made_again_where_that_is_not_wanted() -> None:
+    route, _rest = route_list({IRIS: replace(table(OLD)[IRIS], retries=Retries(attempts=0))})
+    assert route["route"]["retry_policy"]["num_retries"] == 0
 
 
 def test_server_errors_are_retried_where_that_is_asked_for() -> None:
@@ -116,7 +131,7 @@ def test_servings_come_in_a_stable_order_before_the_rest() -> None:
 
 
 def test_the_listener_takes_its_routes_from_a_file_and_never_changes() -> None:
-    [listener] = envoy_listener.listeners("127.0.0.1", 8081, "/envoy", None, limit=LIMIT)
+    listener, *_relayed = envoy_listener.listeners("127.0.0.1", 8081, "/envoy", None, limit=LIMIT)
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8081}
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     assert manager["rds"]["config_source"]["path_config_source"] == {"path": "/envoy/rds.json"}
@@ -130,7 +145,7 @@ def test_the_bootstrap_opens_the_admin_interface_to_this_machine_only() -> None:
 
 
 def test_a_discovery_response_names_its_version() -> None:
-    assert envoy_config.discovery(7, []) == {"version_info": "7", "resources": []}
+    assert envoy_config.discovery("7", []) == {"version_info": "7", "resources": []}
 
 
 def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:

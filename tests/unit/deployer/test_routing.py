@@ -43,12 +43,20 @@ def test_requests_go_to_replicas_that_are_ready() -> None:
         ready(key("v1", 1), THERE),
         ReplicaState(key("v1", 2)),
         ready(key("v1", 0), HERE),
-        ReplicaState(key("v2"), HERE),
+        ReplicaState(key("v2")),
     ]
     wanted = (deployment("v1", replicas=3), deployment("v2"))
     found = routing.route(Stage(IRIS, spec("v1", "v2", weights=(80, 20)), wanted), states)
     assert [each.endpoints for each in found.backends] == [(HERE, THERE), ()]
     assert shares(found) == {"v1": 8000, "v2": 2000}
+
+
+def test_requests_go_to_replicas_that_are_too_busy_to_say_that_they_are_ready_only_where_none_is() -> None:
+    busy = ReplicaState(key("v1", 1), THERE)
+    stage = Stage(IRIS, spec("v1"), (deployment("v1", replicas=2),))
+    assert routing.route(stage, [ready(key("v1"), HERE), busy]).backends[0].endpoints == (HERE,)
+    assert routing.route(stage, [ReplicaState(key("v1")), busy]).backends[0].endpoints == (THERE,)
+    assert routing.route(stage, [busy], lambda _key: HERE).backends[0].endpoints == (THERE,)
 
 
 def test_a_variant_that_may_be_idle_has_its_requests_wait_while_it_is() -> None:

@@ -85,7 +85,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     intents = Intents(records)
     runtime.serve([build_router(intents, Following(catalogue, intents), reconciler, restorer)])
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
-    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.access_log.run, store.run, copies.run]
+    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run]
     runtime.loops += [room.run, restorer.run, reconciler.run, scaler.run, observer.run]
     runtime.on_stop += [workloads.close, envoy.close]
     _report(runtime, envoy, restorer, copies)

@@ -15,9 +15,17 @@ BUFFERS = f"{TYPES}.extensions.filters.http.buffer.v3"
 LISTENER, ROUTES = "ingress", "servings"
 MANY = 1_000_000
 """Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
-NOT_REACHED = "connect-failure,refused-stream,reset-before-request"
-"""What never reached a model server: a prediction may not be safe to make twice."""
+NOT_ANSWERED = "connect-failure,refused-stream,reset-before-request,reset"
+"""A model server that ends before its answer begins has answered nobody, and a prediction may be made twice."""
+RESENT = 8 * 1024 * 1024
+"""Bytes of a body that are kept until the answer begins; a request with a larger one cannot be sent again."""
 SERVER_ERRORS = "gateway-error"
+OTHER_REPLICA: Json = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": {"@type": f"{TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+}
+OTHERS_TRIED = 5
+"""Looks for a replica that has not had the request yet, before it goes to one that has."""
 BACKEND_HEADER = "x-klever-backend"
 """Tells the waiting room whose replicas a request waits for."""
 OUTLIERS: Json = {
@@ -26,10 +34,16 @@ OUTLIERS: Json = {
     "enforcing_consecutive_local_origin_failure": 100,
     "enforcing_consecutive_5xx": 0,
     "enforcing_success_rate": 0,
-    "base_ejection_time": "1s",
-    "max_ejection_percent": 50,
+    "interval": "0.100s",
+    "base_ejection_time": "0.300s",
+    "max_ejection_time": "0.300s",
+    "max_ejection_percent": 100,
 }
-"""A replica that cannot be reached gets no requests for a while; one that answers is judged by the rollout."""
+"""A replica that cannot be reached gets no requests for a moment; one that answers is judged by the rollout.
+
+Envoy sees the end of that moment only every `interval`. Where all are out, it tries all (its panic mode): the one that
+ended first may be back when the next one ends.
+"""
 MILLION = 1_000_000
 HTTP, GRPC = "", "/grpc"
 """What a cluster's servers speak, as the suffix of its name."""
@@ -63,13 +77,14 @@ def routes(table: RoutingTable, *, limit: int) -> list[Json]:
     found = [one for serving in sorted(table) for one in _routes(table[serving], limit)]
     missing = "nothing is served at this path: `klever get` shows what is"
     rest = {"match": {"prefix": "/"}, "direct_response": {"status": 404, "body": {"inline_string": missing}}}
-    host = {"name": "servings", "domains": ["*"], "routes": [_packed_messages(), *found, rest]}
+    every = [_packed_messages(), *found, rest]
+    host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RESENT}
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
 
 
-def discovery(version: int, resources: list[Json]) -> Json:
+def discovery(version: str, resources: list[Json]) -> Json:
     """A discovery response, as Envoy reads it from a file."""
-    return {"version_info": str(version), "resources": resources}
+    return {"version_info": version, "resources": resources}
 
 
 def cluster_names(table: RoutingTable) -> set[str]:
@@ -180,8 +195,11 @@ def _string_match(match: HeaderMatch) -> Json:
 
 def _retry_policy(retries: Retries) -> Json:
     policy: Json = {
-        "retry_on": f"{NOT_REACHED},{SERVER_ERRORS}" if retries.on_server_error else NOT_REACHED,
+        "retry_on": f"{NOT_ANSWERED},{SERVER_ERRORS}" if retries.on_server_error else NOT_ANSWERED,
         "num_retries": retries.attempts,
+        "retry_back_off": {"base_interval": "0.050s", "max_interval": "0.500s"},
+        "retry_host_predicate": [OTHER_REPLICA],
+        "host_selection_retry_max_attempts": OTHERS_TRIED,
     }
     if retries.per_try_seconds is not None:
         policy["per_try_timeout"] = _seconds(retries.per_try_seconds)

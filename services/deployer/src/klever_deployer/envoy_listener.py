@@ -1,11 +1,13 @@
 """What stays in Envoy's configuration, the listener and what it tells, as plain values of the v3 API; pure."""
 
+import sys
 from urllib.parse import urlsplit
 
 from .envoy_config import BUFFER, LISTENER, ROUTES, TYPES, Json, address, buffer
 from .envoy_replies import HEADERS, HEADERS_KIB, local_replies
 
 SPANS = "spans"
+RELAYED = "relayed"
 STATS_FLUSH = "1s"
 """Histograms are as old as this; analyses read them."""
 MAX_CONNECTIONS = 50_000
@@ -34,7 +36,9 @@ def bootstrap(directory: str, otlp_endpoint: str | None) -> Json:
 
 
 def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None, *, limit: int) -> list[Json]:
-    """One listener; its routes are read from a file of their own, so that it never changes.
+    """The ingress, and the way in for what came while Envoy was not there; routes are read from a file of their own.
+
+    A client that came by the second way is asked to connect again after one answer, and then comes by the first.
 
     Args:
         host: where it listens.
@@ -43,8 +47,29 @@ def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None, *
         otlp_endpoint: where spans are sent; nowhere if None.
         limit: bytes of a request.
     """
+    once = {"common_http_protocol_options": {"max_requests_per_connection": 1}}
+    from_header = {"@type": f"{TYPES}.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}
+    manager = _manager(directory, otlp_endpoint, limit)
+    relayed = {
+        "listener_filters": [{"name": "envoy.filters.listener.proxy_protocol", "typed_config": from_header}],
+        **_listener(RELAYED, {"pipe": {"path": f"@{relay_name(host, port)}"}}, manager | once),
+    }
+    return [_listener(LISTENER, address(host, port), manager), *([relayed] if sys.platform == "linux" else [])]
+
+
+def relay_name(host: str, port: int) -> str:
+    """Of the abstract Unix socket on which Envoy takes what the deployer relays."""
+    return f"klever-ingress-{host}-{port}"
+
+
+def _listener(name: str, where: Json, manager: Json) -> Json:
+    chain = {"filters": [{"name": "http", "typed_config": manager}]}
+    return {"@type": f"{TYPES}.config.listener.v3.Listener", "name": name, "address": where, "filter_chains": [chain]}
+
+
+def _manager(directory: str, otlp_endpoint: str | None, limit: int) -> Json:
     traced = {"tracing": _tracing(otlp_endpoint)} if otlp_endpoint else {}
-    manager = {
+    return {
         "@type": f"{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": LISTENER,
         "use_remote_address": True,
@@ -63,9 +88,6 @@ def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None, *
             },
         ],
     }
-    chain = {"filters": [{"name": "http", "typed_config": manager}]}
-    listener = {"name": LISTENER, "address": address(host, port), "filter_chains": [chain]}
-    return [{"@type": f"{TYPES}.config.listener.v3.Listener", **listener}]
 
 
 def _connection_limit() -> Json:

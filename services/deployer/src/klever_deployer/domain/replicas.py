@@ -130,8 +130,9 @@ class ReplicaState:
 
     key: ReplicaKey
     endpoint: Endpoint | None = None
-    """None while it does not run."""
+    """None while it does not run, or was not ready yet."""
     ready: bool = False
+    """Whether it answers now that it takes requests; one that has an endpoint and is not ready is busy, or hangs."""
     restarts: int = 0
     """How often it has ended by itself."""
     runtime: str = ""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -11,7 +10,7 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.strategies import BlueGreen
 from kleverproto.traffic import HeaderMatch, Mirror, Retries, Sticky, Timeouts
 
-from .replicas import Deployment, Endpoint, ReplicaState, ServingName, replica_keys
+from .replicas import Deployment, Endpoint, ReplicaKey, ReplicaState, ServingName, replica_keys
 
 WHOLE = 100
 """Percent."""
@@ -120,15 +119,17 @@ class Stage:
 def route(
     stage: Stage, states: Iterable[ReplicaState], waiting_room: Callable[[BackendKey], Endpoint] | None = None
 ) -> ServingRoute:
-    """Where requests go: to the replicas that are ready.
+    """Where requests go: to the replicas that are ready; where none is, to those that run and are too busy to say so.
 
     Args:
         stage: what is there.
         states: all replicas.
         waiting_room: where requests for a variant go that may be idle and has no replica ready.
     """
+    states = tuple(states)
     ready = {state.key: state.endpoint for state in states if state.ready and state.endpoint is not None}
-    backends = tuple(_backend(stage.serving, each, ready, waiting_room) for each in stage.running)
+    busy = {state.key: state.endpoint for state in states if not state.ready and state.endpoint is not None}
+    backends = tuple(_backend(stage.serving, each, (ready, busy), waiting_room) for each in stage.running)
     traffic = stage.spec.traffic
     rules = tuple(
         Rule(tuple(sorted(rule.headers.items())), _only(stage, rule.variant)) for rule in stage.spec.traffic.rules
@@ -194,11 +195,13 @@ def percents(stage: Stage) -> dict[tuple[str, str], int]:
 def _backend(
     serving: ServingName,
     deployment: Deployment,
-    ready: dict[Any, Endpoint],
+    choices: Iterable[dict[ReplicaKey, Endpoint]],
     waiting_room: Callable[[BackendKey], Endpoint] | None,
 ) -> Backend:
     key = _key(serving, deployment)
-    endpoints = tuple(ready[each] for each in replica_keys(serving, [deployment]) if each in ready)
+    keys = replica_keys(serving, [deployment])
+    found = (tuple(choice[each] for each in keys if each in choice) for choice in choices)
+    endpoints = next(filter(None, found), ())
     if not endpoints and waiting_room is not None and deployment.can_be_idle:
         endpoints = (waiting_room(key),)
     return Backend(key, endpoints)
