@@ -14,6 +14,7 @@ from support.chaos.campaign import SETTLE_SECONDS, Campaign
 from support.chaos.clocks import ShiftedClock
 from support.chaos.deck import named
 from support.chaos.disks import small_disks
+from support.chaos.listener import Listener
 from support.chaos.readiness import Readiness
 from support.chaos.users import Users
 from support.chaos.world import World
@@ -42,7 +43,9 @@ async def test_nothing_is_lost_or_doubled(request: pytest.FixtureRequest, tmp_pa
             clock=None if reason else clock,
         )
         kinds = named(request.config.getoption("--faults"))
-        wrong = await campaign(Campaign(world, Users(world, seed, models), Readiness(world), seed, kinds, SECONDS))
+        wrong = await campaign(
+            Campaign(world, Users(world, seed, models), Readiness(world), Listener(world), seed, kinds, SECONDS)
+        )
     assert not wrong, "\n".join([f"seed {seed}", *wrong])
 
 

@@ -177,10 +177,14 @@ class Owner:
         documents = self.documents(SERVINGS_BUCKET, ServingDocument)
         stored = await documents.get(serving_key("default", name))
         assert stored is not None
-        sequence = (await self.client.jetstream().stream_info("KLEVER_SERVINGS")).state.last_seq
-        intent = Intent(sequence=sequence, event_id="deletion", correlation_id="deletion")
+        intent = await self.intent("KLEVER_SERVINGS")
         tombstone = Tombstone[ServingDocument](document=stored.document, intent=intent, deleted_at=NOW)
         await documents.bury(stored.key, tombstone, stored.revision)
+
+    async def intent(self, stream: str, event_id: str = "another") -> Intent:
+        """That of the last request in a stream."""
+        sequence = (await self.client.jetstream().stream_info(stream)).state.last_seq
+        return Intent(sequence=sequence, event_id=event_id, correlation_id=event_id)
 
     async def handle(self, consumer: ConsumerSpec) -> None:
         """Take the next request, and acknowledge it without doing anything."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kleverkit.documents import NEVER
-from kleverproto.documents import Intent, Tombstone
+from kleverproto.documents import Tombstone
 from kleverproto.envelope import parse
 from kleverproto.jobs import (
     JobCancelRequested,
@@ -60,12 +60,6 @@ async def last_event(owner: Owner) -> Any:
     info = await js.stream_info("KLEVER_JOBS")
     message = await js.get_msg("KLEVER_JOBS", info.state.last_seq)
     return parse(message.headers or {}, message.data or b"")
-
-
-async def last_intent(owner: Owner) -> Intent:
-    """The last request, as its owner remembers it."""
-    event, info = await last_event(owner), await owner.client.jetstream().stream_info("KLEVER_JOBS")
-    return Intent(sequence=info.state.last_seq, event_id=event.id, correlation_id=event.id)
 
 
 async def test_the_same_job_twice_is_one_job(gateway: Gateway, owner: Owner) -> None:
@@ -145,7 +139,8 @@ async def test_a_deleted_job_is_gone_when_its_owner_has_forgotten_it(gateway: Ga
 async def test_a_job_that_was_deleted_before_its_owner_knew_it_is_gone(gateway: Gateway, owner: Owner) -> None:
     name = (await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})).json()["id"]
     assert (await gateway.send("DELETE", f"{JOBS}/{name}")).status == 202
-    intent = await last_intent(owner)
+    deletion = await last_event(owner)
+    intent = await owner.intent("KLEVER_JOBS", deletion.id)
     bucket = owner.documents(JOBS_BUCKET, JobDocument)
     await bucket.bury(name, Tombstone(intent=intent, deleted_at=NOW), NEVER)
 
@@ -164,8 +159,9 @@ async def test_a_retry_that_was_cancelled_before_its_owner_knew_it_is_shown_as_i
     await put(gateway, owner, job("a", JobPhase.FAILED))
     assert (await gateway.send("POST", f"{JOBS}/a/retry")).json()["status"]["phase"] == "Pending"
     assert (await gateway.send("POST", f"{JOBS}/a/cancel")).status == 202
-    assert (await last_event(owner)).data == JobCancelRequested(id="a", spec=JOB_SPEC)
-    intent = await last_intent(owner)
+    stop = await last_event(owner)
+    assert stop.data == JobCancelRequested(id="a", spec=JOB_SPEC)
+    intent = await owner.intent("KLEVER_JOBS", stop.id)
     await owner.job("a", job("a", JobPhase.FAILED, status=JobStatus(phase=JobPhase.FAILED, intent=intent)))
 
     async def ended() -> bool:

@@ -10,6 +10,7 @@ from support.waiting import pause
 from .deck import shuffled
 from .faults import Fault
 from .judging import UNREACHABLE, violations
+from .listener import Listener
 from .readiness import Readiness
 from .users import STEADY, Users
 from .world import World
@@ -41,6 +42,7 @@ class Campaign:
         world: the platform, running.
         users: those who use it.
         readiness: what its services say.
+        listener: one who follows its events.
         seed: which faults come.
         faults: which kinds there are.
         seconds: for how long.
@@ -49,6 +51,7 @@ class Campaign:
     world: World
     users: Users
     readiness: Readiness
+    listener: Listener
     seed: str
     faults: tuple[Fault, ...]
     seconds: float
@@ -58,6 +61,7 @@ class Campaign:
     async def run(self) -> list[str]:
         """Everything that was wrong, or still is."""
         watching = asyncio.create_task(self.readiness.run())
+        listening = asyncio.create_task(self.listener.run())
         try:
             await self._begin()
             using = asyncio.create_task(self.users.run())
@@ -70,6 +74,7 @@ class Campaign:
             return [*unfinished, *self._failed_predictions(), *self._untruthful(), *await self._settled()]
         finally:
             await _end(watching)
+            await _end(listening)
 
     @property
     def summary(self) -> str:
@@ -79,7 +84,8 @@ class Campaign:
         return (
             f"chaos: seed {self.seed}, {self.world.timeline.now:.0f} s, {len(self.happened)} faults of {kinds} kinds, "
             f"{len(ledger.versions)} versions, {len(ledger.servings)} servings, {len(ledger.jobs)} jobs, "
-            f"{self.users.answers} predictions, {ledger.excused} requests excused by a lost stream"
+            f"{self.users.answers} predictions, {len(self.listener.known)} live events, "
+            f"{ledger.excused} requests excused by a lost stream"
         )
 
     async def _begin(self) -> None:
@@ -115,7 +121,7 @@ class Campaign:
         deadline = self.world.timeline.now + SETTLE_SECONDS
         while True:
             try:
-                found = await violations(self.world, self.readiness)
+                found = await violations(self.world, self.readiness, self.listener)
             except UNREACHABLE as error:
                 found = [f"the platform does not answer: {error!r}"]
             if not found or self.world.timeline.now > deadline:

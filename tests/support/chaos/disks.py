@@ -14,9 +14,11 @@ class SmallDisk:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.is_full = False
 
     def fill(self) -> None:
         """Take all the room that is left."""
+        self.is_full = True
         with suppress(OSError), (self.directory / BALLAST).open("ab", buffering=0) as file:
             while True:
                 file.write(bytes(64 * 1024))
@@ -27,6 +29,7 @@ class SmallDisk:
     def free(self) -> None:
         """Give it back."""
         (self.directory / BALLAST).unlink(missing_ok=True)
+        self.is_full = False
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from kleverproto.streams import DEAD, JOBS, MODELS, SERVINGS
 from support.constant_load import Load
 
 from .ledger import Fate
+from .listener import Listener
 from .readiness import Readiness
 from .users import API, MOVING
 from .world import SERVICES, World
@@ -45,7 +46,7 @@ class Message:
         return self.headers.get("ce-id", "")
 
 
-async def violations(world: World, readiness: Readiness) -> list[str]:
+async def violations(world: World, readiness: Readiness, listener: Listener) -> list[str]:
     """All that is wrong now."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, world.nats() as client:
         found = [f"the {part} is not ready: {reason}" for part, reason in (await readiness.now()).items()]
@@ -53,8 +54,8 @@ async def violations(world: World, readiness: Readiness) -> list[str]:
         found += [each async for each in _servings(world, session)]
         found += [each async for each in _jobs(world, session)]
         found += _processes(world)
-        found += await _events(world, client)
-    return found
+        streams = {spec.name: await read(client, spec.name) for spec in (MODELS, JOBS, SERVINGS, DEAD)}
+    return [*found, *_events(world, streams), *_live_events(listener, streams)]
 
 
 async def _catalogue(world: World, session: aiohttp.ClientSession) -> AsyncIterator[str]:
@@ -95,7 +96,8 @@ async def _jobs(world: World, session: aiohttp.ClientSession) -> AsyncIterator[s
     for name, job in world.ledger.jobs.items():
         status, document = await _get(world, session, f"/namespaces/default/modeljobs/{name}")
         phase = document["status"]["phase"] if status == OK else None
-        if phase not in RIGHT[job.fate] and not job.excused:
+        right = RIGHT[job.fate] | ({None} if job.forgotten else set())
+        if phase not in right and not job.excused:
             yield f"the job {name} of {job.ref} is {phase}, and should be {job.fate}"
 
 
@@ -115,9 +117,16 @@ def _processes(world: World) -> list[str]:
     return found
 
 
-async def _events(world: World, client: Client) -> list[str]:
+def _live_events(listener: Listener, streams: dict[str, list[Message]]) -> list[str]:
+    found = [f"the live events had {event} twice" for event in listener.repeated]
+    for stream in (MODELS.name, JOBS.name, SERVINGS.name):
+        held = {message.event_id: message.subject for message in streams[stream] if message.stored_at > listener.since}
+        found += [f"the live events never had {held[each]} {each}" for each in listener.missed(stream, set(held))]
+    return found
+
+
+def _events(world: World, streams: dict[str, list[Message]]) -> list[str]:
     found = []
-    streams = {spec.name: await read(client, spec.name) for spec in (MODELS, JOBS, SERVINGS, DEAD)}
     for stream, messages in streams.items():
         repeated = [each for each, count in Counter(message.event_id for message in messages).items() if count > 1]
         found += [f"{stream} has the event {event_id} more than once" for event_id in repeated]

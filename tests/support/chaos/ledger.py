@@ -30,16 +30,17 @@ class Serving:
     outcome: Outcome
     request: str
     """Its correlation id."""
-    before: Outcome = None
+    before: frozenset[Outcome] = frozenset({None})
+    """What it may be where this request is lost."""
     handled: bool = False
     """Whether the platform was seen to have taken it up."""
     excused: bool = False
-    """Whether its stream was lost before that: what was before is right, too."""
+    """Whether its stream was lost before that."""
 
     @property
     def right(self) -> set[Outcome]:
         """Every outcome that is right."""
-        return {self.outcome, self.before} if self.excused else {self.outcome}
+        return {self.outcome, *(self.before if self.excused else ())}
 
 
 @dataclass
@@ -50,7 +51,9 @@ class Job:
     fate: Fate
     handled: bool = False
     excused: bool = False
-    """Whether its requests may have been lost with their stream, or its document with its bucket."""
+    """Whether its requests may have been lost with their stream: any end is right."""
+    forgotten: bool = False
+    """Whether its document may have been lost with its bucket: none is right, too."""
     stopped_at: float | None = None
     """When its cancellation or deletion was accepted, by the clock of the event store."""
 
@@ -72,9 +75,8 @@ class Ledger:
     def wanted(self, name: str, outcome: Outcome, request: str) -> None:
         """A request for a serving, or for its deletion, was accepted."""
         present = self.servings.get(name)
-        lost = present is not None and present.excused
-        before = present.before if present is not None and lost else present.outcome if present else None
-        self.servings[name] = Serving(outcome, request, before=before)
+        before = {present.outcome, *(() if present.handled else present.before)} if present else {None}
+        self.servings[name] = Serving(outcome, request, before=frozenset(before))
 
     def handled(self, name: str, request: str) -> None:
         """A request was seen to be taken up."""
@@ -95,7 +97,19 @@ class Ledger:
     def lost_jobs(self) -> None:
         """The documents of jobs are lost: their history is, too."""
         for job in self.jobs.values():
-            job.excused = True
+            job.forgotten = True
+
+    def lost_everything(self) -> None:
+        """The whole store is lost."""
+        self.lost_serving_requests()
+        self.lost_job_requests()
+        self.lost_jobs()
+
+    def went_back(self) -> None:
+        """The whole store is an older one: what was done with jobs since may be undone."""
+        self.lost_serving_requests()
+        for job in self.jobs.values():
+            job.excused = job.forgotten = True
 
     @property
     def excused(self) -> int:

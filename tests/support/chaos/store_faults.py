@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -12,10 +12,12 @@ import nats.errors
 import nats.js.errors
 
 from kleverproto.streams import BUCKETS, CONSUMERS, JOBS, JOBS_BUCKET, MODELS, SERVINGS
+from support.waiting import pause
 
 from .world import World
 
-MISSING = (nats.js.errors.NotFoundError,)
+ANSWER_SECONDS = 1.0
+"""How long an answer may be on its way."""
 UNREACHABLE = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
 
 
@@ -44,44 +46,37 @@ async def delete_readers(world: World, _random: Random) -> AsyncIterator[str]:
 @asynccontextmanager
 async def recreate_bucket(world: World, random: Random) -> AsyncIterator[str]:
     bucket = random.choice(BUCKETS)
-    if bucket is JOBS_BUCKET:
-        world.ledger.lost_jobs()
-    with suppress(*UNREACHABLE):
-        async with world.nats() as client:
-            await client.jetstream().delete_stream(f"KV_{bucket.name}")
-    yield f"delete the bucket {bucket.name}"
+    async with _losing(world.ledger.lost_jobs if bucket is JOBS_BUCKET else _nothing):
+        await _delete(world, f"KV_{bucket.name}")
+        yield f"delete the bucket {bucket.name}"
 
 
 @asynccontextmanager
 async def recreate_stream(world: World, random: Random) -> AsyncIterator[str]:
     stream = random.choice([MODELS, JOBS, SERVINGS])
-    if stream is SERVINGS:
-        world.ledger.lost_serving_requests()
-    if stream is JOBS:
-        world.ledger.lost_job_requests()
-    with suppress(*UNREACHABLE):
-        async with world.nats() as client:
-            await client.jetstream().delete_stream(stream.name)
-    yield f"delete the stream {stream.name}"
+    lost = {JOBS.name: world.ledger.lost_job_requests, SERVINGS.name: world.ledger.lost_serving_requests}
+    async with _losing(lost.get(stream.name, _nothing)):
+        await _delete(world, stream.name)
+        yield f"delete the stream {stream.name}"
 
 
 @asynccontextmanager
 async def wipe_while_running(world: World, _random: Random) -> AsyncIterator[str]:
     """nats-server comes back with an empty store, while the services run on."""
-    _lose_everything(world)
-    pid = world.platform.pid("nats")
-    _signal(pid, signal.SIGSTOP)
-    _empty(world.home / "nats")
-    _signal(pid, signal.SIGKILL)
-    yield "wipe the store of nats-server and kill it"
+    async with _losing(world.ledger.lost_everything):
+        pid = world.platform.pid("nats")
+        _signal(pid, signal.SIGSTOP)
+        _empty(world.home / "nats")
+        _signal(pid, signal.SIGKILL)
+        yield "wipe the store of nats-server and kill it"
 
 
 @asynccontextmanager
 async def wipe_while_down(world: World, _random: Random) -> AsyncIterator[str]:
     await world.stop()
-    _lose_everything(world)
-    _empty(world.home / "nats")
-    yield "klever down, and wipe the store of nats-server"
+    async with _losing(world.ledger.lost_everything):
+        _empty(world.home / "nats")
+        yield "klever down, and wipe the store of nats-server"
     await world.start()
 
 
@@ -95,19 +90,34 @@ async def restore_older_store(world: World, _random: Random) -> AsyncIterator[st
     shutil.copytree(store, copy)
     _signal(pid, signal.SIGCONT)
     yield "copy the store of nats-server, and restore it a while later"
-    _lose_everything(world)
-    pid = world.platform.pid("nats")
-    _signal(pid, signal.SIGSTOP)
-    _empty(store)
-    shutil.copytree(copy, store, dirs_exist_ok=True)
-    _signal(pid, signal.SIGKILL)
-    world.timeline.say("the older store is back")
+    async with _losing(world.ledger.went_back):
+        pid = world.platform.pid("nats")
+        _signal(pid, signal.SIGSTOP)
+        _empty(store)
+        shutil.copytree(copy, store, dirs_exist_ok=True)
+        _signal(pid, signal.SIGKILL)
+        world.timeline.say("the older store is back")
 
 
-def _lose_everything(world: World) -> None:
-    world.ledger.lost_serving_requests()
-    world.ledger.lost_job_requests()
-    world.ledger.lost_jobs()
+@asynccontextmanager
+async def _losing(record: Callable[[], None]) -> AsyncIterator[None]:
+    """Recorded before and after: what was accepted meanwhile may be lost, too, and its answer may be on its way."""
+    record()
+    try:
+        yield
+    finally:
+        await pause(ANSWER_SECONDS)
+        record()
+
+
+def _nothing() -> None:
+    """Nothing that was accepted is lost."""
+
+
+async def _delete(world: World, stream: str) -> None:
+    with suppress(*UNREACHABLE):
+        async with world.nats() as client:
+            await client.jetstream().delete_stream(stream)
 
 
 def _empty(directory: Path) -> None:

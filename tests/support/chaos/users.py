@@ -89,7 +89,7 @@ class Users:
             async with OrmbClient(self._directory / "layout") as client:
                 return (await client.push_directory(directory, reference)).digest
 
-        digest = await self._patiently(f"push {ref}", pushed)
+        digest = await self._patiently(f"push {ref}", pushed, within=None)
         self._world.ledger.pushed(ref, number, digest)
 
     async def deploy(self, name: str, ref: str) -> None:
@@ -189,7 +189,7 @@ class Users:
             known_job = self._world.ledger.jobs.get(job["id"])
             final = {Fate.RUN: {"Succeeded"}, Fate.CANCELLED: {"Cancelled", "Succeeded"}, Fate.DELETED: set()}
             if known_job is not None and job["status"]["phase"] in final[known_job.fate]:
-                known_job.handled = True
+                known_job.handled, known_job.excused = True, False
 
     async def _get(self, path: str) -> Any:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -219,17 +219,24 @@ class Users:
 
         return await self._patiently(f"{method} {path}", once)
 
-    async def _patiently(self, what: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def _patiently(
+        self, what: str, call: Callable[[], Awaitable[ResultT]], *, within: float | None = PATIENCE_SECONDS
+    ) -> ResultT:
         while True:
             try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(within):
                     return await call()
             except (aiohttp.ClientError, TimeoutError, AwayError, OSError):
                 pass
             except OrmbError as error:
-                if not error.transient:
+                if not error.transient and not self._explains_full_disk(str(error)):
                     self._refused(f"{what}: {error}")
             await pause(0.3)
+
+    def _explains_full_disk(self, error: str) -> bool:
+        """Whether a push is refused for the reason that there is."""
+        disk = self._world.disks.get("registry")
+        return disk is not None and disk.is_full and "INSUFFICIENT_STORAGE" in error
 
     def _refused(self, text: str) -> None:
         self._world.ledger.refusals.append(f"at {self._world.timeline.now:.1f} s: {text}")

@@ -1,6 +1,8 @@
 """HTTP as the SDK speaks it: JSON both ways, problem+json as errors, server-sent events."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -13,6 +15,11 @@ from .errors import ApiError, UnreachableError
 
 SILENCE_SECONDS = 60.0
 """The gateway writes a comment more often than this, so a longer silence is a broken connection."""
+RESUME_SECONDS = 60.0
+"""How long an event stream is opened again while the platform does not answer."""
+PAUSE_SECONDS = 0.5
+"""Between two connections of an event stream."""
+SERVER_ERROR = 500
 GAP = "gap"
 """The name of what the gateway sends where events may be missing."""
 STRUCTURED = {"content-type": "application/cloudevents+json"}
@@ -54,30 +61,48 @@ async def follow_events(
     http: Transport, url: str, filters: Mapping[str, str], on_gap: Callable[[str], None]
 ) -> AsyncGenerator[Event[Any], None]:
     """See `KleverClient.events`."""
-    seen: str | None = None
-    kind = ""
+    seen, answered = "", time.monotonic()
     while True:
-        headers = {"Last-Event-ID": seen} if seen else {}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_SECONDS)
-        async with http.response("GET", url, params=filters, headers=headers, timeout=timeout) as response:
-            with suppress(aiohttp.ClientPayloadError):
-                async for name, value in _fields(response):
-                    if name == "id":
-                        seen = value
-                    elif name == "event":
-                        kind = value
-                    elif name == "data" and kind == GAP:
-                        gap = json.loads(value)
-                        on_gap(f"{gap['stream']}: {gap['reason']}")
-                    elif name == "data":
-                        yield parse(STRUCTURED, value.encode())
+        try:
+            async for frame in _frames(http, url, filters, seen):
+                seen, answered = frame.get("id", seen), time.monotonic()
+                if frame.get("event") == GAP:
+                    gap = json.loads(frame["data"])
+                    on_gap(f"{gap['stream']}: {gap['reason']}")
+                elif "data" in frame:
+                    yield parse(STRUCTURED, frame["data"].encode())
+        except (UnreachableError, ApiError) as error:
+            refused = isinstance(error, ApiError) and error.status < SERVER_ERROR
+            if not seen or refused or time.monotonic() - answered > RESUME_SECONDS:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _fields(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, str]]:
-    """The fields of an event stream (WHATWG HTML, section 9.2); the gateway writes one `data` for each event."""
-    async for line in response.content:
-        name, _, value = line.decode().rstrip("\r\n").partition(":")
-        yield name, value.removeprefix(" ")
+async def _frames(
+    http: Transport, url: str, filters: Mapping[str, str], seen: str
+) -> AsyncGenerator[dict[str, str], None]:
+    """What one connection brings, whole frames only; its end is no error. Raises as `Transport.response`."""
+    headers = {"Last-Event-ID": seen} if seen else {}
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_SECONDS)
+    async with http.response("GET", url, params=filters, headers=headers, timeout=timeout) as response:
+        frame: dict[str, str] = {}
+        with suppress(aiohttp.ClientPayloadError):
+            async for line in _lines(response):
+                name, _, value = line.partition(":")
+                if name:
+                    frame[name] = value.removeprefix(" ")
+                elif frame and not line:
+                    yield frame
+                    frame = {}
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
+    """The lines of an event stream (WHATWG HTML, section 9.2), of any length; without a last one that was cut off."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode().rstrip("\r")
 
 
 def _decoded(body: bytes, url: str) -> Any:

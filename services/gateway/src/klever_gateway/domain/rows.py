@@ -127,11 +127,14 @@ def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = 
 
 def policy_row(key: str, revision: int, document: ProjectDocument, *, accepted: bool = False) -> Row:
     """The row of a project with a policy."""
+    intent = document.status.intent
     return Row(
         key=key,
         revision=revision,
         body=document.model_dump_json(),
         generation=document.generation,
+        event_id=intent.event_id if intent else None,
+        sequence=intent.sequence if intent else 0,
         accepted=accepted,
         columns={
             "name": document.spec.name,

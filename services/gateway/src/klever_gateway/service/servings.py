@@ -116,6 +116,7 @@ class Servings:
 
     async def _request(self, known: Known, request: ServingRequested) -> Written:
         document = as_requested(known, request, self._writing.clock())
+        request = request.model_copy(update={"generation": document.generation})
         accepted = document is not known.present
         row = serving_row(serving_key(request.namespace, request.name), 0, document, accepted=accepted)
         promised = request.model_copy(update={"generation": document.generation})

@@ -1,0 +1,64 @@
+"""Someone who follows the live events all the time, as a client of the platform does."""
+
+import time
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from klever.client import KleverClient
+from klever.errors import KleverError
+from klever_gateway.domain.positions import Loss
+from support.waiting import pause
+
+from .world import World
+
+
+@dataclass
+class Listener:
+    """Follows the events, until cancelled.
+
+    Attributes:
+        heard: how often each event came since the last gap.
+        known: every event that ever came.
+        gaps: the last one of each stream.
+        repeated: events that came more than once with no gap in between.
+    """
+
+    world: World
+    heard: Counter[str] = field(default_factory=Counter)
+    known: set[str] = field(default_factory=set)
+    gaps: dict[str, str] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)
+    restarts: int = 0
+    since: float = field(default_factory=time.time)
+    """By the clock of the event store."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                async with KleverClient(self.world.urls.api) as client:
+                    await self._listen(client)
+            except KleverError as error:
+                self.restarts += 1
+                self.world.timeline.say(f"the events ended: {error}")
+            await pause(0.5)
+
+    def missed(self, stream: str, event_ids: set[str]) -> set[str]:
+        """Events that a stream holds and that never came, where no gap explains that."""
+        whole = self.gaps.get(stream) in {None, Loss.RECREATED} and not self.restarts
+        return event_ids - self.known if whole else set()
+
+    async def _listen(self, client: KleverClient) -> None:
+        async with aclosing(client.events(on_gap=self._gap)) as events:
+            async for event in events:
+                self.heard[event.id] += 1
+                self.known.add(event.id)
+                if self.heard[event.id] > 1:
+                    self.repeated.append(f"{event.type} {event.id}")
+
+    def _gap(self, text: str) -> None:
+        stream, _, reason = text.partition(": ")
+        self.gaps[stream] = reason
+        self.heard.clear()
+        self.world.timeline.say(f"events may be missing: {text}")
