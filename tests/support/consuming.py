@@ -17,9 +17,15 @@ from kleverkit.tasks import cancel
 from kleverkit.topology import Topology
 from kleverproto.streams import ConsumerSpec
 
+RETRY_DELAY_SECONDS = 0.05
+
 
 def broker_for(
-    url: str, consumer: ConsumerSpec, handler: Callable[..., Awaitable[None]], *, retry_delay_seconds: float = 0.05
+    url: str,
+    consumer: ConsumerSpec,
+    handler: Callable[..., Awaitable[None]],
+    *,
+    retry_delay_seconds: float = RETRY_DELAY_SECONDS,
 ) -> NatsBroker:
     """A broker whose only handler takes the consumer's messages."""
     settings = ServiceSettings(

@@ -62,6 +62,21 @@ class NatsServer(ServerProcess):
         shutil.rmtree(self._store)
         self.start()
 
+    def save_store(self) -> Path:
+        """Stop it, copy its store, and start it again; the copy."""
+        self.stop()
+        copy = self._directory / "jetstream-backup"
+        shutil.copytree(self._store, copy)
+        self.start()
+        return copy
+
+    def restore_store(self, copy: Path) -> None:
+        """Kill it and start it with an older store."""
+        self.kill()
+        shutil.rmtree(self._store)
+        shutil.copytree(copy, self._store)
+        self.start()
+
     @property
     def _store(self) -> Path:
         return self._directory / "jetstream"

@@ -125,7 +125,6 @@ class RegistryUnits:
         policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies())
         restorer = Restorer(
             models=RememberedBucket(self.home / "models.json", self.documents),
-            projects=RememberedBucket(self.home / "projects.json", self.projects),
             policies=policies,
             scanners=[],
         )

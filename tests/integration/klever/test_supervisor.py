@@ -81,7 +81,11 @@ async def test_a_part_that_cannot_be_started_again_is_reported_and_tried_on(home
             return bool(part["state"] == "ready")
 
         await eventually(is_back, within=30)
-        assert recorder.told[-1] == "server ready"
+
+        async def is_reported() -> bool:
+            return recorder.told[-1] == "server ready"
+
+        await eventually(is_reported)
 
 
 async def test_a_part_is_started_again_on_a_full_disk_and_the_state_is_written_once_there_is_space(home: Home) -> None:

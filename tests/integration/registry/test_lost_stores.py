@@ -112,6 +112,38 @@ async def test_an_event_store_that_is_lost_while_the_service_is_down_comes_back_
         await policy_is(world, WARN)
 
 
+async def test_an_event_store_from_a_backup_is_brought_up_to_date_and_deletes_nothing(
+    service: RegistryProcess, own_nats: NatsServer
+) -> None:
+    async with oci_client(service.address) as client, platform(own_nats.url) as world:
+        await ready(client)
+        await client.push("library/iris", "v1", MODEL)
+        await world.settled("library/iris:v1", MODEL.digest)
+        await ask(world, WARN, "warn")
+        await policy_is(world, WARN)
+        backup = own_nats.save_store()
+        await ready(client)
+        await ask(world, BLOCK, "block")
+        await policy_is(world, BLOCK)
+        await client.push("library/iris", "v1", NEWER)
+        await world.settled("library/iris:v1", NEWER.digest)
+        await client.push("library/iris", "v2", MODEL)
+        await world.settled("library/iris:v2", MODEL.digest)
+        await client.request("DELETE", "/v2/library/iris/manifests/v2")
+        await world.wait_for("deleted", 1)
+        await client.push("library/iris", "v3", MODEL)
+        await world.settled("library/iris:v3", MODEL.digest)
+        await ready(client)
+        own_nats.restore_store(backup)
+        await world.settled("library/iris:v3", MODEL.digest)
+        await world.settled("library/iris:v1", NEWER.digest)
+        await policy_is(world, BLOCK)
+        await ask(world, WARN, "warn again")
+        await policy_is(world, WARN)
+        assert await world.events("deleted") == []
+        await ready(client)
+
+
 async def test_lost_blobs_take_no_model_from_the_catalogue_and_come_back_with_a_backup(
     service: RegistryProcess, own_nats: NatsServer, tmp_path: Path
 ) -> None:

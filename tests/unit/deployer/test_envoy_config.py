@@ -1,6 +1,9 @@
 """Envoy's configuration as data."""
 
+import sys
 from dataclasses import dataclass, replace
+
+import pytest
 
 from klever_deployer import envoy_config, envoy_listener
 from klever_deployer.domain.replicas import Endpoint, ServingName
@@ -136,6 +139,18 @@ def test_the_listener_takes_its_routes_from_a_file_and_never_changes() -> None:
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     assert manager["rds"]["config_source"]["path_config_source"] == {"path": "/envoy/rds.json"}
     assert manager["rds"]["route_config_name"] == envoy_config.routes({}, limit=LIMIT)[0]["name"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets another process hold the port")
+def test_what_was_relayed_is_treated_as_what_came_directly_but_for_one_request_only() -> None:
+    managers = [
+        listener["filter_chains"][0]["filters"][0]["typed_config"]
+        for listener in envoy_listener.listeners("127.0.0.1", 8081, "/envoy", None, limit=LIMIT)
+    ]
+    direct, relayed = ({**manager, "common_http_protocol_options": None} for manager in managers)
+    assert direct == relayed
+    options, once = (manager["common_http_protocol_options"] for manager in managers)
+    assert once == {**options, "max_requests_per_connection": 1}
 
 
 def test_the_bootstrap_opens_the_admin_interface_to_this_machine_only() -> None:

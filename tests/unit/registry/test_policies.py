@@ -100,7 +100,7 @@ async def test_policies_come_back_from_their_copies_when_the_bucket_was_lost() -
     await world.ask(WARN)
     before = await world.ask(TO_ONNX, 400)
     world.lose_the_bucket()
-    await world.policies.restore(is_older=False)
+    await world.policies.restore()
     after = await world.document()
     assert (after.spec, after.generation) == (before.spec, before.generation)
     assert (await world.ask(WARN, 1)).spec.policy == WARN  # the stream counts from 1 again
@@ -111,20 +111,29 @@ async def test_a_policy_that_was_accepted_after_the_loss_is_not_undone_by_the_co
     await world.ask(TO_ONNX, 400)
     world.lose_the_bucket()
     await world.ask(WARN, 1)
-    for is_older in (True, False):
-        await world.policies.restore(is_older=is_older)
-        assert (await world.document()).spec.policy == WARN
+    await world.policies.restore()
+    assert (await world.document()).spec.policy == WARN
 
 
-@pytest.mark.parametrize("is_older", [True, False])
-async def test_only_a_bucket_from_a_backup_yields_to_newer_copies(*, is_older: bool) -> None:
+async def test_a_bucket_from_a_backup_yields_to_newer_copies() -> None:
     world = World()
     old = await world.ask(WARN, 1)
     new = await world.ask(TO_ONNX, 2)
     (stored,) = await world.documents.all()
     await world.documents.update(stored.key, old, stored.revision)
-    await world.policies.restore(is_older=is_older)
-    assert (await world.document()).spec == (new.spec if is_older else old.spec)
+    await world.policies.restore()
+    assert (await world.document()).spec == new.spec
+    assert (await world.ask(WARN, 2)).spec.policy == WARN  # the stream is from the backup too, and gives places again
+
+
+async def test_copies_from_a_backup_yield_to_a_newer_bucket() -> None:
+    world = World()
+    old = await world.ask(WARN, 1)
+    new = await world.ask(TO_ONNX, 2)
+    await world.copies.keep("library", old)
+    await world.policies.restore()
+    assert await world.document() == new
+    assert await world.copies.all() == {"library": new}
 
 
 async def test_a_policy_that_was_deleted_stays_deleted() -> None:
@@ -132,7 +141,7 @@ async def test_a_policy_that_was_deleted_stays_deleted() -> None:
     await world.ask(TO_ONNX)
     (stored,) = await world.documents.all()
     await world.documents.bury(stored.key, Tombstone(deleted_at=NOW, announced=True), stored.revision)
-    await world.policies.restore(is_older=False)
+    await world.policies.restore()
     assert await world.documents.all() == []
 
 
@@ -141,7 +150,7 @@ async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
     document = await world.ask(TO_ONNX)
     world.copies = LocalPolicyCopies(Disk(tmp_path), tmp_path / "projects")
     world.policies = world.over(world.publisher)
-    await world.policies.restore(is_older=False)
+    await world.policies.restore()
     assert await world.copies.all() == {"library": document}
 
 
@@ -162,7 +171,7 @@ async def test_a_policy_is_accepted_though_the_disk_is_full_and_copied_when_it_i
     document = await world.ask(TO_ONNX)
     assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
     full.is_full = False
-    await world.policies.restore(is_older=False)
+    await world.policies.restore()
     assert await full.all() == {"library": document}
 
 

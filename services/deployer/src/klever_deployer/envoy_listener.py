@@ -47,12 +47,14 @@ def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None, *
         otlp_endpoint: where spans are sent; nowhere if None.
         limit: bytes of a request.
     """
-    once = {"common_http_protocol_options": {"max_requests_per_connection": 1}}
     from_header = {"@type": f"{TYPES}.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}
     manager = _manager(directory, otlp_endpoint, limit)
+    once = manager["common_http_protocol_options"] | {"max_requests_per_connection": 1}
     relayed = {
         "listener_filters": [{"name": "envoy.filters.listener.proxy_protocol", "typed_config": from_header}],
-        **_listener(RELAYED, {"pipe": {"path": f"@{relay_name(host, port)}"}}, manager | once),
+        **_listener(
+            RELAYED, {"pipe": {"path": f"@{relay_name(host, port)}"}}, manager | {"common_http_protocol_options": once}
+        ),
     }
     return [_listener(LISTENER, address(host, port), manager), *([relayed] if sys.platform == "linux" else [])]
 

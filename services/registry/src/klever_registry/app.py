@@ -128,10 +128,8 @@ def _policies(
 ) -> tuple[Policies, Restorer]:
     documents = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
     policies = Policies(documents, runtime.publisher, runtime.events, clock, stores.policies)
-    remembered = settings.data_dir / "buckets"
     return policies, Restorer(
-        models=RememberedBucket(remembered / f"{MODELS_BUCKET.name}.json", models),
-        projects=RememberedBucket(remembered / f"{PROJECTS_BUCKET.name}.json", documents),
+        models=RememberedBucket(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json", models),
         policies=policies,
         scanners=scanners,
     )

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
+from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from modelformats.threads import until_ended
 
@@ -36,29 +38,55 @@ async def run_group(
     """
     kept: deque[str] = deque(maxlen=_KEPT_LINES)
     async with _output_to(kept, on_line) as output:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=environment["HOME"],
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ConversionError("toolchain_failed", f"{command[0]} cannot be run: {error.strerror}") from error
         timed_out = False
-        try:
-            async with asyncio.timeout(seconds):
-                await process.wait()
-        except TimeoutError:
-            timed_out = True
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            status = await until_ended(asyncio.ensure_future(process.wait()))
+        async with session_of(*command, cwd=environment["HOME"], env=environment, stdout=output) as process:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await process.wait()
+            timed_out = process.returncode is None
+        status = await process.wait()
     return End(status, timed_out, tuple(kept))
+
+
+@asynccontextmanager
+async def session_of(*command: str, **options: Any) -> AsyncIterator[Process]:
+    """A command in a session of its own; everything in the session is killed, and has ended, when the block ends.
+
+    That holds for a block that is cancelled while the command starts, too: what asyncio then ends is only the
+    command itself, not what it has started.
+
+    Args:
+        command: program and arguments.
+        options: as `asyncio.create_subprocess_exec` takes them.
+
+    Raises:
+        ConversionError: there is no such command.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            **options,
+        )
+    )
+    try:
+        yield await until_ended(starting)
+    except OSError as error:
+        if starting.exception() is not error:
+            raise
+        message = f"{command[0]} cannot be run ({error.strerror}): install it"
+        raise ConversionError("toolchain_failed", message) from error
+    finally:
+        if not starting.cancelled() and starting.exception() is None:
+            await _kill(starting.result())
+
+
+async def _kill(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await until_ended(asyncio.ensure_future(process.wait()))
 
 
 @asynccontextmanager

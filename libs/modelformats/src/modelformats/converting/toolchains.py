@@ -5,17 +5,17 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelformats.threads import in_thread, until_ended
+from modelformats.threads import in_thread
 
 from .errors import ConversionError, failed_tool
+from .processes import session_of
 from .recipes import RECIPES, Recipe, read_recipe, recipe_names
 
 OnLine = Callable[[str], None]
@@ -177,30 +177,14 @@ def _answers(url: str) -> bool:
 
 async def _run(command: str, *arguments: str, on_line: OnLine) -> tuple[int, list[str]]:
     """Run a command; its exit status and last lines. A cancelled call kills it, with what it has started."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            command,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ConversionError("toolchain_failed", f"{command} cannot be run ({error.strerror}): install it") from error
     last: list[str] = []
-    try:
+    async with session_of(command, *arguments, stdout=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None  # noqa: S101  # asked for above
         async for line in process.stdout:
             text = line.decode(errors="replace").rstrip()
             on_line(text)
             last = [*last, text][-_KEPT_LINES:]
         return await process.wait(), last
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await until_ended(asyncio.ensure_future(process.wait()))
 
 
 def _size(directory: Path) -> int:

@@ -52,16 +52,12 @@ class Policies:
         changed = ProjectPolicyChanged(project=wanted.project, policy=wanted.policy)
         await self.publisher.publish(self.events.caused_by(event, changed))
 
-    async def restore(self, *, is_older: bool) -> None:
-        """Bring back what the bucket has lost, and copy what has no copy. Raises TransientError.
-
-        Args:
-            is_older: whether the bucket is another one or from a backup, so that the copies are newer.
-        """
+    async def restore(self) -> None:
+        """Bring back what the bucket has lost, or has in an older state; copy the rest. Raises TransientError."""
         async with self._lock:
             copies = await self.copies.all()
             for key, copy in copies.items():
-                await change(self.documents, key, partial(restored, copy=copy, is_older=is_older))
+                await change(self.documents, key, partial(restored, copy=copy))
             for stored in await self.documents.all():
                 if copies.get(stored.key) != stored.document:
                     await self._keep(stored.key, stored.document)
@@ -90,15 +86,12 @@ def with_spec(
 
 
 def restored(
-    present: "ProjectDocument | Tombstone[ProjectDocument] | None", *, copy: ProjectDocument, is_older: bool
+    present: "ProjectDocument | Tombstone[ProjectDocument] | None", *, copy: ProjectDocument
 ) -> ProjectDocument | None:
-    """The project as its copy says; None where it has its policy, or was deleted.
+    """The project as its copy says; None where it is as new, or was deleted.
 
-    Its place in the stream is forgotten, since the stream may be another one by now and count from 1 again.
+    Its place in the stream is forgotten, since the stream may be an older one too, and give places again.
     """
-    bare = copy.model_copy(update={"status": ProjectStatus()})
-    if present is None:
-        return bare
-    if isinstance(present, Tombstone) or not is_older:
+    if isinstance(present, Tombstone) or (present is not None and present.generation >= copy.generation):
         return None
-    return None if present.model_copy(update={"status": ProjectStatus()}) == bare else bare
+    return copy.model_copy(update={"status": ProjectStatus()})

@@ -18,39 +18,27 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Restorer:
-    """Looks at the buckets that the registry owns.
+    """Looks after the buckets that the registry owns.
 
     Attributes:
-        models: the catalogue; the comparison with the registry announces what it lacks.
-        projects: the policies, of which there are copies.
-        policies: restores them.
+        models: the catalogue's bucket; the comparison with the registry announces what it lacks.
+        policies: restores the projects from copies.
         scanners: bring back the models of other registries.
     """
 
     models: RememberedBucket
-    projects: RememberedBucket
     policies: Policies
     scanners: Sequence[Scanner]
 
     async def restore(self) -> None:
         """Bring back what was lost since the last look. Raises TransientError."""
-        if await _is_lost(self.models, "klever-models"):
+        verdict = await self.models.look()
+        if verdict is not Verdict.SAME:
+            log.error("NATS has lost its store: what the registry knows is brought back", verdict=verdict)
             for scanner in self.scanners:
                 scanner.scan_soon()
-        await self._remember(self.models)
-        await self.policies.restore(is_older=await _is_lost(self.projects, "klever-projects"))
-        await self._remember(self.projects)
-
-    @staticmethod
-    async def _remember(bucket: RememberedBucket) -> None:
         try:
-            await bucket.accept()
-        except OSError as error:  # a full disk: the next look compares with what was remembered before
+            await self.models.accept()
+        except OSError as error:  # a full disk: it is remembered for as long as this process runs
             log.warning("bucket not remembered", error=str(error))
-
-
-async def _is_lost(bucket: RememberedBucket, name: str) -> bool:
-    verdict = await bucket.look()
-    if verdict is not Verdict.SAME:
-        log.error("NATS has lost its store: what the registry knows is brought back", bucket=name, verdict=verdict)
-    return verdict is not Verdict.SAME
+        await self.policies.restore()
