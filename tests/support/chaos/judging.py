@@ -1,6 +1,5 @@
 """Whether everything is as it has to be, by what was accepted; each thing that is not is a sentence."""
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +10,9 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js import api
 
+from kleverproto.envelope import Event, parse
+from kleverproto.jobs import JobCompleted, JobStarted
+from kleverproto.models import ModelPushed
 from kleverproto.streams import DEAD, JOBS, MODELS, SERVINGS
 from support.constant_load import Load
 
@@ -36,14 +38,7 @@ class Message:
     """A message of a stream."""
 
     stored_at: float
-    subject: str
-    headers: dict[str, str]
-    data: Any
-
-    @property
-    def event_id(self) -> str:
-        """The CloudEvent's."""
-        return self.headers.get("ce-id", "")
+    event: Event[Any]
 
 
 async def violations(world: World, readiness: Readiness, listener: Listener) -> list[str]:
@@ -120,7 +115,7 @@ def _processes(world: World) -> list[str]:
 def _live_events(listener: Listener, streams: dict[str, list[Message]]) -> list[str]:
     found = [f"the live events had {event} twice" for event in listener.repeated]
     for stream in (MODELS.name, JOBS.name, SERVINGS.name):
-        held = {message.event_id: message.subject for message in streams[stream] if message.stored_at > listener.since}
+        held = {each.event.id: each.event.type for each in streams[stream] if each.stored_at > listener.since}
         found += [f"the live events never had {held[each]} {each}" for each in listener.missed(stream, set(held))]
     return found
 
@@ -128,9 +123,9 @@ def _live_events(listener: Listener, streams: dict[str, list[Message]]) -> list[
 def _events(world: World, streams: dict[str, list[Message]]) -> list[str]:
     found = []
     for stream, messages in streams.items():
-        repeated = [each for each, count in Counter(message.event_id for message in messages).items() if count > 1]
+        repeated = [each for each, count in Counter(message.event.id for message in messages).items() if count > 1]
         found += [f"{stream} has the event {event_id} more than once" for event_id in repeated]
-    found += [f"a message was given up: {message.data}" for message in streams[DEAD.name]]
+    found += [f"a message was given up: {message.event.data}" for message in streams[DEAD.name]]
     found += _repeated_pushes(streams[MODELS.name])
     found += _repeated_ends(streams[JOBS.name])
     found += _late_starts(world, streams[JOBS.name])
@@ -138,12 +133,8 @@ def _events(world: World, streams: dict[str, list[Message]]) -> list[str]:
 
 
 def _repeated_pushes(messages: list[Message]) -> list[str]:
-    pushed = Counter(
-        (f"{ref['project']}/{ref['model']}:{ref['version']}", message.data["digest"])
-        for message in messages
-        if message.subject.startswith("klever.model.pushed.")
-        for ref in [message.data["ref"]]
-    )
+    events = [message.event.data for message in messages]
+    pushed = Counter((str(each.ref), each.digest) for each in events if isinstance(each, ModelPushed))
     return [
         f"the push of {ref} was announced {count} times"
         for (ref, _), count in pushed.items()
@@ -154,23 +145,23 @@ def _repeated_pushes(messages: list[Message]) -> list[str]:
 def _repeated_ends(messages: list[Message]) -> list[str]:
     """A job ends once for each request or push that it answers."""
     ends = Counter(
-        (message.data["id"], message.headers.get("ce-causationid", ""))
+        (message.event.data.id, message.event.causation_id)
         for message in messages
-        if message.subject.startswith("klever.job.completed.")
+        if isinstance(message.event.data, JobCompleted)
     )
     return [f"the job {name} completed {count} times for {cause}" for (name, cause), count in ends.items() if count > 1]
 
 
 def _late_starts(world: World, messages: list[Message]) -> list[str]:
-    started = [message for message in messages if message.subject.startswith("klever.job.started.")]
     found = []
-    for message in started:
-        job = world.ledger.jobs.get(message.data["id"])
+    for message in messages:
+        data = message.event.data
+        job = world.ledger.jobs.get(data.id) if isinstance(data, JobStarted) else None
         if job is None or job.stopped_at is None or job.excused:
             continue
         late = message.stored_at - job.stopped_at
         if late > GRACE_SECONDS:
-            found.append(f"the job {message.data['id']} of {job.ref} started {late:.1f} s after it was {job.fate}")
+            found.append(f"the job {data.id} of {job.ref} started {late:.1f} s after it was {job.fate}")
     return found
 
 
@@ -184,8 +175,8 @@ async def read(client: Client, stream: str) -> list[Message]:
     while waiting:
         for message in await subscription.fetch(min(waiting, 256), 5):
             waiting = message.metadata.num_pending
-            at, headers = message.metadata.timestamp.timestamp(), dict(message.headers or {})
-            found.append(Message(at, message.subject, headers, json.loads(message.data or b"null")))
+            event = parse(message.headers or {}, message.data)
+            found.append(Message(message.metadata.timestamp.timestamp(), event))
     await subscription.unsubscribe()
     return found
 

@@ -11,6 +11,7 @@ import aiohttp
 
 from klever.rollouts import with_model
 from kleverproto.references import ModelRef
+from kleverproto.servings import ServingDocument
 from ormb.client import OrmbClient
 from ormb.errors import OrmbError
 from ormb.reference import Reference
@@ -180,10 +181,12 @@ class Users:
             known = self._world.ledger.versions.get(ref)
             if known is not None and ref != MOVING:
                 self.parsed.setdefault(ref, known.number)
-        servings = {each["name"]: each for each in (await self._get("/servings?limit=1000"))["items"]}
+        listed = map(ServingDocument.model_validate, (await self._get("/servings?limit=1000"))["items"])
+        servings = {each.name: each for each in listed}
         for name, wanted in list(self._world.ledger.servings.items()):
-            intent = (servings[name]["status"].get("intent") or {}) if name in servings else {}
-            if intent.get("event_id") == wanted.request or (name not in servings and wanted.outcome is None):
+            intent = servings[name].status.intent if name in servings else None
+            is_gone = name not in servings and wanted.outcome is None
+            if is_gone or (intent is not None and intent.event_id == wanted.request):
                 self._world.ledger.handled(name, wanted.request)
         for job in (await self._get("/namespaces/default/modeljobs?limit=1000"))["items"]:
             known_job = self._world.ledger.jobs.get(job["id"])
