@@ -56,7 +56,6 @@ def make_broker(
         max_outstanding_pings=2,
         graceful_timeout=GRACE_SECONDS,
         drain_timeout=DRAIN_SECONDS,
-        ack_policy=AckPolicy.MANUAL,
         decoder=decode_event,
         logger=None,
         error_cb=connection.on_error,
@@ -76,6 +75,7 @@ def subscribe(router: NatsRouter, consumer: ConsumerSpec, handler: Callable[...,
         stream=JStream(consumer.stream, declare=False),
         durable=consumer.durable,
         pull_sub=PullSub(),
+        ack_policy=AckPolicy.MANUAL,  # a router's subscriber does not take the broker's, and rejects what fails
     )
     subscriber(handler)
     subscriber.subscription = Pull(subscriber, consumer)  # type: ignore[assignment] # needs `unsubscribe` only
