@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from onnx import ModelProto, StringStringEntryProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
@@ -118,15 +118,6 @@ def test_weights_are_counted_by_datatype(tmp_path: Path) -> None:
     parameters = extracted(model, tmp_path).parameters
     assert parameters is not None
     assert (parameters.count, parameters.bytes_by_dtype) == (8, {"float32": 24, "int64": 16})
-
-
-@pytest.mark.parametrize("location", ["weights.bin", "../../secret", "/etc/passwd"])
-def test_weights_beside_the_file_are_counted_and_not_read(tmp_path: Path, location: str) -> None:
-    weights = TensorProto(name="w", data_type=FLOAT, dims=[2, 3], data_location=TensorProto.EXTERNAL)
-    weights.external_data.append(StringStringEntryProto(key="location", value=location))
-    parameters = extracted(with_initializer(weights), tmp_path).parameters
-    assert parameters is not None
-    assert (parameters.count, parameters.bytes_by_dtype) == (6, {"float32": 24})
 
 
 @pytest.mark.parametrize("dims", [[-5], [2**62] * 3, [2**62] * 20_000], ids=["negative", "too-large", "very-many"])

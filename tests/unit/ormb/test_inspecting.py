@@ -75,6 +75,7 @@ def test_the_command_prints_lines_or_json(tmp_path: Path) -> None:
     assert lines.exit_code == 0
     assert "format:    ONNX" in lines.stdout
     assert "x: float32 [N]" in lines.stdout
+    assert "parameters: 1 (float32 4 bytes)" in lines.stdout
     printed = json.loads(CliRunner().invoke(cli, ["inspect", "--json", directory]).stdout)
     assert (printed["format"], printed["signature"]["operators"]) == ("ONNX", {"Add": 1})
 

@@ -28,7 +28,7 @@ class Inspection(WireModel):
     """Why there is no signature."""
     scan: Scan
     warnings: tuple[str, ...] = ()
-    """Where ormbfile.yaml says something else than the files."""
+    """What will go wrong, as the parser found it, and where ormbfile.yaml says something else than the files."""
 
 
 def inspect_directory(directory: Path) -> Inspection:
@@ -52,7 +52,7 @@ def inspect_directory(directory: Path) -> Inspection:
         signature=signature,
         problem=problem,
         scan=scan_directory(files),
-        warnings=contradictions(declared, signature) if signature else (),
+        warnings=(*signature.warnings, *contradictions(declared, signature)) if signature else (),
     )
 
 

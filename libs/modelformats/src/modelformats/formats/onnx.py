@@ -1,18 +1,22 @@
 """ONNX: graphs, functions and the shapes of weights; the weights, in the file or beside it, are left unread."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
-from modelformats.weights import counted
+from modelformats.parts import check_parts
+from modelformats.weights import unknown_type
 
-from .onnx_messages import DTYPES, SCHEMA
+from .onnx_messages import DTYPES, SCHEMA, SIZED_SCHEMA
+from .onnx_weights import external_parts, nodes_in, parameters_of, unknown_types
 
 PATTERN = "*.onnx"
+NEWER = "the type is newer than this version of Klever"
+SHOWN = 5
+"""Unknown types that are named."""
 IR_VERSION_TAG = 0x08
 SNIFFED = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 """Tags that may follow `ir_version` in a ModelProto: producer, domain, version, doc, graph, opset."""
@@ -28,31 +32,35 @@ class Onnx:
         if files_matching(directory, PATTERN):
             return True
         candidates = [path for path in files_matching(directory, "*") if _looks_like(head(path, 4))]
-        return len(candidates) == 1 and _parses(candidates[0])
+        return len(candidates) == 1 and _readable(candidates[0]) is not None
 
     def validate(self, directory: Path) -> None:
-        """One *.onnx file."""
-        single_file(directory, PATTERN)
+        """One *.onnx file, and the files in which it keeps weights."""
+        path = single_file(directory, PATTERN)
+        model = _readable(path)
+        if model is not None:  # otherwise `extract` says what is wrong with it
+            _check_weights(path, model)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs and outputs of the main graph, operators of all graphs and functions."""
         path = single_file(directory, PATTERN)
         with reading(path, "ONNX model"):
             model = _load(path)
-            return _signature(model)
+            _check_weights(path, model)
+            return _signature(SIZED_SCHEMA.read(path) if unknown_types(model) else model)
 
 
 def _looks_like(start: bytes) -> bool:
     return len(start) >= 3 and start[0] == IR_VERSION_TAG and 1 <= start[1] <= 32 and start[2] in SNIFFED  # noqa: PLR2004
 
 
-def _parses(path: Path) -> bool:
+def _readable(path: Path) -> Any:
+    """The model; None where the file holds none."""
     try:
         with reading(path, "ONNX model"):
-            _load(path)
+            return _load(path)
     except InvalidModelError:
-        return False
-    return True
+        return None
 
 
 def _load(path: Path) -> Any:
@@ -63,13 +71,18 @@ def _load(path: Path) -> Any:
     return model
 
 
+def _check_weights(path: Path, model: Any) -> None:
+    with reading(path, "ONNX model"):
+        check_parts(path, external_parts(model))
+
+
 def _signature(model: Any) -> Signature:
     initializers = {tensor.name for tensor in model.graph.initializer}
     return Signature(
         inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in initializers),
         outputs=tuple(_tensor(value) for value in model.graph.output),
-        operators=dict(sorted(Counter(_operators(model)).items())),
-        parameters=counted((DTYPES.get(tensor.data_type), tensor.dims) for tensor in _initializers(model)),
+        operators=dict(sorted(Counter(node.op_type for node in nodes_in(model)).items())),
+        parameters=parameters_of(model),
         framework=model.producer_name or "ONNX",
         framework_version=model.producer_version or None,
         details={
@@ -104,32 +117,19 @@ def _dimension(dim: Any) -> int | str:
 
 
 def _unknown(model: Any) -> dict[str, str]:
-    odd = [value.name for value in (*model.graph.input, *model.graph.output) if _tensor_type(value) is None]
-    reason = "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
-    return dict.fromkeys(odd, reason)
+    reasons = {value.name: _open(_tensor_type(value)) for value in (*model.graph.input, *model.graph.output)}
+    if types := unknown_types(model)[:SHOWN]:
+        reasons["parameters"] = f"there are weights of {', '.join(map(unknown_type, types))}: {NEWER}"
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
-def _operators(model: Any) -> Iterator[str]:
-    for nodes in (model.graph.node, *(function.node for function in model.functions)):
-        for node in nodes:
-            yield node.op_type
-            yield from (inner.op_type for graph in _graphs_in(node) for inner in graph.node)
-
-
-def _graphs_in(node: Any) -> Iterator[Any]:
-    """The graphs of a node's attributes, as deep as protobuf lets messages be nested, which is 100."""
-    for attribute in node.attribute:
-        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            yield graph
-            for inner in graph.node:
-                yield from _graphs_in(inner)
-
-
-def _initializers(model: Any) -> Iterator[Any]:
-    nodes = (*model.graph.node, *(node for function in model.functions for node in function.node))
-    for graph in (model.graph, *(inner for node in nodes for inner in _graphs_in(node))):
-        yield from graph.initializer
-        yield from (sparse.values for sparse in graph.sparse_initializer)
+def _open(found: Any) -> str | None:
+    """Why a tensor's type cannot be told."""
+    if found is None:
+        return "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
+    if not found.elem_type:
+        return "the model does not say of what type its elements are"
+    return None if found.elem_type in DTYPES else f"its elements are of {unknown_type(found.elem_type)}: {NEWER}"
 
 
 ONNX = Onnx()
