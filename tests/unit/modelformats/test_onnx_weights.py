@@ -173,5 +173,5 @@ def test_an_input_of_an_unknown_type_says_why_it_has_none(tmp_path: Path) -> Non
     model.graph.input.append(helper.make_tensor_value_info("x", FLOAT, [1]))
     model.graph.input[0].type.tensor_type.elem_type = NEWER_TYPE
     assert extracted(model, tmp_path).unknown == {
-        "x": "its elements are of unknown type 77: the type is newer than this version of Klever"
+        "x": "its elements are of unknown type 77: newer than this version of Klever"
     }

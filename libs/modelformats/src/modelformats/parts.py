@@ -1,6 +1,8 @@
 """Data that a model's file keeps in other files of its directory: whether it is all there. Nothing of it is read."""
 
 import posixpath
+import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,8 @@ from .errors import InvalidModelError
 
 SHOWN = 3
 """Files that an error names; the rest are counted."""
+NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\..+)", re.DOTALL)
+"""How the files of a split model are called by Hugging Face's libraries and by llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,24 @@ def _problem(model: Path, part: Part) -> str | None:
     if (size := path.stat().st_size) < part.end:
         return f"{kept} up to byte {part.end}, but the file has only {size}: it was not copied whole, copy it again"
     return None
+
+
+def check_numbered(files: Iterable[Path]) -> None:
+    """Check that files called `…-00001-of-00003.…` are all there, as split models are.
+
+    Raises:
+        InvalidModelError: some of them are missing.
+    """
+    sets = defaultdict[tuple[str, ...], set[int]](set)
+    for path in files:
+        if named := NUMBERED.fullmatch(path.name):
+            start, number, count, end = named.groups()
+            sets[start, count, end].add(int(number))
+    for (start, count, end), there in sets.items():
+        missing = sorted(set(range(1, int(count) + 1)) - there)
+        if missing:
+            name = f"{start}-{missing[0]:0{len(count)}}-of-{count}{end}"
+            raise InvalidModelError(
+                f"{name!r} is missing ({len(missing)} of {int(count)} files are): the model was not copied whole, "
+                "copy the rest too"
+            )

@@ -10,6 +10,8 @@ MAX_ELEMENTS = 2**48
 """More than any tensor has; a shape beyond it is damage."""
 LONGEST_TYPE = 40
 """Characters of an unknown type's name that are shown."""
+UNKNOWN, SHOWN = "unknown type", 5
+"""How the name of such a type begins, and how many of them are named."""
 BITS = {
     "bool": 8,
     **dict.fromkeys(("int2", "uint2"), 2),
@@ -39,7 +41,15 @@ class Weight(NamedTuple):
 def unknown_type(written: object) -> str:
     """What weights of a type that is newer than this reader are counted as: the type as the file writes it."""
     text = str(written)
-    return f"unknown type {text[:LONGEST_TYPE] if text.isprintable() else '?'}"
+    return f"{UNKNOWN} {text[:LONGEST_TYPE] if text.isprintable() else '?'}"
+
+
+def newer_types(dtypes: Iterable[str | None]) -> dict[str, str]:
+    """Why some weights are counted as of an unknown type, for `Signature.unknown`; empty where none are."""
+    unknown = sorted({dtype for dtype in dtypes if dtype is not None and dtype.startswith(UNKNOWN)})
+    if not unknown:
+        return {}
+    return {"parameters": f"there are weights of {', '.join(unknown[:SHOWN])}: newer than this version of Klever"}
 
 
 def size_in_bytes(dtype: str | None, shape: Sequence[int]) -> int | None:

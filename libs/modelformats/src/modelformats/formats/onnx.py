@@ -8,15 +8,12 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.parts import check_parts
-from modelformats.weights import unknown_type
+from modelformats.weights import newer_types, unknown_type
 
 from .onnx_messages import DTYPES, SCHEMA, SIZED_SCHEMA
 from .onnx_weights import external_parts, nodes_in, parameters_of, unknown_types
 
 PATTERN = "*.onnx"
-NEWER = "the type is newer than this version of Klever"
-SHOWN = 5
-"""Unknown types that are named."""
 IR_VERSION_TAG = 0x08
 SNIFFED = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 """Tags that may follow `ir_version` in a ModelProto: producer, domain, version, doc, graph, opset."""
@@ -118,9 +115,8 @@ def _dimension(dim: Any) -> int | str:
 
 def _unknown(model: Any) -> dict[str, str]:
     reasons = {value.name: _open(_tensor_type(value)) for value in (*model.graph.input, *model.graph.output)}
-    if types := unknown_types(model)[:SHOWN]:
-        reasons["parameters"] = f"there are weights of {', '.join(map(unknown_type, types))}: {NEWER}"
-    return {name: reason for name, reason in reasons.items() if reason}
+    given = {name: reason for name, reason in reasons.items() if reason}
+    return given | newer_types(unknown_type(kind) for kind in unknown_types(model))
 
 
 def _open(found: Any) -> str | None:
@@ -129,7 +125,11 @@ def _open(found: Any) -> str | None:
         return "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
     if not found.elem_type:
         return "the model does not say of what type its elements are"
-    return None if found.elem_type in DTYPES else f"its elements are of {unknown_type(found.elem_type)}: {NEWER}"
+    return (
+        None
+        if found.elem_type in DTYPES
+        else f"its elements are of {unknown_type(found.elem_type)}: newer than this version of Klever"
+    )
 
 
 ONNX = Onnx()
