@@ -47,6 +47,12 @@ def test_a_model_without_a_signature_says_so(tmp_path: Path) -> None:
     assert "logged without a signature" in found.unknown["inputs"]
 
 
+def test_a_pickle_of_another_release_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = extracted(UNSIGNED, tmp_path).warnings
+    assert "saved by scikit-learn 0.19.1" in warning
+    assert extracted(MODEL, tmp_path).warnings == ()
+
+
 def test_a_directory_with_other_models_is_mlflows(tmp_path: Path) -> None:
     write(tmp_path, "model.xgb", (model_files.DATA / "xgboost" / "iris.ubj").read_bytes())
     assert detect_format(write(tmp_path, "MLmodel", UNSIGNED)) == "MLflow"

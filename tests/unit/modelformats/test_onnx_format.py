@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
@@ -153,3 +153,32 @@ def test_files_of_any_size_are_read_alike(tmp_path: Path, make: Callable[[], Mod
     loaded = SCHEMA.read(path)
     loaded.DiscardUnknownFields()
     assert whole == loaded
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("sparse tensor", lambda name: helper.make_sparse_tensor_value_info(name, FLOAT, [2, 3])),
+        ("sequence, map or optional", lambda name: helper.make_tensor_sequence_value_info(name, FLOAT, [3])),
+    ],
+)
+def test_an_input_that_is_no_plain_tensor_is_warned_of(
+    tmp_path: Path, kind: str, make: Callable[[str], ValueInfoProto]
+) -> None:
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [make("x")], [OUTPUT])
+    found = extracted(helper.make_model(graph), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", None, None)]
+    assert found.unknown["x"] == f"not a tensor but a {kind}, which has no dtype and shape of its own"
+    assert f"the input 'x' is a {kind}, which the inference protocol cannot carry" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "kind", [TensorProto.BFLOAT16, TensorProto.INT2, TensorProto.FLOAT8E5M2, TensorProto.COMPLEX64]
+)
+def test_tensors_that_the_protocol_has_no_datatype_for_are_warned_of(tmp_path: Path, kind: int) -> None:
+    x, y = (helper.make_tensor_value_info(name, of, [4]) for name, of in (("x", kind), ("y", TensorProto.INT8)))
+    graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.INT8)], "g", [x], [y])
+    found = extracted(helper.make_model(graph), tmp_path)
+    assert [warning.partition(",")[0] for warning in found.warnings] == [
+        f"the input 'x' is of type {found.inputs[0].dtype}"
+    ]

@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
+from modelformats.versions import pinned
 from support import model_files
 from support.model_files import write
 
@@ -55,6 +56,27 @@ def test_pickles_are_read_in_every_protocol(tmp_path: Path, protocol: int) -> No
 def test_the_version_that_wrote_the_file_is_told(tmp_path: Path) -> None:
     found = extracted(model_files.classifier(), tmp_path)
     assert (found.framework, found.framework_version) == ("scikit-learn", sklearn.__version__)
+
+
+def saved_by(version: str, directory: Path) -> Signature:
+    """What is read from a pickle of another scikit-learn, whose version is as long as that of this one."""
+    content = pickle.dumps(model_files.classifier()).replace(sklearn.__version__.encode(), version.encode())
+    return extract_signature("SKLearn", write(directory, "model.pkl", content))
+
+
+def test_a_pickle_of_another_release_is_warned_of_with_both_versions_and_the_remedy(tmp_path: Path) -> None:
+    found = saved_by("1.3.2", tmp_path)
+    assert found.framework_version == "1.3.2"
+    (warning,) = found.warnings
+    here = pinned("scikit-learn", "sklearn")
+    assert f"saved by scikit-learn 1.3.2 and is loaded by {here}" in warning
+    assert f"save it again with {here}" in warning
+
+
+def test_a_pickle_of_the_same_release_is_not_warned_of(tmp_path: Path) -> None:
+    here = pinned("scikit-learn", "sklearn") or ""
+    release = here.rpartition(".")[0]
+    assert saved_by(here, tmp_path).warnings == saved_by(f"{release}.7", tmp_path).warnings == ()
 
 
 def test_the_steps_of_a_pipeline_keep_their_order(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kleverproto.signatures import Signature
 
+from .carrying import uncarried
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
@@ -98,7 +99,8 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
     if known is None:
         supported = ", ".join(KNOWN_FORMATS)
         raise UnsupportedFormatError(f"models of format {format_name!r} cannot be parsed; these can: {supported}")
-    return known.extract(directory)
+    signature = known.extract(directory)
+    return signature.model_copy(update={"warnings": (*signature.warnings, *uncarried(signature))})
 
 
 def _find(name: str) -> Format | None:

@@ -8,10 +8,14 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import reading
 from modelformats.plain import listed, table, text
+from modelformats.versions import other_version
 
 FILE = "MLmodel"
 SIZE_LIMIT = 1024 * 1024
 DEEPEST = 50
+TOOLCHAIN = "mlserver"
+PACKAGES = {"sklearn": "scikit-learn"}
+"""Flavours that keep models as pickles, or as skops does, and the packages that must load them."""
 PYTHON = "python_function"
 LARGEST = 2**62
 DTYPES = {
@@ -84,6 +88,7 @@ def _signature(model: dict[str, Any]) -> Signature:
             "params": [dict(_param(param)) for param in _entries(signature, "params")],
         },
         unknown=unknown,
+        warnings=tuple(other_version(PACKAGES[framework], TOOLCHAIN, version)) if framework in PACKAGES else (),
     )
 
 

@@ -88,23 +88,23 @@ def _signature(model: Any) -> Signature:
             "graph": model.graph.name,
         },
         unknown=_unknown(model),
+        warnings=tuple(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
     )
 
 
 def _tensor(value: Any) -> Tensor:
-    found = _tensor_type(value)
-    if found is None:
+    if _kind(value) is not None:
         return Tensor(name=value.name)
+    found = value.type.tensor_type
     shape = tuple(_dimension(dim) for dim in found.shape.dim) if found.HasField("shape") else None
     return Tensor(name=value.name, dtype=DTYPES.get(found.elem_type), shape=shape)
 
 
-def _tensor_type(value: Any) -> Any:
-    """The type of a tensor; None of a sequence, a map or an optional value."""
-    for kind in ("tensor_type", "sparse_tensor_type"):
-        if value.type.HasField(kind):
-            return getattr(value.type, kind)
-    return None
+def _kind(value: Any) -> str | None:
+    """What an input or output is that is no plain tensor; None of one."""
+    if value.type.HasField("sparse_tensor_type"):
+        return "sparse tensor"
+    return None if value.type.HasField("tensor_type") else "sequence, map or optional"
 
 
 def _dimension(dim: Any) -> int | str:
@@ -114,21 +114,29 @@ def _dimension(dim: Any) -> int | str:
 
 
 def _unknown(model: Any) -> dict[str, str]:
-    reasons = {value.name: _open(_tensor_type(value)) for value in (*model.graph.input, *model.graph.output)}
+    reasons = {value.name: _open(value) for value in (*model.graph.input, *model.graph.output)}
     given = {name: reason for name, reason in reasons.items() if reason}
     return given | newer_types(unknown_type(kind) for kind in unknown_types(model))
 
 
-def _open(found: Any) -> str | None:
-    """Why a tensor's type cannot be told."""
-    if found is None:
-        return "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
-    if not found.elem_type:
+def _open(value: Any) -> str | None:
+    """Why the type of an input or output cannot be known."""
+    if kind := _kind(value):
+        return f"not a tensor but a {kind}, which has no dtype and shape of its own"
+    elements = value.type.tensor_type.elem_type
+    if not elements:
         return "the model does not say of what type its elements are"
     return (
         None
-        if found.elem_type in DTYPES
-        else f"its elements are of {unknown_type(found.elem_type)}: newer than this version of Klever"
+        if elements in DTYPES
+        else f"its elements are of {unknown_type(elements)}: newer than this version of Klever"
+    )
+
+
+def _uncarried(value: Any) -> str:
+    return (
+        f"the input {value.name!r} is a {_kind(value)}, which the inference protocol cannot carry, so the model cannot "
+        "be served: export it with plain tensors as inputs"
     )
 
 

@@ -9,8 +9,11 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.inert_arrays import InertArray, inert_array
 from modelformats.inert_pickle import Inert, class_name, read_pickle
+from modelformats.versions import other_version
 
 PATTERNS = ("*.joblib", "*.pkl")
+TOOLCHAIN = "sklearn"
+"""Where such models are loaded, to be served and converted."""
 SNIFF = 64 * 1024
 PICKLE_START = b"\x80"
 """How a pickle of protocol 2 or later begins."""
@@ -39,7 +42,9 @@ class SKLearn:
         """The estimator's class chain and what fitting left in its attributes."""
         path = single_file(directory, *PATTERNS)
         with reading(path, "joblib or pickle file"):
-            return signature_of(read_pickle(path))
+            found = signature_of(read_pickle(path))
+        warnings = tuple(other_version("scikit-learn", TOOLCHAIN, found.framework_version))
+        return found.model_copy(update={"warnings": warnings})
 
 
 def _looks_like(start: bytes) -> bool:
