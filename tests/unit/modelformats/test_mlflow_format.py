@@ -27,7 +27,13 @@ def test_columns_and_tensors_of_the_signature_are_told(tmp_path: Path) -> None:
         ("species", "str", (-1,)),
         ("count", "int64", (-1,)),
     ]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("outputs_0", "float32", (-1, 2))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("output-1", "float32", (-1, 2))]
+
+
+def test_tensors_without_a_name_are_called_as_the_server_calls_them(tmp_path: Path) -> None:
+    spec = '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'
+    found = extracted(f"{UNSIGNED}signature:\n  inputs: '{spec}'\n  outputs: '{spec}'\n", tmp_path)
+    assert ([t.name for t in found.inputs], [t.name for t in found.outputs]) == (["input-0"], ["output-1"])
 
 
 def test_flavours_tell_the_framework(tmp_path: Path) -> None:

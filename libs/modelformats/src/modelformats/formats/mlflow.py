@@ -17,6 +17,8 @@ TOOLCHAIN = "mlserver"
 PACKAGES = {"sklearn": "scikit-learn"}
 """Flavours that keep models as pickles, or as skops does, and the packages that must load them."""
 PYTHON = "python_function"
+FIRST_INPUT, FIRST_OUTPUT = 0, 1
+"""MLServer, which serves such models, calls tensors without a name input-0 and output-1, and counts on from there."""
 LARGEST = 2**62
 DTYPES = {
     "boolean": "bool",
@@ -72,7 +74,7 @@ def _signature(model: dict[str, Any]) -> Signature:
     if not flavours:
         raise InvalidModelError("the MLmodel file has no flavors: is it complete?")
     signature = table(model, "signature")
-    inputs, outputs = _specs(signature, "inputs"), _specs(signature, "outputs")
+    inputs, outputs = _specs(signature, "inputs", FIRST_INPUT), _specs(signature, "outputs", FIRST_OUTPUT)
     unknown = dict.fromkeys(("operators", "parameters"), "MLflow describes the model; its files are not read")
     unknown |= {field: UNSIGNED for field, specs in (("inputs", inputs), ("outputs", outputs)) if not specs}
     framework, version = _framework(flavours)
@@ -108,8 +110,9 @@ def _entries(signature: dict[str, Any], field: str) -> list[Any]:
     return [entry for entry in listed(json.loads(written) if isinstance(written, str) else None) if table(entry)]
 
 
-def _specs(signature: dict[str, Any], field: str) -> tuple[Tensor, ...]:
-    return tuple(_spec(entry, f"{field}_{at}") for at, entry in enumerate(_entries(signature, field)))
+def _specs(signature: dict[str, Any], field: str, first: int) -> tuple[Tensor, ...]:
+    kind = field.removesuffix("s")
+    return tuple(_spec(entry, f"{kind}-{at}") for at, entry in enumerate(_entries(signature, field), first))
 
 
 def _spec(entry: dict[str, Any], otherwise: str) -> Tensor:
