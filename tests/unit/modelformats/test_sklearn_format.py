@@ -40,8 +40,8 @@ def having(**attributes: object) -> LogisticRegression:
 @pytest.mark.parametrize("compress", [0, 3, ("zlib", 9), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)])
 def test_steps_features_and_classes_are_told_however_the_file_is_compressed(tmp_path: Path, compress: object) -> None:
     found = extract_signature("SKLearn", model_files.sklearn_joblib(tmp_path / "m", compress=compress))
-    assert [(t.name, t.shape) for t in found.inputs] == [("X", (-1, 4))]
-    assert [(t.name, t.dtype) for t in found.outputs] == [("y", "int64")]
+    assert [(t.name, t.shape) for t in found.inputs] == [("input", (-1, 4))]
+    assert [(t.name, t.dtype) for t in found.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
     assert found.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
     assert found.details["classes"] == [0, 1, 2]
 
@@ -94,7 +94,7 @@ def test_the_steps_of_a_pipeline_keep_their_order(tmp_path: Path) -> None:
 def test_what_a_regressor_predicts_is_said_to_be_unknown(tmp_path: Path) -> None:
     found = extracted(LinearRegression().fit(ROWS, [0.0, 1.0, 2.0]), tmp_path)
     assert found.operators == {"LinearRegression": 1}
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("y", None, (-1,))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", None, (-1,))]
     assert "classifier" in found.unknown["outputs"]
 
 
@@ -108,7 +108,7 @@ def test_an_ensemble_is_read_though_its_estimators_are_an_array_of_objects(tmp_p
     ensemble = GradientBoostingRegressor(n_estimators=2).fit(ROWS, [0.0, 1.0, 2.0])
     joblib.dump(ensemble, tmp_path / "model.joblib")
     found = extract_signature("SKLearn", tmp_path)
-    assert [(t.name, t.shape) for t in found.inputs] == [("X", (-1, 2))]
+    assert [(t.name, t.shape) for t in found.inputs] == [("input", (-1, 2))]
     assert found.operators == {"GradientBoostingRegressor": 1}
 
 
