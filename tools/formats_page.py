@@ -65,8 +65,8 @@ _REPORTED = """### What is reported before anything runs
   (ONNX external data, SavedModel variables, OpenVINO's .bin, shards that an index or their numbers promise); downloads
   that end early (safetensors, GGUF); pointers of Git LFS, git-annex and Xet in place of weights.
 - Warnings: a SavedModel without a signature to call, or without `serving_default`; inputs that the inference protocol
-  cannot carry (sparse, ragged, sequences, bfloat16, types of less than a byte); a pickle of another scikit-learn release
-  than the one that loads it; adapters (LoRA) without their base model; GGUF files for big-endian machines.
+  cannot carry (sparse, ragged, sequences, bfloat16, types below a byte); a pickle of another scikit-learn release than
+  the one that loads it; adapters (LoRA) without their base model; GGUF files for big-endian machines.
 - Types that are newer than this version of Klever are counted as `unknown type …`, with their bytes.
 
 Tensors have the model's own names. Files of tables have names of columns only: a matrix is called `input`, columns that

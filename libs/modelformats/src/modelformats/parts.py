@@ -11,6 +11,8 @@ from .errors import InvalidModelError
 
 SHOWN = 3
 """Files that an error names; the rest are counted."""
+LONGEST_NUMBER = 18
+"""Digits of any number of bytes."""
 NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\..+)", re.DOTALL)
 """How the files of a split model are called by Hugging Face's libraries and by llama.cpp."""
 
@@ -25,6 +27,12 @@ class Part:
     """Path from the directory of the model's file, with slashes, as it is written there."""
     end: int = 0
     """Bytes that the file has at least."""
+
+
+def whole_bytes(text: str | None) -> int:
+    """A number of bytes that a file writes as text; 0 where it is none."""
+    is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+    return int(text) if text is not None and is_number else 0
 
 
 def check_parts(model: Path, parts: Iterable[Part]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kleverproto.signatures import Parameters
-from modelformats.parts import Part
+from modelformats.parts import Part, whole_bytes
 from modelformats.weights import Weight, counted, size_in_bytes, unknown_type
 
 from .onnx_messages import DTYPES
@@ -12,8 +12,6 @@ from .onnx_messages import DTYPES
 CONSTANT = "Constant"
 EXTERNAL = 1
 """TensorProto.DataLocation."""
-LONGEST_NUMBER = 18
-"""Digits of any number of bytes."""
 
 
 def nodes_in(model: Any) -> Iterator[Any]:
@@ -56,7 +54,7 @@ def external_parts(model: Any) -> Iterator[Part]:
         if tensor.data_location == EXTERNAL:
             said = _external(tensor)
             name = repr(tensor.name) if tensor.name else "of a node"
-            end = _bytes(said.get("offset")) + (_size(tensor, said) or 0)
+            end = whole_bytes(said.get("offset")) + (_size(tensor, said) or 0)
             yield Part(f"the weights {name}", said.get("location", ""), end)
 
 
@@ -67,13 +65,7 @@ def _external(tensor: Any) -> dict[str, str]:
 def _size(tensor: Any, said: dict[str, str]) -> int | None:
     """Bytes of a tensor's data: of known types by its shape, of others as the file has it."""
     computed = size_in_bytes(DTYPES.get(tensor.data_type), tensor.dims)
-    return _bytes(said.get("length")) or getattr(tensor, "raw_size", 0) or None if computed is None else computed
-
-
-def _bytes(text: str | None) -> int:
-    """A number of bytes, written as text; 0 where it is none."""
-    is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
-    return int(text) if text is not None and is_number else 0
+    return whole_bytes(said.get("length")) or getattr(tensor, "raw_size", 0) or None if computed is None else computed
 
 
 def _weights(model: Any) -> Iterator[Any]:
