@@ -1,6 +1,7 @@
 """A real nats-server with JetStream that a test can stop, kill and start again."""
 
 import shutil
+import signal
 import sys
 import sysconfig
 from pathlib import Path
@@ -18,18 +19,56 @@ def binary(name: str) -> str:
 
 
 class NatsServer(ServerProcess):
-    """JetStream on a free port, with its own store directory."""
+    """JetStream on a free port, with its own store directory.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: existing; for its store, configuration and log.
+        config: in the language of nats-server; `reload` takes what it is set to later.
+        jetstream: whether it has JetStream.
+    """
+
+    def __init__(self, directory: Path, *, config: str = "", jetstream: bool = True) -> None:
         self.port = free_port()
-        command = [
-            binary("nats-server"),
-            *("--addr", "127.0.0.1", "--port", str(self.port)),
-            *("--jetstream", "--store_dir", str(directory / "jetstream")),
-        ]
-        super().__init__(command, directory / "nats.log", lambda: answers(self.port))
+        self.config = config
+        self.jetstream = jetstream
+        self._directory = directory
+        super().__init__([], directory / "nats.log", lambda: answers(self.port))
 
     @property
     def url(self) -> str:
         """Where clients connect."""
         return f"nats://127.0.0.1:{self.port}"
+
+    def start(self, *, within: float = 15.0) -> None:
+        """Start it as it is configured now, and wait until it is ready."""
+        self._write_config()
+        self.command = [
+            binary("nats-server"),
+            *("--config", str(self._config_file)),
+            *("--addr", "127.0.0.1", "--port", str(self.port)),
+            *(("--jetstream", "--store_dir", str(self._store)) if self.jetstream else ()),
+        ]
+        super().start(within=within)
+
+    def reload(self) -> None:
+        """Let the running server take its configuration anew."""
+        assert self.process is not None
+        self._write_config()
+        self.process.send_signal(signal.SIGHUP)
+
+    def lose_store(self) -> None:
+        """Kill it and start it with an empty store."""
+        self.kill()
+        shutil.rmtree(self._store)
+        self.start()
+
+    @property
+    def _store(self) -> Path:
+        return self._directory / "jetstream"
+
+    @property
+    def _config_file(self) -> Path:
+        return self._directory / "nats.conf"
+
+    def _write_config(self) -> None:
+        self._config_file.write_text(self.config)

@@ -11,59 +11,36 @@ from typing import Any
 
 import nats
 import pytest
-from faststream.nats import NatsBroker, NatsRouter
+from faststream.nats import NatsBroker
 from nats.js import JetStreamContext
-from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
 
-from kleverkit.broker import make_broker, subscribe
 from kleverkit.errors import PermanentError
-from kleverkit.provisioning import provision
 from kleverkit.publisher import NatsEventPublisher
-from kleverkit.settings import ServiceSettings
-from kleverproto.envelope import Event, EventSource
+from kleverproto.envelope import Event
 from kleverproto.models import ModelPushed
-from kleverproto.references import ModelRef
 from kleverproto.streams import JOBRUNNER_EXTRACT
+from support.consuming import broker_for, consuming
 from support.nats_server import NatsServer
+from support.pushes import pushed
 from support.waiting import eventually
 
 Handler = Callable[[Event[ModelPushed]], Awaitable[None]]
-SOURCE = EventSource("test")
-
-
-def pushed(version: str = "v1") -> Event[ModelPushed]:
-    data = ModelPushed(
-        ref=ModelRef.parse(f"library/iris:{version}"), digest=f"sha256:{'0' * 64}", registry="localhost:5000"
-    )
-    return SOURCE.event(data, event_id=f"push-{version}")
 
 
 @asynccontextmanager
 async def broker_with(url: str, handler: Handler) -> AsyncIterator[NatsBroker]:
-    settings = ServiceSettings(nats_url=url, retry_delay_seconds=0.05)
-    broker = make_broker("test", settings, tracer_provider=TracerProvider(), metrics=CollectorRegistry())
-    router = NatsRouter()
-
     async def on_model_pushed(event: Event[ModelPushed]) -> None:
         await handler(event)
 
-    subscribe(router, replace(JOBRUNNER_EXTRACT, concurrency=4), on_model_pushed)
-
-    broker.include_router(router)
-    client = await broker.connect()
-    await provision(client.jetstream())
-    await broker.start()
-    try:
+    broker = broker_for(url, replace(JOBRUNNER_EXTRACT, concurrency=4), on_model_pushed)
+    async with consuming(broker):
         yield broker
-    finally:
-        await broker.stop()
 
 
 async def dead_letters(js: JetStreamContext) -> list[dict[str, Any]]:
     info = await js.stream_info("KLEVER_DEAD")
     letters = []
-    for sequence in range(1, info.state.messages + 1):
+    for sequence in range(info.state.first_seq, info.state.last_seq + 1):
         message = await js.get_msg("KLEVER_DEAD", sequence)
         letters.append(json.loads(message.data or b"{}"))
     return letters

@@ -14,6 +14,7 @@ from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
 from kleverproto.documents import Tombstone
 from kleverproto.jobs import JobDocument, JobStatus
+from kleverproto.streams import JOBS as EVENTS
 from kleverproto.streams import JOBS_BUCKET
 from support.golden_events import JOB_SPEC, NOW
 
@@ -126,3 +127,14 @@ async def test_a_deletion_by_an_operator_is_a_tombstone_with_nothing_to_announce
     buried = await jobs.find("job")
     assert isinstance(buried, Buried)
     assert buried.tombstone.announced
+
+
+async def test_what_is_recreated_continues_above_what_was_lost(client: Client, jobs: Jobs) -> None:
+    js = client.jetstream()
+    revision = await jobs.create("job", JOB)
+    before = (await js.stream_info(EVENTS.name)).state.last_seq
+    for name in (STREAM, EVENTS.name):
+        await js.delete_stream(name)
+    await provision(js)
+    assert (await js.stream_info(EVENTS.name)).state.first_seq > before
+    assert await jobs.create("job", JOB) > revision

@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from kleverkit.broker import make_broker, subscribe
-from kleverkit.provisioning import provision
 from kleverkit.publisher import NatsEventPublisher
 from kleverkit.settings import ServiceSettings
 from kleverproto.envelope import Event, EventSource
 from kleverproto.models import ModelPushed
 from kleverproto.streams import JOBRUNNER_EXTRACT
+from support.consuming import consuming
 from support.golden_events import EXAMPLES
 
 
@@ -29,12 +29,9 @@ async def test_the_handler_runs_in_the_trace_of_the_publisher_and_is_counted(nat
 
     subscribe(router, JOBRUNNER_EXTRACT, on_model_pushed)
     broker.include_router(router)
-    client = await broker.connect()
-    await provision(client.jetstream())
-    await broker.start()
     event = EventSource("test").event(EXAMPLES[ModelPushed].data, event_id="traced")
-    with provider.get_tracer("test").start_as_current_span("push") as span:
-        await NatsEventPublisher(broker).publish(event)
-    assert await asyncio.wait_for(traces.get(), 5) == span.get_span_context().trace_id
-    await broker.stop()
+    async with consuming(broker):
+        with provider.get_tracer("test").start_as_current_span("push") as span:
+            await NatsEventPublisher(broker).publish(event)
+        assert await asyncio.wait_for(traces.get(), 5) == span.get_span_context().trace_id
     assert b"faststream_received_messages_total" in generate_latest(metrics)

@@ -2,7 +2,7 @@
 
 import pytest
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, ServerError
+from nats.js.errors import APIError, NotFoundError, ServerError
 
 from kleverkit import provisioning
 from kleverproto.streams import STREAMS
@@ -15,6 +15,9 @@ class RefusingServer(JetStreamContext):
         self.error = error
         self.times = times
         self.created: list[str] = []
+
+    async def stream_info(self, name: str, subjects_filter: str | None = None) -> api.StreamInfo:
+        raise NotFoundError(code=404, description=f"{name} not found {subjects_filter or ''}")
 
     async def add_stream(self, config: api.StreamConfig | None = None, **_params: object) -> api.StreamInfo:
         if self.times:

@@ -3,13 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import structlog
 from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.nats import JStream, NatsBroker, NatsRouter, PullSub
 from faststream.nats.opentelemetry import NatsTelemetryMiddleware
 from faststream.nats.prometheus import NatsPrometheusMiddleware
-from nats.js import api
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
@@ -17,18 +15,19 @@ from kleverproto.deadletters import DeadLettered
 from kleverproto.envelope import Event, EventSource, derive_id, parse
 from kleverproto.streams import CONSUMERS, ConsumerSpec
 
+from .connection import Broker, Connection
+from .nats_calls import ClientSource
 from .outcomes import Outcomes, RetryPolicy
 from .publisher import NatsEventPublisher
+from .pulling import Pull
 from .settings import ServiceSettings
-
-log = structlog.get_logger(__name__)
 
 RECONNECT_WAIT_SECONDS = 0.25
 """A restarted NATS is found again within this time."""
 DRAIN_SECONDS = 2
 """Longest wait for the connection on the way out; a KV watch that died with an earlier one never drains."""
-FETCH_SECONDS = 2.0
-"""Longest wait of one pull; also how long a subscriber takes to notice that its server went away."""
+GRACE_SECONDS = 10.0
+"""Longest wait for messages in work on the way out."""
 
 
 async def decode_event(message: StreamMessage[Any]) -> Event[Any]:
@@ -42,9 +41,11 @@ def make_broker(
     *,
     tracer_provider: TracerProvider,
     metrics: CollectorRegistry,
+    connection: Connection | None = None,
 ) -> NatsBroker:
-    """An unconnected broker; it reconnects for as long as the process lives."""
-    broker = NatsBroker(
+    """An unconnected broker; it reconnects until the server ends an established connection with an error."""
+    connection = connection or Connection(ClientSource())
+    broker = Broker(
         settings.nats_servers,
         name=f"klever-{service}",
         allow_reconnect=True,
@@ -53,12 +54,13 @@ def make_broker(
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
-        graceful_timeout=10.0,
+        graceful_timeout=GRACE_SECONDS,
         drain_timeout=DRAIN_SECONDS,
         ack_policy=AckPolicy.MANUAL,
         decoder=decode_event,
         logger=None,
-        error_cb=_log_connection_error,
+        error_cb=connection.on_error,
+        closed_cb=connection.on_closed,
         description="Klever's event bus",
     )
     broker.add_middleware(NatsTelemetryMiddleware(tracer_provider=tracer_provider))
@@ -67,25 +69,22 @@ def make_broker(
     return broker
 
 
-def subscriber_options(consumer: ConsumerSpec) -> dict[str, Any]:
-    """Arguments of `router.subscriber(...)` for a consumer of the contract."""
-    return {
-        "subject": consumer.subject,
-        "stream": JStream(consumer.stream, declare=False),
-        "durable": consumer.durable,
-        "pull_sub": PullSub(batch_size=1, timeout=FETCH_SECONDS),
-        "max_workers": consumer.concurrency,
-        "config": api.ConsumerConfig(
-            ack_wait=consumer.ack_wait.total_seconds(),
-            max_deliver=-1,  # `Outcomes` counts, so that the last try can be dead-lettered
-            max_ack_pending=consumer.concurrency * 4,
-        ),
-    }
-
-
 def subscribe(router: NatsRouter, consumer: ConsumerSpec, handler: Callable[..., Awaitable[None]]) -> None:
     """Let the handler take the messages of a consumer of the contract."""
-    router.subscriber(**subscriber_options(consumer))(handler)
+    subscriber = router.subscriber(
+        consumer.subject,
+        stream=JStream(consumer.stream, declare=False),
+        durable=consumer.durable,
+        pull_sub=PullSub(),
+    )
+    subscriber(handler)
+    subscriber.subscription = Pull(subscriber, consumer)  # type: ignore[assignment] # needs `unsubscribe` only
+
+
+def pulls(broker: NatsBroker) -> list[Pull]:
+    """What takes the messages of each consumer that a handler is subscribed to."""
+    subscriptions = [getattr(subscriber, "subscription", None) for subscriber in broker.subscribers]
+    return [subscription for subscription in subscriptions if isinstance(subscription, Pull)]
 
 
 def include_routers(broker: NatsBroker, routers: Iterable[NatsRouter]) -> None:
@@ -107,7 +106,3 @@ def _outcomes(service: str, settings: ServiceSettings, broker: NatsBroker) -> Ou
         max_deliveries={consumer.durable: consumer.max_deliveries for consumer in CONSUMERS},
         dead_letter=dead_letter,
     )
-
-
-async def _log_connection_error(error: Exception) -> None:
-    log.warning("nats connection", error=str(error) or type(error).__name__)

@@ -60,7 +60,3 @@ class ClientSource:
     def is_connected(self) -> bool:
         """Whether requests can be sent now."""
         return self._client is not None and self._client.is_connected
-
-    async def check(self) -> str | None:
-        """A readiness check."""
-        return None if self.is_connected else "NATS cannot be reached: see KLEVER_NATS_URL and the log of nats-server"

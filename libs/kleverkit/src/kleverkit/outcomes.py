@@ -4,13 +4,14 @@ FastStream's own policies lose a message whose handler raises, or deliver it aga
 (docs/adr/0004), so one middleware decides here for every subscriber.
 """
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
 
+import nats.errors
 import structlog
 from faststream import BaseMiddleware
 from faststream.message import StreamMessage
@@ -21,6 +22,8 @@ from kleverproto.envelope import InvalidEventError
 
 from .errors import PermanentError
 
+REMEMBERED = 10_000
+"""Concluded messages that are recognized when they are delivered again."""
 POISON = (InvalidEventError, PermanentError)
 """What no further delivery can mend."""
 
@@ -53,7 +56,13 @@ class Delivery:
     consumer: str
     sequence: int
     subject: str
+    stored_at: datetime
     count: int
+
+    @property
+    def message(self) -> tuple[str, str, int, datetime]:
+        """The same for every delivery of a message. Recreated streams give their numbers again, but at other times."""
+        return self.stream, self.consumer, self.sequence, self.stored_at
 
     @classmethod
     def of(cls, message: NatsMessage) -> "Delivery":
@@ -64,6 +73,7 @@ class Delivery:
             consumer=metadata.consumer or "",
             sequence=metadata.sequence.stream,
             subject=message.raw_message.subject,
+            stored_at=metadata.timestamp,
             count=metadata.num_delivered or 1,
         )
 
@@ -91,7 +101,7 @@ class OutcomeMiddleware(BaseMiddleware):
         self._outcomes = outcomes
 
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
-        """Run the handler under a heartbeat, then acknowledge or decide by the error."""
+        """Run the handler, then acknowledge or decide by the error."""
         if not isinstance(msg, NatsMessage):  # an in-memory test broker has nothing to acknowledge
             return await call_next(msg)
         await self._outcomes.conclude(msg, call_next)
@@ -105,7 +115,6 @@ class Outcomes:
         retry: pauses between tries.
         max_deliveries: consumer name to the number of tries before a message is given up.
         dead_letter: publishes to the dead-letter stream; idempotent by stream, sequence and consumer.
-        heartbeat_seconds: how often a running handler tells the server that it is alive.
     """
 
     def __init__(
@@ -114,12 +123,11 @@ class Outcomes:
         retry: RetryPolicy,
         max_deliveries: dict[str, int],
         dead_letter: DeadLetterPublisher,
-        heartbeat_seconds: float = 10.0,
     ) -> None:
         self._retry = retry
         self._max_deliveries = max_deliveries
         self._dead_letter = dead_letter
-        self._heartbeat_seconds = heartbeat_seconds
+        self._concluded: dict[tuple[str, str, int, datetime], None] = {}
 
     def __call__(self, msg: Any, *, context: Any) -> OutcomeMiddleware:
         """Make the middleware of one message."""
@@ -128,19 +136,21 @@ class Outcomes:
     async def conclude(self, msg: NatsMessage, handle: Callable[[Any], Awaitable[Any]]) -> None:
         """Handle a message and end its delivery."""
         delivery = Delivery.of(msg)
+        if delivery.message in self._concluded:  # its acknowledgement was lost, or its consumer was recreated
+            await _send(msg.ack, delivery)
+            return
         try:
             if self._is_exhausted(delivery, counting_this=False):
                 # Earlier deliveries ended without a word: the handler takes its process down. Do not try again.
                 await self._give_up(msg, delivery, "exhausted", "every earlier delivery ended without an answer")
                 return
-            async with _Heartbeat(msg, self._heartbeat_seconds):
-                await handle(msg)
+            await handle(msg)
         except POISON as error:
             await self._give_up(msg, delivery, "poison", _describe(error))
         except Exception as error:  # noqa: BLE001 - the one place where a handler's failure is decided
             await self._again_or_give_up(msg, delivery, error)
         else:
-            await msg.ack()
+            await self._end(msg.ack, delivery)
 
     def _is_exhausted(self, delivery: Delivery, *, counting_this: bool) -> bool:
         limit = self._max_deliveries.get(delivery.consumer, 8)
@@ -159,33 +169,26 @@ class Outcomes:
             error=_describe(error),
             exc_info=error,
         )
-        await msg.nack(delay=pause)
+        await _send(partial(msg.nack, delay=pause), delivery)
 
     async def _give_up(self, msg: NatsMessage, delivery: Delivery, reason: str, error: str) -> None:
         log.error("message dead-lettered", subject=delivery.subject, reason=reason, error=error)
         await self._dead_letter(delivery.dead_letter(reason, error))
-        await msg.reject()
+        await self._end(msg.reject, delivery)
+
+    async def _end(self, send: Callable[[], Awaitable[None]], delivery: Delivery) -> None:
+        self._concluded[delivery.message] = None
+        while len(self._concluded) > REMEMBERED:
+            del self._concluded[next(iter(self._concluded))]
+        await _send(send, delivery)
 
 
-class _Heartbeat:
-    """Tells the server that a message is in progress for as long as the block runs."""
-
-    def __init__(self, msg: NatsMessage, seconds: float) -> None:
-        self._msg = msg
-        self._seconds = seconds
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.create_task(self._beat())
-
-    async def __aexit__(self, *_exc: object) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self._seconds)
-            await self._msg.in_progress()
+async def _send(send: Callable[[], Awaitable[None]], delivery: Delivery) -> None:
+    """Answer the server. Where that fails the message is delivered again, which is no failure of its handler."""
+    try:
+        await send()
+    except (nats.errors.Error, OSError) as error:
+        log.warning("delivery not answered", subject=delivery.subject, sequence=delivery.sequence, error=repr(error))
 
 
 def _describe(error: Exception) -> str:

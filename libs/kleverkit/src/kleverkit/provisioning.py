@@ -1,17 +1,109 @@
-"""Creates the streams and buckets of the contract where they are missing."""
+"""Streams and buckets of the contract on the server: whether each is there as it should be, and how to make it so."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import nats.js.errors
 from nats.js import JetStreamContext, api
 
 from kleverproto.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
 
+NAME_IN_USE = 10058
+"""JetStream's error code for a stream that another service has created meanwhile, with another first sequence."""
+DUPLICATE_WINDOW_SECONDS = 120
 STORE_NOT_CREATED = 10049
 """JetStream's error code while the directory of a deleted stream of the same name is still being removed."""
 TRIES, PAUSE = 20, 0.05
+
+
+class Part(Protocol):
+    """Something on the server that a service cannot work without. Methods raise what nats-py raises."""
+
+    @property
+    def name(self) -> str:
+        """As operators know it."""
+        ...
+
+    async def is_there(self, js: JetStreamContext) -> bool:
+        """Whether it exists as the contract says."""
+        ...
+
+    async def make(self, js: JetStreamContext) -> None:
+        """Create it, or bring it up to date; nothing happens where another service was first."""
+        ...
+
+
+class StreamPart:
+    """A stream of events."""
+
+    def __init__(self, spec: StreamSpec, replicas: int) -> None:
+        self.name = spec.name
+        self.created: datetime | None = None
+        """When the server created the stream that was seen last: one that was deleted and made again is another."""
+        self._wanted = _stream_settings(spec, replicas)
+        self._present: api.StreamConfig | None = None
+
+    async def is_there(self, js: JetStreamContext) -> bool:
+        """See `Part`."""
+        self._present = None
+        try:
+            info = await js.stream_info(self.name)
+        except nats.js.errors.NotFoundError:
+            return False
+        self._present, self.created = info.config, info.created
+        return all(getattr(info.config, key) == value for key, value in self._wanted.items())
+
+    async def make(self, js: JetStreamContext) -> None:
+        """See `Part`."""
+        if self._present is not None:
+            await js.update_stream(self._present.evolve(**self._wanted))
+            return
+        await _create(js, api.StreamConfig(name=self.name, **self._wanted))
+
+
+class BucketPart:
+    """A KV bucket of documents."""
+
+    def __init__(self, spec: BucketSpec, replicas: int) -> None:
+        self.name = spec.name
+        self._config = api.StreamConfig(  # as NATS ADR-8 has it; nats-py's own call has no first sequence
+            name=f"KV_{spec.name}",
+            subjects=[f"$KV.{spec.name}.>"],
+            max_msgs_per_subject=1,
+            discard=api.DiscardPolicy.NEW,
+            allow_rollup_hdrs=True,
+            allow_direct=True,
+            deny_delete=True,
+            duplicate_window=DUPLICATE_WINDOW_SECONDS,
+            num_replicas=replicas,
+        )
+
+    async def is_there(self, js: JetStreamContext) -> bool:
+        """See `Part`."""
+        try:
+            await js.key_value(self.name)
+        except nats.js.errors.NotFoundError:
+            return False
+        return True
+
+    async def make(self, js: JetStreamContext) -> None:
+        """See `Part`."""
+        await _create(js, self._config)
+
+
+async def make_storable(part: Part, js: JetStreamContext) -> None:
+    """Make a part, waiting for the directory of a deleted namesake to go."""
+    for _ in range(TRIES):
+        try:
+            return await part.make(js)
+        except nats.js.errors.APIError as error:
+            if error.err_code != STORE_NOT_CREATED:
+                raise
+            await asyncio.sleep(PAUSE)
+    return await part.make(js)
 
 
 async def provision(
@@ -22,44 +114,35 @@ async def provision(
     buckets: Iterable[BucketSpec] = BUCKETS,
 ) -> None:
     """Make streams and buckets exist as the contract says; safe to call from every service at once."""
-    for stream in streams:
-        await _once_storable(partial(_ensure_stream, js, _stream_config(stream, replicas)))
-    for bucket in buckets:
-        await _once_storable(partial(_ensure_bucket, js, bucket, replicas))
+    parts: list[Part] = [StreamPart(stream, replicas) for stream in streams]
+    parts += [BucketPart(bucket, replicas) for bucket in buckets]
+    for part in parts:
+        if not await part.is_there(js):
+            await make_storable(part, js)
 
 
-async def _once_storable(create: Callable[[], Awaitable[None]]) -> None:
-    for _ in range(TRIES):
-        try:
-            return await create()
-        except nats.js.errors.APIError as error:
-            if error.err_code != STORE_NOT_CREATED:
-                raise
-            await asyncio.sleep(PAUSE)
-    return await create()
+async def _create(js: JetStreamContext, config: api.StreamConfig) -> None:
+    """Create a stream whose sequences are higher than those of any predecessor of its name.
 
-
-def _stream_config(spec: StreamSpec, replicas: int) -> api.StreamConfig:
-    return api.StreamConfig(
-        name=spec.name,
-        subjects=list(spec.subjects),
-        storage=api.StorageType.FILE,
-        max_age=spec.max_age.total_seconds(),
-        duplicate_window=spec.duplicate_window.total_seconds(),
-        num_replicas=replicas,
-    )
-
-
-async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
+    Intents, revisions and positions of readers are compared with what was remembered of a stream that was lost: with
+    sequences that begin at 1 again, everything new would look old. Milliseconds grow faster than messages do.
+    """
+    first = int(time.time() * 1000)
     try:
-        await js.add_stream(config)  # idempotent when the configuration is the same
-    except nats.js.errors.BadRequestError:
-        await js.update_stream(config)
+        await js.add_stream(config.evolve(storage=api.StorageType.FILE, first_seq=first))
+    except nats.js.errors.BadRequestError as error:
+        if error.err_code != NAME_IN_USE:
+            raise
 
 
-async def _ensure_bucket(js: JetStreamContext, spec: BucketSpec, replicas: int) -> None:
-    try:
-        await js.key_value(spec.name)
-    except nats.js.errors.NotFoundError:
-        config = api.KeyValueConfig(bucket=spec.name, history=1, storage=api.StorageType.FILE, replicas=replicas)
-        await js.create_key_value(config)
+def _stream_settings(spec: StreamSpec, replicas: int) -> dict[str, Any]:
+    return {
+        "subjects": list(spec.subjects),
+        "max_age": _seconds(spec.max_age),
+        "duplicate_window": _seconds(spec.duplicate_window),
+        "num_replicas": replicas,
+    }
+
+
+def _seconds(duration: timedelta) -> float:
+    return duration.total_seconds()

@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 import nats.errors
-import nats.js.errors
+from faststream.exceptions import IncorrectState
 from faststream.nats import NatsBroker
 
 from kleverproto.envelope import Event, encode
@@ -41,7 +41,9 @@ class NatsEventPublisher:
                 stream=event.event_type.stream.name,
                 timeout=self._timeout,
             )
-        except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
+        except IncorrectState as error:
+            raise TransientError(f"{event.type} could not be stored: not connected to NATS yet") from error
+        except (nats.errors.Error, OSError) as error:
             raise TransientError(f"{event.type} could not be stored: {str(error) or type(error).__name__}") from error
 
 

@@ -4,13 +4,12 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import nats.errors
-import nats.js.errors
 import structlog
 from aiohttp import web
 from faststream.nats import NatsBroker, NatsRouter
@@ -21,24 +20,24 @@ from pydantic import ValidationError
 from kleverproto.envelope import EventSource
 
 from .broker import include_routers, make_broker
-from .errors import PermanentError, TransientError
+from .connection import Connection, hang_up
+from .consumption import Consumption
+from .errors import PermanentError
 from .health import Health, add_health_routes
 from .logging import configure_logging
+from .loops import BackgroundLoop, Loop, loops_check
 from .nats_calls import ClientSource
-from .provisioning import provision
 from .publisher import NatsEventPublisher
 from .settings import ServiceSettings, explain
+from .tasks import cancel
 from .telemetry import make_tracer_provider
+from .topology import Topology
 
 log = structlog.get_logger(__name__)
 
 CONNECT_RETRY_SECONDS = 0.2
-CANCEL_AGAIN_SECONDS = 0.5
-START_SECONDS = 2.0
-"""How long a stop waits for a start that is under way."""
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
-Loop = Callable[[], Awaitable[None]]
 
 
 @dataclass
@@ -51,6 +50,8 @@ class Runtime:
     metrics: CollectorRegistry
     broker: NatsBroker
     client: ClientSource
+    connection: Connection
+    topology: Topology
     publisher: NatsEventPublisher
     events: EventSource
     health: Health
@@ -69,10 +70,13 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     """Everything that the services share, unconnected; `application` may bring its own middlewares."""
     metrics = CollectorRegistry()
     tracer_provider = make_tracer_provider(name, settings.otlp_endpoint)
-    broker = make_broker(name, settings, tracer_provider=tracer_provider, metrics=metrics)
     client, health = ClientSource(), Health()
+    connection = Connection(client)
+    broker = make_broker(name, settings, tracer_provider=tracer_provider, metrics=metrics, connection=connection)
+    topology = Topology(client, replicas=settings.stream_replicas)
     app = application if application is not None else web.Application()
-    health.add("nats", client.check)
+    health.add("nats", connection.check)
+    health.add("streams", topology.streams_problem)
     add_health_routes(app, health, metrics)
     return Runtime(
         name=name,
@@ -81,6 +85,8 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
         metrics=metrics,
         broker=broker,
         client=client,
+        connection=connection,
+        topology=topology,
         publisher=NatsEventPublisher(broker),
         events=EventSource(name),
         health=health,
@@ -88,8 +94,8 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     )
 
 
-async def run(runtime: Runtime) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def run(runtime: Runtime) -> str | None:
+    """Serve until SIGTERM or SIGINT, or until the connection to NATS has ended for good; return the reason then.
 
     HTTP comes first, so that `/healthz` answers and `/readyz` says what is missing while NATS is away. On the way
     out messages in work are finished before HTTP closes.
@@ -102,14 +108,23 @@ async def run(runtime: Runtime) -> None:
         stack.push_async_callback(_finish, runtime)
         main = asyncio.create_task(_serve_messages(runtime, stack))
         stop = asyncio.create_task(stopping.wait())
+        closed = asyncio.create_task(runtime.connection.closed())
         try:
-            await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({main, stop, closed}, return_when=asyncio.FIRST_COMPLETED)
             if main.done():
                 main.result()  # a failure to start ends the process with its traceback
-                await stop
+                await asyncio.wait({stop, closed}, return_when=asyncio.FIRST_COMPLETED)
+            reason = None if stop.done() else _ended(closed.result())
         finally:
-            await _cancel([main, stop])  # before the stack unwinds: a start in the middle may still add to it
+            await cancel([main, stop, closed])  # before the stack unwinds: a start in the middle may still add to it
         log.info("stopping")
+    return reason
+
+
+def _ended(error: str) -> str:
+    """Starting anew is simpler and safer than giving each part another client (docs/adr/0019)."""
+    log.critical("the server closed the connection to NATS; this process ends, to be started anew", error=error)
+    return f"the server closed the connection to NATS: {error}"
 
 
 async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
@@ -123,45 +138,35 @@ async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
 
 
 async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
+    """Connect, provide, take messages, run loops; each for as long as it takes, since NATS may start later."""
+    consumption = Consumption(runtime.broker, runtime.topology)
+    loops = [BackgroundLoop(loop) for loop in runtime.loops]
+    keeping = BackgroundLoop(runtime.topology.run)
+    runtime.health.add("consumers", consumption.problem)
+    runtime.health.add("loops", loops_check([keeping, *loops, *consumption.loops]))
+    stack.push_async_callback(hang_up, runtime.broker)
     await _connect(runtime)
-    starting = asyncio.create_task(_start_broker(runtime))
-    stack.push_async_callback(_stop_broker, runtime, starting)
-    await asyncio.shield(starting)  # a broker that is stopped while it starts leaves a subscriber spinning
-    tasks = [asyncio.create_task(_forever(loop)) for loop in runtime.loops]
-    stack.push_async_callback(_cancel, tasks)
+    _start(stack, [keeping])
+    await runtime.topology.complete()
+    stack.push_async_callback(consumption.stop)
+    await consumption.start()
+    _start(stack, loops)
     log.info("ready")
 
 
+def _start(stack: AsyncExitStack, loops: Iterable[BackgroundLoop]) -> None:
+    stack.push_async_callback(cancel, [asyncio.create_task(loop.forever()) for loop in loops])
+
+
 async def _connect(runtime: Runtime) -> None:
-    """Connect and provision, for as long as it takes: services may start before NATS does."""
     while True:
         try:
-            client = await runtime.broker.connect()
-            await provision(client.jetstream(), replicas=runtime.settings.stream_replicas)
-        except (nats.errors.Error, nats.js.errors.Error, OSError, TransientError) as error:
-            log.warning("waiting for nats", error=str(error) or type(error).__name__)
-            await asyncio.sleep(CONNECT_RETRY_SECONDS)
-        else:
-            runtime.client.set(client)
-            return
-
-
-async def _start_broker(runtime: Runtime) -> None:
-    """Subscribe, for as long as it takes: NATS may go away again between connecting and subscribing."""
-    while True:
-        try:
-            await runtime.broker.start()
-        except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
-            log.warning("waiting for nats", error=str(error) or type(error).__name__)
+            runtime.client.set(await runtime.broker.connect())
+        except (nats.errors.Error, OSError) as error:
+            await runtime.connection.on_error(error)
             await asyncio.sleep(CONNECT_RETRY_SECONDS)
         else:
             return
-
-
-async def _stop_broker(runtime: Runtime, starting: "asyncio.Task[None]") -> None:
-    await asyncio.wait({starting}, timeout=START_SECONDS)
-    await _cancel([starting])
-    await runtime.broker.stop()
 
 
 async def _finish(runtime: Runtime) -> None:
@@ -169,25 +174,6 @@ async def _finish(runtime: Runtime) -> None:
     for callback in runtime.on_stop:
         await callback()
     runtime.tracer_provider.shutdown()
-
-
-async def _forever(loop: Loop) -> None:
-    """Keep a background loop alive: a failure is logged and the loop starts anew."""
-    while True:
-        try:
-            await loop()
-        except Exception:
-            log.exception("background loop failed; it starts anew", loop=getattr(loop, "__qualname__", "loop"))
-        await asyncio.sleep(1.0)
-
-
-async def _cancel(tasks: Sequence["asyncio.Task[Any]"]) -> None:
-    """Cancel for sure: `asyncio.wait_for` on Python 3.11 loses a cancellation that comes with its result."""
-    while running := [task for task in tasks if not task.done()]:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _address(bound: socket.socket) -> str:
@@ -211,4 +197,4 @@ def main(service: str, settings_type: type[SettingsT], build: Callable[[Settings
         runtime = build(settings)
     except PermanentError as error:
         sys.exit(str(error))
-    uvloop.run(cast("Any", run(runtime)))
+    sys.exit(uvloop.run(cast("Any", run(runtime))))

@@ -10,8 +10,9 @@ from pathlib import Path
 from aiohttp import web
 
 from kleverkit.health import holds
+from kleverkit.loops import Loop
 from kleverkit.nats_documents import NatsDocuments
-from kleverkit.service import Loop, Runtime, make_runtime
+from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ModelDocument

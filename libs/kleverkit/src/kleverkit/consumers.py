@@ -1,0 +1,72 @@
+"""Durable consumers on the server: as the contract says, and recreated where they left off (docs/adr/0019)."""
+
+from typing import Any
+
+import nats.js.errors
+from nats.js import JetStreamContext, api
+
+from kleverproto.streams import ConsumerSpec
+
+from . import positions
+from .positions import Position
+from .provisioning import StreamPart
+
+MAX_ACK_PENDING = 10_000
+"""Messages that wait for their next try count too: they must not keep others from being delivered."""
+
+
+class ConsumerPart:
+    """One durable consumer; see `provisioning.Part`.
+
+    Args:
+        spec: of the contract.
+        stream: the consumer's stream, looked at before the consumer.
+    """
+
+    def __init__(self, spec: ConsumerSpec, stream: StreamPart) -> None:
+        self.name = spec.durable
+        self._spec = spec
+        self._stream = stream
+        self._wanted: dict[str, Any] = {
+            "filter_subject": spec.subject,
+            "ack_wait": spec.ack_wait.total_seconds(),
+            "max_deliver": -1,  # `Outcomes` counts, so that the last try can be dead-lettered
+            "max_ack_pending": MAX_ACK_PENDING,
+        }
+        self._present: api.ConsumerConfig | None = None
+        self._last: Position | None = None
+
+    async def is_there(self, js: JetStreamContext) -> bool:
+        """See `Part`."""
+        self._present = None
+        try:
+            info = await js.consumer_info(self._spec.stream, self.name)
+        except nats.js.errors.NotFoundError:
+            return False
+        self._present = info.config
+        await self._note(js, info)
+        return all(getattr(info.config, key) == value for key, value in self._wanted.items())
+
+    async def make(self, js: JetStreamContext) -> None:
+        """See `Part`."""
+        if self._present is not None:
+            await js.add_consumer(self._spec.stream, self._present.evolve(**self._wanted))
+            return
+        stream = await js.stream_info(self._spec.stream)
+        last = self._last or await positions.load(js, self.name)
+        start: dict[str, Any] = positions.start_after(last, stream)
+        await js.add_consumer(
+            self._spec.stream, api.ConsumerConfig(name=self.name, durable_name=self.name, **self._wanted, **start)
+        )
+        if (await js.stream_info(self._spec.stream)).created != stream.created:
+            # The new stream's numbers begin anew, and the server would leave out all messages before the start.
+            await js.delete_consumer(self._spec.stream, self.name)
+            raise nats.js.errors.Error(f"{self._spec.stream} was recreated meanwhile")
+
+    async def _note(self, js: JetStreamContext, info: api.ConsumerInfo) -> None:
+        if self._stream.created is None or info.ack_floor is None:
+            return
+        position = Position(stream_created=self._stream.created, floor=info.ack_floor.stream_seq)
+        if position != self._last:
+            await positions.save(js, self.name, position)
+        self._last = position

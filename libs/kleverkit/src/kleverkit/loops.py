@@ -1,0 +1,87 @@
+"""Background loops: kept running, and truthful about it in readiness."""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+import structlog
+
+from .repeats import Repeats
+
+log = structlog.get_logger(__name__)
+
+Loop = Callable[[], Awaitable[None]]
+
+PAUSE_SECONDS = 1.0
+TOLERATED_FAILURES = 1
+"""A loop that failed once and runs again is no problem yet."""
+SHORT_RUN_SECONDS = 60.0
+"""Failures of runs that lasted longer are not counted together."""
+TRUSTED_SECONDS = 3.0
+"""How long a run must last, at least, before the failures before it count as over."""
+
+
+class BackgroundLoop:
+    """Runs a loop for ever: a failure is logged and the loop starts anew.
+
+    Args:
+        run: returns only to be started again.
+        pause: seconds between two runs.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, run: Loop, *, pause: float = PAUSE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = _name(run)
+        self._run = run
+        self._pause = pause
+        self._clock = clock
+        self._repeats = Repeats(clock=clock)
+        self._failures = 0
+        self._error = ""
+        self._trusted_at = 0.0
+
+    async def forever(self) -> None:
+        """Run until cancelled."""
+        while True:
+            began = self._clock()
+            try:
+                await self._run()
+            except Exception as error:  # noqa: BLE001 - a background loop must outlive whatever its work raises
+                self._failed(error, lasted=self._clock() - began)
+            await asyncio.sleep(self._pause)
+
+    def problem(self) -> str | None:
+        """What is wrong, as a sentence, while the loop fails repeatedly."""
+        if self._failures <= TOLERATED_FAILURES or self._clock() >= self._trusted_at:
+            return None
+        return f"{self.name} failed {self._failures} times in a row: {self._error}"
+
+    def _failed(self, error: Exception, *, lasted: float) -> None:
+        self._failures = self._failures + 1 if lasted < SHORT_RUN_SECONDS else 1
+        self._error = f"{type(error).__name__}: {error}"
+        self._trusted_at = self._clock() + self._pause + max(TRUSTED_SECONDS, 2 * min(lasted, SHORT_RUN_SECONDS))
+        if self._repeats.is_news(_place(error)):
+            log.error("background loop failed; it starts anew", loop=self.name, exc_info=error)
+
+
+def loops_check(loops: Iterable[BackgroundLoop]) -> Callable[[], Awaitable[str | None]]:
+    """A readiness check that names the loops that fail repeatedly."""
+
+    async def check() -> str | None:
+        return "; ".join(problem for loop in loops if (problem := loop.problem())) or None
+
+    return check
+
+
+def _place(error: Exception) -> tuple[str, str]:
+    """What makes two errors the same: their type and where they were raised, whatever numbers the text has."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return type(error).__name__, f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _name(run: Loop) -> str:
+    while isinstance(run, partial):
+        run = run.func
+    return str(getattr(run, "__qualname__", type(run).__name__))

@@ -1,0 +1,132 @@
+"""Takes messages from one durable consumer and hands them to FastStream (docs/adr/0019).
+
+FastStream's own loop swallows errors and asks again at once, for ever and without suspending once the connection
+is closed, and fetches messages that then wait behind busy handlers while their ack wait runs.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import nats.errors
+import nats.js.errors
+import structlog
+from faststream.nats.subscriber.usecases import PullStreamSubscriber
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from kleverproto.streams import ConsumerSpec
+
+from .heartbeat import Heartbeat
+from .repeats import Repeats
+
+log = structlog.get_logger(__name__)
+
+FETCH_SECONDS = 2.0
+"""Longest wait of one fetch; also how long it takes to notice that its request was lost with a connection."""
+PAUSE_SECONDS = 0.5
+"""Pause after a fetch that was refused."""
+HEARTBEATS_PER_ACK_WAIT = 3
+"""Two reports of progress may be lost before a message is delivered again."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Pull:
+    """One consumer's messages: as many at a time as may be worked on, each under a heartbeat from its receipt.
+
+    It stands where FastStream keeps its subscription, so that FastStream does not start a loop of its own.
+
+    Args:
+        subscriber: what handles a message, with its middlewares.
+        consumer: where the messages are.
+        clock: monotonic seconds.
+        sleep: waits.
+    """
+
+    def __init__(
+        self,
+        subscriber: PullStreamSubscriber,
+        consumer: ConsumerSpec,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.consumer = consumer
+        self.on_refusal: Callable[[], None] = lambda: None
+        """Called when the server refuses to deliver: the consumer may be gone."""
+        self.problem: str | None = f"{consumer.durable} has not begun to take messages"
+        """What is wrong, as a sentence, since the last fetch."""
+        self._subscriber = subscriber
+        self._slots = asyncio.Semaphore(consumer.concurrency)
+        self._working: set[asyncio.Task[None]] = set()
+        self._repeats = Repeats()
+        self._clock = clock
+        self._sleep = sleep
+
+    async def run(self, client: Client) -> None:
+        """Take messages until cancelled."""
+        self.problem = None
+        subscription = await client.jetstream().pull_subscribe_bind(
+            stream=self.consumer.stream, durable=self.consumer.durable
+        )
+        try:
+            while True:
+                await self.take(subscription)
+        finally:
+            with suppress(nats.errors.Error, OSError):
+                await subscription.unsubscribe()
+
+    async def take(self, subscription: JetStreamContext.PullSubscription) -> None:
+        """Start work on one message, as soon as there is a free slot and a message."""
+        await self._slots.acquire()
+        try:
+            message = await self._next(subscription)
+        except BaseException:
+            self._slots.release()
+            raise
+        task = asyncio.create_task(self._handle(message))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def finish(self, within: float) -> None:
+        """Wait for the messages in work; those that take longer are cancelled, and delivered again some time."""
+        if self._working:
+            _, late = await asyncio.wait(set(self._working), timeout=within)
+            for task in late:
+                task.cancel()
+
+    async def unsubscribe(self) -> None:
+        """FastStream calls this when it stops a subscriber; `run` has been cancelled by then."""
+
+    async def _next(self, subscription: JetStreamContext.PullSubscription) -> Msg:
+        while True:
+            asked = self._clock()
+            try:
+                messages = await subscription.fetch(1, timeout=FETCH_SECONDS)
+            except TimeoutError:
+                self.problem = None
+            except (nats.errors.Error, OSError) as error:
+                self._refused(error)
+            else:
+                self.problem = None
+                return messages[0]
+            if self._clock() - asked < PAUSE_SECONDS:  # nats-py reports some refusals as time-outs
+                self.on_refusal()
+                await self._sleep(PAUSE_SECONDS)
+
+    async def _handle(self, message: Msg) -> None:
+        try:
+            async with Heartbeat(message, self.consumer.ack_wait.total_seconds() / HEARTBEATS_PER_ACK_WAIT):
+                await self._subscriber.consume(message)
+        finally:
+            self._slots.release()
+
+    def _refused(self, error: Exception) -> None:
+        gone = isinstance(error, nats.js.errors.ServiceUnavailableError)
+        reason = "the consumer is not there" if gone else str(error) or type(error).__name__
+        self.problem = f"{self.consumer.durable} receives no messages: {reason}"
+        if self._repeats.is_news(reason):
+            log.warning("no messages", consumer=self.consumer.durable, error=reason)

@@ -1,0 +1,118 @@
+"""Where a recreated consumer starts, and what readiness says of what is missing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+import nats.errors
+import nats.js.errors
+import pytest
+from nats.js import api
+
+from kleverkit.nats_calls import ClientSource
+from kleverkit.positions import Position, start_after
+from kleverkit.topology import STALE_SECONDS, Topology
+from kleverproto.streams import CONSUMERS
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+ALL = {"deliver_policy": api.DeliverPolicy.ALL}
+
+
+def stream(*, created: datetime = CREATED, last: int = 100) -> api.StreamInfo:
+    state = api.StreamState(messages=last, bytes=0, first_seq=1, last_seq=last, consumer_count=0)
+    return api.StreamInfo(config=api.StreamConfig(name="A"), state=state, created=created)
+
+
+def test_a_consumer_that_nobody_remembers_starts_at_the_first_message() -> None:
+    assert start_after(None, stream()) == ALL
+
+
+@pytest.mark.parametrize("floor", [0, 41, 100])
+def test_a_recreated_consumer_starts_after_what_was_acknowledged(floor: int) -> None:
+    start = start_after(Position(stream_created=CREATED, floor=floor), stream())
+    assert start == {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": floor + 1}
+
+
+@pytest.mark.parametrize(
+    "recreated",
+    [
+        pytest.param(stream(created=CREATED + timedelta(days=1)), id="recreated"),
+        pytest.param(stream(created=CREATED - timedelta(days=1)), id="recreated after the clock went back"),
+        pytest.param(stream(last=40), id="restored from a copy that is older than the consumer"),
+    ],
+)
+def test_another_stream_is_read_from_its_first_message(recreated: api.StreamInfo) -> None:
+    assert start_after(Position(stream_created=CREATED, floor=41), recreated) == ALL
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Refusing:
+    """A client whose every JetStream call fails in this way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def jetstream(self, **_options: object) -> "Refusing":
+        return self
+
+    async def stream_info(self, *_args: object) -> None:
+        raise self._error
+
+    key_value = consumer_info = stream_info
+
+
+def topology(client: object | None, clock: Clock) -> Topology:
+    source = ClientSource()
+    if client is not None:
+        source.set(cast("Client", client))
+    needed = Topology(source, clock=clock)
+    needed.need(CONSUMERS)
+    return needed
+
+
+async def test_nothing_is_known_before_the_first_look() -> None:
+    needed = topology(None, Clock())
+    assert "not been looked at" in str(await needed.streams_problem())
+    await needed.reconcile()
+    assert "not connected" in str(await needed.consumers_problem())
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (nats.js.errors.ServiceUnavailableError(), "JetStream is not available on this server"),
+        (nats.errors.TimeoutError(), "timeout"),
+        (nats.errors.ConnectionClosedError(), "closed"),
+    ],
+)
+async def test_a_server_that_does_not_answer_is_a_problem_of_both_checks(error: Exception, words: str) -> None:
+    needed = topology(Refusing(error), Clock())
+    await needed.reconcile()
+    assert words in str(await needed.streams_problem())
+    assert words in str(await needed.consumers_problem())
+
+
+async def test_each_part_that_cannot_be_made_is_named() -> None:
+    needed = topology(Refusing(nats.js.errors.BadRequestError(code=400, description="no")), Clock())
+    await needed.reconcile()
+    assert "KLEVER_DEAD cannot be made" in str(await needed.streams_problem())
+    assert "klever-jobs cannot be made" in str(await needed.streams_problem())
+    assert "deployer-delete cannot be made" in str(await needed.consumers_problem())
+
+
+async def test_an_old_look_is_a_problem_of_its_own() -> None:
+    clock = Clock()
+    needed = topology(None, clock)
+    needed._failure = None
+    assert await needed.streams_problem() is None
+    clock.now += STALE_SECONDS + 1
+    assert await needed.streams_problem() == "the streams and buckets were last looked at 11 seconds ago"
