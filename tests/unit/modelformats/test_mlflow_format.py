@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Signature
-from modelformats import InvalidModelError, detect_format, extract_signature
+from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
 from support import model_files
 from support.model_files import write
 
@@ -34,6 +34,24 @@ def test_tensors_without_a_name_are_called_as_the_server_calls_them(tmp_path: Pa
     spec = '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'
     found = extracted(f"{UNSIGNED}signature:\n  inputs: '{spec}'\n  outputs: '{spec}'\n", tmp_path)
     assert ([t.name for t in found.inputs], [t.name for t in found.outputs]) == (["input-0"], ["output-1"])
+
+
+def test_aliases_are_read_as_what_they_refer_to(tmp_path: Path) -> None:
+    found = extracted(f"{UNSIGNED}metadata:\n  tags: &id001 [a, b]\n  more: *id001\n", tmp_path)
+    assert found.framework == "sklearn"
+
+
+@pytest.mark.parametrize("levels", [40, 400])
+def test_aliases_of_aliases_take_no_room(tmp_path: Path, levels: int) -> None:
+    lists = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, levels))
+    assert extracted(f"a0: &a0 [x]\n{lists}{UNSIGNED}", tmp_path).framework == "sklearn"
+
+
+def test_the_directory_of_a_logged_model_is_read(tmp_path: Path) -> None:
+    write(tmp_path, "artifacts/MLmodel", UNSIGNED)
+    assert detect_format(tmp_path) == "MLflow"
+    validate_layout("MLflow", tmp_path)
+    assert extract_signature("MLflow", tmp_path).framework == "sklearn"
 
 
 def test_flavours_tell_the_framework(tmp_path: Path) -> None:
@@ -68,14 +86,14 @@ def test_a_directory_with_other_models_is_mlflows(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("a: 1", "has no flavors"),
-        ("a: &x [1]\nb: [*x, *x]", "has aliases or nests deeply"),
-        ("a: " + "[" * 200 + "]" * 200, "has aliases or nests deeply"),
-        ("a: " + "[" * 100_000, "has aliases or nests deeply"),
+        ("a: &x {k: 1}\nb: {<<: [*x, *x]}", "has merge keys or nests deeply"),
+        ("a: " + "[" * 200 + "]" * 200, "has merge keys or nests deeply"),
+        ("a: " + "[" * 100_000, "has merge keys or nests deeply"),
         ("a: !!python/object/apply:os.system [id]", "not a readable MLmodel file"),
         ("flavors: {a: 1}\nsignature: {inputs: '[{'}", "not a readable MLmodel file"),
         ("#" * 2_000_000, "larger than 1 MB"),
     ],
-    ids=["no-flavours", "aliases", "deep", "deeper", "code", "bad-json", "large"],
+    ids=["no-flavours", "merges", "deep", "deeper", "code", "bad-json", "large"],
 )
 def test_what_no_mlmodel_has_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(InvalidModelError, match=reason):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import IR_VERSION, ModelProto, TensorProto, ValueInfoProto, helper
+from onnx.defs import onnx_opset_version
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
@@ -182,3 +183,22 @@ def test_tensors_that_the_protocol_has_no_datatype_for_are_warned_of(tmp_path: P
     assert [warning.partition(",")[0] for warning in found.warnings] == [
         f"the input 'x' is of type {found.inputs[0].dtype}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("ir", "opset", "warned"),
+    [
+        (IR_VERSION, onnx_opset_version(), []),
+        (IR_VERSION + 1, onnx_opset_version(), [f"IR version {IR_VERSION + 1}"]),
+        (IR_VERSION, onnx_opset_version() + 1, [f"opset {onnx_opset_version() + 1}"]),
+    ],
+)
+def test_versions_that_are_newer_than_what_is_known_are_warned_of(
+    tmp_path: Path, ir: int, opset: int, warned: list[str]
+) -> None:
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [], [OUTPUT])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = ir
+    found = extracted(model, tmp_path)
+    assert (found.details["ir_version"], found.details["opset"]) == (ir, {"ai.onnx": opset})
+    assert [warning.partition("ONNX ")[2].partition(",")[0] for warning in found.warnings] == warned

@@ -11,6 +11,8 @@ from modelformats.plain import listed, table, text
 from modelformats.versions import other_version
 
 FILE = "MLmodel"
+LOGGED = "artifacts"
+MERGE = "<<"
 SIZE_LIMIT = 1024 * 1024
 DEEPEST = 50
 TOOLCHAIN = "mlserver"
@@ -40,20 +42,25 @@ class MLflow:
     name = "MLflow"
 
     def detect(self, directory: Path) -> bool:
-        """An MLmodel file at the top."""
-        return (directory / FILE).is_file()
+        """An MLmodel file at the top, or where MLflow 3 has that of a logged model."""
+        return _file(directory) is not None
 
     def validate(self, directory: Path) -> None:
-        """An MLmodel file at the top."""
-        if not self.detect(directory):
+        """Such a file."""
+        if _file(directory) is None:
             raise InvalidModelError(f"expected {FILE} in {directory}, found none")
 
     def extract(self, directory: Path) -> Signature:
         """The signature that the model was logged with, and its flavours."""
         self.validate(directory)
-        path = directory / FILE
+        path = _file(directory) or directory
         with reading(path, "MLmodel file"):
             return _signature(_document(path))
+
+
+def _file(directory: Path) -> Path | None:
+    places = (directory / FILE, directory / LOGGED / FILE)
+    return next((path for path in places if path.is_file()), None)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -64,8 +71,9 @@ def _document(path: Path) -> dict[str, Any]:
     content, depth = path.read_bytes(), 0
     for event in yaml.parse(content, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
-            raise InvalidModelError(f"{path.name} has aliases or nests deeply, which no MLmodel does")
+        # Aliases are references, which take no room; a merge copies what it refers to, as often as it is written.
+        if depth > DEEPEST or (isinstance(event, yaml.ScalarEvent) and event.value == MERGE and not event.style):
+            raise InvalidModelError(f"{path.name} has merge keys or nests deeply, which no MLmodel does")
     return table(yaml.load(content, Loader=yaml.CSafeLoader))
 
 

@@ -1,6 +1,7 @@
 """ONNX: graphs, functions and the shapes of weights; the weights, in the file or beside it, are left unread."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from modelformats.format import files_matching, head, reading, single_file
 from modelformats.parts import check_parts
 from modelformats.weights import newer_types, unknown_type
 
-from .onnx_messages import DTYPES, SCHEMA, SIZED_SCHEMA
+from .onnx_messages import DTYPES, NEWEST_IR, NEWEST_OPSET, SCHEMA, SIZED_SCHEMA
 from .onnx_weights import external_parts, nodes_in, parameters_of, unknown_types
 
 PATTERN = "*.onnx"
@@ -88,7 +89,10 @@ def _signature(model: Any) -> Signature:
             "graph": model.graph.name,
         },
         unknown=_unknown(model),
-        warnings=tuple(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
+        warnings=(
+            *(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
+            *_newer_versions(model),
+        ),
     )
 
 
@@ -138,6 +142,16 @@ def _uncarried(value: Any) -> str:
         f"the input {value.name!r} is a {_kind(value)}, which the inference protocol cannot carry, so the model cannot "
         "be served: export it with plain tensors as inputs"
     )
+
+
+def _newer_versions(model: Any) -> Iterator[str]:
+    opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
+    for what, found, known in (("IR version", model.ir_version, NEWEST_IR), ("opset", opset, NEWEST_OPSET)):
+        if found > known:
+            yield (
+                f"the model has the ONNX {what} {found}, newer than the {known} that this version of Klever knows, so "
+                "converting and serving it may fail: export it with an older one"
+            )
 
 
 ONNX = Onnx()

@@ -56,6 +56,8 @@ SIZED_SCHEMA = Schema(
 )
 """Has the size of `raw_data` too, which takes longer to read: for weights of a type whose size is not known."""
 
+NEWEST_IR, NEWEST_OPSET = 14, 28
+"""Of onnx 1.23."""
 DTYPES = {
     1: "float32",
     2: "uint8",
