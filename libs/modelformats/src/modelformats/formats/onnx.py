@@ -1,6 +1,5 @@
 """ONNX: graphs, functions and the shapes of weights; the weights, in the file or beside it, are left unread."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from modelformats.parts import check_parts
 from modelformats.weights import newer_types, unknown_type
 
 from .onnx_messages import DTYPES, NEWEST_IR, NEWEST_OPSET, SCHEMA, SIZED_SCHEMA
-from .onnx_weights import external_parts, nodes_in, parameters_of, unknown_types
+from .onnx_weights import Contents, contents_of
 
 PATTERN = "*.onnx"
 IR_VERSION_TAG = 0x08
@@ -37,15 +36,19 @@ class Onnx:
         path = single_file(directory, PATTERN)
         model = _readable(path)
         if model is not None:  # otherwise `extract` says what is wrong with it
-            _check_weights(path, model)
+            with reading(path, "ONNX model"):
+                check_parts(path, contents_of(model).external_parts())
 
     def extract(self, directory: Path) -> Signature:
         """Inputs and outputs of the main graph, operators of all graphs and functions."""
         path = single_file(directory, PATTERN)
         with reading(path, "ONNX model"):
             model = _load(path)
-            _check_weights(path, model)
-            return _signature(SIZED_SCHEMA.read(path) if unknown_types(model) else model)
+            contents = contents_of(model)
+            check_parts(path, contents.external_parts())
+            if contents.unknown_types():
+                contents = contents_of(SIZED_SCHEMA.read(path))
+            return _signature(model, contents)
 
 
 def _looks_like(start: bytes) -> bool:
@@ -69,18 +72,13 @@ def _load(path: Path) -> Any:
     return model
 
 
-def _check_weights(path: Path, model: Any) -> None:
-    with reading(path, "ONNX model"):
-        check_parts(path, external_parts(model))
-
-
-def _signature(model: Any) -> Signature:
+def _signature(model: Any, contents: Contents) -> Signature:
     initializers = {tensor.name for tensor in model.graph.initializer}
     return Signature(
         inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in initializers),
         outputs=tuple(_tensor(value) for value in model.graph.output),
-        operators=dict(sorted(Counter(node.op_type for node in nodes_in(model)).items())),
-        parameters=parameters_of(model),
+        operators=dict(sorted(contents.operators.items())),
+        parameters=contents.parameters(),
         framework=model.producer_name or "ONNX",
         framework_version=model.producer_version or None,
         details={
@@ -88,7 +86,7 @@ def _signature(model: Any) -> Signature:
             "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
             "graph": model.graph.name,
         },
-        unknown=_unknown(model),
+        unknown=_unknown(model) | newer_types(unknown_type(kind) for kind in contents.unknown_types()),
         warnings=(
             *(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
             *_newer_versions(model),
@@ -119,8 +117,7 @@ def _dimension(dim: Any) -> int | str:
 
 def _unknown(model: Any) -> dict[str, str]:
     reasons = {value.name: _open(value) for value in (*model.graph.input, *model.graph.output)}
-    given = {name: reason for name, reason in reasons.items() if reason}
-    return given | newer_types(unknown_type(kind) for kind in unknown_types(model))
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _open(value: Any) -> str | None:
