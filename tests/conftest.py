@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["plugins.fix_nats", "plugins.fix_oci", "plugins.fix_platform"]
+pytest_plugins = ["plugins.fix_disks", "plugins.fix_nats", "plugins.fix_oci", "plugins.fix_platform"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

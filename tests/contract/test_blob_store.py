@@ -12,14 +12,17 @@ import pytest
 
 from klever_registry.adapters.local import Layout, LocalBlobs, LocalManifests, LocalUploads
 from klever_registry.adapters.memory import InMemoryBlobs, InMemoryManifests, InMemoryUploads
+from klever_registry.domain.clocks import SteadyClock
 from klever_registry.domain.manifests import parse_manifest
 from klever_registry.errors import (
     BlobUnknownError,
     ChunkOutOfOrderError,
     DigestInvalidError,
+    StorageLostError,
     UploadUnknownError,
 )
 from klever_registry.ports import BlobStore, ManifestStore, Uploads
+from kleverproto.envelope import utc_now
 from support import oci_artifacts as oci
 
 REPOSITORY, OTHER = "library/iris", "library/iris/blobs/sha256"
@@ -120,6 +123,122 @@ async def test_abandoned_uploads_are_purged_and_others_are_not(store: Store) -> 
     assert await store.uploads.purge(timedelta(seconds=-1)) == 1
     with pytest.raises(UploadUnknownError):
         await store.uploads.offset(REPOSITORY, upload)
+
+
+async def test_of_two_ends_of_one_upload_one_stores_the_blob_and_the_other_finds_no_upload(store: Store) -> None:
+    upload = await store.upload(CONTENT)
+    ends = [store.uploads.commit(REPOSITORY, upload, DIGEST) for _ in range(2)]
+    ended = await asyncio.gather(*ends, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in ended) == ["NoneType", "UploadUnknownError"]
+    assert await store.content() == CONTENT
+
+
+@pytest.mark.parametrize("start", [None, 5])
+async def test_the_last_chunk_counts_once_though_it_is_sent_twice_at_a_time(store: Store, start: int | None) -> None:
+    upload = await store.upload(b"some ")
+    ends = [store.uploads.commit(REPOSITORY, upload, DIGEST, chunks(b"bytes"), start=start) for _ in range(2)]
+    ended = await asyncio.gather(*ends, return_exceptions=True)
+    assert [type(each) for each in ended if each is not None] == [UploadUnknownError]
+    assert await store.content() == CONTENT
+
+
+async def test_chunks_that_are_sent_at_a_time_are_never_mixed(store: Store) -> None:
+    """Each comes in two pieces, and the first request has sent one when the second begins."""
+    upload = await store.upload()
+    gates = [asyncio.Event(), asyncio.Event()]
+
+    async def slow(letter: bytes, gate: asyncio.Event) -> AsyncIterator[bytes]:
+        yield letter
+        await gate.wait()
+        yield letter
+
+    appends = [
+        asyncio.ensure_future(store.uploads.append(REPOSITORY, upload, slow(letter, gate)))
+        for letter, gate in zip((b"a", b"b"), gates, strict=True)
+    ]
+    await asyncio.wait(appends, timeout=0.02)
+    for gate in gates:
+        gate.set()
+    ended = await asyncio.gather(*appends, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in ended) == ["ChunkOutOfOrderError", "int"]
+    assert await store.uploads.offset(REPOSITORY, upload) == 2
+    winner = b"aa" if ended[0] == 2 else b"bb"
+    await store.uploads.commit(REPOSITORY, upload, oci.sha256(winner))
+
+
+async def test_a_request_waits_for_another_one_to_its_upload_but_not_for_ever(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    uploads, gate = LocalUploads(layout, patience=0.05), asyncio.Event()
+    upload = await uploads.begin(REPOSITORY)
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"some "
+        await gate.wait()
+
+    first = asyncio.create_task(uploads.append(REPOSITORY, upload, stalled()))
+    await asyncio.wait({first}, timeout=0.01)
+    with pytest.raises(ChunkOutOfOrderError, match="another request"):
+        await uploads.append(REPOSITORY, upload, chunks(b"x"))
+    gate.set()
+    assert await first == len(b"some ")
+    await uploads.commit(REPOSITORY, upload, DIGEST, chunks(b"bytes"))
+
+
+async def test_an_upload_that_is_being_sent_is_not_abandoned_however_old_it_looks(tmp_path: Path) -> None:
+    uploads, gate = LocalUploads(Layout(tmp_path)), asyncio.Event()
+    upload = await uploads.begin(REPOSITORY)
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield CONTENT
+        await gate.wait()
+
+    sending = asyncio.create_task(uploads.append(REPOSITORY, upload, stalled()))
+    await asyncio.wait({sending}, timeout=0.01)
+    assert await uploads.purge(timedelta(days=-2)) == 0
+    gate.set()
+    assert await sending == len(CONTENT)
+
+
+async def test_a_clock_that_is_set_forward_makes_nothing_older(tmp_path: Path) -> None:
+    seconds = [0.0]
+    clock = SteadyClock(utc_now, lambda: seconds[0])
+    layout = Layout(tmp_path)
+    uploads = LocalUploads(layout, clock=clock)
+    upload = await uploads.begin(REPOSITORY)
+    path = layout.uploads(REPOSITORY) / upload
+    tomorrow = path.stat().st_mtime + 24 * 3600
+    assert await uploads.purge(timedelta(hours=1)) == 0
+    os.utime(path, (tomorrow, tomorrow))  # written after the clock was set forward by a day
+    seconds[0] = 2 * 3600
+    assert await uploads.purge(timedelta(hours=1)) == 0
+    os.utime(path, (tomorrow - 24 * 3600, tomorrow - 24 * 3600))
+    assert await uploads.purge(timedelta(hours=1)) == 1
+
+
+async def test_what_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Path) -> None:
+    store, layout = local(tmp_path), Layout(tmp_path)
+    await store.manifests.put(REPOSITORY, MODEL, "v1")
+    index, blob = layout.index(REPOSITORY), layout.blob(REPOSITORY, MODEL.digest)
+    whole, manifest = index.read_bytes(), blob.read_bytes()
+    for content in (whole[:-10], b"", b"[]", b'{"manifests": [{}]}'):
+        index.write_bytes(content)
+        with pytest.raises(StorageLostError, match=r"index\.json of library/iris cannot be read"):
+            await store.manifests.get(REPOSITORY, "v1")
+        with pytest.raises(StorageLostError):
+            await store.manifests.put(REPOSITORY, NEWER, "v2")
+    index.unlink()
+    assert await store.manifests.repositories() == [REPOSITORY]
+    with pytest.raises(StorageLostError, match=r"has lost its index\.json"):
+        await store.manifests.index(REPOSITORY)
+    index.write_bytes(whole)
+    blob.unlink()
+    with pytest.raises(StorageLostError, match="has lost its manifest"):
+        await store.manifests.get(REPOSITORY, "v1")
+    blob.write_bytes(b"\0" * len(manifest))
+    with pytest.raises(StorageLostError, match="is damaged"):
+        await store.manifests.get(REPOSITORY, "v1")
+    blob.write_bytes(manifest)
+    assert await store.manifests.get(REPOSITORY, "v1") == MODEL
 
 
 async def test_a_blob_is_seen_in_its_repository_only_until_it_is_mounted(store: Store) -> None:

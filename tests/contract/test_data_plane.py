@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from klever_deployer.adapters.local.access_log import AccessLog
 from klever_deployer.adapters.local.envoy import EnvoyDataPlane
 from klever_deployer.adapters.local.envoy_admin import EnvoyAdmin
+from klever_deployer.adapters.local.envoy_logs import EnvoyLogs
 from klever_deployer.domain import routing
 from klever_deployer.domain.analysis import measurement, total
 from klever_deployer.domain.replicas import Endpoint, ReplicaState, ServingName
@@ -241,7 +241,8 @@ def has_content(path: Path) -> bool:
 
 
 async def test_an_access_log_that_is_too_large_begins_anew_and_none_of_it_is_lost(envoy: Bench, tmp_path: Path) -> None:
-    log = AccessLog(tmp_path / "access.log", EnvoyAdmin(tmp_path / "admin-address"), largest=10)
+    own, admin = tmp_path / "envoy.log", EnvoyAdmin(tmp_path / "admin-address")
+    log = EnvoyLogs(tmp_path / "access.log", own, admin, largest=10)
     async with upstreams("v1") as (v1,):
         await envoy.data_plane.apply(route((v1, 100)))
 

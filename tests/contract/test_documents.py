@@ -117,7 +117,18 @@ async def test_changes_begin_with_a_snapshot_and_follow_live(jobs: Jobs) -> None
     await jobs.bury("b", GRAVE, revision)
     gone = await anext(changes)
     assert isinstance(gone, Change)
-    assert (gone.key, gone.document) == ("b", None)
+    assert (gone.key, gone.document, gone.tombstone) == ("b", None, GRAVE)
+    await changes.aclose()
+
+
+async def test_a_snapshot_holds_the_tombstones_and_what_was_written_last(jobs: Jobs) -> None:
+    revision = await jobs.create("a", job("a"))
+    buried = await jobs.bury("a", GRAVE, revision)
+    changes = jobs.changes()
+    snapshot = await anext(changes)
+    assert isinstance(snapshot, Snapshot)
+    assert (snapshot.documents, snapshot.buried) == ((), (Buried("a", GRAVE, buried),))
+    assert snapshot.incarnation == await jobs.incarnation()
     await changes.aclose()
 
 

@@ -2,10 +2,12 @@
 
 import ast
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -83,9 +85,10 @@ async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) ->
 
 @pytest.fixture
 async def here(models: Path, tmp_path: Path) -> AsyncIterator[Bench]:
-    workloads = local(tmp_path)
-    yield Bench(workloads, models)
-    await workloads.close()
+    bench = Bench(local(tmp_path), models)
+    yield bench
+    if isinstance(bench.workloads, LocalWorkloads):
+        await bench.workloads.close()
 
 
 def servers() -> list[psutil.Process]:
@@ -274,3 +277,167 @@ def test_what_processes_of_this_machine_cannot_be_is_refused(
     workloads = local(tmp_path)
     assert complaint in (workloads.refusal(variant("v1", **changes)) or "")
     assert workloads.refusal(variant("v1")) is None
+
+
+def custom_servers() -> list[psutil.Process]:
+    """The servers of one's own that were started from here and run."""
+    return [p for p in psutil.Process().children() if is_running(p) and "-c" in p.cmdline()]
+
+
+async def test_a_server_that_hangs_is_not_ready_within_two_seconds_and_is_ready_once_it_answers(here: Bench) -> None:
+    spec = here.custom(SERVER)
+    await here.workloads.start(spec)
+    before = await here.until(spec)
+    await here.workloads.changed()
+    [process] = custom_servers()
+    process.suspend()
+    began = monotonic()
+    assert await here.workloads.changed() == {IRIS}
+    assert monotonic() - began < 2.0
+    assert here.workloads.states() == [replace(before, ready=False)]
+    process.resume()
+    assert await here.until(spec) == before
+    assert custom_servers() == [process]
+
+
+UNREADY = SERVER.replace("self.path ==", "not os.path.exists(os.environ['UNREADY']) and self.path ==")
+
+
+async def test_a_server_that_says_so_itself_is_not_ready(here: Bench, tmp_path: Path) -> None:
+    switch = tmp_path / "unready"
+    spec = here.custom(UNREADY, env={"UNREADY": str(switch)})
+    await here.workloads.start(spec)
+    before = await here.until(spec)
+    await here.workloads.changed()
+    switch.touch()
+    assert await here.workloads.changed() == {IRIS}
+    assert here.workloads.states() == [replace(before, ready=False)]
+    switch.unlink()
+    assert await here.until(spec) == before
+
+
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVER
+
+
+async def test_a_start_that_is_superseded_while_it_waits_for_an_ending_leaves_no_server(here: Bench) -> None:
+    """Undeployed, deployed and undeployed again, each before the one before is through."""
+    spec = here.custom(STUBBORN)
+    await here.workloads.start(spec)
+    await here.until(spec)
+    for change in (here.workloads.stop(spec.key), here.workloads.start(spec)):
+        task = asyncio.create_task(change)
+        await asyncio.wait({task}, timeout=0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await here.workloads.stop(spec.key)
+    assert (here.workloads.states(), custom_servers()) == ([], [])
+
+
+async def test_starts_that_wait_for_the_same_ending_start_one_server(here: Bench) -> None:
+    spec = here.custom(SERVER)
+    await here.workloads.start(spec)
+    await here.until(spec)
+    stop = asyncio.create_task(here.workloads.stop(spec.key))
+    await asyncio.wait({stop}, timeout=0)
+    await asyncio.gather(stop, here.workloads.start(spec), here.workloads.start(spec))
+    await here.until(spec)
+    assert len(custom_servers()) == 1
+
+
+async def test_nothing_is_started_once_the_platform_stops(here: Bench) -> None:
+    assert isinstance(here.workloads, LocalWorkloads)
+    await here.workloads.close()
+    await here.workloads.start(here.custom(SERVER))
+    assert here.workloads.states() == []
+
+
+async def test_an_adopted_server_keeps_its_requests_until_it_is_known_whether_it_is_ready(
+    here: Bench, tmp_path: Path
+) -> None:
+    spec = here.spec()
+    await here.workloads.start(spec)
+    before = await here.until(spec)
+    assert isinstance(here.workloads, LocalWorkloads)
+    await here.workloads.abandon()
+    here.workloads = local(tmp_path)
+    await here.workloads.start(spec)
+    assert here.workloads.states() == [replace(before, ready=False)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "no JSON"])
+async def test_the_server_of_a_record_that_cannot_be_read_is_ended_and_another_is_started(
+    here: Bench, tmp_path: Path, text: str
+) -> None:
+    spec = here.custom(SERVER)
+    await here.workloads.start(spec)
+    await here.until(spec)
+    [process] = custom_servers()
+    assert isinstance(here.workloads, LocalWorkloads)
+    await here.workloads.abandon()
+    [record] = files(tmp_path / "workloads", "*.json")
+    record.write_text(text)
+
+    here.workloads = successor = local(tmp_path)
+    task = asyncio.create_task(successor.run())
+    await successor.start(spec)
+    await here.until(spec)
+
+    async def is_replaced() -> bool:
+        return len(custom_servers()) == 1 and custom_servers() != [process]
+
+    await eventually(is_replaced)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_process_that_got_the_id_of_a_server_is_neither_adopted_nor_ended(
+    here: Bench, tmp_path: Path
+) -> None:
+    spec = here.custom(SERVER)
+    await here.workloads.start(spec)
+    await here.until(spec)
+    [server] = custom_servers()
+    assert isinstance(here.workloads, LocalWorkloads)
+    await here.workloads.abandon()
+    [record] = files(tmp_path / "workloads", "*.json")
+    bystander = await asyncio.create_subprocess_exec("sleep", "600")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"pid": bystander.pid}))
+
+    here.workloads = local(tmp_path)
+    await here.workloads.start(spec)
+    await here.until(spec)
+    await here.workloads.stop(spec.key)
+    assert bystander.returncode is None
+    bystander.kill()
+    await bystander.wait()
+    server.kill()
+
+
+async def test_a_server_whose_record_cannot_be_written_serves_and_is_recorded_once_there_is_space(
+    here: Bench, tmp_path: Path
+) -> None:
+    spec = here.custom(SERVER)
+    in_the_way = tmp_path / "workloads" / "replicas" / f"{spec.key.id}.json"
+    in_the_way.mkdir(parents=True)
+    await here.workloads.start(spec)
+    assert (await here.until(spec)).restarts == 0
+    assert files(tmp_path / "workloads", "*.json") == []
+    in_the_way.rmdir()
+
+    async def is_recorded() -> bool:
+        return len(files(tmp_path / "workloads", "*.json")) == 1
+
+    await eventually(is_recorded)
+    assert len(custom_servers()) == 1
+
+
+async def test_a_replica_that_cannot_be_started_at_all_says_why_and_is_tried_on(here: Bench, tmp_path: Path) -> None:
+    spec = here.custom(SERVER)
+    in_the_way = tmp_path / "workloads" / "logs"
+    in_the_way.parent.mkdir()
+    in_the_way.touch()  # no log can be written there
+    await here.workloads.start(spec)
+    state = await here.until(spec, failed=True)
+    assert "it cannot be started: " in (state.failure or "")
+    in_the_way.unlink()
+    assert (await here.until(spec)).failure is None

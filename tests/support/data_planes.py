@@ -18,9 +18,11 @@ from klever_deployer.adapters.memory import InMemoryDataPlane
 from klever_deployer.domain.replicas import Endpoint, ServingName
 from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share, path_prefix
 from klever_deployer.ports import DataPlane
+from klever_deployer.settings import MAX_REQUEST_BYTES
 from support.deployer import IRIS
 from support.waiting import eventually
 
+DRAIN_SECONDS = 5.0
 INFER = "v2/models/iris/infer"
 
 
@@ -147,7 +149,7 @@ async def answered_by(answers: Counter[str | None], name: str, times: int) -> No
 
 @asynccontextmanager
 async def in_memory() -> AsyncIterator[Bench]:
-    data_plane, chance = InMemoryDataPlane(), random.Random(1)  # noqa: S311 - spreads requests
+    data_plane, chance = InMemoryDataPlane(), random.Random(1)
 
     def url(serving: ServingName, path: str) -> str | None:
         present = data_plane.routes.get(serving)
@@ -173,8 +175,17 @@ async def running(envoy: EnvoyDataPlane) -> AsyncIterator[EnvoyDataPlane]:
 
 
 @asynccontextmanager
-async def behind_envoy(directory: Path, port: int, otlp_endpoint: str | None = None) -> AsyncIterator[Bench]:
-    envoy = EnvoyDataPlane(directory, host="127.0.0.1", port=port, drain_seconds=5.0, otlp_endpoint=otlp_endpoint)
+async def behind_envoy(
+    directory: Path, port: int, otlp_endpoint: str | None = None, *, max_request_bytes: int = MAX_REQUEST_BYTES
+) -> AsyncIterator[Bench]:
+    envoy = EnvoyDataPlane(
+        directory,
+        host="127.0.0.1",
+        port=port,
+        drain_seconds=DRAIN_SECONDS,
+        otlp_endpoint=otlp_endpoint,
+        max_request_bytes=max_request_bytes,
+    )
 
     def url(serving: ServingName, path: str) -> str:
         return f"http://127.0.0.1:{port}{path_prefix(serving)}{path}"

@@ -1,36 +1,46 @@
 """A deployer in memory: what it did, in order, and a way to let it die before any step."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue, DocumentPolicies
-from klever_deployer.adapters.memory import InMemoryDataPlane, InMemoryWorkloads
+from klever_deployer.adapters.memory import InMemoryCopies, InMemoryDataPlane, InMemoryWorkloads
 from klever_deployer.domain.replicas import Deployment, Endpoint, LocalModel, ReplicaKey, ReplicaSpec, ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute
 from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, ServingError
+from klever_deployer.ports import OnStep, ServingCopy
 from klever_deployer.service.advancing import Advance
+from klever_deployer.service.copies import Copies
+from klever_deployer.service.intents import Intents
 from klever_deployer.service.models import Models
+from klever_deployer.service.observing import Observer
 from klever_deployer.service.reconciling import Reconciler
-from klever_deployer.service.records import Records
+from klever_deployer.service.records import Records, key_of
+from klever_deployer.service.restoring import Restorer
 from klever_deployer.service.rollout import Rollout
 from klever_deployer.service.scaling import Scaler
 from klever_deployer.service.servers import Servers
-from kleverkit.documents import NEVER
+from klever_deployer.service.shelf import Shelf
+from kleverkit.documents import NEVER, Buried, Incarnation, Stored
+from kleverkit.errors import TransientError
+from kleverkit.incarnations import Verdict, compare
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
-from kleverproto.documents import Intent
+from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec, ModelStatus, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from support.golden_events import NOW, REGISTRY
@@ -105,11 +115,56 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
     def __init__(self, steps: Steps) -> None:
         super().__init__()
         self._steps = steps
+        self.reads = 0
+        """How many documents were read by their key."""
+        self.listings: list[int] = []
+        """How many documents each listing had."""
+        self.listed: Callable[[list[Stored[ServingDocument]]], list[Stored[ServingDocument]]] = list
+        """What a listing makes of the documents that there are."""
+        self.unreachable = False
+        """Whether nothing can be written."""
+        self.hold: tuple[asyncio.Event, asyncio.Event] | None = None
+        """The next listing sets the first once it has read the documents, and returns once the second is set."""
+
+    async def find(self, key: str) -> Stored[ServingDocument] | Buried[ServingDocument] | None:
+        self.reads += 1
+        return await super().find(key)
+
+    def content(self) -> dict[str, Any]:
+        """Everything, as a backup has it."""
+        return {name: value for name, value in vars(self).items() if name in {"_entries", "_revision", "_created"}}
+
+    def restore(self, backup: dict[str, Any]) -> None:
+        """Be what was backed up."""
+        vars(self).update(backup)
+
+    def drop(self, key: str) -> None:
+        """Lose one document, without a trace."""
+        del self._entries[key]
+
+    async def all(self) -> list[Stored[ServingDocument]]:
+        listing = self.listed(await super().all())
+        if self.hold is not None:
+            (read, later), self.hold = self.hold, None
+            read.set()
+            await later.wait()
+        self.listings.append(len(listing))
+        return listing
 
     async def update(self, key: str, document: ServingDocument, revision: int) -> int:
+        if self.unreachable:
+            raise TransientError("NATS does not answer")
         if revision != NEVER:  # the intent itself is no step of the deployer
             self._steps.take(f"record {document.status.phase} {document.status.step}")
         return await super().update(key, document, revision)
+
+    async def bury(self, key: str, tombstone: Tombstone[ServingDocument], revision: int) -> int:
+        self._steps.take(f"bury {'announced' if tombstone.announced else 'unannounced'}")
+        return await super().bury(key, tombstone, revision)
+
+    def lose(self) -> None:
+        """Be another, empty bucket from now on."""
+        InMemoryDocuments.__init__(self)
 
 
 class SteppedPublisher(RecordingPublisher):
@@ -118,7 +173,7 @@ class SteppedPublisher(RecordingPublisher):
         self._steps = steps
 
     async def publish(self, event: Event[Any]) -> None:
-        self._steps.take(f"tell {type(event.data).__name__}")
+        self._steps.take(f"publish {type(event.data).__name__}")
         await super().publish(event)
 
 
@@ -141,8 +196,12 @@ class SteppedDataPlane(InMemoryDataPlane):
     def __init__(self, steps: Steps) -> None:
         super().__init__()
         self._steps = steps
+        self.on_apply: Callable[[ServingRoute], Awaitable[None]] | None = None
+        """Happens before a route is applied."""
 
     async def apply(self, route: ServingRoute) -> None:
+        if self.on_apply is not None:
+            await self.on_apply(route)
         if self.routes.get(route.serving) != route:
             self._steps.take(f"route {' '.join(f'{name}={weight}' for name, weight in weights(route).items())}")
         await super().apply(route)
@@ -169,11 +228,25 @@ class InMemoryModels:
         self.here.add(digest)
         return self._model(digest)
 
-    async def keep_only(self, digests: set[str]) -> None:
-        self.here &= digests
+    async def digests(self) -> set[str]:
+        return set(self.here)
+
+    async def remove(self, digest: str) -> None:
+        self.here.discard(digest)
 
     def _model(self, digest: str) -> LocalModel:
         return LocalModel(Path("/models"), self.formats.get(digest, "ONNX"))
+
+
+class CopiesOnFullDisk(InMemoryCopies):
+    """See `ports.CopyStore`; nothing can be written while the disk is full."""
+
+    full = False
+
+    async def write(self, serving: ServingName, copy: ServingCopy) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        await super().write(serving, copy)
 
 
 class InMemoryToolchains:
@@ -205,7 +278,10 @@ class InMemoryConversions:
         found = self.made.get(digest)
         return found if found is not None and found.ref == Conversion(to=target).result(ref) else None
 
-    async def make(self, model: ModelDocument, digest: str, model_format: str, target: str) -> ConvertedModel:
+    async def make(
+        self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep
+    ) -> ConvertedModel:
+        await on_step("converting")
         self.asked.append(f"{model.spec.ref} {model_format} {target}")
         if self.broken:
             raise ServingError("it cannot be converted", code=CONVERSION_FAILED)
@@ -234,6 +310,22 @@ def waiting_room(_backend: BackendKey) -> Endpoint:
     return WAITING
 
 
+class InMemoryRemembered:
+    """What is remembered of a bucket or stream in this process."""
+
+    def __init__(self, incarnation: Callable[[], Awaitable[Incarnation]]) -> None:
+        self._incarnation = incarnation
+        self._remembered: Incarnation | None = None
+        self._seen: Incarnation | None = None
+
+    async def look(self) -> Verdict:
+        self._seen = await self._incarnation()
+        return compare(self._remembered, self._seen)
+
+    async def accept(self) -> None:
+        self._remembered = self._seen
+
+
 class World:
     """What outlives a deployer, and new deployers for it."""
 
@@ -251,9 +343,20 @@ class World:
         self.conversions = InMemoryConversions()
         self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
         self.projects: InMemoryDocuments[ProjectDocument] = InMemoryDocuments()
-        self.records = Records(self.documents, self.publisher, EventSource("deployer", lambda: NOW), lambda: self.now)
+        self.copies = CopiesOnFullDisk()
         self.now = NOW
         self.sequence = 0
+        self.stream_created = NOW
+        self.bucket_memory = InMemoryRemembered(self.documents.incarnation)
+        self.stream_memory = InMemoryRemembered(self.stream)
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget what a deployer has in memory."""
+        events = EventSource("deployer", lambda: NOW)
+        self.records = Records(self.documents, self.publisher, events, lambda: self.now, Copies(self.copies))
+        self.intents = Intents(self.records)
+        self.shelf = Shelf(self.store)
 
     async def push(self, *versions: str) -> None:
         for version in versions:
@@ -270,9 +373,10 @@ class World:
         """Push other bytes to a tag; the event that tells what is known of them."""
         document = model_document(f"library/iris:{version}", digest_)
         key_ = document.spec.ref.key
-        document = document.model_copy(update={"status": ModelStatus(scan=scan)})
         stored = await self.catalogue.get(key_)
         assert stored is not None
+        generation = stored.document.generation + (stored.document.spec.digest != digest_)
+        document = document.model_copy(update={"status": ModelStatus(scan=scan), "generation": generation})
         await self.catalogue.update(key_, document, stored.revision)
         self.sequence += 1
         updated = ModelUpdated(ref=document.spec.ref, digest=digest_, extraction=ExtractionPhase.SUCCEEDED, scan=scan)
@@ -280,46 +384,68 @@ class World:
             updated, event_id=f"push-{self.sequence}", correlation_id="story of a push"
         )
 
-    async def request(self, wanted: ServingSpec, serving: ServingName = IRIS) -> None:
-        await self.records.request(serving, wanted, self.next_intent())
+    async def recreate(self, version: str, digest_: str, *, created_at: datetime) -> None:
+        """Let a tag be one that was deleted and pushed again."""
+        document = model_document(f"library/iris:{version}", digest_).model_copy(update={"created_at": created_at})
+        stored = await self.catalogue.get(document.spec.ref.key)
+        assert stored is not None
+        await self.catalogue.update(stored.key, document, stored.revision)
 
-    async def request_deletion(self, serving: ServingName = IRIS) -> None:
-        await self.records.request_deletion(serving, self.next_intent())
+    async def request(
+        self, wanted: ServingSpec, serving: ServingName = IRIS, *, intent: Intent | None = None, generation: int = 1
+    ) -> None:
+        request = ServingRequested(namespace=serving.namespace, name=serving.name, spec=wanted, generation=generation)
+        await self.intents.request(request, intent or self.next_intent())
+
+    async def request_deletion(self, serving: ServingName = IRIS, *, intent: Intent | None = None) -> None:
+        await self.intents.request_deletion(serving, intent or self.next_intent())
 
     def next_intent(self) -> Intent:
         self.sequence += 1
         return Intent(sequence=self.sequence, event_id=f"event-{self.sequence}", correlation_id="correlation")
+
+    async def stream(self) -> Incarnation:
+        """The stream of requests now."""
+        return Incarnation(self.stream_created, self.sequence)
+
+    def restorer(self) -> Restorer:
+        return Restorer(self.records, self.bucket_memory, self.stream_memory, self.stream)
 
     def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
         servers = Servers(self.workloads, self.data_plane, INGRESS, ready_timeout, self.scaler, waiting_room)
         models = Models(
             DocumentCatalogue(self.catalogue),
             DocumentPolicies(self.projects),
-            self.store,
+            self.shelf,
             self.toolchains,
             self.conversions,
         )
-        return Rollout(self.records, models, servers, Advance(self.records, servers, tick_seconds=0.005))
+        advance = Advance(self.records, servers, tick_seconds=0.005)
+        return Rollout(self.records, models, servers, advance, Observer(self.records, servers))
 
     @asynccontextmanager
     async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
         """A new one, that runs."""
+        restorer = self.restorer()
+        rollout = self.rollout()
         reconciler = Reconciler(
             records=self.records,
-            rollout=self.rollout(),
+            restorer=restorer,
+            rollout=rollout,
             workloads=self.workloads,
             scaler=self.scaler,
             data_plane=self.data_plane,
-            store=self.store,
-            clock=lambda: NOW,
+            shelf=self.shelf,
+            clock=lambda: self.now,
             resync_seconds=resync_seconds,
         )
-        task = asyncio.create_task(reconciler.run())
+        tasks = [asyncio.create_task(loop()) for loop in (reconciler.run, restorer.run, rollout.observer.run)]
         try:
             yield reconciler
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def document(self, serving: ServingName = IRIS) -> ServingDocument:
         document = await self.records.read(serving)
@@ -337,6 +463,17 @@ class World:
         document = await eventually(is_settled, within=3)
         assert document is not None
         return document
+
+    async def tombstone(self, serving: ServingName = IRIS) -> Tombstone[ServingDocument]:
+        """Of a serving that is deleted, and whose deletion is published."""
+
+        async def is_announced() -> Tombstone[ServingDocument] | None:
+            buried = await self.documents.find(key_of(serving))
+            return buried.tombstone if isinstance(buried, Buried) and buried.tombstone.announced else None
+
+        tombstone = await eventually(is_announced, within=3)
+        assert tombstone is not None
+        return tombstone
 
     def told(self) -> list[str]:
         """The types of the events, in order."""

@@ -14,6 +14,7 @@ from nats.aio.client import Client
 
 from klever_deployer.app import build
 from klever_deployer.settings import DeployerSettings
+from kleverkit.documents import Buried
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import run
@@ -89,6 +90,17 @@ class Surroundings:
         assert stored is not None
         return stored.document
 
+    async def is_buried(self, name: str = "iris") -> bool:
+        """Whether a tombstone is there, and its event published."""
+
+        async def is_announced() -> bool:
+            found = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
+                serving_key("default", name)
+            )
+            return isinstance(found, Buried) and found.tombstone.announced
+
+        return await eventually(is_announced)
+
     async def infer(self, url: str, body: object) -> tuple[int, Any]:
         async with self.session.post(url, json=body) as response:
             return response.status, await response.json(content_type=None)
@@ -106,14 +118,15 @@ def model_servers() -> list[psutil.Process]:
 
 
 @asynccontextmanager
-async def surroundings(nats_url: str, directory: Path) -> AsyncIterator[Surroundings]:
-    """A deployer that is ready, and everything it needs."""
+async def surroundings(nats_url: str, directory: Path, **more: Any) -> AsyncIterator[Surroundings]:
+    """A deployer that is ready, perhaps with more settings, and everything it needs."""
     settings = DeployerSettings(
         nats_url=nats_url,
         port=free_port(),
         work_dir=directory / "deployer",
         ingress_port=free_port(),
         grace_seconds=5.0,
+        **more,
     )
     async with (
         running_registry(directory / "registry", nats_url) as registry,

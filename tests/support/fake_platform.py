@@ -50,6 +50,9 @@ class Recorder:
     def died(self, part: Part, code: int) -> None:
         self.told.append(f"{part.name} died {code}")
 
+    def failed(self, part: Part, reason: str) -> None:
+        self.told.append(f"{part.name} failed: {reason}")
+
 
 async def main(home: Home, port: int) -> None:
     async with Supervisor(home, [fake_part(home, port, replica=True)], URLS, Recorder()).running():

@@ -23,13 +23,14 @@ from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
 from kleverkit.service import Runtime, _serve_messages
 from kleverproto.base import WireModel
-from kleverproto.envelope import Event, EventSource, encode, parse
+from kleverproto.documents import Intent, Tombstone
+from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
 from kleverproto.models import HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingStatus, serving_key
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET, BucketSpec
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, SERVINGS_BUCKET, BucketSpec, ConsumerSpec
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from support.waiting import eventually
@@ -127,6 +128,11 @@ class Gateway:
     async def is_ready(self) -> bool:
         return (await self.get("/readyz")).status == 200
 
+    async def problem(self, check: str) -> str | None:
+        """What is wrong with one check of readiness."""
+        problem: str | None = (await self.get("/readyz")).json()["problems"].get(check)
+        return problem
+
 
 @asynccontextmanager
 async def running_gateway(
@@ -166,11 +172,28 @@ class Owner:
     async def serving(self, document: ServingDocument) -> None:
         await self._put(SERVINGS_BUCKET, serving_key(document.namespace, document.name), document)
 
+    async def delete_serving(self, name: str) -> None:
+        """Do what the last request in the stream asks for: delete the serving, and leave a tombstone."""
+        documents = self.documents(SERVINGS_BUCKET, ServingDocument)
+        stored = await documents.get(serving_key("default", name))
+        assert stored is not None
+        sequence = (await self.client.jetstream().stream_info("KLEVER_SERVINGS")).state.last_seq
+        intent = Intent(sequence=sequence, event_id="deletion", correlation_id="deletion")
+        tombstone = Tombstone[ServingDocument](document=stored.document, intent=intent, deleted_at=NOW)
+        await documents.bury(stored.key, tombstone, stored.revision)
+
+    async def handle(self, consumer: ConsumerSpec) -> None:
+        """Take the next request, and acknowledge it without doing anything."""
+        js = self.client.jetstream()
+        subscription = await js.pull_subscribe(consumer.subject, consumer.durable, stream=consumer.stream)
+        (message,) = await subscription.fetch(1)
+        await message.ack_sync()
+
     async def job(self, key: str, document: WireModel) -> None:
         await self._put(JOBS_BUCKET, key, document)
 
-    async def publish(self, data: WireModel, event_id: str) -> None:
-        event: Event[Any] = EventSource("test").event(data, event_id=event_id)
+    async def publish(self, data: WireModel, event_id: str, *, at: datetime | None = None) -> None:
+        event: Event[Any] = EventSource("test", lambda: at or utc_now()).event(data, event_id=event_id)
         headers, body = encode(event)
         await self.client.jetstream().publish(event.nats_subject, body, headers=headers)
 
@@ -179,6 +202,20 @@ class Owner:
         info = await js.stream_info(stream)
         message = await js.get_msg(stream, info.state.last_seq)
         return parse(message.headers or {}, message.data or b"")
+
+    async def recreate(self, stream: str) -> None:
+        """Delete the stream, and create it again, empty."""
+        js = self.client.jetstream()
+        await js.delete_stream(stream)
+        await provision(js)
+
+    async def delete_consumers(self, stream: str) -> int:
+        """Delete every consumer of a stream; how many there were."""
+        js = self.client.jetstream()
+        consumers = await js.consumers_info(stream)
+        for consumer in consumers:
+            await js.delete_consumer(stream, consumer.name)
+        return len(consumers)
 
     async def _put(self, bucket: BucketSpec, key: str, document: WireModel) -> None:
         documents = self.documents(bucket, type(document))

@@ -5,30 +5,51 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from klever_jobrunner.domain import Cause, Request
+from klever_jobrunner.domain.requests import Request
 from klever_jobrunner.ports import FetchedModel, Work
-from klever_jobrunner.service import Jobs, Ledger
-from klever_jobrunner.slots import FairSlots
+from klever_jobrunner.service.attempts import Attempts
+from klever_jobrunner.service.claims import Claims
+from klever_jobrunner.service.deletions import Deletions
+from klever_jobrunner.service.jobs import Jobs
+from klever_jobrunner.service.ledger import Ledger
+from klever_jobrunner.service.slots import FairSlots
 from klever_jobrunner.works import Extraction
+from kleverkit.documents import Documents
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
-from kleverproto.envelope import EventSource
-from kleverproto.jobs import JobDocument, JobKind, JobSpec
+from kleverproto.documents import Intent
+from kleverproto.envelope import Event, EventSource
+from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobSpec, JobStarted
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 
+DIGEST = f"sha256:{'a' * 64}"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SIGNATURE = Signature(operators={"Add": 1})
 SCAN = Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5")
 
 
-def request(event_id: str = "event-1", *, version: str = "v1", job: str = "job-1") -> Request:
-    """A request for the same job whatever the tag."""
+def intent(event_id: str, sequence: int) -> Intent:
+    """The place of a request in its stream; its event is its own correlation."""
+    return Intent(sequence=sequence, event_id=event_id, correlation_id=event_id)
+
+
+def request(
+    sequence: int = 1,
+    *,
+    version: str = "v1",
+    job: str = "job-1",
+    digest: str = DIGEST,
+    again: bool = False,
+    is_push: bool = False,
+) -> Request:
+    """The request event-<sequence>, for the same job whatever the tag."""
     ref = ModelRef.parse(f"library/adder:{version}")
-    spec = JobSpec(kind=JobKind.EXTRACT, ref=ref, digest=f"sha256:{'a' * 64}", registry="localhost:5000", format="ONNX")
-    return Request(Cause(event_id, event_id), NOW, job, spec)
+    spec = JobSpec(kind=JobKind.EXTRACT, ref=ref, digest=digest, registry="localhost:5000", format="ONNX")
+    return Request(intent(f"event-{sequence}", sequence), job, spec, again=again, is_push=is_push)
 
 
 @dataclass
@@ -82,34 +103,84 @@ class Backlog:
         return self.requests
 
 
+class Gated(RecordingPublisher):
+    """Stores JobStarted when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.reached = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+    async def publish(self, event: Event[Any]) -> None:
+        """See `EventPublisher`."""
+        if isinstance(event.data, JobStarted):
+            self.reached.set()
+            await self.gate.wait()
+        await super().publish(event)
+
+
 class Runner:
-    """A jobrunner without NATS, registry and processes; `documents` outlive it as the bucket does."""
+    """A jobrunner without NATS, registry and processes; documents and events outlive it, as bucket and stream do."""
 
     def __init__(
         self,
         directory: Path,
-        documents: InMemoryDocuments[JobDocument] | None = None,
+        documents: Documents[JobDocument] | None = None,
+        publisher: RecordingPublisher | None = None,
         *,
         works: Mapping[JobKind, Work] | None = None,
         places: int | None = None,
+        name: str = "runner-1",
+        renew_seconds: float = 0.01,
+        lapse_seconds: float = 30.0,
     ) -> None:
-        self.documents = documents or InMemoryDocuments[JobDocument]()
-        self.publisher = RecordingPublisher()
+        self.documents = InMemoryDocuments[JobDocument]() if documents is None else documents
+        self.publisher = RecordingPublisher() if publisher is None else publisher
         self.source = ScriptedSource()
         self.executor = GatedExecutor()
         self.executor.gate.set()
         self.directory = directory
-        ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: NOW)
-        slots = {JobKind.EXTRACT: FairSlots(places)} if places else {}
+        self.lack: str | None = None
+        self.now = NOW
+        ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: self.now)
+        claims = Claims(ledger, renew_seconds=renew_seconds, lapse_seconds=lapse_seconds)
         extraction = Extraction(self.source, self.executor)
-        self.jobs = Jobs(ledger, {JobKind.EXTRACT: extraction} if works is None else works, directory, slots=slots)
+        attempts = Attempts(ledger, claims, {JobKind.EXTRACT: extraction} if works is None else works, directory)
+        slots = {JobKind.EXTRACT: FairSlots(places)} if places else {}
+        self.jobs = Jobs(name, ledger, claims, attempts, lambda: self.lack, slots)
+        self.deletions = Deletions(ledger)
 
-    def told(self) -> list[str]:
+    def start(self, request: Request) -> "asyncio.Task[None]":
+        """Handle a request beside the test."""
+        return asyncio.create_task(self.jobs.run(request))
+
+    async def cancel(self, sequence: int, job: str = "job-1") -> None:
+        """Handle the cancellation cancel-<sequence>."""
+        await self.jobs.cancel(intent(f"cancel-{sequence}", sequence), job, request().spec)
+
+    async def delete(self, sequence: int, job: str = "job-1") -> None:
+        """Handle the deletion delete-<sequence>."""
+        await self.jobs.delete(intent(f"delete-{sequence}", sequence), job, request().spec)
+
+    def published(self) -> list[str]:
         """The names of the events that were published, in order."""
         return [type(data).__name__ for data in self.publisher.data()]
+
+    def causes(self) -> set[tuple[str, str | None]]:
+        """Name and cause of each event that was published."""
+        return {(type(event.data).__name__, event.causation_id) for event in self.publisher.events}
 
     async def job(self, name: str = "job-1") -> JobDocument:
         """The document of a job."""
         stored = await self.documents.get(name)
         assert stored is not None
         return stored.document
+
+    async def phase(self, name: str = "job-1") -> JobPhase | None:
+        """Where a job is in its life; None where there is none."""
+        stored = await self.documents.get(name)
+        return stored.document.status.phase if stored else None
+
+    async def is_in(self, phase: JobPhase, name: str = "job-1") -> bool:
+        """Whether a job is there in its life."""
+        return await self.phase(name) is phase

@@ -27,6 +27,8 @@ def _act(wish: str | None) -> Signature:
             return _eat()
         case "print":
             print('{"signature": "not an answer"}')
+        case "large":
+            return Signature(framework="x" * (2 << 20))
         case "environment":
             return Signature(framework=" ".join(os.environ))
         case _:

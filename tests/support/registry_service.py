@@ -19,8 +19,9 @@ from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import run
 from kleverproto.envelope import Event, encode, parse
 from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
-from kleverproto.streams import MODELS_BUCKET
+from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET
 from support.oci_artifacts import OciClient
 from support.processes import ServerProcess, answers, free_port
 from support.waiting import eventually
@@ -79,6 +80,7 @@ class Platform:
         source = ClientSource()
         source.set(client)
         self.documents = NatsDocuments(source, MODELS_BUCKET, ModelDocument)
+        self.projects = NatsDocuments(source, PROJECTS_BUCKET, ProjectDocument)
 
     async def events(self, kind: str = "model") -> list[Event[Any]]:
         """Every event of the stream so far, whose type holds the text."""

@@ -29,3 +29,14 @@ async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float =
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s; last answer: {answer!r}") from failure
         await asyncio.sleep(every)
+
+
+async def others(turns: int = 20) -> None:
+    """Let the other tasks run for so many turns; no time passes."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def pause(seconds: float) -> None:
+    """Let time pass on purpose: between two actions of a load, and for as long as a fault is to last."""
+    await asyncio.sleep(seconds)

@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingReady, ServingRequested
 from kleverproto.variants import Autoscaling
+from support import hop_contract
 from support.deployer import spec
 from support.deployer_service import Surroundings, model_servers, surroundings
+from support.hop_contract import Hop
 from support.onnx_models import look_up, model_directory
 from support.v2_client import tensor
 from support.waiting import eventually
 
-BODY = {"inputs": [tensor("index", "INT64", [], [1])]}
+LIMIT = 100_000
+BODY: dict[str, Any] = {"inputs": [tensor("index", "INT64", [], [1])]}
 
 
 @pytest.fixture
@@ -62,3 +66,17 @@ async def test_what_envoy_counts_is_told_by_variant(world: Surroundings) -> None
         return any('klever_serving="iris"' in line and 'klever_variant="v1"' in line for line in found)
 
     assert await eventually(counted, within=15)
+
+
+async def test_one_setting_limits_requests_whether_a_replica_runs_or_not(nats_url: str, tmp_path: Path) -> None:
+    async with surroundings(nats_url, tmp_path, max_request_bytes=LIMIT) as world:
+        await world.push(model_directory(look_up(), tmp_path / "look-up"), "library/iris:v1")
+        request = ServingRequested(namespace="default", name="iris", spec=idle_spec())
+        event = await world.answer(await world.ask(request))
+        assert isinstance(event.data, ServingReady)
+        hop = Hop(event.data.url, BODY, LIMIT)
+        await hop_contract.a_bomb_is_refused_at_the_limit(hop)
+        assert await eventually(nothing_runs, within=30)
+        await hop_contract.a_bomb_is_refused_at_the_limit(hop)
+        assert await eventually(nothing_runs, within=30)
+        await hop_contract.a_body_over_the_limit_is_refused(hop)

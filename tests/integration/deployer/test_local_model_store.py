@@ -50,13 +50,16 @@ async def test_a_model_is_pulled_once_and_found_from_then_on(bench: Bench) -> No
     assert await bench.fetch(MODEL) == model
 
 
-async def test_only_the_models_that_are_kept_stay(bench: Bench) -> None:
+async def test_a_model_that_is_removed_is_not_here_and_the_others_are(bench: Bench) -> None:
     for tag, artifact in (("v1", MODEL), ("v2", OTHER)):
         await bench.registry.push("library/iris", tag, artifact)
         await bench.fetch(artifact)
-    await bench.store.keep_only({OTHER.digest})
+    assert await bench.store.digests() == {MODEL.digest, OTHER.digest}
+    await bench.store.remove(MODEL.digest)
+    await bench.store.remove(MODEL.digest)
     assert await bench.store.find(MODEL.digest) is None
     assert await bench.store.find(OTHER.digest) is not None
+    assert await bench.store.digests() == {OTHER.digest}
 
 
 async def test_a_model_that_has_left_the_registry_is_not_found(bench: Bench) -> None:

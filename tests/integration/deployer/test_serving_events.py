@@ -74,7 +74,17 @@ async def test_a_deleted_serving_answers_404_and_leaves_no_process(world: Surrou
     code, answer = await world.infer(url, BODY)
     assert (code, "nothing is served at this path" in answer["error"]) == (404, True)
     assert model_servers() == []
-    assert (await world.document()).status.phase is ServingPhase.DELETED
+    assert await world.is_buried()
+
+
+async def test_servings_that_are_undeployed_right_after_they_were_deployed_stay_undeployed(world: Surroundings) -> None:
+    names = [f"iris-{number}" for number in range(20)]
+    for name in names:  # requests and deletions are handled by independent consumers
+        await world.ask(ServingRequested(namespace="default", name=name, spec=spec("v1")))
+        await world.ask(ServingDeleteRequested(namespace="default", name=name))
+    for name in names:
+        assert await world.is_buried(name)
+    assert model_servers() == []
 
 
 async def test_a_model_that_was_never_pushed_fails_and_what_served_still_serves(world: Surroundings) -> None:

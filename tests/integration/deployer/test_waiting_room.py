@@ -1,108 +1,271 @@
 """Requests that wait for a replica, over real HTTP."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from klever_deployer.adapters.followed_routes import FollowedRoutes
+from klever_deployer.adapters.memory import InMemoryDataPlane
 from klever_deployer.adapters.waiting_room import WaitingRoom
 from klever_deployer.domain.replicas import Endpoint
-from klever_deployer.domain.routing import BackendKey
+from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
 from klever_deployer.envoy_config import BACKEND_HEADER
 from support.data_planes import backend_key
+from support.processes import free_port
+from support.raw_http import Answer, chunked, exchange, head, read_answer
 from support.waiting import eventually
 
 BACKEND = backend_key("v1")
+NEWER = BackendKey(BACKEND.serving, BACKEND.variant, "beef")
+LABEL = (BACKEND_HEADER, BACKEND.name)
+LIMIT = 64 * 1024 * 1024
 
 
 @dataclass
 class Replica:
-    """A model server that is there once it is started."""
+    """A model server that is there once it is started, and says what it was sent."""
 
     server: TestServer
     started: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
     woken: list[BackendKey] = field(default_factory=list)
+    elsewhere: list[Endpoint] = field(default_factory=list)
+    """Found first."""
+    only: BackendKey | None = None
+    """The backend that it is of; of all by default."""
 
-    def find(self, _backend: BackendKey) -> Endpoint | None:
+    def find(self, backend: BackendKey) -> Endpoint | None:
         if self.failure:
             raise LookupError(self.failure)
-        return Endpoint("127.0.0.1", self.server.port or 0) if self.started.is_set() else None
+        if not self.started.is_set() or self.only not in {None, backend}:
+            return None
+        return self.elsewhere.pop() if self.elsewhere else Endpoint("127.0.0.1", self.server.port or 0)
+
+    async def is_woken(self) -> bool:
+        return bool(self.woken)
+
+
+async def say_what_came(request: web.Request) -> web.Response:
+    headers = [[name.decode(), value.decode()] for name, value in request.raw_headers]
+    body = (await request.read()).decode("latin-1")
+    answer = web.json_response({"method": request.method, "path": request.raw_path, "headers": headers, "body": body})
+    answer.set_status(418)
+    answer.headers.extend([("X-Own", "a"), ("X-Own", "b")])
+    return answer
+
+
+async def refuse_at_once(_request: web.Request) -> web.Response:
+    return web.json_response({"error": "too large"}, status=413)
+
+
+async def answer_packed(_request: web.Request) -> web.Response:
+    return web.Response(body=gzip.compress(b"packed"), headers={"Content-Encoding": "gzip"})
+
+
+async def end_in_the_middle(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
 
 
 @pytest.fixture
 async def replica() -> AsyncIterator[Replica]:
-    async def answer(request: web.Request) -> web.Response:
-        facts = {"method": request.method, "path": request.raw_path, "body": await request.text()}
-        return web.json_response(facts | {"sent": request.headers["X-Sent"]}, status=418, headers={"X-Own": "yes"})
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
+    application = web.Application(client_max_size=1 << 30)
+    application.router.add_post("/refuses", refuse_at_once)
+    application.router.add_get("/packed", answer_packed)
+    application.router.add_get("/ends", end_in_the_middle)
+    application.router.add_route("*", "/{path:.*}", say_what_came)
     server = TestServer(application, host="127.0.0.1")
-    await server.start_server()
+    await server.start_server(auto_decompress=False, max_field_size=1 << 16)
     yield Replica(server)
     await server.close()
 
 
+@dataclass(frozen=True)
+class Room:
+    """A waiting room that is open."""
+
+    url: str
+    room: WaitingRoom
+
+    async def ask(self, path: str, *headers: tuple[str, str], body: bytes = b"", method: str = "POST") -> Answer:
+        return await exchange(self.url, head(method, path, LABEL, *headers), body)
+
+    async def post(self, path: str, body: bytes, *headers: tuple[str, str]) -> Answer:
+        return await self.ask(path, ("Content-Length", str(len(body))), *headers, body=body)
+
+    async def refusal(self, *headers: tuple[str, str]) -> tuple[int, str]:
+        answer = await self.ask("/v2", *headers, method="GET")
+        return answer.status, str(answer.document["error"])
+
+
 @asynccontextmanager
-async def opened(replica: Replica, *, patience: float = 20.0) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
-    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3)
+async def opened(replica: Replica, *, patience: float = 20.0) -> AsyncIterator[Room]:
+    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3, limit=LIMIT)
     task = asyncio.create_task(room.run())
     endpoint = room.endpoint(BACKEND)
-    headers = {BACKEND_HEADER: BACKEND.name, "X-Sent": "it"}
-    async with aiohttp.ClientSession(headers=headers) as session:
-        yield session, f"http://{endpoint.host}:{endpoint.port}"
+    yield Room(f"http://{endpoint.host}:{endpoint.port}", room)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_requests_wake_a_replica_and_are_passed_on_as_they_are(replica: Replica) -> None:
-    async with opened(replica) as (session, url):
-        asked = [asyncio.create_task(session.post(f"{url}/v2/a%20b?c=d", data=f"body {n}")) for n in range(3)]
-
-        async def is_woken() -> bool:
-            return bool(replica.woken)
-
-        await eventually(is_woken)
+    async with opened(replica) as room:
+        asked = [asyncio.create_task(room.post("/v2/a%20b%2F?c=%7E", f"body {n}".encode())) for n in range(3)]
+        await eventually(replica.is_woken)
         replica.started.set()
-        for number, task in enumerate(asked):
-            async with await task as answer:
-                assert (answer.status, answer.headers["X-Own"]) == (418, "yes")
-                told = await answer.json()
-                assert told == {"method": "POST", "path": "/v2/a%20b?c=d", "body": f"body {number}", "sent": "it"}
+        for number, answer in enumerate(await asyncio.gather(*asked)):
+            came = answer.document
+            assert answer.status == 418
+            assert [value for name, value in answer.headers if name == "X-Own"] == ["a", "b"]
+            assert (came["method"], came["path"], came["body"]) == ("POST", "/v2/a%20b%2F?c=%7E", f"body {number}")
     assert set(replica.woken) == {BACKEND}
 
 
-async def refusal(session: aiohttp.ClientSession, url: str, **headers: str) -> tuple[int, str]:
-    async with session.get(f"{url}/v2", headers=headers) as answer:
-        return answer.status, (await answer.json())["error"]
+async def test_neither_headers_nor_bodies_are_changed(replica: Replica) -> None:
+    replica.started.set()
+    sent = [("X-Two", "a"), ("Content-Encoding", "gzip"), ("X-Two", "b"), ("Cookie", "e" * 40_000)]
+    async with opened(replica) as room:
+        body = gzip.compress(b"{}")
+        came = (await room.post("/v2", body, *sent, ("Connection", "x-mine"), ("X-Mine", "1"))).document
+        assert came["body"].encode("latin-1") == body
+        kept = [("Host", "test"), LABEL, ("Content-Length", str(len(body))), *sent]
+        assert [tuple(each) for each in came["headers"] if each[0] != "Connection"] == kept
+        chunks = await room.ask("/v2", ("Transfer-Encoding", "chunked"), body=chunked(body, 5))
+        assert chunks.document["body"].encode("latin-1") == body
+        assert (await room.ask("/packed", method="GET")).body == gzip.compress(b"packed")
+
+
+async def test_a_body_is_not_read_before_someone_takes_it(replica: Replica) -> None:
+    body = b" " * LIMIT
+    async with opened(replica) as room:
+        _, port = room.url.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        writer.write(head("POST", "/v2", LABEL, ("Content-Length", str(len(body)))) + body)
+        await eventually(lambda: woken_often(replica))
+        assert writer.transport.get_write_buffer_size() > len(body) // 2
+        replica.started.set()
+        assert (await read_answer(reader)).document["body"] == body.decode()
+        writer.close()
+
+
+async def woken_often(replica: Replica) -> bool:
+    """So that a body could have come in the meantime."""
+    return len(replica.woken) > 50
+
+
+async def test_a_body_over_the_limit_is_refused(replica: Replica) -> None:
+    replica.started.set()
+    async with opened(replica) as room:
+        announced = await room.ask("/v2", ("Content-Length", str(LIMIT + 1)))
+        assert (announced.status, announced.document["error"]) == (413, f"the body has more than {LIMIT} bytes")
+        large = chunked(b" " * (LIMIT + 1))
+        assert (await room.ask("/v2", ("Transfer-Encoding", "chunked"), body=large)).status == 413
+        refused = await room.post("/refuses", b" " * LIMIT)
+        assert (refused.status, refused.document) == (413, {"error": "too large"})
+
+
+async def test_a_request_for_a_superseded_revision_goes_to_the_one_that_serves(replica: Replica) -> None:
+    replica.only = NEWER
+    replica.started.set()
+    async with opened(replica) as room:
+        waiting = asyncio.create_task(room.post("/v2", b"{}"))
+        await eventually(replica.is_woken)
+        room.room.follow(route_to(NEWER))
+        assert (await waiting).status == 418
+        assert (await room.post("/v2", b"{}")).status == 418, "also what comes by the old route yet"
+        replica.started.clear()
+        waiting = asyncio.create_task(room.post("/v2", b"{}"))
+        await eventually(lambda: last_woken_is(replica, NEWER))
+        room.room.forget(BACKEND.serving)
+        assert (await waiting).document["error"] == f"{BACKEND.serving} is not served any more"
+
+
+async def last_woken_is(replica: Replica, backend: BackendKey) -> bool:
+    return replica.woken[-1] == backend
+
+
+async def test_routes_are_followed_before_they_wait_for_those_who_wait(replica: Replica) -> None:
+    replica.only = NEWER
+    replica.started.set()
+    async with opened(replica) as room:
+        waiting = asyncio.create_task(room.post("/v2", b"{}"))
+
+        class Draining(InMemoryDataPlane):
+            """Takes a route once nobody waits by the old one."""
+
+            async def apply(self, route: ServingRoute) -> None:
+                assert (await waiting).status == 418
+                await super().apply(route)
+
+        await eventually(replica.is_woken)
+        plane = FollowedRoutes(Draining(), room.room)
+        await plane.apply(route_to(NEWER))
+        assert plane.served() == {NEWER.serving}
+        await plane.remove(NEWER.serving)
+        assert await room.refusal() == (503, "nothing is served here")
+
+
+def route_to(backend: BackendKey) -> ServingRoute:
+    return ServingRoute(backend.serving, (Backend(backend, ()),), (Share(backend, 100),))
 
 
 async def test_a_replica_that_never_comes_is_an_answer_that_says_why(replica: Replica) -> None:
-    async with opened(replica, patience=0.05) as (session, url):
-        assert await refusal(session, url) == (503, "no model server was ready after 0.05 s")
+    async with opened(replica, patience=0.05) as room:
+        assert await room.refusal() == (503, "no model server was ready after 0.05 s")
         replica.failure = "the model server does not start: no file"
-        assert await refusal(session, url) == (503, replica.failure)
-        assert await refusal(session, url, **{BACKEND_HEADER: "other"}) == (503, "nothing is served here")
+        assert await room.refusal() == (503, replica.failure)
+        for name in ("other", "a/b/c/d"):
+            answer = await exchange(room.url, head("GET", "/v2", (BACKEND_HEADER, name)))
+            assert (answer.status, answer.document["error"]) == (503, "nothing is served here")
 
 
 async def test_no_more_wait_than_there_is_room_for(replica: Replica) -> None:
-    async with opened(replica) as (session, url):
-        waiting = [asyncio.create_task(refusal(session, url)) for _ in range(4)]
+    async with opened(replica) as room:
+        announced = ("Content-Length", str(LIMIT))  # whose bodies never come
+        waiting = [asyncio.create_task(room.ask("/v2", announced)) for _ in range(4)]
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert {task.result()[1] for task in done} == {"3 requests wait already: try again in a moment"}
+        assert {task.result().document["error"] for task in done} == {"3 requests wait already: try again in a moment"}
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_those_who_leave_make_room(replica: Replica) -> None:
+    async with opened(replica) as room:
+        leaving = [asyncio.create_task(room.ask("/v2", method="GET")) for _ in range(4)]
+        await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)  # the others fill the room
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        await eventually(lambda: is_let_in(room))
+
+
+async def is_let_in(room: Room) -> bool:
+    """Whether one more waits, instead of being sent away at once."""
+    one = asyncio.create_task(room.ask("/v2", method="GET"))
+    done, _ = await asyncio.wait({one}, timeout=0.3)
+    one.cancel()
+    await asyncio.gather(one, return_exceptions=True)
+    return not done
+
+
+async def test_a_replica_that_is_gone_is_not_asked(replica: Replica) -> None:
+    replica.started.set()
+    replica.elsewhere.append(Endpoint("127.0.0.1", free_port()))
+    async with opened(replica) as room:
+        assert (await room.post("/v2", b"{}")).document["body"] == "{}"
+
+
 async def test_a_replica_that_ends_while_it_works_is_an_answer_too(replica: Replica) -> None:
     replica.started.set()
-    async with opened(replica) as (session, url):
-        await replica.server.close()
-        assert await refusal(session, url) == (503, "the model server ended while it worked on the request")
+    async with opened(replica) as room:
+        answer = await room.ask("/ends", method="GET")
+    assert answer.status == 503
+    assert answer.document == {"error": "the model server ended while it worked on the request"}

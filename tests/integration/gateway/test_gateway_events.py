@@ -4,18 +4,21 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientTimeout
 
+from klever.client import KleverClient
 from kleverproto.jobs import JobCancelRequested
 from kleverproto.models import ModelDeleted
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDeleted, ServingProgressed
-from support.gateway import BASE, Gateway, Owner, digest, owner_at, running_gateway
+from support.gateway import BASE, NOW, Gateway, Owner, digest, owner_at, running_gateway
 from support.nats_server import NatsServer
 from support.waiting import eventually
 
@@ -153,6 +156,76 @@ async def test_a_stream_goes_on_without_loss_after_nats_was_restarted(own_nats: 
         assert await listener.ids(1) == ["s2"]
 
 
+async def test_events_of_a_stream_that_was_created_again_come_behind_a_gap(gateway: Gateway, owner: Owner) -> None:
+    async with listening(gateway) as (listener, _):
+        for number in range(5):
+            await owner.publish(progressed(str(number)), f"s{number}")
+        assert await listener.ids(5) == [f"s{number}" for number in range(5)]
+        await owner.recreate("KLEVER_SERVINGS")
+        await owner.publish(progressed("new"), "n1")
+        await owner.publish(progressed("new"), "n2")
+        gap = await listener.frame()
+        assert (gap["event"], json.loads(gap["data"])["stream"]) == ("gap", "KLEVER_SERVINGS")
+        assert await listener.ids(2) == ["n1", "n2"]
+
+
+async def test_a_position_in_a_stream_that_is_gone_starts_at_the_beginning_of_the_new_one(
+    gateway: Gateway, owner: Owner
+) -> None:
+    async with listening(gateway) as (listener, _):
+        for number in range(5):
+            await owner.publish(progressed(str(number)), f"s{number}")
+        last = [await listener.frame() for _ in range(5)][-1]["id"]
+    await owner.recreate("KLEVER_SERVINGS")
+    await owner.publish(progressed("new"), "n1")
+    async with listening(gateway, last=last) as (listener, _):
+        gap = await listener.frame()
+        assert gap["event"] == "gap"
+        frame = await listener.frame()
+        assert json.loads(frame["data"])["id"] == "n1"
+    async with listening(gateway, last=frame["id"]) as (listener, _):
+        await owner.publish(progressed("new"), "n2")
+        assert await listener.ids(1) == ["n2"]
+
+
+async def test_a_client_that_was_away_for_too_long_is_shown_the_gap(gateway: Gateway, owner: Owner) -> None:
+    async with listening(gateway) as (listener, first):
+        await owner.publish(progressed("1"), "s1")
+        assert await listener.ids(1) == ["s1"]
+    await owner.publish(progressed("2"), "s2")
+    await owner.client.jetstream().purge_stream("KLEVER_SERVINGS")
+    await owner.publish(progressed("3"), "s3")
+    async with listening(gateway, last=first["id"]) as (listener, _):
+        assert "expired" in json.loads((await listener.frame())["data"])["reason"]
+        assert await listener.ids(1) == ["s3"]
+
+
+async def test_a_stream_resumes_after_its_consumers_were_deleted(gateway: Gateway, owner: Owner) -> None:
+    async with listening(gateway) as (listener, _):
+        await owner.publish(progressed("1"), "s1")
+        assert await listener.ids(1) == ["s1"]
+        assert await owner.delete_consumers("KLEVER_SERVINGS")
+        await owner.publish(progressed("2"), "s2")
+        assert await listener.ids(1) == ["s2"]
+
+
+async def test_the_client_library_says_where_events_may_be_missing(gateway: Gateway, owner: Owner) -> None:
+    gaps: list[str] = []
+    async with KleverClient(gateway.url) as client, aclosing(client.events(on_gap=gaps.append)) as events:
+        first, numbers = asyncio.create_task(events.__anext__()), count()
+
+        async def has_come() -> bool:
+            await owner.publish(progressed("before"), f"s{next(numbers)}")
+            return first.done()
+
+        await eventually(has_come)
+        await owner.recreate("KLEVER_SERVINGS")
+        await owner.publish(progressed("after"), "n1")
+        while (await asyncio.wait_for(anext(events), 15)).id != "n1":
+            assert not gaps
+    assert gaps == ["KLEVER_SERVINGS: the stream was deleted and created again"]
+
+
 async def test_a_client_that_does_not_read_is_cut_off(nats_url: str, owner: Owner, tmp_path: Path) -> None:
     async with running_gateway(nats_url, tmp_path, slow_client_seconds=0.3) as gateway:
         with socket.socket() as client:
@@ -177,3 +250,10 @@ async def test_the_newest_events_of_a_serving_are_listed(gateway: Gateway, owner
     found = await gateway.json("/namespaces/default/servings/iris/events?limit=3")
     assert [event["id"] for event in found["items"]] == ["s2", "s3", "s4"]
     assert (await gateway.get("/namespaces/default/servings/nothing/events")).status == 404
+
+
+async def test_events_are_listed_as_they_came_whatever_the_clocks_said(gateway: Gateway, owner: Owner) -> None:
+    for hours in (3, 1, 2):
+        await owner.publish(progressed(str(hours)), f"s{hours}", at=NOW + timedelta(hours=hours))
+    listed = await gateway.json("/namespaces/default/servings/iris/events?limit=2")
+    assert [event["id"] for event in listed["items"]] == ["s1", "s2"]

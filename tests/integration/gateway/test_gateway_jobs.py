@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from kleverproto.documents import Tombstone
+from kleverkit.documents import NEVER
+from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import parse
 from kleverproto.jobs import (
+    JobCancelRequested,
     JobDeleteRequested,
     JobDocument,
     JobLogged,
@@ -58,6 +60,12 @@ async def last_event(owner: Owner) -> Any:
     info = await js.stream_info("KLEVER_JOBS")
     message = await js.get_msg("KLEVER_JOBS", info.state.last_seq)
     return parse(message.headers or {}, message.data or b"")
+
+
+async def last_intent(owner: Owner) -> Intent:
+    """The last request, as its owner remembers it."""
+    event, info = await last_event(owner), await owner.client.jetstream().stream_info("KLEVER_JOBS")
+    return Intent(sequence=info.state.last_seq, event_id=event.id, correlation_id=event.id)
 
 
 async def test_the_same_job_twice_is_one_job(gateway: Gateway, owner: Owner) -> None:
@@ -121,7 +129,7 @@ async def test_a_job_that_failed_is_done_again_whatever_the_reason_was(gateway: 
 async def test_a_deleted_job_is_gone_when_its_owner_has_forgotten_it(gateway: Gateway, owner: Owner) -> None:
     await put(gateway, owner, job("old", JobPhase.FAILED))
     assert (await gateway.send("DELETE", f"{JOBS}/old")).status == 202
-    assert (await last_event(owner)).data == JobDeleteRequested(id="old")
+    assert (await last_event(owner)).data == JobDeleteRequested(id="old", spec=JOB_SPEC)
     bucket = owner.documents(JOBS_BUCKET, JobDocument)
     stored = await bucket.get("old")
     assert stored is not None
@@ -132,6 +140,38 @@ async def test_a_deleted_job_is_gone_when_its_owner_has_forgotten_it(gateway: Ga
 
     await eventually(gone)
     assert (await gateway.send("DELETE", f"{JOBS}/old")).status == 404
+
+
+async def test_a_job_that_was_deleted_before_its_owner_knew_it_is_gone(gateway: Gateway, owner: Owner) -> None:
+    name = (await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})).json()["id"]
+    assert (await gateway.send("DELETE", f"{JOBS}/{name}")).status == 202
+    intent = await last_intent(owner)
+    bucket = owner.documents(JOBS_BUCKET, JobDocument)
+    await bucket.bury(name, Tombstone(intent=intent, deleted_at=NOW), NEVER)
+
+    async def gone() -> bool:
+        return (await gateway.get(f"{JOBS}/{name}")).status == 404
+
+    await eventually(gone)
+    again = await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})
+    assert (again.status, again.json()["status"]["phase"]) == (202, "Pending")
+    assert (await gateway.get(f"{JOBS}/{name}")).status == 200
+
+
+async def test_a_retry_that_was_cancelled_before_its_owner_knew_it_is_shown_as_it_ended(
+    gateway: Gateway, owner: Owner
+) -> None:
+    await put(gateway, owner, job("a", JobPhase.FAILED))
+    assert (await gateway.send("POST", f"{JOBS}/a/retry")).json()["status"]["phase"] == "Pending"
+    assert (await gateway.send("POST", f"{JOBS}/a/cancel")).status == 202
+    assert (await last_event(owner)).data == JobCancelRequested(id="a", spec=JOB_SPEC)
+    intent = await last_intent(owner)
+    await owner.job("a", job("a", JobPhase.FAILED, status=JobStatus(phase=JobPhase.FAILED, intent=intent)))
+
+    async def ended() -> bool:
+        return bool((await gateway.json(f"{JOBS}/a"))["status"]["phase"] == "Failed")
+
+    await eventually(ended)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +193,11 @@ async def test_jobs_are_filtered_by(gateway: Gateway, owner: Owner, query: str, 
 
 async def test_the_events_of_a_job_are_listed(gateway: Gateway, owner: Owner) -> None:
     await put(gateway, owner, job("a", JobPhase.RUNNING))
-    await owner.publish(JobStarted(id="a", spec=JOB_SPEC), "event-1")
-    await owner.publish(JobStarted(id="other", spec=JOB_SPEC), "event-2")
+    await owner.publish(JobRequested(id="a", spec=JOB_SPEC), "event-1")
+    await owner.publish(JobStarted(id="a", spec=JOB_SPEC), "event-2")
+    await owner.publish(JobStarted(id="other", spec=JOB_SPEC), "event-3")
     listed = await gateway.json(f"{JOBS}/a/events")
-    assert [each["id"] for each in listed["items"]] == ["event-1"]
+    assert [each["id"] for each in listed["items"]] == ["event-1", "event-2"]
     assert (await gateway.get(f"{JOBS}/nothing/events")).status == 404
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kleverproto.documents import Tombstone
+from kleverkit.provisioning import provision
 from kleverproto.jobs import JobDocument, JobStatus
-from kleverproto.servings import ServingPhase, serving_key
+from kleverproto.servings import serving_key
 from kleverproto.streams import SERVINGS_BUCKET
 from support.gateway import (
     Gateway,
@@ -36,6 +36,9 @@ async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[
     assert owner.client.is_connected
     async with running_gateway(nats_url, tmp_path) as found:
         yield found
+
+
+SERVINGS = f"KV_{SERVINGS_BUCKET.name}"
 
 
 async def names_of(gateway: Gateway, path: str) -> list[str]:
@@ -90,11 +93,9 @@ async def test_a_tombstone_and_a_deleted_key_are_both_not_found(gateway: Gateway
     for name in ("a", "b", "c"):
         await owner.serving(serving_document(name))
     await eventually(lambda: gateway.json("/namespaces/default/servings/c"))
-    await owner.serving(serving_document("a", phase=ServingPhase.DELETED))
-    documents = owner.documents(SERVINGS_BUCKET, type(serving_document()))
-    stored = await documents.get(serving_key("default", "b"))
-    assert stored is not None
-    await documents.bury(stored.key, Tombstone(deleted_at=NOW), stored.revision)
+    await owner.delete_serving("a")
+    bucket = await owner.client.jetstream().key_value(SERVINGS_BUCKET.name)
+    await bucket.delete(serving_key("default", "b"))
 
     async def only_c() -> bool:
         return await names_of(gateway, "/servings") == ["c"]
@@ -111,7 +112,7 @@ async def test_what_changed_while_the_gateway_was_away_is_there_when_it_is_back(
         await owner.serving(serving_document(name))
     async with running_gateway(nats_url, tmp_path) as gateway:
         assert await names_of(gateway, "/servings") == ["gone", "kept"]
-    await owner.serving(serving_document("gone", phase=ServingPhase.DELETED))
+    await owner.delete_serving("gone")
     await owner.serving(serving_document("new"))
     async with running_gateway(nats_url, tmp_path) as gateway:
         assert await names_of(gateway, "/servings") == ["kept", "new"]
@@ -140,6 +141,69 @@ async def test_the_projection_heals_after_nats_was_killed_and_restarted(own_nats
 
         await eventually(written, within=15)
         await eventually(lambda: gateway.json("/namespaces/default/servings/after"), within=15)
+
+
+async def lacks(gateway: Gateway, count: int) -> bool:
+    problem = f"{count} servings are shown as they were last known: their bucket has lost them"
+    return await gateway.problem("servings") == problem
+
+
+async def test_documents_of_a_lost_bucket_are_shown_until_their_owner_has_restored_them(
+    gateway: Gateway, owner: Owner
+) -> None:
+    for name in ("a", "b"):
+        for generation in (1, 2, 3):
+            await owner.serving(serving_document(name, generation=generation))
+    await eventually(lambda: gateway.json("/namespaces/default/servings/b"))
+    await owner.recreate(SERVINGS)
+    await eventually(lambda: lacks(gateway, 2))
+    assert await names_of(gateway, "/servings") == ["a", "b"]
+    await owner.serving(serving_document("a", generation=4))
+
+    async def restored() -> bool:
+        return bool((await gateway.json("/namespaces/default/servings/a"))["generation"] == 4)
+
+    await eventually(restored)
+    await eventually(lambda: lacks(gateway, 1))
+    await owner.serving(serving_document("b"))
+    await eventually(gateway.is_ready)
+
+
+async def test_documents_that_are_not_restored_are_gone_after_a_while(
+    nats_url: str, owner: Owner, tmp_path: Path
+) -> None:
+    async with running_gateway(nats_url, tmp_path, restore_seconds=0.5) as gateway:
+        await owner.serving(serving_document("a"))
+        await eventually(lambda: gateway.json("/namespaces/default/servings/a"))
+        await owner.recreate(SERVINGS)
+
+        async def gone() -> bool:
+            return (await gateway.get("/namespaces/default/servings/a")).status == 404
+
+        await eventually(gone, within=20)
+        await eventually(gateway.is_ready)
+
+
+async def test_a_bucket_that_was_lost_while_the_gateway_was_away_is_recognised(
+    nats_url: str, owner: Owner, tmp_path: Path
+) -> None:
+    for name in ("kept", "lost"):
+        await owner.serving(serving_document(name))
+    async with running_gateway(nats_url, tmp_path) as gateway:
+        assert await names_of(gateway, "/servings") == ["kept", "lost"]
+    await owner.recreate(SERVINGS)
+    await owner.serving(serving_document("kept", generation=7))
+    async with running_gateway(nats_url, tmp_path, ready=False) as gateway:
+        await eventually(lambda: lacks(gateway, 1))
+        assert await names_of(gateway, "/servings") == ["kept", "lost"]
+        assert (await gateway.json("/namespaces/default/servings/kept"))["generation"] == 7
+
+
+async def test_a_gateway_whose_bucket_is_gone_is_not_ready(gateway: Gateway, owner: Owner) -> None:
+    await owner.client.jetstream().delete_stream(SERVINGS)
+    assert "servings are shown as they were last known" in (await gateway.problem("servings") or "")
+    await provision(owner.client.jetstream())
+    await eventually(gateway.is_ready)
 
 
 async def test_a_gateway_that_has_never_seen_the_bucket_says_unavailable_and_not_missing(

@@ -3,14 +3,17 @@
 import asyncio
 import io
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kleverproto.documents import Intent
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingLogged, ServingPhase, ServingRolloutRequested
+from kleverproto.streams import DEPLOYER_DELETE, DEPLOYER_REQUESTED
 from support.gateway import (
     NOW,
     Gateway,
@@ -70,6 +73,7 @@ async def test_the_accepted_document_stays_until_the_owner_has_that_generation(g
     await owner.serving(serving_document(phase=ServingPhase.READY, url="http://x"))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)})
+    assert (await owner.last_event("KLEVER_SERVINGS")).data.generation == answer.json()["generation"] == 2
     assert (answer.status, answer.json()["generation"]) == (202, 2)
     await owner.serving(serving_document(phase=ServingPhase.READY, url="http://late"))
     await owner.serving(serving_document("other"))
@@ -101,7 +105,7 @@ async def test_deleting_shows_deleting_at_once_and_nothing_once_the_owner_is_don
     answer = await gateway.send("DELETE", f"{SERVINGS}/iris")
     assert (answer.status, answer.json()["status"]["phase"]) == (202, "Deleting")
     assert (await gateway.json(f"{SERVINGS}/iris"))["status"]["phase"] == "Deleting"
-    await owner.serving(serving_document(phase=ServingPhase.DELETED))
+    await owner.delete_serving("iris")
 
     async def gone() -> bool:
         return (await gateway.get(f"{SERVINGS}/iris")).status == 404
@@ -110,6 +114,54 @@ async def test_deleting_shows_deleting_at_once_and_nothing_once_the_owner_is_don
     assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 404
     again = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
     assert (again.status, again.json()["generation"]) == (202, 2)
+
+
+async def test_a_deletion_that_was_overtaken_does_not_show_for_ever(gateway: Gateway, owner: Owner) -> None:
+    await owner.serving(serving_document(phase=ServingPhase.READY))
+    await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
+    assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 202
+    later = Intent(sequence=2**53, event_id="another", correlation_id="another")
+    await owner.serving(serving_document(phase=ServingPhase.READY, intent=later))
+
+    async def ready_again() -> bool:
+        return bool((await gateway.json(f"{SERVINGS}/iris"))["status"]["phase"] == "Ready")
+
+    await eventually(ready_again)
+
+
+async def test_a_request_that_changed_nothing_does_not_show_for_ever(gateway: Gateway, owner: Owner) -> None:
+    await owner.serving(serving_document(phase=ServingPhase.READY))
+    await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
+    assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 202
+    await owner.handle(DEPLOYER_DELETE)
+
+    async def ready_again() -> bool:
+        return bool((await gateway.json(f"{SERVINGS}/iris"))["status"]["phase"] == "Ready")
+
+    await eventually(ready_again, within=15)
+
+
+async def test_a_request_that_was_lost_with_its_stream_does_not_show_for_ever(gateway: Gateway, owner: Owner) -> None:
+    assert (await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})).status == 202
+    assert (await gateway.send("POST", SERVINGS, json={"name": "other", "spec": SPEC})).status == 202
+    await owner.recreate("KLEVER_SERVINGS")
+
+    async def gone() -> bool:
+        return not (await gateway.json("/servings"))["items"]
+
+    await eventually(gone, within=15)
+
+
+async def test_a_request_shows_for_as_long_as_it_waits_for_its_owner(gateway: Gateway, owner: Owner) -> None:
+    for name in ("first", "second"):
+        assert (await gateway.send("POST", SERVINGS, json={"name": name, "spec": SPEC})).status == 202
+    await owner.handle(DEPLOYER_REQUESTED)
+
+    async def first_is_gone() -> bool:
+        return (await gateway.get(f"{SERVINGS}/first")).status == 404
+
+    await eventually(first_is_gone, within=15)
+    assert (await gateway.json(f"{SERVINGS}/second"))["status"]["phase"] == "Pending"
 
 
 def rollout(phase: RolloutPhase) -> RolloutStatus:
@@ -265,6 +317,22 @@ async def test_without_nats_nothing_is_accepted_and_nothing_is_stored(own_nats: 
         own_nats.start()
         await eventually(gateway.is_ready, within=15)
         assert (await owner.client.jetstream().stream_info("KLEVER_SERVINGS")).state.messages == 0
+
+
+async def test_a_nats_that_hangs_is_unavailable_too(own_nats: NatsServer, tmp_path: Path) -> None:
+    async with owner_at(own_nats.url) as owner, running_gateway(own_nats.url, tmp_path / "data") as gateway:
+        await owner.version(version_document())
+        await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
+        assert own_nats.process is not None
+        own_nats.process.send_signal(signal.SIGSTOP)
+        try:
+            assert "NATS does not answer" in (await gateway.problem("servings") or "")
+            answer = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
+            assert (answer.status, answer.json()["code"]) == (503, "unavailable")
+            assert answer.headers["Retry-After"]
+            assert (await gateway.get(f"{SERVINGS}/iris")).status == 404
+        finally:
+            own_nats.process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(

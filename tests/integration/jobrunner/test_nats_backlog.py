@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import nats
 import pytest
 from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerInfo
 
 from klever_jobrunner.adapters.nats_backlog import NatsBacklog
 from kleverkit.errors import TransientError
@@ -14,7 +16,7 @@ from kleverproto.envelope import EventSource, encode
 from kleverproto.jobs import JobKind, JobRequested, JobSpec
 from kleverproto.models import ModelPushed
 from kleverproto.references import ModelRef
-from kleverproto.streams import JOBRUNNER_EXTRACT, JOBRUNNER_JOBS, ConsumerSpec
+from kleverproto.streams import JOBRUNNER_EXTRACT, JOBRUNNER_EXTRACT_REQUESTED, JOBRUNNER_REQUESTED, ConsumerSpec
 from support.nats_server import NatsServer
 
 EVENTS = EventSource("test")
@@ -26,7 +28,7 @@ async def client(nats_url: str) -> AsyncIterator[Client]:
     connection = await nats.connect(nats_url)
     js = connection.jetstream()
     await provision(js, replicas=1)
-    for consumer in (JOBRUNNER_EXTRACT, JOBRUNNER_JOBS):
+    for consumer in (JOBRUNNER_EXTRACT, *JOBRUNNER_REQUESTED):
         await js.pull_subscribe(consumer.subject, durable=consumer.durable, stream=consumer.stream)
     yield connection
     await connection.close()
@@ -70,9 +72,13 @@ async def test_what_was_handed_out_and_not_acknowledged_is_left(client: Client) 
         await push(client, version)
     await hand_out(client, JOBRUNNER_EXTRACT, 3, acknowledge=1)
     await request(client, "job-1")
-    await hand_out(client, JOBRUNNER_JOBS, 1)
+    await hand_out(client, JOBRUNNER_EXTRACT_REQUESTED, 1)
     left = await backlog_of(client).unfinished()
-    assert [one.cause.event_id for one in left] == ["v2", "v3", "job-1"]
+    models, jobs = [
+        (await client.jetstream().stream_info(name)).state.first_seq for name in ("KLEVER_MODELS", "KLEVER_JOBS")
+    ]
+    sequences = {one.intent.event_id: one.intent.sequence for one in left}
+    assert sequences == {"v2": models + 1, "v3": models + 2, "job-1": jobs}
     assert left[-1].job == "job-1"
 
 
@@ -80,13 +86,61 @@ async def test_what_nobody_can_read_is_left_to_its_redelivery(client: Client) ->
     await client.jetstream().publish("klever.model.pushed.library.poison", b"\xff")
     await push(client, "v1")
     await hand_out(client, JOBRUNNER_EXTRACT, 2)
-    assert [one.cause.event_id for one in await backlog_of(client).unfinished()] == ["v1"]
+    assert [one.intent.event_id for one in await backlog_of(client).unfinished()] == ["v1"]
 
 
 async def test_a_server_that_is_away_is_a_transient_error(own_nats: NatsServer) -> None:
     connection = await nats.connect(own_nats.url, allow_reconnect=False)
     await provision(connection.jetstream(), replicas=1)
     own_nats.stop()
-    with pytest.raises(TransientError, match="NATS does not say what is left"):
+    with pytest.raises(TransientError, match="NATS does not answer"):
         await backlog_of(connection).unfinished()
     await connection.close()
+
+
+async def test_a_consumer_that_was_deleted_is_a_transient_error(client: Client) -> None:
+    await client.jetstream().delete_consumer(JOBRUNNER_EXTRACT.stream, JOBRUNNER_EXTRACT.durable)
+    with pytest.raises(TransientError, match="consumer not found"):
+        await backlog_of(client).unfinished()
+
+
+async def test_a_stream_that_was_deleted_is_a_transient_error(client: Client) -> None:
+    await client.jetstream().delete_stream(JOBRUNNER_EXTRACT.stream)
+    with pytest.raises(TransientError, match="stream not found"):
+        await backlog_of(client).unfinished()
+
+
+class Recreated(JetStreamContext):
+    """A stream that is lost and created again after its consumer was looked at; the new one holds another message."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._client = client
+
+    async def consumer_info(self, stream: str, consumer: str, timeout: float | None = None) -> ConsumerInfo:  # noqa: ASYNC109 - as nats-py has it
+        """See `JetStreamContext`."""
+        info: ConsumerInfo = await super().consumer_info(stream, consumer, timeout)
+        if stream == JOBRUNNER_EXTRACT.stream:
+            await self.delete_stream(stream)
+            await self.add_stream(name=stream, subjects=["klever.model.>"], first_seq=1000)
+            await push(self._client, "v2")
+        return info
+
+
+class Reconnecting:
+    """A client with that JetStream."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def jetstream(self) -> JetStreamContext:
+        """See `Client`."""
+        return Recreated(self._client)
+
+
+async def test_messages_of_a_stream_that_was_recreated_are_not_taken_for_those_handed_out(client: Client) -> None:
+    await push(client, "v1")
+    await hand_out(client, JOBRUNNER_EXTRACT, 1)
+    source = ClientSource()
+    source.set(Reconnecting(client))  # type: ignore[arg-type] # only its JetStream is used
+    assert await NatsBacklog(source).unfinished() == []

@@ -13,6 +13,7 @@ import pytest
 from klever_jobrunner.adapters.local import WorkerPool
 from klever_jobrunner.adapters.worker_process import WorkerLimits
 from klever_jobrunner.errors import OUT_OF_MEMORY, TIMED_OUT, WORKER_DIED, JobError
+from kleverkit.errors import TransientError
 from support import jobs_worker
 from support.waiting import eventually
 
@@ -58,6 +59,59 @@ async def test_a_worker_that_was_killed_by_chance_costs_nothing() -> None:
         await asked(running, "pid")
         workers()[0].kill()
         assert await asked(running, "pid")
+
+
+async def test_workers_that_ended_while_they_were_idle_cost_no_job() -> None:
+    async with pool(2) as running:
+        await eventually(lambda: _have(2))
+        for worker in workers():
+            worker.kill()
+        await eventually(lambda: _have(0))
+        assert await asked(running, "pid")
+        assert await running.is_ready()
+
+
+async def test_an_answer_that_cannot_be_read_fails_its_job_only() -> None:
+    async with pool() as running:
+        with pytest.raises(JobError, match="answer cannot be read") as failure:
+            await asked(running, "large")
+        assert failure.value.code == WORKER_DIED
+        assert await asked(running, "pid")
+
+
+async def test_a_worker_that_starts_badly_is_started_again(tmp_path: Path) -> None:
+    once = f"[ -e {tmp_path}/second ] || {{ touch {tmp_path}/second; echo '{{'; exit 1; }}; exec {sys.executable} "
+    command = ("sh", "-c", f'{once}{jobs_worker.__file__} "$0" "$1"')
+    async with pool(limits=replace(LIMITS, command=command)) as running:
+        assert await asked(running, "pid")
+
+
+async def test_whoever_gives_up_waiting_takes_no_worker_along() -> None:
+    async with pool() as running:
+        await eventually(running.is_ready)
+        for _ in range(20):
+            first = asyncio.create_task(asked(running, "pid"))
+            waiting = [asyncio.create_task(asked(running, "pid")) for _ in range(3)]
+            await first  # the worker goes to the next one at this moment
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        assert await asked(running, "pid")
+
+
+async def test_a_job_that_runs_when_the_pool_closes_is_for_another_time() -> None:
+    async with pool() as running:
+        work = asyncio.create_task(asked(running, "hang"))
+        second = asyncio.create_task(asked(running, "pid"))
+        await eventually(running.is_ready)
+    async with asyncio.timeout(10):
+        ends = await asyncio.gather(work, second, return_exceptions=True)
+    assert [type(end) for end in ends] == [TransientError, TransientError]
+    assert workers() == []
+
+
+async def _have(count: int) -> bool:
+    return len(workers()) == count
 
 
 async def test_a_job_that_hangs_ends_after_the_time_it_has() -> None:

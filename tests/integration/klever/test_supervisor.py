@@ -1,6 +1,7 @@
 """The supervisor with tiny servers as parts: what it starts, restarts, stops, and what is left when it is killed."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from klever.cli.__main__ import cli
+from klever.cli.status import report
 from klever.errors import PlatformError
 from klever.platform.child import stop_leftovers
 from klever.platform.home import Home
+from klever.platform.plan import Part
 from klever.platform.state import processes_of, read_running, read_state
 from klever.platform.supervisor import Supervisor
+from kleverkit.bounded_logs import LARGEST
 from support import fake_platform
 from support.fake_platform import URLS, Recorder, broken_part, fake_part
 from support.processes import free_port
@@ -55,6 +59,79 @@ async def test_a_part_that_is_killed_comes_back(home: Home) -> None:
 
         await eventually(told_again)
         assert pid_of(home) != first
+
+
+async def test_a_part_that_cannot_be_started_again_is_reported_and_tried_on(home: Home) -> None:
+    recorder = Recorder()
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, recorder).running():
+        log = home.log_of("server")
+        log.unlink()
+        log.mkdir()  # no log can be written there
+        psutil.Process(pid_of(home)).kill()
+
+        async def is_shown() -> bool:
+            return "cannot be started: " in (await asyncio.to_thread(report, home))["parts"][0]["state"]
+
+        await eventually(is_shown)
+        assert recorder.told[-1].startswith("server failed: ")
+        log.rmdir()
+
+        async def is_back() -> bool:
+            [part] = (await asyncio.to_thread(report, home))["parts"]
+            return bool(part["state"] == "ready")
+
+        await eventually(is_back, within=30)
+        assert recorder.told[-1] == "server ready"
+
+
+async def test_a_part_is_started_again_on_a_full_disk_and_the_state_is_written_once_there_is_space(home: Home) -> None:
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
+        first = pid_of(home)
+        home.state.unlink()
+        home.state.mkdir()  # no state can be written there
+        psutil.Process(first).kill()
+
+        async def is_started() -> bool:
+            return len(processes_of(home.path)) == 1 and processes_of(home.path)[0].pid != first
+
+        await eventually(is_started)
+        home.state.rmdir()
+
+        async def is_written() -> bool:
+            return pid_of(home) == processes_of(home.path)[0].pid
+
+        await eventually(is_written)
+
+
+class Mute(Recorder):
+    """Its terminal is gone."""
+
+    def died(self, part: Part, code: int) -> None:
+        super().died(part, code)
+        raise BrokenPipeError("nobody reads")
+
+
+async def test_a_part_is_started_again_though_nobody_reads_what_is_reported(home: Home) -> None:
+    mute = Mute()
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, mute).running():
+        psutil.Process(pid_of(home)).kill()
+
+        async def is_back() -> bool:
+            return mute.told == ["server ready", "server died -9", "server ready"]
+
+        await eventually(is_back)
+
+
+async def test_the_log_of_a_part_is_bounded(home: Home) -> None:
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
+        log = home.log_of("server")
+        os.truncate(log, LARGEST + 1)
+
+        async def is_short() -> bool:
+            return log.stat().st_size == 0
+
+        await eventually(is_short)
+        assert log.with_name("server.log.1").stat().st_size == LARGEST + 1
 
 
 async def test_a_part_that_cannot_start_is_an_error_with_the_end_of_its_log(home: Home) -> None:

@@ -111,19 +111,11 @@ async def test_what_is_not_there_is_said_as_json(
         assert message in (await response.json())["error"]
 
 
-@pytest.mark.parametrize(
-    ("headers", "message"),
-    [
-        ({"Content-Type": "text/csv"}, "the content type is text/csv, but must be application/json"),
-        ({"Content-Type": "application/octet-stream"}, "with the header Inference-Header-Content-Length"),
-    ],
-)
-async def test_content_that_is_not_json_is_refused(
-    client: ClientSession, headers: dict[str, str], message: str
-) -> None:
-    async with client.post(INFER, data=b"{}", headers=headers) as response:
+async def test_content_that_is_not_json_is_refused(client: ClientSession) -> None:
+    async with client.post(INFER, data=b"{}", headers={"Content-Type": "text/csv"}) as response:
         assert response.status == 415
-        assert message in (await response.json())["error"]
+        message = (await response.json())["error"]
+    assert message.startswith("the content type is text/csv, but must be application/json")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +161,7 @@ async def test_a_client_that_leaves_mid_body_counts_as_a_bad_request(client: Cli
 async def test_a_body_over_the_limit_is_refused(client: ClientSession) -> None:
     async with client.post(INFER, json=request(*[1] * MAX_BODY)) as response:
         assert response.status == 413
-        assert f"the body is too large: Maximum request body size {MAX_BODY}" in (await response.json())["error"]
+        assert f"but at most {MAX_BODY} are taken" in (await response.json())["error"]
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import shutil
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from klever_registry.adapters.local import Layout, LocalBlobs, LocalInventory, LocalManifests, LocalUploads
+from klever_registry.domain.clocks import SteadyClock
 from klever_registry.domain.manifests import parse_manifest
-from klever_registry.errors import ManifestBlobUnknownError
+from klever_registry.errors import ManifestBlobUnknownError, StorageLostError
 from klever_registry.service.collecting import Collector
 from klever_registry.service.distribution import Distribution
 from kleverproto.envelope import utc_now
@@ -38,7 +41,7 @@ class Disk:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        layout = Layout(root)
+        self.layout = layout = Layout(root)
         self.blobs, self.manifests = LocalBlobs(layout), LocalManifests(layout)
         uploads = LocalUploads(layout)
         self.distribution = Distribution(blobs=self.blobs, uploads=uploads, manifests=self.manifests, observer=Silent())
@@ -118,13 +121,68 @@ async def test_an_uploaded_blob_is_new_though_another_repository_had_it_for_long
     assert await disk.collector.collect() == 0
 
 
-async def test_a_repository_with_a_lost_manifest_is_left_alone(disk: Disk) -> None:
-    await disk.push(MODEL)
-    disk.age()
+def lose_a_manifest(disk: Disk) -> None:
     for path in disk.files():
         if path.name == MODEL.digest.partition(":")[2]:
             path.unlink()
-    assert await disk.collector.collect() == 0
+
+
+def damage_a_manifest(disk: Disk) -> None:
+    disk.layout.blob(REPOSITORY, MODEL.digest).write_bytes(b"{")
+
+
+def lose_an_index(disk: Disk) -> None:
+    disk.layout.index(REPOSITORY).unlink()
+
+
+def damage_an_index(disk: Disk) -> None:
+    disk.layout.index(REPOSITORY).write_bytes(disk.layout.index(REPOSITORY).read_bytes()[:-5])
+
+
+@pytest.mark.parametrize("spoil", [lose_a_manifest, damage_a_manifest, lose_an_index, damage_an_index])
+async def test_nothing_is_removed_anywhere_while_one_manifest_cannot_be_read(
+    disk: Disk, spoil: Callable[[Disk], None]
+) -> None:
+    await disk.push(MODEL)
+    await disk.blobs.put("library/other", oci.sha256(b"lost"), b"lost")
+    spoil(disk)
+    disk.age()
+    before = disk.files()
+    with pytest.raises(StorageLostError):
+        await disk.collector.collect()
+    assert disk.files() == before
+
+
+async def test_what_a_repository_has_lost_with_its_directory_stays_in_the_pool(disk: Disk) -> None:
+    await disk.push(MODEL)
+    shutil.rmtree(disk.layout.layout(REPOSITORY))
+    disk.age()
+    pooled = disk.files()
+    assert pooled != []
+    await disk.collector.collect()
+    assert disk.files() == pooled
+
+
+async def test_a_clock_that_is_set_forward_by_a_day_removes_nothing_of_a_push_under_way(disk: Disk) -> None:
+    wall, seconds = [utc_now()], [0.0]
+    clock = SteadyClock(lambda: wall[0], lambda: seconds[0])
+    collector = Collector(
+        inventory=LocalInventory(disk.layout), manifests=disk.manifests, grace=timedelta(hours=1), clock=clock
+    )
+    await disk.blobs.put(REPOSITORY, oci.sha256(b"pushed"), b"pushed")
+    wall[0] += timedelta(days=1)
+    seconds[0] += 60
+    assert await collector.collect() == 0
+    seconds[0] += 3700
+    assert await collector.collect() == 1
+
+
+async def test_a_blob_that_two_repositories_lose_at_once_leaves_the_pool(disk: Disk) -> None:
+    digest = oci.sha256(b"shared")
+    for repository in (REPOSITORY, "library/other"):
+        await disk.blobs.put(repository, digest, b"shared")
+    await asyncio.gather(*(disk.blobs.delete(repository, digest) for repository in (REPOSITORY, "library/other")))
+    assert disk.files() == []
 
 
 async def test_pushes_of_old_blobs_while_collecting_end_whole_or_refused(disk: Disk) -> None:

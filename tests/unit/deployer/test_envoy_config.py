@@ -1,6 +1,5 @@
 """Envoy's configuration as data."""
 
-import json
 from dataclasses import dataclass, replace
 
 from klever_deployer import envoy_config, envoy_listener
@@ -10,6 +9,7 @@ from kleverproto.traffic import Retries
 from support.deployer import IRIS
 
 OTHER = ServingName("default", "abalone")
+LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,12 @@ def endpoints(cluster: envoy_config.Json) -> list[int]:
 
 
 def route_list(of: RoutingTable) -> list[envoy_config.Json]:
-    [configuration] = envoy_config.routes(of)
+    [configuration] = envoy_config.routes(of, limit=LIMIT)
     [host] = configuration["virtual_hosts"]
-    found: list[envoy_config.Json] = host["routes"]
-    return found
+    refusal, *found = host["routes"]
+    assert refusal["match"]["prefix"] == "/inference.GRPCInferenceService/"
+    assert refusal["direct_response"]["status"] == 415
+    return list(found)
 
 
 def test_each_variant_is_a_cluster_of_its_replicas_in_a_stable_order() -> None:
@@ -74,14 +76,29 @@ def test_the_model_server_sees_the_path_without_the_prefix() -> None:
     assert route["route"]["prefix_rewrite"] == "/"
 
 
-def test_only_requests_that_never_reached_a_model_server_are_made_again() -> None:
+def test_requests_that_were_not_answered_are_made_again_at_another_replica() -> None:
     route, _rest = route_list(table(OLD))
-    assert "5xx" not in route["route"]["retry_policy"]["retry_on"]
-    assert set(route["route"]["retry_policy"]["retry_on"].split(",")) == {
+    policy = route["route"]["retry_policy"]
+    assert set(policy["retry_on"].split(",")) == {
         "connect-failure",
         "refused-stream",
         "reset-before-request",
+        "reset",
     }
+    assert policy["num_retries"] == 3
+    [predicate] = policy["retry_host_predicate"]
+    assert predicate["name"] == "envoy.retry_host_predicates.previous_hosts"
+
+
+def test_a_replica_that_is_back_gets_requests_again_soon_and_none_is_left_out_when_all_are() -> None:
+    outliers = envoy_config.clusters(table(OLD))[0]["outlier_detection"]
+    assert (outliers["interval"], outliers["max_ejection_time"]) == ("0.100s", "0.300s")
+    assert outliers["max_ejection_percent"] == 100
+
+
+def test_no_request_is_made_again_where_that_is_not_wanted() -> None:
+    route, _rest = route_list({IRIS: replace(table(OLD)[IRIS], retries=Retries(attempts=0))})
+    assert route["route"]["retry_policy"]["num_retries"] == 0
 
 
 def test_server_errors_are_retried_where_that_is_asked_for() -> None:
@@ -105,7 +122,7 @@ def test_what_is_not_served_is_404_and_says_how_to_see_what_is() -> None:
     [rest] = route_list({})
     assert rest["match"] == {"prefix": "/"}
     assert rest["direct_response"]["status"] == 404
-    assert "klever get" in json.loads(rest["direct_response"]["body"]["inline_string"])["error"]
+    assert "klever get" in rest["direct_response"]["body"]["inline_string"]
 
 
 def test_servings_come_in_a_stable_order_before_the_rest() -> None:
@@ -114,11 +131,11 @@ def test_servings_come_in_a_stable_order_before_the_rest() -> None:
 
 
 def test_the_listener_takes_its_routes_from_a_file_and_never_changes() -> None:
-    [listener] = envoy_listener.listeners("127.0.0.1", 8081, "/envoy", None)
+    listener, *_relayed = envoy_listener.listeners("127.0.0.1", 8081, "/envoy", None, limit=LIMIT)
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8081}
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     assert manager["rds"]["config_source"]["path_config_source"] == {"path": "/envoy/rds.json"}
-    assert manager["rds"]["route_config_name"] == envoy_config.routes({})[0]["name"]
+    assert manager["rds"]["route_config_name"] == envoy_config.routes({}, limit=LIMIT)[0]["name"]
 
 
 def test_the_bootstrap_opens_the_admin_interface_to_this_machine_only() -> None:
@@ -128,17 +145,21 @@ def test_the_bootstrap_opens_the_admin_interface_to_this_machine_only() -> None:
 
 
 def test_a_discovery_response_names_its_version() -> None:
-    assert envoy_config.discovery(7, []) == {"version_info": "7", "resources": []}
+    assert envoy_config.discovery("7", []) == {"version_info": "7", "resources": []}
 
 
 def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:
     both = Part("v2", "bbbb", 20, (Endpoint("127.0.0.1", 7003, grpc_port=7004),))
-    grpc, http, _rest = route_list(table(OLD, both))
+    unary, grpc, http, _rest = route_list(table(OLD, both))
     headers = {each["name"]: each["string_match"]["exact"] for each in grpc["match"]["headers"]}
     assert (grpc["match"]["prefix"], headers) == (
         "/inference.GRPCInferenceService/",
         {"seldon": "iris", "namespace": "default"},
     )
+    assert unary["match"]["path"] == "/inference.GRPCInferenceService/ModelInfer"
+    assert (unary["match"]["headers"], unary["route"]) == (grpc["match"]["headers"], grpc["route"])
+    assert unary["typed_per_filter_config"]["buffer"]["buffer"] == {"max_request_bytes": LIMIT + 5}
+    assert "typed_per_filter_config" not in grpc, "streams have no end to wait for"
     assert [c["name"] for c in grpc["route"]["weighted_clusters"]["clusters"]] == ["default/iris/v2/bbbb/grpc"]
     assert len(http["route"]["weighted_clusters"]["clusters"]) == 2
     found = {cluster["name"]: endpoints(cluster) for cluster in envoy_config.clusters(table(both))}

@@ -1,5 +1,7 @@
 """Servings that take what is pushed to their tags, and those that do not."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,12 +9,16 @@ import pytest
 from klever_deployer.adapters.catalogue import DocumentCatalogue
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.service.following import Following
+from kleverkit.documents import Documents
 from kleverproto.envelope import Event
 from kleverproto.following import OnPush, ServingPolicy
+from kleverproto.models import ModelDocument
+from kleverproto.references import ModelRef
 from kleverproto.scans import Finding, Scan
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingPhase
+from kleverproto.servings import ServingPhase, ServingReady
 from support.deployer import IRIS, World, digest, spec
+from support.golden_events import NOW
 
 DANGEROUS = Scan(
     verdict="dangerous",
@@ -41,7 +47,7 @@ async def served(world: World, wanted: ServingSpec) -> None:
 
 async def told(world: World, event: Event[Any]) -> list[ServingName]:
     """The servings that change by an event; they have changed afterwards."""
-    names = await Following(DocumentCatalogue(world.catalogue), world.records).updated(event)
+    names = await Following(DocumentCatalogue(world.catalogue), world.intents).updated(event)
     for name in names:
         await world.rollout().converge(name)
     return names
@@ -94,6 +100,55 @@ async def test_what_is_pushed_over_meanwhile_is_not_served(world: World) -> None
     assert await digests(world) == [digest("third")]
 
 
+async def test_an_older_push_whose_event_is_handled_last_is_not_served(world: World) -> None:
+    await served(world, following("v1"))
+    catalogue = HeldUp(world.catalogue)
+    older = await world.move_tag("v1", digest("second"))
+    handling = asyncio.create_task(Following(catalogue, world.intents).updated(older))
+    await catalogue.read.wait()
+    await told(world, await world.move_tag("v1", digest("third")))
+    catalogue.later.set()
+    assert await handling == []
+    assert await digests(world) == [digest("third")]
+    assert (await world.document()).generation == 2
+
+
+class HeldUp(DocumentCatalogue):
+    """Its answer arrives late, and is out of date by then."""
+
+    def __init__(self, documents: Documents[ModelDocument]) -> None:
+        super().__init__(documents)
+        self.read, self.later = asyncio.Event(), asyncio.Event()
+
+    async def find(self, ref: ModelRef) -> ModelDocument | None:
+        model = await super().find(ref)
+        self.read.set()
+        await self.later.wait()
+        return model
+
+
+async def test_a_tag_that_was_deleted_and_pushed_again_counts_its_generations_anew(world: World) -> None:
+    await served(world, following("v1"))
+    for number in range(3):
+        await told(world, await world.move_tag("v1", digest(f"b{number}")))
+    event = await world.move_tag("v1", digest("again"))
+    await world.recreate("v1", digest("again"), created_at=NOW + timedelta(hours=1))
+    assert await told(world, event) == [IRIS]
+    assert await digests(world) == [digest("again")]
+
+
+async def test_two_servings_that_follow_one_push_have_events_of_their_own(world: World) -> None:
+    other = ServingName("prod", "iris")
+    for serving in (IRIS, other):
+        await world.request(following("v1"), serving)
+        await world.rollout().converge(serving)
+    event = await world.move_tag("v1", digest("new"))
+    assert await told(world, event) == [IRIS, other]
+    caused = [each.data for each in world.publisher.events if each.causation_id == event.id]
+    ready = [data.namespace for data in caused if isinstance(data, ServingReady)]
+    assert ready == ["default", "prod"]
+
+
 async def test_a_dangerous_version_is_refused_and_what_served_still_serves(world: World) -> None:
     await served(world, following("v1"))
     await told(world, await world.move_tag("v1", digest("new"), scan=DANGEROUS))
@@ -129,14 +184,14 @@ async def test_a_serving_that_is_gone_stays_gone(world: World) -> None:
     await world.request_deletion()
     await world.rollout().converge(IRIS)
     assert await told(world, await world.move_tag("v1", digest("new"))) == []
-    assert (await world.document()).status.phase is ServingPhase.DELETED
+    assert (await world.tombstone()).announced
 
 
 async def test_a_request_from_before_the_push_that_is_delivered_again_changes_nothing(world: World) -> None:
-    await world.records.request(IRIS, following("v1"), intent := world.next_intent())
+    await world.request(following("v1"), intent=(intent := world.next_intent()))
     await world.rollout().converge(IRIS)
     await told(world, await world.move_tag("v1", digest("new")))
-    await world.records.request(IRIS, following("v2"), intent)  # delivered again
+    await world.request(following("v2"), intent=intent)  # delivered again
     assert await digests(world) == [digest("new")]
     await served(world, following("v2"))
     assert await digests(world) == [digest("v2")]

@@ -147,7 +147,7 @@ async def test_what_is_asked_of_another_generation_changes_nothing(world: World)
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
-        await world.records.steer(IRIS, 1, RolloutAction.ABORT, world.next_intent())
+        await world.intents.steer(IRIS, 1, RolloutAction.ABORT, world.next_intent())
         found = (await world.document()).status.rollout
     assert found is not None
     assert found.action is None
@@ -207,5 +207,5 @@ async def test_what_served_is_kept_as_a_revision(world: World) -> None:
 
 async def steer(world: World, deployer: Any, action: RolloutAction) -> None:
     document = await world.document()
-    await world.records.steer(IRIS, document.generation, action, world.next_intent())
+    await world.intents.steer(IRIS, document.generation, action, world.next_intent())
     deployer.intend(IRIS)

@@ -1,13 +1,14 @@
 """What wakes the reconciler, what it drops, and what it cleans up."""
 
+import asyncio
+
 import pytest
 
-from klever_deployer.domain.replicas import LocalModel, ReplicaKey, ReplicaState, ServingName
-from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.domain.replicas import LocalModel, ReplicaState, ServingName
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingPhase
 from support.deployer import IRIS, InMemoryModels, World, digest, key, spec
-from support.waiting import eventually
+from support.waiting import eventually, others
 
 ABALONE = ServingName("default", "abalone")
 
@@ -29,7 +30,7 @@ async def test_an_intent_is_taken_up_at_once() -> None:
         await world.settled(ServingPhase.READY)
         await world.request_deletion()
         reconciler.intend(IRIS)
-        await world.settled(ServingPhase.DELETED)
+        await world.tombstone()
 
 
 async def test_a_newer_intent_ends_the_wait_for_a_version_that_does_not_get_ready() -> None:
@@ -87,23 +88,10 @@ async def test_a_replica_that_vanished_is_started_again_at_the_next_look() -> No
         assert await eventually(is_back)
 
 
-async def test_what_no_serving_needs_is_stopped_and_unrouted() -> None:
-    world = await ready_world("v1")
-    stray = ReplicaKey(ABALONE, "v1", "cafe", 0)
-    world.workloads.become(ReplicaState(stray))
-    await world.data_plane.apply(ServingRoute(ABALONE, (), ()))
-    async with world.deployer():
-
-        async def only_iris_is_left() -> bool:
-            return world.running() == ["v1"] and world.data_plane.served() == {IRIS}
-
-        assert await eventually(only_iris_is_left)
-
-
 async def test_models_that_nothing_serves_any_more_are_removed_once_all_is_settled() -> None:
     world = await ready_world("v1", "v2")
     assert world.store.here == {digest("v1"), digest("v2")}
-    async with world.deployer():
+    async with world.deployer(resync_seconds=0.02):
 
         async def only_v2_is_here() -> bool:
             return world.store.here == {digest("v2")}
@@ -122,6 +110,34 @@ async def test_models_stay_while_a_rollout_may_need_them() -> None:
 
         assert await eventually(v3_is_starting)
         assert world.store.here == {digest("v1"), digest("v2"), digest("v3")}
+
+
+async def test_nothing_starts_once_the_reconciler_has_ended_and_its_workers_have_ended_with_it() -> None:
+    world = await ready_world()
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    class Pulls(InMemoryModels):
+        async def find(self, digest: str) -> LocalModel | None:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            return await super().find(digest)
+
+    world.store = Pulls()
+    world.start_anew()
+    await world.request(spec("v1"))
+    async with world.deployer() as reconciler:
+        await started.wait()
+    assert cancelled.is_set()
+    await world.request(spec("v2"), ABALONE)  # a message that is handled while the service stops
+    started.clear()
+    reconciler.intend(ABALONE)
+    reconciler.intend(IRIS)
+    await others()
+    assert not started.is_set()
+    assert world.workloads.started == []
 
 
 class BreaksOnce(InMemoryModels):

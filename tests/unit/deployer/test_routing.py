@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from klever_deployer.domain import routing
 from klever_deployer.domain.replicas import Deployment, Endpoint, ReplicaKey, ReplicaState
-from klever_deployer.domain.routing import BackendKey, ServingRoute, Stage
+from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share, Stage, successor
 from kleverproto.strategies import BlueGreen
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
@@ -41,12 +43,20 @@ def test_requests_go_to_replicas_that_are_ready() -> None:
         ready(key("v1", 1), THERE),
         ReplicaState(key("v1", 2)),
         ready(key("v1", 0), HERE),
-        ReplicaState(key("v2"), HERE),
+        ReplicaState(key("v2")),
     ]
     wanted = (deployment("v1", replicas=3), deployment("v2"))
     found = routing.route(Stage(IRIS, spec("v1", "v2", weights=(80, 20)), wanted), states)
     assert [each.endpoints for each in found.backends] == [(HERE, THERE), ()]
     assert shares(found) == {"v1": 8000, "v2": 2000}
+
+
+def test_requests_go_to_replicas_that_are_too_busy_to_say_that_they_are_ready_only_where_none_is() -> None:
+    busy = ReplicaState(key("v1", 1), THERE)
+    stage = Stage(IRIS, spec("v1"), (deployment("v1", replicas=2),))
+    assert routing.route(stage, [ready(key("v1"), HERE), busy]).backends[0].endpoints == (HERE,)
+    assert routing.route(stage, [ReplicaState(key("v1")), busy]).backends[0].endpoints == (THERE,)
+    assert routing.route(stage, [busy], lambda _key: HERE).backends[0].endpoints == (THERE,)
 
 
 def test_a_variant_that_may_be_idle_has_its_requests_wait_while_it_is() -> None:
@@ -120,3 +130,31 @@ def test_a_routing_table_survives_json() -> None:
 
 def test_the_url_is_that_of_seldon_core() -> None:
     assert routing.infer_url("http://host", IRIS) == "http://host/seldon/default/iris/v2/models/iris/infer"
+
+
+def test_a_backend_is_found_again_by_its_name() -> None:
+    key = BackendKey(IRIS, "v1", "cafe")
+    assert BackendKey.parse(key.name) == key
+    assert [BackendKey.parse(name) for name in ("", "a/b/c", "a/b/c/d/e")] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("asked", "serves"),
+    [
+        (("v1", "new"), ("v1", "new")),
+        (("v1", "older"), ("v1", "old")),  # the one of its variant with the most weight
+        (("v3", "gone"), ("v2", "only")),  # no variant of that name any more
+    ],
+)
+def test_what_was_sent_to_a_superseded_revision_goes_to_what_serves_now(
+    asked: tuple[str, str], serves: tuple[str, str]
+) -> None:
+    weights = {("v1", "new"): 10, ("v1", "old"): 30, ("v2", "only"): 60}
+    keys = {each: BackendKey(IRIS, *each) for each in weights}
+    route = ServingRoute(
+        IRIS,
+        tuple(Backend(key, ()) for key in keys.values()),
+        tuple(Share(keys[each], weight) for each, weight in weights.items()),
+    )
+    assert successor(BackendKey(IRIS, *asked), route) == keys[serves]
+    assert successor(BackendKey(IRIS, *asked), ServingRoute(IRIS, (), ())) is None

@@ -1,14 +1,18 @@
-"""Requests recorded: what makes a new generation, and which ones are late."""
+"""Requests recorded: what makes a new generation, which ones are late, and what a deletion leaves."""
 
-from datetime import timedelta
+import itertools
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from klever_deployer.service.records import SupersededError
 from kleverproto.documents import Intent
-from kleverproto.servings import ServingPhase, ServingRequested
-from support.deployer import IRIS, World, spec
+from kleverproto.rollouts import RolloutAction, RolloutStatus
+from kleverproto.servings import ServingDeleted, ServingPhase, ServingRequested
+from support.deployer import IRIS, DiedError, World, spec
 from support.golden_events import NOW
+
+Handle = Callable[[World], Awaitable[None]]
 
 
 def intent(sequence: int) -> Intent:
@@ -21,70 +25,154 @@ def world() -> World:
 
 
 async def test_a_first_request_is_generation_one_and_pending(world: World) -> None:
-    await world.records.request(IRIS, spec("v1"), intent(5))
+    await world.request(spec("v1"), intent=intent(5))
     document = await world.document()
     assert (document.generation, document.status.phase, document.status.intent) == (1, ServingPhase.PENDING, intent(5))
 
 
 async def test_another_spec_is_another_generation_and_the_same_spec_is_not(world: World) -> None:
-    await world.records.request(IRIS, spec("v1"), intent(5))
-    await world.records.request(IRIS, spec("v2"), intent(6))
+    await world.request(spec("v1"), intent=intent(5))
+    await world.request(spec("v2"), intent=intent(6))
     assert (await world.document()).generation == 2
-    await world.records.request(IRIS, spec("v2"), intent(7))
+    await world.request(spec("v2"), intent=intent(7))
     document = await world.document()
     assert (document.generation, document.status.intent) == (2, intent(7))
 
 
 @pytest.mark.parametrize("sequence", [5, 4])
 async def test_a_request_that_comes_late_or_twice_changes_nothing(world: World, sequence: int) -> None:
-    await world.records.request(IRIS, spec("v1"), intent(5))
+    await world.request(spec("v1"), intent=intent(5))
     before = await world.document()
-    await world.records.request(IRIS, spec("v2"), intent(sequence))
-    await world.records.request_deletion(IRIS, intent(sequence))
+    await world.request(spec("v2"), intent=intent(sequence))
+    await world.request_deletion(intent=intent(sequence))
     assert await world.document() == before
 
 
-async def test_a_late_request_does_not_bring_a_deleted_serving_back_and_a_new_one_does(world: World) -> None:
-    await world.records.request(IRIS, spec("v1"), intent(5))
-    await world.records.request_deletion(IRIS, intent(7))
-    await world.records.update(await world.document(), phase=ServingPhase.DELETED)
-    await world.records.request(IRIS, spec("v2"), intent(6))
-    assert (await world.document()).status.phase is ServingPhase.DELETED
-    await world.records.request(IRIS, spec("v1"), intent(8))
+async def test_a_generation_that_was_promised_is_reached(world: World) -> None:
+    await world.request(spec("v1"), intent=intent(1))
+    await world.request(spec("v2"), intent=intent(2), generation=7)
+    assert (await world.document()).generation == 7
+    await world.request(spec("v3"), intent=intent(3), generation=2)
+    assert (await world.document()).generation == 8
+
+
+async def _deployed(world: World) -> None:
+    await world.request(spec("v1"), intent=intent(1))
+
+
+async def _deleted(world: World) -> None:
+    await world.request_deletion(intent=intent(2))
+
+
+async def _replaced(world: World) -> None:
+    await world.request(spec("v2"), intent=intent(2))
+
+
+async def _steered(world: World) -> None:
+    await world.intents.steer(IRIS, 1, RolloutAction.ABORT, intent(3))
+
+
+ORDERS = list(itertools.permutations([_deployed, _deleted, _steered]))
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: "".join(each.__name__ for each in order))
+async def test_a_serving_that_was_undeployed_stays_so_in_whichever_order_requests_are_handled(
+    world: World, order: tuple[Handle, ...]
+) -> None:
+    await world.push("v1")
+    for handle in (*order, *order):  # each is delivered again
+        await handle(world)
+        await world.rollout().converge(IRIS)
+    assert await world.records.read(IRIS) is None
+    assert (await world.tombstone()).intent == intent(2)
+    assert (world.running(), world.data_plane.routes) == ([], {})
+    deletions = [event for event in world.publisher.events if isinstance(event.data, ServingDeleted)]
+    assert [event.causation_id for event in deletions] == ["event-2"]
+
+
+async def _wanted_again(world: World) -> None:
+    await world.request(spec("v2"), intent=intent(4))
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations([_deployed, _deleted, _wanted_again])), ids=lambda order: order[0].__name__
+)
+async def test_the_last_request_counts_in_whichever_order_they_are_handled(
+    world: World, order: tuple[Handle, ...]
+) -> None:
+    await world.push("v1", "v2")
+    for handle in (*order, *order):
+        await handle(world)
+        await world.rollout().converge(IRIS)
+    document = await world.document()
+    assert (document.status.phase, document.status.intent) == (ServingPhase.READY, intent(4))
+    assert world.running() == ["v2"]
+
+
+@pytest.mark.parametrize("handle", [_deleted, _replaced], ids=["deleted", "replaced"])
+async def test_what_was_asked_before_a_rollout_was_steered_and_is_handled_after_it_counts(
+    world: World, handle: Handle
+) -> None:
+    await _deployed(world)
+    rollout = RolloutStatus(generation=1, strategy="rolling", since=NOW)
+    await world.records.update(await world.document(), rollout=rollout)
+    await _steered(world)
+    await _steered(world)
+    document = await world.document()
+    assert document.status.rollout is not None
+    assert document.status.rollout.action is RolloutAction.ABORT
+    await handle(world)
+    document = await world.document()
+    assert (document.status.phase is ServingPhase.DELETING) == (handle is _deleted)
+    assert document.generation == (1 if handle is _deleted else 2)
+
+
+async def test_a_deleted_serving_comes_back_by_a_new_request_with_a_new_generation(world: World) -> None:
+    await world.push("v1")
+    await world.request(spec("v1"), intent=intent(5))
+    await world.rollout().converge(IRIS)
+    await world.request_deletion(intent=intent(7))
+    await world.rollout().converge(IRIS)
+    await world.request(spec("v1"), intent=intent(6))
+    assert await world.records.read(IRIS) is None
+    await world.request(spec("v1"), intent=intent(8))
     document = await world.document()
     assert (document.generation, document.status.phase) == (2, ServingPhase.PENDING)
+    assert (document.status.applied, document.status.revisions) == (None, ())
 
 
-async def test_deleting_what_is_not_there_records_nothing(world: World) -> None:
-    await world.records.request_deletion(IRIS, intent(1))
-    assert await world.records.all() == []
+async def test_a_deletion_that_a_crash_kept_unpublished_is_published_before_the_serving_comes_back(
+    world: World,
+) -> None:
+    await world.push("v1")
+    await world.request(spec("v1"), intent=intent(1))
+    await world.rollout().converge(IRIS)
+    await world.request_deletion(intent=intent(2))
+    world.steps.left = len(world.steps.taken) + 3  # unroute, stop, bury
+    with pytest.raises(DiedError):
+        await world.rollout().converge(IRIS)
+    world.steps.left = None
+    assert "ServingDeleted" not in world.told()
+    await world.request(spec("v1"), intent=intent(3))
+    assert world.told().count("ServingDeleted") == 1
+    assert (await world.document()).generation == 2
 
 
 async def test_a_step_for_an_intent_that_was_replaced_is_refused(world: World) -> None:
-    await world.records.request(IRIS, spec("v1"), intent(5))
+    await world.request(spec("v1"), intent=intent(5))
     read = await world.document()
-    await world.records.request(IRIS, spec("v2"), intent(6))
+    await world.request(spec("v2"), intent=intent(6))
     with pytest.raises(SupersededError):
         await world.records.update(read, step="models are here")
     assert (await world.document()).status.step == ""
 
 
-async def test_tombstones_are_purged_when_they_are_old_and_nothing_else_is(world: World) -> None:
-    await world.records.request(IRIS, spec("v1"), intent(5))
-    await world.records.purge(NOW + timedelta(days=1))
-    await world.records.update(await world.document(), phase=ServingPhase.DELETED)
-    await world.records.purge(NOW)
-    assert len(await world.records.all()) == 1
-    await world.records.purge(NOW + timedelta(seconds=1))
-    assert await world.records.all() == []
-
-
 async def test_the_same_step_is_the_same_event_and_names_its_cause(world: World) -> None:
-    await world.records.request(IRIS, spec("v1"), intent(5))
+    await world.request(spec("v1"), intent=intent(5))
     document = await world.document()
     data = ServingRequested(namespace="default", name="iris", spec=spec("v1"))
     for step in ("a", "a", "b"):
-        await world.records.tell(document, data, step)
+        await world.records.publish(document, data, step)
     first, second = world.publisher.events
     assert first.id != second.id
     assert (first.causation_id, first.correlation_id) == ("event-5", "correlation")

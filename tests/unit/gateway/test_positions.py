@@ -4,32 +4,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klever_gateway.domain.positions import Interest, Position, serving_interest
+from klever_gateway.domain.positions import Interest, Loss, Mark, Position, resume, serving_interest
 
-SEQUENCES = st.tuples(*[st.integers(0, 10**12)] * 3)
-
-
-@given(SEQUENCES)
-def test_a_position_is_read_back_from_its_text(sequences: tuple[int, int, int]) -> None:
-    assert Position.parse(str(Position(sequences))) == Position(sequences)
+MARKS = st.tuples(*[st.builds(Mark, st.integers(0, 2**60), st.integers(0, 10**12))] * 3)
+MARK = Mark(created=7, sequence=5)
 
 
-@pytest.mark.parametrize("text", ["", "1-2", "1-2-3-4", "a-b-c", "-1-2-3", "1-2-3\n", "1" * 30 + "-1-1"])
+@given(MARKS)
+def test_a_position_is_read_back_from_its_text(marks: tuple[Mark, Mark, Mark]) -> None:
+    assert Position.parse(str(Position(marks))) == Position(marks)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1-2-3", "a.1-a.2", "a.1-a.2-a.3-a.4", "x.1-a.1-a.1", "a.1-a.1-a.1\n", "a.-1-a.1-a.1"]
+)
 def test_other_text_is_no_position(text: str) -> None:
     assert Position.parse(text) is None
 
 
 def test_seeing_an_event_moves_its_stream_only() -> None:
-    assert Position((1, 2, 3)).after("KLEVER_JOBS", 9) == Position((1, 9, 3))
+    first, second, third = Mark(1, 1), Mark(2, 2), Mark(3, 3)
+    assert Position((first, second, third)).after("KLEVER_JOBS", MARK) == Position((first, MARK, third))
 
 
-def test_a_position_behind_the_end_of_a_new_stream_starts_at_its_end() -> None:
-    assert Position((5, 100, 7)).within(Position((9, 3, 7))) == Position((5, 3, 7))
+@pytest.mark.parametrize(
+    ("stream", "resumed", "loss"),
+    [
+        pytest.param({"created": 7, "first": 1, "last": 9}, MARK, None, id="in the middle"),
+        pytest.param({"created": 7, "first": 6, "last": 5}, MARK, None, id="at the end of a stream that was emptied"),
+        pytest.param({"created": 8, "first": 1, "last": 9}, Mark(8, 0), Loss.RECREATED, id="another stream"),
+        pytest.param({"created": 8, "first": 0, "last": 0}, Mark(8, 0), Loss.RECREATED, id="another, empty stream"),
+        pytest.param({"created": 7, "first": 1, "last": 3}, Mark(7, 3), Loss.OLDER, id="an older copy"),
+        pytest.param({"created": 7, "first": 8, "last": 9}, Mark(7, 7), Loss.EXPIRED, id="too late"),
+    ],
+)
+def test_reading_resumes_in_the_stream_that_there_is(stream: dict[str, int], resumed: Mark, loss: Loss | None) -> None:
+    assert resume(MARK, **stream) == (resumed, loss)
 
 
 def test_wanting_everything_filters_nothing_out() -> None:
     assert "klever.model.pushed.>" in Interest().filters("KLEVER_MODELS")
-    assert len(Interest().filters("KLEVER_SERVINGS")) == 9
+    assert len(Interest().filters("KLEVER_SERVINGS")) == 10
 
 
 def test_a_type_and_a_subject_become_one_nats_subject() -> None:

@@ -1,5 +1,8 @@
 """Conversion jobs: fetched, converted, described, pushed; and answered from what was kept."""
 
+import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 from klever_jobrunner.conversion import Conversions
 from klever_jobrunner.errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, UNSUPPORTED_OPERATOR, JobError
 from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
-from klever_jobrunner.results import Results
+from klever_jobrunner.results import KeptResult, Results
 from kleverproto.conversions import Conversion, ConversionRecord, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
 from kleverproto.references import ModelRef
@@ -84,12 +87,12 @@ class Sink:
 class Rig:
     """A conversion work and its surroundings."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, results: Results | None = None) -> None:
         self.directory = directory
         self.source, self.executor, self.converter, self.sink = Source(), GatedExecutor(), Converter(), Sink()
         self.executor.gate.set()
-        results = Results(directory / "kept", 10_000)
-        self.work = Conversions(self.source, self.executor, self.converter, results, self.sink)
+        kept = results or Results(directory / "kept", 10_000)
+        self.work = Conversions(self.source, self.executor, self.converter, kept, self.sink)
         self.lines: list[str] = []
 
     async def do(self, conversion: Conversion | None, name: str = "scratch") -> object:
@@ -180,3 +183,33 @@ async def test_what_the_files_leave_open_is_converted_as_the_author_declares_it(
     rig.source.declared = DeclaredSignature(inputs=(DeclaredTensor(name="x", d_type="float", size=(-1, 4)),))
     await rig.do(Conversion(to="ONNX"))
     assert rig.converter.asked[0].signature.inputs == (Tensor(name="x", dtype="float32", shape=(-1, 4)),)
+
+
+class SlowResults(Results):
+    """Takes a result over when it is let."""
+
+    def __init__(self, directory: Path, begun: Callable[[], object]) -> None:
+        super().__init__(directory, 10_000)
+        self.begun, self.gate = begun, threading.Event()
+
+    def keep(self, key: str, result: Path, record: ConversionRecord) -> KeptResult:
+        """See `Results`."""
+        self.begun()
+        self.gate.wait()
+        return super().keep(key, result, record)
+
+
+async def test_a_cancelled_job_ends_when_its_result_is_kept_whole(tmp_path: Path) -> None:
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+    results = SlowResults(tmp_path / "kept", lambda: loop.call_soon_threadsafe(begun.set))
+    rig = Rig(tmp_path, results)
+    job = asyncio.create_task(rig.do(Conversion(to="ONNX"), "first"))
+    await begun.wait()
+    job.cancel()
+    await asyncio.wait({job}, timeout=0.05)
+    assert not job.done()  # whoever removes its scratch directory now would take the files along
+    results.gate.set()
+    await asyncio.gather(job, return_exceptions=True)
+    assert job.cancelled()
+    converted = await rig.do(Conversion(to="ONNX"), "second")
+    assert converted.is_cached  # type: ignore[attr-defined]

@@ -4,63 +4,60 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from klever_jobrunner import domain
-from klever_jobrunner.domain import Cause, Request
+from klever_jobrunner.domain import life
+from klever_jobrunner.domain.life import Claim
+from klever_jobrunner.domain.requests import Request, intent_of, request_of
 from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, WORKER_DIED
-from kleverproto.documents import Problem
+from kleverproto.documents import Intent, Problem, Tombstone
 from kleverproto.envelope import EventSource
-from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobRequested, JobResult, JobSpec
+from kleverproto.jobs import JobDocument, JobPhase, JobRequested, JobResult
 from kleverproto.models import ModelPushed
 from kleverproto.references import ModelRef
+from support.jobs import DIGEST, intent, request
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-DIGEST = f"sha256:{'a' * 64}"
+OTHER_DIGEST = f"sha256:{'b' * 64}"
+RUNNER = "runner-1"
 
 
-def spec(version: str = "v1") -> JobSpec:
-    ref = ModelRef.parse(f"library/iris:{version}")
-    return JobSpec(kind=JobKind.EXTRACT, ref=ref, digest=DIGEST, registry="localhost:5000", format="ONNX")
-
-
-def request(*, version: str = "v1", asked_at: datetime = NOW) -> Request:
-    return Request(Cause("event-1", "story-1"), asked_at, "job-1", spec(version))
-
-
-def begun(present: JobDocument | None = None, *, asked_at: datetime = NOW) -> JobDocument:
-    job = domain.begun(present, request(asked_at=asked_at), NOW)
+def begun(present: JobDocument | None = None, sequence: int = 1) -> JobDocument:
+    job = life.begun(present, request(sequence), RUNNER, NOW)
     assert job is not None
     return job
 
 
 def failed(code: str) -> JobDocument:
-    job = domain.failed(begun(), Problem(code=code, message="no"), NOW)
-    assert job is not None
-    return job
+    job = begun()
+    ended = life.failed(job, job, Problem(code=code, message="no"), NOW)
+    assert ended is not None
+    return ended
 
 
 def test_two_tags_of_the_same_bytes_are_one_job() -> None:
     def pushed(version: str, digest: str = DIGEST) -> Request:
         data = ModelPushed(ref=ModelRef.parse(f"library/iris:{version}"), digest=digest, registry="localhost:5000")
-        return domain.request_of(EventSource("registry").event(data, event_id="e"))
+        return request_of(EventSource("registry").event(data, event_id="e"), 1)
 
     assert pushed("v1").job == pushed("latest").job
-    assert pushed("v1").job != pushed("v1", f"sha256:{'b' * 64}").job
+    assert pushed("v1").job != pushed("v1", OTHER_DIGEST).job
+    assert pushed("v1").is_push
 
 
 def test_a_requested_job_keeps_the_id_that_was_asked_for() -> None:
-    event = EventSource("ci").event(JobRequested(id="mine", spec=spec()), event_id="e", correlation_id="story")
-    found = domain.request_of(event)
-    assert (found.job, found.cause) == ("mine", Cause("e", "story"))
+    data = JobRequested(id="mine", spec=request().spec)
+    event = EventSource("ci").event(data, event_id="e", correlation_id="story")
+    asked = request_of(event, 7)
+    assert (asked.job, asked.intent) == ("mine", Intent(sequence=7, event_id="e", correlation_id="story"))
 
 
-def test_an_event_without_a_story_begins_one() -> None:
-    event = EventSource("ci").event(JobRequested(id="mine", spec=spec()), event_id="e")
-    assert Cause.of(event) == Cause("e", "e")
+def test_an_event_without_a_correlation_begins_one() -> None:
+    event = EventSource("ci").event(JobRequested(id="mine", spec=request().spec), event_id="e")
+    assert intent_of(event, 7) == Intent(sequence=7, event_id="e", correlation_id="e")
 
 
-def test_each_try_counts_and_the_start_stays() -> None:
+def test_each_attempt_counts_and_the_start_stays() -> None:
     first = begun()
-    again = domain.begun(first, request(), NOW + timedelta(minutes=1))
+    again = life.begun(first, request(), RUNNER, NOW + timedelta(minutes=1))
     assert again is not None
     assert (first.status.attempts, again.status.attempts) == (1, 2)
     assert first.status.started_at == again.status.started_at == NOW
@@ -68,38 +65,86 @@ def test_each_try_counts_and_the_start_stays() -> None:
 
 
 def test_what_has_ended_does_not_end_again() -> None:
-    done = domain.succeeded(begun(), JobResult(), NOW)
+    job = begun()
+    done = life.succeeded(job, job, JobResult(), NOW)
     assert done is not None
     assert done.status.phase is JobPhase.SUCCEEDED
-    assert domain.failed(done, Problem(code="x", message="late"), NOW) is None
-    assert domain.cancelled(done, NOW) is None
-    assert domain.begun(done, request(), NOW) is None
+    assert life.failed(done, job, Problem(code="x", message="late"), NOW) is None
+    assert life.begun(done, request(), RUNNER, NOW) is None
+    stopped = life.cancelled(done, intent("stop", 2), None, NOW)
+    assert isinstance(stopped, JobDocument)
+    assert stopped.status.phase is JobPhase.SUCCEEDED
 
 
 @pytest.mark.parametrize("code", [MODEL_NOT_FOUND, WORKER_DIED])
-def test_what_the_world_decided_is_tried_anew_when_asked_after_the_end(code: str) -> None:
+def test_what_the_world_decided_is_tried_anew_when_it_is_asked_again(code: str) -> None:
     job = failed(code)
-    assert domain.begun(job, request(asked_at=NOW - timedelta(seconds=1)), NOW) is None
-    again = begun(job, asked_at=NOW + timedelta(seconds=1))
+    assert life.begun(job, request(1), RUNNER, NOW) is None
+    again = begun(job, 2)
     assert (again.generation, again.status.attempts, again.status.problem) == (job.generation + 1, 1, None)
 
 
 def test_what_the_bytes_decided_stays_decided() -> None:
-    assert domain.begun(failed(INVALID_MODEL), request(asked_at=NOW + timedelta(days=1)), NOW) is None
+    job = life.begun(failed(INVALID_MODEL), request(2), RUNNER, NOW)
+    assert job is not None
+    assert (job.status.phase, job.generation) == (JobPhase.FAILED, 1)
 
 
-def test_the_last_try_is_the_one_after_which_the_message_is_given_up() -> None:
+def test_the_last_attempt_is_the_eighth() -> None:
     job = begun()
-    for _ in range(domain.MAX_ATTEMPTS - 1):
-        assert not domain.is_last_attempt(job)
+    for _ in range(life.MAX_ATTEMPTS - 1):
+        assert not life.is_last_attempt(job)
         job = begun(job)
-    assert domain.is_last_attempt(job)
-    assert not domain.has_ended_every_process(job)
-    assert domain.has_ended_every_process(begun(job))
+    assert life.is_last_attempt(job)
+    assert not life.has_ended_every_process(job)
+    assert life.has_ended_every_process(begun(job))
 
 
-def test_an_outcome_is_told_under_the_tag_that_asked() -> None:
+def test_an_outcome_is_published_under_the_tag_that_asked() -> None:
     job = begun()
-    assert domain.as_asked(job, spec("latest")).ref.version == "latest"
-    other = spec().model_copy(update={"digest": f"sha256:{'b' * 64}"})
-    assert domain.as_asked(job, other) == job.spec
+    assert life.as_asked(job, request(version="latest").spec).spec.ref.version == "latest"
+    assert life.as_asked(job, request(digest=OTHER_DIGEST).spec) == job
+
+
+def test_a_job_of_another_jobrunner_is_begun_only_when_its_claim_has_lapsed() -> None:
+    job = begun()
+    assert life.begun(job, request(), "runner-2", NOW) is None
+    taken = life.begun(job, request(), "runner-2", NOW, lapsed=Claim.on(job))
+    assert taken is not None
+    assert (taken.status.runner, taken.status.attempts) == ("runner-2", 2)
+    assert life.succeeded(taken, job, JobResult(), NOW) is None
+    assert life.renewed(taken, job, NOW) is None
+
+
+def test_a_job_that_its_bucket_has_lost_is_recorded_again() -> None:
+    before = begun()
+    job = begun(before)
+    for lost in (None, before):
+        done = life.succeeded(lost, job, JobResult(), NOW)
+        assert done is not None
+        assert (done.status.phase, done.status.attempts) == (JobPhase.SUCCEEDED, 2)
+
+
+def test_a_cancellation_counts_also_in_a_bucket_that_is_older_than_the_attempt() -> None:
+    before = begun()
+    job = begun(before)
+    stopped = life.cancelled(before, intent("stop", 2), None, NOW)
+    assert isinstance(stopped, JobDocument)
+    assert life.succeeded(stopped, job, JobResult(), NOW) is None
+
+
+def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
+    job = begun()
+    tomb = life.deleted(job, intent("delete", 2), None, NOW)
+    assert isinstance(tomb, Tombstone)
+    assert life.succeeded(tomb, job, JobResult(), NOW) is None
+    assert life.begun(tomb, request(1), RUNNER, NOW) is None
+
+
+def test_a_job_is_not_begun_anew_over_a_deletion_that_is_not_announced() -> None:
+    tomb = life.deleted(begun(), intent("delete", 2), None, NOW)
+    assert tomb is not None
+    assert life.begun(tomb, request(3), RUNNER, NOW) is None
+    again = life.begun(tomb.model_copy(update={"announced": True}), request(3), RUNNER, NOW)
+    assert again is not None
+    assert again.generation == 2

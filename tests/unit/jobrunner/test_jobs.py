@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.domain import MAX_ATTEMPTS, Cause
-from klever_jobrunner.errors import INVALID_MODEL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
-from klever_jobrunner.ports import Tell
-from kleverkit.errors import NotFoundError, TransientError
-from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult
-from support.jobs import NOW, SIGNATURE, Backlog, Runner, request
+from klever_jobrunner.domain.life import MAX_ATTEMPTS
+from klever_jobrunner.errors import INTERNAL, INVALID_MODEL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
+from klever_jobrunner.ports import Tell, Work
+from klever_jobrunner.works import Extraction
+from kleverkit.errors import TransientError
+from kleverkit.publisher import RecordingPublisher
+from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult, JobStarted
+from support.jobs import SIGNATURE, Backlog, GatedExecutor, Runner, ScriptedSource, request
 from support.waiting import eventually
-
-LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def test_a_job_starts_ends_and_leaves_no_files(runner: Runner) -> None:
     assert job.status.phase is JobPhase.SUCCEEDED
     assert job.status.result is not None
     assert job.status.result.signature == SIGNATURE
-    assert runner.told() == ["JobStarted", "JobCompleted"]
+    assert runner.published() == ["JobStarted", "JobCompleted"]
     assert list(runner.directory.iterdir()) == []
 
 
@@ -37,26 +37,37 @@ async def test_the_same_event_again_does_nothing_again(runner: Runner) -> None:
     await runner.jobs.run(request())
     await runner.jobs.run(request())
     assert len(runner.executor.asked) == 1
-    assert runner.told() == ["JobStarted", "JobCompleted"]
+    assert runner.published() == ["JobStarted", "JobCompleted"]
 
 
 async def test_another_tag_of_the_same_bytes_gets_an_outcome_of_its_own(runner: Runner) -> None:
-    await runner.jobs.run(request("event-1", version="v1"))
-    await runner.jobs.run(request("event-2", version="latest"))
+    await runner.jobs.run(request(1, version="v1"))
+    await runner.jobs.run(request(2, version="latest"))
     assert len(runner.executor.asked) == 1
     completed = runner.publisher.events[1:]
     assert [event.causation_id for event in completed] == ["event-1", "event-2"]
     assert [event.data.spec.ref.version for event in completed] == ["v1", "latest"]
 
 
+async def test_a_job_that_begins_anew_is_announced_under_the_tag_that_asked(runner: Runner) -> None:
+    runner.executor.outcome = JobError("killed", code=WORKER_DIED)
+    await runner.jobs.run(request(1, version="v1"))
+    runner.source.errors = [TransientError("no answer")]
+    with pytest.raises(TransientError):
+        await runner.jobs.run(request(2, version="v2"))
+    await runner.jobs.run(request(3, version="latest"))
+    started = [data.spec.ref.version for data in runner.publisher.data() if isinstance(data, JobStarted)]
+    assert started == ["v1", "v2", "latest"]
+
+
 async def test_two_at_once_wait_for_one_result(runner: Runner) -> None:
     runner.executor.gate.clear()
-    both = [asyncio.create_task(runner.jobs.run(request(f"event-{n}"))) for n in (1, 2)]
+    both = [runner.start(request(n)) for n in (1, 2)]
     await runner.executor.begun.wait()
     runner.executor.gate.set()
     await asyncio.gather(*both)
     assert len(runner.executor.asked) == 1
-    assert runner.told() == ["JobStarted", "JobCompleted", "JobCompleted"]
+    assert runner.published() == ["JobStarted", "JobCompleted", "JobCompleted"]
 
 
 async def test_a_model_that_cannot_be_parsed_fails_its_job_with_code_and_reason(runner: Runner) -> None:
@@ -65,17 +76,19 @@ async def test_a_model_that_cannot_be_parsed_fails_its_job_with_code_and_reason(
     problem = (await runner.job()).status.problem
     assert problem is not None
     assert (problem.code, problem.message) == (INVALID_MODEL, "the file is cut off")
-    assert runner.told() == ["JobStarted", "JobFailed"]
+    assert runner.published() == ["JobStarted", "JobFailed"]
 
 
 async def test_a_registry_that_is_away_is_asked_again_by_the_redelivery(runner: Runner) -> None:
     runner.source.errors = [TransientError("no answer")]
     with pytest.raises(TransientError):
         await runner.jobs.run(request())
-    assert (await runner.job()).status.phase is JobPhase.RUNNING
+    waiting = (await runner.job()).status
+    assert waiting.problem is not None
+    assert (waiting.phase, waiting.problem.message) == (JobPhase.PENDING, "no answer")
     await runner.jobs.run(request())
     assert (await runner.job()).status.phase is JobPhase.SUCCEEDED
-    assert runner.told() == ["JobStarted", "JobCompleted"]
+    assert runner.published() == ["JobStarted", "JobCompleted"]
 
 
 async def test_the_last_try_ends_the_job(runner: Runner) -> None:
@@ -94,7 +107,7 @@ async def stopped_in_the_middle(runner: Runner) -> None:
     """As when the process is killed: the document says Running, nothing was told after that."""
     runner.executor.gate.clear()
     runner.executor.begun.clear()
-    work = asyncio.create_task(runner.jobs.run(request()))
+    work = runner.start(request())
     await runner.executor.begun.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
@@ -107,13 +120,13 @@ async def test_what_a_dead_process_left_is_done_at_start(tmp_path: Path) -> None
     await second.jobs.recover(Backlog([request()]))
     job = await second.job()
     assert (job.status.phase, job.status.attempts) == (JobPhase.SUCCEEDED, 2)
-    assert second.told() == ["JobStarted", "JobCompleted"]
+    assert second.published() == ["JobStarted", "JobCompleted"]
     assert {event.id for event in first.publisher.events} <= {event.id for event in second.publisher.events}
 
 
 async def test_recovery_goes_on_after_a_job_that_cannot_be_done_now(runner: Runner) -> None:
     runner.source.errors = [TransientError("no answer")]
-    await runner.jobs.recover(Backlog([request(job="job-1"), request("event-2", job="job-2")]))
+    await runner.jobs.recover(Backlog([request(job="job-1"), request(2, job="job-2")]))
     assert (await runner.job("job-2")).status.phase is JobPhase.SUCCEEDED
 
 
@@ -128,53 +141,15 @@ async def test_a_job_that_ends_every_process_is_given_up(tmp_path: Path) -> None
     assert len(runner.executor.asked) == MAX_ATTEMPTS
 
 
-async def test_a_cancelled_job_stops_at_once(runner: Runner) -> None:
-    runner.executor.gate.clear()
-    work = asyncio.create_task(runner.jobs.run(request()))
-    await runner.executor.begun.wait()
-    await runner.jobs.cancel(Cause("stop-1", "stop-1"), "job-1")
-    await work
-    assert (await runner.job()).status.phase is JobPhase.CANCELLED
-    assert [event.causation_id for event in runner.publisher.events[1:]] == ["stop-1", "event-1"]
-    assert set(runner.told()) == {"JobStarted", "JobCancelled"}
-
-
-async def test_cancelling_what_has_ended_changes_nothing(runner: Runner) -> None:
-    await runner.jobs.run(request())
-    await runner.jobs.cancel(Cause("stop-1", "stop-1"), "job-1")
-    assert (await runner.job()).status.phase is JobPhase.SUCCEEDED
-    assert runner.told() == ["JobStarted", "JobCompleted"]
-
-
-async def test_cancelling_what_does_not_exist_is_an_error(runner: Runner) -> None:
-    with pytest.raises(NotFoundError, match="there is no job nothing"):
-        await runner.jobs.cancel(Cause("stop-1", "stop-1"), "nothing")
-
-
 async def test_what_the_bytes_decided_is_tried_again_only_when_someone_insists(runner: Runner) -> None:
     runner.executor.outcome = JobError("an unknown operator", code=INVALID_MODEL)
     await runner.jobs.run(request())
-    await runner.jobs.run(replace(request("event-2"), asked_at=LATER))
+    await runner.jobs.run(request(2))
     assert len(runner.executor.asked) == 1
     runner.executor.outcome = SIGNATURE
-    await runner.jobs.run(replace(request("event-3"), asked_at=LATER, again=True))
+    await runner.jobs.run(request(3, again=True))
     job = await runner.job()
     assert (job.status.phase, job.generation) == (JobPhase.SUCCEEDED, 2)
-
-
-async def test_a_deleted_job_is_stopped_and_forgotten(runner: Runner) -> None:
-    runner.executor.gate.clear()
-    work = asyncio.create_task(runner.jobs.run(request()))
-    await runner.executor.begun.wait()
-    await runner.jobs.delete(Cause("delete-1", "delete-1"), "job-1")
-    await work
-    assert await runner.documents.get("job-1") is None
-    assert runner.told()[:3] == ["JobStarted", "JobCancelled", "JobDeleted"]
-
-
-async def test_deleting_what_is_not_there_is_done(runner: Runner) -> None:
-    await runner.jobs.delete(Cause("delete-1", "delete-1"), "job-1")
-    assert runner.told() == []
 
 
 class Talking:
@@ -197,7 +172,7 @@ class Talking:
 async def test_the_lines_of_a_job_are_told_before_its_end(tmp_path: Path) -> None:
     runner = Runner(tmp_path, works={JobKind.EXTRACT: Talking(450, JobError("broken", code=INVALID_MODEL))})
     await runner.jobs.run(request())
-    assert runner.told() == ["JobStarted", "JobLogged", "JobLogged", "JobLogged", "JobFailed"]
+    assert runner.published() == ["JobStarted", "JobLogged", "JobLogged", "JobLogged", "JobFailed"]
     logged = [data.lines for data in runner.publisher.data() if isinstance(data, JobLogged)]
     assert [len(lines) for lines in logged] == [200, 200, 50]
     assert logged[-1][-1] == "job-1: 449"
@@ -211,20 +186,64 @@ async def test_a_kind_that_nobody_does_fails_its_job(tmp_path: Path) -> None:
     assert problem.code == UNSUPPORTED_KIND
 
 
-async def test_a_job_that_waits_for_a_place_is_pending_and_can_be_stopped(tmp_path: Path) -> None:
-    runner = Runner(tmp_path, places=1)
+async def test_the_lines_of_two_attempts_are_no_repeats_of_each_other(tmp_path: Path) -> None:
+    """Also where the document was lost with its bucket, and counts its attempts from 1 again."""
+    publisher = RecordingPublisher()
+    for _ in range(2):
+        runner = Runner(tmp_path, publisher=publisher, works={JobKind.EXTRACT: Talking(1)})
+        await runner.jobs.run(request())
+    assert [type(data) for data in publisher.data()].count(JobLogged) == 2
+
+
+class Broken:
+    """Work with a fault of its own."""
+
+    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+        """See `ports.Work`."""
+        tell(f"working in {scratch}")
+        raise ZeroDivisionError(f"in {job.id}")
+
+
+async def test_work_with_a_fault_of_its_own_fails_its_job_after_the_last_attempt(tmp_path: Path) -> None:
+    runner = Runner(tmp_path, works={JobKind.EXTRACT: Broken()})
+    for _ in range(MAX_ATTEMPTS - 1):
+        with pytest.raises(TransientError, match="ZeroDivisionError: in job-1"):
+            await runner.jobs.run(request())
+    await runner.jobs.run(request())
+    problem = (await runner.job()).status.problem
+    assert problem is not None
+    assert problem.code == INTERNAL
+
+
+async def test_a_second_request_while_the_job_runs_does_not_begin_it_anew_after_its_failure(runner: Runner) -> None:
     runner.executor.gate.clear()
-    first = asyncio.create_task(runner.jobs.run(request(job="first")))
+    runner.executor.outcome = JobError("killed", code=WORKER_DIED)
+    both = [runner.start(request(1)), runner.start(request(2))]
     await runner.executor.begun.wait()
-    second = asyncio.create_task(runner.jobs.run(request("event-2", job="second")))
-
-    async def is_pending() -> bool:
-        stored = await runner.documents.get("second")
-        return stored is not None and stored.document.status.phase is JobPhase.PENDING
-
-    await eventually(is_pending)
-    await runner.jobs.cancel(Cause("cancel-1", "cancel-1"), "second")
     runner.executor.gate.set()
-    await asyncio.gather(first, second)
+    await asyncio.gather(*both)
     assert len(runner.executor.asked) == 1
-    assert (await runner.job("second")).status.phase is JobPhase.CANCELLED
+    assert runner.published() == ["JobStarted", "JobFailed", "JobFailed"]
+
+
+async def test_a_request_after_a_failure_begins_the_job_anew_whatever_the_clock_says(runner: Runner) -> None:
+    runner.executor.outcome = JobError("killed", code=WORKER_DIED)
+    await runner.jobs.run(request(1))
+    runner.executor.outcome = SIGNATURE
+    runner.now -= timedelta(days=1)
+    await runner.jobs.run(request(2))
+    job = await runner.job()
+    assert (job.status.phase, job.generation) == (JobPhase.SUCCEEDED, 2)
+
+
+async def test_jobs_of_one_kind_are_resumed_while_another_kind_is_busy(tmp_path: Path) -> None:
+    busy = GatedExecutor()
+    works: dict[JobKind, Work] = {JobKind.EXTRACT: Extraction(ScriptedSource(), busy), JobKind.SCAN: Talking(1)}
+    runner = Runner(tmp_path, works=works)
+    extraction = request(1, job="extract-1")
+    scanning = replace(request(2, job="scan-1"), spec=extraction.spec.model_copy(update={"kind": JobKind.SCAN}))
+    recovery = asyncio.create_task(runner.jobs.recover(Backlog([extraction, scanning])))
+    await eventually(lambda: runner.is_in(JobPhase.SUCCEEDED, "scan-1"))
+    busy.gate.set()
+    await recovery
+    assert await runner.is_in(JobPhase.SUCCEEDED, "extract-1")

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from klever_jobrunner.results import Results
+import pytest
+
+from klever_jobrunner.results import UNFINISHED, Results
 from kleverproto.conversions import ConversionRecord, Verification
 
 RECORD = ConversionRecord(
@@ -32,6 +34,33 @@ def test_a_result_without_its_record_is_none(tmp_path: Path) -> None:
     (kept.directory.parent / "record.json").write_text("{")
     assert results.find("key") is None
     assert results.keep("key", made(tmp_path / "again"), RECORD) == kept
+
+
+def test_a_result_that_another_job_may_be_pushing_stays(tmp_path: Path) -> None:
+    results = Results(tmp_path / "kept", 10_000)
+    kept = results.keep("key", made(tmp_path / "result", 10), RECORD)
+    assert results.keep("key", made(tmp_path / "again", 20), RECORD) == kept
+    assert (kept.directory / "model" / "model.onnx").stat().st_size == 10
+
+
+def test_a_result_that_could_not_be_kept_leaves_nothing_behind(tmp_path: Path) -> None:
+    results = Results(tmp_path / "kept", 10_000)
+    with pytest.raises(OSError, match="No such file"):
+        results.keep("key", tmp_path / "nothing", RECORD)
+    assert results.find("key") is None
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_what_a_killed_process_has_left_is_no_result_and_removed_at_start(tmp_path: Path) -> None:
+    results = Results(tmp_path / "kept", 10_000)
+    results.keep("key", made(tmp_path / "result"), RECORD)
+    left = tmp_path / "kept" / f"{UNFINISHED}1"
+    made(left / "result", 100_000)
+    results.keep("other", made(tmp_path / "other"), RECORD)
+    assert results.find("key") is not None  # it did not have to make room
+    results.clean()
+    assert not left.exists()
+    assert results.find("key") is not None
 
 
 def test_what_was_not_used_for_longest_makes_room(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from klever_jobrunner.slots import FairSlots
+from klever_jobrunner.service.slots import FairSlots
 
 
 async def test_projects_take_turns_however_much_one_of_them_asks_for() -> None:

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from kleverkit.documents import NEVER
 from kleverkit.incarnations import RememberedBucket, Verdict
 from kleverkit.memory_documents import InMemoryDocuments
@@ -49,3 +51,28 @@ async def test_a_bucket_from_a_backup_is_noticed(tmp_path: Path) -> None:
 async def test_a_damaged_memory_is_no_memory(tmp_path: Path) -> None:
     (tmp_path / "jobs.json").write_text("{")
     assert await RememberedBucket(tmp_path / "jobs.json", Jobs()).look() is Verdict.SAME
+
+
+async def test_a_bucket_that_is_created_anew_between_look_and_accept_is_still_another(tmp_path: Path) -> None:
+    jobs = await remembered(tmp_path / "jobs.json", 1)
+    bucket = RememberedBucket(tmp_path / "jobs.json", jobs)
+    assert await bucket.look() is Verdict.SAME
+    InMemoryDocuments.__init__(jobs)
+    await bucket.accept()
+    assert await bucket.look() is Verdict.RECREATED
+
+
+async def test_what_cannot_be_written_down_is_remembered_until_it_can(tmp_path: Path) -> None:
+    jobs = await remembered(tmp_path / "home" / "jobs.json", 1)
+    home = tmp_path / "home"
+    bucket = RememberedBucket(home / "jobs.json", jobs)
+    InMemoryDocuments.__init__(jobs)
+    assert await bucket.look() is Verdict.RECREATED
+    home.rename(tmp_path / "away")
+    home.write_text("in the way")
+    with pytest.raises(OSError, match="home"):
+        await bucket.accept()
+    assert await bucket.look() is Verdict.SAME
+    home.unlink()
+    await bucket.accept()
+    assert await RememberedBucket(home / "jobs.json", jobs).look() is Verdict.SAME

@@ -1,5 +1,6 @@
 """Answers that cannot be sent are no failures of handlers; a message that was concluded is not handled again."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -87,6 +88,23 @@ async def test_a_dead_letter_is_written_once_although_its_message_comes_again() 
     await ends.conclude(message(Wire(failures=9)), handler)
     await ends.conclude(message(Wire(), deliveries=2), handler)
     assert (handler.calls, len(letters)) == (1, 1)
+
+
+async def test_a_message_that_comes_again_while_in_work_is_left_to_the_first_delivery() -> None:
+    ends, _ = outcomes()
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(_message: Any) -> None:
+        begun.set()
+        await may_end.wait()
+
+    first, second, impatient = Wire(), Wire(), Handler()
+    work = asyncio.create_task(ends.conclude(message(first), slow))
+    await begun.wait()
+    await ends.conclude(message(second, deliveries=2), impatient)
+    may_end.set()
+    await work
+    assert (impatient.calls, first.sent, second.sent) == (0, [b""], [])
 
 
 async def test_the_same_number_in_a_recreated_stream_is_another_message() -> None:

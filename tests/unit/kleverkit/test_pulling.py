@@ -147,9 +147,5 @@ async def test_messages_in_work_are_finished_or_cancelled() -> None:
     pull = pull_from(Server(None), handler)
     await pull.take(subscription(Server(None)))
     await pull.finish(within=0.01)
-
-    async def nothing_is_in_work() -> bool:
-        return not pull._working
-
-    await eventually(nothing_is_in_work)
+    assert not pull._working
     assert not handler.open.is_set()

@@ -33,7 +33,7 @@ def test_the_same_spec_again_is_no_new_generation(phase: ServingPhase) -> None:
     assert next_generation(document(SPEC, phase), SPEC) == 4
 
 
-@pytest.mark.parametrize("phase", [ServingPhase.FAILED, ServingPhase.DELETING, ServingPhase.DELETED])
+@pytest.mark.parametrize("phase", [ServingPhase.FAILED, ServingPhase.DELETING])
 def test_after_a_failure_or_a_deletion_the_same_spec_is_a_new_try(phase: ServingPhase) -> None:
     assert next_generation(document(SPEC, phase), SPEC) == 5
 

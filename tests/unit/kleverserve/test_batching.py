@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,11 +10,12 @@ import pytest
 
 from kleverserve.batching import Batcher, joined, kind_of, parted, rows_at_most
 from kleverserve.errors import ExecutionError, InvalidRequestError
-from kleverserve.lane import Lane
+from kleverserve.lane import Lane, ResultT
 from kleverserve.model import TensorSpec
 from kleverserve.protocol import InferRequest
 from kleverserve.tensors import Array, Datatype
 from support.echo_model import EchoModel
+from support.waiting import others
 
 BAD = 13
 
@@ -152,3 +153,30 @@ def test_only_models_whose_rows_are_independent_share_runs_unless_told_so(
     model = EchoModel([TensorSpec("x", Datatype.FP32, shape)])
     model.row_wise = row_wise
     assert rows_at_most(model, given) == rows
+
+
+class TurnLane(Lane):
+    """Runs work after exactly one turn of the event loop."""
+
+    def __init__(self) -> None:
+        """Without a pool."""
+
+    async def run(self, work: Callable[[], ResultT], *, size: int) -> ResultT:
+        del size
+        await others(1)
+        return work()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_request_that_comes_as_a_run_ends_is_answered(turns: int) -> None:
+    """In whichever turn of the loop it comes: also between a runner's last look and the end of its task."""
+    batcher = Batcher(Doubler(), TurnLane(), max_rows=4, observe=list[int]().append)
+
+    async def after(turns: int) -> Mapping[str, Array]:
+        await others(turns)
+        return await batcher.predict(asked(Doubler(), [1]))
+
+    both = [asyncio.create_task(after(0)), asyncio.create_task(after(turns))]
+    await others(100)  # answers need a handful
+    assert [task.done() for task in both] == [True, True]
+    assert [values(task.result()) for task in both] == [[[2]], [[2]]]

@@ -81,6 +81,7 @@ async def test_a_problem_comes_with_its_code_and_message(programs: Programs) -> 
         pytest.param("return [bytes(2**20) for _ in range(4096)]", "out_of_memory", "more memory", id="memory"),
         pytest.param("raise RuntimeError('std::bad_alloc')", "out_of_memory", "more memory", id="bad_alloc"),
         pytest.param("open('big', 'wb').write(bytes(2**21))", "toolchain_failed", "File too large", id="file"),
+        pytest.param("raise OSError(28, 'No space left on device')", "disk_full", "No space", id="full"),
     ],
 )
 async def test_each_way_to_fail_has_its_code(programs: Programs, body: str, code: str, message: str) -> None:

@@ -4,12 +4,14 @@ import asyncio
 import tomllib
 from pathlib import Path
 
+import psutil
 import pytest
 
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.pairs import PAIRS
 from modelformats.converting.recipes import RECIPES, read_recipe, recipe_names
 from modelformats.converting.toolchains import ToolchainStore
+from support.waiting import eventually
 
 LOCK = Path(__file__).parents[3] / "uv.lock"
 
@@ -44,6 +46,57 @@ async def test_who_comes_second_waits_for_the_first(store: ToolchainStore) -> No
     assert first == second
     assert lines.count("installing toolchain tiny") == 1
     assert "waiting for another process that works on toolchain tiny" in lines
+
+
+async def test_a_cancelled_installation_keeps_its_lock_until_its_thread_has_ended(
+    store: ToolchainStore, recipes: Path, tmp_path: Path
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow_index(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await answer.wait()
+        writer.close()
+
+    async with await asyncio.start_server(slow_index, "127.0.0.1", 0) as index:
+        port = index.sockets[0].getsockname()[1]
+        (recipes / "tiny.txt").write_text(f"# python: 3.11\n# imports: json\n# index: http://127.0.0.1:{port}/\n")
+        first = asyncio.create_task(store.ensure("tiny", print))
+        await asked.wait()  # a thread waits for the index
+        first.cancel()
+        lines: list[str] = []
+        other = ToolchainStore(tmp_path / "toolchains", recipes=recipes)
+        second = asyncio.create_task(other.ensure("tiny", lines.append))
+        await eventually(lambda: _is_true("waiting for another process that works on toolchain tiny" in lines))
+        assert not first.done()
+        answer.set()
+        assert (await second).is_file()
+    assert first.cancelled()
+
+
+async def test_what_a_cancelled_installation_has_started_ends_with_it(tmp_path: Path, recipes: Path) -> None:
+    uv, pid = tmp_path / "uv", tmp_path / "pid"
+    uv.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {pid}.part; mv {pid}.part {pid}\nwait\n")
+    uv.chmod(0o755)
+    store = ToolchainStore(tmp_path / "toolchains", uv=str(uv), recipes=recipes)
+    installation = asyncio.create_task(store.ensure("tiny", print))
+    await eventually(lambda: _is_true(pid.exists()))
+    installation.cancel()
+    await asyncio.gather(installation, return_exceptions=True)
+    await eventually(lambda: _is_true(not psutil.pid_exists(int(pid.read_text()))))
+
+
+async def test_a_disk_that_is_full_is_no_fault_of_the_toolchain(tmp_path: Path, recipes: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho 'failed to write: No space left on device (os error 28)'\nexit 2\n")
+    uv.chmod(0o755)
+    with pytest.raises(ConversionError, match="No space left") as caught:
+        await ToolchainStore(tmp_path / "toolchains", uv=str(uv), recipes=recipes).ensure("tiny", print)
+    assert caught.value.code == "disk_full"
+
+
+async def _is_true(value: bool) -> bool:  # noqa: FBT001
+    return value
 
 
 async def test_a_changed_recipe_and_a_broken_environment_are_rebuilt(

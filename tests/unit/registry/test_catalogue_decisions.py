@@ -6,7 +6,7 @@ from klever_registry.domain import catalogue
 from klever_registry.domain.catalogue import AttachedSignature, Extraction
 from klever_registry.domain.manifests import parse_manifest
 from klever_registry.service.describing import describe
-from kleverproto.documents import Problem
+from kleverproto.documents import Intent, Problem
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec
 from kleverproto.references import ModelRef
 from kleverproto.scans import Finding, Scan
@@ -16,6 +16,13 @@ from support.golden_events import DIGEST, NOW, PROBLEM, REF, REGISTRY, SIGNATURE
 OTHER = f"sha256:{'cd' * 32}"
 LATER = NOW + timedelta(hours=1)
 KNOWN = AttachedSignature(SIGNATURE, OTHER)
+
+
+def outcome(sequence: int) -> Intent:
+    return Intent(sequence=sequence, event_id=f"outcome-{sequence}", correlation_id="push")
+
+
+FIRST, SECOND, THIRD = (outcome(number) for number in (1, 2, 3))
 
 SCAN = Scan(
     verdict="dangerous",
@@ -47,7 +54,7 @@ def test_the_same_push_again_changes_nothing() -> None:
 
 
 def test_a_new_digest_is_a_new_generation_about_which_nothing_is_known_yet() -> None:
-    parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN), now=NOW)
+    parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN), FIRST, now=NOW)
     document = catalogue.pushed(parsed, spec(OTHER), now=LATER, known=None)
     assert document is not None
     assert (document.generation, document.created_at, document.updated_at) == (2, NOW, LATER)
@@ -86,19 +93,19 @@ def test_an_announcement_is_noted_once_and_never_taken_back() -> None:
 
 
 def test_a_job_about_other_bytes_changes_nothing() -> None:
-    assert catalogue.extracted(first(), OTHER, Extraction("job", attached=KNOWN), now=NOW) is None
-    assert catalogue.extracted(None, DIGEST, Extraction("job", attached=KNOWN), now=NOW) is None
+    assert catalogue.extracted(first(), OTHER, Extraction("job", attached=KNOWN), FIRST, now=NOW) is None
+    assert catalogue.extracted(None, DIGEST, Extraction("job", attached=KNOWN), FIRST, now=NOW) is None
 
 
 def test_a_signature_replaces_a_problem_and_comes_once() -> None:
-    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM), now=NOW)
+    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM), FIRST, now=NOW)
     assert failed is not None
     assert (failed.status.extraction, failed.status.problem) == (ExtractionPhase.FAILED, PROBLEM)
     again = Extraction("job", attached=KNOWN)
-    done = catalogue.extracted(failed, DIGEST, again, now=LATER)
+    done = catalogue.extracted(failed, DIGEST, again, SECOND, now=LATER)
     assert done is not None
     assert (done.status.extraction, done.status.problem, done.status.job_id) == ("Succeeded", None, "job")
-    assert catalogue.extracted(done, DIGEST, again, now=LATER) is None
+    assert catalogue.extracted(done, DIGEST, again, SECOND, now=LATER) is None
 
 
 def test_a_format_that_nobody_can_parse_is_no_failure() -> None:
@@ -106,27 +113,73 @@ def test_a_format_that_nobody_can_parse_is_no_failure() -> None:
     assert Extraction("job", problem=problem).phase is ExtractionPhase.UNSUPPORTED
 
 
-def test_registry_and_catalogue_are_compared_both_ways() -> None:
-    settled, moved, gone, fresh, image = (ModelRef.parse(f"a/{name}:v1") for name in ("s", "m", "g", "f", "i"))
-    documents = [first().model_copy(update={"spec": spec(ref=ref)}) for ref in (settled, moved, gone)]
-    documents.append(first(announced=False).model_copy(update={"spec": spec(ref=fresh)}))
+def test_an_outcome_that_comes_after_a_later_one_changes_nothing() -> None:
+    done = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN, scan=SCAN), SECOND, now=NOW)
+    late = Extraction("job", problem=PROBLEM, scan=SCAN.model_copy(update={"verdict": "clean"}))
+    assert catalogue.extracted(done, DIGEST, late, FIRST, now=LATER) is None
+    assert catalogue.scanned(done, DIGEST, SCAN.model_copy(update={"verdict": "clean"}), FIRST, now=LATER) is None
+
+
+def test_a_later_outcome_of_the_same_content_still_counts_as_the_later_one() -> None:
+    done = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN), FIRST, now=NOW)
+    again = catalogue.extracted(done, DIGEST, Extraction("job", attached=KNOWN), THIRD, now=LATER)
+    assert again is not None
+    assert again.updated_at == NOW
+    assert catalogue.extracted(again, DIGEST, Extraction("job", problem=PROBLEM), SECOND, now=LATER) is None
+
+
+def test_a_late_extraction_is_taken_without_the_scan_that_a_later_job_has_replaced() -> None:
+    rescanned = catalogue.scanned(first(), DIGEST, SCAN, SECOND, now=NOW)
+    safe = SCAN.model_copy(update={"verdict": "clean"})
+    done = catalogue.extracted(rescanned, DIGEST, Extraction("job", attached=KNOWN, scan=safe), FIRST, now=LATER)
+    assert done is not None
+    assert (done.status.extraction, done.status.scan) == (ExtractionPhase.SUCCEEDED, SCAN)
+
+
+def versions(*tags: str) -> tuple[ModelRef, ...]:
+    return tuple(ModelRef.parse(f"library/iris:{tag}") for tag in tags)
+
+
+def at(ref: ModelRef, *, registry: str = REGISTRY, announced: bool = True) -> ModelDocument:
+    return first(announced=announced).model_copy(
+        update={"spec": spec(ref=ref).model_copy(update={"registry": registry})}
+    )
+
+
+def test_what_moved_was_deleted_is_new_or_unannounced_is_looked_at_and_what_is_missing_was_lost() -> None:
+    settled, moved, gone, fresh, image, lost = versions("s", "m", "g", "f", "i", "l")
+    documents = [*map(at, (settled, moved, gone, lost)), at(fresh, announced=False)]
     tags = {settled: DIGEST, moved: OTHER, fresh: DIGEST, image: DIGEST}
-    assert catalogue.differing(tags, documents, REGISTRY) == {moved, gone, fresh, image}
+    compared = catalogue.compare(tags, {gone}, documents, REGISTRY)
+    assert compared == catalogue.Comparison(frozenset({moved, gone, fresh, image}), frozenset({lost}), 5)
+    assert not compared.is_grave
+
+
+def test_an_empty_registry_has_lost_its_models_and_deleted_none() -> None:
+    known = versions("a", "b", "c")
+    compared = catalogue.compare({}, set(), map(at, known), REGISTRY)
+    assert (compared.differing, compared.lost) == (frozenset(), frozenset(known))
+    assert compared.is_grave
+
+
+def test_an_empty_registry_whose_models_were_all_deleted_has_lost_none() -> None:
+    known = versions("a", "b")
+    compared = catalogue.compare({}, set(known), map(at, known), REGISTRY)
+    assert (compared.differing, compared.lost, compared.is_grave) == (frozenset(known), frozenset(), False)
 
 
 def test_models_are_looked_at_after_the_registry_moved_and_those_of_others_are_not() -> None:
-    elsewhere = ModelRef.parse("library/elsewhere:v1")
-    documents = [first(), first().model_copy(update={"spec": spec(ref=elsewhere)})]
-    assert catalogue.differing({REF: DIGEST}, documents, "127.0.0.1:5999") == {REF}
+    (elsewhere,) = versions("elsewhere")
+    compared = catalogue.compare({REF: DIGEST}, set(), [first(), at(elsewhere)], "127.0.0.1:5999")
+    assert (compared.differing, compared.lost) == (frozenset({REF}), frozenset())
 
 
 def test_another_registry_has_a_say_in_its_own_models_and_in_names_that_nobody_holds() -> None:
-    settled, moved, gone, new, taken = (ModelRef.parse(f"library/iris:{tag}") for tag in ("v1", "v2", "v3", "v4", "v5"))
-    documents = [first().model_copy(update={"spec": spec(ref=ref)}) for ref in (settled, moved, gone)]
-    held = spec(ref=taken).model_copy(update={"registry": "127.0.0.1:5999"})
-    documents.append(first().model_copy(update={"spec": held}))
+    settled, moved, missing, new, taken = versions("v1", "v2", "v3", "v4", "v5")
+    documents = [*map(at, (settled, moved, missing)), at(taken, registry="127.0.0.1:5999")]
     tags = {settled: DIGEST, moved: OTHER, new: DIGEST, taken: OTHER}
-    assert catalogue.differing_elsewhere(tags, documents, REGISTRY) == {moved, gone, new}
+    compared = catalogue.compare_elsewhere(tags, documents, REGISTRY)
+    assert compared == catalogue.Comparison(frozenset({moved, new}), frozenset({missing}), 3)
 
 
 def test_a_model_is_described_from_its_manifest_alone() -> None:
@@ -144,11 +197,11 @@ def test_an_image_an_index_and_a_referrer_are_no_models() -> None:
 
 
 def test_a_scan_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
-    scanned = catalogue.scanned(first(), DIGEST, SCAN, now=LATER)
+    scanned = catalogue.scanned(first(), DIGEST, SCAN, FIRST, now=LATER)
     assert scanned is not None
     assert scanned.status.scan == SCAN
-    assert catalogue.scanned(scanned, DIGEST, SCAN, now=LATER) is None
-    assert catalogue.scanned(scanned, OTHER, SCAN, now=LATER) is None
+    assert catalogue.scanned(scanned, DIGEST, SCAN, FIRST, now=LATER) is None
+    assert catalogue.scanned(scanned, OTHER, SCAN, FIRST, now=LATER) is None
     moved = catalogue.pushed(scanned, spec(OTHER), now=LATER, known=None)
     assert moved is not None
     assert moved.status.scan is None
@@ -156,7 +209,7 @@ def test_a_scan_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
 
 
 def test_a_model_that_cannot_be_parsed_may_have_been_scanned() -> None:
-    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM, scan=SCAN), now=NOW)
+    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM, scan=SCAN), FIRST, now=NOW)
     assert failed is not None
     assert (failed.status.problem, failed.status.scan) == (PROBLEM, SCAN)
 

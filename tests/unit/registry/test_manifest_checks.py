@@ -7,7 +7,7 @@ import pytest
 
 from klever_registry.domain import index as indexes
 from klever_registry.domain import signatures
-from klever_registry.domain.index import RepositoryIndex
+from klever_registry.domain.index import DELETED_LIMIT, RepositoryIndex, dump, load
 from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.errors import ManifestInvalidError
 from kleverproto.signatures import Signature, Tensor
@@ -85,7 +85,7 @@ def test_a_manifest_outlives_its_tags_but_not_the_other_way_round() -> None:
     model = read(oci.model())
     tagged = RepositoryIndex().with_manifest(model, "v1")
     assert tagged.without_tag("v1").resolve(model.digest) == model.digest
-    assert tagged.without_manifest(model.digest) == RepositoryIndex()
+    assert tagged.without_manifest(model.digest) == RepositoryIndex(deleted=("v1",))
 
 
 def test_the_same_signature_gives_the_same_referrer() -> None:
@@ -99,3 +99,25 @@ def test_the_same_signature_gives_the_same_referrer() -> None:
     assert manifest.subject == oci.model().digest
     assert manifest.artifact_type == "application/vnd.klever.signature.v1+json"
     assert set(manifest.blobs) == set(artifact.blobs)
+
+
+def test_an_index_remembers_the_tags_that_were_deleted_until_they_are_pushed_again() -> None:
+    model = read(oci.model())
+    index = RepositoryIndex()
+    for tag in ("v1", "v2", "v3"):
+        index = index.with_manifest(model, tag)
+    assert index.without_tag("v2").deleted == ("v2",)
+    gone = index.without_tag("v2").without_manifest(model.digest)
+    assert gone.deleted == ("v2", "v1", "v3")
+    assert load(dump(gone)) == gone
+    assert gone.with_manifest(model, "v1").deleted == ("v2", "v3")
+    assert index.without_tag("unknown").deleted == ()
+
+
+def test_only_so_many_deleted_tags_are_remembered() -> None:
+    model = read(oci.model())
+    index = RepositoryIndex()
+    for number in range(DELETED_LIMIT + 1):
+        index = index.with_manifest(model, f"v{number}").without_tag(f"v{number}")
+    assert len(index.deleted) == DELETED_LIMIT
+    assert index.deleted[-1] == f"v{DELETED_LIMIT}"

@@ -4,7 +4,13 @@ import asyncio
 
 import pytest
 
-from klever_registry.service.pending import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Observed, PendingTags
+from klever_registry.service.pending import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    NOTABLE_FAILURES,
+    Observed,
+    PendingTags,
+)
 from kleverproto.references import ModelRef
 
 A, B = ModelRef.parse("p/a:v1"), ModelRef.parse("p/b:v1")
@@ -57,7 +63,35 @@ async def test_what_failed_comes_again_after_a_growing_pause() -> None:
     pending = PendingTags()
     pending.add(Observed(A, "1"))
     observed = await take(pending)
-    pauses = [pending.failed(observed) for _ in range(20)]
+    pauses = [pending.failed(observed, "NATS is away") for _ in range(20)]
     assert pauses[:3] == [FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2, FIRST_PAUSE_SECONDS * 4]
     assert pauses[-1] == LONGEST_PAUSE_SECONDS
     assert await take(pending) == observed
+
+
+async def test_what_fails_again_and_again_is_shown_with_its_reason_until_it_is_done() -> None:
+    pending = PendingTags()
+    pending.add(Observed(A, "1"))
+    observed = await take(pending)
+    for _ in range(NOTABLE_FAILURES - 1):
+        pending.failed(observed, "NATS is away")
+    assert pending.stuck == {}
+    pending.failed(observed, "NATS is away")
+    assert pending.stuck == {A: "NATS is away"}
+    pending.done(observed)
+    assert pending.stuck == {}
+
+
+async def test_what_is_parked_keeps_its_reason_and_lets_the_next_change_of_the_tag_pass() -> None:
+    pending = PendingTags()
+    for digest in ("1", "2"):
+        pending.add(Observed(A, digest))
+    assert pending.park(await take(pending), "no manifest")
+    assert pending.stuck == {A: "no manifest"}
+    two = await take(pending)
+    assert two.digest == "2"
+    assert not pending.park(two, "no manifest")
+    assert await is_empty(pending)
+    pending.add_unless_waiting(A)
+    pending.done(await take(pending))
+    assert pending.stuck == {}

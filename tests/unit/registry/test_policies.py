@@ -1,15 +1,32 @@
 """What becomes of a request for another policy."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
+
+from klever_registry.adapters.local import LocalPolicyCopies
+from klever_registry.adapters.local.disk import Disk
+from klever_registry.adapters.memory import InMemoryPolicyCopies
+from klever_registry.errors import StorageFullError
 from klever_registry.service.policies import Policies
+from kleverkit.errors import TransientError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
-from kleverproto.envelope import EventSource
-from kleverproto.projects import ProjectDocument, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
+from kleverproto.documents import Intent, Tombstone
+from kleverproto.envelope import Event, EventSource
+from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 TO_ONNX = ProjectPolicy(convert=("ONNX",))
+WARN = ProjectPolicy(scan=OnUnsafe.WARN)
+
+
+class Broken(RecordingPublisher):
+    """Stores nothing."""
+
+    async def publish(self, event: Event[ProjectPolicyChanged]) -> None:
+        raise TransientError(f"{event.type} could not be stored: NATS is away")
 
 
 class World:
@@ -17,17 +34,31 @@ class World:
 
     def __init__(self) -> None:
         self.documents, self.publisher = InMemoryDocuments[ProjectDocument](), RecordingPublisher()
-        self.policies = Policies(self.documents, self.publisher, EventSource("registry"), lambda: NOW)
+        self.copies: InMemoryPolicyCopies | LocalPolicyCopies = InMemoryPolicyCopies()
+        self.policies = self.over(self.publisher)
 
-    async def ask(self, policy: ProjectPolicy, event_id: str = "event-1") -> ProjectDocument:
+    def over(self, publisher: RecordingPublisher) -> Policies:
+        return Policies(self.documents, publisher, EventSource("registry"), lambda: NOW, self.copies)
+
+    def lose_the_bucket(self) -> None:
+        self.documents = InMemoryDocuments()
+        self.policies = self.over(self.publisher)
+
+    async def ask(self, policy: ProjectPolicy, sequence: int = 1, *, on: Policies | None = None) -> ProjectDocument:
         """Request a policy for `library`; the document afterwards."""
-        data = ProjectPolicyRequested(project="library", policy=policy)
-        await self.policies.requested(EventSource("gateway").event(data, event_id=event_id))
+        event = EventSource("gateway").event(
+            ProjectPolicyRequested(project="library", policy=policy), event_id=f"event-{sequence}"
+        )
+        intent = Intent(sequence=sequence, event_id=event.id, correlation_id=event.id)
+        await (on or self.policies).requested(event, intent)
+        return await self.document()
+
+    async def document(self) -> ProjectDocument:
         (stored,) = await self.documents.all()
         return stored.document
 
 
-async def test_a_policy_is_kept_and_told() -> None:
+async def test_a_policy_is_kept_and_published() -> None:
     world = World()
     document = await world.ask(TO_ONNX)
     assert (document.spec.policy, document.generation) == (TO_ONNX, 1)
@@ -37,5 +68,114 @@ async def test_a_policy_is_kept_and_told() -> None:
 async def test_another_policy_is_a_new_generation_and_the_same_is_none() -> None:
     world = World()
     await world.ask(TO_ONNX)
-    assert (await world.ask(TO_ONNX, "event-2")).generation == 1
-    assert (await world.ask(ProjectPolicy(), "event-3")).generation == 2
+    assert (await world.ask(TO_ONNX, 2)).generation == 1
+    assert (await world.ask(ProjectPolicy(), 3)).generation == 2
+
+
+async def test_a_request_that_is_handled_after_a_later_one_changes_nothing() -> None:
+    world = World()
+    await world.ask(TO_ONNX, 2)
+    document = await world.ask(WARN, 1)
+    assert (document.spec.policy, document.generation) == (TO_ONNX, 1)
+    assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
+
+
+async def test_the_order_holds_though_the_later_request_wants_what_is_there() -> None:
+    world = World()
+    await world.ask(TO_ONNX, 1)
+    await world.ask(TO_ONNX, 3)
+    assert (await world.ask(WARN, 2)).spec.policy == TO_ONNX
+
+
+async def test_a_request_whose_event_was_not_published_is_published_when_it_comes_again() -> None:
+    world = World()
+    with pytest.raises(TransientError):
+        await world.ask(TO_ONNX, on=world.over(Broken()))
+    await world.ask(TO_ONNX)
+    assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
+
+
+async def test_policies_come_back_from_their_copies_when_the_bucket_was_lost() -> None:
+    world = World()
+    await world.ask(WARN)
+    before = await world.ask(TO_ONNX, 400)
+    world.lose_the_bucket()
+    await world.policies.restore(is_older=False)
+    after = await world.document()
+    assert (after.spec, after.generation) == (before.spec, before.generation)
+    assert (await world.ask(WARN, 1)).spec.policy == WARN  # the stream counts from 1 again
+
+
+async def test_a_policy_that_was_accepted_after_the_loss_is_not_undone_by_the_copies() -> None:
+    world = World()
+    await world.ask(TO_ONNX, 400)
+    world.lose_the_bucket()
+    await world.ask(WARN, 1)
+    for is_older in (True, False):
+        await world.policies.restore(is_older=is_older)
+        assert (await world.document()).spec.policy == WARN
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+async def test_only_a_bucket_from_a_backup_yields_to_newer_copies(*, is_older: bool) -> None:
+    world = World()
+    old = await world.ask(WARN, 1)
+    new = await world.ask(TO_ONNX, 2)
+    (stored,) = await world.documents.all()
+    await world.documents.update(stored.key, old, stored.revision)
+    await world.policies.restore(is_older=is_older)
+    assert (await world.document()).spec == (new.spec if is_older else old.spec)
+
+
+async def test_a_policy_that_was_deleted_stays_deleted() -> None:
+    world = World()
+    await world.ask(TO_ONNX)
+    (stored,) = await world.documents.all()
+    await world.documents.bury(stored.key, Tombstone(deleted_at=NOW, announced=True), stored.revision)
+    await world.policies.restore(is_older=False)
+    assert await world.documents.all() == []
+
+
+async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
+    world = World()
+    document = await world.ask(TO_ONNX)
+    world.copies = LocalPolicyCopies(Disk(tmp_path), tmp_path / "projects")
+    world.policies = world.over(world.publisher)
+    await world.policies.restore(is_older=False)
+    assert await world.copies.all() == {"library": document}
+
+
+async def test_a_policy_is_accepted_though_the_disk_is_full_and_copied_when_it_is_not() -> None:
+    class Full(InMemoryPolicyCopies):
+        """Takes nothing until it is told to."""
+
+        is_full = True
+
+        async def keep(self, key: str, document: ProjectDocument) -> None:
+            if self.is_full:
+                raise StorageFullError("the disk is full")
+            await super().keep(key, document)
+
+    world = World()
+    world.copies = full = Full()
+    world.policies = world.over(world.publisher)
+    document = await world.ask(TO_ONNX)
+    assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
+    full.is_full = False
+    await world.policies.restore(is_older=False)
+    assert await full.all() == {"library": document}
+
+
+async def test_the_copy_is_there_before_anybody_can_see_the_policy() -> None:
+    world = World()
+
+    class Watched(InMemoryDocuments[ProjectDocument]):
+        """Looks for the copy when the policy is stored."""
+
+        async def update(self, key: str, document: ProjectDocument, revision: int) -> int:
+            assert (await world.copies.all())[key] == document
+            return await super().update(key, document, revision)
+
+    world.documents = Watched()
+    world.policies = world.over(world.publisher)
+    assert (await world.ask(TO_ONNX)).spec.policy == TO_ONNX

@@ -1,7 +1,7 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -112,14 +112,20 @@ class KleverClient(JobCalls, ServingCalls):
         answer: dict[str, Any] = await self._http.json("POST", url, json=request, headers=dict(headers or {}))
         return answer
 
-    async def events(self, **filters: str) -> AsyncIterator[Event[Any]]:
-        """Events as they happen; filters are `type` and `subject`. A stream that breaks is taken up where it broke.
+    async def events(
+        self, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
+    ) -> AsyncGenerator[Event[Any], None]:
+        """Events as they happen; an interrupted stream resumes behind the last one.
+
+        Args:
+            on_gap: called with the reason where events may be missing: read the documents again.
+            filters: `type` and `subject`.
 
         Raises:
             ApiError: a filter is not valid.
             UnreachableError: the platform does not answer.
         """
-        async for event in follow_events(self._http, self._url("/events"), filters):
+        async for event in follow_events(self._http, self._url("/events"), filters, on_gap):
             yield event
 
 

@@ -1,7 +1,7 @@
 """HTTP as the SDK speaks it: JSON both ways, problem+json as errors, server-sent events."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -13,6 +13,8 @@ from .errors import ApiError, UnreachableError
 
 SILENCE_SECONDS = 60.0
 """The gateway writes a comment more often than this, so a longer silence is a broken connection."""
+GAP = "gap"
+"""The name of what the gateway sends where events may be missing."""
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 
 
@@ -48,9 +50,12 @@ class Transport:
             ) from error
 
 
-async def follow_events(http: Transport, url: str, filters: Mapping[str, str]) -> AsyncIterator[Event[Any]]:
+async def follow_events(
+    http: Transport, url: str, filters: Mapping[str, str], on_gap: Callable[[str], None]
+) -> AsyncGenerator[Event[Any], None]:
     """See `KleverClient.events`."""
     seen: str | None = None
+    kind = ""
     while True:
         headers = {"Last-Event-ID": seen} if seen else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_SECONDS)
@@ -59,6 +64,11 @@ async def follow_events(http: Transport, url: str, filters: Mapping[str, str]) -
                 async for name, value in _fields(response):
                     if name == "id":
                         seen = value
+                    elif name == "event":
+                        kind = value
+                    elif name == "data" and kind == GAP:
+                        gap = json.loads(value)
+                        on_gap(f"{gap['stream']}: {gap['reason']}")
                     elif name == "data":
                         yield parse(STRUCTURED, value.encode())
 

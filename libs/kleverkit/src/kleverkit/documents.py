@@ -56,6 +56,15 @@ class Change(Generic[DocT]):
     key: str
     document: DocT | None
     revision: int
+    tombstone: Tombstone[DocT] | None = None
+    """Where the key was deleted."""
+
+    @property
+    def deletion(self) -> Tombstone[DocT]:
+        """The tombstone of a key that was deleted."""
+        if self.tombstone is None:
+            raise ValueError(f"{self.key} was not deleted")
+        return self.tombstone
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,8 @@ class Snapshot(Generic[DocT]):
 
     documents: tuple[Stored[DocT], ...]
     incarnation: Incarnation
+    """As it was when the snapshot began; all that was written until then is in it."""
+    buried: tuple[Buried[DocT], ...] = ()
 
 
 class Documents(Protocol[DocT]):

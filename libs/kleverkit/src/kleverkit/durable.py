@@ -44,6 +44,11 @@ def write_new(directory: Path, content: bytes) -> Path:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Let a path hold this content, atomically and durably."""
-    write_new(path.parent, content).replace(path)
+    """Let a path hold this content, atomically and durably. Raises OSError: what was there still is."""
+    new = write_new(path.parent, content)
+    try:
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)

@@ -1,5 +1,6 @@
 """`/healthz`, `/readyz` and `/metrics`, the same on every service."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -31,7 +32,8 @@ class Health:
 
     async def problems(self) -> dict[str, str | None]:
         """Name of the check to what is wrong with it, if anything."""
-        return {name: await check() for name, check in self._checks.items()}
+        problems = await asyncio.gather(*(check() for check in self._checks.values()))
+        return dict(zip(self._checks, problems, strict=True))
 
 
 def add_health_routes(app: web.Application, health: Health, metrics: CollectorRegistry) -> None:

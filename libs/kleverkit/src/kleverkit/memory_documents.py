@@ -53,7 +53,7 @@ class InMemoryDocuments(Generic[DocT]):
         self._check(key, revision)
         self._revision += 1
         self._entries[key] = Buried(key, tombstone, self._revision)
-        self._publish(Change(key, None, self._revision))
+        self._publish(Change(key, None, self._revision, tombstone))
         return self._revision
 
     async def forget(self, key: str, revision: int) -> None:
@@ -67,7 +67,7 @@ class InMemoryDocuments(Generic[DocT]):
         queue: asyncio.Queue[Change[DocT]] = asyncio.Queue()
         self._watchers.add(queue)
         try:
-            yield Snapshot(tuple(self._stored()), await self.incarnation())
+            yield Snapshot(tuple(self._stored()), await self.incarnation(), tuple(await self.buried()))
             while True:
                 yield await queue.get()
         finally:

@@ -101,20 +101,21 @@ class NatsDocuments(Generic[DocT]):
                 async with reading(self._client(), self._stream, self._prefix) as reader:
                     incarnation = await self.incarnation()
                     listed = [self._read_or_skip(entry) for entry in await reader.entries()]
-                    yield Snapshot(tuple(_by_key(each for each in listed if isinstance(each, Stored))), incarnation)
+                    yield Snapshot(
+                        tuple(_by_key(each for each in listed if isinstance(each, Stored))),
+                        incarnation,
+                        tuple(_by_key(each for each in listed if isinstance(each, Buried))),
+                    )
                     async for entry in reader.changes():
                         if (read := self._read_or_skip(entry)) is not None:
-                            yield Change(read.key, read.document if isinstance(read, Stored) else None, read.revision)
+                            yield _change(read)
             except TransientError as error:
                 log.warning("bucket is read anew", bucket=self._stream, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def incarnation(self) -> Incarnation:
         """See `Documents`."""
-        info = await call(self._js.stream_info(self._stream))
-        if info.created is None:
-            raise TransientError(f"NATS does not say when {self._stream} was created")
-        return Incarnation(info.created, info.state.last_seq)
+        return await NatsStream(self._client, self._stream).incarnation()
 
     @property
     def _js(self) -> JetStreamContext:
@@ -159,8 +160,34 @@ class NatsDocuments(Generic[DocT]):
         return written.seq
 
 
+class NatsStream:
+    """A stream, of which only the incarnation is of interest; see `kleverkit.incarnations.Incarnate`.
+
+    Args:
+        client: gives the connected client.
+        name: which stream.
+    """
+
+    def __init__(self, client: ClientSource, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    async def incarnation(self) -> Incarnation:
+        """Which stream this is now. Raises TransientError."""
+        info = await call(self._client().jetstream().stream_info(self._name))
+        if info.created is None:
+            raise TransientError(f"NATS does not say when {self._name} was created")
+        return Incarnation(info.created, info.state.last_seq)
+
+
 def _dump(document: WireModel) -> bytes:
     return document.model_dump_json(exclude_defaults=False).encode()
+
+
+def _change(read: Stored[DocT] | Buried[DocT]) -> Change[DocT]:
+    if isinstance(read, Stored):
+        return Change(read.key, read.document, read.revision)
+    return Change(read.key, None, read.revision, read.tombstone)
 
 
 def _by_key(entries: Iterable[EntryT]) -> list[EntryT]:

@@ -127,6 +127,7 @@ class Outcomes:
         self._retry = retry
         self._max_deliveries = max_deliveries
         self._dead_letter = dead_letter
+        self._in_work: set[tuple[str, str, int, datetime]] = set()
         self._concluded: dict[tuple[str, str, int, datetime], None] = {}
 
     def __call__(self, msg: Any, *, context: Any) -> OutcomeMiddleware:
@@ -138,7 +139,16 @@ class Outcomes:
         delivery = Delivery.of(msg)
         if delivery.message in self._concluded:  # its acknowledgement was lost, or its consumer was recreated
             await _send(msg.ack, delivery)
-            return
+        elif delivery.message in self._in_work:  # the server missed heartbeats: the process, or its clock, stood still
+            log.info("delivered again while in work", subject=delivery.subject, sequence=delivery.sequence)
+        else:
+            self._in_work.add(delivery.message)
+            try:
+                await self._decide(msg, handle, delivery)
+            finally:
+                self._in_work.discard(delivery.message)
+
+    async def _decide(self, msg: NatsMessage, handle: Callable[[Any], Awaitable[Any]], delivery: Delivery) -> None:
         try:
             if self._is_exhausted(delivery, counting_this=False):
                 # Earlier deliveries ended without a word: the handler takes its process down. Do not try again.

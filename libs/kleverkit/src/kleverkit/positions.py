@@ -8,6 +8,8 @@ from nats.js import JetStreamContext, api
 from kleverproto.base import WireModel
 from kleverproto.streams import BucketSpec
 
+from .nats_calls import MESSAGE_NOT_FOUND
+
 BUCKET = BucketSpec(name="klever-positions", owner="kleverkit")
 
 
@@ -24,7 +26,9 @@ async def load(js: JetStreamContext, consumer: str) -> Position | None:
     """The position that was saved last, or None. Raises what nats-py raises."""
     try:
         message = await js.get_last_msg(f"KV_{BUCKET.name}", _subject(consumer))
-    except nats.js.errors.NotFoundError:
+    except nats.js.errors.NotFoundError as error:
+        if error.err_code != MESSAGE_NOT_FOUND:  # the bucket is missing, which says nothing about the position
+            raise
         return None
     return Position.model_validate_json(message.data or b"")
 

@@ -32,9 +32,13 @@ class NatsEventPublisher:
 
     async def publish(self, event: Event[Any]) -> None:
         """See `EventPublisher`."""
+        await self.store(event)
+
+    async def store(self, event: Event[Any]) -> int:
+        """As `publish`; returns the event's position in its stream."""
         headers, body = encode(event)
         try:
-            await self._broker.publish(
+            stored = await self._broker.publish(
                 body,
                 subject=event.nats_subject,
                 headers=headers,
@@ -45,6 +49,7 @@ class NatsEventPublisher:
             raise TransientError(f"{event.type} could not be stored: not connected to NATS yet") from error
         except (nats.errors.Error, OSError) as error:
             raise TransientError(f"{event.type} could not be stored: {str(error) or type(error).__name__}") from error
+        return stored.seq
 
 
 class RecordingPublisher:

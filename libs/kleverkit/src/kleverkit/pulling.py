@@ -28,6 +28,8 @@ FETCH_SECONDS = 2.0
 """Longest wait of one fetch; also how long it takes to notice that its request was lost with a connection."""
 PAUSE_SECONDS = 0.5
 """Pause after a fetch that was refused."""
+CANCEL_SECONDS = 2.0
+"""How long a cancelled handler may take to put things in order."""
 HEARTBEATS_PER_ACK_WAIT = 3
 """Two reports of progress may be lost before a message is delivered again."""
 
@@ -92,11 +94,13 @@ class Pull:
         task.add_done_callback(self._working.discard)
 
     async def finish(self, within: float) -> None:
-        """Wait for the messages in work; those that take longer are cancelled, and delivered again some time."""
+        """Wait for the messages in work; those that take longer are cancelled, and delivered after their ack wait."""
         if self._working:
             _, late = await asyncio.wait(set(self._working), timeout=within)
             for task in late:
                 task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=CANCEL_SECONDS)
 
     async def unsubscribe(self) -> None:
         """FastStream calls this when it stops a subscriber; `run` has been cancelled by then."""

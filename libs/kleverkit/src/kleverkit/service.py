@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from kleverproto.envelope import EventSource
+from kleverserve.http_server import Refusal, Runner, json_refusal
 
 from .broker import include_routers, make_broker
 from .connection import Connection, hang_up
@@ -58,6 +59,8 @@ class Runtime:
     web: web.Application
     loops: list[Loop] = field(default_factory=list)
     """Run for as long as the service does; started once NATS is there, restarted with a pause if they fail."""
+    refusal: Refusal = json_refusal
+    """The form of answers to requests that no handler sees, such as those with too large headers."""
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called after the last message is handled, in order."""
 
@@ -128,7 +131,7 @@ def _ended(error: str) -> str:
 
 
 async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
-    runner = web.AppRunner(runtime.web, access_log=None, shutdown_timeout=2.0)
+    runner = Runner(runtime.web, refusal=runtime.refusal, shutdown_timeout=2.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, runtime.settings.host, runtime.settings.port, reuse_address=True)

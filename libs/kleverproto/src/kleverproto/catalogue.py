@@ -5,7 +5,7 @@ Schemas, AsyncAPI, docs/events.md, the encoder and the tests are all fed from th
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from . import deadletters, jobs, models, projects, servings, subjects
 from .base import WireModel
@@ -52,6 +52,10 @@ class EventType:
     def subject(self, data: WireModel) -> str:
         """The NATS subject for this data."""
         return subjects.subject(self.context, self.event, *self.names(data))
+
+    def about(self, *names: str) -> str:
+        """The subject filter that takes the events of this type about the thing that the names name."""
+        return subjects.subject(self.context, self.event, *names)
 
 
 def _model(data: Any) -> tuple[str, ...]:
@@ -100,6 +104,17 @@ def _event(  # noqa: PLR0913 - the columns of the table below
     )
 
 
+class _JobRequestedType(EventType):
+    """The kind comes before the name, so that each kind of job has a consumer, and waits for no other."""
+
+    def subject(self, data: WireModel) -> str:
+        kind = cast("jobs.JobRequested", data).spec.kind
+        return subjects.subject(self.context, self.event, kind.value, *self.names(data))
+
+    def about(self, *names: str) -> str:
+        return subjects.any_kind(self.context, self.event, *names)
+
+
 class _DeadLetterType(EventType):
     """Dead letters have no event token in their subject: `klever.dead.<stream>`."""
 
@@ -117,7 +132,15 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(models.ModelDeleted, "model", "deleted", MODELS, "registry", "gateway"),
     _event(projects.ProjectPolicyRequested, "project", "policyrequested", MODELS, "gateway any", "registry"),
     _event(projects.ProjectPolicyChanged, "project", "policychanged", MODELS, "registry", "gateway"),
-    _event(jobs.JobRequested, "job", "requested", JOBS, "gateway any", "jobrunner"),
+    _JobRequestedType(
+        data=jobs.JobRequested,
+        context="job",
+        event="requested",
+        names=_job,
+        stream=JOBS,
+        producers=("gateway", "any"),
+        consumers=("jobrunner",),
+    ),
     _event(jobs.JobCancelRequested, "job", "cancelrequested", JOBS, "gateway any", "jobrunner"),
     _event(jobs.JobDeleteRequested, "job", "deleterequested", JOBS, "gateway any", "jobrunner"),
     _event(jobs.JobStarted, "job", "started", JOBS, "jobrunner", "gateway"),
@@ -132,6 +155,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(servings.ServingRolloutRequested, "serving", "rolloutrequested", SERVINGS, "gateway any", "deployer"),
     _event(servings.ServingProgressed, "serving", "progressed", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingReady, "serving", "ready", SERVINGS, "deployer", "gateway"),
+    _event(servings.ServingUnavailable, "serving", "unavailable", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingFailed, "serving", "failed", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingRolledBack, "serving", "rolledback", SERVINGS, "deployer", "gateway"),
     _event(servings.ServingDeleted, "serving", "deleted", SERVINGS, "deployer", "gateway"),

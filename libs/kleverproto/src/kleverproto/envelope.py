@@ -89,12 +89,17 @@ class EventSource:
         return self._make(data, event_id, correlation_id or event_id, None)
 
     def caused_by(self, cause: Event[Any], data: DataT, *parts: str) -> Event[DataT]:
-        """An event that follows from another; its id derives from the cause, its type and the parts."""
+        """An event that follows from another.
+
+        Its id derives from the cause, its type, its subject and the parts, so that events of one cause about several
+        things are several events.
+        """
         return self.following(cause.id, cause.correlation_id or cause.id, data, *parts)
 
     def following(self, causation_id: str, correlation_id: str, data: DataT, *parts: str) -> Event[DataT]:
         """As `caused_by`, where only the ids of the cause are left, in a document."""
-        event_id = derive_id(causation_id, BY_DATA[type(data)].type, *parts)
+        event_type = BY_DATA[type(data)]
+        event_id = derive_id(causation_id, event_type.type, _subject(event_type, data), *parts)
         return self._make(data, event_id, correlation_id, causation_id)
 
     def _make(self, data: DataT, event_id: str, correlation: str, causation: str | None) -> Event[DataT]:
@@ -104,12 +109,16 @@ class EventSource:
             source=self._source,
             type=event_type.type,
             time=self._clock(),
-            subject="/".join(event_type.names(data)),
+            subject=_subject(event_type, data),
             dataschema=event_type.dataschema,
             correlation_id=correlation,
             causation_id=causation,
             data=data,
         )
+
+
+def _subject(event_type: EventType, data: WireModel) -> str:
+    return "/".join(event_type.names(data))
 
 
 def encode(event: Event[Any]) -> tuple[dict[str, str], bytes]:

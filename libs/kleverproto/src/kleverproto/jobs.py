@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from .base import WireModel
 from .conversions import Conversion, ConvertedModel
-from .documents import Document, Problem
+from .documents import Document, Intent, Problem
 from .references import Digest, DnsLabel, ModelRef
 from .scans import Scan
 from .signatures import Signature
@@ -69,6 +69,13 @@ class JobStatus(WireModel):
     result: JobResult | None = None
     """Also of a job that failed, where it found something out before."""
     problem: Problem | None = None
+    """Why it failed; of a job that is Pending, why its last attempt ended or why it cannot begin now."""
+    runner: str = ""
+    """The jobrunner that works on it, or was the last to; while it works it writes the document every few seconds."""
+    intent: Intent | None = None
+    """The newest request of the stream KLEVER_JOBS about it: one that comes later with a lower sequence is late."""
+    push: Intent | None = None
+    """The newest push that asked for it. Its sequence is one of KLEVER_MODELS, and says nothing beside `intent`."""
 
 
 class JobDocument(Document[JobSpec, JobStatus]):
@@ -78,7 +85,7 @@ class JobDocument(Document[JobSpec, JobStatus]):
 
 
 class JobRequested(WireModel):
-    """Someone wants this done. The same id twice is one job."""
+    """Someone wants this done. The same id twice is one job. Published on `klever.job.requested.<kind>.<id>`."""
 
     id: str
     spec: JobSpec
@@ -87,15 +94,19 @@ class JobRequested(WireModel):
 
 
 class JobCancelRequested(WireModel):
-    """Someone wants the job stopped."""
+    """Someone wants the job stopped; also where the request for it has not been handled yet."""
 
     id: str
+    spec: JobSpec | None = None
+    """What was to be done, so that the job can be recorded as cancelled where nobody has heard of it yet."""
 
 
 class JobDeleteRequested(WireModel):
     """Someone wants the job forgotten; one that runs is stopped first."""
 
     id: str
+    spec: JobSpec | None = None
+    """What was to be done, so that the deletion can be announced where nobody has heard of the job yet."""
 
 
 class JobStarted(WireModel):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from .base import WireModel
-from .documents import Document, Problem
+from .documents import Document, Intent, Problem
 from .references import Digest, ModelRef
 from .scans import Scan, Verdict
 from .signatures import Signature
@@ -85,6 +85,10 @@ class ModelStatus(WireModel):
     """What will go wrong, as the parser found it, and where ormbfile.yaml says something else than the files."""
     job_id: str | None = None
     problem: Problem | None = None
+    extracted_by: Intent | None = None
+    """The outcome of a job that extraction, signature and problem come from; an earlier one is ignored."""
+    scanned_by: Intent | None = None
+    """The outcome of a job that the scan comes from, likewise."""
     history: tuple[HistoryEntry, ...] = ()
     """Oldest first, the present one last."""
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from .base import StrictWireModel, WireModel
 from .conversions import Quantization
-from .documents import Document
+from .documents import Document, Intent
 from .references import Name
 
 
@@ -35,7 +35,10 @@ class ProjectSpec(WireModel):
 
 
 class ProjectStatus(WireModel):
-    """What the platform says of a project: nothing yet."""
+    """Where the spec comes from."""
+
+    intent: Intent | None = None
+    """The request that it comes from; None after it was restored from a copy."""
 
 
 class ProjectDocument(Document[ProjectSpec, ProjectStatus]):

@@ -68,6 +68,8 @@ class RolloutStatus(WireModel):
     paused: bool = False
     action: RolloutAction | None = None
     """What was asked for and is not done yet."""
+    steered: int = 0
+    """Position in the stream KLEVER_SERVINGS of the last request that steered it; an earlier one is late."""
     message: str = ""
     measured: Measurement | None = None
     """In the step so far."""

@@ -12,6 +12,9 @@ from .references import Digest, DnsLabel
 from .rollouts import Revision, RolloutAction, RolloutStatus
 from .serving_specs import ServingSpec
 
+LARGEST_GENERATION = 2**53
+"""What a request may promise at most: numbers of JSON and of databases hold this one."""
+
 
 class ServingPhase(StrEnum):
     """Where a serving is."""
@@ -19,11 +22,10 @@ class ServingPhase(StrEnum):
     PENDING = "Pending"
     PROGRESSING = "Progressing"
     READY = "Ready"
+    """The generation is applied and requests are answered; it is Progressing again while they are not."""
     FAILED = "Failed"
     """The generation could not be applied; what served before still serves."""
     DELETING = "Deleting"
-    DELETED = "Deleted"
-    """A tombstone, so that a late request from before the deletion does not bring the serving back."""
 
 
 class VariantStatus(WireModel):
@@ -47,6 +49,16 @@ class VariantStatus(WireModel):
     """Percent of the traffic that the data plane sends there now, rules aside."""
 
 
+class Followed(WireModel):
+    """The last push to a tag that is known. Pushes are ordered by these, whichever is heard of first."""
+
+    digest: Digest
+    generation: int
+    """Of the tag's document: counts the manifests that it has named."""
+    created_at: datetime
+    """Of the tag's document: a tag that was deleted and pushed again counts anew."""
+
+
 class ServingStatus(WireModel):
     """What is, as against what should be."""
 
@@ -63,12 +75,14 @@ class ServingStatus(WireModel):
     """The last one."""
     revisions: tuple[Revision, ...] = ()
     """What served before and can be had again, newest last."""
-    followed: dict[str, Digest] = Field(default_factory=dict)
-    """Of each tag that is followed, the digest that was last pushed: what someone has rolled back stays so."""
+    followed: dict[str, Followed] = Field(default_factory=dict)
+    """Of each tag that is followed, the last push: what someone has rolled back stays so."""
     step: str = ""
     """The last step done, for people and for recovery."""
     problem: Problem | None = None
     ready_at: datetime | None = None
+    unavailable_since: datetime | None = None
+    """Since when requests are not answered, though the generation is applied; None while they are."""
     intent: Intent | None = None
 
 
@@ -85,14 +99,14 @@ def serving_key(namespace: str, name: str) -> str:
 
 
 def next_generation(current: ServingDocument | None, spec: ServingSpec) -> int:
-    """The generation that this spec gets: one more, unless nothing changes.
+    """The generation that this spec gets: one more than the last of this name, unless nothing changes.
 
-    Gateway and deployer both decide by this, so that a client can wait for the generation it was told. After a
-    failure or a deletion the same spec again is a new try.
+    After a failure or a deletion the same spec again is a new try. `current` is the last document of the name, also
+    where only its tombstone is left.
     """
     if current is None:
         return 1
-    unfinished = {ServingPhase.FAILED, ServingPhase.DELETING, ServingPhase.DELETED}
+    unfinished = {ServingPhase.FAILED, ServingPhase.DELETING}
     if current.spec == spec and current.status.phase not in unfinished:
         return current.generation
     return current.generation + 1
@@ -104,6 +118,8 @@ class ServingRequested(WireModel):
     namespace: DnsLabel
     name: DnsLabel
     spec: ServingSpec
+    generation: int = Field(default=1, ge=1, le=LARGEST_GENERATION)
+    """The generation that was promised to whoever asked, who may wait for it: it becomes this one at least."""
 
 
 class ServingDeleteRequested(WireModel):
@@ -141,6 +157,16 @@ class ServingReady(WireModel):
     name: DnsLabel
     generation: int
     url: str
+    variants: tuple[VariantStatus, ...]
+
+
+class ServingUnavailable(WireModel):
+    """Requests to a serving that was ready are not answered now; ServingReady follows once they are."""
+
+    namespace: DnsLabel
+    name: DnsLabel
+    generation: int
+    problem: Problem
     variants: tuple[VariantStatus, ...]
 
 

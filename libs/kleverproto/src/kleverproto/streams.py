@@ -49,12 +49,37 @@ DEAD = StreamSpec(name="KLEVER_DEAD", subjects=(subjects.every("dead"),), max_ag
 LOGS = StreamSpec(name="KLEVER_LOGS", subjects=(subjects.every("log"),), max_age=timedelta(days=7))
 STREAMS = (MODELS, JOBS, SERVINGS, DEAD, LOGS)
 
+COUNTED_BY_JOBS = 1_000_000
+"""Deliveries of a request for a job: the job counts its own attempts, and one that waits for a place, or for space on
+the disk, may be delivered any number of times."""
+
 JOBRUNNER_EXTRACT = ConsumerSpec(
-    durable="jobrunner-extract", stream=MODELS.name, subject=subjects.every("model", "pushed")
+    durable="jobrunner-extract",
+    stream=MODELS.name,
+    subject=subjects.every("model", "pushed"),
+    max_deliveries=COUNTED_BY_JOBS,
 )
-JOBRUNNER_JOBS = ConsumerSpec(
-    durable="jobrunner-jobs", stream=JOBS.name, subject=subjects.every("job", "requested"), concurrency=64
+JOBRUNNER_EXTRACT_REQUESTED = ConsumerSpec(
+    durable="jobrunner-extract-requested",
+    stream=JOBS.name,
+    subject=subjects.every("job", "requested", "extract"),
+    max_deliveries=COUNTED_BY_JOBS,
 )
+JOBRUNNER_SCAN_REQUESTED = ConsumerSpec(
+    durable="jobrunner-scan-requested",
+    stream=JOBS.name,
+    subject=subjects.every("job", "requested", "scan"),
+    max_deliveries=COUNTED_BY_JOBS,
+)
+JOBRUNNER_CONVERT_REQUESTED = ConsumerSpec(
+    durable="jobrunner-convert-requested",
+    stream=JOBS.name,
+    subject=subjects.every("job", "requested", "convert"),
+    concurrency=256,  # most of them only wait for a place, so that projects can take turns
+    max_deliveries=COUNTED_BY_JOBS,
+)
+JOBRUNNER_REQUESTED = (JOBRUNNER_EXTRACT_REQUESTED, JOBRUNNER_SCAN_REQUESTED, JOBRUNNER_CONVERT_REQUESTED)
+"""A consumer for each kind of job, so that no kind waits behind another."""
 JOBRUNNER_CANCEL = ConsumerSpec(
     durable="jobrunner-cancel", stream=JOBS.name, subject=subjects.every("job", "cancelrequested")
 )
@@ -85,7 +110,7 @@ DEPLOYER_UPDATED = ConsumerSpec(
 )
 CONSUMERS = (
     JOBRUNNER_EXTRACT,
-    JOBRUNNER_JOBS,
+    *JOBRUNNER_REQUESTED,
     JOBRUNNER_CANCEL,
     JOBRUNNER_DELETE,
     JOBRUNNER_POLICIES,

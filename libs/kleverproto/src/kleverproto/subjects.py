@@ -36,9 +36,14 @@ def subject(context: str, event: str, *names: str) -> str:
     return f"{PREFIX}.{context}.{event}.{join(*names)}"
 
 
-def every(context: str, event: str = "") -> str:
-    """The filter for all subjects of a context, or of one event in it."""
-    return f"{PREFIX}.{context}.{event}.>" if event else f"{PREFIX}.{context}.>"
+def every(context: str, event: str = "", *kinds: str) -> str:
+    """The filter for all subjects of a context, of one event in it, or of one kind of that event."""
+    return ".".join((PREFIX, context, *((event,) if event else ()), *map(escape, kinds), ">"))
+
+
+def any_kind(context: str, event: str, *names: str) -> str:
+    """The filter for an event about the thing that the names name, whatever its kind."""
+    return f"{PREFIX}.{context}.{event}.*.{join(*names)}"
 
 
 def dead(stream: str) -> str:

@@ -90,8 +90,9 @@ class Retries(StrictWireModel):
     """Which requests the ingress sends again."""
 
     attempts: Annotated[int, Field(ge=0, le=10)] = 3
-    """Tries after the first."""
+    """Tries after the first; 0 where asking twice does harm. A request is sent again, to another replica where there is
+    one, when its server could not be reached or ended before it began to answer, and its body has at most 8 MiB."""
     on_server_error: bool = False
-    """Also where a model server answered 502, 503 or 504. Without it only what never reached one is sent again,
-    since a prediction may not be safe to make twice."""
+    """Also where a model server answered 502, 503 or 504."""
     per_try_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    """A try that takes longer is given up, and made again."""

@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         threads=given.parameters.threads or given.threads,
         max_batch_rows=given.parameters.max_batch_rows,
         drain_seconds=given.drain_seconds,
+        max_body_bytes=given.max_body_bytes,
     )
     try:
         model = load_model(given.model_dir, format=given.format, threads=options.threads)

@@ -15,7 +15,10 @@ from typing import cast
 from aiohttp import web
 
 from .batching import Batcher, rows_at_most
+from .bodies import MOST_BYTES
+from .command_line import MAX_BODY_BYTES
 from .errors import ModelLoadError
+from .http_server import Runner
 from .lane import Lane
 from .lifecycle import Lifecycle
 from .metrics import Metrics
@@ -43,7 +46,6 @@ ADAPTERS = {
         "XGBoost",
     )
 }
-MAX_BODY_BYTES = 64 * 1024 * 1024
 LAST_ANSWERS_SECONDS = 0.5  # for writing answers to clients that are slow to read, after the drain
 
 
@@ -62,6 +64,7 @@ class ServerOptions:
     drain_seconds: float = 5.0
     """How long requests in flight may take to finish after SIGTERM."""
     max_body_bytes: int = MAX_BODY_BYTES
+    """Largest body of a request, as it is sent and once it is unpacked."""
     max_batch_rows: int | None = None
     """Rows that requests are put together to; by the model if None. See `rows_at_most`."""
 
@@ -97,6 +100,7 @@ def build_application(
     application = web.Application(
         client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics)]
     )
+    application[MOST_BYTES] = options.max_body_bytes
     application.add_routes(routes.table(metrics))
     if model.platform in PMML_PLATFORMS:
         application.add_routes(OpenScoring(model, name=options.name, lane=lane).table())
@@ -112,7 +116,7 @@ async def serving(model: Model, options: ServerOptions, lifecycle: Lifecycle) ->
     """
     pool = ThreadPoolExecutor(_runs_at_once(options.threads), thread_name_prefix="predict")
     application = build_application(model, options, lifecycle=lifecycle, pool=pool)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=LAST_ANSWERS_SECONDS)
+    runner = Runner(application, shutdown_timeout=LAST_ANSWERS_SECONDS, auto_decompress=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, options.host, options.port).start()

@@ -95,7 +95,8 @@ class Batcher:
         self._observe = observe
         self._waiting: deque[_Waiting] = deque()
         self._runs_at_once = runs_at_once
-        self._runners: set[asyncio.Task[None]] = set()
+        self._running = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
 
     @property
     def is_on(self) -> bool:
@@ -109,16 +110,27 @@ class Batcher:
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if len(self._runners) < self._runs_at_once:
-            runner = asyncio.create_task(self._run())
-            self._runners.add(runner)
-            runner.add_done_callback(self._runners.discard)
+        if self._running < self._runs_at_once:
+            self._start_runner()
         return await waiting.answer
 
+    def _start_runner(self) -> None:
+        self._running += 1
+        runner = asyncio.create_task(self._run())
+        self._tasks.add(runner)
+        runner.add_done_callback(self._tasks.discard)
+
     async def _run(self) -> None:
-        """Until nobody waits; begins a turn of the loop after the first request, with all that came in that turn."""
-        while self._waiting:
-            await self._answer(self._next())
+        """Until nobody waits; begins a turn of the loop after the first request, with all that came in that turn.
+
+        A runner stops counting in the very turn in which it finds nobody waiting. Its task is done only a turn
+        later, and a request that came in between would wait for a runner that never looks again.
+        """
+        try:
+            while self._waiting:
+                await self._answer(self._next())
+        finally:
+            self._running -= 1
 
     def _next(self) -> list[_Waiting]:
         first = self._waiting.popleft()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+MAX_BODY_BYTES = 64 * 1024 * 1024
 EXIT_CANNOT_LISTEN = 1
 EXIT_CANNOT_LOAD = 3
 
@@ -24,6 +25,12 @@ def server_parser(program: str, description: str, formats: Iterable[str]) -> arg
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port; the ready line says which")
     parser.add_argument("--threads", type=_positive, default=1, help="threads one run of the model may use")
     parser.add_argument("--drain-seconds", type=float, default=5.0, help="for requests in flight after SIGTERM")
+    parser.add_argument(
+        "--max-body-bytes",
+        type=_positive,
+        default=MAX_BODY_BYTES,
+        help="largest body of a request by HTTP, as it is sent and once it is unpacked, and largest message by gRPC",
+    )
     return parser
 
 

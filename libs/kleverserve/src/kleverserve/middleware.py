@@ -42,7 +42,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except ApiError as error:
-        return json_response({"error": str(error)}, status=error.status)
+        response = json_response({"error": str(error)}, status=error.status)
+        response.headers.update(error.headers)
+        return response
     except web.HTTPException as error:
         return _http_error(request, error)
     except Exception as error:
@@ -51,11 +53,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
-    if isinstance(error, web.HTTPRequestEntityTooLarge):
-        message = f"the body is too large: {error.text}"
-    else:
-        message = f"{request.method} {request.path}: {error.reason}"
-    response = json_response({"error": message}, status=error.status)
+    response = json_response({"error": f"{request.method} {request.path}: {error.reason}"}, status=error.status)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

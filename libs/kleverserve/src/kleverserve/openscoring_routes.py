@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from .bodies import read_body
 from .errors import ApiError, InvalidRequestError, NotFoundError
 from .lane import Lane
 from .model import Model
@@ -63,7 +64,7 @@ class OpenScoring:
     async def csv(self, request: web.Request) -> web.Response:
         """POST a table with a header; its answer is a table too."""
         self._check(request)
-        rows, ids = read_csv(await request.text(), self._model)
+        rows, ids = read_csv(_text(await read_body(request)), self._model)
         return web.Response(text=write_csv(await self._scored(rows), ids), content_type="text/csv")
 
     async def _scored(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -88,7 +89,9 @@ def _answered(handler: Any) -> Any:
         try:
             response: web.Response = await handler(request)
         except ApiError as error:
-            return _json({"message": str(error)}, status=error.status)
+            refused = _json({"message": str(error)}, status=error.status)
+            refused.headers.update(error.headers)
+            return refused
         return response
 
     return answer
@@ -96,9 +99,16 @@ def _answered(handler: Any) -> Any:
 
 async def _document(request: web.Request) -> Any:
     try:
-        return orjson.loads(await request.read())
+        return orjson.loads(await read_body(request))
     except orjson.JSONDecodeError as error:
         raise InvalidRequestError(f"the body is not valid JSON: {error}") from error
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError("the table is not UTF-8 text") from error
 
 
 def _arguments(question: dict[str, Any]) -> dict[str, Any]:

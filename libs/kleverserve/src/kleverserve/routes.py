@@ -9,18 +9,16 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from . import __version__
 from .batching import Batcher, Results, run
-from .errors import InvalidRequestError, NotFoundError, UnsupportedContentError
+from .bodies import read_body
+from .decoding import JSON, OCTETS, check_content_type
+from .errors import InvalidRequestError, NotFoundError
 from .lane import INLINE_BYTES, Lane
 from .lifecycle import Lifecycle
 from .metrics import Metrics
 from .model import Model
 from .protocol import Answer, InferRequest, encode_response, model_metadata, parse_request
 
-JSON = "application/json"
-TAKEN_AS_JSON = (JSON, "application/x-www-form-urlencoded")
-"""The second is what `curl -d` says when it is told nothing."""
 BINARY_HEADER = "Inference-Header-Content-Length"
-OCTETS = "application/octet-stream"
 EXTENSIONS = ["binary_tensor_data"]
 
 
@@ -87,8 +85,8 @@ class Routes:
     async def infer(self, request: web.Request) -> web.Response:
         """POST an inference request."""
         self._check_model(request)
-        _check_content(request)
-        header_length, body = _header_length(request), await _body(request)
+        check_content_type(request.headers.get("Content-Type"))
+        header_length, body = _header_length(request), await read_body(request)
         if self._batcher.is_on and len(body) <= INLINE_BYTES:
             parsed = parse_request(body, self._model, header_length)
             return _answer(self._encoded(parsed, await self._batcher.predict(parsed)))
@@ -117,13 +115,6 @@ def _metrics_handler(text: Callable[[], bytes]) -> Callable[[web.Request], Any]:
     return metrics
 
 
-async def _body(request: web.Request) -> bytes:
-    try:
-        return await request.read()
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise InvalidRequestError(f"the body cannot be read: {' '.join(str(error).split())}") from error
-
-
 def _header_length(request: web.Request) -> int | None:
     """Bytes of JSON before raw tensors; None where there are none."""
     text = request.headers.get(BINARY_HEADER)
@@ -139,14 +130,3 @@ def _answer(answer: Answer) -> web.Response:
         return web.Response(body=answer.body, content_type=JSON)
     headers = {BINARY_HEADER: str(answer.header_length)}
     return web.Response(body=answer.body, content_type=OCTETS, headers=headers)
-
-
-def _check_content(request: web.Request) -> None:
-    if "Content-Type" not in request.headers or request.content_type in TAKEN_AS_JSON:
-        return
-    if request.content_type == OCTETS and BINARY_HEADER in request.headers:
-        return
-    raise UnsupportedContentError(
-        f"the content type is {request.content_type}, but must be {JSON}, "
-        f"or {OCTETS} with the header {BINARY_HEADER} where raw tensors follow the JSON"
-    )

@@ -1,14 +1,14 @@
 """The library's face: save, push, pull, export, and the ways straight through."""
 
-import asyncio
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import aiohttp
+
+from modelformats.threads import in_thread
 
 from . import known_digests, mediatypes
 from .adapters.challenge import Authorizer
@@ -23,10 +23,10 @@ from .fetching import fetch_manifest, understood
 from .known_digests import KnownDigests
 from .layout import LocalLayout, StoredModel, default_root
 from .layouts.modelpack import MODELPACK
-from .layouts.ormb_v1alpha1 import ORMB_V1ALPHA1
 from .manifest import Descriptor, ModelManifest
 from .packed import Content, PackedModel
 from .packing import pack
+from .packing_archive import archives_directory
 from .ports import Progress, Registry, Silent
 from .reference import Reference
 from .referrers import Referrer, Referrers, attachment
@@ -109,18 +109,19 @@ class OrmbClient:
             InvalidModelDirectoryError: it is not laid out as a model.
             InvalidModelFileError: ormbfile.yaml cannot be read.
         """
-        with _archives(self.root, layout) as archives:
-            packed = await asyncio.to_thread(self._pack, directory, archives)
-            await asyncio.to_thread(self.layout.save, packed, reference)
+        with archives_directory(self.root, layout) as archives:
+            packed = await in_thread(self._pack, directory, archives)
+            await in_thread(self.layout.save, packed, reference)
         return _packed_info(reference, packed)
 
     async def push(self, reference: Reference, progress: Progress | None = None) -> ModelInfo:
         """Send a model from the local store. Raises NotFoundError, AuthenticationError, RegistryError."""
-        manifest = await asyncio.to_thread(self.layout.manifest_bytes, reference)
-        info = self.stored(reference)
-        contents = [Content(part, self.layout.blob_path(part.digest)) for part in _parts(info.manifest)]
-        mounts = await asyncio.to_thread(self._mounts, reference)
-        await self._send(reference, contents, manifest, progress or Silent(), mounts)
+        async with self._using_store():
+            manifest = await in_thread(self.layout.manifest_bytes, reference)
+            info = self.stored(reference)
+            contents = [Content(part, self.layout.blob_path(part.digest)) for part in _parts(info.manifest)]
+            mounts = await in_thread(self._mounts, reference)
+            await self._send(reference, contents, manifest, progress or Silent(), mounts)
         return info
 
     async def push_directory(
@@ -132,8 +133,8 @@ class OrmbClient:
         layout: str = MODELPACK.name,
     ) -> ModelInfo:
         """Send a model directory without a copy in the local store. Raises as `save` and `push`."""
-        with _archives(self.root, layout) as archives:
-            packed = await asyncio.to_thread(self._pack, directory, archives)
+        with archives_directory(self.root, layout) as archives:
+            packed = await in_thread(self._pack, directory, archives)
             await self._send(reference, [*packed.layers, packed.config], packed.manifest, progress or Silent())
         return _packed_info(reference, packed)
 
@@ -142,14 +143,15 @@ class OrmbClient:
         watcher = progress or Silent()
         info, manifest = await self._fetch_manifest(reference)
         parts = {part.digest: part for part in _parts(info.manifest)}
-        missing = [part for part in parts.values() if not self.layout.has_blob(part.digest)]
-        watcher.started(sum(part.size for part in missing))
-        with self.layout.incoming() as directory:
-            wanted = [(part, directory / f"{hexadecimal(part.digest)}.part") for part in missing]
-            await self._transfer.download(reference, wanted, watcher)
-            for part, path in wanted:
-                await asyncio.to_thread(_place, path, self.layout.blob_path(part.digest))
-        await asyncio.to_thread(self.layout.add_manifest, reference, manifest)
+        async with self._using_store():
+            missing = [part for part in parts.values() if not self.layout.has_blob(part.digest)]
+            watcher.started(sum(part.size for part in missing))
+            with self.layout.incoming() as directory:
+                wanted = [(part, directory / f"{hexadecimal(part.digest)}.part") for part in missing]
+                await self._transfer.download(reference, wanted, watcher)
+                for part, path in wanted:
+                    await in_thread(_place, path, self.layout.blob_path(part.digest))
+            await in_thread(self.layout.add_manifest, reference, manifest)
         return info
 
     async def export(self, reference: Reference, destination: Path) -> ModelInfo:
@@ -160,8 +162,9 @@ class OrmbClient:
             DestinationError: something else is there.
             UnsafePathError: the artifact names a file outside the destination.
         """
-        info = self.stored(reference)
-        await asyncio.to_thread(self._export, info, destination)
+        async with self._using_store():
+            info = self.stored(reference)
+            await in_thread(self._export, info, destination)
         return info
 
     async def pull_and_export(
@@ -173,21 +176,22 @@ class OrmbClient:
         """
         watcher = progress or Silent()
         info, _ = await self._fetch_manifest(reference)
-        if await asyncio.to_thread(is_exported, destination, info.digest):
+        if await in_thread(is_exported, destination, info.digest):
             return info
         watcher.started(info.size)
         with staged(destination, info.digest) as stage:
             unpacker = Unpacker(info.manifest, stage)
             await self._transfer.download(reference, unpacker.wanted(), watcher)
-            await asyncio.to_thread(unpacker.finish)
+            await in_thread(unpacker.finish)
         return info
 
     async def copy(self, source: Reference, target: Reference, progress: Progress | None = None) -> ModelInfo:
         """Copy a model from one registry, or repository, to another. Raises as `push` and `pull`."""
         await self._fetch_manifest(source)  # what is not a model is refused before anything is moved
-        scratch = await asyncio.to_thread(self.layout.staging)
+        scratch = await in_thread(self.layout.staging)
         copier = Copier(self._registry, self._transfer, scratch, concurrency=self._concurrency)
-        await copier.copy(source, target, progress or Silent())
+        async with self._using_store():
+            await copier.copy(source, target, progress or Silent())
         return await self.inspect(target)
 
     async def attach(
@@ -196,7 +200,7 @@ class OrmbClient:
         """Push files as an artifact about a model; give its digest. Raises NotFoundError, AuthenticationError."""
         manifest, media_type = await self._registry.get_manifest(reference)
         subject = Descriptor(media_type=media_type, digest=digest_bytes(manifest), size=len(manifest))
-        contents = await asyncio.to_thread(lambda: [attachment(path) for path in files])
+        contents = await in_thread(lambda: [attachment(path) for path in files])
         return await Referrers(self._registry, self._transfer).attach(
             reference, subject, contents, artifact_type, annotations
         )
@@ -220,6 +224,13 @@ class OrmbClient:
     def models(self) -> list[StoredModel]:
         """What is in the local store."""
         return self.layout.models()
+
+    @asynccontextmanager
+    async def _using_store(self) -> AsyncIterator[None]:
+        """See `LocalLayout.in_use`; waits in a thread while another process collects."""
+        with ExitStack() as stack:
+            await in_thread(stack.enter_context, self.layout.in_use())
+            yield
 
     def _pack(self, directory: Path, archives: Path | None) -> PackedModel:
         known = KnownDigests(self.root / known_digests.DIRECTORY, directory)
@@ -260,17 +271,6 @@ class OrmbClient:
             for layer, path in unpacker.wanted():
                 self.layout.copy_blob_to(layer.digest, path)
             unpacker.finish()
-
-
-@contextmanager
-def _archives(root: Path, layout: str) -> Iterator[Path | None]:
-    """Where files are packed into one archive, for the layout that wants that; gone afterwards."""
-    if layout != ORMB_V1ALPHA1.name:
-        yield None
-        return
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix="archive-") as directory:
-        yield Path(directory)
 
 
 def _packed_info(reference: Reference, packed: PackedModel) -> ModelInfo:

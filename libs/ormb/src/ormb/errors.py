@@ -54,6 +54,18 @@ class DamagedStoreError(OrmbError):
     """The local store's index cannot be read."""
 
 
+class StoreInUseError(OrmbError):
+    """Another command is at work in the local store."""
+
+    transient = True
+
+
+class NoSpaceError(OrmbError):
+    """The disk is full or read-only."""
+
+    transient = True
+
+
 class DigestMismatchError(OrmbError):
     """Bytes are not what their digest says."""
 

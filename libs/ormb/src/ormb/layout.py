@@ -12,12 +12,13 @@ from typing import Any
 
 from . import mediatypes
 from .digest import CHUNK, digest_bytes, hasher_for, hexadecimal
-from .errors import DamagedStoreError, DigestMismatchError, NotFoundError
-from .locks import try_lock
+from .errors import DamagedStoreError, DigestMismatchError, NotFoundError, StoreInUseError
+from .locks import shared_lock, try_lock
 from .manifest import ModelManifest
 from .packed import Content, PackedModel
 from .reading import config_wanted, parse_manifest
 from .reference import Reference
+from .space import writing_to
 
 
 @dataclass(frozen=True)
@@ -44,47 +45,68 @@ class LocalLayout:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._lease = directory / ".in-use"
 
     def save(self, packed: PackedModel, reference: Reference) -> None:
-        """Store a packed model under a reference; files are verified while they are copied."""
-        for content in (*packed.layers, packed.config):
-            self._store(content)
-        self.add_manifest(reference, packed.manifest)
+        """Store a packed model under a reference; files are verified while they are copied. Raises NoSpaceError."""
+        with self.in_use():
+            for content in (*packed.layers, packed.config):
+                self._store(content)
+            self.add_manifest(reference, packed.manifest)
 
     def add_manifest(self, reference: Reference, manifest: bytes) -> None:
         """Store a manifest whose blobs are here, and let the reference name it."""
         digest = digest_bytes(manifest)
-        self._write_blob(digest, manifest)
         descriptor = {
             "mediaType": mediatypes.OCI_MANIFEST,
             "digest": digest,
             "size": len(manifest),
             "annotations": {mediatypes.REF_NAME: str(reference)},
         }
-        with self._index() as manifests:
-            manifests[str(reference)] = descriptor
+        with self.in_use():
+            self._write_blob(digest, manifest)
+            with self._index() as manifests:
+                manifests[str(reference)] = descriptor
 
     def tag(self, source: Reference, target: Reference) -> None:
         """Give a model a second name. Raises NotFoundError."""
-        manifest = self.manifest_bytes(source)
-        self.add_manifest(target, manifest)
+        with self.in_use():
+            self.add_manifest(target, self.manifest_bytes(source))
 
     def remove(self, reference: Reference) -> None:
-        """Forget a name, and the blobs that nothing names any more. Raises NotFoundError."""
+        """Forget a name, and the blobs that nothing names any more. Raises NotFoundError.
+
+        While another command uses the store the blobs stay; the next `remove` or `prune` collects them.
+        """
         with self._index() as manifests:
             if manifests.pop(str(reference), None) is None:
                 raise _not_here(reference)
-            self._collect(manifests)
+            with try_lock(self._lease) as is_alone:
+                if is_alone:
+                    self._collect(manifests)
 
     def prune(self) -> int:
-        """Remove what no model needs: blobs, and what broken transfers left. Give the bytes that were freed."""
-        with self._index() as manifests:
-            freed = self._collect(manifests)
-        for path in self.staging().rglob("*"):
-            if path.is_file():
-                freed += path.stat().st_size
-                path.unlink()
-        return freed
+        """Remove what no model needs: blobs, and what interrupted transfers left. Give the bytes that were freed.
+
+        Raises:
+            StoreInUseError: another command uses the store; what it stores has no name yet.
+            DamagedStoreError: the manifest of a model cannot be read, so that nobody knows what it needs.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with try_lock(self._lease) as is_alone:
+            if not is_alone:
+                raise StoreInUseError(
+                    f"another command uses {self._directory}: nothing was removed, run `ormb prune` again when it ends"
+                )
+            with self._index() as manifests:
+                freed = self._collect(manifests)
+            return freed + self._clear_staging()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Nobody collects blobs while the block runs: for whoever stores blobs that have no name yet, or reads some."""
+        with shared_lock(self._lease):
+            yield
 
     def models(self) -> list[StoredModel]:
         """Everything in the store, by name."""
@@ -169,34 +191,38 @@ class LocalLayout:
     def _incoming(self, digest: str) -> Iterator[Any]:
         """A file that becomes the blob when the block ends well."""
         target = self.blob_path(digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file:
-            try:
+        with writing_to(self._directory):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file, _gone_unless_whole(file.name):
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-        Path(file.name).replace(target)
+            Path(file.name).replace(target)
 
     @contextmanager
     def _index(self) -> Iterator[dict[str, dict[str, Any]]]:
         """The names in the index, by reference; written back atomically when the block ends well."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        (self._directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
-        with (self._directory / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            manifests = self._read_index()
-            yield manifests
-            index = {
-                "schemaVersion": 2,
-                "mediaType": mediatypes.OCI_INDEX,
-                "manifests": [manifests[name] for name in sorted(manifests)],
-            }
-            new = self._directory / "index.json.new"
-            new.write_text(json.dumps(index, indent=2))
-            new.replace(self._directory / "index.json")
+        with writing_to(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            (self._directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+            with (self._directory / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                manifests = self._read_index()
+                yield manifests
+                self._write_index(manifests)
+
+    def _write_index(self, manifests: dict[str, dict[str, Any]]) -> None:
+        index = {
+            "schemaVersion": 2,
+            "mediaType": mediatypes.OCI_INDEX,
+            "manifests": [manifests[name] for name in sorted(manifests)],
+        }
+        new = self._directory / "index.json.new"
+        with _gone_unless_whole(new), new.open("w") as file:
+            file.write(json.dumps(index, indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._directory / "index.json")
 
     def _read_index(self) -> dict[str, dict[str, Any]]:
         path = self._directory / "index.json"
@@ -211,13 +237,31 @@ class LocalLayout:
             ) from error
 
     def _collect(self, manifests: dict[str, dict[str, Any]]) -> int:
-        kept, freed = set(), 0
-        for entry in manifests.values():
-            kept.add(entry["digest"])
-            document = json.loads(self.blob_path(entry["digest"]).read_bytes())
-            kept.update(part["digest"] for part in (document["config"], *document["layers"]))
+        kept, freed = self._needed(manifests), 0
         for path in (self._directory / "blobs").glob("*/*"):
             if f"{path.parent.name}:{path.name}" not in kept:
+                freed += path.stat().st_size
+                path.unlink()
+        return freed
+
+    def _needed(self, manifests: dict[str, dict[str, Any]]) -> set[str]:
+        kept: set[str] = set()
+        for name, entry in manifests.items():
+            try:
+                document = json.loads(self.blob_path(entry["digest"]).read_bytes())
+                kept.add(entry["digest"])
+                kept.update(part["digest"] for part in (document["config"], *document["layers"]))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise DamagedStoreError(
+                    f"the manifest of {name} in {self._directory} is missing or damaged, so no blob was removed: "
+                    f"`ormb remove {name}`, or save or pull it again"
+                ) from error
+        return kept
+
+    def _clear_staging(self) -> int:
+        freed = 0
+        for path in self.staging().rglob("*"):
+            if path.is_file():
                 freed += path.stat().st_size
                 path.unlink()
         return freed
@@ -233,6 +277,16 @@ class LocalLayout:
         if parsed is None:
             raise NotFoundError(f"{name} in {self._directory} is not a model: `ormb remove {name}`")
         return parsed
+
+
+@contextmanager
+def _gone_unless_whole(path: Path | str) -> Iterator[None]:
+    """Remove a file that could not be written to its end."""
+    try:
+        yield
+    except BaseException:
+        Path(path).unlink(missing_ok=True)
+        raise
 
 
 def _not_here(reference: Reference) -> NotFoundError:

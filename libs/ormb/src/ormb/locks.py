@@ -1,6 +1,7 @@
-"""Who may go on with what an earlier process has left: one at a time."""
+"""Locks between processes; the system releases them when a process ends, however it ends."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,3 +17,22 @@ def try_lock(path: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+@contextmanager
+def shared_lock(path: Path) -> Iterator[None]:
+    """Keep `try_lock` on the same file from succeeding while the block runs; waits while another one holds it.
+
+    Where the file cannot be written, nobody can lock it, and nobody can remove anything beside it either.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)

@@ -4,6 +4,8 @@ import hashlib
 import stat
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +19,17 @@ from .packed import Content, PackedModel
 
 COMPRESSION = 1
 """Of isal: twenty times faster than zlib, and weights hardly compress at any level."""
+
+
+@contextmanager
+def archives_directory(root: Path, layout: str) -> Iterator[Path | None]:
+    """Where files are packed into one archive, for the layout that wants that; gone afterwards."""
+    if layout != ormb_v1alpha1.ORMB_V1ALPHA1.name:
+        yield None
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix="archive-") as directory:
+        yield Path(directory)
 
 
 def pack_archive(modelfile: ModelFile, files: list[Path], root: Path, archives: Path) -> PackedModel:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from modelformats.threads import in_thread
+
 from .digest import CHUNK, Hasher, hasher_for, hexadecimal
 from .errors import DigestMismatchError, RegistryUnavailableError
 from .manifest import Descriptor
 from .packed import Content
 from .ports import Progress, Registry
 from .reference import Reference
+from .space import writing_to
 
 ResultT = TypeVar("ResultT")
 TakeBytes = Callable[[bytes], Any]
@@ -95,9 +98,9 @@ class Transfer:
     async def _fetch(self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress) -> None:
         received = _Received(progress)
         try:
-            hasher = await asyncio.to_thread(_take_up, path, descriptor, received)
+            hasher = await in_thread(_take_up, path, descriptor, received)
             # Not in threads: a handle that is opened or closed there is lost when this is cancelled meanwhile.
-            with path.open("ab") as file:
+            with writing_to(path.parent), path.open("ab") as file:
                 await self._receive(reference, descriptor, hasher, file, received)
         except DigestMismatchError as error:
             path.unlink()  # noqa: ASYNC240 - see above
@@ -117,7 +120,7 @@ class Transfer:
                 received.add(len(chunk))
                 if received.size > descriptor.size:
                     break  # a registry that sends without end must not fill the disk
-                await asyncio.to_thread(_take, file.write, hasher.update, chunk)
+                await in_thread(_take, file.write, hasher.update, chunk)
         if received.size != descriptor.size or hasher.hexdigest() != hexadecimal(descriptor.digest):
             raise DigestMismatchError(
                 f"{reference.host} sent other bytes for {descriptor.digest} than it promised: the blob is damaged "

@@ -11,6 +11,7 @@ import zstandard
 
 from .errors import UnsafePathError, UnsupportedArtifactError
 from .layouts.layout import Archive, LayerFiles
+from .space import writing_to
 
 FREE_RATIO, FREE_BYTES = 200, 64 * 1024 * 1024
 """An archive may unpack to 200 times its size, and 64 MiB more: weights hardly compress at all."""
@@ -29,6 +30,7 @@ def unpack(source: Path, files: LayerFiles, destination: Path) -> None:
     root = destination / files.target if files.target else destination
     try:
         with (
+            writing_to(destination),
             source.open("rb") as packed,
             _stream(packed, files.archive) as plain,
             tarfile.open(fileobj=plain, mode="r|") as archive,

@@ -8,19 +8,22 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kleverkit.health import holds
-from kleverkit.nats_documents import NatsDocuments
+from kleverkit.incarnations import RememberedBucket
+from kleverkit.nats_documents import NatsDocuments, NatsStream
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
 from modelformats.converting.toolchains import ToolchainStore
 from ormb.layout import default_root
 
 from .adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from .adapters.conversions import JobConversions
+from .adapters.copies import FileCopies
+from .adapters.followed_routes import FollowedRoutes
 from .adapters.local.envoy import EnvoyDataPlane
 from .adapters.local.launching import Launching, server_path
 from .adapters.local.model_store import LocalModelStore
@@ -29,17 +32,23 @@ from .adapters.toolchains import LocalToolchains
 from .adapters.waiting_room import WaitingRoom
 from .domain.routing import ready_endpoint
 from .handlers import build_router
-from .ports import ModelCatalogue, ModelStore
+from .metrics import add_metrics
+from .ports import ModelCatalogue
 from .routes import ingress_metrics
 from .service.advancing import Advance
+from .service.copies import Copies
 from .service.following import Following
+from .service.intents import Intents
 from .service.logbook import Logbook
 from .service.models import Models
+from .service.observing import Observer
 from .service.reconciling import Reconciler
 from .service.records import Records
+from .service.restoring import Restorer
 from .service.rollout import Rollout
 from .service.scaling import Scaler
 from .service.servers import Servers
+from .service.shelf import Shelf
 from .settings import DeployerSettings
 
 
@@ -50,45 +59,70 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     store = LocalModelStore(work_dir / "models", default_root())
     workloads = _workloads(settings, work_dir)
     envoy = _envoy(settings, work_dir)
-    records = Records(
-        NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument), runtime.publisher, runtime.events, clock
-    )
+    servings = NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument)
+    copies = Copies(FileCopies(work_dir / "servings"))
+    records = Records(servings, runtime.publisher, runtime.events, clock, copies)
+    restorer = _restorer(runtime, records, servings, work_dir)
     scaler = Scaler(envoy)
-    room = WaitingRoom(
-        lambda backend: ready_endpoint(backend, workloads.states()),
-        scaler.wake,
-        patience=settings.ready_timeout_seconds,
-    )
-    servers = Servers(workloads, envoy, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    room = _waiting_room(settings, workloads, scaler)
+    routes = FollowedRoutes(envoy, room)
+    servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
-    models = _models(runtime, settings, catalogue, store)
+    shelf = Shelf(store)
+    models = _models(runtime, settings, catalogue, shelf)
+    observer = Observer(records, servers)
     reconciler = Reconciler(
         records=records,
-        rollout=Rollout(records, models, servers, Advance(records, servers)),
+        restorer=restorer,
+        rollout=Rollout(records, models, servers, Advance(records, servers), observer),
         workloads=workloads,
         scaler=scaler,
-        data_plane=envoy,
-        store=store,
+        data_plane=routes,
+        shelf=shelf,
         clock=clock,
         resync_seconds=settings.resync_seconds,
     )
-
+    intents = Intents(records)
+    runtime.serve([build_router(intents, Following(catalogue, intents), reconciler, restorer)])
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
-    runtime.serve([build_router(records, Following(catalogue, records), reconciler)])
-    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.access_log.run, store.run]
-    runtime.loops += [room.run, reconciler.run, scaler.run]
+    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run]
+    runtime.loops += [room.run, restorer.run, reconciler.run, scaler.run, observer.run]
     runtime.on_stop += [workloads.close, envoy.close]
-    runtime.health.add("ingress", holds(envoy.is_live, "Envoy does not answer: see envoy.log in the work directory"))
-    runtime.web.add_routes([ingress_metrics(envoy.metrics)])
+    _report(runtime, envoy, restorer, copies)
+    add_metrics(runtime.metrics, restorer, reconciler)
     return runtime
+
+
+def _report(runtime: Runtime, envoy: EnvoyDataPlane, restorer: Restorer, copies: Copies) -> None:
+    runtime.health.add("ingress", holds(envoy.is_live, "Envoy does not answer: see envoy.log in the work directory"))
+    runtime.health.add("servings", restorer.problem)
+    runtime.health.add("copies", copies.check)
+    runtime.web.add_routes([ingress_metrics(envoy.metrics)])
+
+
+def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[ServingDocument], work_dir: Path) -> Restorer:
+    requests = NatsStream(runtime.client, SERVINGS.name)
+    bucket = RememberedBucket(work_dir / "remembered" / "servings.json", servings)
+    stream = RememberedBucket(work_dir / "remembered" / "requests.json", requests)
+    return Restorer(records, bucket, stream, requests.incarnation)
+
+
+def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler: Scaler) -> WaitingRoom:
+    return WaitingRoom(
+        lambda backend: ready_endpoint(backend, workloads.states()),
+        scaler.wake,
+        patience=settings.ready_timeout_seconds,
+        limit=settings.max_request_bytes,
+    )
 
 
 def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
     """Model servers, run by this interpreter or by that of a toolchain, which must find kleverserve and no more."""
-    found = find_spec("kleverserve")
-    if found is None or found.origin is None:
+    server = find_spec("kleverserve")
+    if server is None or server.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    launching = Launching(Path(sys.executable), server_path(work_dir / "python", Path(found.origin).parent))
+    path = server_path(work_dir / "python", Path(server.origin).parent)
+    launching = Launching(Path(sys.executable), path, max_request_bytes=settings.max_request_bytes)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 
@@ -99,14 +133,15 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
         port=settings.ingress_port,
         drain_seconds=settings.grace_seconds,
         otlp_endpoint=settings.otlp_endpoint,
+        max_request_bytes=settings.max_request_bytes,
     )
 
 
-def _models(runtime: Runtime, settings: DeployerSettings, catalogue: ModelCatalogue, store: ModelStore) -> Models:
+def _models(runtime: Runtime, settings: DeployerSettings, catalogue: ModelCatalogue, shelf: Shelf) -> Models:
     return Models(
         catalogue,
         DocumentPolicies(NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)),
-        store,
+        shelf,
         LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))),
         JobConversions(NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument), runtime.publisher, runtime.events),
     )

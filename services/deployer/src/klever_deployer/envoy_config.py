@@ -11,12 +11,21 @@ from .domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRout
 Json = dict[str, Any]
 
 TYPES = "type.googleapis.com/envoy"
+BUFFERS = f"{TYPES}.extensions.filters.http.buffer.v3"
 LISTENER, ROUTES = "ingress", "servings"
 MANY = 1_000_000
 """Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
-NOT_REACHED = "connect-failure,refused-stream,reset-before-request"
-"""What never reached a model server: a prediction may not be safe to make twice."""
+NOT_ANSWERED = "connect-failure,refused-stream,reset-before-request,reset"
+"""A model server that ends before its answer begins has answered nobody, and a prediction may be made twice."""
+RESENT = 8 * 1024 * 1024
+"""Bytes of a body that are kept until the answer begins; a request with a larger one cannot be sent again."""
 SERVER_ERRORS = "gateway-error"
+OTHER_REPLICA: Json = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": {"@type": f"{TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+}
+OTHERS_TRIED = 5
+"""Looks for a replica that has not had the request yet, before it goes to one that has."""
 BACKEND_HEADER = "x-klever-backend"
 """Tells the waiting room whose replicas a request waits for."""
 OUTLIERS: Json = {
@@ -25,15 +34,26 @@ OUTLIERS: Json = {
     "enforcing_consecutive_local_origin_failure": 100,
     "enforcing_consecutive_5xx": 0,
     "enforcing_success_rate": 0,
-    "base_ejection_time": "1s",
-    "max_ejection_percent": 50,
+    "interval": "0.100s",
+    "base_ejection_time": "0.300s",
+    "max_ejection_time": "0.300s",
+    "max_ejection_percent": 100,
 }
-"""A replica that cannot be reached gets no requests for a while; one that answers is judged by the rollout."""
+"""A replica that cannot be reached gets no requests for a moment; one that answers is judged by the rollout.
+
+Envoy sees the end of that moment only every `interval`. Where all are out, it tries all (its panic mode): the one that
+ended first may be back when the next one ends.
+"""
 MILLION = 1_000_000
 HTTP, GRPC = "", "/grpc"
 """What a cluster's servers speak, as the suffix of its name."""
 GRPC_SERVICE = "/inference.GRPCInferenceService/"
 """Of the Open Inference Protocol."""
+UNARY = f"{GRPC_SERVICE}ModelInfer"
+BUFFER = "buffer"
+"""Holds a request back until all of it is there, up to a limit: off but where a route turns it on."""
+FRAME = 5
+"""Bytes before each message of gRPC."""
 
 
 def clusters(table: RoutingTable) -> list[Json]:
@@ -47,22 +67,24 @@ def clusters(table: RoutingTable) -> list[Json]:
     return sorted(found, key=lambda cluster: str(cluster["name"]))
 
 
-def routes(table: RoutingTable) -> list[Json]:
-    """A prefix for each serving, and 404 for everything else."""
-    found = [one for serving in sorted(table) for one in _routes(table[serving])]
-    missing = '{"error":"nothing is served at this path: `klever get` shows what is"}'
-    rest = {
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 404, "body": {"inline_string": missing}},
-        "response_headers_to_add": [_header("content-type", "application/json")],
-    }
-    host = {"name": "servings", "domains": ["*"], "routes": [*found, rest]}
+def routes(table: RoutingTable, *, limit: int) -> list[Json]:
+    """A prefix for each serving, and 404 for everything else.
+
+    Args:
+        table: the servings.
+        limit: bytes of a message by gRPC; by HTTP the servers themselves know it.
+    """
+    found = [one for serving in sorted(table) for one in _routes(table[serving], limit)]
+    missing = "nothing is served at this path: `klever get` shows what is"
+    rest = {"match": {"prefix": "/"}, "direct_response": {"status": 404, "body": {"inline_string": missing}}}
+    every = [_packed_messages(), *found, rest]
+    host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RESENT}
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
 
 
-def discovery(version: int, resources: list[Json]) -> Json:
+def discovery(version: str, resources: list[Json]) -> Json:
     """A discovery response, as Envoy reads it from a file."""
-    return {"version_info": str(version), "resources": resources}
+    return {"version_info": version, "resources": resources}
 
 
 def cluster_names(table: RoutingTable) -> set[str]:
@@ -75,13 +97,43 @@ def cluster_names(table: RoutingTable) -> set[str]:
     }
 
 
-def _routes(route: ServingRoute) -> list[Json]:
+def _routes(route: ServingRoute, limit: int) -> list[Json]:
     """The rules in their order, then the weights; by path for HTTP, by headers for gRPC."""
     parts = [*((rule.shares, rule) for rule in route.rules), (route.shares, None)]
     by_path = [_route(route, shares, rule, HTTP) for shares, rule in parts]
     with_grpc = {backend.key for backend in route.backends if GRPC in _protocols(backend)}
     chosen = [(tuple(share for share in shares if share.backend in with_grpc), rule) for shares, rule in parts]
-    return [*(_route(route, shares, rule, GRPC) for shares, rule in chosen if shares), *by_path]
+    by_headers = [_route(route, shares, rule, GRPC) for shares, rule in chosen if shares]
+    return [*(one for each in by_headers for one in (_unary(each, limit), each)), *by_path]
+
+
+def _packed_messages() -> Json:
+    """Refuses messages that are compressed: not every server limits what they unpack to.
+
+    A refusal says so as gRPC's rules for compression have it.
+    """
+    headers = [
+        {"name": "grpc-encoding", "present_match": True},
+        {"name": "grpc-encoding", "string_match": {"exact": "identity"}, "invert_match": True},
+    ]
+    why = "compressed messages are not taken: send them as they are"
+    return {
+        "match": {"prefix": GRPC_SERVICE, "grpc": {}, "headers": headers},
+        "direct_response": {"status": 415, "body": {"inline_string": why}},
+        "response_headers_to_add": [_header("grpc-accept-encoding", "identity")],
+    }
+
+
+def _unary(route: Json, limit: int) -> Json:
+    """Not every server limits the messages that it takes by gRPC, so the ingress does; streams are left alone."""
+    match = {name: value for name, value in route["match"].items() if name != "prefix"}
+    held = {BUFFER: {"@type": f"{BUFFERS}.BufferPerRoute", "buffer": {"max_request_bytes": limit + FRAME}}}
+    return {**route, "match": {"path": UNARY, **match}, "typed_per_filter_config": held}
+
+
+def buffer(limit: int) -> Json:
+    """The filter that holds requests back."""
+    return {"@type": f"{BUFFERS}.Buffer", "max_request_bytes": limit + FRAME}
 
 
 def _protocols(backend: Backend) -> tuple[str, ...]:
@@ -143,8 +195,11 @@ def _string_match(match: HeaderMatch) -> Json:
 
 def _retry_policy(retries: Retries) -> Json:
     policy: Json = {
-        "retry_on": f"{NOT_REACHED},{SERVER_ERRORS}" if retries.on_server_error else NOT_REACHED,
+        "retry_on": f"{NOT_ANSWERED},{SERVER_ERRORS}" if retries.on_server_error else NOT_ANSWERED,
         "num_retries": retries.attempts,
+        "retry_back_off": {"base_interval": "0.050s", "max_interval": "0.500s"},
+        "retry_host_predicate": [OTHER_REPLICA],
+        "host_selection_retry_max_attempts": OTHERS_TRIED,
     }
     if retries.per_try_seconds is not None:
         policy["per_try_timeout"] = _seconds(retries.per_try_seconds)

@@ -1,14 +1,21 @@
 """What stays in Envoy's configuration, the listener and what it tells, as plain values of the v3 API; pure."""
 
+import sys
 from urllib.parse import urlsplit
 
-from .envoy_config import LISTENER, ROUTES, TYPES, Json, address
+from .envoy_config import BUFFER, LISTENER, ROUTES, TYPES, Json, address, buffer
+from .envoy_replies import HEADERS, HEADERS_KIB, local_replies
 
 SPANS = "spans"
+RELAYED = "relayed"
 STATS_FLUSH = "1s"
 """Histograms are as old as this; analyses read them."""
 MAX_CONNECTIONS = 50_000
 """Clients at a time; without a limit one client could use up this machine's file descriptors."""
+
+
+RUNTIME = {"envoy.reloadable_features.match_headers_individually": False}
+"""A header that comes twice is one value, joined by a comma (RFC 9110, section 5.2), for every kind of rule."""
 
 
 def bootstrap(directory: str, otlp_endpoint: str | None) -> Json:
@@ -24,30 +31,63 @@ def bootstrap(directory: str, otlp_endpoint: str | None) -> Json:
         "static_resources": {"clusters": [_span_collector(otlp_endpoint)] if otlp_endpoint else []},
         "stats_flush_interval": STATS_FLUSH,
         "stats_config": {"stats_tags": _tags()},
+        "layered_runtime": {"layers": [{"name": "klever", "static_layer": RUNTIME}]},
     }
 
 
-def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None) -> list[Json]:
-    """One listener; its routes are read from a file of their own, so that it never changes."""
+def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None, *, limit: int) -> list[Json]:
+    """The ingress, and the way in for what came while Envoy was not there; routes are read from a file of their own.
+
+    A client that came by the second way is asked to connect again after one answer, and then comes by the first.
+
+    Args:
+        host: where it listens.
+        port: where it listens.
+        directory: of Envoy's files.
+        otlp_endpoint: where spans are sent; nowhere if None.
+        limit: bytes of a request.
+    """
+    once = {"common_http_protocol_options": {"max_requests_per_connection": 1}}
+    from_header = {"@type": f"{TYPES}.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}
+    manager = _manager(directory, otlp_endpoint, limit)
+    relayed = {
+        "listener_filters": [{"name": "envoy.filters.listener.proxy_protocol", "typed_config": from_header}],
+        **_listener(RELAYED, {"pipe": {"path": f"@{relay_name(host, port)}"}}, manager | once),
+    }
+    return [_listener(LISTENER, address(host, port), manager), *([relayed] if sys.platform == "linux" else [])]
+
+
+def relay_name(host: str, port: int) -> str:
+    """Of the abstract Unix socket on which Envoy takes what the deployer relays."""
+    return f"klever-ingress-{host}-{port}"
+
+
+def _listener(name: str, where: Json, manager: Json) -> Json:
+    chain = {"filters": [{"name": "http", "typed_config": manager}]}
+    return {"@type": f"{TYPES}.config.listener.v3.Listener", "name": name, "address": where, "filter_chains": [chain]}
+
+
+def _manager(directory: str, otlp_endpoint: str | None, limit: int) -> Json:
     traced = {"tracing": _tracing(otlp_endpoint)} if otlp_endpoint else {}
-    manager = {
+    return {
         "@type": f"{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": LISTENER,
         "use_remote_address": True,
         "normalize_path": True,
+        "max_request_headers_kb": HEADERS_KIB,
+        "common_http_protocol_options": {"max_headers_count": HEADERS},
+        "local_reply_config": local_replies(limit),
         **traced,
         "access_log": [_access_log(f"{directory}/access.log")],
         "rds": {"route_config_name": ROUTES, "config_source": _watched(f"{directory}/rds.json")},
         "http_filters": [
+            {"name": BUFFER, "typed_config": buffer(limit), "disabled": True},
             {
                 "name": "router",
                 "typed_config": {"@type": f"{TYPES}.extensions.filters.http.router.v3.Router"},
-            }
+            },
         ],
     }
-    chain = {"filters": [{"name": "http", "typed_config": manager}]}
-    listener = {"name": LISTENER, "address": address(host, port), "filter_chains": [chain]}
-    return [{"@type": f"{TYPES}.config.listener.v3.Listener", **listener}]
 
 
 def _connection_limit() -> Json:
@@ -59,11 +99,11 @@ def _connection_limit() -> Json:
 
 
 def _access_log(path: str) -> Json:
-    """A JSON object for each request."""
+    """A JSON object for each request, of bounded length; without what follows `?`, where some put their keys."""
     fields = {
         "time": "%START_TIME%",
-        "method": "%REQ(:METHOD)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "method": "%REQ(:METHOD):16%",
+        "path": "%PATH(NQ:ORIG_OR_PATH):1024%",
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
         "duration_ms": "%DURATION%",
@@ -71,8 +111,8 @@ def _access_log(path: str) -> Json:
         "bytes_sent": "%BYTES_SENT%",
         "backend": "%UPSTREAM_CLUSTER_RAW%",
         "upstream": "%UPSTREAM_HOST%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "traceparent": "%REQ(TRACEPARENT)%",
+        "request_id": "%REQ(X-REQUEST-ID):64%",
+        "traceparent": "%REQ(TRACEPARENT):64%",
     }
     config = f"{TYPES}.extensions.access_loggers.file.v3.FileAccessLog"
     return {

@@ -15,30 +15,37 @@ from kleverproto.servings import ServingDeleteRequested, ServingRequested, Servi
 
 from .domain.replicas import ServingName
 from .service.following import Following
+from .service.intents import Intents
 from .service.reconciling import Reconciler
-from .service.records import Records
+from .service.restoring import Restorer
 
 
-def build_router(records: Records, following: Following, reconciler: Reconciler) -> NatsRouter:
-    """The handlers of this service: they record the intent and return; the reconciler does the work."""
+def build_router(intents: Intents, following: Following, reconciler: Reconciler, restorer: Restorer) -> NatsRouter:
+    """The handlers of this service: they record the intent and return; the reconciler does the work.
+
+    A request is looked at only once nothing is missing from the bucket: it may be about a serving that was lost.
+    """
     router = NatsRouter()
 
     async def on_serving_requested(event: Event[ServingRequested], message: NatsMessage) -> None:
-        serving = ServingName(event.data.namespace, event.data.name)
-        await records.request(serving, event.data.spec, _intent(event, message))
-        reconciler.intend(serving)
+        await restorer.check()
+        await intents.request(event.data, _intent(event, message))
+        reconciler.intend(ServingName(event.data.namespace, event.data.name))
 
     async def on_serving_rollout_requested(event: Event[ServingRolloutRequested], message: NatsMessage) -> None:
+        await restorer.check()
         serving = ServingName(event.data.namespace, event.data.name)
-        await records.steer(serving, event.data.generation, event.data.action, _intent(event, message))
+        await intents.steer(serving, event.data.generation, event.data.action, _intent(event, message))
         reconciler.intend(serving)
 
     async def on_serving_delete_requested(event: Event[ServingDeleteRequested], message: NatsMessage) -> None:
+        await restorer.check()
         serving = ServingName(event.data.namespace, event.data.name)
-        await records.request_deletion(serving, _intent(event, message))
+        await intents.request_deletion(serving, _intent(event, message))
         reconciler.intend(serving)
 
     async def on_model_updated(event: Event[ModelUpdated]) -> None:
+        await restorer.check()
         for serving in await following.updated(event):
             reconciler.intend(serving)
 

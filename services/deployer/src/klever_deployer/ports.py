@@ -1,18 +1,24 @@
 """What the use cases need of the world."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from kleverproto.conversions import ConvertedModel
+from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
+from kleverproto.servings import ServingDocument
 from kleverproto.variants import Variant
 
 from .domain.analysis import Counts
 from .domain.replicas import LocalModel, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
 from .domain.routing import BackendKey, ServingRoute
+
+OnStep = Callable[[str], Awaitable[None]]
+"""Called with a step that takes a while, for people."""
 
 
 class ModelCatalogue(Protocol):
@@ -42,8 +48,32 @@ class ModelStore(Protocol):
         """The model, pulled if it is not here. Raises ServingError (`pull_failed`, …), TransientError."""
         ...
 
-    async def keep_only(self, digests: set[str]) -> None:
-        """Remove all others."""
+    async def digests(self) -> set[str]:
+        """The models that are here."""
+        ...
+
+    async def remove(self, digest: str) -> None:
+        """Remove a model; nothing happens where it is not here."""
+        ...
+
+
+ServingCopy = ServingDocument | Tombstone[ServingDocument]
+"""What the bucket holds of a serving."""
+
+
+class CopyStore(Protocol):
+    """Copies of what the servings' bucket holds, on the deployer's own disk."""
+
+    async def read(self) -> dict[ServingName, ServingCopy]:
+        """Every copy; one that cannot be read is left out."""
+        ...
+
+    async def write(self, serving: ServingName, copy: ServingCopy) -> None:
+        """Replace a copy: after a crash there is the old one or the new one. Raises OSError."""
+        ...
+
+    async def remove(self, serving: ServingName) -> None:
+        """Remove a copy; nothing happens where there is none. Raises OSError."""
         ...
 
 
@@ -66,8 +96,18 @@ class Conversions(Protocol):
         """What was made of a model. Raises TransientError."""
         ...
 
-    async def make(self, model: ModelDocument, digest: str, model_format: str, target: str) -> ConvertedModel:
-        """Have it made, and wait. Raises ServingError (`conversion_failed`), TransientError."""
+    async def make(
+        self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep
+    ) -> ConvertedModel:
+        """Have it made, and wait. Raises ServingError (`conversion_failed`), TransientError.
+
+        Args:
+            model: what it is made of.
+            digest: the manifest.
+            model_format: its format.
+            target: the format that is wanted.
+            on_step: called when the wait takes longer than it should.
+        """
         ...
 
     def routes(self, model_format: str) -> tuple[str, ...]:
@@ -139,7 +179,7 @@ class DataPlane(Protocol):
         ...
 
     def served(self) -> set[ServingName]:
-        """The servings that have a route."""
+        """The servings that the proxy has a route for."""
         ...
 
     async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:

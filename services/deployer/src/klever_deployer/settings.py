@@ -18,6 +18,9 @@ def _default_toolchains() -> Path:
     return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
 
 
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+
+
 class DeployerSettings(ServiceSettings):
     """Environment variables `KLEVER_DEPLOYER_…`."""
 
@@ -31,6 +34,8 @@ class DeployerSettings(ServiceSettings):
     """Port on which Envoy takes requests for models."""
     ingress_public_url: str | None = None
     """How clients reach the ingress; from host and port by default."""
+    max_request_bytes: Annotated[int, Field(ge=1024, le=2**31 - 1024)] = MAX_REQUEST_BYTES
+    """Largest body of an inference request, as it is sent and once it is unpacked, and largest message by gRPC."""
     ready_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
     """A model server that is not ready after this long has failed."""
     grace_seconds: Annotated[float, Field(gt=0)] = 10.0

@@ -6,7 +6,6 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from kleverkit.health import holds
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -18,19 +17,22 @@ from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SER
 
 from . import keys, openapi
 from .adapters.nats_events import NatsEventLog
-from .adapters.nats_publisher import ConnectedPublisher
+from .adapters.nats_requests import NatsRequests
 from .adapters.sqlite import SqliteProjection
-from .domain.rows import Collection, job_row, model_row, policy_row, serving_row
+from .domain.rows import REQUEST_STREAMS, RESTORED, Collection, DocT, RowOf, job_row, model_row, policy_row, serving_row
 from .middlewares import make_middlewares
 from .operations import Operation
-from .ports import Projection
+from .ports import Projection, Requests
+from .problems import refusal
 from .routes.documentation import add_pages
 from .service.arrivals import Arrivals
 from .service.jobs import Jobs
+from .service.owners import Owned
 from .service.policies import Policies
-from .service.projecting import DocT, Projector, RowOf
+from .service.projecting import Projector
 from .service.reading import Reading
 from .service.servings import Servings
+from .service.settling import Settling
 from .service.versions import Versions
 from .service.watching import Watching
 from .service.writing import Writing
@@ -43,21 +45,25 @@ def build(settings: GatewaySettings) -> Runtime:
     """The gateway, not yet connected."""
     application = web.Application()
     runtime = make_runtime("gateway", settings, application=application)
+    runtime.refusal = refusal
     tracer = runtime.tracer_provider.get_tracer("klever_gateway")
     application.middlewares.extend(make_middlewares(tracer, runtime.metrics))
     projection, arrivals = SqliteProjection(settings.data_dir / PROJECTION_FILE), Arrivals()
     runtime.on_stop.append(projection.close)
-    _add_use_cases(runtime, settings, projection, arrivals)
-    _add_projectors(runtime, projection, arrivals)
+    requests = NatsRequests(runtime.publisher, runtime.client)
+    _add_use_cases(runtime, settings, projection, requests, arrivals)
+    _add_loops(runtime, settings, projection, requests, arrivals)
     _add_routes(application, openapi.OPERATIONS)
     return runtime
 
 
-def _add_use_cases(runtime: Runtime, settings: GatewaySettings, projection: Projection, arrivals: Arrivals) -> None:
+def _add_use_cases(
+    runtime: Runtime, settings: GatewaySettings, projection: Projection, requests: Requests, arrivals: Arrivals
+) -> None:
     event_log = NatsEventLog(runtime.client)
     reading = Reading(projection, event_log)
     writing = Writing(
-        publisher=ConnectedPublisher(runtime.publisher, runtime.client),
+        requests=requests,
         projection=projection,
         source=runtime.events,
         new_id=lambda: str(uuid.uuid4()),
@@ -82,12 +88,18 @@ def _add_use_cases(runtime: Runtime, settings: GatewaySettings, projection: Proj
     )
 
 
-def _add_projectors(runtime: Runtime, projection: Projection, arrivals: Arrivals) -> None:
+def _add_loops(
+    runtime: Runtime, settings: GatewaySettings, projection: Projection, requests: Requests, arrivals: Arrivals
+) -> None:
     def add(collection: Collection, bucket: BucketSpec, document: type[DocT], row_of: RowOf[DocT]) -> None:
-        documents = NatsDocuments(runtime.client, bucket, document)
-        projector = Projector(collection, documents, row_of, projection=projection, arrivals=arrivals)
+        owned = Owned(collection, NatsDocuments(runtime.client, bucket, document), row_of)
+        seconds = settings.restore_seconds if collection in RESTORED else 0
+        projector = Projector(owned, projection=projection, arrivals=arrivals, restore_seconds=seconds)
         runtime.loops.append(projector.run)
-        runtime.health.add(collection.value, holds(projector.is_caught_up, f"the {collection.value} were not read yet"))
+        runtime.health.add(collection.value, projector.check)
+        if collection in REQUEST_STREAMS:
+            settling = Settling(owned, projection=projection, requests=requests, arrivals=arrivals)
+            runtime.loops.append(settling.run)
 
     add(Collection.MODELS, MODELS_BUCKET, ModelDocument, model_row)
     add(Collection.JOBS, JOBS_BUCKET, JobDocument, job_row)

@@ -27,7 +27,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DIGEST = f"sha256:{'5f' * 32}"
 REF = ModelRef.parse("library/iris:v1")
 URL = "http://127.0.0.1:8081/seldon/default/iris/v2/models/iris/infer"
-POSITION = "12-30-7"
+POSITION = "644a1c7d41a40.12-644a1c7d46860.30-644a1c7d4b680.7"
 
 SIGNATURE = Signature(
     inputs=(Tensor(name="x", dtype="float32", shape=("batch", 4)),),

@@ -37,7 +37,7 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (InvalidRequestError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
+HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large", 431: "headers_too_large"}
 
 
 class ProblemField(WireModel):
@@ -94,6 +94,11 @@ def problem_of_http(error: web.HTTPException, method: str, path: str) -> Problem
         413: "the body is larger than 1 MiB",
     }.get(error.status, error.reason)
     return problem(error.status, code, detail)
+
+
+def refusal(status: int, message: str) -> web.Response:
+    """The answer to a request that no handler sees."""
+    return problem_response(problem(status, HTTP_CODES.get(status, "http_error"), message))
 
 
 def problem_response(details: ProblemDetails, headers: dict[str, str] | None = None) -> web.Response:

@@ -36,6 +36,8 @@ class GatewaySettings(ServiceSettings):
     """Serve on an address that others can reach although nobody has to log in."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """How long a request waits for a model version that was pushed just now."""
+    restore_seconds: Annotated[float, Field(ge=0)] = 300.0
+    """How long documents are shown that a lost bucket held and their owner has not restored yet."""
     keep_alive_seconds: Annotated[float, Field(gt=0)] = 15.0
     """Pause between two comments on a silent event stream, so that proxies keep it open."""
     slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0

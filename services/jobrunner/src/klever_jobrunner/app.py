@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
+from tempfile import gettempdir
 
 from aiohttp import web
 
@@ -20,8 +21,12 @@ from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
+from modelformats.threads import in_thread
+from ormb.client import OrmbClient
 from ormb.layout import default_root
 
+from .adapters.disk import Disk
+from .adapters.home import runner_name
 from .adapters.local import WorkerPool
 from .adapters.nats_backlog import NatsBacklog
 from .adapters.ormb_models import OrmbModels
@@ -32,9 +37,13 @@ from .handlers import build_router
 from .policies import Policies
 from .ports import Backlog, Work
 from .results import Results
-from .service import Jobs, Ledger
+from .service.attempts import Attempts
+from .service.claims import Claims
+from .service.deletions import Deletions
+from .service.jobs import Jobs
+from .service.ledger import Ledger
+from .service.slots import FairSlots
 from .settings import JobrunnerSettings
-from .slots import FairSlots
 from .works import Extraction, Scanning
 
 MEBI = 2**20
@@ -46,19 +55,29 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
     pool = WorkerPool(settings.workers, _limits(settings))
-    models = OrmbModels(default_root())
+    models = OrmbModels(OrmbClient(default_root()))
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
+    claims, disk = Claims(ledger), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))
+    results = Results(settings.work_dir / "results", settings.results_mb * MEBI)
     works: dict[JobKind, Work] = {
         JobKind.EXTRACT: Extraction(models, pool),
         JobKind.SCAN: Scanning(models, pool),
-        JobKind.CONVERT: _conversions(settings, models, pool),
+        JobKind.CONVERT: _conversions(settings, models, pool, results),
     }
-    jobs = Jobs(ledger, works, scratch, slots={JobKind.CONVERT: FairSlots(settings.conversions)})
+    jobs = Jobs(
+        runner_name(settings.work_dir),
+        ledger,
+        claims,
+        Attempts(ledger, claims, works, scratch),
+        disk.lack,
+        slots={JobKind.CONVERT: FairSlots(settings.conversions)},
+    )
     runtime.serve([build_router(jobs, _policies(runtime))])
-    runtime.web.cleanup_ctx.append(_resources(scratch, models, pool))
-    runtime.loops.append(_once(jobs, NatsBacklog(runtime.client)))
+    runtime.web.cleanup_ctx.append(_resources(scratch, results, models, pool))
+    runtime.loops += [_once(jobs, NatsBacklog(runtime.client)), Deletions(ledger).run]
     runtime.health.add("workers", holds(pool.is_ready, "no worker process is ready yet"))
+    runtime.health.add("disk", disk.check)
     return runtime
 
 
@@ -76,32 +95,28 @@ def _limits(settings: JobrunnerSettings) -> WorkerLimits:
     )
 
 
-def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool) -> Conversions:
+def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool, results: Results) -> Conversions:
     limits = Limits(
         cpu_seconds=int(settings.conversion_timeout_seconds * CORES),
         wall_seconds=settings.conversion_timeout_seconds,
         memory_bytes=settings.conversion_memory_mb * MEBI,
     )
     toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
-    results = Results(settings.work_dir / "results", settings.results_mb * MEBI)
     return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models)
 
 
-def _resources(scratch: Path, models: OrmbModels, pool: WorkerPool) -> Callable[[web.Application], AsyncIterator[None]]:
+def _resources(
+    scratch: Path, results: Results, models: OrmbModels, pool: WorkerPool
+) -> Callable[[web.Application], AsyncIterator[None]]:
     """What must be there before the first message comes and until the last one is handled."""
 
     async def hold(_application: web.Application) -> AsyncIterator[None]:
-        await asyncio.to_thread(_empty, scratch)
+        await in_thread(shutil.rmtree, scratch, ignore_errors=True)  # what a killed process has left
+        await in_thread(results.clean)
         async with models, pool:
             yield
 
     return hold
-
-
-def _empty(scratch: Path) -> None:
-    """Remove what a killed process left."""
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
 
 
 def _once(jobs: Jobs, backlog: Backlog) -> Loop:

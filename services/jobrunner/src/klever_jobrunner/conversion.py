@@ -1,6 +1,5 @@
 """Conversions: fetch, convert and check, describe, push; or push what an earlier one has made."""
 
-import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import modelformats
 from kleverproto.conversions import CONVERTED_FROM, Conversion, ConvertedModel
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
 from kleverproto.signatures import Signature
+from modelformats.threads import in_thread
 from ormb.agreement import completed
 from ormb.digest import digest_bytes, hexadecimal
 from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile, to_metadata
@@ -56,12 +56,12 @@ class Conversions:
     async def _kept(self, spec: JobSpec, wanted: Conversion) -> KeptResult | None:
         if spec.format is None:
             return None
-        return await asyncio.to_thread(self.results.find, self._key(spec, spec.format, wanted))
+        return await in_thread(self.results.find, self._key(spec, spec.format, wanted))
 
     async def _make(self, spec: JobSpec, wanted: Conversion, scratch: Path, tell: Tell) -> KeptResult:
         tell(f"fetching {spec.ref} from {spec.registry}")
         model = await self.source.fetch(spec, scratch / "source")
-        name = await asyncio.to_thread(_format, spec.format or model.format, model.directory)
+        name = await in_thread(_format, spec.format or model.format, model.directory)
         key = self._key(spec, name, wanted)
         described_by = model.modelfile or ModelFile()
         signature = completed(
@@ -73,7 +73,7 @@ class Conversions:
         source = ConversionSource(model.directory, name, signature)
         record = await self.converter.convert(source, wanted, made / MODEL, tell)
         (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted)))
-        return await asyncio.to_thread(self.results.keep, key, made, record)
+        return await in_thread(self.results.keep, key, made, record)
 
     async def _signature(self, directory: Path, format_name: str) -> Signature:
         """What is known of inputs and outputs; nothing where nobody can parse the format."""

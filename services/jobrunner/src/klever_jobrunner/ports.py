@@ -12,7 +12,7 @@ from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 from ormb.modelfile import ModelFile
 
-from .domain import Request
+from .domain.requests import Request
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class Converter(Protocol):
         Raises:
             JobError: `unsupported_conversion`, `unsupported_operator`, `invalid_model`, `toolchain_failed`,
                 `verification_failed`, `out_of_memory`, `timed_out`, …
+            TransientError: `disk_full`.
         """
         ...
 
@@ -123,7 +124,8 @@ class ModelSink(Protocol):
         """Push a model directory, with the record of its making attached; give its digest.
 
         Raises:
-            JobError: `push_failed`.
+            JobError: `push_failed`; trying again would not help.
+            TransientError: the registry does not answer now.
         """
         ...
 

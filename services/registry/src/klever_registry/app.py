@@ -1,14 +1,14 @@
 """The registry, put together."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from aiohttp import web
 
-from kleverkit.health import holds
+from kleverkit.health import Check
+from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -23,16 +23,19 @@ from .adapters.local import (
     LocalBlobs,
     LocalInventory,
     LocalManifests,
+    LocalPolicyCopies,
     LocalUploads,
     verify_bcrypt,
 )
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
+from .domain.clocks import SteadyClock
 from .handlers import build_router
-from .ports import BlobStore, Inventory, ManifestStore, SignatureStore, Uploads
-from .routes import add_catalogue, add_routes, add_webhooks, guard, refusals
+from .ports import BlobStore, Inventory, ManifestStore, PolicyCopies, SignatureStore, Uploads
+from .routes import add_catalogue, add_routes, add_webhooks, guard, refusal, refusals
+from .service.alarms import Alarms
 from .service.announcing import Announcer
 from .service.authorization import Authorization
-from .service.collecting import Collector
+from .service.collecting import Collector, purge_uploads
 from .service.distribution import Distribution
 from .service.embedded import Embedded
 from .service.external import Notifications, Scanner
@@ -40,6 +43,7 @@ from .service.extraction import Extractions
 from .service.policies import Policies
 from .service.reconciling import Reconciler
 from .service.records import Records
+from .service.restoring import Restorer
 from .service.signatures import Signatures
 from .settings import RegistrySettings
 
@@ -55,79 +59,116 @@ class Stores:
     uploads: Uploads
     manifests: ManifestStore
     inventory: Inventory
+    policies: PolicyCopies
+    problem: Callable[[], Awaitable[str | None]]
+    """Why nothing can be stored now, if so."""
 
 
-def local_stores(settings: RegistrySettings) -> Stores:
-    """Artifacts on this machine's disk."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> Stores:
+    """Artifacts on this machine's disk, whose age is judged by a clock that does not jump."""
     layout = Layout(settings.data_dir)
-    return Stores(LocalBlobs(layout), LocalUploads(layout), LocalManifests(layout), LocalInventory(layout))
+    return Stores(
+        blobs=LocalBlobs(layout),
+        uploads=LocalUploads(layout, clock=clock),
+        manifests=LocalManifests(layout),
+        inventory=LocalInventory(layout),
+        policies=LocalPolicyCopies(layout.disk, settings.data_dir / "projects"),
+        problem=partial(layout.disk.problem, settings.min_free_bytes),
+    )
 
 
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
+    authorization, check_accounts = _authorization(settings)
     runtime = make_runtime(
-        "registry", settings, application=web.Application(middlewares=[refusals, guard(_authorization(settings))])
+        "registry", settings, application=web.Application(middlewares=[refusals, guard(authorization)])
     )
-    stores = local_stores(settings)
+    steady = SteadyClock(clock)
+    stores = local_stores(settings, steady)
+    alarms = Alarms(runtime.metrics)
+    runtime.refusal = refusal
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     records = Records(documents, runtime.publisher, runtime.events, clock)
     embedded = Embedded(stores.manifests, stores.blobs)
     announcer = Announcer(manifests=embedded, records=records, signatures=signatures, address=settings.address)
-    external = _follow(runtime, settings, records)
-    extractions = Extractions(records=records, signatures=signatures, external=external)
+    external, scanners = _follow(runtime, settings, records, alarms)
+    policies, restorer = _policies(runtime, settings, stores, scanners, documents, clock)
+    reconciler = Reconciler(
+        manifests=stores.manifests,
+        records=records,
+        pending=announcer.pending,
+        alarms=alarms,
+        address=settings.address,
+        restorer=restorer,
+    )
     distribution = Distribution(
         blobs=stores.blobs, uploads=stores.uploads, manifests=stores.manifests, observer=announcer
     )
-    reconciler = Reconciler(
-        manifests=stores.manifests,
-        uploads=stores.uploads,
-        documents=documents,
-        pending=announcer.pending,
-        address=settings.address,
-        upload_ttl=timedelta(hours=settings.upload_ttl_hours),
-    )
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
-    runtime.serve([build_router(extractions, _policies(runtime, clock))])
+    extractions = Extractions(records=records, signatures=signatures, external=external)
+    runtime.serve([build_router(extractions, policies)])
     runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
-    runtime.loops.append(partial(_collector(settings, stores, clock).run, settings.collect_seconds))
-    runtime.health.add("storage", holds(partial(_is_writable, settings), f"{settings.data_dir} cannot be written"))
+    runtime.loops.append(partial(_collector(settings, stores, steady).run, settings.collect_seconds))
+    ttl = timedelta(hours=settings.upload_ttl_hours)
+    runtime.loops.append(partial(purge_uploads, stores.uploads, ttl, settings.reconcile_seconds))
+    for name, check in (("storage", stores.problem), ("models", reconciler.check), ("accounts", check_accounts)):
+        runtime.health.add(name, check)
     return runtime
 
 
-def _policies(runtime: Runtime, clock: Callable[[], datetime]) -> Policies:
+def _policies(
+    runtime: Runtime,
+    settings: RegistrySettings,
+    stores: Stores,
+    scanners: Sequence[Scanner],
+    models: NatsDocuments[ModelDocument],
+    clock: Callable[[], datetime],
+) -> tuple[Policies, Restorer]:
     documents = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
-    return Policies(documents, runtime.publisher, runtime.events, clock)
+    policies = Policies(documents, runtime.publisher, runtime.events, clock, stores.policies)
+    remembered = settings.data_dir / "buckets"
+    return policies, Restorer(
+        models=RememberedBucket(remembered / f"{MODELS_BUCKET.name}.json", models),
+        projects=RememberedBucket(remembered / f"{PROJECTS_BUCKET.name}.json", documents),
+        policies=policies,
+        scanners=scanners,
+    )
 
 
-def _authorization(settings: RegistrySettings) -> Authorization | None:
-    return Authorization(AccountsFile(settings.accounts), verify_bcrypt) if settings.accounts else None
+def _authorization(settings: RegistrySettings) -> tuple[Authorization | None, Check]:
+    if settings.accounts is None:
+        return None, _always_well
+    source = AccountsFile(settings.accounts)
+    return Authorization(source, verify_bcrypt), source.check
 
 
-def _follow(runtime: Runtime, settings: RegistrySettings, records: Records) -> dict[str, SignatureStore]:
+async def _always_well() -> str | None:
+    return None
+
+
+def _follow(
+    runtime: Runtime, settings: RegistrySettings, records: Records, alarms: Alarms
+) -> tuple[dict[str, SignatureStore], list[Scanner]]:
     """Keep the catalogue in step with the external registries; where the signatures of each are."""
     connection = RemoteConnection(default_root())
     runtime.web.cleanup_ctx.append(connection.opened)
     announcers: dict[str, Announcer] = {}
     signatures: dict[str, SignatureStore] = {}
+    scanners: list[Scanner] = []
     for host in settings.external_hosts:
         manifests = RemoteManifests(connection, host)
         signatures[host] = beside = RemoteSignatures(connection, manifests)
         announcers[host] = announcer = Announcer(
             manifests=manifests, records=records, signatures=beside, address=host, owns_names=False
         )
-        scanner = Scanner(host, manifests, announcer, records.documents)
+        scanners.append(scanner := Scanner(host, manifests, announcer, records, alarms))
         runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(scanner.run, settings.external_scan_seconds)]
     add_webhooks(runtime.web, Notifications(announcers, records.documents), settings.webhook_secret)
-    return signatures
+    return signatures, scanners
 
 
 def _collector(settings: RegistrySettings, stores: Stores, clock: Callable[[], datetime]) -> Collector:
     grace = timedelta(hours=settings.collect_grace_hours)
     return Collector(inventory=stores.inventory, manifests=stores.manifests, grace=grace, clock=clock)
-
-
-async def _is_writable(settings: RegistrySettings) -> bool:
-    return os.access(settings.data_dir, os.W_OK)

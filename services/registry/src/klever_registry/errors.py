@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from kleverkit.errors import PermanentError
+from kleverkit.errors import PermanentError, TransientError
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -146,6 +146,25 @@ class DeniedError(DistributionError):
 
     oci_code = "DENIED"
     status = 403
+
+
+class StorageError(TransientError):
+    """The registry's disk does not do what it should; nothing that a client does helps."""
+
+    default_code = "storage"
+    oci_code: ClassVar[str] = "UNAVAILABLE"
+    status: ClassVar[int] = 503
+
+
+class StorageFullError(StorageError):
+    """The disk takes no more: it is full, read-only, or a quota is used up."""
+
+    oci_code = "INSUFFICIENT_STORAGE"
+    status = 507
+
+
+class StorageLostError(StorageError):
+    """Something that was stored is not there, or cannot be read; nobody deleted it."""
 
 
 class NotificationInvalidError(PermanentError):

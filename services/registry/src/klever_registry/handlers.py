@@ -1,9 +1,14 @@
 """Messages in: what became of jobs, what people want of projects."""
 
+from typing import Any
+
 from faststream.nats import NatsRouter
+from faststream.nats.annotations import NatsMessage
 
 from kleverkit.broker import subscribe
+from kleverkit.outcomes import Delivery
 from kleverproto import streams
+from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed
 from kleverproto.projects import ProjectPolicyRequested
@@ -16,16 +21,22 @@ def build_router(extractions: Extractions, policies: Policies) -> NatsRouter:
     """The handlers of this service."""
     router = NatsRouter()
 
-    async def on_job_completed(event: Event[JobCompleted]) -> None:
-        await extractions.completed(event)
+    async def on_job_completed(event: Event[JobCompleted], message: NatsMessage) -> None:
+        await extractions.completed(event, _intent(event, message))
 
-    async def on_job_failed(event: Event[JobFailed]) -> None:
-        await extractions.failed(event)
+    async def on_job_failed(event: Event[JobFailed], message: NatsMessage) -> None:
+        await extractions.failed(event, _intent(event, message))
 
-    async def on_policy_requested(event: Event[ProjectPolicyRequested]) -> None:
-        await policies.requested(event)
+    async def on_policy_requested(event: Event[ProjectPolicyRequested], message: NatsMessage) -> None:
+        await policies.requested(event, _intent(event, message))
 
     subscribe(router, streams.REGISTRY_COMPLETED, on_job_completed)
     subscribe(router, streams.REGISTRY_FAILED, on_job_failed)
     subscribe(router, streams.REGISTRY_POLICIES, on_policy_requested)
     return router
+
+
+def _intent(event: Event[Any], message: NatsMessage) -> Intent:
+    """The event's place in its stream: what is handled later may have been sent before."""
+    sequence = Delivery.of(message).sequence
+    return Intent(sequence=sequence, event_id=event.id, correlation_id=event.correlation_id or event.id)

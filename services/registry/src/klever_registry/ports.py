@@ -1,10 +1,14 @@
-"""What the service needs of its disk and of other registries. Every name and digest given here has been checked."""
+"""What the service needs of its disk and of other registries. Every name and digest given here has been checked.
+
+Everything on the disk may raise StorageError, and what cannot be read is never taken for absent.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from kleverproto.accounts import Accounts
+from kleverproto.projects import ProjectDocument
 from kleverproto.signatures import Signature
 
 from .domain.catalogue import AttachedSignature
@@ -62,10 +66,6 @@ class Inventory(Protocol):
         """Remove a blob unless it was used since; no use comes between the look and the removal."""
         ...
 
-    async def collect_orphans(self, *, before: datetime) -> None:
-        """Remove what no repository has any more and nobody used since."""
-        ...
-
 
 class Uploads(Protocol):
     """Blobs on their way in. They outlive the process and are never visible before their digest is verified."""
@@ -91,16 +91,32 @@ class Uploads(Protocol):
 
         Raises:
             UploadUnknownError: there is no such upload.
-            ChunkOutOfOrderError: `start` is not the offset.
+            ChunkOutOfOrderError: `start` is not the offset, or another request has added bytes meanwhile.
         """
         ...
 
-    async def commit(self, repository: str, upload: str, digest: str) -> None:
-        """Verify the bytes and make them a blob of the repository, durably; the upload ends either way.
+    async def commit(
+        self,
+        repository: str,
+        upload: str,
+        digest: str,
+        last: AsyncIterator[bytes] | None = None,
+        *,
+        start: int | None = None,
+    ) -> None:
+        """Add the last bytes, verify all and make them a blob of the repository, durably; no other request between.
+
+        Args:
+            repository: whose upload it is.
+            upload: its id.
+            digest: of all bytes.
+            last: more bytes, see `append`.
+            start: where these belong, if the client said.
 
         Raises:
             UploadUnknownError: there is no such upload.
-            DigestInvalidError: the bytes are not what the digest says.
+            ChunkOutOfOrderError: `start` is not the offset, or another request has added bytes meanwhile.
+            DigestInvalidError: the bytes are not what the digest says; the upload is gone.
         """
         ...
 
@@ -141,11 +157,31 @@ class ManifestStore(Protocol):
         ...
 
 
+class PolicyCopies(Protocol):
+    """The last accepted policy of each project, outside NATS."""
+
+    async def keep(self, key: str, document: ProjectDocument) -> None:
+        """Replace the copy of a project, durably."""
+        ...
+
+    async def all(self) -> dict[str, ProjectDocument]:
+        """Every copy, by key."""
+        ...
+
+
 class ManifestSource(Protocol):
     """The manifests that one registry has: the embedded one, or another."""
 
     async def get(self, repository: str, reference: str) -> Manifest | None:
         """The manifest that a tag or digest names, or None. Raises TransientError, PermanentError."""
+        ...
+
+    async def is_deleted(self, repository: str, tag: str) -> bool:
+        """Whether the registry itself says that the tag was deleted: it is there, and answers for this tag.
+
+        Raises:
+            TransientError, PermanentError: it cannot say.
+        """
         ...
 
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
@@ -166,6 +202,10 @@ class Tags(Protocol):
 
     async def tags(self, repository: str) -> dict[str, str]:
         """Tag to digest; empty where there is no such repository. Raises TransientError, PermanentError."""
+        ...
+
+    async def has(self, repository: str) -> bool:
+        """Whether the registry knows the repository, with tags or without. Raises TransientError, PermanentError."""
         ...
 
 

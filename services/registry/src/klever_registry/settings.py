@@ -24,6 +24,8 @@ class RegistrySettings(ServiceSettings):
     """Port on which the registry is served; 0 lets the system choose and needs `public_address`."""
     data_dir: Path = Field(default_factory=_default_data_dir)
     """Where blobs and manifests lie. One file system, since blobs are shared by hard links."""
+    min_free_mib: Annotated[float, Field(ge=0)] = 64.0
+    """With less free space at `data_dir` the registry is not ready: pushes are about to fail."""
     public_address: str | None = None
     """host:port under which the platform's services pull from here; host and port of this service by default."""
     accounts: Path | None = None
@@ -68,6 +70,11 @@ class RegistrySettings(ServiceSettings):
         """host:port that is written into events and documents."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_address or f"{host}:{self.port}"
+
+    @property
+    def min_free_bytes(self) -> int:
+        """See `min_free_mib`."""
+        return int(self.min_free_mib * 1024 * 1024)
 
     @property
     def external_hosts(self) -> list[str]:

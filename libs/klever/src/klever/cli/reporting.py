@@ -25,6 +25,10 @@ class Lines:
         """See `platform.supervisor.Reporter`."""
         self._say("!", "yellow", part.name, f"ended (exit code {code}); starting it again")
 
+    def failed(self, part: Part, reason: str) -> None:
+        """See `platform.supervisor.Reporter`."""
+        self._say("!", "red", part.name, f"cannot be started again: {reason}; this is tried on")
+
     def pushed(self, ref: ModelRef, digest: str, size: int) -> None:
         """See `demo.story.Teller`."""
         self._done("pushed", f"{ref}  {size} bytes  {digest[:19]}")

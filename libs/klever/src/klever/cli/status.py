@@ -54,6 +54,8 @@ async def _answer(session: aiohttp.ClientSession, part: Running) -> bool:
 def _part(name: str, running: Running, answers: bool) -> dict[str, Any]:  # noqa: FBT001 - the two facts of a part
     process = running.process()
     state = "stopped" if process is None else "ready" if answers else "not ready"
+    if running.failure:
+        state = f"cannot be started: {running.failure}"
     return {"name": name, "state": state, "url": running.url, "pid": running.pid, "rss_mb": _rss(process)}
 
 

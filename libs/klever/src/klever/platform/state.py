@@ -7,34 +7,34 @@ from pathlib import Path
 
 import psutil
 
+from kleverkit.durable import replace_file
+from kleverkit.processes import identity
+
 from .plan import MARKER, Urls
 
 
 @dataclass(frozen=True)
 class Running:
-    """A process, told apart from a later one with the same id by when it began."""
+    """A process of the platform."""
 
     pid: int
-    created: float
-    """Seconds since 1970."""
+    identity: str
+    """Sets it apart from a later process with the same id; empty where it ended at once."""
     url: str = ""
+    failure: str = ""
+    """Why it cannot be started again; it is tried on."""
 
     @classmethod
     def of(cls, pid: int, url: str = "") -> "Running":
         """The process with this id; one that has ended already matches nothing."""
-        try:
-            return cls(pid, psutil.Process(pid).create_time(), url)
-        except psutil.NoSuchProcess:
-            return cls(pid, 0.0, url)
+        return cls(pid, identity(pid) or "", url)
 
     def process(self) -> psutil.Process | None:
         """The process, if it still runs."""
         try:
-            found = psutil.Process(self.pid)
-            alive = found.create_time() == self.created and found.status() != psutil.STATUS_ZOMBIE
+            return psutil.Process(self.pid) if identity(self.pid) == self.identity else None
         except psutil.Error:
             return None
-        return found if alive else None
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,8 @@ class PlatformState:
     ready: bool
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step."""
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(asdict(self), indent=2))
-        new.replace(path)
+        """Replace the file in one step. Raises OSError."""
+        replace_file(path, json.dumps(asdict(self), indent=2).encode())
 
 
 def read_state(path: Path) -> PlatformState | None:

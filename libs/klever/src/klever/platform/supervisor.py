@@ -5,10 +5,12 @@ import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import IO, Protocol
 
 from klever.errors import PlatformError
+from kleverkit.bounded_logs import begin_anew
 
 from .child import Child, keep_previous, stop_leftovers
 from .home import Home
@@ -18,6 +20,7 @@ from .state import PlatformState, Running
 READY_SECONDS = 60.0
 """Longest start of a part on a slow machine."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+LOOK_SECONDS = 1.0
 STEADY_SECONDS = 30.0
 """A part that ran this long is started again without a pause."""
 
@@ -31,6 +34,10 @@ class Reporter(Protocol):
 
     def died(self, part: Part, code: int) -> None:
         """A part ended by itself and is started again."""
+        ...
+
+    def failed(self, part: Part, reason: str) -> None:
+        """A part cannot be started again now; that is tried on."""
         ...
 
 
@@ -50,6 +57,8 @@ class Supervisor:
         self._urls = urls
         self._reporter = reporter
         self._children: dict[str, Child] = {}
+        self._failures: dict[str, str] = {}
+        self._is_state_old = False
         self._ready = False
 
     @asynccontextmanager
@@ -68,6 +77,7 @@ class Supervisor:
             try:
                 await self._start_all()
                 keepers = [asyncio.create_task(self._keep(part)) for part in self._parts]
+                keepers.append(asyncio.create_task(self._look_after_files()))
                 yield
             finally:
                 for keeper in keepers:
@@ -87,6 +97,8 @@ class Supervisor:
             raise
         self._ready = True
         self._write_state()
+        if self._is_state_old:
+            raise PlatformError(f"{self._home.state} cannot be written: free some space, and start again")
 
     async def _start(self, part: Part, begun: float) -> None:
         child = await self._spawn(part)
@@ -96,8 +108,10 @@ class Supervisor:
         self._reporter.ready(part, time.monotonic() - begun)
 
     async def _spawn(self, part: Part) -> Child:
+        """Raises OSError: no process can be started, or no log be written."""
         child = await Child.spawn(part, self._home.log_of(part.name))
         self._children[part.name] = child
+        self._failures.pop(part.name, None)
         self._write_state()
         return child
 
@@ -109,12 +123,38 @@ class Supervisor:
             code = await child.process.wait()
             steady = time.monotonic() - child.begun > STEADY_SECONDS
             pause = FIRST_PAUSE if steady else min(pause * 2, LONGEST_PAUSE)
-            self._reporter.died(part, code)
+            with suppress(OSError):  # nobody reads, or the disk is full
+                self._reporter.died(part, code)
             await asyncio.sleep(pause)
-            begun = time.monotonic()
-            child = await self._spawn(part)
-            if await child.wait_ready(READY_SECONDS):
+            await self._start_again(part)
+
+    async def _start_again(self, part: Part) -> None:
+        """Start it, as often as it takes."""
+        begun = time.monotonic()
+        while True:
+            try:
+                child = await self._spawn(part)
+            except OSError as error:
+                self._failures[part.name] = str(error)
+                self._write_state()
+                with suppress(OSError):
+                    self._reporter.failed(part, str(error))
+                await asyncio.sleep(LONGEST_PAUSE)
+            else:
+                break
+        if await child.wait_ready(READY_SECONDS):
+            with suppress(OSError):
                 self._reporter.ready(part, time.monotonic() - begun)
+
+    async def _look_after_files(self) -> None:
+        """Begin logs anew that are too large, and write the state where there was no space before."""
+        while True:
+            for log in self._home.logs.glob("*.log"):
+                with suppress(OSError):
+                    await asyncio.to_thread(begin_anew, log)
+            if self._is_state_old:
+                self._write_state()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _stop_all(self) -> None:
         """In the reverse order: nobody loses what it needs while it finishes."""
@@ -125,8 +165,16 @@ class Supervisor:
         self._home.state.unlink(missing_ok=True)
 
     def _write_state(self) -> None:
-        running = {name: child.running for name, child in self._children.items()}
-        PlatformState(Running.of(os.getpid()), self._urls, running, self._ready).write(self._home.state)
+        """On a full disk the platform runs on; this is done once there is space."""
+        running = {
+            name: replace(child.running, failure=self._failures.get(name, "")) for name, child in self._children.items()
+        }
+        try:
+            PlatformState(Running.of(os.getpid()), self._urls, running, self._ready).write(self._home.state)
+        except OSError:
+            self._is_state_old = True
+        else:
+            self._is_state_old = False
 
 
 def _locked(home: Home) -> IO[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from kleverserve.errors import ModelLoadError
+from kleverserve.http_server import HEADER_BYTES
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
+GRPC_SETTINGS = {"grpc.max_metadata_size": HEADER_BYTES, "grpc.absolute_max_metadata_size": HEADER_BYTES}
 OUR_LOGGING = {"version": 1, "disable_existing_loggers": False}
 """Leaves the handlers alone, so that MLServer and uvicorn write JSON lines as we do."""
 
@@ -64,21 +66,27 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     from mlserver import MLServer, ModelSettings, Settings  # noqa: PLC0415  # slow, and after OMP_NUM_THREADS is set
     from mlserver.settings import ModelParameters  # noqa: PLC0415
 
+    from .rest import SERVER_SETTINGS, prepare  # noqa: PLC0415
+
     settings = Settings(
         debug=False,
         parallel_workers=0,
         host=given.host,
         http_port=given.port,
         grpc_port=given.grpc_port,
+        grpc_max_message_length=given.max_body_bytes,
         metrics_endpoint=None,
         logging_settings=OUR_LOGGING,
     )
+    settings._custom_rest_server_settings = SERVER_SETTINGS  # noqa: SLF001  # there is no other way to uvicorn's
+    settings._custom_grpc_server_settings = GRPC_SETTINGS  # noqa: SLF001
     model = ModelSettings(
         name=given.name,
         implementation=KINDS[given.format].implementation,
         parameters=ModelParameters(uri=str(artifact), version=given.version),
     )
     server = MLServer(settings)
+    prepare(server._rest_server._app, limit=given.max_body_bytes)  # noqa: SLF001
     logging.getLogger("mlserver").handlers.clear()  # else each line is written twice
     stopping = _stop_on_signals(server, given.drain_seconds)
     announcing = asyncio.create_task(_announce(given))

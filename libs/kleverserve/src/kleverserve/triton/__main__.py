@@ -21,11 +21,13 @@ from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
 
 from .folder import run_folder
+from .hop import Hop
 from .installation import Installation, child_environment, find_installation
 from .repository import write_backends, write_repository
 
 log = logging.getLogger(__name__)
 
+LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.05
 LAST_SECONDS = 2.0  # for Triton to end its model processes, after the drain
 
@@ -69,6 +71,7 @@ class Launcher:
         self._found = found
         self._stop = stop
         self._port = port_or_free(given.host, given.port)
+        self._own_port = port_or_free(LOOPBACK, 0)
         self._grpc_port = None if given.grpc_port is None else port_or_free(given.host, given.grpc_port)
 
     def run(self) -> int:
@@ -82,8 +85,14 @@ class Launcher:
         if code:
             return code
         server = self._start(self._command(config.read_text()))
+        upstream = f"http://{LOOPBACK}:{self._own_port}"
+        hop = Hop(self._given.host, self._port, upstream, self._given.max_body_bytes)
         with self._stop.calling(server.terminate):
-            return self._watch(server)
+            try:
+                hop.start()
+                return self._watch(server)
+            finally:
+                hop.stop()
 
     def _start(self, command: Sequence[str]) -> Child:
         return Child(command, child_environment(self._found, os.environ, threads=self._given.threads))
@@ -108,8 +117,8 @@ class Launcher:
             f"--backend-directory={write_backends(self._folder, self._found)}",
             f"--backend-config=python,shm-region-prefix-name={self._folder.name}-",
             "--disable-auto-complete-config",
-            f"--http-address={given.host}",
-            f"--http-port={self._port}",
+            f"--http-address={LOOPBACK}",
+            f"--http-port={self._own_port}",
             *grpc,
             "--allow-metrics=false",
             f"--exit-timeout-secs={math.ceil(given.drain_seconds)}",

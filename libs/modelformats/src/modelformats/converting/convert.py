@@ -1,6 +1,5 @@
 """Convert a model: the steps of the cheapest route, then the check of the result against the source."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from kleverproto.conversions import ConversionRecord, ConversionStep
 from kleverproto.signatures import Signature
 from modelformats.catalogue import KNOWN_FORMATS, extract_signature
 from modelformats.errors import InvalidModelError
+from modelformats.threads import in_thread
 
 from .errors import ConversionError
 from .pairs import RUNNERS, Pair, Runner, Tolerance, tolerance_of
@@ -71,7 +71,7 @@ async def convert_along(
             here = there
     target = route[-1].target
     tolerance = loosest(tolerance_of(pair, dict(source.options)) for pair in route)
-    result = Subject(destination, target, await asyncio.to_thread(_signature, target, destination))
+    result = Subject(destination, target, await in_thread(_signature, target, destination))
     verification = await verify(source, result, tolerance, workshop, runners)
     return ConversionRecord(
         source_format=source.format,

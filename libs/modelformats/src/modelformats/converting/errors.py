@@ -1,5 +1,12 @@
 """Why a conversion did not come about."""
 
+DISK_FULL = "disk_full"
+
+OF_THE_MACHINE = frozenset({"out_of_memory", "timed_out", DISK_FULL})
+"""Codes that say nothing of the model: with more memory, time or space the same conversion may succeed."""
+
+_NO_SPACE = ("No space left on device", "Disk quota exceeded")
+
 
 class ConversionError(Exception):
     """A conversion failed; `code` is stable, the message says what a person can do."""
@@ -14,3 +21,9 @@ class NoRouteError(ConversionError):
 
     def __init__(self, message: str) -> None:
         super().__init__("no_route", message)
+
+
+def failed_tool(message: str) -> ConversionError:
+    """The error of a tool that failed with this message: `disk_full` where it says so, else `toolchain_failed`."""
+    is_full = any(sign in message for sign in _NO_SPACE)
+    return ConversionError(DISK_FULL if is_full else "toolchain_failed", message)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from modelformats.threads import until_ended
+
 from .errors import ConversionError
 
 _LINE_BYTES = 4096
@@ -55,7 +57,7 @@ async def run_group(
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            status = await process.wait()
+            status = await until_ended(asyncio.ensure_future(process.wait()))
     return End(status, timed_out, tuple(kept))
 
 

@@ -1,6 +1,5 @@
 """Run a program of a toolchain as a subprocess: limited, without network or secrets, killed as a group."""
 
-import asyncio
 import json
 import os
 import shutil
@@ -11,13 +10,15 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from .errors import ConversionError
+from modelformats.threads import in_thread
+
+from .errors import ConversionError, failed_tool
 from .processes import End, run_group
 
 PROGRAMS = Path(__file__).parent / "programs"
 """The programs that ship with this package."""
 
-_CODES = ("unsupported_operator", "invalid_model", "input_shape_needed", "toolchain_failed")
+_CODES = ("unsupported_operator", "invalid_model", "input_shape_needed")
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "LD_LIBRARY_PATH")
 _REPORT_BYTES = 2**20
@@ -48,8 +49,8 @@ async def run_program(  # what to run, on what, within what
 ) -> dict[str, str]:
     """Run one program on a request (see programs/program.py; `report` is added here). The versions it reports.
 
-    Raises ConversionError with the program's own code and message, or out_of_memory, timed_out, toolchain_failed when
-    it ended in another way than by a report. A cancelled call kills it.
+    Raises ConversionError with the program's own code and message, or out_of_memory, timed_out, disk_full,
+    toolchain_failed when it ended in another way than by a report. A cancelled call kills it.
     """
     scratch = Path(mkdtemp(prefix="klever-conversion-"))
     report = scratch / "report.json"
@@ -63,7 +64,7 @@ async def run_program(  # what to run, on what, within what
         )
         return _outcome(ended, _read_report(report))
     finally:
-        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        await in_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
 def _environment(scratch: Path, programs: Path, limits: Limits) -> dict[str, str]:
@@ -107,7 +108,7 @@ def _outcome(ended: End, report: dict[str, Any] | None) -> dict[str, str]:
 def _reported(code: str, message: str) -> ConversionError:
     if code == "toolchain_failed" and any(sign in message for sign in _OUT_OF_MEMORY):
         return _out_of_memory()
-    return ConversionError(code if code in _CODES else "toolchain_failed", message)
+    return ConversionError(code, message) if code in _CODES else failed_tool(message)
 
 
 def _died(ended: End) -> ConversionError:
@@ -117,7 +118,7 @@ def _died(ended: End) -> ConversionError:
         return _out_of_memory()
     how = f"was ended by {signal.Signals(-ended.status).name}" if ended.status < 0 else f"exited with {ended.status}"
     last = ended.last_lines[-1] if ended.last_lines else "it printed nothing"
-    return ConversionError("toolchain_failed", f"the converter {how} without a report; its last line: {last}")
+    return failed_tool(f"the converter {how} without a report; its last line: {last}")
 
 
 def _out_of_memory() -> ConversionError:

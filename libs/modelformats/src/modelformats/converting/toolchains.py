@@ -5,14 +5,17 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ConversionError
+from modelformats.threads import in_thread, until_ended
+
+from .errors import ConversionError, failed_tool
 from .recipes import RECIPES, Recipe, read_recipe, recipe_names
 
 OnLine = Callable[[str], None]
@@ -75,7 +78,7 @@ class ToolchainStore:
         read_recipe(name, self._recipes)
         async with self._locked(name, lambda _: None):
             self._imported.discard(name)
-            await asyncio.to_thread(shutil.rmtree, self._root / name, ignore_errors=True)
+            await in_thread(shutil.rmtree, self._root / name, ignore_errors=True)
 
     def _python(self, name: str) -> Path:
         return self._root / name / "bin" / "python"
@@ -97,14 +100,14 @@ class ToolchainStore:
             raise ConversionError("toolchain_failed", f"toolchain {recipe.name} needs {missing[0]}: install it first")
         environment, python = self._root / recipe.name, self._python(recipe.name)
         on_line(f"installing toolchain {recipe.name}")
-        await asyncio.to_thread(shutil.rmtree, environment, ignore_errors=True)
+        await in_thread(shutil.rmtree, environment, ignore_errors=True)
         await self._run_uv("venv", "-q", "--python", recipe.python, environment, on_line=on_line)
         install = ("pip", "install", "--no-deps", "--compile-bytecode", "--python", python)
         await self._run_uv(*install, *await _sources(recipe, on_line), on_line=on_line)
         problem = await _imports(python, recipe)
         if problem is not None:
             raise ConversionError("toolchain_failed", f"toolchain {recipe.name} was installed but is broken: {problem}")
-        size = await asyncio.to_thread(_size, environment)
+        size = await in_thread(_size, environment)
         (environment / _MARK).write_text(json.dumps({"digest": recipe.digest, "size": size}))
         on_line(f"toolchain {recipe.name} is ready")
 
@@ -112,7 +115,7 @@ class ToolchainStore:
         status, lines = await _run(self._uv, *map(str, arguments), on_line=on_line)
         if status:
             reason = "; ".join(lines) or f"exit code {status}"
-            raise ConversionError("toolchain_failed", f"{self._uv} {arguments[0]} failed: {reason}")
+            raise failed_tool(f"{self._uv} {arguments[0]} failed: {reason}")
 
     @asynccontextmanager
     async def _locked(self, name: str, on_line: OnLine) -> AsyncIterator[None]:
@@ -157,7 +160,7 @@ async def _sources(recipe: Recipe, on_line: OnLine) -> tuple[str | Path, ...]:
     own = ("-r", recipe.requirements, *(("-r", recipe.shared) if recipe.shared else ()))
     if recipe.index is None:
         return own
-    if await asyncio.to_thread(_answers, recipe.index):
+    if await in_thread(_answers, recipe.index):
         # The index of a family holds some other packages too, of other versions than the ones pinned.
         return ("--index", recipe.index, "--index-strategy", "unsafe-best-match", *own)
     on_line(f"{recipe.index} does not answer: installing from the usual index, which takes more space")
@@ -173,7 +176,7 @@ def _answers(url: str) -> bool:
 
 
 async def _run(command: str, *arguments: str, on_line: OnLine) -> tuple[int, list[str]]:
-    """Run a command; its exit status and last lines. A cancelled call kills it."""
+    """Run a command; its exit status and last lines. A cancelled call kills it, with what it has started."""
     try:
         process = await asyncio.create_subprocess_exec(
             command,
@@ -181,6 +184,7 @@ async def _run(command: str, *arguments: str, on_line: OnLine) -> tuple[int, lis
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
         )
     except OSError as error:
         raise ConversionError("toolchain_failed", f"{command} cannot be run ({error.strerror}): install it") from error
@@ -194,8 +198,9 @@ async def _run(command: str, *arguments: str, on_line: OnLine) -> tuple[int, lis
         return await process.wait(), last
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await until_ended(asyncio.ensure_future(process.wait()))
 
 
 def _size(directory: Path) -> int:

@@ -1,6 +1,5 @@
 """Check a conversion: run source and result on the same samples, and compare what they give."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from kleverproto.conversions import Verification
 from kleverproto.signatures import Signature
+from modelformats.threads import in_thread
 
 from .comparing import compare
-from .errors import ConversionError
+from .errors import OF_THE_MACHINE, ConversionError
 from .pairs import RUNNERS, Runner, Tolerance
 from .samples import NoSamplesError, given_samples, samples_for
 from .workshop import Workshop, request_for
@@ -56,11 +56,11 @@ async def verify(
         return Verification(verified=False, reason=str(error))
     with TemporaryDirectory(prefix="klever-verification-") as scratch:
         inputs = Path(scratch) / "inputs.npz"
-        await asyncio.to_thread(_save, inputs, samples)
+        await in_thread(_save, inputs, samples)
         try:
             expected = await _outputs(source, inputs, workshop, runners)
         except ConversionError as error:
-            if error.code in {"out_of_memory", "timed_out"}:
+            if error.code in OF_THE_MACHINE:
                 raise
             if source.samples:
                 raise ConversionError("invalid_samples", f"the source does not run on the samples: {error}") from error
@@ -68,7 +68,7 @@ async def verify(
         try:
             found = await _outputs(result, inputs, workshop, runners)
         except ConversionError as error:
-            if error.code in {"out_of_memory", "timed_out"}:
+            if error.code in OF_THE_MACHINE:
                 raise
             raise ConversionError("verification_failed", f"the converted model does not run: {error}") from error
     differences = compare(expected, found, tolerance)
@@ -96,7 +96,7 @@ async def _outputs(
     results.unlink(missing_ok=True)
     request = request_for(subject.directory, subject.signature, subject.options)
     await workshop.run(runner.toolchain, runner.program, {**request, "samples": str(inputs), "results": str(results)})
-    return await asyncio.to_thread(_load, results, runner.program)
+    return await in_thread(_load, results, runner.program)
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

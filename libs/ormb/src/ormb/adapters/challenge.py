@@ -1,12 +1,12 @@
 """Answers a registry's challenge: Basic, or a Bearer token from the token endpoint (Docker token authentication)."""
 
-import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
 
+from modelformats.threads import in_thread
 from ormb.errors import AuthenticationError
 from ormb.reference import Reference
 
@@ -45,7 +45,7 @@ class Authorizer:
             AuthenticationError: there are no credentials, or they are refused.
         """
         key = (reference.host, reference.repository, push)
-        credentials = await asyncio.to_thread(find_credentials, self._root, reference.host)
+        credentials = await in_thread(find_credentials, self._root, reference.host)
         if response.request_info.headers.get("Authorization") != self._headers.get(key):
             return  # another request has learnt while this one was on its way
         if self._headers.pop(key, None) is not None and key not in self._accepted:

@@ -174,8 +174,12 @@ class HttpRegistry:
 
     def url(self, reference: Reference, path: str) -> str:
         """The URL of something in the repository."""
+        return f"{self.api(reference)}{reference.repository}/{path}"
+
+    def api(self, reference: Reference) -> str:
+        """The URL of the API of the reference's registry, which answers where there is one."""
         scheme = "http" if self._plain_http or reference.is_loopback else "https"
-        return f"{scheme}://{reference.host}/v2/{reference.repository}/{path}"
+        return f"{scheme}://{reference.host}/v2/"
 
 
 class _ChallengedError(RegistryError):

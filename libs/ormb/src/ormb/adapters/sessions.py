@@ -1,6 +1,7 @@
 """Uploads in the middle, kept on disk so that another process can take them up."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +40,13 @@ class UploadSessions:
             return None
 
     def remember(self, reference: Reference, digest: str, session: UploadSession) -> None:
-        """Keep where an upload is."""
+        """Keep where an upload is; not being able to is no error, the upload then begins anew another time."""
         path = self._path(reference, digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(vars(session)))
-        new.replace(path)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(json.dumps(vars(session)))
+            new.replace(path)
 
     def forget(self, reference: Reference, digest: str) -> None:
         """Drop what is known of an upload."""

@@ -1,6 +1,5 @@
 """Blob uploads of the OCI distribution API 1.1: mounted, whole, or in pieces that can be taken up again."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 
+from modelformats.threads import in_thread
 from ormb.digest import CHUNK
 from ormb.errors import NotFoundError, RegistryError
 from ormb.packed import Content
@@ -188,7 +188,7 @@ async def _chunks(source: Path | bytes, begin: int, size: int, sent: _Sent | Non
     with source.open("rb") as file:
         file.seek(begin)
         left = size
-        while left and (chunk := await asyncio.to_thread(file.read, min(CHUNK, left))):
+        while left and (chunk := await in_thread(file.read, min(CHUNK, left))):
             left -= len(chunk)
             yield chunk
             if sent:

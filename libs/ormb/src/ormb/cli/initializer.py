@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from modelformats.threads import in_thread
 from ormb.cli.app import ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
 from ormb.initializer.laying_out import described, is_laid_out, lay_out
@@ -84,13 +85,13 @@ async def _run(client: OrmbClient, reference: Reference, destination: Path, targ
     async with client:
         info = await client.inspect(reference)
         chosen = target or usual_target(info.format)
-        if await asyncio.to_thread(is_laid_out, destination, info.digest, chosen, name):
+        if await in_thread(is_laid_out, destination, info.digest, chosen, name):
             return f"{reference} is in {destination} already, for {chosen}"
         exported = destination / DOWNLOAD
         await client.pull_and_export(reference.at(info.digest), exported)
-    model = await asyncio.to_thread(described, exported, name, reference.name)
+    model = await in_thread(described, exported, name, reference.name)
     chosen = target or usual_target(model.format)
-    await asyncio.to_thread(lay_out, exported, destination, chosen, model, info.digest)
+    await in_thread(lay_out, exported, destination, chosen, model, info.digest)
     return f"{reference} is in {destination}, for {chosen}"
 
 

@@ -1,4 +1,4 @@
-"""Workloads and a data plane that exist in this process only: for tests, and to see what the deployer would do."""
+"""Workloads, a data plane and copies in this process only: for tests, and to see what the deployer would do."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from dataclasses import replace
 from klever_deployer.domain.analysis import Counts
 from klever_deployer.domain.replicas import Endpoint, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute
+from klever_deployer.ports import ServingCopy
 from kleverproto.variants import Variant
 
 
@@ -87,3 +88,22 @@ class InMemoryDataPlane:
     async def remove(self, serving: ServingName) -> None:
         """See `DataPlane`."""
         self.routes.pop(serving, None)
+
+
+class InMemoryCopies:
+    """See `ports.CopyStore`."""
+
+    def __init__(self) -> None:
+        self.copies: dict[ServingName, ServingCopy] = {}
+
+    async def read(self) -> dict[ServingName, ServingCopy]:
+        """See `CopyStore`."""
+        return dict(self.copies)
+
+    async def write(self, serving: ServingName, copy: ServingCopy) -> None:
+        """See `CopyStore`."""
+        self.copies[serving] = copy
+
+    async def remove(self, serving: ServingName) -> None:
+        """See `CopyStore`."""
+        self.copies.pop(serving, None)

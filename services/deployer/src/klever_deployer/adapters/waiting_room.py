@@ -2,25 +2,30 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import aiohttp
 import structlog
 from aiohttp import web
 
-from klever_deployer.domain.replicas import Endpoint
-from klever_deployer.domain.routing import BackendKey
+from klever_deployer.domain.replicas import Endpoint, ServingName
+from klever_deployer.domain.routing import BackendKey, ServingRoute, successor
 from klever_deployer.envoy_config import BACKEND_HEADER
+from klever_deployer.settings import MAX_REQUEST_BYTES
+from kleverserve.http_server import Runner, json_refusal
+
+from .passing_on import ReplicaLostError, pass_on, session
 
 log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.01
 MOST_WAITING = 1000
-LARGEST_BODY = 64 * 1024 * 1024
-OWN_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "host"})
-"""Of one hop, not of the message."""
+
+READ_AHEAD = 16 * 1024
+"""Bytes of each body that are read while its request waits; the rest stays with the client, or with Envoy."""
 
 
 class WaitingRoom:
@@ -31,6 +36,7 @@ class WaitingRoom:
         wake: is told that a request waits for a backend.
         patience: seconds that a request waits at most.
         most: requests that may wait at a time.
+        limit: bytes of a body.
     """
 
     def __init__(
@@ -40,29 +46,44 @@ class WaitingRoom:
         *,
         patience: float,
         most: int = MOST_WAITING,
+        limit: int = MAX_REQUEST_BYTES,
     ) -> None:
         self._find = find
         self._wake = wake
         self._patience = patience
         self._most = most
-        self._waiting = 0
+        self._limit = limit
+        self._present: Counter[BackendKey] = Counter()
         self._searches: dict[BackendKey, asyncio.Task[Endpoint]] = {}
         self._session: aiohttp.ClientSession | None = None
-        self._names: dict[str, BackendKey] = {}
+        self._servings: dict[ServingName, ServingRoute | None] = {}
         self._socket = socket.create_server((HOST, 0))
 
     def endpoint(self, backend: BackendKey) -> Endpoint:
         """Where requests for a backend wait."""
-        self._names[backend.name] = backend
+        self._servings.setdefault(backend.serving)
         return Endpoint(HOST, self._socket.getsockname()[1])
+
+    def follow(self, route: ServingRoute) -> None:
+        """From now on requests for what this route no longer has go to what serves in its place."""
+        self._servings[route.serving] = route
+
+    def forget(self, serving: ServingName) -> None:
+        """The serving is gone."""
+        self._servings.pop(serving, None)
 
     async def run(self) -> None:
         """Take requests, until cancelled; then send away who still waits."""
-        application = web.Application(client_max_size=LARGEST_BODY)
+        application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        timeout = aiohttp.ClientTimeout(total=None)
-        async with aiohttp.ClientSession(auto_decompress=False, timeout=timeout) as self._session:
+        runner = Runner(
+            application,
+            shutdown_timeout=1.0,
+            auto_decompress=False,
+            read_bufsize=READ_AHEAD,
+            handler_cancellation=True,  # whoever leaves makes room
+        )
+        async with session() as self._session:
             await runner.setup()
             try:
                 await web.SockSite(runner, self._socket).start()
@@ -73,53 +94,76 @@ class WaitingRoom:
                 await asyncio.gather(*self._searches.values(), return_exceptions=True)
                 await runner.cleanup()
 
-    async def _handle(self, request: web.Request) -> web.Response:
-        backend = self._names.get(request.headers.get(BACKEND_HEADER, ""))
-        if backend is None:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        backend = BackendKey.parse(request.headers.get(BACKEND_HEADER, ""))
+        if backend is None or backend.serving not in self._servings:
             return _refused("nothing is served here")
-        if self._waiting >= self._most:
+        if self._present.total() >= self._most:
             return _refused(f"{self._most} requests wait already: try again in a moment")
-        body = await request.read()
-        self._waiting += 1
         try:
-            return await self._pass_on(request, body, await self._ready(backend))
+            with self._counted(backend):
+                return await self._answered(request, backend)
         except LookupError as error:
             return _refused(str(error.args[0]))
-        finally:
-            self._waiting -= 1
+        except ReplicaLostError as error:
+            log.warning("a request that waited was lost", backend=backend.name, error=str(error))
+            return _refused("the model server ended while it worked on the request")
 
-    async def _ready(self, backend: BackendKey) -> Endpoint:
+    @contextmanager
+    def _counted(self, backend: BackendKey) -> Iterator[None]:
+        self._present[backend] += 1
+        try:
+            yield
+        finally:
+            self._present[backend] -= 1
+            if not self._present[backend]:
+                del self._present[backend]
+
+    async def _answered(self, request: web.Request, backend: BackendKey) -> web.StreamResponse:
+        """Raises LookupError, ReplicaLostError."""
+        until = asyncio.get_running_loop().time() + self._patience
+        while self._session is not None:
+            endpoint = await self._ready(backend, until)
+            try:
+                return await pass_on(request, endpoint, self._session, limit=self._limit)
+            except aiohttp.ClientConnectorError:  # it ended a moment ago, or is not known to have ended yet
+                await asyncio.sleep(POLL_SECONDS)
+        raise LookupError("the deployer is stopping")
+
+    async def _ready(self, backend: BackendKey, until: float) -> Endpoint:
         """A replica, once it is ready. Raises LookupError where none will be, or it takes too long."""
         search = self._searches.get(backend)
         if search is None or search.done():
             search = self._searches[backend] = asyncio.create_task(self._search(backend))
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout_at(until):
                 return await asyncio.shield(search)
         raise LookupError(f"no model server was ready after {self._patience:g} s")
 
     async def _search(self, backend: BackendKey) -> Endpoint:
         """One for all who wait for a backend; it ends when nobody does."""
-        while (endpoint := self._find(backend)) is None:
-            if not self._waiting:
-                raise LookupError("nobody waits any more")
-            self._wake(backend)
-            await asyncio.sleep(POLL_SECONDS)
-        return endpoint
-
-    async def _pass_on(self, request: web.Request, body: bytes, endpoint: Endpoint) -> web.Response:
-        if self._session is None:
-            return _refused("the deployer is stopping")
-        url = f"http://{endpoint.host}:{endpoint.port}{request.raw_path}"
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in OWN_HEADERS}
         try:
-            async with self._session.request(request.method, url, data=body, headers=headers) as answer:
-                kept = {name: value for name, value in answer.headers.items() if name.lower() not in OWN_HEADERS}
-                return web.Response(status=answer.status, body=await answer.read(), headers=kept)
-        except aiohttp.ClientError as error:
-            log.warning("a request that waited was lost", url=url, error=str(error))
-            return _refused("the model server ended while it worked on the request")
+            while (endpoint := self._find(serves := self._serving_now(backend))) is None:
+                if backend not in self._present:
+                    raise LookupError("nobody waits any more")
+                self._wake(serves)
+                await asyncio.sleep(POLL_SECONDS)
+            return endpoint
+        finally:
+            self._searches.pop(backend, None)
+
+    def _serving_now(self, backend: BackendKey) -> BackendKey:
+        """The backend, or what serves in its place since a newer revision took over. Raises LookupError."""
+        if backend.serving not in self._servings:
+            raise LookupError(f"{backend.serving} is not served any more")
+        route = self._servings[backend.serving]
+        found = backend if route is None else successor(backend, route)
+        if found is None:
+            raise LookupError(f"{backend.serving} has no variant that serves")
+        return found
 
 
 def _refused(why: str) -> web.Response:
-    return web.json_response({"error": why}, status=503, headers={"Retry-After": "1"})
+    response = json_refusal(503, why)
+    response.headers["Retry-After"] = "1"
+    return response

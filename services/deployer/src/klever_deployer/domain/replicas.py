@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class Deployment:
     variant: Variant
     replicas: int
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """What tells the processes of one version from those of another: the bytes, and how they are run."""
         facts = self.variant.model_dump(mode="json", exclude={"name", "model", "replicas", "autoscaling"})
@@ -129,8 +130,9 @@ class ReplicaState:
 
     key: ReplicaKey
     endpoint: Endpoint | None = None
-    """None while it does not run."""
+    """None while it does not run, or was not ready yet."""
     ready: bool = False
+    """Whether it answers now that it takes requests; one that has an endpoint and is not ready is busy, or hangs."""
     restarts: int = 0
     """How often it has ended by itself."""
     runtime: str = ""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -11,10 +10,12 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.strategies import BlueGreen
 from kleverproto.traffic import HeaderMatch, Mirror, Retries, Sticky, Timeouts
 
-from .replicas import Deployment, Endpoint, ReplicaState, ServingName, replica_keys
+from .replicas import Deployment, Endpoint, ReplicaKey, ReplicaState, ServingName, replica_keys
 
 WHOLE = 100
 """Percent."""
+NAME_PARTS = 4
+"""Of a backend: namespace, serving, variant, revision."""
 
 
 @dataclass(frozen=True, order=True)
@@ -34,6 +35,15 @@ class BackendKey:
     def name(self) -> str:
         """Of the cluster."""
         return f"{self.serving}/{self.variant}/{self.revision}"
+
+    @classmethod
+    def parse(cls, name: str) -> "BackendKey | None":
+        """Undo `name`; None where it is none."""
+        parts = name.split("/")
+        if len(parts) != NAME_PARTS:
+            return None
+        namespace, serving, variant, revision = parts
+        return cls(ServingName(namespace, serving), variant, revision)
 
 
 @dataclass(frozen=True)
@@ -109,15 +119,17 @@ class Stage:
 def route(
     stage: Stage, states: Iterable[ReplicaState], waiting_room: Callable[[BackendKey], Endpoint] | None = None
 ) -> ServingRoute:
-    """Where requests go: to the replicas that are ready.
+    """Where requests go: to the replicas that are ready; where none is, to those that run and are too busy to say so.
 
     Args:
         stage: what is there.
         states: all replicas.
         waiting_room: where requests for a variant go that may be idle and has no replica ready.
     """
+    states = tuple(states)
     ready = {state.key: state.endpoint for state in states if state.ready and state.endpoint is not None}
-    backends = tuple(_backend(stage.serving, each, ready, waiting_room) for each in stage.running)
+    busy = {state.key: state.endpoint for state in states if not state.ready and state.endpoint is not None}
+    backends = tuple(_backend(stage.serving, each, (ready, busy), waiting_room) for each in stage.running)
     traffic = stage.spec.traffic
     rules = tuple(
         Rule(tuple(sorted(rule.headers.items())), _only(stage, rule.variant)) for rule in stage.spec.traffic.rules
@@ -150,6 +162,20 @@ def ready_endpoint(backend: BackendKey, states: Iterable[ReplicaState]) -> Endpo
     return None
 
 
+def successor(backend: BackendKey, route: ServingRoute) -> BackendKey | None:
+    """Who serves by this route what was sent to a backend by an earlier one.
+
+    The backend itself while the route has it; else its variant in the revision with the most weight, or the variant
+    with the most where its own is gone. None where the route has no backends.
+    """
+    known = [each.key for each in route.backends]
+    if backend in known:
+        return backend
+    weights = {share.backend: share.weight for share in route.shares}
+    alike = [key for key in known if key.variant == backend.variant]
+    return max(alike or known, key=lambda key: weights.get(key, 0), default=None)
+
+
 def percents(stage: Stage) -> dict[tuple[str, str], int]:
     """Variant and revision to whole percents of the traffic, rules aside."""
     shares = _weighted(stage)
@@ -169,11 +195,13 @@ def percents(stage: Stage) -> dict[tuple[str, str], int]:
 def _backend(
     serving: ServingName,
     deployment: Deployment,
-    ready: dict[Any, Endpoint],
+    choices: Iterable[dict[ReplicaKey, Endpoint]],
     waiting_room: Callable[[BackendKey], Endpoint] | None,
 ) -> Backend:
     key = _key(serving, deployment)
-    endpoints = tuple(ready[each] for each in replica_keys(serving, [deployment]) if each in ready)
+    keys = replica_keys(serving, [deployment])
+    found = (tuple(choice[each] for each in keys if each in choice) for choice in choices)
+    endpoints = next(filter(None, found), ())
     if not endpoints and waiting_room is not None and deployment.can_be_idle:
         endpoints = (waiting_room(key),)
     return Backend(key, endpoints)

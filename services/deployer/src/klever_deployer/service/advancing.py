@@ -21,7 +21,7 @@ class Advance:
 
     Args:
         records: documents and events.
-        servers: tells how the new version does, and spreads requests.
+        servers: measures the new version, and spreads requests.
         tick_seconds: pause between two looks.
     """
 
@@ -38,8 +38,8 @@ class Advance:
             SupersededError: a newer intent came.
             TransientError: something does not answer now; the next pass goes on with the step that is recorded.
         """
-        if _rollout(document).steps:  # a crash may have come between a step and its telling
-            document = await self._tell(document, replace(stage, percent=_rollout(document).weight))
+        if _rollout(document).steps:  # a crash may have come between a step and its event
+            document = await self._publish(document, replace(stage, percent=_rollout(document).weight))
         if _rollout(document).weight == WHOLE:
             await self.servers.route(_whole(stage))
             return document
@@ -69,10 +69,10 @@ class Advance:
     ) -> ServingDocument:
         rollout = _rollout(document)
         changes = {"phase": move.phase, "message": move.message, "measured": measured}
-        told = rollout.phase is move.phase
+        is_known = rollout.phase is move.phase
         variants = self.servers.statuses(replace(stage, percent=rollout.weight))
         document = await self.records.update(document, rollout=rollout.model_copy(update=changes), variants=variants)
-        if not told and move.phase is not RolloutPhase.PROGRESSING:
+        if not is_known and move.phase is not RolloutPhase.PROGRESSING:
             document = await self.records.step(document, move.message)
         return document
 
@@ -88,9 +88,9 @@ class Advance:
             revision = Revision(generation=document.generation, spec=stage.spec, ready_at=now)
             changes |= {"applied": stage.spec, "revisions": stages.revisions_with(document, revision)}
         document = await self.records.update(document, variants=self.servers.statuses(there), **changes)
-        return await self._tell(document, there)
+        return await self._publish(document, there)
 
-    async def _tell(self, document: ServingDocument, stage: Stage) -> ServingDocument:
+    async def _publish(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """What the last step that is recorded has changed."""
         weights: dict[str, int] = {}
         for (variant, _revision), percent in routing.percents(stage).items():
@@ -99,7 +99,7 @@ class Advance:
             namespace=document.namespace, name=document.name, generation=document.generation, weights=weights
         )
         step = _rollout(document).steps[-1]
-        await self.records.tell(document, shifted, str(step.weight))
+        await self.records.publish(document, shifted, str(step.weight))
         return await self.records.step(document, f"{step.weight} % of the traffic: {step.message}")
 
 

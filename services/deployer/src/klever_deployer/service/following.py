@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from klever_deployer.domain.following import follows
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.ports import ModelCatalogue
+from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.models import ModelUpdated
 from kleverproto.safety import is_scanned
+from kleverproto.servings import Followed
 
-from .records import Records
+from .intents import Intents
+from .records import name_of
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,11 @@ class Following:
 
     Args:
         catalogue: what has been pushed.
-        records: which servings there are.
+        intents: what servings are to be.
     """
 
     catalogue: ModelCatalogue
-    records: Records
+    intents: Intents
 
     async def updated(self, event: Event[ModelUpdated]) -> list[ServingName]:
         """A version is known better: once it is scanned, have it served. The servings that change by it.
@@ -31,11 +34,10 @@ class Following:
             TransientError: the buckets cannot be reached.
         """
         ref, digest = event.data.ref, event.data.digest
-        model = await self.catalogue.find(ref)
+        followers = [name_of(each) for each in self.intents.records.copies.documents() if follows(each.spec, str(ref))]
+        model = await self.catalogue.find(ref) if followers else None
         if model is None or model.spec.digest != digest or not is_scanned(model):
-            return []  # it was pushed over, or an event will come that tells of the scan
-        concerned = [
-            ServingName(each.namespace, each.name) for each in await self.records.all() if follows(each.spec, ref)
-        ]
-        cause, correlation = event.id, event.correlation_id or event.id
-        return [name for name in concerned if await self.records.follow(name, ref, digest, (cause, correlation))]
+            return []  # it was pushed over, or the scan is still to come, with an event of its own
+        push = Followed(digest=digest, generation=model.generation, created_at=model.created_at)
+        cause = Intent(sequence=0, event_id=event.id, correlation_id=event.correlation_id or event.id)
+        return [name for name in followers if await self.intents.follow(name, ref, push, cause)]

@@ -1,12 +1,12 @@
 """From a variant's reference to a model on this machine, and what serves it."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from klever_deployer.domain.replicas import Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
 from klever_deployer.errors import MODEL_NOT_FOUND, UNSUPPORTED_FORMAT, UNSUPPORTED_PARAMETERS, ServingError
-from klever_deployer.ports import Conversions, ModelCatalogue, ModelStore, Policies, Toolchains
+from klever_deployer.ports import Conversions, ModelCatalogue, OnStep, Policies, Toolchains
 from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
 from kleverproto.projects import OnUnsafe
@@ -16,8 +16,7 @@ from kleverproto.safety import refusal as unsafe
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
-Tell = Callable[[str], Awaitable[None]]
-"""Is told of a step that takes a while."""
+from .shelf import Shelf
 
 
 async def _silently(_step: str) -> None:
@@ -31,14 +30,14 @@ class Models:
     Args:
         catalogue: what has been pushed.
         policies: what their projects let be served.
-        store: models on this machine.
+        shelf: models on this machine.
         toolchains: environments of model servers.
         conversions: models made of those that nothing serves as they are.
     """
 
     catalogue: ModelCatalogue
     policies: Policies
-    store: ModelStore
+    shelf: Shelf
     toolchains: Toolchains
     conversions: Conversions
 
@@ -52,14 +51,14 @@ class Models:
         variants = [v.model_copy(update={"digest": await self._accept(v)}) for v in spec.variants]
         return spec.model_copy(update={"variants": tuple(variants)})
 
-    async def prepare(self, wanted: Iterable[Deployment], tell: Tell = _silently) -> dict[VersionKey, Prepared]:
+    async def prepare(self, wanted: Iterable[Deployment], on_step: OnStep = _silently) -> dict[VersionKey, Prepared]:
         """Have the variants' models here, converted where that is needed, and their environments installed.
 
         Raises:
-            ServingError: something of it cannot be had.
+            ServingError: something of it is missing.
             TransientError: something does not answer now.
         """
-        return {each.version_key: await self._prepare(each.variant, each.digest, tell) for each in wanted}
+        return {each.version_key: await self._prepare(each.variant, each.digest, on_step) for each in wanted}
 
     async def _accept(self, variant: Variant) -> str:
         """The digest to serve. The gateway has looked already, but requests come from elsewhere, too."""
@@ -74,10 +73,10 @@ class Models:
             raise ServingError(message, code=code)
         return digest
 
-    async def _prepare(self, variant: Variant, digest: str, tell: Tell) -> Prepared:
+    async def _prepare(self, variant: Variant, digest: str, on_step: OnStep) -> Prepared:
         model = await self._fetch(variant, digest)
         if needs_conversion(variant, model.format):
-            model = await self._converted(variant, digest, model, tell)
+            model = await self._converted(variant, digest, model, on_step)
         choice = choose(variant, model.format)
         if choice is None:
             routes = self.conversions.routes(model.format)
@@ -87,24 +86,25 @@ class Models:
         if choice.toolchain is None:
             return Prepared(model, choice.runtime)
         if not self.toolchains.is_installed(choice.toolchain):
-            await tell(f"installing toolchain {choice.toolchain}, which takes minutes the first time")
+            await on_step(f"installing toolchain {choice.toolchain}, which takes minutes the first time")
         return Prepared(model, choice.runtime, await self.toolchains.ensure(choice.toolchain))
 
     async def _fetch(self, variant: Variant, digest: str) -> LocalModel:
-        model = await self.store.find(digest)
+        model = await self.shelf.find(digest)
         if model is not None:
             return model
         document = await self._document(variant)
-        return await self.store.fetch(document.spec.ref, digest, document.spec.registry)
+        return await self.shelf.fetch(document.spec.ref, digest, document.spec.registry)
 
-    async def _converted(self, variant: Variant, digest: str, source: LocalModel, tell: Tell) -> LocalModel:
+    async def _converted(self, variant: Variant, digest: str, source: LocalModel, on_step: OnStep) -> LocalModel:
         ref = ModelRef.parse(variant.model)
         made = await self.conversions.find(ref, digest, CONVERTED_TO)
         if made is None:
-            await tell(f"converting {ref} from {source.format} to {CONVERTED_TO}")
-            made = await self.conversions.make(await self._document(variant), digest, source.format, CONVERTED_TO)
-        found = await self.store.find(made.digest) or await self.store.fetch(made.ref, made.digest, made.registry)
-        return LocalModel(found.directory, found.format, made=f"{made.ref}@{made.digest}")
+            await on_step(f"converting {ref} from {source.format} to {CONVERTED_TO}")
+            document = await self._document(variant)
+            made = await self.conversions.make(document, digest, source.format, CONVERTED_TO, on_step)
+        result = await self.shelf.find(made.digest) or await self.shelf.fetch(made.ref, made.digest, made.registry)
+        return LocalModel(result.directory, result.format, made=f"{made.ref}@{made.digest}")
 
     async def _document(self, variant: Variant) -> ModelDocument:
         document = await self.catalogue.find(ModelRef.parse(variant.model))

@@ -2,20 +2,26 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
+from klever_deployer.domain.availability import is_applied
+from klever_deployer.domain.intents import Known
 from klever_deployer.domain.replicas import ServingName
-from klever_deployer.ports import DataPlane, ModelStore, Workloads
+from klever_deployer.ports import DataPlane, Workloads
+from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
-from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.servings import ServingDocument
+from kleverproto.streams import SERVINGS
 
-from .outcomes import is_untold
-from .records import Records, SupersededError
+from .records import Records, SupersededError, name_of, name_of_key
+from .restoring import Restorer
 from .rollout import Rollout
 from .scaling import Scaler
+from .shelf import Shelf
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +45,12 @@ class Reconciler:
 
     Args:
         records: which servings there are.
+        restorer: knows whether that is all of them.
         rollout: applies one.
-        workloads: tells of replicas that changed.
-        scaler: tells of numbers of replicas that should change.
+        workloads: reports replicas that changed.
+        scaler: reports numbers of replicas that should change.
         data_plane: routes of servings that are gone are removed from it.
-        store: models that nothing serves any more are removed from it.
+        shelf: models that nothing serves any more are removed from it.
         clock: the present.
         resync_seconds: pause between two looks at everything.
     """
@@ -52,42 +59,53 @@ class Reconciler:
         self,
         *,
         records: Records,
+        restorer: Restorer,
         rollout: Rollout,
         workloads: Workloads,
         scaler: Scaler,
         data_plane: DataPlane,
-        store: ModelStore,
+        shelf: Shelf,
         clock: Callable[[], datetime],
         resync_seconds: float,
     ) -> None:
         self._records = records
+        self._restorer = restorer
         self._rollout = rollout
         self._workloads = workloads
         self._scaler = scaler
         self._data_plane = data_plane
-        self._store = store
+        self._shelf = shelf
         self._clock = clock
         self._resync_seconds = resync_seconds
+        self._is_running = False
         self._desks: dict[ServingName, _Desk] = {}
+        self.unexplained: set[ServingName] = set()
+        """Servings with replicas or a route, and neither a document nor a tombstone: nothing proves them deleted."""
 
     def intend(self, serving: ServingName) -> None:
-        """An intent was recorded: drop what is being done for the serving, and look again."""
-        desk = self._desk(serving)
-        desk.intent.set()
-        desk.wake.set()
+        """An intent was recorded: drop what is being done for the serving, and look again.
+
+        Nothing happens while the reconciler does not run: it looks at everything when it begins.
+        """
+        if self._is_running:
+            desk = self._desk(serving)
+            desk.intent.set()
+            desk.wake.set()
 
     async def run(self) -> None:
         """Look at everything now and then, and at once at what changes; workers end with this."""
+        self._is_running = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(self._workloads.changed))
                 group.create_task(self._watch(self._scaler.changed))
+                group.create_task(self._watch(self._restorer.changed))
                 group.create_task(self._resync())
         finally:
-            for desk in self._desks.values():
-                if desk.task is not None:
-                    desk.task.cancel()
+            self._is_running = False
+            tasks = [desk.task for desk in self._desks.values() if desk.task is not None]
             self._desks.clear()
+            await _end(tasks)
 
     async def _watch(self, changed: Callable[[], Awaitable[set[ServingName]]]) -> None:
         while True:
@@ -103,22 +121,25 @@ class Reconciler:
             await asyncio.sleep(self._resync_seconds)
 
     async def _look_at_everything(self) -> None:
-        documents = await self._records.all()
-        alive = [document for document in documents if document.status.phase is not ServingPhase.DELETED]
-        # First, while what was read still holds: a request that comes meanwhile may need a model that is here.
-        if all(document.status.phase in {ServingPhase.READY, ServingPhase.FAILED} for document in alive):
-            await self._store.keep_only({digest for document in alive for digest in _digests(document)})
-        names = {ServingName(document.namespace, document.name) for document in alive}
-        for state in self._workloads.states():
-            if state.key.serving not in names:
-                log.info("stopping a model server that no serving needs", replica=state.key.id)
-                await self._workloads.stop(state.key)
-        for name in self._data_plane.served() - names:
-            await self._data_plane.remove(name)
-        untold = {ServingName(document.namespace, document.name) for document in documents if is_untold(document)}
-        for name in names | untold:
+        """Wake the workers of all servings, and of what runs of none: they read the document before they act."""
+        servings = await self._restorer.servings()
+        names = {name_of(document) for document in servings.documents}
+        strangers = {state.key.serving for state in self._workloads.states()} | self._data_plane.served()
+        unannounced = {name_of_key(each.key) for each in servings.buried if not each.tombstone.announced}
+        for name in names | strangers | unannounced:
             self._desk(name).wake.set()
-        await self._records.purge(self._clock() - TOMBSTONE_AGE)
+        is_proven = strangers <= names | {name_of_key(each.key) for each in servings.buried}
+        if is_proven and all(is_applied(document) for document in servings.documents):
+            await self._shelf.clear({digest for document in servings.documents for digest in _digests(document)})
+        await self._forget(servings.buried)
+
+    async def _forget(self, buried: tuple[Buried[ServingDocument], ...]) -> None:
+        """Remove old tombstones; copies of them stay for as long as a stream that is restored may hold requests."""
+        now = self._clock()
+        for each in buried:
+            if each.tombstone.announced and each.tombstone.deleted_at < now - TOMBSTONE_AGE:
+                await self._records.documents.forget(each.key, each.revision)
+        await self._records.copies.forget(now - SERVINGS.max_age)
 
     def _desk(self, serving: ServingName) -> _Desk:
         desk = self._desks.setdefault(serving, _Desk())
@@ -127,14 +148,18 @@ class Reconciler:
         return desk
 
     async def _work(self, serving: ServingName, desk: _Desk) -> None:
+        """Until the serving is gone."""
         pause = FIRST_PAUSE
         while True:
             await desk.wake.wait()
             desk.wake.clear()
             desk.intent.clear()
             try:
-                await self._converge_or_drop(serving, desk)
+                present = await self._converge_or_drop(serving, desk)
                 pause = FIRST_PAUSE
+                if not isinstance(present, ServingDocument) and not desk.wake.is_set():
+                    self._desks.pop(serving, None)
+                    return
             except SupersededError:
                 desk.wake.set()
             except Exception as error:
@@ -144,19 +169,28 @@ class Reconciler:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 desk.wake.set()
 
-    async def _converge_or_drop(self, serving: ServingName, desk: _Desk) -> None:
-        """Converge, unless a newer intent comes first. Raises SupersededError."""
+    async def _converge_or_drop(self, serving: ServingName, desk: _Desk) -> Known:
+        """Converge, unless a newer intent comes first; what was there. Raises SupersededError."""
         work = asyncio.create_task(self._rollout.converge(serving))
         newer = asyncio.create_task(desk.intent.wait())
         try:
             await asyncio.wait({work, newer}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise SupersededError(str(serving))
-            work.result()
+            present = work.result()
+            self._explain(serving, is_known=present is not None)
+            return present
         finally:
             newer.cancel()
             work.cancel()
             await asyncio.gather(work, newer, return_exceptions=True)
+
+    def _explain(self, serving: ServingName, *, is_known: bool) -> None:
+        if is_known or not self._rollout.servers.is_there(serving):
+            self.unexplained.discard(serving)
+        elif serving not in self.unexplained:
+            log.error("a serving runs of which nothing is known: it is left alone", serving=str(serving))
+            self.unexplained.add(serving)
 
 
 def _digests(document: ServingDocument) -> set[str]:
@@ -164,6 +198,16 @@ def _digests(document: ServingDocument) -> set[str]:
     applied = document.status.applied
     made = {variant.made.rpartition("@")[2] for variant in document.status.variants if variant.made}
     return made | ({variant.digest for variant in applied.variants if variant.digest} if applied else set())
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel, and wait until all have ended, however often this is cancelled meanwhile."""
+    for task in tasks:
+        task.cancel()
+    ending = asyncio.gather(*tasks, return_exceptions=True)
+    while not ending.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(ending)
 
 
 async def _pause_or(event: asyncio.Event, seconds: float) -> None:

@@ -6,19 +6,22 @@ Every pass may be the first after a crash, so it trusts nothing but the document
 from contextlib import suppress
 from dataclasses import dataclass
 
-from klever_deployer.domain import replicas
+from klever_deployer.domain import availability, replicas
+from klever_deployer.domain.intents import Known
+from klever_deployer.domain.outcomes import is_unannounced
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import same_servers, stage_of
-from klever_deployer.errors import MODEL_SERVER_FAILED, RolledBackError, ServingError
-from kleverproto.documents import Problem
+from klever_deployer.errors import RolledBackError, ServingError
+from kleverkit.documents import Buried
+from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.strategies import Recreate
 
 from .advancing import Advance
 from .models import Models
-from .outcomes import is_untold
+from .observing import Observer
 from .records import Records
 from .servers import Servers
 
@@ -32,35 +35,55 @@ class Rollout:
         models: what variants serve.
         servers: model servers, and the proxy in front of them.
         advance: gives a new version its traffic.
+        observer: records what really runs.
     """
 
     records: Records
     models: Models
     servers: Servers
     advance: Advance
+    observer: Observer
 
-    async def converge(self, serving: ServingName) -> None:
-        """Make the serving what its document says.
+    async def converge(self, serving: ServingName) -> Known:
+        """Make the serving what its document says, or leave nothing of it where there is a tombstone.
+
+        Where there is neither, nothing is done: the bucket may have lost the document.
+
+        Returns:
+            What the bucket held.
 
         Raises:
             SupersededError: a newer intent came; converge again.
             TransientError: something does not answer now; converge again later.
         """
-        document = await self.records.read(serving)
-        if document is not None and is_untold(document):
+        present = await self.records.find(serving)
+        if present is None:
+            return None
+        if isinstance(present, Buried):
+            await self._clean_up(serving, present.tombstone)
+            return present.tombstone
+        await self._converge(serving, present.document)
+        return present.document
+
+    async def _converge(self, serving: ServingName, document: ServingDocument) -> None:
+        if is_unannounced(document):
             document = await self.records.announce(document)
-        if document is None or document.status.phase is ServingPhase.DELETED:
-            return
         if document.status.phase is ServingPhase.DELETING:
-            await self._delete(serving, document)
-        elif document.status.phase is ServingPhase.FAILED or document.status.observed_generation >= document.generation:
+            await self.servers.remove(serving)
+            await self.records.bury(document)
+        elif availability.is_applied(document):
             await self._maintain(serving, document)
         else:
             await self._apply(serving, document)
 
+    async def _clean_up(self, serving: ServingName, tombstone: Tombstone[ServingDocument]) -> None:
+        if self.servers.is_there(serving):
+            await self.servers.remove(serving)
+        await self.records.announce_deletion(serving, tombstone)
+
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
         """The old variants serve on until the new ones are ready; and for good, if those never are or do not do."""
-        with suppress(ServingError):  # an old model that cannot be had any more is no reason not to go on
+        with suppress(ServingError):  # an old model that is gone is no reason to stop here
             await self._keep_old(serving, document)
         try:
             document = await self._begin(document)
@@ -79,6 +102,7 @@ class Rollout:
             url=self.servers.url(serving),
             problem=None,
             ready_at=self.records.clock(),
+            unavailable_since=None,
         )
 
     async def _begin(self, document: ServingDocument) -> ServingDocument:
@@ -97,14 +121,14 @@ class Rollout:
         self.servers.check(stage.wanted)
         latest = document
 
-        async def tell(step: str) -> None:
+        async def on_step(step: str) -> None:
             nonlocal latest
             latest = await self.records.step(latest, step)
 
-        await self.models.prepare(stage.wanted, tell)
+        await self.models.prepare(stage.wanted, on_step)
         rollout = latest.status.rollout
         if rollout is None or not rollout.steps:  # else a rollout goes on that someone has steered, or a crash broke
-            await tell("models are here; starting model servers")
+            await on_step("models are here; starting model servers")
         return latest
 
     async def _keep_old(self, serving: ServingName, document: ServingDocument) -> None:
@@ -114,6 +138,7 @@ class Rollout:
         if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
             return
         await self.servers.start(serving, stable, await self.models.prepare(stable))
+        await self.servers.adopt(serving, stable)
         if rollout is None or rollout.generation != document.generation:
             await self.servers.route(Stage(serving, applied, stable))
 
@@ -160,25 +185,7 @@ class Rollout:
         except ServingError as error:
             await self.records.update(document, problem=error.problem)
             return
+        await self.servers.adopt(serving, stage.wanted)
         await self.servers.route(stage)
-        words = self.servers.last_words(stage)
-        await self.records.update(
-            document,
-            variants=self.servers.statuses(stage),
-            url=self.servers.url(serving),  # the ingress may have moved
-            problem=_problem(document, words),
-        )
+        await self.observer.record(document, stage)
         await self.servers.stop_superfluous(serving, stage.wanted)
-
-    async def _delete(self, serving: ServingName, document: ServingDocument) -> None:
-        await self.servers.remove(serving)
-        await self.records.settle(
-            document, phase=ServingPhase.DELETED, variants=(), applied=None, rollout=None, url=None, problem=None
-        )
-
-
-def _problem(document: ServingDocument, last_words: str | None) -> Problem | None:
-    """Of a serving that is maintained: why its last generation failed, or that a server of it does not start again."""
-    if document.status.phase is ServingPhase.FAILED:
-        return document.status.problem
-    return Problem(code=MODEL_SERVER_FAILED, message=last_words) if last_words else None

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from klever_deployer.domain import replicas, routing
 from klever_deployer.domain.analysis import Counts, total
-from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, ServingName, VersionKey
+from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, ReplicaState, ServingName, VersionKey
 from klever_deployer.domain.routing import BackendKey, Stage
 from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, ServingError
 from klever_deployer.ports import DataPlane, Workloads
@@ -15,6 +16,8 @@ from kleverproto.servings import VariantStatus
 from .scaling import Scaler
 
 POLL_SECONDS = 0.02
+ADOPTION_SECONDS = 2.0
+"""How long model servers of an earlier deployer may take to be probed for the first time."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Servers:
     ready_timeout: float
     scaler: Scaler
     waiting_room: Callable[[BackendKey], Endpoint]
+    _adopted: set[ServingName] = field(default_factory=set)
     _prepared: dict[ServingName, dict[VersionKey, Prepared]] = field(default_factory=dict)
     """What was started last, for replicas that are added while a rollout goes on."""
 
@@ -52,6 +56,35 @@ class Servers:
         self._prepared[serving] = self._prepared.get(serving, {}) | prepared
         for spec in replicas.replica_specs(serving, wanted, prepared):
             await self.workloads.start(spec)
+
+    async def adopt(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+        """Once for each serving, wait until what an earlier deployer has started is probed.
+
+        Routing around model servers that serve but were not probed yet would fail requests.
+        """
+        if serving in self._adopted:
+            return
+        with suppress(TimeoutError, ServingError):
+            async with asyncio.timeout(ADOPTION_SECONDS):
+                while not self.are_ready(serving, wanted):  # noqa: ASYNC110 - only the reconciler hears of changes
+                    await asyncio.sleep(POLL_SECONDS)
+        self._adopted.add(serving)
+
+    def has_adopted(self, serving: ServingName) -> bool:
+        """Whether the states of its replicas are known."""
+        return serving in self._adopted
+
+    def states(self, serving: ServingName) -> list[ReplicaState]:
+        """The replicas of a serving."""
+        return [state for state in self.workloads.states() if state.key.serving == serving]
+
+    def is_routed(self, serving: ServingName) -> bool:
+        """Whether the proxy has a route to it."""
+        return serving in self.data_plane.served()
+
+    def is_there(self, serving: ServingName) -> bool:
+        """Whether anything of it runs or is routed."""
+        return self.is_routed(serving) or bool(self.states(serving))
 
     async def rescale(self, stage: Stage) -> Stage:
         """The stage with as many replicas as its requests ask for now, of which those that are missing start."""
@@ -104,6 +137,7 @@ class Servers:
         """Leave nothing of it; requests in flight are answered."""
         self.scaler.forget(serving)
         self._prepared.pop(serving, None)
+        self._adopted.discard(serving)
         await self.data_plane.remove(serving)
         await self.stop_superfluous(serving, ())
 

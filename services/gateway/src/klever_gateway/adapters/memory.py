@@ -1,11 +1,13 @@
 """The projection in this process: for tests and for looking at how the queries are meant."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from klever_gateway.domain.queries import ModelSummary, Page, ProjectSummary, Query
 from klever_gateway.domain.rows import Collection, Row, is_settled, takes_over
+from kleverkit.documents import Incarnation
 
 
 class InMemoryProjection:
@@ -13,26 +15,35 @@ class InMemoryProjection:
 
     def __init__(self) -> None:
         self._rows: dict[Collection, dict[str, Row]] = {collection: {} for collection in Collection}
-        self._loaded: set[Collection] = set()
+        self._remembered: dict[Collection, Incarnation] = {}
 
-    async def replace(self, collection: Collection, rows: Iterable[Row]) -> None:
+    async def replace(
+        self, collection: Collection, rows: Iterable[Row], incarnation: Incarnation, *, keep_missing: bool = False
+    ) -> None:
         """See `Projection`."""
-        fresh = {row.key: row for row in rows}
-        for key, row in self._rows[collection].items():
-            if row.accepted and not is_settled(row, fresh.get(key)):
-                fresh[key] = row
+        fresh = {
+            key: replace(row, stale=True)
+            for key, row in self._rows[collection].items()
+            if row.stale or (keep_missing and not row.hidden and not row.accepted)
+        }
+        fresh |= {row.key: row for row in rows}
+        for row in await self.accepted(collection):
+            if not is_settled(row, fresh.get(row.key)):
+                fresh[row.key] = row
         self._rows[collection] = fresh
-        self._loaded.add(collection)
+        self._remembered[collection] = incarnation
 
-    async def apply(self, collection: Collection, key: str, row: Row | None, revision: int) -> None:
+    async def apply(self, collection: Collection, row: Row) -> None:
         """See `Projection`."""
-        rows = self._rows[collection]
-        if not takes_over(rows.get(key), row, revision):
-            return
-        if row is None:
-            del rows[key]
-        else:
-            rows[key] = row
+        if takes_over(self._rows[collection].get(row.key), row):
+            self._rows[collection][row.key] = row
+        if known := self._remembered.get(collection):
+            last = max(known.last_sequence, row.revision)
+            self._remembered[collection] = Incarnation(known.created, last)
+
+    async def remembered(self, collection: Collection) -> Incarnation | None:
+        """See `Projection`."""
+        return self._remembered.get(collection)
 
     async def accept(self, collection: Collection, row: Row) -> None:
         """See `Projection`."""
@@ -40,11 +51,36 @@ class InMemoryProjection:
         if present is None or present.accepted or not is_settled(row, present):
             self._rows[collection][row.key] = row
 
+    async def accepted(self, collection: Collection) -> list[Row]:
+        """See `Projection`."""
+        return [row for row in self._rows[collection].values() if row.accepted]
+
+    async def settle(self, collection: Collection, accepted: Row, owner: Row | None) -> None:
+        """See `Projection`."""
+        if self._rows[collection].get(accepted.key) != accepted:
+            return
+        del self._rows[collection][accepted.key]
+        if owner is not None:
+            self._rows[collection][owner.key] = owner
+
+    async def stale(self, collection: Collection) -> int:
+        """See `Projection`."""
+        return sum(row.stale for row in self._rows[collection].values())
+
+    async def drop_stale(self, collection: Collection) -> None:
+        """See `Projection`."""
+        self._rows[collection] = {key: row for key, row in self._rows[collection].items() if not row.stale}
+
     async def is_loaded(self, collection: Collection) -> bool:
         """See `Projection`."""
-        return collection in self._loaded
+        return collection in self._remembered
 
     async def get(self, collection: Collection, key: str) -> Row | None:
+        """See `Projection`."""
+        row = self._rows[collection].get(key)
+        return row if row and not row.hidden else None
+
+    async def last(self, collection: Collection, key: str) -> Row | None:
         """See `Projection`."""
         return self._rows[collection].get(key)
 
@@ -88,7 +124,7 @@ class InMemoryProjection:
         matching = [
             row
             for row in self._rows[Collection.MODELS].values()
-            if all(row.columns[name] == value for name, value in where.items())
+            if not row.hidden and all(row.columns[name] == value for name, value in where.items())
         ]
         matching.sort(key=lambda row: str(row.columns[column]))
         return [(str(name), list(rows)) for name, rows in groupby(matching, lambda row: row.columns[column])]

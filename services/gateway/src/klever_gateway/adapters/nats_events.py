@@ -1,24 +1,17 @@
-"""The event streams, read with pull consumers.
-
-Each reader has a short-lived pull consumer of its own per stream. A push consumer (nats-py's ordered one, or a core
-subscription) would fill this process's memory while a slow client does not read; a pull consumer hands out an
-event only when it is asked for, filters on the server, and starts at any sequence, so that a reader that comes
-back loses nothing and sees nothing twice.
-"""
+"""The event streams, each read with a `StreamReader`: a reader that comes back loses nothing and sees nothing twice."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
-import nats.errors
-import nats.js.errors
 import structlog
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext, api
 
 from klever_gateway.domain.positions import LIVE_STREAMS, Interest, Position
-from klever_gateway.ports import Entry, Logged, NextEntry
+from klever_gateway.ports import Entry, Gap, Logged, NextStep
 from kleverkit.errors import TransientError
 from kleverkit.nats_calls import ClientSource
 from kleverproto.envelope import InvalidEventError, parse
@@ -26,141 +19,159 @@ from kleverproto.jobs import JobLogged
 from kleverproto.servings import ServingLogged
 from kleverproto.streams import LOGS
 
+from .stream_reader import FORGET_SECONDS, UNREACHABLE, Lost, StreamReader, mark_at_end, unreachable
+
 log = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")
 
-FETCH_SECONDS = 2.0
-"""Longest wait of one pull; also how long it takes to notice that the connection was replaced."""
+READ_SECONDS = 2.0
+"""Longest wait for an event; also how long it takes to notice that the connection was replaced."""
 LOG_SECONDS = 0.25
-"""As FETCH_SECONDS for a log: its reader asks in between whether the job has ended."""
+"""As READ_SECONDS for a log: its reader asks in between whether the job has ended."""
 PAUSE_SECONDS = 0.25
-"""Between two tries to open a consumer while NATS is away."""
-FORGET_SECONDS = 30.0
-"""After so long without a pull the server removes a consumer."""
+"""Between two tries while NATS is away."""
+PATIENCE_SECONDS = 30.0
+"""How long the reader of a log waits for NATS to come back."""
 READ_AHEAD = 32
 """Events that may wait in this process for one reader."""
-
-UNREACHABLE = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
+MANY = 100
+"""Events that are read at once where all are wanted."""
 
 
 class NatsEventLog:
-    """See `klever_gateway.ports.EventLog`."""
+    """See `klever_gateway.ports.EventLog`.
 
-    def __init__(self, client: ClientSource) -> None:
+    Args:
+        client: gives the connected client.
+        forget_seconds: the server removes the consumer of a reader that pauses for longer; the reader opens another.
+    """
+
+    def __init__(self, client: ClientSource, *, forget_seconds: float = FORGET_SECONDS) -> None:
         self._client = client
+        self._forget_seconds = forget_seconds
 
     async def end(self) -> Position:
         """See `EventLog`."""
         jetstream = self._client().jetstream()
-        infos = [await _call(jetstream.stream_info(stream)) for stream in LIVE_STREAMS]
-        return Position(tuple(info.state.last_seq for info in infos))
+        try:
+            return Position(tuple([mark_at_end(await jetstream.stream_info(stream)) for stream in LIVE_STREAMS]))
+        except UNREACHABLE as error:
+            raise unreachable(error) from error
 
     @asynccontextmanager
-    async def follow(self, after: Position, interest: Interest) -> AsyncIterator[NextEntry]:
+    async def follow(self, after: Position, interest: Interest) -> AsyncIterator[NextStep]:
         """See `EventLog`."""
-        entries: asyncio.Queue[Entry] = asyncio.Queue(READ_AHEAD)
+        steps: asyncio.Queue[Entry | Gap] = asyncio.Queue(READ_AHEAD)
         readers = [
-            asyncio.create_task(self._read(stream, after.of(stream), filters, entries))
+            asyncio.create_task(_follow(stream, self._reader(stream, filters, after), steps))
             for stream in LIVE_STREAMS
             if (filters := interest.filters(stream))
         ]
         try:
-            yield entries.get
+            yield steps.get
         finally:
             await _cancel(readers)
 
     async def recent(self, interest: Interest, limit: int) -> list[Entry]:
         """See `EventLog`."""
-        found: list[Entry] = []
+        newest: list[Entry] = []
         for stream in LIVE_STREAMS:
             if filters := interest.filters(stream):
-                found += await _call(self._newest(stream, filters, limit))
-        found.sort(key=lambda entry: entry.event.time)
-        return found[-limit:]
+                newest += await _newest(stream, self._reader(stream, filters), limit)
+        return newest[-limit:]
 
     async def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
         """See `EventLog`."""
-        subscription = await _call(self._subscribe(LOGS.name, 1, [log]))
+        reader = self._reader(LOGS.name, [log])
         try:
             while True:
                 over = await is_over()  # asked first: what was written before the end is read after it
-                messages = await _call(_waiting(subscription, patient=not over))
+                messages = await _patiently(partial(_lines, reader, patient=not over))
                 for message in messages:
                     if data := _logged(message):
                         yield data
                 if over and not messages:
                     return
         finally:
-            await subscription.unsubscribe()
+            await reader.close()
 
-    async def _newest(self, stream: str, filters: list[str], limit: int) -> list[Entry]:
-        subscription = await self._subscribe(stream, 1, filters)
-        newest: list[Entry] = []
-        try:
-            waiting = (await subscription.consumer_info()).num_pending or 0
-            while waiting:
-                for message in await subscription.fetch(min(waiting, 100), FETCH_SECONDS):
-                    waiting = message.metadata.num_pending
-                    newest += filter(None, [_entry(stream, message)])
-                newest = newest[-limit:]
-        finally:
-            await subscription.unsubscribe()
-        return newest
+    def _reader(self, stream: str, filters: list[str], after: Position | None = None) -> StreamReader:
+        mark = after.of(stream) if after else None
+        return StreamReader(self._client, stream, filters, after=mark, forget_seconds=self._forget_seconds)
 
-    async def _read(self, stream: str, after: int, filters: list[str], entries: asyncio.Queue[Entry]) -> None:
-        """Put events into the queue for ever; after any trouble go on behind the last one."""
-        last = after
+
+async def _follow(stream: str, reader: StreamReader, steps: "asyncio.Queue[Entry | Gap]") -> None:
+    """Put events into the queue for ever; after any trouble reading resumes behind the last one."""
+    try:
         while True:
             try:
-                async for message in self._messages(stream, last + 1, filters):
-                    if entry := _entry(stream, message):
-                        await entries.put(entry)
-                    last = message.metadata.sequence.stream
-            except (*UNREACHABLE, TransientError) as error:
+                async for step in _steps(stream, reader):
+                    await steps.put(step)
+            except Exception as error:  # noqa: BLE001 - a reader that ended would leave its client deaf
                 log.warning("event stream interrupted", stream=stream, error=str(error) or type(error).__name__)
             await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _messages(self, stream: str, start: int, filters: list[str]) -> AsyncIterator[Msg]:
-        """Messages until one is missing or the connection was replaced: the consumer may have died with it."""
-        client = self._client()
-        connections = client.stats["reconnects"]
-        subscription = await self._subscribe(stream, start, filters)
-        expected = 1
-        try:
-            while client.stats["reconnects"] == connections:
-                try:
-                    (message,) = await subscription.fetch(1, FETCH_SECONDS)
-                except TimeoutError:
-                    continue
-                if message.metadata.sequence.consumer != expected:
-                    return
-                expected += 1
-                yield message
-        finally:
-            await subscription.unsubscribe()
-
-    async def _subscribe(self, stream: str, start: int, filters: list[str]) -> JetStreamContext.PullSubscription:
-        config = api.ConsumerConfig(
-            deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=start,
-            ack_policy=api.AckPolicy.NONE,
-            filter_subjects=filters,
-            inactive_threshold=FORGET_SECONDS,
-            mem_storage=True,
-            num_replicas=1,
-        )
-        return await self._client().jetstream().pull_subscribe("", stream=stream, config=config)
+    finally:
+        await reader.close()
 
 
-async def _waiting(subscription: JetStreamContext.PullSubscription, *, patient: bool) -> list[Msg]:
+async def _steps(stream: str, reader: StreamReader) -> AsyncIterator[Entry | Gap]:
+    while True:
+        read = await reader.read(1, READ_SECONDS)
+        if isinstance(read, Lost):
+            yield Gap(stream, read.mark, read.loss)
+            continue
+        for message in read:
+            if entry := _entry(stream, reader, message):
+                yield entry
+
+
+async def _newest(stream: str, reader: StreamReader, limit: int) -> list[Entry]:
+    newest: list[Entry] = []
+    try:
+        waiting = _whole(await reader.waiting())
+        while waiting:
+            messages = _whole(await reader.read(min(waiting, MANY), READ_SECONDS))
+            if not messages:
+                raise TransientError(f"NATS does not send what {stream} holds: try again in a moment")
+            waiting = messages[-1].metadata.num_pending
+            newest += filter(None, [_entry(stream, reader, message) for message in messages])
+            newest = newest[-limit:]
+    finally:
+        await reader.close()
+    return newest
+
+
+async def _lines(reader: StreamReader, *, patient: bool) -> list[Msg]:
     """The messages that wait; where there are none, the first one that comes within a moment."""
-    waiting = (await subscription.consumer_info()).num_pending or 0
+    waiting = _whole(await reader.waiting())
     if not waiting and not patient:
         return []
-    try:
-        return await subscription.fetch(max(1, min(waiting, READ_AHEAD)), LOG_SECONDS)
-    except TimeoutError:
-        return []
+    return _whole(await reader.read(max(1, min(waiting, READ_AHEAD)), LOG_SECONDS))
+
+
+def _whole(read: ResultT | Lost) -> ResultT:
+    """What was read, where nothing is missing."""
+    if isinstance(read, Lost):
+        raise LinesLostError(f"{read.loss}: what follows would not be whole; read it again from its beginning")
+    return read
+
+
+class LinesLostError(TransientError):
+    """Reading cannot resume, since something in between is gone."""
+
+
+async def _patiently(call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """The call's result, tried again for a while: a restart of NATS interrupts no reader."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await call()
+        except LinesLostError:
+            raise
+        except TransientError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _logged(message: Msg) -> Logged | None:
@@ -171,20 +182,13 @@ def _logged(message: Msg) -> Logged | None:
     return data if isinstance(data, JobLogged | ServingLogged) else None
 
 
-def _entry(stream: str, message: Msg) -> Entry | None:
+def _entry(stream: str, reader: StreamReader, message: Msg) -> Entry | None:
     """The message as an event; None where it is none, which operators see as a dead letter."""
     try:
         event = parse(message.headers or {}, message.data)
     except InvalidEventError:
         return None
-    return Entry(stream, message.metadata.sequence.stream, event)
-
-
-async def _call(call: Awaitable[ResultT]) -> ResultT:
-    try:
-        return await call
-    except UNREACHABLE as error:
-        raise TransientError(f"NATS does not answer: {str(error) or type(error).__name__}") from error
+    return Entry(stream, reader.mark(message.metadata.sequence.stream), event)
 
 
 async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:

@@ -7,13 +7,17 @@ microseconds and is read in place.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from klever_gateway.domain.queries import ModelSummary, Page, ProjectSummary, Query
 from klever_gateway.domain.rows import Collection, Row, is_settled, takes_over
+from kleverkit.documents import Incarnation
+from kleverkit.errors import TransientError
 
 from .sqlite_schema import condition, connect, open_database, row_of, select, upsert, values
 
@@ -40,22 +44,30 @@ class SqliteProjection:
         for connection in (self._getting, self._listing, self._writing):
             connection.close()
 
-    async def replace(self, collection: Collection, rows: Iterable[Row]) -> None:
+    async def replace(
+        self, collection: Collection, rows: Iterable[Row], incarnation: Incarnation, *, keep_missing: bool = False
+    ) -> None:
         """See `Projection`."""
-        await self._write(lambda database: _replace(database, collection, rows))
+        await self._write(lambda database: _replace(database, collection, rows, incarnation, keep_missing=keep_missing))
 
-    async def apply(self, collection: Collection, key: str, row: Row | None, revision: int) -> None:
+    async def apply(self, collection: Collection, row: Row) -> None:
         """See `Projection`."""
 
         def change(database: sqlite3.Connection) -> None:
-            if not takes_over(_get(database, collection, key), row, revision):
-                return
-            if row is None:
-                database.execute(f"DELETE FROM {collection} WHERE key = ?", (key,))  # noqa: S608 - our names
-            else:
+            if takes_over(_get(database, collection, row.key), row):
                 database.execute(upsert(collection), values(collection, row))
+            database.execute(
+                "UPDATE loaded SET last_sequence = max(last_sequence, ?) WHERE collection = ?",
+                (row.revision, collection.value),
+            )
 
         await self._write(change)
+
+    async def remembered(self, collection: Collection) -> Incarnation | None:
+        """See `Projection`."""
+        query = "SELECT created, last_sequence FROM loaded WHERE collection = ?"
+        stored = self._read(lambda database: database.execute(query, (collection.value,)).fetchone())
+        return Incarnation(datetime.fromisoformat(stored[0]), stored[1]) if stored else None
 
     async def accept(self, collection: Collection, row: Row) -> None:
         """See `Projection`."""
@@ -67,14 +79,45 @@ class SqliteProjection:
 
         await self._write(change)
 
+    async def accepted(self, collection: Collection) -> list[Row]:
+        """See `Projection`."""
+        return self._read(lambda database: _accepted(database, collection))
+
+    async def settle(self, collection: Collection, accepted: Row, owner: Row | None) -> None:
+        """See `Projection`."""
+
+        def change(database: sqlite3.Connection) -> None:
+            if _get(database, collection, accepted.key) != accepted:
+                return
+            database.execute(f"DELETE FROM {collection} WHERE key = ?", (accepted.key,))  # noqa: S608 - our names
+            if owner is not None:
+                database.execute(upsert(collection), values(collection, owner))
+
+        await self._write(change)
+
+    async def stale(self, collection: Collection) -> int:
+        """See `Projection`."""
+        query = f"SELECT COUNT(*) FROM {collection} WHERE stale"  # noqa: S608 - our names
+        (count,) = self._read(lambda database: database.execute(query).fetchone())
+        return int(count)
+
+    async def drop_stale(self, collection: Collection) -> None:
+        """See `Projection`."""
+        statement = f"DELETE FROM {collection} WHERE stale"  # noqa: S608 - our names
+        await self._write(lambda database: database.execute(statement))
+
     async def is_loaded(self, collection: Collection) -> bool:
         """See `Projection`."""
-        query = "SELECT 1 FROM loaded WHERE collection = ?"
-        return self._getting.execute(query, (collection.value,)).fetchone() is not None
+        return await self.remembered(collection) is not None
 
     async def get(self, collection: Collection, key: str) -> Row | None:
         """See `Projection`."""
-        return _get(self._getting, collection, key)
+        row = await self.last(collection, key)
+        return row if row and not row.hidden else None
+
+    async def last(self, collection: Collection, key: str) -> Row | None:
+        """See `Projection`."""
+        return self._read(lambda database: _get(database, collection, key))
 
     async def find(self, collection: Collection, query: Query) -> Page:
         """See `Projection`."""
@@ -125,29 +168,58 @@ class SqliteProjection:
 
         return await self._list(summary)
 
-    async def _write(self, change: Callable[[sqlite3.Connection], None]) -> None:
+    async def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
         def transaction() -> None:
             with self._writing:
                 self._writing.execute("BEGIN IMMEDIATE")
                 change(self._writing)
 
-        await asyncio.get_running_loop().run_in_executor(self._writer, transaction)
+        with _explained():
+            await asyncio.get_running_loop().run_in_executor(self._writer, transaction)
 
     async def _list(self, read: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        return await asyncio.get_running_loop().run_in_executor(self._lister, read, self._listing)
+        with _explained():
+            return await asyncio.get_running_loop().run_in_executor(self._lister, read, self._listing)
+
+    def _read(self, read: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        with _explained():
+            return read(self._getting)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A disk that is full or does not answer is a state of the machine, which may pass."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise TransientError(f"the gateway's copy of the documents cannot be used: {error}") from error
 
 
 def _get(database: sqlite3.Connection, collection: Collection, key: str) -> Row | None:
-    found = database.execute(f"{select(collection)} WHERE key = ?", (key,)).fetchone()
-    return row_of(collection, found) if found else None
+    stored = database.execute(f"{select(collection)} WHERE key = ?", (key,)).fetchone()
+    return row_of(collection, stored) if stored else None
 
 
-def _replace(database: sqlite3.Connection, collection: Collection, rows: Iterable[Row]) -> None:
-    unanswered = database.execute(f"{select(collection)} WHERE accepted")
-    accepted = [row_of(collection, each) for each in unanswered.fetchall()]
-    database.execute(f"DELETE FROM {collection}")  # noqa: S608 - our names
+def _accepted(database: sqlite3.Connection, collection: Collection) -> list[Row]:
+    stored = database.execute(f"{select(collection)} WHERE accepted").fetchall()
+    return [row_of(collection, each) for each in stored]
+
+
+def _replace(
+    database: sqlite3.Connection,
+    collection: Collection,
+    rows: Iterable[Row],
+    incarnation: Incarnation,
+    *,
+    keep_missing: bool,
+) -> None:
+    accepted = _accepted(database, collection)
+    if keep_missing:
+        database.execute(f"UPDATE {collection} SET stale = 1 WHERE NOT hidden AND NOT accepted")  # noqa: S608 - our names
+    database.execute(f"DELETE FROM {collection} WHERE NOT stale")  # noqa: S608 - our names
     database.executemany(upsert(collection), (values(collection, row) for row in rows))
     for row in accepted:
         if not is_settled(row, _get(database, collection, row.key)):
             database.execute(upsert(collection), values(collection, row))
-    database.execute("INSERT OR REPLACE INTO loaded VALUES (?)", (collection.value,))
+    seen = (collection.value, incarnation.created.isoformat(), incarnation.last_sequence)
+    database.execute("INSERT OR REPLACE INTO loaded VALUES (?, ?, ?)", seen)

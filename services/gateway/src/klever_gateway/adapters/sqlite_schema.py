@@ -8,10 +8,14 @@ from pathlib import Path
 from klever_gateway.domain.queries import Query
 from klever_gateway.domain.rows import COLUMNS, Collection, Row, Value
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """A file of another version is thrown away and filled again: it is a cache."""
 
-FIXED = ("key", "revision", "body", "generation", "hidden", "ending", "event_id", "accepted")
+FIXED = (
+    *("key", "revision", "body", "generation", "hidden", "ending", "stale"),
+    *("event_id", "sequence", "accepted"),
+)
+FLAGS = ("hidden", "ending", "stale", "accepted")
 INDEXES = {
     Collection.MODELS: (
         *("project, model, updated_at", "created_at, key", "updated_at, key", "size, key"),
@@ -51,14 +55,13 @@ def upsert(collection: Collection) -> str:
 
 def values(collection: Collection, row: Row) -> tuple[Value, ...]:
     """What `upsert` stores."""
-    fixed = (row.key, row.revision, row.body, row.generation, row.hidden, row.ending, row.event_id, row.accepted)
-    return (*fixed, *(row.columns[name] for name in COLUMNS[collection]))
+    return (*(getattr(row, name) for name in FIXED), *(row.columns[name] for name in COLUMNS[collection]))
 
 
 def row_of(collection: Collection, stored: Sequence[Value]) -> Row:
     """Undo `values`."""
     fixed = dict(zip(FIXED, stored, strict=False))
-    flags = {name: bool(fixed.pop(name)) for name in ("hidden", "ending", "accepted")}
+    flags = {name: bool(fixed.pop(name)) for name in FLAGS}
     columns = dict(zip(COLUMNS[collection], stored[len(FIXED) :], strict=True))
     return Row(**fixed, **flags, columns=columns)  # type: ignore[arg-type] # the table's types are those of Row
 
@@ -103,12 +106,14 @@ def _check_version(connection: sqlite3.Connection) -> None:
 
 
 def _schema() -> str:
-    statements = ["CREATE TABLE IF NOT EXISTS loaded (collection TEXT PRIMARY KEY) WITHOUT ROWID"]
+    loaded = "collection TEXT PRIMARY KEY, created TEXT, last_sequence INTEGER"
+    statements = [f"CREATE TABLE IF NOT EXISTS loaded ({loaded}) WITHOUT ROWID"]
     for collection, columns in COLUMNS.items():
         typed = ", ".join(f"{name} {'INTEGER' if name == 'size' else 'TEXT'}" for name in columns)
         statements.append(
             f"CREATE TABLE IF NOT EXISTS {collection} (key TEXT PRIMARY KEY, revision INTEGER, body TEXT, "
-            f"generation INTEGER, hidden INTEGER, ending INTEGER, event_id TEXT, accepted INTEGER, {typed})"
+            f"generation INTEGER, hidden INTEGER, ending INTEGER, stale INTEGER, event_id TEXT, sequence INTEGER, "
+            f"accepted INTEGER, {typed})"
         )
         statements += [
             f"CREATE INDEX IF NOT EXISTS {collection}_{number} ON {collection} ({indexed}) WHERE NOT hidden"

@@ -2,44 +2,83 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
-from kleverproto import subjects
 from kleverproto.catalogue import BY_TYPE, EVENT_TYPES
 from kleverproto.streams import JOBS, MODELS, SERVINGS
 
 LIVE_STREAMS = (MODELS.name, JOBS.name, SERVINGS.name)
 LIVE_TYPES = tuple(each for each in EVENT_TYPES if each.stream.name in LIVE_STREAMS)
 
-_TEXT = re.compile(r"(\d{1,18})-(\d{1,18})-(\d{1,18})")
+_MARK = r"([0-9a-f]{1,16})\.(\d{1,18})"
+_TEXT = re.compile("-".join([_MARK] * len(LIVE_STREAMS)))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a stream; sequences of a stream that was deleted and created again start at 1 again."""
+
+    created: int
+    """When the stream was created, in microseconds since 1970: which stream of this name it is."""
+    sequence: int
+    """The last event that was seen; 0 for none."""
+
+    def __str__(self) -> str:
+        return f"{self.created:x}.{self.sequence}"
+
+
+class Loss(StrEnum):
+    """Why events may be missing behind a mark."""
+
+    RECREATED = "the stream was deleted and created again"
+    OLDER = "the stream was replaced by an older copy of itself"
+    EXPIRED = "events have expired before they were read"
+
+
+def resume(mark: Mark, *, created: int, first: int, last: int) -> tuple[Mark, Loss | None]:
+    """Where reading resumes in the stream that there is now, and whether events before that may be missing.
+
+    Args:
+        mark: the last event that was seen.
+        created: when the present stream was created, in microseconds since 1970.
+        first: sequence of the oldest event that it holds.
+        last: sequence of its newest event.
+    """
+    if mark.created != created:
+        return Mark(created, 0), Loss.RECREATED
+    if mark.sequence > last:
+        return Mark(created, last), Loss.OLDER
+    if mark.sequence + 1 < first:
+        return Mark(created, first - 1), Loss.EXPIRED
+    return mark, None
 
 
 @dataclass(frozen=True)
 class Position:
-    """The last sequence seen of each live stream, in the order of LIVE_STREAMS."""
+    """A mark for each live stream, in the order of LIVE_STREAMS."""
 
-    sequences: tuple[int, ...]
+    marks: tuple[Mark, ...]
 
     @classmethod
     def parse(cls, text: str) -> "Position | None":
         """Read what `str` gave; None for anything else."""
         match = _TEXT.fullmatch(text)
-        return cls(tuple(int(part) for part in match.groups())) if match else None
+        if match is None:
+            return None
+        parts = match.groups()
+        return cls(tuple(Mark(int(parts[at], 16), int(parts[at + 1])) for at in range(0, len(parts), 2)))
 
-    def of(self, stream: str) -> int:
-        """The last sequence seen of a stream."""
-        return self.sequences[LIVE_STREAMS.index(stream)]
+    def of(self, stream: str) -> Mark:
+        """The mark of a stream."""
+        return self.marks[LIVE_STREAMS.index(stream)]
 
-    def after(self, stream: str, sequence: int) -> "Position":
-        """The position once this event is seen too."""
+    def after(self, stream: str, mark: Mark) -> "Position":
+        """The position once everything up to this mark is seen, too."""
         index = LIVE_STREAMS.index(stream)
-        return Position((*self.sequences[:index], sequence, *self.sequences[index + 1 :]))
-
-    def within(self, end: "Position") -> "Position":
-        """This position, but not behind the end: a stream that was made anew is followed from where it is."""
-        return Position(tuple(min(pair) for pair in zip(self.sequences, end.sequences, strict=True)))
+        return Position((*self.marks[:index], mark, *self.marks[index + 1 :]))
 
     def __str__(self) -> str:
-        return "-".join(map(str, self.sequences))
+        return "-".join(map(str, self.marks))
 
 
 @dataclass(frozen=True)
@@ -65,7 +104,7 @@ class Interest:
             return [each.filter for each in wanted]
         # Only the model's name, which comes last, can hold slashes.
         names = self.subject.split("/", 1)
-        return [subjects.subject(each.context, each.event, *names) for each in wanted]
+        return [each.about(*names) for each in wanted]
 
 
 def job_interest(job: str) -> Interest:

@@ -1,15 +1,23 @@
 """How a document lies in the projection: its JSON, and the columns that lists are filtered and sorted by."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TypeVar
 
+from kleverkit.documents import Buried
+from kleverproto.base import WireModel
 from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.streams import JOBS, MODELS, SERVINGS
 
 Value = str | int | None
+DocT = TypeVar("DocT", bound=WireModel)
+RowOf = Callable[[str, int, DocT], "Row"]
+"""Key, revision and document to row."""
 
 
 class Collection(StrEnum):
@@ -34,6 +42,14 @@ COLUMNS: dict[Collection, tuple[str, ...]] = {
     Collection.POLICIES: ("name", "created_at", "updated_at"),
 }
 """What each collection can be filtered and sorted by."""
+RESTORED = frozenset({Collection.MODELS, Collection.SERVINGS, Collection.POLICIES})
+"""What owners restore in a bucket that was lost; the history of jobs is lost with it."""
+REQUEST_STREAMS: dict[Collection, str] = {
+    Collection.JOBS: JOBS.name,
+    Collection.SERVINGS: SERVINGS.name,
+    Collection.POLICIES: MODELS.name,
+}
+"""Where the requests for documents of a collection are stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +66,12 @@ class Row:
     """A tombstone: kept for its generation, not shown."""
     ending: bool = False
     """Being deleted, or deleted."""
+    stale: bool = False
+    """As it was in a bucket that is gone; the present one does not have it, or not yet."""
     event_id: str | None = None
     """The request that the document comes from."""
+    sequence: int = 0
+    """The position of that request in its stream; 0 where it is not known."""
     accepted: bool = False
     """Written by this gateway for a request that the owner has not answered yet."""
     columns: dict[str, Value] = field(default_factory=dict)
@@ -82,12 +102,14 @@ def model_row(key: str, revision: int, document: ModelDocument) -> Row:
 
 def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = False) -> Row:
     """The row of a job."""
-    spec = document.spec
+    spec, intent = document.spec, document.status.intent
     return Row(
         key=key,
         revision=revision,
         body=document.model_dump_json(),
         generation=document.generation,
+        event_id=intent.event_id if intent else None,
+        sequence=intent.sequence if intent else 0,
         accepted=accepted,
         columns={
             "namespace": spec.namespace,
@@ -119,18 +141,18 @@ def policy_row(key: str, revision: int, document: ProjectDocument, *, accepted: 
     )
 
 
-def serving_row(key: str, revision: int, document: ServingDocument, *, accepted_by: str | None = None) -> Row:
-    """The row of a serving; `accepted_by` is the id of the request, while the owner has not answered it."""
+def serving_row(key: str, revision: int, document: ServingDocument, *, accepted: bool = False) -> Row:
+    """The row of a serving."""
     phase, intent = document.status.phase, document.status.intent
     return Row(
         key=key,
         revision=revision,
         body=document.model_dump_json(),
         generation=document.generation,
-        hidden=phase is ServingPhase.DELETED,
-        ending=phase in {ServingPhase.DELETING, ServingPhase.DELETED},
-        event_id=accepted_by or (intent.event_id if intent else None),
-        accepted=accepted_by is not None,
+        ending=phase is ServingPhase.DELETING,
+        event_id=intent.event_id if intent else None,
+        sequence=intent.sequence if intent else 0,
+        accepted=accepted,
         columns={
             "namespace": document.namespace,
             "name": document.name,
@@ -141,22 +163,42 @@ def serving_row(key: str, revision: int, document: ServingDocument, *, accepted_
     )
 
 
+def tombstone_row(collection: Collection, buried: Buried[DocT], row_of: RowOf[DocT]) -> Row:
+    """The row of a deleted document."""
+    intent = buried.tombstone.intent
+    event_id, sequence = (intent.event_id, intent.sequence) if intent else (None, 0)
+    document = buried.tombstone.document
+    if document is None:
+        columns: dict[str, Value] = dict.fromkeys(COLUMNS[collection])
+        row = Row(key=buried.key, revision=buried.revision, body="", generation=0, columns=columns)
+    else:
+        row = row_of(buried.key, buried.revision, document)
+    return replace(row, hidden=True, ending=True, event_id=event_id, sequence=sequence)
+
+
 def is_settled(accepted: Row, owner: Row | None) -> bool:
-    """Whether the owner's document (None: it has none) answers the request that was accepted."""
+    """Whether the owner's document or tombstone (None: there is neither) answers the request that was accepted.
+
+    A document with the request's place in the stream, or a later one, does, whatever became of the request. Where the
+    place is not known the generation has to say it.
+    """
     if owner is None:
-        return accepted.ending
-    if owner.event_id is not None and owner.event_id == accepted.event_id:
-        return True
+        return False
+    if accepted.sequence and owner.sequence:
+        return owner.sequence >= accepted.sequence
     if owner.generation != accepted.generation:
         return owner.generation > accepted.generation
     return owner.ending or not accepted.ending
 
 
-def takes_over(present: Row | None, change: Row | None, revision: int) -> bool:
-    """Whether a change of the bucket replaces the present row: not if it is older, nor under a newer request."""
-    if present is None:
-        return change is not None
-    if revision <= present.revision:
+def takes_over(present: Row | None, change: Row) -> bool:
+    """Whether a change of the bucket replaces the present row: not if it is older, nor under a newer request.
+
+    Revisions of a stale row are of another bucket and say nothing.
+    """
+    if present is None or present.stale:
+        return True
+    if change.revision <= present.revision:
         return False
     return not present.accepted or is_settled(present, change)
 

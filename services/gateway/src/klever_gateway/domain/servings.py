@@ -1,30 +1,43 @@
 """What a serving will be once a request is through."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from kleverproto.rollouts import RolloutPhase
 from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested, ServingStatus, next_generation
 
 
-def is_gone(document: ServingDocument | None) -> bool:
-    """Whether there is no such serving, as far as clients can see."""
-    return document is None or document.status.phase is ServingPhase.DELETED
+@dataclass(frozen=True)
+class Known:
+    """What is known of a serving's name."""
+
+    last: ServingDocument | None
+    """The document, or the last one of a serving that was deleted."""
+    is_present: bool
+    """Whether there is such a serving, as far as clients can see."""
+
+    @property
+    def present(self) -> ServingDocument | None:
+        """The document of the serving that there is."""
+        return self.last if self.is_present else None
 
 
-def as_requested(current: ServingDocument | None, request: ServingRequested, now: datetime) -> ServingDocument:
-    """The serving with the requested spec, pending; the current one if nothing changes."""
-    generation = next_generation(current, request.spec)
-    if current is not None and generation == current.generation:
-        return current
-    kept = current if not is_gone(current) else None
-    status = kept.status if kept else ServingStatus()
+def as_requested(known: Known, request: ServingRequested, now: datetime) -> ServingDocument:
+    """The serving with the requested spec, pending; the present one if nothing changes."""
+    present = known.present
+    generation = next_generation(known.last, request.spec)
+    if known.last is not None and generation == known.last.generation:
+        if present is not None:
+            return present
+        generation += 1  # the same spec again, after a deletion, is a new try
+    status = present.status if present else ServingStatus()
     return ServingDocument(
         namespace=request.namespace,
         name=request.name,
         spec=request.spec,
         status=status.model_copy(update={"phase": ServingPhase.PENDING, "problem": None, "step": ""}),
         generation=generation,
-        created_at=kept.created_at if kept else now,
+        created_at=present.created_at if present else now,
         updated_at=now,
     )
 

@@ -1,6 +1,7 @@
 """Live events, as server-sent events."""
 
 import asyncio
+import json
 
 import structlog
 from aiohttp import web
@@ -11,12 +12,14 @@ from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.keys import STREAM_PACE, WATCHING, StreamPace
 from klever_gateway.operations import BASE, Failure, Operation, Success
 from klever_gateway.parsing import read_query
-from klever_gateway.ports import NextEntry
+from klever_gateway.ports import Gap, NextStep
 from klever_gateway.schemas import WatchQuery
 
 LAST_EVENT_ID = "Last-Event-ID"
 EVENT_STREAM = "text/event-stream"
 RECONNECT_MILLISECONDS = 1000
+GAP = "gap"
+"""The name of what is sent where events may be missing; events of the contract have types with dots."""
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +28,9 @@ async def watch_events(request: web.Request) -> web.StreamResponse:
     """Events from now on, or from behind the last one that the client has seen."""
     interest = _interest(read_query(request, WatchQuery))
     position = await request.app[WATCHING].start(request.headers.get(LAST_EVENT_ID))
-    async with request.app[WATCHING].follow(position, interest) as next_entry:
+    async with request.app[WATCHING].follow(position, interest) as next_step:
         stream = EventStream(request, request.app[STREAM_PACE])
-        return await stream.run(position, next_entry)
+        return await stream.run(position, next_step)
 
 
 class EventStream:
@@ -43,13 +46,13 @@ class EventStream:
         headers = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         self._response = web.StreamResponse(headers=headers)
 
-    async def run(self, position: Position, next_entry: NextEntry) -> web.StreamResponse:
+    async def run(self, position: Position, next_step: NextStep) -> web.StreamResponse:
         """Send until the client leaves or is cut off."""
         await self._response.prepare(self._request)
         try:
             await self._write(f"retry: {RECONNECT_MILLISECONDS}\nid: {position}\n\n")
             while True:
-                position = await self._step(position, next_entry)
+                position = await self._step(position, next_step)
         except ConnectionError:
             log.debug("event stream left")
         except TimeoutError:
@@ -58,16 +61,19 @@ class EventStream:
                 self._request.transport.abort()
         return self._response
 
-    async def _step(self, position: Position, next_entry: NextEntry) -> Position:
+    async def _step(self, position: Position, next_step: NextStep) -> Position:
         try:
             async with asyncio.timeout(self._pace.keep_alive_seconds):
-                entry = await next_entry()
+                step = await next_step()
         except TimeoutError:
             await self._write(": keep-alive\n\n")
             return position
-        position = position.after(entry.stream, entry.sequence)
-        data = entry.event.model_dump_json(exclude_none=True)
-        await self._write(f"id: {position}\nevent: {entry.event.type}\ndata: {data}\n\n")
+        position = position.after(step.stream, step.mark)
+        if isinstance(step, Gap):
+            data, name = json.dumps({"stream": step.stream, "reason": step.loss}), GAP
+        else:
+            data, name = step.event.model_dump_json(exclude_none=True), step.event.type
+        await self._write(f"id: {position}\nevent: {name}\ndata: {data}\n\n")
         return position
 
     async def _write(self, text: str) -> None:
@@ -96,7 +102,9 @@ OPERATIONS = (
         summary="Follow what happens, live",
         description=(
             "Server-sent events: `event` is the CloudEvents type, `data` the CloudEvent in structured JSON, `id` a "
-            "position. A client that comes back with `Last-Event-ID` misses nothing and gets nothing twice. "
+            "position. A client that comes back with `Last-Event-ID` misses nothing and gets nothing twice. Where "
+            f"events may be missing, for they have expired or the event store was lost, an event `{GAP}` says so; its "
+            "`data` names the stream and the reason: read the documents again. "
             "Comments keep a silent stream open; a client that does not read is cut off."
         ),
         query=WatchQuery,

@@ -1,5 +1,7 @@
 """Requests for jobs."""
 
+from dataclasses import replace
+
 from klever_gateway.domain.rows import Collection, Row, job_row
 from klever_gateway.errors import JobFinishedError, JobNotRetriableError
 from kleverproto import subjects
@@ -55,7 +57,7 @@ class Jobs:
         present = await self._writing.projection.get(Collection.JOBS, key)
         now = self._writing.clock()
         new = JobDocument(id=event.data.id, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
-        row = present or job_row(key, 0, new, accepted=True)
+        row = job_row(key, 0, new, accepted=True) if present is None or present.ending else present
         return await self._writing.submit(event, Collection.JOBS, row)
 
     async def cancel(self, namespace: str, wanted: str) -> Written:
@@ -68,8 +70,8 @@ class Jobs:
         row, document = await self._found(namespace, wanted)
         if document.status.phase.is_final:
             raise JobFinishedError(f"job {wanted} has ended as {document.status.phase}: nothing to cancel")
-        event = self._writing.event(JobCancelRequested(id=wanted))
-        return await self._writing.submit(event, Collection.JOBS, row)
+        event = self._writing.event(JobCancelRequested(id=wanted, spec=document.spec))
+        return await self._writing.submit(event, Collection.JOBS, replace(row, event_id=event.id))
 
     async def retry(self, namespace: str, wanted: str) -> Written:
         """Ask for a job that failed or was stopped to be done again.
@@ -89,9 +91,9 @@ class Jobs:
 
     async def delete(self, namespace: str, wanted: str) -> Written:
         """Ask for a job to be forgotten, and stopped if it runs. Raises NotFoundError."""
-        row, _ = await self._found(namespace, wanted)
-        event = self._writing.event(JobDeleteRequested(id=wanted))
-        return await self._writing.submit(event, Collection.JOBS, row)
+        row, document = await self._found(namespace, wanted)
+        event = self._writing.event(JobDeleteRequested(id=wanted, spec=document.spec))
+        return await self._writing.submit(event, Collection.JOBS, replace(row, ending=True))
 
     async def _found(self, namespace: str, wanted: str) -> tuple[Row, JobDocument]:
         row = await self._reading.job(namespace, wanted)

@@ -99,7 +99,7 @@ class Reading:
 
         async def is_over() -> bool:
             row = await self._projection.get(Collection.SERVINGS, serving_key(namespace, name))
-            return not follow or row is None or row.hidden
+            return not follow or row is None
 
         return _lines(self._event_log.written(subjects.subject("log", "served", namespace, name), is_over), variant)
 
@@ -107,7 +107,6 @@ class Reading:
         row = await self._projection.get(collection, key)
         if row is None:
             await self._check_loaded(collection)
-        if row is None or row.hidden:
             raise NotFoundError(f"there is no {name}")
         return row
 

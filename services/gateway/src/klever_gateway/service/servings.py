@@ -4,9 +4,9 @@ import asyncio
 from weakref import WeakValueDictionary
 
 from klever_gateway.domain.rows import Collection, serving_row
-from klever_gateway.domain.servings import as_deleting, as_requested, is_gone, is_under_way
+from klever_gateway.domain.servings import Known, as_deleting, as_requested, is_under_way
 from klever_gateway.errors import AlreadyExistsError, GenerationMismatchError, NoRolloutError
-from kleverkit.errors import NotFoundError
+from kleverkit.errors import NotFoundError, TransientError
 from kleverproto.rollouts import RolloutAction
 from kleverproto.servings import (
     ServingDeleteRequested,
@@ -40,12 +40,12 @@ class Servings:
         """
         resolved = await self._resolved(request)
         async with self._lock(request.namespace, request.name):
-            current = await self._current(request.namespace, request.name)
-            if not is_gone(current):
+            known = await self._known(request.namespace, request.name)
+            if known.is_present:
                 raise AlreadyExistsError(
                     f"there is a serving {request.name} in {request.namespace}: replace it with PUT, or delete it"
                 )
-            return await self._request(current, resolved)
+            return await self._request(known, resolved)
 
     async def replace(self, request: ServingRequested, *, if_match: int | None) -> Written:
         """Ask for another spec, or for a new serving where there is none.
@@ -60,14 +60,14 @@ class Servings:
         """
         resolved = await self._resolved(request)
         async with self._lock(request.namespace, request.name):
-            current = await self._current(request.namespace, request.name)
-            present = 0 if current is None or is_gone(current) else current.generation
+            known = await self._known(request.namespace, request.name)
+            present = known.present.generation if known.present else 0
             if if_match not in {None, present}:
                 state = f"at generation {present}" if present else "not there"
                 raise GenerationMismatchError(
                     f"the serving is {state}, not at generation {if_match}: read it again and repeat the change"
                 )
-            return await self._request(current, resolved)
+            return await self._request(known, resolved)
 
     async def steer(self, namespace: str, name: str, action: RolloutAction) -> Written:
         """Ask for a rollout to be paused, resumed, promoted or aborted.
@@ -92,29 +92,34 @@ class Servings:
             current = await self._present(namespace, name)
             event = self._writing.event(ServingDeleteRequested(namespace=namespace, name=name))
             document = as_deleting(current, self._writing.clock())
-            row = serving_row(serving_key(namespace, name), 0, document, accepted_by=event.id)
+            row = serving_row(serving_key(namespace, name), 0, document, accepted=True)
             return await self._writing.submit(event, Collection.SERVINGS, row)
 
     async def _resolved(self, request: ServingRequested) -> ServingRequested:
         spec = await self._versions.resolve(request.spec)
         return request.model_copy(update={"spec": spec})
 
-    async def _current(self, namespace: str, name: str) -> ServingDocument | None:
-        row = await self._writing.projection.get(Collection.SERVINGS, serving_key(namespace, name))
-        return ServingDocument.model_validate_json(row.body) if row else None
+    async def _known(self, namespace: str, name: str) -> Known:
+        """Raises TransientError where the servings were never read: one that is not known may be there."""
+        key = serving_key(namespace, name)
+        row = await self._writing.projection.last(Collection.SERVINGS, key)
+        if row is None and not await self._writing.projection.is_loaded(Collection.SERVINGS):
+            raise TransientError("the gateway has not read the servings yet: try again in a moment")
+        document = ServingDocument.model_validate_json(row.body) if row and row.body else None
+        return Known(document, is_present=row is not None and not row.hidden)
 
     async def _present(self, namespace: str, name: str) -> ServingDocument:
-        current = await self._current(namespace, name)
-        if current is None or is_gone(current):
+        present = (await self._known(namespace, name)).present
+        if present is None:
             raise NotFoundError(f"there is no serving {name} in {namespace}")
-        return current
+        return present
 
-    async def _request(self, current: ServingDocument | None, request: ServingRequested) -> Written:
-        event = self._writing.event(request)
-        document = as_requested(current, request, self._writing.clock())
-        accepted_by = event.id if document is not current else None
-        row = serving_row(serving_key(request.namespace, request.name), 0, document, accepted_by=accepted_by)
-        return await self._writing.submit(event, Collection.SERVINGS, row)
+    async def _request(self, known: Known, request: ServingRequested) -> Written:
+        document = as_requested(known, request, self._writing.clock())
+        accepted = document is not known.present
+        row = serving_row(serving_key(request.namespace, request.name), 0, document, accepted=accepted)
+        promised = request.model_copy(update={"generation": document.generation})
+        return await self._writing.submit(self._writing.event(promised), Collection.SERVINGS, row)
 
     def _lock(self, namespace: str, name: str) -> asyncio.Lock:
         """One request at a time per serving, so that each sees the generation of the one before."""

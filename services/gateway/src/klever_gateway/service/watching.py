@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 from klever_gateway.domain.positions import Interest, Position
 from klever_gateway.errors import InvalidRequestError
-from klever_gateway.ports import EventLog, NextEntry
+from klever_gateway.ports import EventLog, NextStep
 
 
 class Watching:
@@ -26,8 +26,8 @@ class Watching:
                 f"Last-Event-ID {last_event_id!r} is not from this stream: leave it out to start with new events"
             )
         end = await self._event_log.end()
-        return seen.within(end) if seen else end
+        return seen or end
 
-    def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextEntry]:
+    def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextStep]:
         """Events after the position."""
         return self._event_log.follow(after, interest)

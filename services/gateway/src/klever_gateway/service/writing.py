@@ -1,15 +1,19 @@
 """What every accepted request has in common."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from klever_gateway.domain.rows import Collection, Row
-from klever_gateway.ports import Projection
-from kleverkit.publisher import EventPublisher
+from klever_gateway.ports import Projection, Requests
+from kleverkit.errors import TransientError
 from kleverproto.base import WireModel
 from kleverproto.envelope import Event, EventSource
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,14 @@ class Writing:
     """Publishes requests and shows their outcome before the owner has acted.
 
     Attributes:
-        publisher: stores the request.
+        requests: stores the request.
         projection: shows the document as it will be.
         source: makes the events.
         new_id: gives a random id per request: the same request twice is two requests.
         clock: gives the present, aware.
     """
 
-    publisher: EventPublisher
+    requests: Requests
     projection: Projection
     source: EventSource
     new_id: Callable[[], str]
@@ -46,8 +50,15 @@ class Writing:
         return self.source.event(data, event_id=self.new_id())
 
     async def submit(self, event: Event[Any], collection: Collection, row: Row) -> Written:
-        """Store the request, then show the document. Raises TransientError, with nothing stored."""
-        await self.publisher.publish(event)
+        """Store the request, then show the document. Raises TransientError: the request is not known to be stored."""
+        sequence = await self.requests.store(event)
         if row.accepted:
-            await self.projection.accept(collection, row)
+            await self._show(collection, replace(row, revision=0, event_id=event.id, sequence=sequence))
         return Written(row.body, row.generation, event.correlation_id or event.id)
+
+    async def _show(self, collection: Collection, row: Row) -> None:
+        """What is stored is accepted, also where it cannot be shown."""
+        try:
+            await self.projection.accept(collection, row)
+        except TransientError as error:
+            log.warning("an accepted request is not shown before it is handled", key=row.key, error=str(error))

@@ -10,6 +10,7 @@ import structlog
 
 from klever_jobrunner.errors import TIMED_OUT, WORKER_DIED, JobError
 from klever_jobrunner.worker import Answer, Job
+from kleverkit.errors import TransientError
 from kleverproto.jobs import JobResult
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
@@ -33,9 +34,11 @@ class WorkerPool:
     def __init__(self, workers: int = 2, limits: WorkerLimits | None = None) -> None:
         self._size = workers
         self._limits = limits or WorkerLimits()
-        self._idle: asyncio.Queue[WorkerProcess] = asyncio.Queue()
+        self._idle: asyncio.Queue[WorkerProcess | None] = asyncio.Queue()
+        """Workers without a job; None once the pool is closing."""
         self._warm: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
 
     async def __aenter__(self) -> Self:
         for _ in range(self._size):
@@ -43,6 +46,8 @@ class WorkerPool:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        self._is_closing = True
+        self._idle.put_nowait(None)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -50,8 +55,8 @@ class WorkerPool:
         self._warm.clear()
 
     async def is_ready(self) -> bool:
-        """A readiness check: every worker is warm, or some other is while it is replaced."""
-        return bool(self._warm)
+        """A readiness check: at least one worker is warm; the others are being replaced."""
+        return any(worker.is_alive for worker in self._warm)
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
         """See `ports.JobExecutor`."""
@@ -79,7 +84,7 @@ class WorkerPool:
         return answer.result or JobResult()
 
     async def _do(self, job: Job) -> Answer:
-        worker = await self._idle.get()
+        worker = await self._take()
         is_fit = False
         try:
             answer = await worker.do(job)
@@ -90,6 +95,8 @@ class WorkerPool:
             if error.code == -signal.SIGXCPU:
                 raise self._too_long() from error
             raise
+        except ValueError as error:
+            raise JobError(f"the worker's answer cannot be read: {error}", code=WORKER_DIED) from error
         else:
             return answer
         finally:
@@ -98,17 +105,30 @@ class WorkerPool:
             else:
                 self._spawn(self._replace(worker))
 
+    async def _take(self) -> WorkerProcess:
+        """A worker for one job. One that ended while it had none is replaced: no model has done that.
+
+        Raises TransientError when the pool is closing.
+        """
+        while worker := await self._idle.get():
+            if worker.is_alive:
+                return worker
+            self._spawn(self._replace(worker))
+        self._idle.put_nowait(None)  # for whoever waits beside us
+        raise TransientError("the jobrunner is stopping: the job is done after it has started again")
+
     async def _replace(self, worker: WorkerProcess) -> None:
         await worker.end()
         self._warm.discard(worker)
-        await self._bring_up()
+        if not self._is_closing:
+            await self._bring_up()
 
     async def _bring_up(self) -> None:
         """Start a worker, again and again until one is warm."""
         while True:
             try:
                 worker = await WorkerProcess.start(self._limits)
-            except (WorkerDiedError, TimeoutError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, without this worker the pool stays smaller
                 log.warning("a worker did not start; trying again", error=str(error) or type(error).__name__)
                 await asyncio.sleep(RESTART_SECONDS)
             else:

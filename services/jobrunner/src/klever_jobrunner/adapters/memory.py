@@ -1,11 +1,11 @@
 """Parses in this process: for tests, and where isolation comes from elsewhere."""
 
-import asyncio
 from pathlib import Path
 
 from klever_jobrunner.extraction import extract, scan
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
+from modelformats.threads import in_thread
 
 
 class InlineExecutor:
@@ -13,8 +13,8 @@ class InlineExecutor:
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
         """See `ports.JobExecutor`."""
-        return await asyncio.to_thread(extract, directory, format_name)
+        return await in_thread(extract, directory, format_name)
 
     async def scan(self, directory: Path) -> Scan:
         """See `ports.JobExecutor`."""
-        return await asyncio.to_thread(scan, directory)
+        return await in_thread(scan, directory)

@@ -1,14 +1,12 @@
 """What JetStream has handed out and not seen acknowledged."""
 
-import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
 
-from klever_jobrunner.domain import Request, request_of
-from kleverkit.errors import TransientError
-from kleverkit.nats_calls import ClientSource
+from klever_jobrunner.domain.requests import Request, request_of
+from kleverkit.nats_calls import ClientSource, call
 from kleverproto.envelope import InvalidEventError, parse
-from kleverproto.streams import JOBRUNNER_EXTRACT, JOBRUNNER_JOBS, ConsumerSpec
+from kleverproto.streams import JOBRUNNER_EXTRACT, JOBRUNNER_REQUESTED, ConsumerSpec
 
 WINDOW = 1000
 """Messages of the stream, counted back from the last one handed out, that are looked at."""
@@ -23,14 +21,12 @@ class NatsBacklog:
     async def unfinished(self) -> list[Request]:
         """See `ports.Backlog`."""
         js = self._client().jetstream()
-        try:
-            return [*await _unfinished(js, JOBRUNNER_EXTRACT), *await _unfinished(js, JOBRUNNER_JOBS)]
-        except (nats.errors.Error, nats.js.errors.Error, OSError) as error:
-            raise TransientError(f"NATS does not say what is left: {str(error) or type(error).__name__}") from error
+        consumers = (JOBRUNNER_EXTRACT, *JOBRUNNER_REQUESTED)
+        return [request for consumer in consumers for request in await _unfinished(js, consumer)]
 
 
 async def _unfinished(js: JetStreamContext, consumer: ConsumerSpec) -> list[Request]:
-    info = await js.consumer_info(consumer.stream, consumer.durable)
+    info = await call(js.consumer_info(consumer.stream, consumer.durable))
     if not info.num_ack_pending or info.delivered is None or info.ack_floor is None:
         return []
     last = info.delivered.stream_seq
@@ -38,12 +34,14 @@ async def _unfinished(js: JetStreamContext, consumer: ConsumerSpec) -> list[Requ
     requests = []
     while sequence <= last:
         try:
-            message = await js.get_msg(consumer.stream, seq=sequence, subject=consumer.subject, next=True)
+            message = await call(js.get_msg(consumer.stream, seq=sequence, subject=consumer.subject, next=True))
         except nats.js.errors.NotFoundError:
             break
-        sequence = (message.seq or last) + 1
+        if message.seq is None or not sequence <= message.seq <= last:
+            break  # the stream was recreated since: these are other messages, and none of them was handed out
+        sequence = message.seq + 1
         try:
-            requests.append(request_of(parse(message.headers or {}, message.data or b"")))
+            requests.append(request_of(parse(message.headers or {}, message.data or b""), message.seq))
         except InvalidEventError:
             continue  # its redelivery dead-letters it
     return requests

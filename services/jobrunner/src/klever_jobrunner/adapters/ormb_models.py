@@ -4,14 +4,14 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from klever_jobrunner.errors import MODEL_NOT_FOUND, PULL_FAILED, PUSH_FAILED, UNSUPPORTED_FORMAT, JobError
+from klever_jobrunner.errors import DISK_FULL, MODEL_NOT_FOUND, PULL_FAILED, PUSH_FAILED, UNSUPPORTED_FORMAT, JobError
 from klever_jobrunner.ports import FetchedModel
 from kleverkit.errors import TransientError
 from kleverproto.conversions import RECORD_TYPE, ConversionRecord
 from kleverproto.jobs import JobSpec
 from kleverproto.references import ModelRef
 from ormb.client import ModelInfo, OrmbClient
-from ormb.errors import NotFoundError, OrmbError, UnsupportedArtifactError
+from ormb.errors import NoSpaceError, NotFoundError, OrmbError, UnsupportedArtifactError
 from ormb.packing import MODEL
 from ormb.reference import Reference
 
@@ -22,11 +22,11 @@ class OrmbModels:
     """See `ports.ModelSource` and `ports.ModelSink`; one set of connections for all jobs.
 
     Args:
-        root: where ormb keeps credentials.
+        client: not entered yet.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._client = OrmbClient(root)
+    def __init__(self, client: OrmbClient) -> None:
+        self._client = client
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -56,6 +56,8 @@ class OrmbModels:
             info = await self._client.push_directory(directory, reference)
             await self._attach(reference.at(info.digest), record)
         except OrmbError as error:
+            if error.transient:
+                raise _transient(f"{ref} cannot be pushed to {registry} now: {error}", error) from error
             raise JobError(f"{ref} cannot be pushed to {registry}: {error}", code=PUSH_FAILED) from error
         return info.digest
 
@@ -71,7 +73,9 @@ class OrmbModels:
             return await self._client.pull_and_export(reference, destination)
         except OrmbError as error:
             if error.transient:
-                raise TransientError(str(error)) from error
+                raise _transient(str(error), error) from error
             raise
-        except OSError as error:
-            raise TransientError(f"{spec.ref} cannot be written to {destination}: {error}") from error
+
+
+def _transient(message: str, error: OrmbError) -> TransientError:
+    return TransientError(message, code=DISK_FULL if isinstance(error, NoSpaceError) else None)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from klever_jobrunner.errors import UNSUPPORTED_CONVERSION, JobError
+from klever_jobrunner.errors import DISK_FULL, UNSUPPORTED_CONVERSION, JobError
 from klever_jobrunner.ports import ConversionSource, Tell
+from kleverkit.errors import TransientError
 from kleverproto.conversions import Conversion, ConversionRecord
 from modelformats.converting.convert import convert
 from modelformats.converting.errors import ConversionError, NoRouteError
@@ -51,6 +52,8 @@ class ToolchainConverter:
                 on_line=tell,
             )
         except ConversionError as error:
+            if error.code == DISK_FULL:
+                raise TransientError(str(error), code=DISK_FULL) from error
             raise _as_job_error(error) from error
 
 

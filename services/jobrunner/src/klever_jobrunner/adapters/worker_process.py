@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from klever_jobrunner.extraction import SIGNATURE_LIMIT
 from klever_jobrunner.worker import Answer, Job
+from modelformats.threads import until_ended
 
 START_SECONDS = 30.0
 KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "HOME", "TMPDIR", "KLEVER_PLATFORM")
@@ -55,7 +56,7 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, limits: WorkerLimits) -> "WorkerProcess":
-        """Start one and wait until it is warm. Raises WorkerDiedError, TimeoutError, OSError."""
+        """Start one and wait until it is warm. Raises WorkerDiedError, TimeoutError, OSError, ValueError."""
         process = await asyncio.create_subprocess_exec(
             *limits.command,
             str(limits.memory_mb),
@@ -67,11 +68,17 @@ class WorkerProcess:
         )
         worker = cls(process, limits)
         try:
-            await asyncio.wait_for(worker._answer(), START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                await worker._answer()
         except BaseException:
             await worker.end()
             raise
         return worker
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process is not known to have ended."""
+        return self._process.returncode is None
 
     @property
     def is_worn(self) -> bool:
@@ -79,14 +86,19 @@ class WorkerProcess:
         return self._jobs >= self._limits.max_jobs or self._peak_mb > self._limits.recycle_mb
 
     async def do(self, job: Job) -> Answer:
-        """Have a job done. Raises WorkerDiedError, and TimeoutError; then the worker is of no use any more."""
+        """Have a job done.
+
+        Raises WorkerDiedError, TimeoutError, or ValueError for an answer that cannot be read; then the worker is of no
+        use any more.
+        """
         self._jobs += 1
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - it was started with a pipe
         with suppress(BrokenPipeError, ConnectionResetError):  # it is dead, as its answer will show
             stdin.write(job.model_dump_json().encode() + b"\n")
             await stdin.drain()
-        answer = await asyncio.wait_for(self._answer(), self._limits.timeout_seconds)
+        async with asyncio.timeout(self._limits.timeout_seconds):
+            answer = await self._answer()
         self._peak_mb = answer.peak_mb
         return answer
 
@@ -94,7 +106,7 @@ class WorkerProcess:
         """Kill it and wait until it is gone."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
+        await until_ended(asyncio.ensure_future(self._process.wait()))
 
     async def _answer(self) -> Answer:
         stdout = self._process.stdout

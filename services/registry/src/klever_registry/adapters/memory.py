@@ -9,6 +9,7 @@ from klever_registry.domain.index import RepositoryIndex
 from klever_registry.domain.manifests import Manifest
 from klever_registry.domain.names import algorithm
 from klever_registry.errors import BlobUnknownError, ChunkOutOfOrderError, DigestInvalidError, UploadUnknownError
+from kleverproto.projects import ProjectDocument
 
 
 class InMemoryBlobs:
@@ -68,16 +69,27 @@ class InMemoryUploads:
         self, repository: str, upload: str, chunks: AsyncIterator[bytes], *, start: int | None = None
     ) -> int:
         """See `Uploads`."""
+        begin = len(self._content(repository, upload)) if start is None else start
+        data = b"".join([chunk async for chunk in chunks])
         content = self._content(repository, upload)
-        if start is not None and start != len(content):
-            raise ChunkOutOfOrderError(f"the next chunk begins at {len(content)}, not {start}", offset=len(content))
-        async for chunk in chunks:
-            content.extend(chunk)
+        if begin != len(content):
+            raise ChunkOutOfOrderError(f"the next chunk begins at {len(content)}, not {begin}", offset=len(content))
+        content.extend(data)
         self._touched[repository, upload] = datetime.now(UTC)
         return len(content)
 
-    async def commit(self, repository: str, upload: str, digest: str) -> None:
+    async def commit(
+        self,
+        repository: str,
+        upload: str,
+        digest: str,
+        last: AsyncIterator[bytes] | None = None,
+        *,
+        start: int | None = None,
+    ) -> None:
         """See `Uploads`."""
+        if last is not None:
+            await self.append(repository, upload, last, start=start)
         content = bytes(self._content(repository, upload))
         await self.cancel(repository, upload)
         if f"{algorithm(digest)}:{hashlib.new(algorithm(digest), content).hexdigest()}" != digest:
@@ -144,3 +156,18 @@ class InMemoryManifests:
     async def repositories(self) -> list[str]:
         """See `ManifestStore`."""
         return sorted(self._indexes)
+
+
+class InMemoryPolicyCopies:
+    """See `PolicyCopies`."""
+
+    def __init__(self) -> None:
+        self._copies: dict[str, ProjectDocument] = {}
+
+    async def keep(self, key: str, document: ProjectDocument) -> None:
+        """See `PolicyCopies`."""
+        self._copies[key] = document
+
+    async def all(self) -> dict[str, ProjectDocument]:
+        """See `PolicyCopies`."""
+        return dict(self._copies)

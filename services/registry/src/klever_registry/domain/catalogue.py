@@ -1,10 +1,10 @@
 """What the catalogue should say after a push, a job or a deletion. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from kleverproto.documents import Problem
+from kleverproto.documents import Intent, Problem, Tombstone, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
@@ -83,36 +83,50 @@ def announced(present: ModelDocument | None, generation: int) -> ModelDocument |
     return present.model_copy(update={"status": status})
 
 
+def deletion_announced(
+    present: "ModelDocument | Tombstone[ModelDocument] | None", document: ModelDocument | None
+) -> Tombstone[ModelDocument] | None:
+    """The tombstone once ModelDeleted of the document is in the stream; None where another one is there by now."""
+    if not isinstance(present, Tombstone) or present.announced or present.document != document:
+        return None
+    return present.model_copy(update={"announced": True})
+
+
 def needs_announcing(document: ModelDocument) -> bool:
     """Whether ModelPushed of the present generation may be missing in the stream."""
     return document.status.announced_generation < document.generation
 
 
 def extracted(
-    present: ModelDocument | None, digest: str, extraction: Extraction, *, now: datetime
+    present: ModelDocument | None, digest: str, extraction: Extraction, outcome: Intent, *, now: datetime
 ) -> ModelDocument | None:
-    """The document after a job on a digest ended; None where it is about other bytes or nothing changes."""
+    """The document after a job on a digest ended; None where it is about other bytes, or a later outcome is known."""
     if present is None or present.spec.digest != digest:
         return None
-    attached = extraction.attached
-    status = present.status.model_copy(
-        update={
-            "extraction": extraction.phase,
-            "signature": attached.signature if attached else None,
-            "signature_digest": attached.digest if attached else None,
-            "job_id": extraction.job_id,
-            "problem": extraction.problem,
-            "warnings": _warnings(present.spec, attached),
-        }
-    )
-    return _with_status(present, _with_scan(status, extraction.scan or status.scan), now)
+    status = present.status
+    if not is_late(status.extracted_by, outcome):
+        attached = extraction.attached
+        status = status.model_copy(
+            update={
+                "extraction": extraction.phase,
+                "signature": attached.signature if attached else None,
+                "signature_digest": attached.digest if attached else None,
+                "job_id": extraction.job_id,
+                "problem": extraction.problem,
+                "warnings": _warnings(present.spec, attached),
+                "extracted_by": outcome,
+            }
+        )
+    return _with_status(present, _with_scan(status, extraction.scan, outcome), now)
 
 
-def scanned(present: ModelDocument | None, digest: str, scan: Scan, *, now: datetime) -> ModelDocument | None:
-    """The document after a scan of a digest; None where it is about other bytes or nothing changes."""
+def scanned(
+    present: ModelDocument | None, digest: str, scan: Scan, outcome: Intent, *, now: datetime
+) -> ModelDocument | None:
+    """The document after a scan of a digest; None where it is about other bytes, or a later outcome is known."""
     if present is None or present.spec.digest != digest:
         return None
-    return _with_status(present, _with_scan(present.status, scan), now)
+    return _with_status(present, _with_scan(present.status, scan, outcome), now)
 
 
 def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str, ...]:
@@ -122,43 +136,73 @@ def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str,
     return (*found.warnings, *contradictions(spec.metadata.declared_signature, found))
 
 
-def _with_scan(status: ModelStatus, scan: Scan | None) -> ModelStatus:
+def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> ModelStatus:
     """The verdict stays with the digest, which may be served when the tag names another."""
-    if scan is None or not status.history:
-        return status.model_copy(update={"scan": scan})
-    last = status.history[-1].model_copy(update={"verdict": scan.verdict})
-    return status.model_copy(update={"scan": scan, "history": (*status.history[:-1], last)})
+    if scan is None or is_late(status.scanned_by, outcome):
+        return status
+    last = [entry.model_copy(update={"verdict": scan.verdict}) for entry in status.history[-1:]]
+    history = (*status.history[:-1], *last)
+    return status.model_copy(update={"scan": scan, "history": history, "scanned_by": outcome})
 
 
 def _with_status(present: ModelDocument, status: ModelStatus, now: datetime) -> ModelDocument | None:
     if status == present.status:
         return None
-    return present.model_copy(update={"status": status, "updated_at": now})
+    says_the_same = _unmarked(status) == _unmarked(present.status)
+    return present.model_copy(update={"status": status, "updated_at": present.updated_at if says_the_same else now})
 
 
-def differing(tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument], registry: str) -> set[ModelRef]:
-    """The versions that must be looked at: registry and catalogue disagree, or an announcement may be missing.
+def _unmarked(status: ModelStatus) -> ModelStatus:
+    return status.model_copy(update={"extracted_by": None, "scanned_by": None})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A registry against the catalogue."""
+
+    differing: frozenset[ModelRef]
+    """Versions that must be looked at: a tag differs from its document, was deleted, or was not announced."""
+    lost: frozenset[ModelRef]
+    """Versions of the registry that it does not have, though nobody deleted them: left alone, and an alarm."""
+    known: int
+    """How many versions of the registry the catalogue has."""
+
+    @property
+    def is_grave(self) -> bool:
+        """Whether more is lost than is there."""
+        return len(self.lost) * 2 > self.known
+
+
+def compare(
+    tags: Mapping[ModelRef, str], deleted: Container[ModelRef], documents: Iterable[ModelDocument], registry: str
+) -> Comparison:
+    """Compare the embedded registry with the catalogue.
 
     Args:
         tags: every tag of the registry, with its digest.
+        deleted: the tags that were deleted there.
         documents: the whole catalogue; what other registries hold is left alone.
         registry: the registry's own address; documents from before it moved here are its own by their tag.
     """
-    ours = [d for d in documents if d.spec.registry == registry or d.spec.ref in tags]
-    settled = {d.spec.ref: (d.spec.digest, d.spec.registry) for d in ours if not needs_announcing(d)}
-    unannounced = {d.spec.ref for d in ours if needs_announcing(d)}
-    gone = set(settled) - set(tags)
-    return unannounced | gone | {ref for ref, digest in tags.items() if settled.get(ref) != (digest, registry)}
+    ours = {d.spec.ref: d for d in documents if d.spec.registry == registry or d.spec.ref in tags}
+    missing = ours.keys() - tags.keys()
+    gone = {ref for ref in missing if ref in deleted}
+    changed = {ref for ref, digest in tags.items() if not _is_settled(ours.get(ref), digest, registry)}
+    return Comparison(frozenset(changed | gone), frozenset(missing - gone), len(ours))
 
 
-def differing_elsewhere(
-    tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument], registry: str
-) -> set[ModelRef]:
-    """As `differing`, for a registry that is not the platform's own.
+def compare_elsewhere(tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument], registry: str) -> Comparison:
+    """As `compare`, for a registry that is not the platform's own: what it lists proves no deletion.
 
     It has no claim to a version that another registry holds already.
     """
     held = {document.spec.ref: document for document in documents}
     ours = {ref: document for ref, document in held.items() if document.spec.registry == registry}
-    stale = {ref for ref, d in ours.items() if needs_announcing(d) or tags.get(ref) != d.spec.digest}
-    return stale | (set(tags) - set(held))
+    stale = {ref for ref, d in ours.items() if ref in tags and not _is_settled(d, tags[ref], registry)}
+    return Comparison(frozenset(stale | (tags.keys() - held.keys())), frozenset(ours.keys() - tags.keys()), len(ours))
+
+
+def _is_settled(document: ModelDocument | None, digest: str, registry: str) -> bool:
+    if document is None or needs_announcing(document):
+        return False
+    return (document.spec.digest, document.spec.registry) == (digest, registry)

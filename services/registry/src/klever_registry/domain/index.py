@@ -6,7 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .manifests import Manifest
-from .media_types import OCI_INDEX, REF_NAME, SUBJECT
+from .media_types import DELETED_TAGS, OCI_INDEX, REF_NAME, SUBJECT
+
+DELETED_LIMIT = 1000
+"""Deleted tags that a repository remembers; the oldest are forgotten first."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class RepositoryIndex:
     """By digest, oldest first."""
     tags: dict[str, str] = field(default_factory=dict)
     """Tag to digest."""
+    deleted: tuple[str, ...] = ()
+    """Tags that were deleted and not pushed since, oldest first: the proof that nobody lost them."""
 
     def resolve(self, reference: str) -> str | None:
         """The digest that a tag or digest names here."""
@@ -34,19 +39,24 @@ class RepositoryIndex:
     def with_manifest(self, manifest: Manifest, tag: str | None) -> "RepositoryIndex":
         """A manifest is there, and perhaps a tag names it."""
         entry = Entry(manifest.media_type, len(manifest.content), manifest.subject)
-        tags = self.tags if tag is None else {**self.tags, tag: manifest.digest}
-        return RepositoryIndex({**self.manifests, manifest.digest: entry}, tags)
+        manifests = {**self.manifests, manifest.digest: entry}
+        if tag is None:
+            return replace(self, manifests=manifests)
+        deleted = tuple(name for name in self.deleted if name != tag)
+        return RepositoryIndex(manifests, {**self.tags, tag: manifest.digest}, deleted)
 
     def without_tag(self, tag: str) -> "RepositoryIndex":
         """A tag is gone; its manifest stays."""
-        return replace(self, tags={name: digest for name, digest in self.tags.items() if name != tag})
+        return self._without({tag} & set(self.tags))
 
     def without_manifest(self, digest: str) -> "RepositoryIndex":
         """A manifest is gone, with its tags."""
-        return RepositoryIndex(
-            {known: entry for known, entry in self.manifests.items() if known != digest},
-            {tag: named for tag, named in self.tags.items() if named != digest},
-        )
+        manifests = {known: entry for known, entry in self.manifests.items() if known != digest}
+        return replace(self._without(set(self.tags_of(digest))), manifests=manifests)
+
+    def _without(self, tags: set[str]) -> "RepositoryIndex":
+        left = {tag: digest for tag, digest in self.tags.items() if tag not in tags}
+        return replace(self, tags=left, deleted=(*self.deleted, *sorted(tags))[-DELETED_LIMIT:])
 
     def tags_of(self, digest: str) -> list[str]:
         """The tags that name a manifest, sorted."""
@@ -65,22 +75,25 @@ def dump(index: RepositoryIndex) -> bytes:
     descriptors = [
         _descriptor(digest, index.manifests[digest], tag) for digest, named in tags.items() for tag in named or [None]
     ]
-    return json.dumps(
-        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors}, separators=(",", ":")
-    ).encode()
+    document: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors}
+    if index.deleted:
+        document["annotations"] = {DELETED_TAGS: json.dumps(index.deleted)}
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def load(content: bytes) -> RepositoryIndex:
-    """Read an index.json. Raises ValueError, KeyError where it is none."""
+    """Read an index.json. Raises ValueError, KeyError, TypeError, AttributeError where it is none."""
     manifests: dict[str, Entry] = {}
     tags: dict[str, str] = {}
-    for descriptor in json.loads(content)["manifests"]:
+    document = json.loads(content)
+    for descriptor in document["manifests"]:
         annotations = descriptor.get("annotations") or {}
         digest = descriptor["digest"]
         manifests[digest] = Entry(descriptor["mediaType"], descriptor["size"], annotations.get(SUBJECT))
         if REF_NAME in annotations:
             tags[annotations[REF_NAME]] = digest
-    return RepositoryIndex(manifests, tags)
+    deleted = (document.get("annotations") or {}).get(DELETED_TAGS, "[]")
+    return RepositoryIndex(manifests, tags, tuple(json.loads(deleted)))
 
 
 def _descriptor(digest: str, entry: Entry, tag: str | None) -> dict[str, Any]:

@@ -17,3 +17,6 @@ SIGNATURE = "application/vnd.klever.signature.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 SUBJECT = "dev.klever.registry.subject"
 """Annotation in index.json: what the manifest refers to, so that referrers are found without reading them all."""
+DELETED_TAGS = "dev.klever.registry.deleted-tags"
+"""Annotation of index.json itself, a JSON list: the tags that were deleted and not pushed since. Only they are gone on
+purpose; a tag that is missing otherwise was lost."""

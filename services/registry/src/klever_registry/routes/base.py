@@ -1,10 +1,13 @@
 """What all parts of the API share: the version, errors as the specification wants them, names from paths."""
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from klever_registry.domain import names
-from klever_registry.errors import DistributionError, UnsupportedError
+from klever_registry.errors import DistributionError, StorageError, UnsupportedError
+
+log = structlog.get_logger(__name__)
 
 PREFIX = "/v2"
 VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
@@ -35,6 +38,16 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
     except DistributionError as error:
         problem = {"code": error.oci_code, "message": str(error), "detail": error.detail}
         return web.json_response({"errors": [problem]}, status=error.status, headers=error.headers)
+    except StorageError as error:
+        log.error("storage", path=request.path, error=str(error))  # noqa: TRY400 - the message says it all
+        problem = {"code": error.oci_code, "message": str(error), "detail": {}}
+        return web.json_response({"errors": [problem]}, status=error.status)
+
+
+def refusal(status: int, message: str) -> web.Response:
+    """The answer to a request that no handler sees."""
+    problem = {"code": UnsupportedError.oci_code, "message": message}
+    return web.json_response({"errors": [problem]}, status=status)
 
 
 def repository(request: web.Request) -> str:

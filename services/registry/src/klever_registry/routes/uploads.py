@@ -1,6 +1,7 @@
 """/v2/<name>/blobs/uploads/: blobs in, in one request or in chunks, or mounted from another repository."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 
@@ -50,15 +51,19 @@ class Upload:
     async def append(self, request: web.Request) -> web.Response:
         """PATCH: the next chunk."""
         upload = request.match_info["upload"]
-        return _progress(request, upload, await self._append(request, upload), status=202)
+        start, body = _chunk(request)
+        with _located(request, upload):
+            offset = await self._uploads.append(repository(request), upload, body, start=start)
+        return _progress(request, upload, offset, status=202)
 
     async def finish(self, request: web.Request) -> web.Response:
         """PUT: the last chunk, which may be empty, and the digest of it all."""
         if "digest" not in request.query:
             raise DigestInvalidError("end the upload with ?digest=<digest of the blob>")
         digest, upload = names.digest(request.query["digest"]), request.match_info["upload"]
-        await self._append(request, upload)
-        await self._uploads.commit(repository(request), upload, digest)
+        start, body = _chunk(request)
+        with _located(request, upload):
+            await self._uploads.commit(repository(request), upload, digest, body, start=start)
         return _created(request, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -74,17 +79,31 @@ class Upload:
         blob, origin = names.digest(mount), names.repository_name(source)
         return await self._distribution.blobs.mount(repository(request), blob, source=origin)
 
-    async def _append(self, request: web.Request, upload: str) -> int:
-        chunk = parse_chunk(request.headers.get("Content-Range"), request.content_length)
-        start = chunk.start if chunk else None
-        try:
-            after = await self._uploads.append(repository(request), upload, _body(request), start=start)
-        except ChunkOutOfOrderError as error:
-            error.headers.update(_headers(request, upload, error.offset))
-            raise
-        if chunk and after != chunk.start + chunk.size:
-            raise SizeInvalidError(f"Content-Range announces {chunk.size} bytes, {after - chunk.start} came")
-        return after
+
+@contextmanager
+def _located(request: web.Request, upload: str) -> Iterator[None]:
+    """A chunk out of order is answered with where the upload is."""
+    try:
+        yield
+    except ChunkOutOfOrderError as error:
+        error.headers.update(_headers(request, upload, error.offset))
+        raise
+
+
+def _chunk(request: web.Request) -> tuple[int | None, AsyncIterator[bytes]]:
+    """Where the body belongs, if the client said, and its bytes."""
+    chunk = parse_chunk(request.headers.get("Content-Range"), request.content_length)
+    return (None, _body(request)) if chunk is None else (chunk.start, _counted(request, chunk.size))
+
+
+async def _counted(request: web.Request, size: int) -> AsyncIterator[bytes]:
+    """Raises SizeInvalidError at the end where fewer or more bytes came than were announced."""
+    came = 0
+    async for data in _body(request):
+        came += len(data)
+        yield data
+    if came != size:
+        raise SizeInvalidError(f"Content-Range announces {size} bytes, {came} came")
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

@@ -5,11 +5,9 @@ import structlog
 from klever_registry.domain import catalogue
 from klever_registry.domain.manifests import Manifest
 from klever_registry.ports import ManifestSource, SignatureStore
-from kleverkit.documents import Stored, mutate
+from kleverkit.documents import Buried, Stored, mutate
 from kleverkit.errors import PermanentError, TransientError
-from kleverproto.documents import Tombstone
-from kleverproto.envelope import Event, derive_id
-from kleverproto.models import ModelDeleted, ModelDocument, ModelPushed, ModelSpec
+from kleverproto.models import ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
 from ormb.fetching import CONFIG_LIMIT
 from ormb.reading import config_wanted
@@ -20,9 +18,14 @@ from .records import Records
 
 log = structlog.get_logger(__name__)
 
+EARLY_LOOKS = 5
+"""How often a tag is looked at, over some three seconds, until it names what another registry says was pushed."""
+
 
 class Announcer:
-    """Makes the catalogue say what the registry has, and tells everyone.
+    """Makes the catalogue say what the registry has, and announces it.
+
+    A document is withdrawn only where the registry itself says that the tag was deleted, or that it names no model.
 
     Order of work: document, event, note that the event is out. A crash between two of these is repaired by doing
     the same again: the event's id derives from the document, so the stream drops the second one.
@@ -32,8 +35,8 @@ class Announcer:
         records: the catalogue, and where events go.
         signatures: those that lie beside the registry's models.
         address: host:port of the registry.
-        owns_names: whether its tags win over those of the same name in other registries, and its news is always new;
-            without, a version that another registry holds is left alone.
+        owns_names: whether its tags win over those of the same name in other registries, and its news comes once and
+            in order; without, a version that another registry holds is left alone.
     """
 
     def __init__(
@@ -62,19 +65,22 @@ class Announcer:
         self._observe(repository, tag, None)
 
     async def run(self) -> None:
-        """Work off changes for ever; those that cannot be told now are tried again."""
+        """Work off changes for ever; one that fails holds up no other."""
         while True:
             observed = await self.pending.take()
             try:
                 await self._announce(observed)
             except TransientError as error:
-                pause = self.pending.failed(observed)
+                pause = self.pending.failed(observed, str(error))
                 log.warning("announcement will be tried again", ref=str(observed.ref), error=str(error), pause=pause)
             except PermanentError as error:
-                self.pending.done(observed)  # the next comparison of registry and catalogue finds it again
-                log.warning("not announced", ref=str(observed.ref), registry=self._address, error=str(error))
+                if self.pending.park(observed, str(error)):
+                    log.warning("not announced", ref=str(observed.ref), registry=self._address, error=str(error))
+            except Exception as error:
+                if self.pending.park(observed, f"{type(error).__name__}: {error}"):
+                    log.exception("not announced", ref=str(observed.ref), registry=self._address)
             except BaseException:
-                self.pending.failed(observed)
+                self.pending.failed(observed, "interrupted")
                 raise
             else:
                 self.pending.done(observed)
@@ -85,39 +91,52 @@ class Announcer:
             self.pending.add(Observed(ref, digest))
 
     async def _announce(self, observed: Observed) -> None:
-        digest = None if await self._is_old_news(observed) else observed.digest
-        manifest = await self._manifests.get(observed.ref.repository, digest or observed.ref.version)
-        if manifest is None or digest is None:
+        found = await self._documents.find(observed.ref.key)
+        if isinstance(found, Buried):
+            await self._records.finish(found)
+        manifest = await self._named(observed)
+        if manifest is None:
             if self.pending.is_superseded(observed):
                 return  # the tag changed once more, and that change tells the whole story
             manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
         spec = await self._described(observed.ref, manifest) if manifest else None
-        if manifest is None or spec is None:
+        if manifest is not None and spec is not None:
+            await self._catalogue(spec, manifest, anew=observed.anew)
+        elif manifest is not None or await self._manifests.is_deleted(observed.ref.repository, observed.ref.version):
             await self._withdraw(observed.ref)
-        else:
-            await self._catalogue(spec, manifest)
+
+    async def _named(self, observed: Observed) -> Manifest | None:
+        """The manifest that was pushed; None where what the tag names now must be seen.
+
+        Other registries announce late, twice and in any order, and some before the tag names the manifest: there a
+        tag that names something else is looked at a few times more, and then it is right.
+        """
+        if observed.digest is None:
+            return None
+        if self._owns_names:
+            return await self._manifests.get(observed.ref.repository, observed.digest)
+        manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
+        is_early = manifest is None or manifest.digest != observed.digest
+        if is_early and self.pending.failures(observed) < EARLY_LOOKS and not self.pending.is_superseded(observed):
+            raise TransientError(f"the tag does not name {observed.digest} yet")
+        return manifest
 
     async def _described(self, ref: ModelRef, manifest: Manifest) -> ModelSpec | None:
         wanted = config_wanted(manifest.content)
         config = None
         if wanted is not None and wanted.size <= CONFIG_LIMIT:
             config = await self._manifests.config(ref.repository, wanted.digest, wanted.size)
+            if config is None:
+                raise PermanentError(f"{self._address} has lost the config {wanted.digest} of {ref}: push it again")
         return describe(ref, manifest, registry=self._address, config=config)
 
-    async def _is_old_news(self, observed: Observed) -> bool:
-        """Whether another registry tells of a push that was followed by others, as it does when it tries again."""
-        if self._owns_names:
-            return False
-        stored = await self._documents.get(observed.ref.key)
-        history = stored.document.status.history if stored else ()
-        return observed.digest in {entry.digest for entry in history[:-1]}
-
-    async def _catalogue(self, spec: ModelSpec, manifest: Manifest) -> None:
+    async def _catalogue(self, spec: ModelSpec, manifest: Manifest, *, anew: bool) -> None:
         known = await self._signatures.find(spec.ref.repository, manifest.digest)
         now = self._records.clock()
 
         def decide(present: ModelDocument | None) -> ModelDocument | None:
-            return catalogue.pushed(present, spec, now=now, known=known) if self._may_set(present) else None
+            before = None if anew else present
+            return catalogue.pushed(before, spec, now=now, known=known) if self._may_set(present) else None
 
         stored = await mutate(self._documents, spec.ref.key, decide)
         if stored is None or not self._may_set(stored.document):
@@ -134,25 +153,14 @@ class Announcer:
         pushed = ModelPushed(
             ref=spec.ref, digest=spec.digest, registry=spec.registry, format=spec.metadata.format, size=spec.size
         )
-        await self._records.publisher.publish(self._event(pushed, document))
+        await self._records.publisher.publish(self._records.event(pushed, document))
         await mutate(self._documents, stored.key, lambda present: catalogue.announced(present, document.generation))
         log.info("model pushed", ref=str(spec.ref), digest=spec.digest, generation=document.generation)
 
     async def _withdraw(self, ref: ModelRef) -> None:
         stored = await self._documents.get(ref.key)
-        if stored is None or stored.document.spec.registry != self._address:
-            return
-        deleted = ModelDeleted(ref=ref, digest=stored.document.spec.digest)
-        await self._records.publisher.publish(self._event(deleted, stored.document))
-        gone = Tombstone[ModelDocument](document=stored.document, announced=True, deleted_at=self._records.clock())
-        await self._documents.bury(ref.key, gone, stored.revision)
-        log.info("model deleted", ref=str(ref), digest=deleted.digest)
-
-    def _event(self, data: ModelPushed | ModelDeleted, document: ModelDocument) -> Event[ModelPushed | ModelDeleted]:
-        """The id holds the time of the first push too: a tag that was deleted begins anew at generation 1."""
-        life = (document.created_at.isoformat(), str(document.generation))
-        event_id = derive_id(type(data).__name__, data.ref.repository, data.ref.version, data.digest, *life)
-        return self._records.events.event(data, event_id=event_id)
+        if stored is not None and stored.document.spec.registry == self._address:
+            await self._records.withdraw(stored)
 
 
 def model_ref(repository: str, tag: str) -> ModelRef | None:

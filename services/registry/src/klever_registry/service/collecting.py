@@ -13,8 +13,8 @@ import structlog
 
 from klever_registry.domain.garbage import needed, unneeded
 from klever_registry.domain.index import RepositoryIndex
-from klever_registry.errors import ManifestInvalidError
-from klever_registry.ports import Inventory, ManifestStore
+from klever_registry.errors import StorageError
+from klever_registry.ports import Inventory, ManifestStore, Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -33,36 +33,44 @@ class Collector:
     async def run(self, pause_seconds: float) -> None:
         """Collect at once, and again after each pause."""
         while True:
-            if removed := await self.collect():
-                log.info("blobs that nothing needs were removed", count=removed)
+            try:
+                if removed := await self.collect():
+                    log.info("blobs that nothing needs were removed", count=removed)
+            except StorageError as error:
+                log.error("no blobs are removed", error=str(error))  # noqa: TRY400 - the message says it all
             await asyncio.sleep(pause_seconds)
 
     async def collect(self) -> int:
-        """Collect once; the number of blobs that repositories lost."""
+        """Collect once; the number of blobs that repositories lost.
+
+        Raises:
+            StorageError: a manifest or an index cannot be read, so that nobody knows what it needs: nothing is removed.
+        """
         before = self._clock() - self._grace
-        removed = sum([await self._collect(name, before) for name in await self._inventory.repositories()])
-        await self._inventory.collect_orphans(before=before)
-        return removed
+        garbage = {name: await self._garbage(name, before) for name in await self._inventory.repositories()}
+        removed = [
+            await self._inventory.collect(repository, digest, before=before)
+            for repository, digests in garbage.items()
+            for digest in digests
+        ]
+        return sum(removed)
 
-    async def _collect(self, repository: str, before: datetime) -> int:
+    async def _garbage(self, repository: str, before: datetime) -> list[str]:
         used = await self._inventory.last_uses(repository)
-        keep = await self._needed(repository)
-        if keep is None:
-            return 0
-        garbage = unneeded(used, keep, before=before)
-        return sum([await self._inventory.collect(repository, digest, before=before) for digest in garbage])
+        return unneeded(used, await self._needed(repository), before=before)
 
-    async def _needed(self, repository: str) -> frozenset[str] | None:
-        """What a repository must keep; None while one of its manifests cannot be read, so that nobody knows."""
+    async def _needed(self, repository: str) -> frozenset[str]:
         index = await self._manifests.index(repository) or RepositoryIndex()
-        manifests = []
-        for digest in index.manifests:
-            try:
-                manifest = await self._manifests.get(repository, digest)
-            except ManifestInvalidError:
-                manifest = None
-            if manifest is None:
-                log.warning("repository is not collected: a manifest is gone", repository=repository, digest=digest)
-                return None
-            manifests.append(manifest)
-        return needed(index, manifests)
+        manifests = [await self._manifests.get(repository, digest) for digest in index.manifests]
+        return needed(index, [manifest for manifest in manifests if manifest is not None])
+
+
+async def purge_uploads(uploads: Uploads, older_than: timedelta, pause_seconds: float) -> None:
+    """Throw away the uploads that nobody ends, at once and again after each pause."""
+    while True:
+        try:
+            if purged := await uploads.purge(older_than):
+                log.info("abandoned uploads thrown away", count=purged)
+        except StorageError as error:
+            log.error("no uploads are thrown away", error=str(error))  # noqa: TRY400 - the message says it all
+        await asyncio.sleep(pause_seconds)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from klever_registry.domain import names
@@ -10,9 +11,11 @@ from klever_registry.domain.manifests import Descriptor, Manifest, parse_manifes
 from klever_registry.errors import (
     BlobUnknownError,
     DigestInvalidError,
+    DistributionError,
     ManifestBlobUnknownError,
     ManifestUnknownError,
     NameUnknownError,
+    StorageError,
     UnsupportedError,
 )
 from klever_registry.ports import BlobStore, ManifestStore, Uploads
@@ -97,10 +100,14 @@ class Distribution:
         await self.blobs.delete(repository, digest)
 
     async def upload_whole(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        """Store a blob that comes in one request. Raises DigestInvalidError."""
+        """Store a blob that comes in one request, or nothing of it. Raises DigestInvalidError."""
         upload = await self.uploads.begin(repository)
-        await self.uploads.append(repository, upload, chunks)
-        await self.uploads.commit(repository, upload, digest)
+        try:
+            await self.uploads.commit(repository, upload, digest, chunks)
+        except BaseException:
+            with suppress(DistributionError, StorageError):  # the client does not know its id, so it cannot take it up
+                await self.uploads.cancel(repository, upload)
+            raise
 
     async def tags(self, repository: str) -> list[str]:
         """Every tag, sorted. Raises NameUnknownError."""

@@ -15,6 +15,11 @@ class Embedded:
         """See `ManifestSource`."""
         return await self._manifests.get(repository, reference)
 
+    async def is_deleted(self, repository: str, tag: str) -> bool:
+        """See `ManifestSource`; what is missing without having been deleted was lost."""
+        index = await self._manifests.index(repository)
+        return index is not None and tag in index.deleted
+
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
         """See `ManifestSource`; what is stored was compared with its digest when it came."""
         if await self._blobs.size(repository, digest) != size:

@@ -4,19 +4,38 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from klever_registry.domain import catalogue
-from klever_registry.domain.catalogue import Extraction
+from klever_registry.domain.catalogue import AttachedSignature, Extraction
+from klever_registry.errors import StorageFullError
 from klever_registry.ports import SignatureStore
 from kleverkit.documents import mutate
+from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobSpec
 from kleverproto.models import ModelDocument, ModelUpdated
 from kleverproto.references import ModelRef
+from kleverproto.scans import Scan
+from kleverproto.signatures import Signature
 
 from .records import Records
 
+log = structlog.get_logger(__name__)
+
 Change = Callable[[ModelDocument | None, datetime], ModelDocument | None]
 """What an outcome makes of a version; None where nothing changes."""
+
+
+async def _attached(
+    store: SignatureStore, repository: str, digest: str, signature: Signature
+) -> AttachedSignature | None:
+    """The signature beside its model; where the disk takes no more, the catalogue has it alone."""
+    try:
+        return await store.attach(repository, digest, signature)
+    except StorageFullError as error:
+        log.warning("signature not attached", repository=repository, digest=digest, error=str(error))
+        return AttachedSignature(signature, None)
 
 
 class Extractions:
@@ -33,31 +52,37 @@ class Extractions:
         self._embedded = signatures
         self._external = external
 
-    async def completed(self, event: Event[JobCompleted]) -> None:
+    async def completed(self, event: Event[JobCompleted], outcome: Intent) -> None:
         """Something was found: keep it, and tell of every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT and job.result.signature is not None:
             store, ref = self._signatures(job.spec), job.spec.ref
-            attached = await store.attach(ref.repository, job.spec.digest, job.result.signature)
+            attached = await _attached(store, ref.repository, job.spec.digest, job.result.signature)
             if attached is not None:
-                await self._extracted(event, job.spec, Extraction(job.id, attached=attached, scan=job.result.scan))
+                extraction = Extraction(job.id, attached=attached, scan=job.result.scan)
+                await self._extracted(event, job.spec, extraction, outcome)
         elif job.spec.kind is JobKind.SCAN and job.result.scan is not None:
-            digest, scan = job.spec.digest, job.result.scan
-            await self._record(event, job.spec, lambda present, now: catalogue.scanned(present, digest, scan, now=now))
+            await self._scanned(event, job.spec, job.result.scan, outcome)
 
-    async def failed(self, event: Event[JobFailed]) -> None:
+    async def failed(self, event: Event[JobFailed], outcome: Intent) -> None:
         """The model could not be parsed: say why at every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT:
             scan = job.result.scan if job.result else None
-            await self._extracted(event, job.spec, Extraction(job.id, problem=job.problem, scan=scan))
+            await self._extracted(event, job.spec, Extraction(job.id, problem=job.problem, scan=scan), outcome)
 
     def _signatures(self, job: JobSpec) -> SignatureStore:
         return self._external.get(job.registry, self._embedded)
 
-    async def _extracted(self, cause: Event[Any], job: JobSpec, extraction: Extraction) -> None:
+    async def _extracted(self, cause: Event[Any], job: JobSpec, extraction: Extraction, outcome: Intent) -> None:
         def change(present: ModelDocument | None, now: datetime) -> ModelDocument | None:
-            return catalogue.extracted(present, job.digest, extraction, now=now)
+            return catalogue.extracted(present, job.digest, extraction, outcome, now=now)
+
+        await self._record(cause, job, change)
+
+    async def _scanned(self, cause: Event[Any], job: JobSpec, scan: Scan, outcome: Intent) -> None:
+        def change(present: ModelDocument | None, now: datetime) -> ModelDocument | None:
+            return catalogue.scanned(present, job.digest, scan, outcome, now=now)
 
         await self._record(cause, job, change)
 

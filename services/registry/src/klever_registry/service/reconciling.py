@@ -1,83 +1,145 @@
-"""Compares the registry with the catalogue: what the registry has wins."""
+"""Compares the registry with the catalogue: what the registry has, or says that it deleted, wins."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass, field
 
 import structlog
 
 from klever_registry.domain import catalogue
-from klever_registry.ports import ManifestStore, Uploads
-from kleverkit.documents import Documents
-from kleverkit.errors import ConflictError
-from kleverproto.documents import Tombstone
-from kleverproto.models import ModelDocument
+from klever_registry.domain.catalogue import Comparison
+from klever_registry.errors import StorageError
+from klever_registry.ports import ManifestStore
+from kleverkit.errors import TransientError
 from kleverproto.references import ModelRef
 
+from .alarms import Alarms
 from .announcing import model_ref
-from .pending import PendingTags
+from .pending import Observed, PendingTags
+from .records import Records
+from .restoring import Restorer
 
 log = structlog.get_logger(__name__)
 
+LOST, UNREADABLE, STUCK = "models_lost", "repositories_unreadable", "announcements_stuck"
+NAMED = 5
+"""Versions that an alarm names."""
+
+
+@dataclass
+class Listing:
+    """What the registry has."""
+
+    tags: dict[ModelRef, str] = field(default_factory=dict)
+    """Every tag with its digest."""
+    deleted: set[ModelRef] = field(default_factory=set)
+    """The tags that were deleted."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Repositories that cannot be read now, with the reason."""
+
 
 class Reconciler:
-    """Finds what a crash left half done: pushes and deletions that were not told, uploads that nobody ends."""
+    """Finds what a crash left half done, and what the registry or the catalogue has lost.
+
+    Nothing is withdrawn because it is missing: the index of its repository must say that its tag was deleted. So a
+    data directory that was emptied, not mounted or restored from an old backup takes no model out of the catalogue.
+    """
 
     def __init__(
         self,
         *,
         manifests: ManifestStore,
-        uploads: Uploads,
-        documents: Documents[ModelDocument],
+        records: Records,
         pending: PendingTags,
+        alarms: Alarms,
         address: str,
-        upload_ttl: timedelta,
+        restorer: Restorer,
     ) -> None:
         self._manifests = manifests
-        self._uploads = uploads
-        self._documents = documents
+        self._records = records
         self._pending = pending
+        self._alarms = alarms
         self._address = address
-        self._upload_ttl = upload_ttl
+        self._restorer = restorer
+        self._is_grave = False
 
     async def run(self, pause_seconds: float) -> None:
         """Compare at once, and again after each pause."""
         while True:
-            await self.reconcile()
+            try:
+                await self.reconcile()
+            except TransientError as error:
+                log.warning("registry and catalogue not compared", error=str(error))
             await asyncio.sleep(pause_seconds)
 
     async def reconcile(self) -> None:
-        """Compare once. Raises TransientError."""
-        documents = [stored.document for stored in await self._documents.all()]
-        tags = {ref: digest async for ref, digest in self._tags()}
-        for ref in sorted(catalogue.differing(tags, documents, self._address), key=str):
+        """Compare once, after what NATS has lost was brought back. Raises TransientError."""
+        await self._restorer.restore()
+        documents = [stored.document for stored in await self._records.documents.all()]
+        listing = await self._listing()  # after the documents: a push between the two is no loss
+        readable = [document for document in documents if document.spec.ref.repository not in listing.unreadable]
+        compared = catalogue.compare(listing.tags, listing.deleted, readable, self._address)
+        for ref in sorted(compared.differing, key=str):
             self._pending.add_unless_waiting(ref)
-        if purged := await self._uploads.purge(self._upload_ttl):
-            log.info("abandoned uploads thrown away", count=purged)
+        self._raise_alarms(listing, compared)
+        await self._records.tidy()
 
     async def rebuild(self) -> int:
-        """Forget what the catalogue says of this registry and make it anew; how many tags there are.
+        """Make the catalogue of this registry anew from what the registry holds; how many tags there are.
 
         Metadata come from manifests and configs, signatures from the referrers beside the models. Every version is
-        announced once more. Raises TransientError.
-        """
-        tags = {ref: digest async for ref, digest in self._tags()}
-        for stored in await self._documents.all():
-            spec = stored.document.spec
-            if spec.registry == self._address or spec.ref in tags:
-                with suppress(ConflictError):  # it is being written now, from what the registry has now
-                    gone = Tombstone[ModelDocument](
-                        document=stored.document, announced=True, deleted_at=stored.document.updated_at
-                    )
-                    await self._documents.bury(stored.key, gone, stored.revision)
-        await self.reconcile()
-        return len(tags)
+        announced once more. What the registry has lost is given up: withdrawn, as if it had been deleted. So is what
+        external registries deny when they are compared next.
 
-    async def _tags(self) -> AsyncIterator[tuple[ModelRef, str]]:
+        Raises:
+            StorageError: a repository cannot be read; nothing was changed.
+            TransientError: NATS does not answer.
+        """
+        known = await self._records.documents.all()
+        listing = await self._listing()
+        for problem in listing.unreadable.values():
+            raise StorageError(problem)
+        for stored in known:
+            spec = stored.document.spec
+            if spec.registry == self._address and spec.ref not in listing.tags:
+                await self._records.withdraw(stored)
+        for ref in sorted(listing.tags, key=str):
+            self._pending.add(Observed(ref, None, anew=True))
+        for scanner in self._restorer.scanners:
+            scanner.scan_soon(accept_loss=True)
+        await self.reconcile()
+        return len(listing.tags)
+
+    async def check(self) -> str | None:
+        """A readiness check: the registry has not lost most of its models."""
+        return self._alarms.raised.get(LOST) if self._is_grave else None
+
+    def _raise_alarms(self, listing: Listing, compared: Comparison) -> None:
+        self._is_grave = compared.is_grave
+        self._alarms.set(LOST, _lost(compared, self._address) if compared.lost else None)
+        self._alarms.set(UNREADABLE, "; ".join(listing.unreadable.values()) or None)
+        self._alarms.set(STUCK, self._pending.problem())
+
+    async def _listing(self) -> Listing:
+        listing = Listing()
         for repository in await self._manifests.repositories():
-            index = await self._manifests.index(repository)
+            try:
+                index = await self._manifests.index(repository)
+            except StorageError as error:
+                listing.unreadable[repository] = str(error)
+                continue
             for tag, digest in (index.tags if index else {}).items():
-                ref = model_ref(repository, tag)
-                if ref is not None:
-                    yield ref, digest
+                if (ref := model_ref(repository, tag)) is not None:
+                    listing.tags[ref] = digest
+            refs = (model_ref(repository, tag) for tag in (index.deleted if index else ()))
+            listing.deleted.update(ref for ref in refs if ref is not None)
+        return listing
+
+
+def _lost(compared: Comparison, address: str) -> str:
+    named = sorted(map(str, compared.lost))
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return (
+        f"{len(named)} of {compared.known} models of {address} are not in its data directory though nobody deleted "
+        f"them: {', '.join(named[:NAMED])}{more}. Restore the directory from a backup, push the models again, or give "
+        "them up with `klever registry rebuild`"
+    )

@@ -128,7 +128,8 @@ def _detach(home: Home, options: list[str]) -> None:
 
     home.create()
     log = home.log_of("up")
-    with log.open("wb") as output, log.open() as said:
+    log.write_bytes(b"")
+    with log.open("ab") as output, log.open() as said:  # what is appended to can be shortened
         process = subprocess.Popen(
             [sys.executable, "-m", "klever.cli", "up", *options],
             stdout=output,

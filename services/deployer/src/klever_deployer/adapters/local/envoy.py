@@ -1,8 +1,4 @@
-"""Envoy as the data plane of one machine, configured by files that it watches.
-
-The order of a change is the whole point: clusters come before the routes that use them, and go after their last
-request has ended. Changed in any other order, Envoy fails requests while it catches up.
-"""
+"""Envoy as the data plane of one machine, configured by files that it watches."""
 
 import asyncio
 import json
@@ -10,7 +6,6 @@ import os
 import shutil
 import sysconfig
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,24 +15,26 @@ import structlog
 from klever_deployer import envoy_config, envoy_listener
 from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.replicas import ServingName
-from klever_deployer.domain.routing import BackendKey, RoutingTable, ServingRoute, dump_table, load_table
+from klever_deployer.domain.routing import BackendKey, ServingRoute
 from klever_deployer.errors import DataPlaneError
+from klever_deployer.settings import MAX_REQUEST_BYTES
 
 from . import processes
-from .access_log import AccessLog
 from .envoy_admin import EnvoyAdmin
+from .envoy_files import LISTENERS, EnvoyFiles
+from .envoy_logs import EnvoyLogs
+from .envoy_routes import TABLE, EnvoyRoutes
+from .held_port import HeldPort
 from .processes import ProcessRecord
+from .relaying import Relay
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.01
-ACCEPT_SECONDS = 10.0
-START_SECONDS = 20.0
-QUIET_POLLS = 3
-"""Looks in a row without a request in flight before a cluster counts as drained; routes reach workers a little late."""
-RESTART_PAUSE = 0.2
-CDS = "cluster_manager.cds"
-RDS = f"http.{envoy_config.LISTENER}.rds.{envoy_config.ROUTES}"
+PATIENCE_SECONDS = 20.0
+"""An Envoy whose admin interface does not answer for so long hangs; a machine that is merely busy is quicker."""
+LOOK_SECONDS = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
 def envoy_program() -> str:
@@ -58,59 +55,68 @@ class EnvoyDataPlane:
         port: port of the ingress.
         drain_seconds: longest wait for requests by an old route.
         otlp_endpoint: where spans are sent by OTLP over HTTP; nowhere by default.
+        max_request_bytes: of a body or message.
+        admin: Envoy's admin interface; found in the directory by default.
+        patience: seconds after which an Envoy that does not answer is ended and started again.
     """
 
-    def __init__(
-        self, directory: Path, *, host: str, port: int, drain_seconds: float, otlp_endpoint: str | None = None
+    def __init__(  # noqa: PLR0913 - what it works with
+        self,
+        directory: Path,
+        *,
+        host: str,
+        port: int,
+        drain_seconds: float,
+        otlp_endpoint: str | None = None,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+        admin: EnvoyAdmin | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
+        self._limit = max_request_bytes
         self._otlp = otlp_endpoint
         self._directory = directory
         self._places = _Places(directory)
         self._host = host
         self._port = port
-        self._drain_seconds = drain_seconds
-        self._admin = EnvoyAdmin(self._places.admin_address)
-        self.access_log = AccessLog(directory / "access.log", self._admin)
-        self._table = _read_table(self._places.table)
-        self._version = time.time_ns()  # grows over restarts, so that an adopted Envoy never sees one again
-        self._lock = asyncio.Lock()
-        self._up = asyncio.Event()
+        self._patience = patience
+        self._admin = admin or EnvoyAdmin(self._places.admin_address)
+        self.logs = EnvoyLogs(directory / "access.log", self._places.log, self._admin)
+        self._files = EnvoyFiles(directory, self._admin, self._places.log)
+        table = directory / TABLE
+        self._routes = EnvoyRoutes(
+            self._files, self._admin, _text(table), drain_seconds=drain_seconds, limit=max_request_bytes
+        )
         self._record = ProcessRecord.read(self._places.record)
+        self._held_port = HeldPort(host, port, Relay(envoy_listener.relay_name(host, port)))
 
     async def run(self) -> None:
         """Keep Envoy running for as long as this runs; it is left running afterwards, see `close`."""
-        while True:
-            try:
-                await self._run_once()
-            except DataPlaneError as error:
-                log.error("envoy does not run", error=str(error))  # noqa: TRY400 - the message says it all
-            self._up.clear()
-            await asyncio.sleep(RESTART_PAUSE)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._held_port.run())
+            group.create_task(self._keep())
 
     async def is_live(self) -> bool:
         """A readiness check."""
-        return self._up.is_set() and await self._admin.is_live()
+        return self._routes.is_up() and await self._admin.is_live()
 
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
-        return set(self._table)
+        return self._routes.served()
 
     async def apply(self, route: ServingRoute) -> None:
         """See `DataPlane`."""
-        if self._table.get(route.serving) != route:
-            await self._finish(self._replace(route.serving, route))
+        await self._routes.replace(route.serving, route)
 
     async def remove(self, serving: ServingName) -> None:
         """See `DataPlane`."""
-        if serving in self._table:
-            await self._finish(self._replace(serving, None))
+        await self._routes.replace(serving, None)
 
     async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
         """See `DataPlane`."""
-        await self._up.wait()
+        await self._routes.until_up()
         names = {key: (key.name + envoy_config.HTTP, key.name + envoy_config.GRPC) for key in backends}
-        found = await self._admin.counts({name for both in names.values() for name in both})
-        present = {key: [found[name] for name in both if name in found] for key, both in names.items()}
+        counted = await self._admin.counts({name for both in names.values() for name in both})
+        present = {key: [counted[name] for name in both if name in counted] for key, both in names.items()}
         return {key: total(counts) for key, counts in present.items() if counts}
 
     async def metrics(self) -> bytes:
@@ -123,79 +129,47 @@ class EnvoyDataPlane:
             await processes.stop(self._record, grace_seconds=5.0)
         self._places.record.unlink(missing_ok=True)
 
-    async def _finish(self, change: Coroutine[Any, Any, None]) -> None:
-        """A change that has begun is carried to its end, even when whoever asked for it no longer waits."""
-        await asyncio.shield(asyncio.create_task(change))
-
-    async def _replace(self, serving: ServingName, route: ServingRoute | None) -> None:
-        """One change at a time."""
-        async with self._lock:
-            await self._up.wait()
-            new = {name: present for name, present in self._table.items() if name != serving}
-            if route is not None:
-                new[serving] = route
-            await self._make_before_break(self._table, new)
-            self._table = new
-            self._places.table.write_text(dump_table(new))
-
-    async def _make_before_break(self, old: RoutingTable, new: RoutingTable) -> None:
-        leaving = envoy_config.cluster_names(old) - envoy_config.cluster_names(new)
-        if envoy_config.clusters(old) != envoy_config.clusters(new):
-            await self._put_clusters(old, new)
-        await self._put("rds.json", envoy_config.routes(new), RDS)
-        if leaving:
-            await self._drained(leaving)
-            await self._put_clusters(new)
-
-    async def _put_clusters(self, *tables: RoutingTable) -> None:
-        """The clusters of all these tables; where two describe one cluster, the last does."""
-        resources = {cluster["name"]: cluster for table in tables for cluster in envoy_config.clusters(table)}
-        await self._put("cds.json", list(resources.values()), CDS)
-
-    async def _put(self, name: str, resources: list[dict[str, Any]], stat: str) -> None:
-        """Write a configuration and wait until Envoy uses it. Raises DataPlaneError."""
-        rejected = await self._admin.counter(f"{stat}.update_rejected")
-        version = self._write(name, resources)
-        deadline = time.monotonic() + ACCEPT_SECONDS
-        while await self._admin.version(f"{stat}.version_text") != version:
-            if await self._admin.counter(f"{stat}.update_rejected") > rejected:
-                raise DataPlaneError(f"Envoy rejects {name}: {processes.tail(self._places.log, lines=1)}")
-            if time.monotonic() > deadline:
-                raise DataPlaneError(f"Envoy did not take {name} within {ACCEPT_SECONDS:g} s")
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _drained(self, clusters: set[str]) -> None:
-        """Wait until no request is in flight by the old route, but not for ever."""
-        deadline, quiet = time.monotonic() + self._drain_seconds, 0
-        while quiet < QUIET_POLLS and time.monotonic() < deadline:
-            busy = await self._admin.active_requests(clusters)
-            quiet = 0 if busy else quiet + 1
-            await asyncio.sleep(POLL_SECONDS)
+    async def _keep(self) -> None:
+        """Start it again whenever it has ended: at once if it ran, else after a pause that grows."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._run_once()
+                pause = FIRST_PAUSE
+            except (DataPlaneError, OSError) as error:
+                log.error("envoy does not run", error=str(error))  # noqa: TRY400 - the message says it all
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            finally:
+                self._routes.went_down()
 
     async def _run_once(self) -> None:
         """Adopt or start Envoy, and return when it has ended."""
-        if self._record is None or self._record.find() is None:
-            await self._start()
-        self._write("lds.json", envoy_listener.listeners(self._host, self._port, str(self._directory), self._otlp))
-        await self._live()
-        if self._record is not None:
-            await processes.wait_gone(self._record)
+        if self._record is not None and self._record.find() is not None:
+            record = self._record
+            self._held_port.hold(envoy_listens=True)
+            self._files.write(LISTENERS, self._listeners())
+        else:
+            record = await self._start()
+        await self._live(record)
+        await self._routes.came_up()
+        await self._until_ended(record)
         log.warning("envoy ended; starting it again")
 
-    async def _start(self) -> None:
-        """Start it from the files as they are, so that it comes back with the routes it had."""
-        for stranger in processes.strangers(self._directory, set()):
+    async def _start(self) -> ProcessRecord:
+        """Start it from what was in effect, so that it comes back with the routes it had."""
+        for stranger in processes.strangers(self._directory, ()):
             await processes.stop(stranger, grace_seconds=1.0)
-        if not processes.is_free(self._host, self._port):
+        if not self._held_port.is_held() and not processes.is_free(self._host, self._port):
             raise DataPlaneError(
                 f"port {self._port} on {self._host} is held by another program: stop that, or choose another port "
                 "with KLEVER_DEPLOYER_INGRESS_PORT"
             )
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._write("cds.json", envoy_config.clusters(self._table))
-        self._write("rds.json", envoy_config.routes(self._table))
-        self._write("lds.json", envoy_listener.listeners(self._host, self._port, str(self._directory), self._otlp))
-        self._places.bootstrap.write_text(json.dumps(envoy_listener.bootstrap(str(self._directory), self._otlp)))
+        self._held_port.hold(envoy_listens=False)
+        await self._routes.write_down()
+        self._files.write(LISTENERS, self._listeners())
+        bootstrap = envoy_listener.bootstrap(str(self._directory), self._otlp)
+        self._files.keep(self._places.bootstrap.name, json.dumps(bootstrap))
         self._places.admin_address.unlink(missing_ok=True)
         command = (
             *(envoy_program(), "--config-path", str(self._places.bootstrap)),
@@ -206,23 +180,38 @@ class EnvoyDataPlane:
             command, log=self._places.log, owner=self._directory, port=self._port, env=os.environ
         )
         self._record.write(self._places.record)
+        return self._record
 
-    async def _live(self) -> None:
-        """Wait until it takes requests. Raises DataPlaneError."""
-        deadline = time.monotonic() + START_SECONDS
+    def _listeners(self) -> list[dict[str, Any]]:
+        directory = str(self._directory)
+        return envoy_listener.listeners(self._host, self._port, directory, self._otlp, limit=self._limit)
+
+    async def _live(self, record: ProcessRecord) -> None:
+        """Wait until it takes requests. Raises DataPlaneError; one that runs and does not answer is ended."""
+        deadline = time.monotonic() + self._patience
         while not await self._admin.is_live():
-            if self._record is None or self._record.find() is None or time.monotonic() > deadline:
+            if record.find() is None:
                 raise DataPlaneError(f"Envoy did not start: {processes.tail(self._places.log)}")
+            if time.monotonic() > deadline:
+                await processes.stop(record, grace_seconds=1.0)
+                raise DataPlaneError(f"Envoy did not answer within {self._patience:g} s and was ended")
             await asyncio.sleep(POLL_SECONDS)
-        self._up.set()
 
-    def _write(self, name: str, resources: list[dict[str, Any]]) -> str:
-        """Replace a file in one step, which is what Envoy watches for; the version it will report."""
-        self._version += 1
-        new = self._directory / f"{name}.new"
-        new.write_text(json.dumps(envoy_config.discovery(self._version, resources)))
-        new.replace(self._directory / name)
-        return str(self._version)
+    async def _until_ended(self, record: ProcessRecord) -> None:
+        """Return when it has ended; end it where it hangs, or cannot be reached because its files are gone."""
+        ended = asyncio.create_task(processes.wait_gone(record))
+        files, answered = self._places.identity(), time.monotonic()
+        try:
+            while not ended.done():
+                now = time.monotonic()
+                answered = now if await self._admin.is_live() else answered
+                if self._places.identity() != files or now - answered > self._patience:
+                    log.error("envoy cannot be reached; ending it")
+                    await processes.stop(record, grace_seconds=1.0)
+                await asyncio.wait({ended}, timeout=LOOK_SECONDS)
+            ended.result()
+        finally:
+            ended.cancel()
 
 
 @dataclass(frozen=True)
@@ -244,17 +233,19 @@ class _Places:
         return self.directory / "envoy.json"
 
     @property
-    def table(self) -> Path:
-        return self.directory / "table.json"
-
-    @property
     def log(self) -> Path:
         return self.directory / "envoy.log"
 
+    def identity(self) -> tuple[int, int] | None:
+        """Which directory Envoy watches, and which file says where it is reached; None where one is gone."""
+        try:
+            return self.directory.stat().st_ino, self.admin_address.stat().st_ino
+        except OSError:
+            return None
 
-def _read_table(path: Path) -> RoutingTable:
-    """The routes that an earlier deployer left in Envoy, so that a change for one serving keeps the others."""
+
+def _text(path: Path) -> str:
     try:
-        return load_table(path.read_text())
-    except (OSError, ValueError):
-        return {}
+        return path.read_text()
+    except OSError:
+        return ""

@@ -65,7 +65,7 @@ class EnvoyAdmin:
         """Have Envoy write to a new file where an access log was moved. Raises DataPlaneError."""
         try:
             async with self._session() as session, session.post(f"{self._url()}/reopen_logs") as response:
-                await response.read()
+                response.raise_for_status()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
 

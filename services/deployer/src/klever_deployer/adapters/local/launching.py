@@ -10,6 +10,7 @@ from string import Template
 
 from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
 from klever_deployer.domain.runtimes import WITH_GRPC
+from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverproto.quantities import bytes_of, cores_of
 from kleverproto.variants import Variant
 
@@ -71,11 +72,13 @@ class Launching:
         python: the deployer's own interpreter, whose environment holds kleverserve.
         server_path: a directory that holds nothing but kleverserve, for the other environments.
         inherited: the deployer's environment variables.
+        max_request_bytes: of a body or message; servers of the user's own get it as an environment variable.
     """
 
     python: Path
     server_path: Path
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    max_request_bytes: int = MAX_REQUEST_BYTES
 
     def __call__(self, spec: ReplicaSpec, ports: Ports) -> Launch:
         """How to start a replica."""
@@ -85,7 +88,7 @@ class Launching:
         env |= {"OMP_NUM_THREADS": str(cores or 1)}
         ready = f"/v2/models/{name}/ready"
         if spec.prepared.runtime == CUSTOM and variant.custom is not None:
-            env |= _custom_env(spec, ports)
+            env |= _custom_env(spec, ports) | {"MAX_REQUEST_BYTES": str(self.max_request_bytes)}
             command = tuple(Template(word).safe_substitute(env) for word in variant.custom.command)
             ready, cwd = variant.custom.ready_path, spec.prepared.model.directory
         else:
@@ -104,7 +107,8 @@ class Launching:
             *(str(prepared.python or self.python), "-m", MODULES[prepared.runtime]),
             *("--model-dir", str(prepared.model.directory), "--format", prepared.model.format),
             *("--name", spec.key.serving.name, "--version", spec.version),
-            *("--host", ports.host, "--port", str(ports.http), "--threads", str(threads), *more),
+            *("--host", ports.host, "--port", str(ports.http), "--threads", str(threads)),
+            *("--max-body-bytes", str(self.max_request_bytes), *more),
         )
 
 

@@ -2,13 +2,21 @@
 
 import json
 import os
+import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import structlog
+
 from klever_deployer.domain.replicas import ReplicaKey, ServingName
 from klever_deployer.ports import LogPart
+from kleverkit.durable import replace_file
+
+from . import processes
+
+log = structlog.get_logger(__name__)
 
 CHUNK = 64 * 1024
 """Bytes of one part at most: with what JSON adds, it fits into one message of NATS."""
@@ -16,6 +24,18 @@ LONGEST_LINE = 2000
 """Characters; the rest of a line is left out."""
 LARGEST_FILE = 16 * 1024 * 1024
 """A file that was read to its end and is larger begins anew."""
+LARGEST_BACKLOG = 64 * 1024 * 1024
+"""Bytes that wait to be read at most: a server that writes faster than its lines are taken must not fill the disk."""
+
+
+@dataclass
+class _Mark:
+    """How far a file was read."""
+
+    inode: int
+    life: str
+    """Another one each time the file begins anew, so that no part's id comes twice."""
+    offset: int = 0
 
 
 @dataclass
@@ -24,15 +44,22 @@ class _Open:
 
     key: ReplicaKey
     file: BinaryIO
-    inode: int
-    offset: int
+    mark: _Mark
+
+    @property
+    def part_id(self) -> str:
+        """Of the part that comes next."""
+        return f"{self.mark.life}-{self.mark.offset}"
+
+    def size(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
 
 
 class LogFiles:
     """See `ports.ReplicaLogs`.
 
     Args:
-        directory: of the files `<replica>.log`.
+        directory: of the files, see `new_name`.
         marks: remembers how far each file was read, for the next deployer.
     """
 
@@ -49,14 +76,10 @@ class LogFiles:
 
     def taken(self, parts: list[LogPart]) -> None:
         """See `ReplicaLogs`."""
-        for part in parts:
-            for found in self._open.values():
-                if part.id.startswith(f"{found.inode}-"):
-                    found.offset = part.end
-        marks = {str(found.inode): found.offset for found in self._open.values()}
-        new = self._marks.with_suffix(".new")
-        new.write_text(json.dumps(marks))
-        new.replace(self._marks)
+        ends = {part.id: part.end for part in parts}
+        for found in self._open.values():
+            found.mark.offset = ends.get(found.part_id, found.mark.offset)
+        self._write_marks()
 
     def close(self) -> None:
         """See `ReplicaLogs`."""
@@ -64,38 +87,74 @@ class LogFiles:
             found.file.close()
         self._open.clear()
 
+    def _write_marks(self) -> None:
+        """Without space, lines come again with the next deployer, as parts that were published before."""
+        marks = {path.name: asdict(found.mark) for path, found in self._open.items()}
+        try:
+            replace_file(self._marks, json.dumps(marks).encode())
+        except OSError as error:
+            log.warning("how far logs were read cannot be written", error=str(error))
+
     def _find(self) -> None:
         for path in self._directory.glob("*.log"):
-            if path in self._open:
+            key = _key(path)
+            if path in self._open or key is None:
                 continue
             with suppress(OSError):
                 file = path.open("rb")
                 inode = os.fstat(file.fileno()).st_ino
-                self._open[path] = _Open(_key(path), file, inode, self._known.pop(str(inode), 0))
+                known = self._known.pop(path.name, None)
+                mark = known if known is not None and known.inode == inode else _Mark(inode, _new_life())
+                self._open[path] = _Open(key, file, mark)
+                self._write_marks()  # else the next deployer reads the same lines by another life
 
     def _next(self, path: Path) -> LogPart | None:
         """What comes next in a file; None where nothing does."""
         found = self._open[path]
-        size = os.fstat(found.file.fileno()).st_size
-        found.file.seek(found.offset)
+        size, mark = found.size(), found.mark
+        if mark.offset > size:  # begun anew, by someone else or before a crash
+            self._begin_anew(found)
+        if size - mark.offset > LARGEST_BACKLOG:
+            os.truncate(path, 0)
+            processes.note(path, f"{size - mark.offset} bytes were dropped here: they came faster than they are read")
+            self._begin_anew(found)
+        found.file.seek(mark.offset)
         taken = _whole_lines(found.file.read(CHUNK))
         if not taken:
             self._leave_or_shorten(path, found, size)
             return None
         lines = tuple(line[:LONGEST_LINE] for line in taken.decode(errors="replace").splitlines())
-        return LogPart(found.key, f"{found.inode}-{found.offset}", found.offset + len(taken), lines)
+        return LogPart(found.key, found.part_id, mark.offset + len(taken), lines)
 
     def _leave_or_shorten(self, path: Path, found: _Open, size: int) -> None:
         try:
-            gone = path.stat().st_ino != found.inode
+            gone = path.stat().st_ino != found.mark.inode
         except OSError:
             gone = True
         if gone:
             found.file.close()
             del self._open[path]
-        elif size > LARGEST_FILE and found.offset == size:
+        elif size > LARGEST_FILE and found.mark.offset == size:
             os.truncate(path, 0)  # servers append, so they go on at the new end
-            found.offset = 0
+            self._begin_anew(found)
+
+    def _begin_anew(self, found: _Open) -> None:
+        found.mark.life, found.mark.offset = _new_life(), 0
+        self._write_marks()
+
+
+def new_name(key: ReplicaKey) -> str:
+    """The name of a log that no other has had, of the same replica or before it."""
+    return f"{key.id}.{_new_life()}.log"
+
+
+def name_pattern(key: ReplicaKey) -> str:
+    """Which files are logs of a replica."""
+    return f"{key.id}.*.log"
+
+
+def _new_life() -> str:
+    return secrets.token_hex(8)
 
 
 def _whole_lines(chunk: bytes) -> bytes:
@@ -104,14 +163,17 @@ def _whole_lines(chunk: bytes) -> bytes:
     return chunk[: chunk.rfind(b"\n") + 1]
 
 
-def _key(path: Path) -> ReplicaKey:
-    """The replica whose id is the file's name: DNS labels have no dots."""
-    namespace, name, variant, revision, index = path.stem.split(".")
-    return ReplicaKey(ServingName(namespace, name), variant, revision, int(index))
-
-
-def _read_marks(path: Path) -> dict[str, int]:
+def _key(path: Path) -> ReplicaKey | None:
+    """The replica whose id begins the file's name: DNS labels have no dots."""
     try:
-        return {str(inode): int(offset) for inode, offset in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError):
+        namespace, name, variant, revision, index, _life = path.stem.split(".")
+        return ReplicaKey(ServingName(namespace, name), variant, revision, int(index))
+    except ValueError:
+        return None
+
+
+def _read_marks(path: Path) -> dict[str, _Mark]:
+    try:
+        return {name: _Mark(**mark) for name, mark in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from klever_deployer.domain.replicas import LocalModel
@@ -13,6 +14,9 @@ from ormb.errors import NotFoundError, OrmbError
 from ormb.exporting import is_exported
 from ormb.modelfile import FILE_NAME, load_modelfile
 from ormb.reference import Reference
+
+REMOVED = ".removed."
+"""Begins the name of a model while it is removed."""
 
 
 class LocalModelStore:
@@ -55,22 +59,34 @@ class LocalModelStore:
                 raise TransientError(str(error)) from error
             raise ServingError(f"{ref} cannot be pulled: {error}", code=PULL_FAILED) from error
 
-    async def keep_only(self, digests: set[str]) -> None:
+    async def digests(self) -> set[str]:
         """See `ModelStore`."""
-        kept = {self._path(digest) for digest in digests}
-        await asyncio.to_thread(self._remove_others, kept)
+        return await asyncio.to_thread(lambda: {_digest(path) for path in self._directory.glob("*sha*-*")})
+
+    async def remove(self, digest: str) -> None:
+        """See `ModelStore`."""
+        await asyncio.to_thread(self._remove, digest)
 
     def _find(self, digest: str) -> LocalModel | None:
         path = self._path(digest)
         return _model(path) if is_exported(path, digest) else None
 
-    def _remove_others(self, kept: set[Path]) -> None:
-        for path in self._directory.glob("*"):
-            if path not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+    def _remove(self, digest: str) -> None:
+        """In one step out of the way, for what a crash leaves half removed must not be taken for the model."""
+        path = self._path(digest)
+        removed = path.with_name(REMOVED + path.name)
+        shutil.rmtree(removed, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            path.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
 
     def _path(self, digest: str) -> Path:
         return self._directory / digest.replace(":", "-")
+
+
+def _digest(path: Path) -> str:
+    """Of a model, or of what is left of one that was being removed."""
+    return path.name.removeprefix(REMOVED).replace("-", ":", 1)
 
 
 def _model(path: Path) -> LocalModel:

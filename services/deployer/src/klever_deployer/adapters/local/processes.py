@@ -5,13 +5,16 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from kleverkit.durable import replace_file
+from kleverkit.processes import identity
 
 POLL_SECONDS = 0.1
 TAIL_BYTES = 4096
@@ -23,21 +26,21 @@ OWNER = "KLEVER_DEPLOYER_OWNER"
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """A process, told apart from a later one with the same id by when it began."""
+    """A process, and the session that it leads."""
 
     pid: int
-    created: float
-    """Seconds since 1970."""
+    identity: str
+    """Sets it apart from a later process with the same id; empty where it ended at once."""
     port: int
+    owner: str = ""
+    """Value of its `OWNER`."""
     grpc_port: int = 0
     about: dict[str, Any] = field(default_factory=dict)
     """What it is, for the deployer that adopts it."""
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step."""
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(asdict(self)))
-        new.replace(path)
+        """Replace the file in one step. Raises OSError."""
+        replace_file(path, json.dumps(asdict(self)).encode())
 
     @classmethod
     def read(cls, path: Path) -> "ProcessRecord | None":
@@ -50,11 +53,9 @@ class ProcessRecord:
     def find(self) -> psutil.Process | None:
         """The process, if it still runs."""
         try:
-            process = psutil.Process(self.pid)
-            same = process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
+            return psutil.Process(self.pid) if identity(self.pid) == self.identity else None
         except psutil.Error:
             return None
-        return process if same else None
 
 
 def spawn(  # noqa: PLR0913 - what a process has
@@ -94,49 +95,91 @@ def spawn(  # noqa: PLR0913 - what a process has
             )
         except OSError as error:
             output.write(f"{command[0]} cannot be run: {error.strerror}\n".encode())
-            return ProcessRecord(NOBODY, 0.0, port)
+            return ProcessRecord(NOBODY, "", port)
     process.returncode = 0  # this object is done with it: the exit status is taken by `_reap`
     if cores is not None:
         _keep_to(process.pid, cores)
-    try:
-        created = psutil.Process(process.pid).create_time()
-    except psutil.NoSuchProcess:
-        created = 0.0
-    return ProcessRecord(process.pid, created, port)
+    return ProcessRecord(process.pid, identity(process.pid) or "", port, str(owner))
 
 
 async def wait_gone(record: ProcessRecord) -> None:
-    """Return when the process has ended. It may be no child of ours, so it is looked at, not waited for."""
-    while record.find() is not None:  # noqa: ASYNC110 - nobody tells of the end of a process that is no child
-        await asyncio.sleep(POLL_SECONDS)
+    """Return when the process has ended, whoever started it."""
+    try:
+        descriptor = os.pidfd_open(record.pid)
+    except (AttributeError, OSError):  # not on Linux; or it has ended
+        while record.find() is not None:  # noqa: ASYNC110 - no other system announces the end of another's child
+            await asyncio.sleep(POLL_SECONDS)
+    else:
+        try:
+            await _readable(descriptor, record)
+        finally:
+            os.close(descriptor)
     _reap(record.pid)
 
 
-async def stop(record: ProcessRecord, *, grace_seconds: float) -> None:
-    """Ask the process to end, and make it end after the grace."""
-    process = record.find()
-    if process is None:
-        _reap(record.pid)
+async def _readable(descriptor: int, record: ProcessRecord) -> None:
+    """Wait until the last thread of a pidfd's process has ended, if it is the record's: pidfd_open(2).
+
+    A process whose first thread has ended has no identity any more, and may still hold ports and memory.
+    """
+    if identity(record.pid) not in {record.identity, None}:
         return
-    with suppress(psutil.Error):
-        process.terminate()
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
     try:
-        await asyncio.wait_for(wait_gone(record), grace_seconds)
-    except TimeoutError:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def stop(record: ProcessRecord, *, grace_seconds: float) -> None:
+    """Ask the process to end, and make it end after the grace; then end what it has left of its session."""
+    process = record.find()
+    if process is not None:
         with suppress(psutil.Error):
-            process.kill()
-        await wait_gone(record)
+            process.terminate()
+        try:
+            async with asyncio.timeout(grace_seconds):  # wait_for loses a cancellation that comes with the end
+                await wait_gone(record)
+        except TimeoutError:
+            with suppress(psutil.Error):
+                process.kill()
+            await wait_gone(record)
+    _reap(record.pid)
+    end_left(record)
 
 
-def strangers(owner: Path, known: set[int]) -> list[ProcessRecord]:
-    """Processes that a deployer with this work_dir started and did not get to write down."""
-    found = []
-    for process in psutil.process_iter():
+def end_left(record: ProcessRecord) -> None:
+    """Kill the worker processes of a server that has ended itself: they may hold its port and its memory."""
+    for process in _all_processes():
         with suppress(psutil.Error, OSError):
-            owned = process.environ().get(OWNER) == str(owner)
-            if owned and process.pid not in known and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(ProcessRecord(process.pid, process.create_time(), 0))
-    return found
+            if os.getsid(process.pid) == record.pid and process.environ().get(OWNER) == record.owner:
+                process.kill()
+
+
+def strangers(owner: Path, known: Iterable[ProcessRecord]) -> list[ProcessRecord]:
+    """Processes that a deployer with this work_dir started, and that belong to none of these which still run."""
+    leaders = {record.pid for record in known if record.find() is not None}
+    found = []
+    for process in _all_processes():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(OWNER) == str(owner) and not _belongs(process, leaders):
+                found.append(ProcessRecord(process.pid, identity(process.pid) or "", 0, str(owner)))
+    return [record for record in found if record.find() is not None]
+
+
+def _belongs(process: psutil.Process, leaders: set[int]) -> bool:
+    """Whether a process is one of these, in the session of one, or started by one, at any depth."""
+    if process.pid in leaders or os.getsid(process.pid) in leaders:
+        return True
+    return any(ancestor.pid in leaders for ancestor in process.parents())
+
+
+def _all_processes() -> Iterator[psutil.Process]:
+    """Each looked up anew: some versions of psutil remember processes by their start on the wall clock."""
+    for pid in psutil.pids():
+        with suppress(psutil.Error):
+            yield psutil.Process(pid)
 
 
 def free_port(host: str) -> int:
@@ -165,8 +208,8 @@ def memory_of(record: ProcessRecord) -> int:
 
 
 def note(log: Path, text: str) -> None:
-    """Write a line of our own into a server's log."""
-    with log.open("a") as output:
+    """Write a line of our own into a server's log, where there is space."""
+    with suppress(OSError), log.open("a") as output:
         output.write(f"klever: {text}\n")
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 import aiohttp
+import structlog
 
 from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
 
@@ -15,8 +15,14 @@ from . import processes
 from .launching import Launch, Launcher, Ports, takes_grpc
 from .processes import ProcessRecord
 
+log = structlog.get_logger(__name__)
+
 HOST = "127.0.0.1"
-PROBE_SECONDS = 0.03
+FIRST_PROBE_SECONDS = 0.03
+PROBE_SECONDS = 0.75
+"""Pause between two looks at a server that was ready once."""
+PROBE_TIMEOUT = aiohttp.ClientTimeout(total=1)
+"""A server that does not say in this time that it is ready, is not; with the pause this is seen within two seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 HOPELESS = 3
 """Starts in vain, one after the other, before a replica counts as failed; it is tried on, more and more slowly."""
@@ -59,27 +65,34 @@ class Replica:
         session: aiohttp.ClientSession,
         on_change: Callable[[ReplicaState], None],
     ) -> None:
-        self.state = ReplicaState(spec.key, runtime=spec.prepared.runtime, made=spec.prepared.model.made)
+        self._record = ProcessRecord.read(places.record)
+        adopted = self._adopted()
+        self.state = ReplicaState(
+            spec.key,
+            # It may well be ready: requests that go there now stay there until that is known.
+            endpoint=Endpoint(HOST, adopted.port, adopted.grpc_port) if adopted else None,
+            runtime=spec.prepared.runtime,
+            made=spec.prepared.model.made,
+        )
         self._spec = spec
         self._places = places
         self._launcher = launcher
         self._session = session
         self._on_change = on_change
-        self._record = ProcessRecord.read(places.record)
+        self._is_written = True
+        self._first_ready: float | None = None
         self._task = asyncio.create_task(self._keep())
 
     @property
-    def pid(self) -> int:
+    def record(self) -> ProcessRecord | None:
         """Of the process that runs, or ran last."""
-        return self._record.pid if self._record else 0
+        return self._record
 
     async def stop(self, grace_seconds: float) -> None:
-        """End the process and forget it."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """End the process."""
+        await self.abandon()
         if self._record is not None:
             await processes.stop(self._record, grace_seconds=grace_seconds)
-        self._places.forget()
 
     async def abandon(self) -> None:
         """Stop watching, and leave the process to the next deployer."""
@@ -90,16 +103,33 @@ class Replica:
         """Adopt what runs, or start; watch; start again after a pause that grows while it does not stay."""
         in_vain = 0
         while True:
-            record = self._adopted() or self._start()
-            if await self._becomes_ready(record):
-                self._change(endpoint=Endpoint(HOST, record.port, record.grpc_port), ready=True, failure=None)
-                began = monotonic()
-                await self._watch(record)
-                in_vain = 0 if monotonic() - began >= STABLE_SECONDS else in_vain
-            in_vain += 1
-            failure = processes.tail(self._places.log) if in_vain >= HOPELESS else None
-            self._change(endpoint=None, ready=False, restarts=self.state.restarts + 1, failure=failure)
+            try:
+                stayed = await self._run_once()
+                failure = processes.tail(self._places.log)
+            except Exception as error:
+                log.exception("a model server cannot be kept running", replica=self._spec.key.id)
+                stayed, failure = 0.0, f"it cannot be started: {error}"
+            in_vain = 1 if stayed >= STABLE_SECONDS else in_vain + 1
+            lost_hope = failure if in_vain >= HOPELESS else None
+            self._change(endpoint=None, ready=False, restarts=self.state.restarts + 1, failure=lost_hope)
             await asyncio.sleep(min(FIRST_PAUSE * 2 ** (in_vain - 1), LONGEST_PAUSE))
+
+    async def _run_once(self) -> float:
+        """Return when the server has ended: seconds since it was ready first. Raises OSError where none starts."""
+        record = self._adopted() or self._start()
+        prober = asyncio.create_task(self._probe(record))
+        ended = asyncio.create_task(self._end_of(record))
+        try:
+            await asyncio.wait({prober, ended}, return_when=asyncio.FIRST_COMPLETED)
+            for done in (prober, ended):
+                if done.done():
+                    done.result()
+        finally:
+            prober.cancel()
+            ended.cancel()
+            await asyncio.gather(prober, ended, return_exceptions=True)
+        processes.end_left(record)
+        return monotonic() - self._first_ready if self._first_ready is not None else 0.0
 
     def _adopted(self) -> ProcessRecord | None:
         return self._record if self._record is not None and self._record.find() is not None else None
@@ -120,31 +150,58 @@ class Replica:
             cores=launch.cores,
         )
         self._record = replace(started, grpc_port=grpc, about=asdict(self._spec.key))
-        self._record.write(self._places.record)
+        self._write_down()
         return self._record
 
-    async def _watch(self, record: ProcessRecord) -> None:
-        """Return when it has ended, by itself or because it used too much."""
-        limit = self._launch.memory
-        while record.find() is not None:
-            used = processes.memory_of(record) if limit is not None else 0
-            if limit is not None and used > limit:
-                processes.note(self._places.log, f"ended: it used {used} bytes of memory, its limit is {limit}")
-                await processes.stop(record, grace_seconds=0.0)
-                return
-            await asyncio.sleep(processes.POLL_SECONDS)
-        await processes.wait_gone(record)
+    def _write_down(self) -> None:
+        """Have the next deployer find it. On a full disk it serves all the same, and this is done later."""
+        if self._record is None:
+            return
+        try:
+            self._record.write(self._places.record)
+        except OSError as error:
+            if self._is_written:
+                log.warning("a record cannot be written: free some space", replica=self._spec.key.id, error=str(error))
+            self._is_written = False
+        else:
+            self._is_written = True
 
-    async def _becomes_ready(self, record: ProcessRecord) -> bool:
-        """Whether it answers that it is ready before it ends."""
+    async def _end_of(self, record: ProcessRecord) -> None:
+        """Return when it has ended, by itself or because it used too much."""
+        gone = asyncio.create_task(processes.wait_gone(record))
+        limit = self._launch.memory
+        try:
+            while limit is not None and not gone.done():
+                used = processes.memory_of(record)
+                if used > limit:
+                    processes.note(self._places.log, f"ended: it used {used} bytes of memory, its limit is {limit}")
+                    await processes.stop(record, grace_seconds=0.0)
+                await asyncio.wait({gone}, timeout=processes.POLL_SECONDS)
+            await gone
+        finally:
+            gone.cancel()
+
+    async def _probe(self, record: ProcessRecord) -> None:
+        """Say whether it takes requests, at once when that changes, for as long as this runs."""
+        self._first_ready = None
+        endpoint = Endpoint(HOST, record.port, record.grpc_port)
+        while True:
+            ready = await self._is_ready(record)
+            if ready and self._first_ready is None:
+                self._first_ready = monotonic()
+            if ready != self.state.ready:
+                self._change(endpoint=endpoint, ready=ready, failure=None)
+            if not self._is_written:
+                self._write_down()
+            await asyncio.sleep(FIRST_PROBE_SECONDS if self._first_ready is None else PROBE_SECONDS)
+
+    async def _is_ready(self, record: ProcessRecord) -> bool:
         url = f"http://{HOST}:{record.port}{self._launch.ready_path}"
-        while record.find() is not None:
-            with suppress(aiohttp.ClientError, TimeoutError):
-                async with self._session.get(url) as response:
-                    if response.status == OK:
-                        return True
-            await asyncio.sleep(PROBE_SECONDS)
-        return False
+        try:
+            async with self._session.get(url, timeout=PROBE_TIMEOUT) as response:
+                return response.status == OK
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
 
     @property
     def _launch(self) -> Launch:

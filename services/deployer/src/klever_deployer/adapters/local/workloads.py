@@ -11,13 +11,11 @@ from kleverproto.variants import Variant
 
 from . import processes
 from .launching import Launcher, refusal
-from .log_files import LogFiles
+from .log_files import LogFiles, name_pattern, new_name
 from .processes import ProcessRecord
 from .replica import Places, Replica
 
 log = structlog.get_logger(__name__)
-
-PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)
 
 
 class LocalWorkloads:
@@ -39,6 +37,7 @@ class LocalWorkloads:
         self._change = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
         self._left = self._read_left()
+        self._closed = False
 
     @property
     def logs(self) -> LogFiles:
@@ -48,7 +47,7 @@ class LocalWorkloads:
 
     async def run(self) -> None:
         """End what a deployer started and was killed before it could write it down; then nothing more."""
-        known = {record.pid for record in self._left.values()} | {r.pid for r in self._replicas.values()}
+        known = [*self._left.values(), *(replica.record for replica in self._replicas.values() if replica.record)]
         for record in processes.strangers(self._directory, known):
             log.warning("stopping a model server that nobody wrote down", pid=record.pid)
             await processes.stop(record, grace_seconds=self._grace)
@@ -60,12 +59,12 @@ class LocalWorkloads:
 
     async def start(self, spec: ReplicaSpec) -> None:
         """See `Workloads`. A process that an earlier deployer started for this replica is adopted."""
-        if spec.key in self._replicas:
+        while (ending := self._stopping.get(spec.key)) is not None:
+            await asyncio.shield(ending)  # it must end whether this is still wanted then or not
+        if spec.key in self._replicas or self._closed:
             return
-        if (ending := self._stopping.get(spec.key)) is not None:
-            await ending
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=PROBE_TIMEOUT)
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self._records.mkdir(parents=True, exist_ok=True)
         self._left.pop(spec.key, None)
         self._replicas[spec.key] = Replica(spec, self._places(spec.key), self._launcher, self._session, self._on_change)
@@ -92,9 +91,10 @@ class LocalWorkloads:
         return changed
 
     async def close(self) -> None:
-        """Stop every model server."""
+        """Stop every model server, and start none any more."""
+        self._closed = True
         await asyncio.gather(*(self.stop(key) for key in [*self._replicas, *self._left]))
-        await asyncio.gather(*self._stopping.values())
+        await asyncio.gather(*self._stopping.values(), return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -108,28 +108,48 @@ class LocalWorkloads:
             self._session = None
 
     async def _end(self, key: ReplicaKey, replica: Replica | None, left: ProcessRecord | None) -> None:
-        if replica is not None:
-            await replica.stop(self._grace)
-        if left is not None:
-            await processes.stop(left, grace_seconds=self._grace)
+        try:
+            if replica is not None:
+                await replica.stop(self._grace)
+            elif left is not None:
+                await processes.stop(left, grace_seconds=self._grace)
             self._places(key).forget()
+        except OSError:
+            if (record := ProcessRecord.read(self._places(key).record)) is not None:
+                self._left[key] = record  # what is not forgotten is still there, to be stopped again
+            raise
 
     def _read_left(self) -> dict[ReplicaKey, ProcessRecord]:
         """What an earlier deployer left: adopted when it is started here, stopped if nothing needs it."""
-        found = [record for path in self._records.glob("*.json") if (record := ProcessRecord.read(path)) is not None]
-        return {ReplicaKey(**r.about | {"serving": ServingName(**r.about["serving"])}): r for r in found}
+        left = {}
+        for path in self._records.glob("*.json"):
+            record = ProcessRecord.read(path)
+            key = _key(record) if record is not None else None
+            if record is None or key is None:
+                log.warning("a model server's record cannot be read; the server will be stopped", path=str(path))
+            else:
+                left[key] = record
+        return left
 
     @property
     def _records(self) -> Path:
         return self._directory / "replicas"
 
     def _places(self, key: ReplicaKey) -> Places:
+        logs = self._directory / "logs"
+        present = next(logs.glob(name_pattern(key)), None)
         return Places(
-            record=self._records / f"{key.id}.json",
-            log=self._directory / "logs" / f"{key.id}.log",
-            owner=self._directory,
+            record=self._records / f"{key.id}.json", log=present or logs / new_name(key), owner=self._directory
         )
 
     def _on_change(self, state: ReplicaState) -> None:
         self._changed.add(state.key.serving)
         self._change.set()
+
+
+def _key(record: ProcessRecord) -> ReplicaKey | None:
+    """The replica that a process is."""
+    try:
+        return ReplicaKey(**record.about | {"serving": ServingName(**record.about["serving"])})
+    except (KeyError, TypeError):
+        return None

@@ -5,6 +5,16 @@ from .blobs import LocalBlobs
 from .inventory import LocalInventory
 from .layout import Layout
 from .manifests import LocalManifests
+from .policies import LocalPolicyCopies
 from .uploads import LocalUploads
 
-__all__ = ["AccountsFile", "Layout", "LocalBlobs", "LocalInventory", "LocalManifests", "LocalUploads", "verify_bcrypt"]
+__all__ = [
+    "AccountsFile",
+    "Layout",
+    "LocalBlobs",
+    "LocalInventory",
+    "LocalManifests",
+    "LocalPolicyCopies",
+    "LocalUploads",
+    "verify_bcrypt",
+]

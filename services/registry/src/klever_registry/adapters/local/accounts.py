@@ -10,9 +10,12 @@ from pydantic import ValidationError
 
 from kleverkit.errors import PermanentError
 from kleverproto.accounts import Accounts
+from modelformats.threads import in_thread
 
 LONGEST_PASSWORD = 72
 """bcrypt reads no further."""
+
+Stamp = tuple[int, int, int] | None
 
 log = structlog.get_logger()
 
@@ -33,26 +36,39 @@ class AccountsFile:
         self._path = path
         self._stamp = _stamp(path)
         self._accounts = _read(path)
+        self._problem: str | None = None
+        self._reading = asyncio.Lock()
 
     async def read(self) -> Accounts:
-        """See `AccountSource`."""
-        stamp = _stamp(self._path)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self._accounts = await asyncio.to_thread(_read, self._path)
-            except PermanentError:
-                log.exception("accounts_unreadable", path=str(self._path))
+        """See `AccountSource`. One reader at a time: of two, the one that began first would otherwise end last."""
+        if _stamp(self._path) != self._stamp:
+            async with self._reading:
+                stamp = _stamp(self._path)
+                if stamp != self._stamp:
+                    await self._reload(stamp)
         return self._accounts
+
+    async def check(self) -> str | None:
+        """A readiness check: the file can be read as it is now."""
+        await self.read()
+        return self._problem
+
+    async def _reload(self, stamp: Stamp) -> None:
+        try:
+            self._accounts, self._problem = await in_thread(_read, self._path), None
+        except PermanentError as error:
+            self._problem = f"{error}; the accounts from before stay in force until that is mended"
+            log.error("accounts_unreadable", path=str(self._path), error=str(error))  # noqa: TRY400
+        self._stamp = stamp  # of before the reading: what changes meanwhile is read the next time
 
 
 async def verify_bcrypt(password: str, hashed: str) -> bool:
     """Whether the password is that of the hash, `$2a$`, `$2b$` or `$2y$`. Takes long, in a thread."""
     given = password.encode()
-    return len(given) <= LONGEST_PASSWORD and await asyncio.to_thread(bcrypt.checkpw, given, hashed.encode())
+    return len(given) <= LONGEST_PASSWORD and await in_thread(bcrypt.checkpw, given, hashed.encode())
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> Stamp:
     try:
         about = path.stat()
     except OSError:
@@ -62,6 +78,9 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 def _read(path: Path) -> Accounts:
     try:
-        return Accounts.model_validate(yaml.safe_load(path.read_text()) or {})
+        content = yaml.safe_load(path.read_text())
+        if content is None:
+            raise PermanentError(f"the accounts in {path} cannot be read: the file is empty, is it being written?")
+        return Accounts.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise PermanentError(f"the accounts in {path} cannot be read: {error}") from error

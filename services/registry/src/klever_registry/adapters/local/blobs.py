@@ -1,6 +1,5 @@
 """Blobs on the local disk."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from klever_registry.errors import BlobUnknownError
@@ -15,22 +14,22 @@ class LocalBlobs:
     """See `BlobStore`."""
 
     def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+        self._layout, self._disk = layout, layout.disk
 
     async def size(self, repository: str, digest: str) -> int | None:
         """See `BlobStore`."""
-        return await asyncio.to_thread(self._layout.use, repository, digest)
+        return await self._disk.read(self._layout.use, repository, digest)
 
     async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
         """See `BlobStore`."""
         try:
-            file = await asyncio.to_thread(self._layout.blob(repository, digest).open, "rb", 0)
+            file = await self._disk.read(self._layout.blob(repository, digest).open, "rb", 0)
         except FileNotFoundError as error:
             raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest}) from error
         try:
-            await asyncio.to_thread(file.seek, start)
+            await self._disk.read(file.seek, start)
             left = stop - start
-            while left and (piece := await asyncio.to_thread(file.read, min(PIECE, left))):
+            while left and (piece := await self._disk.read(file.read, min(PIECE, left))):
                 left -= len(piece)
                 yield piece
         finally:
@@ -38,13 +37,13 @@ class LocalBlobs:
 
     async def put(self, repository: str, digest: str, content: bytes) -> None:
         """See `BlobStore`."""
-        await asyncio.to_thread(self._layout.write, repository, digest, content)
+        await self._disk.write(self._layout.write, repository, digest, content)
 
     async def mount(self, repository: str, digest: str, *, source: str) -> bool:
         """See `BlobStore`."""
-        return await asyncio.to_thread(self._layout.mount, repository, digest, source)
+        return await self._disk.write(self._layout.mount, repository, digest, source)
 
     async def delete(self, repository: str, digest: str) -> None:
         """See `BlobStore`."""
-        if not await asyncio.to_thread(self._layout.remove, repository, digest):
+        if not await self._disk.write(self._layout.remove, repository, digest):
             raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest})

@@ -1,6 +1,5 @@
 """All blobs on the local disk. The time of a blob's last use is the modification time of its file."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,24 +15,15 @@ class LocalInventory:
 
     async def repositories(self) -> list[str]:
         """See `Inventory`."""
-        return await asyncio.to_thread(self._layout.inhabited)
+        return await self._layout.disk.read(self._layout.inhabited)
 
     async def last_uses(self, repository: str) -> dict[str, datetime]:
         """See `Inventory`."""
-        return await asyncio.to_thread(lambda: _last_uses(self._layout.blobs(repository)))
+        return await self._layout.disk.read(lambda: _last_uses(self._layout.blobs(repository)))
 
     async def collect(self, repository: str, digest: str, *, before: datetime) -> bool:
         """See `Inventory`."""
-        path = self._layout.blob(repository, digest)
-        return await asyncio.to_thread(self._layout.remove_unused, path, before=before)
-
-    async def collect_orphans(self, *, before: datetime) -> None:
-        """See `Inventory`."""
-        await asyncio.to_thread(self._collect_orphans, before)
-
-    def _collect_orphans(self, before: datetime) -> None:
-        for path in self._layout.orphans():
-            self._layout.remove_unused(path, before=before)
+        return await self._layout.disk.write(self._layout.remove_unused, repository, digest, before=before)
 
 
 def _last_uses(paths: Sequence[Path]) -> dict[str, datetime]:

@@ -4,32 +4,39 @@
     <root>/repositories/library/iris/_oci/                an OCI image layout; its blobs are hard links into the pool
     <root>/repositories/library/iris/_uploads/<id>        blobs on their way in
 
-Names of repositories have no part that begins with `_`, so ours cannot meet theirs. A blob whose only name is the
-pool's belongs to no repository any more and is removed with its last one.
+Names of repositories have no part that begins with `_`, so ours cannot meet theirs. A blob gets its name in a
+repository before that in the pool, and loses them the other way round: what only the pool has was lost by its
+repository, and is left for people to restore.
 """
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from klever_registry.domain.names import algorithm, hexadecimal
 from kleverkit.durable import make_directory, replace_file, sync_directory, sync_file, write_new
+from ormb.space import refusal
+
+from .disk import Disk
 
 LAYOUT_DIRECTORY = "_oci"
 UPLOADS_DIRECTORY = "_uploads"
 LAYOUT_FILE = b'{"imageLayoutVersion":"1.0.0"}'
-LINK_ATTEMPTS = 10
-"""A blob may leave the pool between two of our steps; that it does so ten times in a row is no coincidence."""
+INDEX_FILE = "index.json"
+LAST = 2
+"""Names of a blob that one repository has, and the pool."""
+INDEXED = "_indexed"
+"""Says that the repository has an index.json: where that is missing all the same, it was lost."""
 
 
 class Layout:
     """Paths, and the steps that make a blob part of a repository. Blocking: call it from a thread."""
 
     def __init__(self, root: Path) -> None:
+        self.disk = Disk(root)
         self._pool = root / "pool"
         self._repositories = root / "repositories"
         self._uses = threading.Lock()
@@ -41,7 +48,11 @@ class Layout:
 
     def index(self, repository: str) -> Path:
         """The index.json of a repository."""
-        return self.layout(repository) / "index.json"
+        return self.layout(repository) / INDEX_FILE
+
+    def indexed(self, repository: str) -> Path:
+        """See `INDEXED`."""
+        return self.layout(repository) / INDEXED
 
     def blob(self, repository: str, digest: str) -> Path:
         """A blob of a repository."""
@@ -52,9 +63,9 @@ class Layout:
         return self._repositories / repository / UPLOADS_DIRECTORY
 
     def repositories(self) -> list[str]:
-        """Every repository that has an index, sorted."""
-        found = (Path(folder) for folder, _, files in self._walk(LAYOUT_DIRECTORY) if "index.json" in files)
-        return sorted(str(path.parent.relative_to(self._repositories)) for path in found)
+        """Every repository that has an index, or has lost it, sorted."""
+        paths = (Path(folder) for folder, _, files in self._walk(LAYOUT_DIRECTORY) if {INDEX_FILE, INDEXED} & {*files})
+        return sorted(str(path.parent.relative_to(self._repositories)) for path in paths)
 
     def inhabited(self) -> list[str]:
         """Every repository that has a layout, with an index or not, sorted."""
@@ -65,31 +76,23 @@ class Layout:
         """The blobs of a repository: <algorithm>/<hexadecimal>."""
         return list((self.layout(repository) / "blobs").glob("*/*"))
 
-    def orphans(self) -> list[Path]:
-        """What only the pool has."""
-        return [path for path in self._pool.glob("*/*") if _links(path) == 1]
-
     def use(self, repository: str, digest: str) -> int | None:
         """The size of a blob that is wanted now; None where the repository has it not."""
         path = self.blob(repository, digest)
         with self._uses, suppress(FileNotFoundError):
-            os.utime(path)
+            _touch(path)
             return path.stat().st_size
         return None
 
-    def remove_unused(self, path: Path, *, before: datetime) -> bool:
-        """Remove a blob unless it was used since."""
-        with self._uses, suppress(FileNotFoundError):
-            if path.stat().st_mtime < before.timestamp():
-                path.unlink()
-                return True
-        return False
+    def remove_unused(self, repository: str, digest: str, *, before: datetime) -> bool:
+        """Remove a blob as `remove` does, unless it was used since."""
+        with self._uses:
+            return is_older(self.blob(repository, digest), before) and self._unlink(repository, digest)
 
-    def stale_uploads(self, older_than: timedelta) -> list[Path]:
-        """Uploads to which nothing was added for so long."""
-        limit = time.time() - older_than.total_seconds()
+    def stale_uploads(self, before: datetime) -> list[Path]:
+        """Uploads to which nothing was added since."""
         paths = [Path(folder) / name for folder, _, names in self._walk(UPLOADS_DIRECTORY) for name in names]
-        return [path for path in paths if path.stat().st_mtime < limit]
+        return [path for path in paths if is_older(path, before)]
 
     def prepare(self, repository: str) -> None:
         """Make the layout of a repository exist."""
@@ -102,17 +105,18 @@ class Layout:
     def adopt(self, repository: str, digest: str, file: Path) -> None:
         """Make a verified file a blob of the repository; the file itself is used up."""
         sync_file(file)
-        pooled = self._pooled(digest)
+        target, pooled = self.blob(repository, digest), self._pooled(digest)
+        make_directory(target.parent)
         make_directory(pooled.parent)
-        for _ in range(LINK_ATTEMPTS):
+        with self._uses:
             with suppress(FileExistsError):
-                os.link(file, pooled)
-            with suppress(FileNotFoundError):
-                self._link(repository, digest, pooled)
-                break
-        else:
-            raise OSError(f"{pooled} keeps disappearing: is another program deleting files below {self._pool}?")
-        file.unlink()
+                os.link(pooled if pooled.exists() else file, target)
+            with suppress(FileExistsError):
+                os.link(target, pooled)
+            os.utime(target)
+            file.unlink()
+        sync_directory(target.parent)
+        sync_directory(pooled.parent)
 
     def write(self, repository: str, digest: str, content: bytes) -> None:
         """Make bytes a blob of the repository."""
@@ -123,35 +127,36 @@ class Layout:
     def mount(self, repository: str, digest: str, source: str) -> bool:
         """Give a repository a blob of another one; False where that has it not."""
         self.prepare(repository)
+        target = self.blob(repository, digest)
+        make_directory(target.parent)
         try:
-            self._link(repository, digest, self.blob(source, digest))
+            with self._uses:
+                with suppress(FileExistsError):
+                    os.link(self.blob(source, digest), target)
+                os.utime(target)
         except FileNotFoundError:
             return False
+        sync_directory(target.parent)
         return True
 
     def remove(self, repository: str, digest: str) -> bool:
         """Take a blob from a repository, and from the pool if it was the last; False where it is not there."""
-        path = self.blob(repository, digest)
+        with self._uses:
+            was_there = self._unlink(repository, digest)
+        if was_there:
+            sync_directory(self.blob(repository, digest).parent)
+        return was_there
+
+    def _unlink(self, repository: str, digest: str) -> bool:
+        path, pooled = self.blob(repository, digest), self._pooled(digest)
+        with suppress(FileNotFoundError):
+            if path.stat().st_nlink == LAST and pooled.samefile(path):
+                pooled.unlink()
         try:
             path.unlink()
         except FileNotFoundError:
             return False
-        sync_directory(path.parent)
-        pooled = self._pooled(digest)
-        with suppress(FileNotFoundError):
-            # A push may link the file between the two calls: its link keeps the bytes, only the pool forgets them.
-            if pooled.stat().st_nlink == 1:
-                pooled.unlink()
         return True
-
-    def _link(self, repository: str, digest: str, source: Path) -> None:
-        target = self.blob(repository, digest)
-        make_directory(target.parent)
-        with self._uses:
-            with suppress(FileExistsError):
-                os.link(source, target)
-            os.utime(target)
-        sync_directory(target.parent)
 
     def _pooled(self, digest: str) -> Path:
         return self._pool / algorithm(digest) / hexadecimal(digest)
@@ -166,8 +171,18 @@ class Layout:
                 folders[:] = [name for name in folders if name == wanted or not name.startswith("_")]
 
 
-def _links(path: Path) -> int:
+def is_older(path: Path, limit: datetime) -> bool:
+    """Whether a file is there and was last used, or written, before that."""
     try:
-        return path.stat().st_nlink
+        return path.stat().st_mtime < limit.timestamp()
     except FileNotFoundError:
-        return 0
+        return False
+
+
+def _touch(path: Path) -> None:
+    """Note a use, where the disk takes the note: from one that takes nothing, nothing is collected either."""
+    try:
+        os.utime(path)
+    except OSError as error:
+        if refusal(error) is None:
+            raise

@@ -1,51 +1,56 @@
 """Manifests and tags on the local disk: blobs of the layout, named by its index.json."""
 
-import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable
 
 from klever_registry.domain.index import RepositoryIndex, dump, load
 from klever_registry.domain.manifests import Manifest, parse_manifest
+from klever_registry.errors import ManifestInvalidError, StorageLostError
 from kleverkit.durable import make_directory, replace_file
 
 from .layout import Layout
 
 Stamp = tuple[int, int, int]
+RESTORE = "restore the registry's data directory from a backup"
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class LocalManifests:
-    """See `ManifestStore`. One writer per repository at a time; readers take the last index that is complete."""
+    """See `ManifestStore`. One writer per repository at a time; readers take the last index that is complete.
+
+    What cannot be read, or is missing though it was written, is StorageLostError and never nothing.
+    """
 
     def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+        self._layout, self._disk = layout, layout.disk
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._cache: dict[str, tuple[Stamp, RepositoryIndex]] = {}
 
     async def index(self, repository: str) -> RepositoryIndex | None:
         """See `ManifestStore`."""
-        return await asyncio.to_thread(self._load, repository)
+        return await self._disk.read(self._load, repository)
 
     async def get(self, repository: str, reference: str) -> Manifest | None:
         """See `ManifestStore`."""
-        return await asyncio.to_thread(self._get, repository, reference)
+        return await self._disk.read(self._get, repository, reference)
 
     async def put(self, repository: str, manifest: Manifest, tag: str | None) -> None:
         """See `ManifestStore`."""
-        await asyncio.to_thread(self._put, repository, manifest, tag)
+        await self._disk.write(self._put, repository, manifest, tag)
 
     async def delete_tag(self, repository: str, tag: str) -> bool:
         """See `ManifestStore`."""
-        before = await asyncio.to_thread(self._change, repository, lambda index: index.without_tag(tag))
+        before = await self._disk.write(self._change, repository, lambda index: index.without_tag(tag))
         return tag in before.tags
 
     async def delete(self, repository: str, digest: str) -> list[str] | None:
         """See `ManifestStore`."""
-        return await asyncio.to_thread(self._delete, repository, digest)
+        return await self._disk.write(self._delete, repository, digest)
 
     async def repositories(self) -> list[str]:
         """See `ManifestStore`."""
-        return await asyncio.to_thread(self._layout.repositories)
+        return await self._disk.read(self._layout.repositories)
 
     def _get(self, repository: str, reference: str) -> Manifest | None:
         index = self._load(repository)
@@ -54,9 +59,14 @@ class LocalManifests:
             return None
         try:
             content = self._layout.blob(repository, digest).read_bytes()
-        except FileNotFoundError:  # deleted after the index was read
-            return None
-        return parse_manifest(content, digest, index.manifests[digest].media_type)
+            return parse_manifest(content, digest, index.manifests[digest].media_type)
+        except FileNotFoundError as error:
+            now = self._load(repository)
+            if now is None or digest not in now.manifests:  # deleted after the index was read
+                return None
+            raise StorageLostError(f"{repository} has lost its manifest {digest}: {RESTORE}") from error
+        except ManifestInvalidError as error:
+            raise StorageLostError(f"the manifest {digest} of {repository} is damaged: {RESTORE}") from error
 
     def _put(self, repository: str, manifest: Manifest, tag: str | None) -> None:
         with self._locks[repository]:  # or a deletion of the same manifest could take the blob from under the index
@@ -80,9 +90,11 @@ class LocalManifests:
         before = self._load(repository) or RepositoryIndex()
         after = change(before)
         if after != before:
-            path = self._layout.index(repository)
+            path, marker = self._layout.index(repository), self._layout.indexed(repository)
             make_directory(path.parent)
             replace_file(path, dump(after))
+            if not marker.exists():
+                replace_file(marker, b"")
         return before
 
     def _load(self, repository: str) -> RepositoryIndex | None:
@@ -95,7 +107,11 @@ class LocalManifests:
             if known is not None and known[0] == stamp:
                 return known[1]
             index = load(path.read_bytes())
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if self._layout.indexed(repository).exists():
+                raise StorageLostError(f"{repository} has lost its index.json: {RESTORE}") from error
             return None
+        except DAMAGED as error:
+            raise StorageLostError(f"the index.json of {repository} cannot be read, {error}: {RESTORE}") from error
         self._cache[repository] = (stamp, index)
         return index

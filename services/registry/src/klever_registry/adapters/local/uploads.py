@@ -2,23 +2,29 @@
 
 import asyncio
 import hashlib
+import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from klever_registry.domain.names import algorithm
 from klever_registry.errors import ChunkOutOfOrderError, DigestInvalidError, UploadUnknownError
+from kleverproto.envelope import utc_now
 
-from .layout import Layout
+from .layout import Layout, is_older
 
 BATCH = 1024 * 1024
 """Bytes that are gathered before a thread writes and hashes them."""
 HASH = "sha256"
 """Computed while bytes come; a digest of another kind is computed from the file at the end."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a request waits for another one to the same upload, as for one whose connection has just broken."""
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 
@@ -31,11 +37,15 @@ class _Session:
     hasher: "hashlib._Hash" = field(default_factory=lambda: hashlib.new(HASH))
     hashed: int = 0
 
-    def write(self, file: BinaryIO, pieces: Sequence[bytes]) -> None:
-        file.writelines(pieces)
+    def write(self, file: FileIO, pieces: Sequence[bytes]) -> None:
+        """Add bytes; on a disk that takes some of them only, the hash is of those."""
         for piece in pieces:
-            self.hasher.update(piece)
-            self.hashed += len(piece)
+            left = memoryview(piece)
+            while left:
+                written = file.write(left)
+                self.hasher.update(left[:written])
+                self.hashed += written
+                left = left[written:]
 
     def digest(self, path: Path, wanted: str) -> str:
         if wanted == HASH and self.hashed == path.stat().st_size:
@@ -45,71 +55,122 @@ class _Session:
 
 
 class LocalUploads:
-    """See `Uploads`."""
+    """See `Uploads`.
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    Args:
+        layout: where they lie.
+        clock: judges their age.
+        patience: seconds that a request waits for another one to the same upload.
+    """
+
+    def __init__(
+        self, layout: Layout, *, clock: Callable[[], datetime] = utc_now, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self._layout, self._disk = layout, layout.disk
+        self._clock, self._patience = clock, patience
         self._sessions: dict[str, _Session] = {}
 
     async def begin(self, repository: str) -> str:
         """See `Uploads`."""
         upload = str(uuid.uuid4())
-        await asyncio.to_thread(self._create, repository, upload)
+        await self._disk.write(self._create, repository, upload)
         self._sessions[upload] = _Session()
         return upload
 
     async def offset(self, repository: str, upload: str) -> int:
         """See `Uploads`."""
-        return await asyncio.to_thread(_size, self._path(repository, upload))
+        return await self._disk.read(_size, self._path(repository, upload))
 
     async def append(
         self, repository: str, upload: str, chunks: AsyncIterator[bytes], *, start: int | None = None
     ) -> int:
         """See `Uploads`."""
         path = self._path(repository, upload)
-        await asyncio.to_thread(_size, path)
-        session = self._session(upload)
-        async with session.lock:
-            file, offset = await asyncio.to_thread(_open, path)
-            try:
-                if start is not None and start != offset:
-                    raise ChunkOutOfOrderError(f"the next chunk begins at {offset}, not at {start}", offset=offset)
-                async for pieces in _batches(chunks):
-                    await asyncio.to_thread(session.write, file, pieces)
-            finally:
-                await asyncio.to_thread(file.close)
-            return await asyncio.to_thread(_size, path)
+        async with self._turn(path, start) as session:
+            return await self._append(session, path, chunks)
 
-    async def commit(self, repository: str, upload: str, digest: str) -> None:
+    async def commit(
+        self,
+        repository: str,
+        upload: str,
+        digest: str,
+        last: AsyncIterator[bytes] | None = None,
+        *,
+        start: int | None = None,
+    ) -> None:
         """See `Uploads`."""
         path = self._path(repository, upload)
-        await asyncio.to_thread(_size, path)
-        session = self._session(upload)
-        async with session.lock:
+        async with self._turn(path, start) as session:
+            if last is not None:
+                await self._append(session, path, last)
             try:
-                await asyncio.to_thread(self._verify, session, path, digest)
-                await asyncio.to_thread(self._layout.adopt, repository, digest, path)
-            finally:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-                self._sessions.pop(upload, None)
+                await self._disk.read(self._verify, session, path, digest)
+            except DigestInvalidError:
+                await self._discard(path)
+                raise
+            await self._disk.write(self._layout.adopt, repository, digest, path)
+            self._sessions.pop(upload, None)
 
     async def cancel(self, repository: str, upload: str) -> None:
-        """See `Uploads`."""
+        """See `Uploads`. Another request that sends to it ends as one to an unknown upload."""
         path = self._path(repository, upload)
-        await asyncio.to_thread(_size, path)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        self._sessions.pop(upload, None)
+        await self._disk.read(_size, path)
+        await self._discard(path)
 
     async def purge(self, older_than: timedelta) -> int:
         """See `Uploads`."""
-        stale = await asyncio.to_thread(self._layout.stale_uploads, older_than)
-        for path in stale:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            self._sessions.pop(path.name, None)
-        return len(stale)
+        before = self._clock() - older_than
+        stale = await self._disk.read(self._layout.stale_uploads, before)
+        return sum([await self._purge(path, before) for path in stale])
 
-    def _session(self, upload: str) -> _Session:
-        return self._sessions.setdefault(upload, _Session())
+    async def _purge(self, path: Path, before: datetime) -> bool:
+        session = self._sessions.get(path.name, _Session())
+        if session.lock.locked():  # a client is sending, however long ago its last byte came
+            return False
+        async with session.lock:
+            if is_stale := await self._disk.read(is_older, path, before):
+                await self._discard(path)
+        return is_stale
+
+    @asynccontextmanager
+    async def _turn(self, path: Path, start: int | None) -> AsyncIterator[_Session]:
+        """One request at a time, and only where the upload is as its client believes.
+
+        Raises:
+            UploadUnknownError: it is not there, or another request ended it meanwhile.
+            ChunkOutOfOrderError: another request sends to it, or has sent meanwhile.
+        """
+        size = await self._disk.read(_size, path)
+        expected = size if start is None else start
+        session = self._sessions.setdefault(path.name, _Session())
+        try:
+            async with asyncio.timeout(self._patience):
+                await session.lock.acquire()
+        except TimeoutError as error:
+            raise ChunkOutOfOrderError(
+                "another request is sending to this upload: ask for its offset when that has ended",
+                offset=await self._disk.read(_size, path),
+            ) from error
+        try:
+            offset = await self._disk.read(_size, path)
+            if offset != expected:
+                raise ChunkOutOfOrderError(f"the next chunk begins at {offset}, not at {expected}", offset=offset)
+            yield session
+        finally:
+            session.lock.release()
+
+    async def _append(self, session: _Session, path: Path, chunks: AsyncIterator[bytes]) -> int:
+        file = await self._disk.write(_open, path)
+        try:
+            async for pieces in _batches(chunks):
+                await self._disk.write(session.write, file, pieces)
+        finally:
+            file.close()  # unbuffered, so that nothing is left to write
+        return await self._disk.read(_size, path)
+
+    async def _discard(self, path: Path) -> None:
+        await self._disk.write(path.unlink, missing_ok=True)
+        self._sessions.pop(path.name, None)
 
     def _path(self, repository: str, upload: str) -> Path:
         if not _ID.fullmatch(upload):
@@ -122,11 +183,11 @@ class LocalUploads:
 
     @staticmethod
     def _verify(session: _Session, path: Path, digest: str) -> None:
-        found = session.digest(path, algorithm(digest))
-        if found != digest:
+        actual = session.digest(path, algorithm(digest))
+        if actual != digest:
             raise DigestInvalidError(
-                f"the bytes that came are {found}, not {digest}: send the blob again",
-                detail={"expected": digest, "actual": found},
+                f"the bytes that came are {actual}, not {digest}: send the blob again",
+                detail={"expected": digest, "actual": actual},
             )
 
 
@@ -137,13 +198,14 @@ def _size(path: Path) -> int:
         raise _unknown(path.name) from error
 
 
-def _open(path: Path) -> tuple[BinaryIO, int]:
-    """Open an upload that exists; another request may have ended it meanwhile."""
+def _open(path: Path) -> FileIO:
+    """Open an upload that exists, at its end."""
     try:
-        file = path.open("r+b")
+        file = FileIO(path, "r+")
     except FileNotFoundError as error:
         raise _unknown(path.name) from error
-    return file, file.seek(0, 2)
+    file.seek(0, os.SEEK_END)
+    return file
 
 
 def _unknown(upload: str) -> UploadUnknownError:

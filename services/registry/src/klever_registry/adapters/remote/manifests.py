@@ -17,6 +17,8 @@ from ormb.reference import Reference
 from .connection import RemoteConnection, translated
 
 DIGEST_HEADER = "Docker-Content-Digest"
+UNSAID = ""
+"""A tag is there, and its registry does not say in the headers what it names."""
 
 
 class RemoteManifests:
@@ -65,6 +67,23 @@ class RemoteManifests:
             raise
         return content if _matches(content, digest) else None
 
+    async def is_deleted(self, repository: str, tag: str) -> bool:
+        """See `ManifestSource`. A registry that does not answer for its API at all denies nothing."""
+        registry = self._connection.registry
+        scope = Reference(self._host, repository)
+
+        async def ping() -> None:
+            async with registry.request("GET", registry.api(scope), scope):
+                return
+
+        with translated():
+            await registry.retried(ping)
+        return await self._head(repository, tag) is None
+
+    async def has(self, repository: str) -> bool:
+        """See `Tags`."""
+        return await self._pages(repository, "tags/list", "tags") is not None
+
     async def repositories(self) -> list[str]:
         """See `Tags`; the registry must let us list it (GET /v2/_catalog)."""
         return await self._list("_catalog", "", "repositories")
@@ -80,27 +99,34 @@ class RemoteManifests:
 
     async def _digest(self, repository: str, tag: str) -> str | None:
         """What a tag names, from the headers alone where the registry says it there."""
-        named = self.reference(repository, tag)
-        registry = self._connection.registry
-
-        async def head() -> str | None:
-            url = registry.url(named, f"manifests/{tag}")
-            async with registry.request("HEAD", url, named, headers={"Accept": MANIFEST_TYPES}) as response:
-                return response.headers.get(DIGEST_HEADER, "")
-
-        with translated():
-            try:
-                digest = await registry.retried(head)
-            except NotFoundError:
-                return None
-        if digest:
+        digest = await self._head(repository, tag)
+        if digest != UNSAID:
             return digest
         manifest = await self.get(repository, tag)
         return manifest.digest if manifest else None
 
+    async def _head(self, repository: str, tag: str) -> str | None:
+        """What a tag names, or UNSAID; None where the registry says that it has no such tag."""
+        named = self.reference(repository, tag)
+        registry = self._connection.registry
+
+        async def head() -> str:
+            url = registry.url(named, f"manifests/{tag}")
+            async with registry.request("HEAD", url, named, headers={"Accept": MANIFEST_TYPES}) as response:
+                return response.headers.get(DIGEST_HEADER, UNSAID)
+
+        with translated():
+            try:
+                return await registry.retried(head)
+            except NotFoundError:
+                return None
+
     async def _list(self, repository: str, path: str, field: str) -> list[str]:
         """All pages of a list; empty where there is no such thing."""
-        scope, found = Reference(self._host, repository), list[str]()
+        return await self._pages(repository, path, field) or []
+
+    async def _pages(self, repository: str, path: str, field: str) -> list[str] | None:
+        scope, entries = Reference(self._host, repository), list[str]()
         registry = self._connection.registry
         url: str | None = registry.url(scope, path).rstrip("/")
 
@@ -111,11 +137,11 @@ class RemoteManifests:
         while url is not None:
             with translated():
                 try:
-                    entries, url = await registry.retried(partial(page, url))
+                    more, url = await registry.retried(partial(page, url))
                 except NotFoundError:
-                    return found
-            found += entries
-        return found
+                    return entries or None
+            entries += more
+        return entries
 
 
 def _entries(document: Any, field: str) -> list[str]:

@@ -1,30 +1,28 @@
-"""How a rollout ended, as the event that tells it; pure."""
+"""What has become of a serving, as the event that says so; pure."""
 
 from kleverproto.base import WireModel
 from kleverproto.rollouts import RolloutPhase
 from kleverproto.servings import (
-    ServingDeleted,
     ServingDocument,
     ServingFailed,
     ServingPhase,
     ServingReady,
     ServingRolledBack,
+    ServingUnavailable,
 )
 
-UNTOLD = "announcing"
+UNANNOUNCED = "announcing"
 """Step of an outcome that is recorded while its event is not yet known to be published."""
 
 
-def is_untold(document: ServingDocument) -> bool:
+def is_unannounced(document: ServingDocument) -> bool:
     """Whether a crash may have come between an outcome and its event."""
-    return document.status.step == UNTOLD
+    return document.status.step == UNANNOUNCED
 
 
 def outcome(document: ServingDocument) -> WireModel:
-    """The event of a document that is ready, failed or deleted."""
+    """The event of a document that is ready, failed, or not available any more."""
     status = document.status
-    if status.phase is ServingPhase.DELETED:
-        return ServingDeleted(namespace=document.namespace, name=document.name)
     common = {"namespace": document.namespace, "name": document.name, "generation": document.generation}
     rollout = status.rollout
     tried = rollout is not None and rollout.generation == document.generation
@@ -32,4 +30,19 @@ def outcome(document: ServingDocument) -> WireModel:
         return ServingRolledBack.model_validate({**common, "problem": status.problem, "rollout": rollout})
     if status.phase is ServingPhase.FAILED:
         return ServingFailed.model_validate({**common, "problem": status.problem})
+    if status.phase is ServingPhase.PROGRESSING:
+        return ServingUnavailable.model_validate({**common, "problem": status.problem, "variants": status.variants})
     return ServingReady.model_validate({**common, "url": status.url, "variants": status.variants})
+
+
+def occasion(document: ServingDocument) -> str:
+    """Tells an outcome from the same outcome of the same generation at another time."""
+    status = document.status
+    moment = status.unavailable_since if status.phase is ServingPhase.PROGRESSING else status.ready_at
+    return f"{status.phase} {moment.isoformat() if moment else ''}"
+
+
+def step_after(document: ServingDocument) -> str:
+    """The step of an outcome once its event is published."""
+    is_waiting = document.status.phase is ServingPhase.PROGRESSING
+    return "waiting until requests are answered again" if is_waiting else document.status.phase.lower()

@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import structlog
 
+from klever_jobrunner.ports import Tell
 from kleverkit.errors import TransientError
 from kleverkit.publisher import EventPublisher
+from kleverproto.documents import Intent
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import JobDocument, JobLogged
-
-from .domain import Cause
-from .ports import Tell
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class Logbook:
         self._events = events
 
     @asynccontextmanager
-    async def opened(self, cause: Cause, job: JobDocument) -> AsyncIterator[Tell]:
+    async def opened(self, cause: Intent, job: JobDocument) -> AsyncIterator[Tell]:
         """A place for lines; all are published when the block ends."""
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         writer = asyncio.create_task(self._write(cause, job, lines))
@@ -45,12 +45,11 @@ class Logbook:
             lines.put_nowait(None)
             await writer
 
-    async def _write(self, cause: Cause, job: JobDocument, lines: asyncio.Queue[str | None]) -> None:
-        number = 0
+    async def _write(self, cause: Intent, job: JobDocument, lines: asyncio.Queue[str | None]) -> None:
+        number, opening = 0, uuid4().hex  # an attempt counts from 0 again, and its lines are no repeats
         while batch := await _next(lines):
             data = JobLogged(id=job.id, lines=tuple(line[:LINE] for line in batch))
-            parts = (str(job.generation), str(job.status.attempts), str(number))
-            event = self._events.following(cause.event_id, cause.correlation_id, data, *parts)
+            event = self._events.following(cause.event_id, cause.correlation_id, data, opening, str(number))
             number += 1
             try:
                 await self._publisher.publish(event)

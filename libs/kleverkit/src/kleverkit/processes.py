@@ -1,0 +1,39 @@
+"""Which process has an id: this one, or a later one that was given the same id."""
+
+from pathlib import Path
+
+PROC = Path("/proc")
+ENDED = (b"Z", b"X")
+"""States of a process of which only the exit status is left."""
+STATE, STARTED = 0, 19
+"""Places after the program's name, which may hold blanks: fields 3 and 22 of proc_pid_stat(5)."""
+
+
+def identity(pid: int, proc: Path = PROC) -> str | None:
+    """What no other process has, on this machine, at any time; None where the process has ended.
+
+    It is the boot's id with the start in clock ticks since then. Neither moves when the wall clock is set, while the
+    time of start that psutil gives on Linux does. Systems without procfs (macOS) keep that time in the kernel.
+
+    Args:
+        pid: id of the process.
+        proc: where procfs is mounted.
+    """
+    boot = proc / "sys" / "kernel" / "random" / "boot_id"
+    if not boot.exists():
+        return _by_time(pid)
+    try:
+        fields = (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[STATE] in ENDED else f"{boot.read_text().strip()}:{int(fields[STARTED])}"
+
+
+def _by_time(pid: int) -> str | None:
+    import psutil  # noqa: PLC0415 - not needed on Linux
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time()}"
+    except psutil.Error:
+        return None

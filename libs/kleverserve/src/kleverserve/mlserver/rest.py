@@ -1,0 +1,65 @@
+"""MLServer's REST server with our hop before it, and with errors as JSON."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from kleverserve.decoding import JSON
+from kleverserve.http_server import HEADER_BYTES, TOO_LARGE
+
+from .hop import Hop, error_body
+
+BAD_REQUEST, TOO_LARGE_STATUS = 400, 431
+
+
+class Protocol(H11Protocol):
+    """HTTP whose own errors are JSON."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, or has too large headers; without uvicorn's own words."""
+        del msg
+        status = getattr(sys.exc_info()[1], "error_status_hint", BAD_REQUEST)
+        body = error_body(TOO_LARGE if status == TOO_LARGE_STATUS else "the request is not valid HTTP")
+        head = f"HTTP/1.1 {status} Refused\r\ncontent-type: {JSON}\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
+        self.transport.close()
+
+
+SERVER_SETTINGS: dict[str, Any] = {
+    "http": Protocol,
+    "h11_max_incomplete_event_size": HEADER_BYTES,
+    "server_header": False,
+}
+"""For MLServer's `_custom_rest_server_settings`: what it hands to uvicorn."""
+
+
+def prepare(app: FastAPI, *, limit: int) -> None:
+    """Put our hop before the application. To be called before it starts."""
+    app.add_exception_handler(RequestValidationError, _not_the_protocol)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_middleware(Hop, limit=limit)
+
+
+async def _not_the_protocol(_request: Request, error: Exception) -> Response:
+    """Without the input, which FastAPI would repeat."""
+    found = cast("RequestValidationError", error).errors()
+    sentences = [f"{_path(each['loc'])}: {each['msg']}" for each in found[:3]]
+    return _json(BAD_REQUEST, "; ".join(sentences))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    refusal = cast("HTTPException", error)
+    return _json(refusal.status_code, f"{request.method} {request.url.path}: {refusal.detail}")
+
+
+def _path(location: Sequence[Any]) -> str:
+    return ".".join(str(part) for part in location if part != "body") or "the body"
+
+
+def _json(status: int, message: str) -> Response:
+    return Response(error_body(message), status, media_type=JSON)

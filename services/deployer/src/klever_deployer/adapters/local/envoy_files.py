@@ -1,0 +1,97 @@
+"""Envoy's moving configuration: files that it watches. What one says is in effect once Envoy has said so."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from klever_deployer import envoy_config
+from klever_deployer.errors import DataPlaneError
+from kleverkit.durable import replace_file
+
+from . import processes
+from .envoy_admin import EnvoyAdmin
+
+POLL_SECONDS = 0.01
+ACCEPT_SECONDS = 10.0
+
+Resources = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """A kind of configuration."""
+
+    file: str
+    stat: str
+    """Prefix of what Envoy counts of it."""
+
+
+CLUSTERS = Discovery("cds.json", "cluster_manager.cds")
+ROUTES = Discovery("rds.json", f"http.{envoy_config.LISTENER}.rds.{envoy_config.ROUTES}")
+LISTENERS = Discovery("lds.json", "listener_manager.lds")
+
+
+class EnvoyFiles:
+    """Writes the files and asks Envoy what it has made of them.
+
+    Args:
+        directory: where they are.
+        admin: Envoy's own words.
+        log: Envoy's log, which says why it rejects one.
+    """
+
+    def __init__(self, directory: Path, admin: EnvoyAdmin, log: Path) -> None:
+        self._directory = directory
+        self._admin = admin
+        self._log = log
+
+    def write(self, kind: Discovery, resources: Resources) -> str:
+        """Replace a file in one step, which is what Envoy watches for; the version that Envoy will report.
+
+        Raises:
+            DataPlaneError: it cannot be written; what was there still is.
+        """
+        version = uuid4().hex
+        self.keep(kind.file, json.dumps(envoy_config.discovery(version, resources)))
+        return version
+
+    def keep(self, name: str, text: str) -> None:
+        """Replace any file of the directory. Raises DataPlaneError: what was there still is."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            replace_file(self._directory / name, text.encode())
+        except OSError as error:
+            message = f"{name} of the data plane cannot be written: {error}; free some space, this is tried again"
+            raise DataPlaneError(message) from error
+
+    def last(self, kind: Discovery) -> Resources:
+        """What was written last, whatever has become of it; nothing where that cannot be read."""
+        return self._read(kind)[1]
+
+    async def put(self, kind: Discovery, resources: Resources) -> None:
+        """Write a configuration and wait until it is in effect. Raises DataPlaneError."""
+        rejected = await self._admin.counter(f"{kind.stat}.update_rejected")
+        version = await asyncio.to_thread(self.write, kind, resources)
+        deadline = time.monotonic() + ACCEPT_SECONDS
+        while await self._admin.version(f"{kind.stat}.version_text") != version:
+            if await self._admin.counter(f"{kind.stat}.update_rejected") > rejected:
+                raise DataPlaneError(f"Envoy rejects {kind.file}: {processes.tail(self._log, lines=1)}")
+            if time.monotonic() > deadline:
+                raise DataPlaneError(f"Envoy did not take {kind.file} within {ACCEPT_SECONDS:g} s")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def is_in_effect(self, kind: Discovery, resources: Resources) -> bool:
+        """Whether the file says this, and Envoy has that file. Raises DataPlaneError."""
+        version, written = self._read(kind)
+        return written == resources and await self._admin.version(f"{kind.stat}.version_text") == version
+
+    def _read(self, kind: Discovery) -> tuple[str, Resources]:
+        try:
+            found = json.loads((self._directory / kind.file).read_text())
+            return str(found["version_info"]), list(found["resources"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "", []

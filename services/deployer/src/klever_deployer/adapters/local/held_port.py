@@ -1,0 +1,132 @@
+"""Keeps the ingress's port open while Envoy is started again, so that no connection is refused. See ADR 0020."""
+
+import asyncio
+import ctypes
+import socket
+import struct
+import sys
+
+import structlog
+
+from .relaying import Relay
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 4096
+MOST_RELAYED = 1000
+"""Connections that the deployer holds at a time; more of them wait in the kernel."""
+PAUSE_SECONDS = 0.1
+SO_ATTACH_REUSEPORT_CBPF = 51
+"""See socket(7); Python's socket module does not have it."""
+RETURN_CONSTANT = 0x06
+"""BPF_RET | BPF_K: what is returned is the place of a socket among those that share the port."""
+
+
+class HeldPort:
+    """A second listening socket on the ingress's port.
+
+    Both sockets set SO_REUSEPORT; a filter makes the kernel give every connection to Envoy's while there is one. A
+    connection that comes while there is none is completed by the kernel, taken here, and relayed to Envoy once that
+    listens. Only Linux has such filters: elsewhere nothing is held.
+
+    Args:
+        host: address of the ingress.
+        port: port of the ingress.
+        relay: passes on what is taken here.
+    """
+
+    def __init__(self, host: str, port: int, relay: Relay) -> None:
+        self._host = host
+        self._port = port
+        self._relay = relay
+        self._socket: socket.socket | None = None
+        self._held = asyncio.Event()
+        self._slots = asyncio.Semaphore(MOST_RELAYED)
+        self._relays: set[asyncio.Task[None]] = set()
+
+    def is_held(self) -> bool:
+        """Whether connections are taken while Envoy is not there."""
+        return self._socket is not None
+
+    def hold(self, *, envoy_listens: bool) -> None:
+        """Hold the port from now on.
+
+        Args:
+            envoy_listens: whether Envoy has the port already; sockets have their places in the order of their coming.
+        """
+        if sys.platform != "linux":
+            return
+        try:
+            if self._socket is None:
+                self._socket = _listen(self._host, self._port)
+            _give_all_to(self._socket, 0 if envoy_listens else 1)
+        except OSError as error:
+            log.warning("connections will be refused while envoy is started again", error=str(error))
+            self.release()
+        else:
+            self._held.set()
+
+    def release(self) -> None:
+        """Let the port go."""
+        self._held.clear()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def run(self) -> None:
+        """Relay what is taken, until cancelled; then let the port go."""
+        try:
+            while True:
+                await self._held.wait()
+                await self._slots.acquire()
+                await self._take_one()
+        finally:
+            self.release()
+            for relay in self._relays:
+                relay.cancel()
+            await asyncio.gather(*self._relays, return_exceptions=True)
+
+    async def _take_one(self) -> None:
+        relay: asyncio.Task[None] | None = None
+        try:
+            if self._socket is not None:
+                connection, _ = await asyncio.get_running_loop().sock_accept(self._socket)
+                relay = asyncio.create_task(self._relay(connection))
+                self._relays.add(relay)
+                relay.add_done_callback(self._relayed)
+        except OSError as error:
+            log.warning("a connection cannot be taken", error=str(error))  # no file descriptor is left
+            await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            if relay is None:
+                self._slots.release()
+
+    def _relayed(self, relay: asyncio.Task[None]) -> None:
+        self._relays.discard(relay)
+        self._slots.release()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.settimeout(0)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _give_all_to(listener: socket.socket, place: int) -> None:
+    """Make the kernel give connections to the socket at a place; where there is none, it gives them to any.
+
+    Raises:
+        OSError: this kernel has no such filters.
+    """
+    instructions = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
+    program = struct.pack("HP", 1, ctypes.addressof(instructions))
+    listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)

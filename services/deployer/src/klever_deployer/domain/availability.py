@@ -1,0 +1,93 @@
+"""Whether requests to a serving are answered: from its replicas and its route; pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from klever_deployer.errors import MODEL_SERVER_FAILED, NO_REPLICAS, NO_ROUTE
+from kleverproto.documents import Problem
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingPhase
+
+from .intents import with_status
+from .outcomes import UNANNOUNCED
+from .replicas import Deployment, ReplicaState, are_ready, last_words, replica_keys, statuses
+from .routing import Stage, percents
+
+SEEN = frozenset({MODEL_SERVER_FAILED, NO_REPLICAS, NO_ROUTE})
+"""Problems that follow from what is there; others come from what was tried."""
+
+
+def unavailable(stage: Stage, states: Iterable[ReplicaState], *, routed: bool) -> Problem | None:
+    """Why requests fail now; None where each variant that takes requests has a replica, or sleeps on purpose.
+
+    Args:
+        stage: what was applied.
+        states: replicas, of this serving at least.
+        routed: whether the ingress has a route to the serving.
+    """
+    present = list(states)
+    for each in stage.wanted:
+        if _takes_requests(stage.spec, each.variant.name) and not _answers(stage, each, present):
+            words = last_words(stage.serving, [each], present)
+            if words is not None:
+                return Problem(code=MODEL_SERVER_FAILED, message=words)
+            message = f"no model server of variant {each.variant.name} is ready: it is started again by itself"
+            return Problem(code=NO_REPLICAS, message=message)
+    if not routed:
+        message = f"the ingress has no route to {stage.serving}: it is made again by itself"
+        return Problem(code=NO_ROUTE, message=message)
+    return None
+
+
+def observed(
+    document: ServingDocument, stage: Stage, states: Iterable[ReplicaState], now: datetime, *, routed: bool
+) -> ServingDocument:
+    """The document of a serving that is applied, as its replicas and its route are now.
+
+    A serving that answers no more leaves Ready for Progressing, with the reason, and comes back once it answers. One
+    whose last generation failed stays Failed.
+    """
+    present = list(states)
+    variants = statuses(stage.serving, stage.wanted, present, weights=percents(stage))
+    status = document.status
+    if status.phase is ServingPhase.FAILED:
+        return with_status(document, now, variants=variants)
+    lost = unavailable(stage, present, routed=routed)
+    problem = _problem(status.problem, lost, stage, present)
+    document = with_status(document, now, variants=variants, problem=problem)
+    if (lost is None) == (status.phase is ServingPhase.READY):
+        return document
+    if lost is None:
+        changes = {"phase": ServingPhase.READY, "ready_at": now, "unavailable_since": None, "step": UNANNOUNCED}
+    else:
+        changes = {"phase": ServingPhase.PROGRESSING, "unavailable_since": now, "step": UNANNOUNCED}
+    return with_status(document, now, **changes)
+
+
+def is_applied(document: ServingDocument) -> bool:
+    """Whether nothing new is asked for: what was applied is kept as it is."""
+    status = document.status
+    if status.phase is ServingPhase.DELETING:
+        return False
+    return status.phase is ServingPhase.FAILED or status.observed_generation >= document.generation
+
+
+def _problem(known: Problem | None, lost: Problem | None, stage: Stage, states: list[ReplicaState]) -> Problem | None:
+    """What is seen, unless it is known why replicas that are missing cannot be started."""
+    if known is not None and known.code not in SEEN and not are_ready(stage.serving, stage.wanted, states):
+        return known
+    words = last_words(stage.serving, stage.wanted, states)
+    return lost or (Problem(code=MODEL_SERVER_FAILED, message=words) if words else None)
+
+
+def _takes_requests(spec: ServingSpec, variant: str) -> bool:
+    return bool(spec.traffic.weights.get(variant)) or any(rule.variant == variant for rule in spec.traffic.rules)
+
+
+def _answers(stage: Stage, deployment: Deployment, states: list[ReplicaState]) -> bool:
+    keys = set(replica_keys(stage.serving, [deployment]))
+    own = [state for state in states if state.key in keys]
+    if any(state.ready for state in own):
+        return True
+    # Requests for a variant that sleeps, or wakes for the first time, wait for it in the waiting room.
+    return deployment.can_be_idle and not any(state.restarts or state.failure for state in own)

@@ -1,0 +1,134 @@
+"""What a request makes of a serving's document or tombstone; pure.
+
+Every decision looks at the order of the requests in their stream, whichever order they are handled in: a request that
+is handled late, again, or after a later one changes nothing.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from kleverproto.documents import Intent, Tombstone, is_late
+from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
+from kleverproto.servings import (
+    Followed,
+    ServingDocument,
+    ServingPhase,
+    ServingRequested,
+    ServingStatus,
+    next_generation,
+)
+
+from .following import followed, follows
+from .following import is_late as is_late_push
+
+Known = ServingDocument | Tombstone[ServingDocument] | None
+"""What is stored of a serving."""
+
+ENDED = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
+
+
+def requested(present: Known, request: ServingRequested, intent: Intent, now: datetime) -> ServingDocument | None:
+    """The document once a spec is wanted; None where the request is late."""
+    if is_late(_intent_of(present), intent):
+        return None
+    if isinstance(present, ServingDocument):
+        return with_spec(present, request, intent, now)
+    before = present.document if present else None
+    return ServingDocument(
+        namespace=request.namespace,
+        name=request.name,
+        spec=request.spec,
+        status=ServingStatus(intent=intent),
+        generation=max(next_generation(before, request.spec), request.generation),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def with_spec(present: ServingDocument, request: ServingRequested, intent: Intent, now: datetime) -> ServingDocument:
+    """The document with another spec, pending; only the intent is another where the spec is the same."""
+    generation = max(next_generation(present, request.spec), request.generation)
+    if generation == present.generation:
+        return with_status(present, now, intent=intent)
+    changed = present.model_copy(update={"spec": request.spec, "generation": generation})
+    return with_status(
+        changed, now, phase=ServingPhase.PENDING, intent=intent, problem=None, step="", unavailable_since=None
+    )
+
+
+def deletion_requested(
+    present: Known, intent: Intent, now: datetime
+) -> ServingDocument | Tombstone[ServingDocument] | None:
+    """The document while it is deleted, or a tombstone where there is none; None where the request is late.
+
+    The tombstone of what was never there keeps a request from coming to life that was made before the deletion and
+    is handled after it.
+    """
+    if is_late(_intent_of(present), intent):
+        return None
+    if isinstance(present, ServingDocument):
+        return with_status(present, now, phase=ServingPhase.DELETING, intent=intent, step="")
+    before = present.document if present else None
+    return Tombstone[ServingDocument](document=before, intent=intent, deleted_at=now)
+
+
+def pushed(present: Known, push: Followed, ref: str, cause: Intent, now: datetime) -> ServingDocument | None:
+    """The document once a tag that it follows names another manifest; None where that changes nothing.
+
+    Args:
+        present: what is stored.
+        push: what the tag names now, and of which generation of the tag that is.
+        ref: the tag.
+        cause: the ids of the event that said so; its sequence is of another stream and does not count.
+        now: the present.
+    """
+    if not isinstance(present, ServingDocument) or present.status.phase is ServingPhase.DELETING:
+        return None
+    known, last = present.status.intent, present.status.followed.get(ref)
+    if known is None or not follows(present.spec, ref) or is_late_push(last, push):
+        return None
+    seen = with_status(present, now, followed={**present.status.followed, ref: push})
+    spec = followed(present.spec, ref, push.digest)
+    if spec == present.spec or (last is not None and last.digest == push.digest):
+        return seen
+    request = ServingRequested(namespace=present.namespace, name=present.name, spec=spec)
+    return with_spec(seen, request, cause.model_copy(update={"sequence": known.sequence}), now)
+
+
+def steered(
+    present: Known, generation: int, action: RolloutAction, intent: Intent, now: datetime
+) -> ServingDocument | None:
+    """The document once someone steers the rollout of a generation; None where the request is late.
+
+    What was asked for before and is handled later, another spec or a deletion, still counts: the place of the
+    document's intent stays.
+    """
+    if not isinstance(present, ServingDocument):
+        return None
+    known, rollout = present.status.intent, present.status.rollout
+    if known is None or rollout is None or intent.sequence <= max(known.sequence, rollout.steered):
+        return None
+    if not (rollout.generation == present.generation == generation) or rollout.phase in ENDED:
+        return None
+    rollout = _steered(rollout, action).model_copy(update={"steered": intent.sequence})
+    return with_status(present, now, rollout=rollout, intent=intent.model_copy(update={"sequence": known.sequence}))
+
+
+def with_status(document: ServingDocument, now: datetime, **changes: Any) -> ServingDocument:
+    """The document with another status; the same document where the status is the same."""
+    status = document.status.model_copy(update=changes)
+    if status == document.status:
+        return document
+    return document.model_copy(update={"status": status, "updated_at": now})
+
+
+def _intent_of(present: Known) -> Intent | None:
+    if isinstance(present, ServingDocument):
+        return present.status.intent
+    return present.intent if present else None
+
+
+def _steered(rollout: RolloutStatus, action: RolloutAction) -> RolloutStatus:
+    if action in {RolloutAction.PAUSE, RolloutAction.RESUME}:
+        return rollout.model_copy(update={"paused": action is RolloutAction.PAUSE})
+    return rollout.model_copy(update={"action": action})

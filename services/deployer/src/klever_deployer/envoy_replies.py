@@ -1,0 +1,54 @@
+"""What the ingress itself answers, where no model server does, in their form; as plain values of the v3 API."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+HEADERS_KIB = 60
+HEADERS = 1000
+"""Headers of one request; both are a little less than what stands behind the ingress takes."""
+SENTENCES = {
+    400: "the request is not valid HTTP",
+    431: f"the request's headers have more than {HEADERS_KIB} KiB, or are more than {HEADERS}",
+}
+"""For what Envoy says nothing about, or only in its own words."""
+BODY = "%LOCAL_REPLY_BODY%"
+"""What Envoy says."""
+BY_GRPC: Json = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
+GRPC_STATUSES = {413: "8", 415: "12"}
+"""RESOURCE_EXHAUSTED and UNIMPLEMENTED, where Envoy would say UNKNOWN."""
+
+
+def local_replies(limit: int) -> Json:
+    """Every error of the ingress as `{"error": …}`, or as the sentence alone by gRPC, which has a place for it.
+
+    Args:
+        limit: bytes of a request.
+    """
+    too_large = f"the request has more than {limit} bytes"
+    grpc = [_by_grpc(code, status, {413: too_large}.get(code, BODY)) for code, status in GRPC_STATUSES.items()]
+    sentences = SENTENCES | {413: too_large}
+    said = [{"filter": _status(code), "body_format_override": _error(text)} for code, text in sentences.items()]
+    plain = {"filter": BY_GRPC, "body_format_override": _sentence(BODY)}
+    return {"mappers": [*grpc, plain, *said], "body_format": _error(BODY)}
+
+
+def _by_grpc(code: int, status: str, text: str) -> Json:
+    return {
+        "filter": {"and_filter": {"filters": [_status(code), BY_GRPC]}},
+        "body_format_override": _sentence(text),
+        "headers_to_add": [{"header": {"key": "grpc-status", "value": status}}],
+    }
+
+
+def _status(code: int) -> Json:
+    value = {"default_value": code, "runtime_key": f"klever.local_reply_{code}"}
+    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
+
+
+def _sentence(text: str) -> Json:
+    return {"text_format_source": {"inline_string": text}}
+
+
+def _error(text: str) -> Json:
+    return {"json_format": {"error": text}}

@@ -1,0 +1,118 @@
+"""What really runs, recorded: a serving whose requests are not answered is not Ready."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from klever_deployer.domain import availability
+from klever_deployer.domain.intents import with_status
+from klever_deployer.domain.outcomes import is_unannounced
+from klever_deployer.domain.replicas import ReplicaState, ServingName, deployments
+from klever_deployer.domain.routing import Stage
+from kleverkit.errors import TransientError
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument
+
+from .records import Records, SupersededError, name_of
+from .servers import Servers
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.5
+START_SECONDS = 15.0
+"""How long model servers that an earlier deployer has started may take to be adopted and probed."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A serving at one moment."""
+
+    states: list[ReplicaState]
+    routed: bool
+
+
+@dataclass
+class Observer:
+    """Compares what is recorded of servings that are applied with their replicas and routes.
+
+    It does not wait for a serving's worker, which may itself wait for the proxy or for a model.
+
+    Args:
+        records: documents and events.
+        servers: replicas and routes.
+        clock: seconds, growing.
+    """
+
+    records: Records
+    servers: Servers
+    clock: Callable[[], float] = time.monotonic
+    _began: float | None = field(default=None)
+    _stages: dict[ServingName, tuple[ServingDocument, Stage]] = field(default_factory=dict)
+    """What was applied, from the document that it was made of."""
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look at every serving once, and record what has changed."""
+        self._began = self.clock() if self._began is None else self._began
+        states: dict[ServingName, list[ReplicaState]] = defaultdict(list)
+        for state in self.servers.workloads.states():
+            states[state.key.serving].append(state)
+        routed = self.servers.data_plane.served()
+        documents = self.records.copies.documents()
+        self._stages = {name: self._stages[name] for name in map(name_of, documents) if name in self._stages}
+        changed = []
+        for document in documents:
+            serving = name_of(document)
+            seen = _Seen(states[serving], routed=serving in routed)
+            if self._is_known(serving) and self._observed(document, seen) != document:
+                changed.append(document)
+        await asyncio.gather(*map(self._record, changed))
+
+    async def _record(self, document: ServingDocument) -> None:
+        try:
+            await self.record(document)
+        except (TransientError, SupersededError) as error:
+            log.warning("the state of a serving is recorded later", serving=str(name_of(document)), error=str(error))
+
+    async def record(self, document: ServingDocument, stage: Stage | None = None) -> ServingDocument:
+        """Record how a serving is now, with an event if its phase changes. Raises as `Records.alter`.
+
+        Args:
+            document: of the serving.
+            stage: with the numbers of replicas that are wanted now; those that are recorded by default.
+        """
+        serving = name_of(document)
+        seen = _Seen(self.servers.states(serving), routed=self.servers.is_routed(serving))
+        document = await self.records.alter(document, lambda present: self._observed(present, seen, stage))
+        return await self.records.announce(document) if is_unannounced(document) else document
+
+    def _observed(self, document: ServingDocument, seen: _Seen, stage: Stage | None = None) -> ServingDocument:
+        status, serving = document.status, name_of(document)
+        if status.applied is None or not availability.is_applied(document) or is_unannounced(document):
+            return document
+        stage = stage or self._stage(document, status.applied)
+        now = self.records.clock()
+        document = with_status(document, now, url=self.servers.url(serving))  # the ingress may have moved
+        return availability.observed(document, stage, seen.states, now, routed=seen.routed)
+
+    def _stage(self, document: ServingDocument, applied: ServingSpec) -> Stage:
+        serving = name_of(document)
+        known = self._stages.get(serving)
+        if known is None or known[0] is not document:
+            stage = Stage(serving, applied, deployments(applied, document.status.variants))
+            known = self._stages[serving] = (document, stage)
+        return known[1]
+
+    def _is_known(self, serving: ServingName) -> bool:
+        """Whether its replicas have been seen; until then those of an earlier deployer serve on, unseen."""
+        waited = self._began is not None and self.clock() - self._began >= START_SECONDS
+        return waited or self.servers.has_adopted(serving)

@@ -1,0 +1,247 @@
+"""The life of a job, as pure steps from one document to the next.
+
+Requests, cancellations and deletions come in any order and any number of times; their places in KLEVER_JOBS say which
+one is the newest. A step takes what is stored and returns what should be, or None to leave it as it is.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from klever_jobrunner.errors import OF_THE_BYTES
+from kleverproto.documents import Intent, Problem, Tombstone, is_late
+from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatus
+
+from .requests import Request
+
+MAX_ATTEMPTS = 8
+"""Attempts at one job, over all deliveries and restarts."""
+
+Tomb = Tombstone[JobDocument]
+Known = JobDocument | Tomb | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt at a job, by one jobrunner. Only who holds the claim may end the job."""
+
+    runner: str
+    generation: int
+    attempt: int
+
+    @classmethod
+    def on(cls, job: JobDocument) -> "Claim":
+        """The claim that was last made."""
+        return cls(job.status.runner, job.generation, job.status.attempts)
+
+
+def requested(known: Known, request: Request, now: datetime) -> JobDocument | None:
+    """The job after a request was heard; None for a late one, and while a deletion is not announced."""
+    if is_late(_heard(known, is_push=request.is_push), request.intent):
+        return None
+    if isinstance(known, Tombstone) and not known.announced:
+        return None
+    heard = {"push" if request.is_push else "intent": request.intent}
+    if isinstance(known, JobDocument) and not _is_asked_anew(known.status, request):
+        return _with(known, now, **heard)
+    before = {"intent": _heard(known, is_push=False), "push": _heard(known, is_push=True)}
+    status = JobStatus.model_validate(before | heard)
+    last = known.document if isinstance(known, Tombstone) else known
+    generation = last.generation + 1 if last else 1
+    created_at = known.created_at if isinstance(known, JobDocument) else now
+    return JobDocument(
+        id=request.job, spec=request.spec, status=status, generation=generation, created_at=created_at, updated_at=now
+    )
+
+
+def begun(
+    known: Known, request: Request, runner: str, now: datetime, *, lapsed: Claim | None = None
+) -> JobDocument | None:
+    """The job with one more attempt, by this jobrunner; None where there is nothing to begin.
+
+    Args:
+        known: what is stored.
+        request: what asks for it.
+        runner: this jobrunner, which works on it neither now nor under another request.
+        now: the present.
+        lapsed: a claim of another jobrunner that is not renewed any more.
+    """
+    heard = requested(known, request, now)
+    job = heard or known
+    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner, lapsed):
+        return heard
+    return _with(
+        job,
+        now,
+        phase=JobPhase.RUNNING,
+        attempts=job.status.attempts + 1,
+        started_at=job.status.started_at or now,
+        runner=runner,
+        problem=None,
+    )
+
+
+def held_up(known: Known, request: Request, runner: str, problem: Problem, now: datetime) -> JobDocument | None:
+    """The job with the reason why this jobrunner cannot begin it now; it is Pending."""
+    heard = requested(known, request, now)
+    job = heard or known
+    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner, None):
+        return heard
+    if job.status.phase is JobPhase.PENDING and job.status.problem == problem:
+        return heard
+    return _with(job, now, phase=JobPhase.PENDING, problem=problem)
+
+
+def renewed(known: Known, job: JobDocument, now: datetime) -> JobDocument | None:
+    """A sign of life of an attempt; None where it does not count any more."""
+    current = _current(known, job)
+    return current and _with(current, now)
+
+
+def put_back(known: Known, job: JobDocument, problem: Problem, now: datetime) -> JobDocument | None:
+    """The job as it waits for the next attempt, with what ended this one; None as for `renewed`."""
+    current = _current(known, job)
+    return current and _with(current, now, phase=JobPhase.PENDING, problem=problem)
+
+
+def succeeded(known: Known, job: JobDocument, result: JobResult, now: datetime) -> JobDocument | None:
+    """The job with its result; None as for `renewed`."""
+    current = _current(known, job)
+    return current and _ended(current, JobPhase.SUCCEEDED, now, result=result)
+
+
+def failed(
+    known: Known, job: JobDocument, problem: Problem, now: datetime, *, result: JobResult | None = None
+) -> JobDocument | None:
+    """The job with what went wrong, and what was found out before; None as for `renewed`."""
+    current = _current(known, job)
+    return current and _ended(current, JobPhase.FAILED, now, problem=problem, result=result)
+
+
+def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
+    """What is stored after a cancellation; None for a late one.
+
+    A job that has ended stays as it is, but the cancellation is remembered: an older request that comes later must not
+    begin the job anew. `unheard` is the job where nobody has heard of it before; None if its spec is not known.
+    """
+    if is_late(_heard(known, is_push=False), intent):
+        return None
+    if isinstance(known, Tombstone):
+        return known.model_copy(update={"intent": intent})
+    job = known or unheard
+    if job is None:
+        return Tomb(intent=intent, announced=True, deleted_at=now)
+    if not job.status.phase.is_final:
+        job = stopped(job, now)
+    return _with(job, now, intent=intent)
+
+
+def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> Tomb | None:
+    """The tombstone of a job, one that runs is cancelled; None for a late deletion. `unheard`: see `cancelled`."""
+    if is_late(_heard(known, is_push=False), intent):
+        return None
+    job = known.document if isinstance(known, Tombstone) else known or unheard
+    if job is not None and not job.status.phase.is_final:
+        job = stopped(job, now)
+    return Tomb(document=job, intent=intent, announced=job is None, deleted_at=now)
+
+
+def unheard_of(name: str, spec: JobSpec | None, now: datetime) -> JobDocument | None:
+    """A job of which only a cancellation or a deletion has come so far."""
+    if spec is None:
+        return None
+    return JobDocument(id=name, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
+
+
+def never_run(request: Request, now: datetime) -> JobDocument:
+    """What a request for a job comes to that was deleted before."""
+    return stopped(
+        JobDocument(id=request.job, spec=request.spec, status=JobStatus(), created_at=now, updated_at=now), now
+    )
+
+
+def stopped(job: JobDocument, now: datetime) -> JobDocument:
+    """A job that has ended without a result, because it was cancelled or deleted."""
+    return _ended(job, JobPhase.CANCELLED, now)
+
+
+def is_heard(known: Known, request: Request) -> bool:
+    """Whether this request, or a newer one, has left its mark."""
+    return is_late(_heard(known, is_push=request.is_push), request.intent)
+
+
+def is_last_attempt(job: JobDocument) -> bool:
+    """Whether a failure now is final, even one that might pass."""
+    return job.status.attempts >= MAX_ATTEMPTS
+
+
+def has_ended_every_process(job: JobDocument) -> bool:
+    """Whether no attempt came to any end: the process was gone each time."""
+    return job.status.attempts > MAX_ATTEMPTS
+
+
+def as_asked(job: JobDocument, spec: JobSpec) -> JobDocument:
+    """The job under the tag that was asked for; the bytes are the same."""
+    if job.spec.digest != spec.digest:
+        return job
+    return job.model_copy(update={"spec": job.spec.model_copy(update={"ref": spec.ref})})
+
+
+def _heard(known: Known, *, is_push: bool) -> Intent | None:
+    """The newest request that has left its mark: of pushes, or of everything else."""
+    if isinstance(known, Tombstone) and not is_push:
+        return known.intent
+    job = known.document if isinstance(known, Tombstone) else known
+    if job is None:
+        return None
+    return job.status.push if is_push else job.status.intent
+
+
+def _is_asked_anew(status: JobStatus, request: Request) -> bool:
+    """Whether a new request begins an ended job anew, because it may end differently now.
+
+    A model that was not there may have been pushed again, a worker that died may have more memory. What the bytes
+    decide stays decided, unless someone insists: a new release may know more operators.
+    """
+    if status.phase is JobPhase.SUCCEEDED or not status.phase.is_final:
+        return False
+    return request.again or status.problem is None or status.problem.code not in OF_THE_BYTES
+
+
+def _is_held(job: JobDocument, runner: str, lapsed: Claim | None) -> bool:
+    is_running = job.status.phase is JobPhase.RUNNING
+    return is_running and job.status.runner != runner and Claim.on(job) != lapsed
+
+
+def _current(known: Known, job: JobDocument) -> JobDocument | None:
+    """The document of an attempt that counts; None where the job was cancelled, deleted, or taken over by another.
+
+    A job that the bucket does not hold, or holds as it was before, was lost with the bucket and is recorded again: a
+    deletion leaves a tombstone, and generations and attempts only grow.
+    """
+    if isinstance(known, Tombstone):
+        return None
+    if known is None or _is_from_before(known, job):
+        return job
+    is_same = known.status.phase is JobPhase.RUNNING and Claim.on(known) == Claim.on(job)
+    return known if is_same else None
+
+
+def _is_from_before(known: JobDocument, job: JobDocument) -> bool:
+    """Whether a bucket was restored from a backup that is older than this attempt."""
+    was, now = (known.generation, known.status.attempts), (job.generation, job.status.attempts)
+    return was < now and (known.status.intent is None or is_late(job.status.intent, known.status.intent))
+
+
+def _ended(
+    job: JobDocument,
+    phase: JobPhase,
+    now: datetime,
+    *,
+    result: JobResult | None = None,
+    problem: Problem | None = None,
+) -> JobDocument:
+    return _with(job, now, phase=phase, finished_at=now, result=result, problem=problem)
+
+
+def _with(job: JobDocument, now: datetime, **status: object) -> JobDocument:
+    return job.model_copy(update={"status": job.status.model_copy(update=status), "updated_at": now})

@@ -1,0 +1,106 @@
+"""One attempt at a job: the work of its kind, and how it ended, in the job's words."""
+
+import errno
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from shutil import rmtree
+
+from klever_jobrunner.domain import life
+from klever_jobrunner.domain.requests import Request
+from klever_jobrunner.errors import DISK_FULL, INTERNAL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
+from klever_jobrunner.ports import Work
+from kleverkit.documents import Buried
+from kleverkit.errors import TransientError
+from kleverproto.documents import Intent, Problem
+from kleverproto.jobs import JobDocument, JobKind, JobResult, JobStarted
+from modelformats.threads import in_thread
+
+from .claims import Claims
+from .ledger import Ledger, Recorded
+from .logbook import Logbook
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Attempts:
+    """Works on jobs that were begun.
+
+    Args:
+        ledger: documents and events.
+        claims: shows that an attempt is under way.
+        works: what jobs of each kind do.
+        scratch: a directory where models lie meanwhile.
+    """
+
+    def __init__(self, ledger: Ledger, claims: Claims, works: Mapping[JobKind, Work], scratch: Path) -> None:
+        self._ledger = ledger
+        self._claims = claims
+        self._works = works
+        self._scratch = scratch
+        self._logbook = Logbook(ledger.publisher, ledger.events)
+
+    async def make(self, request: Request, job: JobDocument, lost: Callable[[], None]) -> JobDocument:
+        """Announce the attempt, work, and record how it ended. The job as it is then, or cancelled where it is gone.
+
+        Raises TransientError: it may succeed later, and waits for that. `lost` is called when the attempt does not
+        count any more.
+        """
+        if life.has_ended_every_process(job):
+            ended = f"each of {life.MAX_ATTEMPTS} attempts ended its process"
+            return await self._end(job, JobError(ended, code=WORKER_DIED))
+        async with self._claims.renewed(job, lost):
+            try:
+                started = JobStarted(id=job.id, spec=life.as_asked(job, request.spec).spec)
+                await self._ledger.publish(request.intent, started)
+                outcome: JobResult | JobError = await self._work(request.intent, job)
+            except JobError as error:
+                outcome = error
+            except Exception as error:
+                problem = _problem(error)
+                if not life.is_last_attempt(job):
+                    await self._ledger.record(job.id, lambda known, now: life.put_back(known, job, problem, now))
+                    raise TransientError(problem.message, code=problem.code) from error
+                given_up = f"given up after {job.status.attempts} attempts: {problem.message}"
+                outcome = JobError(given_up, code=problem.code)
+            return await self._end(job, outcome)
+
+    async def _end(self, job: JobDocument, outcome: JobResult | JobError) -> JobDocument:
+        if isinstance(outcome, JobError):
+            problem, found = outcome.problem, outcome.result
+            recorded = await self._ledger.record(
+                job.id, lambda known, now: life.failed(known, job, problem, now, result=found)
+            )
+        else:
+            recorded = await self._ledger.record(job.id, lambda known, now: life.succeeded(known, job, outcome, now))
+        return ended(recorded, job)
+
+    async def _work(self, cause: Intent, job: JobDocument) -> JobResult:
+        work = self._works.get(job.spec.kind)
+        if work is None:
+            raise JobError(f"this jobrunner does no {job.spec.kind} jobs", code=UNSUPPORTED_KIND)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+        try:
+            async with self._logbook.opened(cause, job) as tell:
+                return await work.do(job, scratch, tell)
+        finally:
+            await in_thread(rmtree, scratch, ignore_errors=True)
+
+
+def ended(recorded: Recorded, job: JobDocument) -> JobDocument:
+    """What became of a job; cancelled where it was deleted. Raises TransientError where it has not ended."""
+    if isinstance(recorded, Buried) or recorded is None:
+        return life.stopped(job, job.updated_at)
+    if not recorded.document.status.phase.is_final:
+        raise TransientError(f"job {job.id} was taken over: how it ends is not known yet")
+    return recorded.document
+
+
+def _problem(error: Exception) -> Problem:
+    """Why an attempt ended that another one may mend."""
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return Problem(code=DISK_FULL, message=f"no space is left on the disk: {error}; it is tried again")
+    if isinstance(error, TransientError):
+        return Problem(code=DISK_FULL if error.code == DISK_FULL else PULL_FAILED, message=str(error))
+    return Problem(code=INTERNAL, message=f"{type(error).__name__}: {error}")

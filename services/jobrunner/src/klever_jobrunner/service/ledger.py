@@ -1,0 +1,53 @@
+"""Where jobs are recorded and announced."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from klever_jobrunner.domain.life import Known, Tomb
+from kleverkit.documents import Buried, Documents, Stored, change
+from kleverkit.publisher import EventPublisher
+from kleverproto.base import WireModel
+from kleverproto.documents import Intent
+from kleverproto.envelope import EventSource
+from kleverproto.jobs import JobCancelled, JobCompleted, JobDocument, JobFailed, JobPhase
+from kleverproto.subjects import escape
+
+Recorded = Stored[JobDocument] | Buried[JobDocument] | None
+Step = Callable[[Known, datetime], JobDocument | Tomb | None]
+"""What is stored, and the present, to what should be stored; None leaves everything as it is."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Documents and events of jobs."""
+
+    documents: Documents[JobDocument]
+    publisher: EventPublisher
+    events: EventSource
+    clock: Callable[[], datetime]
+
+    async def find(self, name: str) -> Recorded:
+        """The job now, or its tombstone. Raises TransientError."""
+        return await self.documents.find(escape(name))
+
+    async def record(self, name: str, step: Step) -> Recorded:
+        """Take one step in the life of a job; what is stored afterwards. Raises TransientError."""
+        now = self.clock()
+        return await change(self.documents, escape(name), lambda known: step(known, now))
+
+    async def publish(self, cause: Intent, data: WireModel) -> None:
+        """Publish an event that follows from the cause. Raises TransientError."""
+        await self.publisher.publish(self.events.following(cause.event_id, cause.correlation_id, data))
+
+    async def publish_outcome(self, cause: Intent, job: JobDocument) -> None:
+        """Publish how a job has ended; each cause gets an event of its own. Raises TransientError."""
+        status = job.status
+        match status.phase:
+            case JobPhase.SUCCEEDED if status.result is not None:
+                await self.publish(cause, JobCompleted(id=job.id, spec=job.spec, result=status.result))
+            case JobPhase.FAILED if status.problem is not None:
+                failed = JobFailed(id=job.id, spec=job.spec, problem=status.problem, result=status.result)
+                await self.publish(cause, failed)
+            case _:
+                await self.publish(cause, JobCancelled(id=job.id, spec=job.spec))

@@ -1,0 +1,94 @@
+"""The file system of the data directory: blocking calls in threads, and whether it takes what is written."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from klever_registry.errors import StorageFullError, StorageLostError
+from kleverkit.durable import write_new
+from modelformats.threads import in_thread
+from ormb.space import refusal
+
+ResultT = TypeVar("ResultT")
+ParamsT = ParamSpec("ParamsT")
+
+PROBE = bytes(64 * 1024)
+"""Written to find out whether a disk that was full has space again."""
+
+
+class Disk:
+    """Runs what reads and writes the data directory.
+
+    A directory that was replaced while the service runs, as when its volume is unmounted, is neither read nor
+    written: what is not there would look like deleted, and what is written would be hidden later.
+
+    Args:
+        root: the data directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._root = root
+        self._identity = _identity(root)
+        self._refused: str | None = None
+
+    async def read(self, call: Callable[ParamsT, ResultT], *args: ParamsT.args, **kwargs: ParamsT.kwargs) -> ResultT:
+        """Run a blocking call that only reads. Raises StorageLostError, and what the call raises."""
+        return await in_thread(self._checked, partial(call, *args, **kwargs))
+
+    async def write(self, call: Callable[ParamsT, ResultT], *args: ParamsT.args, **kwargs: ParamsT.kwargs) -> ResultT:
+        """Run a blocking call that writes. Raises StorageFullError, StorageLostError, and what the call raises."""
+        try:
+            return await in_thread(self._checked, partial(call, *args, **kwargs))
+        except OSError as error:
+            reason = refusal(error)
+            if reason is None:
+                raise
+            self._refused = reason
+            raise StorageFullError(
+                f"the registry cannot store this: {reason} at {self._root}. Whoever runs the registry must make space "
+                "there; then push again"
+            ) from error
+
+    async def problem(self, min_free_bytes: int) -> str | None:
+        """Why nothing can be pushed now, as a sentence; None where it can.
+
+        Args:
+            min_free_bytes: with less free space the disk counts as full.
+        """
+        return await in_thread(self._problem, min_free_bytes)
+
+    def _problem(self, min_free_bytes: int) -> str | None:
+        try:
+            self._checked(int)
+            space = os.statvfs(self._root)
+            free = space.f_bavail * space.f_frsize
+            if space.f_flag & os.ST_RDONLY:
+                return f"the file system of {self._root} is read-only: mount it writable"
+            if free < min_free_bytes:
+                return f"{self._root} has {free} bytes left, fewer than {min_free_bytes}: make space, pushes will fail"
+            if self._refused is not None:
+                write_new(self._root, PROBE).unlink()
+                self._refused = None
+        except StorageLostError as error:
+            return str(error)
+        except OSError as error:
+            return f"{self._root} cannot be written, {refusal(error) or error}: pushes fail until that is mended"
+        return None
+
+    def _checked(self, call: Callable[[], ResultT]) -> ResultT:
+        if _identity(self._root) != self._identity:
+            raise StorageLostError(
+                f"{self._root} is not the directory that was there when the registry started: mount it again"
+            )
+        return call()
+
+
+def _identity(root: Path) -> tuple[int, int] | None:
+    try:
+        status = root.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

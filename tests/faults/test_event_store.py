@@ -1,0 +1,42 @@
+"""NATS loses consumers or everything under a running platform: nobody has to help."""
+
+from pathlib import Path
+
+import pytest
+
+from kleverproto.streams import CONSUMERS
+from support.small_models import adder
+from support.waiting import eventually
+from support.whole_platform import Platform
+
+
+@pytest.mark.timeout(180)
+async def test_every_consumer_is_deleted(platform: Platform, tmp_path: Path) -> None:
+    await platform.push(adder(tmp_path / "1", 1), "store/adder:v1")
+    await platform.parsed("store/adder:v1")
+    async with platform.jetstream() as js:
+        for spec in CONSUMERS:
+            assert await js.delete_consumer(spec.stream, spec.durable)
+
+        async def all_are_back() -> bool:
+            for spec in CONSUMERS:
+                await js.consumer_info(spec.stream, spec.durable)
+            return True
+
+        await eventually(all_are_back, within=30)
+    await platform.push(adder(tmp_path / "2", 2), "store/adder:v2")
+    await platform.parsed("store/adder:v2")
+    await platform.healed()
+    assert len(await platform.events("klever.job.started.>")) == 2
+
+
+@pytest.mark.timeout(180)
+async def test_every_stream_and_bucket_is_deleted(platform: Platform, tmp_path: Path) -> None:
+    await platform.push(adder(tmp_path / "1", 1), "store/adder:v1")
+    await platform.parsed("store/adder:v1")
+    async with platform.jetstream() as js:
+        for info in await js.streams_info():
+            await js.delete_stream(str(info.config.name))
+    await platform.push(adder(tmp_path / "2", 2), "store/adder:v2")
+    await platform.parsed("store/adder:v2")
+    await platform.healed()

@@ -1,0 +1,133 @@
+"""The way of a request through a real Envoy, to a model server that runs and to one that has to be waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from klever_deployer.adapters.followed_routes import FollowedRoutes
+from klever_deployer.adapters.waiting_room import WaitingRoom
+from klever_deployer.domain.replicas import Endpoint
+from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
+from support.data_planes import DRAIN_SECONDS, Bench, backend_key, behind_envoy
+from support.deployer import IRIS
+from support.hop_contract import CASES, JSON, SENTINEL, Hop
+from support.onnx_models import doubling, model_directory
+from support.processes import free_port
+from support.raw_http import exchange, head
+from support.v2_client import ModelServer, model_server, tensor
+
+LIMIT = 4 * 1024 * 1024
+BACKEND = backend_key("v1")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    directory = model_directory(doubling(), tmp_path_factory.mktemp("m") / "m")
+    with model_server(directory, name="iris", extra=("--max-body-bytes", str(LIMIT))) as server:
+        yield server
+
+
+@asynccontextmanager
+async def ingress(directory: Path) -> AsyncIterator[tuple[Bench, str]]:
+    port = free_port()
+    async with behind_envoy(directory, port) as bench:
+        yield bench, f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def warm(replica: Endpoint) -> AsyncIterator[Endpoint]:
+    yield replica
+
+
+@asynccontextmanager
+async def idle(replica: Endpoint) -> AsyncIterator[Endpoint]:
+    """Each request waits in the room, and wakes the replica."""
+    awake = False
+
+    def wake(_backend: object) -> None:
+        nonlocal awake
+        awake = True
+
+    def find(_backend: object) -> Endpoint | None:
+        nonlocal awake
+        found, awake = replica if awake else None, False
+        return found
+
+    room = WaitingRoom(find, wake, patience=20, limit=LIMIT)
+    task = asyncio.create_task(room.run())
+    yield room.endpoint(BACKEND)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def route_to(endpoint: Endpoint) -> ServingRoute:
+    return ServingRoute(IRIS, (Backend(BACKEND, (endpoint,)),), (Share(BACKEND, 100),))
+
+
+@pytest.fixture(params=[warm, idle], ids=["warm", "idle"])
+async def hop(request: pytest.FixtureRequest, server: ModelServer, tmp_path: Path) -> AsyncIterator[Hop]:
+    where = urlsplit(server.url)
+    asked = {"inputs": [tensor("X", "FP32", [1, 4], [1.0, 2.0, 3.0, 4.0])]}
+    async with ingress(tmp_path) as (bench, url), request.param(Endpoint("127.0.0.1", where.port or 0)) as endpoint:
+        await bench.data_plane.apply(route_to(endpoint))
+        yield Hop(f"{url}/seldon/default/iris/v2/models/iris/infer", asked, LIMIT)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+async def test_every_way_does_the_same(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
+    await case(hop)
+
+
+async def test_the_ingress_answers_errors_as_json_too(tmp_path: Path) -> None:
+    async with ingress(tmp_path) as (bench, url):
+        missing = await exchange(url, head("GET", f"/{SENTINEL}"))
+        assert (missing.status, missing.document["error"].partition(":")[0]) == (404, "nothing is served at this path")
+        await bench.data_plane.apply(route_to(Endpoint("127.0.0.1", free_port())))
+        gone = await exchange(url, head("GET", "/seldon/default/iris/v2"))
+        assert gone.status == 503
+        assert "connect" in gone.document["error"]
+        for wrong in (b"nonsense\r\n\r\n", head("POST", "/", ("Content-Length", "x"))):
+            invalid = await exchange(url, wrong)
+            assert (invalid.status, invalid.document) == (400, {"error": "the request is not valid HTTP"})
+
+
+async def test_no_log_of_the_ingress_holds_what_clients_send(server: ModelServer, tmp_path: Path) -> None:
+    async with ingress(tmp_path) as (bench, url):
+        await bench.data_plane.apply(route_to(Endpoint("127.0.0.1", urlsplit(server.url).port or 0)))
+        path = "/seldon/default/iris/v2/models/iris"
+        for headers in ([("Authorization", SENTINEL)], [("Cookie", SENTINEL * 10_000)], [("x", f"{SENTINEL}\x00")]):
+            await exchange(url, head("GET", f"{path}?key={SENTINEL}", *headers))
+        hop = Hop(f"{url}{path}/infer", {}, LIMIT)
+        await hop.refused(400, SENTINEL.encode(), JSON)
+        long = await exchange(url, head("GET", "/" + "a" * 50_000))
+        assert long.status == 404
+    written = {name: (tmp_path / name).read_text() for name in ("access.log", "envoy.log")}
+    assert SENTINEL not in str(written)
+    entries = written["access.log"].splitlines()
+    assert len(entries) >= 4
+    assert max(map(len, entries)) < 3000
+
+
+async def test_a_request_that_waits_goes_to_the_revision_that_takes_over(server: ModelServer, tmp_path: Path) -> None:
+    newer = BackendKey(IRIS, BACKEND.variant, "newer")
+    replica = Endpoint("127.0.0.1", urlsplit(server.url).port or 0)
+    woken = asyncio.Event()
+    room = WaitingRoom(
+        lambda backend: replica if backend == newer else None, lambda _backend: woken.set(), patience=20, limit=LIMIT
+    )
+    task = asyncio.create_task(room.run())
+    async with ingress(tmp_path) as (bench, url):
+        plane = FollowedRoutes(bench.data_plane, room)
+        await plane.apply(route_to(room.endpoint(BACKEND)))
+        path = "/seldon/default/iris/v2/models/iris/ready"
+        waiting = asyncio.create_task(exchange(url, head("GET", path)))
+        await woken.wait()
+        taken_over = ServingRoute(IRIS, (Backend(newer, (replica,)),), (Share(newer, 100),))
+        await asyncio.wait_for(plane.apply(taken_over), DRAIN_SECONDS / 2)
+        assert (await waiting).status == 200
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,95 @@
+"""Processes that outlive the deployer: found again, told from others, and ended with what they have started."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from klever_deployer.adapters.local import processes
+from klever_deployer.adapters.local.processes import ProcessRecord
+from support.clock import wall_clock_set
+from support.waiting import eventually
+
+IDLE = "import signal; signal.pause()"
+WITH_WORKERS = """
+import signal, subprocess, sys
+for detached in (False, True):
+    subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=detached)
+signal.pause()
+"""
+"""A server with two worker processes, one in a session of its own."""
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    for stranger in processes.strangers(tmp_path, []):
+        psutil.Process(stranger.pid).kill()
+
+
+def spawn(owner: Path, code: str) -> ProcessRecord:
+    command, environment = (sys.executable, "-c", code), {"PATH": os.environ["PATH"]}
+    return processes.spawn(command, log=owner / "server.log", owner=owner, port=1, env=environment)
+
+
+async def workers(record: ProcessRecord) -> list[psutil.Process]:
+    """Its two workers, once they run their program."""
+
+    async def both() -> list[psutil.Process]:
+        children = psutil.Process(record.pid).children()
+        return children if [len(child.cmdline()) for child in children] == [3, 3] else []
+
+    return await eventually(both)
+
+
+def running(found: list[psutil.Process]) -> list[bool]:
+    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")
+async def test_a_process_is_found_after_the_wall_clock_was_set(owner: Path) -> None:
+    record = spawn(owner, IDLE)
+    record.write(owner / "record.json")
+    began = psutil.Process(record.pid).create_time()
+    with wall_clock_set(1, owner / "proc"):
+        assert psutil.Process(record.pid).create_time() == began + 1
+        assert ProcessRecord.read(owner / "record.json") == record
+        assert record.find() is not None
+        assert processes.strangers(owner, [record]) == []
+    await processes.stop(record, grace_seconds=5.0)
+    assert record.find() is None
+
+
+async def test_the_workers_of_a_server_that_runs_are_no_strangers(owner: Path) -> None:
+    record = spawn(owner, WITH_WORKERS)
+    found = await workers(record)
+    assert processes.strangers(owner, [record]) == []
+    assert {stranger.pid for stranger in processes.strangers(owner, [])} == {record.pid, *(each.pid for each in found)}
+    psutil.Process(record.pid).kill()
+    await processes.wait_gone(record)
+    assert {stranger.pid for stranger in processes.strangers(owner, [record])} == {each.pid for each in found}
+
+
+async def test_the_workers_of_a_server_end_with_it(owner: Path) -> None:
+    record = spawn(owner, WITH_WORKERS)
+    found = await workers(record)
+    bystander = spawn(owner, IDLE)
+    await processes.stop(record, grace_seconds=5.0)
+
+    async def have_ended() -> bool:
+        return running(found).count(True) == 1  # the one that left the session is found by the next deployer
+
+    await eventually(have_ended)
+    assert bystander.find() is not None
+
+
+async def test_waiting_for_the_end_of_another_program_of_the_same_id_returns_at_once(owner: Path) -> None:
+    record = spawn(owner, IDLE)
+    other = ProcessRecord(record.pid, "of an earlier boot:1", 1)
+    assert other.find() is None
+    await processes.wait_gone(other)
+    await processes.stop(other, grace_seconds=5.0)
+    assert record.find() is not None

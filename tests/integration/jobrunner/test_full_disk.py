@@ -1,0 +1,78 @@
+"""A disk that fills up under a running jobrunner: its jobs wait, and resume when there is space."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from klever_jobrunner.adapters.disk import Disk
+from klever_jobrunner.ports import Tell
+from klever_jobrunner.results import Results
+from kleverproto.conversions import ConversionRecord, Verification
+from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobRequested, JobResult
+from plugins.fix_disks import SmallDisk, fill
+from support.jobs_service import JobsService, running_jobrunner, spec_and_id
+from support.waiting import eventually
+
+SIZE = 4 * 1024 * 1024
+RECORD = ConversionRecord(
+    source_format="H5", target_format="ONNX", steps=(), verification=Verification(verified=True), seconds=1.5
+)
+
+
+class Writing:
+    """Work that needs some space."""
+
+    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+        """See `ports.Work`."""
+        (scratch / "model").write_bytes(bytes(SIZE // 2))
+        tell(f"written for {job.id}")
+        return JobResult()
+
+
+@pytest.fixture
+def directory(small_disk: SmallDisk) -> Path:
+    return small_disk(SIZE)
+
+
+@pytest.fixture
+async def service(directory: Path, nats_url: str) -> AsyncIterator[JobsService]:
+    works = {JobKind.SCAN: Writing()}
+    async with running_jobrunner(nats_url, directory / "scratch", works, lack=Disk((directory,)).lack) as running:
+        yield running
+
+
+async def test_jobs_wait_for_space_and_none_fails(service: JobsService, directory: Path) -> None:
+    filler = fill(directory)
+    wanted = spec_and_id(JobKind.SCAN, 1)
+    await service.publish(JobRequested(**wanted), "request")
+
+    async def waits() -> bool:
+        stored = await service.documents.get(str(wanted["id"]))
+        problem = stored.document.status.problem if stored else None
+        return problem is not None and problem.code == "disk_full"
+
+    await eventually(waits)
+    assert await service.phases() == {wanted["id"]: JobPhase.PENDING}
+    filler.unlink()
+
+    async def is_done() -> bool:
+        return await service.phases() == {wanted["id"]: JobPhase.SUCCEEDED}
+
+    await eventually(is_done)
+    assert list((directory / "scratch").iterdir()) == []
+
+
+def test_a_result_that_the_disk_does_not_take_is_none(small_disk: SmallDisk) -> None:
+    directory = small_disk(SIZE)
+    results = Results(directory / "kept", SIZE)
+    (directory / "made" / "model").mkdir(parents=True)
+    (directory / "made" / "model" / "model.onnx").write_bytes(bytes(1024))
+    filler = fill(directory)
+    with pytest.raises(OSError, match="No space left"):
+        results.keep("key", directory / "made", RECORD)
+    assert results.find("key") is None
+    filler.unlink()
+    (directory / "made" / "model").mkdir(parents=True, exist_ok=True)
+    (directory / "made" / "model" / "model.onnx").write_bytes(bytes(1024))
+    assert results.keep("key", directory / "made", RECORD).directory.is_dir()

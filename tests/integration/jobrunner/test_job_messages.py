@@ -1,0 +1,158 @@
+"""Jobs that are asked for, stopped and asked for again over real NATS."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from klever_jobrunner.ports import Tell
+from kleverproto.jobs import (
+    JobCancelRequested,
+    JobDeleteRequested,
+    JobDocument,
+    JobKind,
+    JobPhase,
+    JobRequested,
+    JobResult,
+)
+from support.jobs_service import JobsService, running_jobrunner, spec_and_id
+from support.waiting import eventually
+
+MANY = 30
+
+
+@dataclass
+class GatedWork:
+    """Ends when it is let."""
+
+    done: list[str] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+        """See `ports.Work`."""
+        tell(f"working in {scratch}")
+        await self.gate.wait()
+        self.done.append(job.id)
+        return JobResult()
+
+
+@dataclass
+class Rig:
+    """A running jobrunner, and its work."""
+
+    service: JobsService
+    conversions: GatedWork
+    scans: GatedWork
+
+    async def ask(self, kind: JobKind, number: int, *, again: bool = False) -> str:
+        """Ask for a job; its id."""
+        wanted = spec_and_id(kind, number)
+        await self.service.publish(JobRequested(**wanted, again=again), f"request-{kind}-{number}-{again}")
+        return str(wanted["id"])
+
+
+@pytest.fixture
+async def rig(nats_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
+    conversions, scans = GatedWork(), GatedWork()
+    works = {JobKind.CONVERT: conversions, JobKind.SCAN: scans, JobKind.EXTRACT: scans}
+    async with running_jobrunner(nats_url, tmp_path, works) as service:
+        yield Rig(service, conversions, scans)
+        conversions.gate.set()
+        scans.gate.set()
+        await eventually(service.is_idle, within=60)
+
+
+@pytest.mark.parametrize("stop", [JobCancelRequested, JobDeleteRequested])
+async def test_jobs_that_are_asked_for_and_stopped_at_once_never_run_to_their_end(
+    rig: Rig, stop: type[JobCancelRequested | JobDeleteRequested]
+) -> None:
+    for number in range(MANY):
+        await rig.ask(JobKind.CONVERT, number)
+        await rig.service.publish(stop(**spec_and_id(JobKind.CONVERT, number)), f"stop-{number}")
+    await eventually(rig.service.is_idle, within=60)
+    assert rig.conversions.done == []
+    phases = await rig.service.phases()
+    assert set(phases.values()) <= {JobPhase.CANCELLED}
+    assert len(phases) == (MANY if stop is JobCancelRequested else 0)
+
+
+async def test_queued_conversions_hold_up_no_other_job(rig: Rig) -> None:
+    for number in range(100):
+        await rig.ask(JobKind.CONVERT, number)
+    waiting = [await rig.ask(kind, 1000) for kind in (JobKind.SCAN, JobKind.EXTRACT)]
+    rig.scans.gate.set()
+
+    async def both_done() -> bool:
+        phases = await rig.service.phases()
+        return all(phases.get(job) is JobPhase.SUCCEEDED for job in waiting)
+
+    await eventually(both_done, within=30)
+    assert rig.conversions.done == []
+
+
+async def test_a_job_that_was_deleted_and_asked_for_again_is_done(rig: Rig) -> None:
+    rig.conversions.gate.set()
+    job = await rig.ask(JobKind.CONVERT, 1)
+    await rig.service.publish(JobDeleteRequested(**spec_and_id(JobKind.CONVERT, 1)), "delete")
+    await rig.ask(JobKind.CONVERT, 1, again=True)
+    await eventually(rig.service.is_idle, within=60)
+    assert await rig.service.phases() == {job: JobPhase.SUCCEEDED}
+
+
+async def test_a_second_jobrunner_leaves_the_jobs_of_the_first_alone(rig: Rig, nats_url: str, tmp_path: Path) -> None:
+    job = await rig.ask(JobKind.SCAN, 1)
+
+    async def runs() -> bool:
+        return (await rig.service.phases()).get(job) is JobPhase.RUNNING
+
+    await eventually(runs)
+    other = GatedWork()
+    other.gate.set()
+    async with running_jobrunner(nats_url, tmp_path, {JobKind.SCAN: other}, name="two") as second:
+        recovery = asyncio.create_task(second.jobs.recover(second.backlog))
+        await eventually(lambda: _is_renewed(rig.service, job))
+        rig.scans.gate.set()
+        await asyncio.wait_for(recovery, 30)
+    assert (rig.scans.done, other.done) == ([job], [])
+
+
+async def _is_renewed(service: JobsService, job: str) -> bool:
+    stored = await service.documents.get(job)
+    return stored is not None and stored.document.updated_at > (
+        stored.document.status.started_at or stored.document.updated_at
+    )
+
+
+async def test_a_lost_bucket_costs_no_job_that_runs(rig: Rig) -> None:
+    job = await rig.ask(JobKind.SCAN, 1)
+    await eventually(lambda: _has(rig.service, job))
+    await rig.service.client.jetstream().delete_key_value("klever-jobs")  # the kit creates it again
+    await eventually(lambda: _has(rig.service, job))
+    rig.scans.gate.set()
+    other = await rig.ask(JobKind.SCAN, 2)
+    await eventually(rig.service.is_idle, within=60)
+    assert await rig.service.phases() == {job: JobPhase.SUCCEEDED, other: JobPhase.SUCCEEDED}
+    assert sorted(rig.scans.done) == sorted([job, other])
+
+
+async def _has(service: JobsService, job: str) -> bool:
+    return job in await service.phases()
+
+
+async def test_a_stream_that_was_lost_takes_no_order_with_it(rig: Rig) -> None:
+    rig.scans.gate.set()
+    job = await rig.ask(JobKind.SCAN, 1)
+    await eventually(lambda: _is_done(rig.service, job))
+    await rig.service.client.jetstream().delete_stream("KLEVER_JOBS")  # the kit creates it again
+
+    async def is_deleted() -> bool:
+        await rig.service.publish(JobDeleteRequested(**spec_and_id(JobKind.SCAN, 1)), "delete")
+        return not await _has(rig.service, job)
+
+    await eventually(is_deleted, within=30, every=0.2)
+
+
+async def _is_done(service: JobsService, job: str) -> bool:
+    return (await service.phases()).get(job) is JobPhase.SUCCEEDED

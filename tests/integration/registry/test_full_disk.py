@@ -1,0 +1,124 @@
+"""A disk that takes no more: pushes are refused with the reason, all else works, and space mends it."""
+
+import io
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from plugins.fix_disks import SmallDisk, fill, remount
+from support import oci_artifacts as oci
+from support.oci_artifacts import OciClient
+from support.registry_service import Platform, platform, running_registry
+
+REPOSITORY = "library/iris"
+MODEL = oci.model()
+LARGE = os.urandom(3 * 1024 * 1024)
+SIZE, MIN_FREE_MIB = 2 * 1024 * 1024, 0.25
+
+
+@pytest.fixture
+def directory(small_disk: SmallDisk) -> Path:
+    return small_disk(SIZE)
+
+
+@pytest.fixture
+async def registry(directory: Path, nats_url: str) -> AsyncIterator[OciClient]:
+    """A registry on a disk of two megabytes."""
+    async with running_registry(directory, nats_url, reconcile_seconds=600, min_free_mib=MIN_FREE_MIB) as client:
+        yield client
+
+
+@pytest.fixture
+async def world(nats_url: str, registry: OciClient) -> AsyncIterator[Platform]:
+    assert registry.address
+    async with platform(nats_url) as view:
+        yield view
+
+
+async def problems(registry: OciClient) -> dict[str, str]:
+    answer = await registry.request("GET", "/readyz")
+    found: dict[str, str] = answer.json["problems"]
+    assert (answer.status == 200) == (found == {})
+    return found
+
+
+def files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file() and path.name != "filler"]
+
+
+async def test_a_blob_that_does_not_fit_is_507_with_the_reason_and_leaves_nothing(
+    registry: OciClient, directory: Path
+) -> None:
+    await registry.push(REPOSITORY, "v1", MODEL)
+    before = files(directory)
+    answer = await registry.request(
+        "POST", f"/v2/{REPOSITORY}/blobs/uploads/", params={"digest": oci.sha256(LARGE)}, data=io.BytesIO(LARGE)
+    )
+    (error,) = answer.json["errors"]
+    assert (answer.status, error["code"]) == (507, "INSUFFICIENT_STORAGE")
+    assert "the disk is full" in error["message"]
+    assert "make space" in error["message"]
+    assert files(directory) == before
+
+
+async def test_an_upload_in_pieces_is_507_and_goes_on_when_there_is_space(registry: OciClient, directory: Path) -> None:
+    filler = fill(directory)
+    content = b"x" * 200_000
+    filler.write_bytes(bytes(filler.stat().st_size - 64 * 1024))
+    location = await registry.begin(REPOSITORY)
+    answer = await registry.request("PATCH", location, data=content)
+    assert answer.status == 507
+    filler.unlink()
+    status = await registry.request("GET", location)
+    have = int(status.headers["Range"].partition("-")[2]) + 1
+    assert 0 < have < len(content)
+    await registry.request("PATCH", location, data=content[have:])
+    done = await registry.request("PUT", location, params={"digest": oci.sha256(content)})
+    assert done.status == 201
+
+
+async def test_readiness_says_what_is_wrong_and_recovers_while_pulls_never_stop(
+    registry: OciClient, directory: Path, world: Platform
+) -> None:
+    await registry.push(REPOSITORY, "v1", MODEL)
+    await world.settled(f"{REPOSITORY}:v1", MODEL.digest)
+    assert await problems(registry) == {}
+    filler = fill(directory)
+    assert "bytes left" in (await problems(registry))["storage"]
+    for path in ("manifests/v1", f"blobs/{oci.sha256(MODEL.blobs[1])}", "tags/list"):
+        assert (await registry.request("GET", f"/v2/{REPOSITORY}/{path}")).status == 200
+    assert (await registry.request("PUT", f"/v2/{REPOSITORY}/manifests/v2", data=MODEL.manifest)).status in {400, 507}
+    assert (await registry.request("GET", f"/v2/{REPOSITORY}/tags/list")).json["tags"] == ["v1"]
+    filler.unlink()
+    assert await problems(registry) == {}
+    await registry.push(REPOSITORY, "v2", MODEL)
+    await world.settled(f"{REPOSITORY}:v2", MODEL.digest)
+
+
+async def test_a_tag_for_which_there_is_no_space_leaves_the_old_index(registry: OciClient, directory: Path) -> None:
+    await registry.push(REPOSITORY, "v1", MODEL)
+    filler = fill(directory)
+    headers = {"Content-Type": oci.OCI_MANIFEST}
+    answer = await registry.request("PUT", f"/v2/{REPOSITORY}/manifests/v2", data=MODEL.manifest, headers=headers)
+    assert answer.status == 507
+    assert (await registry.request("GET", f"/v2/{REPOSITORY}/tags/list")).json["tags"] == ["v1"]
+    assert not list((directory / "repositories" / REPOSITORY / "_oci").glob("_[0-9a-f]*"))
+    filler.unlink()
+    answer = await registry.request("PUT", f"/v2/{REPOSITORY}/manifests/v2", data=MODEL.manifest, headers=headers)
+    assert answer.status == 201
+
+
+async def test_a_read_only_file_system_is_said_and_still_serves(registry: OciClient, directory: Path) -> None:
+    await registry.push(REPOSITORY, "v1", MODEL)
+    remount(directory, "ro")
+    answer = await registry.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/")
+    assert answer.status == 507
+    assert "read-only" in answer.json["errors"][0]["message"]
+    assert "read-only" in (await problems(registry))["storage"]
+    for blob in MODEL.blobs:
+        assert (await registry.request("GET", f"/v2/{REPOSITORY}/blobs/{oci.sha256(blob)}")).body == blob
+    remount(directory, "rw")
+    assert await problems(registry) == {}
+    await registry.push(REPOSITORY, "v2", MODEL)

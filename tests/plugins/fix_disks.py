@@ -1,0 +1,46 @@
+"""File systems that tests may fill up."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+SmallDisk = Callable[[int], Path]
+"""Mounts a file system of so many bytes and gives its directory."""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """File systems in memory, gone when the test ends; skips where this user may not mount."""
+    with ExitStack() as stack:
+        yield lambda size: stack.enter_context(_mounted(tmp_path / "small-disk", size))
+
+
+def fill(directory: Path) -> Path:
+    """Leave no byte free on the file system of a directory; removing the file that is returned makes space again."""
+    path = directory / "filler"
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return path
+
+
+@contextmanager
+def _mounted(directory: Path, size: int) -> Iterator[Path]:
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(directory)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this user may not mount a file system")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def remount(directory: Path, mode: str) -> None:
+    """Make a small disk read-only (`ro`) or writable (`rw`)."""
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(directory)], check=True)

@@ -1,0 +1,189 @@
+"""Whether everything is as it has to be, by what was accepted; each thing that is not is a sentence."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import nats.errors
+from nats.aio.client import Client
+from nats.js import api
+
+from kleverproto.streams import DEAD, JOBS, MODELS, SERVINGS
+from support.constant_load import Load
+
+from .ledger import Fate
+from .readiness import Readiness
+from .users import API, MOVING
+from .world import SERVICES, World
+
+GRACE_SECONDS = 5.0
+"""How long a request to stop a job may be on its way."""
+OK, NOT_FOUND = 200, 404
+RIGHT: dict[Fate, set[str | None]] = {
+    Fate.RUN: {"Succeeded"},
+    Fate.CANCELLED: {"Cancelled", "Succeeded"},  # it may have ended first; see `_late_starts`
+    Fate.DELETED: {None},
+}
+"""In which phase a job ends that someone wants this of."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of a stream."""
+
+    stored_at: float
+    subject: str
+    headers: dict[str, str]
+    data: Any
+
+    @property
+    def event_id(self) -> str:
+        """The CloudEvent's."""
+        return self.headers.get("ce-id", "")
+
+
+async def violations(world: World, readiness: Readiness) -> list[str]:
+    """All that is wrong now."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, world.nats() as client:
+        found = [f"the {part} is not ready: {reason}" for part, reason in (await readiness.now()).items()]
+        found += [each async for each in _catalogue(world, session)]
+        found += [each async for each in _servings(world, session)]
+        found += [each async for each in _jobs(world, session)]
+        found += _processes(world)
+        found += await _events(world, client)
+    return found
+
+
+async def _catalogue(world: World, session: aiohttp.ClientSession) -> AsyncIterator[str]:
+    for ref, wanted in world.ledger.versions.items():
+        name, _, version = ref.removeprefix("chaos/").partition(":")
+        status, document = await _get(world, session, f"/projects/chaos/models/{name}/versions/{version}")
+        if status != OK:
+            yield f"{ref} was pushed and is not in the catalogue: {status}"
+        elif document["spec"]["digest"] != wanted.digest:
+            yield f"{ref} is {document['spec']['digest']} in the catalogue, and {wanted.digest} was pushed last"
+        elif document["status"]["extraction"] != "Succeeded" or not document["status"].get("signature"):
+            yield f"{ref} has no signature: {document['status']['extraction']}"
+
+
+async def _servings(world: World, session: aiohttp.ClientSession) -> AsyncIterator[str]:
+    _, listed = await _get(world, session, "/servings?limit=1000")
+    for unknown in {each["name"] for each in listed["items"]} - set(world.ledger.servings):
+        yield f"the serving {unknown} is there, and nobody asked for it"
+    for name, wanted in world.ledger.servings.items():
+        status, document = await _get(world, session, f"/namespaces/default/servings/{name}")
+        phase = document["status"]["phase"] if status == OK else None
+        answer = await _answer(world, session, name)
+        if answer not in wanted.right or (phase is not None) != (answer is not None) or phase not in {None, "Ready"}:
+            yield f"the serving {name} is {phase} and answers {answer}, and should answer {wanted.right}"
+
+
+async def _answer(world: World, session: aiohttp.ClientSession, name: str) -> int | str | None:
+    """The number of the version that answers; None for no such serving."""
+    load = Load()
+    await load.ask(session, f"{world.urls.ingress}/seldon/default/{name}/v2/models/{name}/infer")
+    if load.answers:
+        return round(next(iter(load.answers)) - 1)
+    failure = next(iter(load.failures))
+    return None if failure == NOT_FOUND else str(failure)
+
+
+async def _jobs(world: World, session: aiohttp.ClientSession) -> AsyncIterator[str]:
+    for name, job in world.ledger.jobs.items():
+        status, document = await _get(world, session, f"/namespaces/default/modeljobs/{name}")
+        phase = document["status"]["phase"] if status == OK else None
+        if phase not in RIGHT[job.fate] and not job.excused:
+            yield f"the job {name} of {job.ref} is {phase}, and should be {job.fate}"
+
+
+def _processes(world: World) -> list[str]:
+    found = []
+    wanted = [one.right for one in world.ledger.servings.values()]
+    least, most = sum(None not in right for right in wanted), sum(right != {None} for right in wanted)
+    servers = len(world.platform.children("kleverserve"))
+    if not least <= servers <= most:
+        found.append(f"{servers} model servers run, and {least} to {most} are wanted")
+    if (envoys := len(world.platform.children("bin/envoy"))) != 1:
+        found.append(f"{envoys} Envoys run")
+    for part in (*(f"klever_{service}" for service in SERVICES), "nats-server"):
+        running = [p for p in world.platform.children(part) if any(arg.endswith(part) for arg in p.cmdline())]
+        if len(running) != 1:
+            found.append(f"{len(running)} processes of {part} run: {running}")
+    return found
+
+
+async def _events(world: World, client: Client) -> list[str]:
+    found = []
+    streams = {spec.name: await read(client, spec.name) for spec in (MODELS, JOBS, SERVINGS, DEAD)}
+    for stream, messages in streams.items():
+        repeated = [each for each, count in Counter(message.event_id for message in messages).items() if count > 1]
+        found += [f"{stream} has the event {event_id} more than once" for event_id in repeated]
+    found += [f"a message was given up: {message.data}" for message in streams[DEAD.name]]
+    found += _repeated_pushes(streams[MODELS.name])
+    found += _repeated_ends(streams[JOBS.name])
+    found += _late_starts(world, streams[JOBS.name])
+    return found
+
+
+def _repeated_pushes(messages: list[Message]) -> list[str]:
+    pushed = Counter(
+        (f"{ref['project']}/{ref['model']}:{ref['version']}", message.data["digest"])
+        for message in messages
+        if message.subject.startswith("klever.model.pushed.")
+        for ref in [message.data["ref"]]
+    )
+    return [
+        f"the push of {ref} was announced {count} times"
+        for (ref, _), count in pushed.items()
+        if count > 1 and ref != MOVING
+    ]
+
+
+def _repeated_ends(messages: list[Message]) -> list[str]:
+    """A job ends once for each request or push that it answers."""
+    ends = Counter(
+        (message.data["id"], message.headers.get("ce-causationid", ""))
+        for message in messages
+        if message.subject.startswith("klever.job.completed.")
+    )
+    return [f"the job {name} completed {count} times for {cause}" for (name, cause), count in ends.items() if count > 1]
+
+
+def _late_starts(world: World, messages: list[Message]) -> list[str]:
+    started = [message for message in messages if message.subject.startswith("klever.job.started.")]
+    found = []
+    for message in started:
+        job = world.ledger.jobs.get(message.data["id"])
+        if job is None or job.stopped_at is None or job.excused:
+            continue
+        late = message.stored_at - job.stopped_at
+        if late > GRACE_SECONDS:
+            found.append(f"the job {message.data['id']} of {job.ref} started {late:.1f} s after it was {job.fate}")
+    return found
+
+
+async def read(client: Client, stream: str) -> list[Message]:
+    """Everything that a stream holds."""
+    js = client.jetstream()
+    config = api.ConsumerConfig(ack_policy=api.AckPolicy.NONE, mem_storage=True, inactive_threshold=30)
+    subscription = await js.pull_subscribe("", stream=stream, config=config)
+    found: list[Message] = []
+    waiting = (await subscription.consumer_info()).num_pending or 0
+    while waiting:
+        for message in await subscription.fetch(min(waiting, 256), 5):
+            waiting = message.metadata.num_pending
+            at, headers = message.metadata.timestamp.timestamp(), dict(message.headers or {})
+            found.append(Message(at, message.subject, headers, json.loads(message.data or b"null")))
+    await subscription.unsubscribe()
+    return found
+
+
+async def _get(world: World, session: aiohttp.ClientSession, path: str) -> tuple[int, Any]:
+    async with session.get(f"{world.urls.api}{API}{path}") as response:
+        return response.status, await response.json(content_type=None)
+
+
+UNREACHABLE = (aiohttp.ClientError, nats.errors.Error, OSError, TimeoutError)

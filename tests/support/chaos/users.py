@@ -1,0 +1,235 @@
+"""A light constant load: people who push, deploy, undeploy, ask for jobs and predict, and do not give up."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import aiohttp
+
+from klever.rollouts import with_model
+from kleverproto.references import ModelRef
+from ormb.client import OrmbClient
+from ormb.errors import OrmbError
+from ormb.reference import Reference
+from support.constant_load import Load
+from support.small_models import adder
+from support.waiting import pause
+
+from .ledger import Fate, Job
+from .world import World
+
+ResultT = TypeVar("ResultT")
+
+API = "/api/v1alpha1"
+STEADY = "steady"
+"""A serving that nobody changes: its requests must not fail while the data plane is left alone."""
+CHANGING = ("red", "green", "blue")
+MOVING = "chaos/moving:latest"
+"""A tag that is pushed again and again."""
+PATIENCE_SECONDS = 20
+"""Of one try; a process that is stopped does not answer."""
+NOT_SCANNED = "model_not_scanned"
+"""A catalogue that was lost is restored at once, and its models are scanned again one after the other."""
+SERVER_ERROR, ACCEPTED, NOT_FOUND, CONFLICT = 500, 202, 404, 409
+
+
+class AwayError(Exception):
+    """Ask again."""
+
+
+class Users:
+    """All of them.
+
+    Args:
+        world: whom they ask, and where they keep account.
+        seed: what they do, in which order.
+        directory: an existing one for the models that they push.
+    """
+
+    def __init__(self, world: World, seed: str, directory: Path) -> None:
+        self._world = world
+        self._seed = seed
+        self._directory = directory
+        self._numbers = 0
+        self._session = aiohttp.ClientSession()
+        self.parsed: dict[str, int] = {}
+        """Versions that may be deployed, with their numbers."""
+        self.load = Load()
+        self.failures: list[tuple[float, str]] = []
+        """Of predictions of the steady serving: when, and how."""
+        self.answers = 0
+        self.is_stopping = asyncio.Event()
+
+    async def close(self) -> None:
+        """They leave."""
+        await self._session.close()
+
+    async def run(self) -> None:
+        """Until `is_stopping` is set; each finishes what it has begun."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pushes(Random(f"{self._seed}/pushes")))
+            tasks.create_task(self._jobs(Random(f"{self._seed}/jobs")))
+            for name in CHANGING:
+                tasks.create_task(self._changes(name, Random(f"{self._seed}/{name}")))
+            tasks.create_task(self._watch())
+            tasks.create_task(self._predictions())
+
+    async def push(self, ref: str) -> None:
+        """Push another model to a tag."""
+        self._numbers += 1
+        number = self._numbers
+        directory = adder(self._directory / str(number), number)
+        named = ModelRef.parse(ref)
+        reference = Reference(f"127.0.0.1:{self._world.ports.registry}", named.repository, named.version)
+
+        async def pushed() -> str:
+            async with OrmbClient(self._directory / "layout") as client:
+                return (await client.push_directory(directory, reference)).digest
+
+        digest = await self._patiently(f"push {ref}", pushed)
+        self._world.ledger.pushed(ref, number, digest)
+
+    async def deploy(self, name: str, ref: str) -> None:
+        """Have a version served."""
+        spec = with_model(None, ModelRef.parse(ref), None).model_dump(mode="json", exclude_none=True)
+        answer = await self._ask("PUT", f"/namespaces/default/servings/{name}", {ACCEPTED}, json={"spec": spec})
+        if answer is not None:
+            self._world.ledger.wanted(name, self._world.ledger.versions[ref].number, answer["request"])
+
+    async def undeploy(self, name: str) -> None:
+        """Have a serving removed."""
+        answer = await self._ask("DELETE", f"/namespaces/default/servings/{name}", {ACCEPTED, NOT_FOUND})
+        if answer is not None:
+            self._world.ledger.wanted(name, None, answer["request"])
+
+    async def _pushes(self, random: Random) -> None:
+        while not self.is_stopping.is_set():
+            moves = random.random() < 0.25
+            await self.push(MOVING if moves else f"chaos/adder:v{self._numbers + 1}")
+            await pause(random.uniform(1.5, 3))
+
+    async def _changes(self, name: str, random: Random) -> None:
+        while not self.is_stopping.is_set():
+            await pause(random.uniform(2, 7))
+            serving = self._world.ledger.servings.get(name)
+            goes, choice = random.random() < 0.4, random.random()
+            if goes and serving is not None and serving.outcome is not None:
+                await self.undeploy(name)
+            elif self.parsed:
+                refs = sorted(self.parsed, key=lambda ref: self.parsed[ref])
+                await self.deploy(name, refs[int(choice * len(refs))])
+
+    async def _jobs(self, random: Random) -> None:
+        done: set[str] = set()
+        while not self.is_stopping.is_set():
+            await pause(random.uniform(1, 4))
+            fate = random.choice(list(Fate))
+            ref = next((each for each in self.parsed if each not in done), None)
+            if ref is not None:
+                done.add(ref)
+                await self._job(ref, fate)
+
+    async def _job(self, ref: str, fate: Fate) -> None:
+        jobs = "/namespaces/default/modeljobs"
+        created = await self._ask("POST", jobs, {ACCEPTED}, json={"kind": "scan", "ref": ref})
+        if created is None:
+            return
+        name = created["body"]["id"]
+        job = self._world.ledger.jobs[name] = Job(ref, Fate.RUN)
+        if fate is Fate.CANCELLED:
+            stopped = await self._ask("POST", f"{jobs}/{name}/cancel", {ACCEPTED, CONFLICT, NOT_FOUND})
+        elif fate is Fate.DELETED:
+            stopped = await self._ask("DELETE", f"{jobs}/{name}", {ACCEPTED, NOT_FOUND})
+        else:
+            return
+        if stopped is not None and stopped["status"] == ACCEPTED:
+            job.fate, job.stopped_at = fate, time.time()
+        elif stopped is not None and stopped["status"] == NOT_FOUND:
+            job.excused = True
+
+    async def _predictions(self) -> None:
+        url = f"{self._world.urls.ingress}/seldon/default/{STEADY}/v2/models/{STEADY}/infer"
+        while not self.is_stopping.is_set():
+            load = Load()
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await load.ask(self._session, url)
+            except TimeoutError:
+                load.failures["no answer in time"] += 1
+            self.answers += load.answers.total()
+            self.failures += [(self._world.timeline.now, str(failure)) for failure in load.failures]
+            await pause(0.1)
+
+    async def _watch(self) -> None:
+        """See what the platform has taken up."""
+        while not self.is_stopping.is_set():
+            await pause(0.5)
+            try:
+                await self._look()
+            except (aiohttp.ClientError, TimeoutError, AwayError):
+                continue
+
+    async def _look(self) -> None:
+        models = await self._get("/models?extraction=Succeeded&limit=1000")
+        for model in models["items"]:
+            spec = model["spec"]["ref"]
+            ref = f"{spec['project']}/{spec['model']}:{spec['version']}"
+            known = self._world.ledger.versions.get(ref)
+            if known is not None and ref != MOVING:
+                self.parsed.setdefault(ref, known.number)
+        servings = {each["name"]: each for each in (await self._get("/servings?limit=1000"))["items"]}
+        for name, wanted in list(self._world.ledger.servings.items()):
+            intent = (servings[name]["status"].get("intent") or {}) if name in servings else {}
+            if intent.get("event_id") == wanted.request or (name not in servings and wanted.outcome is None):
+                self._world.ledger.handled(name, wanted.request)
+        for job in (await self._get("/namespaces/default/modeljobs?limit=1000"))["items"]:
+            known_job = self._world.ledger.jobs.get(job["id"])
+            final = {Fate.RUN: {"Succeeded"}, Fate.CANCELLED: {"Cancelled", "Succeeded"}, Fate.DELETED: set()}
+            if known_job is not None and job["status"]["phase"] in final[known_job.fate]:
+                known_job.handled = True
+
+    async def _get(self, path: str) -> Any:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async with self._session.get(f"{self._world.urls.api}{API}{path}") as response:
+                if response.status != 200:
+                    raise AwayError
+                return await response.json()
+
+    async def _ask(self, method: str, path: str, expected: set[int], **options: Any) -> dict[str, Any] | None:
+        """Ask until there is an answer; None for one that no fault explains."""
+
+        async def once() -> dict[str, Any] | None:
+            url = f"{self._world.urls.api}{API}{path}"
+            async with self._session.request(method, url, **options) as response:
+                text = await response.text()
+                if response.status > SERVER_ERROR or NOT_SCANNED in text:
+                    raise AwayError(text)
+                if response.status not in expected:
+                    self._refused(f"{method} {path}: {response.status} {text[:300]}")
+                    return None
+                body = await response.json(content_type=None)
+                return {
+                    "status": response.status,
+                    "body": body,
+                    "request": response.headers.get("X-Correlation-Id", ""),
+                }
+
+        return await self._patiently(f"{method} {path}", once)
+
+    async def _patiently(self, what: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        while True:
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    return await call()
+            except (aiohttp.ClientError, TimeoutError, AwayError, OSError):
+                pass
+            except OrmbError as error:
+                if not error.transient:
+                    self._refused(f"{what}: {error}")
+            await pause(0.3)
+
+    def _refused(self, text: str) -> None:
+        self._world.ledger.refusals.append(f"at {self._world.timeline.now:.1f} s: {text}")

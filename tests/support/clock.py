@@ -1,0 +1,31 @@
+"""The wall clock, set while processes run."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+
+@contextmanager
+def wall_clock_set(seconds: int, directory: Path) -> Iterator[None]:
+    """As psutil sees it after `date --set`: the time of the boot moves with the clock, all else is as before.
+
+    Args:
+        seconds: how far.
+        directory: for a procfs that differs in that only.
+    """
+    real, before = Path("/proc"), psutil.PROCFS_PATH
+    directory.mkdir()
+    for entry in real.iterdir():
+        if entry.name != "stat":
+            (directory / entry.name).symlink_to(entry)
+    stat = (real / "stat").read_text()
+    booted = re.compile(r"(?<=^btime )\d+", re.MULTILINE)
+    (directory / "stat").write_text(booted.sub(lambda found: str(int(found[0]) + seconds), stat))
+    psutil.PROCFS_PATH = str(directory)
+    try:
+        yield
+    finally:
+        psutil.PROCFS_PATH = before

@@ -1,0 +1,118 @@
+"""A jobrunner on real NATS, with its own handlers and works of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nats.aio.client import Client
+
+from klever_jobrunner.adapters.nats_backlog import NatsBacklog
+from klever_jobrunner.handlers import build_router
+from klever_jobrunner.policies import Policies
+from klever_jobrunner.ports import Work
+from klever_jobrunner.service.attempts import Attempts
+from klever_jobrunner.service.claims import Claims
+from klever_jobrunner.service.jobs import Jobs
+from klever_jobrunner.service.ledger import Ledger
+from klever_jobrunner.service.slots import FairSlots
+from kleverkit.nats_calls import ClientSource
+from kleverkit.nats_documents import NatsDocuments
+from kleverkit.service import (
+    _serve_messages,  # the part of `run` without signals
+    make_runtime,
+)
+from kleverkit.settings import ServiceSettings
+from kleverproto.base import WireModel
+from kleverproto.conversions import Conversion
+from kleverproto.envelope import EventSource, encode, utc_now
+from kleverproto.job_ids import job_id
+from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobSpec
+from kleverproto.models import ModelDocument
+from kleverproto.projects import ProjectDocument
+from kleverproto.references import ModelRef
+from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
+
+
+@dataclass
+class JobsService:
+    """The running jobrunner."""
+
+    jobs: Jobs
+    backlog: NatsBacklog
+    source: ClientSource
+
+    @property
+    def client(self) -> Client:
+        """Its connection."""
+        return self.source()
+
+    @property
+    def documents(self) -> NatsDocuments[JobDocument]:
+        """Its documents."""
+        return NatsDocuments(self.source, JOBS_BUCKET, JobDocument)
+
+    async def publish(self, data: WireModel, event_id: str) -> None:
+        """Ask for something."""
+        event = EventSource("test").event(data, event_id=event_id)
+        headers, body = encode(event)
+        await self.client.jetstream().publish(event.nats_subject, body, headers=headers)
+
+    async def phases(self) -> dict[str, JobPhase]:
+        """Where each job is in its life."""
+        return {each.document.id: each.document.status.phase for each in await self.documents.all()}
+
+    async def is_idle(self) -> bool:
+        """Whether every message of the jobs' stream is acknowledged, by every consumer."""
+        consumers = await self.client.jetstream().consumers_info("KLEVER_JOBS")
+        return bool(consumers) and not any(each.num_pending or each.num_ack_pending for each in consumers)
+
+
+def job_spec(kind: JobKind, number: int, project: str = "library") -> JobSpec:
+    """A job on bytes of its own."""
+    return JobSpec(
+        kind=kind,
+        ref=ModelRef.parse(f"{project}/m{number}:1"),
+        digest=f"sha256:{number:064x}",
+        registry="localhost:5000",
+        format="SKLearn",
+        conversion=Conversion(to="ONNX") if kind is JobKind.CONVERT else None,
+    )
+
+
+def spec_and_id(kind: JobKind, number: int) -> dict[str, Any]:
+    """What a request for a job holds."""
+    spec = job_spec(kind, number)
+    return {"id": job_id(spec), "spec": spec}
+
+
+@asynccontextmanager
+async def running_jobrunner(
+    nats_url: str,
+    directory: Path,
+    works: Mapping[JobKind, Work],
+    *,
+    name: str = "one",
+    lack: Callable[[], str | None] = lambda: None,
+) -> AsyncIterator[JobsService]:
+    """Start it, with one place for conversions, and stop it at the end."""
+    settings = ServiceSettings(nats_url=nats_url, retry_delay_seconds=0.05, retry_delay_cap_seconds=0.2)
+    runtime = make_runtime("jobrunner", settings)
+    documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
+    ledger = Ledger(documents, runtime.publisher, runtime.events, utc_now)
+    claims = Claims(ledger, renew_seconds=0.2)
+    attempts = Attempts(ledger, claims, works, directory)
+    jobs = Jobs(name, ledger, claims, attempts, lack, {JobKind.CONVERT: FairSlots(1)})
+    models = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
+    projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
+    runtime.serve([build_router(jobs, Policies(models, projects, runtime.publisher, runtime.events))])
+    async with AsyncExitStack() as stack:
+        messages = asyncio.create_task(_serve_messages(runtime, stack))
+        try:
+            await asyncio.wait_for(asyncio.shield(messages), 30)
+            yield JobsService(jobs, NatsBacklog(runtime.client), runtime.client)
+        finally:
+            messages.cancel()
+            await asyncio.gather(messages, return_exceptions=True)

@@ -1,0 +1,228 @@
+"""What Envoy has is known only when Envoy has said so: changes that are superseded, fail, or are killed half way."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from klever_deployer.adapters.local.envoy_admin import EnvoyAdmin
+from klever_deployer.adapters.local.envoy_files import CLUSTERS, ROUTES, Discovery, EnvoyFiles
+from klever_deployer.adapters.local.envoy_routes import TABLE, EnvoyRoutes
+from klever_deployer.domain.replicas import Endpoint, ServingName
+from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
+from klever_deployer.errors import DataPlaneError
+from support.deployer import IRIS
+from support.waiting import eventually
+
+OTHER = ServingName("default", "abalone")
+LIMIT = 1_000_000
+KINDS = {f"{kind.stat}.version_text": kind for kind in (CLUSTERS, ROUTES)}
+
+
+class FakeEnvoy(EnvoyAdmin):
+    """Takes each file at once while `accepts`; requests are in flight while `busy`; says nothing while `silent`."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "admin-address")
+        self._directory = directory
+        self._loaded: dict[Discovery, Any] = {}
+        self.accepts = True
+        self.busy = self.silent = False
+
+    async def counter(self, stat: str) -> int:  # noqa: ARG002 - rejects nothing
+        return 0
+
+    async def version(self, stat: str) -> str:
+        if self.silent:
+            raise DataPlaneError("Envoy's admin interface does not answer")
+        if self.accepts and (self._directory / KINDS[stat].file).is_file():
+            self._loaded[KINDS[stat]] = json.loads((self._directory / KINDS[stat].file).read_text())
+        return str(self._loaded.get(KINDS[stat], {}).get("version_info", ""))
+
+    async def active_requests(self, clusters: set[str]) -> int:  # noqa: ARG002 - all are as busy
+        if self.silent:
+            raise DataPlaneError("Envoy's admin interface does not answer")
+        return int(self.busy)
+
+    def revisions(self, kind: Discovery) -> list[str]:
+        """Those of which the configuration in effect speaks."""
+        text = json.dumps(self._loaded.get(kind, {}))
+        return [revision for revision in ("old", "new", "other") if f"/{revision}" in text]
+
+
+@pytest.fixture
+def envoy(tmp_path: Path) -> FakeEnvoy:
+    return FakeEnvoy(tmp_path)
+
+
+def make(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
+    """A deployer's; it does not know yet whether Envoy runs."""
+    table = directory / TABLE
+    text = table.read_text() if table.exists() else ""
+    return EnvoyRoutes(EnvoyFiles(directory, envoy, directory / "log"), envoy, text, drain_seconds=60.0, limit=LIMIT)
+
+
+async def deployer(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
+    """Of a deployer that has found Envoy running."""
+    routes = make(directory, envoy)
+    await routes.came_up()
+    return routes
+
+
+def to(revision: str, serving: ServingName = IRIS) -> ServingRoute:
+    key = BackendKey(serving, "default", revision)
+    return ServingRoute(serving, (Backend(key, (Endpoint("127.0.0.1", 1001),)),), (Share(key, 100),))
+
+
+async def begun(change: Coroutine[Any, Any, None], *, until: Any) -> asyncio.Task[None]:
+    """A change that has come so far."""
+    task = asyncio.create_task(change)
+
+    async def is_there() -> bool:
+        return bool(until())
+
+    await eventually(is_there)
+    return task
+
+
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def written(directory: Path, kind: Discovery) -> str:
+    return (directory / kind.file).read_text()
+
+
+async def test_the_last_change_holds_when_the_one_before_was_superseded_while_envoy_took_it(
+    tmp_path: Path, envoy: FakeEnvoy
+) -> None:
+    routes = await deployer(tmp_path, envoy)
+    await routes.replace(IRIS, to("old"))
+    envoy.accepts = False
+    superseded = await begun(routes.replace(IRIS, to("new")), until=lambda: "new" in written(tmp_path, CLUSTERS))
+    await cancel(superseded)
+    last = asyncio.create_task(routes.replace(IRIS, to("old")))
+    await asyncio.wait({last}, timeout=0)
+    assert not last.done()
+    envoy.accepts = True
+    await last
+    assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["old"]
+
+
+async def test_the_last_change_holds_when_the_one_before_has_failed_half_way(tmp_path: Path, envoy: FakeEnvoy) -> None:
+    routes = await deployer(tmp_path, envoy)
+    await routes.replace(IRIS, to("old"))
+    envoy.busy = True
+    failed = await begun(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    envoy.silent = True
+    with pytest.raises(DataPlaneError, match="does not answer"):
+        await failed
+    envoy.silent = envoy.busy = False
+    await routes.replace(IRIS, to("old"))
+    assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["old"]
+    assert (await deployer(tmp_path, envoy)).served() == {IRIS}
+
+
+@pytest.mark.parametrize("wanted", ["old", "new"])
+async def test_the_next_deployer_sees_a_change_through_that_was_killed_while_requests_drain(
+    tmp_path: Path, envoy: FakeEnvoy, wanted: str
+) -> None:
+    killed = await deployer(tmp_path, envoy)
+    await killed.replace(IRIS, to("old"))
+    envoy.busy = True
+    change = await begun(killed.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    successor = await deployer(tmp_path, envoy)
+    next_change = await begun(successor.replace(IRIS, to(wanted)), until=lambda: envoy.revisions(ROUTES) == [wanted])
+    assert envoy.revisions(CLUSTERS) == ["old", "new"]  # requests are in flight by both
+    envoy.busy = False
+    await next_change
+    assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == [wanted]
+    await cancel(change)
+
+
+@pytest.mark.parametrize("kind", [CLUSTERS, ROUTES])
+async def test_the_next_deployer_does_not_take_what_was_written_for_what_is_in_effect(
+    tmp_path: Path, envoy: FakeEnvoy, kind: Discovery
+) -> None:
+    await (await deployer(tmp_path, envoy)).replace(IRIS, to("old"))
+    envoy.accepts = False
+    EnvoyFiles(tmp_path, envoy, tmp_path / "log").write(kind, [])  # killed here
+    before = written(tmp_path, kind)
+    successor = await deployer(tmp_path, envoy)
+    envoy.accepts = True
+    await successor.replace(IRIS, to("old"))
+    assert written(tmp_path, kind) != before
+    assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["old"]
+
+
+async def test_the_next_deployer_leaves_alone_what_is_in_effect(tmp_path: Path, envoy: FakeEnvoy) -> None:
+    await (await deployer(tmp_path, envoy)).replace(IRIS, to("old"))
+    before = [written(tmp_path, kind) for kind in (CLUSTERS, ROUTES)]
+    await (await deployer(tmp_path, envoy)).replace(IRIS, to("old"))
+    assert [written(tmp_path, kind) for kind in (CLUSTERS, ROUTES)] == before
+
+
+async def test_what_is_removed_while_its_deployment_still_waits_for_envoy_does_not_appear(
+    tmp_path: Path, envoy: FakeEnvoy
+) -> None:
+    routes = make(tmp_path, envoy)
+    superseded = asyncio.create_task(routes.replace(IRIS, to("new")))
+    await asyncio.wait({superseded}, timeout=0)
+    await cancel(superseded)
+    removed = asyncio.create_task(routes.replace(IRIS, None))
+    await routes.came_up()
+    await removed
+    assert (routes.served(), envoy.revisions(ROUTES)) == (set(), [])
+
+
+async def test_a_removal_waits_for_the_deployment_that_is_under_way(tmp_path: Path, envoy: FakeEnvoy) -> None:
+    routes = await deployer(tmp_path, envoy)
+    envoy.accepts = False
+    superseded = await begun(routes.replace(IRIS, to("new")), until=(tmp_path / CLUSTERS.file).exists)
+    await cancel(superseded)
+    removed = asyncio.create_task(routes.replace(IRIS, None))
+    envoy.accepts = True
+    await removed
+    assert (routes.served(), envoy.revisions(ROUTES), envoy.revisions(CLUSTERS)) == (set(), [], [])
+
+
+async def test_an_envoy_that_is_started_again_in_the_middle_of_a_change_gets_what_was_in_effect(
+    tmp_path: Path, envoy: FakeEnvoy
+) -> None:
+    routes = await deployer(tmp_path, envoy)
+    await routes.replace(IRIS, to("old"))
+    envoy.busy = True
+    failed = await begun(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    envoy.silent = True
+    routes.went_down()
+    await asyncio.gather(failed, return_exceptions=True)
+    await routes.write_down()
+    assert "old" in written(tmp_path, ROUTES)
+    assert "new" not in written(tmp_path, ROUTES)
+    envoy.silent = envoy.busy = False
+    await routes.came_up()
+    await routes.replace(IRIS, to("new"))
+    assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["new"]
+
+
+@pytest.mark.parametrize("name", [CLUSTERS.file, ROUTES.file, TABLE])
+async def test_on_a_full_disk_a_change_fails_with_the_reason_and_succeeds_once_there_is_space(
+    tmp_path: Path, envoy: FakeEnvoy, name: str
+) -> None:
+    routes = await deployer(tmp_path, envoy)
+    await routes.replace(OTHER, to("other", OTHER))
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()  # nothing can be written there
+    for _ in range(2):
+        with pytest.raises(DataPlaneError, match=f"{name} .* cannot be written: .*; free some space"):
+            await routes.replace(IRIS, to("new"))
+    assert "other" in envoy.revisions(ROUTES)
+    (tmp_path / name).rmdir()
+    await routes.replace(IRIS, to("new"))
+    assert envoy.revisions(ROUTES) == ["new", "other"]
+    assert (await deployer(tmp_path, envoy)).served() == {IRIS, OTHER}

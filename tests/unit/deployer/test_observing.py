@@ -1,0 +1,176 @@
+"""What is recorded when model servers or routes are lost, and when they are back."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from klever_deployer.domain.replicas import ReplicaState
+from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.service.observing import START_SECONDS, Observer
+from kleverproto.servings import ServingDocument, ServingPhase, ServingReady, ServingUnavailable
+from kleverproto.variants import Autoscaling
+from support.deployer import IRIS, World, key, spec, variant
+from support.waiting import eventually, others
+
+
+async def ready_world(*, replicas: int = 1) -> World:
+    world = World()
+    await world.push("v1", "v2")
+    await world.request(spec("v1", replicas=replicas))
+    await world.rollout().converge(IRIS)
+    return world
+
+
+def observer(world: World, *, seconds: float = START_SECONDS) -> Observer:
+    """One that has run for so long."""
+    moments = iter([0.0])
+    return Observer(world.records, world.rollout().servers, lambda: next(moments, seconds))
+
+
+def outages(world: World) -> list[type]:
+    return [type(data) for data in world.publisher.data() if isinstance(data, ServingUnavailable | ServingReady)]
+
+
+async def observed(world: World) -> ServingDocument:
+    await observer(world).look()
+    return await world.document()
+
+
+async def test_a_serving_that_loses_its_last_replica_is_not_ready_until_it_is_back() -> None:
+    world = await ready_world()
+    [healthy] = world.workloads.states()
+    for restarts in (1, 2):
+        world.now += timedelta(minutes=1)
+        world.workloads.become(ReplicaState(key("v1"), restarts=restarts))
+        status = (await observed(world)).status
+        assert (status.phase, status.variants[0].ready_replicas) == (ServingPhase.PROGRESSING, 0)
+        assert status.problem is not None
+        assert status.problem.code == "no_replicas"
+        assert status.unavailable_since == world.now
+        world.workloads.become(replace(healthy, restarts=restarts))
+        status = (await observed(world)).status
+        assert (status.phase, status.problem, status.unavailable_since) == (ServingPhase.READY, None, None)
+    assert outages(world) == [ServingReady, *[ServingUnavailable, ServingReady] * 2]
+    assert len({event.id for event in world.publisher.events}) == len(world.publisher.events)
+
+
+async def test_a_replica_that_vanished_counts_as_lost() -> None:
+    world = await ready_world()
+    await world.workloads.stop(key("v1"))
+    assert (await observed(world)).status.phase is ServingPhase.PROGRESSING
+
+
+async def test_a_serving_that_has_another_replica_stays_ready_and_says_how_many() -> None:
+    world = await ready_world(replicas=2)
+    world.workloads.become(ReplicaState(key("v1", 1), restarts=1))
+    status = (await observed(world)).status
+    assert (status.phase, status.variants[0].ready_replicas, status.variants[0].restarts) == (ServingPhase.READY, 1, 1)
+    assert outages(world) == [ServingReady]
+
+
+async def test_a_serving_without_a_route_is_not_ready() -> None:
+    world = await ready_world()
+    await world.data_plane.remove(IRIS)
+    status = (await observed(world)).status
+    assert status.phase is ServingPhase.PROGRESSING
+    assert status.problem is not None
+    assert status.problem.code == "no_route"
+    await world.rollout().converge(IRIS)
+    assert (await world.document()).status.phase is ServingPhase.READY
+
+
+async def test_a_serving_whose_last_generation_failed_stays_failed() -> None:
+    world = await ready_world()
+    world.unready["v2"] = "cannot parse model.onnx"
+    await world.request(spec("v2"))
+    await world.rollout().converge(IRIS)
+    before = (await world.document()).status
+    world.workloads.become(ReplicaState(key("v1"), restarts=1))
+    status = (await observed(world)).status
+    assert (status.phase, status.problem) == (ServingPhase.FAILED, before.problem)
+    assert status.variants[0].ready_replicas == 0
+
+
+async def sleeping_world() -> World:
+    world = World()
+    await world.push("v1")
+    scaling = Autoscaling(min_replicas=0, max_replicas=1)
+    await world.request(spec("v1").model_copy(update={"variants": (variant("v1", autoscaling=scaling),)}))
+    await world.rollout().converge(IRIS)
+    return world
+
+
+async def test_a_serving_that_sleeps_on_purpose_or_wakes_is_ready() -> None:
+    world = await sleeping_world()
+    [state] = world.workloads.states()
+    await world.workloads.stop(state.key)
+    assert (await observed(world)).status.phase is ServingPhase.READY
+    world.workloads.become(ReplicaState(state.key))
+    assert (await observed(world)).status.phase is ServingPhase.READY
+
+
+async def test_a_serving_that_does_not_wake_is_not_ready() -> None:
+    world = await sleeping_world()
+    [state] = world.workloads.states()
+    world.workloads.become(ReplicaState(state.key, failure="out of memory", restarts=3))
+    status = (await observed(world)).status
+    assert status.phase is ServingPhase.PROGRESSING
+    assert status.problem is not None
+    assert "out of memory" in status.problem.message
+
+
+async def test_looking_at_servings_that_are_as_recorded_reads_and_writes_nothing() -> None:
+    world = await ready_world()
+    await observed(world)
+    reads, taken = world.documents.reads, len(world.steps.taken)
+    for _ in range(10):
+        await observer(world).look()
+    assert (world.documents.reads, world.documents.listings, len(world.steps.taken)) == (reads, [], taken)
+
+
+async def test_a_loss_is_recorded_though_the_worker_of_the_serving_waits_for_the_proxy() -> None:
+    world = await ready_world()
+    async with world.deployer():
+        await world.settled(ServingPhase.READY)
+        waiting = asyncio.Event()
+
+        async def never(_route: ServingRoute) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        world.data_plane.on_apply = never
+        world.workloads.become(ReplicaState(key("v1"), restarts=1))
+        await waiting.wait()
+
+        async def is_recorded() -> bool:
+            return (await world.document()).status.phase is ServingPhase.PROGRESSING
+
+        assert await eventually(is_recorded, within=2 * START_SECONDS)
+
+
+async def test_replicas_of_an_earlier_deployer_are_not_lost_before_they_were_probed() -> None:
+    world = await ready_world()
+    [healthy] = world.workloads.states()
+    world.workloads.become(ReplicaState(key("v1")))
+    route = world.data_plane.routes[IRIS]
+    await observer(world, seconds=START_SECONDS - 1).look()
+    assert (await world.document()).status.phase is ServingPhase.READY
+    converging = asyncio.create_task(world.rollout().converge(IRIS))
+    await others()
+    world.workloads.become(healthy)
+    await converging
+    assert world.data_plane.routes[IRIS] == route
+    assert outages(world) == [ServingReady]
+
+
+async def test_an_outage_that_a_crash_kept_unpublished_is_published_once() -> None:
+    world = await ready_world()
+    world.workloads.become(ReplicaState(key("v1"), restarts=1))
+    world.steps.left = len(world.steps.taken) + 2  # route, record
+    async with world.deployer():
+        await world.steps.died.wait()
+    world.steps.left = None
+    assert (await world.document()).status.phase is ServingPhase.PROGRESSING
+    assert outages(world) == [ServingReady]
+    await world.rollout().converge(IRIS)
+    assert outages(world) == [ServingReady, ServingUnavailable]

@@ -1,0 +1,126 @@
+"""Absence is not deletion: what is stopped, unrouted or removed was proven to be unwanted."""
+
+import asyncio
+
+from klever_deployer.domain.replicas import ReplicaKey, ReplicaState, ServingName
+from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.service.records import key_of
+from klever_deployer.service.shelf import Shelf
+from kleverkit.documents import NEVER
+from kleverproto.documents import Tombstone
+from kleverproto.servings import ServingDocument, ServingPhase
+from support.deployer import IRIS, InMemoryModels, World, digest, spec
+from support.golden_events import NOW
+from support.waiting import eventually, others
+
+ABALONE = ServingName("default", "abalone")
+STRAY = ReplicaKey(ABALONE, "v1", "cafe", 0)
+
+
+async def ready_world() -> World:
+    world = World()
+    await world.push("v1", "v2")
+    await world.request(spec("v1"))
+    await world.rollout().converge(IRIS)
+    return world
+
+
+async def with_stray() -> World:
+    world = await ready_world()
+    world.workloads.become(ReplicaState(STRAY))
+    await world.data_plane.apply(ServingRoute(ABALONE, (), ()))
+    return world
+
+
+async def test_what_a_tombstone_proves_deleted_is_stopped_and_unrouted() -> None:
+    world = await with_stray()
+    await world.documents.bury(key_of(ABALONE), Tombstone[ServingDocument](deleted_at=NOW, announced=True), NEVER)
+    async with world.deployer():
+
+        async def only_iris_is_left() -> bool:
+            return world.running() == ["v1"] and world.data_plane.served() == {IRIS}
+
+        assert await eventually(only_iris_is_left)
+
+
+async def test_what_nothing_explains_is_left_alone_with_its_models_and_reported() -> None:
+    world = await with_stray()
+    world.store.here.add(digest("v2"))
+    async with world.deployer(resync_seconds=0.01) as reconciler:
+
+        async def is_reported() -> bool:
+            return reconciler.unexplained == {ABALONE}
+
+        assert await eventually(is_reported)
+        looks = len(world.documents.listings)
+        assert await eventually(lambda: _has_looked(world, looks + 3))
+    assert len(world.running()) == 2
+    assert world.data_plane.served() == {IRIS, ABALONE}
+    assert world.store.here == {digest("v1"), digest("v2")}
+
+
+async def _has_looked(world: World, looks: int) -> bool:
+    return len(world.documents.listings) >= looks
+
+
+async def test_a_bucket_that_lists_nothing_stops_nothing_and_removes_nothing() -> None:
+    world = await ready_world()
+    taken = len(world.steps.taken)
+    world.documents.listed = lambda _documents: []
+    async with world.deployer(resync_seconds=0.01):
+        assert await eventually(lambda: _has_looked(world, 3))
+    assert [step for step in world.steps.taken[taken:] if step.startswith(("stop", "unroute"))] == []
+    assert (world.running(), world.data_plane.served(), world.store.here) == (["v1"], {IRIS}, {digest("v1")})
+
+
+async def test_a_serving_that_was_requested_after_the_listing_is_left_alone() -> None:
+    world = await ready_world()
+    world.store.here.add(digest("v2"))
+    listed, later = asyncio.Event(), asyncio.Event()
+    world.documents.hold = (listed, later)
+    async with world.deployer() as reconciler:
+        await listed.wait()
+        await world.request(spec("v2"), ABALONE)
+        reconciler.intend(ABALONE)
+        await world.settled(ServingPhase.READY, serving=ABALONE)
+        later.set()
+        await eventually(lambda: _has_looked(world, 1))
+        await world.settled(ServingPhase.READY)
+    assert (world.running(), world.data_plane.served()) == (["v1", "v2"], {IRIS, ABALONE})
+    assert digest("v2") in world.store.here
+
+
+class SlowRemoval(InMemoryModels):
+    def __init__(self) -> None:
+        super().__init__()
+        self.removing, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def remove(self, digest: str) -> None:
+        self.removing.set()
+        await self.go_on.wait()
+        await super().remove(digest)
+
+
+async def test_a_model_that_is_asked_for_while_it_is_removed_is_not_found_half_removed() -> None:
+    store = SlowRemoval()
+    store.here.add("sha256:a")
+    shelf = Shelf(store)
+    clearing = asyncio.create_task(shelf.clear(set()))
+    await store.removing.wait()
+    asked = asyncio.create_task(shelf.find("sha256:a"))
+    await others()
+    assert not asked.done()
+    store.go_on.set()
+    assert await asked is None
+    await clearing
+
+
+async def test_a_model_that_was_asked_for_since_the_clearing_before_stays() -> None:
+    store = InMemoryModels()
+    store.here |= {"sha256:a", "sha256:b"}
+    shelf = Shelf(store)
+    await shelf.find("sha256:a")
+    await shelf.clear(set())
+    assert store.here == {"sha256:a"}
+    await shelf.clear(set())
+    assert store.here == set()

@@ -1,0 +1,72 @@
+"""What is stored is accepted, and nothing else is."""
+
+import pytest
+
+from klever_gateway.adapters.memory import InMemoryProjection
+from klever_gateway.domain.rows import Collection, serving_row
+from klever_gateway.service.writing import Writing
+from kleverkit.errors import TransientError
+from kleverproto.base import WireModel
+from kleverproto.envelope import Event, EventSource
+from kleverproto.servings import ServingDeleteRequested
+from support.gateway import NOW, serving_document
+
+REQUEST = ServingDeleteRequested(namespace="default", name="iris")
+ROW = serving_row("iris", 9, serving_document(), accepted=True)
+
+
+class FullProjection(InMemoryProjection):
+    """A projection whose disk is full."""
+
+    async def accept(self, *_args: object) -> None:
+        raise TransientError("the disk is full")
+
+
+class OneStream:
+    """Stores every request behind six others, or none."""
+
+    def __init__(self, *, is_away: bool = False) -> None:
+        self._is_away = is_away
+
+    async def store(self, event: Event[WireModel]) -> int:
+        """See `Requests`."""
+        if self._is_away:
+            raise TransientError(f"{event.type} could not be stored")
+        return 7
+
+    async def is_waiting(self, stream: str, sequence: int, event_id: str) -> bool:
+        """See `Requests`."""
+        raise NotImplementedError
+
+
+def writing(projection: InMemoryProjection, requests: OneStream) -> Writing:
+    return Writing(
+        requests=requests,
+        projection=projection,
+        source=EventSource("gateway", lambda: NOW),
+        new_id=lambda: "request",
+        clock=lambda: NOW,
+    )
+
+
+async def test_what_was_accepted_is_shown_with_its_place_among_the_requests() -> None:
+    projection = InMemoryProjection()
+    use_case = writing(projection, OneStream())
+    await use_case.submit(use_case.event(REQUEST), Collection.SERVINGS, ROW)
+    shown = await projection.get(Collection.SERVINGS, "iris")
+    assert shown is not None
+    assert (shown.sequence, shown.event_id, shown.revision) == (7, "request", 0)
+
+
+async def test_what_is_stored_is_accepted_also_where_it_cannot_be_shown() -> None:
+    use_case = writing(FullProjection(), OneStream())
+    written = await use_case.submit(use_case.event(REQUEST), Collection.SERVINGS, ROW)
+    assert written.correlation_id == "request"
+
+
+async def test_what_is_not_stored_is_neither_accepted_nor_shown() -> None:
+    projection = InMemoryProjection()
+    use_case = writing(projection, OneStream(is_away=True))
+    with pytest.raises(TransientError):
+        await use_case.submit(use_case.event(REQUEST), Collection.SERVINGS, ROW)
+    assert await projection.get(Collection.SERVINGS, "iris") is None

@@ -1,0 +1,111 @@
+"""Two jobrunners with one bucket: a job is done by one of them at a time, and by the other when that one is gone."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kleverkit.documents import Documents, mutate
+from kleverkit.memory_documents import InMemoryDocuments
+from kleverproto.jobs import JobDocument, JobPhase
+from support.jobs import Runner, request
+from support.waiting import eventually
+
+
+class Pair:
+    """Two jobrunners; the first one has begun a job."""
+
+    def __init__(self, directory: Path, *, lapse_seconds: float = 30.0) -> None:
+        self.documents: Documents[JobDocument] = InMemoryDocuments[JobDocument]()
+        self.first, self.second = (
+            Runner(directory, self.documents, name=name, lapse_seconds=lapse_seconds) for name in ("one", "two")
+        )
+        self.first.executor.gate.clear()
+
+    async def begin(self) -> "asyncio.Task[None]":
+        """Let the first one work."""
+        work = self.first.start(request(1))
+        await self.first.executor.begun.wait()
+        return work
+
+
+async def test_the_second_one_waits_for_the_result_of_the_first(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    works = [await pair.begin(), pair.second.start(request(2))]
+    revision = (await pair.documents.get("job-1")).revision  # type: ignore[union-attr]
+    await eventually(lambda: _is_renewed(pair.documents, revision + 3))
+    pair.first.executor.gate.set()
+    await asyncio.gather(*works)
+    assert pair.second.executor.asked == []
+    assert pair.second.published() == ["JobCompleted"]
+
+
+async def test_the_second_one_takes_over_what_shows_no_sign_of_life(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, lapse_seconds=0.1)
+    work = await pair.begin()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    await pair.second.jobs.run(request(2))
+    job = await pair.second.job()
+    assert (job.status.phase, job.status.attempts, job.status.runner) == (JobPhase.SUCCEEDED, 2, "two")
+
+
+async def test_the_same_one_resumes_at_once_what_its_last_process_left(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, lapse_seconds=3600)
+    work = await pair.begin()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    again = Runner(tmp_path, pair.documents, name="one")
+    await again.jobs.run(request(1))
+    assert await again.is_in(JobPhase.SUCCEEDED)
+
+
+@pytest.mark.parametrize("how", ["cancel", "delete"])
+async def test_the_first_one_stops_when_the_second_handles_the_cancellation(tmp_path: Path, how: str) -> None:
+    pair = Pair(tmp_path)
+    work = await pair.begin()
+    await getattr(pair.second, how)(2)
+    await work
+    assert ("JobCancelled", "event-1") in pair.first.causes()
+    assert not pair.first.executor.gate.is_set()  # the work did not end by itself
+
+
+async def test_the_first_one_stops_when_it_was_taken_for_dead(tmp_path: Path) -> None:
+    """As after a suspended machine: its claim lapsed, and the job is another's now."""
+    pair = Pair(tmp_path)
+    work = await pair.begin()
+    job = await pair.first.job()
+    taken = job.model_copy(update={"status": job.status.model_copy(update={"runner": "two", "attempts": 2})})
+    await mutate(pair.documents, "job-1", lambda _: taken)
+    await asyncio.wait({work}, timeout=10)
+    assert (await pair.first.job()).status.runner == "two"
+    assert pair.first.published() == ["JobStarted"]
+    assert work.exception() is not None  # a redelivery waits for the other's outcome
+
+
+async def _is_renewed(documents: Documents[JobDocument], revision: int) -> bool:
+    stored = await documents.get("job-1")
+    return stored is not None and stored.revision >= revision
+
+
+class Losing(InMemoryDocuments[JobDocument]):
+    """A bucket that can be lost."""
+
+    def lose(self) -> None:
+        """As when it was deleted and created again."""
+        self._entries.clear()
+
+
+async def test_a_running_job_is_recorded_again_in_a_bucket_that_lost_it_and_not_done_twice(tmp_path: Path) -> None:
+    documents = Losing()
+    runner = Runner(tmp_path, documents)
+    runner.executor.gate.clear()
+    work = runner.start(request(1))
+    await runner.executor.begun.wait()
+    documents.lose()
+    await eventually(lambda: runner.is_in(JobPhase.RUNNING))
+    repetition = runner.start(request(1))
+    runner.executor.gate.set()
+    await asyncio.gather(work, repetition)
+    assert await runner.is_in(JobPhase.SUCCEEDED)
+    assert len(runner.executor.asked) == 1

@@ -1,0 +1,68 @@
+"""A deletion is announced exactly once, wherever the process is killed."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kleverkit.documents import Buried
+from kleverproto.jobs import JobDocument, JobPhase
+from support.crashes import Crash, CrashError, CrashingDocuments, CrashingPublisher
+from support.jobs import Runner, request
+
+WRITES = 3
+"""The tombstone, the event, and the mark that the event is published."""
+
+
+async def killed_while_deleting(directory: Path, writes: int) -> Runner:
+    """A fresh process, after one that was killed in the middle of a deletion."""
+    crash = Crash()
+    documents, publisher = CrashingDocuments[JobDocument](crash), CrashingPublisher(crash)
+    runner = Runner(directory, documents, publisher)
+    await runner.jobs.run(request(1))
+    crash.after(writes)
+    try:
+        await runner.delete(2)
+    except CrashError:
+        assert writes < WRITES
+    assert crash.restart() is (writes < WRITES)
+    return Runner(directory, documents, publisher)
+
+
+async def announced(runner: Runner) -> bool:
+    entry = await runner.documents.find("job-1")
+    return isinstance(entry, Buried) and entry.tombstone.announced and runner.published().count("JobDeleted") == 1
+
+
+@pytest.mark.parametrize("writes", range(WRITES + 1))
+async def test_a_redelivery_completes_a_deletion_that_was_interrupted(tmp_path: Path, writes: int) -> None:
+    runner = await killed_while_deleting(tmp_path, writes)
+    await runner.delete(2)
+    assert await announced(runner)
+
+
+@pytest.mark.parametrize("writes", range(1, WRITES + 1))
+async def test_the_next_start_completes_a_deletion_that_was_recorded(tmp_path: Path, writes: int) -> None:
+    runner = await killed_while_deleting(tmp_path, writes)
+    await runner.deletions.repair()
+    assert await announced(runner)
+
+
+@pytest.mark.parametrize("writes", range(1, WRITES + 1))
+async def test_a_new_request_completes_the_deletion_before_it_begins_the_job_anew(tmp_path: Path, writes: int) -> None:
+    runner = await killed_while_deleting(tmp_path, writes)
+    await runner.jobs.run(request(3))
+    assert await runner.is_in(JobPhase.SUCCEEDED)
+    assert runner.published().count("JobDeleted") == 1
+    await runner.delete(2)
+    assert await runner.is_in(JobPhase.SUCCEEDED)
+
+
+async def test_a_tombstone_is_removed_when_no_request_can_be_late_any_more(tmp_path: Path) -> None:
+    runner = Runner(tmp_path)
+    await runner.delete(2)
+    await runner.deletions.repair()
+    assert await runner.documents.find("job-1") is not None
+    runner.now += timedelta(hours=2)
+    await runner.deletions.repair()
+    assert await runner.documents.find("job-1") is None

@@ -1,0 +1,47 @@
+"""Which process has an id, from a procfs that the test writes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kleverkit.processes import identity
+
+PID = 4711
+
+
+def procfs(directory: Path, *, boot: str = "boot-1", ticks: int = 1000, state: str = "S", name: str = "python") -> Path:
+    (directory / "sys/kernel/random").mkdir(parents=True, exist_ok=True)
+    (directory / "sys/kernel/random/boot_id").write_text(f"{boot}\n")
+    (directory / str(PID)).mkdir(exist_ok=True)
+    (directory / str(PID) / "stat").write_text(f"{PID} ({name}) {state} {'1 ' * 18}{ticks} 4096 25")
+    return directory
+
+
+def test_it_is_the_boot_with_the_start_in_ticks_and_no_clock_is_part_of_it(tmp_path: Path) -> None:
+    assert identity(PID, procfs(tmp_path)) == "boot-1:1000"
+
+
+@pytest.mark.parametrize("change", [{"boot": "boot-2"}, {"ticks": 1001}])
+def test_a_later_process_with_the_same_id_has_another(tmp_path: Path, change: dict[str, str]) -> None:
+    before = identity(PID, procfs(tmp_path))
+    assert identity(PID, procfs(tmp_path, **change)) not in {before, None}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a b", "S) 1 2 (", "\udcff"])
+def test_the_programs_name_may_be_anything(tmp_path: Path, name: str) -> None:
+    directory = procfs(tmp_path)
+    stat = directory / str(PID) / "stat"
+    stat.write_bytes(stat.read_bytes().replace(b"python", os.fsencode(name)))
+    assert identity(PID, directory) == "boot-1:1000"
+
+
+@pytest.mark.parametrize("state", ["Z", "X"])
+def test_a_process_that_has_ended_has_none(tmp_path: Path, state: str) -> None:
+    assert identity(PID, procfs(tmp_path, state=state)) is None
+    assert identity(PID + 1, tmp_path) is None
+
+
+def test_the_system_has_one_for_this_process(tmp_path: Path) -> None:
+    assert identity(os.getpid()) == identity(os.getpid())
+    assert identity(os.getpid(), tmp_path / "no procfs") is not None

@@ -1,0 +1,100 @@
+"""The accounts file while it changes: the newest that can be read counts, and readiness says when it cannot."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from klever_registry.adapters.local import AccountsFile
+from kleverkit.errors import PermanentError
+from kleverproto.accounts import Accounts
+from modelformats.threads import in_thread
+
+HASH = "$2b$12$abcdefghijklmnopqrstuuu8pJyC1Qm1C8aXnqYw3d3Jbq2rS0N7m"
+
+
+def content(*names: str) -> str:
+    accounts = [{"name": name, "password_hash": HASH} for name in names]
+    document: str = yaml.safe_dump(Accounts.model_validate({"accounts": accounts}).model_dump(mode="json"))
+    return document
+
+
+def replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "accounts.yaml").write_text(content("ada"))
+    return tmp_path / "accounts.yaml"
+
+
+async def names(source: AccountsFile) -> list[str]:
+    return [account.name for account in (await source.read()).accounts]
+
+
+async def test_an_older_read_that_ends_later_does_not_win(path: Path, tmp_path: Path) -> None:
+    """The older content is in a pipe, so that whoever reads it waits until the test writes to it."""
+    source = AccountsFile(path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    os.link(pipe, tmp_path / "linked")
+    (tmp_path / "linked").replace(path)
+    older = asyncio.create_task(source.read())
+    await asyncio.wait({older}, timeout=0.05)
+    replace(path, content("ada", "newer"))
+    newer = asyncio.create_task(source.read())
+    await asyncio.wait({newer}, timeout=0.05)
+    await in_thread(pipe.write_text, content("ada", "older"))
+    await asyncio.gather(older, newer)
+    assert [account.name for account in newer.result().accounts] == ["ada", "newer"]
+    assert await names(source) == ["ada", "newer"]
+
+
+async def test_what_many_read_while_the_file_changes_never_goes_back(path: Path) -> None:
+    source = AccountsFile(path)
+    seen: list[int] = []
+    for number in range(1, 30):
+        replace(path, content(*(f"user-{each}" for each in range(number))))
+        seen += [len(found) for found in await asyncio.gather(*(names(source) for _ in range(5)))]
+    assert seen == sorted(seen)
+    assert seen[-1] == 29
+
+
+@pytest.mark.parametrize("half", ["", "accounts: [", "accounts:\n- name: ada\n", "just text"])
+async def test_a_half_written_file_keeps_the_last_good_one_and_shows_in_readiness(path: Path, half: str) -> None:
+    source = AccountsFile(path)
+    assert await source.check() is None
+    write(path, half)
+    assert await names(source) == ["ada"]
+    problem = await source.check()
+    assert problem is not None
+    assert "stay in force" in problem
+    write(path, content("ada", "grace"))
+    assert await source.check() is None
+    assert await names(source) == ["ada", "grace"]
+
+
+async def test_a_file_that_was_removed_keeps_the_last_good_one_and_shows_in_readiness(path: Path) -> None:
+    source = AccountsFile(path)
+    remove(path)
+    assert await names(source) == ["ada"]
+    assert await source.check() is not None
+
+
+def test_a_file_that_cannot_be_read_at_the_start_ends_the_start(path: Path) -> None:
+    path.write_text("")
+    with pytest.raises(PermanentError, match="the file is empty"):
+        AccountsFile(path)

@@ -1,0 +1,89 @@
+"""What outcomes of jobs become, in whatever order they come and whatever the disk does."""
+
+from pathlib import Path
+
+import pytest
+
+from klever_registry.domain.catalogue import AttachedSignature
+from klever_registry.errors import StorageFullError
+from klever_registry.service.extraction import Extractions
+from klever_registry.service.signatures import Signatures
+from kleverproto.documents import Intent
+from kleverproto.envelope import EventSource
+from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobResult, JobSpec
+from kleverproto.models import ExtractionPhase, ModelStatus
+from kleverproto.references import ModelRef
+from kleverproto.signatures import Signature
+from support import oci_artifacts as oci
+from support.golden_events import PROBLEM, SIGNATURE
+from support.registry_units import ADDRESS, REPOSITORY, RegistryUnits
+
+MODEL = oci.model()
+SPEC = JobSpec(kind=JobKind.EXTRACT, ref=ModelRef.parse(f"{REPOSITORY}:v1"), digest=MODEL.digest, registry=ADDRESS)
+JOBRUNNER = EventSource("jobrunner")
+
+
+class FullDisk(Signatures):
+    """Signatures on a disk that takes no more."""
+
+    async def attach(self, repository: str, digest: str, signature: Signature) -> AttachedSignature | None:
+        raise StorageFullError(f"the registry cannot store {signature} of {digest} in {repository}: the disk is full")
+
+
+class World:
+    """A registry with one model, and what jobs say of it."""
+
+    def __init__(self, home: Path) -> None:
+        self.units = RegistryUnits(home)
+        self.extractions = self.over(Signatures)
+
+    def over(self, signatures: type[Signatures]) -> Extractions:
+        store = signatures(blobs=self.units.blobs, manifests=self.units.manifests)
+        return Extractions(records=self.units.records, signatures=store, external={})
+
+    async def completed(self, sequence: int) -> ModelStatus:
+        data = JobCompleted(id="job", spec=SPEC, result=JobResult(signature=SIGNATURE))
+        await self.extractions.completed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        return await self.status()
+
+    async def failed(self, sequence: int) -> ModelStatus:
+        data = JobFailed(id="job", spec=SPEC, problem=PROBLEM)
+        await self.extractions.failed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        return await self.status()
+
+    async def status(self) -> ModelStatus:
+        document = await self.units.document("v1")
+        assert document is not None
+        return document.status
+
+
+def _intent(sequence: int) -> Intent:
+    return Intent(sequence=sequence, event_id=f"event-{sequence}", correlation_id="push")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    await world.units.push("v1", MODEL)
+    await world.units.work()
+    return world
+
+
+async def test_a_failure_that_is_handled_after_a_later_success_changes_nothing(world: World) -> None:
+    await world.completed(2)
+    status = await world.failed(1)
+    assert (status.extraction, status.signature, status.problem) == (ExtractionPhase.SUCCEEDED, SIGNATURE, None)
+
+
+async def test_a_later_failure_replaces_a_success(world: World) -> None:
+    await world.completed(1)
+    status = await world.failed(2)
+    assert (status.extraction, status.signature, status.problem) == (ExtractionPhase.FAILED, None, PROBLEM)
+
+
+async def test_a_signature_that_the_disk_does_not_take_is_in_the_catalogue(world: World) -> None:
+    world.extractions = world.over(FullDisk)
+    status = await world.completed(1)
+    assert (status.extraction, status.signature) == (ExtractionPhase.SUCCEEDED, SIGNATURE)
+    assert status.signature_digest is None
+    assert world.units.publisher.names() == ["ModelPushed", "ModelUpdated"]
