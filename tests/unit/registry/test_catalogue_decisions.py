@@ -216,7 +216,7 @@ def test_a_model_that_cannot_be_parsed_may_have_been_scanned() -> None:
 
 def test_what_the_parser_warns_of_is_a_warning_of_the_version() -> None:
     warned = AttachedSignature(SIGNATURE.model_copy(update={"warnings": ("it is big-endian",)}), OTHER)
-    parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=warned), now=NOW)
+    parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=warned), FIRST, now=NOW)
     again = catalogue.pushed(None, spec(), now=NOW, known=warned)
     assert parsed is not None
     assert again is not None
