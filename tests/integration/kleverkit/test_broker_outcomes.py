@@ -25,6 +25,7 @@ from support.pushes import pushed
 from support.waiting import eventually
 
 Handler = Callable[[Event[ModelPushed]], Awaitable[None]]
+SPEC = replace(JOBRUNNER_EXTRACT, concurrency=4, max_deliveries=8)
 
 
 @asynccontextmanager
@@ -32,7 +33,7 @@ async def broker_with(url: str, handler: Handler) -> AsyncIterator[NatsBroker]:
     async def on_model_pushed(event: Event[ModelPushed]) -> None:
         await handler(event)
 
-    broker = broker_for(url, replace(JOBRUNNER_EXTRACT, concurrency=4), on_model_pushed)
+    broker = broker_for(url, SPEC, on_model_pushed)
     async with consuming(broker):
         yield broker
 
@@ -104,7 +105,7 @@ async def test_a_failing_handler_is_tried_again_with_growing_pauses_then_dead_le
     async with broker_with(nats_url, handler) as broker:
         await NatsEventPublisher(broker).publish(pushed())
         letters = await eventually(lambda: dead_letters(js), within=30)
-    assert len(times) == JOBRUNNER_EXTRACT.max_deliveries
+    assert len(times) == SPEC.max_deliveries
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps[-1] > gaps[1] * 4
     assert [(letter["reason"], letter["deliveries"]) for letter in letters] == [("exhausted", 8)]

@@ -136,13 +136,14 @@ async def test_the_next_deployer_sees_a_change_through_that_was_killed_while_req
     await killed.replace(IRIS, to("old"))
     envoy.busy = True
     change = await begun(killed.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    assert killed._changing is not None
+    await cancel(killed._changing, change)  # what is killed writes no more
     successor = await deployer(tmp_path, envoy)
     next_change = await begun(successor.replace(IRIS, to(wanted)), until=lambda: envoy.revisions(ROUTES) == [wanted])
     assert envoy.revisions(CLUSTERS) == ["old", "new"]  # requests are in flight by both
     envoy.busy = False
     await next_change
     assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == [wanted]
-    await cancel(change)
 
 
 @pytest.mark.parametrize("kind", [CLUSTERS, ROUTES])

@@ -79,6 +79,21 @@ async def test_a_serving_without_a_route_is_not_ready() -> None:
     assert (await world.document()).status.phase is ServingPhase.READY
 
 
+async def test_a_serving_whose_proxy_is_away_is_not_ready_unless_it_is_back_at_once() -> None:
+    world = await ready_world()
+    seconds = 100.0
+    looking = Observer(world.records, world.rollout().servers, lambda: seconds)
+    phases = []
+    await looking.look()
+    for is_up, passed in ((True, START_SECONDS), (False, 0.5), (True, 0.5), (False, 0.5), (False, 0.5), (True, 0.5)):
+        world.data_plane.up = is_up
+        seconds += passed
+        await looking.look()
+        phases.append((await world.document()).status.phase)
+    ready, away = ServingPhase.READY, ServingPhase.PROGRESSING
+    assert phases == [ready, ready, ready, ready, away, ready]
+
+
 async def test_a_serving_whose_last_generation_failed_stays_failed() -> None:
     world = await ready_world()
     world.unready["v2"] = "cannot parse model.onnx"

@@ -1,17 +1,22 @@
 """What serves a model, in which environment, and what is made of it first."""
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from klever_deployer.domain.replicas import ReplicaSpec
+from klever_deployer.service.models import RESTORE_SECONDS
 from kleverkit.errors import TransientError
-from kleverproto.documents import Problem
+from kleverproto.documents import Problem, Tombstone
+from kleverproto.references import ModelRef
 from kleverproto.scans import Finding, Scan
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, World, digest, made_digest, spec, variant
+from support.golden_events import NOW
 
 SCANNER = {"scanner": "picklescan", "scanner_version": "1"}
 UNREADABLE = Finding(file="model.pkl", what="", severity="failed", reason="it ends too early")
@@ -31,6 +36,51 @@ async def applied(world: World, model_format: str, **changes: Any) -> ServingDoc
     await world.request(spec("v1").model_copy(update={"variants": (variant("v1", **changes),)}))
     await world.rollout().converge(IRIS)
     return await world.document()
+
+
+async def missing_model(world: World, **changes: Any) -> ServingDocument:
+    """The serving after its first try, the catalogue having lost its model."""
+    world.catalogue.__init__()  # type: ignore[misc] # another bucket, and empty
+    wanted = spec("v1").model_copy(update={"variants": (variant("v1").model_copy(update=changes),)})
+    await world.request(wanted)
+    with suppress(TransientError):
+        await world.rollout().converge(IRIS)
+    return await world.document()
+
+
+async def test_a_model_that_the_catalogue_has_lost_is_waited_for(world: World) -> None:
+    document = await missing_model(world)
+    assert document.status.phase is ServingPhase.PENDING
+    await world.push("v1")
+    await world.rollout().converge(IRIS)
+    assert (await world.document()).status.phase is ServingPhase.READY
+
+
+async def test_a_model_that_the_catalogue_has_lost_for_good_fails_the_serving(world: World) -> None:
+    await missing_model(world)
+    rollout = world.rollout()
+    moments = iter([0.0, RESTORE_SECONDS])
+    models = replace(rollout.models, clock=lambda: next(moments))
+    with pytest.raises(TransientError):
+        await replace(rollout, models=models).converge(IRIS)
+    await replace(rollout, models=models).converge(IRIS)
+    assert (await world.document()).status.phase is ServingPhase.FAILED
+
+
+async def test_a_model_that_was_deleted_fails_the_serving_at_once(world: World) -> None:
+    stored = await world.catalogue.get(ModelRef.parse("library/iris:v1").key)
+    assert stored is not None
+    await world.catalogue.bury(stored.key, Tombstone(deleted_at=NOW), stored.revision)
+    await world.request(spec("v1").model_copy(update={"variants": (variant("v1"),)}))
+    await world.rollout().converge(IRIS)
+    problem = (await world.document()).status.problem
+    assert problem is not None
+    assert problem.code == "model_not_found"
+
+
+async def test_a_model_that_nobody_has_seen_fails_the_serving_at_once(world: World) -> None:
+    document = await missing_model(world, digest=None)
+    assert document.status.phase is ServingPhase.FAILED
 
 
 def started(world: World) -> ReplicaSpec:

@@ -104,7 +104,7 @@ async def test_the_last_try_ends_the_job(runner: Runner) -> None:
 
 
 async def stopped_in_the_middle(runner: Runner) -> None:
-    """As when the process is killed: the document says Running, nothing was told after that."""
+    """As when the process is killed: the document says Running, and nothing was published after that."""
     runner.executor.gate.clear()
     runner.executor.begun.clear()
     work = runner.start(request())
@@ -153,7 +153,7 @@ async def test_what_the_bytes_decided_is_tried_again_only_when_someone_insists(r
 
 
 class Talking:
-    """Work that tells many lines, and fails if it is told to."""
+    """Work that logs many lines, and fails where it is to."""
 
     def __init__(self, lines: int, error: JobError | None = None) -> None:
         self.lines = lines
@@ -169,7 +169,7 @@ class Talking:
         return JobResult()
 
 
-async def test_the_lines_of_a_job_are_told_before_its_end(tmp_path: Path) -> None:
+async def test_the_lines_of_a_job_are_published_before_its_end(tmp_path: Path) -> None:
     runner = Runner(tmp_path, works={JobKind.EXTRACT: Talking(450, JobError("broken", code=INVALID_MODEL))})
     await runner.jobs.run(request())
     assert runner.published() == ["JobStarted", "JobLogged", "JobLogged", "JobLogged", "JobFailed"]

@@ -78,7 +78,9 @@ class World:
             project = ProjectDocument(spec=spec, status=ProjectStatus(), created_at=NOW, updated_at=NOW)
             await mutate(self.projects, "library", lambda _: project)
 
-    async def told(self, phase: ExtractionPhase = ExtractionPhase.SUCCEEDED, *, number: int = 1) -> list[JobRequested]:
+    async def requests(
+        self, phase: ExtractionPhase = ExtractionPhase.SUCCEEDED, *, number: int = 1
+    ) -> list[JobRequested]:
         """What is asked for when the model is said to be parsed."""
         data = ModelUpdated(ref=model().spec.ref, digest=digest(number), extraction=phase)
         event: Event[ModelUpdated] = EventSource("registry").event(data, event_id="event-1")
@@ -89,7 +91,7 @@ class World:
 async def test_a_parsed_model_is_converted_as_its_project_wants() -> None:
     world = World()
     await world.holds(TO_ONNX)
-    (asked,) = await world.told()
+    (asked,) = await world.requests()
     (spec,) = wanted(model(), TO_ONNX)
     assert (asked.id, asked.spec) == (job_id(spec), spec)
 
@@ -97,7 +99,7 @@ async def test_a_parsed_model_is_converted_as_its_project_wants() -> None:
 async def test_nothing_is_asked_for_without_a_policy_or_a_signature_or_of_other_bytes() -> None:
     world = World()
     await world.holds(None)
-    assert await world.told() == []
+    assert await world.requests() == []
     await world.holds(TO_ONNX)
-    assert await world.told(ExtractionPhase.FAILED) == []
-    assert await world.told(number=2) == []
+    assert await world.requests(ExtractionPhase.FAILED) == []
+    assert await world.requests(number=2) == []

@@ -59,7 +59,7 @@ def outcomes() -> tuple[Outcomes, list[DeadLettered]]:
     async def dead_letter(letter: DeadLettered) -> None:
         letters.append(letter)
 
-    return Outcomes(retry=RetryPolicy(), max_deliveries={"test": 2}, dead_letter=dead_letter), letters
+    return Outcomes(retry=RetryPolicy(), max_deliveries={"test": 2}.__getitem__, dead_letter=dead_letter), letters
 
 
 async def test_an_acknowledgement_that_cannot_be_sent_does_not_turn_success_into_another_try() -> None:

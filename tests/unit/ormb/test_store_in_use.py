@@ -32,7 +32,7 @@ class Slow:
         self._content = Path(str(packed.layers[1].source)).read_bytes()
         self._pipe = directory / "pipe"
         os.mkfifo(self._pipe)
-        layers = (packed.layers[0], replace(packed.layers[1], source=self._pipe))
+        layers = (packed.layers[0], replace(packed.layers[1], source=self._pipe), *packed.layers[2:])
         self.packed = replace(packed, layers=layers)
         self._store = LocalLayout(store)
 
@@ -85,6 +85,16 @@ def test_pruning_while_another_command_saves_says_so_and_removes_nothing(store: 
         LocalLayout(store).prune()
     saving.result()
     assert slow.missing() == []
+
+
+def test_a_model_is_not_named_while_one_of_its_blobs_is_missing(store: Path, tmp_path: Path) -> None:
+    packed = pack(adder(tmp_path / "two", 2))
+    layout = LocalLayout(store)
+    layout.save(packed, TWO)
+    layout.blob_path(packed.layers[0].descriptor.digest).unlink()
+    with pytest.raises(DamagedStoreError, match="try again"):
+        layout.add_manifest(Reference.parse("localhost:5000/library/three:v1"), packed.manifest)
+    assert len(layout.models()) == 2
 
 
 def test_two_saves_at_once_both_end_well(store: Path, tmp_path: Path) -> None:

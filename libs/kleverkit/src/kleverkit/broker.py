@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from kleverproto.deadletters import DeadLettered
 from kleverproto.envelope import Event, EventSource, derive_id, parse
-from kleverproto.streams import CONSUMERS, ConsumerSpec
+from kleverproto.streams import ConsumerSpec
 
 from .connection import Broker, Connection
 from .nats_calls import ClientSource
@@ -101,8 +101,11 @@ def _outcomes(service: str, settings: ServiceSettings, broker: NatsBroker) -> Ou
         event_id = derive_id("dead", letter.stream, str(letter.sequence), letter.consumer)
         await publisher.publish(source.event(letter, event_id=event_id))
 
+    def max_deliveries(durable: str) -> int:
+        return next(pull.consumer.max_deliveries for pull in pulls(broker) if pull.consumer.durable == durable)
+
     return Outcomes(
         retry=RetryPolicy(settings.retry_delay_seconds, settings.retry_delay_cap_seconds),
-        max_deliveries={consumer.durable: consumer.max_deliveries for consumer in CONSUMERS},
+        max_deliveries=max_deliveries,
         dead_letter=dead_letter,
     )

@@ -113,7 +113,7 @@ class Outcomes:
 
     Args:
         retry: pauses between tries.
-        max_deliveries: consumer name to the number of tries before a message is given up.
+        max_deliveries: gives the number of tries before a message of a consumer, by its name, is given up.
         dead_letter: publishes to the dead-letter stream; idempotent by stream, sequence and consumer.
     """
 
@@ -121,7 +121,7 @@ class Outcomes:
         self,
         *,
         retry: RetryPolicy,
-        max_deliveries: dict[str, int],
+        max_deliveries: Callable[[str], int],
         dead_letter: DeadLetterPublisher,
     ) -> None:
         self._retry = retry
@@ -163,7 +163,7 @@ class Outcomes:
             await self._end(msg.ack, delivery)
 
     def _is_exhausted(self, delivery: Delivery, *, counting_this: bool) -> bool:
-        limit = self._max_deliveries.get(delivery.consumer, 8)
+        limit = self._max_deliveries(delivery.consumer)
         return delivery.count >= limit + (0 if counting_this else 1)
 
     async def _again_or_give_up(self, msg: NatsMessage, delivery: Delivery, error: Exception) -> None:

@@ -18,7 +18,7 @@ from .manifest import ModelManifest
 from .packed import Content, PackedModel
 from .reading import config_wanted, parse_manifest
 from .reference import Reference
-from .space import writing_to
+from .space import gone_unless_whole, writing_to
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,11 @@ class LocalLayout:
             self.add_manifest(reference, packed.manifest)
 
     def add_manifest(self, reference: Reference, manifest: bytes) -> None:
-        """Store a manifest whose blobs are here, and let the reference name it."""
+        """Store a manifest whose blobs are here, and let the reference name it.
+
+        Raises:
+            DamagedStoreError: one of its blobs is not here: something else has removed it.
+        """
         digest = digest_bytes(manifest)
         descriptor = {
             "mediaType": mediatypes.OCI_MANIFEST,
@@ -64,6 +68,8 @@ class LocalLayout:
             "annotations": {mediatypes.REF_NAME: str(reference)},
         }
         with self.in_use():
+            if missing := [part for part in _parts(manifest) if not self.has_blob(part)]:
+                raise DamagedStoreError(f"{', '.join(missing)} of {reference} is not in {self._directory}: try again")
             self._write_blob(digest, manifest)
             with self._index() as manifests:
                 manifests[str(reference)] = descriptor
@@ -191,9 +197,9 @@ class LocalLayout:
     def _incoming(self, digest: str) -> Iterator[Any]:
         """A file that becomes the blob when the block ends well."""
         target = self.blob_path(digest)
-        with writing_to(self._directory):
+        with self.in_use(), writing_to(self._directory):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file, _gone_unless_whole(file.name):
+            with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file, gone_unless_whole(file.name):
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -218,7 +224,7 @@ class LocalLayout:
             "manifests": [manifests[name] for name in sorted(manifests)],
         }
         new = self._directory / "index.json.new"
-        with _gone_unless_whole(new), new.open("w") as file:
+        with gone_unless_whole(new), new.open("w") as file:
             file.write(json.dumps(index, indent=2))
             file.flush()
             os.fsync(file.fileno())
@@ -248,9 +254,7 @@ class LocalLayout:
         kept: set[str] = set()
         for name, entry in manifests.items():
             try:
-                document = json.loads(self.blob_path(entry["digest"]).read_bytes())
-                kept.add(entry["digest"])
-                kept.update(part["digest"] for part in (document["config"], *document["layers"]))
+                kept.update((entry["digest"], *_parts(self.blob_path(entry["digest"]).read_bytes())))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise DamagedStoreError(
                     f"the manifest of {name} in {self._directory} is missing or damaged, so no blob was removed: "
@@ -279,14 +283,10 @@ class LocalLayout:
         return parsed
 
 
-@contextmanager
-def _gone_unless_whole(path: Path | str) -> Iterator[None]:
-    """Remove a file that could not be written to its end."""
-    try:
-        yield
-    except BaseException:
-        Path(path).unlink(missing_ok=True)
-        raise
+def _parts(manifest: bytes) -> list[str]:
+    """Digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError where it is none."""
+    document = json.loads(manifest)
+    return [part["digest"] for part in (document["config"], *document["layers"])]
 
 
 def _not_here(reference: Reference) -> NotFoundError:

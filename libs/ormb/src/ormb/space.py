@@ -32,3 +32,13 @@ def writing_to(directory: Path) -> Iterator[None]:
             f"{directory} takes no more: {reason}. Free some space (`ormb prune` removes what no model in the local "
             "store needs), then run the same command again; nothing that was stored before is lost"
         ) from error
+
+
+@contextmanager
+def gone_unless_whole(path: Path | str) -> Iterator[None]:
+    """Remove a file that could not be written to its end."""
+    try:
+        yield
+    except BaseException:
+        Path(path).unlink(missing_ok=True)
+        raise

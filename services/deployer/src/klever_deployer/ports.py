@@ -28,6 +28,10 @@ class ModelCatalogue(Protocol):
         """The version's document. Raises TransientError."""
         ...
 
+    async def is_deleted(self, ref: ModelRef) -> bool:
+        """Whether it is known that the version was deleted, and not lost. Raises TransientError."""
+        ...
+
 
 class Policies(Protocol):
     """What is wanted of projects."""
@@ -178,8 +182,12 @@ class DataPlane(Protocol):
         """
         ...
 
+    def is_up(self) -> bool:
+        """Whether the proxy runs, as far as is known."""
+        ...
+
     def served(self) -> set[ServingName]:
-        """The servings that the proxy has a route for."""
+        """The servings that the proxy has a route for, once it runs."""
         ...
 
     async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kleverserve.decoding import JSON
-from kleverserve.http_server import HEADER_BYTES, TOO_LARGE
+from kleverserve.http_server import HEADER_BYTES, LINGER_SECONDS, TOO_LARGE
 
 from .hop import Hop, error_body
 
@@ -20,6 +20,13 @@ BAD_REQUEST, TOO_LARGE_STATUS = 400, 431
 class Protocol(H11Protocol):
     """HTTP whose own errors are JSON."""
 
+    _is_refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes, unless the answer is an error already."""
+        if not self._is_refused:
+            super().data_received(data)
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or has too large headers; without uvicorn's own words."""
         del msg
@@ -27,7 +34,8 @@ class Protocol(H11Protocol):
         body = error_body(TOO_LARGE if status == TOO_LARGE_STATUS else "the request is not valid HTTP")
         head = f"HTTP/1.1 {status} Refused\r\ncontent-type: {JSON}\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
-        self.transport.close()
+        self._is_refused = True
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)  # else it is lost where the client still sends
 
 
 SERVER_SETTINGS: dict[str, Any] = {

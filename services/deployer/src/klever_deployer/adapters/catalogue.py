@@ -1,6 +1,6 @@
 """The registry's catalogue and policies, read from its buckets; only the registry writes there."""
 
-from kleverkit.documents import Documents
+from kleverkit.documents import Buried, Documents
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument, ProjectPolicy
 from kleverproto.references import ModelRef
@@ -17,6 +17,10 @@ class DocumentCatalogue:
         """See `ModelCatalogue`."""
         stored = await self._documents.get(ref.key)
         return stored.document if stored else None
+
+    async def is_deleted(self, ref: ModelRef) -> bool:
+        """See `ModelCatalogue`."""
+        return isinstance(await self._documents.find(ref.key), Buried)
 
 
 class DocumentPolicies:

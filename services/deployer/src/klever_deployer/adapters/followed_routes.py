@@ -30,6 +30,10 @@ class FollowedRoutes:
         self.room.follow(route)
         await self.data_plane.apply(route)
 
+    def is_up(self) -> bool:
+        """See `DataPlane`."""
+        return self.data_plane.is_up()
+
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
         return self.data_plane.served()

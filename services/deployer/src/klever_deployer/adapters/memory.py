@@ -70,8 +70,13 @@ class InMemoryDataPlane:
 
     def __init__(self) -> None:
         self.routes: dict[ServingName, ServingRoute] = {}
+        self.up = True
         self.counted: dict[BackendKey, Counts] = {}
         """What it claims to have counted."""
+
+    def is_up(self) -> bool:
+        """See `DataPlane`."""
+        return self.up
 
     async def apply(self, route: ServingRoute) -> None:
         """See `DataPlane`."""

@@ -34,7 +34,7 @@ def unavailable(stage: Stage, states: Iterable[ReplicaState], *, routed: bool) -
             message = f"no model server of variant {each.variant.name} is ready: it is started again by itself"
             return Problem(code=NO_REPLICAS, message=message)
     if not routed:
-        message = f"the ingress has no route to {stage.serving}: it is made again by itself"
+        message = f"the ingress is away, or has no route to {stage.serving}: this is mended by itself"
         return Problem(code=NO_ROUTE, message=message)
     return None
 

@@ -1,7 +1,8 @@
 """From a variant's reference to a model on this machine, and what serves it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from klever_deployer.domain.replicas import Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
@@ -18,6 +19,9 @@ from kleverproto.variants import Variant
 
 from .shelf import Shelf
 
+RESTORE_SECONDS = 120.0
+"""How long the registry may take to restore a catalogue that was lost."""
+
 
 async def _silently(_step: str) -> None:
     return
@@ -33,6 +37,7 @@ class Models:
         shelf: models on this machine.
         toolchains: environments of model servers.
         conversions: models made of those that nothing serves as they are.
+        clock: seconds, growing.
     """
 
     catalogue: ModelCatalogue
@@ -40,6 +45,9 @@ class Models:
     shelf: Shelf
     toolchains: Toolchains
     conversions: Conversions
+    clock: Callable[[], float] = time.monotonic
+    _missed: dict[str, float] = field(default_factory=dict)
+    """Since when versions are missing that were in the catalogue once."""
 
     async def resolve(self, spec: ServingSpec) -> ServingSpec:
         """The spec with its tags resolved to digests, each of which may be loaded.
@@ -107,8 +115,19 @@ class Models:
         return LocalModel(result.directory, result.format, made=f"{made.ref}@{made.digest}")
 
     async def _document(self, variant: Variant) -> ModelDocument:
-        document = await self.catalogue.find(ModelRef.parse(variant.model))
-        if document is None:
-            message = f"{variant.model} is not in the catalogue: push it with `ormb push` first"
-            raise ServingError(message, code=MODEL_NOT_FOUND)
-        return document
+        ref = ModelRef.parse(variant.model)
+        document = await self.catalogue.find(ref)
+        if document is not None:
+            self._missed.pop(variant.model, None)
+            return document
+        if await self._may_be_restored(variant, ref):
+            raise TransientError(f"{variant.model} is not in the catalogue now, which may have been lost: waiting")
+        message = f"{variant.model} is not in the catalogue: push it with `ormb push` first"
+        raise ServingError(message, code=MODEL_NOT_FOUND)
+
+    async def _may_be_restored(self, variant: Variant, ref: ModelRef) -> bool:
+        """Whether a version that someone has seen is missing without having been deleted, and not for long."""
+        if variant.digest is None or await self.catalogue.is_deleted(ref):
+            return False
+        now = self.clock()
+        return now - self._missed.setdefault(variant.model, now) < RESTORE_SECONDS

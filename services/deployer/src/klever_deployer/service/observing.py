@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 0.5
 START_SECONDS = 15.0
 """How long model servers that an earlier deployer has started may take to be adopted and probed."""
+RESTART_SECONDS = 1.0
+"""How long the proxy may be away: requests wait for one that is restarted."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Observer:
     servers: Servers
     clock: Callable[[], float] = time.monotonic
     _began: float | None = field(default=None)
+    _proxy_seen: float = field(default=0.0)
+    """When the proxy was last seen to run."""
     _stages: dict[ServingName, tuple[ServingDocument, Stage]] = field(default_factory=dict)
     """What was applied, from the document that it was made of."""
 
@@ -66,7 +70,7 @@ class Observer:
         states: dict[ServingName, list[ReplicaState]] = defaultdict(list)
         for state in self.servers.workloads.states():
             states[state.key.serving].append(state)
-        routed = self.servers.data_plane.served()
+        routed = self._routed()
         documents = self.records.copies.documents()
         self._stages = {name: self._stages[name] for name in map(name_of, documents) if name in self._stages}
         changed = []
@@ -91,7 +95,7 @@ class Observer:
             stage: with the numbers of replicas that are wanted now; those that are recorded by default.
         """
         serving = name_of(document)
-        seen = _Seen(self.servers.states(serving), routed=self.servers.is_routed(serving))
+        seen = _Seen(self.servers.states(serving), routed=serving in self._routed())
         document = await self.records.alter(document, lambda present: self._observed(present, seen, stage))
         return await self.records.announce(document) if is_unannounced(document) else document
 
@@ -103,6 +107,13 @@ class Observer:
         now = self.records.clock()
         document = with_status(document, now, url=self.servers.url(serving))  # the ingress may have moved
         return availability.observed(document, stage, seen.states, now, routed=seen.routed)
+
+    def _routed(self) -> set[ServingName]:
+        """The servings with a route through a proxy that runs, or is restarted a moment after it ended."""
+        now = self.clock()
+        if self.servers.data_plane.is_up():
+            self._proxy_seen = now
+        return self.servers.data_plane.served() if now - self._proxy_seen < RESTART_SECONDS else set()
 
     def _stage(self, document: ServingDocument, applied: ServingSpec) -> Stage:
         serving = name_of(document)

@@ -58,7 +58,7 @@ class ToolchainConverter:
 
 
 def options_of(wanted: Conversion) -> dict[str, str]:
-    """What the programs are told."""
+    """The options of the programs."""
     return wanted.options | ({"quantize": wanted.quantize.value} if wanted.quantize else {})
 
 

@@ -99,6 +99,10 @@ class EnvoyDataPlane:
         """A readiness check."""
         return self._routes.is_up() and await self._admin.is_live()
 
+    def is_up(self) -> bool:
+        """See `DataPlane`."""
+        return self._routes.is_up()
+
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
         return self._routes.served()
