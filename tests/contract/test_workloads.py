@@ -23,7 +23,7 @@ from klever_deployer.ports import Workloads
 from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, key, variant
 from support.onnx_models import look_up, model_directory
-from support.waiting import eventually
+from support.waiting import eventually, others
 
 BROKEN = "broken"
 
@@ -342,6 +342,19 @@ async def test_starts_that_wait_for_the_same_ending_start_one_server(here: Bench
     await asyncio.gather(stop, here.workloads.start(spec), here.workloads.start(spec))
     await here.until(spec)
     assert len(custom_servers()) == 1
+
+
+async def test_an_ending_that_is_over_is_no_longer_waited_for(here: Bench) -> None:
+    """One that were still listed then would be awaited without ever suspending, by a start in the same turn."""
+    workloads = here.workloads
+    assert isinstance(workloads, LocalWorkloads)
+    spec = here.custom(SERVER)
+    await workloads.start(spec)
+    await here.until(spec)
+    stop = asyncio.create_task(workloads.stop(spec.key))
+    while not stop.done():
+        assert not [ending for ending in workloads._stopping.values() if ending.done()]
+        await others(1)
 
 
 async def test_nothing_is_started_once_the_platform_stops(here: Bench) -> None:

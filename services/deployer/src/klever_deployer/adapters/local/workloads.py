@@ -73,9 +73,7 @@ class LocalWorkloads:
         """See `Workloads`. Goes on to its end even when the caller is cancelled."""
         replica, left = self._replicas.pop(key, None), self._left.pop(key, None)
         if replica is not None or left is not None:
-            ending = asyncio.create_task(self._end(key, replica, left))
-            self._stopping[key] = ending
-            ending.add_done_callback(lambda _task: self._stopping.pop(key, None))
+            self._stopping[key] = asyncio.create_task(self._end(key, replica, left))
         if (task := self._stopping.get(key)) is not None:
             await asyncio.shield(task)
 
@@ -118,6 +116,8 @@ class LocalWorkloads:
             if (record := ProcessRecord.read(self._places(key).record)) is not None:
                 self._left[key] = record  # what is not forgotten is still there, to be stopped again
             raise
+        finally:
+            del self._stopping[key]  # in this very turn: who waits for what has ended would never be woken
 
     def _read_left(self) -> dict[ReplicaKey, ProcessRecord]:
         """What an earlier deployer left: adopted when it is started here, stopped if nothing needs it."""
