@@ -51,15 +51,16 @@ async def test_parts_are_ready_inside_the_block_and_gone_after_it(home: Home) ->
 
 async def test_the_ports_of_a_killed_platform_are_free_for_the_next_one(home: Home) -> None:
     part = fake_part(home, free_port())
-    left = psutil.Popen(part.command, env=os.environ | part.environment)
+    left = await asyncio.create_subprocess_exec(*part.command, env=os.environ | part.environment)
 
     async def holds_its_port() -> bool:
         return not is_free(part.port)
 
     await eventually(holds_its_port)
+    ended = asyncio.create_task(left.wait())
     await stop_earlier(home)
     assert is_free(part.port)
-    left.wait()
+    await ended
 
 
 async def test_a_platform_that_runs_is_not_stopped_by_the_next_one(home: Home) -> None:
