@@ -46,6 +46,7 @@ def page() -> str:
         [
             HEAD,
             _table(columns, rows),
+            _REPORTED,
             "### What a file does not tell\n",
             "\n".join(_unknown(name, signature) for name, signature in found.items() if signature.unknown),
             _CONVERSIONS,
@@ -56,6 +57,22 @@ def page() -> str:
     )
 
 
+_REPORTED = """### What is reported before anything runs
+
+`ormb inspect`, `ormb push` and the catalogue name the file and the remedy.
+
+- Refused (`invalid_model`): data that a model keeps in other files and that is missing, short or outside its directory
+  (ONNX external data, SavedModel variables, OpenVINO's .bin, shards that an index or their numbers promise); downloads
+  that end early (safetensors, GGUF); pointers of Git LFS, git-annex and Xet in place of weights.
+- Warnings: a SavedModel without a signature to call, or without `serving_default`; inputs that the inference protocol
+  cannot carry (sparse, ragged, sequences, bfloat16, types below a byte); a pickle of another scikit-learn release than
+  the one that loads it; adapters (LoRA) without their base model; GGUF files for big-endian machines.
+- Types that are newer than this version of Klever are counted as `unknown type …`, with their bytes.
+
+Tensors have the model's own names. Files of tables have names of columns only: a matrix is called `input`, columns that
+scikit-learn knows by name (and CatBoost's where some are text) are inputs of their own, and outputs are called as the
+methods that give them: `predict`, `predict_proba`, `transform`.
+"""
 _CONVERSIONS = """
 ## Conversions
 

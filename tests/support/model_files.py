@@ -132,7 +132,7 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
 def companions(name: str) -> dict[str, bytes]:
     """Further files that a small model of a format has."""
     return {
-        "OpenVINO": {"tiny.bin": b""},
+        "OpenVINO": {"tiny.bin": (DATA / "openvino" / "tiny.bin").read_bytes()},
         "MXNetParams": {"model-0001.params": (DATA / "mxnet" / "module-0001.params").read_bytes()},
         "PaddlePaddle": {"iris.pdiparams": (DATA / "paddlepaddle" / "iris.pdiparams").read_bytes()},
         "CaffeModel": {"model.caffemodel": caffe_models.weights()},

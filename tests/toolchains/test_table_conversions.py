@@ -23,6 +23,7 @@ def table_models(models: Callable[[str, str], Path]) -> Path:
     [
         ("pipeline", "SKLearn", 1e-5),
         ("forest", "SKLearn", 1e-5),
+        ("named-columns", "SKLearn", 1e-5),
         ("regressor", "SKLearn", 1e-5),
         ("support-vectors", "SKLearn", 1e-5),
         ("xgboost-classes", "XGBoost", 1e-5),
@@ -63,7 +64,7 @@ async def test_the_result_is_checked_on_the_samples_that_are_given(
 ) -> None:
     directory = table_models / "pipeline"
     told, rows = extract_signature("SKLearn", directory), [[0.1, 0.2, 0.3, 0.4], [-2.0, 1.0, 0.0, 5.0]]
-    conversion = Conversion("pipeline", "SKLearn", "ONNX", told, samples={"X": rows})
+    conversion = Conversion("pipeline", "SKLearn", "ONNX", told, samples={"input": rows})
     check(await conversion.run(directory, tmp_path, toolchains), largest=1e-5)
 
 
@@ -73,7 +74,7 @@ async def test_given_samples_that_the_source_does_not_take_are_refused(
     directory = table_models / "pipeline"
     told = extract_signature("SKLearn", directory)
     with pytest.raises(ConversionError, match="X has 2 features") as caught:
-        await Conversion("pipeline", "SKLearn", "ONNX", told, samples={"X": [[1, 2]]}).run(
+        await Conversion("pipeline", "SKLearn", "ONNX", told, samples={"input": [[1, 2]]}).run(
             directory, tmp_path, toolchains
         )
     assert caught.value.code == "invalid_samples"

@@ -6,6 +6,7 @@ from pathlib import Path
 import catboost  # type: ignore[import-not-found]  # only in its toolchain
 import joblib
 import lightgbm  # type: ignore[import-not-found]  # only in its toolchain
+import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
@@ -35,6 +36,8 @@ def main(root: Path) -> None:
         "support-vectors": SVC(probability=False).fit(FEATURES, SPECIES),
         "regressor": GradientBoostingRegressor(n_estimators=5, random_state=0).fit(NUMBERS, PROGRESSION),
     }
+    table = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
+    estimators["named-columns"] = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, SPECIES)
     for name, estimator in estimators.items():
         joblib.dump(estimator, place(root, name) / "model.joblib")
     iris, binary = xgboost.DMatrix(FEATURES, SPECIES), xgboost.DMatrix(FEATURES, SPECIES == 1)

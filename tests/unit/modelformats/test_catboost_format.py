@@ -32,8 +32,8 @@ def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
         ("colour", "str", (-1,)),
     ]
     assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [
-        ("class", "int64", (-1,)),
-        ("probabilities", "float64", (-1, 3)),
+        ("predict", "int64", (-1,)),
+        ("predict_proba", "float64", (-1, 3)),
     ]
     assert (found.framework, found.framework_version, found.operators) == ("CatBoost", "1.2.10", {"Tree": 2})
     assert found.details == {
@@ -47,7 +47,7 @@ def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(("bias", "shape"), [([1, [0.5]], (-1,)), ([1, [0, 0]], (-1, 2))], ids=["one", "two"])
 def test_a_regression_gives_numbers(tmp_path: Path, bias: list[Any], shape: tuple[int, ...]) -> None:
     found = changed(tmp_path, model_info={}, scale_and_bias=bias)
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("prediction", "float64", shape)]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", "float64", shape)]
     assert found.framework_version is None
 
 
@@ -62,7 +62,7 @@ def test_a_feature_without_a_name_is_known_by_its_place(tmp_path: Path) -> None:
 def test_features_that_are_all_numbers_are_one_table(tmp_path: Path) -> None:
     features = {"float_features": [{"flat_feature_index": 2, "feature_id": "b"}, {"flat_feature_index": 0}]}
     found = changed(tmp_path, features_info=features)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("features", "float32", (-1, 3))]
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", "float32", (-1, 3))]
     assert found.details["feature_names"] == ["0", "b"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Signature
-from modelformats import InvalidModelError, detect_format, extract_signature
+from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
 from support.model_files import write
 
 REAL = Path(__file__).parents[2] / "data" / "models" / "gguf"
@@ -15,6 +15,16 @@ CONTENT = (REAL / "tiny.gguf").read_bytes()
 
 def extracted(directory: Path) -> Signature:
     return extract_signature("GGUF", directory)
+
+
+def file(tensors: list[tuple[int, int, int]], order: str = "<") -> bytes:
+    """A whole file; of each tensor elements, type and bytes, which are a multiple of 32 but for the last."""
+    headers, at = b"", 0
+    for elements, kind, size in tensors:
+        headers += struct.pack(f"{order}Q1sIQIQ", 1, b"w", 1, elements, kind, at)
+        at += size
+    begun = b"GGUF" + struct.pack(f"{order}IQQ", 3, len(tensors), 0) + headers
+    return begun + bytes(-len(begun) % 32) + bytes(at)
 
 
 def header(keys: int, tensors: int, rest: bytes = b"") -> bytes:
@@ -42,12 +52,55 @@ def test_the_files_of_a_split_model_are_added_up(tmp_path: Path) -> None:
     assert found.parameters.count == 160
 
 
-def test_quantised_blocks_have_their_size(tmp_path: Path) -> None:
-    name = struct.pack("<Q", 1) + b"w"
-    write(tmp_path, "m.gguf", header(0, 1, name + struct.pack("<IQIQ", 1, 64, 2, 0)))
+@pytest.mark.parametrize(("kind", "name", "size"), [(2, "q4_0", 36), (20, "iq4_nl", 36), (39, "mxfp4", 34)])
+def test_quantised_blocks_have_their_size(tmp_path: Path, kind: int, name: str, size: int) -> None:
+    write(tmp_path, "m.gguf", file([(64, kind, size)]))
     found = extracted(tmp_path)
     assert found.parameters is not None
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (64, {"q4_0": 36})
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (64, {name: size})
+
+
+def test_a_file_for_big_endian_machines_is_read_in_its_own_byte_order(tmp_path: Path) -> None:
+    one, other = (write(tmp_path / order, "m.gguf", file([(64, 0, 256), (32, 1, 64)], order)) for order in "<>")
+    little, big = extracted(one), extracted(other)
+    assert big.parameters == little.parameters
+    assert big.details == {**little.details, "byte_order": "big-endian"}
+    assert little.details["byte_order"] == "little-endian"
+    assert little.warnings == ()
+    assert "written for big-endian machines" in big.warnings[0]
+
+
+def test_a_version_that_is_not_known_is_named_in_the_right_byte_order(tmp_path: Path) -> None:
+    write(tmp_path, "m.gguf", b"GGUF" + struct.pack(">IQQ", 4, 0, 0))
+    with pytest.raises(InvalidModelError, match="GGUF of version 4: convert it to version 3"):
+        extracted(tmp_path)
+
+
+def test_tensors_of_an_unknown_type_are_counted_with_the_bytes_up_to_the_next(tmp_path: Path) -> None:
+    write(tmp_path, "m.gguf", file([(64, 0, 256), (64, 99, 96), (32, 1, 64), (7, 98, 32)]))
+    found = extracted(tmp_path)
+    assert found.parameters is not None
+    assert found.parameters.count == 64 + 64 + 32 + 7
+    sizes = {"float32": 256, "unknown type 99": 96, "float16": 64, "unknown type 98": 32}
+    assert found.parameters.bytes_by_dtype == sizes
+    assert found.details["tensors"] == dict.fromkeys(sizes, 1)
+    assert "unknown type 98, unknown type 99" in found.unknown["parameters"]
+
+
+def test_half_a_download_is_refused_with_both_lengths(tmp_path: Path) -> None:
+    content = file([(64, 0, 256)])
+    write(tmp_path, "m.gguf", content[:-100])
+    with pytest.raises(InvalidModelError, match=rf"reach to byte {len(content)}, but it has only {len(content) - 100}"):
+        extracted(tmp_path)
+
+
+def test_a_missing_file_of_a_split_model_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "m-00002-of-00003.gguf", CONTENT)
+    expected = r"'m-00001-of-00003\.gguf' is missing \(2 of 3 files are\)"
+    with pytest.raises(InvalidModelError, match=expected):
+        extracted(tmp_path)
+    with pytest.raises(InvalidModelError, match=expected):
+        validate_layout("GGUF", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,33 @@ def test_inputs_of_a_layer_are_found(kind: str, nodes: list[Any], shape: tuple[i
 
 
 @pytest.mark.parametrize(
-    "outputs", [["last", 0, 0], [["last", 0, 0]], {"a": ["last", 0, 0]}], ids=["one", "list", "dict"]
+    ("outputs", "names"),
+    [
+        (["last", 0, 0], ["last"]),
+        ([["last", 0, 0]], ["last"]),
+        ({"a": ["last", 0, 0]}, ["a"]),
+        ({"b": ["last", 0, 0], "a": ["x", 0, 0]}, ["b", "a"]),
+        ({"a": [["last", 0, 0], ["x", 0, 0]]}, ["last", "x"]),
+        ([["last", 0, 0], ["last", 0, 1], ["last", 0, 2]], ["last", "last_1", "last_2"]),
+    ],
+    ids=["one", "list", "dict", "order-of-its-own", "nested", "of-one-layer"],
 )
-def test_outputs_are_named_in_each_way_that_keras_writes_them(outputs: Any) -> None:
+def test_outputs_have_the_names_and_the_order_of_the_model(outputs: Any, names: list[str]) -> None:
     found = read_config(functional("Dense", [[X]], outputs))
-    assert tensors(found) == [("x", "float32", (-1, 4)), ("last", "float32", (-1, 2))]
+    assert tensors(found)[0] == ("first", "float32", (-1, 4))
+    assert [tensor.name for tensor in found.outputs] == names
+    assert found.outputs[0].shape == (-1, 2)
+
+
+def test_only_the_first_result_of_a_layer_has_its_shape() -> None:
+    found = read_config(functional("Dense", [[X]], [["last", 0, 0], ["last", 0, 1]]))
+    assert [tensor.shape for tensor in found.outputs] == [(-1, 2), None]
+
+
+def test_inputs_without_names_of_their_own_are_called_as_their_layers() -> None:
+    model = functional("Dense", [[X]], ["last", 0, 0])
+    model["config"]["input_layers"] = [["x", 0, 0]]
+    assert [tensor.name for tensor in read_config(model).inputs] == ["x"]
 
 
 @pytest.mark.parametrize(

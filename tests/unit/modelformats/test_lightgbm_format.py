@@ -18,8 +18,8 @@ def extracted(text: str, directory: Path) -> Signature:
 
 def test_features_classes_and_trees_are_told(tmp_path: Path) -> None:
     found = extracted(MODEL, tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("data", None, (-1, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("prediction", "float64", (-1, 3))]
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", "float64", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", "float64", (-1, 3))]
     assert (found.framework, found.operators) == ("LightGBM", {"Tree": 6})
     assert found.details == {
         "model_version": "v4",

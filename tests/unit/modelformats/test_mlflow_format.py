@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Signature
-from modelformats import InvalidModelError, detect_format, extract_signature
+from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
 from support import model_files
 from support.model_files import write
 
@@ -27,7 +27,31 @@ def test_columns_and_tensors_of_the_signature_are_told(tmp_path: Path) -> None:
         ("species", "str", (-1,)),
         ("count", "int64", (-1,)),
     ]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("outputs_0", "float32", (-1, 2))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("output-1", "float32", (-1, 2))]
+
+
+def test_tensors_without_a_name_are_called_as_the_server_calls_them(tmp_path: Path) -> None:
+    spec = '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'
+    found = extracted(f"{UNSIGNED}signature:\n  inputs: '{spec}'\n  outputs: '{spec}'\n", tmp_path)
+    assert ([t.name for t in found.inputs], [t.name for t in found.outputs]) == (["input-0"], ["output-1"])
+
+
+def test_aliases_are_read_as_what_they_refer_to(tmp_path: Path) -> None:
+    found = extracted(f"{UNSIGNED}metadata:\n  tags: &id001 [a, b]\n  more: *id001\n", tmp_path)
+    assert found.framework == "sklearn"
+
+
+@pytest.mark.parametrize("levels", [40, 400])
+def test_aliases_of_aliases_take_no_room(tmp_path: Path, levels: int) -> None:
+    lists = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, levels))
+    assert extracted(f"a0: &a0 [x]\n{lists}{UNSIGNED}", tmp_path).framework == "sklearn"
+
+
+def test_the_directory_of_a_logged_model_is_read(tmp_path: Path) -> None:
+    write(tmp_path, "artifacts/MLmodel", UNSIGNED)
+    assert detect_format(tmp_path) == "MLflow"
+    validate_layout("MLflow", tmp_path)
+    assert extract_signature("MLflow", tmp_path).framework == "sklearn"
 
 
 def test_flavours_tell_the_framework(tmp_path: Path) -> None:
@@ -47,6 +71,12 @@ def test_a_model_without_a_signature_says_so(tmp_path: Path) -> None:
     assert "logged without a signature" in found.unknown["inputs"]
 
 
+def test_a_pickle_of_another_release_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = extracted(UNSIGNED, tmp_path).warnings
+    assert "saved by scikit-learn 0.19.1" in warning
+    assert extracted(MODEL, tmp_path).warnings == ()
+
+
 def test_a_directory_with_other_models_is_mlflows(tmp_path: Path) -> None:
     write(tmp_path, "model.xgb", (model_files.DATA / "xgboost" / "iris.ubj").read_bytes())
     assert detect_format(write(tmp_path, "MLmodel", UNSIGNED)) == "MLflow"
@@ -56,14 +86,14 @@ def test_a_directory_with_other_models_is_mlflows(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("a: 1", "has no flavors"),
-        ("a: &x [1]\nb: [*x, *x]", "has aliases or nests deeply"),
-        ("a: " + "[" * 200 + "]" * 200, "has aliases or nests deeply"),
-        ("a: " + "[" * 100_000, "has aliases or nests deeply"),
+        ("a: &x {k: 1}\nb: {<<: [*x, *x]}", "has merge keys or nests deeply"),
+        ("a: " + "[" * 200 + "]" * 200, "has merge keys or nests deeply"),
+        ("a: " + "[" * 100_000, "has merge keys or nests deeply"),
         ("a: !!python/object/apply:os.system [id]", "not a readable MLmodel file"),
         ("flavors: {a: 1}\nsignature: {inputs: '[{'}", "not a readable MLmodel file"),
         ("#" * 2_000_000, "larger than 1 MB"),
     ],
-    ids=["no-flavours", "aliases", "deep", "deeper", "code", "bad-json", "large"],
+    ids=["no-flavours", "merges", "deep", "deeper", "code", "bad-json", "large"],
 )
 def test_what_no_mlmodel_has_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(InvalidModelError, match=reason):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from onnx import ModelProto, StringStringEntryProto, TensorProto, helper
+from onnx import IR_VERSION, ModelProto, TensorProto, ValueInfoProto, helper
+from onnx.defs import onnx_opset_version
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
@@ -120,15 +121,6 @@ def test_weights_are_counted_by_datatype(tmp_path: Path) -> None:
     assert (parameters.count, parameters.bytes_by_dtype) == (8, {"float32": 24, "int64": 16})
 
 
-@pytest.mark.parametrize("location", ["weights.bin", "../../secret", "/etc/passwd"])
-def test_weights_beside_the_file_are_counted_and_not_read(tmp_path: Path, location: str) -> None:
-    weights = TensorProto(name="w", data_type=FLOAT, dims=[2, 3], data_location=TensorProto.EXTERNAL)
-    weights.external_data.append(StringStringEntryProto(key="location", value=location))
-    parameters = extracted(with_initializer(weights), tmp_path).parameters
-    assert parameters is not None
-    assert (parameters.count, parameters.bytes_by_dtype) == (6, {"float32": 24})
-
-
 @pytest.mark.parametrize("dims", [[-5], [2**62] * 3, [2**62] * 20_000], ids=["negative", "too-large", "very-many"])
 def test_weights_of_impossible_size_are_refused(tmp_path: Path, dims: list[int]) -> None:
     weights = TensorProto(name="w", data_type=FLOAT, dims=dims)
@@ -162,3 +154,51 @@ def test_files_of_any_size_are_read_alike(tmp_path: Path, make: Callable[[], Mod
     loaded = SCHEMA.read(path)
     loaded.DiscardUnknownFields()
     assert whole == loaded
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("sparse tensor", lambda name: helper.make_sparse_tensor_value_info(name, FLOAT, [2, 3])),
+        ("sequence, map or optional", lambda name: helper.make_tensor_sequence_value_info(name, FLOAT, [3])),
+    ],
+)
+def test_an_input_that_is_no_plain_tensor_is_warned_of(
+    tmp_path: Path, kind: str, make: Callable[[str], ValueInfoProto]
+) -> None:
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [make("x")], [OUTPUT])
+    found = extracted(helper.make_model(graph), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", None, None)]
+    assert found.unknown["x"] == f"not a tensor but a {kind}, which has no dtype and shape of its own"
+    assert f"the input 'x' is a {kind}, which the inference protocol cannot carry" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "kind", [TensorProto.BFLOAT16, TensorProto.INT2, TensorProto.FLOAT8E5M2, TensorProto.COMPLEX64]
+)
+def test_tensors_that_the_protocol_has_no_datatype_for_are_warned_of(tmp_path: Path, kind: int) -> None:
+    x, y = (helper.make_tensor_value_info(name, of, [4]) for name, of in (("x", kind), ("y", TensorProto.INT8)))
+    graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.INT8)], "g", [x], [y])
+    found = extracted(helper.make_model(graph), tmp_path)
+    assert [warning.partition(",")[0] for warning in found.warnings] == [
+        f"the input 'x' is of type {found.inputs[0].dtype}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ir", "opset", "warned"),
+    [
+        (IR_VERSION, onnx_opset_version(), []),
+        (IR_VERSION + 1, onnx_opset_version(), [f"IR version {IR_VERSION + 1}"]),
+        (IR_VERSION, onnx_opset_version() + 1, [f"opset {onnx_opset_version() + 1}"]),
+    ],
+)
+def test_versions_that_are_newer_than_what_is_known_are_warned_of(
+    tmp_path: Path, ir: int, opset: int, warned: list[str]
+) -> None:
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [], [OUTPUT])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = ir
+    found = extracted(model, tmp_path)
+    assert (found.details["ir_version"], found.details["opset"]) == (ir, {"ai.onnx": opset})
+    assert [warning.partition("ONNX ")[2].partition(",")[0] for warning in found.warnings] == warned

@@ -19,7 +19,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     text = (REAL / "tiny.xml").read_text()
     assert old in text
     (tmp_path / "tiny.xml").write_text(text.replace(old, new))
-    (tmp_path / "tiny.bin").write_bytes(b"")
+    (tmp_path / "tiny.bin").write_bytes((REAL / "tiny.bin").read_bytes())
     return tmp_path
 
 
@@ -51,7 +51,19 @@ def test_it_is_told_from_its_content(tmp_path: Path) -> None:
 
 def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
     (tmp_path / "tiny.xml").write_bytes((REAL / "tiny.xml").read_bytes())
-    with pytest.raises(InvalidModelError, match=r"tiny\.bin, which is missing"):
+    with pytest.raises(InvalidModelError, match=r"tiny\.bin', which is missing"):
+        validate_layout("OpenVINO", tmp_path)
+    with pytest.raises(InvalidModelError, match=r"tiny\.bin', which is missing"):
+        extracted(tmp_path)
+
+
+def test_weights_that_were_not_copied_whole_are_named(tmp_path: Path) -> None:
+    changed(tmp_path, "x", "x")
+    (tmp_path / "tiny.bin").write_bytes(bytes(47))
+    expected = r"'tiny\.bin' up to byte 48, but the file has only 47"
+    with pytest.raises(InvalidModelError, match=expected):
+        extracted(tmp_path)
+    with pytest.raises(InvalidModelError, match=expected):
         validate_layout("OpenVINO", tmp_path)
 
 

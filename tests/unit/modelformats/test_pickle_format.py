@@ -31,11 +31,26 @@ def test_skops_tells_what_a_pickle_of_the_same_estimator_does(tmp_path: Path) ->
     write(tmp_path, "anything", (DATA / "skops" / "pipeline.skops").read_bytes())
     assert detect_format(tmp_path) == "Skops"
     found = extract_signature("Skops", tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("X", None, (-1, 4))]
-    assert [(t.name, t.dtype) for t in found.outputs] == [("y", "int64")]
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", None, (-1, 4))]
+    assert [(t.name, t.dtype) for t in found.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
     assert found.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
     assert (found.framework, found.framework_version) == ("scikit-learn", "1.9.1")
     assert (found.details["classes"], found.details["skops_version"]) == ([0, 1, 2], "0.16.0")
+
+
+def test_labels_that_skops_writes_as_objects_are_told(tmp_path: Path) -> None:
+    def text(value: str) -> dict[str, str]:
+        return {"__loader__": "JsonNode", "content": json.dumps(value)}
+
+    labels = {"__loader__": "NdArrayNode", "type": "json", "content": [text("no"), text("yes")]}
+    content = {"__loader__": "DictNode", "content": {"classes_": labels}}
+    estimator = {"__module__": "sklearn.linear_model", "__class__": "LogisticRegression", "content": content}
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("schema.json", json.dumps({"__loader__": "ObjectNode", **estimator}))
+    found = extract_signature("Skops", write(tmp_path, "m.skops", made.getvalue()))
+    assert (found.outputs[0].dtype, found.details["classes"]) == ("str", ["no", "yes"])
+    assert [(t.name, t.shape) for t in found.outputs][1:] == [("predict_proba", (-1, 2))]
 
 
 @pytest.mark.parametrize(

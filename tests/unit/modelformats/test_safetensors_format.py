@@ -2,13 +2,14 @@
 
 import json
 import struct
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kleverproto.signatures import Signature
-from modelformats import InvalidModelError, detect_format, extract_signature
+from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
 from support.model_files import write
 
 REAL = Path(__file__).parents[2] / "data" / "models" / "safetensors"
@@ -62,6 +63,86 @@ def test_a_config_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "shape", "size", "name"),
+    [
+        ("F4", [2, 8], 8, "float4_e2m1fn"),
+        ("F6_E2M3", [4], 3, "float6_e2m3fn"),
+        ("F6_E3M2", [4], 3, "float6_e3m2fn"),
+        ("F8_E8M0", [4], 4, "float8_e8m0fnu"),
+        ("F8_E4M3FNUZ", [4], 4, "float8_e4m3fnuz"),
+        ("F8_E5M2FNUZ", [4], 4, "float8_e5m2fnuz"),
+        ("I64", [], 8, "int64"),
+        ("F32", [0, 4], 0, "float32"),
+        ("X3_NEW", [5], 11, "unknown type X3_NEW"),
+    ],
+)
+def test_every_type_is_counted_with_its_bytes(
+    tmp_path: Path, written: str, shape: list[int], size: int, name: str
+) -> None:
+    header = {"w": {"dtype": written, "shape": shape, "data_offsets": [0, size]}}
+    found = extracted(write(tmp_path, "model.safetensors", packed(header, bytes(size))))
+    assert found.parameters is not None
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (prod(shape), {name: size})
+    assert ("parameters" in found.unknown) is name.startswith("unknown")
+
+
+def test_half_a_download_is_refused_with_both_lengths(tmp_path: Path) -> None:
+    whole = packed(ONE)
+    write(tmp_path, "model.safetensors", whole[:-10])
+    with pytest.raises(InvalidModelError, match=rf"end at byte {len(whole)}, but it has only {len(whole) - 10}"):
+        extracted(tmp_path)
+
+
+def sharded(directory: Path, first: str, second: str) -> Path:
+    """A model whose index names two files, of which the first is there."""
+    write(directory, "model.safetensors.index.json", json.dumps({"weight_map": {"w": first, "b": second}}))
+    return write(directory, first, packed(ONE))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        pytest.param(
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+            r"'model-00002-of-00002\.safetensors' is missing \(1 of 2 files are\)",
+            id="numbered",
+        ),
+        pytest.param(
+            "a.safetensors", "b.safetensors", r"'b' in 'b\.safetensors', which is missing", id="otherwise named"
+        ),
+        pytest.param("a.safetensors", "../b.safetensors", "outside the model's directory", id="outside"),
+    ],
+)
+def test_a_missing_shard_is_named(tmp_path: Path, first: str, second: str, expected: str) -> None:
+    directory = sharded(tmp_path, first, second)
+    with pytest.raises(InvalidModelError, match=expected):
+        extracted(directory)
+    with pytest.raises(InvalidModelError, match=expected):
+        validate_layout("SafeTensors", directory)
+
+
+def test_shards_that_are_all_there_are_read(tmp_path: Path) -> None:
+    sharded(tmp_path, "a.safetensors", "b.safetensors")
+    write(tmp_path, "b.safetensors", packed(ONE))
+    assert extracted(tmp_path).details["files"] == 2
+
+
+def test_a_missing_shard_is_noticed_without_an_index(tmp_path: Path) -> None:
+    write(tmp_path, "model-00001-of-00002.safetensors", packed(ONE))
+    with pytest.raises(InvalidModelError, match=r"model-00002-of-00002\.safetensors"):
+        extracted(tmp_path)
+
+
+def test_an_adapter_names_its_kind_and_base_model(tmp_path: Path) -> None:
+    write(tmp_path, "adapter_model.safetensors", packed(ONE))
+    write(tmp_path, "adapter_config.json", json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/base"}))
+    found = extracted(tmp_path)
+    assert (found.framework, found.details["adapter"], found.details["base_model"]) == ("PEFT", "LORA", "org/base")
+    assert "LORA adapter, which run only on top of their base model org/base" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
     "content",
     [
         pytest.param(packed(ONE)[:20], id="cut off in the header"),
@@ -71,6 +152,8 @@ def test_a_config_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
         pytest.param(packed({"w": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 1]}}), id="huge"),
         pytest.param(packed({"w": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 1]}}), id="negative"),
         pytest.param(packed({"w": {"dtype": "F32", "data_offsets": [0, 1]}}), id="no shape"),
+        pytest.param(packed({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 24]}}), id="another size"),
+        pytest.param(packed({"w": {"dtype": "X", "shape": [2], "data_offsets": [24, 0]}}), id="backwards"),
         pytest.param(struct.pack("<Q", 50_000) + b'{"a":' * 10_000, id="deep"),
     ],
 )

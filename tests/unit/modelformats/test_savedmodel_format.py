@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kleverproto.signatures import Signature
-from modelformats import InvalidModelError, extract_signature
+from modelformats import InvalidModelError, extract_signature, validate_layout
 from support import model_files
 from support.model_files import write
 
@@ -95,3 +95,82 @@ def test_the_graph_for_serving_is_chosen_among_several(tmp_path: Path) -> None:
 def test_a_file_without_a_graph_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"saved_model\.pb has no graph"):
         extracted(type(model_files.saved_model())(schema_version=1), tmp_path)
+
+
+def warned(directory: Path, *keys: str) -> tuple[str, ...]:
+    """The warnings of a model with signatures of these names."""
+    message = model_files.saved_model(signed=False)
+    for key in keys:
+        message.meta_graphs[0].signatures.add(key=key)
+    return extracted(message, directory).warnings
+
+
+def test_a_model_that_is_as_it_should_be_is_not_warned_of(tmp_path: Path) -> None:
+    assert extracted(model_files.saved_model(), tmp_path).warnings == ()
+    assert warned(tmp_path, "serving_default", "another") == ()
+
+
+@pytest.mark.parametrize("keys", [(), ("__saved_model_init_op",), ("__saved_model_train_op",)])
+def test_a_model_without_a_signature_to_call_is_warned_of_with_the_remedy(
+    tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    (warning,) = warned(tmp_path, *keys)
+    assert "neither served nor converted" in warning
+    assert "signatures=" in warning
+
+
+def test_signatures_without_the_default_are_named_with_the_one_that_is_described(tmp_path: Path) -> None:
+    (warning,) = warned(tmp_path, "predict", "embed")
+    assert "no signature serving_default" in warning
+    assert "but embed, predict; embed, the first by name, is the one described" in warning
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kind"),
+    [
+        ("coo_sparse", "sparse"),
+        ("sparse_spec", "sparse"),
+        ("ragged_spec", "ragged"),
+        ("composite", "ragged or otherwise composite"),
+    ],
+)
+def test_an_input_of_several_tensors_is_not_shown_as_a_plain_one(tmp_path: Path, encoding: str, kind: str) -> None:
+    message = model_files.saved_model()
+    value = message.meta_graphs[0].signatures[0].value.inputs[0].value
+    if encoding == "coo_sparse":
+        value.coo_sparse.values = "v:0"
+    else:
+        value.composite_tensor.type_spec.kind = {"sparse_spec": 1, "ragged_spec": 3, "composite": 0}[encoding]
+    found = extracted(message, tmp_path)
+    (tensor,) = found.inputs
+    assert (tensor.name, tensor.dtype, tensor.shape) == ("x", None, None)
+    assert found.unknown["x"] == f"not a plain tensor but a {kind} one, which is made of several"
+    (warning,) = found.warnings
+    assert warning.startswith(f"'x' is a {kind} tensor, which the inference protocol cannot carry")
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        ((), "variables.index"),
+        (("variables.index",), "variables.data-00000-of-00001"),
+        (("variables.index", "variables.data-00000-of-00002"), "variables.data-00001-of-00002"),
+    ],
+)
+def test_a_file_of_variables_that_is_missing_is_named(tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
+    message = model_files.saved_model()
+    message.meta_graphs[0].graph.nodes.add(name="w", op="VarHandleOp")
+    for name in there:
+        write(tmp_path, f"variables/{name}", b"")
+    with pytest.raises(InvalidModelError, match=rf"{missing} is missing there"):
+        extracted(message, tmp_path)
+    with pytest.raises(InvalidModelError, match=rf"{missing} is missing there"):
+        validate_layout("SavedModel", tmp_path)
+
+
+def test_a_model_whose_variables_are_there_is_read(tmp_path: Path) -> None:
+    message = model_files.saved_model()
+    message.meta_graphs[0].graph.nodes.add(name="w", op="VarHandleOp")
+    for name in ("variables.index", "variables.data-00000-of-00001"):
+        write(tmp_path, f"variables/{name}", b"")
+    assert extracted(message, tmp_path).operators["VarHandleOp"] == 1

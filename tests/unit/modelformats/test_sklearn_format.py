@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
+from modelformats.versions import pinned
 from support import model_files
 from support.model_files import write
 
@@ -39,8 +40,8 @@ def having(**attributes: object) -> LogisticRegression:
 @pytest.mark.parametrize("compress", [0, 3, ("zlib", 9), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)])
 def test_steps_features_and_classes_are_told_however_the_file_is_compressed(tmp_path: Path, compress: object) -> None:
     found = extract_signature("SKLearn", model_files.sklearn_joblib(tmp_path / "m", compress=compress))
-    assert [(t.name, t.shape) for t in found.inputs] == [("X", (-1, 4))]
-    assert [(t.name, t.dtype) for t in found.outputs] == [("y", "int64")]
+    assert [(t.name, t.shape) for t in found.inputs] == [("input", (-1, 4))]
+    assert [(t.name, t.dtype) for t in found.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
     assert found.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
     assert found.details["classes"] == [0, 1, 2]
 
@@ -55,6 +56,27 @@ def test_pickles_are_read_in_every_protocol(tmp_path: Path, protocol: int) -> No
 def test_the_version_that_wrote_the_file_is_told(tmp_path: Path) -> None:
     found = extracted(model_files.classifier(), tmp_path)
     assert (found.framework, found.framework_version) == ("scikit-learn", sklearn.__version__)
+
+
+def saved_by(version: str, directory: Path) -> Signature:
+    """What is read from a pickle of another scikit-learn, whose version is as long as that of this one."""
+    content = pickle.dumps(model_files.classifier()).replace(sklearn.__version__.encode(), version.encode())
+    return extract_signature("SKLearn", write(directory, "model.pkl", content))
+
+
+def test_a_pickle_of_another_release_is_warned_of_with_both_versions_and_the_remedy(tmp_path: Path) -> None:
+    found = saved_by("1.3.2", tmp_path)
+    assert found.framework_version == "1.3.2"
+    (warning,) = found.warnings
+    here = pinned("scikit-learn", "sklearn")
+    assert f"saved by scikit-learn 1.3.2 and is loaded by {here}" in warning
+    assert f"save it again with {here}" in warning
+
+
+def test_a_pickle_of_the_same_release_is_not_warned_of(tmp_path: Path) -> None:
+    here = pinned("scikit-learn", "sklearn") or ""
+    release = here.rpartition(".")[0]
+    assert saved_by(here, tmp_path).warnings == saved_by(f"{release}.7", tmp_path).warnings == ()
 
 
 def test_the_steps_of_a_pipeline_keep_their_order(tmp_path: Path) -> None:
@@ -72,7 +94,7 @@ def test_the_steps_of_a_pipeline_keep_their_order(tmp_path: Path) -> None:
 def test_what_a_regressor_predicts_is_said_to_be_unknown(tmp_path: Path) -> None:
     found = extracted(LinearRegression().fit(ROWS, [0.0, 1.0, 2.0]), tmp_path)
     assert found.operators == {"LinearRegression": 1}
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("y", None, (-1,))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", None, (-1,))]
     assert "classifier" in found.unknown["outputs"]
 
 
@@ -86,7 +108,7 @@ def test_an_ensemble_is_read_though_its_estimators_are_an_array_of_objects(tmp_p
     ensemble = GradientBoostingRegressor(n_estimators=2).fit(ROWS, [0.0, 1.0, 2.0])
     joblib.dump(ensemble, tmp_path / "model.joblib")
     found = extract_signature("SKLearn", tmp_path)
-    assert [(t.name, t.shape) for t in found.inputs] == [("X", (-1, 2))]
+    assert [(t.name, t.shape) for t in found.inputs] == [("input", (-1, 2))]
     assert found.operators == {"GradientBoostingRegressor": 1}
 
 

@@ -61,6 +61,14 @@ def test_a_constant_of_two_graphs_is_counted_once(tmp_path: Path) -> None:
     assert (found.count, found.bytes_by_dtype) == (6, {"int8": 6})
 
 
+def test_a_constant_of_an_unknown_type_is_counted_with_its_bytes(tmp_path: Path) -> None:
+    weight = tensor("w", [3, 2], 99, 1)
+    found = extracted({0: ("<I", 3), 2: [{0: [weight]}], 4: [{}, {0: b"abcde"}]}, tmp_path)
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (6, {"unknown type 99": 5})
+    assert "unknown type 99" in found.unknown["parameters"]
+
+
 def test_types_have_numpy_names_and_inputs_may_be_left_out(tmp_path: Path) -> None:
     found = extracted(model(), tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", (-1, 3))]

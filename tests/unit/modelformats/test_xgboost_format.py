@@ -39,8 +39,8 @@ def test_each_encoding_tells_the_same(
     tmp_path: Path, file: str, encoding: str, version: str, names: list[str], trees: int
 ) -> None:
     found = extract_signature("XGBoost", real(file, tmp_path))
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("data", "float32", (-1, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("prediction", "float32", (-1, 3))]
+    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", "float32", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", "float32", (-1, 3))]
     assert (found.operators, found.framework, found.framework_version) == ({"Tree": trees}, "XGBoost", version)
     assert (found.details["encoding"], found.details["feature_names"]) == (encoding, names)
     assert (found.details["objective"], found.details["booster"]) == ("multi:softprob", "gbtree")
@@ -55,6 +55,35 @@ def test_a_file_of_any_name_is_known_by_its_content(tmp_path: Path, file: str) -
 
 def test_the_class_itself_is_one_number(tmp_path: Path) -> None:
     assert extracted(tmp_path, objective={"name": "multi:softmax"}).outputs[0].shape == (-1,)
+
+
+def param(**changes: str) -> dict[str, str]:
+    return {"num_feature": "4", "num_class": "0", "num_target": "1"} | changes
+
+
+@pytest.mark.parametrize(
+    ("shape", "objective", "output"),
+    [
+        (param(num_target="3"), "reg:squarederror", (-1, 3)),
+        (param(num_target="2"), "binary:logistic", (-1, 2)),
+        (param(num_target="3"), "reg:quantileerror", (-1, 3)),
+        (param(), "reg:squarederror", (-1,)),
+        (param(num_class="3"), "multi:softprob", (-1, 3)),
+        (param(num_class="3"), "multi:softmax", (-1,)),
+        ({"num_feature": "4"}, "reg:squarederror", (-1,)),
+    ],
+)
+def test_each_target_has_a_column(
+    tmp_path: Path, shape: dict[str, str], objective: str, output: tuple[int, ...]
+) -> None:
+    found = extracted(tmp_path, learner_model_param=shape, objective={"name": objective})
+    assert found.outputs[0].shape == output
+
+
+def test_the_old_binary_format_says_its_targets_too(tmp_path: Path) -> None:
+    content = bytearray((model_files.DATA / "xgboost" / "legacy.bst").read_bytes())
+    content[12:16], content[32:36] = (0).to_bytes(4, "little"), (3).to_bytes(4, "little")
+    assert extract_signature("XGBoost", write(tmp_path, "m.bst", bytes(content))).outputs[0].shape == (-1, 3)
 
 
 @pytest.mark.parametrize(

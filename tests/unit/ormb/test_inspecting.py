@@ -64,6 +64,22 @@ def test_files_of_no_format_say_what_to_do(tmp_path: Path) -> None:
     assert "write `format:` into ormbfile.yaml" in found.problem.message
 
 
+def test_pointers_are_named_though_they_show_no_format(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    found = inspect_directory(write(tmp_path, "weights", pointer))
+    assert found.problem is not None
+    assert (found.problem.code, "`git lfs pull`" in found.problem.message) == ("invalid_model", True)
+
+
+def test_what_the_parser_warns_of_is_shown_beside_contradictions(tmp_path: Path) -> None:
+    directory = adder(tmp_path / "m", 1)
+    (directory / "ormbfile.yaml").write_text(DECLARED)
+    write(directory / "model", "plot.png", "version https://git-lfs.github.com/spec/v1\n")
+    parsed, declared = inspect_directory(directory).warnings
+    assert parsed.startswith("plot.png is a pointer of Git LFS")
+    assert "float64" in declared
+
+
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelDirectoryError, match="there is no directory"):
         inspect_directory(tmp_path / "nowhere")
@@ -75,6 +91,7 @@ def test_the_command_prints_lines_or_json(tmp_path: Path) -> None:
     assert lines.exit_code == 0
     assert "format:    ONNX" in lines.stdout
     assert "x: float32 [N]" in lines.stdout
+    assert "parameters: 1 (float32 4 bytes)" in lines.stdout
     printed = json.loads(CliRunner().invoke(cli, ["inspect", "--json", directory]).stdout)
     assert (printed["format"], printed["signature"]["operators"]) == ("ONNX", {"Add": 1})
 

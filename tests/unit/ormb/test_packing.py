@@ -118,3 +118,13 @@ def test_an_ormbfile_in_another_encoding_is_named(tmp_path: Path) -> None:
     (directory / "ormbfile.yaml").write_bytes("format: Others\nauthor: André\n".encode("latin-1"))
     with pytest.raises(InvalidModelFileError, match=r"ormbfile\.yaml is not UTF-8"):
         pack(directory)
+
+
+@pytest.mark.parametrize("declared", ["", "format: ONNX\n"])
+def test_pointers_in_place_of_weights_are_refused_with_what_fetches_them(tmp_path: Path, declared: str) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    directory = of_format(
+        tmp_path / "m", {"model/weights": pointer, "model/model.onnx": "x", "ormbfile.yaml": declared}
+    )
+    with pytest.raises(InvalidModelDirectoryError, match=r"weights is a pointer of Git LFS.*`git lfs pull`"):
+        pack(directory)

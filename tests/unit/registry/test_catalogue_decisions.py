@@ -212,3 +212,12 @@ def test_a_model_that_cannot_be_parsed_may_have_been_scanned() -> None:
     failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM, scan=SCAN), FIRST, now=NOW)
     assert failed is not None
     assert (failed.status.problem, failed.status.scan) == (PROBLEM, SCAN)
+
+
+def test_what_the_parser_warns_of_is_a_warning_of_the_version() -> None:
+    warned = AttachedSignature(SIGNATURE.model_copy(update={"warnings": ("it is big-endian",)}), OTHER)
+    parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=warned), FIRST, now=NOW)
+    again = catalogue.pushed(None, spec(), now=NOW, known=warned)
+    assert parsed is not None
+    assert again is not None
+    assert parsed.status.warnings == again.status.warnings == ("it is big-endian",)

@@ -82,7 +82,7 @@ class ModelStatus(WireModel):
     scan: Scan | None = None
     """What loading the model would run; None until the version has been scanned."""
     warnings: tuple[str, ...] = ()
-    """Where ormbfile.yaml says something else of inputs and outputs than the files."""
+    """What will go wrong, as the parser found it, and where ormbfile.yaml says something else than the files."""
     job_id: str | None = None
     problem: Problem | None = None
     extracted_by: Intent | None = None

@@ -45,3 +45,5 @@ class Signature(WireModel):
     """What only this format has: opset, tags, classes, steps of a pipeline, …"""
     unknown: dict[str, str] = Field(default_factory=dict)
     """Field to the reason why it cannot be known from the file alone."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on what will go wrong where the model is loaded or called, each with a remedy."""

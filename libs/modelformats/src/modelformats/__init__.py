@@ -2,6 +2,7 @@
 
 from .catalogue import KNOWN_FORMATS, detect_format, extract_signature, validate_layout
 from .errors import InvalidModelError, UnsupportedFormatError
+from .pointers import refuse_pointers
 from .preloading import preload
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "detect_format",
     "extract_signature",
     "preload",
+    "refuse_pointers",
     "validate_layout",
 ]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kleverproto.signatures import Signature
 
+from .carrying import uncarried
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
@@ -33,6 +34,7 @@ from .formats.tensorrt import TENSORRT
 from .formats.tflite import TFLITE
 from .formats.torchscript import TORCH_SCRIPT
 from .formats.xgboost import XGBOOST
+from .pointers import pointers_in, refuse_pointers
 
 FORMATS: tuple[Format, ...] = (
     MLFLOW,
@@ -98,7 +100,14 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
     if known is None:
         supported = ", ".join(KNOWN_FORMATS)
         raise UnsupportedFormatError(f"models of format {format_name!r} cannot be parsed; these can: {supported}")
-    return known.extract(directory)
+    try:
+        signature = known.extract(directory)
+    except InvalidModelError:
+        refuse_pointers(directory)  # the better reason, where there are any
+        raise
+    pointers = pointers_in(directory)
+    warnings = (*signature.warnings, *uncarried(signature), *([pointers] if pointers else []))
+    return signature.model_copy(update={"warnings": warnings})
 
 
 def _find(name: str) -> Format | None:

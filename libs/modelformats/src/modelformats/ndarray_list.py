@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from .weights import ITEMSIZE, element_count
+from .weights import size_in_bytes
 
 MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -120,7 +120,10 @@ class _Reader:
         return tuple(self.number(kind) for _ in range(count))
 
     def _skip(self, dtype: str, shape: tuple[int, ...]) -> None:
-        end = self._file.tell() + element_count(shape) * ITEMSIZE[dtype]
+        size = size_in_bytes(dtype, shape)
+        if size is None:
+            raise ValueError("an array has an unknown type")
+        end = self._file.tell() + size
         if end > self._size:
             raise ValueError("it ends within an array")
         self._file.seek(end)

@@ -2,47 +2,74 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from kleverproto.signatures import Parameters
 
 MAX_ELEMENTS = 2**48
 """More than any tensor has; a shape beyond it is damage."""
-ITEMSIZE = {
-    "bool": 1,
-    **dict.fromkeys(("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), 1),
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "float16": 2,
-    "bfloat16": 2,
-    "int32": 4,
-    "uint32": 4,
-    "float32": 4,
-    "int64": 8,
-    "uint64": 8,
-    "float64": 8,
-    "complex64": 8,
-    "complex128": 16,
+LONGEST_TYPE = 40
+"""Characters of an unknown type's name that are shown."""
+UNKNOWN, SHOWN = "unknown type", 5
+"""How the name of such a type begins, and how many of them are named."""
+BITS = {
+    "bool": 8,
+    **dict.fromkeys(("int2", "uint2"), 2),
+    **dict.fromkeys(("int4", "uint4", "float4_e2m1fn"), 4),
+    **dict.fromkeys(("float6_e2m3fn", "float6_e3m2fn"), 6),
+    **dict.fromkeys(("float8_e3m4", "float8_e4m3", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz"), 8),
+    **dict.fromkeys(("float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), 8),
+    **{f"{sign}int{bits}": bits for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": bits for bits in (16, 32, 64)},
+    "bfloat16": 16,
+    "complex64": 64,
+    "complex128": 128,
 }
-"""Bytes of one element, by numpy name. Strings and packed types have no size of their own."""
+"""Bits of one element, by the name of numpy or ml_dtypes; types below a byte are packed. Strings have no size."""
 
 
-def counted(tensors: Iterable[tuple[str | None, Sequence[int]]]) -> Parameters:
+class Weight(NamedTuple):
+    """One tensor of weights."""
+
+    dtype: str | None
+    """The name of numpy or ml_dtypes, or what `unknown_type` gives; None where there is none, as for strings."""
+    shape: Sequence[int]
+    size: int | None = None
+    """Bytes, where the file says them; otherwise they follow from type and shape."""
+
+
+def unknown_type(written: object) -> str:
+    """What weights of a type that is newer than this reader are counted as: the type as the file writes it."""
+    text = str(written)
+    return f"{UNKNOWN} {text[:LONGEST_TYPE] if text.isprintable() else '?'}"
+
+
+def newer_types(dtypes: Iterable[str | None]) -> dict[str, str]:
+    """Why some weights are counted as of an unknown type, for `Signature.unknown`; empty where none are."""
+    unknown = sorted({dtype for dtype in dtypes if dtype is not None and dtype.startswith(UNKNOWN)})
+    if not unknown:
+        return {}
+    return {"parameters": f"there are weights of {', '.join(unknown[:SHOWN])}: newer than this version of Klever"}
+
+
+def size_in_bytes(dtype: str | None, shape: Sequence[int]) -> int | None:
+    """Bytes of a tensor, packed without gaps; None where a type has no size. Raises ValueError as `element_count`."""
+    bits = BITS.get(dtype or "")
+    return None if bits is None else -(-element_count(shape) * bits // 8)
+
+
+def counted(weights: Iterable[Weight | tuple[str | None, Sequence[int]]]) -> Parameters:
     """Add up weights.
-
-    Args:
-        tensors: numpy name (None where there is none) and shape of each.
 
     Raises:
         ValueError: a shape is negative or larger than any tensor's.
     """
     count, by_dtype = 0, Counter[str]()
-    for dtype, shape in tensors:
-        elements = element_count(shape)
-        count += elements
-        if dtype in ITEMSIZE:
-            by_dtype[dtype] += elements * ITEMSIZE[dtype]
+    for dtype, shape, said in (Weight(*weight) for weight in weights):
+        count += element_count(shape)
+        size = size_in_bytes(dtype, shape) if said is None else said
+        if dtype is not None and size is not None:
+            by_dtype[dtype] += size
     return Parameters(count=count, bytes_by_dtype=dict(sorted(by_dtype.items())))
 
 

@@ -28,7 +28,7 @@ class Inspection(WireModel):
     """Why there is no signature."""
     scan: Scan
     warnings: tuple[str, ...] = ()
-    """Where ormbfile.yaml says something else than the files."""
+    """What will go wrong, as the parser found it, and where ormbfile.yaml says something else than the files."""
 
 
 def inspect_directory(directory: Path) -> Inspection:
@@ -52,7 +52,7 @@ def inspect_directory(directory: Path) -> Inspection:
         signature=signature,
         problem=problem,
         scan=scan_directory(files),
-        warnings=contradictions(declared, signature) if signature else (),
+        warnings=(*signature.warnings, *contradictions(declared, signature)) if signature else (),
     )
 
 
@@ -60,12 +60,16 @@ def _modelfile(path: Path) -> ModelFile:
     return load_modelfile(path.read_text(), source=str(path)) if path.is_file() else ModelFile()
 
 
+def _unknown() -> str:
+    known = ", ".join(modelformats.KNOWN_FORMATS)
+    return f"the files show none of the formats that are known: write `format:` into {FILE_NAME}, one of {known}"
+
+
 def _parsed(name: str | None, files: Path) -> tuple[Signature | None, Problem | None]:
-    if name is None:
-        known = ", ".join(modelformats.KNOWN_FORMATS)
-        message = f"the files show none of the formats that are known: write `format:` into {FILE_NAME}, one of {known}"
-        return None, Problem(code="unsupported_format", message=message)
     try:
+        if name is None:
+            modelformats.refuse_pointers(files)
+            return None, Problem(code="unsupported_format", message=_unknown())
         return modelformats.extract_signature(name, files), None
     except modelformats.InvalidModelError as error:
         return None, Problem(code="invalid_model", message=str(error))

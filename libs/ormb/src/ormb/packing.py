@@ -3,8 +3,9 @@
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import modelformats
@@ -40,6 +41,8 @@ def pack(directory: Path, archives: Path | None = None, *, digest: Callable[[Pat
         InvalidModelFileError: ormbfile.yaml cannot be read.
     """
     root = _checked(directory)
+    with _said_of_the_directory():
+        modelformats.refuse_pointers(root / MODEL)
     modelfile, text = _modelfile(root)
     _validate(modelfile.format or "", root / MODEL)
     files = _files(root / MODEL)
@@ -98,8 +101,14 @@ def _modelfile(root: Path) -> tuple[ModelFile, bytes]:
 
 
 def _validate(format_name: str, directory: Path) -> None:
-    try:
+    with _said_of_the_directory():
         modelformats.validate_layout(format_name, directory)
+
+
+@contextmanager
+def _said_of_the_directory() -> Iterator[None]:
+    try:
+        yield
     except modelformats.InvalidModelError as error:
         raise InvalidModelDirectoryError(str(error)) from error
 

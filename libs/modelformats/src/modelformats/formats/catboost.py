@@ -10,6 +10,7 @@ from modelformats.errors import InvalidModelError
 from modelformats.flatbuffer import Buffer, Table
 from modelformats.format import has_model_file, head, model_file, reading
 from modelformats.plain import listed, table, text, whole
+from modelformats.tabular import INPUT, LABELS, PROBABILITIES
 
 PATTERNS = ("*.cbm",)
 MAGIC, CORE = b"CBM1", 8
@@ -19,10 +20,9 @@ JSON_KEYS = (b'"features_info"', b'"model_info"', b'"oblivious_trees"')
 TREES, NOTES = 1, 2
 """Fields of TModelCore."""
 DIMENSION, TREE_SIZES = 0, 2
-FEATURES, SCORES = "features", "prediction"
 KINDS = {"categorical": (4, 1, 2), "float": (5, 2, 4), "text": (12, 1, 2), "embedding": (18, 1, 2)}
 """Kind of feature: field of TModelTrees that lists it, fields of its flat index and its name."""
-LABELS = {"Integer": "int64", "String": "str", "Float": "float32", "Boolean": "bool"}
+LABEL_TYPES = {"Integer": "int64", "String": "str", "Float": "float32", "Boolean": "bool"}
 VERSION = re.compile(r"(?:release |tags/v)(\d{1,4}(?:\.\d{1,6})+)")
 
 
@@ -139,7 +139,7 @@ def _inputs(columns: list[tuple[str, int, Any]]) -> tuple[Tensor, ...]:
     """One table where all features are numbers; else a column for each, as their types differ."""
     if columns and all(kind == "float" for kind, _, _ in columns):
         width = 1 + columns[-1][1]
-        return (Tensor(name=FEATURES, dtype="float32", shape=(-1, width)),)
+        return (Tensor(name=INPUT, dtype="float32", shape=(-1, width)),)
     return tuple(_column(*column) for column in columns)
 
 
@@ -151,11 +151,11 @@ def _column(kind: str, at: int, name: Any) -> Tensor:
 
 def _outputs(notes: dict[str, Any], classes: list[str], dimension: int) -> tuple[Tensor, ...]:
     if not classes:
-        return (Tensor(name=SCORES, dtype="float64", shape=(-1, dimension) if dimension > 1 else (-1,)),)
+        return (Tensor(name=LABELS, dtype="float64", shape=(-1, dimension) if dimension > 1 else (-1,)),)
     kind = text(table(notes, "class_params").get("class_label_type")) or ""
     return (
-        Tensor(name="class", dtype=LABELS.get(kind), shape=(-1,)),
-        Tensor(name="probabilities", dtype="float64", shape=(-1, len(classes))),
+        Tensor(name=LABELS, dtype=LABEL_TYPES.get(kind), shape=(-1,)),
+        Tensor(name=PROBABILITIES, dtype="float64", shape=(-1, len(classes))),
     )
 
 

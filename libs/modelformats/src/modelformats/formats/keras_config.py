@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kleverproto.signatures import Tensor
@@ -34,6 +34,16 @@ class _Layer:
     shape: Shape | None
 
 
+@dataclass(frozen=True)
+class _End:
+    """One input or output of a model."""
+
+    name: str
+    layer: str
+    tensor: int
+    """Which of the layer's results it is."""
+
+
 def read_config(model: Any) -> KerasModel:
     """Read a model's configuration, parsed from JSON. Raises InvalidModelError, or whatever strange JSON leads to."""
     if not isinstance(model, dict) or not isinstance(model.get("class_name"), str):
@@ -46,8 +56,8 @@ def read_config(model: Any) -> KerasModel:
         return KerasModel(operators={model["class_name"]: 1}, details=details, unknown=unknown)
     described = _described(layers)
     if isinstance(config, dict) and "output_layers" in config:
-        inputs = [_tensor(name, described[name]) for name in _ends(config["input_layers"])]
-        outputs = [_tensor(name, described[name]) for name in _ends(config["output_layers"])]
+        inputs = _named(_ends(config["input_layers"]), described)
+        outputs = _named(_ends(config["output_layers"]), described)
     else:
         names = list(described)
         first = described[names[0]]
@@ -116,15 +126,37 @@ def _consumed(node: Any) -> Iterator[tuple[str, Shape | None]]:
             yield from _consumed(part)
 
 
-def _ends(ends: Any) -> Iterator[str]:
-    """The names in `input_layers` or `output_layers`: [name, node, tensor], or a list or mapping of such."""
-    if isinstance(ends, dict):
-        ends = list(ends.values())
-    if ends and isinstance(ends[0], str):
-        yield ends[0]
-        return
+def _named(ends: Iterator[_End], described: dict[str, _Layer]) -> list[Tensor]:
+    """The tensors of a model under its own names for them; of one layer's several, each has a number."""
+    tensors: list[Tensor] = []
+    uses = Counter[str]()
     for end in ends:
-        yield from _ends(end)
+        layer = described[end.layer]
+        known = layer if end.tensor == 0 else replace(layer, shape=None)  # a shape is that of a layer's first result
+        name = f"{end.name}_{uses[end.name]}" if uses[end.name] else end.name
+        uses[end.name] += 1
+        tensors.append(_tensor(name, known))
+    return tensors
+
+
+def _ends(ends: Any) -> Iterator[_End]:
+    """What `input_layers` and `output_layers` name: [name, node, tensor], or a list or mapping of such.
+
+    The keys of a mapping are what the model itself calls its inputs and outputs; otherwise it is the layers' names.
+    """
+    if isinstance(ends, dict):
+        for key, end in ends.items():
+            yield from _ends(end) if _several(end) else (replace(each, name=key) for each in _ends(end))
+    elif _several(ends):
+        for end in ends:
+            yield from _ends(end)
+    else:
+        name, *place = ends
+        yield _End(str(name), str(name), place[1] if len(place) > 1 else 0)
+
+
+def _several(ends: Any) -> bool:
+    return isinstance(ends, dict) or not (ends and isinstance(ends[0], str))
 
 
 def _kinds(layers: list[Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import has_model_file, head, model_file, reading
 from modelformats.plain import texts, whole
+from modelformats.tabular import INPUT, LABELS
 
 PATTERNS = ("*.lgb", "*.lgbm", "*.lightgbm")
 HEADER_LIMIT = 16 * 1024 * 1024
@@ -53,16 +54,13 @@ def _signature(header: str, rest: int) -> Signature:
     if last is None:
         raise InvalidModelError("the header has no max_feature_idx: is it complete?")
     trees = _trees(said.get("tree_sizes"), rest)
-    unknown = {
-        "inputs": "LightGBM takes any numbers; the file does not say which",
-        "parameters": "trees hold thresholds and leaf values, not tensors",
-    }
+    unknown = {"parameters": "trees hold thresholds and leaf values, not tensors"}
     if trees is None:
         unknown["operators"] = "the file is of a version that does not count its trees"
     objective, _, settings = said.get("objective", "").partition(" ")
     return Signature(
-        inputs=(Tensor(name="data", shape=(-1, last + 1)),),
-        outputs=(Tensor(name="prediction", dtype="float64", shape=(-1, classes) if classes > 1 else (-1,)),),
+        inputs=(Tensor(name=INPUT, dtype="float64", shape=(-1, last + 1)),),
+        outputs=(Tensor(name=LABELS, dtype="float64", shape=(-1, classes) if classes > 1 else (-1,)),),
         operators={} if trees is None else {"Tree": trees},
         framework="LightGBM",
         details={

@@ -8,11 +8,19 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import reading
 from modelformats.plain import listed, table, text
+from modelformats.versions import other_version
 
 FILE = "MLmodel"
+LOGGED = "artifacts"
+MERGE = "<<"
 SIZE_LIMIT = 1024 * 1024
 DEEPEST = 50
+TOOLCHAIN = "mlserver"
+PACKAGES = {"sklearn": "scikit-learn"}
+"""Flavours that keep models as pickles, or as skops does, and the packages that must load them."""
 PYTHON = "python_function"
+FIRST_INPUT, FIRST_OUTPUT = 0, 1
+"""MLServer, which serves such models, calls tensors without a name input-0 and output-1, and counts on from there."""
 LARGEST = 2**62
 DTYPES = {
     "boolean": "bool",
@@ -34,20 +42,25 @@ class MLflow:
     name = "MLflow"
 
     def detect(self, directory: Path) -> bool:
-        """An MLmodel file at the top."""
-        return (directory / FILE).is_file()
+        """An MLmodel file at the top, or where MLflow 3 has that of a logged model."""
+        return _file(directory) is not None
 
     def validate(self, directory: Path) -> None:
-        """An MLmodel file at the top."""
-        if not self.detect(directory):
+        """Such a file."""
+        if _file(directory) is None:
             raise InvalidModelError(f"expected {FILE} in {directory}, found none")
 
     def extract(self, directory: Path) -> Signature:
         """The signature that the model was logged with, and its flavours."""
         self.validate(directory)
-        path = directory / FILE
+        path = _file(directory) or directory
         with reading(path, "MLmodel file"):
             return _signature(_document(path))
+
+
+def _file(directory: Path) -> Path | None:
+    places = (directory / FILE, directory / LOGGED / FILE)
+    return next((path for path in places if path.is_file()), None)
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -58,8 +71,9 @@ def _document(path: Path) -> dict[str, Any]:
     content, depth = path.read_bytes(), 0
     for event in yaml.parse(content, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
-            raise InvalidModelError(f"{path.name} has aliases or nests deeply, which no MLmodel does")
+        # Aliases are references, which take no room; a merge copies what it refers to, as often as it is written.
+        if depth > DEEPEST or (isinstance(event, yaml.ScalarEvent) and event.value == MERGE and not event.style):
+            raise InvalidModelError(f"{path.name} has merge keys or nests deeply, which no MLmodel does")
     return table(yaml.load(content, Loader=yaml.CSafeLoader))
 
 
@@ -68,7 +82,7 @@ def _signature(model: dict[str, Any]) -> Signature:
     if not flavours:
         raise InvalidModelError("the MLmodel file has no flavors: is it complete?")
     signature = table(model, "signature")
-    inputs, outputs = _specs(signature, "inputs"), _specs(signature, "outputs")
+    inputs, outputs = _specs(signature, "inputs", FIRST_INPUT), _specs(signature, "outputs", FIRST_OUTPUT)
     unknown = dict.fromkeys(("operators", "parameters"), "MLflow describes the model; its files are not read")
     unknown |= {field: UNSIGNED for field, specs in (("inputs", inputs), ("outputs", outputs)) if not specs}
     framework, version = _framework(flavours)
@@ -84,6 +98,7 @@ def _signature(model: dict[str, Any]) -> Signature:
             "params": [dict(_param(param)) for param in _entries(signature, "params")],
         },
         unknown=unknown,
+        warnings=tuple(other_version(PACKAGES[framework], TOOLCHAIN, version)) if framework in PACKAGES else (),
     )
 
 
@@ -103,8 +118,9 @@ def _entries(signature: dict[str, Any], field: str) -> list[Any]:
     return [entry for entry in listed(json.loads(written) if isinstance(written, str) else None) if table(entry)]
 
 
-def _specs(signature: dict[str, Any], field: str) -> tuple[Tensor, ...]:
-    return tuple(_spec(entry, f"{field}_{at}") for at, entry in enumerate(_entries(signature, field)))
+def _specs(signature: dict[str, Any], field: str, first: int) -> tuple[Tensor, ...]:
+    kind = field.removesuffix("s")
+    return tuple(_spec(entry, f"{kind}-{at}") for at, entry in enumerate(_entries(signature, field), first))
 
 
 def _spec(entry: dict[str, Any], otherwise: str) -> Tensor:

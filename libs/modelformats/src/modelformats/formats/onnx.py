@@ -1,6 +1,5 @@
 """ONNX: graphs, functions and the shapes of weights; the weights, in the file or beside it, are left unread."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,11 @@ from typing import Any
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
-from modelformats.weights import counted
+from modelformats.parts import check_parts
+from modelformats.weights import newer_types, unknown_type
 
-from .onnx_messages import DTYPES, SCHEMA
+from .onnx_messages import DTYPES, NEWEST_IR, NEWEST_OPSET, SCHEMA, SIZED_SCHEMA
+from .onnx_weights import Contents, contents_of
 
 PATTERN = "*.onnx"
 IR_VERSION_TAG = 0x08
@@ -28,31 +29,39 @@ class Onnx:
         if files_matching(directory, PATTERN):
             return True
         candidates = [path for path in files_matching(directory, "*") if _looks_like(head(path, 4))]
-        return len(candidates) == 1 and _parses(candidates[0])
+        return len(candidates) == 1 and _readable(candidates[0]) is not None
 
     def validate(self, directory: Path) -> None:
-        """One *.onnx file."""
-        single_file(directory, PATTERN)
+        """One *.onnx file, and the files in which it keeps weights."""
+        path = single_file(directory, PATTERN)
+        model = _readable(path)
+        if model is not None:  # otherwise `extract` says what is wrong with it
+            with reading(path, "ONNX model"):
+                check_parts(path, contents_of(model).external_parts())
 
     def extract(self, directory: Path) -> Signature:
         """Inputs and outputs of the main graph, operators of all graphs and functions."""
         path = single_file(directory, PATTERN)
         with reading(path, "ONNX model"):
             model = _load(path)
-            return _signature(model)
+            contents = contents_of(model)
+            check_parts(path, contents.external_parts())
+            if contents.unknown_types():
+                contents = contents_of(SIZED_SCHEMA.read(path))
+            return _signature(model, contents)
 
 
 def _looks_like(start: bytes) -> bool:
     return len(start) >= 3 and start[0] == IR_VERSION_TAG and 1 <= start[1] <= 32 and start[2] in SNIFFED  # noqa: PLR2004
 
 
-def _parses(path: Path) -> bool:
+def _readable(path: Path) -> Any:
+    """The model; None where the file holds none."""
     try:
         with reading(path, "ONNX model"):
-            _load(path)
+            return _load(path)
     except InvalidModelError:
-        return False
-    return True
+        return None
 
 
 def _load(path: Path) -> Any:
@@ -63,13 +72,13 @@ def _load(path: Path) -> Any:
     return model
 
 
-def _signature(model: Any) -> Signature:
+def _signature(model: Any, contents: Contents) -> Signature:
     initializers = {tensor.name for tensor in model.graph.initializer}
     return Signature(
         inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in initializers),
         outputs=tuple(_tensor(value) for value in model.graph.output),
-        operators=dict(sorted(Counter(_operators(model)).items())),
-        parameters=counted((DTYPES.get(tensor.data_type), tensor.dims) for tensor in _initializers(model)),
+        operators=dict(sorted(contents.operators.items())),
+        parameters=contents.parameters(),
         framework=model.producer_name or "ONNX",
         framework_version=model.producer_version or None,
         details={
@@ -77,24 +86,27 @@ def _signature(model: Any) -> Signature:
             "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
             "graph": model.graph.name,
         },
-        unknown=_unknown(model),
+        unknown=_unknown(model) | newer_types(unknown_type(kind) for kind in contents.unknown_types()),
+        warnings=(
+            *(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
+            *_newer_versions(model),
+        ),
     )
 
 
 def _tensor(value: Any) -> Tensor:
-    found = _tensor_type(value)
-    if found is None:
+    if _kind(value) is not None:
         return Tensor(name=value.name)
+    found = value.type.tensor_type
     shape = tuple(_dimension(dim) for dim in found.shape.dim) if found.HasField("shape") else None
     return Tensor(name=value.name, dtype=DTYPES.get(found.elem_type), shape=shape)
 
 
-def _tensor_type(value: Any) -> Any:
-    """The type of a tensor; None of a sequence, a map or an optional value."""
-    for kind in ("tensor_type", "sparse_tensor_type"):
-        if value.type.HasField(kind):
-            return getattr(value.type, kind)
-    return None
+def _kind(value: Any) -> str | None:
+    """What an input or output is that is no plain tensor; None of one."""
+    if value.type.HasField("sparse_tensor_type"):
+        return "sparse tensor"
+    return None if value.type.HasField("tensor_type") else "sequence, map or optional"
 
 
 def _dimension(dim: Any) -> int | str:
@@ -104,32 +116,39 @@ def _dimension(dim: Any) -> int | str:
 
 
 def _unknown(model: Any) -> dict[str, str]:
-    odd = [value.name for value in (*model.graph.input, *model.graph.output) if _tensor_type(value) is None]
-    reason = "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
-    return dict.fromkeys(odd, reason)
+    reasons = {value.name: _open(value) for value in (*model.graph.input, *model.graph.output)}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
-def _operators(model: Any) -> Iterator[str]:
-    for nodes in (model.graph.node, *(function.node for function in model.functions)):
-        for node in nodes:
-            yield node.op_type
-            yield from (inner.op_type for graph in _graphs_in(node) for inner in graph.node)
+def _open(value: Any) -> str | None:
+    """Why the type of an input or output cannot be known."""
+    if kind := _kind(value):
+        return f"not a tensor but a {kind}, which has no dtype and shape of its own"
+    elements = value.type.tensor_type.elem_type
+    if not elements:
+        return "the model does not say of what type its elements are"
+    return (
+        None
+        if elements in DTYPES
+        else f"its elements are of {unknown_type(elements)}: newer than this version of Klever"
+    )
 
 
-def _graphs_in(node: Any) -> Iterator[Any]:
-    """The graphs of a node's attributes, as deep as protobuf lets messages be nested, which is 100."""
-    for attribute in node.attribute:
-        for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            yield graph
-            for inner in graph.node:
-                yield from _graphs_in(inner)
+def _uncarried(value: Any) -> str:
+    return (
+        f"the input {value.name!r} is a {_kind(value)}, which the inference protocol cannot carry, so the model cannot "
+        "be served: export it with plain tensors as inputs"
+    )
 
 
-def _initializers(model: Any) -> Iterator[Any]:
-    nodes = (*model.graph.node, *(node for function in model.functions for node in function.node))
-    for graph in (model.graph, *(inner for node in nodes for inner in _graphs_in(node))):
-        yield from graph.initializer
-        yield from (sparse.values for sparse in graph.sparse_initializer)
+def _newer_versions(model: Any) -> Iterator[str]:
+    opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
+    for what, found, known in (("IR version", model.ir_version, NEWEST_IR), ("opset", opset, NEWEST_OPSET)):
+        if found > known:
+            yield (
+                f"the model has the ONNX {what} {found}, newer than the {known} that this version of Klever knows, so "
+                "converting and serving it may fail: export it with an older one"
+            )
 
 
 ONNX = Onnx()

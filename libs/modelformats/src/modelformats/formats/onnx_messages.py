@@ -1,4 +1,4 @@
-"""The part of onnx.proto (github.com/onnx/onnx, IR version 3 to 13) that a signature needs, and its types."""
+"""The part of onnx.proto (github.com/onnx/onnx, IR version 3 to 14) that a signature needs, and its types."""
 
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,20 @@ MESSAGES: "Messages" = {
         ("sparse_initializer", 15, "*SparseTensorProto"),
     ),
     "NodeProto": (("op_type", 4, "string"), ("attribute", 5, "*AttributeProto")),
-    "AttributeProto": (("g", 6, "GraphProto"), ("graphs", 11, "*GraphProto")),
-    "TensorProto": (("dims", 1, "*int64"), ("data_type", 2, "int32"), ("name", 8, "string")),
+    "AttributeProto": (
+        ("t", 5, "TensorProto"),
+        ("g", 6, "GraphProto"),
+        ("graphs", 11, "*GraphProto"),
+        ("sparse_tensor", 22, "SparseTensorProto"),
+    ),
+    "TensorProto": (
+        ("dims", 1, "*int64"),
+        ("data_type", 2, "int32"),
+        ("name", 8, "string"),
+        ("external_data", 13, "*StringStringEntryProto"),
+        ("data_location", 14, "int32"),
+    ),
+    "StringStringEntryProto": (("key", 1, "string"), ("value", 2, "string")),
     "SparseTensorProto": (("values", 1, "TensorProto"),),
     "ValueInfoProto": (("name", 1, "string"), ("type", 2, "TypeProto")),
     "TypeProto": (("tensor_type", 1, "TensorType"), ("sparse_tensor_type", 8, "TensorType")),
@@ -37,7 +49,15 @@ MESSAGES: "Messages" = {
     "Dimension": (("dim_value", 1, "?int64"), ("dim_param", 2, "string")),
 }
 SCHEMA = Schema("klever.onnx", MESSAGES, "ModelProto")
+SIZED_SCHEMA = Schema(
+    "klever.onnx.sized",
+    {**MESSAGES, "TensorProto": (*MESSAGES["TensorProto"], ("raw_size", 9, "size"))},
+    "ModelProto",
+)
+"""Has the size of `raw_data` too, which takes longer to read: for weights of a type whose size is not known."""
 
+NEWEST_IR, NEWEST_OPSET = 14, 28
+"""Of onnx 1.23."""
 DTYPES = {
     1: "float32",
     2: "uint8",
@@ -63,5 +83,9 @@ DTYPES = {
     22: "int4",
     23: "float4_e2m1fn",
     24: "float8_e8m0fnu",
+    25: "uint2",
+    26: "int2",
+    27: "float6_e2m3fn",
+    28: "float6_e3m2fn",
 }
 """TensorProto.DataType to numpy's names, where numpy has none those of ml_dtypes."""

@@ -4,7 +4,7 @@ Follows docs.openvino.ai, "OpenVINO IR format".
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from kleverproto.signatures import Parameters, Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
+from modelformats.parts import Part, check_parts, whole_bytes
 from modelformats.xml_documents import parse_xml
 
 SNIFF = 2048
@@ -41,14 +42,22 @@ class OpenVino:
     def validate(self, directory: Path) -> None:
         """An .xml file and the .bin file of the same name."""
         path = _graph(directory)
-        if not path.with_suffix(".bin").is_file():
-            raise InvalidModelError(f"{path.name} has its weights in {path.stem}.bin, which is missing: add it")
+        check_parts(path, [Part("its weights", path.with_suffix(".bin").name)])
+        try:
+            with reading(path, "OpenVINO IR"):
+                root = parse_xml(path, "net")
+        except InvalidModelError:
+            return  # `extract` says what is wrong with it
+        check_parts(path, _constants(path, root))
 
     def extract(self, directory: Path) -> Signature:
         """Parameters in, results out; layers of bodies (If, Loop, TensorIterator) are operators, too."""
         path = _graph(directory)
         with reading(path, "OpenVINO IR"):
-            return _signature(parse_xml(path, "net"))
+            root = parse_xml(path, "net")
+            signature = _signature(root)
+            check_parts(path, _constants(path, root))
+            return signature
 
 
 def _graphs(directory: Path) -> list[Path]:
@@ -113,6 +122,15 @@ def _dtype(port: Any) -> str | None:
 
 def _shape(port: Any) -> tuple[int, ...] | None:
     return tuple(int(dim.text) for dim in port.findall("dim")) if port is not None else None
+
+
+def _constants(path: Path, root: Any) -> Iterator[Part]:
+    """Where each constant is in the file of weights."""
+    for layer in root.iterdescendants("layer"):
+        data = layer.find("data")
+        if layer.get("type") == CONSTANT and data is not None and whole_bytes(data.get("size")):
+            end = whole_bytes(data.get("offset")) + whole_bytes(data.get("size"))
+            yield Part(f"the weights {layer.get('name')!r}", path.with_suffix(".bin").name, end)
 
 
 def _parameters(layers: Iterable[Any]) -> Parameters:

@@ -1,6 +1,6 @@
 """Safetensors (github.com/huggingface/safetensors, format 1): the JSON header; tensors are never read.
 
-A model of several files has an index; the architecture is in the config.json that transformers writes beside them.
+A model of several files has an index; `formats.transformers` reads what lies beside them.
 """
 
 import json
@@ -13,29 +13,36 @@ from typing import Any
 from kleverproto.signatures import Signature
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading
-from modelformats.weights import counted, element_count
+from modelformats.parts import check_numbered, check_parts
+from modelformats.weights import Weight, counted, newer_types, size_in_bytes, unknown_type
+
+from .transformers import INDEX_PATTERN, describe, shards
 
 PATTERN = "*.safetensors"
-CONFIG = "config.json"
 LENGTH = struct.Struct("<Q")
 MAX_HEADER = 100_000_000
 """Bytes; the reference implementation's own limit."""
-MAX_CONFIG = 4 * 1024 * 1024
+MAX_BYTES = 2**62
 METADATA = "__metadata__"
 WEIGHTS_ONLY = "safetensors holds weights only; the code that runs them knows what goes in and out"
 
 DTYPES = {
     "BOOL": "bool",
-    "F16": "float16",
+    "F4": "float4_e2m1fn",
+    "F6_E2M3": "float6_e2m3fn",
+    "F6_E3M2": "float6_e3m2fn",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
     "BF16": "bfloat16",
-    "F32": "float32",
-    "F64": "float64",
+    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
     **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
     **{f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
     "C64": "complex64",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
 }
+"""Of the Rust crate safetensors 0.8; others are counted as unknown types."""
 
 
 class SafeTensors:
@@ -50,32 +57,31 @@ class SafeTensors:
         return len([path for path in files_matching(directory, "*") if _looks_like(path)]) == 1
 
     def validate(self, directory: Path) -> None:
-        """At least one *.safetensors file."""
-        _files(directory)
+        """At least one *.safetensors file; all that the index or their numbers promise."""
+        files = _files(directory)
+        check_numbered(files)
+        for index in files_matching(directory, INDEX_PATTERN):
+            check_parts(index, shards(index))
 
     def extract(self, directory: Path) -> Signature:
-        """Tensors by type; architecture and library from config.json, where it is there."""
+        """Tensors by type; architecture and library from the files that transformers and PEFT write beside them."""
+        self.validate(directory)
         headers: list[dict[str, Any]] = []
-        tensors: list[tuple[str, tuple[int, ...]]] = []
+        tensors: list[tuple[str, Weight]] = []
         for path in _files(directory):
             with reading(path, "safetensors file"):
                 headers.append(_header(path))
                 tensors += _tensors(headers[-1])
-        parameters = counted((DTYPES.get(dtype), shape) for dtype, shape in tensors)
-        config = _config(directory / CONFIG)
-        quantization = config.get("quantization_config")
+        types = Counter(dtype for dtype, _ in tensors)
+        about = describe(directory)
         return Signature(
-            parameters=parameters,
-            framework=_framework(headers, config),
-            framework_version=_text(config.get("transformers_version")),
-            details={
-                "architectures": [name for name in config.get("architectures") or () if isinstance(name, str)],
-                "model_type": _text(config.get("model_type")),
-                "quantization": _text(quantization.get("quant_method")) if isinstance(quantization, dict) else None,
-                "tensors": dict(sorted(Counter(dtype for dtype, _ in tensors).items())),
-                "files": len(headers),
-            },
-            unknown=dict.fromkeys(("inputs", "outputs", "operators"), WEIGHTS_ONLY),
+            parameters=counted(weight for _, weight in tensors),
+            framework=about.framework or _framework(headers[0]),
+            framework_version=about.version,
+            details={**about.details, "tensors": dict(sorted(types.items())), "files": len(headers)},
+            unknown=dict.fromkeys(("inputs", "outputs", "operators"), WEIGHTS_ONLY)
+            | newer_types(weight.dtype for _, weight in tensors),
+            warnings=about.warnings,
         )
 
 
@@ -102,39 +108,38 @@ def _header(path: Path) -> dict[str, Any]:
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("its header is no JSON object")  # noqa: TRY004 - a matter of bytes, not of our types
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != METADATA]
-    if max(ends, default=0) > size - 8 - length:
-        raise ValueError("its last tensor ends behind the file")
+    end = max((_offsets(entry)[1] for name, entry in header.items() if name != METADATA), default=0)
+    if end > size - 8 - length:
+        raise ValueError(
+            f"its tensors end at byte {8 + length + end}, but it has only {size}: copy it again, as a whole"
+        )
     return header
 
 
-def _tensors(header: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _tensors(header: dict[str, Any]) -> Iterator[tuple[str, Weight]]:
+    """The type of each tensor as it is written, and its weights."""
     for name, entry in header.items():
-        if name != METADATA:
-            shape = tuple(int(size) for size in entry["shape"])
-            element_count(shape)
-            yield str(entry["dtype"]), shape
+        if name == METADATA:
+            continue
+        begin, end = _offsets(entry)
+        written, shape = str(entry["dtype"]), tuple(int(size) for size in entry["shape"])
+        dtype = DTYPES.get(written, unknown_type(written))
+        if size_in_bytes(dtype, shape) not in {None, end - begin}:
+            raise ValueError(f"a tensor of type {written} and shape {list(shape)} has {end - begin} bytes")
+        yield written, Weight(dtype, shape, end - begin)
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """What transformers says of the model; it is extra, so a bad one is as none."""
-    try:
-        config = json.loads(head(path, MAX_CONFIG))
-    except (ValueError, RecursionError):
-        return {}
-    return config if isinstance(config, dict) else {}
+def _offsets(entry: Any) -> tuple[int, int]:
+    begin, end = entry["data_offsets"]
+    if not 0 <= int(begin) <= int(end) < MAX_BYTES:
+        raise ValueError("a tensor has impossible offsets")
+    return int(begin), int(end)
 
 
-def _framework(headers: list[dict[str, Any]], config: dict[str, Any]) -> str | None:
-    if "transformers_version" in config or "architectures" in config:
-        return "transformers"
-    metadata = headers[0].get(METADATA)
+def _framework(header: dict[str, Any]) -> str | None:
+    metadata = header.get(METADATA)
     said = metadata.get("format") if isinstance(metadata, dict) else None
     return {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax", "np": "NumPy", "mlx": "MLX"}.get(str(said))
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.isprintable() else None
 
 
 SAFE_TENSORS = SafeTensors()

@@ -1,6 +1,8 @@
 """TensorFlow SavedModel: saved_model.pb read without the constants in it; variables/ is left unread."""
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,12 @@ from .tensorflow_types import DTYPES
 
 FILE = "saved_model.pb"
 SERVE, DEFAULT = "serve", "serving_default"
+SHOWN = 10
+"""Signatures that a warning names."""
+COMPOSITES = {1: "sparse", 3: "ragged"}
+"""TypeSpecProto.TypeSpecClass (tensorflow/core/protobuf/struct.proto)."""
+VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
+INDEX, DATA = "variables.index", re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 NOT_FOR_SERVING = {"__saved_model_init_op", "__saved_model_train_op"}
 
 
@@ -26,16 +34,42 @@ class SavedModel:
         return (directory / FILE).is_file()
 
     def validate(self, directory: Path) -> None:
-        """saved_model.pb at the top."""
-        if not self.detect(directory):
-            raise InvalidModelError(f"expected {FILE} in {directory}, found none")
+        """saved_model.pb at the top, and the files of its variables."""
+        path = _file(directory)
+        try:
+            with reading(path, "SavedModel"):
+                graph = _meta_graph(path)
+        except InvalidModelError:
+            return  # `extract` says what is wrong with it
+        _check_variables(directory, graph)
 
     def extract(self, directory: Path) -> Signature:
         """The serving signature's tensors; operators of the graph and of its functions."""
-        self.validate(directory)
-        path = directory / FILE
+        path = _file(directory)
         with reading(path, "SavedModel"):
-            return _signature(_meta_graph(path))
+            graph = _meta_graph(path)
+            _check_variables(directory, graph)
+            return _signature(graph)
+
+
+def _file(directory: Path) -> Path:
+    if not (directory / FILE).is_file():
+        raise InvalidModelError(f"expected {FILE} in {directory}, found none")
+    return directory / FILE
+
+
+def _check_variables(directory: Path, graph: Any) -> None:
+    """Raises InvalidModelError where the graph has variables whose files are missing."""
+    if not any(node.op in VARIABLES for node in graph.graph.nodes):
+        return
+    names = {path.name for path in (directory / "variables").glob("variables.*") if path.is_file()}
+    counts = {int(match[1]) for name in names if (match := DATA.fullmatch(name))}
+    wanted = [INDEX, *(f"variables.data-{at:05}-of-{count:05}" for count in counts or {1} for at in range(count))]
+    if missing := [name for name in wanted if name not in names]:
+        raise InvalidModelError(
+            f"{FILE} has variables, whose values are in variables/, but {missing[0]} is missing there: "
+            "copy the whole directory that TensorFlow wrote"
+        )
 
 
 def _meta_graph(path: Path) -> Any:
@@ -49,9 +83,10 @@ def _meta_graph(path: Path) -> Any:
 def _signature(graph: Any) -> Signature:
     signatures = {entry.key: entry.value for entry in graph.signatures if entry.key not in NOT_FOR_SERVING}
     chosen_key = DEFAULT if DEFAULT in signatures else next(iter(sorted(signatures)), None)
-    inputs, outputs = _tensors(signatures[chosen_key]) if chosen_key else ((), ())
+    chosen = signatures[chosen_key] if chosen_key else None
+    inputs, outputs = _tensors(chosen) if chosen else ((), ())
     unknown = {"parameters": "weights are in variables/, which is not read"}
-    if chosen_key is None:
+    if chosen is None:
         unknown["inputs"] = unknown["outputs"] = "the model was saved without signatures"
     return Signature(
         inputs=inputs,
@@ -64,8 +99,51 @@ def _signature(graph: Any) -> Signature:
             "signature": chosen_key,
             "signatures": {key: _described(value) for key, value in sorted(signatures.items())},
         },
-        unknown=unknown,
+        unknown=unknown | (_encodings(chosen) if chosen else {}),
+        warnings=(*_choice(chosen_key, sorted(signatures)), *(_uncarried(chosen) if chosen else ())),
     )
+
+
+def _choice(chosen: str | None, names: list[str]) -> Iterator[str]:
+    """What is to be said of which signature is served."""
+    if chosen is None:
+        yield (
+            "the model has no signature that can be called, so it can be neither served nor converted: "
+            'save it with tf.saved_model.save(model, directory, signatures={"serving_default": model.call})'
+        )
+    elif chosen != DEFAULT:
+        others = ", ".join(names[:SHOWN])
+        yield (
+            f"the model has no signature {DEFAULT}, which servers and converters take, but {others}; {chosen}, the "
+            f"first by name, is the one described: save it with the one that is wanted as signatures={{{DEFAULT!r}: …}}"
+        )
+
+
+def _encodings(signature: Any) -> dict[str, str]:
+    """Why some inputs and outputs have no type and shape."""
+    return {
+        entry.key: f"not a plain tensor but a {kind} one, which is made of several"
+        for entry in (*signature.inputs, *signature.outputs)
+        if (kind := _encoding(entry))
+    }
+
+
+def _uncarried(signature: Any) -> Iterator[str]:
+    for entry in _sorted((*signature.inputs, *signature.outputs)):
+        if kind := _encoding(entry):
+            yield (
+                f"{entry.key!r} is a {kind} tensor, which the inference protocol cannot carry: save a signature that "
+                "takes and gives plain tensors"
+            )
+
+
+def _encoding(entry: Any) -> str | None:
+    """How a tensor is made of several; None where it is a plain one."""
+    if entry.value.HasField("coo_sparse"):
+        return "sparse"
+    if not entry.value.HasField("composite_tensor"):
+        return None
+    return COMPOSITES.get(entry.value.composite_tensor.type_spec.kind, "ragged or otherwise composite")
 
 
 def _tensors(signature: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -78,6 +156,8 @@ def _sorted(entries: Any) -> list[Any]:
 
 
 def _tensor(entry: Any) -> Tensor:
+    if _encoding(entry):
+        return Tensor(name=entry.key)
     shape = entry.value.shape
     dims = None if shape.unknown_rank else tuple(max(int(dim.size), -1) for dim in shape.dims)
     return Tensor(name=entry.key, dtype=DTYPES.get(entry.value.dtype), shape=dims)

@@ -1,7 +1,7 @@
 """The few messages of TensorFlow's saved_model.proto that a signature needs, declared here, so that TensorFlow is not.
 
 Field numbers follow tensorflow/core/protobuf/{saved_model,meta_graph}.proto and
-tensorflow/core/framework/{graph,node_def,function,tensor_shape}.proto.
+tensorflow/core/framework/{graph,node_def,function,tensor_shape}.proto, and struct.proto for TypeSpec.
 """
 
 from typing import TYPE_CHECKING
@@ -30,7 +30,16 @@ MESSAGES: "Messages" = {
         ("method", 3, "string"),
     ),
     "TensorEntry": (("key", 1, "string"), ("value", 2, "TensorInfo")),
-    "TensorInfo": (("name", 1, "string"), ("dtype", 2, "int32"), ("shape", 3, "TensorShape")),
+    "TensorInfo": (
+        ("name", 1, "string"),
+        ("dtype", 2, "int32"),
+        ("shape", 3, "TensorShape"),
+        ("coo_sparse", 4, "CooSparse"),
+        ("composite_tensor", 5, "CompositeTensor"),
+    ),
+    "CooSparse": (("values", 1, "string"),),
+    "CompositeTensor": (("type_spec", 1, "TypeSpec"),),
+    "TypeSpec": (("kind", 1, "int32"),),
     "TensorShape": (("dims", 2, "*Dim"), ("unknown_rank", 3, "bool")),
     "Dim": (("size", 1, "int64"), ("name", 2, "string")),
 }

@@ -1,7 +1,7 @@
 """scikit-learn estimators in joblib or pickle files, read without unpickling (see `modelformats.inert_pickle`)."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,14 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.inert_arrays import InertArray, inert_array
 from modelformats.inert_pickle import Inert, class_name, read_pickle
+from modelformats.versions import other_version
+
+from .sklearn_inputs import bare_name, inner_steps, inputs_of
+from .sklearn_outputs import SEARCHES, outputs_of, uncallable
 
 PATTERNS = ("*.joblib", "*.pkl")
+TOOLCHAIN = "sklearn"
+"""Where such models are loaded, to be served and converted."""
 SNIFF = 64 * 1024
 PICKLE_START = b"\x80"
 """How a pickle of protocol 2 or later begins."""
@@ -39,7 +45,9 @@ class SKLearn:
         """The estimator's class chain and what fitting left in its attributes."""
         path = single_file(directory, *PATTERNS)
         with reading(path, "joblib or pickle file"):
-            return signature_of(read_pickle(path))
+            found = signature_of(read_pickle(path))
+        warnings = other_version("scikit-learn", TOOLCHAIN, found.framework_version)
+        return found.model_copy(update={"warnings": (*found.warnings, *warnings)})
 
 
 def _looks_like(start: bytes) -> bool:
@@ -49,25 +57,33 @@ def _looks_like(start: bytes) -> bool:
 def signature_of(root: Any) -> Signature:
     """What an inert estimator, or a pipeline of them, tells."""
     steps = list(_estimators(root))
-    features = _features(steps)
-    last = steps[-1] if steps else None
     classes = inert_array(_first_attribute(list(reversed(steps)), "classes_"))
-    unknown = {"inputs": NO_TYPES, "parameters": "estimators keep their numbers in attributes of their own"}
-    if not steps:
-        unknown |= dict.fromkeys(("inputs", "outputs", "operators"), "the file holds no scikit-learn estimator")
-    elif features is None:
-        unknown["inputs"] = "the estimator is not fitted, or does not say how many features it takes"
-    if classes is None:
-        unknown["outputs"] = "the estimator is no classifier; what it predicts is not in the file"
+    features = _features(steps)
+    inputs = inputs_of(root, features) if steps else ()
+    outputs = outputs_of(root, classes, _label_dtype(classes)) if steps else ()
     return Signature(
-        inputs=(Tensor(name="X", shape=(-1, features)),) if features else (),
-        outputs=(Tensor(name="y", dtype=_label_dtype(classes), shape=(-1,)),) if last is not None else (),
-        operators=dict(sorted(Counter(_bare(step) for step in steps).items())),
+        inputs=inputs,
+        outputs=outputs,
+        operators=dict(sorted(Counter(bare_name(step) for step in steps).items())),
         framework="scikit-learn",
         framework_version=_text(_first_attribute(steps, "_sklearn_version")),
         details={"classes": classes.values() if classes else None, "steps": [class_name(step) for step in steps]},
-        unknown=unknown,
+        unknown=_unknown(steps, inputs, outputs),
+        warnings=tuple(uncallable(root)) if steps else (),
     )
+
+
+def _unknown(steps: list[Inert], inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[str, str]:
+    unknown = {"parameters": "estimators keep their numbers in attributes of their own"}
+    if not steps:
+        return unknown | dict.fromkeys(("inputs", "outputs", "operators"), "the file holds no scikit-learn estimator")
+    if not inputs:
+        unknown["inputs"] = "the estimator is not fitted, or does not say how many features it takes"
+    elif any(tensor.dtype is None for tensor in inputs):
+        unknown["inputs"] = NO_TYPES
+    if not outputs or any(tensor.dtype is None for tensor in outputs):
+        unknown["outputs"] = "the estimator is no classifier; what it gives is not in the file"
+    return unknown
 
 
 def _estimators(root: Any) -> Iterator[Inert]:
@@ -79,14 +95,9 @@ def _estimators(root: Any) -> Iterator[Inert]:
             continue
         seen.add(id(value))
         yield value
-        waiting.extend(reversed(_inner(value.attribute("steps"))))
-
-
-def _inner(steps: Any) -> list[Any]:
-    """A pipeline's steps are pairs of name and estimator."""
-    if not isinstance(steps, list):
-        return []
-    return [step[1] for step in steps if isinstance(step, tuple) and len(step) == 2]  # noqa: PLR2004 - see above
+        waiting.extend(reversed(inner_steps(value)))
+        if bare_name(value) in SEARCHES:
+            waiting.append(value.attribute("best_estimator_"))
 
 
 def _first_attribute(steps: list[Inert], name: str) -> Any:
@@ -115,10 +126,6 @@ def _label_dtype(classes: InertArray | None) -> str | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value.isprintable() else None
-
-
-def _bare(step: Inert) -> str:
-    return (class_name(step) or "").rpartition(".")[2]
 
 
 SKLEARN = SKLearn()

@@ -77,7 +77,7 @@ class _Nodes:
         if kind == "JsonNode":
             return json.loads(content) if isinstance(content, str) else None
         if kind == "NdArrayNode":
-            return self._array(node)
+            return self._array(node, depth)
         if kind in {"ListNode", "TupleNode", "SetNode"} and isinstance(content, list):
             values = [self.value(each, depth + 1) for each in content]
             return tuple(values) if kind == "TupleNode" else values
@@ -92,8 +92,19 @@ class _Nodes:
             made.state = self.value(node["content"], depth + 1)
         return made
 
-    def _array(self, node: dict[str, Any]) -> Inert:
-        """As joblib wraps one."""
+    def _objects(self, node: dict[str, Any], depth: int) -> Inert:
+        """An array whose values are nodes, such as labels of text."""
+        made, dtype = Inert(), Inert("O8")
+        made.made_by = "numpy._core.multiarray._reconstruct"
+        values = [self.value(each, depth + 1) for each in node["content"]]
+        shape = self.value(node["shape"], depth + 1) if "shape" in node else (len(values),)
+        made.state = (1, shape, dtype, False, values)
+        return made
+
+    def _array(self, node: dict[str, Any], depth: int) -> Inert:
+        """As joblib wraps one; of objects, as NumPy pickles one."""
+        if node.get("type") == "json" and isinstance(node.get("content"), list):
+            return self._objects(node, depth)
         name = node.get("file")
         if node.get("type") != "numpy" or not isinstance(name, str):
             return Inert()

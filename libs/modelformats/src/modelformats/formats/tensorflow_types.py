@@ -17,4 +17,8 @@ DTYPES = {
     19: "float16",
     22: "uint32",
     23: "uint64",
+    24: "float8_e5m2",
+    25: "float8_e4m3fn",
+    29: "int4",
+    30: "uint4",
 }

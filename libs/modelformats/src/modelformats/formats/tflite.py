@@ -9,7 +9,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.flatbuffer import Buffer, Table
 from modelformats.format import files_matching, head, reading, single_file
-from modelformats.weights import counted
+from modelformats.weights import Weight, counted, newer_types, unknown_type
 
 from .tflite_names import BUILTINS, CUSTOM, DTYPES
 
@@ -22,7 +22,7 @@ VERSION, CODES, GRAPHS, DESCRIPTION, BUFFERS, METADATA, SIGNATURES = 0, 1, 2, 3,
 OLD_CODE, CUSTOM_CODE, CODE = 0, 1, 3  # OperatorCode
 TENSORS, INPUTS, OUTPUTS, OPERATORS = 0, 1, 2, 3  # SubGraph
 SHAPE, TYPE, BUFFER, NAME, DECLARED_SHAPE = 0, 1, 2, 3, 7  # Tensor
-DATA, OFFSET = 0, 1  # Buffer
+DATA, OFFSET, SIZE = 0, 1, 2  # Buffer
 KEY, SUBGRAPH = 2, 4  # SignatureDef, whose inputs and outputs are 0 and 1: TensorMap, a name and an index
 
 
@@ -56,17 +56,14 @@ def _signature(model: Table) -> Signature:
         raise InvalidModelError("the model has no graph")
     tensors = [graph.tables(TENSORS) for graph in graphs]
     buffers = model.tables(BUFFERS)
-    filled = {index for index, data in enumerate(buffers) if data.length(DATA) or data.number(OFFSET, "<Q") > 1}
+    sizes = {index: _stored(data) for index, data in enumerate(buffers)}
     constants = {tensor.number(BUFFER, "<I"): tensor for found in tensors for tensor in found}
+    weights = [_weight(tensor, size) for index, tensor in constants.items() if (size := sizes.get(index))]
     return Signature(
         inputs=_tensors(tensors[0], graphs[0].numbers(INPUTS)),
         outputs=_tensors(tensors[0], graphs[0].numbers(OUTPUTS)),
         operators=dict(sorted(Counter(_operators(model, graphs)).items())),
-        parameters=counted(
-            (DTYPES.get(tensor.number(TYPE, "<b")), tensor.numbers(SHAPE))
-            for index, tensor in constants.items()
-            if index in filled
-        ),
+        parameters=counted(weights),
         framework="TensorFlow Lite",
         details={
             "schema_version": model.number(VERSION, "<I"),
@@ -75,8 +72,20 @@ def _signature(model: Table) -> Signature:
             "subgraphs": len(graphs),
         }
         | _runtime(model, buffers),
-        unknown={"framework_version": "the file tells the oldest runtime that can run it, not who wrote it"},
+        unknown={"framework_version": "the file tells the oldest runtime that can run it, not who wrote it"}
+        | newer_types(weight.dtype for weight in weights),
     )
+
+
+def _stored(buffer: Table) -> int:
+    """Bytes of a buffer, which is behind the model where that is large; 0 where it has none."""
+    return buffer.length(DATA) or (buffer.number(SIZE, "<Q") if buffer.number(OFFSET, "<Q") > 1 else 0)
+
+
+def _weight(tensor: Table, size: int) -> Weight:
+    kind = tensor.number(TYPE, "<b")
+    dtype = DTYPES.get(kind, unknown_type(kind))
+    return Weight(dtype, tensor.numbers(SHAPE), None if kind in DTYPES else size)
 
 
 def _tensors(tensors: list[Table], indices: tuple[int, ...]) -> tuple[Tensor, ...]:

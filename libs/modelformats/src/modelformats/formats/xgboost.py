@@ -12,6 +12,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import has_model_file, head, model_file, reading
 from modelformats.plain import listed, table, text, texts, whole
+from modelformats.tabular import INPUT, LABELS
 from modelformats.ubjson import read_ubjson
 
 PATTERNS = ("*.xgboost", "*.ubj", "*.xgb", "*.bst")
@@ -20,7 +21,7 @@ JSON_LIMIT = 64 * 1024 * 1024
 START = 512
 BOOSTERS = {"gbtree", "dart", "gblinear"}
 LEARNER_HEAD = 136
-"""Bytes of LearnerModelParamLegacy in src/learner.cc: base score, features, classes, flags, version, reserved."""
+"""Bytes of LearnerModelParamLegacy in src/learner.cc: base score, features, classes, flags, version, targets, rest."""
 LONGEST_NAME = 64
 NO_PARAMETERS = "trees hold thresholds and leaf values, not tensors"
 
@@ -72,7 +73,7 @@ def _json(path: Path) -> Any:
 def _legacy(start: bytes) -> dict[str, Any]:
     """The header of the old binary format, as the JSON one has it."""
     begin = 4 if start.startswith(b"binf") else 0
-    _, features, classes, _, _, major, minor = struct.unpack_from("<fIiiiII", start, begin)
+    _, features, classes, _, _, major, minor, targets = struct.unpack_from("<fIiiiIII", start, begin)
     objective, at = _name(start, begin + LEARNER_HEAD)
     booster, at = _name(start, at)
     if booster not in BOOSTERS:
@@ -80,7 +81,7 @@ def _legacy(start: bytes) -> dict[str, Any]:
     trees = struct.unpack_from("<i", start, at)[0] if booster != "gblinear" else 0
     return {
         "learner": {
-            "learner_model_param": {"num_feature": features, "num_class": classes},
+            "learner_model_param": {"num_feature": features, "num_class": classes, "num_target": targets},
             "objective": {"name": objective},
             "gradient_booster": {"name": booster, "model": {"trees": trees}},
         },
@@ -101,13 +102,14 @@ def _signature(model: Any, encoding: str) -> Signature:
     booster = table(learner, "gradient_booster")
     shape = table(learner, "learner_model_param")
     features, classes = whole(shape.get("num_feature")), whole(shape.get("num_class")) or 0
+    targets = whole(shape.get("num_target")) or 1
     kind, objective = text(booster.get("name")), text(table(learner, "objective").get("name"))
     if kind not in BOOSTERS or features is None:
         raise InvalidModelError("the file has no learner with a booster and a number of features: is it a model?")
     version = [str(part) for part in listed(model.get("version")) if whole(part) is not None]
     return Signature(
-        inputs=(Tensor(name="data", dtype="float32", shape=(-1, features)),),
-        outputs=(Tensor(name="prediction", dtype="float32", shape=_output(objective, classes)),),
+        inputs=(Tensor(name=INPUT, dtype="float32", shape=(-1, features)),),
+        outputs=(Tensor(name=LABELS, dtype="float32", shape=_output(objective, classes, targets)),),
         operators={"Linear": 1} if kind == "gblinear" else {"Tree": _trees(booster)},
         framework="XGBoost",
         framework_version=".".join(version) or None,
@@ -115,6 +117,7 @@ def _signature(model: Any, encoding: str) -> Signature:
             "booster": kind,
             "objective": objective,
             "classes": classes,
+            "targets": targets,
             "encoding": encoding,
             "feature_names": texts(learner.get("feature_names")),
             "feature_types": texts(learner.get("feature_types")),
@@ -132,9 +135,13 @@ def _trees(booster: dict[str, Any]) -> int:
     return count
 
 
-def _output(objective: str | None, classes: int) -> tuple[int, ...]:
-    """`multi:softmax` gives the class itself, other objectives of several classes a score for each."""
-    return (-1, classes) if classes > 1 and objective != "multi:softmax" else (-1,)
+def _output(objective: str | None, classes: int, targets: int) -> tuple[int, ...]:
+    """`multi:softmax` gives the class itself, other objectives of several classes a score for each.
+
+    Targets, and the quantiles of `reg:quantileerror`, have a number each.
+    """
+    columns = classes if classes > 1 and objective != "multi:softmax" else targets
+    return (-1, columns) if columns > 1 else (-1,)
 
 
 XGBOOST = XGBoost()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kleverproto.scans import Scan
-from kleverproto.signatures import Signature, Tensor
+from kleverproto.signatures import Parameters, Signature, Tensor
 
 SHOWN = 10
 """Findings of a scan; the rest are counted."""
@@ -18,7 +18,7 @@ def describe_signature(signature: Signature) -> Iterator[str]:
     if signature.operators:
         yield f"  operators: {', '.join(f'{name} {count}' for name, count in signature.operators.items())}"
     if signature.parameters:
-        yield f"  parameters: {signature.parameters.count}"
+        yield f"  parameters: {_weights(signature.parameters)}"
     made_by = " ".join(part for part in (signature.framework, signature.framework_version) if part)
     if made_by:
         yield f"  made by: {made_by}"
@@ -33,6 +33,11 @@ def describe_scan(scan: Scan) -> Iterator[str]:
         yield f"  {finding.severity}: {where}: {finding.reason}"
     if (more := len(scan.findings) - SHOWN) > 0:
         yield f"  and {more} more: --json shows them"
+
+
+def _weights(found: Parameters) -> str:
+    sizes = ", ".join(f"{dtype} {size} bytes" for dtype, size in found.bytes_by_dtype.items())
+    return f"{found.count} ({sizes})" if sizes else str(found.count)
 
 
 def _tensor(tensor: Tensor) -> str:

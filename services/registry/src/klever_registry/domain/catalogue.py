@@ -130,7 +130,10 @@ def scanned(
 
 
 def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str, ...]:
-    return contradictions(spec.metadata.declared_signature, attached.signature) if attached else ()
+    if attached is None:
+        return ()
+    found = attached.signature
+    return (*found.warnings, *contradictions(spec.metadata.declared_signature, found))
 
 
 def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> ModelStatus:

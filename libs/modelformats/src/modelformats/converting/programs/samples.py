@@ -25,8 +25,11 @@ def write_results(request: Request, outputs: Mapping[str, Array]) -> None:
 def matched(samples: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Each input's sample: by name where the names agree, else by position, since converters may rename inputs.
 
-    Raises ProblemError when the model takes another number of inputs.
+    Columns of a table are one matrix to a model that takes one. Raises ProblemError when the model takes another number
+    of inputs.
     """
+    if len(names) == 1 and len(samples) > 1 and are_columns(samples):
+        return {names[0]: np.stack(list(samples.values()), axis=1)}
     if len(samples) != len(names):
         raise ProblemError(
             INVALID_MODEL,
@@ -35,3 +38,9 @@ def matched(samples: Mapping[str, Array], names: Sequence[str]) -> dict[str, Arr
     if set(samples) == set(names):
         return {name: samples[name] for name in names}
     return dict(zip(names, samples.values(), strict=True))
+
+
+def are_columns(samples: Mapping[str, Array]) -> bool:
+    """Whether they are columns of numbers, as long as each other."""
+    arrays = list(samples.values())
+    return len({array.shape for array in arrays}) == 1 and all(a.ndim == 1 and a.dtype.kind in "biuf" for a in arrays)

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .program import INPUT_SHAPE_NEEDED, UNSUPPORTED_OPERATOR, ProblemError, Request
-from .samples import read_samples, write_results
+from .samples import are_columns, read_samples, write_results
 
 
 def feature_count(request: Request) -> int:
-    """Columns of the matrix. Raises ProblemError when the signature does not tell."""
+    """Columns of the table. Raises ProblemError when the signature does not tell."""
+    if len(request.inputs) > 1:
+        return len(request.inputs)
     shape = request.inputs[0].shape if request.inputs else None
     if shape is None or not isinstance(shape[-1], int) or shape[-1] < 1:
         raise ProblemError(
@@ -23,8 +25,10 @@ def feature_count(request: Request) -> int:
 
 
 def table(request: Request) -> NDArray[Any]:
-    """The sample of the only input."""
+    """The sample of the only input, or the columns beside each other."""
     samples = read_samples(request)
+    if len(samples) > 1 and are_columns(samples):
+        return np.stack(list(samples.values()), axis=1)
     if len(samples) != 1:
         raise ProblemError(
             UNSUPPORTED_OPERATOR, "the model has columns of several types: only tables of numbers convert"

@@ -1,0 +1,23 @@
+"""What the Open Inference Protocol, version 2, cannot carry: tensors of types that it has no datatype for."""
+
+from collections.abc import Iterator
+
+from kleverproto.signatures import Signature
+
+from .weights import BITS
+
+CARRIED = frozenset(
+    {"bool", "str", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+    | {f"float{bits}" for bits in (16, 32, 64)}
+)
+
+
+def uncarried(signature: Signature) -> Iterator[str]:
+    """A sentence for each input and output that cannot be sent, with the remedy."""
+    for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+        for tensor in tensors:
+            if tensor.dtype in BITS and tensor.dtype not in CARRIED:
+                yield (
+                    f"the {kind} {tensor.name!r} is of type {tensor.dtype}, for which the inference protocol has no "
+                    "datatype, so it cannot be served: cast it inside the model, such as to float32 or int32"
+                )

@@ -1,0 +1,94 @@
+"""Operators and weights of an ONNX model: those of all graphs and functions, gathered in one pass over its nodes."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kleverproto.signatures import Parameters
+from modelformats.parts import Part, whole_bytes
+from modelformats.weights import Weight, counted, size_in_bytes, unknown_type
+
+from .onnx_messages import DTYPES
+
+CONSTANT = "Constant"
+EXTERNAL = 1
+"""TensorProto.DataLocation."""
+
+
+@dataclass
+class Contents:
+    """What is in a model's graphs and functions."""
+
+    operators: Counter[str] = field(default_factory=Counter)
+    weights: list[Any] = field(default_factory=list)
+    """Initializers and what Constant nodes hold, where exporters such as Paddle's and spox keep weights."""
+    others: list[Any] = field(default_factory=list)
+    """Tensors in attributes of other nodes, such as what ConstantOfShape fills with."""
+
+    def parameters(self) -> Parameters:
+        """Weights counted by type. Raises ValueError: a tensor has dimensions that none can have."""
+        return counted(_weight(tensor) for tensor in self.weights)
+
+    def unknown_types(self) -> list[int]:
+        """The types of weights that are newer than the list of types here."""
+        return sorted({tensor.data_type for tensor in self.weights} - DTYPES.keys())
+
+    def external_parts(self) -> Iterator[Part]:
+        """The tensors whose data is in files beside the model (docs/ExternalData of ONNX). Raises as `parameters`."""
+        for tensor in (*self.weights, *self.others):
+            if tensor.data_location == EXTERNAL:
+                said = _external(tensor)
+                name = repr(tensor.name) if tensor.name else "of a node"
+                end = whole_bytes(said.get("offset")) + (_size(tensor, said) or 0)
+                yield Part(f"the weights {name}", said.get("location", ""), end)
+
+
+def contents_of(model: Any) -> Contents:
+    """Gather what is in a model, as deep as protobuf lets messages be nested, which is 100."""
+    found = Contents()
+    _graph(model.graph, found)
+    for function in model.functions:
+        _nodes(function.node, found)
+    return found
+
+
+def _graph(graph: Any, found: Contents) -> None:
+    found.weights.extend(graph.initializer)
+    found.weights.extend(sparse.values for sparse in graph.sparse_initializer)
+    _nodes(graph.node, found)
+
+
+def _nodes(nodes: Iterable[Any], found: Contents) -> None:
+    for node in nodes:
+        kind = node.op_type
+        found.operators[kind] += 1
+        for attribute in node.attribute:
+            _attribute(attribute, found, found.weights if kind == CONSTANT else found.others)
+
+
+def _attribute(attribute: Any, found: Contents, tensors: list[Any]) -> None:
+    if attribute.HasField("t"):
+        tensors.append(attribute.t)
+    if attribute.HasField("sparse_tensor"):
+        tensors.append(attribute.sparse_tensor.values)
+    if attribute.HasField("g"):
+        _graph(attribute.g, found)
+    for graph in attribute.graphs:
+        _graph(graph, found)
+
+
+def _external(tensor: Any) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data} if tensor.data_location == EXTERNAL else {}
+
+
+def _size(tensor: Any, said: dict[str, str]) -> int | None:
+    """Bytes of a tensor's data: of known types by its shape, of others as the file has it."""
+    computed = size_in_bytes(DTYPES.get(tensor.data_type), tensor.dims)
+    return whole_bytes(said.get("length")) or getattr(tensor, "raw_size", 0) or None if computed is None else computed
+
+
+def _weight(tensor: Any) -> Weight:
+    if tensor.data_type in DTYPES:
+        return Weight(DTYPES[tensor.data_type], tensor.dims)
+    return Weight(unknown_type(tensor.data_type), tensor.dims, _size(tensor, _external(tensor)))

@@ -1,0 +1,150 @@
+"""What a scikit-learn estimator gives: an output for each of its methods, as the model servers call them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kleverproto.signatures import Tensor
+from modelformats.inert_arrays import InertArray, inert_array
+from modelformats.inert_pickle import Inert, class_name
+from modelformats.tabular import LABELS, PROBABILITIES, TRANSFORMED
+
+from .sklearn_inputs import bare_name, inner_steps
+
+TRANSFORMING = (
+    "sklearn.preprocessing",
+    "sklearn.decomposition",
+    "sklearn.feature_extraction",
+    "sklearn.feature_selection",
+    "sklearn.impute",
+    "sklearn.kernel_approximation",
+    "sklearn.random_projection",
+    "sklearn.manifold",
+    "sklearn.compose._column_transformer",
+    "sklearn.neighbors._graph",
+    "sklearn.neighbors._nca",
+    "sklearn.neural_network._rbm",
+)
+"""Modules of estimators that predict nothing."""
+ALSO_TRANSFORMING = {"FeatureAgglomeration", "FeatureUnion", "PLSSVD", "RandomTreesEmbedding"}
+PREDICTING = {"RFE", "RFECV"}
+"""What predicts all the same: it holds an estimator."""
+NEITHER = {
+    *(
+        "AgglomerativeClustering",
+        "ClassicalMDS",
+        "DBSCAN",
+        "HDBSCAN",
+        "KernelDensity",
+        "MDS",
+        "NearestNeighbors",
+        "OPTICS",
+    ),
+    *("SpectralBiclustering", "SpectralClustering", "SpectralCoclustering", "SpectralEmbedding", "TSNE"),
+}
+"""What says something of the rows that it was fitted on, and nothing of others."""
+NO_PROBABILITIES = {
+    "LinearSVC",
+    "OneVsOneClassifier",
+    "OutputCodeClassifier",
+    "PassiveAggressiveClassifier",
+    "Perceptron",
+    "RidgeClassifier",
+    "RidgeClassifierCV",
+}
+IF_SET: dict[str, tuple[str, set[Any]]] = {
+    "SVC": ("probability", {True}),
+    "NuSVC": ("probability", {True}),
+    "NearestCentroid": ("metric", {"euclidean"}),
+    "SGDClassifier": ("loss", {"log_loss", "log", "modified_huber"}),
+    "VotingClassifier": ("voting", {"soft"}),
+}
+"""Class to the parameter that decides, and the values with which there are probabilities."""
+SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
+HELD = {
+    **dict.fromkeys(SEARCHES, "best_estimator_"),
+    **dict.fromkeys(("SelfTrainingClassifier", "FixedThresholdClassifier", "TunedThresholdClassifierCV"), "estimator_"),
+    **dict.fromkeys(PREDICTING, "estimator_"),
+    "StackingClassifier": "final_estimator_",
+    "OneVsRestClassifier": "estimators_",
+}
+"""Class to the attribute with the estimator that it asks, or several alike."""
+LINEAR, SCIKIT_LEARN = "sklearn.linear_model", "sklearn."
+MOST_TARGETS = 2**31
+
+
+def outputs_of(root: Inert, classes: InertArray | None, label_dtype: str | None) -> tuple[Tensor, ...]:
+    """Labels or numbers, and probabilities where there are any; or what a transformer makes."""
+    last = _asked(root)
+    if last is None or bare_name(last) in NEITHER:
+        return ()
+    if _only_transforms(last):
+        return (Tensor(name=TRANSFORMED, shape=(-1, -1)),)
+    predicted = Tensor(name=LABELS, dtype=label_dtype, shape=_shape(last))
+    if classes is None or not classes.shape or not _has_probabilities(last):
+        return (predicted,)
+    return predicted, Tensor(name=PROBABILITIES, dtype="float64", shape=(-1, classes.shape[0]))
+
+
+def uncallable(root: Inert) -> Iterator[str]:
+    """A warning where the estimator says nothing of new rows."""
+    last = _asked(root)
+    if last is not None and bare_name(last) in NEITHER:
+        yield (
+            f"the file holds a {bare_name(last)}, which has neither predict nor transform for new rows, so it cannot "
+            "be served: save an estimator that has one"
+        )
+
+
+def _asked(root: Any) -> Inert | None:
+    """The estimator whose methods are called in the end: the last step of a pipeline; None where there is none."""
+    seen = set[int]()
+    while isinstance(root, Inert) and id(root) not in seen:
+        seen.add(id(root))
+        steps = inner_steps(root)
+        if not steps:
+            return root
+        root = steps[-1]
+    return None
+
+
+def _only_transforms(estimator: Inert) -> bool:
+    name = bare_name(estimator)
+    transforms = (class_name(estimator) or "").startswith(TRANSFORMING) or name in ALSO_TRANSFORMING
+    return transforms and name not in PREDICTING
+
+
+def _has_probabilities(estimator: Inert) -> bool:
+    """As far as classes of scikit-learn's tell; of what others made, only the labels are sure."""
+    return all(_allows_probabilities(each) for each in _chain(estimator))
+
+
+def _allows_probabilities(estimator: Inert) -> bool:
+    name = bare_name(estimator)
+    if not (class_name(estimator) or "").startswith(SCIKIT_LEARN) or name in NO_PROBABILITIES:
+        return False
+    if name not in IF_SET:
+        return True
+    parameter, values = IF_SET[name]
+    said = estimator.attribute(parameter)
+    return isinstance(said, str | bool) and said in values
+
+
+def _chain(estimator: Any) -> Iterator[Inert]:
+    """The estimator, and those that it asks in its turn."""
+    seen = set[int]()
+    while isinstance(estimator, Inert) and id(estimator) not in seen:
+        seen.add(id(estimator))
+        yield estimator
+        held = estimator.attribute(HELD.get(bare_name(estimator), ""))
+        several = held if isinstance(held, list) else inner_steps(estimator)[-1:] if held is None else [held]
+        estimator = several[0] if several else None
+
+
+def _shape(estimator: Inert) -> tuple[int, ...]:
+    """One value for each row, or for each of several targets."""
+    targets = estimator.attribute("n_outputs_")
+    coefficients = inert_array(estimator.attribute("coef_"))
+    is_regressor = (class_name(estimator) or "").startswith(LINEAR) and estimator.attribute("classes_") is None
+    if is_regressor and coefficients and coefficients.shape and len(coefficients.shape) > 1:
+        return (-1, coefficients.shape[0])
+    return (-1, targets) if isinstance(targets, int) and 1 < targets < MOST_TARGETS else (-1,)

@@ -1,0 +1,19 @@
+"""What a job says of files that cannot be parsed."""
+
+from pathlib import Path
+
+import pytest
+
+from klever_jobrunner.errors import INVALID_MODEL, UNSUPPORTED_FORMAT, JobError
+from klever_jobrunner.extraction import extract
+from support.model_files import write
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [("nothing", UNSUPPORTED_FORMAT), ("version https://git-lfs.github.com/spec/v1\n", INVALID_MODEL)],
+)
+def test_pointers_are_no_unknown_format(tmp_path: Path, content: str, code: str) -> None:
+    with pytest.raises(JobError) as failure:
+        extract(write(tmp_path, "weights", content), None)
+    assert failure.value.problem.code == code
