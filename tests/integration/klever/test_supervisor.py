@@ -15,8 +15,9 @@ from klever.errors import PlatformError
 from klever.platform.child import stop_leftovers
 from klever.platform.home import Home
 from klever.platform.plan import Part
+from klever.platform.ports import is_free
 from klever.platform.state import processes_of, read_running, read_state
-from klever.platform.supervisor import Supervisor
+from klever.platform.supervisor import Supervisor, stop_earlier
 from kleverkit.bounded_logs import LARGEST
 from support import fake_platform
 from support.fake_platform import URLS, Recorder, broken_part, fake_part
@@ -46,6 +47,27 @@ async def test_parts_are_ready_inside_the_block_and_gone_after_it(home: Home) ->
         assert len(processes_of(home.path)) == 3
     assert processes_of(home.path) == []
     assert not home.state.exists()
+
+
+async def test_the_ports_of_a_killed_platform_are_free_for_the_next_one(home: Home) -> None:
+    part = fake_part(home, free_port())
+    left = await asyncio.create_subprocess_exec(*part.command, env=os.environ | part.environment)
+
+    async def holds_its_port() -> bool:
+        return not is_free(part.port)
+
+    await eventually(holds_its_port)
+    ended = asyncio.create_task(left.wait())
+    await stop_earlier(home)
+    assert is_free(part.port)
+    await ended
+
+
+async def test_a_platform_that_runs_is_not_stopped_by_the_next_one(home: Home) -> None:
+    async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
+        with pytest.raises(PlatformError, match="runs with"):
+            await stop_earlier(home)
+        assert len(processes_of(home.path)) == 1
 
 
 async def test_a_part_that_is_killed_comes_back(home: Home) -> None:

@@ -177,6 +177,17 @@ class Supervisor:
             self._is_state_old = False
 
 
+async def stop_earlier(home: Home) -> None:
+    """Stop what a killed platform with this home has left behind, so that its ports are free again.
+
+    Raises:
+        PlatformError: a platform runs with this home.
+    """
+    home.create()
+    with _locked(home):
+        await asyncio.to_thread(stop_leftovers, home)
+
+
 def _locked(home: Home) -> IO[str]:
     """Held for as long as the file is open; the system lets go when the process ends, however it ends."""
     lock = home.lock.open("w")

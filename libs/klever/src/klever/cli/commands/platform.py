@@ -91,10 +91,11 @@ def status(*, as_json: bool) -> None:
 async def _run(home: Home, wanted: Ports) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
-    from klever.platform.supervisor import Supervisor, already_running  # noqa: PLC0415
+    from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
 
     if read_running(home.state):  # else the error would be about the ports that it holds
         raise already_running(home)
+    await stop_earlier(home)
     lines = Lines()
     with reserved(wanted) as (ports, _):
         where = urls(ports)
