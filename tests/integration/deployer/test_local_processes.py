@@ -1,4 +1,4 @@
-"""Processes that outlive the deployer: found again, told from others, and ended with what they have started."""
+"""Processes that outlive the deployer: recognised again, and ended with what they have started."""
 
 import os
 import sys

@@ -23,7 +23,7 @@ async def in_thread(call: Callable[ParamsT, ResultT], *args: ParamsT.args, **kwa
 
 
 async def until_ended(work: "asyncio.Future[ResultT]") -> ResultT:
-    """Wait for the end of something that goes on when it is cancelled; a cancellation is raised after that."""
+    """Wait for the end of something that continues when it is cancelled; a cancellation is raised after that."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

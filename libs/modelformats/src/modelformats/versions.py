@@ -32,11 +32,11 @@ def other_version(package: str, toolchain: str, written_by: str | None) -> Itera
 def pinned(package: str, toolchain: str) -> str | None:
     """The version of a package in a toolchain; None where it has none."""
     lines = read_recipe(toolchain).requirements.read_text().splitlines()
-    found = (line.removeprefix(f"{package}==").split()[0] for line in lines if line.startswith(f"{package}=="))
-    return next(found, None)
+    pins = (line.removeprefix(f"{package}==").split()[0] for line in lines if line.startswith(f"{package}=="))
+    return next(pins, None)
 
 
 def _release(version: str) -> tuple[str, ...] | None:
     """Major and minor version; None where the text is none."""
-    found = RELEASE.match(version)
-    return found.groups() if found else None
+    release = RELEASE.match(version)
+    return release.groups() if release else None

@@ -55,8 +55,8 @@ def prepare(app: FastAPI, *, limit: int) -> None:
 
 async def _not_the_protocol(_request: Request, error: Exception) -> Response:
     """Without the input, which FastAPI would repeat."""
-    found = cast("RequestValidationError", error).errors()
-    sentences = [f"{_path(each['loc'])}: {each['msg']}" for each in found[:3]]
+    problems = cast("RequestValidationError", error).errors()
+    sentences = [f"{_path(each['loc'])}: {each['msg']}" for each in problems[:3]]
     return _json(BAD_REQUEST, "; ".join(sentences))
 
 

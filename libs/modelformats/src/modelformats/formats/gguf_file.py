@@ -114,7 +114,7 @@ class _Reader:
         step = alignment if isinstance(alignment, int) and 0 < alignment < MOST_BYTES else USUAL_ALIGNMENT
         begin = -(-self._file.tell() // step) * step
         following = dict(pairwise([*sorted({offset for _, _, offset in headers}), max(self._size - begin, 0)]))
-        found = []
+        weights = []
         for kind, shape, offset in headers:
             size = _size(kind, shape) if kind in TYPES else max(following[offset] - offset, 0)
             if size and begin + offset + size > self._size:
@@ -122,8 +122,8 @@ class _Reader:
                     f"its tensors reach to byte {begin + offset + size}, but it has only {self._size}: "
                     "copy it again, as a whole"
                 )
-            found.append(Weight(type_name(kind), shape, size))
-        return found
+            weights.append(Weight(type_name(kind), shape, size))
+        return weights
 
     def _value(self, kind: int, depth: int) -> Any:
         """A key's value; of an array its length."""

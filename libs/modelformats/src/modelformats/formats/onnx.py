@@ -97,9 +97,9 @@ def _signature(model: Any, contents: Contents) -> Signature:
 def _tensor(value: Any) -> Tensor:
     if _kind(value) is not None:
         return Tensor(name=value.name)
-    found = value.type.tensor_type
-    shape = tuple(_dimension(dim) for dim in found.shape.dim) if found.HasField("shape") else None
-    return Tensor(name=value.name, dtype=DTYPES.get(found.elem_type), shape=shape)
+    tensor_type = value.type.tensor_type
+    shape = tuple(_dimension(dim) for dim in tensor_type.shape.dim) if tensor_type.HasField("shape") else None
+    return Tensor(name=value.name, dtype=DTYPES.get(tensor_type.elem_type), shape=shape)
 
 
 def _kind(value: Any) -> str | None:
@@ -143,11 +143,11 @@ def _uncarried(value: Any) -> str:
 
 def _newer_versions(model: Any) -> Iterator[str]:
     opset = max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
-    for what, found, known in (("IR version", model.ir_version, NEWEST_IR), ("opset", opset, NEWEST_OPSET)):
-        if found > known:
+    for what, present, known in (("IR version", model.ir_version, NEWEST_IR), ("opset", opset, NEWEST_OPSET)):
+        if present > known:
             yield (
-                f"the model has the ONNX {what} {found}, newer than the {known} that this version of Klever knows, so "
-                "converting and serving it may fail: export it with an older one"
+                f"the model has the ONNX {what} {present}, newer than the {known} that this version of Klever knows, "
+                "so converting and serving it may fail: export it with an older one"
             )
 
 

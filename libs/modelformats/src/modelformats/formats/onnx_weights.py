@@ -46,36 +46,36 @@ class Contents:
 
 def contents_of(model: Any) -> Contents:
     """Gather what is in a model, as deep as protobuf lets messages be nested, which is 100."""
-    found = Contents()
-    _graph(model.graph, found)
+    contents = Contents()
+    _graph(model.graph, contents)
     for function in model.functions:
-        _nodes(function.node, found)
-    return found
+        _nodes(function.node, contents)
+    return contents
 
 
-def _graph(graph: Any, found: Contents) -> None:
-    found.weights.extend(graph.initializer)
-    found.weights.extend(sparse.values for sparse in graph.sparse_initializer)
-    _nodes(graph.node, found)
+def _graph(graph: Any, contents: Contents) -> None:
+    contents.weights.extend(graph.initializer)
+    contents.weights.extend(sparse.values for sparse in graph.sparse_initializer)
+    _nodes(graph.node, contents)
 
 
-def _nodes(nodes: Iterable[Any], found: Contents) -> None:
+def _nodes(nodes: Iterable[Any], contents: Contents) -> None:
     for node in nodes:
         kind = node.op_type
-        found.operators[kind] += 1
+        contents.operators[kind] += 1
         for attribute in node.attribute:
-            _attribute(attribute, found, found.weights if kind == CONSTANT else found.others)
+            _attribute(attribute, contents, contents.weights if kind == CONSTANT else contents.others)
 
 
-def _attribute(attribute: Any, found: Contents, tensors: list[Any]) -> None:
+def _attribute(attribute: Any, contents: Contents, tensors: list[Any]) -> None:
     if attribute.HasField("t"):
         tensors.append(attribute.t)
     if attribute.HasField("sparse_tensor"):
         tensors.append(attribute.sparse_tensor.values)
     if attribute.HasField("g"):
-        _graph(attribute.g, found)
+        _graph(attribute.g, contents)
     for graph in attribute.graphs:
-        _graph(graph, found)
+        _graph(graph, contents)
 
 
 def _external(tensor: Any) -> dict[str, str]:

@@ -45,9 +45,9 @@ class SKLearn:
         """The estimator's class chain and what fitting left in its attributes."""
         path = single_file(directory, *PATTERNS)
         with reading(path, "joblib or pickle file"):
-            found = signature_of(read_pickle(path))
-        warnings = other_version("scikit-learn", TOOLCHAIN, found.framework_version)
-        return found.model_copy(update={"warnings": (*found.warnings, *warnings)})
+            signature = signature_of(read_pickle(path))
+        warnings = other_version("scikit-learn", TOOLCHAIN, signature.framework_version)
+        return signature.model_copy(update={"warnings": (*signature.warnings, *warnings)})
 
 
 def _looks_like(start: bytes) -> bool:
@@ -101,7 +101,7 @@ def _estimators(root: Any) -> Iterator[Inert]:
 
 
 def _first_attribute(steps: list[Inert], name: str) -> Any:
-    return next((found for step in steps if (found := step.attribute(name)) is not None), None)
+    return next((value for step in steps if (value := step.attribute(name)) is not None), None)
 
 
 def _features(steps: list[Inert]) -> int | None:

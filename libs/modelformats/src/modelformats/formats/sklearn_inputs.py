@@ -1,4 +1,4 @@
-"""What a scikit-learn estimator takes: a matrix, named columns, or texts; told as the model servers tell it."""
+"""What a scikit-learn estimator takes: a matrix, named columns, or texts; named as the model servers name it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -54,9 +54,9 @@ def _names(root: Any) -> list[str] | None:
     seen = set[int]()
     while isinstance(root, Inert) and id(root) not in seen:
         seen.add(id(root))
-        found = inert_array(root.attribute("feature_names_in_"))
-        if found is not None:
-            names = found.values() or []
+        array = inert_array(root.attribute("feature_names_in_"))
+        if array is not None:
+            names = array.values() or []
             return [str(name) for name in names] or None
         root = next(iter(inner_steps(root)), None)
     return None

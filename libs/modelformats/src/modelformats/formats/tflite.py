@@ -72,7 +72,7 @@ def _signature(model: Table) -> Signature:
             "subgraphs": len(graphs),
         }
         | _runtime(model, buffers),
-        unknown={"framework_version": "the file tells the oldest runtime that can run it, not who wrote it"}
+        unknown={"framework_version": "the file holds the oldest runtime that can run it, not who wrote it"}
         | newer_types(weight.dtype for weight in weights),
     )
 

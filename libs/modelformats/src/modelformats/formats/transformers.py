@@ -61,7 +61,7 @@ def _adapter(adapter: dict[str, Any], details: dict[str, Any]) -> About:
 
 def _json(path: Path, limit: int) -> dict[str, Any]:
     try:
-        found = json.loads(head(path, limit))
+        content = json.loads(head(path, limit))
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

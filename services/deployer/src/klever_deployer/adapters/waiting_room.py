@@ -157,10 +157,10 @@ class WaitingRoom:
         if backend.serving not in self._servings:
             raise LookupError(f"{backend.serving} is not served any more")
         route = self._servings[backend.serving]
-        found = backend if route is None else successor(backend, route)
-        if found is None:
+        target = backend if route is None else successor(backend, route)
+        if target is None:
             raise LookupError(f"{backend.serving} has no variant that serves")
-        return found
+        return target
 
 
 def _refused(why: str) -> web.Response:

@@ -36,7 +36,7 @@ def outcome(document: ServingDocument) -> WireModel:
 
 
 def occasion(document: ServingDocument) -> str:
-    """Tells an outcome from the same outcome of the same generation at another time."""
+    """Distinguishes an outcome from the same outcome of the same generation at another time."""
     status = document.status
     moment = status.unavailable_since if status.phase is ServingPhase.PROGRESSING else status.ready_at
     return f"{status.phase} {moment.isoformat() if moment else ''}"

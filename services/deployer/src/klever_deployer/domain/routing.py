@@ -112,8 +112,8 @@ class Stage:
     @property
     def running(self) -> tuple[Deployment, ...]:
         """Everything that has to run, each variant and revision once."""
-        found = {(each.variant.name, each.revision): each for each in (*self.stable, *self.wanted)}
-        return tuple(found.values())
+        by_version = {(each.variant.name, each.revision): each for each in (*self.stable, *self.wanted)}
+        return tuple(by_version.values())
 
 
 def route(
@@ -200,8 +200,8 @@ def _backend(
 ) -> Backend:
     key = _key(serving, deployment)
     keys = replica_keys(serving, [deployment])
-    found = (tuple(choice[each] for each in keys if each in choice) for choice in choices)
-    endpoints = next(filter(None, found), ())
+    candidates = (tuple(choice[each] for each in keys if each in choice) for choice in choices)
+    endpoints = next(filter(None, candidates), ())
     if not endpoints and waiting_room is not None and deployment.can_be_idle:
         endpoints = (waiting_room(key),)
     return Backend(key, endpoints)
@@ -266,8 +266,8 @@ def _kept(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
 def _mirroring(stage: Stage, mirror: Mirror | None) -> Mirroring | None:
     if mirror is None:
         return None
-    found = next(each for each in stage.wanted if each.variant.name == mirror.variant)
-    return Mirroring(_key(stage.serving, found), mirror.percent)
+    mirrored = next(each for each in stage.wanted if each.variant.name == mirror.variant)
+    return Mirroring(_key(stage.serving, mirrored), mirror.percent)
 
 
 _TABLE = TypeAdapter(list[ServingRoute])

@@ -22,11 +22,11 @@ class Space:
 
 
 def _space(path: Path) -> Space:
-    found = os.statvfs(path)
+    space = os.statvfs(path)
     return Space(
-        total=found.f_blocks * found.f_frsize,
-        free=found.f_bavail * found.f_frsize,
-        is_read_only=bool(found.f_flag & os.ST_RDONLY),
+        total=space.f_blocks * space.f_frsize,
+        free=space.f_bavail * space.f_frsize,
+        is_read_only=bool(space.f_flag & os.ST_RDONLY),
     )
 
 

@@ -132,8 +132,8 @@ def scanned(
 def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str, ...]:
     if attached is None:
         return ()
-    found = attached.signature
-    return (*found.warnings, *contradictions(spec.metadata.declared_signature, found))
+    signature = attached.signature
+    return (*signature.warnings, *contradictions(spec.metadata.declared_signature, signature))
 
 
 def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> ModelStatus:

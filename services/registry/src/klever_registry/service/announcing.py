@@ -91,9 +91,9 @@ class Announcer:
             self.pending.add(Observed(ref, digest))
 
     async def _announce(self, observed: Observed) -> None:
-        found = await self._documents.find(observed.ref.key)
-        if isinstance(found, Buried):
-            await self._records.finish(found)
+        present = await self._documents.find(observed.ref.key)
+        if isinstance(present, Buried):
+            await self._records.finish(present)
         manifest = await self._named(observed)
         if manifest is None:
             if self.pending.is_superseded(observed):

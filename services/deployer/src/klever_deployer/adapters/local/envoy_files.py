@@ -91,7 +91,7 @@ class EnvoyFiles:
 
     def _read(self, kind: Discovery) -> tuple[str, Resources]:
         try:
-            found = json.loads((self._directory / kind.file).read_text())
-            return str(found["version_info"]), list(found["resources"])
+            written = json.loads((self._directory / kind.file).read_text())
+            return str(written["version_info"]), list(written["resources"])
         except (OSError, ValueError, KeyError, TypeError):
             return "", []

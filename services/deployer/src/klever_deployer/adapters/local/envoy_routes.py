@@ -32,7 +32,7 @@ class EnvoyRoutes:
 
     Args:
         files: Envoy's configuration.
-        admin: tells how many requests are in flight.
+        admin: knows how many requests are in flight.
         table: what an earlier deployer saw in effect, as `dump_table` writes it.
         drain_seconds: longest wait for requests by an old route.
         limit: bytes of a message by gRPC.
