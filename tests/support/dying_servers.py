@@ -49,22 +49,27 @@ class GrpcServer:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await reader.readexactly(len(PREFACE))
-            writer.write(_frame(SETTINGS, 0, 0))
-            while True:
-                head = await reader.readexactly(9)
-                payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
-                kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
-                if kind in {SETTINGS, PING} and not flags & ACK:
-                    writer.write(_frame(kind, ACK, 0, payload if kind == PING else b""))
-                elif kind in {HEADERS, DATA} and flags & END_STREAM:
-                    self.asked += 1
-                    if self.dies:
-                        writer.transport.abort()
-                        return
-                    self._answer(writer, stream)
-        writer.close()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await self._converse(reader, writer)
+        finally:
+            writer.close()  # also when the test's loop ends first
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(PREFACE))
+        writer.write(_frame(SETTINGS, 0, 0))
+        while True:
+            head = await reader.readexactly(9)
+            payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+            kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+            if kind in {SETTINGS, PING} and not flags & ACK:
+                writer.write(_frame(kind, ACK, 0, payload if kind == PING else b""))
+            elif kind in {HEADERS, DATA} and flags & END_STREAM:
+                self.asked += 1
+                if self.dies:
+                    writer.transport.abort()
+                    return
+                self._answer(writer, stream)
 
     def _answer(self, writer: asyncio.StreamWriter, stream: int) -> None:
         message = b"\0" + len(self.name).to_bytes(4, "big") + self.name.encode()

@@ -33,13 +33,12 @@ class Relay:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, envoy = await asyncio.open_unix_connection(sock=await self._reach())
-        envoy.write(_proxy_header(writer.get_extra_info("peername"), writer.get_extra_info("sockname")))
-        requests = asyncio.create_task(_pump(reader, envoy))
         try:
-            await _pump(answers, writer)
+            client, here = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+            if client and here:  # else the client has left
+                envoy.write(_proxy_header(client, here))
+                await _exchange((reader, envoy), (answers, writer))
         finally:
-            requests.cancel()
-            await asyncio.gather(requests, return_exceptions=True)
             envoy.close()
 
     async def _reach(self) -> socket.socket:
@@ -58,6 +57,19 @@ class Relay:
                     await asyncio.sleep(POLL_SECONDS)
                 else:
                     return connection
+
+
+async def _exchange(
+    requests: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    answers: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+) -> None:
+    """Copy both ways until the answers end."""
+    asking = asyncio.create_task(_pump(*requests))
+    try:
+        await _pump(*answers)
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
