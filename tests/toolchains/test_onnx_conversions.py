@@ -61,7 +61,7 @@ async def test_a_quantised_model_is_smaller_and_keeps_its_inputs_and_outputs(
         pytest.param(
             Conversion("nothing", "ONNX", "ONNX", VECTOR, {"quantize": "int8"}),
             "unsupported_operator",
-            "no operator that can be quantised",
+            "no weights that can be quantised",
             id="nothing to quantise",
         ),
         pytest.param(

@@ -42,7 +42,7 @@ def convolution() -> ModelProto:
         helper.make_node("Flatten", ["p"], ["f"]),
         helper.make_node("MatMul", ["f", "w"], ["y"]),
     ]
-    return model(nodes, ["batch", 3, 16, 16], 4, k=(8, 3, 3, 3), w=(8, 4))
+    return model(nodes, ["batch", 3, 16, 16], 4, k=(64, 3, 3, 3), w=(64, 4))
 
 
 def nothing_to_quantise() -> ModelProto:

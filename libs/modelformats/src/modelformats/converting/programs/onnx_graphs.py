@@ -1,0 +1,70 @@
+"""Weights in the graphs of an ONNX model, also those inside the branches and bodies of If, Loop and Scan."""
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from math import prod
+
+import onnx
+
+_FLOATS = {
+    onnx.TensorProto.FLOAT: 4,
+    onnx.TensorProto.FLOAT16: 2,
+    onnx.TensorProto.BFLOAT16: 2,
+    onnx.TensorProto.DOUBLE: 8,
+}
+"""Bytes of an element."""
+
+
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                yield from graphs_of(inner)
+
+
+def float_bytes(model: onnx.ModelProto) -> int:
+    """Bytes of the weights that are floats."""
+    return sum(
+        _FLOATS.get(tensor.data_type, 0) * prod(tensor.dims)
+        for graph in graphs_of(model.graph)
+        for tensor in graph.initializer
+    )
+
+
+def operators_of(model: onnx.ModelProto) -> set[str]:
+    """The operators of all graphs."""
+    return {node.op_type for graph in graphs_of(model.graph) for node in graph.node}
+
+
+def make_names_unique(model: onnx.ModelProto) -> None:
+    """Name every node, by which it can be left out; and weights of inner graphs so that no two have the same name."""
+    numbers = count()
+    for graph in graphs_of(model.graph):
+        for node in graph.node:
+            node.name = f"{node.op_type}_{next(numbers)}"
+        if graph is not model.graph:
+            _rename(graph, {tensor.name: f"{tensor.name}_{next(numbers)}" for tensor in graph.initializer})
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for inner in graphs_of(graph):
+        for tensor in inner.initializer:
+            tensor.name = names.get(tensor.name, tensor.name)
+        for value in (*inner.value_info, *inner.output):
+            value.name = names.get(value.name, value.name)
+        for node in inner.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def separate_outputs(model: onnx.ModelProto) -> None:
+    """Put Identity between a weight and the output that it is, since a tool that replaces weights would take both."""
+    outputs = {value.name for value in model.graph.output}
+    for tensor in model.graph.initializer:
+        if tensor.name in outputs:
+            inner = f"{tensor.name}_weights"
+            for node in (node for graph in graphs_of(model.graph) for node in graph.node):
+                node.input[:] = [inner if name == tensor.name else name for name in node.input]
+            model.graph.node.append(onnx.helper.make_node("Identity", [inner], [tensor.name], name=f"{inner}_output"))
+            tensor.name = inner
