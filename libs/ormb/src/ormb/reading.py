@@ -64,4 +64,5 @@ def _read(layout: Layout, document: dict[str, Any], digest: str, config: bytes |
         layers=document["layers"],
         modelfile=layout.modelfile(document, config),
         document=document,
+        config_content=config,
     )
