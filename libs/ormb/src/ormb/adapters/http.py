@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -128,7 +128,7 @@ class HttpRegistry:
         """See `Registry`."""
         await self._uploads.upload(reference, content, progress, mount_from=mount_from)
 
-    async def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncIterator[bytes]:
+    async def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncGenerator[bytes]:
         """See `Registry`. A connection lost in the middle raises; the caller goes on from where it was."""
         url = self.url(reference, f"blobs/{digest}")
         headers = {"Range": f"bytes={start}-"} if start else {}
