@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -132,7 +132,7 @@ class HttpRegistry:
         """See `Registry`."""
         await self._uploads.upload(reference, content, progress, mount_from=mount_from)
 
-    async def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncIterator[bytes]:
+    async def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncGenerator[bytes]:
         """See `Registry`. A connection lost in the middle raises; the caller resumes where it was."""
         url = self.url(reference, f"blobs/{digest}")
         headers = {"Range": f"bytes={start}-"} if start else {}

@@ -1,5 +1,6 @@
 """The manifests and tags of one external registry."""
 
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -53,19 +54,29 @@ class RemoteManifests:
 
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
         """See `ManifestSource`."""
+        content = await self._start(repository, digest, size + 1)
+        return content if content is not None and _matches(content, digest) else None
+
+    async def start_of_blob(self, repository: str, digest: str, size: int) -> bytes:
+        """See `ManifestSource`."""
+        return (await self._start(repository, digest, size) or b"")[:size]
+
+    async def _start(self, repository: str, digest: str, size: int) -> bytes | None:
+        """The first bytes of a blob, so many at least where it has them; None where there is none."""
         content = b""
         try:
             with translated():
-                blob = self._connection.registry.get_blob(self.reference(repository, digest), digest)
-                async for chunk in blob:
-                    content += chunk
-                    if len(content) > size:
-                        return None
+                chunks = self._connection.registry.get_blob(self.reference(repository, digest), digest)
+                async with aclosing(chunks) as blob:
+                    async for chunk in blob:
+                        content += chunk
+                        if len(content) >= size:
+                            break
         except PermanentError as error:
             if isinstance(error.__cause__, NotFoundError):
                 return None
             raise
-        return content if _matches(content, digest) else None
+        return content
 
     async def is_deleted(self, repository: str, tag: str) -> bool:
         """See `ManifestSource`. A registry that does not answer for its API at all denies nothing."""
