@@ -13,18 +13,20 @@ from .adapters.connecting import Connecting, connected
 from .adapters.uploads import CHUNK_BYTES
 from .copying import Copier
 from .digest import digest_bytes, hexadecimal
+from .errors import RegistryError
 from .exporting import Unpacker, is_exported, staged
 from .fetching import fetch_manifest, understood
 from .known_digests import KnownDigests
-from .layout import LocalLayout, StoredModel, default_root
+from .layout import LocalLayout, default_root
 from .layouts.modelpack import MODELPACK
 from .manifest import Descriptor, ModelManifest
 from .packed import Content, PackedModel
-from .packing import pack
+from .packing import pack, with_way_out
 from .packing_archive import archives_directory
 from .ports import Progress, Registry, Silent
 from .reference import Reference
 from .referrers import Referrer, Referrers, attachment
+from .stored import StoredModel
 from .transfer import Transfer
 
 
@@ -246,7 +248,10 @@ class OrmbClient:
     ) -> None:
         progress.started(sum({part.descriptor.digest: part.descriptor.size for part in contents}.values()))
         await self._transfer.upload(reference, contents, progress, mounts)
-        await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
+        try:
+            await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
+        except RegistryError as error:
+            raise with_way_out(error, len(contents) - 1) from error
 
     async def _fetch_manifest(self, reference: Reference) -> tuple[ModelInfo, bytes]:
         parsed, manifest = await fetch_manifest(self._registry, reference)

@@ -21,11 +21,14 @@ from .errors import (
 )
 from .layouts import layout_named
 from .layouts.layout import EXTRA, ArtifactFiles, LayerFiles, Role
+from .linking import Links
 from .locks import try_lock
 from .manifest import Descriptor, ModelManifest
 from .modelfile import FILE_NAME, ModelFile, dump_modelfile
 from .packing import MODEL
-from .unpacking import decompress, safe_path, unpack
+from .paths import safe_path
+from .space import writing_to
+from .unpacking import decompress, unpack
 
 ARCHIVES = ".archives"
 """Where archives lie until they are unpacked."""
@@ -80,6 +83,7 @@ class Unpacker:
         self._manifest = manifest
         self._stage = stage
         self._archives = stage / ARCHIVES
+        self._links = Links(stage)
         self._planned = planned_files(manifest)
 
     def wanted(self) -> list[tuple[Descriptor, Path]]:
@@ -97,6 +101,10 @@ class Unpacker:
                 the layers.
         """
         roles = {path: layer.role for layer in self._planned.layers for path in self._unpacked(layer)}
+        with writing_to(self._stage):
+            roles |= {path: layer.role for layer, path in self._links.settle() if layer.is_in_tree}
+        for directory in self._planned.empty_directories:
+            (self._stage / safe_path(directory)).mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self._archives, ignore_errors=True)
         if not self._planned.is_model_directory and self._has_model(roles.values()):
             arrange(self._stage, roles, self._planned.model_path, self._said().format)
@@ -109,11 +117,12 @@ class Unpacker:
     def _unpacked(self, layer: LayerFiles) -> list[PurePosixPath]:
         """Unpack a layer; its files in the tree of another tool."""
         if layer.type.is_archive:
-            files = unpack(self._path(layer), layer, self._stage)
+            files = unpack(self._path(layer), layer, self._stage, self._links)
         else:
             files = [PurePosixPath(*safe_path(layer.target).parts[1:])]
             if not layer.is_final:
                 decompress(self._path(layer), layer, self._stage / safe_path(layer.target))
+            (self._stage / safe_path(layer.target)).chmod(0o755 if layer.descriptor.is_executable else 0o644)
         return files if layer.is_in_tree else []
 
     def _has_model(self, roles: Collection[Role]) -> bool:
