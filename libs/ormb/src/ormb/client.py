@@ -176,10 +176,11 @@ class OrmbClient:
         """
         watcher = progress or Silent()
         info, _ = await self._fetch_manifest(reference)
-        if await in_thread(is_exported, destination, info.digest):
+        named = reference.digest or info.digest  # the digest of an index stands for what is taken from it
+        if await in_thread(is_exported, destination, named):
             return info
         watcher.started(info.size)
-        with staged(destination, info.digest) as stage:
+        with staged(destination, named) as stage:
             unpacker = Unpacker(info.manifest, stage)
             await self._transfer.download(reference, unpacker.wanted(), watcher)
             await in_thread(unpacker.finish)
