@@ -186,13 +186,25 @@ class OrmbClient:
             await in_thread(unpacker.finish)
         return info
 
-    async def copy(self, source: Reference, target: Reference, progress: Progress | None = None) -> ModelInfo:
-        """Copy a model from one registry, or repository, to another. Raises as `push` and `pull`."""
+    async def copy(
+        self, source: Reference, target: Reference, progress: Progress | None = None, *, with_referrers: bool = True
+    ) -> ModelInfo:
+        """Copy a model from one registry, or repository, to another, with what refers to it.
+
+        Raises as `push` and `pull`; RegistryError also where signatures at the target would be overwritten.
+        """
         await self._fetch_manifest(source)  # what is not a model is refused before anything is moved
         scratch = await in_thread(self.layout.staging)
-        copier = Copier(self._registry, self._transfer, scratch, concurrency=self._concurrency)
+        copier = Copier(
+            self._registry,
+            self._transfer,
+            scratch,
+            progress or Silent(),
+            concurrency=self._concurrency,
+            with_referrers=with_referrers,
+        )
         async with self._using_store():
-            await copier.copy(source, target, progress or Silent())
+            await copier.copy(source, target)
         return await self.inspect(target)
 
     async def attach(
