@@ -21,7 +21,7 @@ from .digest import digest_bytes, hexadecimal
 from .exporting import Unpacker, is_exported, staged
 from .fetching import fetch_manifest, understood
 from .known_digests import KnownDigests
-from .layout import LocalLayout, StoredModel, default_root
+from .layout import STORE, LocalLayout, StoredModel, default_root
 from .layouts.modelpack import MODELPACK
 from .manifest import Descriptor, ModelManifest
 from .packed import Content, PackedModel
@@ -72,7 +72,7 @@ class OrmbClient:
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.root = root or default_root()
-        self.layout = LocalLayout(self.root / "cache")
+        self.layout = LocalLayout(self.root / STORE)
         self._concurrency = concurrency
         self._plain_http = plain_http
         self._insecure = insecure

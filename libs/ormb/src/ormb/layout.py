@@ -1,4 +1,4 @@
-"""The local store: an OCI image layout under `$ORMB_ROOTPATH/cache` (default `~/.ormb/cache`)."""
+"""The local store: an OCI image layout under `$ORMB_ROOTPATH/store` (default `~/.ormb/store`)."""
 
 import fcntl
 import json
@@ -19,6 +19,9 @@ from .packed import Content, PackedModel
 from .reading import config_wanted, parse_manifest
 from .reference import Reference
 from .space import gone_unless_whole, writing_to
+
+STORE = "store"
+"""Name of the directory of the local store. The Go `ormb` keeps its own, which has another layout, in `cache`."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ormb import known_digests
 from ormb.cli.app import ReferenceType, cli, errors_as_lines
 from ormb.cli.output import facts, human_size, print_json, print_table
 from ormb.digest import hexadecimal
-from ormb.layout import LocalLayout, StoredModel, default_root
+from ormb.layout import STORE, LocalLayout, StoredModel, default_root
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def prune() -> None:
 
 
 def _local() -> LocalLayout:
-    return LocalLayout(default_root() / "cache")
+    return LocalLayout(default_root() / STORE)
 
 
 def _info(model: StoredModel) -> "ModelInfo":
