@@ -48,6 +48,20 @@ async def test_what_is_attached_is_discovered_and_the_model_stays_the_same(
     assert json.loads(manifest)["subject"]["digest"] == pushed.digest
 
 
+async def test_an_artifact_under_the_tag_for_its_referrers_is_no_list_of_them(
+    oci_host: str, client: OrmbClient, tmp_path: Path
+) -> None:
+    """`cosign copy` lets the tag name what it copies."""
+    pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
+    manifest, _ = await client._registry.get_manifest(reference(oci_host))
+    tagged = reference(oci_host).tagged(pushed.digest.replace(":", "-"))
+    await client._registry.put_manifest(tagged, manifest, oci.OCI_MANIFEST)
+    assert await client.discover(reference(oci_host)) == []
+    (tmp_path / "report.html").write_text("<p>good</p>")
+    report = await client.attach(reference(oci_host), [tmp_path / "report.html"], REPORT, {})
+    assert [one.digest for one in await client.discover(reference(oci_host))] == [report]
+
+
 async def test_nothing_refers_to_a_fresh_model(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     assert await client.discover(reference(oci_host)) == []
