@@ -7,8 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ormb.client import ModelInfo, OrmbClient
+from ormb.client import OrmbClient
 from ormb.errors import NotFoundError, RegistryError, UnsupportedArtifactError
+from ormb.info import ModelInfo
 from ormb.packing import pack
 from ormb.reference import Reference
 from support import oci_artifacts as oci

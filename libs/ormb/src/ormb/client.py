@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -18,8 +17,9 @@ from .adapters.tls import verification
 from .adapters.uploads import CHUNK_BYTES
 from .copying import Copier
 from .digest import digest_bytes, hexadecimal
-from .exporting import Unpacker, is_exported, staged
+from .exporting import Unpacker, exported_format, is_exported, staged
 from .fetching import fetch_manifest, understood
+from .info import ModelInfo
 from .known_digests import KnownDigests
 from .layout import STORE, LocalLayout, StoredModel, default_root
 from .layouts.modelpack import MODELPACK
@@ -31,22 +31,6 @@ from .ports import Progress, Registry, Silent
 from .reference import Reference
 from .referrers import Referrer, Referrers, attachment
 from .transfer import Transfer
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """A model artifact, and where it was found."""
-
-    reference: Reference
-    digest: str
-    size: int
-    """Bytes of all layers."""
-    manifest: ModelManifest
-
-    @property
-    def format(self) -> str | None:
-        """The model's format, where the artifact says it."""
-        return self.manifest.modelfile.format if self.manifest.modelfile else None
 
 
 class OrmbClient:
@@ -165,7 +149,7 @@ class OrmbClient:
         async with self._using_store():
             info = self.stored(reference)
             await in_thread(self._export, info, destination)
-        return info
+        return info.with_format(await in_thread(exported_format, destination))
 
     async def pull_and_export(
         self, reference: Reference, destination: Path, progress: Progress | None = None
@@ -178,13 +162,13 @@ class OrmbClient:
         info, _ = await self._fetch_manifest(reference)
         named = reference.digest or info.digest  # the digest of an index stands for what is taken from it
         if await in_thread(is_exported, destination, named):
-            return info
+            return info.with_format(await in_thread(exported_format, destination))
         watcher.started(info.size)
         with staged(destination, named) as stage:
             unpacker = Unpacker(info.manifest, stage)
             await self._transfer.download(reference, unpacker.wanted(), watcher)
             await in_thread(unpacker.finish)
-        return info
+        return info.with_format(await in_thread(exported_format, destination))
 
     async def copy(
         self, source: Reference, target: Reference, progress: Progress | None = None, *, with_referrers: bool = True

@@ -11,7 +11,8 @@ from ormb.cli.output import facts, print_json, print_summary, progress
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo, OrmbClient
+    from ormb.client import OrmbClient
+    from ormb.info import ModelInfo
 
 REFERENCE = click.argument("reference", type=ReferenceType())
 

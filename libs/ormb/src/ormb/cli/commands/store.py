@@ -13,7 +13,7 @@ from ormb.layout import STORE, LocalLayout, StoredModel, default_root
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo
+    from ormb.info import ModelInfo
 
 REFERENCE = click.argument("reference", type=ReferenceType())
 
@@ -79,7 +79,7 @@ def _local() -> LocalLayout:
 
 
 def _info(model: StoredModel) -> "ModelInfo":
-    from ormb.client import ModelInfo  # noqa: PLC0415 - help needs no HTTP
+    from ormb.info import ModelInfo  # noqa: PLC0415 - help needs no HTTP
 
     return ModelInfo(model.reference, model.manifest.digest, model.manifest.size, model.manifest)
 
