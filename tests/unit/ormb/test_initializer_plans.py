@@ -86,6 +86,7 @@ def test_every_datatype_of_a_signature_has_one_of_tritons(dtype: str) -> None:
         ("SKLearn", "model.joblib", "mlserver_sklearn.SKLearnModel", "./model/model.joblib"),
         ("XGBoost", "model.json", "mlserver_xgboost.XGBoostModel", "./model/model.json"),
         ("MLflow", "MLmodel", "mlserver_mlflow.MLflowRuntime", "./model"),
+        ("MLflow", "artifacts/MLmodel", "mlserver_mlflow.MLflowRuntime", "./model/artifacts"),
     ],
 )
 def test_mlserver_finds_its_settings(format_name: str, file: str, implementation: str, uri: str) -> None:

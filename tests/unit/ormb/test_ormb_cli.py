@@ -68,7 +68,7 @@ def test_two_models_are_compared_and_the_store_is_pruned(ormb: Ormb, tmp_path: P
     assert result.exit_code == 1
     assert [change["name"] for change in json.loads(result.output)] == ["model/model.onnx"]
     assert ormb.ok("diff", "--local", REFERENCE, REFERENCE) == ""
-    (tmp_path / "store" / "cache" / "ingest" / "left").write_bytes(bytes(2048))
+    (tmp_path / "store" / "store" / "ingest" / "left").write_bytes(bytes(2048))
     assert ormb.ok("prune") == "2.0KB freed\n"
     assert len(json.loads(ormb.ok("models", "--json"))) == 2
 

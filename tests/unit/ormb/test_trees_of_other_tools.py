@@ -12,7 +12,7 @@ from ormb.modelfile import load_modelfile
 from ormb.reading import parse_manifest
 from support import foreign_artifacts as foreign
 from support.exports import export
-from support.foreign_artifacts import Section
+from support.foreign_artifacts import Layer, Section
 from support.model_files import of_each_format
 from support.oci_artifacts import Artifact, sha256
 
@@ -76,6 +76,27 @@ def test_a_file_that_would_be_taken_for_the_model_is_exported_beside_it(tmp_path
     other = Section("docs", {"m/example.onnx": ONNX})
     kit = foreign.kit({"model": {"path": "./m/model.ubj"}}, Section("model", {"m/model.ubj": XGBOOST}), other)
     assert exported(kit, tmp_path) == ({"model/model.ubj", "extra/m/example.onnx"}, "XGBoost")
+
+
+def test_a_directory_that_is_named_as_the_model_is_read_by_its_own_files(tmp_path: Path) -> None:
+    other = Section("docs", {"example.onnx": ONNX})
+    kit = foreign.kit({"model": {"path": "."}}, Section("model", {"model.ubj": XGBOOST}), other)
+    assert exported(kit, tmp_path) == ({"model/model.ubj", "extra/example.onnx"}, "XGBoost")
+
+
+@pytest.mark.parametrize("path", ["../../model", "/model", "weights/../../up", "no/such/path", ""])
+def test_a_kitfile_that_names_nothing_of_the_kit_is_read_by_its_weights(tmp_path: Path, path: str) -> None:
+    kit = foreign.kit({"model": {"path": path}}, Section("model", {"w/m.onnx": ONNX}), DOCS)
+    assert exported(kit, tmp_path) == ({"model/m.onnx", "extra/README.md"}, "ONNX")
+
+
+def test_adapters_of_docker_models_are_exported_beside_their_base(tmp_path: Path) -> None:
+    prefix = "application/vnd.docker.ai.gguf.v3"
+    layers = [Layer(prefix + ending, GGUF) for ending in ("", ".lora", ".mmproj")]
+    config = "application/vnd.docker.ai.model.config.v0.1+json"
+    files = {"model/model.gguf", "extra/lora.gguf", "extra/mmproj.gguf"}
+    assert exported(foreign.artifact(config, {}, *layers), tmp_path / "1") == (files, "GGUF")
+    assert exported(foreign.artifact(config, {}, layers[1]), tmp_path / "2") == ({"model/lora.gguf"}, "GGUF")
 
 
 def test_a_model_of_an_unknown_format_is_exported_whole(tmp_path: Path) -> None:

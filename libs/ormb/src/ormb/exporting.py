@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 import modelformats
@@ -15,6 +15,7 @@ from .digest import hexadecimal
 from .errors import (
     DestinationError,
     DigestMismatchError,
+    InvalidModelFileError,
     RegistryUnavailableError,
     UnsafePathError,
     UnsupportedArtifactError,
@@ -24,7 +25,7 @@ from .layouts.layout import EXTRA, ArtifactFiles, LayerFiles, Role
 from .linking import Links
 from .locks import try_lock
 from .manifest import Descriptor, ModelManifest
-from .modelfile import FILE_NAME, ModelFile, dump_modelfile
+from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
 from .packing import MODEL
 from .paths import safe_path
 from .space import writing_to
@@ -153,6 +154,13 @@ def is_exported(destination: Path, digest: str) -> bool:
     """Whether the destination already holds this artifact."""
     marker = destination / MARKER
     return marker.exists() and marker.read_text().partition("\n")[0] == digest
+
+
+def exported_format(directory: Path) -> str | None:
+    """The format that the ormbfile of an export names; None where it names none, or cannot be read."""
+    with suppress(OSError, ValueError, InvalidModelFileError):
+        return load_modelfile((directory / FILE_NAME).read_text()).format
+    return None
 
 
 @contextmanager

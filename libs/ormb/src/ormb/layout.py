@@ -1,4 +1,4 @@
-"""The local store: an OCI image layout under `$ORMB_ROOTPATH/cache` (default `~/.ormb/cache`)."""
+"""The local store: an OCI image layout under `$ORMB_ROOTPATH/store` (default `~/.ormb/store`)."""
 
 import fcntl
 import json
@@ -22,6 +22,8 @@ from .space import gone_unless_whole, writing_to
 from .stored import StoredModel
 
 log = logging.getLogger(__name__)
+STORE = "store"
+"""Name of the directory of the local store. The Go `ormb` keeps its own, which has another layout, in `cache`."""
 
 
 def default_root() -> Path:

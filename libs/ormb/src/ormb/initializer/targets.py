@@ -109,16 +109,22 @@ def _mlserver(model: ServedModel) -> Plan:
     implementation = MLSERVER.get(model.format)
     if implementation is None:
         raise _unserved(Target.MLSERVER, model, tuple(MLSERVER))
-    uri = "./model" if model.format == "MLflow" else f"./model/{_single(model)}"
+    uri = PurePosixPath("model", _mlflow(model) if model.format == "MLflow" else _single(model))
     settings = {
         "name": model.name,
         "implementation": implementation,
-        "parameters": {"uri": uri, "version": model.version},
+        "parameters": {"uri": f"./{uri}", "version": model.version},
     }
     return Plan(
         {"model": "model", "ormbfile.yaml": "ormbfile.yaml"},
         {"model-settings.json": json.dumps(settings, indent=2) + "\n"},
     )
+
+
+def _mlflow(model: ServedModel) -> str:
+    """The directory of its MLmodel file, which is not the top for the folder of a logged model of MLflow 3."""
+    found = [PurePosixPath(name).parent for name in model.files if PurePosixPath(name).name == "MLmodel"]
+    return min(found, key=lambda path: len(path.parts), default=PurePosixPath()).as_posix()
 
 
 def _single(model: ServedModel, *suffixes: str) -> str:
