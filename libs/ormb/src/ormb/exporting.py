@@ -55,6 +55,8 @@ def planned_files(manifest: ModelManifest) -> ArtifactFiles:
         if path in paths:
             raise UnsafePathError(f"two layers of the artifact write {path}: it is damaged, ask who made it")
         paths.add(path)
+    if nested := next((path for path in paths if not paths.isdisjoint(path.parents)), None):
+        raise UnsafePathError(f"{nested} of the artifact lies below a file: it is damaged, ask who made it")
     _check_declared(planned.layers)
     return planned
 
