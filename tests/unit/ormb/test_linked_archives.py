@@ -1,16 +1,20 @@
 """Links in the archives of other tools: each becomes a file of its own, whatever the order, and none leads out."""
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
 
 from ormb.errors import UnsafePathError, UnsupportedArtifactError
 from ormb.exporting import Unpacker
+from ormb.mediatypes import EMPTY_DIRECTORIES
+from ormb.packing import pack
 from ormb.reading import config_wanted, parse_manifest
 from support import foreign_artifacts as foreign
 from support.foreign_artifacts import DIRECTORY, HARD_LINK, LINK, Entry, Layer
 from support.oci_artifacts import Artifact, sha256
+from support.small_models import many_files
 
 KIT = "application/vnd.kitops.modelkit."
 IMAGE = "application/vnd.oci.image."
@@ -143,3 +147,21 @@ def test_a_windows_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> 
 def test_an_empty_directory_of_another_tool_is_kept(tmp_path: Path) -> None:
     exported(kit([FILE, Entry("model/1", type=DIRECTORY)]), tmp_path / "out")
     assert (tmp_path / "out" / "model" / "1").is_dir()
+
+
+@pytest.mark.parametrize("entry", [link("model/w.onnx/below", "../w.onnx"), link("model/" + "n/" * 3 + "x" * 300, "w")])
+def test_a_link_that_has_no_place_refuses_the_artifact_in_a_sentence(tmp_path: Path, entry: Entry) -> None:
+    with pytest.raises((UnsupportedArtifactError, UnsafePathError), match=r"cannot be|not exported"):
+        exported(kit([FILE, entry]), tmp_path / "out")
+
+
+def test_an_empty_directory_where_a_file_is_refuses_the_artifact_in_a_sentence(tmp_path: Path) -> None:
+    packed = pack(many_files(tmp_path / "m", 1))
+    document = json.loads(packed.manifest)
+    document["annotations"][EMPTY_DIRECTORIES] = '["model/00000.txt"]'
+    blobs = [part.source if isinstance(part.source, bytes) else part.source.read_bytes() for part in packed.layers]
+    with pytest.raises(UnsupportedArtifactError, match="cannot be written"):
+        exported(Artifact(json.dumps(document).encode(), tuple(blobs)), tmp_path / "out")
+    document["annotations"][EMPTY_DIRECTORIES] = '["../escape"]'
+    with pytest.raises(UnsafePathError, match="outside the destination"):
+        exported(Artifact(json.dumps(document).encode(), tuple(blobs)), tmp_path / "out2")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ormb.comparing import compare
-from ormb.errors import DestinationError, UnsupportedArtifactError
+from ormb.errors import DestinationError, UnsafePathError, UnsupportedArtifactError
 from ormb.exporting import is_exported, staged
 from ormb.modelfile import load_modelfile
 from ormb.reading import parse_manifest
@@ -97,6 +97,24 @@ def test_adapters_of_docker_models_are_exported_beside_their_base(tmp_path: Path
     files = {"model/model.gguf", "extra/lora.gguf", "extra/mmproj.gguf"}
     assert exported(foreign.artifact(config, {}, *layers), tmp_path / "1") == (files, "GGUF")
     assert exported(foreign.artifact(config, {}, layers[1]), tmp_path / "2") == ({"model/lora.gguf"}, "GGUF")
+
+
+@pytest.mark.parametrize("packing", ["tar", "raw", "raw+gzip"])
+@pytest.mark.parametrize("other", [Section("dataset", {"x": b"data"}), Section("code", {"w/m.onnx/x": b"code"})])
+def test_a_file_where_another_layer_has_a_directory_is_refused(tmp_path: Path, packing: str, other: Section) -> None:
+    sections = (Section("model", {"w/m.onnx": ONNX}), Section("code", {"x/y": b"code"}), other)
+    with pytest.raises((UnsupportedArtifactError, UnsafePathError)):
+        export(foreign.kit({"model": {"path": "w/m.onnx"}}, *sections, packing=packing), tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_an_export_that_was_killed_before_its_end_is_repeated(tmp_path: Path, packing: str) -> None:
+    """What it has left where files wait to be moved is there when the next one begins."""
+    kit = foreign.kit(
+        {"model": {"path": "w/m.onnx"}}, Section("model", {"w/m.onnx": ONNX}), DATA, CODE, packing=packing
+    )
+    assert export(kit, tmp_path) == export(kit, tmp_path)
 
 
 def test_a_model_of_an_unknown_format_is_exported_whole(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path, PurePosixPath
 import modelformats
 from modelformats.parts import NUMBERED
 
+from .errors import UnsupportedArtifactError
 from .layouts.layout import EXTRA, TREE, Role
 from .packing import MODEL
+from .space import writing_to
 
 HERE = PurePosixPath()
 Paths = frozenset[PurePosixPath]
@@ -64,10 +66,21 @@ def arrange(stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | 
         roles: every file of the tree.
         model_path: the file or directory that the artifact names as its model.
         said: the format that it names.
+
+    Raises:
+        NoSpaceError.
+        UnsupportedArtifactError: two layers have a file and a directory of the same name.
     """
     tree = Tree(stage / TREE, roles, said)
-    root, files = model_files(tree, model_path)
-    for path in roles.keys() - files:
+    try:
+        with writing_to(stage):
+            _move(tree, stage, *model_files(tree, model_path))
+    except OSError as error:
+        raise UnsupportedArtifactError(f"the files of the artifact cannot be laid out: {error}") from error
+
+
+def _move(tree: Tree, stage: Path, root: PurePosixPath, files: Paths) -> None:
+    for path in tree.roles.keys() - files:
         target = stage / EXTRA / path
         target.parent.mkdir(parents=True, exist_ok=True)
         (tree.directory / path).replace(target)

@@ -58,6 +58,8 @@ def planned_files(manifest: ModelManifest) -> ArtifactFiles:
         if path in paths:
             raise UnsafePathError(f"two layers of the artifact write {path}: it is damaged, ask who made it")
         paths.add(path)
+    if nested := next((path for path in paths if not paths.isdisjoint(path.parents)), None):
+        raise UnsafePathError(f"{nested} of the artifact lies below a file: it is damaged, ask who made it")
     _check_declared(planned.layers)
     return planned
 
@@ -102,10 +104,7 @@ class Unpacker:
                 the layers.
         """
         roles = {path: layer.role for layer in self._planned.layers for path in self._unpacked(layer)}
-        with writing_to(self._stage):
-            roles |= {path: layer.role for layer, path in self._links.settle() if layer.is_in_tree}
-        for directory in self._planned.empty_directories:
-            (self._stage / safe_path(directory)).mkdir(parents=True, exist_ok=True)
+        roles |= self._completed()
         shutil.rmtree(self._archives, ignore_errors=True)
         if not self._planned.is_model_directory and self._has_model(roles.values()):
             arrange(self._stage, roles, self._planned.model_path, self._said().format)
@@ -114,6 +113,17 @@ class Unpacker:
             raise UnsupportedArtifactError(self._without_model())
         if not (self._stage / FILE_NAME).exists():
             (self._stage / FILE_NAME).write_text(dump_modelfile(self._modelfile(model)))
+
+    def _completed(self) -> dict[PurePosixPath, Role]:
+        """Write what no layer has as a file, once all are unpacked; the new files in the tree of another tool."""
+        try:
+            with writing_to(self._stage):
+                copies = {path: layer.role for layer, path in self._links.settle() if layer.is_in_tree}
+                for directory in self._planned.empty_directories:
+                    (self._stage / safe_path(directory)).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnsupportedArtifactError(f"the artifact's links or directories cannot be written: {error}") from error
+        return copies
 
     def _unpacked(self, layer: LayerFiles) -> list[PurePosixPath]:
         """Unpack a layer; its files in the tree of another tool."""

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from .errors import UnsafePathError, UnsupportedArtifactError
 from .layouts.layout import LayerFiles, Role
-from .limits import MAX_ENTRIES, plain_limit
+from .limits import MAX_COPIES, plain_limit
 from .paths import below, safe_path
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Links:
     def _spend(self, source: Path) -> None:
         self._bytes -= source.stat().st_size
         self._entries += 1
-        if self._bytes < 0 or self._entries > MAX_ENTRIES:
+        if self._bytes < 0 or self._entries > MAX_COPIES:
             raise UnsupportedArtifactError(
                 "the links of the artifact unpack to far more than its layers: it is refused"
             )

@@ -48,9 +48,12 @@ def unpack(source: Path, files: LayerFiles, destination: Path, links: Links) -> 
 
 def decompress(source: Path, files: LayerFiles, target: Path) -> None:
     """Write a layer that is one compressed file. Raises as `unpack`."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with writing_to(target.parent), plain_bytes(source, files) as plain, target.open("wb") as file:
-        shutil.copyfileobj(plain, file)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with writing_to(target.parent), plain_bytes(source, files) as plain, target.open("wb") as file:
+            shutil.copyfileobj(plain, file)
+    except OSError as error:
+        raise UnsupportedArtifactError(f"layer {files.descriptor.digest} cannot be unpacked: {error}") from error
 
 
 def _entries(archive: tarfile.TarFile, files: LayerFiles) -> Iterator[tuple[tarfile.TarInfo, PurePosixPath]]:
