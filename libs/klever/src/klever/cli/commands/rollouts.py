@@ -53,7 +53,12 @@ def rollout(name: str, action: str | None, namespace: str, *, as_json: bool, ser
 
 @cli.command()
 @click.argument("name")
-@click.option("--to", "generation", type=click.IntRange(min=1), help="The revision; the last one that served before what is wanted now by default.")
+@click.option(
+    "--to",
+    "generation",
+    type=click.IntRange(min=1),
+    help="The revision; the last one that served before what is wanted now by default.",
+)
 @WAIT
 @TIMEOUT
 @NAMESPACE
