@@ -9,7 +9,7 @@ from yarl import URL
 
 from kleverproto.envelope import Event
 from kleverproto.models import ExtractionPhase, ModelDocument
-from kleverproto.projects import ProjectPolicy
+from kleverproto.projects import ProjectDocument, ProjectPolicy
 from kleverproto.references import ModelRef
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
@@ -49,9 +49,10 @@ class KleverClient(JobCalls, ServingCalls):
         """What happens by itself to the models of a project. Raises ApiError."""
         return await self._get(_policy_path(project), ProjectPolicy)
 
-    async def set_policy(self, project: str, policy: ProjectPolicy) -> None:
-        """Have models that are pushed from now on follow another policy. Raises ApiError."""
-        await self._call("PUT", _policy_path(project), json=policy.model_dump(mode="json"))
+    async def set_policy(self, project: str, policy: ProjectPolicy) -> ProjectPolicy:
+        """Have models that are pushed from now on follow another policy; as it is kept. Raises ApiError."""
+        answer = await self._call("PUT", _policy_path(project), json=policy.model_dump(mode="json"))
+        return ProjectDocument.model_validate(answer).spec.policy
 
     async def rebuild_catalogue(self) -> int:
         """Have the catalogue of the embedded registry made anew; how many versions it has.
