@@ -15,6 +15,7 @@ from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
 from . import tensors
+from .answers import Inference, ModelMetadata, Platform, Rebuilt, understood
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
@@ -51,8 +52,8 @@ class KleverClient(JobCalls, ServingCalls):
 
     async def set_policy(self, project: str, policy: ProjectPolicy) -> ProjectPolicy:
         """Have models that are pushed from now on follow another policy; as it is kept. Raises ApiError."""
-        answer = await self._call("PUT", _policy_path(project), json=policy.model_dump(mode="json"))
-        return ProjectDocument.model_validate(answer).spec.policy
+        body = policy.model_dump(mode="json")
+        return (await self._read(ProjectDocument, "PUT", _policy_path(project), json=body)).spec.policy
 
     async def rebuild_catalogue(self) -> int:
         """Have the catalogue of the embedded registry made anew; how many versions it has.
@@ -61,11 +62,11 @@ class KleverClient(JobCalls, ServingCalls):
             ApiError: the platform refuses it.
             AuthenticationError: stored credentials cannot be read.
         """
-        registry = URL((await self.platform())["urls"]["registry"])
+        registry = URL((await self._get("/platform", Platform)).urls.registry)
         known = await asyncio.to_thread(find_credentials, default_root(), registry.authority)
         headers = {"Authorization": known.basic} if known else {}
-        answer = await self._http.json("POST", str(registry / "catalogue/rebuild"), headers=headers)
-        return int(answer["versions"])
+        url = str(registry / "catalogue/rebuild")
+        return understood(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions
 
     async def wait_for_signature(self, ref: ModelRef, *, within: float = 60.0) -> ModelDocument:
         """The version, once the platform has parsed it.
@@ -104,6 +105,7 @@ class KleverClient(JobCalls, ServingCalls):
         """
         sent = dict(headers or {})
         metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
+        understood(ModelMetadata, metadata, url)
         return await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
 
     async def infer(
@@ -111,6 +113,7 @@ class KleverClient(JobCalls, ServingCalls):
     ) -> dict[str, Any]:
         """Send a V2 request as it is. Raises ApiError."""
         answer: dict[str, Any] = await self._http.json("POST", url, json=request, headers=dict(headers or {}))
+        understood(Inference, answer, url)
         return answer
 
     async def events(
