@@ -20,7 +20,7 @@ def answering(status: int, body: str, content_type: str = "application/json") ->
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_arguments: object) -> None:
             return

@@ -125,7 +125,6 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     klever predict iris --input @flowers.csv
     klever predict resnet --input @cat.jpg
     """
-
     with errors_as_lines():
         values = dict(named_value(text, "--input", pixels) for text in inputs)
         sent = dict(_header(text) for text in headers)
