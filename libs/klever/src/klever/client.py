@@ -15,7 +15,7 @@ from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
 from . import tensors
-from .answers import Inference, ModelMetadata, Platform, Rebuilt, understood
+from .answers import Inference, ModelMetadata, Page, Platform, Rebuilt, understood
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
@@ -43,8 +43,35 @@ class KleverClient(JobCalls, ServingCalls):
 
     async def model(self, ref: ModelRef) -> ModelDocument:
         """One model version. Raises ApiError with status 404 where there is none."""
-        path = f"/projects/{ref.project}/models/{quote(ref.model, safe='')}/versions/{ref.version}"
-        return await self._get(path, ModelDocument)
+        return await self._get(_version_path(ref), ModelDocument)
+
+    async def delete_model(self, ref: ModelRef) -> ModelDocument:
+        """Ask for a version to be deleted; other tags of the same bytes stay. The version as it is.
+
+        Raises:
+            ApiError: with status 404 where there is none, with 409 where it is served.
+        """
+        return await self._read(ModelDocument, "DELETE", _version_path(ref))
+
+    async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
+        """Ask for every version of a model to be deleted; the versions as they are. Raises as `delete_model`."""
+        path = _model_path(project, model)
+        page = await self._read(Page, "DELETE", path)
+        return [understood(ModelDocument, item, self._url(path)) for item in page.items]
+
+    async def wait_for_model_deleted(self, version: ModelDocument, *, within: float = 60.0) -> None:
+        """Return once a version is gone, or its tag was pushed again. Raises FailedError."""
+
+        async def probe() -> bool | None:
+            try:
+                present = await self.model(version.spec.ref)
+            except ApiError as error:
+                if error.status == NOT_FOUND:
+                    return True
+                raise
+            return True if present.created_at != version.created_at else None
+
+        await until(probe, within, f"{version.spec.ref} is still in the registry {version.spec.registry}")
 
     async def policy(self, project: str) -> ProjectPolicy:
         """What happens by itself to the models of a project. Raises ApiError."""
@@ -131,6 +158,14 @@ class KleverClient(JobCalls, ServingCalls):
         """
         async for event in follow_events(self._http, self._url("/events"), filters, on_gap):
             yield event
+
+
+def _model_path(project: str, model: str) -> str:
+    return f"/projects/{quote(project, safe='')}/models/{quote(model, safe='')}"
+
+
+def _version_path(ref: ModelRef) -> str:
+    return f"{_model_path(ref.project, ref.model)}/versions/{ref.version}"
 
 
 def _policy_path(project: str) -> str:

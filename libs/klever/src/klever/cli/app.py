@@ -72,7 +72,7 @@ def errors_as_lines() -> Iterator[None]:
     """Turn the library's errors into click's: a message, no traceback."""
     try:
         yield
-    except (KleverError, OrmbError) as error:
+    except (KleverError, OrmbError, InvalidReferenceError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
