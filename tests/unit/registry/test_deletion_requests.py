@@ -7,7 +7,7 @@ import pytest
 from klever_registry.errors import InUseError, UsageUnknownError
 from klever_registry.service.deletions import Deletions
 from klever_registry.service.usage import ServedModels
-from kleverkit.errors import PermanentError
+from kleverkit.errors import PermanentError, TransientError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverproto.models import ModelDeleted, ModelDeleteRequested
 from kleverproto.references import ModelRef
@@ -95,13 +95,18 @@ async def test_a_version_that_was_deleted_and_pushed_again_is_another_one(regist
 
 async def test_a_served_version_is_not_deleted_whoever_asks(registry: RegistryUnits) -> None:
     registry.served.by_tag["v1"] = "default/iris"
-    with pytest.raises(InUseError, match="library/iris:v1 is served by default/iris: deploy another version there"):
-        await registry.deletions.requested(await seen(registry))
+    request = await seen(registry)
+    with pytest.raises(TransientError, match="library/iris:v1 is served by default/iris: deploy another version there"):
+        await registry.deletions.requested(request)
     for reference in ("v1", MODEL.digest):
         with pytest.raises(InUseError, match="served by default/iris"):
             await registry.distribution.delete(REPOSITORY, reference)
     await registry.work()
     assert await registry.versions() == [str(REF)]
+    registry.served.by_tag.clear()
+    await registry.deletions.requested(request)  # the registry had not heard yet that the serving is gone
+    await registry.work()
+    assert await registry.versions() == []
 
 
 async def test_nothing_is_deleted_before_it_is_known_what_is_served(registry: RegistryUnits) -> None:

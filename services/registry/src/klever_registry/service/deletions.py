@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from klever_registry.errors import InUseError
 from kleverkit.documents import Documents
-from kleverkit.errors import PermanentError
+from kleverkit.errors import PermanentError, TransientError
 from kleverproto.models import ModelDeleteRequested, ModelDocument
 
 from .distribution import Distribution
@@ -31,8 +32,9 @@ class Deletions:
         """Delete a version that is still what someone saw; a late request changes nothing.
 
         Raises:
-            PermanentError: another registry holds it, or it is served.
-            TransientError: something does not answer now.
+            PermanentError: another registry holds it.
+            TransientError: something does not answer now; or it is served, perhaps only until the registry has heard
+                that its serving is gone.
         """
         stored = await self.documents.get(wanted.ref.key)
         if stored is None or not _is_meant(stored.document, wanted):
@@ -41,7 +43,10 @@ class Deletions:
         spec = stored.document.spec
         if spec.registry != self.address:
             raise PermanentError(f"{spec.ref} is kept by {spec.registry}: delete it there", code="other_registry")
-        await self.distribution.delete_version(spec.ref.repository, spec.ref.version, spec.digest)
+        try:
+            await self.distribution.delete_version(spec.ref.repository, spec.ref.version, spec.digest)
+        except InUseError as error:
+            raise TransientError(str(error), code=error.code) from error
 
 
 def _is_meant(document: ModelDocument, wanted: ModelDeleteRequested) -> bool:
