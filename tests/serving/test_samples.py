@@ -42,7 +42,11 @@ async def test_a_model_that_refuses_what_is_made_up_is_served(runtime: Runtime, 
     assert answer["outputs"][0]["data"] == [0, 1]
 
 
-async def test_triton_answers_a_sample_of_every_datatype_before_it_is_ready(tmp_path: Path) -> None:
-    triton = Runtime("kleverserve.triton", toolchain_python("triton"), logs=tmp_path)
+@pytest.fixture(scope="module")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return Runtime("kleverserve.triton", toolchain_python("triton"), logs=tmp_path_factory.mktemp("logs"))
+
+
+async def test_triton_answers_a_sample_of_every_datatype_before_it_is_ready(triton: Runtime, tmp_path: Path) -> None:
     with triton.serving(onnx_models.model_directory(onnx_models.identity(), tmp_path / "m"), "ONNX") as served:
         assert len((await served.metadata())["inputs"]) == len(onnx_models.ONNX_TYPES)

@@ -13,6 +13,7 @@ from kleverproto.jobs import JobRequested
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.scans import Finding, Scan, Severity
+from kleverproto.signatures import Signature
 from support.gateway import NOW, digest, version_document
 
 TO_ONNX = ProjectPolicy(convert=("ONNX",))
@@ -58,6 +59,12 @@ def test_what_a_conversion_has_made_is_not_converted_again() -> None:
 def test_a_dangerous_model_is_loaded_only_where_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
     policy = TO_ONNX.model_copy(update={"scan": on_unsafe})
     assert len(targets(model(severity="dangerous"), policy)) == asked
+
+
+def test_what_cannot_be_converted_is_not_asked_for() -> None:
+    document = model()
+    status = document.status.model_copy(update={"signature": Signature(details={"signature": None})})
+    assert targets(document.model_copy(update={"status": status}), TO_ONNX) == []
 
 
 class World:

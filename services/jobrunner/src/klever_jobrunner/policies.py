@@ -11,6 +11,7 @@ from kleverproto.jobs import JobKind, JobRequested, JobSpec
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy
 from kleverproto.scans import BLOCKED
+from kleverproto.servable import unconvertible
 from kleverproto.subjects import escape
 
 
@@ -37,10 +38,10 @@ class Policies:
 
 
 def wanted(model: ModelDocument, policy: ProjectPolicy) -> list[JobSpec]:
-    """The conversions of a model that a policy wants; none of what a conversion has made, or of what is blocked."""
+    """The conversions that a policy wants; none of what a conversion has made, is blocked, or cannot be converted."""
     spec, scan = model.spec, model.status.scan
     blocked = policy.scan is OnUnsafe.BLOCK and scan is not None and scan.verdict in BLOCKED
-    if blocked or CONVERTED_FROM in spec.metadata.labels:
+    if blocked or unconvertible(model) or CONVERTED_FROM in spec.metadata.labels:
         return []
     return [
         JobSpec(
