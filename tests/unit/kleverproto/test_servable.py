@@ -21,7 +21,7 @@ def version(**status: Any) -> ModelDocument:
 
 def failed(code: str = INVALID_MODEL) -> ModelDocument:
     problem = Problem(code=code, message="x.bin is missing")
-    return version(extraction=ExtractionPhase.FAILED, problem=problem, job_id="job-1")
+    return version(extraction=ExtractionPhase.FAILED, problem=problem)
 
 
 def test_a_version_that_was_parsed_and_is_clean_is_loaded() -> None:
@@ -33,7 +33,10 @@ def test_a_version_that_was_parsed_and_is_clean_is_loaded() -> None:
 
 @pytest.mark.parametrize(
     ("code", "remedy"),
-    [(INVALID_MODEL, "put that right and push it again"), ("timed_out", "try it again with `klever jobs retry job-1`")],
+    [
+        (INVALID_MODEL, "put that right and push it again"),
+        ("timed_out", "try it again with `klever jobs create library/iris:v1`"),
+    ],
 )
 def test_a_version_that_could_not_be_parsed_is_refused_with_the_reason_and_the_remedy(code: str, remedy: str) -> None:
     said, message = refusal(failed(code), digest(7), STRICT) or ("", "")

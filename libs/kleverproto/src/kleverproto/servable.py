@@ -85,7 +85,7 @@ def _not_parsed(document: ModelDocument, digest: str | None) -> Refusal | None:
     reason = problem.message if problem else "see `klever models get` for why"
     again = "put that right and push it again"
     if problem and problem.code != INVALID_MODEL:
-        again = f"try it again with `klever jobs retry {status.job_id}`"
+        again = f"try it again with `klever jobs create {ref}`"
     return INVALID_MODEL, f"{ref} could not be parsed: {reason}. Nothing loads it until then: {again}, {allow}"
 
 
