@@ -24,8 +24,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_model_that_loads_and_cannot_run_exits_3_with_both_versions(runtime: Runtime, models: Path) -> None:
-    ended = runtime.run_to_the_end(models / "old", "SKLearn")
+@pytest.mark.parametrize("name", ["old", "named"])
+def test_a_model_that_loads_and_cannot_run_exits_3_with_both_versions(
+    runtime: Runtime, models: Path, name: str
+) -> None:
+    ended = runtime.run_to_the_end(models / name, "SKLearn")
     assert ended.returncode == 3
     (said,) = [line for line in (ended.stdout + ended.stderr).splitlines() if line.startswith("kleverserve: ")]
     assert said.startswith("kleverserve: cannot load the model: the model was loaded but fails when it is run (")

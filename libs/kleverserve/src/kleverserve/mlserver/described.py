@@ -66,6 +66,15 @@ class Described(MLModel):
         """What to do with a model that does not load or run."""
         return ""
 
+    def samples(self) -> Iterator[InferenceRequest]:
+        """Small requests that the model may take, made from its own metadata."""
+        for inputs in _samples(self.inputs or ()):
+            yield InferenceRequest(inputs=inputs, outputs=self.wanted())
+
+    def wanted(self) -> list[RequestOutput] | None:
+        """All outputs that can be asked for."""
+        return [RequestOutput(name=name) for name in self.known_outputs()] or None
+
     async def _learn_outputs(self) -> None:
         """Have the model answer a sample, as its server would. Raises SystemExit where it is broken, or too slow."""
         try:
@@ -85,11 +94,10 @@ class Described(MLModel):
 
     async def _answer(self) -> tuple[InferenceResponse | None, list[Exception]]:
         """What the model answers to the first sample that it takes, and why it refused those before."""
-        wanted = [RequestOutput(name=name) for name in self.known_outputs()]
         refusals: list[Exception] = []
-        for inputs in _samples(self.inputs or ()):
+        for sample in self.samples():
             try:
-                return await self.predict(InferenceRequest(inputs=inputs, outputs=wanted or None)), refusals
+                return await self.predict(sample), refusals
             except Exception as error:  # noqa: BLE001  # it may fail in any way on what it was not made for
                 refusals.append(error)
         return None, refusals
