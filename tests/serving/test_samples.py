@@ -45,6 +45,11 @@ async def test_a_model_that_refuses_what_is_made_up_is_served(runtime: Runtime, 
     assert answer["outputs"][0]["data"] == [0, 1]
 
 
+async def test_a_model_that_gives_some_of_its_outputs_is_served_with_those(runtime: Runtime, models: Path) -> None:
+    with runtime.serving(models / "half", "SKLearn") as served:
+        assert [each["name"] for each in (await served.metadata())["outputs"]] == ["predict"]
+
+
 @pytest.fixture(scope="module")
 def triton(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     return Runtime("kleverserve.triton", toolchain_python("triton"), logs=tmp_path_factory.mktemp("logs"))

@@ -15,6 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 ROWS, CLASSES = np.array([[5.0], [7.0], [5.0], [7.0]]), [0, 1, 0, 1]
 
@@ -26,6 +27,9 @@ def keep(directory: Path, model: object) -> None:
 
 root = Path(sys.argv[1])
 keep(root / "choosy", make_pipeline(OneHotEncoder(handle_unknown="error"), LogisticRegression()).fit(ROWS, CLASSES))
+half = DecisionTreeClassifier().fit(ROWS, CLASSES)
+del half.n_classes_  # which only predict_proba looks at
+keep(root / "half", half)
 frame = pd.DataFrame({"age": [5.0, 7.0, 5.0, 7.0], "job": ["cook", "nurse", "cook", "nurse"]})
 columns = ColumnTransformer([("n", SimpleImputer(), ["age"]), ("c", OneHotEncoder(), ["job"])])
 named = make_pipeline(columns, LogisticRegression()).fit(frame, CLASSES)

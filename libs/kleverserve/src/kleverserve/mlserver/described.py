@@ -69,7 +69,7 @@ class Described(MLModel):
     def samples(self) -> Iterator[InferenceRequest]:
         """Small requests that the model may take, made from its own metadata."""
         for inputs in _samples(self.inputs or ()):
-            yield InferenceRequest(inputs=inputs, outputs=self.wanted())
+            yield InferenceRequest(inputs=inputs)
 
     def wanted(self) -> list[RequestOutput] | None:
         """All outputs that can be asked for."""
@@ -93,13 +93,18 @@ class Described(MLModel):
         log.warning("the model was not tried out, and its outputs are not described: it refuses %s", refusals[-1:])
 
     async def _answer(self) -> tuple[InferenceResponse | None, list[Exception]]:
-        """What the model answers to the first sample that it takes, and why it refused those before."""
+        """What the model answers to the first sample that it takes, and why it refused those before.
+
+        Of the outputs that are only answered where they are asked for, some may fail.
+        """
         refusals: list[Exception] = []
-        for sample in self.samples():
-            try:
-                return await self.predict(sample), refusals
-            except Exception as error:  # noqa: BLE001  # it may fail in any way on what it was not made for
-                refusals.append(error)
+        wanted = self.wanted()
+        for outputs in (wanted, None) if wanted else (None,):
+            for sample in self.samples():
+                try:
+                    return await self.predict(sample.model_copy(update={"outputs": outputs})), refusals
+                except Exception as error:  # noqa: BLE001  # it may fail in any way on what it was not made for
+                    refusals.append(error)
         return None, refusals
 
     def _end(self, reason: str) -> SystemExit:

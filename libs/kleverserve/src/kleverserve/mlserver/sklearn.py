@@ -30,9 +30,7 @@ class SKLearn(Described, SKLearnModel):
         """As for every model; and columns, with categories that it knows, for one that was fitted on named columns."""
         yield from super().samples()
         if hasattr(self._model, "feature_names_in_"):
-            yield InferenceRequest(
-                parameters=Parameters(content_type="pd"), inputs=_columns(self._model), outputs=self.wanted()
-            )
+            yield InferenceRequest(parameters=Parameters(content_type="pd"), inputs=_columns(self._model))
 
     def remedy(self) -> str:
         """With the version of scikit-learn that wrote the file."""
