@@ -68,6 +68,8 @@ class HistoryEntry(WireModel):
     pushed_at: datetime
     verdict: Verdict | None = None
     """What its scan came to."""
+    extraction: ExtractionPhase | None = None
+    """How parsing it ended."""
 
 
 class ModelStatus(WireModel):
