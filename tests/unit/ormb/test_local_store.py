@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ormb.client import OrmbClient
+from ormb.digest import digest_bytes
 from ormb.errors import DamagedStoreError, DestinationError, DigestMismatchError, NotFoundError, UnsafePathError
 from ormb.exporting import MARKER, planned_files
 from ormb.layout import LocalLayout
@@ -135,3 +136,14 @@ def test_two_layers_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", oci.image().manifest, oci.index(oci.model()).manifest])
 def test_what_is_no_model_is_not_taken_for_one(text: bytes) -> None:
     assert parse_model_manifest(text) is None
+
+
+def test_a_model_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layout = LocalLayout(tmp_path / "cache")
+    broken, whole = (Reference("localhost:5000", "library/adder", tag) for tag in ("broken", "whole"))
+    for number, reference in enumerate((broken, whole)):
+        layout.save(pack(adder(tmp_path / str(number), number)), reference)
+    layout.blob_path(digest_bytes(layout.manifest_bytes(broken))).unlink()
+    caplog.set_level("WARNING", logger="ormb")
+    assert [model.reference for model in layout.models()] == [whole]
+    assert [str(broken) in message for message in caplog.messages] == [True]

@@ -9,8 +9,8 @@ from klever_registry.ports import ManifestSource
 from kleverkit.errors import PermanentError
 from kleverproto.models import LayerInfo, ModelMetadata, ModelSpec
 from kleverproto.references import ModelRef
-from ormb.fetching import CONFIG_LIMIT
 from ormb.layouts.modelcar import MODELCAR
+from ormb.limits import CONFIG_LIMIT
 from ormb.manifest import ModelManifest
 from ormb.modelcars import START, holds_model
 from ormb.modelfile import to_metadata

@@ -9,8 +9,9 @@ from ormb import known_digests
 from ormb.cli.app import ReferenceType, cli, errors_as_lines
 from ormb.cli.output import facts, human_size, print_json, print_table
 from ormb.digest import hexadecimal
-from ormb.layout import STORE, LocalLayout, StoredModel, default_root
+from ormb.layout import STORE, LocalLayout, default_root
 from ormb.reference import Reference
+from ormb.stored import StoredModel
 
 if TYPE_CHECKING:
     from ormb.info import ModelInfo

@@ -4,7 +4,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from aiohttp import ClientResponse
+from yarl import URL
 
 from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.errors import ManifestInvalidError
@@ -141,11 +141,12 @@ class RemoteManifests:
     async def _pages(self, repository: str, path: str, field: str) -> list[str] | None:
         scope, entries = Reference(self._host, repository), list[str]()
         registry = self._connection.registry
-        url: str | None = registry.url(scope, path).rstrip("/")
+        url: URL | None = registry.url(scope, path) if path else registry.api(scope) / repository
 
-        async def page(address: str) -> tuple[list[str], str | None]:
+        async def page(address: URL) -> tuple[list[str], URL | None]:
             async with registry.request("GET", address, scope) as response:
-                return _entries(await response.json(content_type=None), field), _next(response)
+                entries = _entries(await response.json(content_type=None), field)
+                return entries, registry.next_page(scope, response)
 
         while url is not None:
             with translated():
@@ -160,11 +161,6 @@ class RemoteManifests:
 def _entries(document: Any, field: str) -> list[str]:
     entries = document.get(field) if isinstance(document, dict) else None
     return [str(entry) for entry in entries or []]
-
-
-def _next(response: ClientResponse) -> str | None:
-    following = response.links.get("next")
-    return str(following["url"]) if following else None
 
 
 def _matches(content: bytes, digest: str) -> bool:
