@@ -118,6 +118,7 @@ async def test_everybody_may_do_everything_until_there_are_accounts() -> None:
     door = Authorization(known, Hashes().verify)
     await door.check(basic("ci:wrong"), "*", Right.PUSH)
     await door.identify("")
+    assert await door.reader(basic("ci:wrong")) is None
     known.accounts = Accounts(accounts=(CI,))
     assert not await door.allows(basic("ci:wrong"), "library", Right.PULL)
     with pytest.raises(UnauthorizedError):

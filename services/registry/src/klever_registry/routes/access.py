@@ -11,7 +11,7 @@ from .base import PREFIX, repository
 
 MAY_MOUNT = web.RequestKey("may_mount", bool)
 """Whether the request may read the repository that it mounts from."""
-READER = web.RequestKey("reader", Reader)
+READER: web.RequestKey[Reader | None] = web.RequestKey("reader")
 """Who lists repositories; absent where everybody may read everything."""
 CATALOGUE = f"{PREFIX}/_catalog"
 

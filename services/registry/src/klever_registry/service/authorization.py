@@ -66,9 +66,14 @@ class Authorization:
             return False
         return True
 
-    async def reader(self, header: str) -> Reader:
-        """Who asks, for many projects at once. Raises UnauthorizedError, but not where no account is given."""
+    async def reader(self, header: str) -> Reader | None:
+        """Who asks, for many projects at once; None while there are no accounts, and everybody may read everything.
+
+        Raises UnauthorizedError, but not where no account is given.
+        """
         accounts = await self._source.read()
+        if accounts is None:
+            return None
         return Reader(accounts, await self._identify(accounts, header))
 
     async def identify(self, header: str) -> None:
