@@ -7,6 +7,7 @@ from typing import Any
 
 from kleverproto.conversions import ConversionRecord
 from kleverproto.signatures import Signature, Tensor
+from modelformats.catalogue import extract_signature
 from modelformats.converting.convert import convert
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
@@ -18,6 +19,10 @@ def signature(**inputs: tuple[str, tuple[int | str, ...]]) -> Signature:
     return Signature(
         inputs=tuple(Tensor(name=name, dtype=dtype, shape=shape) for name, (dtype, shape) in inputs.items())
     )
+
+
+RENAMED = {("SKLearn", "PMML")}
+"""What docs/formats.md says of: PMML has a field for each column and each class."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,23 @@ class Conversion:
             on_line=print,
         )
         measured.add(self.model, record, self.options)
+        self._check_names(directory, destination)
         return record
+
+    def _check_names(self, directory: Path, destination: Path) -> None:
+        """The result's tensors are called as the source's, and are of the same ranks, as far as files tell them."""
+        if (self.source, self.target) in RENAMED or "signature" in self.options:
+            return
+        source, result = extract_signature(self.source, directory), extract_signature(self.target, destination)
+        for side in ("inputs", "outputs"):
+            given = getattr(self.signature, side) or getattr(source, side)
+            made = getattr(result, side)
+            if given and not (side == "inputs" and len(made) == 1 < len(given)):  # one matrix of all columns
+                assert sorted(tensor.name for tensor in made) == sorted(tensor.name for tensor in given), side
+            ranks = {tensor.name: len(tensor.shape) for tensor in given if tensor.shape is not None}
+            for tensor in made:
+                if tensor.shape is not None and tensor.name in ranks:
+                    assert len(tensor.shape) == ranks[tensor.name], (tensor, given)
 
     def __str__(self) -> str:
         return "-".join([self.model, self.target, *self.options.values()])
