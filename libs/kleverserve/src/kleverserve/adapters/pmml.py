@@ -65,6 +65,7 @@ class PmmlModel:
 
     platform = "pmml4s_pmml"
     row_wise = True
+    example = None
 
     def __init__(self, model: Any, document: str) -> None:
         self.inputs = [_spec(field) for field in model.inputFields]

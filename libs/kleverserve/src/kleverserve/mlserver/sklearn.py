@@ -1,8 +1,12 @@
 """scikit-learn models under MLServer."""
 
+from pathlib import Path
+
 from mlserver.types import MetadataTensor
 from mlserver_sklearn import SKLearnModel
 from mlserver_sklearn.sklearn import VALID_OUTPUTS
+
+from kleverserve.pickles import remedy, sklearn_version
 
 from .described import Described
 
@@ -18,3 +22,7 @@ class SKLearn(Described, SKLearnModel):
     def known_outputs(self) -> list[str]:
         """The methods the estimator has."""
         return [name for name in VALID_OUTPUTS if hasattr(self._model, name)]
+
+    def remedy(self) -> str:
+        """With the version of scikit-learn that wrote the file."""
+        return remedy(sklearn_version(Path(self.settings.parameters.uri)))
