@@ -11,7 +11,7 @@ from support.serving_runtimes import Runtime, Served, run_program, toolchain_pyt
 from support.v2_client import tensor
 
 LIMIT = 4 * 1024 * 1024
-ROW = tensor("input-0", "FP64", [1, 4], [5.1, 3.5, 1.4, 0.2])
+ROW = tensor("input", "FP64", [1, 4], [5.1, 3.5, 1.4, 0.2])
 RAW = ("Inference-Header-Content-Length", "100")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mlserver import MLModel
 from mlserver.errors import InferenceError, MLServerError
-from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, RequestInput, RequestOutput
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, RequestInput
 
 from kleverserve.breakage import is_broken
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
@@ -38,18 +38,9 @@ class Described(MLModel):
             loaded = await super().load()
         except Exception as error:  # whatever the framework raises
             raise self._end(f"{type(error).__name__}: {error}") from error
-        self.inputs = self.inputs or self.known_inputs()
         if self.inputs:
             await self._learn_outputs()
         return bool(loaded)
-
-    def known_inputs(self) -> list[MetadataTensor]:
-        """The inputs as far as the loaded model tells them."""
-        return []
-
-    def known_outputs(self) -> list[str]:
-        """The outputs that can be asked for; none if all are always answered."""
-        return []
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """See `MLModel.predict`; what the model refuses is answered with 400."""
@@ -85,11 +76,10 @@ class Described(MLModel):
 
     async def _answer(self) -> tuple[InferenceResponse | None, list[Exception]]:
         """What the model answers to the first sample that it takes, and why it refused those before."""
-        wanted = [RequestOutput(name=name) for name in self.known_outputs()]
         refusals: list[Exception] = []
         for inputs in _samples(self.inputs or ()):
             try:
-                return await self.predict(InferenceRequest(inputs=inputs, outputs=wanted or None)), refusals
+                return await self.predict(InferenceRequest(inputs=inputs)), refusals
             except Exception as error:  # noqa: BLE001  # it may fail in any way on what it was not made for
                 refusals.append(error)
         return None, refusals

@@ -46,9 +46,13 @@ def _export(model: Any, request: Request) -> None:
 def _signature(model: Any, request: Request) -> Any:
     """A function of the model's inputs that gives its outputs by name."""
     names = [entry.name for entry in request.outputs] or list(getattr(model, "output_names", ()))
-    return tf.function(
-        lambda inputs: _named(model(inputs, training=False), names), input_signature=[_specified(model.input)]
-    )
+    inputs = _specified(getattr(model, "input", None) or _only(model.inputs))
+    return tf.function(lambda given: _named(model(given, training=False), names), input_signature=[inputs])
+
+
+def _only(inputs: Any) -> Any:
+    """The input of a sequence of layers, which has none of its own before it is called."""
+    return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 def _specified(inputs: Any, key: str | None = None) -> Any:
