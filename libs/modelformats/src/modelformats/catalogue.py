@@ -107,7 +107,7 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
         raise
     pointers = pointers_in(directory)
     warnings = (*signature.warnings, *uncarried(signature), *([pointers] if pointers else []))
-    return signature.model_copy(update={"warnings": warnings})
+    return signature.model_copy(update={"format": known.name, "warnings": warnings})
 
 
 def _find(name: str) -> Format | None:
