@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 import yaml
 from mlflow.exceptions import MlflowException
 from mlserver.codecs import NumpyRequestCodec
