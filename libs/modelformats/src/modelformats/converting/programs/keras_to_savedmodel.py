@@ -46,7 +46,8 @@ def _export(model: Any, request: Request) -> None:
 def _signature(model: Any, request: Request) -> Any:
     """A function of the model's inputs that gives its outputs by name."""
     names = [entry.name for entry in request.outputs] or list(getattr(model, "output_names", ()))
-    inputs = _specified(getattr(model, "input", None) or _only(model.inputs))
+    taken = getattr(model, "input", None)
+    inputs = _specified(_only(model.inputs) if taken is None else taken)
     return tf.function(lambda given: _named(model(given, training=False), names), input_signature=[inputs])
 
 
