@@ -45,7 +45,7 @@ def _export(model: Any, request: Request) -> None:
 
 def _signature(model: Any, request: Request) -> Any:
     """A function of the model's inputs that gives its outputs by name."""
-    names = [entry.name for entry in request.outputs] or list(getattr(model, "output_names", ()))
+    names = [entry.name for entry in request.outputs] or getattr(model, "output_names", None) or [model.layers[-1].name]
     taken = getattr(model, "input", None)
     inputs = _specified(_only(model.inputs) if taken is None else taken)
     return tf.function(lambda given: _named(model(given, training=False), names), input_signature=[inputs])
