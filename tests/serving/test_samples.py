@@ -24,8 +24,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_model_that_loads_and_cannot_run_exits_3_with_both_versions(runtime: Runtime, models: Path) -> None:
-    ended = runtime.run_to_the_end(models / "old", "SKLearn")
+@pytest.mark.parametrize("name", ["old", "named"])
+def test_a_model_that_loads_and_cannot_run_exits_3_with_both_versions(
+    runtime: Runtime, models: Path, name: str
+) -> None:
+    ended = runtime.run_to_the_end(models / name, "SKLearn")
     assert ended.returncode == 3
     (said,) = [line for line in (ended.stdout + ended.stderr).splitlines() if line.startswith("kleverserve: ")]
     assert said.startswith("kleverserve: cannot load the model: the model was loaded but fails when it is run (")
@@ -42,7 +45,16 @@ async def test_a_model_that_refuses_what_is_made_up_is_served(runtime: Runtime, 
     assert answer["outputs"][0]["data"] == [0, 1]
 
 
-async def test_triton_answers_a_sample_of_every_datatype_before_it_is_ready(tmp_path: Path) -> None:
-    triton = Runtime("kleverserve.triton", toolchain_python("triton"), logs=tmp_path)
+async def test_a_model_that_gives_some_of_its_outputs_is_served_with_those(runtime: Runtime, models: Path) -> None:
+    with runtime.serving(models / "half", "SKLearn") as served:
+        assert [each["name"] for each in (await served.metadata())["outputs"]] == ["predict"]
+
+
+@pytest.fixture(scope="module")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return Runtime("kleverserve.triton", toolchain_python("triton"), logs=tmp_path_factory.mktemp("logs"))
+
+
+async def test_triton_answers_a_sample_of_every_datatype_before_it_is_ready(triton: Runtime, tmp_path: Path) -> None:
     with triton.serving(onnx_models.model_directory(onnx_models.identity(), tmp_path / "m"), "ONNX") as served:
         assert len((await served.metadata())["inputs"]) == len(onnx_models.ONNX_TYPES)

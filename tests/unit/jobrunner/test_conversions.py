@@ -10,7 +10,7 @@ import pytest
 
 from klever_jobrunner.conversion import Conversions
 from klever_jobrunner.errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, UNSUPPORTED_OPERATOR, JobError
-from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
+from klever_jobrunner.ports import ConversionSource, FetchedModel, OnLine
 from klever_jobrunner.results import KeptResult, Results
 from kleverproto.conversions import Conversion, ConversionRecord, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
@@ -56,13 +56,13 @@ class Converter:
         return f"{format_name}-{wanted.to}-{self.version}"
 
     async def convert(
-        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """See `ports.Converter`."""
         self.asked.append(source)
         if self.error:
             raise self.error
-        tell("12 operators")
+        on_line("12 operators")
         (destination / "model.onnx").write_text(wanted.to)
         checked = Verification(verified=True)
         return ConversionRecord(
@@ -152,6 +152,13 @@ async def test_a_conversion_that_fails_pushes_and_keeps_nothing(rig: Rig) -> Non
     rig.converter.error = None
     await rig.do(Conversion(to="ONNX"), "second")
     assert len(rig.converter.asked) == 2
+
+
+async def test_what_nothing_can_run_is_refused_before_a_toolchain_is_needed(rig: Rig) -> None:
+    rig.executor.outcome = Signature(details={"signature": None})
+    with pytest.raises(JobError, match="library/m:v1 cannot be converted: it is a SavedModel without a signature"):
+        await rig.do(Conversion(to="ONNX"))
+    assert rig.converter.asked == []
 
 
 async def test_a_format_that_nobody_parses_is_converted_without_a_signature(rig: Rig) -> None:

@@ -68,6 +68,8 @@ class HistoryEntry(WireModel):
     pushed_at: datetime
     verdict: Verdict | None = None
     """What its scan came to."""
+    extraction: ExtractionPhase | None = None
+    """How parsing it ended."""
 
 
 class ModelStatus(WireModel):
@@ -99,8 +101,8 @@ class ModelDocument(Document[ModelSpec, ModelStatus]):
     @property
     def format(self) -> str | None:
         """The format that the author gives, else the one that was found; None while neither is known."""
-        found = self.status.signature.format if self.status.signature else None
-        return self.spec.metadata.format or found
+        parsed_as = self.status.signature.format if self.status.signature else None
+        return self.spec.metadata.format or parsed_as
 
 
 class ModelPushed(WireModel):
@@ -122,6 +124,16 @@ class ModelUpdated(WireModel):
     extraction: ExtractionPhase
     problem: Problem | None = None
     scan: Scan | None = None
+
+
+class ModelDeleteRequested(WireModel):
+    """Someone wants a version deleted, as it was when they asked: what is pushed to its tag later stays."""
+
+    ref: ModelRef
+    digest: Digest
+    generation: int
+    created_at: datetime
+    """Of the version's document, as the generation: a tag that was deleted and pushed again is another one."""
 
 
 class ModelDeleted(WireModel):

@@ -17,7 +17,7 @@ from .samples import varied
 from .tensors import Array
 from .trial import samples
 
-SECONDS = 30.0
+SECONDS = 15.0
 """How long it may take to find out."""
 ROUNDS, ROWS = 3, 5
 MOST_ROWS = 64

@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -29,6 +29,9 @@ from .files import one_line, single_file
 from .matrices import as_declared, names_parameter, observed_output
 from .runs import running
 from .sklearn_inputs import Layout, layout_of, trial_inputs
+
+if TYPE_CHECKING:
+    from kleverserve.model import TensorSpec
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ def load(directory: Path, *, threads: int) -> "SklearnModel":
             estimator = joblib.load(file)
         except Exception as error:  # unpickling raises anything
             raise ModelLoadError(
-                f"{file} cannot be loaded ({type(error).__name__}: {one_line(error)}): {remedy(sklearn_version(file))}"
+                f"{file} cannot be loaded ({_named(error)}): {remedy(sklearn_version(file))}"
             ) from error
     for line in sorted({one_line(warning.message) for warning in said if isinstance(warning.message, Warning)}):
         log.warning("while loading %s: %s", file.name, line)
@@ -81,10 +84,16 @@ class SklearnModel:
         self.row_wise = hasattr(estimator, "predict")
         self.inputs = layout.specs
         self.example: Mapping[str, Array] | None = None
-        self.outputs = []
+        self.outputs: list[TensorSpec] = []
         for method in self._methods():
-            values = self._trial(method)
-            self.outputs.append(observed_output(method, values, self._columns(method)))
+            try:
+                values = self._trial(method)
+            except (ApiError, ModelLoadError) as error:
+                if not self.outputs:
+                    raise
+                log.warning("output '%s' is not served: %s", method, error)
+            else:
+                self.outputs.append(observed_output(method, values, self._columns(method)))
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run the estimator; see `Model.predict`."""
@@ -149,3 +158,8 @@ class SklearnModel:
         if not getattr(self._limited, "done", False):
             self._limited.limit = self._pools.limit(limits=self._threads)
             self._limited.done = True
+
+
+def _named(error: Exception) -> str:
+    kind, said = type(error).__name__, one_line(error)
+    return kind if said == kind else f"{kind}: {said}"
