@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mlserver import MLModel
 from mlserver.errors import InferenceError, MLServerError
-from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, RequestInput, RequestOutput
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, RequestInput
 
 from kleverserve.breakage import is_broken
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
@@ -38,18 +38,9 @@ class Described(MLModel):
             loaded = await super().load()
         except Exception as error:  # whatever the framework raises
             raise self._end(f"{type(error).__name__}: {error}") from error
-        self.inputs = self.inputs or self.known_inputs()
         if self.inputs:
             await self._learn_outputs()
         return bool(loaded)
-
-    def known_inputs(self) -> list[MetadataTensor]:
-        """The inputs as far as the loaded model tells them."""
-        return []
-
-    def known_outputs(self) -> list[str]:
-        """The outputs that can be asked for; none if all are always answered."""
-        return []
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """See `MLModel.predict`; what the model refuses is answered with 400."""
@@ -65,15 +56,6 @@ class Described(MLModel):
     def remedy(self) -> str:
         """What to do with a model that does not load or run."""
         return ""
-
-    def samples(self) -> Iterator[InferenceRequest]:
-        """Small requests that the model may take, made from its own metadata."""
-        for inputs in _samples(self.inputs or ()):
-            yield InferenceRequest(inputs=inputs)
-
-    def wanted(self) -> list[RequestOutput] | None:
-        """All outputs that can be asked for."""
-        return [RequestOutput(name=name) for name in self.known_outputs()] or None
 
     async def _learn_outputs(self) -> None:
         """Have the model answer a sample, as its server would. Raises SystemExit where it is broken, or too slow."""
@@ -93,18 +75,13 @@ class Described(MLModel):
         log.warning("the model was not tried out, and its outputs are not described: it refuses %s", refusals[-1:])
 
     async def _answer(self) -> tuple[InferenceResponse | None, list[Exception]]:
-        """What the model answers to the first sample that it takes, and why it refused those before.
-
-        Of the outputs that are only answered where they are asked for, some may fail.
-        """
+        """What the model answers to the first sample that it takes, and why it refused those before."""
         refusals: list[Exception] = []
-        wanted = self.wanted()
-        for outputs in (wanted, None) if wanted else (None,):
-            for sample in self.samples():
-                try:
-                    return await self.predict(sample.model_copy(update={"outputs": outputs})), refusals
-                except Exception as error:  # noqa: BLE001  # it may fail in any way on what it was not made for
-                    refusals.append(error)
+        for inputs in _samples(self.inputs or ()):
+            try:
+                return await self.predict(InferenceRequest(inputs=inputs)), refusals
+            except Exception as error:  # noqa: BLE001  # it may fail in any way on what it was not made for
+                refusals.append(error)
         return None, refusals
 
     def _end(self, reason: str) -> SystemExit:

@@ -1,16 +1,14 @@
 """Run a LightGBM model once."""
 
-import numpy as np
-
-from .lightgbm_models import load_booster, objective
+from .lightgbm_models import load_booster
 from .program import Request, main, versions
-from .tables import table, write_scores
+from .tables import table, write_predictions
 
 
 def convert(request: Request) -> dict[str, str]:
     """Score the sample rows."""
     booster = load_booster(request)
-    write_scores(request, objective(booster), np.asarray(booster.predict(table(request))))
+    write_predictions(request, booster.predict(table(request)))
     return versions("lightgbm")
 
 

@@ -8,6 +8,9 @@ import openvino
 from .program import Request, main, versions
 from .samples import matched, read_samples, write_results
 
+SINK = "/sink_port_"
+"""Between the name of a result and its number, in the name of its node."""
+
 
 def convert(request: Request) -> dict[str, str]:
     """Run the model on the samples."""
@@ -21,7 +24,10 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _name(port: openvino.ConstOutput) -> str:
-    return str(min(port.get_names(), default=port.get_node().get_friendly_name()))
+    """As the model server names it: of several names, the one that the node has too."""
+    node, names = str(port.get_node().get_friendly_name()), {str(each) for each in port.get_names()}
+    own = node.rpartition(SINK)[0] or node
+    return own if own in names else min(names, default=node)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 
 from .program import Request, main, versions
-from .tables import table, write_scores
-from .xgboost_models import load_booster, objective
+from .tables import table, write_predictions
+from .xgboost_models import load_booster
 
 
 def convert(request: Request) -> dict[str, str]:
     """Score the sample rows."""
     booster = load_booster(request)
     booster.feature_names = None
-    write_scores(request, objective(booster), booster.predict(xgboost.DMatrix(table(request))))
+    write_predictions(request, booster.predict(xgboost.DMatrix(table(request))))
     return versions("xgboost-cpu")
 
 
