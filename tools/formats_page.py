@@ -10,7 +10,7 @@ from typing import Any
 from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, RUNTIMES
 from kleverproto.signatures import Signature, Tensor
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
-from modelformats.converting.pairs import PAIRS, tolerance_of
+from modelformats.converting.pairs import HALF, PAIRS
 from modelformats.converting.planning import reachable
 from modelformats.scanning import scan_directory
 
@@ -49,8 +49,8 @@ def page() -> str:
             _REPORTED,
             "### What a file does not tell\n",
             "\n".join(_unknown(name, signature) for name, signature in found.items() if signature.unknown),
-            _CONVERSIONS,
-            _table(("from", "to", "program", "toolchain", "options", "tolerance"), [*_pairs()]),
+            _CONVERSIONS.format(half=HALF.relative),
+            _table(("from", "to", "program", "toolchain", "options", "of the range"), [*_pairs()]),
             _ROUTES,
             _table(("route", "models", "largest relative difference"), [*_measured()]),
         ]
@@ -77,9 +77,18 @@ _CONVERSIONS = """
 ## Conversions
 
 `klever convert library/mymodel:v1 --to ONNX --follow`. The cheapest way over these steps is taken. Source and result
-are run on the same samples; a result whose outputs differ by more than the tolerance (absolute + relative, in parts of
-the largest value) is not pushed. Each step is a program in an environment of its own (`klever toolchain list`), made
-on first use.
+are run on the same samples; a result whose outputs differ by more than the tolerance is not published. Each step is a
+program in an environment of its own (`klever toolchain list`), made on first use.
+
+The tolerance of an output is a part of its range (from its smallest to its largest value over the samples), and what
+float32 rounds: a millionth of its largest value. Labels and whole numbers have to agree, but for that part of them.
+Results in float16 may differ by {half:g} of the range. How far a result differs is in its label
+`klever.dev/measured-error`, in `klever models get`, and with each output in its job.
+
+A result that could not be compared (no inputs could be made that the source takes, or its outputs say nothing) is not
+published, unless the request has `--allow-unverified`. It then has the label `klever.dev/unverified` with the reason,
+which `klever models list` and `get`, `ormb inspect`, and `klever get` of its servings show; no policy converts or
+deploys it.
 """
 _ROUTES = """
 ### Measured
@@ -126,8 +135,7 @@ def _unknown(name: str, found: Signature) -> str:
 
 def _pairs() -> Iterator[tuple[str, ...]]:
     for pair in PAIRS:
-        tolerance = tolerance_of(pair, {})
-        limit = f"{tolerance.absolute:g} + {tolerance.relative:g}"
+        limit = f"{pair.tolerance.relative:g}"
         options = ", ".join(sorted(pair.options)) or NONE
         yield pair.source, pair.target, f"`{pair.program}`", pair.toolchain, options, limit
 

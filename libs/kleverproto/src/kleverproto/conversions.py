@@ -1,5 +1,6 @@
 """Conversions: what may be asked for, and the record of how one went."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +13,21 @@ RECORD_TYPE = "application/vnd.klever.conversion.v1+json"
 """Artifact type of the OCI referrer that holds the record of a conversion."""
 CONVERTED_FROM = "klever.dev/converted-from"
 """Label of a converted model: `project/model@digest` of its source."""
+UNVERIFIED = "klever.dev/unverified"
+"""Label of a converted model that was not compared with its source: the reason. What is made of it has it too."""
+MEASURED_ERROR = "klever.dev/measured-error"
+"""Label of a converted model that was compared with its source: see `Verification.error`."""
+
+
+def unverified_warnings(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The warning of a version whose labels say that it was not compared with its source."""
+    if UNVERIFIED not in labels:
+        return ()
+    warning = (
+        f"not verified: it was not compared with the model that it was converted from ({labels[UNVERIFIED]}); "
+        "no policy converts or deploys it, `klever deploy` does"
+    )
+    return (warning,)
 
 
 class Quantization(StrEnum):
@@ -31,6 +47,8 @@ class Conversion(StrictWireModel):
     """For the converters, such as `opset`."""
     samples: dict[str, list[Any]] = Field(default_factory=dict)
     """Inputs to check the result with, as nested lists by name; without any they are made from the signature."""
+    allow_unverified: bool = False
+    """Publish the result also where it could not be compared with its source."""
     ref: ModelRef | None = None
     """What the result is called; by default the source's name, with the format after its version."""
 
@@ -62,9 +80,11 @@ class Difference(WireModel):
     absolute: float
     """The largest absolute difference; of outputs that are no numbers, the share of values that differ."""
     relative: float
-    """That, in parts of the largest absolute value of the source's output."""
+    """That, in parts of the range of the source's output."""
     largest: float
     """The largest absolute value of the source's output."""
+    range: float
+    """From the smallest to the largest value of the source's output; where all are the same, `largest`."""
     note: str | None = None
     """Why agreement proves little, where it does."""
 
@@ -77,6 +97,18 @@ class Verification(WireModel):
     """Why it could not be compared, where it was not."""
     differences: tuple[Difference, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """The largest difference of any output, in parts of the output's range."""
+        return max((difference.relative for difference in self.differences), default=0.0)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the result says of it in its ormbfile.yaml."""
+        if self.verified:
+            return {MEASURED_ERROR: f"{self.error:.2g}"}
+        return {UNVERIFIED: self.reason or "no reason is known"}
 
 
 class ConversionRecord(WireModel):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import modelformats
-from kleverproto.conversions import CONVERTED_FROM, Conversion, ConvertedModel
+from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, Conversion, ConvertedModel, Verification
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
@@ -14,7 +14,7 @@ from ormb.digest import digest_bytes, hexadecimal
 from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile, to_metadata
 from ormb.packing import MODEL
 
-from .errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
+from .errors import NOT_VERIFIED, UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
 from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, Tell
 from .results import KeptResult, Results
 
@@ -72,7 +72,8 @@ class Conversions:
         (made / MODEL).mkdir(parents=True)
         source = ConversionSource(model.directory, name, signature)
         record = await self.converter.convert(source, wanted, made / MODEL, tell)
-        (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted)))
+        _check_verified(record.verification, wanted)
+        (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted, record.verification)))
         return await in_thread(self.results.keep, key, made, record)
 
     async def _signature(self, directory: Path, format_name: str) -> Signature:
@@ -91,12 +92,28 @@ class Conversions:
         return hexadecimal(digest_bytes(json.dumps(parts, sort_keys=True).encode()))
 
 
-def described(source: ModelFile, spec: JobSpec, wanted: Conversion) -> ModelFile:
-    """The source's metadata for the result; what holds for other files only is left out."""
+def _check_verified(verification: Verification, wanted: Conversion) -> None:
+    if verification.verified or wanted.allow_unverified:
+        return
+    raise JobError(
+        f"the result was not published, since it could not be compared with the source: {verification.reason}; "
+        "give inputs of your own (`klever convert ... --sample NAME=@FILE`), or publish it all the same "
+        "(`klever convert ... --allow-unverified`)",
+        code=NOT_VERIFIED,
+    )
+
+
+def described(source: ModelFile, spec: JobSpec, wanted: Conversion, verification: Verification) -> ModelFile:
+    """The source's metadata for the result; what holds for other files only is left out.
+
+    A source that was not verified makes everything that is converted from it unverified.
+    """
+    kept = {name: value for name, value in source.labels.items() if name != MEASURED_ERROR}
+    origin = {CONVERTED_FROM: f"{spec.ref.repository}@{spec.digest}"}
     return source.model_copy(
         update={
             "format": wanted.to,
-            "labels": {**source.labels, CONVERTED_FROM: f"{spec.ref.repository}@{spec.digest}"},
+            "labels": {**kept, **origin, **verification.labels},
             "signature": None,
             "directory_structure": (),
             "size": None,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kleverkit.documents import Documents
 from kleverkit.publisher import EventPublisher
-from kleverproto.conversions import CONVERTED_FROM, Conversion
+from kleverproto.conversions import CONVERTED_FROM, UNVERIFIED, Conversion
 from kleverproto.envelope import Event, EventSource
 from kleverproto.job_ids import job_id
 from kleverproto.jobs import JobKind, JobRequested, JobSpec
@@ -40,7 +40,7 @@ def wanted(model: ModelDocument, policy: ProjectPolicy) -> list[JobSpec]:
     """The conversions of a model that a policy wants; none of what a conversion has made, or of what is blocked."""
     spec, scan = model.spec, model.status.scan
     blocked = policy.scan is OnUnsafe.BLOCK and scan is not None and scan.verdict in BLOCKED
-    if blocked or CONVERTED_FROM in spec.metadata.labels:
+    if blocked or {CONVERTED_FROM, UNVERIFIED} & spec.metadata.labels.keys():
         return []
     return [
         JobSpec(

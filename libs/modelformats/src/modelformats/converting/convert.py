@@ -112,4 +112,4 @@ async def _step(pair: Pair, source: Subject, destination: Path, workshop: Worksh
 def loosest(tolerances: Iterable[Tolerance]) -> Tolerance:
     """What a whole route may differ by: its least exact step's."""
     every = tuple(tolerances)
-    return Tolerance(max(each.absolute for each in every), max(each.relative for each in every))
+    return Tolerance(max(each.relative for each in every), absolute=max(each.absolute for each in every))

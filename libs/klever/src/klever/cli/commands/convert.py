@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sample", "samples", multiple=True, metavar="NAME=VALUES", help="JSON, or @file: check with these inputs."
 )
+@click.option("--allow-unverified", is_flag=True, help="Publish a result that could not be compared with the source.")
 @click.option("--follow", "-f", is_flag=True, help="Show what happens, until it has ended.")
 @NAMESPACE
 @AS_JSON
@@ -38,6 +39,7 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     options: tuple[str, ...],
     *,
     samples: tuple[str, ...],
+    allow_unverified: bool,
     namespace: str,
     follow: bool,
     as_json: bool,
@@ -53,7 +55,14 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     with errors_as_lines():
         given = dict(_sample(text) for text in samples)
     size = Quantization(quantize) if quantize else None
-    wanted = Conversion(to=target, quantize=size, options=_options(options), samples=given, ref=result)
+    wanted = Conversion(
+        to=target,
+        quantize=size,
+        options=_options(options),
+        samples=given,
+        allow_unverified=allow_unverified,
+        ref=result,
+    )
 
     async def work(client: "KleverClient") -> JobDocument:
         job = await client.create_job(ref, JobKind.CONVERT, conversion=wanted, namespace=namespace)
