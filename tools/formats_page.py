@@ -11,7 +11,6 @@ from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, RUNTIMES
 from kleverproto.signatures import Signature, Tensor
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
 from modelformats.converting.pairs import HALF, PAIRS
-from modelformats.converting.planning import reachable
 from modelformats.scanning import scan_directory
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -31,8 +30,9 @@ names. `ormb inspect DIR` shows what is found out. Nothing of a model is run for
 ## What can be done
 
 Of inputs and outputs the table says what the small model of the tests shows: names (n), types (t), shapes (s). What a
-dash means is told below. Every file of every model is scanned for pickles (picklescan): what they would run when they
-are loaded is in the catalogue, and a project that blocks (the default) does not serve or convert what is dangerous.
+dash means is said below. What a format is converted to is what the tests have converted, listed below. Every file of
+every model is scanned for pickles (picklescan): what they would run when they are loaded is in the catalogue, and a
+project that blocks (the default) does not serve or convert what is dangerous.
 """
 
 
@@ -85,6 +85,10 @@ float32 rounds: a millionth of its largest value. Labels and whole numbers have 
 Results in float16 may differ by {half:g} of the range. How far a result differs is in its label
 `klever.dev/measured-error`, in `klever models get`, and with each output in its job.
 
+Without `--sample` the inputs are made up: in several sizes where a size is open, integers from the vocabulary that the
+model indexes, columns of tables on both sides of each threshold and with each category, and with missing values and
+unknown categories where the model takes these. The first that the source runs on, and whose outputs differ, count.
+
 A result that could not be compared (no inputs could be made that the source takes, or its outputs say nothing) is not
 published, unless the request has `--allow-unverified`. It then has the label `klever.dev/unverified` with the reason,
 which `klever models list` and `get`, `ormb inspect`, and `klever get` of its servings show; no policy converts or
@@ -112,10 +116,16 @@ def _parsed() -> Iterator[tuple[str, Signature]]:
 
 
 def _row(name: str, found: Signature) -> tuple[str, ...]:
-    targets = ", ".join(reachable(name)) or NONE
+    targets = ", ".join(converted_to(name)) or NONE
     operators, weights = ("yes" if known else NONE for known in (found.operators, found.parameters))
     tensors = (_known(found.inputs), _known(found.outputs))
     return name, *tensors, operators, weights, "yes", targets, _served_by(name)
+
+
+def converted_to(name: str) -> tuple[str, ...]:
+    """The formats that a recorded run has converted a model of this one to, and that agreed with it."""
+    routes = (route.partition(" (")[0].split(" -> ") for route in json.loads(MEASURED.read_text()))
+    return tuple(sorted({formats[-1] for formats in routes if formats[0] == name}))
 
 
 def _known(tensors: tuple[Tensor, ...]) -> str:

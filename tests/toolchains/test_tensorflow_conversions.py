@@ -39,7 +39,12 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
         Conversion("savedmodel", "SavedModel", "ONNX", IMAGE, {"opset": "17"}),
         Conversion("savedmodel-of-two", "SavedModel", "ONNX", PAIR, {"signature": "double"}),
         Conversion("graphdef", "GraphDef", "ONNX", signature(x=("float32", (-1, 12, 12, 1)))),
-        Conversion("tflite", "TFLite", "ONNX", signature(image=("float32", (-1, 12, 12, 1)))),
+        Conversion("tflite", "TFLite", "ONNX", IMAGE),
+        Conversion("h5", "H5", "OpenVINO", IMAGE),
+        Conversion("keras-of-dictionaries", "Keras", "OpenVINO", DICTIONARY),
+        Conversion("savedmodel", "SavedModel", "OpenVINO", IMAGE),
+        Conversion("graphdef", "GraphDef", "OpenVINO", signature(x=("float32", (-1, 12, 12, 1)))),
+        Conversion("tflite", "TFLite", "OpenVINO", IMAGE),
     ],
     ids=str,
 )

@@ -12,6 +12,13 @@ ZETA, ALPHA = np.array([2.0]), np.array([5.0])
 SAMPLES = {"zeta": ZETA, "alpha": ALPHA}
 
 
+class Symbol:
+    """A tensor of Keras, which refuses to be true or false."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("a symbol is neither")
+
+
 def model(built: Any, **more: Any) -> SimpleNamespace:
     """A functional model whose layers, in the order of their names, are alpha and zeta."""
     return SimpleNamespace(inputs=[SimpleNamespace(name="alpha"), SimpleNamespace(name="zeta")], **more | built)
@@ -27,5 +34,5 @@ def test_a_model_of_a_list_gets_its_tensors_in_its_order() -> None:
 
 
 def test_a_model_of_one_tensor_gets_it_bare() -> None:
-    one = SimpleNamespace(inputs=[SimpleNamespace(name="x")], _inputs_struct=object())
+    one = SimpleNamespace(inputs=[SimpleNamespace(name="x")], _inputs_struct=Symbol())
     assert arranged(one, {"input": ZETA}) is ZETA

@@ -20,25 +20,24 @@ def one(values: list[float]) -> dict[str, NDArray[Any]]:
 
 
 def test_free_sizes_become_small_ones_and_a_symbol_means_the_same_everywhere() -> None:
-    samples = samples_for(
+    samples, *_ = samples_for(
         [
             Tensor(name="image", dtype="float32", shape=(-1, 3, -1, 7)),
             Tensor(name="tokens", dtype="int64", shape=("batch", "length")),
-            Tensor(name="mask", dtype="bool", shape=("batch", "length")),
+            Tensor(name="flag", dtype="bool", shape=("batch", "length")),
         ]
     )
     assert [(name, value.dtype.name, value.shape) for name, value in samples.items()] == [
         ("image", "float32", (3, 3, 16, 7)),
         ("tokens", "int64", (3, 16)),
-        ("mask", "bool", (3, 16)),
+        ("flag", "bool", (3, 16)),
     ]
-    assert 0 <= samples["tokens"].min() <= samples["tokens"].max() < 4
 
 
 def test_samples_are_the_same_each_time() -> None:
     inputs = [Tensor(name="x", dtype="float32", shape=(2, 2)), Tensor(name="q", dtype="int8", shape=(2, 2))]
-    first, second = samples_for(inputs), samples_for(inputs)
-    assert all(np.array_equal(first[name], second[name]) for name in ("x", "q"))
+    for first, second in zip(samples_for(inputs), samples_for(inputs), strict=True):
+        assert all(np.array_equal(first[name], second[name]) for name in ("x", "q"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_labels_that_are_all_the_same_prove_little() -> None:
 
 
 def test_where_a_type_is_not_said_any_numbers_will_do() -> None:
-    assert samples_for([Tensor(name="x", shape=(-1, 3))])["x"].dtype == "float32"
+    assert samples_for([Tensor(name="x", shape=(-1, 3))])[0]["x"].dtype == "float32"
 
 
 def test_given_samples_have_the_types_of_the_inputs() -> None:

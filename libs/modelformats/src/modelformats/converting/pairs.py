@@ -48,6 +48,10 @@ class Pair:
     options: frozenset[str] = frozenset()
     """Names of the options that the program understands."""
     tolerance: Tolerance = Tolerance()
+    writes_tables: bool = False
+    """Whether the result has ONNX's operators for tables (the domain ai.onnx.ml: trees, encoders, scalers)."""
+    takes_tables: bool = True
+    """Whether it can convert those."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,19 @@ PAIRS: tuple[Pair, ...] = (
     Pair("CaffeModel", "NetDef", "caffe_to_netdef", "onnx"),
     Pair("NetDef", "ONNX", "netdef_to_onnx", "onnx"),
     Pair("MXNetParams", "ONNX", "mxnet_to_onnx", "mxnet", cost=2),
-    Pair("SKLearn", "ONNX", "sklearn_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
+    Pair("SKLearn", "ONNX", "sklearn_to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
     Pair("SKLearn", "PMML", "sklearn_to_pmml", "pmml", cost=2, tolerance=EXACT),
-    Pair("XGBoost", "ONNX", "xgboost_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
-    Pair("LightGBM", "ONNX", "lightgbm_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
-    Pair("CatBoost", "ONNX", "catboost_to_onnx", "sklearn", tolerance=TREES),
-    Pair("ONNX", "OpenVINO", "onnx_to_openvino", "openvino", options=frozenset({"compress_to_fp16"})),
+    Pair("XGBoost", "ONNX", "xgboost_to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
+    Pair("LightGBM", "ONNX", "lightgbm_to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
+    Pair("CatBoost", "ONNX", "catboost_to_onnx", "sklearn", tolerance=TREES, writes_tables=True),
+    Pair(
+        "ONNX",
+        "OpenVINO",
+        "onnx_to_openvino",
+        "openvino",
+        options=frozenset({"compress_to_fp16"}),
+        takes_tables=False,
+    ),
     Pair("ONNX", "ONNX", "onnx_quantize", "onnx", options=frozenset({"quantize"}), tolerance=INT8),
 )
 
@@ -99,6 +110,16 @@ RUNNERS: dict[str, Runner] = {
     "ONNX": Runner("run_onnx", "onnx"),
     "OpenVINO": Runner("run_openvino", "openvino"),
 }
+
+
+HINTS: dict[str, Runner] = {
+    "ONNX": Runner("hints_onnx", "onnx"),
+    "SKLearn": Runner("hints_sklearn", "sklearn"),
+    "XGBoost": Runner("hints_xgboost", "sklearn"),
+    "LightGBM": Runner("hints_lightgbm", "sklearn"),
+    "CatBoost": Runner("hints_catboost", "sklearn"),
+}
+"""The programs that read what samples are drawn from."""
 
 
 def tolerance_of(pair: Pair, options: dict[str, str]) -> Tolerance:

@@ -6,7 +6,7 @@
 import openvino
 
 from .program import Request, main, versions
-from .samples import matched, read_samples, write_results
+from .samples import first_that_runs, matched, read_samples, write_results
 
 
 def convert(request: Request) -> dict[str, str]:
@@ -25,4 +25,4 @@ def _name(port: openvino.ConstOutput) -> str:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

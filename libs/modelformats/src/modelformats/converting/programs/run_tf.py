@@ -12,7 +12,7 @@ import tensorflow as tf
 from . import keras_models
 from .keras_inputs import arranged
 from .program import Request, main, versions
-from .samples import Array, matched, read_samples, write_results
+from .samples import Array, first_that_runs, matched, read_samples, write_results
 from .tensorflow_models import chosen_signature, ends_of, read_graph
 
 
@@ -78,4 +78,4 @@ def _run_tflite(path: Path, samples: Mapping[str, Array]) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))
