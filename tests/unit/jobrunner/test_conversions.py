@@ -5,11 +5,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from klever_jobrunner.conversion import Conversions
 from klever_jobrunner.errors import (
+    INVALID_SAMPLES,
     NOT_VERIFIED,
     UNSUPPORTED_CONVERSION,
     UNSUPPORTED_FORMAT,
@@ -18,6 +21,7 @@ from klever_jobrunner.errors import (
 )
 from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
 from klever_jobrunner.results import KeptResult, Results
+from klever_jobrunner.samples import read_samples
 from kleverproto.conversions import Conversion, ConversionRecord, Difference, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
 from kleverproto.references import ModelRef
@@ -29,6 +33,7 @@ from support.jobs import NOW, SIGNATURE, GatedExecutor
 
 DIGEST = f"sha256:{'a' * 64}"
 MADE = f"sha256:{'b' * 64}"
+SAMPLES = f"sha256:{'c' * 64}"
 
 
 @dataclass
@@ -91,15 +96,28 @@ class Sink:
         return MADE
 
 
+@dataclass
+class Attached:
+    """Has samples under each digest; see `ports.SampleSource`."""
+
+    arrays: dict[str, Any] = field(default_factory=dict)
+
+    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
+        assert (spec.digest, digest) == (DIGEST, SAMPLES)
+        np.savez(destination / "samples.npz", **self.arrays)
+        return destination / "samples.npz"
+
+
 class Rig:
     """A conversion work and its surroundings."""
 
     def __init__(self, directory: Path, results: Results | None = None) -> None:
         self.directory = directory
         self.source, self.executor, self.converter, self.sink = Source(), GatedExecutor(), Converter(), Sink()
+        self.attached = Attached()
         self.executor.gate.set()
         kept = results or Results(directory / "kept", 10_000)
-        self.work = Conversions(self.source, self.executor, self.converter, kept, self.sink)
+        self.work = Conversions(self.source, self.executor, self.converter, kept, self.sink, self.attached)
         self.lines: list[str] = []
 
     async def do(self, conversion: Conversion | None, name: str = "scratch") -> object:
@@ -255,3 +273,25 @@ async def test_the_result_has_its_own_measured_error_and_keeps_that_its_source_i
     [said] = rig.sink.pushed.values()
     assert said.labels["klever.dev/measured-error"] == "0.012"
     assert said.labels["klever.dev/unverified"] == "no samples"
+
+
+async def test_samples_come_with_the_request_or_from_what_it_names(rig: Rig) -> None:
+    await rig.do(Conversion(to="ONNX", samples={"x": [1.5]}), "first")
+    rig.attached.arrays = {"x": np.array([1.0, np.nan])}
+    await rig.do(Conversion(to="ONNX", samples_digest=SAMPLES), "second")
+    first, second = (asked.samples["x"] for asked in rig.converter.asked)
+    assert first == [1.5]
+    assert np.array_equal(second, [1.0, np.nan], equal_nan=True)
+
+
+def test_samples_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    np.savez(path, x=np.zeros(1000))
+    assert read_samples(path)["x"].shape == (1000,)
+    with pytest.raises(JobError, match="more than 4096"):
+        read_samples(path, limit=4096)
+    for content in (b"no archive", path.read_bytes()[:500]):
+        path.write_bytes(content)
+        with pytest.raises(JobError, match="cannot be read") as failure:
+            read_samples(path)
+        assert failure.value.code == INVALID_SAMPLES

@@ -1,10 +1,11 @@
 """Conversions: what may be asked for, and the record of how one went."""
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from .base import StrictWireModel, WireModel
 from .references import Digest, ModelRef
@@ -17,6 +18,14 @@ UNVERIFIED = "klever.dev/unverified"
 """Label of a converted model that was not compared with its source: the reason. What is made of it has it too."""
 MEASURED_ERROR = "klever.dev/measured-error"
 """Label of a converted model that was compared with its source: see `Verification.error`."""
+
+
+SAMPLES_TYPE = "application/vnd.klever.samples.v1+npz"
+"""Artifact type of the OCI referrer that holds samples for a check."""
+INLINE_SAMPLES_BYTES = 64 * 1024
+"""Of the JSON of samples that are part of a request."""
+SAMPLES_BYTES = 256 * 1024 * 1024
+"""Of the .npz file with samples that are attached to a model."""
 
 
 def unverified_warnings(labels: Mapping[str, str]) -> tuple[str, ...]:
@@ -45,12 +54,36 @@ class Conversion(StrictWireModel):
     quantize: Quantization | None = None
     options: dict[str, str] = Field(default_factory=dict)
     """For the converters, such as `opset`."""
-    samples: dict[str, list[Any]] = Field(default_factory=dict)
-    """Inputs to check the result with, as nested lists by name; without any they are made from the signature."""
+    samples: dict[str, Any] = Field(default_factory=dict)
+    """Inputs to check the result with: numbers, strings or nested lists by name, 64 KiB of JSON at most."""
+    samples_digest: Digest | None = None
+    """Larger inputs: an artifact of the type `application/vnd.klever.samples.v1+npz` in the model's repository, whose
+    one layer is an .npz file of 256 MiB at most. Without any samples they are made up."""
     allow_unverified: bool = False
     """Publish the result also where it could not be compared with its source."""
     ref: ModelRef | None = None
     """What the result is called; by default the source's name, with the format after its version."""
+
+    @field_validator("samples")
+    @classmethod
+    def _are_small(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """They are part of events and documents, which have an upper size, and of JSON, which has no NaN."""
+        try:
+            size = len(json.dumps(value, allow_nan=False))
+        except ValueError as error:
+            raise ValueError("NaN and infinity are no JSON: write null for a missing number") from error
+        if size > INLINE_SAMPLES_BYTES:
+            raise ValueError(
+                f"{size} bytes of JSON are more than the {INLINE_SAMPLES_BYTES} that a request takes: attach the "
+                "samples to the model as an .npz file and give samplesDigest, as `klever convert --sample` does"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.samples and self.samples_digest:
+            raise ValueError("give samples or samplesDigest, not both")
+        return self
 
     def result(self, source: ModelRef) -> ModelRef:
         """What the result is called."""

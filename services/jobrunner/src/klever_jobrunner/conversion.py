@@ -1,11 +1,19 @@
 """Conversions: fetch, convert and check, describe, push; or push what an earlier one has made."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import modelformats
-from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, Conversion, ConvertedModel, Verification
+from kleverproto.conversions import (
+    CONVERTED_FROM,
+    MEASURED_ERROR,
+    Conversion,
+    ConvertedModel,
+    Verification,
+)
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
@@ -15,8 +23,9 @@ from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile, to_metadata
 from ormb.packing import MODEL
 
 from .errors import NOT_VERIFIED, UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
-from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, Tell
+from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, SampleSource, Tell
 from .results import KeptResult, Results
+from .samples import read_samples
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Conversions:
         converter: converts them.
         results: keeps what was made.
         sink: pushes it.
+        samples: fetches inputs to check with.
     """
 
     source: ModelSource
@@ -36,6 +46,7 @@ class Conversions:
     converter: Converter
     results: Results
     sink: ModelSink
+    samples: SampleSource
 
     async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
         """See `ports.Work`."""
@@ -70,11 +81,19 @@ class Conversions:
         tell(f"converting {name} to {wanted.to}")
         made = scratch / "result"
         (made / MODEL).mkdir(parents=True)
-        source = ConversionSource(model.directory, name, signature)
+        samples = await self._samples(spec, wanted, scratch)
+        source = ConversionSource(model.directory, name, signature, samples)
         record = await self.converter.convert(source, wanted, made / MODEL, tell)
         _check_verified(record.verification, wanted)
         (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted, record.verification)))
         return await in_thread(self.results.keep, key, made, record)
+
+    async def _samples(self, spec: JobSpec, wanted: Conversion, scratch: Path) -> Mapping[str, Any]:
+        """The request's own, or those that it names. Raises JobError, TransientError."""
+        if wanted.samples_digest is None:
+            return wanted.samples
+        path = await self.samples.fetch_samples(spec, wanted.samples_digest, scratch)
+        return await in_thread(read_samples, path)
 
     async def _signature(self, directory: Path, format_name: str) -> Signature:
         """What is known of inputs and outputs; nothing where nobody can parse the format."""
