@@ -85,6 +85,9 @@ float32 rounds: a millionth of its largest value. Labels and whole numbers have 
 Results in float16 may differ by {half:g} of the range. How far a result differs is in its label
 `klever.dev/measured-error`, in `klever models get`, and with each output in its job.
 
+`--sample x=@rows.npy`, `--sample @inputs.npz`, `--sample @request.json` (a V2 request, or values by name) and `--sample
+scale=0.5` give inputs of your own. Up to 64 KiB of JSON they are part of the request; larger ones, up to 256 MiB, and
+those with NaN are attached to the model in its registry (`ormb discover` lists them), and the request names them.
 Without `--sample` the inputs are made up: in several sizes where a size is open, integers from the vocabulary that the
 model indexes, columns of tables on both sides of each threshold and with each category, and with missing values and
 unknown categories where the model takes these. The first that the source runs on, and whose outputs differ, count.
