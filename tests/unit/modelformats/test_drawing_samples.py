@@ -128,6 +128,11 @@ def test_where_no_outputs_say_anything_the_first_set_that_ran_is_used(tmp_path: 
     assert used(tmp_path) == ["00"]
 
 
+def test_one_value_says_no_more_than_many_that_are_the_same(tmp_path: Path) -> None:
+    first_that_runs(model(lambda x: x * 0.0 + 4.0))(request(tmp_path, [[5.0, 9.0], [0.1]]))
+    assert used(tmp_path) == ["00"]
+
+
 def test_where_no_set_runs_the_reason_is_that_of_the_first(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such row"):
         first_that_runs(model(below_three))(request(tmp_path, [[9], [8]]))

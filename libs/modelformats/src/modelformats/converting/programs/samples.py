@@ -56,9 +56,9 @@ def _says_something(results: Path) -> bool:
 
 def _varies(values: Array) -> bool:
     if values.dtype.kind not in "fc":
-        return values.size == 1 or len(np.unique(values)) > 1
+        return len(np.unique(values)) > 1
     finite = values[np.isfinite(values)]
-    return finite.size > 0 and (values.size == 1 or float(np.ptp(finite)) > 0)
+    return finite.size > 0 and float(np.ptp(finite)) > 0
 
 
 def read_samples(request: Request) -> dict[str, Array]:
