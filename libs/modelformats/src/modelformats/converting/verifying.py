@@ -14,7 +14,7 @@ from kleverproto.conversions import Difference, Verification
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
 
-from .comparing import compare
+from .comparing import Outputs, compare
 from .errors import OF_THE_MACHINE, ConversionError
 from .hints import Hints, read_hints
 from .pairs import HINTS, RUNNERS, Runner, Tolerance
@@ -78,9 +78,19 @@ async def verify(
             if error.code in OF_THE_MACHINE:
                 raise
             raise ConversionError("verification_failed", f"the converted model does not run: {error}") from error
-    differences = compare(expected, got, tolerance)
+    differences = _compared(source, expected, got, tolerance)
     seconds = round(time.monotonic() - started, 3)
     return _judged(Verification(verified=True, differences=differences, seconds=seconds))
+
+
+def _compared(source: Subject, expected: Outputs, got: Outputs, tolerance: Tolerance) -> tuple[Difference, ...]:
+    try:
+        return compare(expected, got, tolerance)
+    except ConversionError as error:
+        if source.samples:
+            raise
+        advice = "the inputs were made up: give your own with `klever convert ... --sample NAME=@FILE`"
+        raise ConversionError(error.code, f"{error}; {advice}") from error
 
 
 def _judged(verification: Verification) -> Verification:
