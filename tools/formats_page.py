@@ -90,7 +90,9 @@ scale=0.5` give inputs of your own. Up to 64 KiB of JSON they are part of the re
 those with NaN are attached to the model in its registry (`ormb discover` lists them), and the request names them.
 Without `--sample` the inputs are made up: in several sizes where a size is open, integers from the vocabulary that the
 model indexes, columns of tables on both sides of each threshold and with each category, and with missing values and
-unknown categories where the model takes these. The first that the source runs on, and whose outputs differ, count.
+unknown categories where the model takes these (no missing values for PMML, whose converter does not write where trees
+send them: check such models with samples of your own). The first that the source runs on, and whose outputs differ,
+count.
 
 A result that could not be compared (no inputs could be made that the source takes, or its outputs say nothing) is not
 published, unless the request has `--allow-unverified`. It then has the label `klever.dev/unverified` with the reason,
