@@ -19,7 +19,7 @@ from klever_jobrunner.errors import (
     UNSUPPORTED_OPERATOR,
     JobError,
 )
-from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
+from klever_jobrunner.ports import ConversionSource, FetchedModel, OnLine
 from klever_jobrunner.results import KeptResult, Results
 from klever_jobrunner.samples import read_samples
 from kleverproto.conversions import Conversion, ConversionRecord, Difference, Quantization, Verification
@@ -69,13 +69,13 @@ class Converter:
         return f"{format_name}-{wanted.to}-{self.version}"
 
     async def convert(
-        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """See `ports.Converter`."""
         self.asked.append(source)
         if self.error:
             raise self.error
-        tell("12 operators")
+        on_line("12 operators")
         (destination / "model.onnx").write_text(wanted.to)
         return ConversionRecord(
             source_format=source.format, target_format=wanted.to, steps=(), verification=self.verification, seconds=1.5

@@ -25,6 +25,11 @@ def test_a_model_is_known_by_its_usual_name(tmp_path: Path, name: str) -> None:
     validate_layout(name, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GGUF"])
+def test_a_signature_names_the_format_that_the_files_were_parsed_as(tmp_path: Path, name: str) -> None:
+    assert extract_signature(name, model_files.write_model(tmp_path, name)).format == name
+
+
 @pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GraphDef", "H5", "Keras", "TFLite"])
 def test_a_model_is_known_by_its_content_under_any_name(tmp_path: Path, name: str) -> None:
     _, content = model_files.of_each_format()[name]
@@ -57,7 +62,7 @@ def test_a_directory_that_is_not_there_holds_no_format(tmp_path: Path) -> None:
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError) as failure:
-        validate_layout("Onyx", tmp_path)
+        validate_layout("Fortran", tmp_path)
     assert ", ".join(KNOWN_FORMATS) in str(failure.value)
 
 

@@ -35,6 +35,14 @@ class Klever:
         """One model version, `project/model:version`."""
         return self._run(lambda client: client.model(ModelRef.parse(ref)))
 
+    def delete_model(self, ref: str) -> None:
+        """Delete a version, `project/model:version`, and wait until it is gone."""
+
+        async def work(client: KleverClient) -> None:
+            await client.wait_for_model_deleted(await client.delete_model(ModelRef.parse(ref)))
+
+        self._run(work)
+
     def jobs(self, namespace: str = "default") -> list[JobDocument]:
         """Jobs of a namespace."""
         return self._run(lambda client: client.jobs(namespace))

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from .client import ModelInfo, OrmbClient
+from .client import OrmbClient
+from .info import ModelInfo
 from .reference import Reference
 
 ResultT = TypeVar("ResultT")

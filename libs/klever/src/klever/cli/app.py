@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from klever.errors import KleverError
+from klever.errors import KleverError, PlatformError
 from klever.platform.home import Home
 from kleverproto.references import InvalidReferenceError, ModelRef
 from ormb.errors import OrmbError
@@ -34,7 +34,7 @@ class ModelRefType(click.ParamType[ModelRef]):
 
 
 SERVER = click.option(
-    "--server", envvar="KLEVER_SERVER", help="URL of the gateway; the platform on this machine by default."
+    "--server", envvar="KLEVER_SERVER", help="URL of the gateway; that of the platform with this home by default."
 )
 NAMESPACE = click.option("-n", "--namespace", default="default", show_default=True, help="Where the serving lives.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -72,7 +72,7 @@ def errors_as_lines() -> Iterator[None]:
     """Turn the library's errors into click's: a message, no traceback."""
     try:
         yield
-    except (KleverError, OrmbError) as error:
+    except (KleverError, OrmbError, InvalidReferenceError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
@@ -91,9 +91,17 @@ def waiting(text: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 def _local_server() -> str:
-    """The gateway of the platform that runs with this home, wherever it listens."""
-    from klever.calls import DEFAULT_SERVER  # noqa: PLC0415 - see call
+    """The gateway of the platform that runs with this home, wherever it listens. Raises PlatformError where none does.
+
+    Whoever listens on the usual port may be the platform of another home.
+    """
     from klever.platform.state import read_running  # noqa: PLC0415 - loads psutil
 
-    state = read_running(Home.default().state)
-    return state.urls.api if state else DEFAULT_SERVER
+    home = Home.default()
+    state = read_running(home.state)
+    if state is None:
+        raise PlatformError(
+            f"no platform runs with {home.path}: start it with `klever up`, choose another home with KLEVER_HOME, or "
+            "name a gateway with --server or KLEVER_SERVER"
+        )
+    return state.urls.api

@@ -6,7 +6,7 @@ import hmac
 import os
 from collections.abc import Awaitable, Callable
 
-from klever_registry.domain.access import may, parse_basic
+from klever_registry.domain.access import Reader, may, parse_basic
 from klever_registry.errors import DeniedError, UnauthorizedError
 from klever_registry.ports import AccountSource
 from kleverproto.accounts import Account, Accounts, Right
@@ -46,6 +46,8 @@ class Authorization:
             DeniedError: this account may not.
         """
         accounts = await self._source.read()
+        if accounts is None:
+            return
         account = await self._identify(accounts, header)
         if may(accounts, account, project, right):
             return
@@ -64,9 +66,15 @@ class Authorization:
             return False
         return True
 
+    async def reader(self, header: str) -> Reader:
+        """Who asks, for many projects at once. Raises UnauthorizedError, but not where no account is given."""
+        accounts = await self._source.read()
+        return Reader(accounts, await self._identify(accounts, header))
+
     async def identify(self, header: str) -> None:
         """Only whether the account exists and the password is right. Raises UnauthorizedError, also for nobody."""
-        if await self._identify(await self._source.read(), header) is None:
+        accounts = await self._source.read()
+        if accounts is not None and await self._identify(accounts, header) is None:
             raise UnauthorizedError("log in: `ormb login` with an account of this registry")
 
     async def _identify(self, accounts: Accounts, header: str) -> Account | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klever import tensors
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.inputs import named_value
 from klever.cli.serving_output import describe_step, describe_traffic, nothing_served, show, summary
 from klever.errors import InputError
@@ -125,10 +125,11 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     klever predict iris --input @flowers.csv
     klever predict resnet --input @cat.jpg
     """
-
-    async def work(client: "KleverClient") -> dict[str, Any]:
+    with errors_as_lines():
         values = dict(named_value(text, "--input", pixels) for text in inputs)
         sent = dict(_header(text) for text in headers)
+
+    async def work(client: "KleverClient") -> dict[str, Any]:
         serving = await client.serving(name, namespace)
         if serving is None or serving.status.url is None:
             raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
@@ -141,7 +142,7 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     outputs = answer["outputs"]
     columns = [[_readable(value) for value in tensors.rows(output)] for output in outputs]
     print_table([tuple(o["name"] for o in outputs), *zip(*columns, strict=False)])
-    click.echo(f"answered by {answer['model_name']} {answer.get('model_version', '')}", err=True)
+    click.echo(f"answered by {answer.get('model_name', name)} {answer.get('model_version', '')}", err=True)
 
 
 def _serving(server: str | None, name: str, namespace: str) -> ServingDocument:
