@@ -129,14 +129,14 @@ async def sign(oci_host: str, digest: str, *signatures: bytes) -> None:
 
 async def copied_about(client: OrmbClient, copy: Reference) -> list[str]:
     """Who has attached what refers to a copy, and to that; and `signed` where the tag of cosign is there."""
-    found = await client.discover(copy)
-    found += [deeper for one in found for deeper in await client.discover(copy.at(one.digest))]
+    about = await client.discover(copy)
+    about += [deeper for one in about for deeper in await client.discover(copy.at(one.digest))]
     digest = (await client.inspect(copy)).digest
     try:
         await client._registry.get_manifest(copy.tagged(f"{digest.replace(':', '-')}.sig"))
     except NotFoundError:
-        return [one.annotations["by"] for one in found]
-    return [*(one.annotations["by"] for one in found), "signed"]
+        return [one.annotations["by"] for one in about]
+    return [*(one.annotations["by"] for one in about), "signed"]
 
 
 async def test_what_refers_to_a_model_is_copied_with_it(oci_host: str, client: OrmbClient, signed: ModelInfo) -> None:

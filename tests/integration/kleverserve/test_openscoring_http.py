@@ -20,6 +20,7 @@ class Adder:
 
     platform = "pmml4s_pmml"
     row_wise = True
+    example = None
     inputs = (
         TensorSpec("a", Datatype.FP64, (-1,)),
         TensorSpec("n", Datatype.INT64, (-1,)),

@@ -183,6 +183,13 @@ async def test_a_conversion_that_fails_pushes_and_keeps_nothing(rig: Rig) -> Non
     assert len(rig.converter.asked) == 2
 
 
+async def test_what_nothing_can_run_is_refused_before_a_toolchain_is_needed(rig: Rig) -> None:
+    rig.executor.outcome = Signature(details={"signature": None})
+    with pytest.raises(JobError, match="library/m:v1 cannot be converted: it is a SavedModel without a signature"):
+        await rig.do(Conversion(to="ONNX"))
+    assert rig.converter.asked == []
+
+
 async def test_a_format_that_nobody_parses_is_converted_without_a_signature(rig: Rig) -> None:
     rig.executor.outcome = JobError("cannot be parsed yet", code=UNSUPPORTED_FORMAT)
     await rig.do(Conversion(to="ONNX"))

@@ -91,6 +91,12 @@ def test_a_tag_that_was_pushed_before_the_policy_wanted_a_format_is_left_alone()
     assert [each.to for each in conversions if each] == ["ONNX"]
 
 
+def test_what_cannot_be_converted_is_not_asked_for() -> None:
+    document = model()
+    status = document.status.model_copy(update={"signature": Signature(details={"signature": None})})
+    assert targets(document.model_copy(update={"status": status}), TO_ONNX) == []
+
+
 class World:
     """Policies over documents in memory."""
 

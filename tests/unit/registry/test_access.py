@@ -127,3 +127,13 @@ async def test_everybody_may_do_everything_until_there_are_accounts() -> None:
 def test_two_accounts_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="two accounts of the name 'ci'"):
         Accounts(accounts=(CI, CI))
+
+
+async def test_who_lists_repositories_sees_all_while_there_are_no_accounts_and_then_what_they_may() -> None:
+    known = Known(None)
+    door = Authorization(known, Hashes().verify)
+    assert (await door.reader(basic("ci:right"))).may_pull("secret")
+    known.accounts = Accounts(accounts=(CI.model_copy(update={"projects": {"library": Right.PULL}}),))
+    reader = await door.reader(basic("ci:right"))
+    assert (reader.may_pull("library"), reader.may_pull("secret")) == (True, False)
+    assert not (await door.reader(basic(":"))).may_pull("library")

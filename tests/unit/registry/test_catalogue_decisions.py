@@ -198,6 +198,14 @@ def test_a_model_that_cannot_be_parsed_may_have_been_scanned() -> None:
     assert (failed.status.problem, failed.status.scan) == (PROBLEM, SCAN)
 
 
+def test_how_parsing_ended_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
+    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM), FIRST, now=NOW)
+    moved = catalogue.pushed(failed, spec(OTHER), now=LATER, known=None)
+    assert moved is not None
+    phases = [entry.extraction for entry in moved.status.history]
+    assert phases == [ExtractionPhase.FAILED, ExtractionPhase.PENDING]
+
+
 def test_what_the_parser_warns_of_is_a_warning_of_the_version() -> None:
     warned = AttachedSignature(SIGNATURE.model_copy(update={"warnings": ("it is big-endian",)}), OTHER)
     parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=warned), FIRST, now=NOW)

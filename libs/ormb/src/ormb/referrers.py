@@ -44,8 +44,8 @@ class Referrers:
 
     async def discover(self, reference: Reference, digest: str, artifact_type: str | None = None) -> list[Referrer]:
         """What refers to a manifest; of one type only, if that is given. Raises RegistryError."""
-        found = [_referrer(entry) for entry in await self.listed(reference, digest)]
-        return [one for one in found if artifact_type in {None, one.artifact_type}]
+        referrers = [_referrer(entry) for entry in await self.listed(reference, digest)]
+        return [one for one in referrers if artifact_type in {None, one.artifact_type}]
 
     async def listed(self, reference: Reference, digest: str) -> list[dict[str, Any]]:
         """Descriptors of what refers to a manifest, from the registry's list or the tag's. Raises RegistryError."""

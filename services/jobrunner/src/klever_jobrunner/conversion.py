@@ -15,6 +15,7 @@ from kleverproto.conversions import (
     Verification,
 )
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
+from kleverproto.servable import UNSERVABLE_MODEL, cannot_be_called
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
 from ormb.agreement import completed
@@ -78,6 +79,8 @@ class Conversions:
         signature = completed(
             to_metadata(described_by).declared_signature, await self._signature(model.directory, name)
         )
+        if reason := cannot_be_called(signature):
+            raise JobError(f"{spec.ref} cannot be converted: {reason}", code=UNSERVABLE_MODEL)
         on_line(f"converting {name} to {wanted.to}")
         made = scratch / "result"
         (made / MODEL).mkdir(parents=True)

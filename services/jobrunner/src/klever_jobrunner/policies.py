@@ -12,6 +12,7 @@ from kleverproto.jobs import JobKind, JobRequested, JobSpec
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument
 from kleverproto.scans import BLOCKED
+from kleverproto.servable import unconvertible
 from kleverproto.subjects import escape
 
 
@@ -40,11 +41,12 @@ class Policies:
 def wanted(model: ModelDocument, project: ProjectDocument) -> list[JobSpec]:
     """The conversions of a model that a project's policy wants.
 
-    None of what was pushed before the policy wanted them, of what a conversion has made, or of what is blocked.
+    None of what was pushed before the policy wanted them, of what a conversion has made, of what is blocked, or of what
+    cannot be converted.
     """
     policy, spec, scan = project.spec.policy, model.spec, model.status.scan
     blocked = policy.scan is OnUnsafe.BLOCK and scan is not None and scan.verdict in BLOCKED
-    if blocked or {CONVERTED_FROM, UNVERIFIED} & spec.metadata.labels.keys():
+    if blocked or unconvertible(model) or {CONVERTED_FROM, UNVERIFIED} & spec.metadata.labels.keys():
         return []
     return [
         JobSpec(

@@ -74,6 +74,7 @@ class OpenVinoModel:
     """
 
     row_wise = False
+    example = None
 
     def __init__(self, model: Any, name: Name = str, *, platform: str) -> None:
         self.platform = platform

@@ -54,6 +54,7 @@ class PmmlModel:
 
     platform = "pmml4s_pmml"
     row_wise = True
+    example = None
 
     def __init__(self, model: Any) -> None:
         self._model = model.setSupplementOutput(True)

@@ -79,17 +79,17 @@ def _table(columns: Sequence[str], texts: set[int], declared: Sequence[Declared]
     return Layout(specs, rows)
 
 
-def trial_rows(layout: Layout, estimator: Any) -> Any:
-    """Two rows that the estimator should take: zeros, and categories that it knows."""
+def trial_inputs(layout: Layout, estimator: Any, number: int) -> dict[str, Array]:
+    """Two rows that the estimator should take: one number throughout, and categories that it knows."""
     known = dict(_categories(estimator, _names(estimator)))
     inputs = {}
     for index, spec in enumerate(layout.specs):
         lengths = [2, *((max(length, 1) for length in spec.shape[1:]) if spec.shape else ())]
-        fill: object = known.get(index, "a") if spec.datatype is Datatype.BYTES else 0
+        fill: object = known.get(index, "a") if spec.datatype is Datatype.BYTES else number
         inputs[spec.name] = np.full(lengths, fill, NUMPY_TYPES[spec.datatype])
         if spec.datatype is Datatype.BYTES and len(lengths) > 1:
             inputs[spec.name][:] = [known.get(column, "a") for column in range(lengths[1])]
-    return layout.rows(inputs)
+    return inputs
 
 
 def _names(estimator: Any) -> list[str] | None:

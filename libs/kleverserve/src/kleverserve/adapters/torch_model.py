@@ -38,6 +38,7 @@ class TorchModel:
     """A callable of tensors as a `Model`; its results are matched to the outputs by position."""
 
     row_wise = False
+    example = None
 
     def __init__(
         self,

@@ -83,6 +83,8 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     model = ModelSettings(
         name=given.name,
         implementation=KINDS[given.format].implementation,
+        max_batch_size=0,  # never by a variable of the environment: rows of a model may depend on each other
+        max_batch_time=0.0,
         parameters=ModelParameters(uri=str(artifact), version=given.version),
     )
     server = MLServer(settings)

@@ -1,8 +1,13 @@
 """MLflow models under MLServer."""
 
+from pathlib import Path
+
+import yaml
 from mlflow.exceptions import MlflowException
 from mlserver.codecs import NumpyRequestCodec
 from mlserver_mlflow import MLflowRuntime
+
+from kleverserve.pickles import remedy
 
 from .described import Described
 
@@ -22,3 +27,9 @@ class MLflow(Described, MLflowRuntime):
             # Else MLServer hands the model the request itself.
             self.settings.parameters.content_type = NumpyRequestCodec.ContentType
         return loaded
+
+    def remedy(self) -> str:
+        """With the version of scikit-learn that the model says it was saved by."""
+        said = yaml.safe_load((Path(self.settings.parameters.uri) / "MLmodel").read_text())
+        saved_by = said.get("flavors", {}).get("sklearn", {}).get("sklearn_version")
+        return remedy(saved_by) if saved_by else ""

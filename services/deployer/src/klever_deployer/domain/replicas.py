@@ -144,7 +144,7 @@ class ReplicaState:
     unverified: str = ""
     """See `LocalModel`."""
     failure: str | None = None
-    """Why it will not start: its last log lines. None while there is hope."""
+    """Why it will not start: the cause, and its last log lines. None while there is hope."""
 
 
 def deployments(spec: ServingSpec | None, known: Iterable[VariantStatus]) -> tuple[Deployment, ...]:
@@ -250,5 +250,4 @@ def last_words(serving: ServingName, wanted: Iterable[Deployment], states: Itera
     failed = sorted((state for state in states if state.key in needed and state.failure), key=lambda state: state.key)
     if not failed:
         return None
-    variant, lines = failed[0].key.variant, failed[0].failure
-    return f"the model server of variant {variant} does not start; its log ends with: {lines}"
+    return f"the model server of variant {failed[0].key.variant} does not start: {failed[0].failure}"

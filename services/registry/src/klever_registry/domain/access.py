@@ -11,14 +11,14 @@ READING = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True)
 class Reader:
-    """Who asks, as far as reading goes; without an account anybody."""
+    """Who asks, as far as reading goes; without an account anybody, and without accounts they may read everything."""
 
-    accounts: Accounts
+    accounts: Accounts | None
     account: Account | None
 
     def may_pull(self, project: str) -> bool:
         """Whether they have the right in a project."""
-        return may(self.accounts, self.account, project, Right.PULL)
+        return self.accounts is None or may(self.accounts, self.account, project, Right.PULL)
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from time import monotonic
 import aiohttp
 import structlog
 
+from klever_deployer.domain.causes import explained
 from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
 
 from . import processes
@@ -106,7 +107,7 @@ class Replica:
         while True:
             try:
                 stayed = await self._run_once()
-                failure = processes.tail(self._places.log)
+                failure = explained(processes.last_lines(self._places.log))
             except Exception as error:
                 log.exception("a model server cannot be kept running", replica=self._spec.key.id)
                 stayed, failure = 0.0, f"it cannot be started: {error}"
