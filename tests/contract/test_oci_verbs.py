@@ -49,6 +49,19 @@ async def test_what_is_attached_is_discovered_and_the_model_stays_the_same(
     assert json.loads(manifest)["subject"]["digest"] == pushed.digest
 
 
+async def test_the_one_file_of_an_artifact_is_fetched(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+    await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
+    (tmp_path / "rows.npz").write_bytes(b"rows" * 1000)
+    attached = reference(oci_host).at(await client.attach(reference(oci_host), [tmp_path / "rows.npz"], REPORT, {}))
+    await client.referrers.fetch(attached, REPORT, tmp_path / "fetched", limit=4000)
+    assert (tmp_path / "fetched").read_bytes() == b"rows" * 1000
+    with pytest.raises(UnsupportedArtifactError, match="has 4000 bytes, more than 3999"):
+        await client.referrers.fetch(attached, REPORT, tmp_path / "other", limit=3999)
+    with pytest.raises(UnsupportedArtifactError, match=f"of the type {REPORT}, not application/x"):
+        await client.referrers.fetch(attached, "application/x", tmp_path / "other", limit=4000)
+    assert not (tmp_path / "other").exists()
+
+
 async def test_an_artifact_under_the_tag_for_its_referrers_is_no_list_of_them(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource
-from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec, ModelStatus, ModelUpdated
+from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelSpec, ModelStatus, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
@@ -379,10 +379,17 @@ class World:
         await self.projects.create("library", document)
 
     async def move_tag(
-        self, version: str, digest_: str, scan: Scan | None = CLEAN, **known: Any
+        self,
+        version: str,
+        digest_: str,
+        scan: Scan | None = CLEAN,
+        labels: dict[str, str] | None = None,
+        **known: Any,
     ) -> Event[ModelUpdated]:
         """Push other bytes to a tag; the event about what is known of them."""
         document = model_document(f"library/iris:{version}", digest_)
+        labelled = document.spec.model_copy(update={"metadata": ModelMetadata(labels=labels or {})})
+        document = document.model_copy(update={"spec": labelled})
         key_ = document.spec.ref.key
         stored = await self.catalogue.get(key_)
         assert stored is not None

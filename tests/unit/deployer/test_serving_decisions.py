@@ -110,3 +110,9 @@ def test_the_last_words_are_those_of_a_replica_that_is_needed() -> None:
     words = replicas.last_words(IRIS, [deployment("v1")], states)
     assert words == "the model server of variant v1 does not start: no such file"
     assert replicas.last_words(IRIS, [deployment("v3")], states) is None
+
+
+def test_a_variant_says_that_what_it_runs_is_not_verified() -> None:
+    state = replace(ready(key("v1")), unverified="the check crashed")
+    assert counted(state, wanted=deployment("v1")).unverified == "the check crashed"
+    assert counted(ready(key("v1")), wanted=deployment("v1")).unverified == ""

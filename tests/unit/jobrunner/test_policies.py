@@ -72,6 +72,10 @@ def test_what_a_conversion_has_made_is_not_converted_again() -> None:
     assert targets(model(labels={CONVERTED_FROM: "library/iris@sha256:1"}), TO_ONNX) == []
 
 
+def test_what_is_not_verified_is_not_converted() -> None:
+    assert targets(model(labels={"klever.dev/unverified": "the check crashed"}), TO_ONNX) == []
+
+
 @pytest.mark.parametrize(("on_unsafe", "asked"), [(OnUnsafe.BLOCK, 0), (OnUnsafe.WARN, 1)])
 def test_a_dangerous_model_is_loaded_only_where_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
     policy = TO_ONNX.model_copy(update={"scan": on_unsafe})

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kleverkit.documents import Documents
 from kleverkit.publisher import EventPublisher
-from kleverproto.conversions import CONVERTED_FROM, Conversion
+from kleverproto.conversions import CONVERTED_FROM, UNVERIFIED, Conversion
 from kleverproto.envelope import Event, EventSource
 from kleverproto.job_ids import job_id
 from kleverproto.jobs import JobKind, JobRequested, JobSpec
@@ -46,7 +46,7 @@ def wanted(model: ModelDocument, project: ProjectDocument) -> list[JobSpec]:
     """
     policy, spec, scan = project.spec.policy, model.spec, model.status.scan
     blocked = policy.scan is OnUnsafe.BLOCK and scan is not None and scan.verdict in BLOCKED
-    if blocked or unconvertible(model) or CONVERTED_FROM in spec.metadata.labels:
+    if blocked or unconvertible(model) or {CONVERTED_FROM, UNVERIFIED} & spec.metadata.labels.keys():
         return []
     return [
         JobSpec(

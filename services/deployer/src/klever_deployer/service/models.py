@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from klever_deployer.domain.replicas import Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
@@ -120,7 +120,7 @@ class Models:
             document = await self._document(variant)
             made = await self.conversions.make(document, digest, source.format, CONVERTED_TO, on_step)
         result = await self.shelf.find(made.digest) or await self.shelf.fetch(made.ref, made.digest, made.registry)
-        return LocalModel(result.directory, result.format, made=f"{made.ref}@{made.digest}")
+        return replace(result, made=f"{made.ref}@{made.digest}")
 
     async def _document(self, variant: Variant) -> ModelDocument:
         ref = ModelRef.parse(variant.model)

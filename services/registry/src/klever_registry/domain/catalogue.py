@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from kleverproto.conversions import unverified_warnings
 from kleverproto.documents import Intent, Problem, Tombstone, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
@@ -133,10 +134,11 @@ def scanned(
 
 
 def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str, ...]:
+    unverified = unverified_warnings(spec.metadata.labels)
     if attached is None:
-        return ()
+        return unverified
     signature = attached.signature
-    return (*signature.warnings, *contradictions(spec.metadata.declared_signature, signature))
+    return (*unverified, *signature.warnings, *contradictions(spec.metadata.declared_signature, signature))
 
 
 def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> ModelStatus:

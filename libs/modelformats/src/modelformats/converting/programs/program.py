@@ -45,7 +45,7 @@ class Request:
     """Where the signature knows them."""
     options: dict[str, Any] = field(default_factory=dict)
     samples: Path | None = None
-    """Programs that run a model: the inputs, an .npz file by input name."""
+    """Programs that run a model: the inputs, .npz files by input name; see `samples.first_that_runs`."""
     results: Path | None = None
     """Programs that run a model: where to write the outputs, an .npz file by output name, in the model's order."""
 

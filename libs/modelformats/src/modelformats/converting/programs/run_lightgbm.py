@@ -2,6 +2,7 @@
 
 from .lightgbm_models import load_booster
 from .program import Request, main, versions
+from .samples import first_that_runs
 from .tables import table, write_predictions
 
 
@@ -13,4 +14,4 @@ def convert(request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

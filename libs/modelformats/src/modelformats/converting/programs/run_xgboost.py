@@ -3,6 +3,7 @@
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 
 from .program import Request, main, versions
+from .samples import first_that_runs
 from .tables import table, write_predictions
 from .xgboost_models import load_booster
 
@@ -16,4 +17,4 @@ def convert(request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -74,6 +74,7 @@ class Replica:
             endpoint=Endpoint(HOST, adopted.port, adopted.grpc_port) if adopted else None,
             runtime=spec.prepared.runtime,
             made=spec.prepared.model.made,
+            unverified=spec.prepared.model.unverified,
         )
         self._spec = spec
         self._places = places
