@@ -17,7 +17,7 @@ from support.waiting import eventually
 from support.whole_platform import processes_below
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/ormb.md", "docs/serving.md", "docs/operations.md")
+PAGES = ("README.md", "docs/ormb.md", "docs/serving.md", "docs/operations.md", "docs/sdk.md", "docs/events.md")
 BLOCK_SECONDS = 180
 FREE_PORTS = "no network namespace can be made here, and the pages want ports 8080, 8081, 5000 and 4222"
 

@@ -1,7 +1,7 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -14,21 +14,20 @@ from kleverproto.references import ModelRef
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
-from . import tensors
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
-from .serving_calls import ServingCalls
+from .serving_verbs import ServingVerbs
 from .transport import follow_events
 
 NOT_FOUND = 404
 
 
-class KleverClient(JobCalls, ServingCalls):
+class KleverClient(JobCalls, ServingVerbs):
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway.
+        server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
     """
 
     async def platform(self) -> dict[str, Any]:
@@ -36,12 +35,13 @@ class KleverClient(JobCalls, ServingCalls):
         found: dict[str, Any] = await self._call("GET", "/platform")
         return found
 
-    async def models(self, **filters: str) -> list[ModelDocument]:
+    async def models(self, /, **filters: str) -> list[ModelDocument]:
         """All model versions; filters are `project`, `format`, `extraction`, `q`. Raises ApiError."""
         return await self._list("/models", ModelDocument, filters)
 
-    async def model(self, ref: ModelRef) -> ModelDocument:
+    async def model(self, ref: ModelRef | str) -> ModelDocument:
         """One model version. Raises ApiError with status 404 where there is none."""
+        ref = ModelRef.of(ref)
         path = f"/projects/{ref.project}/models/{quote(ref.model, safe='')}/versions/{ref.version}"
         return await self._get(path, ModelDocument)
 
@@ -66,7 +66,7 @@ class KleverClient(JobCalls, ServingCalls):
         answer = await self._http.json("POST", str(registry / "catalogue/rebuild"), headers=headers)
         return int(answer["versions"])
 
-    async def wait_for_signature(self, ref: ModelRef, *, within: float = 60.0) -> ModelDocument:
+    async def wait_for_signature(self, ref: ModelRef | str, *, within: float = 60.0) -> ModelDocument:
         """The version, once the platform has parsed it.
 
         Raises:
@@ -87,33 +87,8 @@ class KleverClient(JobCalls, ServingCalls):
             raise FailedError(f"{ref}: {found.status.problem.message}")
         return found
 
-    async def predict(
-        self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Call a served model.
-
-        Args:
-            url: the serving's infer URL, `status.url`.
-            values: input name to nested lists; see `tensors.infer_request` for what else.
-            headers: sent along, for header rules.
-
-        Raises:
-            InputError: the values do not fit the model.
-            ApiError: the model server refuses the request.
-        """
-        sent = dict(headers or {})
-        metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
-        return await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
-
-    async def infer(
-        self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Send a V2 request as it is. Raises ApiError."""
-        answer: dict[str, Any] = await self._http.json("POST", url, json=request, headers=dict(headers or {}))
-        return answer
-
     async def events(
-        self, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
+        self, /, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
     ) -> AsyncGenerator[Event[Any], None]:
         """Events as they happen; an interrupted stream resumes behind the last one.
 

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, errors_as_lines
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.conversions import describe_conversion
 from klever.cli.inputs import named_value
+from klever.cli.references import ModelRefType
 from klever.errors import InputError
 from kleverproto.conversions import Conversion, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, waiting
+from klever.cli.app import AS_JSON, SERVER, call, cli, waiting
+from klever.cli.references import ModelRefType
 from kleverproto.conversions import CONVERTED_FROM
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef

@@ -13,6 +13,7 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.traffic import Cookie, Mirror, Sticky
 from kleverproto.variants import Autoscaling
+from ormb.cli.output import print_json
 
 
 @cli.command()
@@ -54,7 +55,7 @@ def traffic(  # noqa: PLR0913 - one parameter for each option
     with errors_as_lines():
         shares, changes = dict(_share(text) for text in weights), _changes(**options)
     if not shares and not changes:
-        _show_traffic(server, name, namespace)
+        _show_traffic(server, name, namespace, as_json=as_json)
         return
 
     def edit(present: ServingDocument | None) -> ServingSpec:
@@ -118,10 +119,13 @@ def _base(present: ServingDocument | None) -> ServingSpec:
     return base
 
 
-def _show_traffic(server: str | None, name: str, namespace: str) -> None:
+def _show_traffic(server: str | None, name: str, namespace: str, *, as_json: bool) -> None:
     found = call(server, lambda client: client.serving(name, namespace))
     if found is None:
         raise click.ClickException(str(nothing_served(name, namespace)))
+    if as_json:
+        print_json(found.spec.traffic)
+        return
     for line in describe_traffic(found.spec.traffic):
         click.echo(line)
 
