@@ -11,19 +11,28 @@ PAGE = ROOT / "docs" / "settings.md"
 READERS = {"os.environ.get", "os.getenv"}
 
 
-def read_by(source: Path) -> Iterator[str]:
+def read_by(source: Path, constants: dict[str, str]) -> Iterator[str]:
     """Names in `os.environ["X"]`, `os.environ.get("X")`, `os.getenv("X")` and click's `envvar="X"`."""
     for node in ast.walk(ast.parse(source.read_text())):
-        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ" and is_read(node):
-            yield ast.literal_eval(node.slice)
-        if isinstance(node, ast.Call):
-            if ast.unparse(node.func) in READERS:
-                yield ast.literal_eval(node.args[0])
-            yield from (ast.literal_eval(each.value) for each in node.keywords if each.arg == "envvar")
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+            named: list[ast.expr] = [node.slice] if isinstance(node.ctx, ast.Load) else []
+        elif isinstance(node, ast.Call):
+            named = [each.value for each in node.keywords if each.arg == "envvar"]
+            named += node.args[:1] if ast.unparse(node.func) in READERS else []
+        else:
+            continue
+        for each in named:
+            if isinstance(each, ast.Name) and each.id in constants:
+                yield constants[each.id]
+            elif isinstance(each, ast.Constant):
+                yield str(each.value)
 
 
-def is_read(node: ast.Subscript) -> bool:
-    return isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Constant)
+def constants_of(source: Path) -> Iterator[tuple[str, str]]:
+    """Constants of a module that are text."""
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield ast.unparse(node.targets[0]), node.value.value
 
 
 def fields_of(settings: Path) -> Iterator[str]:
@@ -42,8 +51,9 @@ def sources() -> list[Path]:
 
 def test_every_variable_that_is_read_is_on_the_page() -> None:
     page = PAGE.read_text()
-    found = {name for path in sources() for name in read_by(path)}
-    assert {"KLEVER_HOME", "KLEVER_SERVER", "ORMB_CA_FILE"} <= found
+    constants = {name: value for path in sources() for name, value in constants_of(path)}
+    found = {name for path in sources() for name in read_by(path, constants)}
+    assert {"KLEVER_HOME", "KLEVER_SERVER", "KLEVER_REGISTRY_ACCOUNTS", "ORMB_CA_FILE"} <= found
     assert sorted(name for name in found if f"| `{name}` |" not in page) == []
 
 

@@ -66,6 +66,24 @@ async def test_a_policy_that_is_none_is_refused_by_field(gateway: Gateway, body:
     assert [error["field"].partition(".")[0] for error in answer.json()["errors"]] == list(body)
 
 
+async def test_formats_of_a_policy_are_taken_in_any_case_and_once(gateway: Gateway) -> None:
+    answer = await gateway.send("PUT", POLICY, json={"convert": ["onnx", "ONNX", "openvino"]})
+    assert answer.status == 202, answer.text
+    assert (await gateway.json(POLICY))["convert"] == ["ONNX", "OpenVINO"]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("Onix", "unknown format Onix, did you mean ONNX?"), ("GGUF", "nothing can be converted to GGUF: ")],
+)
+async def test_a_policy_with_a_format_that_cannot_be_made_is_refused(
+    gateway: Gateway, name: str, complaint: str
+) -> None:
+    answer = await gateway.send("PUT", POLICY, json={"convert": [name]})
+    assert (answer.status, answer.json()["errors"][0]["field"]) == (422, "convert")
+    assert answer.json()["errors"][0]["message"].startswith(complaint)
+
+
 async def test_a_dangerous_model_is_served_only_where_the_project_allows_it(gateway: Gateway, owner: Owner) -> None:
     await owner.version(scanned(SCAN))
     await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))

@@ -10,6 +10,9 @@ import aiohttp
 import pytest
 
 from klever import accounts
+from klever_registry.app import build
+from klever_registry.settings import RegistrySettings
+from kleverkit.errors import PermanentError
 from ormb.adapters.credentials import Credentials, store_credentials
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError
@@ -117,6 +120,22 @@ async def test_an_account_added_while_it_runs_is_known_at_once(guarded: OciClien
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 200
     (tmp_path / "accounts.yaml").write_text("accounts: 7")
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 200
+
+
+async def test_the_first_account_closes_a_registry_that_runs_and_its_loss_opens_none(
+    nats_url: str, tmp_path: Path
+) -> None:
+    file, data = tmp_path / "accounts.yaml", tmp_path / "data"
+    async with running_registry(data, nats_url, accounts=file, open_until_accounts=True) as client:
+        assert (await client.request("POST", "/v2/library/m/blobs/uploads/")).status == 202
+        accounts.add(file, "ci", "s3cret", pull=(), push=("library",))
+        for headers, status in (({}, 401), (login("ci", "wrong"), 401), (login("ci", "s3cret"), 202)):
+            assert (await client.request("POST", "/v2/library/m/blobs/uploads/", headers=headers)).status == status
+        assert (await client.request("GET", "/v2/", headers=login("nobody", "x"))).status == 401
+    file.unlink()
+    for chosen in ({"accounts": file, "open_until_accounts": True}, {}):
+        with pytest.raises(PermanentError, match="this registry had accounts"):
+            build(RegistrySettings.model_validate({"data_dir": data, "nats_url": nats_url, **chosen}))
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")

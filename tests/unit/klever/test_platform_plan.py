@@ -86,7 +86,14 @@ def test_a_port_that_a_server_listens_on_cannot_be_held() -> None:
         hold(server.getsockname()[1])
 
 
-def test_the_registry_wants_a_login_where_there_are_accounts() -> None:
-    guarded = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/h/accounts.yaml"))}
-    assert guarded["registry"].environment["KLEVER_REGISTRY_ACCOUNTS"] == "/h/accounts.yaml"
-    assert "KLEVER_REGISTRY_ACCOUNTS" not in planned()["registry"].environment
+def test_the_registry_sees_the_first_account_of_the_home_when_it_comes() -> None:
+    environment = planned()["registry"].environment
+    assert environment["KLEVER_REGISTRY_ACCOUNTS"] == "/h/accounts.yaml"
+    assert environment["KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"] == "true"
+
+
+def test_a_file_of_accounts_that_someone_has_chosen_must_be_there() -> None:
+    guarded = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/etc/accounts.yaml"))}
+    environment = guarded["registry"].environment
+    assert environment["KLEVER_REGISTRY_ACCOUNTS"] == "/etc/accounts.yaml"
+    assert environment["KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"] == "false"

@@ -134,8 +134,18 @@ def document(phase: ServingPhase = ServingPhase.READY) -> ServingDocument:
     )
 
 
+def settled() -> ServingDocument:
+    """What is wanted is what serves."""
+    return document().model_copy(update={"spec": served(v1=100)})
+
+
+@pytest.mark.parametrize("phase", [ServingPhase.PENDING, ServingPhase.PROGRESSING, ServingPhase.FAILED])
+def test_a_rollback_of_what_does_not_serve_yet_restores_what_serves(phase: ServingPhase) -> None:
+    assert revision_of(document(phase), None) == served(v1=100)
+
+
 def test_an_earlier_revision_is_the_last_that_is_another_than_what_serves() -> None:
-    assert revision_of(document(), None) == served(v2=100)
+    assert revision_of(settled(), None) == served(v2=100)
     assert revision_of(document(), 1) == served(v1=100)
     with pytest.raises(InputError, match="has not kept a revision 7; those it has: 1, 2, 3"):
         revision_of(document(), 7)

@@ -57,7 +57,7 @@ def test_a_directory_that_is_not_there_holds_no_format(tmp_path: Path) -> None:
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError) as failure:
-        validate_layout("Onyx", tmp_path)
+        validate_layout("Fortran", tmp_path)
     assert ", ".join(KNOWN_FORMATS) in str(failure.value)
 
 

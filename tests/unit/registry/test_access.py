@@ -33,10 +33,10 @@ class Hashes:
 class Known:
     """Accounts that a test changes."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts | None) -> None:
         self.accounts = accounts
 
-    async def read(self) -> Accounts:
+    async def read(self) -> Accounts | None:
         return self.accounts
 
 
@@ -111,6 +111,17 @@ async def test_a_changed_password_or_a_removed_account_counts_at_once() -> None:
     assert await door.allows(basic("ci:newer"), "library", Right.PUSH)
     known.accounts = Accounts()
     assert not await door.allows(basic("ci:newer"), "library", Right.PUSH)
+
+
+async def test_everybody_may_do_everything_until_there_are_accounts() -> None:
+    known = Known(None)
+    door = Authorization(known, Hashes().verify)
+    await door.check(basic("ci:wrong"), "*", Right.PUSH)
+    await door.identify("")
+    known.accounts = Accounts(accounts=(CI,))
+    assert not await door.allows(basic("ci:wrong"), "library", Right.PULL)
+    with pytest.raises(UnauthorizedError):
+        await door.identify("")
 
 
 def test_two_accounts_of_one_name_are_refused() -> None:

@@ -7,6 +7,7 @@ import aiohttp
 
 from kleverproto.base import WireModel
 
+from .answers import Page, understood
 from .servers import find_server
 from .transport import Transport
 
@@ -39,17 +40,20 @@ class Calls:
         await self._session.close()
 
     async def _get(self, path: str, document: type[DocumentT]) -> DocumentT:
-        return document.model_validate(await self._call("GET", path))
+        return await self._read(document, "GET", path)
+
+    async def _read(self, document: type[DocumentT], method: str, path: str, **options: Any) -> DocumentT:
+        return understood(document, await self._call(method, path, **options), self._url(path))
 
     async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
         """Every page of a list."""
-        found: list[DocumentT] = []
+        items: list[DocumentT] = []
         while True:
-            params = {**filters, "start": len(found), "limit": PAGE}
-            page = await self._call("GET", path, params=params)
-            found += [document.model_validate(item) for item in page["items"]]
-            if not page["items"] or len(found) >= page["metadata"]["totalItems"]:
-                return found
+            params = {**filters, "start": len(items), "limit": PAGE}
+            page = await self._read(Page, "GET", path, params=params)
+            items += [understood(document, item, self._url(path)) for item in page.items]
+            if not page.items or len(items) >= page.metadata.total_items:
+                return items
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         return await self._http.json(method, self._url(path), **options)

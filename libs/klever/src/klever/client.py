@@ -9,11 +9,12 @@ from yarl import URL
 
 from kleverproto.envelope import Event
 from kleverproto.models import ExtractionPhase, ModelDocument
-from kleverproto.projects import ProjectPolicy
+from kleverproto.projects import ProjectDocument, ProjectPolicy
 from kleverproto.references import ModelRef
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
+from .answers import Platform, Rebuilt, understood
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
@@ -49,9 +50,10 @@ class KleverClient(JobCalls, ServingVerbs):
         """What happens by itself to the models of a project. Raises ApiError."""
         return await self._get(_policy_path(project), ProjectPolicy)
 
-    async def set_policy(self, project: str, policy: ProjectPolicy) -> None:
-        """Have models that are pushed from now on follow another policy. Raises ApiError."""
-        await self._call("PUT", _policy_path(project), json=policy.model_dump(mode="json"))
+    async def set_policy(self, project: str, policy: ProjectPolicy) -> ProjectPolicy:
+        """Have models that are pushed from now on follow another policy; as it is kept. Raises ApiError."""
+        body = policy.model_dump(mode="json")
+        return (await self._read(ProjectDocument, "PUT", _policy_path(project), json=body)).spec.policy
 
     async def rebuild_catalogue(self) -> int:
         """Have the catalogue of the embedded registry made anew; how many versions it has.
@@ -60,11 +62,11 @@ class KleverClient(JobCalls, ServingVerbs):
             ApiError: the platform refuses it.
             AuthenticationError: stored credentials cannot be read.
         """
-        registry = URL((await self.platform())["urls"]["registry"])
+        registry = URL((await self._get("/platform", Platform)).urls.registry)
         known = await asyncio.to_thread(find_credentials, default_root(), registry.authority)
         headers = {"Authorization": known.basic} if known else {}
-        answer = await self._http.json("POST", str(registry / "catalogue/rebuild"), headers=headers)
-        return int(answer["versions"])
+        url = str(registry / "catalogue/rebuild")
+        return understood(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions
 
     async def wait_for_signature(self, ref: ModelRef | str, *, within: float = 60.0) -> ModelDocument:
         """The version, once the platform has parsed it.

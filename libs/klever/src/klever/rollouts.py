@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 from itertools import count
-from math import floor
 from typing import Any
 
 from pydantic import ValidationError
 
+from kleverproto.percents import apportion
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingPhase
@@ -54,7 +54,7 @@ def with_model(
             f"nothing else would serve the other {ALL - traffic} %: deploy a first version without --traffic"
         )
     variant = _variant(present, ref, _free(variant_name(ref), {v.name for v in others}), changes)
-    weights = _shared(ALL - traffic, {v.name: present.traffic.weights.get(v.name, 0) for v in others})
+    weights = apportion(ALL - traffic, {v.name: present.traffic.weights.get(v.name, 0) for v in others})
     return _changed(present, variants=(*others, variant), weights=weights | {variant.name: traffic})
 
 
@@ -91,21 +91,24 @@ def revision_of(present: ServingDocument, generation: int | None) -> ServingSpec
 
     Args:
         present: the serving.
-        generation: of the revision; the last that is not what serves now, where it is None.
+        generation: of the revision; where it is None, what serves now if something else is wanted (it is rolled out, or
+            has failed), else the last revision that is not what serves now.
 
     Raises:
         InputError: there is no such revision.
     """
-    kept = present.status.revisions
+    kept, applied = present.status.revisions, present.status.applied
+    if generation is None and applied is not None and present.spec != applied:
+        return applied
     if generation is None:
-        found = [revision for revision in kept if revision.spec != present.status.applied]
+        candidates = [revision for revision in kept if revision.spec != applied]
     else:
-        found = [revision for revision in kept if revision.generation == generation]
-    if not found:
+        candidates = [revision for revision in kept if revision.generation == generation]
+    if not candidates:
         known = ", ".join(str(revision.generation) for revision in kept) or "none"
         what = "an earlier revision" if generation is None else f"a revision {generation}"
         raise InputError(f"{present.name} has not kept {what}; those it has: {known}")
-    return found[-1].spec
+    return candidates[-1].spec
 
 
 def _variant(present: ServingSpec | None, ref: ModelRef, name: str, changes: dict[str, Any]) -> Variant:
@@ -160,14 +163,3 @@ def _free(name: str, taken: set[str]) -> str:
     """`v1`, or `v1-2` where another model's v1 is served beside it."""
     candidates = (name if number == 1 else f"{name[:60]}-{number}" for number in count(1))
     return next(candidate for candidate in candidates if candidate not in taken)
-
-
-def _shared(percent: int, weights: dict[str, int]) -> dict[str, int]:
-    """Spread whole percents in proportion; what rounding leaves goes to the largest remainders."""
-    total = sum(weights.values())
-    exact = {n: percent * w / total if total else percent / len(weights) for n, w in weights.items()}
-    shares = {name: floor(share) for name, share in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: shares[name] - exact[name])
-    for name in by_remainder[: percent - sum(shares.values())]:
-        shares[name] += 1
-    return shares

@@ -7,6 +7,7 @@ from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 
 from . import tensors
+from .answers import Inference, ModelMetadata, understood
 from .errors import InputError
 from .rollouts import base_of, with_model
 from .serving_calls import ServingCalls
@@ -80,6 +81,7 @@ class ServingVerbs(ServingCalls):
         """As `predict`, by the serving's infer URL (`status.url`), which saves a request to the gateway."""
         sent = dict(headers or {})
         metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
+        understood(ModelMetadata, metadata, url)
         return await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
 
     async def infer(
@@ -87,4 +89,5 @@ class ServingVerbs(ServingCalls):
     ) -> dict[str, Any]:
         """Send a V2 request as it is. Raises ApiError."""
         answer: dict[str, Any] = await self._http.json("POST", url, json=request, headers=dict(headers or {}))
+        understood(Inference, answer, url)
         return answer

@@ -70,8 +70,9 @@ class Sticky(StrictWireModel):
 class Traffic(StrictWireModel):
     """How requests are spread over the variants."""
 
-    weights: dict[DnsLabel, Percent]
-    """Variant name to percent; the sum is 100. A variant that is not named gets none."""
+    weights: dict[DnsLabel, Percent] = Field(default_factory=dict)
+    """Variant name to percent; the sum is 100. A variant that is not named gets none. May be left out where there is
+    one variant, which gets everything."""
     rules: Annotated[tuple[HeaderRule, ...], Field(max_length=50)] = ()
     """In this order, before the weights."""
     mirror: Mirror | None = None

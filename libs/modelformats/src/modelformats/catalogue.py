@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kleverproto.formats import UnknownFormatError, known_format
 from kleverproto.signatures import Signature
 
 from .carrying import uncarried
@@ -82,10 +83,12 @@ def validate_layout(format_name: str, directory: Path) -> None:
     Raises:
         InvalidModelError: a file is missing, there are too many, or the format has no such name.
     """
-    known = _find(format_name)
-    if known is None:
-        raise InvalidModelError(f"unknown format {format_name!r}: write one of {', '.join(KNOWN_FORMATS)}")
-    known.validate(directory)
+    try:
+        known = _find(known_format(format_name))
+    except UnknownFormatError as error:
+        raise InvalidModelError(str(error)) from error
+    if known is not None:
+        known.validate(directory)
 
 
 def extract_signature(format_name: str, directory: Path) -> Signature:

@@ -25,6 +25,7 @@ from .adapters.local import (
     LocalManifests,
     LocalPolicyCopies,
     LocalUploads,
+    had_accounts,
     verify_bcrypt,
 )
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
@@ -47,6 +48,8 @@ from .service.restoring import Restorer
 from .service.signatures import Signatures
 from .settings import RegistrySettings
 
+ACCOUNTS_NOTE = "has-accounts"
+"""File beside the models that says that the registry has, or had, accounts."""
 ANNOUNCERS = 8
 """Tags that are announced at a time."""
 
@@ -136,9 +139,12 @@ def _policies(
 
 
 def _authorization(settings: RegistrySettings) -> tuple[Authorization | None, Check]:
+    note = settings.data_dir / ACCOUNTS_NOTE
     if settings.accounts is None:
+        if note.exists():
+            raise had_accounts(note, "none are configured: set KLEVER_REGISTRY_ACCOUNTS=<file>")
         return None, _always_well
-    source = AccountsFile(settings.accounts)
+    source = AccountsFile(settings.accounts, note, open_until_there=settings.open_until_accounts)
     return Authorization(source, verify_bcrypt), source.check
 
 

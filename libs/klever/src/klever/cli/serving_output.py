@@ -126,7 +126,8 @@ def describe_rollout(rollout: RolloutStatus, name: str) -> Iterator[str]:
 
 def describe_step(step: RolloutStep) -> str:
     """A step that was taken."""
-    return f"  {step.at:%H:%M:%S}  {step.weight:3d} %  {step.message}"
+    each = ", ".join(f"{variant} {percent} %" for variant, percent in step.weights.items())
+    return f"  {step.at:%H:%M:%S}  {each if len(step.weights) > 1 else f'{step.weight:3d} %'}  {step.message}"
 
 
 def describe_traffic(traffic: Traffic) -> Iterator[str]:

@@ -84,10 +84,11 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
         home: where they keep their state.
         ports: where they listen; none is 0.
         nats_server: path of the nats-server program.
-        accounts: file of those who may use the registry; without it everybody on this machine may.
+        accounts: file of those who may use the registry, which must be there; by default that of the home, which may
+            come later: until then everybody on this machine may.
     """
     where = urls(ports)
-    login = {"ACCOUNTS": str(accounts)} if accounts else {}
+    login = {"ACCOUNTS": str(accounts or home.accounts), "OPEN_UNTIL_ACCOUNTS": "false" if accounts else "true"}
     return (
         _nats(home, ports, nats_server),
         _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **login),

@@ -46,6 +46,8 @@ class Authorization:
             DeniedError: this account may not.
         """
         accounts = await self._source.read()
+        if accounts is None:
+            return
         account = await self._identify(accounts, header)
         if may(accounts, account, project, right):
             return
@@ -66,7 +68,8 @@ class Authorization:
 
     async def identify(self, header: str) -> None:
         """Only whether the account exists and the password is right. Raises UnauthorizedError, also for nobody."""
-        if await self._identify(await self._source.read(), header) is None:
+        accounts = await self._source.read()
+        if accounts is not None and await self._identify(accounts, header) is None:
             raise UnauthorizedError("log in: `ormb login` with an account of this registry")
 
     async def _identify(self, accounts: Accounts, header: str) -> Account | None:

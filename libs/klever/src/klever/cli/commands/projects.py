@@ -40,7 +40,7 @@ def get(project: str, *, as_json: bool, server: str | None) -> None:
 
 @policy.command("set")
 @click.argument("project")
-@click.option("--convert", multiple=True, metavar="FORMAT", help="Convert to this; 'none' for nothing.")
+@click.option("--convert", multiple=True, metavar="FORMAT", help="Convert to this, such as ONNX; 'none' for nothing.")
 @click.option(
     "--quantize", type=click.Choice([*(each.value for each in Quantization), NOTHING]), help="Make the results smaller."
 )
@@ -78,8 +78,7 @@ def set_policy(
 
     async def work(client: "KleverClient") -> ProjectPolicy:
         wanted = (await client.policy(project)).model_copy(update=changed)
-        await client.set_policy(project, wanted)
-        return wanted
+        return await client.set_policy(project, wanted)
 
     _show(call(server, work), as_json=as_json)
 

@@ -7,12 +7,13 @@ import click
 
 from klever import accounts
 from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines
-from klever.platform.home import Home
+from klever.platform.home import ACCOUNTS_SETTING, Home
 from ormb.cli.output import print_json, print_table
 
 ACCOUNTS = click.option(
     "--file",
     type=click.Path(dir_okay=False, path_type=Path),
+    envvar=ACCOUNTS_SETTING,
     default=lambda: Home.default().accounts,
     show_default="$KLEVER_HOME/accounts.yaml",
     help="Where the accounts are kept.",
@@ -44,7 +45,7 @@ def rebuild(server: str | None, *, as_json: bool) -> None:
 
 @registry.group()
 def account() -> None:
-    """Who may pull and push. `klever up` asks for a login once there is an account."""
+    """Who may pull and push. The registry wants a login as soon as there is an account."""
 
 
 @account.command("add")
@@ -62,7 +63,11 @@ def add_account(name: str, pull: tuple[str, ...], push: tuple[str, ...], *, pass
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True)
     with errors_as_lines():
         accounts.add(file, name, password, pull=pull, push=push)
-    click.echo(f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once.")
+    click.echo(
+        f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once, and "
+        "wants a login from now on, also from the platform's own services, which pull as who has logged in on their "
+        "machine."
+    )
 
 
 @account.command("remove")

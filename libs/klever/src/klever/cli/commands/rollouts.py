@@ -56,7 +56,12 @@ def rollout(name: str, action: str | None, namespace: str, *, as_json: bool, ser
 
 @cli.command()
 @click.argument("name")
-@click.option("--to", "generation", type=click.IntRange(min=1), help="The revision; the one before by default.")
+@click.option(
+    "--to",
+    "generation",
+    type=click.IntRange(min=1),
+    help="The revision; the last one that served before what is wanted now by default.",
+)
 @WAIT
 @TIMEOUT
 @NAMESPACE
@@ -73,6 +78,8 @@ def rollback(  # noqa: PLR0913 - one parameter for each option
     server: str | None,
 ) -> None:
     """Serve an earlier revision again, with all that it said; `klever describe` lists them.
+
+    During a rollout, or after one that failed, this is the revision that serves now: the new version is given up.
 
     \b
     klever rollback mymodel

@@ -142,7 +142,7 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     outputs = answer["outputs"]
     columns = [[_readable(value) for value in tensors.rows(output)] for output in outputs]
     print_table([tuple(o["name"] for o in outputs), *zip(*columns, strict=False)])
-    click.echo(f"answered by {answer['model_name']} {answer.get('model_version', '')}", err=True)
+    click.echo(f"answered by {answer.get('model_name', name)} {answer.get('model_version', '')}", err=True)
 
 
 def _serving(server: str | None, name: str, namespace: str) -> ServingDocument:
