@@ -8,7 +8,7 @@ from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_line
 from klever.cli.serving_output import TIMEOUT, WAIT, change, describe_traffic, nothing_served, show
 from klever.errors import InputError
 from klever.header_rules import parse_rule
-from klever.rollouts import base_of, with_scale, with_traffic
+from klever.rollouts import base_of, check_variants, with_scale, with_traffic
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.traffic import Cookie, Mirror, Sticky
@@ -59,7 +59,9 @@ def traffic(  # noqa: PLR0913 - one parameter for each option
         return
 
     def edit(present: ServingDocument | None) -> ServingSpec:
-        return with_traffic(_base(present), shares, **changes)
+        base = _base(present)
+        check_variants(base, name, shares)
+        return with_traffic(base, shares, **changes)
 
     done = change(server, name, namespace, edit, wait=timeout if wait else None, quiet=as_json)
     show(done, as_json=as_json)
@@ -106,7 +108,9 @@ def scale(  # noqa: PLR0913 - one parameter for each option
     bounds = Autoscaling.model_validate(chosen) if most is not None else None
 
     def edit(present: ServingDocument | None) -> ServingSpec:
-        return with_scale(_base(present), variant, replicas, bounds)
+        base = _base(present)
+        check_variants(base, name, [variant] if variant else [])
+        return with_scale(base, variant, replicas, bounds)
 
     done = change(server, name, namespace, edit, wait=timeout if wait else None, quiet=as_json)
     show(done, as_json=as_json)
