@@ -1,6 +1,7 @@
 """The registry with accounts, as its own client, skopeo and a bare HTTP client see it."""
 
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from ormb.adapters.credentials import Credentials, store_credentials
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError
 from ormb.reference import Reference
-from support.oci_artifacts import OciClient, sha256
+from support.oci_artifacts import OCI_MANIFEST, OciClient, descriptor, sha256
 from support.registry_service import running_registry
 
 
@@ -111,6 +112,28 @@ async def test_the_catalogue_is_rebuilt_only_for_who_may_push_everywhere(guarded
         for headers in ({}, login("reader", "r"), login("root", "all"))
     ]
     assert statuses == [401, 403, 202]
+
+
+async def test_repositories_are_listed_for_who_may_pull_them(guarded: OciClient) -> None:
+    root = login("root", "all")
+    for repository in ("library/iris", "public/iris", "secret/iris"):
+        begun = await guarded.request("POST", f"/v2/{repository}/blobs/uploads/", headers=root)
+        await guarded.request(
+            "PUT", begun.headers["Location"], params={"digest": sha256(b"{}")}, data=b"{}", headers=root
+        )
+        document = {"schemaVersion": 2, "config": descriptor(b"{}", "application/vnd.example.x"), "layers": []}
+        headers = {**root, "Content-Type": OCI_MANIFEST}
+        await guarded.request("PUT", f"/v2/{repository}/manifests/v1", data=json.dumps(document), headers=headers)
+
+    async def listed(headers: dict[str, str]) -> list[str]:
+        answer = await guarded.request("GET", "/v2/_catalog", headers=headers)
+        return list(answer.json["repositories"])
+
+    assert await listed(root) == ["library/iris", "public/iris", "secret/iris"]
+    assert await listed(login("reader", "r")) == ["library/iris", "public/iris"]
+    assert await listed(login("", "")) == ["public/iris"]
+    assert (await guarded.request("GET", "/v2/_catalog")).status == 401
+    assert (await guarded.request("GET", "/v2/_catalog", headers=login("reader", "wrong"))).status == 401
 
 
 async def test_an_account_added_while_it_runs_is_known_at_once(guarded: OciClient, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from datetime import timedelta
 
 from klever_registry.domain import catalogue
 from klever_registry.domain.catalogue import AttachedSignature, Extraction
-from klever_registry.domain.manifests import parse_manifest
-from klever_registry.service.describing import describe
 from kleverproto.documents import Intent, Problem
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec
 from kleverproto.references import ModelRef
@@ -180,20 +178,6 @@ def test_another_registry_has_a_say_in_its_own_models_and_in_names_that_nobody_h
     tags = {settled: DIGEST, moved: OTHER, new: DIGEST, taken: OTHER}
     compared = catalogue.compare_elsewhere(tags, documents, REGISTRY)
     assert compared == catalogue.Comparison(frozenset({moved, new}), frozenset({missing}), 3)
-
-
-def test_a_model_is_described_from_its_manifest_alone() -> None:
-    artifact = oci.model(b"12345")
-    described = describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY)
-    assert described is not None
-    assert (described.digest, described.size, described.artifact_type) == (artifact.digest, 5, oci.MODEL)
-    assert (described.metadata.format, described.metadata.author) == ("ONNX", "Ada")
-    assert [(layer.path, layer.size) for layer in described.layers] == [("model/model.onnx", 5)]
-
-
-def test_an_image_an_index_and_a_referrer_are_no_models() -> None:
-    for artifact in (oci.image(), oci.index(oci.model()), oci.referrer(oci.model(), oci.MODEL)):
-        assert describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY) is None
 
 
 def test_a_scan_is_kept_with_the_digest_when_the_tag_moves_on() -> None:

@@ -6,15 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import aiohttp
-
 from modelformats.threads import in_thread
 
 from . import known_digests, mediatypes
-from .adapters.challenge import Authorizer
-from .adapters.http import HttpRegistry
-from .adapters.sessions import UploadSessions
-from .adapters.tls import verification
+from .adapters.connecting import Connecting, connected
 from .adapters.uploads import CHUNK_BYTES
 from .copying import Copier
 from .digest import digest_bytes, hexadecimal
@@ -58,7 +53,7 @@ class OrmbClient:
         plain_http: speak http to every registry; those on this machine are always spoken to so.
         insecure: do not verify TLS certificates.
         ca_file: certificates of authorities to trust besides the system's.
-        chunk_bytes: larger blobs are sent in pieces of this size, so that an upload can be taken up again.
+        chunk_bytes: larger blobs are sent in pieces of this size, so that an interrupted upload resumes.
     """
 
     def __init__(
@@ -74,23 +69,17 @@ class OrmbClient:
         self.root = root or default_root()
         self.layout = LocalLayout(self.root / "cache")
         self._concurrency = concurrency
-        self._plain_http = plain_http
-        self._insecure = insecure
-        self._ca_file = ca_file
-        self._chunk_bytes = chunk_bytes
+        self._how = Connecting(
+            plain_http=plain_http,
+            insecure=insecure,
+            ca_file=ca_file,
+            connections=concurrency * 2,
+            chunk_bytes=chunk_bytes,
+        )
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        connector = aiohttp.TCPConnector(
-            ssl=verification(insecure=self._insecure, ca_file=self._ca_file), limit=self._concurrency * 2
-        )
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-        session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
-        authorizer = Authorizer(self.root, session)
-        sessions = UploadSessions(self.root / "uploads")
-        self._registry: Registry = HttpRegistry(
-            session, authorizer, sessions=sessions, plain_http=self._plain_http, chunk_bytes=self._chunk_bytes
-        )
+        self._registry: Registry = await self._stack.enter_async_context(connected(self.root, self._how))
         self._transfer = Transfer(self._registry, concurrency=self._concurrency)
         return self
 

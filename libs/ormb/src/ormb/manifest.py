@@ -24,8 +24,8 @@ class Descriptor(BaseModel):
 
     @property
     def path(self) -> str | None:
-        """The file that the layer holds, relative to the model's directory."""
-        return self.annotations.get(mediatypes.FILE_PATH)
+        """The file that the layer holds, or the directory that its archive holds, as whoever made it named it."""
+        return next((self.annotations[key] for key in mediatypes.PATHS if self.annotations.get(key)), None)
 
 
 class ModelManifest(BaseModel):
@@ -43,6 +43,8 @@ class ModelManifest(BaseModel):
     """None where the artifact says nothing of the model, or says it in a config that was not read."""
     document: dict[str, Any]
     """The manifest as it is."""
+    config_content: bytes | None = Field(default=None, repr=False)
+    """The config blob, where the layout wants it and it was read."""
 
     @property
     def size(self) -> int:

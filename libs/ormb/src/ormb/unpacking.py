@@ -1,43 +1,46 @@
 """Archives to files, without trust: no way out of the directory, no devices, no bombs."""
 
-import gzip
 import os
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-import zstandard
-
+from .decompressing import plain_bytes
 from .errors import UnsafePathError, UnsupportedArtifactError
-from .layouts.layout import Archive, LayerFiles
+from .layouts.layout import LayerFiles
 from .space import writing_to
 
-FREE_RATIO, FREE_BYTES = 200, 64 * 1024 * 1024
-"""An archive may unpack to 200 times its size, and 64 MiB more: weights hardly compress at all."""
 MAX_ENTRIES = 100_000
 WHITEOUT = ".wh."
 """An image layer removes what an earlier one had by a file whose name begins so (OCI image-spec, layer.md)."""
 
 
-def unpack(source: Path, files: LayerFiles, destination: Path) -> None:
-    """Write the entries of an archive below a directory.
+def unpack(source: Path, files: LayerFiles, destination: Path) -> list[PurePosixPath]:
+    """Write the entries of an archive below a directory; the paths of those that are no directories.
 
     Raises:
         UnsafePathError: an entry leaves the directory, or is a link out of it, a device or a pipe.
         UnsupportedArtifactError: the archive is damaged, or unpacks to far more than its size.
+        DigestMismatchError: its bytes are not those that the artifact declares.
     """
     root = destination / files.target if files.target else destination
     try:
         with (
             writing_to(destination),
-            source.open("rb") as packed,
-            _stream(packed, files.archive) as plain,
+            plain_bytes(source, files) as plain,
             tarfile.open(fileobj=plain, mode="r|") as archive,
         ):
-            _unpack(archive, files, root)
-    except (tarfile.TarError, EOFError, OSError, zstandard.ZstdError) as error:
+            return _unpack(archive, files, root)
+    except (tarfile.TarError, OSError) as error:
         raise UnsupportedArtifactError(f"layer {files.descriptor.digest} cannot be unpacked: {error}") from error
+
+
+def decompress(source: Path, files: LayerFiles, target: Path) -> None:
+    """Write a layer that is one compressed file. Raises as `unpack`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with writing_to(target.parent), plain_bytes(source, files) as plain, target.open("wb") as file:
+        shutil.copyfileobj(plain, file)
 
 
 def safe_path(name: str) -> PurePosixPath:
@@ -48,17 +51,19 @@ def safe_path(name: str) -> PurePosixPath:
     return path
 
 
-def _unpack(archive: tarfile.TarFile, files: LayerFiles, root: Path) -> None:
-    budget = files.descriptor.size * FREE_RATIO + FREE_BYTES
+def _unpack(archive: tarfile.TarFile, files: LayerFiles, root: Path) -> list[PurePosixPath]:
+    written = []
     for count, member in enumerate(archive):
-        budget -= max(member.size, 0)
-        if budget < 0 or count >= MAX_ENTRIES:
+        if count >= MAX_ENTRIES:
             raise UnsupportedArtifactError(
-                f"layer {files.descriptor.digest} of {files.descriptor.size} bytes unpacks to far more: it is refused"
+                f"layer {files.descriptor.digest} has more than {MAX_ENTRIES} entries: it is refused"
             )
         path = _below(safe_path(member.name), files.below)
         if path is not None:
             _write(archive, member, path, root, files.below)
+            if not member.isdir():
+                written.append(path)
+    return written
 
 
 def _below(path: PurePosixPath, directory: str) -> PurePosixPath | None:
@@ -107,11 +112,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _stream(packed: IO[bytes], archive: Archive | None) -> IO[bytes]:
-    if archive is Archive.TAR_GZIP:
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=packed))
-    if archive is Archive.TAR_ZSTD:
-        return cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(packed))
-    return packed

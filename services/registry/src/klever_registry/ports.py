@@ -184,6 +184,10 @@ class ManifestSource(Protocol):
         """
         ...
 
+    async def start_of_blob(self, repository: str, digest: str, size: int) -> bytes:
+        """The first bytes of a blob, unverified; empty where it is not there. Raises TransientError, PermanentError."""
+        ...
+
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
         """The config blob of a manifest, of so many bytes; None where it is not there, or is not what its digest says.
 

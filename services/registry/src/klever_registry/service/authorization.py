@@ -6,7 +6,7 @@ import hmac
 import os
 from collections.abc import Awaitable, Callable
 
-from klever_registry.domain.access import may, parse_basic
+from klever_registry.domain.access import Reader, may, parse_basic
 from klever_registry.errors import DeniedError, UnauthorizedError
 from klever_registry.ports import AccountSource
 from kleverproto.accounts import Account, Accounts, Right
@@ -65,6 +65,11 @@ class Authorization:
         except (UnauthorizedError, DeniedError):
             return False
         return True
+
+    async def reader(self, header: str) -> Reader:
+        """Who asks, for many projects at once. Raises UnauthorizedError, but not where no account is given."""
+        accounts = await self._source.read()
+        return Reader(accounts, await self._identify(accounts, header))
 
     async def identify(self, header: str) -> None:
         """Only whether the account exists and the password is right. Raises UnauthorizedError, also for nobody."""

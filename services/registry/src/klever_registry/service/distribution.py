@@ -1,6 +1,8 @@
 """Manifests as clients push, pull and delete them. OCI distribution-spec 1.1."""
 
+import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -41,6 +43,7 @@ class Distribution:
         self.uploads = uploads
         self._manifests = manifests
         self._observer = observer
+        self._parts_of: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def push(
         self, repository: str, reference: str, content: bytes, media_type: str | None, tags: Sequence[str] = ()
@@ -55,11 +58,10 @@ class Distribution:
         tag = reference if names.is_tag(reference) else None
         manifest = parse_manifest(content, _digest(content, None if tag else reference), media_type)
         wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
-        await self._require_parts(repository, manifest)
-        if not wanted:
-            await self._manifests.put(repository, manifest, None)
-        for each in wanted:
-            await self._manifests.put(repository, manifest, each)
+        async with self._parts_of[repository]:  # or a deletion could take a blob between the look and the manifest
+            await self._require_parts(repository, manifest)
+            for each in wanted or (None,):
+                await self._manifests.put(repository, manifest, each)
         for each in wanted:
             self._observer.tagged(repository, each, manifest.digest)
         return manifest
@@ -93,11 +95,26 @@ class Distribution:
         return size
 
     async def delete_blob(self, repository: str, digest: str) -> None:
-        """Remove a blob. Raises BlobUnknownError, UnsupportedError for a manifest."""
-        index = await self._manifests.index(repository)
-        if index and digest in index.manifests:
-            raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
-        await self.blobs.delete(repository, digest)
+        """Remove a blob that nothing needs.
+
+        Raises:
+            BlobUnknownError: there is none.
+            UnsupportedError: it is a manifest, or a manifest names it.
+            StorageError: a manifest cannot be read, so that nobody knows what it needs.
+        """
+        async with self._parts_of[repository]:
+            index = await self._manifests.index(repository) or RepositoryIndex()
+            if digest in index.manifests:
+                raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
+            for name in index.manifests:
+                manifest = await self._manifests.get(repository, name)
+                if manifest is not None and digest in (*manifest.blobs, *manifest.foreign):
+                    raise UnsupportedError(
+                        f"{digest} is needed by the manifest {name}: delete that first, at "
+                        f"/v2/{repository}/manifests/{name}",
+                        detail={"digest": digest, "manifest": name},
+                    )
+            await self.blobs.delete(repository, digest)
 
     async def upload_whole(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a blob that comes in one request, or nothing of it. Raises DigestInvalidError."""
@@ -108,6 +125,10 @@ class Distribution:
             with suppress(DistributionError, StorageError):  # the client does not know its id, so it cannot take it up
                 await self.uploads.cancel(repository, upload)
             raise
+
+    async def repositories(self) -> list[str]:
+        """Every repository, sorted."""
+        return await self._manifests.repositories()
 
     async def tags(self, repository: str) -> list[str]:
         """Every tag, sorted. Raises NameUnknownError."""
