@@ -111,3 +111,9 @@ def test_a_registry_that_is_not_there_is_said_at_once(ormb: Ormb) -> None:
 
 def test_the_version_is_printed(ormb: Ormb) -> None:
     assert ormb.ok("version").startswith("Version:")
+
+
+def test_removing_what_is_not_there_says_so_and_what_is(ormb: Ormb) -> None:
+    result = ormb("remove", REFERENCE)
+    assert result.exit_code == 1
+    assert "nothing to remove: `ormb models` lists what is there" in result.output
