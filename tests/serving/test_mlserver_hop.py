@@ -9,6 +9,7 @@ from support import hop_contract
 from support.hop_contract import CASES, JSON, SENTINEL, Hop
 from support.serving_runtimes import Runtime, Served, run_program, toolchain_python
 from support.v2_client import tensor
+from support.waiting import eventually
 
 LIMIT = 4 * 1024 * 1024
 ROW = tensor("input-0", "FP64", [1, 4], [5.1, 3.5, 1.4, 0.2])
@@ -33,12 +34,18 @@ def hop(served: Served) -> Hop:
     return Hop(f"{served.url}/infer", {"inputs": [ROW]}, LIMIT)
 
 
+async def has_logged(served: Served, event: str) -> bool:
+    return any(json.loads(line)["event"] == event for line in served.log.read_text().splitlines())
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 async def test_it_does_as_every_hop_does(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
     await case(hop)
 
 
 async def test_raw_tensors_by_http_are_refused_and_cost_nothing(hop: Hop, served: Served) -> None:
+    # It answers before it has logged that it is ready: that line may come later, and is no cost of a request.
+    await eventually(lambda: has_logged(served, "ready"))
     before = served.log.stat().st_size
     for _ in range(3):
         message = await hop.refused(415, bytes(LIMIT), ("Content-Type", "application/octet-stream"), RAW)

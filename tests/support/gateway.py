@@ -44,7 +44,7 @@ def digest(number: int) -> str:
 
 
 def version_document(
-    ref: str = "library/iris:v1", *, number: int = 1, history: tuple[int, ...] = (), fmt: str = "ONNX"
+    ref: str = "library/iris:v1", *, number: int = 1, history: tuple[int, ...] = (), fmt: str | None = "ONNX"
 ) -> ModelDocument:
     pushed = NOW + timedelta(seconds=number)
     return ModelDocument(

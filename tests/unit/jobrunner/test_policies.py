@@ -13,6 +13,7 @@ from kleverproto.jobs import JobRequested
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.scans import Finding, Scan, Severity
+from kleverproto.signatures import Signature
 from support.gateway import NOW, digest, version_document
 
 TO_ONNX = ProjectPolicy(convert=("ONNX",))
@@ -48,6 +49,15 @@ def test_each_format_of_the_policy_is_asked_for() -> None:
 def test_a_model_of_that_format_is_only_made_smaller() -> None:
     assert targets(model("ONNX"), TO_ONNX) == []
     assert targets(model("ONNX"), TO_ONNX.model_copy(update={"quantize": Quantization.FP16})) == [("ONNX", "fp16")]
+
+
+def test_a_model_that_was_found_to_be_of_that_format_is_not_converted() -> None:
+    document = version_document(fmt=None)
+    parsed = document.status.model_copy(update={"signature": Signature(format="ONNX")})
+    assert targets(document.model_copy(update={"status": parsed}), TO_ONNX) == []
+    parsed = document.status.model_copy(update={"signature": Signature(format="Keras")})
+    (asked,) = wanted(document.model_copy(update={"status": parsed}), TO_ONNX)
+    assert asked.format == "Keras"
 
 
 def test_what_a_conversion_has_made_is_not_converted_again() -> None:

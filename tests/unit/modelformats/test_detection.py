@@ -26,6 +26,11 @@ def test_a_model_is_known_by_its_usual_name(tmp_path: Path, name: str) -> None:
     validate_layout(name, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GGUF"])
+def test_a_signature_names_the_format_that_the_files_were_parsed_as(tmp_path: Path, name: str) -> None:
+    assert extract_signature(name, model_files.write_model(tmp_path, name)).format == name
+
+
 @pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GraphDef", "H5", "Keras", "TFLite"])
 def test_a_model_is_known_by_its_content_under_any_name(tmp_path: Path, name: str) -> None:
     _, content = model_files.of_each_format()[name]

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from ormb.comparing import compare
-from ormb.errors import DestinationError, UnsupportedArtifactError
+from ormb.errors import DestinationError, UnsafePathError, UnsupportedArtifactError
 from ormb.exporting import is_exported, staged
 from ormb.modelfile import load_modelfile
 from ormb.reading import parse_manifest
 from support import foreign_artifacts as foreign
 from support.exports import export
-from support.foreign_artifacts import Section
+from support.foreign_artifacts import Layer, Section
 from support.model_files import of_each_format
 from support.oci_artifacts import Artifact, sha256
 
@@ -76,6 +76,45 @@ def test_a_file_that_would_be_taken_for_the_model_is_exported_beside_it(tmp_path
     other = Section("docs", {"m/example.onnx": ONNX})
     kit = foreign.kit({"model": {"path": "./m/model.ubj"}}, Section("model", {"m/model.ubj": XGBOOST}), other)
     assert exported(kit, tmp_path) == ({"model/model.ubj", "extra/m/example.onnx"}, "XGBoost")
+
+
+def test_a_directory_that_is_named_as_the_model_is_read_by_its_own_files(tmp_path: Path) -> None:
+    other = Section("docs", {"example.onnx": ONNX})
+    kit = foreign.kit({"model": {"path": "."}}, Section("model", {"model.ubj": XGBOOST}), other)
+    assert exported(kit, tmp_path) == ({"model/model.ubj", "extra/example.onnx"}, "XGBoost")
+
+
+@pytest.mark.parametrize("path", ["../../model", "/model", "weights/../../up", "no/such/path", ""])
+def test_a_kitfile_that_names_nothing_of_the_kit_is_read_by_its_weights(tmp_path: Path, path: str) -> None:
+    kit = foreign.kit({"model": {"path": path}}, Section("model", {"w/m.onnx": ONNX}), DOCS)
+    assert exported(kit, tmp_path) == ({"model/m.onnx", "extra/README.md"}, "ONNX")
+
+
+def test_adapters_of_docker_models_are_exported_beside_their_base(tmp_path: Path) -> None:
+    prefix = "application/vnd.docker.ai.gguf.v3"
+    layers = [Layer(prefix + ending, GGUF) for ending in ("", ".lora", ".mmproj")]
+    config = "application/vnd.docker.ai.model.config.v0.1+json"
+    files = {"model/model.gguf", "extra/lora.gguf", "extra/mmproj.gguf"}
+    assert exported(foreign.artifact(config, {}, *layers), tmp_path / "1") == (files, "GGUF")
+    assert exported(foreign.artifact(config, {}, layers[1]), tmp_path / "2") == ({"model/lora.gguf"}, "GGUF")
+
+
+@pytest.mark.parametrize("packing", ["tar", "raw", "raw+gzip"])
+@pytest.mark.parametrize("other", [Section("dataset", {"x": b"data"}), Section("code", {"w/m.onnx/x": b"code"})])
+def test_a_file_where_another_layer_has_a_directory_is_refused(tmp_path: Path, packing: str, other: Section) -> None:
+    sections = (Section("model", {"w/m.onnx": ONNX}), Section("code", {"x/y": b"code"}), other)
+    with pytest.raises((UnsupportedArtifactError, UnsafePathError)):
+        export(foreign.kit({"model": {"path": "w/m.onnx"}}, *sections, packing=packing), tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_an_export_that_was_killed_before_its_end_is_repeated(tmp_path: Path, packing: str) -> None:
+    """What it has left where files wait to be moved is there when the next one begins."""
+    kit = foreign.kit(
+        {"model": {"path": "w/m.onnx"}}, Section("model", {"w/m.onnx": ONNX}), DATA, CODE, packing=packing
+    )
+    assert export(kit, tmp_path) == export(kit, tmp_path)
 
 
 def test_a_model_of_an_unknown_format_is_exported_whole(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from klever_registry.domain.manifests import parse_manifest
+from klever_registry.service.embedded import Embedded
 from klever_registry.service.recognizing import Recognizer
 from kleverkit.errors import PermanentError
 from kleverproto.models import ModelSpec
@@ -22,6 +23,16 @@ IMAGE = "application/vnd.oci.image.config.v1+json"
 @pytest.fixture
 def registry(tmp_path: Path) -> RegistryUnits:
     return RegistryUnits(tmp_path)
+
+
+class CountingEmbedded(Embedded):
+    """Counts how often a layer is read."""
+
+    count = 0
+
+    async def start_of_blob(self, repository: str, digest: str, size: int) -> bytes:
+        self.count += 1
+        return await super().start_of_blob(repository, digest, size)
 
 
 async def recognized(registry: RegistryUnits, artifact: oci.Artifact, *parts: oci.Artifact) -> ModelSpec | None:
@@ -84,6 +95,18 @@ async def test_only_the_start_of_an_images_layers_is_looked_at(registry: Registr
 )
 async def test_an_image_whose_layers_show_no_model_is_none(registry: RegistryUnits, layers: tuple[Layer, ...]) -> None:
     assert await recognized(registry, image(*layers)) is None
+
+
+async def test_an_image_is_looked_into_once(registry: RegistryUnits) -> None:
+    """Each comparison asks for every tag that is not in the catalogue."""
+    plain = image(layer("tar", Entry("etc/passwd", b"root")))
+    for blob in plain.blobs:
+        await registry.blobs.put(REPOSITORY, oci.sha256(blob), blob)
+    looked = CountingEmbedded(registry.manifests, registry.blobs)
+    recognizer = Recognizer(looked, ADDRESS)
+    manifest = parse_manifest(plain.manifest, plain.digest, oci.OCI_MANIFEST)
+    assert [await recognizer.spec(REF, manifest) for _ in range(3)] == [None, None, None]
+    assert looked.count == 1
 
 
 async def test_an_index_of_a_model_is_a_version_with_the_digest_of_the_index(registry: RegistryUnits) -> None:

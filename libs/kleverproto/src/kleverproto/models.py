@@ -96,6 +96,12 @@ class ModelStatus(WireModel):
 class ModelDocument(Document[ModelSpec, ModelStatus]):
     """A model version in the catalogue, bucket `klever-models`."""
 
+    @property
+    def format(self) -> str | None:
+        """The format that the author gives, else the one that was found; None while neither is known."""
+        found = self.status.signature.format if self.status.signature else None
+        return self.spec.metadata.format or found
+
 
 class ModelPushed(WireModel):
     """A tag names a new manifest. Once per change of (repository, tag, digest)."""

@@ -114,7 +114,7 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
         raise _with_what_it_looks_like(error, known.name, directory) from error
     pointers = pointers_in(directory)
     warnings = (*signature.warnings, *uncarried(signature), *([pointers] if pointers else []))
-    return signature.model_copy(update={"warnings": warnings})
+    return signature.model_copy(update={"format": known.name, "warnings": warnings})
 
 
 def _with_what_it_looks_like(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:

@@ -4,8 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .client import ModelInfo, OrmbClient
+    from .client import OrmbClient
     from .errors import OrmbError
+    from .info import ModelInfo
     from .manifest import Descriptor, ModelManifest
     from .modelfile import ModelFile, load_modelfile, to_metadata
     from .reading import parse_model_manifest
@@ -39,7 +40,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "client": ("ModelInfo", "OrmbClient"),
+    "client": ("OrmbClient",),
+    "info": ("ModelInfo",),
     "errors": ("OrmbError",),
     "manifest": ("Descriptor", "ModelManifest"),
     "modelfile": ("ModelFile", "load_modelfile", "to_metadata"),

@@ -9,8 +9,10 @@ from pathlib import Path, PurePosixPath
 import modelformats
 from modelformats.parts import NUMBERED
 
+from .errors import UnsupportedArtifactError
 from .layouts.layout import EXTRA, TREE, Role
 from .packing import MODEL
+from .space import writing_to
 
 HERE = PurePosixPath()
 Paths = frozenset[PurePosixPath]
@@ -42,14 +44,18 @@ class Tree:
             root: the directory of the tree that is the model directory.
             files: below it.
         """
+        if files == self.below(root):
+            return self._format_in(self.directory / root)
         with tempfile.TemporaryDirectory(dir=self.directory.parent, prefix=".trial-") as name:
-            trial = Path(name)
             for path in files:
-                link = trial / path.relative_to(root)
+                link = Path(name) / path.relative_to(root)
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(self.directory.absolute() / path)
-            candidates = (self.format, modelformats.detect_format(trial))
-            return next((found for found in candidates if found and _is_complete(found, trial)), None)
+            return self._format_in(Path(name))
+
+    def _format_in(self, directory: Path) -> str | None:
+        candidates = (self.format, modelformats.detect_format(directory))
+        return next((found for found in candidates if found and _is_complete(found, directory)), None)
 
 
 def arrange(stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | None, said: str | None) -> None:
@@ -60,10 +66,21 @@ def arrange(stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | 
         roles: every file of the tree.
         model_path: the file or directory that the artifact names as its model.
         said: the format that it names.
+
+    Raises:
+        NoSpaceError.
+        UnsupportedArtifactError: two layers have a file and a directory of the same name.
     """
     tree = Tree(stage / TREE, roles, said)
-    root, files = model_files(tree, model_path)
-    for path in roles.keys() - files:
+    try:
+        with writing_to(stage):
+            _move(tree, stage, *model_files(tree, model_path))
+    except OSError as error:
+        raise UnsupportedArtifactError(f"the files of the artifact cannot be laid out: {error}") from error
+
+
+def _move(tree: Tree, stage: Path, root: PurePosixPath, files: Paths) -> None:
+    for path in tree.roles.keys() - files:
         target = stage / EXTRA / path
         target.parent.mkdir(parents=True, exist_ok=True)
         (tree.directory / path).replace(target)
@@ -82,7 +99,7 @@ def model_files(tree: Tree, model_path: str | None) -> tuple[PurePosixPath, Path
     if named is None:
         return _by_weights(tree)
     root = named.parent if named in tree.roles else named
-    own = tree.below(named)
+    own = tree.below(named, Role.MODEL, Role.PART) or tree.below(named)
     rivals = (
         _rivals(named, tree.below(root, Role.MODEL, Role.PART)) if named in tree.roles else frozenset[PurePosixPath]()
     )
@@ -101,9 +118,9 @@ def _by_weights(tree: Tree) -> tuple[PurePosixPath, Paths]:
 
 def _widest(tree: Tree, root: PurePosixPath, choices: tuple[Paths, ...]) -> Paths:
     """The most files of which the format is that of the fewest that have one; all where none have."""
-    formats = [tree.format_of(root, files) for files in choices]
-    first = next((found for found in formats if found), None)
-    return [files for files, found in zip(choices, formats, strict=True) if found == first][-1]
+    formats = {files: tree.format_of(root, files) for files in dict.fromkeys(choices)}
+    first = next((found for found in formats.values() if found), None)
+    return [files for files, found in formats.items() if found == first][-1]
 
 
 def _named(roles: Mapping[PurePosixPath, Role], model_path: str | None) -> PurePosixPath | None:

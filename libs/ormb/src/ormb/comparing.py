@@ -47,7 +47,8 @@ def _files(left: ModelManifest, right: ModelManifest) -> list[Change]:
 def _contents(manifest: ModelManifest) -> dict[str, str]:
     """Path, or the digest of a layer without a path of its own, to digest and size; the ormbfile is metadata."""
     times = Counter(layer.path for layer in manifest.layers)
-    return {
+    empty = {f"{path}/": "empty directory" for path in manifest.empty_directories}
+    return empty | {
         layer.path if layer.path and times[layer.path] == 1 else layer.digest: f"{layer.digest} {layer.size} bytes"
         for layer in manifest.layers
         if layer.path != FILE_NAME

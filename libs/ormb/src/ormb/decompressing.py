@@ -15,9 +15,8 @@ from .digest import CHUNK
 from .errors import DigestMismatchError, UnsupportedArtifactError
 from .layouts.layer_types import Compression
 from .layouts.layout import LayerFiles
+from .limits import plain_limit
 
-FREE_RATIO, FREE_BYTES = 200, 64 * 1024 * 1024
-"""A layer may unpack to 200 times its size, and 64 MiB more: weights hardly compress at all."""
 ZSTD_INPUT = 2048
 """Bytes that are decompressed at a time: of what they unpack to, all is in memory."""
 
@@ -90,7 +89,7 @@ class _Counted(io.RawIOBase):
         super().__init__()
         self._stream = stream
         self._layer = layer
-        self._budget = layer.descriptor.size * FREE_RATIO + FREE_BYTES
+        self._budget = plain_limit(layer.descriptor.size)
         self._hasher = hashlib.sha256() if layer.diff_ids else None
 
     def readable(self) -> bool:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 import modelformats
@@ -15,17 +15,21 @@ from .digest import hexadecimal
 from .errors import (
     DestinationError,
     DigestMismatchError,
+    InvalidModelFileError,
     RegistryUnavailableError,
     UnsafePathError,
     UnsupportedArtifactError,
 )
 from .layouts import layout_named
 from .layouts.layout import EXTRA, ArtifactFiles, LayerFiles, Role
+from .linking import Links
 from .locks import try_lock
 from .manifest import Descriptor, ModelManifest
-from .modelfile import FILE_NAME, ModelFile, dump_modelfile
+from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
 from .packing import MODEL
-from .unpacking import decompress, safe_path, unpack
+from .paths import safe_path
+from .space import writing_to
+from .unpacking import decompress, unpack
 
 ARCHIVES = ".archives"
 """Where archives lie until they are unpacked."""
@@ -54,6 +58,8 @@ def planned_files(manifest: ModelManifest) -> ArtifactFiles:
         if path in paths:
             raise UnsafePathError(f"two layers of the artifact write {path}: it is damaged, ask who made it")
         paths.add(path)
+    if nested := next((path for path in paths if not paths.isdisjoint(path.parents)), None):
+        raise UnsafePathError(f"{nested} of the artifact lies below a file: it is damaged, ask who made it")
     _check_declared(planned.layers)
     return planned
 
@@ -80,6 +86,7 @@ class Unpacker:
         self._manifest = manifest
         self._stage = stage
         self._archives = stage / ARCHIVES
+        self._links = Links(stage)
         self._planned = planned_files(manifest)
 
     def wanted(self) -> list[tuple[Descriptor, Path]]:
@@ -97,6 +104,7 @@ class Unpacker:
                 the layers.
         """
         roles = {path: layer.role for layer in self._planned.layers for path in self._unpacked(layer)}
+        roles |= self._completed()
         shutil.rmtree(self._archives, ignore_errors=True)
         if not self._planned.is_model_directory and self._has_model(roles.values()):
             arrange(self._stage, roles, self._planned.model_path, self._said().format)
@@ -106,14 +114,26 @@ class Unpacker:
         if not (self._stage / FILE_NAME).exists():
             (self._stage / FILE_NAME).write_text(dump_modelfile(self._modelfile(model)))
 
+    def _completed(self) -> dict[PurePosixPath, Role]:
+        """Write what no layer has as a file, once all are unpacked; the new files in the tree of another tool."""
+        try:
+            with writing_to(self._stage):
+                copies = {path: layer.role for layer, path in self._links.settle() if layer.is_in_tree}
+                for directory in self._planned.empty_directories:
+                    (self._stage / safe_path(directory)).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnsupportedArtifactError(f"the artifact's links or directories cannot be written: {error}") from error
+        return copies
+
     def _unpacked(self, layer: LayerFiles) -> list[PurePosixPath]:
         """Unpack a layer; its files in the tree of another tool."""
         if layer.type.is_archive:
-            files = unpack(self._path(layer), layer, self._stage)
+            files = unpack(self._path(layer), layer, self._stage, self._links)
         else:
             files = [PurePosixPath(*safe_path(layer.target).parts[1:])]
             if not layer.is_final:
                 decompress(self._path(layer), layer, self._stage / safe_path(layer.target))
+            (self._stage / safe_path(layer.target)).chmod(0o755 if layer.descriptor.is_executable else 0o644)
         return files if layer.is_in_tree else []
 
     def _has_model(self, roles: Collection[Role]) -> bool:
@@ -144,6 +164,13 @@ def is_exported(destination: Path, digest: str) -> bool:
     """Whether the destination already holds this artifact."""
     marker = destination / MARKER
     return marker.exists() and marker.read_text().partition("\n")[0] == digest
+
+
+def exported_format(directory: Path) -> str | None:
+    """The format that the ormbfile of an export names; None where it names none, or cannot be read."""
+    with suppress(OSError, ValueError, InvalidModelFileError):
+        return load_modelfile((directory / FILE_NAME).read_text()).format
+    return None
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 from .digest import digest_bytes, hasher_for, hexadecimal
 from .errors import DigestMismatchError, UnsupportedArtifactError
+from .limits import CONFIG_LIMIT
 from .manifest import Descriptor, ModelManifest
 from .ports import Registry
 from .reading import chosen_of_index, config_wanted, parse_manifest
 from .reference import Reference
-
-CONFIG_LIMIT = 4 * 1024 * 1024
-"""Bytes of a config that are read into memory."""
 
 
 async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[ModelManifest, bytes]:

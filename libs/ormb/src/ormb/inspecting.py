@@ -10,6 +10,7 @@ from kleverproto.signatures import Signature
 from modelformats.scanning import scan_directory
 
 from .agreement import contradictions
+from .contents import contents_of
 from .errors import InvalidModelDirectoryError
 from .modelfile import FILE_NAME, ModelFile, load_modelfile, to_metadata
 from .packing import MODEL
@@ -35,12 +36,13 @@ def inspect_directory(directory: Path) -> Inspection:
     """Look into a model directory, or into one that holds nothing but a model's files.
 
     Raises:
-        InvalidModelDirectoryError: there is no such directory.
+        InvalidModelDirectoryError: there is no such directory, or it holds what cannot be packed.
         InvalidModelFileError: ormbfile.yaml cannot be read.
     """
     if not directory.is_dir():
         raise InvalidModelDirectoryError(f"there is no directory {directory}")
     files = directory / MODEL if (directory / MODEL).is_dir() else directory
+    contents = contents_of(files)
     modelfile = _modelfile(directory / FILE_NAME)
     name = modelfile.format or modelformats.detect_format(files)
     signature, problem = _parsed(name, files)
@@ -48,7 +50,7 @@ def inspect_directory(directory: Path) -> Inspection:
     return Inspection(
         directory=str(directory),
         format=name,
-        size=sum(path.stat().st_size for path in files.rglob("*") if path.is_file()),
+        size=contents.size,
         signature=signature,
         problem=problem,
         scan=scan_directory(files),

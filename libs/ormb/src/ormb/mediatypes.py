@@ -24,3 +24,5 @@ REF_NAME = "org.opencontainers.image.ref.name"
 
 MODELFILE_ANNOTATION = "dev.klever.ormb.modelfile"
 """The ormbfile as JSON, so that a registry can read it without fetching a blob."""
+EMPTY_DIRECTORIES = "dev.klever.ormb.empty-directories"
+"""A JSON list of paths: ModelPack has layers for files only, and some model servers look for directories."""

@@ -13,7 +13,7 @@ from .layouts import layer_types
 from .layouts.layer_types import Compression, layer_type
 from .layouts.modelcar import DIRECTORY
 
-START = 256 * 1024
+START = 64 * 1024
 """Bytes of a layer that are looked at: a layer that copies a model into an image begins with its directory."""
 PLAIN_LIMIT = 16 * 1024 * 1024
 """Bytes that these are unpacked to at most."""

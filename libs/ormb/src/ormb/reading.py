@@ -80,3 +80,9 @@ def _read(layout: Layout, document: dict[str, Any], digest: str, config: bytes |
         document=document,
         config_content=config,
     )
+
+
+def blobs_named(manifest: bytes) -> list[str]:
+    """Digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError where it is none."""
+    document = json.loads(manifest)
+    return [part["digest"] for part in (document["config"], *document["layers"])]

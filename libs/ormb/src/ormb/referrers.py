@@ -44,11 +44,13 @@ class Referrers:
 
     async def discover(self, reference: Reference, digest: str, artifact_type: str | None = None) -> list[Referrer]:
         """What refers to a manifest; of one type only, if that is given. Raises RegistryError."""
-        entries = await self._registry.get_referrers(reference, digest)
-        if entries is None:
-            entries = await self._tagged(reference, digest)
-        found = [_referrer(entry) for entry in entries]
+        found = [_referrer(entry) for entry in await self.listed(reference, digest)]
         return [one for one in found if artifact_type in {None, one.artifact_type}]
+
+    async def listed(self, reference: Reference, digest: str) -> list[dict[str, Any]]:
+        """Descriptors of what refers to a manifest, from the registry's list or the tag's. Raises RegistryError."""
+        entries = await self._registry.get_referrers(reference, digest)
+        return await self._tagged(reference, digest) if entries is None else entries
 
     async def attach(
         self,
@@ -81,22 +83,24 @@ class Referrers:
         if not is_listed:
             entry = {"mediaType": mediatypes.OCI_MANIFEST, "digest": digest, "size": len(manifest)}
             about = {"artifactType": artifact_type, "annotations": document["annotations"]}
-            await self._list_by_tag(reference, subject.digest, entry | {k: v for k, v in about.items() if v})
+            await self.list_by_tag(reference, subject.digest, entry | {k: v for k, v in about.items() if v})
         return digest
 
-    async def _list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
+    async def list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
         """The referrers tag schema (distribution-spec 1.1): an index under a tag made of the digest."""
         kept = [one for one in await self._tagged(reference, subject) if one.get("digest") != entry["digest"]]
         document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": [*kept, entry]}
-        tagged = Reference(reference.host, reference.repository, _tag(subject))
+        tagged = reference.tagged(referrers_tag(subject))
         await self._registry.put_manifest(tagged, canonical_json(document), mediatypes.OCI_INDEX)
 
     async def _tagged(self, reference: Reference, subject: str) -> list[dict[str, Any]]:
-        tagged = Reference(reference.host, reference.repository, _tag(subject))
+        tagged = reference.tagged(referrers_tag(subject))
         try:
             content, _ = await self._registry.get_manifest(tagged)
         except NotFoundError:
             return []
+        if digest_bytes(content) == subject:
+            return []  # `cosign copy` lets the tag name the artifact itself
         try:
             entries: list[dict[str, Any]] = json.loads(content)["manifests"]
         except (ValueError, KeyError, TypeError) as error:
@@ -115,7 +119,8 @@ def attachment(path: Path) -> Content:
     return Content(descriptor, path)
 
 
-def _tag(digest: str) -> str:
+def referrers_tag(digest: str) -> str:
+    """The tag under which referrers are listed where the registry does not (distribution-spec 1.1)."""
     return digest.replace(":", "-", 1)
 
 

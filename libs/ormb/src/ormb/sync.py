@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from .blocking import run_with
-from .client import ModelInfo, OrmbClient
+from .client import OrmbClient
+from .info import ModelInfo
 from .layouts.modelpack import MODELPACK
 from .reference import Reference
 from .referrers import Referrer
@@ -46,9 +47,9 @@ def pull_and_export(reference: str | Reference, destination: str | Path) -> Mode
     return _run(lambda client: client.pull_and_export(_named(reference), Path(destination)))
 
 
-def copy(source: str | Reference, target: str | Reference) -> ModelInfo:
-    """Copy a model to another registry or repository; see `OrmbClient.copy`."""
-    return _run(lambda client: client.copy(_named(source), _named(target)))
+def copy(source: str | Reference, target: str | Reference, *, with_referrers: bool = True) -> ModelInfo:
+    """Copy a model to another registry or repository, with what refers to it; see `OrmbClient.copy`."""
+    return _run(lambda client: client.copy(_named(source), _named(target), with_referrers=with_referrers))
 
 
 def attach(

@@ -48,9 +48,9 @@ def wanted(model: ModelDocument, policy: ProjectPolicy) -> list[JobSpec]:
             ref=spec.ref,
             digest=spec.digest,
             registry=spec.registry,
-            format=spec.metadata.format,
+            format=model.format,
             conversion=Conversion(to=target, quantize=policy.quantize),
         )
         for target in policy.convert
-        if target != spec.metadata.format or policy.quantize is not None
+        if target != model.format or policy.quantize is not None
     ]

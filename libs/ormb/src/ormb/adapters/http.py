@@ -13,6 +13,7 @@ from yarl import URL
 from ormb import mediatypes
 from ormb.digest import CHUNK
 from ormb.errors import NotFoundError, RegistryError, RegistryUnavailableError
+from ormb.limits import MANIFEST_LIMIT
 from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
@@ -30,7 +31,6 @@ ResultT = TypeVar("ResultT")
 MANIFEST_TYPES = (
     f"{mediatypes.OCI_MANIFEST}, {mediatypes.OCI_INDEX}, {mediatypes.DOCKER_MANIFEST}, {mediatypes.DOCKER_INDEX}"
 )
-MANIFEST_LIMIT = 4 * 1024 * 1024
 PARTIAL = 206
 TRIES = 5
 NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)

@@ -15,7 +15,7 @@ from ormb.digest import hexadecimal
 from ormb.ports import Progress, Silent
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo
+    from ormb.info import ModelInfo
 
 
 def human_size(size: int) -> str:

@@ -8,7 +8,7 @@ from ormb.modelfile import ModelFile
 
 from . import layer_types
 from .layer_types import layer_type
-from .layout import ArtifactFiles, LayerFiles, config_type
+from .layout import EXTRA, ArtifactFiles, LayerFiles, config_type
 
 CONFIG_PREFIX = "application/vnd.docker.ai.model.config."
 NAMES = {
@@ -43,21 +43,29 @@ class DockerModel:
         return None
 
     def files(self, manifest: ModelManifest) -> ArtifactFiles:
-        """Several layers of one kind are numbered."""
+        """Several layers of one kind are numbered; what another file completes goes beside it."""
+        beside = _beside(manifest.layers)
         kinds = Counter(layer.media_type for layer in manifest.layers)
         seen: Counter[str] = Counter()
         found = []
         for layer in manifest.layers:
             seen[layer.media_type] += 1
             number = seen[layer.media_type] if kinds[layer.media_type] > 1 else None
-            found.append(_files(layer, number))
+            found.append(_files(layer, number, EXTRA if layer.media_type in beside else "model"))
         return ArtifactFiles(tuple(found))
 
 
 DOCKER_MODEL = DockerModel()
 
 
-def _files(layer: Descriptor, number: int | None) -> LayerFiles:
+def _beside(layers: tuple[Descriptor, ...]) -> set[str]:
+    """The types of adapters and projectors; none where there is no model that they belong to."""
+    types = {layer.media_type for layer in layers}
+    others = {kind for kind in types if kind.endswith((".lora", "mmproj"))}
+    return others if any(kind.endswith(".gguf.v3") for kind in types) else set()
+
+
+def _files(layer: Descriptor, number: int | None, top: str) -> LayerFiles:
     said = layer_type(layer.media_type, PATTERNS)
     if said.is_archive:
         return LayerFiles(layer, said, "model")
@@ -65,4 +73,4 @@ def _files(layer: Descriptor, number: int | None) -> LayerFiles:
     if layer.path is None and number is not None:
         stem, dot, suffix = name.partition(".")
         name = f"{stem}-{number:05d}{dot}{suffix}"
-    return LayerFiles(layer, said, f"model/{name}")
+    return LayerFiles(layer, said, f"{top}/{name}")

@@ -69,11 +69,13 @@ class ArtifactFiles:
         is_model_directory: whether their paths are those of a model directory; else `model_path` says where the model
             is among them.
         model_path: the file or directory that the artifact names as its model; None where it names none.
+        empty_directories: directories without an entry, which no layer has.
     """
 
     layers: tuple[LayerFiles, ...]
     is_model_directory: bool = True
     model_path: str | None = None
+    empty_directories: tuple[str, ...] = ()
 
 
 class Layout(Protocol):

@@ -54,7 +54,8 @@ class ModelPack:
     def files(self, manifest: ModelManifest) -> ArtifactFiles:
         """One file for each raw layer; archives begin at the artifact's root."""
         if _annotation(manifest.document, mediatypes.MODELFILE_ANNOTATION) is not None:
-            return ArtifactFiles(tuple(_of_model_directory(layer) for layer in manifest.layers))
+            layers = tuple(_of_model_directory(layer) for layer in manifest.layers)
+            return ArtifactFiles(layers, empty_directories=manifest.empty_directories)
         kitfile = Kitfile((_annotation(manifest.document, KITFILE_ANNOTATION) or "{}").encode())
         declared = _diff_ids(manifest.config_content)
         layers = tree_files(manifest, read_type, ROLES, lambda _layer: declared, _path)

@@ -49,7 +49,7 @@ class Jobs:
             ref=version.spec.ref,
             digest=version.spec.digest,
             registry=version.spec.registry,
-            format=version.spec.metadata.format,
+            format=version.format,
             conversion=conversion,
         )
         event = self._writing.event(JobRequested(id=job_id(spec), spec=spec))

@@ -10,8 +10,9 @@ from kleverkit.errors import TransientError
 from kleverproto.conversions import RECORD_TYPE, ConversionRecord
 from kleverproto.jobs import JobSpec
 from kleverproto.references import ModelRef
-from ormb.client import ModelInfo, OrmbClient
+from ormb.client import OrmbClient
 from ormb.errors import NoSpaceError, NotFoundError, OrmbError, UnsupportedArtifactError
+from ormb.info import ModelInfo
 from ormb.packing import MODEL
 from ormb.reference import Reference
 

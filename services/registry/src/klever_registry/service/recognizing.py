@@ -9,12 +9,15 @@ from klever_registry.ports import ManifestSource
 from kleverkit.errors import PermanentError
 from kleverproto.models import LayerInfo, ModelMetadata, ModelSpec
 from kleverproto.references import ModelRef
-from ormb.fetching import CONFIG_LIMIT
 from ormb.layouts.modelcar import MODELCAR
+from ormb.limits import CONFIG_LIMIT
 from ormb.manifest import ModelManifest
 from ormb.modelcars import START, holds_model
 from ormb.modelfile import to_metadata
 from ormb.reading import chosen_of_index, config_wanted, parse_manifest
+
+REMEMBERED = 50_000
+"""Images of which it is remembered whether they carry a model."""
 
 
 class Recognizer:
@@ -28,6 +31,7 @@ class Recognizer:
     def __init__(self, manifests: ManifestSource, address: str) -> None:
         self._manifests = manifests
         self._address = address
+        self._images: dict[str, bool] = {}
 
     async def spec(self, ref: ModelRef, manifest: Manifest) -> ModelSpec | None:
         """The spec of a model version; None for an image without a model, a referrer or a broken model.
@@ -65,6 +69,14 @@ class Recognizer:
         return config
 
     async def _carries_model(self, ref: ModelRef, image: ModelManifest) -> bool:
+        """What was found of an image is remembered: each comparison asks for all tags that name no model."""
+        if image.digest not in self._images:
+            while len(self._images) >= REMEMBERED:
+                del self._images[next(iter(self._images))]
+            self._images[image.digest] = await self._looked_into(ref, image)
+        return self._images[image.digest]
+
+    async def _looked_into(self, ref: ModelRef, image: ModelManifest) -> bool:
         for layer in reversed(image.layers):  # models are mostly copied last
             start = await self._manifests.start_of_blob(ref.repository, layer.digest, min(START, layer.size))
             if holds_model(layer.media_type, start):

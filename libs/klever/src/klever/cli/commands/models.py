@@ -86,7 +86,7 @@ def describe(document: ModelDocument) -> Iterator[str]:
     yield f"model:       {spec.ref}"
     yield f"digest:      {spec.digest}"
     yield f"size:        {spec.size} bytes in {len(spec.layers)} layers"
-    yield f"format:      {spec.metadata.format or 'unknown'}"
+    yield f"format:      {document.format or 'unknown'}"
     for name, value in (("framework", spec.metadata.framework), ("author", spec.metadata.author)):
         if value:
             yield f"{name + ':':12} {value}"
@@ -107,4 +107,4 @@ def describe(document: ModelDocument) -> Iterator[str]:
 def _row(document: ModelDocument) -> tuple[str, ...]:
     spec = document.spec
     pushed = document.updated_at.strftime("%Y-%m-%d %H:%M")
-    return str(spec.ref), spec.metadata.format or "-", spec.digest[7:19], document.status.extraction.value, pushed
+    return str(spec.ref), document.format or "-", spec.digest[7:19], document.status.extraction.value, pushed

@@ -10,7 +10,8 @@ from ormb.comparing import Change, compare
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo, OrmbClient
+    from ormb.client import OrmbClient
+    from ormb.info import ModelInfo
 
 
 @cli.command()

@@ -9,11 +9,12 @@ from ormb import known_digests
 from ormb.cli.app import ReferenceType, cli, errors_as_lines
 from ormb.cli.output import facts, human_size, print_json, print_table
 from ormb.digest import hexadecimal
-from ormb.layout import LocalLayout, StoredModel, default_root
+from ormb.layout import STORE, LocalLayout, default_root
 from ormb.reference import Reference
+from ormb.stored import StoredModel
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo
+    from ormb.info import ModelInfo
 
 REFERENCE = click.argument("reference", type=ReferenceType())
 
@@ -79,11 +80,11 @@ def prune(*, as_json: bool) -> None:
 
 
 def _local() -> LocalLayout:
-    return LocalLayout(default_root() / "cache")
+    return LocalLayout(default_root() / STORE)
 
 
 def _info(model: StoredModel) -> "ModelInfo":
-    from ormb.client import ModelInfo  # noqa: PLC0415 - help needs no HTTP
+    from ormb.info import ModelInfo  # noqa: PLC0415 - help needs no HTTP
 
     return ModelInfo(model.reference, model.manifest.digest, model.manifest.size, model.manifest)
 

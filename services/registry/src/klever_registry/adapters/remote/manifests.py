@@ -55,7 +55,9 @@ class RemoteManifests:
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
         """See `ManifestSource`."""
         content = await self._start(repository, digest, size + 1)
-        return content if content is not None and _matches(content, digest) else None
+        if content is None or len(content) > size or not _matches(content, digest):
+            return None
+        return content
 
     async def start_of_blob(self, repository: str, digest: str, size: int) -> bytes:
         """See `ManifestSource`."""
