@@ -22,7 +22,14 @@ WITHOUT_DATA = {
     "ormb": {"completion", "login", "logout", "remove", "tag", "version"},
     "klever": {
         *("completion", "down", "example", "up", "undeploy", "toolchain remove"),
-        *("jobs cancel", "jobs delete", "jobs retry", "registry account add", "registry account anonymous"),
+        *(
+            "jobs cancel",
+            "jobs delete",
+            "jobs retry",
+            "models delete",
+            "registry account add",
+            "registry account anonymous",
+        ),
         "registry account remove",
         *("jobs logs", "logs"),  # lines, as programs have written them
     },

@@ -4,7 +4,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from klever_deployer.service.rollout import Rollout
 from klever_deployer.service.scaling import Scaler
 from klever_deployer.service.servers import Servers
 from klever_deployer.service.shelf import Shelf
-from kleverkit.documents import NEVER, Buried, Incarnation, Stored
+from kleverkit.documents import NEVER, Buried, Incarnation, Listing, Stored
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import Verdict, compare
 from kleverkit.memory_documents import InMemoryDocuments
@@ -142,14 +142,15 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
         """Lose one document, without a trace."""
         del self._entries[key]
 
-    async def all(self) -> list[Stored[ServingDocument]]:
-        listing = self.listed(await super().all())
+    async def listing(self) -> Listing[ServingDocument]:
+        listing = await super().listing()
+        documents = self.listed(list(listing.documents))
         if self.hold is not None:
             (read, later), self.hold = self.hold, None
             read.set()
             await later.wait()
-        self.listings.append(len(listing))
-        return listing
+        self.listings.append(len(documents))
+        return replace(listing, documents=tuple(documents))
 
     async def update(self, key: str, document: ServingDocument, revision: int) -> int:
         if self.unreachable:

@@ -204,7 +204,11 @@ class Owner:
     async def last_event(self, stream: str) -> Any:
         js = self.client.jetstream()
         info = await js.stream_info(stream)
-        message = await js.get_msg(stream, info.state.last_seq)
+        return await self.event(stream, info.state.last_seq)
+
+    async def event(self, stream: str, sequence: int) -> Any:
+        """What lies at a place of a stream."""
+        message = await self.client.jetstream().get_msg(stream, sequence)
         return parse(message.headers or {}, message.data or b"")
 
     async def recreate(self, stream: str) -> None:

@@ -21,7 +21,7 @@ from kleverproto.jobs import (
     JobSpec,
     JobStarted,
 )
-from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed, ModelUpdated
+from kleverproto.models import ExtractionPhase, ModelDeleted, ModelDeleteRequested, ModelPushed, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
@@ -91,6 +91,7 @@ POLICY = ProjectPolicy(convert=("ONNX",), quantize=Quantization.INT8, scan=OnUns
 DATA: tuple[WireModel, ...] = (
     ModelPushed(ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX", size=905),
     ModelUpdated(ref=REF, digest=DIGEST, extraction=ExtractionPhase.SUCCEEDED, scan=SCAN),
+    ModelDeleteRequested(ref=REF, digest=DIGEST, generation=2, created_at=NOW),
     ModelDeleted(ref=REF, digest=DIGEST),
     ProjectPolicyRequested(project="library", policy=POLICY),
     ProjectPolicyChanged(project="library", policy=POLICY),

@@ -10,7 +10,7 @@ import pytest
 
 from klever_jobrunner.conversion import Conversions
 from klever_jobrunner.errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, UNSUPPORTED_OPERATOR, JobError
-from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
+from klever_jobrunner.ports import ConversionSource, FetchedModel, OnLine
 from klever_jobrunner.results import KeptResult, Results
 from kleverproto.conversions import Conversion, ConversionRecord, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
@@ -56,13 +56,13 @@ class Converter:
         return f"{format_name}-{wanted.to}-{self.version}"
 
     async def convert(
-        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """See `ports.Converter`."""
         self.asked.append(source)
         if self.error:
             raise self.error
-        tell("12 operators")
+        on_line("12 operators")
         (destination / "model.onnx").write_text(wanted.to)
         checked = Verification(verified=True)
         return ConversionRecord(

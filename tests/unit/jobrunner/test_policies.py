@@ -1,5 +1,7 @@
 """Which conversions a project's policy asks for."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from klever_jobrunner.policies import Policies, wanted
@@ -35,9 +37,15 @@ def model(
     )
 
 
+def project(policy: ProjectPolicy, **since: datetime) -> ProjectDocument:
+    status = ProjectStatus(converts_since=since)
+    spec = ProjectSpec(name="library", policy=policy)
+    return ProjectDocument(spec=spec, status=status, created_at=NOW, updated_at=NOW)
+
+
 def targets(document: ModelDocument, policy: ProjectPolicy) -> list[tuple[str, str | None]]:
     """Format and quantisation of what is asked for."""
-    conversions = [spec.conversion for spec in wanted(document, policy)]
+    conversions = [spec.conversion for spec in wanted(document, project(policy))]
     return [(each.to, each.quantize) for each in conversions if each is not None]
 
 
@@ -56,7 +64,7 @@ def test_a_model_that_was_found_to_be_of_that_format_is_not_converted() -> None:
     parsed = document.status.model_copy(update={"signature": Signature(format="ONNX")})
     assert targets(document.model_copy(update={"status": parsed}), TO_ONNX) == []
     parsed = document.status.model_copy(update={"signature": Signature(format="Keras")})
-    (asked,) = wanted(document.model_copy(update={"status": parsed}), TO_ONNX)
+    (asked,) = wanted(document.model_copy(update={"status": parsed}), project(TO_ONNX))
     assert asked.format == "Keras"
 
 
@@ -68,6 +76,15 @@ def test_what_a_conversion_has_made_is_not_converted_again() -> None:
 def test_a_dangerous_model_is_loaded_only_where_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
     policy = TO_ONNX.model_copy(update={"scan": on_unsafe})
     assert len(targets(model(severity="dangerous"), policy)) == asked
+
+
+def test_a_tag_that_was_pushed_before_the_policy_wanted_a_format_is_left_alone() -> None:
+    policy = ProjectPolicy(convert=("ONNX", "OpenVINO"))
+    document = version_document(fmt="SavedModel", history=(1,))
+    pushed = document.status.history[-1].pushed_at
+    since = {"ONNX": pushed, "OpenVINO": pushed + timedelta(seconds=1)}
+    conversions = [spec.conversion for spec in wanted(document, project(policy, **since))]
+    assert [each.to for each in conversions if each] == ["ONNX"]
 
 
 class World:
@@ -102,7 +119,7 @@ async def test_a_parsed_model_is_converted_as_its_project_wants() -> None:
     world = World()
     await world.holds(TO_ONNX)
     (asked,) = await world.requests()
-    (spec,) = wanted(model(), TO_ONNX)
+    (spec,) = wanted(model(), project(TO_ONNX))
     assert (asked.id, asked.spec) == (job_id(spec), spec)
 
 

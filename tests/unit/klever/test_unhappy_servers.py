@@ -70,7 +70,7 @@ def files_of_the_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def run(path: tuple[str, ...], home: Path, server: str | None) -> Result:
     environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": server}
-    return CliRunner().invoke(cli, example(path), env=environment)
+    return CliRunner().invoke(cli, example(path), env=environment, input="y\n")
 
 
 def assert_a_sentence(result: Result) -> None:

@@ -54,7 +54,9 @@ def test_a_whole_document_is_read_and_written_again() -> None:
 def test_one_variant_gets_all_the_traffic_where_nothing_is_said_of_weights(traffic: dict[str, Any]) -> None:
     spec = {"variants": [{"name": "v1", "model": "library/iris:v1"}], **traffic}
     assert ServingSpec.model_validate(spec).traffic.weights == {"v1": 100}
-    assert ServingSpec.model_validate_json(json.dumps(spec)).traffic.weights == {"v1": 100}
+    read = ServingSpec.model_validate_json(json.dumps(spec))
+    assert read.traffic.weights == {"v1": 100}
+    assert ServingSpec(variants=read.variants).traffic.weights == {"v1": 100}
 
 
 @pytest.mark.parametrize("traffic", [{}, {"traffic": {}}, {"traffic": {"weights": {}}}])

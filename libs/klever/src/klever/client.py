@@ -14,7 +14,7 @@ from kleverproto.references import ModelRef
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
-from .answers import Platform, Rebuilt, understood
+from .answers import Page, Platform, Rebuilt, understood
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
@@ -42,9 +42,35 @@ class KleverClient(JobCalls, ServingVerbs):
 
     async def model(self, ref: ModelRef | str) -> ModelDocument:
         """One model version. Raises ApiError with status 404 where there is none."""
-        ref = ModelRef.of(ref)
-        path = f"/projects/{ref.project}/models/{quote(ref.model, safe='')}/versions/{ref.version}"
-        return await self._get(path, ModelDocument)
+        return await self._get(_version_path(ModelRef.of(ref)), ModelDocument)
+
+    async def delete_model(self, ref: ModelRef | str) -> ModelDocument:
+        """Ask for a version to be deleted; other tags of the same bytes stay. The version as it is.
+
+        Raises:
+            ApiError: with status 404 where there is none, with 409 where it is served.
+        """
+        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.of(ref)))
+
+    async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
+        """Ask for every version of a model to be deleted; the versions as they are. Raises as `delete_model`."""
+        path = _model_path(project, model)
+        page = await self._read(Page, "DELETE", path)
+        return [understood(ModelDocument, item, self._url(path)) for item in page.items]
+
+    async def wait_for_model_deleted(self, version: ModelDocument, *, within: float = 60.0) -> None:
+        """Return once a version is gone, or its tag was pushed again. Raises FailedError."""
+
+        async def probe() -> bool | None:
+            try:
+                present = await self.model(version.spec.ref)
+            except ApiError as error:
+                if error.status == NOT_FOUND:
+                    return True
+                raise
+            return True if present.created_at != version.created_at else None
+
+        await until(probe, within, f"{version.spec.ref} is still in the registry {version.spec.registry}")
 
     async def policy(self, project: str) -> ProjectPolicy:
         """What happens by itself to the models of a project. Raises ApiError."""
@@ -104,6 +130,14 @@ class KleverClient(JobCalls, ServingVerbs):
         """
         async for event in follow_events(self._http, self._url("/events"), filters, on_gap):
             yield event
+
+
+def _model_path(project: str, model: str) -> str:
+    return f"/projects/{quote(project, safe='')}/models/{quote(model, safe='')}"
+
+
+def _version_path(ref: ModelRef) -> str:
+    return f"{_model_path(ref.project, ref.model)}/versions/{ref.version}"
 
 
 def _policy_path(project: str) -> str:

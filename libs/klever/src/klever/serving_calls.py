@@ -13,6 +13,7 @@ from .answers import events_of
 from .calls import Calls
 from .errors import ApiError, FailedError
 from .polling import until
+from .progress import UNTAKEN, progress
 
 NOT_FOUND = 404
 
@@ -95,21 +96,26 @@ class ServingCalls(Calls):
             generation: what `apply` told.
             namespace: where.
             within: seconds.
-            on_step: is told each step, as it is seen.
+            on_step: called with what is waited for, whenever it is looked at.
 
         Raises:
             FailedError: the generation could not be applied or did not do well, or it took longer.
         """
+        waits_for = UNTAKEN
 
         async def probe() -> ServingDocument | None:
+            nonlocal waits_for
             found = await self.serving(name, namespace)
             if found is None or found.generation < generation:
                 return None
-            if on_step is not None and found.status.phase is ServingPhase.PROGRESSING and found.status.step:
-                on_step(found.status.step)
-            return found if _has_ended(found, generation) else None
+            if _has_ended(found, generation):
+                return found
+            waits_for = progress(found, generation) or waits_for
+            if on_step is not None:
+                on_step(waits_for)
+            return None
 
-        found = await until(probe, within, f"{name} is not ready")
+        found = await until(probe, within, lambda: f"{name} is not ready ({waits_for})")
         if found.status.phase is ServingPhase.FAILED:
             problem = found.status.problem
             raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")

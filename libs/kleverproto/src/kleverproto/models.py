@@ -124,6 +124,16 @@ class ModelUpdated(WireModel):
     scan: Scan | None = None
 
 
+class ModelDeleteRequested(WireModel):
+    """Someone wants a version deleted, as it was when they asked: what is pushed to its tag later stays."""
+
+    ref: ModelRef
+    digest: Digest
+    generation: int
+    created_at: datetime
+    """Of the version's document, as the generation: a tag that was deleted and pushed again is another one."""
+
+
 class ModelDeleted(WireModel):
     """A tag is gone from the registry."""
 

@@ -1,6 +1,9 @@
 """Projects: what happens by itself to the models that are pushed into one. Owner: registry."""
 
+from datetime import datetime
 from enum import StrEnum
+
+from pydantic import Field
 
 from .base import StrictWireModel, WireModel
 from .conversions import Quantization
@@ -39,6 +42,8 @@ class ProjectStatus(WireModel):
 
     intent: Intent | None = None
     """The request that it comes from; None after it was restored from a copy."""
+    converts_since: dict[str, datetime] = Field(default_factory=dict)
+    """Format of the policy's conversions to when it was asked for: what was pushed before that is left alone."""
 
 
 class ProjectDocument(Document[ProjectSpec, ProjectStatus]):

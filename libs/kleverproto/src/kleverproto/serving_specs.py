@@ -72,7 +72,8 @@ def _with_weights(spec: Any) -> Any:
     if not isinstance(spec, dict):
         return spec
     variants, traffic = _list(spec.get("variants")), spec.get("traffic", {})
-    name = variants[0].get("name") if len(variants) == 1 and isinstance(variants[0], dict) else None
+    names = [each.get("name") if isinstance(each, dict) else getattr(each, "name", None) for each in variants]
+    name = names[0] if len(names) == 1 else None
     if not isinstance(name, str) or not isinstance(traffic, dict) or "weights" in traffic:
         return spec
     return {**spec, "traffic": {**traffic, "weights": {name: ALL}}}

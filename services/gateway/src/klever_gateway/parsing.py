@@ -80,9 +80,9 @@ def page(found: Page) -> web.Response:
     return _list(found.total, found.bodies)
 
 
-def items(total: int, values: Sequence[BaseModel]) -> web.Response:
+def items(total: int, values: Sequence[BaseModel], *, status: int = 200) -> web.Response:
     """Part of a list of values."""
-    return _list(total, [value.model_dump_json(exclude_none=True) for value in values])
+    return _list(total, [value.model_dump_json(exclude_none=True) for value in values], status)
 
 
 def accepted(written: Written) -> web.Response:
@@ -91,6 +91,6 @@ def accepted(written: Written) -> web.Response:
     return web.Response(text=written.body, status=202, content_type=JSON, headers=headers)
 
 
-def _list(total: int, bodies: Sequence[str]) -> web.Response:
+def _list(total: int, bodies: Sequence[str], status: int = 200) -> web.Response:
     text = f'{{"metadata":{{"totalItems":{total}}},"items":[{",".join(bodies)}]}}'
-    return web.Response(text=text, content_type=JSON)
+    return web.Response(text=text, status=status, content_type=JSON)

@@ -17,6 +17,7 @@ from .errors import (
     JobFinishedError,
     JobNotRetriableError,
     MalformedRequestError,
+    ModelServedError,
     NoRolloutError,
     UnsupportedMediaTypeError,
 )
@@ -29,6 +30,7 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (AlreadyExistsError, HTTPStatus.CONFLICT),
     (JobFinishedError, HTTPStatus.CONFLICT),
     (JobNotRetriableError, HTTPStatus.CONFLICT),
+    (ModelServedError, HTTPStatus.CONFLICT),
     (NoRolloutError, HTTPStatus.CONFLICT),
     (GenerationMismatchError, HTTPStatus.PRECONDITION_FAILED),
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),

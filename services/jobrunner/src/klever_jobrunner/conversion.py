@@ -15,7 +15,7 @@ from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile, to_metadata
 from ormb.packing import MODEL
 
 from .errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
-from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, Tell
+from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, OnLine
 from .results import KeptResult, Results
 
 
@@ -37,17 +37,17 @@ class Conversions:
     results: Results
     sink: ModelSink
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`."""
         spec, wanted = job.spec, _wanted(job)
         kept = await self._kept(spec, wanted)
         if kept is not None:
-            tell("this conversion has been done before: its result is used")
-        made = kept or await self._make(spec, wanted, scratch, tell)
+            on_line("this conversion has been done before: its result is used")
+        made = kept or await self._make(spec, wanted, scratch, on_line)
         ref = wanted.result(spec.ref)
-        tell(f"pushing {ref}")
+        on_line(f"pushing {ref}")
         digest = await self.sink.publish(ref, spec.registry, made.directory, made.record)
-        tell(f"pushed {ref}")
+        on_line(f"pushed {ref}")
         converted = ConvertedModel(
             ref=ref, digest=digest, registry=spec.registry, is_cached=kept is not None, record=made.record
         )
@@ -58,8 +58,8 @@ class Conversions:
             return None
         return await in_thread(self.results.find, self._key(spec, spec.format, wanted))
 
-    async def _make(self, spec: JobSpec, wanted: Conversion, scratch: Path, tell: Tell) -> KeptResult:
-        tell(f"fetching {spec.ref} from {spec.registry}")
+    async def _make(self, spec: JobSpec, wanted: Conversion, scratch: Path, on_line: OnLine) -> KeptResult:
+        on_line(f"fetching {spec.ref} from {spec.registry}")
         model = await self.source.fetch(spec, scratch / "source")
         name = await in_thread(_format, spec.format or model.format, model.directory)
         key = self._key(spec, name, wanted)
@@ -67,11 +67,11 @@ class Conversions:
         signature = completed(
             to_metadata(described_by).declared_signature, await self._signature(model.directory, name)
         )
-        tell(f"converting {name} to {wanted.to}")
+        on_line(f"converting {name} to {wanted.to}")
         made = scratch / "result"
         (made / MODEL).mkdir(parents=True)
         source = ConversionSource(model.directory, name, signature)
-        record = await self.converter.convert(source, wanted, made / MODEL, tell)
+        record = await self.converter.convert(source, wanted, made / MODEL, on_line)
         (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted)))
         return await in_thread(self.results.keep, key, made, record)
 

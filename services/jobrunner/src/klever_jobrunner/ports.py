@@ -27,20 +27,20 @@ class FetchedModel:
     """What the author says of it."""
 
 
-Tell = Callable[[str], None]
+OnLine = Callable[[str], None]
 """Takes a line for the job's log; never waits."""
 
 
 class Work(Protocol):
     """What jobs of one kind do."""
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """Do the job.
 
         Args:
             job: what is asked for.
             scratch: an empty directory, removed afterwards.
-            tell: takes what people should see meanwhile.
+            on_line: takes each line that people should see meanwhile.
 
         Raises:
             JobError: the job has failed; trying again would not help.
@@ -105,7 +105,7 @@ class Converter(Protocol):
         ...
 
     async def convert(
-        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """Write the result's files into an empty directory, checked against the source.
 

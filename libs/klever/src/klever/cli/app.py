@@ -11,6 +11,7 @@ import click
 
 from klever.cli.references import check_registries
 from klever.errors import KleverError
+from kleverproto.references import InvalidReferenceError
 from ormb.cli.completion import add_completion
 from ormb.errors import OrmbError
 
@@ -65,7 +66,7 @@ def errors_as_lines() -> Iterator[None]:
     """Turn the library's errors into click's: a message, no traceback."""
     try:
         yield
-    except (KleverError, OrmbError) as error:
+    except (KleverError, OrmbError, InvalidReferenceError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'input/output'}: {error.strerror or error}") from error

@@ -1,7 +1,7 @@
 """Finding the model versions that a request names."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 
 from klever_gateway.domain.rows import Collection
 from klever_gateway.errors import FieldError, InvalidRequestError
@@ -11,6 +11,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import OnUnsafe, ProjectPolicy
 from kleverproto.references import ModelRef
 from kleverproto.safety import is_scanned, refusal
+from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
@@ -70,14 +71,18 @@ class Versions:
             raise InvalidRequestError(message, errors=(FieldError(field, message),), code=code)
         return document
 
-    async def resolve(self, spec: ServingSpec) -> ServingSpec:
+    async def resolve(self, spec: ServingSpec, served: Container[ServedModel] = ()) -> ServingSpec:
         """The spec with the digest of every variant.
+
+        Args:
+            spec: what is wanted.
+            served: what the serving serves already; that may be gone from the catalogue.
 
         Raises:
             InvalidRequestError: a version or digest does not exist, or its project does not let it be served; names
                 every one of them.
         """
-        found = await asyncio.gather(*map(self._served, spec.variants))
+        found = await asyncio.gather(*(self._served(variant, served) for variant in spec.variants))
         documents = [document for document, _ in found]
         problems = [
             (code, FieldError(f"spec.variants.{number}.{field}", message))
@@ -94,10 +99,15 @@ class Versions:
         )
         return spec.model_copy(update={"variants": variants})
 
-    async def _served(self, variant: Variant) -> tuple[ModelDocument | None, list[tuple[str, str, str]]]:
+    async def _served(
+        self, variant: Variant, served: Container[ServedModel]
+    ) -> tuple[ModelDocument | None, list[tuple[str, str, str]]]:
         """The version of a variant; code, field and message of what is wrong with it."""
         reference = ModelRef.parse(variant.model)
-        document = await self._await(reference)
+        is_served = variant.digest is not None and ServedModel(reference, variant.digest) in served
+        document = await (self._find(reference) if is_served else self._await(reference))
+        if document is None and is_served:
+            return None, []
         problems = _problems(variant, document)
         if document is None or problems:
             return document, problems

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -14,13 +14,15 @@ from klever_registry.errors import (
     BlobUnknownError,
     DigestInvalidError,
     DistributionError,
+    InUseError,
     ManifestBlobUnknownError,
     ManifestUnknownError,
     NameUnknownError,
     StorageError,
     UnsupportedError,
 )
-from klever_registry.ports import BlobStore, ManifestStore, Uploads
+from klever_registry.ports import BlobStore, ManifestStore, Uploads, Usage
+from kleverproto.served import still_served
 
 
 class Observer(Protocol):
@@ -38,12 +40,15 @@ class Observer(Protocol):
 class Distribution:
     """The use cases of the distribution API that are more than one step."""
 
-    def __init__(self, *, blobs: BlobStore, uploads: Uploads, manifests: ManifestStore, observer: Observer) -> None:
+    def __init__(
+        self, *, blobs: BlobStore, uploads: Uploads, manifests: ManifestStore, observer: Observer, usage: Usage
+    ) -> None:
         self.blobs = blobs
         self.uploads = uploads
         self._manifests = manifests
         self._observer = observer
         self._parts_of: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._usage = usage
 
     async def push(
         self, repository: str, reference: str, content: bytes, media_type: str | None, tags: Sequence[str] = ()
@@ -76,8 +81,20 @@ class Distribution:
         return manifest
 
     async def delete(self, repository: str, reference: str) -> None:
-        """Remove a tag, or a manifest with its tags. Raises ManifestUnknownError, NameUnknownError."""
-        await self._index(repository)
+        """Remove a tag, or a manifest with its tags.
+
+        Raises:
+            ManifestUnknownError, NameUnknownError: there is none.
+            InUseError: it is served.
+            UsageUnknownError: whether it is served is not known yet.
+        """
+        index = await self._index(repository)
+        if index.resolve(reference) is None:
+            raise _manifest_unknown(repository, reference)
+        if names.is_tag(reference):
+            self._require_unused(repository, [reference], None)
+        else:
+            self._require_unused(repository, index.tags_of(reference), reference)
         if names.is_tag(reference):
             gone = [reference] if await self._manifests.delete_tag(repository, reference) else None
         else:
@@ -86,6 +103,23 @@ class Distribution:
             raise _manifest_unknown(repository, reference)
         for tag in gone:
             self._observer.untagged(repository, tag)
+
+    async def delete_version(self, repository: str, tag: str, digest: str) -> bool:
+        """Remove a tag for as long as it names a manifest, and that with its referrers where nothing else names it.
+
+        False where the tag names another one, or is not there.
+
+        Raises:
+            InUseError, UsageUnknownError: as `delete`.
+        """
+        index = await self._manifests.index(repository)
+        if index is None or index.tags.get(tag) != digest:
+            return False
+        self._require_unused(repository, [tag], digest if index.tags_of(digest) == [tag] else None)
+        gone = await self._manifests.delete_version(repository, tag, digest)
+        if gone:
+            self._observer.untagged(repository, tag)
+        return gone
 
     async def blob_size(self, repository: str, digest: str) -> int:
         """Bytes of a blob. Raises BlobUnknownError."""
@@ -147,6 +181,12 @@ class Distribution:
         if index is None:
             raise NameUnknownError(f"there is no repository {repository}", detail={"name": repository})
         return index
+
+    def _require_unused(self, repository: str, tags: Collection[str], digest: str | None) -> None:
+        servings = self._usage.servings_of(repository, tags, digest)
+        if servings:
+            named = ", ".join(f"{repository}:{tag}" for tag in tags) or f"{repository}@{digest}"
+            raise InUseError(still_served(named, servings), detail={"servings": servings})
 
     async def _require_parts(self, repository: str, manifest: Manifest) -> None:
         missing = [digest for digest in manifest.blobs if await self.blobs.size(repository, digest) is None]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, SERVER, call, cli, waiting
+from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines, waiting
 from klever.cli.references import ModelRefType
 from kleverproto.conversions import CONVERTED_FROM
 from kleverproto.models import ExtractionPhase, ModelDocument
@@ -69,6 +69,36 @@ def get(ref: ModelRef, *, wait: bool, as_json: bool, server: str | None) -> None
         return
     for line in describe(found):
         click.echo(line)
+
+
+@models.command()
+@click.argument("name", metavar="PROJECT/MODEL[:VERSION]")
+@click.option("--yes", "-y", "is_confirmed", is_flag=True, help="Do not ask.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is gone.")
+@SERVER
+def delete(name: str, *, is_confirmed: bool, wait: bool, server: str | None) -> None:
+    """Delete a version, or every version of a model; not what is served. Other tags of the same bytes stay.
+
+    \b
+    klever models delete library/mymodel:v1
+    klever models delete library/mymodel --yes
+    """
+    one = ":" in name.rpartition("/")[2]
+    with errors_as_lines():
+        ref = ModelRef.parse(name if one else f"{name}:all")
+    if not is_confirmed:
+        click.confirm(f"Delete {ref if one else f'every version of {ref.repository}'}?", abort=True, err=True)
+
+    async def work(client: "KleverClient") -> list[ModelDocument]:
+        versions = [await client.delete_model(ref)] if one else await client.delete_versions(ref.project, ref.model)
+        if wait:
+            with waiting(f"deleting {name}", quiet=False):
+                for version in versions:
+                    await client.wait_for_model_deleted(version)
+        return versions
+
+    for version in call(server, work):
+        click.echo(f"{version.spec.ref}: {'deleted' if wait else 'will be deleted'}")
 
 
 async def _parsed(client: "KleverClient", ref: ModelRef) -> None:

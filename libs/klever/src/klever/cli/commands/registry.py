@@ -65,8 +65,7 @@ def add_account(name: str, pull: tuple[str, ...], push: tuple[str, ...], *, pass
         accounts.add(file, name, password, pull=pull, push=push)
     click.echo(
         f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once, and "
-        "wants a login from now on, also from the platform's own services, which pull as who has logged in on their "
-        "machine."
+        "wants a login from now on, also from the platform's own services, which pull as whoever has logged in there."
     )
 
 
