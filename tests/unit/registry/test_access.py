@@ -129,3 +129,8 @@ async def test_everybody_may_do_everything_until_there_are_accounts() -> None:
 def test_two_accounts_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="two accounts of the name 'ci'"):
         Accounts(accounts=(CI, CI))
+
+
+async def test_while_nobody_has_to_log_in_anybody_reads_everywhere() -> None:
+    reader = await Authorization(Known(None), Hashes().verify).reader("")
+    assert reader.may_pull("library")

@@ -13,12 +13,13 @@ READING = frozenset({"GET", "HEAD"})
 class Reader:
     """Who asks, as far as reading goes; without an account anybody."""
 
-    accounts: Accounts
+    accounts: Accounts | None
+    """None while nobody has to log in."""
     account: Account | None
 
     def may_pull(self, project: str) -> bool:
         """Whether they have the right in a project."""
-        return may(self.accounts, self.account, project, Right.PULL)
+        return self.accounts is None or may(self.accounts, self.account, project, Right.PULL)
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:
