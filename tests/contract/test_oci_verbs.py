@@ -49,6 +49,19 @@ async def test_what_is_attached_is_discovered_and_the_model_stays_the_same(
     assert json.loads(manifest)["subject"]["digest"] == pushed.digest
 
 
+async def test_the_one_file_of_an_artifact_is_fetched(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+    await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
+    (tmp_path / "rows.npz").write_bytes(b"rows" * 1000)
+    attached = reference(oci_host).at(await client.attach(reference(oci_host), [tmp_path / "rows.npz"], REPORT, {}))
+    await client.referrers.fetch(attached, REPORT, tmp_path / "fetched", limit=4000)
+    assert (tmp_path / "fetched").read_bytes() == b"rows" * 1000
+    with pytest.raises(UnsupportedArtifactError, match="has 4000 bytes, more than 3999"):
+        await client.referrers.fetch(attached, REPORT, tmp_path / "other", limit=3999)
+    with pytest.raises(UnsupportedArtifactError, match=f"of the type {REPORT}, not application/x"):
+        await client.referrers.fetch(attached, "application/x", tmp_path / "other", limit=4000)
+    assert not (tmp_path / "other").exists()
+
+
 async def test_an_artifact_under_the_tag_for_its_referrers_is_no_list_of_them(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
@@ -116,14 +129,14 @@ async def sign(oci_host: str, digest: str, *signatures: bytes) -> None:
 
 async def copied_about(client: OrmbClient, copy: Reference) -> list[str]:
     """Who has attached what refers to a copy, and to that; and `signed` where the tag of cosign is there."""
-    found = await client.discover(copy)
-    found += [deeper for one in found for deeper in await client.discover(copy.at(one.digest))]
+    about = await client.discover(copy)
+    about += [deeper for one in about for deeper in await client.discover(copy.at(one.digest))]
     digest = (await client.inspect(copy)).digest
     try:
         await client._registry.get_manifest(copy.tagged(f"{digest.replace(':', '-')}.sig"))
     except NotFoundError:
-        return [one.annotations["by"] for one in found]
-    return [*(one.annotations["by"] for one in found), "signed"]
+        return [one.annotations["by"] for one in about]
+    return [*(one.annotations["by"] for one in about), "signed"]
 
 
 async def test_what_refers_to_a_model_is_copied_with_it(oci_host: str, client: OrmbClient, signed: ModelInfo) -> None:

@@ -36,8 +36,8 @@ class Answers:
             headers = {"Docker-Content-Digest": MODEL.digest, "Content-Type": oci.OCI_MANIFEST}
             return web.Response(body=MODEL.manifest, headers=headers)
         if "/blobs/" in request.path:
-            found = [blob for blob in MODEL.blobs if request.path.endswith(oci.sha256(blob))]
-            return web.Response(body=found[0]) if found else web.Response(status=404)
+            named = [blob for blob in MODEL.blobs if request.path.endswith(oci.sha256(blob))]
+            return web.Response(body=named[0]) if named else web.Response(status=404)
         return web.Response(status=self.manifests)
 
 

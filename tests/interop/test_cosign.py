@@ -56,6 +56,6 @@ async def test_what_cosign_copies_is_one_version(
         assert pushed.digest.replace(":", "-") in tags
         await client.push_directory(keys / "adder", Reference(registry.address, "team/copy", "v2"))
         await world.settled("team/copy:v2", pushed.digest)
-        found = [str(stored.document.spec.ref) for stored in await world.documents.all()]
-        assert sorted(found) == ["team/adder:v1", "team/copy:v1", "team/copy:v2"]
+        versions = [str(stored.document.spec.ref) for stored in await world.documents.all()]
+        assert sorted(versions) == ["team/adder:v1", "team/copy:v1", "team/copy:v2"]
         assert await client.discover(target) == []

@@ -59,9 +59,9 @@ def assert_exported(out: Path, kit: Path) -> None:
         assert (out / name).read_bytes() == (kit / original).read_bytes()
     said = load_modelfile((out / "ormbfile.yaml").read_text())
     assert (said.format, said.framework, said.author) == ("ONNX", "onnxruntime", "Ada")
-    found = inspect_directory(out)
-    assert found.signature is not None
-    assert [tensor.name for tensor in found.signature.inputs] == ["x"]
+    signature = inspect_directory(out).signature
+    assert signature is not None
+    assert [tensor.name for tensor in signature.inputs] == ["x"]
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
@@ -92,20 +92,20 @@ async def test_a_model_pack_of_kit_is_pulled_as_its_kitfile_says(
 async def test_files_of_a_modelkit_are_listed_and_compared_by_their_names(
     oci_host: str, client: OrmbClient, kit: OtherTool, directory: Path
 ) -> None:
-    found = []
+    manifests = []
     for tag in ("v1", "v2"):
         reference = Reference(oci_host, "team/kit", tag)
         await kit.run("pack", str(directory), "-t", str(reference))
         await kit.run("push", "--plain-http", str(reference))
-        found.append((await client.inspect(reference)).manifest)
+        manifests.append((await client.inspect(reference)).manifest)
         (directory / "weights" / "model.onnx").write_bytes(b"another")
-    assert {layer.path for layer in found[0].layers} == {
+    assert {layer.path for layer in manifests[0].layers} == {
         "weights/model.onnx",
         "data/train.csv",
         "src/train.py",
         "README.md",
     }
-    assert [change.name for change in compare(*found)] == ["weights/model.onnx"]
+    assert [change.name for change in compare(*manifests)] == ["weights/model.onnx"]
 
 
 async def test_kit_unpacks_what_we_push(oci_host: str, client: OrmbClient, kit: OtherTool, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from kleverkit.service import Runtime, _serve_messages
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
-from kleverproto.models import HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
+from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
@@ -57,6 +57,7 @@ def version_document(
             metadata=ModelMetadata(format=fmt, author="Jo"),
         ),
         status=ModelStatus(
+            extraction=ExtractionPhase.SUCCEEDED,
             scan=Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5"),
             history=tuple(HistoryEntry(digest=digest(each), pushed_at=pushed, verdict="clean") for each in history),
         ),

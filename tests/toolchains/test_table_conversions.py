@@ -23,6 +23,8 @@ def table_models(models: Callable[[str, str], Path]) -> Path:
     [
         ("pipeline", "SKLearn", 1e-5),
         ("forest", "SKLearn", 1e-5),
+        ("forest-with-gaps", "SKLearn", 1e-5),
+        ("categories", "SKLearn", 1e-5),
         ("named-columns", "SKLearn", 1e-5),
         ("regressor", "SKLearn", 1e-5),
         ("support-vectors", "SKLearn", 1e-5),

@@ -77,7 +77,7 @@ async def test_projects_models_and_versions_are_listed(gateway: Gateway, owner: 
     assert [item["spec"]["ref"]["version"] for item in versions["items"]] == ["v2"]
     misspelt = await gateway.get("/models?format=Onix")
     assert (misspelt.status, "did you mean ONNX?" in misspelt.text) == (422, True)
-    found = await gateway.json("/models?q=TEAM&format=onnx&project=team&extraction=Pending")
+    found = await gateway.json("/models?q=TEAM&format=onnx&project=team&extraction=Succeeded")
     assert [item["spec"]["ref"]["model"] for item in found["items"]] == ["c"]
 
 

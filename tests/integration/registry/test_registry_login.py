@@ -153,6 +153,7 @@ async def test_the_first_account_closes_a_registry_that_runs_and_its_loss_opens_
     file, data = tmp_path / "accounts.yaml", tmp_path / "data"
     async with running_registry(data, nats_url, accounts=file, open_until_accounts=True) as client:
         assert (await client.request("POST", "/v2/library/m/blobs/uploads/")).status == 202
+        assert (await client.request("GET", "/v2/_catalog")).status == 200
         accounts.add(file, "ci", "s3cret", pull=(), push=("library",))
         for headers, status in (({}, 401), (login("ci", "wrong"), 401), (login("ci", "s3cret"), 202)):
             assert (await client.request("POST", "/v2/library/m/blobs/uploads/", headers=headers)).status == status

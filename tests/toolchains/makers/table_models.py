@@ -6,13 +6,14 @@ from pathlib import Path
 import catboost  # type: ignore[import-not-found]  # only in its toolchain
 import joblib
 import lightgbm  # type: ignore[import-not-found]  # only in its toolchain
+import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 FEATURES, SPECIES = load_iris(return_X_y=True)
@@ -36,6 +37,12 @@ def main(root: Path) -> None:
         "support-vectors": SVC(probability=False).fit(FEATURES, SPECIES),
         "regressor": GradientBoostingRegressor(n_estimators=5, random_state=0).fit(NUMBERS, PROGRESSION),
     }
+    gaps = np.where(np.random.default_rng(0).random(FEATURES.shape) < 0.1, np.nan, FEATURES)
+    codes = np.round(FEATURES * 2)
+    estimators["forest-with-gaps"] = RandomForestClassifier(5, random_state=0).fit(gaps, SPECIES)
+    estimators["categories"] = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(
+        codes, SPECIES
+    )
     table = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
     estimators["named-columns"] = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, SPECIES)
     for name, estimator in estimators.items():

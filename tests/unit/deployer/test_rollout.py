@@ -92,7 +92,7 @@ async def test_a_version_that_does_not_start_leaves_the_old_one_and_says_why(wor
     assert (status.phase, status.observed_generation) == (ServingPhase.FAILED, 1)
     assert status.problem is not None
     assert status.problem.code == "model_server_failed"
-    assert "variant v2 does not start; its log ends with: INVALID_PROTOBUF" in status.problem.message
+    assert "variant v2 does not start: INVALID_PROTOBUF" in status.problem.message
     assert (world.running(), world.weights()) == (["v1"], {"v1": 100})
     assert [variant.name for variant in status.variants] == ["v1"]
     assert world.publisher.data()[-1].problem == status.problem

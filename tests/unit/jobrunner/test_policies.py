@@ -72,6 +72,10 @@ def test_what_a_conversion_has_made_is_not_converted_again() -> None:
     assert targets(model(labels={CONVERTED_FROM: "library/iris@sha256:1"}), TO_ONNX) == []
 
 
+def test_what_is_not_verified_is_not_converted() -> None:
+    assert targets(model(labels={"klever.dev/unverified": "the check crashed"}), TO_ONNX) == []
+
+
 @pytest.mark.parametrize(("on_unsafe", "asked"), [(OnUnsafe.BLOCK, 0), (OnUnsafe.WARN, 1)])
 def test_a_dangerous_model_is_loaded_only_where_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
     policy = TO_ONNX.model_copy(update={"scan": on_unsafe})
@@ -85,6 +89,12 @@ def test_a_tag_that_was_pushed_before_the_policy_wanted_a_format_is_left_alone()
     since = {"ONNX": pushed, "OpenVINO": pushed + timedelta(seconds=1)}
     conversions = [spec.conversion for spec in wanted(document, project(policy, **since))]
     assert [each.to for each in conversions if each] == ["ONNX"]
+
+
+def test_what_cannot_be_converted_is_not_asked_for() -> None:
+    document = model()
+    status = document.status.model_copy(update={"signature": Signature(details={"signature": None})})
+    assert targets(document.model_copy(update={"status": status}), TO_ONNX) == []
 
 
 class World:

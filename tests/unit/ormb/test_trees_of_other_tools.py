@@ -167,9 +167,9 @@ def test_a_kit_of_another_kits_model_is_refused_with_its_name(tmp_path: Path) ->
 
 
 def test_the_names_of_modctl_are_read_wherever_layers_are_listed() -> None:
-    found = parse_manifest(foreign.modctl(Section("weight", {"dir/m.onnx": ONNX})).manifest)
-    assert found is not None
-    assert [layer.path for layer in found.layers] == ["dir/m.onnx"]
+    manifest = parse_manifest(foreign.modctl(Section("weight", {"dir/m.onnx": ONNX})).manifest)
+    assert manifest is not None
+    assert [layer.path for layer in manifest.layers] == ["dir/m.onnx"]
 
 
 def test_models_of_modctl_are_compared_by_the_names_of_their_files() -> None:

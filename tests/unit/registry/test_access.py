@@ -131,6 +131,11 @@ def test_two_accounts_of_one_name_are_refused() -> None:
         Accounts(accounts=(CI, CI))
 
 
-async def test_while_nobody_has_to_log_in_anybody_reads_everywhere() -> None:
-    reader = await Authorization(Known(None), Hashes().verify).reader("")
-    assert reader.may_pull("library")
+async def test_who_lists_repositories_sees_all_while_there_are_no_accounts_and_then_what_they_may() -> None:
+    known = Known(None)
+    door = Authorization(known, Hashes().verify)
+    assert (await door.reader(basic("ci:right"))).may_pull("secret")
+    known.accounts = Accounts(accounts=(CI.model_copy(update={"projects": {"library": Right.PULL}}),))
+    reader = await door.reader(basic("ci:right"))
+    assert (reader.may_pull("library"), reader.may_pull("secret")) == (True, False)
+    assert not (await door.reader(basic(":"))).may_pull("library")

@@ -8,6 +8,7 @@ import aiohttp
 from kleverproto.base import WireModel
 
 from .answers import Page, understood
+from .infer_bodies import to_json
 from .servers import find_server
 from .transport import Transport
 
@@ -32,7 +33,8 @@ class Calls:
         self.server = find_server(server)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60, sock_connect=5))
+        timeout = aiohttp.ClientTimeout(total=60, sock_connect=5)
+        self._session = aiohttp.ClientSession(timeout=timeout, json_serialize=to_json)
         self._http = Transport(self._session)
         return self
 

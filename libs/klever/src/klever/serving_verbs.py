@@ -6,11 +6,12 @@ from typing import Any
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 
-from . import tensors
+from . import infer_bodies, tensors
 from .answers import Inference, ModelMetadata, understood
-from .errors import InputError
+from .errors import ApiError, InputError
 from .rollouts import base_of, with_model
 from .serving_calls import ServingCalls
+from .transport import SERVER_ERROR
 
 
 class ServingVerbs(ServingCalls):
@@ -87,7 +88,23 @@ class ServingVerbs(ServingCalls):
     async def infer(
         self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Send a V2 request as it is. Raises ApiError."""
-        answer: dict[str, Any] = await self._http.json("POST", url, json=request, headers=dict(headers or {}))
+        """Send a V2 request; inputs with NaN or infinities as raw tensors, since JSON has neither.
+
+        Raises:
+            InputError: a value fits neither.
+            ApiError: the model server refuses the request.
+        """
+        body, described = infer_bodies.encoded(request)
+        try:
+            answer: dict[str, Any] = await self._http.json(
+                "POST", url, data=body, headers={**(headers or {}), **described}
+            )
+        except ApiError as error:
+            if infer_bodies.HEADER not in described or error.status >= SERVER_ERROR:
+                raise
+            raise InputError(
+                f"{error}; inputs with NaN or infinity go as raw tensors, which kleverserve and Triton take and "
+                "MLServer does not"
+            ) from error
         understood(Inference, answer, url)
         return answer

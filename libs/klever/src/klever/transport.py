@@ -117,7 +117,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
 
 def _decoded(body: bytes, url: str) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=lambda _: None)  # Triton's bare NaN and infinities are no JSON
     except ValueError as error:
         raise UnreachableError(f"{url} is no Klever, its answer is not JSON: check --server") from error
 

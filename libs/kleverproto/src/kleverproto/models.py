@@ -68,6 +68,8 @@ class HistoryEntry(WireModel):
     pushed_at: datetime
     verdict: Verdict | None = None
     """What its scan came to."""
+    extraction: ExtractionPhase | None = None
+    """How parsing it ended."""
 
 
 class ModelStatus(WireModel):
@@ -99,8 +101,8 @@ class ModelDocument(Document[ModelSpec, ModelStatus]):
     @property
     def format(self) -> str | None:
         """The format that the author gives, else the one that was found; None while neither is known."""
-        found = self.status.signature.format if self.status.signature else None
-        return self.spec.metadata.format or found
+        parsed_as = self.status.signature.format if self.status.signature else None
+        return self.spec.metadata.format or parsed_as
 
 
 class ModelPushed(WireModel):

@@ -20,6 +20,15 @@ class OnUnsafe(StrEnum):
     """Refuse to serve it, and what could not be scanned."""
 
 
+class OnInvalid(StrEnum):
+    """What follows when the files of a model could not be parsed."""
+
+    WARN = "warn"
+    """Say so in the catalogue, and serve it all the same."""
+    BLOCK = "block"
+    """Refuse to serve and to convert it."""
+
+
 class ProjectPolicy(StrictWireModel):
     """What happens by itself when a model is pushed."""
 
@@ -28,6 +37,7 @@ class ProjectPolicy(StrictWireModel):
     quantize: Quantization | None = None
     """How the results are made smaller."""
     scan: OnUnsafe = OnUnsafe.BLOCK
+    invalid: OnInvalid = OnInvalid.BLOCK
 
 
 class ProjectSpec(WireModel):

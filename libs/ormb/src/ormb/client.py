@@ -182,6 +182,11 @@ class OrmbClient:
             await copier.copy(source, target)
         return await self.inspect(target)
 
+    @property
+    def referrers(self) -> Referrers:
+        """Artifacts about models."""
+        return Referrers(self._registry, self._transfer)
+
     async def attach(
         self, reference: Reference, files: Sequence[Path], artifact_type: str, annotations: Mapping[str, str]
     ) -> str:
@@ -189,16 +194,12 @@ class OrmbClient:
         manifest, media_type = await self._registry.get_manifest(reference)
         subject = Descriptor(media_type=media_type, digest=digest_bytes(manifest), size=len(manifest))
         contents = await in_thread(lambda: [attachment(path) for path in files])
-        return await Referrers(self._registry, self._transfer).attach(
-            reference, subject, contents, artifact_type, annotations
-        )
+        return await self.referrers.attach(reference, subject, contents, artifact_type, annotations)
 
     async def discover(self, reference: Reference, artifact_type: str | None = None) -> list[Referrer]:
         """What refers to a model. Raises NotFoundError, AuthenticationError."""
         manifest, _ = await self._registry.get_manifest(reference)
-        return await Referrers(self._registry, self._transfer).discover(
-            reference, digest_bytes(manifest), artifact_type
-        )
+        return await self.referrers.discover(reference, digest_bytes(manifest), artifact_type)
 
     async def inspect(self, reference: Reference) -> ModelInfo:
         """What a registry says of a model; only its manifest is fetched."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import modelformats
 from kleverproto.base import WireModel
+from kleverproto.conversions import unverified_warnings
 from kleverproto.documents import Problem
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
@@ -47,6 +48,7 @@ def inspect_directory(directory: Path) -> Inspection:
     name = modelfile.format or modelformats.detect_format(files)
     signature, problem = _parsed(name, files)
     declared = to_metadata(modelfile).declared_signature
+    found = (*signature.warnings, *contradictions(declared, signature)) if signature else ()
     return Inspection(
         directory=str(directory),
         format=name,
@@ -54,7 +56,7 @@ def inspect_directory(directory: Path) -> Inspection:
         signature=signature,
         problem=problem,
         scan=scan_directory(files),
-        warnings=(*signature.warnings, *contradictions(declared, signature)) if signature else (),
+        warnings=(*unverified_warnings(modelfile.labels), *found),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import mediatypes
 from .digest import digest_bytes, digest_file
-from .errors import NotFoundError, RegistryError
+from .errors import NotFoundError, RegistryError, UnsupportedArtifactError
 from .manifest import Descriptor, canonical_json
 from .packed import Content
 from .ports import Progress, Registry, Silent
@@ -44,8 +44,8 @@ class Referrers:
 
     async def discover(self, reference: Reference, digest: str, artifact_type: str | None = None) -> list[Referrer]:
         """What refers to a manifest; of one type only, if that is given. Raises RegistryError."""
-        found = [_referrer(entry) for entry in await self.listed(reference, digest)]
-        return [one for one in found if artifact_type in {None, one.artifact_type}]
+        referrers = [_referrer(entry) for entry in await self.listed(reference, digest)]
+        return [one for one in referrers if artifact_type in {None, one.artifact_type}]
 
     async def listed(self, reference: Reference, digest: str) -> list[dict[str, Any]]:
         """Descriptors of what refers to a manifest, from the registry's list or the tag's. Raises RegistryError."""
@@ -85,6 +85,27 @@ class Referrers:
             about = {"artifactType": artifact_type, "annotations": document["annotations"]}
             await self.list_by_tag(reference, subject.digest, entry | {k: v for k, v in about.items() if v})
         return digest
+
+    async def fetch(self, reference: Reference, artifact_type: str, destination: Path, *, limit: int) -> None:
+        """Write the one file of an artifact, which the reference names by its digest.
+
+        Raises:
+            UnsupportedArtifactError: it is of another type, has not one file, or a larger one than `limit` bytes.
+            NotFoundError, AuthenticationError, RegistryError.
+        """
+        content, _ = await self._registry.get_manifest(reference)
+        try:
+            document = json.loads(content)
+            (layer,) = (Descriptor.model_validate(each) for each in document["layers"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnsupportedArtifactError(f"{reference} is no artifact of one file") from error
+        if document.get("artifactType") != artifact_type:
+            raise UnsupportedArtifactError(
+                f"{reference} is of the type {document.get('artifactType')}, not {artifact_type}"
+            )
+        if layer.size > limit:
+            raise UnsupportedArtifactError(f"the file of {reference} has {layer.size} bytes, more than {limit}")
+        await self._transfer.download(reference, [(layer, destination)], Silent())
 
     async def list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
         """The referrers tag schema (distribution-spec 1.1): an index under a tag made of the digest."""

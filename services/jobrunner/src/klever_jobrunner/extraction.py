@@ -41,7 +41,7 @@ def scan(directory: Path) -> Scan:
 
 
 def _said(error: Exception, directory: Path) -> str:
-    """The message, with the model's directory as its author knows it: where it lies here tells them nothing."""
+    """The message, with the directory's name alone: its place on this machine means nothing to the author."""
     return str(error).replace(str(directory), directory.name)
 
 

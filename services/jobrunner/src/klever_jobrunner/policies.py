@@ -5,13 +5,14 @@ from datetime import datetime
 
 from kleverkit.documents import Documents
 from kleverkit.publisher import EventPublisher
-from kleverproto.conversions import CONVERTED_FROM, Conversion
+from kleverproto.conversions import CONVERTED_FROM, UNVERIFIED, Conversion
 from kleverproto.envelope import Event, EventSource
 from kleverproto.job_ids import job_id
 from kleverproto.jobs import JobKind, JobRequested, JobSpec
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument
 from kleverproto.scans import BLOCKED
+from kleverproto.servable import unconvertible
 from kleverproto.subjects import escape
 
 
@@ -40,11 +41,12 @@ class Policies:
 def wanted(model: ModelDocument, project: ProjectDocument) -> list[JobSpec]:
     """The conversions of a model that a project's policy wants.
 
-    None of what was pushed before the policy wanted them, of what a conversion has made, or of what is blocked.
+    None of what was pushed before the policy wanted them, of what a conversion has made, of what is blocked, or of what
+    cannot be converted.
     """
     policy, spec, scan = project.spec.policy, model.spec, model.status.scan
     blocked = policy.scan is OnUnsafe.BLOCK and scan is not None and scan.verdict in BLOCKED
-    if blocked or CONVERTED_FROM in spec.metadata.labels:
+    if blocked or unconvertible(model) or {CONVERTED_FROM, UNVERIFIED} & spec.metadata.labels.keys():
         return []
     return [
         JobSpec(

@@ -1,9 +1,9 @@
 """What the use cases need of the world."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from kleverproto.conversions import Conversion, ConversionRecord
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
@@ -62,6 +62,19 @@ class ModelSource(Protocol):
         ...
 
 
+class SampleSource(Protocol):
+    """Where inputs for checks come from."""
+
+    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
+        """Write the .npz file that is attached to the model of a job under this digest into a directory.
+
+        Raises:
+            JobError: `invalid_samples`: there is no such artifact, or one that holds no samples; or `pull_failed`.
+            TransientError: the registry does not answer now.
+        """
+        ...
+
+
 class JobExecutor(Protocol):
     """Parses models where they can do no harm."""
 
@@ -91,6 +104,8 @@ class ConversionSource:
     format: str
     signature: Signature
     """What is known of its inputs and outputs."""
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    """Inputs to check the result with, by name; none where they are to be made up."""
 
 
 class Converter(Protocol):

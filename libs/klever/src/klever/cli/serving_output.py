@@ -88,6 +88,8 @@ def summary(document: ServingDocument) -> Iterator[str]:
         yield f"variant:    {where}  {running}{runtime}  {variant.digest[:19]}"
         if variant.made:
             yield f"            as {variant.made[:-DIGEST_LEFT_OUT]}, made from it"
+        if variant.unverified:
+            yield f"            not verified: {variant.unverified}"
     rollout = status.rollout
     if rollout is not None and rollout.phase not in {RolloutPhase.PROMOTED, RolloutPhase.FAILED}:
         yield from describe_rollout(rollout, document.name)

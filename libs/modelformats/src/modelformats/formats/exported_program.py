@@ -89,7 +89,9 @@ def _signature(program: Any) -> Signature:
     inputs = listed(told.get("input_specs"))
     return Signature(
         inputs=tuple(_specified(inputs, values)),
-        outputs=tuple(_specified(listed(told.get("output_specs")), values)),
+        outputs=tuple(
+            {tensor.name: tensor for tensor in _specified(listed(told.get("output_specs")), values)}.values()
+        ),
         operators=dict(sorted(Counter(_operators(graph)).items())),
         parameters=counted((tensor.dtype, _fixed(tensor)) for tensor in _weights(inputs, values)),
         framework="PyTorch",

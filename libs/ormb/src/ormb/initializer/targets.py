@@ -123,8 +123,8 @@ def _mlserver(model: ServedModel) -> Plan:
 
 def _mlflow(model: ServedModel) -> str:
     """The directory of its MLmodel file, which is not the top for the folder of a logged model of MLflow 3."""
-    found = [PurePosixPath(name).parent for name in model.files if PurePosixPath(name).name == "MLmodel"]
-    return min(found, key=lambda path: len(path.parts), default=PurePosixPath()).as_posix()
+    places = [PurePosixPath(name).parent for name in model.files if PurePosixPath(name).name == "MLmodel"]
+    return min(places, key=lambda path: len(path.parts), default=PurePosixPath()).as_posix()
 
 
 def _single(model: ServedModel, *suffixes: str) -> str:

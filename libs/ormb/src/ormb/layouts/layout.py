@@ -145,11 +145,11 @@ def tree_files(
         diff_ids: those declared for a layer.
         path: the file that a layer without an archive holds.
     """
-    found = []
+    layers = []
     for layer in manifest.layers:
         said = kind(layer.media_type)
         role = roles.get(said.kind, Role.BESIDE)
         top = EXTRA if role is Role.DATA else TREE
         target = top if said.is_archive else f"{top}/{path(layer)}"
-        found.append(LayerFiles(layer, said, target, role, diff_ids=diff_ids(layer)))
-    return tuple(found)
+        layers.append(LayerFiles(layer, said, target, role, diff_ids=diff_ids(layer)))
+    return tuple(layers)

@@ -40,10 +40,10 @@ class ModelKit:
         paths, diff_ids = kitfile.paths(), kitfile.diff_ids()
 
         def path(layer: Descriptor) -> str:
-            found = layer.path or paths.get(layer.digest)
-            if found is None:
+            named = layer.path or paths.get(layer.digest)
+            if named is None:
                 raise UnsupportedArtifactError(f"raw layer {layer.digest} of the ModelKit says no file name")
-            return found
+            return named
 
         layers = tree_files(
             manifest,

@@ -77,8 +77,8 @@ def _path(layer: Descriptor) -> str:
 
 
 def _annotation(document: dict[str, Any], name: str) -> str | None:
-    found = (document.get("annotations") or {}).get(name)
-    return str(found) if found is not None else None
+    value = (document.get("annotations") or {}).get(name)
+    return str(value) if value is not None else None
 
 
 def _diff_ids(config: bytes | None) -> frozenset[str]:

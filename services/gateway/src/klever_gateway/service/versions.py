@@ -8,9 +8,9 @@ from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
-from kleverproto.projects import OnUnsafe, ProjectPolicy
+from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
-from kleverproto.safety import is_scanned, refusal
+from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
@@ -28,7 +28,7 @@ class Versions:
         projection: where versions are read.
         arrivals: tells of new ones.
         policy_of: the policy of a project.
-        wait_seconds: how long a version may take to arrive, and to be scanned, that was pushed just now.
+        wait_seconds: how long a version may take to arrive, and to be scanned and parsed, that was pushed just now.
     """
 
     def __init__(
@@ -59,14 +59,15 @@ class Versions:
             )
         return found
 
-    async def get_safe(self, reference: ModelRef, field: str) -> ModelDocument:
-        """The version, which will be loaded.
+    async def get_convertible(self, reference: ModelRef, field: str) -> ModelDocument:
+        """The version, which will be loaded and converted.
 
         Raises:
-            InvalidRequestError: as `get`; or its project does not let it be loaded.
+            InvalidRequestError: as `get`; or its project does not let it be loaded, or it cannot be converted.
         """
-        document = await self.get(reference, field)
-        if refused := await self._refusal(reference, document, None):
+        document = await self._known(reference, await self.get(reference, field))
+        policy = await self._policy_of(reference.project)
+        if refused := refusal(document, None, policy) or unconvertible(document):
             code, message = refused
             raise InvalidRequestError(message, errors=(FieldError(field, message),), code=code)
         return document
@@ -79,8 +80,8 @@ class Versions:
             served: what the serving serves already; that may be gone from the catalogue.
 
         Raises:
-            InvalidRequestError: a version or digest does not exist, or its project does not let it be served; names
-                every one of them.
+            InvalidRequestError: a version or digest does not exist, its project does not let it be served, or nothing
+                could serve it; names every one of them.
         """
         found = await asyncio.gather(*(self._served(variant, served) for variant in spec.variants))
         documents = [document for document, _ in found]
@@ -111,23 +112,24 @@ class Versions:
         problems = _problems(variant, document)
         if document is None or problems:
             return document, problems
-        refused = await self._refusal(reference, document, variant.digest)
+        refused = await self._refusal(reference, document, variant)
         return document, [(refused[0], "model", refused[1])] if refused else []
 
-    async def _refusal(
-        self, reference: ModelRef, document: ModelDocument, digest: str | None
-    ) -> tuple[str, str] | None:
-        """Code and message of why a project does not let a version be loaded, which may yet have to be scanned."""
-        if (await self._policy_of(reference.project)).scan is OnUnsafe.WARN:
-            return None
-        return refusal(await self._scanned(reference) or document, digest)
+    async def _refusal(self, reference: ModelRef, document: ModelDocument, variant: Variant) -> Refusal | None:
+        """Why a variant is not served. A server of one's own may take what those of the platform do not."""
+        document = await self._known(reference, document)
+        refused = refusal(document, variant.digest, await self._policy_of(reference.project))
+        return refused or (None if variant.custom else unservable(document, variant.digest))
 
-    async def _scanned(self, reference: ModelRef) -> ModelDocument | None:
+    async def _known(self, reference: ModelRef, document: ModelDocument) -> ModelDocument:
+        """The version as soon as it is scanned and parsed, or as it is when that takes too long."""
+        policy = await self._policy_of(reference.project)
+
         async def probe() -> ModelDocument | None:
-            document = await self._find(reference)
-            return document if document and is_scanned(document) else None
+            present = await self._find(reference)
+            return present if present and missing_knowledge(present, policy) is None else None
 
-        return await self._arrivals.until(probe, self._wait_seconds)
+        return await self._arrivals.until(probe, self._wait_seconds) or document
 
     async def _find(self, reference: ModelRef) -> ModelDocument | None:
         row = await self._projection.get(Collection.MODELS, reference.key)

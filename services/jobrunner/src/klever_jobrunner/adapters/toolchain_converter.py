@@ -46,7 +46,7 @@ class ToolchainConverter:
                 destination,
                 signature=source.signature,
                 options=options_of(wanted),
-                samples=wanted.samples,
+                samples=source.samples,
                 toolchains=self._toolchains,
                 limits=self._limits,
                 on_line=on_line,

@@ -11,10 +11,9 @@ READING = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True)
 class Reader:
-    """Who asks, as far as reading goes; without an account anybody."""
+    """Who asks, as far as reading goes; without an account anybody, and without accounts they may read everything."""
 
     accounts: Accounts | None
-    """None while nobody has to log in."""
     account: Account | None
 
     def may_pull(self, project: str) -> bool:

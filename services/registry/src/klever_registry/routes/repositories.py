@@ -18,8 +18,8 @@ def add_routes(app: web.Application, distribution: Distribution) -> None:
         names = await distribution.repositories()
         if reader is not None:
             names = [name for name in names if reader.may_pull(project_of(name))]
-        found = page(names, limit=limit, last=request.query.get("last"))
-        link = {"Link": f'<{CATALOGUE}?{found.next_query}>; rel="next"'} if found.next_query else {}
-        return web.json_response({"repositories": found.items}, headers=link)
+        part = page(names, limit=limit, last=request.query.get("last"))
+        link = {"Link": f'<{CATALOGUE}?{part.next_query}>; rel="next"'} if part.next_query else {}
+        return web.json_response({"repositories": part.items}, headers=link)
 
     app.router.add_get(CATALOGUE, repositories)

@@ -70,7 +70,7 @@ class Authorization:
     async def reader(self, header: str) -> Reader:
         """Who asks, for many projects at once. Raises UnauthorizedError, but not where no account is given."""
         accounts = await self._source.read()
-        return Reader(accounts, None if accounts is None else await self._identify(accounts, header))
+        return Reader(accounts, await self._identify(accounts, header) if accounts is not None else None)
 
     async def identify(self, header: str) -> None:
         """Only whether the account exists and the password is right. Raises UnauthorizedError, also for nobody."""

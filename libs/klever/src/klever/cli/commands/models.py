@@ -1,13 +1,14 @@
 """`klever models`: what has been pushed, and what the platform knows of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines, waiting
+from klever.cli.conversions import describe_error
 from klever.cli.references import ModelRefType
-from kleverproto.conversions import CONVERTED_FROM
+from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, UNVERIFIED
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from ormb.cli.describing import describe_scan, describe_signature
@@ -40,7 +41,9 @@ def list_models(project: str | None, format_name: str | None, *, as_json: bool, 
     elif not found:
         click.echo("No models. Push one: ormb push ./mymodel localhost:5000/library/mymodel:v1")
     else:
-        print_table([("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "PUSHED"), *(_row(document) for document in found)])
+        print_table(
+            [("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "VERIFIED", "PUSHED"), *(row(document) for document in found)]
+        )
 
 
 @models.command()
@@ -122,6 +125,7 @@ def describe(document: ModelDocument) -> Iterator[str]:
             yield f"{name + ':':12} {value}"
     if source := spec.metadata.labels.get(CONVERTED_FROM):
         yield f"made from:   {source}"
+        yield f"verified:    {_verified(spec.metadata.labels)}"
     if spec.metadata.description:
         yield f"description: {spec.metadata.description}"
     yield f"signature:   {status.extraction.value}"
@@ -134,7 +138,25 @@ def describe(document: ModelDocument) -> Iterator[str]:
         yield from describe_scan(status.scan)
 
 
-def _row(document: ModelDocument) -> tuple[str, ...]:
+def row(document: ModelDocument) -> tuple[str, ...]:
+    """A version in the list."""
     spec = document.spec
     pushed = document.updated_at.strftime("%Y-%m-%d %H:%M")
-    return str(spec.ref), document.format or "-", spec.digest[7:19], document.status.extraction.value, pushed
+    name, found = document.format or "-", document.status.extraction.value
+    return str(spec.ref), name, spec.digest[7:19], found, _mark(spec.metadata.labels), pushed
+
+
+def _mark(labels: Mapping[str, str]) -> str:
+    """Whether a converted model was compared with its source; `-` for what was not converted."""
+    if UNVERIFIED in labels:
+        return "no"
+    return "yes" if MEASURED_ERROR in labels else "-"
+
+
+def _verified(labels: Mapping[str, str]) -> str:
+    if UNVERIFIED in labels:
+        return f"no, {labels[UNVERIFIED]}"
+    try:
+        return describe_error(float(labels[MEASURED_ERROR]))
+    except (KeyError, ValueError):
+        return "not known"

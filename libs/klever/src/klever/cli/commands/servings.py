@@ -38,7 +38,7 @@ def get(name: str | None, namespace: str | None, *, as_json: bool, server: str |
     elif not found:
         click.echo("Nothing is served. Deploy a model: klever deploy library/mymodel:v1 --name mymodel")
     else:
-        print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(_row(document) for document in found)])
+        print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(row(document) for document in found)])
 
 
 @cli.command()
@@ -173,7 +173,12 @@ def _readable(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _row(document: ServingDocument) -> tuple[str, ...]:
+def row(document: ServingDocument) -> tuple[str, ...]:
+    """A serving in the list."""
     weights = document.spec.traffic.weights
-    traffic = ", ".join(f"{variant.model} {weights.get(variant.name, 0)} %" for variant in document.spec.variants)
+    unverified = {(running.name, running.digest) for running in document.status.variants if running.unverified}
+    traffic = ", ".join(
+        f"{each.model} {weights.get(each.name, 0)} %{' not verified' if (each.name, each.digest) in unverified else ''}"
+        for each in document.spec.variants
+    )
     return document.namespace, document.name, document.status.phase.value, traffic, document.status.url or "-"

@@ -1,6 +1,7 @@
 """Run a scikit-learn estimator once."""
 
 from .program import Request, main, versions
+from .samples import first_that_runs
 from .sklearn_models import load_estimator, named_columns
 from .tables import table, write_predictions
 
@@ -15,4 +16,4 @@ def convert(request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -7,6 +7,7 @@ from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from .onnx_files import opset, save
 from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
 from .sklearn_models import load_estimator
+from .sklearn_trees import route_missing
 from .tables import feature_count
 
 
@@ -22,6 +23,7 @@ def convert(request: Request) -> dict[str, str]:
         raise ProblemError(UNSUPPORTED_OPERATOR, f"skl2onnx does not know a part of the model: {error}") from error
     if len(model.graph.output) > 1 and not hasattr(estimator, "predict_proba"):
         del model.graph.output[1:]  # skl2onnx gives scores where the estimator itself has no probabilities
+    route_missing(model, estimator)
     save(model, request)
     return versions("skl2onnx", "scikit-learn", "onnx")
 
