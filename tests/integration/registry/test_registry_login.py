@@ -68,7 +68,9 @@ async def test_ormb_pushes_and_pulls_with_an_account_that_may(guarded: OciClient
         await client.push_directory(model_directory(tmp_path), reference)
     async with OrmbClient(logged_in(tmp_path, guarded, "reader", "r")) as client:
         await client.pull_and_export(reference, tmp_path / "out")
-        with pytest.raises(AuthenticationError, match=r"DENIED: 'reader' may not push in library.*ormb login"):
+        with pytest.raises(
+            AuthenticationError, match=r"reader may not push to library. Ask the operator: .*ormb login"
+        ):
             await client.push_directory(tmp_path / "mymodel", named(guarded, "library/other"))
     assert (tmp_path / "out" / "model" / "weights.bin").exists()
 

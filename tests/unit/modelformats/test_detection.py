@@ -1,6 +1,7 @@
 """Which format a directory holds, by content and by name."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Pa
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match=r"expected one metadata/part-\* file"):
+    with pytest.raises(InvalidModelError, match=r"there is no metadata/part-\*"):
         validate_layout("MLlib", write(tmp_path, "metadata", b"x"))
 
 
@@ -104,8 +105,10 @@ def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right
         return
     if (right, wrong) == ("SKLearn", "Pickle"):
         return  # it is one
-    with pytest.raises(InvalidModelError, match="expected"):
+    with pytest.raises(InvalidModelError) as refused:
         extract_signature(wrong, tmp_path)
+    assert re.search(rf"ormbfile.yaml says {wrong}, but .*; the files look like {right}$|expected", str(refused.value))
+    assert str(tmp_path) not in str(refused.value)
 
 
 def test_a_format_that_nothing_parses_is_said_with_those_that_are(tmp_path: Path) -> None:

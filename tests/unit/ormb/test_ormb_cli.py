@@ -115,6 +115,12 @@ def test_the_version_is_printed(ormb: Ormb) -> None:
     assert ormb.ok("version").startswith("Version:")
 
 
+def test_removing_what_is_not_there_says_so_and_what_is(ormb: Ormb) -> None:
+    result = ormb("remove", REFERENCE)
+    assert result.exit_code == 1
+    assert "nothing to remove: `ormb models` lists what is there" in result.output
+
+
 def test_what_is_passed_over_is_a_line_on_standard_error(tmp_path: Path) -> None:
     environment = {"ORMB_ROOTPATH": str(tmp_path / "ormb"), "ORMB_CA_FILE": str(tmp_path / "gone.pem")}
     arguments = ["save", str(adder(tmp_path / "adder", 1)), "localhost:5000/library/adder:v1"]

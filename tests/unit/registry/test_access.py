@@ -88,8 +88,10 @@ async def test_without_the_right_password_nobody_gets_in(header: str) -> None:
 
 async def test_an_account_without_the_right_is_told_so() -> None:
     door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify)
-    with pytest.raises(DeniedError, match="'ci' may not push in other"):
+    with pytest.raises(DeniedError) as denied:
         await door.check(basic("ci:right"), "other", Right.PUSH)
+    command = "klever registry account add ci --push library --pull '*' --push other"
+    assert str(denied.value) == f"ci may not push to other. Ask the operator: `{command}`"
 
 
 async def test_a_right_password_is_hashed_once_and_a_wrong_one_each_time() -> None:

@@ -9,11 +9,11 @@ from kleverproto.base import WireModel
 
 from .answers import Page, understood
 from .infer_bodies import to_json
+from .servers import find_server
 from .transport import Transport
 
 DocumentT = TypeVar("DocumentT", bound=WireModel)
 
-DEFAULT_SERVER = "http://127.0.0.1:8080"
 BASE = "/api/v1alpha1"
 PAGE = 500
 
@@ -22,11 +22,15 @@ class Calls:
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway.
+        server: URL of the gateway; see `servers.find_server` for which one where it is None.
+
+    Raises:
+        InputError: the URL is none.
+        PlatformError: no gateway is named, and no platform runs with this home.
     """
 
-    def __init__(self, server: str = DEFAULT_SERVER) -> None:
-        self.server = server.rstrip("/")
+    def __init__(self, server: str | None = None) -> None:
+        self.server = find_server(server)
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=60, sock_connect=5)

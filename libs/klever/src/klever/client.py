@@ -1,7 +1,7 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -14,22 +14,21 @@ from kleverproto.references import ModelRef
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
-from . import infer_bodies, tensors
-from .answers import Inference, ModelMetadata, Page, Platform, Rebuilt, understood
-from .errors import ApiError, FailedError, InputError
+from .answers import Page, Platform, Rebuilt, understood
+from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
-from .serving_calls import ServingCalls
-from .transport import SERVER_ERROR, follow_events
+from .serving_verbs import ServingVerbs
+from .transport import follow_events
 
 NOT_FOUND = 404
 
 
-class KleverClient(JobCalls, ServingCalls):
+class KleverClient(JobCalls, ServingVerbs):
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway.
+        server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
     """
 
     async def platform(self) -> dict[str, Any]:
@@ -37,21 +36,21 @@ class KleverClient(JobCalls, ServingCalls):
         found: dict[str, Any] = await self._call("GET", "/platform")
         return found
 
-    async def models(self, **filters: str) -> list[ModelDocument]:
+    async def models(self, /, **filters: str) -> list[ModelDocument]:
         """All model versions; filters are `project`, `format`, `extraction`, `q`. Raises ApiError."""
         return await self._list("/models", ModelDocument, filters)
 
-    async def model(self, ref: ModelRef) -> ModelDocument:
+    async def model(self, ref: ModelRef | str) -> ModelDocument:
         """One model version. Raises ApiError with status 404 where there is none."""
-        return await self._get(_version_path(ref), ModelDocument)
+        return await self._get(_version_path(ModelRef.of(ref)), ModelDocument)
 
-    async def delete_model(self, ref: ModelRef) -> ModelDocument:
+    async def delete_model(self, ref: ModelRef | str) -> ModelDocument:
         """Ask for a version to be deleted; other tags of the same bytes stay. The version as it is.
 
         Raises:
             ApiError: with status 404 where there is none, with 409 where it is served.
         """
-        return await self._read(ModelDocument, "DELETE", _version_path(ref))
+        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.of(ref)))
 
     async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
         """Ask for every version of a model to be deleted; the versions as they are. Raises as `delete_model`."""
@@ -95,7 +94,7 @@ class KleverClient(JobCalls, ServingCalls):
         url = str(registry / "catalogue/rebuild")
         return understood(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions
 
-    async def wait_for_signature(self, ref: ModelRef, *, within: float = 60.0) -> ModelDocument:
+    async def wait_for_signature(self, ref: ModelRef | str, *, within: float = 60.0) -> ModelDocument:
         """The version, once the platform has parsed it.
 
         Raises:
@@ -116,51 +115,8 @@ class KleverClient(JobCalls, ServingCalls):
             raise FailedError(f"{ref}: {found.status.problem.message}")
         return found
 
-    async def predict(
-        self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Call a served model.
-
-        Args:
-            url: the serving's infer URL, `status.url`.
-            values: input name to nested lists; see `tensors.infer_request` for what else.
-            headers: sent along, for header rules.
-
-        Raises:
-            InputError: the values do not fit the model.
-            ApiError: the model server refuses the request.
-        """
-        sent = dict(headers or {})
-        metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
-        understood(ModelMetadata, metadata, url)
-        return await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
-
-    async def infer(
-        self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Send a V2 request; inputs with NaN or infinities as raw tensors, since JSON has neither.
-
-        Raises:
-            InputError: a value fits neither.
-            ApiError: the model server refuses the request.
-        """
-        body, described = infer_bodies.encoded(request)
-        try:
-            answer: dict[str, Any] = await self._http.json(
-                "POST", url, data=body, headers={**(headers or {}), **described}
-            )
-        except ApiError as error:
-            if infer_bodies.HEADER not in described or error.status >= SERVER_ERROR:
-                raise
-            raise InputError(
-                f"{error}; inputs with NaN or infinity go as raw tensors, which kleverserve and Triton take and "
-                "MLServer does not"
-            ) from error
-        understood(Inference, answer, url)
-        return answer
-
     async def events(
-        self, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
+        self, /, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
     ) -> AsyncGenerator[Event[Any], None]:
         """Events as they happen; an interrupted stream resumes behind the last one.
 

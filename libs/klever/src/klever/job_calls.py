@@ -1,6 +1,6 @@
 """The part of the SDK for jobs."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from .calls import Calls
 class JobCalls(Calls):
     """What can be done with jobs."""
 
-    async def jobs(self, namespace: str = "default", **filters: str) -> list[JobDocument]:
+    async def jobs(self, /, namespace: str = "default", **filters: str) -> list[JobDocument]:
         """Jobs of a namespace. Raises ApiError."""
         return await self._list(f"/namespaces/{quote(namespace, safe='')}/modeljobs", JobDocument, filters)
 
@@ -29,7 +29,9 @@ class JobCalls(Calls):
         path = f"{_job_path(namespace, job_id)}/events"
         return events_of(await self._call("GET", path), self._url(path))
 
-    async def job_log(self, job_id: str, namespace: str = "default", *, follow: bool = False) -> AsyncIterator[str]:
+    async def job_log(
+        self, job_id: str, namespace: str = "default", *, follow: bool = False
+    ) -> AsyncGenerator[str, None]:
         """What the tools of a job have written; with `follow` also what they write until it has ended.
 
         Raises:
@@ -54,14 +56,14 @@ class JobCalls(Calls):
 
     async def create_job(
         self,
-        ref: ModelRef,
+        ref: ModelRef | str,
         kind: JobKind = JobKind.EXTRACT,
         *,
         conversion: Conversion | None = None,
         namespace: str = "default",
     ) -> JobDocument:
         """Ask for work on a model; a result that the same bytes had before stays. Raises ApiError."""
-        body = {"kind": kind.value, "ref": str(ref)}
+        body = {"kind": kind.value, "ref": str(ModelRef.of(ref))}
         more = {"conversion": conversion.model_dump(mode="json", exclude_defaults=True)} if conversion else {}
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
         return await self._read(JobDocument, "POST", path, json=body | more)

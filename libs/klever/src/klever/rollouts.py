@@ -1,12 +1,13 @@
 """From what a person asks for, in a word or two, to a serving's spec; pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
 
 from pydantic import ValidationError
 
+from kleverproto.mistakes import worded
 from kleverproto.percents import apportion
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
@@ -58,6 +59,13 @@ def with_model(
     return _changed(present, variants=(*others, variant), weights=weights | {variant.name: traffic})
 
 
+def check_variants(spec: ServingSpec, serving: str, named: Iterable[str]) -> None:
+    """Raise InputError where one of the names is not that of a variant; the message has those that the serving has."""
+    known = [variant.name for variant in spec.variants]
+    if unknown := [name for name in named if name not in known]:
+        raise InputError(f"there is no variant {', '.join(unknown)}; {serving} has {', '.join(known)}")
+
+
 def with_traffic(present: ServingSpec, weights: Mapping[str, int], **changes: Any) -> ServingSpec:
     """The spec with other weights, or other fields of the traffic. Raises InputError."""
     return _changed(present, weights=dict(weights) or present.traffic.weights, **changes)
@@ -73,13 +81,7 @@ def with_scale(
         name: of the variant; every variant where it is None.
         replicas: a fixed number; without it, `autoscaling` is what counts.
         autoscaling: bounds between which the number moves.
-
-    Raises:
-        InputError: there is no such variant.
     """
-    known = [variant.name for variant in present.variants]
-    if name is not None and name not in known:
-        raise InputError(f"there is no variant {name}; there are: {', '.join(known)}")
     numbers: dict[str, Any] = {"replicas": replicas} if replicas is not None else {}
     changes = numbers | {"autoscaling": autoscaling}
     variants = [v.model_copy(update=changes) if name in {None, v.name} else v for v in present.variants]
@@ -144,13 +146,8 @@ def _changed(
     try:
         return ServingSpec.model_validate(changed.model_dump())
     except ValidationError as error:
-        raise InputError(f"{problems(error)}: change that first with `klever traffic`") from error
-
-
-def problems(error: ValidationError) -> str:
-    """Everything that is wrong with a document, by field."""
-    told = [f"{'.'.join(map(str, each['loc'])) or 'document'}: {each['msg']}" for each in error.errors()]
-    return "; ".join(text.replace("Value error, ", "") for text in told)
+        kept = ": change that first with `klever traffic`" if variants is not None else ""
+        raise InputError(f"{worded(error, ServingSpec)}{kept}") from error
 
 
 def variant_name(ref: ModelRef) -> str:

@@ -1,6 +1,6 @@
 """The part of the SDK for servings."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -69,7 +69,7 @@ class ServingCalls(Calls):
 
     async def serving_log(
         self, name: str, namespace: str = "default", *, variant: str | None = None, follow: bool = False
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """What the model servers of a serving have written; with `follow` also what they will.
 
         Raises:

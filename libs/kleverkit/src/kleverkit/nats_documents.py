@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from kleverproto.base import WireModel
 from kleverproto.documents import Tombstone
+from kleverproto.mistakes import worded
 from kleverproto.streams import BucketSpec
 
 from .bucket_reading import OPERATION, Entry, is_deletion, reading
@@ -138,7 +139,9 @@ class NatsDocuments(Generic[DocT]):
                 return Buried(entry.key, self._tombstone_of(entry), entry.revision)
             return Stored(entry.key, self._document.model_validate_json(entry.value), entry.revision)
         except ValidationError as error:
-            raise TransientError(f"{self._prefix}{entry.key} cannot be read: {error}") from error
+            raise TransientError(
+                f"{self._prefix}{entry.key} cannot be read: {worded(error, self._document)}"
+            ) from error
 
     def _tombstone_of(self, entry: Entry) -> Tombstone[DocT]:
         """A marker without content is an operator's (`nats kv del`): deleted on purpose, with nothing to announce.

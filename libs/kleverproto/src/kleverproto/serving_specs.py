@@ -100,7 +100,7 @@ def _weights(weights: Any, names: list[str]) -> Iterator[tuple[Place, str]]:
     if not isinstance(weights, dict):
         return
     for name in sorted(set(map(str, weights)) - set(names)):
-        yield ("traffic", "weights", name), "there is no variant of this name"
+        yield ("traffic", "weights", name), _no_variant(name, names)
     if not weights:
         yield from _no_weights(names)
         return
@@ -120,7 +120,11 @@ def _unknown_variants(traffic: dict[str, Any], names: set[str]) -> Iterator[tupl
     named.append((("mirror", "variant"), traffic.get("mirror")))
     for place, part in named:
         if isinstance(part, dict) and isinstance(name := part.get("variant"), str) and name not in names:
-            yield ("traffic", *place), f"there is no variant {name}"
+            yield ("traffic", *place), _no_variant(name, sorted(names))
+
+
+def _no_variant(name: str, names: list[str]) -> str:
+    return f"there is no variant {name}; there are {', '.join(names) or 'none'}"
 
 
 def _list(value: Any) -> list[Any]:
@@ -132,5 +136,6 @@ def _detail(place: Place, message: str, spec: dict[str, Any]) -> InitErrorDetail
 
 
 def _as_detail(error: dict[str, Any]) -> InitErrorDetails:
-    kind = PydanticCustomError(error["type"], "{why}", {"why": error["msg"]})
+    context = {name: value for name, value in error.get("ctx", {}).items() if not isinstance(value, Exception)}
+    kind = PydanticCustomError(error["type"], "{why}", {**context, "why": error["msg"]})
     return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"])

@@ -87,8 +87,12 @@ def validate_layout(format_name: str, directory: Path) -> None:
         known = _find(known_format(format_name))
     except UnknownFormatError as error:
         raise InvalidModelError(str(error)) from error
-    if known is not None:
+    if known is None:
+        return
+    try:
         known.validate(directory)
+    except InvalidModelError as error:
+        raise _with_what_it_looks_like(error, known.name, directory) from error
 
 
 def extract_signature(format_name: str, directory: Path) -> Signature:
@@ -105,12 +109,20 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
         raise UnsupportedFormatError(f"models of format {format_name!r} cannot be parsed; these can: {supported}")
     try:
         signature = known.extract(directory)
-    except InvalidModelError:
+    except InvalidModelError as error:
         refuse_pointers(directory)  # the better reason, where there are any
-        raise
+        raise _with_what_it_looks_like(error, known.name, directory) from error
     pointers = pointers_in(directory)
     warnings = (*signature.warnings, *uncarried(signature), *([pointers] if pointers else []))
     return signature.model_copy(update={"format": known.name, "warnings": warnings})
+
+
+def _with_what_it_looks_like(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:
+    """The error itself, or the better one where the files are plainly of another format than ormbfile.yaml says."""
+    detected = detect_format(directory)
+    if detected in {None, declared}:
+        return error
+    return InvalidModelError(f"ormbfile.yaml says {declared}, but {error}; the files look like {detected}")
 
 
 def _find(name: str) -> Format | None:

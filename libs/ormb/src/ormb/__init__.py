@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .modelfile import ModelFile, load_modelfile, to_metadata
     from .reading import parse_model_manifest
     from .reference import Reference
-    from .sync import inspect, pull, push, save
+    from .sync import attach, copy, discover, export, inspect, pull, pull_and_export, push, push_directory, save
     from .training import trained, write_modelfile
 
 __all__ = [
@@ -22,11 +22,17 @@ __all__ = [
     "OrmbClient",
     "OrmbError",
     "Reference",
+    "attach",
+    "copy",
+    "discover",
+    "export",
     "inspect",
     "load_modelfile",
     "parse_model_manifest",
     "pull",
+    "pull_and_export",
     "push",
+    "push_directory",
     "save",
     "to_metadata",
     "trained",
@@ -41,7 +47,18 @@ _HOMES = {
     "modelfile": ("ModelFile", "load_modelfile", "to_metadata"),
     "reading": ("parse_model_manifest",),
     "reference": ("Reference",),
-    "sync": ("inspect", "pull", "push", "save"),
+    "sync": (
+        "attach",
+        "copy",
+        "discover",
+        "export",
+        "inspect",
+        "pull",
+        "pull_and_export",
+        "push",
+        "push_directory",
+        "save",
+    ),
     "training": ("trained", "write_modelfile"),
 }
 

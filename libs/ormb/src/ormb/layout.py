@@ -84,7 +84,9 @@ class LocalLayout:
         """
         with self._index() as manifests:
             if manifests.pop(str(reference), None) is None:
-                raise _not_here(reference)
+                raise NotFoundError(
+                    f"{reference} is not in the local store, nothing to remove: `ormb models` lists what is there"
+                )
             with try_lock(self._lease) as is_alone:
                 if is_alone:
                     self._collect(manifests)

@@ -25,6 +25,7 @@ from .operations import Operation
 from .ports import Projection, Requests
 from .problems import refusal
 from .routes.documentation import add_pages
+from .routes.registry import add_signpost
 from .service.arrivals import Arrivals
 from .service.deletions import Deletions
 from .service.jobs import Jobs
@@ -113,3 +114,4 @@ def _add_routes(application: web.Application, operations: Sequence[Operation]) -
     for operation in operations:
         application.router.add_route(operation.method, operation.path, operation.handler)
     add_pages(application)
+    add_signpost(application)

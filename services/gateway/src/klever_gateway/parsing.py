@@ -31,7 +31,7 @@ async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
             raise MalformedRequestError(f"the body is not JSON: {error.errors()[0]['msg']}") from error
-        raise invalid(error) from error
+        raise invalid(error, model) from error
 
 
 def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
@@ -48,7 +48,7 @@ def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "")
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise invalid(error, prefix) from error
+        raise invalid(error, model, prefix) from error
 
 
 def if_match(request: web.Request) -> int | None:

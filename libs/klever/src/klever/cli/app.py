@@ -5,32 +5,20 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from klever.errors import KleverError, PlatformError
-from klever.platform.home import Home
-from kleverproto.references import InvalidReferenceError, ModelRef
+from klever.cli.references import check_registries
+from klever.errors import KleverError
+from kleverproto.references import InvalidReferenceError
+from ormb.cli.completion import add_completion
 from ormb.errors import OrmbError
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
 
 ResultT = TypeVar("ResultT")
-
-
-class ModelRefType(click.ParamType[ModelRef]):
-    """An argument that names a model version."""
-
-    name = "project/model:version"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ModelRef:
-        """Parse it, or say how one is written."""
-        try:
-            return ModelRef.parse(str(value))
-        except InvalidReferenceError as error:
-            self.fail(str(error), param, ctx)
 
 
 SERVER = click.option(
@@ -55,12 +43,18 @@ def cli() -> None:
     """
 
 
+add_completion(cli, "klever")
+
+
 def call(server: str | None, work: Callable[["KleverClient"], Awaitable[ResultT]]) -> ResultT:
     """Do something with a platform; an error becomes one line on standard error and exit code 1."""
     from klever.client import KleverClient  # noqa: PLC0415 - help needs no HTTP
 
+    context = click.get_current_context(silent=True)
+
     async def main() -> ResultT:
-        async with KleverClient(server or _local_server()) as client:
+        async with KleverClient(server) as client:
+            await check_registries(client, context)
             return await work(client)
 
     with errors_as_lines():
@@ -88,20 +82,3 @@ def waiting(text: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(text) as status:
         yield status.update
-
-
-def _local_server() -> str:
-    """The gateway of the platform that runs with this home, wherever it listens. Raises PlatformError where none does.
-
-    Whoever listens on the usual port may be the platform of another home.
-    """
-    from klever.platform.state import read_running  # noqa: PLC0415 - loads psutil
-
-    home = Home.default()
-    state = read_running(home.state)
-    if state is None:
-        raise PlatformError(
-            f"no platform runs with {home.path}: start it with `klever up`, choose another home with KLEVER_HOME, or "
-            "name a gateway with --server or KLEVER_SERVER"
-        )
-    return state.urls.api

@@ -5,7 +5,7 @@ import time
 
 import aiohttp
 
-from ormb.errors import AuthenticationError, NotFoundError, RegistryError
+from ormb.errors import AuthenticationError, NotFoundError, OrmbError, RegistryError
 from ormb.reference import Reference
 
 from .pauses import retry_after
@@ -15,6 +15,8 @@ THROTTLING_STATUSES = frozenset({429, 503})
 """Those to which Retry-After belongs."""
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 DETAIL_BYTES = 64 * 1024
+UNSUPPORTED = "UNSUPPORTED"
+"""Code of OCI distribution; with 404 Klever's gateway says where its registry is."""
 
 
 class ChallengedError(RegistryError):
@@ -45,13 +47,16 @@ async def raise_for(response: aiohttp.ClientResponse, reference: Reference) -> N
     """Turn the registry's refusal into an error. Raises NotFoundError, AuthenticationError, RegistryError."""
     if response.ok:
         return
-    detail = _detail(await response.content.read(DETAIL_BYTES))
+    body = await response.content.read(DETAIL_BYTES)
+    detail = _detail(body)
     if response.status == NOT_FOUND:
-        raise NotFoundError(f"{reference} is not in the registry: check the name with `ormb inspect`, or push it first")
+        raise _not_found(body, reference)
     if response.status == FORBIDDEN:
+        said = ". ".join(error.get("message", "").rstrip(".") for error in _errors(body))
+        why = f": {said}" if said else ""
         raise AuthenticationError(
-            f"{reference.host} refuses your account for {reference.repository}{detail}: "
-            f"`ormb login {reference.host}` with one that may, or ask who runs it"
+            f"{reference.host} refuses your account for {reference.repository}{why}. "
+            f"With another account: `ormb login {reference.host}`"
         )
     if response.status in TRANSIENT_STATUSES:
         raise BusyError(
@@ -74,10 +79,25 @@ async def raise_for_store(response: aiohttp.ClientResponse, reference: Reference
     raise RegistryError(f"{said}{detail}: ask who runs {reference.host}", status=response.status)
 
 
+def _not_found(body: bytes, reference: Reference) -> OrmbError:
+    """Nothing of this name; or no registry, whose 404 is not what the specification wants."""
+    errors = _errors(body)
+    if any(error.get("code") == UNSUPPORTED for error in errors):
+        return RegistryError(". ".join(error.get("message", "") for error in errors), status=NOT_FOUND)
+    if body and not errors:
+        return NotFoundError(
+            f"{reference} was not found, and {reference.host} does not answer as an OCI registry: check host and port"
+        )
+    return NotFoundError(f"{reference} is not in the registry: check the name with `ormb inspect`, or push it first")
+
+
 def _detail(body: bytes) -> str:
     """What the registry says, if it says it as the specification wants."""
+    return "".join(f" {error.get('code', '')}: {error.get('message', '')}" for error in _errors(body))
+
+
+def _errors(body: bytes) -> list[dict[str, str]]:
     try:
-        errors: list[dict[str, str]] = json.loads(body)["errors"]
-        return "".join(f" {error.get('code', '')}: {error.get('message', '')}" for error in errors)
+        return [{str(key): str(value) for key, value in error.items()} for error in json.loads(body)["errors"]]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
+        return []

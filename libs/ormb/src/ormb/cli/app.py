@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from ormb.cli.completion import add_completion
 from ormb.errors import OrmbError
 from ormb.reference import Reference
 
@@ -133,6 +134,7 @@ def warn(message: str) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(installed_version("ormb"), prog_name="ormb")
 def cli() -> None:
     """Share machine-learning models as OCI artifacts, the way images are shared.
 
@@ -145,21 +147,6 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print what lets a shell complete commands and options.
-
-    \b
-    ormb completion bash > /etc/bash_completion.d/ormb
-    """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only this needs it
-
-    found = get_completion_class(shell)
-    if found is not None:
-        click.echo(found(cli, {}, "ormb", "_ORMB_COMPLETE").source())
-
-
-@cli.command()
 def version() -> None:
     """Print the version.
 
@@ -167,3 +154,6 @@ def version() -> None:
     ormb version
     """
     click.echo(f"Version:    {installed_version('ormb')}")
+
+
+add_completion(cli, "ormb")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, errors_as_lines, waiting
+from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines, waiting
 from klever.cli.conversions import describe_error
+from klever.cli.references import ModelRefType
 from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, UNVERIFIED
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef

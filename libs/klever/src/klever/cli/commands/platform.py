@@ -84,9 +84,9 @@ def status(*, as_json: bool) -> None:
     elif not found["parts"]:
         click.echo(f"Nothing runs with {home.path}. Start it: klever up")
     else:
-        rows = [(p["name"], p["state"], p["url"], f"{p['rss_mb']} MB") for p in found["parts"]]
+        rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in found["parts"]]
         print_table([("PART", "STATE", "URL", "MEMORY"), *rows])
-        click.echo(f"{found['rss_mb']} MB in all; logs in {home.logs}")
+        click.echo(f"{found['rssMb']} MB in all; logs in {home.logs}")
     sys.exit(0 if found["ready"] else 1)
 
 
@@ -105,7 +105,8 @@ async def _run(home: Home, wanted: Ports) -> None:
         async with Supervisor(home, _parts(home, ports), where, lines).running():
             lines.heading("Ready")
             lines.urls(where)
-            lines.heading("Ctrl-C stops everything")
+            if sys.stdin.isatty():
+                lines.heading("Ctrl-C stops everything")
             try:
                 await forever()
             finally:

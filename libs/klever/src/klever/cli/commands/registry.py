@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from klever import accounts
-from klever.cli.app import SERVER, call, cli, errors_as_lines
+from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines
 from klever.platform.home import ACCOUNTS_SETTING, Home
-from ormb.cli.output import print_table
+from ormb.cli.output import print_json, print_table
 
 ACCOUNTS = click.option(
     "--file",
@@ -26,8 +26,9 @@ def registry() -> None:
 
 
 @registry.command()
+@AS_JSON
 @SERVER
-def rebuild(server: str | None) -> None:
+def rebuild(server: str | None, *, as_json: bool) -> None:
     """Make the catalogue anew from what the registry holds: metadata, and signatures that lie beside the models.
 
     Every version is announced once more; who listens sees it as pushed again.
@@ -36,6 +37,9 @@ def rebuild(server: str | None) -> None:
     klever registry rebuild
     """
     count = call(server, lambda client: client.rebuild_catalogue())
+    if as_json:
+        print_json({"versions": count})
+        return
     click.echo(f"{count} version(s) are announced anew; `klever models list` shows them")
 
 
@@ -80,8 +84,9 @@ def remove_account(name: str, file: Path) -> None:
 
 
 @account.command("list")
+@AS_JSON
 @ACCOUNTS
-def list_accounts(file: Path) -> None:
+def list_accounts(file: Path, *, as_json: bool) -> None:
     """Show who may do what.
 
     \b
@@ -89,6 +94,10 @@ def list_accounts(file: Path) -> None:
     """
     with errors_as_lines():
         known = accounts.read(file)
+    if as_json:
+        may = [{"name": one.name, "projects": one.projects} for one in known.accounts]
+        print_json({"accounts": may, "anonymousPull": known.anonymous_pull})
+        return
     anonymous = ", ".join(known.anonymous_pull) or "nothing"
     rows = [(one.name, ", ".join(f"{may} {where}" for where, may in one.projects.items())) for one in known.accounts]
     print_table([("NAME", "MAY"), *rows, ("(anybody)", f"pull {anonymous}")])

@@ -33,7 +33,10 @@ def rollout(name: str, action: str | None, namespace: str, *, as_json: bool, ser
     klever rollout mymodel promote
     """
     if action is not None:
-        call(server, lambda client: client.steer(name, RolloutAction(action), namespace))
+        steered = call(server, lambda client: client.steer(name, RolloutAction(action), namespace))
+        if as_json:
+            show(steered, as_json=True)
+            return
         click.echo(f"{name}: `klever rollout {name}` shows what becomes of it")
         return
     found = call(server, lambda client: client.serving(name, namespace))

@@ -44,14 +44,19 @@ def get(name: str | None, namespace: str | None, *, as_json: bool, server: str |
 @cli.command()
 @click.argument("name")
 @NAMESPACE
+@AS_JSON
 @SERVER
-def describe(name: str, namespace: str, *, server: str | None) -> None:
+def describe(name: str, namespace: str, *, as_json: bool, server: str | None) -> None:
     """Show all about a serving: traffic, rollout, revisions, events.
 
     \b
     klever describe mymodel
     """
     found = _serving(server, name, namespace)
+    events = call(server, lambda client: client.serving_events(name, namespace))
+    if as_json:
+        print_json({"serving": found, "events": events})
+        return
     for line in (*summary(found), *describe_traffic(found.spec.traffic)):
         click.echo(line)
     if found.spec.policy.on_push is OnPush.DEPLOY:
@@ -66,7 +71,7 @@ def describe(name: str, namespace: str, *, server: str | None) -> None:
             models = ", ".join(variant.model for variant in revision.spec.variants)
             click.echo(f"  {revision.generation:3d}  {revision.ready_at:%Y-%m-%d %H:%M:%S}  {models}")
     click.echo("events:")
-    for event in call(server, lambda client: client.serving_events(name, namespace)):
+    for event in events:
         told = getattr(event.data, "step", "") or _problem(event.data)
         click.echo(f"  {event.time:%H:%M:%S}  {event.type.removeprefix('dev.klever.')}  {told}".rstrip())
 
@@ -100,7 +105,7 @@ def logs(name: str, variant: str | None, namespace: str, *, follow: bool, server
     multiple=True,
     required=True,
     metavar="[NAME=]VALUES",
-    help="JSON, or @file: .json, .csv, .npy, .npz or a picture.",
+    help="JSON, or @file: .json, .csv, .npy, .npz or a picture; a V2 request too.",
 )
 @click.option("--pixels", type=click.Choice(["0..255", "0..1", "-1..1"]), help="Range of a picture's values.")
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Sent along, for header rules.")
@@ -123,19 +128,14 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     klever predict mymodel --input x=@x.json
     klever predict iris --input 'x=[[5.9, 3.0, 5.1, 1.8]]'
     klever predict iris --input @flowers.csv
+    klever predict house --input '{"rooms": [4], "town": ["Bonn"]}'
+    klever predict iris --input @request.json
     klever predict resnet --input @cat.jpg
     """
     with errors_as_lines():
         values = dict(named_value(text, "--input", pixels) for text in inputs)
         sent = dict(_header(text) for text in headers)
-
-    async def work(client: "KleverClient") -> dict[str, Any]:
-        serving = await client.serving(name, namespace)
-        if serving is None or serving.status.url is None:
-            raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
-        return await client.predict(serving.status.url, values, headers=sent)
-
-    answer = call(server, work)
+    answer = call(server, lambda client: client.predict(name, values, namespace, headers=sent))
     if as_json:
         print_json(answer)
         return

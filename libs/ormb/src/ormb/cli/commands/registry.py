@@ -1,6 +1,5 @@
 """copy, attach, discover: between registries, and what refers to a model."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +84,7 @@ def discover(reference: Reference, artifact_type: str | None, **options: Any) ->
     chosen = Options(**options)
     found = run(chosen, lambda client: client.discover(reference, artifact_type))
     if chosen.as_json:
-        print_json([asdict(one) for one in found])
+        print_json(found)
     elif not found:
         click.echo(f"nothing refers to {reference}")
     for one in () if chosen.as_json else found:

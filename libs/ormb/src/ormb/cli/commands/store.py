@@ -64,7 +64,8 @@ def remove(reference: Reference) -> None:
 
 
 @cli.command()
-def prune() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def prune(*, as_json: bool) -> None:
     """Remove bytes that no model in the local store needs, and what broken transfers have left.
 
     \b
@@ -72,7 +73,10 @@ def prune() -> None:
     """
     with errors_as_lines():
         freed = _local().prune() + known_digests.forget_vanished(default_root() / known_digests.DIRECTORY)
-    click.echo(f"{human_size(freed)} freed")
+    if as_json:
+        print_json({"freedBytes": freed})
+    else:
+        click.echo(f"{human_size(freed)} freed")
 
 
 def _local() -> LocalLayout:

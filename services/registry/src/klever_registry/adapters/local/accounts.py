@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from kleverkit.durable import make_directory, replace_file
 from kleverkit.errors import PermanentError
 from kleverproto.accounts import Accounts
+from kleverproto.mistakes import worded
 from modelformats.threads import in_thread
 
 LONGEST_PASSWORD = 72
@@ -126,4 +127,5 @@ def _read(path: Path) -> Accounts:
             raise PermanentError(f"the accounts in {path} cannot be read: the file is empty, is it being written?")
         return Accounts.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise PermanentError(f"the accounts in {path} cannot be read: {error}") from error
+        why = worded(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
+        raise PermanentError(f"the accounts in {path} cannot be read: {why}") from error
