@@ -53,6 +53,10 @@ def main(root: Path) -> None:
     xgboost.train({"objective": "binary:logistic"}, binary, 3).save_model(place(root, "xgboost-binary") / "model.json")
     diabetes = xgboost.DMatrix(NUMBERS, PROGRESSION)
     xgboost.train({}, diabetes, 3).save_model(place(root, "xgboost-numbers") / "model.json")
+    two = xgboost.DMatrix(NUMBERS, np.column_stack([PROGRESSION, -PROGRESSION]))
+    for strategy in ("one_output_per_tree", "multi_output_tree"):
+        vectors = xgboost.train({"tree_method": "hist", "multi_strategy": strategy}, two, 3)
+        vectors.save_model(place(root, f"xgboost-{strategy}") / "model.ubj")
     quiet = {"verbose": -1, "num_leaves": 7}
     classes = lightgbm.Dataset(FEATURES, SPECIES)
     lightgbm.train(quiet | {"objective": "multiclass", "num_class": 3}, classes, 3).save_model(
