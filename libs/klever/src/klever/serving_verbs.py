@@ -83,12 +83,16 @@ class ServingVerbs(ServingCalls):
         sent = dict(headers or {})
         metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
         understood(ModelMetadata, metadata, url)
-        return await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
+        answer = await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
+        understood(Inference, answer, url)
+        return answer
 
     async def infer(
         self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Send a V2 request; inputs with NaN or infinities as raw tensors, since JSON has neither.
+
+        The answer is given as it is: a server of one's own may speak another protocol.
 
         Raises:
             InputError: a value fits neither.
@@ -106,5 +110,4 @@ class ServingVerbs(ServingCalls):
                 f"{error}; inputs with NaN or infinity go as raw tensors, which kleverserve and Triton take and "
                 "MLServer does not"
             ) from error
-        understood(Inference, answer, url)
         return answer

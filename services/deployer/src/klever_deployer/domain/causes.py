@@ -18,17 +18,19 @@ def explained(lines: Sequence[str]) -> str:
     if not distinct:
         return "its log is empty"
     said = _cause(distinct)
+    if said is None:
+        return f"its log ends with: {' | '.join(distinct[-SHOWN:])}"
     rest = [line for line in distinct[-SHOWN:] if line != said]
     return f"{_plain(said)}; its log ends with: {' | '.join(rest)}" if rest else _plain(said)
 
 
-def _cause(lines: Sequence[str]) -> str:
-    """The last line that says why it ended, by what is known to say so; else the last of all."""
+def _cause(lines: Sequence[str]) -> str | None:
+    """The last line that says why it ended, by what is known to say so; None where none does."""
     for says_why in (_is_ours, _is_logged_error, _is_exception):
         for line in reversed(lines):
             if says_why(line):
                 return line
-    return lines[-1]
+    return None
 
 
 def _is_ours(line: str) -> bool:
