@@ -13,3 +13,9 @@ pytest_plugins = ["plugins.fix_disks", "plugins.fix_nats", "plugins.fix_oci", "p
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let golden examples be rewritten on purpose."""
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/data after a deliberate change")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, or the last worker has them to itself at the end; within them, in random order."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
