@@ -13,6 +13,12 @@ from toolchains.conversions import Conversion, check, signature
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 
+SAMPLES = {
+    "mixed-columns": {"income": [0.5, -1.25, 2.0], "age": [1.5, 0.25, -2.0], "city": ["Ulm", "Bonn", "Rome"]},
+}
+"""By model; made up for the others."""
+
+
 @pytest.fixture
 def table_models(models: Callable[[str, str], Path]) -> Path:
     return models("sklearn", "table_models")
@@ -26,6 +32,23 @@ def table_models(models: Callable[[str, str], Path]) -> Path:
         ("named-columns", "SKLearn", 1e-5),
         ("regressor", "SKLearn", 1e-5),
         ("support-vectors", "SKLearn", 1e-5),
+        ("chosen-columns", "SKLearn", 1e-5),
+        ("mixed-columns", "SKLearn", 1e-5),
+        ("histogram", "SKLearn", 1e-5),
+        ("histogram-numbers", "SKLearn", 1e-5),
+        ("network", "SKLearn", 1e-5),
+        ("neighbours", "SKLearn", 1e-5),
+        ("bayes", "SKLearn", 1e-5),
+        ("search", "SKLearn", 1e-5),
+        ("calibrated", "SKLearn", 1e-5),
+        ("votes", "SKLearn", 1e-5),
+        ("stack", "SKLearn", 1e-5),
+        ("isolation", "SKLearn", 1e-5),
+        ("clusters", "SKLearn", 1e-5),
+        ("components", "SKLearn", 1e-5),
+        ("transformed", "SKLearn", 1e-5),
+        ("texts-as-classes", "SKLearn", 1e-5),
+        ("targets", "SKLearn", 1e-5),
         ("xgboost-classes", "XGBoost", 1e-5),
         ("xgboost-binary", "XGBoost", 1e-5),
         ("xgboost-numbers", "XGBoost", 1e-5),
@@ -40,12 +63,14 @@ async def test_a_model_of_a_table_does_the_same_as_onnx(
     model: str, source: str, largest: float, table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / model
-    record = await Conversion(model, source, "ONNX", extract_signature(source, directory)).run(
-        directory, tmp_path, toolchains
-    )
+    found = extract_signature(source, directory)
+    conversion = Conversion(model, source, "ONNX", found, samples=SAMPLES.get(model, {}))
+    record = await conversion.run(directory, tmp_path, toolchains)
     check(record, largest=largest)
-    found = extract_signature("ONNX", tmp_path)
-    assert "ZipMap" not in found.operators
+    result = extract_signature("ONNX", tmp_path)
+    assert "ZipMap" not in result.operators
+    if len(found.inputs) > 1:
+        assert [(each.name, each.shape) for each in result.inputs] == [(each.name, each.shape) for each in found.inputs]
 
 
 @pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])

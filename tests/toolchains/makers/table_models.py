@@ -2,23 +2,45 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import catboost  # type: ignore[import-not-found]  # only in its toolchain
 import joblib
 import lightgbm  # type: ignore[import-not-found]  # only in its toolchain
+import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.model_selection import RandomizedSearchCV
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
 FEATURES, SPECIES = load_iris(return_X_y=True)
 FEATURES = (FEATURES - FEATURES.mean(axis=0)) / FEATURES.std(axis=0)  # the samples of a check are standard normal
 NUMBERS, PROGRESSION = load_diabetes(return_X_y=True)
 NUMBERS = NUMBERS / NUMBERS.std(axis=0)
+GENERATOR = np.random.default_rng(7)
+CITIES = np.array(["Bonn", "Köln", "Ulm"], dtype=object)[SPECIES]
 
 
 def place(root: Path, name: str) -> Path:
@@ -26,6 +48,37 @@ def place(root: Path, name: str) -> Path:
     directory = root / name
     directory.mkdir(parents=True)
     return directory
+
+
+def more_estimators() -> dict[str, Any]:
+    """One of each kind that people convert."""
+    unscaled = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
+    cities = pd.DataFrame({"income": FEATURES[:, 0], "age": FEATURES[:, 1], "city": CITIES})
+    chosen = ColumnTransformer([("n", StandardScaler(), ["sepal length", "petal width"])], remainder="passthrough")
+    mixed = ColumnTransformer(
+        [("n", StandardScaler(), ["income", "age"]), ("c", OneHotEncoder(handle_unknown="ignore"), ["city"])]
+    )
+    gaps = np.where(GENERATOR.random(FEATURES.shape) < 0.1, np.nan, FEATURES)
+    votes = [("a", LogisticRegression()), ("b", LinearDiscriminantAnalysis())]
+    return {
+        "chosen-columns": make_pipeline(chosen, LogisticRegression()).fit(unscaled, SPECIES),
+        "mixed-columns": make_pipeline(mixed, LogisticRegression()).fit(cities, SPECIES),
+        "histogram": HistGradientBoostingClassifier(max_iter=5).fit(gaps, SPECIES),
+        "histogram-numbers": HistGradientBoostingRegressor(max_iter=5, loss="poisson").fit(NUMBERS, PROGRESSION),
+        "network": MLPClassifier(max_iter=50, random_state=0).fit(FEATURES, SPECIES),
+        "neighbours": KNeighborsClassifier().fit(FEATURES, SPECIES),
+        "bayes": GaussianNB().fit(FEATURES, SPECIES),
+        "search": RandomizedSearchCV(SVC(), {"C": [1, 2]}, n_iter=1, random_state=0).fit(FEATURES, SPECIES),
+        "calibrated": CalibratedClassifierCV(LinearSVC(random_state=0)).fit(FEATURES, SPECIES),
+        "votes": VotingClassifier(votes, voting="soft").fit(FEATURES, SPECIES),
+        "stack": StackingClassifier(votes).fit(FEATURES, SPECIES),
+        "isolation": IsolationForest(n_estimators=5, random_state=0).fit(FEATURES),
+        "clusters": KMeans(3, random_state=0).fit(FEATURES),
+        "components": make_pipeline(make_union(PCA(2), StandardScaler()), LogisticRegression()).fit(FEATURES, SPECIES),
+        "transformed": PCA(2).fit(FEATURES),
+        "texts-as-classes": LogisticRegression().fit(FEATURES, CITIES),
+        "targets": MultiOutputClassifier(LogisticRegression()).fit(FEATURES, np.stack([SPECIES, SPECIES > 0], axis=1)),
+    }
 
 
 def main(root: Path) -> None:
@@ -38,7 +91,7 @@ def main(root: Path) -> None:
     }
     table = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
     estimators["named-columns"] = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, SPECIES)
-    for name, estimator in estimators.items():
+    for name, estimator in (estimators | more_estimators()).items():
         joblib.dump(estimator, place(root, name) / "model.joblib")
     iris, binary = xgboost.DMatrix(FEATURES, SPECIES), xgboost.DMatrix(FEATURES, SPECIES == 1)
     softmax = {"objective": "multi:softprob", "num_class": 3}

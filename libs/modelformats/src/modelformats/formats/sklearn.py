@@ -9,6 +9,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.inert_arrays import InertArray, inert_array
 from modelformats.inert_pickle import Inert, class_name, read_pickle
+from modelformats.plain import listed
 from modelformats.versions import other_version
 
 from .sklearn_inputs import bare_name, inner_steps, inputs_of
@@ -58,7 +59,7 @@ def signature_of(root: Any) -> Signature:
     """What an inert estimator, or a pipeline of them, tells."""
     steps = list(_estimators(root))
     classes = inert_array(_first_attribute(list(reversed(steps)), "classes_"))
-    features = _features(steps)
+    features = _features(root, steps)
     inputs = inputs_of(root, features) if steps else ()
     outputs = outputs_of(root, classes, _label_dtype(classes)) if steps else ()
     return Signature(
@@ -104,14 +105,32 @@ def _first_attribute(steps: list[Inert], name: str) -> Any:
     return next((value for step in steps if (value := step.attribute(name)) is not None), None)
 
 
-def _features(steps: list[Inert]) -> int | None:
+def _features(root: Any, steps: list[Inert]) -> int | None:
     """How many features the model takes; models from before n_features_in_ have it in their coefficients."""
-    said: Any = _first_attribute(steps, "n_features_in_")
+    said: Any = _first_attribute(list(_first_parts(root)), "n_features_in_")
     if (number := inert_array(said)) is not None:
         said = next(iter(number.values() or ()), None)
     if said is None and (coefficients := inert_array(_first_attribute(steps, "coef_"))) and coefficients.shape:
         said = coefficients.shape[-1]
     return said if isinstance(said, int) and 0 < said < MAX_FEATURES else None
+
+
+def _first_parts(root: Any) -> Iterator[Inert]:
+    """The estimator, the part of it that sees the table first, the first part of that one, and so on.
+
+    What only hands its table on, as unions, votes and stacks do, does not say how wide that is.
+    """
+    seen = set[int]()
+    while isinstance(root, Inert) and id(root) not in seen:
+        seen.add(id(root))
+        yield root
+        parts = [
+            *inner_steps(root),
+            *inner_steps(root, "transformer_list"),
+            root.attribute("best_estimator_"),
+            *(listed(root.attribute("estimators_"))[:1]),
+        ]
+        root = next((part for part in parts if isinstance(part, Inert)), None)
 
 
 def _label_dtype(classes: InertArray | None) -> str | None:

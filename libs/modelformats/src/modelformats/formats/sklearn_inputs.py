@@ -36,9 +36,9 @@ def inputs_of(root: Inert, features: int | None) -> tuple[Tensor, ...]:
     )
 
 
-def inner_steps(estimator: Any) -> list[Any]:
+def inner_steps(estimator: Any, attribute: str = "steps") -> list[Any]:
     """The estimators of a pipeline's steps, which are pairs of name and estimator."""
-    steps = estimator.attribute("steps") if isinstance(estimator, Inert) else None
+    steps = estimator.attribute(attribute) if isinstance(estimator, Inert) else None
     if not isinstance(steps, list):
         return []
     return [step[1] for step in steps if isinstance(step, tuple) and len(step) == 2]  # noqa: PLR2004 - see above

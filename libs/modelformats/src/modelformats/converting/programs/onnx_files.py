@@ -26,8 +26,10 @@ def save(model: Any, request: Request) -> None:
 
 def without_maps(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without the ZipMap operators that converters put behind probabilities."""
-    for node in [node for node in model.graph.node if node.op_type == "ZipMap"]:
-        (output,) = [value for value in model.graph.output if value.name == node.output[0]]
-        output.CopyFrom(onnx.helper.make_tensor_value_info(node.input[0], onnx.TensorProto.FLOAT, [None, None]))
-        model.graph.node.remove(node)
+    for node in model.graph.node:
+        if node.op_type == "ZipMap":
+            node.CopyFrom(onnx.helper.make_node("Identity", node.input, node.output, name=node.name))
+    for output in model.graph.output:
+        if output.type.HasField("sequence_type"):
+            output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, [None, None]))
     return model

@@ -1,16 +1,21 @@
 """Run a scikit-learn estimator once."""
 
 from .program import Request, main, versions
-from .sklearn_models import load_estimator, named_columns
-from .tables import table, write_predictions
+from .samples import write_results
+from .sklearn_models import has_probabilities, load_estimator, rows_of
+from .tables import write_predictions
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Predict labels, and probabilities where there are any."""
+    """Predict labels, and probabilities where there are any; or transform."""
     estimator = load_estimator(request)
-    values = named_columns(estimator, table(request))
-    has_scores = hasattr(estimator, "predict_proba")
-    write_predictions(request, estimator.predict(values), estimator.predict_proba(values) if has_scores else None)
+    rows = rows_of(estimator, request)
+    if not hasattr(estimator, "predict"):
+        transformed = estimator.transform(rows)
+        write_results(request, {"transform": getattr(transformed, "toarray", lambda: transformed)()})
+    else:
+        scores = estimator.predict_proba(rows) if has_probabilities(estimator) else None
+        write_predictions(request, estimator.predict(rows), scores)
     return versions("scikit-learn")
 
 

@@ -19,7 +19,12 @@ def read_samples(request: Request) -> dict[str, Array]:
 def write_results(request: Request, outputs: Mapping[str, Array]) -> None:
     """Write what the model gave, by output name, in the model's order."""
     with request.sample_files()[1].open("wb") as file:
-        np.savez(file, **{name: np.asarray(value) for name, value in outputs.items()})  # type: ignore[arg-type]
+        np.savez(file, **{name: _plain(np.asarray(value)) for name, value in outputs.items()})  # type: ignore[arg-type]
+
+
+def _plain(array: Array) -> Array:
+    """Texts as numpy's own type for them: an array of objects could not be read again."""
+    return array.astype(np.str_) if array.dtype == object else array
 
 
 def matched(samples: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:

@@ -3,10 +3,12 @@
 from typing import Any
 
 import joblib
+import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 from numpy.typing import NDArray
 
 from .program import INVALID_MODEL, ProblemError, Request
+from .samples import read_samples
 
 
 def load_estimator(request: Request) -> Any:
@@ -20,12 +22,34 @@ def load_estimator(request: Request) -> Any:
             f"{path.name} cannot be loaded ({type(error).__name__}: {error}): train or save it again with a newer "
             "scikit-learn",
         ) from error
-    if not hasattr(estimator, "predict"):
-        raise ProblemError(INVALID_MODEL, f"{path.name} holds a {type(estimator).__name__}, which predicts nothing")
+    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search over parameters, which only asks it
+    if not hasattr(estimator, "predict") and not hasattr(estimator, "transform"):
+        raise ProblemError(
+            INVALID_MODEL, f"{path.name} holds a {type(estimator).__name__}, which neither predicts nor transforms"
+        )
     return estimator
 
 
-def named_columns(estimator: Any, values: NDArray[Any]) -> Any:
-    """A matrix as the estimator takes it: one that was fitted on named columns may look for them."""
+def has_probabilities(estimator: Any) -> bool:
+    """Whether it gives one table of probabilities; several targets have one each, which are no tensor."""
+    return hasattr(estimator, "predict_proba") and not isinstance(getattr(estimator, "classes_", None), list)
+
+
+def rows_of(estimator: Any, request: Request) -> Any:
+    """The samples as the estimator takes them: a matrix, or a table with a column for each input.
+
+    Numbers are float64, as in the model servers. One that was fitted on named columns may look for them.
+    """
+    samples = {name: _widened(array) for name, array in read_samples(request).items()}
     names = getattr(estimator, "feature_names_in_", None)
-    return values if names is None else pd.DataFrame(values, columns=names)
+    if len(samples) == 1:
+        (values,) = samples.values()
+        return values if names is None else pd.DataFrame(values, columns=names)
+    if names is not None:
+        return pd.DataFrame(samples)
+    kind = object if any(array.dtype == object for array in samples.values()) else None
+    return np.stack([array.astype(kind or array.dtype) for array in samples.values()], axis=1)
+
+
+def _widened(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype({"f": np.float64, "U": object}.get(array.dtype.kind, array.dtype))

@@ -1,29 +1,51 @@
 """scikit-learn estimators and pipelines to ONNX, with skl2onnx."""
 
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
-from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+from typing import Any
 
+from skl2onnx import convert_sklearn
+from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+
+from . import sklearn_hist_boosting
 from .onnx_files import opset, save
 from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
-from .sklearn_models import load_estimator
-from .tables import feature_count
+from .sklearn_columns import initial_types, with_columns
+from .sklearn_models import has_probabilities, load_estimator
+
+_REFUSALS = (NotImplementedError, RuntimeError, TypeError, ValueError, AssertionError)
+"""What it raises for estimators, parameters and opsets that a converter cannot take."""
+_LOCALE = "C.UTF-8"
+"""For lower case: unlike skl2onnx's en_US.UTF-8, every machine has it."""
+_TABLE_OPSET = 3
+"""Of ONNX's operators for models of tables: the last one that skl2onnx writes."""
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the estimator; inputs are float32, labels and probabilities come out."""
+    """Convert the estimator; numbers are float32, labels and probabilities come out."""
     estimator = load_estimator(request)
-    columns = getattr(estimator, "n_features_in_", None) or feature_count(request)
-    try:
-        model = convert_sklearn(
-            estimator, initial_types=[("X", FloatTensorType([None, columns]))], target_opset=opset(request)
-        )
-    except (MissingConverter, MissingShapeCalculator) as error:
-        raise ProblemError(UNSUPPORTED_OPERATOR, f"skl2onnx does not know a part of the model: {error}") from error
-    if len(model.graph.output) > 1 and not hasattr(estimator, "predict_proba"):
+    model = _converted(estimator, request)
+    if not has_probabilities(estimator):
         del model.graph.output[1:]  # skl2onnx gives scores where the estimator itself has no probabilities
+    with_columns(model, request)
     save(model, request)
     return versions("skl2onnx", "scikit-learn", "onnx")
+
+
+def _converted(estimator: Any, request: Request) -> Any:
+    sklearn_hist_boosting.register()
+    for step in [estimator, *(step for _, step in getattr(estimator, "steps", ()))]:
+        if hasattr(step, "flatten_transform"):
+            step.flatten_transform = False  # of a vote: matters to `transform` only, and skl2onnx refuses it
+    try:
+        return convert_sklearn(
+            estimator,
+            initial_types=initial_types(request, estimator),
+            target_opset={"": opset(request), "ai.onnx.ml": _TABLE_OPSET},
+            options={kind: {"locale": _LOCALE} for kind in (CountVectorizer, TfidfVectorizer)},
+        )
+    except (MissingConverter, MissingShapeCalculator, *_REFUSALS) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ProblemError(UNSUPPORTED_OPERATOR, f"skl2onnx cannot convert a part of the model: {reason}") from error
 
 
 if __name__ == "__main__":

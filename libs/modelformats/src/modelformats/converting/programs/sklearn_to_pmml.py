@@ -25,6 +25,10 @@ VENDOR_METHOD = "x-"
 def convert(request: Request) -> dict[str, str]:
     """Convert the estimator; columns have the names it was fitted with, else x1, x2 and so on."""
     estimator = load_estimator(request)
+    if not hasattr(estimator, "predict"):
+        raise ProblemError(
+            UNSUPPORTED_OPERATOR, f"a {type(estimator).__name__} predicts nothing: PMML holds models only"
+        )
     names = column_names(estimator, request)
     path = request.destination / FILE
     export(make_pmml_pipeline(estimator, active_fields=names), path)
