@@ -10,8 +10,7 @@ from typing import Any
 from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, RUNTIMES
 from kleverproto.signatures import Signature, Tensor
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
-from modelformats.converting.pairs import PAIRS, tolerance_of
-from modelformats.converting.planning import reachable
+from modelformats.converting.pairs import HALF, PAIRS
 from modelformats.scanning import scan_directory
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -31,8 +30,9 @@ names. `ormb inspect DIR` shows what is found out. Nothing of a model is run for
 ## What can be done
 
 Of inputs and outputs the table says what the small model of the tests shows: names (n), types (t), shapes (s). What a
-dash means is told below. Every file of every model is scanned for pickles (picklescan): what they would run when they
-are loaded is in the catalogue, and a project that blocks (the default) does not serve or convert what is dangerous.
+dash means is said below. What a format is converted to is what the tests have converted, listed below. Every file of
+every model is scanned for pickles (picklescan): what they would run when they are loaded is in the catalogue, and a
+project that blocks (the default) does not serve or convert what is dangerous.
 """
 
 
@@ -49,8 +49,8 @@ def page() -> str:
             _REPORTED,
             "### What a file does not tell\n",
             "\n".join(_unknown(name, signature) for name, signature in found.items() if signature.unknown),
-            _CONVERSIONS,
-            _table(("from", "to", "program", "toolchain", "options", "tolerance"), [*_pairs()]),
+            _CONVERSIONS.format(half=HALF.relative),
+            _table(("from", "to", "program", "toolchain", "options", "of the range"), [*_pairs()]),
             _ROUTES,
             _table(("route", "models", "largest relative difference"), [*_measured()]),
         ]
@@ -77,9 +77,27 @@ _CONVERSIONS = """
 ## Conversions
 
 `klever convert library/mymodel:v1 --to ONNX --follow`. The cheapest way over these steps is taken. Source and result
-are run on the same samples; a result whose outputs differ by more than the tolerance (absolute + relative, in parts of
-the largest value) is not pushed. Each step is a program in an environment of its own (`klever toolchain list`), made
-on first use.
+are run on the same samples; a result whose outputs differ by more than the tolerance is not published. Each step is a
+program in an environment of its own (`klever toolchain list`), made on first use.
+
+The tolerance of an output is a part of its range (from its smallest to its largest value over the samples), and what
+float32 rounds: a millionth of its largest value. Labels and whole numbers have to agree, but for that part of them.
+Results in float16 may differ by {half:g} of the range. How far a result differs is in its label
+`klever.dev/measured-error`, in `klever models get`, and with each output in its job.
+
+`--sample x=@rows.npy`, `--sample @inputs.npz`, `--sample @request.json` (a V2 request, or values by name) and `--sample
+scale=0.5` give inputs of your own. Up to 64 KiB of JSON they are part of the request; larger ones, up to 256 MiB, and
+those with NaN are attached to the model in its registry (`ormb discover` lists them), and the request names them.
+Without `--sample` the inputs are made up: in several sizes where a size is open, integers from the vocabulary that the
+model indexes, columns of tables on both sides of each threshold and with each category, and with missing values and
+unknown categories where the model takes these (no missing values for PMML, whose converter does not write where trees
+send them: check such models with samples of your own). The first that the source runs on, and whose outputs differ,
+count.
+
+A result that could not be compared (no inputs could be made that the source takes, or its outputs say nothing) is not
+published, unless the request has `--allow-unverified`. It then has the label `klever.dev/unverified` with the reason,
+which `klever models list` and `get`, `ormb inspect`, and `klever get` of its servings show; no policy converts or
+deploys it.
 """
 _ROUTES = """
 ### Measured
@@ -103,10 +121,16 @@ def _parsed() -> Iterator[tuple[str, Signature]]:
 
 
 def _row(name: str, found: Signature) -> tuple[str, ...]:
-    targets = ", ".join(reachable(name)) or NONE
+    targets = ", ".join(converted_to(name)) or NONE
     operators, weights = ("yes" if known else NONE for known in (found.operators, found.parameters))
     tensors = (_known(found.inputs), _known(found.outputs))
     return name, *tensors, operators, weights, "yes", targets, _served_by(name)
+
+
+def converted_to(name: str) -> tuple[str, ...]:
+    """The formats that a recorded run has converted a model of this one to, and that agreed with it."""
+    routes = (route.partition(" (")[0].split(" -> ") for route in json.loads(MEASURED.read_text()))
+    return tuple(sorted({formats[-1] for formats in routes if formats[0] == name}))
 
 
 def _known(tensors: tuple[Tensor, ...]) -> str:
@@ -126,8 +150,7 @@ def _unknown(name: str, found: Signature) -> str:
 
 def _pairs() -> Iterator[tuple[str, ...]]:
     for pair in PAIRS:
-        tolerance = tolerance_of(pair, {})
-        limit = f"{tolerance.absolute:g} + {tolerance.relative:g}"
+        limit = f"{pair.tolerance.relative:g}"
         options = ", ".join(sorted(pair.options)) or NONE
         yield pair.source, pair.target, f"`{pair.program}`", pair.toolchain, options, limit
 

@@ -74,3 +74,11 @@ async def test_what_one_attaches_the_other_discovers(
     listed = json.loads(await run(oras, "discover", "--plain-http", "--format", "json", str(reference), cwd=tmp_path))
     assert ours in json.dumps(listed)
     assert len(listed["referrers"]) == 2
+
+
+async def test_oras_lists_repositories(oci_host: str, client: OrmbClient, oras: Path, tmp_path: Path) -> None:
+    directory = adder(tmp_path / "adder", 1)
+    for repository in ("library/adder", "team/adder"):
+        await client.push_directory(directory, Reference(oci_host, repository, "v1"))
+    listed = await run(oras, "repo", "ls", "--plain-http", oci_host, cwd=tmp_path)
+    assert listed.split() == ["library/adder", "team/adder"]

@@ -7,7 +7,7 @@ import nats
 import pytest
 
 from kleverkit.documents import NEVER, Buried, Change, Documents, Snapshot, Stored, change, mutate
-from kleverkit.errors import ConflictError
+from kleverkit.errors import ConflictError, TransientError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
@@ -61,6 +61,44 @@ async def test_creating_a_key_twice_is_a_conflict(jobs: Jobs) -> None:
     await jobs.create("job-1", job())
     with pytest.raises(ConflictError):
         await jobs.create("job-1", job())
+
+
+async def test_an_entry_that_cannot_be_read_is_listed_as_such_and_can_be_replaced(jobs: Jobs) -> None:
+    await jobs.create("job-1", job())
+    await jobs.bury("job-2", GRAVE, NEVER)
+    await spoil(jobs, "job-3")
+    listing = await jobs.listing()
+    assert ([each.key for each in listing.documents], [each.key for each in listing.buried]) == (["job-1"], ["job-2"])
+    (unreadable,) = listing.unreadable
+    assert unreadable.key == "job-3"
+    for read in (jobs.all(), jobs.buried(), jobs.find("job-3")):
+        with pytest.raises(TransientError, match="job-3 cannot be read"):
+            await read
+    with pytest.raises(ConflictError):
+        await jobs.update("job-3", job("job-3"), unreadable.revision - 1)
+    await jobs.update("job-3", job("job-3"), unreadable.revision)
+    assert [each.key for each in await jobs.all()] == ["job-1", "job-3"]
+
+
+async def spoil(jobs: Jobs, key: str) -> None:
+    """Write what is not a document."""
+    if isinstance(jobs, InMemoryDocuments):
+        jobs.spoil(key)
+    elif isinstance(jobs, NatsDocuments):
+        await jobs._js.publish(f"$KV.{JOBS_BUCKET.name}.{key}", b'{"id": 7}')
+
+
+async def test_a_marker_of_a_deletion_proves_it_whatever_it_holds(nats_url: str) -> None:
+    client = await nats.connect(nats_url)
+    await provision(client.jetstream())
+    source = ClientSource()
+    source.set(client)
+    bucket = NatsDocuments(source, JOBS_BUCKET, JobDocument)
+    await client.jetstream().publish(f"$KV.{JOBS_BUCKET.name}.job-9", b"{", headers={"KV-Operation": "DEL"})
+    found = await bucket.find("job-9")
+    assert isinstance(found, Buried)
+    assert not found.tombstone.announced
+    await client.close()
 
 
 async def test_updating_a_revision_that_is_gone_is_a_conflict(jobs: Jobs) -> None:

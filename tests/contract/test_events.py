@@ -11,12 +11,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from kleverproto.catalogue import EVENT_TYPES, EventType
 from kleverproto.envelope import Event, encode, parse
 from support.golden_events import EXAMPLES
 
-DATA = Path(__file__).parent.parent / "data" / "events"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data" / "events"
 SCHEMAS = Path(__file__).parents[2] / "libs" / "kleverproto" / "schemas"
 
 
@@ -68,6 +70,14 @@ def test_generated_files_have_not_drifted() -> None:
 
     drifted = [path for path, text in contract.files().items() if (contract.ROOT / path).read_text() != text]
     assert not drifted, "run `task schemas`"
+
+
+def test_both_documents_name_the_correlation_id_as_the_messages_do() -> None:
+    event = golden(EVENT_TYPES[0]).model_copy(update={"correlation_id": "the beginning"})
+    header = next(name for name, value in encode(event)[0].items() if "correlation" in name)
+    messages = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())["components"]["messages"].values()
+    assert {message["correlationId"]["location"] for message in messages} == {f"$message.header#/{header}"}
+    assert f"| `{header}` |" in (ROOT / "docs/events.md").read_text()
 
 
 def test_times_are_read_as_aware_utc() -> None:

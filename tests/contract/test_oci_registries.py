@@ -11,6 +11,7 @@ import pytest
 
 from ormb.client import OrmbClient
 from ormb.errors import DigestMismatchError, NotFoundError, UnsupportedArtifactError
+from ormb.exporting import is_exported
 from ormb.packing import pack
 from ormb.ports import Silent
 from ormb.reference import Reference
@@ -164,3 +165,20 @@ async def test_a_damaged_download_leaves_nothing(oci_host: str, client: OrmbClie
     with pytest.raises(DigestMismatchError):
         await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert [path.name for path in (tmp_path / "copy").iterdir()] == []
+
+
+async def test_a_model_pulled_by_the_digest_of_an_index_is_exported_once(
+    oci_host: str, client: OrmbClient, tmp_path: Path
+) -> None:
+    """The catalogue has that digest, and whoever serves the model asks by it whether it is there."""
+    model = oci.model()
+    index = oci.index(model)
+    async with aiohttp.ClientSession() as session:
+        registry = OciClient(session, oci_host)
+        await registry.push("library/adder", model.digest, model)
+        await registry.push("library/adder", "v1", index)
+    await client.pull_and_export(reference(oci_host).at(index.digest), tmp_path / "out")
+    assert is_exported(tmp_path / "out", index.digest)
+    before = (tmp_path / "out" / "ormbfile.yaml").stat().st_ino
+    await client.pull_and_export(reference(oci_host).at(index.digest), tmp_path / "out")
+    assert (tmp_path / "out" / "ormbfile.yaml").stat().st_ino == before

@@ -17,6 +17,7 @@ from klever_gateway.ports import Projection
 from kleverkit.documents import Buried, Incarnation
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.signatures import Signature
 from support.gateway import NOW, serving_document, version_document
 
 MODELS, SERVINGS = Collection.MODELS, Collection.SERVINGS
@@ -134,6 +135,14 @@ async def test_a_deletion_in_a_new_bucket_ends_a_stale_row(projection: Projectio
     await projection.apply(SERVINGS, tombstone(1, document=False))
     assert await projection.get(SERVINGS, "iris") is None
     assert await projection.stale(SERVINGS) == 0
+
+
+async def test_a_version_is_found_by_the_format_that_parsing_showed(projection: Projection) -> None:
+    document = version_document(fmt=None)
+    status = document.status.model_copy(update={"signature": Signature(format="ONNX")})
+    row = model_row(document.spec.ref.key, 2, document.model_copy(update={"status": status}))
+    await projection.replace(MODELS, [version("library/other:v1", fmt="PMML"), row], BUCKET)
+    assert await found(projection, Query(where={"format": "ONNX"})) == [row.body]
 
 
 async def test_lists_are_filtered_sorted_and_paged(projection: Projection) -> None:

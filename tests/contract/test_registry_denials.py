@@ -35,6 +35,9 @@ class Answers:
         if request.path.endswith("/manifests/v1"):
             headers = {"Docker-Content-Digest": MODEL.digest, "Content-Type": oci.OCI_MANIFEST}
             return web.Response(body=MODEL.manifest, headers=headers)
+        if "/blobs/" in request.path:
+            named = [blob for blob in MODEL.blobs if request.path.endswith(oci.sha256(blob))]
+            return web.Response(body=named[0]) if named else web.Response(status=404)
         return web.Response(status=self.manifests)
 
 
@@ -61,7 +64,10 @@ async def registry(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     for tag in ("v1", "v2"):
         await manifests.put(REPOSITORY, MANIFEST, tag)
     await manifests.delete_tag(REPOSITORY, "v2")
-    yield Embedded(manifests, LocalBlobs(layout))
+    blobs = LocalBlobs(layout)
+    for blob in MODEL.blobs:
+        await blobs.put(REPOSITORY, oci.sha256(blob), blob)
+    yield Embedded(manifests, blobs)
 
 
 async def test_only_a_tag_that_is_gone_is_denied(registry: ManifestSource) -> None:
@@ -69,6 +75,16 @@ async def test_only_a_tag_that_is_gone_is_denied(registry: ManifestSource) -> No
     assert await registry.is_deleted(REPOSITORY, "v2")
     assert await registry.get(REPOSITORY, "v1") == MANIFEST
     assert await registry.get(REPOSITORY, "v2") is None
+
+
+async def test_blobs_are_read_from_their_start_and_configs_as_a_whole(registry: ManifestSource) -> None:
+    config, weights = MODEL.blobs
+    assert await registry.start_of_blob(REPOSITORY, oci.sha256(weights), 4) == weights[:4]
+    assert await registry.start_of_blob(REPOSITORY, oci.sha256(weights), 1000) == weights
+    assert await registry.start_of_blob(REPOSITORY, oci.sha256(b"gone"), 4) == b""
+    assert await registry.config(REPOSITORY, oci.sha256(config), len(config)) == config
+    assert await registry.config(REPOSITORY, oci.sha256(config), len(config) - 1) is None
+    assert await registry.config(REPOSITORY, oci.sha256(b"gone"), 4) is None
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])

@@ -209,7 +209,7 @@ async def test_the_reason_of_a_failure_is_the_end_of_the_log_said_once(here: Ben
     await here.workloads.start(spec)
     state = await here.until(spec, failed=True)
     [log] = files(tmp_path / "workloads", "*.log")
-    assert log.read_text().splitlines()[-1] in (state.failure or "")
+    assert log.read_text().splitlines()[-1].removeprefix("kleverserve: ") in (state.failure or "")
     assert (state.failure or "").count("cannot load the model") == 1
 
 

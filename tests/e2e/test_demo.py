@@ -20,17 +20,18 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.mark.timeout(120)
 async def test_the_demo_tells_the_whole_story_as_one_json_object(shell: Shell) -> None:
     told = json.loads(await shell.ok("klever demo --exit --json --ports auto"))
-    assert set(told) == {"model", "digest", "signature", "prediction", "split", "urls", "timings_seconds"}
+    assert set(told) == {"model", "digest", "signature", "prediction", "split", "urls", "timingsSeconds"}
     assert told["digest"].startswith("sha256:")
     assert [tensor["name"] for tensor in told["signature"]["inputs"]] == ["x"]
     assert [tensor["name"] for tensor in told["signature"]["outputs"]] == ["label", "probabilities"]
     assert told["signature"]["operators"] == {"Gemm": 1, "Softmax": 1, "ArgMax": 1}
     assert told["prediction"]["species"] == "virginica"
+    assert told["prediction"]["modelVersion"] == "v1"
     counts = told["split"]["counts"]
     assert sum(counts.values()) == told["split"]["requests"]
     assert 0.1 < counts["v2"] / told["split"]["requests"] < 0.3
     assert set(told["urls"]) == {"api", "registry", "ingress", "nats"}
-    assert set(told["timings_seconds"]) == {"platform_ready", "push_to_signature", "deploy_to_ready"}
+    assert set(told["timingsSeconds"]) == {"platformReady", "pushToSignature", "deployToReady"}
     assert processes_below(shell.directory) == []
 
 

@@ -102,6 +102,12 @@ async def test_what_is_pushed_to_a_followed_tag_is_served_by_itself(shell: Shell
     assert await eventually(is_served, within=30)
     assert "generation 2, Ready" in await shell.ok("klever describe adder")
 
+    served = await shell.run("klever models delete library/adder --yes")
+    assert (served.code, "library/adder:v1 is served by default/adder" in served.err) == (1, True), served
+    assert await shell.ok("klever models delete library/adder:v3 --yes") == "library/adder:v3: deleted\n"
+    assert "library/adder:v3" not in await shell.ok("klever models list")
+    assert await predicted(shell) == "4"  # the same bytes under another tag
+
 
 @pytest.mark.timeout(120)
 async def test_a_file_with_mistakes_is_refused_with_all_of_them(shell: Shell, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def mlserver(folder: Path) -> Iterator[Speaker]:
     runtime = Runtime("kleverserve.mlserver", toolchain_python("mlserver"), logs=folder)
     run_program(runtime.python, "mlserver_models", folder / "models")
     with runtime.serving(folder / "models" / "sklearn", "SKLearn", *LIMITED) as served:
-        yield Speaker(served, "input-0", "FP64")
+        yield Speaker(served, "input", "FP64")
 
 
 @pytest.fixture(scope="module", params=[triton, mlserver])

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,30 @@ import aiohttp
 import numpy as np
 import pytest
 
+from modelformats import extract_signature
 from support.processes import answers
 from support.serving_runtimes import Runtime, Served, run_program, toolchain_python
+from support.tensor_names import assert_same_tensors
 from support.v2_client import tensor
 from support.waiting import eventually
 
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.1, 5.6, 2.4], [6.0, 2.7, 5.1, 1.6]]
 FLAT = [value for row in ROWS for value in row]
-FORMATS = {"sklearn": "SKLearn", "xgboost": "XGBoost", "tensor": "MLflow", "unsigned": "MLflow", "columns": "MLflow"}
+FORMATS = {
+    **dict.fromkeys(("sklearn", "named", "scaler"), "SKLearn"),
+    **dict.fromkeys(("xgboost", "targets"), "XGBoost"),
+    **dict.fromkeys(("tensor", "unsigned", "columns"), "MLflow"),
+}
 """Folders that the program `mlserver_models` makes: MLflow models with signatures of either kind, and with none."""
-ONE_TENSOR = [name for name in FORMATS if name != "columns"]
+ONE_TENSOR = {
+    **dict.fromkeys(("sklearn", "scaler", "xgboost", "targets"), "input"),
+    "tensor": "input-0",
+    "unsigned": "anything",
+}
+"""What the only input of a model is called."""
+FILES = {"MLmodel", "classifier.joblib", "scaler.joblib", "classifier.json", "targets.ubj"}
+COLUMNS = ["named", "columns"]
+SIGNED = [name for name in FORMATS if name != "unsigned"]
 
 
 @dataclass
@@ -61,50 +76,60 @@ def cases(mlserver: Runtime, models: Path) -> Iterator[Cases]:
         yield case
 
 
-def columns(rows: list[list[float]], names: list[str]) -> list[dict[str, Any]]:
-    return [tensor(name, "FP64", [len(rows), 1], [row[index] for row in rows]) for index, name in enumerate(names)]
+def columns(rows: list[list[float]], names: list[str], *more: int) -> list[dict[str, Any]]:
+    return [tensor(name, "FP64", [len(rows), *more], [row[index] for row in rows]) for index, name in enumerate(names)]
 
 
 @pytest.mark.parametrize("name", ONE_TENSOR)
 async def test_rest_answers_what_the_framework_answers(cases: Cases, name: str) -> None:
     case = cases(name)
-    status, answer = await case.served.infer(tensor("input-0", "FP32", [3, 4], FLAT))
+    status, answer = await case.served.infer(tensor(ONE_TENSOR[name], "FP32", [3, 4], FLAT))
     assert status == 200
     assert answer["model_version"] == "v1"
     [output] = answer["outputs"]
-    assert (output["shape"], output["data"]) == ([3, 1], case.expected["labels"])
+    expected = np.array(case.expected["predicted"])
+    assert output["shape"] == list(expected.shape)
+    np.testing.assert_allclose(output["data"], expected.ravel(), rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ONE_TENSOR)
 def test_grpc_answers_what_the_framework_answers(cases: Cases, name: str) -> None:
     case = cases(name)
-    [output] = case.served.infer_by_grpc(tensor("input-0", "FP32", [3, 4], ROWS)).values()
-    assert output["data"] == case.expected["labels"]
+    [output] = case.served.infer_by_grpc(tensor(ONE_TENSOR[name], "FP32", [3, 4], ROWS)).values()
+    np.testing.assert_allclose(output["data"], np.ravel(case.expected["predicted"]), rtol=1e-6, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sklearn", "xgboost"])
-async def test_probabilities_are_answered_when_asked_for(cases: Cases, name: str) -> None:
-    case = cases(name)
-    _, answer = await case.served.infer(tensor("input-0", "FP32", [3, 4], FLAT), outputs=["predict_proba"])
+async def test_probabilities_are_answered_when_asked_for(cases: Cases) -> None:
+    case = cases("sklearn")
+    _, answer = await case.served.infer(tensor("input", "FP32", [3, 4], FLAT), outputs=["predict_proba"])
     [output] = answer["outputs"]
     np.testing.assert_allclose(output["data"], np.ravel(case.expected["probabilities"]), rtol=1e-6)
 
 
-async def test_a_model_of_named_columns_takes_one_tensor_each(cases: Cases) -> None:
-    case = cases("columns")
+@pytest.mark.parametrize("more", [(), (1,)], ids=["vectors", "matrices"])
+@pytest.mark.parametrize("name", COLUMNS)
+async def test_a_model_of_named_columns_takes_one_tensor_each(cases: Cases, name: str, more: tuple[int, ...]) -> None:
+    case = cases(name)
     names = [spec["name"] for spec in (await case.served.metadata())["inputs"]]
     assert len(names) == 4
-    status, answer = await case.served.infer(*columns(ROWS, names))
-    assert (status, answer["outputs"][0]["data"]) == (200, case.expected["labels"])
+    status, answer = await case.served.infer(*columns(ROWS, names, *more))
+    assert (status, answer["outputs"][0]["data"]) == (200, case.expected["predicted"])
 
 
-@pytest.mark.parametrize("name", ["sklearn", "xgboost", "tensor", "columns"])
+@pytest.mark.parametrize("name", SIGNED)
+async def test_the_catalogue_knows_the_same_tensors(cases: Cases, models: Path, name: str) -> None:
+    (files,) = {path.parent for path in (models / name / "model").rglob("*") if path.name in FILES}
+    assert_same_tensors(extract_signature(FORMATS[name], files), await cases(name).served.metadata())
+
+
+@pytest.mark.parametrize("name", SIGNED)
 async def test_the_metadata_says_what_is_asked_and_answered(cases: Cases, name: str) -> None:
     case = cases(name)
     metadata = await case.served.metadata()
+    shapes = [[1, *spec["shape"][1:]] for spec in metadata["inputs"]]
     inputs = [
-        tensor(spec["name"], spec["datatype"], [1, spec["shape"][1]], [0] * spec["shape"][1])
-        for spec in metadata["inputs"]
+        tensor(spec["name"], spec["datatype"], shape, [0] * prod(shape))
+        for spec, shape in zip(metadata["inputs"], shapes, strict=True)
     ]
     _, answer = await case.served.infer(*inputs, outputs=[spec["name"] for spec in metadata["outputs"]])
     described = [(spec["name"], spec["datatype"], spec["shape"]) for spec in metadata["outputs"]]
@@ -114,9 +139,23 @@ async def test_the_metadata_says_what_is_asked_and_answered(cases: Cases, name: 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("shape", [[2, 3], [2, 4]], ids=["columns", "count"])
 async def test_what_does_not_fit_the_model_is_a_bad_request(cases: Cases, name: str, shape: list[int]) -> None:
-    status, answer = await cases(name).served.infer(tensor("input-0", "FP32", shape, [0.0] * 6))
+    status, answer = await cases(name).served.infer(tensor(ONE_TENSOR.get(name, "input"), "FP32", shape, [0.0] * 6))
     assert status == 400
-    assert answer["error"].startswith("the model refuses the inputs: ")
+    assert answer["error"].startswith("the model ")
+
+
+@pytest.mark.parametrize("name", ["input-0", "X"])
+@pytest.mark.parametrize("model", ["sklearn", "xgboost", "named"])
+async def test_a_tensor_of_another_name_is_refused_with_the_right_one(cases: Cases, model: str, name: str) -> None:
+    status, answer = await cases(model).served.infer(tensor(name, "FP64", [3, 4], FLAT))
+    assert (status, answer["error"]) == (
+        400,
+        f"the model takes the inputs {await taken(cases(model))}; the request has '{name}'",
+    )
+
+
+async def taken(case: Case) -> str:
+    return ", ".join(f"'{spec['name']}'" for spec in (await case.served.metadata())["inputs"])
 
 
 async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, models: Path) -> None:
@@ -124,7 +163,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, mod
 
     async def body() -> AsyncIterator[bytes]:
         begun.set()  # the server has said "100 Continue": it works on the request
-        yield b'{"inputs": [{"name": "x", "datatype": "FP32", '
+        yield b'{"inputs": [{"name": "input", "datatype": "FP32", '
         await terminated.wait()
         yield b'"shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}'
 

@@ -12,7 +12,7 @@ from support.v2_client import tensor
 from support.waiting import eventually
 
 LIMIT = 4 * 1024 * 1024
-ROW = tensor("input-0", "FP64", [1, 4], [5.1, 3.5, 1.4, 0.2])
+ROW = tensor("input", "FP64", [1, 4], [5.1, 3.5, 1.4, 0.2])
 RAW = ("Inference-Header-Content-Length", "100")
 
 

@@ -213,7 +213,7 @@ async def test_a_server_that_crashes_again_and_again_is_told_with_its_last_words
                 process.kill()
             serving = await client.serving("own")
             problem = serving.status.problem if serving else None
-            return problem is not None and "does not start; its log ends with: " in problem.message
+            return problem is not None and "does not start: its log ends with: " in problem.message
 
         await eventually(is_given_up_with_its_last_words, within=30)
 

@@ -4,7 +4,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from klever_deployer.service.rollout import Rollout
 from klever_deployer.service.scaling import Scaler
 from klever_deployer.service.servers import Servers
 from klever_deployer.service.shelf import Shelf
-from kleverkit.documents import NEVER, Buried, Incarnation, Stored
+from kleverkit.documents import NEVER, Buried, Incarnation, Listing, Stored
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import Verdict, compare
 from kleverkit.memory_documents import InMemoryDocuments
@@ -35,7 +35,7 @@ from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource
-from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec, ModelStatus, ModelUpdated
+from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelSpec, ModelStatus, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
@@ -55,6 +55,10 @@ INGRESS = "http://ingress:8081"
 def digest(version: str) -> str:
     """A digest for each tag, except that `<tag>-again` is the bytes of `<tag>`."""
     return f"sha256:{version.removesuffix('-again').encode().hex():0>64}"
+
+
+PARSED = ModelStatus(scan=CLEAN, extraction=ExtractionPhase.SUCCEEDED)
+"""What is known of a version that may be served."""
 
 
 def spec(*versions: str, weights: tuple[int, ...] = (100,), replicas: int = 1) -> ServingSpec:
@@ -78,7 +82,7 @@ def key(version: str, index: int = 0) -> ReplicaKey:
 
 def model_document(ref: str, digest_: str, registry: str = REGISTRY) -> ModelDocument:
     model = ModelSpec(ref=ModelRef.parse(ref), digest=digest_, registry=registry, artifact_type="application/x", size=1)
-    return ModelDocument(spec=model, status=ModelStatus(scan=CLEAN), created_at=NOW, updated_at=NOW)
+    return ModelDocument(spec=model, status=PARSED, created_at=NOW, updated_at=NOW)
 
 
 def weights(route: ServingRoute) -> dict[str, int]:
@@ -142,14 +146,15 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
         """Lose one document, without a trace."""
         del self._entries[key]
 
-    async def all(self) -> list[Stored[ServingDocument]]:
-        listing = self.listed(await super().all())
+    async def listing(self) -> Listing[ServingDocument]:
+        listing = await super().listing()
+        documents = self.listed(list(listing.documents))
         if self.hold is not None:
             (read, later), self.hold = self.hold, None
             read.set()
             await later.wait()
-        self.listings.append(len(listing))
-        return listing
+        self.listings.append(len(documents))
+        return replace(listing, documents=tuple(documents))
 
     async def update(self, key: str, document: ServingDocument, revision: int) -> int:
         if self.unreachable:
@@ -365,18 +370,33 @@ class World:
 
     async def allow_unsafe(self) -> None:
         """Let the project serve what is not safe, or not scanned."""
-        project = ProjectSpec(name="library", policy=ProjectPolicy(scan=OnUnsafe.WARN))
+        await self.set_policy(ProjectPolicy(scan=OnUnsafe.WARN))
+
+    async def set_policy(self, policy: ProjectPolicy) -> None:
+        """Give the project its first policy."""
+        project = ProjectSpec(name="library", policy=policy)
         document = ProjectDocument(spec=project, status=ProjectStatus(), created_at=NOW, updated_at=NOW)
         await self.projects.create("library", document)
 
-    async def move_tag(self, version: str, digest_: str, scan: Scan | None = CLEAN) -> Event[ModelUpdated]:
-        """Push other bytes to a tag; the event that tells what is known of them."""
+    async def move_tag(
+        self,
+        version: str,
+        digest_: str,
+        scan: Scan | None = CLEAN,
+        labels: dict[str, str] | None = None,
+        **known: Any,
+    ) -> Event[ModelUpdated]:
+        """Push other bytes to a tag; the event about what is known of them."""
         document = model_document(f"library/iris:{version}", digest_)
+        labelled = document.spec.model_copy(update={"metadata": ModelMetadata(labels=labels or {})})
+        document = document.model_copy(update={"spec": labelled})
         key_ = document.spec.ref.key
         stored = await self.catalogue.get(key_)
         assert stored is not None
         generation = stored.document.generation + (stored.document.spec.digest != digest_)
-        document = document.model_copy(update={"status": ModelStatus(scan=scan), "generation": generation})
+        document = document.model_copy(
+            update={"status": PARSED.model_copy(update={"scan": scan, **known}), "generation": generation}
+        )
         await self.catalogue.update(key_, document, stored.revision)
         self.sequence += 1
         updated = ModelUpdated(ref=document.spec.ref, digest=digest_, extraction=ExtractionPhase.SUCCEEDED, scan=scan)

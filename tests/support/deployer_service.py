@@ -21,7 +21,7 @@ from kleverkit.service import run
 from kleverproto.base import WireModel
 from kleverproto.envelope import Event, EventSource, encode, parse
 from kleverproto.models import ModelDocument
-from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyRequested
+from kleverproto.projects import OnInvalid, OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDeleted, ServingDocument, ServingFailed, ServingReady, serving_key
 from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
@@ -54,8 +54,9 @@ class Surroundings:
         await eventually(lambda: documents.get(named.key))
 
     async def allow_unsafe(self) -> None:
-        """Let what is not scanned be served: there is no jobrunner here."""
-        await self.ask(ProjectPolicyRequested(project="library", policy=ProjectPolicy(scan=OnUnsafe.WARN)))
+        """Let what is neither scanned nor parsed be served: there is no jobrunner here."""
+        policy = ProjectPolicy(scan=OnUnsafe.WARN, invalid=OnInvalid.WARN)
+        await self.ask(ProjectPolicyRequested(project="library", policy=policy))
         documents = NatsDocuments(self._source(), PROJECTS_BUCKET, ProjectDocument)
         await eventually(lambda: documents.get("library"))
 

@@ -11,6 +11,7 @@ class EchoModel:
 
     platform = "test_echo"
     row_wise = False
+    example: Mapping[str, Array] | None = None
 
     def __init__(self, inputs: Sequence[TensorSpec] | None = None) -> None:
         self.inputs = inputs or [TensorSpec(datatype.value, datatype, (-1,)) for datatype in Datatype]

@@ -9,7 +9,7 @@ from typing import Any
 
 import zstandard
 
-from support.oci_artifacts import OCI_MANIFEST, Artifact, descriptor
+from support.oci_artifacts import OCI_MANIFEST, Artifact, descriptor, sha256
 
 LINK, HARD_LINK, DEVICE, DIRECTORY = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE
 
@@ -39,10 +39,14 @@ def tar(*entries: Entry) -> bytes:
 
 def packed(kind: str, *entries: Entry) -> bytes:
     """An archive, compressed as the end of its media type says."""
-    plain = tar(*entries)
-    if kind.endswith(("tar+gzip", "tar.gzip")):
+    return compressed(kind, tar(*entries))
+
+
+def compressed(kind: str, plain: bytes) -> bytes:
+    """Bytes, compressed as the end of a media type says."""
+    if kind.endswith("gzip"):
         return gzip.compress(plain, mtime=0)
-    return zstandard.compress(plain) if kind.endswith("tar+zstd") else plain
+    return zstandard.compress(plain) if kind.endswith("zstd") else plain
 
 
 @dataclass
@@ -121,3 +125,78 @@ def modelcar() -> Artifact:
     ]
     layers = [Layer(f"{image}layer.v1.tar+gzip", packed("tar+gzip", *entries)) for entries in (first, second)]
     return artifact(f"{image}config.v1+json", {"architecture": "amd64"}, *layers)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A layer of another tool's artifact.
+
+    Attributes:
+        kind: as the media type has it: `model`, `weight`, `docs`.
+        files: by their paths in the artifact.
+    """
+
+    kind: str
+    files: dict[str, bytes]
+
+
+def kit(
+    kitfile: dict[str, Any], *sections: Section, packing: str = "tar+gzip", diff_id: str = "", **annotations: str
+) -> Artifact:
+    """A ModelKit as kit 1.15 packs it: the Kitfile has the digests of layers, and of what they unpack to.
+
+    Args:
+        kitfile: its `model` describes the first section; `digest` and `diffId` are added there.
+        sections: layers; a raw one has one file.
+        packing: the end of each layer's media type.
+        diff_id: that the Kitfile declares for the model, where it is not what the layer unpacks to.
+        annotations: of the first layer, in place of the path.
+    """
+    layers, described = [], dict(kitfile)
+    for at, section in enumerate(sections):
+        plain = _plain(section, packing)
+        layer = Layer(f"application/vnd.kitops.modelkit.{section.kind}.v1.{packing}", compressed(packing, plain))
+        layer.annotations = (annotations if at == 0 else {}) or {"org.cncf.model.filepath": next(iter(section.files))}
+        layers.append(layer)
+        if section.kind == "model":
+            described["model"] = {
+                **kitfile["model"],
+                "digest": sha256(layer.content),
+                "diffId": diff_id or sha256(plain),
+            }
+    artifact_type = "application/vnd.kitops.modelkit.manifest.v1+json"
+    config = "application/vnd.kitops.modelkit.config.v1+json"
+    return artifact(config, described, *layers, artifactType=artifact_type, mediaType=OCI_MANIFEST)
+
+
+def modctl(*sections: Section, packing: str = "raw", diff_id: str = "", **about: Any) -> Artifact:
+    """A ModelPack as modctl 0.2.2 builds it: the `cnai` names, one layer for each file, no word of which is the model.
+
+    Args:
+        sections: each with one file.
+        packing: the end of each layer's media type.
+        diff_id: that the config declares, where it is not what the layers unpack to.
+        about: the `config` of the config.
+    """
+    plains = [_plain(section, packing) for section in sections]
+    layers = [
+        Layer(
+            f"application/vnd.cnai.model.{section.kind}.v1.{packing}",
+            compressed(packing, plain),
+            {"org.cnai.model.filepath": next(iter(section.files))},
+        )
+        for section, plain in zip(sections, plains, strict=True)
+    ]
+    modelfs = {"type": "layers", "diffIds": [diff_id or sha256(plain) for plain in plains]}
+    kind = "application/vnd.cnai.model.manifest.v1+json"
+    config = {"descriptor": {"name": "m"}, "modelfs": modelfs, "config": about}
+    return artifact(
+        "application/vnd.cnai.model.config.v1+json", config, *layers, artifactType=kind, mediaType=OCI_MANIFEST
+    )
+
+
+def _plain(section: Section, packing: str) -> bytes:
+    if packing.startswith("raw"):
+        (content,) = section.files.values()
+        return content
+    return tar(*(Entry(name, content) for name, content in section.files.items()))

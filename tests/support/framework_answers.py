@@ -12,15 +12,16 @@ CASES = {
         "sklearn",
         (
             "sklearn-pipeline sklearn-missing-values sklearn-regressor sklearn-no-probabilities sklearn-clusters "
-            "sklearn-transformer sklearn-named-columns sklearn-texts sklearn-declared xgboost-softprob xgboost-softmax "
-            "xgboost-logistic xgboost-linear lightgbm-multiclass lightgbm-binary lightgbm-regression catboost-classes "
-            "catboost-numbers catboost-categories"
+            "sklearn-transformer sklearn-named-columns sklearn-wide sklearn-wide-texts sklearn-texts sklearn-declared "
+            "xgboost-softprob xgboost-softmax xgboost-logistic xgboost-linear xgboost-targets xgboost-vectors "
+            "lightgbm-multiclass lightgbm-binary lightgbm-regression catboost-classes catboost-numbers "
+            "catboost-categories"
         ),
     ),
-    "torch_models": ("torch", "torchscript-undeclared torchscript-declared exportedprogram"),
+    "torch_models": ("torch", "torchscript-undeclared torchscript-declared exportedprogram exportedprogram-repeats"),
     "tensorflow_models": ("tf", "savedmodel graphdef tflite"),
     "openvino_models": ("openvino", "openvino"),
-    "pmml_models": ("pmml", "pmml-classifier pmml-regression"),
+    "pmml_models": ("pmml", "pmml-classifier pmml-regression pmml-bare pmml-shown"),
 }
 """Maker to the toolchain that it runs in, and the models that it makes."""
 

@@ -25,7 +25,7 @@ from kleverkit.service import Runtime, _serve_messages
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
-from kleverproto.models import HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
+from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelMetadata, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
@@ -44,7 +44,7 @@ def digest(number: int) -> str:
 
 
 def version_document(
-    ref: str = "library/iris:v1", *, number: int = 1, history: tuple[int, ...] = (), fmt: str = "ONNX"
+    ref: str = "library/iris:v1", *, number: int = 1, history: tuple[int, ...] = (), fmt: str | None = "ONNX"
 ) -> ModelDocument:
     pushed = NOW + timedelta(seconds=number)
     return ModelDocument(
@@ -57,6 +57,7 @@ def version_document(
             metadata=ModelMetadata(format=fmt, author="Jo"),
         ),
         status=ModelStatus(
+            extraction=ExtractionPhase.SUCCEEDED,
             scan=Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5"),
             history=tuple(HistoryEntry(digest=digest(each), pushed_at=pushed, verdict="clean") for each in history),
         ),
@@ -204,7 +205,11 @@ class Owner:
     async def last_event(self, stream: str) -> Any:
         js = self.client.jetstream()
         info = await js.stream_info(stream)
-        message = await js.get_msg(stream, info.state.last_seq)
+        return await self.event(stream, info.state.last_seq)
+
+    async def event(self, stream: str, sequence: int) -> Any:
+        """What lies at a place of a stream."""
+        message = await self.client.jetstream().get_msg(stream, sequence)
         return parse(message.headers or {}, message.data or b"")
 
     async def recreate(self, stream: str) -> None:

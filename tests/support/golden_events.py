@@ -21,7 +21,7 @@ from kleverproto.jobs import (
     JobSpec,
     JobStarted,
 )
-from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed, ModelUpdated
+from kleverproto.models import ExtractionPhase, ModelDeleted, ModelDeleteRequested, ModelPushed, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
@@ -65,7 +65,7 @@ ROLLOUT = RolloutStatus(
     since=NOW,
     message="at 5 %: 40 % of 20 requests failed, and no more than 1 % may",
     measured=Measurement(requests=20, error_percent=40.0, p95_ms=25.0, p99_ms=50.0),
-    steps=(RolloutStep(weight=5, at=NOW, message="step 1 of 3"),),
+    steps=(RolloutStep(weight=5, weights={"v1": 95, "v2": 5}, at=NOW, message="step 1 of 3"),),
 )
 SPEC = ServingSpec(
     variants=(
@@ -91,6 +91,7 @@ POLICY = ProjectPolicy(convert=("ONNX",), quantize=Quantization.INT8, scan=OnUns
 DATA: tuple[WireModel, ...] = (
     ModelPushed(ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX", size=905),
     ModelUpdated(ref=REF, digest=DIGEST, extraction=ExtractionPhase.SUCCEEDED, scan=SCAN),
+    ModelDeleteRequested(ref=REF, digest=DIGEST, generation=2, created_at=NOW),
     ModelDeleted(ref=REF, digest=DIGEST),
     ProjectPolicyRequested(project="library", policy=POLICY),
     ProjectPolicyChanged(project="library", policy=POLICY),

@@ -20,7 +20,7 @@ class GuardedRegistry:
     """Serves `library/iris:v1` to those who may have it."""
 
     scheme: str
-    """`basic` or `bearer`."""
+    """`basic`, `bearer`, or `anonymous`: open to everybody."""
     model: oci.Artifact = field(default_factory=oci.model)
     scopes: list[str] = field(default_factory=list)
     """What tokens were asked for."""
@@ -64,12 +64,17 @@ class GuardedRegistry:
         return token
 
     async def _ping(self, request: web.Request) -> web.Response:
+        issued = {f"Bearer {number}.{scope}" for number, scope in enumerate(self.scopes, 1)}
+        if request.headers.get("Authorization") in issued:
+            return web.json_response({})  # as CNCF distribution: any token will do here
         return self._refusal(request) or web.json_response({})
 
     async def _manifest(self, request: web.Request) -> web.Response:
         return self._refusal(request) or web.Response(body=self.model.manifest, content_type=oci.OCI_MANIFEST)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
+        if self.scheme == "anonymous":
+            return None
         if self.scheme == "basic":
             wanted, challenge = {BASIC}, 'Basic realm="registry"'
         else:

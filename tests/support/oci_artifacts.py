@@ -59,8 +59,13 @@ def referrer(subject: Artifact, artifact_type: str, content: bytes = b"about") -
 
 def artifact_of_nothing() -> Artifact:
     """An artifact that is neither a model nor an image."""
-    layer = descriptor(b"about", "text/plain")
-    return _artifact("application/vnd.example.thing", EMPTY, (b"{}", b"about"), layers=[layer])
+    return artifact_of(b"about")
+
+
+def artifact_of(*contents: bytes) -> Artifact:
+    """An artifact that is neither a model nor an image, with these layers."""
+    layers = [descriptor(content, "text/plain") for content in contents]
+    return _artifact("application/vnd.example.thing", EMPTY, (b"{}", *contents), layers=layers)
 
 
 def index(*children: Artifact) -> Artifact:

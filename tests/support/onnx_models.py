@@ -112,6 +112,25 @@ def look_up(shape: Sequence[str] = ()) -> ModelProto:
     return _model(graph)
 
 
+def detector() -> ModelProto:
+    """Gives the positions `found` of the `scores` above one half: as many as there are, of whichever rows."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Greater", ["scores", "half"], ["above"]),
+            helper.make_node("NonZero", ["above"], ["positions"]),
+            helper.make_node("Reshape", ["positions", "flat"], ["found"]),
+        ],
+        "detector",
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor_value_info("found", TensorProto.INT64, ["m"])],
+        [
+            helper.make_tensor("half", TensorProto.FLOAT, [], [0.5]),
+            helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
+        ],
+    )
+    return _model(graph)
+
+
 def split_sequence(*, with_tensor: bool) -> ModelProto:
     """Its output `parts` is a sequence of tensors; `X_out`, if wanted, is a tensor."""
     nodes = [helper.make_node("SplitToSequence", ["X"], ["parts"])]

@@ -21,7 +21,8 @@ from kleverproto.envelope import Event, encode, parse
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
-from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET
+from kleverproto.servings import ServingDocument
+from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
 from support.oci_artifacts import OciClient
 from support.processes import ServerProcess, answers, free_port
 from support.waiting import eventually
@@ -81,6 +82,7 @@ class Platform:
         source.set(client)
         self.documents = NatsDocuments(source, MODELS_BUCKET, ModelDocument)
         self.projects = NatsDocuments(source, PROJECTS_BUCKET, ProjectDocument)
+        self.servings = NatsDocuments(source, SERVINGS_BUCKET, ServingDocument)
 
     async def events(self, kind: str = "model") -> list[Event[Any]]:
         """Every event of the stream so far, whose type holds the text."""

@@ -1,7 +1,7 @@
 """The registry's service over stores in memory, with faults where a test wants them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageLostError
 from klever_registry.service.alarms import Alarms
 from klever_registry.service.announcing import Announcer
+from klever_registry.service.deletions import Deletions
 from klever_registry.service.distribution import Distribution
 from klever_registry.service.embedded import Embedded
 from klever_registry.service.policies import Policies
@@ -97,6 +98,16 @@ class FlakyEmbedded(Embedded):
         return await super().config(repository, digest, size)
 
 
+class FixedUsage:
+    """See `ports.Usage`; a test says which tags are served, by which serving."""
+
+    def __init__(self) -> None:
+        self.by_tag: dict[str, str] = {}
+
+    def servings_of(self, _repository: str, tags: Collection[str], _digest: str | None) -> list[str]:
+        return [serving for tag, serving in self.by_tag.items() if tag in tags]
+
+
 class RegistryUnits:
     """One registry: its stores, its catalogue, and what works on both."""
 
@@ -109,6 +120,7 @@ class RegistryUnits:
         )
         self.documents = InMemoryDocuments[ModelDocument]()
         self.projects = InMemoryDocuments[ProjectDocument]()
+        self.served = FixedUsage()
         self.alarms = Alarms(CollectorRegistry())
         self.home = home
         self.begin()
@@ -138,8 +150,13 @@ class RegistryUnits:
         )
         uploads = InMemoryUploads(self.blobs)
         self.distribution = Distribution(
-            blobs=self.blobs, uploads=uploads, manifests=self.manifests, observer=self.announcer
+            blobs=self.blobs,
+            uploads=uploads,
+            manifests=self.manifests,
+            observer=self.announcer,
+            usage=self.served,
         )
+        self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
 
     def lose_the_catalogue(self) -> None:
         """NATS has lost its store, and the bucket was created again."""

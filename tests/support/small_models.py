@@ -26,3 +26,20 @@ def broken(directory: Path) -> Path:
     (directory / "model" / "model.onnx").write_bytes(b"\x08\x08\x12 this is no model at all")
     (directory / "ormbfile.yaml").write_text("format: ONNX\n")
     return directory
+
+
+def big_file(directory: Path, size: int = 4096) -> Path:
+    """A model directory with one file of so many bytes, which do not repeat soon."""
+    (directory / "model").mkdir(parents=True)
+    (directory / "ormbfile.yaml").write_text("format: Others\n")
+    (directory / "model" / "weights.bin").write_bytes(b"".join(n.to_bytes(4, "big") for n in range(size // 4)))
+    return directory
+
+
+def many_files(directory: Path, count: int = 12) -> Path:
+    """A model directory with so many small files."""
+    (directory / "model").mkdir(parents=True)
+    (directory / "ormbfile.yaml").write_text("format: Others\n")
+    for number in range(count):
+        (directory / "model" / f"{number:05}.txt").write_text(str(number))
+    return directory

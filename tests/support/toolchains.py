@@ -11,10 +11,14 @@ from modelformats.converting.errors import ConversionError
 from modelformats.converting.toolchains import ToolchainStore
 
 
+def toolchains_root() -> Path:
+    """Where the toolchains of this machine are, or where KLEVER_TOOLCHAINS says."""
+    return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
+
+
 def toolchain_store() -> ToolchainStore:
-    """The toolchains of this machine, or of where KLEVER_TOOLCHAINS says."""
-    root = os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")
-    return ToolchainStore(Path(root).expanduser())
+    """The toolchains of this machine."""
+    return ToolchainStore(toolchains_root())
 
 
 def toolchain_python(store: ToolchainStore, toolchain: str) -> Path:

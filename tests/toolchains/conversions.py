@@ -1,12 +1,13 @@
 """What the tests of conversions share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kleverproto.conversions import ConversionRecord
 from kleverproto.signatures import Signature, Tensor
+from modelformats.catalogue import extract_signature
 from modelformats.converting.convert import convert
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
@@ -18,6 +19,15 @@ def signature(**inputs: tuple[str, tuple[int | str, ...]]) -> Signature:
     return Signature(
         inputs=tuple(Tensor(name=name, dtype=dtype, shape=shape) for name, (dtype, shape) in inputs.items())
     )
+
+
+def names_of(tensors: Iterable[Tensor]) -> list[str]:
+    """Names, in any order: formats keep one of their own."""
+    return sorted(tensor.name for tensor in tensors)
+
+
+RENAMED = {("SKLearn", "PMML")}
+"""What docs/formats.md says of: PMML has a field for each column and each class."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,21 @@ class Conversion:
             on_line=print,
         )
         measured.add(self.model, record, self.options)
+        self._check_names(directory, destination)
         return record
+
+    def _check_names(self, directory: Path, destination: Path) -> None:
+        """The result's tensors are called as the source's or as declared, and are of the same ranks, where known."""
+        if (self.source, self.target) in RENAMED or "signature" in self.options:
+            return
+        source, result = extract_signature(self.source, directory), extract_signature(self.target, destination)
+        for side in ("inputs", "outputs"):
+            own, declared, made = (getattr(each, side) for each in (source, self.signature, result))
+            assert names_of(made) in [names_of(known) for known in (own, declared) if known] or not (own or declared)
+            ranks = {tensor.name: len(tensor.shape) for tensor in (*own, *declared) if tensor.shape is not None}
+            for tensor in made:
+                if tensor.shape is not None and tensor.name in ranks:
+                    assert len(tensor.shape) == ranks[tensor.name], tensor
 
     def __str__(self) -> str:
         return "-".join([self.model, self.target, *self.options.values()])

@@ -12,7 +12,9 @@ _ROUTES: dict[str, dict[str, Any]] = {}
 
 
 def add(model: str, record: ConversionRecord, options: Mapping[str, str]) -> None:
-    """Take down one conversion."""
+    """Take down one conversion; one that could not be compared shows nothing."""
+    if not record.verification.verified:
+        return
     formats = (record.steps[0].source_format, *(step.target_format for step in record.steps))
     how = f" ({', '.join(f'{name}={value}' for name, value in sorted(options.items()))})" if options else ""
     row = _ROUTES.setdefault(f"{' -> '.join(formats)}{how}", {"models": [], "relative": 0.0})

@@ -67,6 +67,19 @@ async def test_a_network_does_the_same_as_a_netdef(
     assert [(t.name, t.shape) for t in found.inputs] == [(t.name, t.shape) for t in told.inputs]
 
 
+async def test_a_network_and_a_net_do_the_same_in_openvino(
+    tmp_path: Path, made: Path, toolchains: ToolchainStore
+) -> None:
+    directory = make("convolution", tmp_path / "caffe")
+    told = extract_signature("CaffeModel", directory)
+    check(
+        await Conversion("convolution", "CaffeModel", "OpenVINO", told).run(directory, made, toolchains), largest=1e-5
+    )
+    (other := tmp_path / "other").mkdir()
+    net = Conversion("divided", "NetDef", "OpenVINO", IMAGE)
+    check(await net.run(place("divided", tmp_path / "netdef"), other, toolchains), largest=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "code", "message"),
     [

@@ -52,6 +52,13 @@ async def test_a_checkpoint_does_the_same_as_onnx(
     assert [tensor.shape for tensor in extract_signature("ONNX", tmp_path).outputs] == outputs
 
 
+async def test_a_checkpoint_does_the_same_in_openvino(
+    mxnet_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    conversion = Conversion("classifier", "MXNetParams", "OpenVINO", TABLE)
+    check(await conversion.run(mxnet_models / "classifier", tmp_path, toolchains), largest=1e-5)
+
+
 @pytest.mark.parametrize(
     ("model", "declared", "code", "said"),
     [

@@ -60,7 +60,7 @@ async def test_a_policy_converts_each_push_and_the_record_lies_beside_the_result
         assert result.spec.metadata.author == "Jo"
         assert result.spec.metadata.labels[CONVERTED_FROM] == f"library/iris@{digest}"
         assert result.status.signature is not None
-        assert [tensor.name for tensor in result.status.signature.inputs] == ["X"]
+        assert [tensor.name for tensor in result.status.signature.inputs] == ["input"]
         (job,) = await client.jobs(kind="convert")
         assert job.status.phase is JobPhase.SUCCEEDED
         assert job.status.result is not None

@@ -29,6 +29,8 @@ def table_models(models: Callable[[str, str], Path]) -> Path:
     [
         ("pipeline", "SKLearn", 1e-5),
         ("forest", "SKLearn", 1e-5),
+        ("forest-with-gaps", "SKLearn", 1e-5),
+        ("categories", "SKLearn", 1e-5),
         ("named-columns", "SKLearn", 1e-5),
         ("regressor", "SKLearn", 1e-5),
         ("support-vectors", "SKLearn", 1e-5),
@@ -103,3 +105,15 @@ async def test_given_samples_that_the_source_does_not_take_are_refused(
             directory, tmp_path, toolchains
         )
     assert caught.value.code == "invalid_samples"
+
+
+@pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
+async def test_a_booster_of_several_targets_is_refused_and_not_cut_down_to_one(
+    table_models: Path, tmp_path: Path, toolchains: ToolchainStore, strategy: str
+) -> None:
+    directory = table_models / f"xgboost-{strategy}"
+    known = extract_signature("XGBoost", directory)
+    assert [tensor.shape for tensor in known.outputs] == [(-1, 2)]
+    with pytest.raises(ConversionError, match="the model predicts 2 targets, and onnxmltools converts one") as caught:
+        await Conversion("vectors", "XGBoost", "ONNX", known).run(directory, tmp_path, toolchains)
+    assert caught.value.code == "unsupported_operator"

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 IMAGE = signature(image=("float32", (-1, 12, 12, 1)))
 VECTOR = signature(x=("float32", (-1, 8)))
+DICTIONARY = signature(zeta=("float32", (-1, 3)), alpha=("float32", (-1, 3)))
 PAIR = signature(x=("float32", (-1, 2)))
 
 
@@ -33,10 +34,17 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
             "ONNX",
             signature(tokens=("int32", (-1, -1)), extra=("float32", (-1, 3))),
         ),
+        Conversion("keras-of-dictionaries", "Keras", "SavedModel", DICTIONARY),
+        Conversion("h5-of-dictionaries", "H5", "ONNX", DICTIONARY),
         Conversion("savedmodel", "SavedModel", "ONNX", IMAGE, {"opset": "17"}),
         Conversion("savedmodel-of-two", "SavedModel", "ONNX", PAIR, {"signature": "double"}),
         Conversion("graphdef", "GraphDef", "ONNX", signature(x=("float32", (-1, 12, 12, 1)))),
-        Conversion("tflite", "TFLite", "ONNX", signature(image=("float32", (-1, 12, 12, 1)))),
+        Conversion("tflite", "TFLite", "ONNX", IMAGE),
+        Conversion("h5", "H5", "OpenVINO", IMAGE),
+        Conversion("keras-of-dictionaries", "Keras", "OpenVINO", DICTIONARY),
+        Conversion("savedmodel", "SavedModel", "OpenVINO", IMAGE),
+        Conversion("graphdef", "GraphDef", "OpenVINO", signature(x=("float32", (-1, 12, 12, 1)))),
+        Conversion("tflite", "TFLite", "OpenVINO", IMAGE),
     ],
     ids=str,
 )

@@ -46,6 +46,20 @@ async def test_an_exported_program_does_the_same_as_onnx(
 
 
 @pytest.mark.parametrize(
+    "conversion",
+    [
+        Conversion("scripted", "TorchScript", "OpenVINO", TWO),
+        Conversion("exported", "ExportedProgram", "OpenVINO", IMAGE),
+    ],
+    ids=str,
+)
+async def test_a_model_does_the_same_in_openvino(
+    conversion: Conversion, torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
+) -> None:
+    check(await conversion.run(torch_models / conversion.model, tmp_path, toolchains), largest=1e-5)
+
+
+@pytest.mark.parametrize(
     ("conversion", "code", "message"),
     [
         pytest.param(

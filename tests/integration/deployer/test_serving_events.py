@@ -109,7 +109,7 @@ async def test_a_model_that_cannot_be_loaded_fails_with_the_words_of_its_server(
     event = await world.answer(await world.ask(requested(spec("v2"))))
     assert isinstance(event.data, ServingFailed)
     assert event.data.problem.code == "model_server_failed"
-    assert "variant v2 does not start; its log ends with:" in event.data.problem.message
+    assert "variant v2 does not start: cannot load the model: " in event.data.problem.message
     assert "model.onnx" in event.data.problem.message
 
 

@@ -78,7 +78,7 @@ async def test_conversions_of_the_same_bytes_are_jobs_of_their_own(gateway: Gate
     body = {"kind": "convert", "ref": "library/iris:v1"}
     answers = [
         await gateway.send("POST", JOBS, json=body | {"conversion": conversion})
-        for conversion in ({"to": "ONNX"}, {"to": "ONNX", "quantize": "int8"}, {"to": "ONNX"})
+        for conversion in ({"to": "ONNX"}, {"to": "ONNX", "quantize": "int8"}, {"to": "onnx"})
     ]
     assert [answer.status for answer in answers] == [202, 202, 202]
     first, second, third = (answer.json()["id"] for answer in answers)
@@ -92,6 +92,7 @@ async def test_conversions_of_the_same_bytes_are_jobs_of_their_own(gateway: Gate
         pytest.param({"kind": "convert"}, "says what to make", id="no conversion"),
         pytest.param({"conversion": {"to": "ONNX"}}, "for jobs of the kind convert", id="another kind"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "into": 1}}, "into", id="an unknown key"),
+        pytest.param({"kind": "convert", "conversion": {"to": "Onix"}}, "did you mean ONNX?", id="an unknown format"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "quantize": "int3"}}, "int8", id="a bad value"),
     ],
 )

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from kleverproto.models import ModelDocument
-from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyRequested
+from kleverproto.documents import Problem
+from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy, ProjectPolicyRequested
 from kleverproto.scans import Finding, Scan
+from kleverproto.signatures import Signature
 from kleverproto.streams import MODELS
 from support.gateway import Gateway, Owner, owner_at, running_gateway, version_document
 from support.waiting import eventually
@@ -47,23 +49,42 @@ async def deployed(gateway: Gateway) -> Any:
 
 
 async def test_a_project_without_a_policy_blocks_what_is_dangerous(gateway: Gateway) -> None:
-    assert await gateway.json(POLICY) == {"convert": [], "quantize": None, "scan": "block"}
+    assert await gateway.json(POLICY) == {"convert": [], "quantize": None, "scan": "block", "invalid": "block"}
 
 
 async def test_a_policy_is_read_at_once_and_asked_for_by_an_event(gateway: Gateway, owner: Owner) -> None:
-    answer = await gateway.send("PUT", POLICY, json={"convert": ["ONNX"], "quantize": "int8", "scan": "warn"})
+    body = {"convert": ["ONNX"], "quantize": "int8", "scan": "warn", "invalid": "warn"}
+    answer = await gateway.send("PUT", POLICY, json=body)
     assert answer.status == 202, answer.text
-    assert await gateway.json(POLICY) == {"convert": ["ONNX"], "quantize": "int8", "scan": "warn"}
+    assert await gateway.json(POLICY) == body
     event = await owner.last_event(MODELS.name)
-    policy = ProjectPolicy.model_validate({"convert": ["ONNX"], "quantize": "int8", "scan": "warn"})
+    policy = ProjectPolicy.model_validate(body)
     assert event.data == ProjectPolicyRequested(project="library", policy=policy)
 
 
-@pytest.mark.parametrize("body", [{"scan": "never"}, {"convert": "ONNX"}, {"quantise": "int8"}])
+@pytest.mark.parametrize("body", [{"scan": "never"}, {"invalid": "never"}, {"convert": "ONNX"}, {"quantise": "int8"}])
 async def test_a_policy_that_is_none_is_refused_by_field(gateway: Gateway, body: dict[str, Any]) -> None:
     answer = await gateway.send("PUT", POLICY, json=body)
     assert answer.status == 422
     assert [error["field"].partition(".")[0] for error in answer.json()["errors"]] == list(body)
+
+
+async def test_formats_of_a_policy_are_taken_in_any_case_and_once(gateway: Gateway) -> None:
+    answer = await gateway.send("PUT", POLICY, json={"convert": ["onnx", "ONNX", "openvino"]})
+    assert answer.status == 202, answer.text
+    assert (await gateway.json(POLICY))["convert"] == ["ONNX", "OpenVINO"]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("Onix", "unknown format Onix, did you mean ONNX?"), ("GGUF", "nothing can be converted to GGUF: ")],
+)
+async def test_a_policy_with_a_format_that_cannot_be_made_is_refused(
+    gateway: Gateway, name: str, complaint: str
+) -> None:
+    answer = await gateway.send("PUT", POLICY, json={"convert": [name]})
+    assert (answer.status, answer.json()["errors"][0]["field"]) == (422, "convert")
+    assert answer.json()["errors"][0]["message"].startswith(complaint)
 
 
 async def test_a_dangerous_model_is_served_only_where_the_project_allows_it(gateway: Gateway, owner: Owner) -> None:
@@ -77,3 +98,46 @@ async def test_a_dangerous_model_is_served_only_where_the_project_allows_it(gate
 async def test_a_model_that_is_not_scanned_in_time_is_not_served(gateway: Gateway, owner: Owner) -> None:
     await owner.version(scanned(None))
     assert await deployed(gateway) == (422, "model_not_scanned")
+
+
+def known(**status: Any) -> ModelDocument:
+    document = version_document()
+    return document.model_copy(update={"status": document.status.model_copy(update=status)})
+
+
+async def converted(gateway: Gateway) -> Any:
+    job = {"ref": "library/iris:v1", "kind": "convert", "conversion": {"to": "OpenVINO"}}
+    answer = await gateway.send("POST", "/namespaces/default/modeljobs", json=job)
+    return answer.status, answer.json().get("code")
+
+
+async def test_a_version_that_could_not_be_parsed_is_loaded_only_where_the_project_allows_it(
+    gateway: Gateway, owner: Owner
+) -> None:
+    problem = Problem(code="invalid_model", message="weights.bin is missing: push it, too")
+    await owner.version(known(extraction=ExtractionPhase.FAILED, problem=problem))
+    await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
+    answer = await gateway.send("POST", SERVINGS, json=SERVING)
+    (error,) = answer.json()["errors"]
+    assert (answer.status, answer.json()["code"], error["field"]) == (422, "invalid_model", "spec.variants.0.model")
+    assert "weights.bin is missing: push it, too. " in error["message"]
+    assert error["message"].endswith("`klever projects policy set library --invalid warn`")
+    assert await converted(gateway) == (422, "invalid_model")
+    await gateway.send("PUT", POLICY, json={"invalid": OnInvalid.WARN})
+    assert (await deployed(gateway))[0] == 202
+    assert (await converted(gateway))[0] == 202
+
+
+async def test_a_version_that_is_still_parsed_is_accepted(gateway: Gateway, owner: Owner) -> None:
+    await owner.version(known(extraction=ExtractionPhase.PENDING))
+    assert (await deployed(gateway))[0] == 202
+
+
+async def test_what_nothing_could_serve_is_refused_but_for_a_server_of_ones_own(gateway: Gateway, owner: Owner) -> None:
+    await owner.version(known(signature=Signature(details={"signature": None})))
+    await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
+    assert await deployed(gateway) == (422, "unservable_model")
+    assert await converted(gateway) == (422, "unservable_model")
+    variant = {**SERVING["spec"]["variants"][0], "custom": {"command": ["serve"]}}
+    own = {**SERVING, "spec": {**SERVING["spec"], "variants": [variant]}}
+    assert (await gateway.send("POST", SERVINGS, json=own)).status == 202

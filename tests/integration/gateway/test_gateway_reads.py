@@ -75,7 +75,9 @@ async def test_projects_models_and_versions_are_listed(gateway: Gateway, owner: 
     versions = await gateway.json("/projects/library/models/iris/versions?sort=version&limit=1&start=1")
     assert versions["metadata"] == {"totalItems": 2}
     assert [item["spec"]["ref"]["version"] for item in versions["items"]] == ["v2"]
-    found = await gateway.json("/models?q=TEAM&format=ONNX&project=team&extraction=Pending")
+    misspelt = await gateway.get("/models?format=Onix")
+    assert (misspelt.status, "did you mean ONNX?" in misspelt.text) == (422, True)
+    found = await gateway.json("/models?q=TEAM&format=onnx&project=team&extraction=Succeeded")
     assert [item["spec"]["ref"]["model"] for item in found["items"]] == ["c"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from klever_jobrunner.adapters.disk import Disk
-from klever_jobrunner.ports import Tell
+from klever_jobrunner.ports import OnLine
 from klever_jobrunner.results import Results
 from kleverproto.conversions import ConversionRecord, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobRequested, JobResult
@@ -23,10 +23,10 @@ RECORD = ConversionRecord(
 class Writing:
     """Work that needs some space."""
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`."""
         (scratch / "model").write_bytes(bytes(SIZE // 2))
-        tell(f"written for {job.id}")
+        on_line(f"written for {job.id}")
         return JobResult()
 
 

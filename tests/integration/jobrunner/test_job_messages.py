@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.ports import Tell
+from klever_jobrunner.ports import OnLine
 from kleverproto.jobs import (
     JobCancelRequested,
     JobDeleteRequested,
@@ -30,9 +30,9 @@ class GatedWork:
     done: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`."""
-        tell(f"working in {scratch}")
+        on_line(f"working in {scratch}")
         await self.gate.wait()
         self.done.append(job.id)
         return JobResult()

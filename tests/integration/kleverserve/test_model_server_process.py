@@ -1,12 +1,14 @@
 """The server as the deployer runs it: a process, from the ready line to its exit code."""
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -119,6 +121,32 @@ def test_a_model_that_cannot_be_loaded_exits_3_with_one_line(tmp_path: Path) -> 
     assert ended.returncode == 3
     assert ended.stderr.startswith("kleverserve: cannot load the model: onnxruntime cannot load ")
     assert ended.stderr.count("\n") == 1
+
+
+def test_rows_that_are_not_independent_and_an_option_that_needs_them_exit_3(tmp_path: Path) -> None:
+    detector = onnx_models.model_directory(onnx_models.detector(), tmp_path / "m")
+    ended = run_to_the_end(detector, "--parameters", '{"maxBatchRows": 32}')
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(
+        "kleverserve: cannot load the model: maxBatchRows: this model's rows are not independent: "
+        'output "found" has the shape [0] for one row'
+    )
+
+
+async def test_an_answer_without_rows_is_an_answer(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    detector = onnx_models.model_directory(onnx_models.detector(), tmp_path / "m")
+    with model_server(detector, name="m") as server:
+        url = f"{server.url}/v2/models/m/infer"
+        for scores in ([], [0.1, 0.2]):
+            request: dict[str, Any] = {"inputs": [tensor("scores", "FP32", [len(scores)], scores)]}
+            async with session.post(url, json=request) as response:
+                (output,) = (await response.json())["outputs"]
+            assert (response.status, output["shape"], output["data"]) == (200, [0], [])
+            async with session.post(url, json=request | {"parameters": {"binary_data_output": True}}) as response:
+                head = int(response.headers["Inference-Header-Content-Length"])
+                body = await response.read()
+            (output,) = json.loads(body[:head])["outputs"]
+            assert (output["shape"], output["parameters"], body[head:]) == ([0], {"binary_data_size": 0}, b"")
 
 
 def test_a_taken_port_exits_1_with_one_line(iris: Path) -> None:

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from kleverserve.app import ServerOptions, serving
 from kleverserve.lifecycle import Lifecycle
 from kleverserve.model import TensorSpec
+from kleverserve.openscoring import IS_TARGET
 from kleverserve.tensors import Array, Datatype
 
 URL = "/openscoring/model/adder"
@@ -20,18 +21,19 @@ class Adder:
 
     platform = "pmml4s_pmml"
     row_wise = True
+    example = None
     inputs = (
         TensorSpec("a", Datatype.FP64, (-1,)),
         TensorSpec("n", Datatype.INT64, (-1,)),
         TensorSpec("word", Datatype.BYTES, (-1,)),
     )
-    outputs = (TensorSpec("predicted_sum", Datatype.FP64, (-1,)), TensorSpec("word", Datatype.BYTES, (-1,)))
+    outputs = (TensorSpec("sum", Datatype.FP64, (-1,), IS_TARGET), TensorSpec("word", Datatype.BYTES, (-1,)))
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         numbers = [np.nan if n is None else n for n in inputs["n"].tolist()]
         sums = inputs["a"] + np.array(numbers, np.float64)
         words = np.array([word or "none" for word in inputs["word"].tolist()], object)
-        return {name: {"predicted_sum": sums, "word": words}[name] for name in outputs}
+        return {name: {"sum": sums, "word": words}[name] for name in outputs}
 
 
 @pytest.fixture

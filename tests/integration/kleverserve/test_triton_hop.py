@@ -31,6 +31,7 @@ async def url() -> AsyncIterator[str]:
         port = free_port()
         hop = Hop("127.0.0.1", port, f"http://127.0.0.1:{triton.port}", LIMIT)
         await asyncio.to_thread(hop.start)
+        hop.say_ready()
         yield f"http://127.0.0.1:{port}"
         await asyncio.to_thread(hop.stop)
 
@@ -72,9 +73,29 @@ async def test_a_triton_that_is_gone_is_an_error_too() -> None:
     port = free_port()
     hop = Hop("127.0.0.1", port, f"http://127.0.0.1:{free_port()}", LIMIT)
     hop.start()
+    hop.say_ready()
     answer = await exchange(f"http://127.0.0.1:{port}", head("GET", "/v2/health/ready"))
     assert (answer.status, answer.document) == (503, {"error": "Triton does not answer: ClientConnectorError"})
     await asyncio.to_thread(hop.stop)
+
+
+@pytest.mark.parametrize("path", ["/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/1/ready"])
+async def test_a_triton_that_has_not_answered_a_sample_is_not_ready(path: str) -> None:
+    async def ready(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", ready)
+    async with TestServer(application, host="127.0.0.1") as triton:
+        port = free_port()
+        hop = Hop("127.0.0.1", port, f"http://127.0.0.1:{triton.port}", LIMIT)
+        await asyncio.to_thread(hop.start)
+        url = f"http://127.0.0.1:{port}"
+        assert (await exchange(url, head("GET", path))).status == 503
+        assert (await exchange(url, head("GET", "/v2/health/live"))).status == 200
+        hop.say_ready()
+        assert (await exchange(url, head("GET", path))).status == 200
+        await asyncio.to_thread(hop.stop)
 
 
 async def test_a_port_that_is_taken_is_an_oserror(url: str) -> None:

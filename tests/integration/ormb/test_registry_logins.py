@@ -15,6 +15,7 @@ import trustme
 from ormb.adapters.challenge import Authorizer
 from ormb.adapters.credentials import CONFIG, Credentials, find_credentials, forget_credentials, store_credentials
 from ormb.adapters.tls import verification
+from ormb.adapters.transport import Transport
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError
 from ormb.reference import Reference
@@ -151,18 +152,59 @@ async def test_credentials_that_cannot_be_read_are_an_error(registry: GuardedReg
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"auths": {"a.example.com": "secret"}}', '{"auths": {"a.example.com": [1]}}']
+    "text",
+    [
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"auths": []}',
+        '{"auths": {"a.example.com": "secret"}}',
+        '{"auths": {"a.example.com": [1]}}',
+    ],
 )
-def test_a_file_of_credentials_of_another_shape_is_an_error(tmp_path: Path, text: str) -> None:
+def test_a_file_of_another_shape_is_named_in_a_warning_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     (tmp_path / CONFIG).write_text(text)
-    with pytest.raises(AuthenticationError, match="cannot be read"):
-        find_credentials(tmp_path, "a.example.com")
+    docker(tmp_path, monkeypatch, {"auths": {"a.example.com": {"auth": base64.b64encode(SECRET).decode()}}})
+    warnings: list[str] = []
+    assert find_credentials(tmp_path, "a.example.com", warnings.append) == Credentials(USER, PASSWORD)
+    assert [str(tmp_path / CONFIG) in warning for warning in warnings] == [True]
 
 
-async def test_a_push_asks_for_a_token_that_may_push_and_a_pull_does_not_get_it(tmp_path: Path) -> None:
+def test_a_login_puts_a_file_that_cannot_be_read_aside(tmp_path: Path) -> None:
+    (tmp_path / CONFIG).write_text("{ by hand")
+    warnings: list[str] = []
+    store_credentials(tmp_path, "a.example.com", Credentials(USER, PASSWORD), warnings.append)
+    assert find_credentials(tmp_path, "a.example.com", warnings.append) == Credentials(USER, PASSWORD)
+    assert (tmp_path / f"{CONFIG}.unreadable").read_text() == "{ by hand"
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize("config", ["{", '{"credsStore": "missing"}', '{"credHelpers": {"127.0.0.1": "missing"}}'])
+async def test_a_registry_that_asks_for_no_login_needs_no_configuration_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    """Dockers file is broken, and so are ormb's own files: the pull does not depend on them."""
+    docker(tmp_path, monkeypatch, {})
+    (tmp_path / "docker" / "config.json").write_text(config)
+    for name in (CONFIG, "uploads", "digests"):
+        (tmp_path / name).write_text("{")
+    async with GuardedRegistry("anonymous").running() as registry:
+        assert await inspect(tmp_path, registry) == registry.model.digest
+
+
+def test_half_of_a_login_in_the_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORMB_USERNAME", USER)
+    warnings: list[str] = []
+    assert find_credentials(tmp_path, "a.example.com", warnings.append) is None
+    assert warnings == ["of $ORMB_USERNAME and $ORMB_PASSWORD only one is set: neither is used"]
+
+
+async def test_a_push_asks_for_a_token_that_may_push_and_a_pull_does_not_get_it() -> None:
     async with GuardedRegistry("bearer").running() as registry, aiohttp.ClientSession() as session:
-        store_credentials(tmp_path, registry.host, Credentials(USER, PASSWORD))
-        reference, authorizer = Reference(registry.host, "library/iris", "v1"), Authorizer(tmp_path, session)
+        reference = Reference(registry.host, "library/iris", "v1")
+        authorizer = Authorizer(lambda _host, _warn: Credentials(USER, PASSWORD), Transport(session))
         async with session.get(f"http://{registry.host}/v2/") as response:
             await authorizer.learn(reference, response, push=True)
         assert registry.scopes == ["repository:library/iris:pull,push"]

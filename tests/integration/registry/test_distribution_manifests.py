@@ -83,6 +83,29 @@ async def test_tags_come_sorted_and_in_pages(registry: OciClient) -> None:
     assert (await registry.request("GET", "/v2/iris/tags/list?n=x")).status == 400
 
 
+async def test_repositories_come_sorted_and_in_pages(registry: OciClient) -> None:
+    assert (await registry.request("GET", "/v2/_catalog")).json == {"repositories": []}
+    for repository in ("team/c", "team/a", "library/b"):
+        await registry.push(repository, "v1", MODEL)
+    answer = await registry.request("GET", "/v2/_catalog")
+    assert answer.json == {"repositories": ["library/b", "team/a", "team/c"]}
+    page = await registry.request("GET", "/v2/_catalog?n=2")
+    assert page.json["repositories"] == ["library/b", "team/a"]
+    following = page.headers["Link"].partition("<")[2].partition(">")[0]
+    last = await registry.request("GET", following)
+    assert (last.json["repositories"], "Link" in last.headers) == (["team/c"], False)
+    assert (await registry.request("GET", "/v2/_catalog?n=x")).status == 400
+
+
+async def test_a_blob_that_a_manifest_needs_is_not_deleted(registry: OciClient) -> None:
+    await registry.push(REPOSITORY, "v1", MODEL)
+    path = f"/v2/{REPOSITORY}/blobs/{oci.sha256(MODEL.blobs[1])}"
+    refused = await registry.request("DELETE", path)
+    assert (refused.status, refused.code) == (405, "UNSUPPORTED")
+    assert MODEL.digest in refused.json["errors"][0]["message"]
+    assert (await registry.request("GET", path)).body == MODEL.blobs[1]
+
+
 async def test_a_deleted_tag_leaves_the_manifest_and_a_deleted_manifest_leaves_nothing(registry: OciClient) -> None:
     for tag in ("v1", "v2"):
         await registry.push(REPOSITORY, tag, MODEL)

@@ -13,6 +13,7 @@ from kleverproto.models import ExtractionPhase, ModelPushed
 from kleverproto.references import ModelRef
 from ormb import OrmbClient, Reference
 from support import oci_artifacts as oci
+from support.foreign_artifacts import modelcar
 from support.golden_events import SIGNATURE
 from support.oci_artifacts import OciClient
 from support.oci_registry import Endpoint, distribution
@@ -105,6 +106,14 @@ async def test_images_and_referrers_elsewhere_are_no_event_and_a_deletion_is_one
     (deleted,) = await world.wait_for("deleted", 1)
     assert (deleted.data.ref, deleted.data.digest) == (ModelRef.parse("team/iris:v1"), model.digest)
     assert len(await world.events("pushed")) == 2
+
+
+async def test_an_image_with_a_model_elsewhere_is_a_version(klever: OciClient, external: str, world: Platform) -> None:
+    assert klever.address
+    image = modelcar()
+    async with oci_client(external) as client:
+        await client.push("team/car", "v1", image, media_type=oci.OCI_MANIFEST)
+        await world.settled("team/car:v1", image.digest)
 
 
 async def test_a_signature_is_attached_elsewhere_and_found_when_the_catalogue_is_lost(

@@ -84,7 +84,7 @@ async def test_what_is_no_model_is_no_event(registry: OciClient, world: Platform
     await registry.push("library/iris", MODEL.digest, MODEL)
     await registry.push("library/iris", "image", image)
     await registry.push("library/iris", "about", about)
-    await registry.push("library/iris", "index", oci.index(MODEL))
+    await registry.push("library/iris", "index", oci.index(image))
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     assert [event.data.ref.version for event in await world.events()] == ["v1"]
@@ -233,3 +233,15 @@ async def test_a_signature_of_a_model_that_is_gone_is_let_go(registry: OciClient
     await world.settled("library/iris:v1", MODEL.digest)
     assert await world.events("updated") == []
     assert await referrers(registry, NEWER.digest) == []
+
+
+async def test_an_image_with_a_model_and_an_index_of_one_are_versions(registry: OciClient, world: Platform) -> None:
+    image = foreign.modelcar()
+    await registry.push("library/car", "v1", image, media_type=oci.OCI_MANIFEST)
+    document = await world.settled("library/car:v1", image.digest)
+    assert document.spec.artifact_type == "application/vnd.oci.image.config.v1+json"
+    await registry.push("library/iris", MODEL.digest, MODEL)
+    index = oci.index(MODEL)
+    await registry.push("library/iris", "all", index)
+    document = await world.settled("library/iris:all", index.digest)
+    assert document.spec.metadata.format == "ONNX"

@@ -1,6 +1,7 @@
 """The registry with accounts, as its own client, skopeo and a bare HTTP client see it."""
 
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -10,11 +11,14 @@ import aiohttp
 import pytest
 
 from klever import accounts
+from klever_registry.app import build
+from klever_registry.settings import RegistrySettings
+from kleverkit.errors import PermanentError
 from ormb.adapters.credentials import Credentials, store_credentials
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError
 from ormb.reference import Reference
-from support.oci_artifacts import OciClient, sha256
+from support.oci_artifacts import OCI_MANIFEST, OciClient, descriptor, sha256
 from support.registry_service import running_registry
 
 
@@ -64,7 +68,9 @@ async def test_ormb_pushes_and_pulls_with_an_account_that_may(guarded: OciClient
         await client.push_directory(model_directory(tmp_path), reference)
     async with OrmbClient(logged_in(tmp_path, guarded, "reader", "r")) as client:
         await client.pull_and_export(reference, tmp_path / "out")
-        with pytest.raises(AuthenticationError, match=r"DENIED: 'reader' may not push in library.*ormb login"):
+        with pytest.raises(
+            AuthenticationError, match=r"reader may not push to library. Ask the operator: .*ormb login"
+        ):
             await client.push_directory(tmp_path / "mymodel", named(guarded, "library/other"))
     assert (tmp_path / "out" / "model" / "weights.bin").exists()
 
@@ -110,6 +116,28 @@ async def test_the_catalogue_is_rebuilt_only_for_who_may_push_everywhere(guarded
     assert statuses == [401, 403, 202]
 
 
+async def test_repositories_are_listed_for_who_may_pull_them(guarded: OciClient) -> None:
+    root = login("root", "all")
+    for repository in ("library/iris", "public/iris", "secret/iris"):
+        begun = await guarded.request("POST", f"/v2/{repository}/blobs/uploads/", headers=root)
+        await guarded.request(
+            "PUT", begun.headers["Location"], params={"digest": sha256(b"{}")}, data=b"{}", headers=root
+        )
+        document = {"schemaVersion": 2, "config": descriptor(b"{}", "application/vnd.example.x"), "layers": []}
+        headers = {**root, "Content-Type": OCI_MANIFEST}
+        await guarded.request("PUT", f"/v2/{repository}/manifests/v1", data=json.dumps(document), headers=headers)
+
+    async def listed(headers: dict[str, str]) -> list[str]:
+        answer = await guarded.request("GET", "/v2/_catalog", headers=headers)
+        return list(answer.json["repositories"])
+
+    assert await listed(root) == ["library/iris", "public/iris", "secret/iris"]
+    assert await listed(login("reader", "r")) == ["library/iris", "public/iris"]
+    assert await listed(login("", "")) == ["public/iris"]
+    assert (await guarded.request("GET", "/v2/_catalog")).status == 401
+    assert (await guarded.request("GET", "/v2/_catalog", headers=login("reader", "wrong"))).status == 401
+
+
 async def test_an_account_added_while_it_runs_is_known_at_once(guarded: OciClient, tmp_path: Path) -> None:
     late = login("late", "p")
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 401
@@ -117,6 +145,23 @@ async def test_an_account_added_while_it_runs_is_known_at_once(guarded: OciClien
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 200
     (tmp_path / "accounts.yaml").write_text("accounts: 7")
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 200
+
+
+async def test_the_first_account_closes_a_registry_that_runs_and_its_loss_opens_none(
+    nats_url: str, tmp_path: Path
+) -> None:
+    file, data = tmp_path / "accounts.yaml", tmp_path / "data"
+    async with running_registry(data, nats_url, accounts=file, open_until_accounts=True) as client:
+        assert (await client.request("POST", "/v2/library/m/blobs/uploads/")).status == 202
+        assert (await client.request("GET", "/v2/_catalog")).status == 200
+        accounts.add(file, "ci", "s3cret", pull=(), push=("library",))
+        for headers, status in (({}, 401), (login("ci", "wrong"), 401), (login("ci", "s3cret"), 202)):
+            assert (await client.request("POST", "/v2/library/m/blobs/uploads/", headers=headers)).status == status
+        assert (await client.request("GET", "/v2/", headers=login("nobody", "x"))).status == 401
+    file.unlink()
+    for chosen in ({"accounts": file, "open_until_accounts": True}, {}):
+        with pytest.raises(PermanentError, match="this registry had accounts"):
+            build(RegistrySettings.model_validate({"data_dir": data, "nats_url": nats_url, **chosen}))
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 FEATURES, SPECIES = load_iris(return_X_y=True)
 NAMES = load_iris().target_names[SPECIES]
@@ -60,6 +61,7 @@ def sklearn_models(root: Path) -> None:
     columns = {name: ("BYTES" if name == "colour" else "FP64", some[name].to_numpy()) for name in table}
     answers = {"predict": mixed.predict(some), "predict_proba": mixed.predict_proba(some)}
     save(root, "named-columns", mixed, columns, answers)
+    wide_models(root)
     reader = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(TEXTS, [1, 0, 1, 0, 1, 0])
     answers = {"predict": reader.predict(TEXTS), "predict_proba": reader.predict_proba(TEXTS)}
     save(root, "texts", reader, {"input": ("BYTES", np.array(TEXTS, object))}, answers)
@@ -71,6 +73,23 @@ def sklearn_models(root: Path) -> None:
     )
     given = {f"f{index}": ("FP32", ROWS[:, index].astype(np.float32)) for index in range(4)}
     write(directory, "SKLearn", given, {"predict": vectors.predict(ROWS.astype(np.float32))})
+
+
+def wide_models(root: Path) -> None:
+    """More named columns than are inputs of their own: numbers, and numbers beside texts."""
+    names = [f"c{index}" for index in range(2001)]
+    numbers = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2001)), columns=names)
+    labels = numbers["c0"] > numbers["c2000"]
+    linear = LogisticRegression().fit(numbers, labels)
+    answers = {"predict": linear.predict(numbers), "predict_proba": linear.predict_proba(numbers)}
+    save(root, "wide", linear, {"input": ("FP64", numbers.to_numpy())}, answers)
+    mixed = numbers.assign(c1=COLOURS[:20])
+    others = [name for name in names if name != "c1"]
+    chosen = make_column_transformer((OneHotEncoder(), ["c1"]), ("passthrough", others))
+    tree = make_pipeline(chosen, DecisionTreeClassifier(random_state=0)).fit(mixed, labels)
+    answers = {"predict": tree.predict(mixed), "predict_proba": tree.predict_proba(mixed)}
+    texts = mixed.map(lambda value: value if isinstance(value, str) else repr(float(value)))
+    save(root, "wide-texts", tree, {"input": ("BYTES", texts.to_numpy(object))}, answers)
 
 
 def save(root: Path, name: str, estimator: Any, given: Any, answers: Any, **more: Any) -> None:
@@ -91,6 +110,10 @@ def xgboost_models(root: Path) -> None:
             {"objective": "multi:softmax", "num_class": 3}, xgboost.DMatrix(FEATURES, SPECIES), 3
         ),
         "logistic.json": xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(FEATURES, SPECIES == 1), 3),
+        "targets.ubj": xgboost.train({}, xgboost.DMatrix(FEATURES, FEATURES[:, :3]), 3),
+        "vectors.json": xgboost.train(
+            {"multi_strategy": "multi_output_tree"}, xgboost.DMatrix(FEATURES, FEATURES[:, :3]), 3
+        ),
         "linear.json": xgboost.train({"booster": "gblinear"}, xgboost.DMatrix(FEATURES, SPECIES), 3),
     }
     for name, booster in boosters.items():

@@ -25,6 +25,15 @@ class Tokens(nn.Module):  # type: ignore[misc]  # the base is untyped
         return total, total.argmax(1)
 
 
+class Repeats(nn.Module):  # type: ignore[misc]  # the base is untyped
+    """One of its results comes twice."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Sum, sum and product."""
+        total = x + 1
+        return total, total, x * 2
+
+
 def main(root: Path) -> None:
     """Make them all."""
     image = torch.randn(6, 3, 8, 8)
@@ -33,7 +42,7 @@ def main(root: Path) -> None:
     directory = place(root, "torchscript-undeclared")
     torch.jit.trace(cnn, image).save(str(directory / "model" / "model.pt"))
     answer = cnn(image).detach().numpy()
-    write(directory, "TorchScript", {"input__0": ("FP32", image.numpy())}, {"output__0": answer})
+    write(directory, "TorchScript", {"input": ("FP32", image.numpy())}, {"output_0": answer})
     tokens, weight = torch.randint(0, 10, (6, 3)), torch.rand(6, 1)
     module = Tokens().eval()
     directory = place(root, "torchscript-declared")
@@ -44,11 +53,15 @@ def main(root: Path) -> None:
     )
     total, label = module(tokens, weight)
     given = {"tokens": ("INT64", tokens.numpy()), "weight": ("FP32", weight.numpy())}
-    write(directory, "TorchScript", given, {"output__0": total.detach().numpy(), "output__1": label.numpy()})
+    write(directory, "TorchScript", given, {"output_0": total.detach().numpy(), "output_1": label.numpy()})
     directory = place(root, "exportedprogram")
     program = torch.export.export(cnn, (image,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.export.save(program, str(directory / "model" / "model.pt2"))
-    write(directory, "ExportedProgram", {"input": ("FP32", image.numpy())}, {"output__0": answer})
+    write(directory, "ExportedProgram", {"input": ("FP32", image.numpy())}, {"linear": answer})
+    directory = place(root, "exportedprogram-repeats")
+    program = torch.export.export(Repeats().eval(), (weight,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.export.save(program, str(directory / "model" / "model.pt2"))
+    write(directory, "ExportedProgram", {"x": ("FP32", weight.numpy())}, {"add": weight + 1, "mul": weight * 2})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import numpy as np
 from mlflow.models import infer_signature
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-from xgboost import XGBClassifier  # type: ignore[import-not-found]  # only in its toolchain
+from sklearn.preprocessing import StandardScaler
+from xgboost import DMatrix, XGBClassifier, XGBRegressor  # type: ignore[import-not-found]  # only in its toolchain
 
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.1, 5.6, 2.4], [6.0, 2.7, 5.1, 1.6]]
 
@@ -24,7 +25,12 @@ def main(root: Path) -> None:
     framed = LogisticRegression(max_iter=500).fit(features, species)
 
     joblib.dump(linear, folder(root / "sklearn") / "classifier.joblib")
+    joblib.dump(framed, folder(root / "named") / "classifier.joblib")
     trees.save_model(folder(root / "xgboost") / "classifier.json")
+    targets = XGBRegressor(n_estimators=4).fit(table, table[:, :3])
+    targets.save_model(folder(root / "targets") / "targets.ubj")
+    scaler = StandardScaler().fit(table)
+    joblib.dump(scaler, folder(root / "scaler") / "scaler.joblib")
     by_tensor = infer_signature(table.astype(np.float32), linear.predict(table))
     mlflow.sklearn.save_model(linear, folder(root / "tensor") / "mlflow", signature=by_tensor)
     by_columns = infer_signature(features, framed.predict(features))
@@ -32,10 +38,14 @@ def main(root: Path) -> None:
     mlflow.sklearn.save_model(linear, folder(root / "unsigned") / "mlflow")
 
     rows = np.array(ROWS, np.float32)
-    for name, model in (("sklearn", linear), ("xgboost", trees), ("tensor", linear), ("unsigned", linear)):
-        write(root / name, model.predict(rows), model.predict_proba(rows))
+    for name in ("sklearn", "tensor", "unsigned"):
+        write(root / name, linear.predict(rows), linear.predict_proba(rows))
+    write(root / "targets", targets.predict(rows))
+    write(root / "scaler", scaler.transform(rows))
+    write(root / "xgboost", trees.get_booster().predict(DMatrix(rows)))
     rows64 = np.array(ROWS)
-    write(root / "columns", linear.predict(rows64), linear.predict_proba(rows64))
+    for name in ("columns", "named"):
+        write(root / name, linear.predict(rows64), linear.predict_proba(rows64))
 
 
 def folder(directory: Path) -> Path:
@@ -43,8 +53,8 @@ def folder(directory: Path) -> Path:
     return directory / "model"
 
 
-def write(directory: Path, labels: Any, probabilities: Any) -> None:
-    expected = {"labels": labels.tolist(), "probabilities": probabilities.tolist()}
+def write(directory: Path, predicted: Any, probabilities: Any = None) -> None:
+    expected = {"predicted": predicted.tolist(), "probabilities": np.asarray(probabilities).tolist()}
     (directory / "expected.json").write_text(json.dumps(expected))
 
 

@@ -89,6 +89,12 @@ def main(root: Path) -> None:
         "support-vectors": SVC(probability=False).fit(FEATURES, SPECIES),
         "regressor": GradientBoostingRegressor(n_estimators=5, random_state=0).fit(NUMBERS, PROGRESSION),
     }
+    gaps = np.where(np.random.default_rng(0).random(FEATURES.shape) < 0.1, np.nan, FEATURES)
+    codes = np.round(FEATURES * 2)
+    estimators["forest-with-gaps"] = RandomForestClassifier(5, random_state=0).fit(gaps, SPECIES)
+    estimators["categories"] = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(
+        codes, SPECIES
+    )
     table = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
     estimators["named-columns"] = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, SPECIES)
     for name, estimator in (estimators | more_estimators()).items():
@@ -99,6 +105,10 @@ def main(root: Path) -> None:
     xgboost.train({"objective": "binary:logistic"}, binary, 3).save_model(place(root, "xgboost-binary") / "model.json")
     diabetes = xgboost.DMatrix(NUMBERS, PROGRESSION)
     xgboost.train({}, diabetes, 3).save_model(place(root, "xgboost-numbers") / "model.json")
+    two = xgboost.DMatrix(NUMBERS, np.column_stack([PROGRESSION, -PROGRESSION]))
+    for strategy in ("one_output_per_tree", "multi_output_tree"):
+        vectors = xgboost.train({"tree_method": "hist", "multi_strategy": strategy}, two, 3)
+        vectors.save_model(place(root, f"xgboost-{strategy}") / "model.ubj")
     quiet = {"verbose": -1, "num_leaves": 7}
     classes = lightgbm.Dataset(FEATURES, SPECIES)
     lightgbm.train(quiet | {"objective": "multiclass", "num_class": 3}, classes, 3).save_model(

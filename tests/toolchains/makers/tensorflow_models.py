@@ -46,6 +46,14 @@ def two_in_two_out() -> Any:
     )
 
 
+def of_dictionaries() -> Any:
+    """Inputs and outputs by keys that are in no order; each output is of another size, so that a swap shows."""
+    zeta, alpha = keras.Input((3,), name="zeta"), keras.Input((3,), name="alpha")
+    second = keras.layers.Subtract(name="second_raw")([keras.layers.Rescaling(10.0)(zeta), alpha])
+    first = keras.layers.Rescaling(1.0, offset=100.0, name="first_raw")(alpha)
+    return keras.Model({"zeta": zeta, "alpha": alpha}, {"second": second, "first": first})
+
+
 def keras_2() -> Any:
     """A model of Keras 2, whose files Keras 3 describes differently."""
     return tf_keras.Sequential(
@@ -107,6 +115,8 @@ MODELS: dict[str, Callable[[Path], object]] = {
     "h5-with-lambda": lambda path: with_lambda().save(path / "model.h5"),
     "h5-weights": lambda path: keras_2().save_weights(path / "model.h5"),
     "keras": lambda path: two_in_two_out().save(path / "model.keras"),
+    "keras-of-dictionaries": lambda path: of_dictionaries().save(path / "model.keras"),
+    "h5-of-dictionaries": lambda path: of_dictionaries().save(path / "model.h5"),
     "savedmodel": lambda path: cnn().export(path, format="tf_saved_model", verbose=False),
     "savedmodel-of-two": save_two_signatures,
     "graphdef": lambda path: (path / "model.graphdef").write_bytes(frozen(cnn())),

@@ -89,6 +89,6 @@ def test_rolling_moves_all_at_once() -> None:
 
 
 def test_a_step_is_kept_with_what_was_measured_before_it() -> None:
-    status = steps.moved(at(10, action=RolloutAction.PROMOTE), steps.MoveTo(100, "promoted"), GOOD, NOW)
+    status = steps.moved(at(10, action=RolloutAction.PROMOTE), steps.MoveTo(100, "promoted"), {"v2": 100}, GOOD, NOW)
     assert (status.phase, status.weight, status.since, status.action) == (RolloutPhase.PROMOTED, 100, NOW, None)
     assert [(step.weight, step.measured) for step in status.steps] == [(100, GOOD)]

@@ -195,3 +195,12 @@ async def test_a_request_from_before_the_push_that_is_delivered_again_changes_no
     assert await digests(world) == [digest("new")]
     await served(world, following("v2"))
     assert await digests(world) == [digest("v2")]
+
+
+async def test_a_version_that_is_not_verified_is_not_deployed_by_the_policy_but_by_a_request(world: World) -> None:
+    await served(world, following("v1"))
+    labels = {"klever.dev/unverified": "the check crashed"}
+    assert await told(world, await world.move_tag("v1", digest("new"), labels=labels)) == []
+    assert await digests(world) == [digest("v1")]
+    await served(world, following("v1", "v2", weights=(60, 40)))
+    assert await digests(world) == [digest("new"), digest("v2")]

@@ -11,9 +11,12 @@ from klever_deployer.domain.replicas import ReplicaSpec
 from klever_deployer.service.models import RESTORE_SECONDS
 from kleverkit.errors import TransientError
 from kleverproto.documents import Problem, Tombstone
+from kleverproto.models import ExtractionPhase
+from kleverproto.projects import OnInvalid, ProjectPolicy
 from kleverproto.references import ModelRef
 from kleverproto.scans import Finding, Scan
 from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.signatures import Signature, Tensor
 from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, World, digest, made_digest, spec, variant
 from support.golden_events import NOW
@@ -181,3 +184,46 @@ async def test_a_version_that_is_being_scanned_is_waited_for(world: World) -> No
     with pytest.raises(TransientError, match="library/iris:v1 is not scanned yet"):
         await applied(world, "ONNX")
     assert (await world.document()).status.phase is ServingPhase.PENDING
+
+
+BROKEN: dict[str, Any] = {
+    "extraction": ExtractionPhase.FAILED,
+    "problem": Problem(code="invalid_model", message="weights.bin is missing: push it, too"),
+}
+
+
+async def test_a_version_that_could_not_be_parsed_is_served_only_where_the_project_allows_it(world: World) -> None:
+    await world.move_tag("v1", digest("v1"), **BROKEN)
+    failed = (await applied(world, "ONNX")).status
+    assert (failed.phase, failed.problem and failed.problem.code) == (ServingPhase.FAILED, "invalid_model")
+    assert failed.problem is not None
+    assert "weights.bin is missing: push it, too. " in failed.problem.message
+    assert world.workloads.started == []
+    await world.set_policy(ProjectPolicy(invalid=OnInvalid.WARN))
+    assert (await applied(world, "ONNX")).status.phase is ServingPhase.READY
+
+
+async def test_a_version_that_is_being_parsed_is_waited_for(world: World) -> None:
+    await world.move_tag("v1", digest("v1"), extraction=ExtractionPhase.PENDING)
+    with pytest.raises(TransientError, match="library/iris:v1 is not parsed yet"):
+        await applied(world, "ONNX")
+    assert (await world.document()).status.phase is ServingPhase.PENDING
+
+
+@pytest.mark.parametrize(
+    ("signature", "words"),
+    [
+        (Signature(details={"signature": None}), "without a signature that can be called: save it with"),
+        (Signature(inputs=(Tensor(name="x", dtype="bfloat16"),)), "its input 'x' is of type bfloat16, which"),
+    ],
+)
+async def test_what_nothing_could_serve_fails_before_an_environment_is_installed(
+    world: World, signature: Signature, words: str
+) -> None:
+    await world.move_tag("v1", digest("v1"), signature=signature)
+    problem = (await applied(world, "SavedModel")).status.problem
+    assert problem is not None
+    assert (problem.code, words in problem.message) == ("unservable_model", True), problem.message
+    assert (world.workloads.started, world.toolchains.installed) == ([], set())
+    own = await applied(world, "SavedModel", custom=Custom(command=("serve",)))
+    assert own.status.phase is ServingPhase.READY

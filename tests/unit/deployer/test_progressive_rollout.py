@@ -9,7 +9,7 @@ from klever_deployer.domain.analysis import Counts
 from klever_deployer.domain.routing import BackendKey
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingPhase, ServingRolledBack, TrafficShifted
+from kleverproto.servings import ServingPhase, ServingProgressed, ServingRolledBack, TrafficShifted
 from kleverproto.strategies import Analysis, BlueGreen, Canary, Recreate
 from support.deployer import IRIS, World, key, spec
 from support.waiting import eventually
@@ -102,6 +102,16 @@ async def test_a_canary_that_does_badly_goes_by_itself_and_says_why(world: World
     assert isinstance(last, ServingRolledBack)
     assert (last.rollout.phase, last.rollout.weight) == (RolloutPhase.ROLLED_BACK, 0)
     assert [step.weight for step in last.rollout.steps] == [10]
+
+
+async def test_a_share_of_the_traffic_is_announced_as_what_each_variant_gets(world: World) -> None:
+    await world.request(spec("v1", "v2", weights=(80, 20)))
+    await world.rollout().converge(IRIS)
+    steps = [data.step for data in world.publisher.data() if isinstance(data, ServingProgressed)]
+    assert steps[-1] == "v1 80 %, v2 20 % of the traffic: all at once"
+    rollout = (await world.document()).status.rollout
+    assert rollout is not None
+    assert rollout.steps[-1].weights == {"v1": 80, "v2": 20}
 
 
 async def test_a_canary_nobody_asks_waits(world: World) -> None:

@@ -1,10 +1,15 @@
 """A rollout in memory: the order of its steps, and what it leaves."""
 
+from typing import Any
+
 import pytest
 
 from klever_deployer.domain.replicas import ReplicaState
+from kleverproto.documents import Tombstone
+from kleverproto.models import ModelDocument
 from kleverproto.servings import ServingPhase, TrafficShifted
 from support.deployer import INGRESS, IRIS, World, digest, key, spec
+from support.golden_events import NOW
 from support.waiting import eventually
 
 FIRST = [
@@ -87,7 +92,7 @@ async def test_a_version_that_does_not_start_leaves_the_old_one_and_says_why(wor
     assert (status.phase, status.observed_generation) == (ServingPhase.FAILED, 1)
     assert status.problem is not None
     assert status.problem.code == "model_server_failed"
-    assert "variant v2 does not start; its log ends with: INVALID_PROTOBUF" in status.problem.message
+    assert "variant v2 does not start: INVALID_PROTOBUF" in status.problem.message
     assert (world.running(), world.weights()) == (["v1"], {"v1": 100})
     assert [variant.name for variant in status.variants] == ["v1"]
     assert world.publisher.data()[-1].problem == status.problem
@@ -148,6 +153,27 @@ async def test_more_and_fewer_replicas_keep_those_that_stay(world: World) -> Non
     await world.request(spec("v1"))
     await world.rollout().converge(IRIS)
     assert [state.key for state in world.workloads.states()] == [key("v1", 0)]
+
+
+@pytest.mark.parametrize(
+    "change", [{"weights": (70, 30)}, {"weights": (80, 20), "replicas": 3}], ids=["weights", "scale"]
+)
+async def test_a_serving_whose_version_is_gone_from_the_catalogue_can_be_changed(
+    world: World, change: dict[str, Any]
+) -> None:
+    await world.request(spec("v1", "v2", weights=(80, 20)))
+    await world.rollout().converge(IRIS)
+    for each in await world.catalogue.all():
+        await world.catalogue.bury(each.key, Tombstone[ModelDocument](deleted_at=NOW), each.revision)
+    served = (await world.document()).spec
+    wanted = spec("v1", "v2", **change)
+    digests = {variant.name: variant.digest for variant in served.variants}
+    variants = tuple(v.model_copy(update={"digest": digests[v.name]}) for v in wanted.variants)
+    await world.request(wanted.model_copy(update={"variants": variants}))
+    await world.rollout().converge(IRIS)
+    document = await world.document()
+    assert (document.status.phase, document.status.problem) == (ServingPhase.READY, None)
+    assert world.weights() == dict(zip(("v1", "v2"), change["weights"], strict=True))
 
 
 async def test_the_same_bytes_under_another_tag_are_served_by_another_process(world: World) -> None:

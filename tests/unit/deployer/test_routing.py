@@ -81,6 +81,17 @@ def test_in_a_rollout_the_old_version_keeps_the_rest() -> None:
     }
 
 
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_percents_sum_to_a_hundred_in_every_step_of_a_rollout(percent: int) -> None:
+    stage = replace(
+        two(percent),
+        stable=(deployment("v1"), deployment("v3")),
+        stable_spec=spec("v1", "v3", weights=(80, 20)),
+    )
+    assert sum(routing.percents(stage).values()) == 100
+    assert routing.variant_percents(stage)["v2"] == percent
+
+
 def test_weights_of_both_specs_hold_within_their_parts() -> None:
     stage = replace(
         two(10),

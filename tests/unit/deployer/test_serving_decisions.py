@@ -108,5 +108,11 @@ def test_replicas_beyond_the_wanted_number_and_of_variants_gone_are_superfluous(
 def test_the_last_words_are_those_of_a_replica_that_is_needed() -> None:
     states = [ReplicaState(key("v1"), failure="no such file"), ReplicaState(key("v2"), failure="old story")]
     words = replicas.last_words(IRIS, [deployment("v1")], states)
-    assert words == "the model server of variant v1 does not start; its log ends with: no such file"
+    assert words == "the model server of variant v1 does not start: no such file"
     assert replicas.last_words(IRIS, [deployment("v3")], states) is None
+
+
+def test_a_variant_says_that_what_it_runs_is_not_verified() -> None:
+    state = replace(ready(key("v1")), unverified="the check crashed")
+    assert counted(state, wanted=deployment("v1")).unverified == "the check crashed"
+    assert counted(ready(key("v1")), wanted=deployment("v1")).unverified == ""

@@ -13,7 +13,9 @@ from klever_gateway import openapi
 from klever_gateway.app import build
 from klever_gateway.settings import GatewaySettings
 
-PAGES = {"/", "/docs", "/docs/assets", "/healthz", "/readyz", "/metrics"}
+SIGNPOSTS = {"/v2", "/v2/{path}"}
+"""Where someone takes the gateway for the registry."""
+PAGES = {*SIGNPOSTS, "/", "/docs", "/docs/assets", "/healthz", "/readyz", "/metrics"}
 DOCUMENT = openapi.document()
 OPERATIONS = [
     pytest.param(path, method, operation, id=operation["operationId"])

@@ -5,14 +5,24 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from klever_jobrunner.conversion import Conversions
-from klever_jobrunner.errors import UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, UNSUPPORTED_OPERATOR, JobError
-from klever_jobrunner.ports import ConversionSource, FetchedModel, Tell
+from klever_jobrunner.errors import (
+    INVALID_SAMPLES,
+    NOT_VERIFIED,
+    UNSUPPORTED_CONVERSION,
+    UNSUPPORTED_FORMAT,
+    UNSUPPORTED_OPERATOR,
+    JobError,
+)
+from klever_jobrunner.ports import ConversionSource, FetchedModel, OnLine
 from klever_jobrunner.results import KeptResult, Results
-from kleverproto.conversions import Conversion, ConversionRecord, Quantization, Verification
+from klever_jobrunner.samples import read_samples
+from kleverproto.conversions import Conversion, ConversionRecord, Difference, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
 from kleverproto.references import ModelRef
 from kleverproto.signatures import Signature, Tensor
@@ -23,6 +33,7 @@ from support.jobs import NOW, SIGNATURE, GatedExecutor
 
 DIGEST = f"sha256:{'a' * 64}"
 MADE = f"sha256:{'b' * 64}"
+SAMPLES = f"sha256:{'c' * 64}"
 
 
 @dataclass
@@ -30,6 +41,7 @@ class Source:
     """Has one model, whose author said something of it."""
 
     format: str | None = "SavedModel"
+    labels: dict[str, str] = field(default_factory=lambda: {"team": "vision"})
     fetched: int = 0
     declared: DeclaredSignature | None = None
 
@@ -39,7 +51,7 @@ class Source:
         self.fetched += 1
         directory = destination / "model"
         directory.mkdir(parents=True)
-        said = ModelFile(author="Jo", format=self.format, labels={"team": "vision"}, size=7, signature=self.declared)
+        said = ModelFile(author="Jo", format=self.format, labels=self.labels, size=7, signature=self.declared)
         return FetchedModel(directory, self.format, said)
 
 
@@ -49,6 +61,7 @@ class Converter:
 
     error: JobError | None = None
     version: str = "1"
+    verification: Verification = field(default_factory=lambda: Verification(verified=True))
     asked: list[ConversionSource] = field(default_factory=list)
 
     def fingerprint(self, format_name: str, wanted: Conversion) -> str:
@@ -56,17 +69,16 @@ class Converter:
         return f"{format_name}-{wanted.to}-{self.version}"
 
     async def convert(
-        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """See `ports.Converter`."""
         self.asked.append(source)
         if self.error:
             raise self.error
-        tell("12 operators")
+        on_line("12 operators")
         (destination / "model.onnx").write_text(wanted.to)
-        checked = Verification(verified=True)
         return ConversionRecord(
-            source_format=source.format, target_format=wanted.to, steps=(), verification=checked, seconds=1.5
+            source_format=source.format, target_format=wanted.to, steps=(), verification=self.verification, seconds=1.5
         )
 
 
@@ -78,10 +90,22 @@ class Sink:
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
         """See `ports.ModelSink`."""
-        assert record.verification.verified
+        assert record.target_format == "ONNX"
         assert (directory / "model" / "model.onnx").exists()
         self.pushed[f"{registry}/{ref}"] = load_modelfile((directory / "ormbfile.yaml").read_text())
         return MADE
+
+
+@dataclass
+class Attached:
+    """Has samples under each digest; see `ports.SampleSource`."""
+
+    arrays: dict[str, Any] = field(default_factory=dict)
+
+    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
+        assert (spec.digest, digest) == (DIGEST, SAMPLES)
+        np.savez(destination / "samples.npz", **self.arrays)
+        return destination / "samples.npz"
 
 
 class Rig:
@@ -90,9 +114,10 @@ class Rig:
     def __init__(self, directory: Path, results: Results | None = None) -> None:
         self.directory = directory
         self.source, self.executor, self.converter, self.sink = Source(), GatedExecutor(), Converter(), Sink()
+        self.attached = Attached()
         self.executor.gate.set()
         kept = results or Results(directory / "kept", 10_000)
-        self.work = Conversions(self.source, self.executor, self.converter, kept, self.sink)
+        self.work = Conversions(self.source, self.executor, self.converter, kept, self.sink, self.attached)
         self.lines: list[str] = []
 
     async def do(self, conversion: Conversion | None, name: str = "scratch") -> object:
@@ -121,7 +146,11 @@ async def test_the_result_is_pushed_with_the_sources_metadata_and_says_where_it_
     [(where, said)] = rig.sink.pushed.items()
     assert where == "localhost:5000/library/m:v1-onnx"
     assert (said.author, said.format, said.size) == ("Jo", "ONNX", None)
-    assert said.labels == {"team": "vision", "klever.dev/converted-from": f"library/m@{DIGEST}"}
+    assert said.labels == {
+        "team": "vision",
+        "klever.dev/converted-from": f"library/m@{DIGEST}",
+        "klever.dev/measured-error": "0",
+    }
     assert converted.digest == MADE  # type: ignore[attr-defined]
     assert rig.converter.asked[0].signature == SIGNATURE
     assert "12 operators" in rig.lines
@@ -152,6 +181,13 @@ async def test_a_conversion_that_fails_pushes_and_keeps_nothing(rig: Rig) -> Non
     rig.converter.error = None
     await rig.do(Conversion(to="ONNX"), "second")
     assert len(rig.converter.asked) == 2
+
+
+async def test_what_nothing_can_run_is_refused_before_a_toolchain_is_needed(rig: Rig) -> None:
+    rig.executor.outcome = Signature(details={"signature": None})
+    with pytest.raises(JobError, match="library/m:v1 cannot be converted: it is a SavedModel without a signature"):
+        await rig.do(Conversion(to="ONNX"))
+    assert rig.converter.asked == []
 
 
 async def test_a_format_that_nobody_parses_is_converted_without_a_signature(rig: Rig) -> None:
@@ -213,3 +249,56 @@ async def test_a_cancelled_job_ends_when_its_result_is_kept_whole(tmp_path: Path
     assert job.cancelled()
     converted = await rig.do(Conversion(to="ONNX"), "second")
     assert converted.is_cached  # type: ignore[attr-defined]
+
+
+async def test_a_result_that_could_not_be_compared_is_not_published(rig: Rig) -> None:
+    rig.converter.verification = Verification(verified=False, reason="the check crashed")
+    with pytest.raises(JobError, match=r"not published.*the check crashed.*--sample.*--allow-unverified") as failure:
+        await rig.do(Conversion(to="ONNX"), "first")
+    assert failure.value.code == NOT_VERIFIED
+    assert rig.sink.pushed == {}
+    rig.converter.verification = Verification(verified=True)
+    await rig.do(Conversion(to="ONNX"), "second")
+    assert len(rig.converter.asked) == 2
+
+
+async def test_a_request_may_publish_it_and_the_result_says_why_it_is_not_verified(rig: Rig) -> None:
+    rig.converter.verification = Verification(verified=False, reason="the check crashed")
+    await rig.do(Conversion(to="ONNX", allow_unverified=True), "first")
+    [said] = rig.sink.pushed.values()
+    assert said.labels["klever.dev/unverified"] == "the check crashed"
+    assert "klever.dev/measured-error" not in said.labels
+    with pytest.raises(JobError, match="not published"):  # what was kept for that request is none for this one
+        await rig.do(Conversion(to="ONNX"), "second")
+
+
+async def test_the_result_has_its_own_measured_error_and_keeps_that_its_source_is_not_verified(rig: Rig) -> None:
+    rig.source.labels = {"klever.dev/unverified": "no samples", "klever.dev/measured-error": "0.5"}
+    worst = Difference(output="y", absolute=0.3, relative=0.0123, largest=2.0, range=24.4)
+    rig.converter.verification = Verification(verified=True, differences=(worst,))
+    await rig.do(Conversion(to="ONNX", quantize=Quantization.INT8))
+    [said] = rig.sink.pushed.values()
+    assert said.labels["klever.dev/measured-error"] == "0.012"
+    assert said.labels["klever.dev/unverified"] == "no samples"
+
+
+async def test_samples_come_with_the_request_or_from_what_it_names(rig: Rig) -> None:
+    await rig.do(Conversion(to="ONNX", samples={"x": [1.5]}), "first")
+    rig.attached.arrays = {"x": np.array([1.0, np.nan])}
+    await rig.do(Conversion(to="ONNX", samples_digest=SAMPLES), "second")
+    first, second = (asked.samples["x"] for asked in rig.converter.asked)
+    assert first == [1.5]
+    assert np.array_equal(second, [1.0, np.nan], equal_nan=True)
+
+
+def test_samples_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    np.savez(path, x=np.zeros(1000))
+    assert read_samples(path)["x"].shape == (1000,)
+    with pytest.raises(JobError, match="more than 4096"):
+        read_samples(path, limit=4096)
+    for content in (b"no archive", path.read_bytes()[:500]):
+        path.write_bytes(content)
+        with pytest.raises(JobError, match="cannot be read") as failure:
+            read_samples(path)
+        assert failure.value.code == INVALID_SAMPLES

@@ -6,7 +6,17 @@ import pytest
 
 from klever_jobrunner.errors import INVALID_MODEL, UNSUPPORTED_FORMAT, JobError
 from klever_jobrunner.extraction import extract
+from modelformats import KNOWN_FORMATS
 from support.model_files import write
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN_FORMATS))
+def test_no_message_has_a_path_of_the_server(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "model"
+    directory.mkdir()
+    with pytest.raises(JobError) as failure:
+        extract(directory, name)
+    assert str(tmp_path) not in failure.value.problem.message
 
 
 @pytest.mark.parametrize(

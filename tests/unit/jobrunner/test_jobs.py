@@ -9,7 +9,7 @@ import pytest
 
 from klever_jobrunner.domain.life import MAX_ATTEMPTS
 from klever_jobrunner.errors import INTERNAL, INVALID_MODEL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
-from klever_jobrunner.ports import Tell, Work
+from klever_jobrunner.ports import OnLine, Work
 from klever_jobrunner.works import Extraction
 from kleverkit.errors import TransientError
 from kleverkit.publisher import RecordingPublisher
@@ -159,11 +159,11 @@ class Talking:
         self.lines = lines
         self.error = error
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`."""
         assert scratch.name
         for number in range(self.lines):
-            tell(f"{job.id}: {number}")
+            on_line(f"{job.id}: {number}")
         if self.error:
             raise self.error
         return JobResult()
@@ -198,9 +198,9 @@ async def test_the_lines_of_two_attempts_are_no_repeats_of_each_other(tmp_path: 
 class Broken:
     """Work with a fault of its own."""
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`."""
-        tell(f"working in {scratch}")
+        on_line(f"working in {scratch}")
         raise ZeroDivisionError(f"in {job.id}")
 
 

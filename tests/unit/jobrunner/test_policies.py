@@ -1,5 +1,7 @@
 """Which conversions a project's policy asks for."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from klever_jobrunner.policies import Policies, wanted
@@ -13,6 +15,7 @@ from kleverproto.jobs import JobRequested
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.scans import Finding, Scan, Severity
+from kleverproto.signatures import Signature
 from support.gateway import NOW, digest, version_document
 
 TO_ONNX = ProjectPolicy(convert=("ONNX",))
@@ -34,9 +37,15 @@ def model(
     )
 
 
+def project(policy: ProjectPolicy, **since: datetime) -> ProjectDocument:
+    status = ProjectStatus(converts_since=since)
+    spec = ProjectSpec(name="library", policy=policy)
+    return ProjectDocument(spec=spec, status=status, created_at=NOW, updated_at=NOW)
+
+
 def targets(document: ModelDocument, policy: ProjectPolicy) -> list[tuple[str, str | None]]:
     """Format and quantisation of what is asked for."""
-    conversions = [spec.conversion for spec in wanted(document, policy)]
+    conversions = [spec.conversion for spec in wanted(document, project(policy))]
     return [(each.to, each.quantize) for each in conversions if each is not None]
 
 
@@ -50,14 +59,42 @@ def test_a_model_of_that_format_is_only_made_smaller() -> None:
     assert targets(model("ONNX"), TO_ONNX.model_copy(update={"quantize": Quantization.FP16})) == [("ONNX", "fp16")]
 
 
+def test_a_model_that_was_found_to_be_of_that_format_is_not_converted() -> None:
+    document = version_document(fmt=None)
+    parsed = document.status.model_copy(update={"signature": Signature(format="ONNX")})
+    assert targets(document.model_copy(update={"status": parsed}), TO_ONNX) == []
+    parsed = document.status.model_copy(update={"signature": Signature(format="Keras")})
+    (asked,) = wanted(document.model_copy(update={"status": parsed}), project(TO_ONNX))
+    assert asked.format == "Keras"
+
+
 def test_what_a_conversion_has_made_is_not_converted_again() -> None:
     assert targets(model(labels={CONVERTED_FROM: "library/iris@sha256:1"}), TO_ONNX) == []
+
+
+def test_what_is_not_verified_is_not_converted() -> None:
+    assert targets(model(labels={"klever.dev/unverified": "the check crashed"}), TO_ONNX) == []
 
 
 @pytest.mark.parametrize(("on_unsafe", "asked"), [(OnUnsafe.BLOCK, 0), (OnUnsafe.WARN, 1)])
 def test_a_dangerous_model_is_loaded_only_where_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
     policy = TO_ONNX.model_copy(update={"scan": on_unsafe})
     assert len(targets(model(severity="dangerous"), policy)) == asked
+
+
+def test_a_tag_that_was_pushed_before_the_policy_wanted_a_format_is_left_alone() -> None:
+    policy = ProjectPolicy(convert=("ONNX", "OpenVINO"))
+    document = version_document(fmt="SavedModel", history=(1,))
+    pushed = document.status.history[-1].pushed_at
+    since = {"ONNX": pushed, "OpenVINO": pushed + timedelta(seconds=1)}
+    conversions = [spec.conversion for spec in wanted(document, project(policy, **since))]
+    assert [each.to for each in conversions if each] == ["ONNX"]
+
+
+def test_what_cannot_be_converted_is_not_asked_for() -> None:
+    document = model()
+    status = document.status.model_copy(update={"signature": Signature(details={"signature": None})})
+    assert targets(document.model_copy(update={"status": status}), TO_ONNX) == []
 
 
 class World:
@@ -92,7 +129,7 @@ async def test_a_parsed_model_is_converted_as_its_project_wants() -> None:
     world = World()
     await world.holds(TO_ONNX)
     (asked,) = await world.requests()
-    (spec,) = wanted(model(), TO_ONNX)
+    (spec,) = wanted(model(), project(TO_ONNX))
     assert (asked.id, asked.spec) == (job_id(spec), spec)
 
 

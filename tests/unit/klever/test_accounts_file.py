@@ -44,12 +44,12 @@ def test_accounts_are_listed_and_removed(tmp_path: Path) -> None:
     ("arguments", "password", "complaint"),
     [
         (("add", "ci", "--password-stdin"), "x", "--pull PROJECT or --push PROJECT"),
-        (("add", "a:b", "--pull", "*", "--password-stdin"), "x", "no name"),
-        (("add", "ci", "--pull", "Not A Project", "--password-stdin"), "x", "no name"),
+        (("add", "a:b", "--pull", "*", "--password-stdin"), "x", "name: letters, digits and . _"),
+        (("add", "ci", "--pull", "Not A Project", "--password-stdin"), "x", "Not A Project: a project's name"),
         (("add", "ci", "--pull", "*", "--password-stdin"), "", "1 to 72 bytes"),
         (("add", "ci", "--pull", "*", "--password-stdin"), "x" * 73, "1 to 72 bytes"),
         (("remove", "nobody"), "", "no account 'nobody'"),
-        (("anonymous", "A/B"), "", "no project"),
+        (("anonymous", "A/B"), "", "a project's name in lower case"),
     ],
     ids=["no right", "colon", "bad project", "no password", "long password", "unknown", "bad anonymous"],
 )

@@ -1,5 +1,6 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
 from klever.errors import InputError
@@ -19,8 +20,10 @@ def takes(shape: list[int], datatype: str = "FP32") -> dict[str, Any]:
         (7, [1], "INT64", [1], [7]),
         ([[[1], [2]]], [-1, 2, 1], "INT8", [1, 2, 1], [1, 2]),
         ([1, 2, 3], [], "INT64", [3], [1, 2, 3]),
+        (np.array([[1.5, 2]], np.float32), [-1, 2], "FP32", [1, 2], [1.5, 2]),
+        (np.int64(7), [1], "INT64", [1], [7]),
     ],
-    ids=["batch", "one row", "strings", "one number", "deep", "unknown rank"],
+    ids=["batch", "one row", "strings", "one number", "deep", "unknown rank", "array", "NumPy's number"],
 )
 def test_a_value_becomes_the_tensor_that_the_model_takes(
     value: Any, shape: list[int], datatype: str, sent_shape: list[int], data: list[Any]
@@ -42,6 +45,17 @@ def test_a_value_becomes_the_tensor_that_the_model_takes(
 def test_what_does_not_fit_is_explained(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         infer_request(values, takes([-1, 2]))
+
+
+def test_a_request_of_the_protocol_is_sent_as_it_is() -> None:
+    request = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}], "id": "7"}
+    assert infer_request({"": request}, takes([-1, 2])) == request
+
+
+def test_values_for_an_input_that_is_called_inputs_are_no_request() -> None:
+    metadata = {"inputs": [{"name": "inputs", "datatype": "FP32", "shape": [-1, 2]}]}
+    request = infer_request({"": {"inputs": [[1, 2]]}}, metadata)
+    assert request["inputs"][0]["data"] == [1, 2]
 
 
 def test_an_answer_is_read_row_by_row() -> None:

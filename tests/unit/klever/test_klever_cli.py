@@ -74,6 +74,14 @@ def test_a_bad_input_is_explained(tmp_path: Path, given: str, complaint: str) ->
     assert complaint in result.stderr
 
 
+def test_an_example_is_written_once(tmp_path: Path) -> None:
+    directory = str(tmp_path / "mymodel")
+    assert run("example", directory, home=tmp_path).output == f"{directory}: written\n"
+    assert (tmp_path / "mymodel" / "model" / "model.onnx").exists()
+    again = run("example", directory, home=tmp_path)
+    assert (again.exit_code, "File exists" in again.stderr) == (1, True)
+
+
 def test_up_on_a_port_in_use_names_the_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]

@@ -6,7 +6,7 @@ import pytest
 
 from klever.errors import PlatformError
 from klever.platform.home import Home
-from klever.platform.plan import MARKER, Part, Ports, parts, urls
+from klever.platform.plan import MARKER, Part, Ports, parts, urls, without_proxies_to_itself
 from klever.platform.ports import hold, reserved
 
 PORTS = Ports(gateway=1, registry=2, ingress=3, nats=4, jobrunner=5, deployer=6)
@@ -86,7 +86,23 @@ def test_a_port_that_a_server_listens_on_cannot_be_held() -> None:
         hold(server.getsockname()[1])
 
 
-def test_the_registry_wants_a_login_where_there_are_accounts() -> None:
-    guarded = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/h/accounts.yaml"))}
-    assert guarded["registry"].environment["KLEVER_REGISTRY_ACCOUNTS"] == "/h/accounts.yaml"
-    assert "KLEVER_REGISTRY_ACCOUNTS" not in planned()["registry"].environment
+@pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
+def test_what_the_parts_say_to_each_other_never_meets_a_proxy(variable: str) -> None:
+    environment = without_proxies_to_itself({"HTTP_PROXY": "http://proxy:3128", variable: "corp.example"})
+    assert environment["HTTP_PROXY"] == "http://proxy:3128"
+    for name in ("no_proxy", "NO_PROXY"):
+        assert environment[name] == "corp.example,localhost,127.0.0.1,::1"
+    assert without_proxies_to_itself({})["NO_PROXY"] == "localhost,127.0.0.1,::1"
+
+
+def test_the_registry_sees_the_first_account_of_the_home_when_it_comes() -> None:
+    environment = planned()["registry"].environment
+    assert environment["KLEVER_REGISTRY_ACCOUNTS"] == "/h/accounts.yaml"
+    assert environment["KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"] == "true"
+
+
+def test_a_file_of_accounts_that_someone_has_chosen_must_be_there() -> None:
+    guarded = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/etc/accounts.yaml"))}
+    environment = guarded["registry"].environment
+    assert environment["KLEVER_REGISTRY_ACCOUNTS"] == "/etc/accounts.yaml"
+    assert environment["KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"] == "false"

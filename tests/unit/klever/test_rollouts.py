@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klever.errors import InputError
-from klever.rollouts import base_of, revision_of, variant_name, with_model, with_scale, with_traffic
+from klever.rollouts import base_of, check_variants, revision_of, variant_name, with_model, with_scale, with_traffic
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import Revision
 from kleverproto.serving_specs import ServingSpec
@@ -120,8 +120,12 @@ def test_scaling_changes_one_variant_or_all() -> None:
     bounds = Autoscaling(min_replicas=0, max_replicas=2)
     assert [v.replicas for v in with_scale(served(v1=50, v2=50), "v2", 4, None).variants] == [1, 4]
     assert [v.autoscaling for v in with_scale(served(v1=50, v2=50), None, None, bounds).variants] == [bounds, bounds]
-    with pytest.raises(InputError, match="there is no variant v3; there are: v1, v2"):
-        with_scale(served(v1=50, v2=50), "v3", 2, None)
+
+
+def test_a_variant_that_is_not_there_is_refused_with_those_that_are() -> None:
+    check_variants(served(v1=50, v2=50), "mymodel", ["v1"])
+    with pytest.raises(InputError, match=r"there is no variant v9; mymodel has v1, v2$"):
+        check_variants(served(v1=50, v2=50), "mymodel", ["v1", "v9"])
 
 
 def document(phase: ServingPhase = ServingPhase.READY) -> ServingDocument:
@@ -134,8 +138,18 @@ def document(phase: ServingPhase = ServingPhase.READY) -> ServingDocument:
     )
 
 
+def settled() -> ServingDocument:
+    """What is wanted is what serves."""
+    return document().model_copy(update={"spec": served(v1=100)})
+
+
+@pytest.mark.parametrize("phase", [ServingPhase.PENDING, ServingPhase.PROGRESSING, ServingPhase.FAILED])
+def test_a_rollback_of_what_does_not_serve_yet_restores_what_serves(phase: ServingPhase) -> None:
+    assert revision_of(document(phase), None) == served(v1=100)
+
+
 def test_an_earlier_revision_is_the_last_that_is_another_than_what_serves() -> None:
-    assert revision_of(document(), None) == served(v2=100)
+    assert revision_of(settled(), None) == served(v2=100)
     assert revision_of(document(), 1) == served(v1=100)
     with pytest.raises(InputError, match="has not kept a revision 7; those it has: 1, 2, 3"):
         revision_of(document(), 7)

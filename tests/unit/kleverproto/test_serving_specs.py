@@ -1,5 +1,6 @@
 """Every problem of a Serving document is told at once, with its field."""
 
+import json
 from typing import Any
 
 import pytest
@@ -47,6 +48,22 @@ def test_a_whole_document_is_read_and_written_again() -> None:
     assert manifest.metadata.namespace == "default"
     again = ServingManifest.model_validate_json(manifest.model_dump_json())
     assert again == manifest
+
+
+@pytest.mark.parametrize("traffic", [{}, {"traffic": {}}, {"traffic": {"sticky": {"header": "x-user"}}}])
+def test_one_variant_gets_all_the_traffic_where_nothing_is_said_of_weights(traffic: dict[str, Any]) -> None:
+    spec = {"variants": [{"name": "v1", "model": "library/iris:v1"}], **traffic}
+    assert ServingSpec.model_validate(spec).traffic.weights == {"v1": 100}
+    read = ServingSpec.model_validate_json(json.dumps(spec))
+    assert read.traffic.weights == {"v1": 100}
+    assert ServingSpec(variants=read.variants).traffic.weights == {"v1": 100}
+
+
+@pytest.mark.parametrize("traffic", [{}, {"traffic": {}}, {"traffic": {"weights": {}}}])
+def test_several_variants_without_weights_are_refused_with_an_example(traffic: dict[str, Any]) -> None:
+    variants = [{"name": name, "model": f"library/iris:{name}"} for name in ("v1", "v2")]
+    found = problems({"variants": variants, **traffic})
+    assert found == {"traffic.weights": "say what percent each variant gets, such as {v1: 50, v2: 50}"}
 
 
 def test_all_problems_are_told_at_once_each_with_its_field() -> None:

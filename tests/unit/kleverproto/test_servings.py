@@ -50,7 +50,7 @@ def test_another_spec_is_a_new_generation() -> None:
         ({"variants": [{"name": "v1", "model": "iris:v1"}], "traffic": {"weights": {"v1": 90}}}, "sum to 90, not 100"),
         (
             {"variants": [{"name": "v1", "model": "iris:v1"}], "traffic": {"weights": {"v2": 100}}},
-            "there is no variant of this name",
+            "there is no variant v2; there are v1",
         ),
         (
             {"variants": [{"name": "v1", "model": "iris"}], "traffic": {"weights": {"v1": 100}}},

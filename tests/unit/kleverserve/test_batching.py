@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kleverserve.batching import Batcher, joined, kind_of, parted, rows_at_most
-from kleverserve.errors import ExecutionError, InvalidRequestError
+from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.lane import Lane, ResultT
 from kleverserve.model import TensorSpec
 from kleverserve.protocol import InferRequest
@@ -143,16 +143,75 @@ def test_results_are_parted_as_they_were_joined() -> None:
         (False, (-1, 2), None, 1),
         (False, (-1, 2), 8, 8),
         (True, (-1, 2), 1, 1),
-        (False, (3, 2), 8, 1),
         (True, None, None, 1),
     ],
 )
-def test_only_models_whose_rows_are_independent_share_runs_unless_told_so(
+def test_only_models_whose_rows_are_independent_share_runs(
     *, row_wise: bool, shape: tuple[int, ...] | None, given: int | None, rows: int
 ) -> None:
     model = EchoModel([TensorSpec("x", Datatype.FP32, shape)])
     model.row_wise = row_wise
     assert rows_at_most(model, given) == rows
+
+
+class Summing(Doubler):
+    """Each row plus the sum of all of them."""
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        return dict.fromkeys(outputs, inputs["x"] + inputs["x"].sum())
+
+
+def test_a_number_of_rows_never_overrides_that_rows_depend_on_each_other() -> None:
+    with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .* not independent: output "x_out" .*: leave maxBatch'):
+        rows_at_most(Summing(), 32)
+    assert (rows_at_most(Summing(), 1), rows_at_most(Summing(), None)) == (1, 1)
+
+
+def test_a_number_of_rows_is_refused_where_there_are_no_rows() -> None:
+    with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .*: input "x" has the shape \[3, 2\]'):
+        rows_at_most(EchoModel([TensorSpec("x", Datatype.FP32, (3, 2))]), 8)
+
+
+class Choosy(Doubler):
+    """Refuses whatever is made up for it."""
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        del inputs, outputs
+        raise InvalidRequestError("only values above 1000")
+
+
+def test_a_number_of_rows_is_refused_where_nothing_can_be_shown() -> None:
+    model = Choosy()
+    assert rows_at_most(model, 8) == 8  # its engine is known to take one row after the other
+    model.row_wise = False
+    with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* refuses made-up rows"):
+        rows_at_most(model, 8)
+
+
+class Growing(Doubler):
+    """A row for each value above 1, whichever request it is of: what no sample has shown."""
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        return dict.fromkeys(outputs, inputs["x"][inputs["x"][:, 0] > 1])
+
+
+async def test_what_cannot_be_split_is_answered_alone_and_ends_sharing(lane: Lane) -> None:
+    model, runs = Growing(), list[int]()
+    batcher = Batcher(model, lane, max_rows=8, observe=runs.append)
+    both = await asyncio.gather(batcher.predict(asked(model, [0])), batcher.predict(asked(model, [2])))
+    assert [values(each) for each in both] == [[], [[2]]]
+    assert not batcher.is_on
+    await asyncio.gather(*(batcher.predict(asked(model, [2])) for _ in range(3)))
+    assert runs == [2, 1, 1, 1, 1, 1]
+
+
+async def test_a_request_without_rows_shares_no_run(lane: Lane) -> None:
+    model, runs = Doubler(), list[int]()
+    batcher = Batcher(model, lane, max_rows=8, observe=runs.append)
+    empty = InferRequest(None, {"x": np.zeros((0, 1), np.float32)}, model.outputs)
+    both = await asyncio.gather(batcher.predict(empty), batcher.predict(asked(model, [2])))
+    assert [values(each) for each in both] == [[], [[4]]]
+    assert runs == [1]
 
 
 class TurnLane(Lane):

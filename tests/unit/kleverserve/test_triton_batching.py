@@ -73,3 +73,18 @@ def test_each_request_gets_the_outputs_it_asked_for() -> None:
     assert isinstance(first, dict)
     assert isinstance(second, dict)
     assert (list(first), list(second)) == (["a_out"], ["b_out", "a_out"])
+
+
+class Finding(Counting):
+    """Gives the numbers above 1, of however many rows."""
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        super().predict(inputs, outputs)
+        return {"x_out": inputs["x"][inputs["x"] > 1].reshape(-1, 1)}
+
+
+def test_results_that_cannot_be_split_are_never_split() -> None:
+    model = Finding()
+    results = run_all(model, works([[1, 2]], [[3, 4]]), may_join=True)
+    assert [rows(result) for result in results] == [[[2]], [[3], [4]]]
+    assert model.runs == [2, 1, 1]

@@ -1,12 +1,13 @@
 """The configuration that Triton is given for a model."""
 
 import re
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
-from kleverserve.tensors import Datatype
+from kleverserve.tensors import Array, Datatype
 from kleverserve.triton.config import MAX_BATCH_ROWS, model_config, quoted
 from support.echo_model import EchoModel
 
@@ -39,6 +40,19 @@ def test_requests_for_rows_that_are_independent_are_joined() -> None:
     assert f"max_batch_size: {MAX_BATCH_ROWS}" in lines
     assert 'input { name: "x" data_type: TYPE_FP32 dims: [4] }' in lines
     assert lines[-1] == "dynamic_batching { }"
+
+
+class Centred(RowWise):
+    """Says that its rows are independent, and is wrong."""
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        return {name: inputs["x"] - inputs["x"].mean(axis=0) for name in outputs}
+
+
+def test_requests_for_rows_that_are_seen_to_depend_on_each_other_are_not_joined() -> None:
+    text = config(Centred([TABLE]))
+    assert "max_batch_size: 0" in text
+    assert "dynamic_batching" not in text
 
 
 @pytest.mark.parametrize("shape", [(-1,), (4,), (2, 4)])

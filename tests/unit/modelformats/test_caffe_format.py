@@ -121,7 +121,7 @@ def test_of_several_networks_that_for_deployment_is_read(tmp_path: Path) -> None
 def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
     with pytest.raises(InvalidModelError) as failure:
         validate_layout("CaffeModel", write(tmp_path, there, b"x"))
-    assert f"expected one {missing}" in str(failure.value)
+    assert f"there is no {missing}" in str(failure.value)
 
 
 @pytest.mark.parametrize(

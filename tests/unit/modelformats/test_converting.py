@@ -14,7 +14,7 @@ from modelformats.converting.convert import convert, convert_along
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.pairs import RUNNERS, Pair, Runner
 from modelformats.converting.running import PROGRAMS, Limits
-from modelformats.converting.verifying import Subject, verify
+from modelformats.converting.verifying import Programs, Subject, verify
 from modelformats.converting.workshop import Workshop
 
 COPY = """
@@ -31,7 +31,7 @@ if __name__ == "__main__":
 """
 RUN = """
 from .program import Request, main
-from .samples import read_samples, write_results
+from .samples import first_that_runs, read_samples, write_results
 
 def convert(request: Request) -> dict[str, str]:
     factor = float(request.source.joinpath("factor").read_text())
@@ -39,13 +39,13 @@ def convert(request: Request) -> dict[str, str]:
     return {}
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))
 """
 ROUTE = (
     Pair("H5", "SavedModel", "copy", "any", options=frozenset({"times"})),
     Pair("SavedModel", "Imagined", "copy", "any"),
 )
-RUN_ALL = dict.fromkeys([*RUNNERS, "Imagined"], Runner("run", "any"))
+PROGRAMS_OF_THE_TEST = Programs(dict.fromkeys([*RUNNERS, "Imagined"], Runner("run", "any")), hints={})
 SIGNATURE = Signature(inputs=(Tensor(name="x", dtype="float32", shape=(-1, 4)),))
 
 
@@ -82,7 +82,7 @@ def destination(tmp_path: Path) -> Path:
 
 
 async def converted(subject: Subject, destination: Path, workshop: Workshop) -> ConversionRecord:
-    return await convert_along(ROUTE, subject, destination, workshop, RUN_ALL)
+    return await convert_along(ROUTE, subject, destination, workshop, PROGRAMS_OF_THE_TEST)
 
 
 async def test_each_step_is_recorded_and_the_result_checked(
@@ -100,7 +100,9 @@ async def test_each_step_is_recorded_and_the_result_checked(
 
 
 async def test_a_result_that_computes_something_else_fails(source: Path, destination: Path, workshop: Workshop) -> None:
-    with pytest.raises(ConversionError, match="does not do what the source does: output x differs") as caught:
+    with pytest.raises(
+        ConversionError, match=r"not do what the source does: output x differs.*--sample NAME"
+    ) as caught:
         await converted(Subject(source, "H5", SIGNATURE, {"times": "1.5"}), destination, workshop)
     assert caught.value.code == "verification_failed"
 
@@ -117,18 +119,36 @@ async def test_a_source_that_does_not_run_is_no_failure_of_the_conversion(
     tmp_path: Path, source: Path, workshop: Workshop
 ) -> None:
     broken = Subject(tmp_path / "nothing", "H5", SIGNATURE)
-    verification = await verify(broken, Subject(source, "ONNX"), ROUTE[0].tolerance, workshop, RUN_ALL)
+    verification = await verify(broken, Subject(source, "ONNX"), ROUTE[0].tolerance, workshop, PROGRAMS_OF_THE_TEST)
     assert not verification.verified
     assert verification.reason is not None
-    assert verification.reason.startswith("the source does not run on the samples")
+    assert verification.reason.startswith("the source does not run on made-up samples")
     with pytest.raises(ConversionError, match="the converted model does not run"):
         await verify(
             Subject(source, "H5", SIGNATURE),
             Subject(tmp_path / "nothing", "ONNX"),
             ROUTE[0].tolerance,
             workshop,
-            RUN_ALL,
+            PROGRAMS_OF_THE_TEST,
         )
+
+
+async def test_outputs_that_are_the_same_for_every_sample_verify_nothing(
+    source: Path, destination: Path, workshop: Workshop
+) -> None:
+    (source / "factor").write_text("0.0")
+    record = await converted(Subject(source, "H5", SIGNATURE, {"times": "7"}), destination, workshop)
+    assert not record.verification.verified
+    assert record.verification.reason == "output x: it is almost zero for all samples: agreement proves little"
+    assert record.verification.differences
+
+
+async def test_a_program_for_hints_that_fails_costs_no_check(
+    source: Path, destination: Path, workshop: Workshop
+) -> None:
+    failing = Programs(PROGRAMS_OF_THE_TEST.runners, hints={"H5": Runner("copy", "any")})
+    record = await convert_along(ROUTE, Subject(source, "H5", SIGNATURE), destination, workshop, failing)
+    assert record.verification.verified
 
 
 @pytest.mark.parametrize(

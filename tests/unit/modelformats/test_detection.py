@@ -1,6 +1,7 @@
 """Which format a directory holds, by content and by name."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ FORMATS = sorted(model_files.of_each_format())
 def test_a_model_is_known_by_its_usual_name(tmp_path: Path, name: str) -> None:
     assert detect_format(model_files.write_model(tmp_path, name)) == name
     validate_layout(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GGUF"])
+def test_a_signature_names_the_format_that_the_files_were_parsed_as(tmp_path: Path, name: str) -> None:
+    assert extract_signature(name, model_files.write_model(tmp_path, name)).format == name
 
 
 @pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GraphDef", "H5", "Keras", "TFLite"])
@@ -57,12 +63,12 @@ def test_a_directory_that_is_not_there_holds_no_format(tmp_path: Path) -> None:
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError) as failure:
-        validate_layout("Onyx", tmp_path)
+        validate_layout("Fortran", tmp_path)
     assert ", ".join(KNOWN_FORMATS) in str(failure.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match=r"expected one metadata/part-\* file"):
+    with pytest.raises(InvalidModelError, match=r"there is no metadata/part-\*"):
         validate_layout("MLlib", write(tmp_path, "metadata", b"x"))
 
 
@@ -99,8 +105,10 @@ def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right
         return
     if (right, wrong) == ("SKLearn", "Pickle"):
         return  # it is one
-    with pytest.raises(InvalidModelError, match="expected"):
+    with pytest.raises(InvalidModelError) as refused:
         extract_signature(wrong, tmp_path)
+    assert re.search(rf"ormbfile.yaml says {wrong}, but .*; the files look like {right}$|expected", str(refused.value))
+    assert str(tmp_path) not in str(refused.value)
 
 
 def test_a_format_that_nothing_parses_is_said_with_those_that_are(tmp_path: Path) -> None:

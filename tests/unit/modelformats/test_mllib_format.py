@@ -57,5 +57,5 @@ def test_what_no_metadata_is_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match=r"expected one metadata/part-\* file"):
+    with pytest.raises(InvalidModelError, match=r"there is no metadata/part-\*"):
         extract_signature("MLlib", tmp_path)

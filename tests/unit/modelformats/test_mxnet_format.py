@@ -147,5 +147,5 @@ def test_a_symbol_that_is_none_is_refused(tmp_path: Path, graph: bytes) -> None:
 
 @pytest.mark.parametrize(("there", "missing"), [("a-symbol.json", r"\*\.params"), ("a.params", r"\*symbol\.json")])
 def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
-    with pytest.raises(InvalidModelError, match=f"expected one {missing}"):
+    with pytest.raises(InvalidModelError, match=f"there is no {missing}"):
         validate_layout("MXNetParams", write(tmp_path, there, b"x"))

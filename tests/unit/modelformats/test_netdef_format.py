@@ -89,7 +89,7 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("there", "missing"), [("init", "predict"), ("predict", "init")])
 def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
-    with pytest.raises(InvalidModelError, match=rf"expected one \*{missing}_net\.pb"):
+    with pytest.raises(InvalidModelError, match=rf"there is no \*{missing}_net\.pb"):
         validate_layout("NetDef", write(tmp_path, f"{there}_net.pb", b"x"))
 
 

@@ -39,5 +39,5 @@ def test_many_files_are_counted_but_not_all_listed(tmp_path: Path) -> None:
 
 
 def test_a_model_without_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match="expected a file"):
+    with pytest.raises(InvalidModelError, match="there is no file"):
         validate_layout("Others", tmp_path)

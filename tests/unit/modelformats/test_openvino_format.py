@@ -29,6 +29,21 @@ def test_parameters_go_in_and_results_come_out_under_the_names_of_their_tensors(
     assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("probabilities", "float32", (-1, 3))]
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [("a/b:0,x", "x"), ("x,z", "x"), ("other", "other"), ("z,a/b:0", "a/b:0"), (r"p\,q,z", "p,q"), ("", "x")],
+)
+def test_of_several_names_of_a_tensor_the_layers_own_counts(tmp_path: Path, names: str, expected: str) -> None:
+    assert extracted(changed(tmp_path, 'names="x"', f'names="{names}"')).inputs[0].name == expected
+
+
+def test_a_result_has_a_name_of_its_own(tmp_path: Path) -> None:
+    result = 'name="{}" type="Result" version="opset1" output_names="{}"'
+    old, new = ("Result_6", "probabilities"), ("probabilities/sink_port_0", "a,probabilities")
+    changed(tmp_path, result.format(*old), result.format(*new))
+    assert extracted(tmp_path).outputs[0].name == "probabilities"
+
+
 def test_layers_are_operators_and_constants_are_parameters() -> None:
     found = extracted(REAL)
     assert found.operators == {"MatMul": 1, "SoftMax": 1}

@@ -1,9 +1,11 @@
 """Routes over the table of conversions."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from modelformats.catalogue import KNOWN_FORMATS
 from modelformats.converting.errors import NoRouteError
 from modelformats.converting.pairs import HALF, INT8, PAIRS, RUNNERS, Pair, tolerance_of
 from modelformats.converting.planning import plan, reachable
@@ -11,6 +13,11 @@ from modelformats.converting.recipes import recipe_names
 from modelformats.converting.running import PROGRAMS
 from support import model_files
 
+ROOT = Path(__file__).parents[3]
+MEASURED = ROOT / "tests" / "data" / "conversions.json"
+"""What the last whole run of the tests of conversions has converted, and found to agree."""
+PAGE = ROOT / "docs" / "formats.md"
+COLUMNS = 8
 SERVING_TOOLCHAINS = {"mlserver", "triton"}
 
 
@@ -68,6 +75,23 @@ def test_a_format_that_nothing_converts_is_said_to_be_one(source: str) -> None:
     with pytest.raises(NoRouteError, match="nor to any other format") as caught:
         plan(source, "ONNX")
     assert caught.value.code == "no_route"
+
+
+@pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])
+def test_a_model_of_tables_has_no_way_to_openvino_which_lacks_its_operators(source: str) -> None:
+    with pytest.raises(NoRouteError, match=f"{source} cannot be converted to OpenVINO; it can be converted to ONNX"):
+        plan(source, "OpenVINO")
+    assert formats_on(plan(source, "ONNX", ["quantize"])) == [source, "ONNX", "ONNX"]
+
+
+@pytest.mark.parametrize("source", KNOWN_FORMATS)
+def test_every_way_that_is_offered_was_gone_by_a_test_and_the_page_promises_these(source: str) -> None:
+    recorded = [route.partition(" (")[0].split(" -> ") for route in json.loads(MEASURED.read_text())]
+    gone = tuple(sorted({formats[-1] for formats in recorded if formats[0] == source}))
+    assert reachable(source) == gone
+    rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith(f"| {source} | ")]
+    (row,) = [row for row in rows if len(row) == COLUMNS]
+    assert row[6] == (", ".join(gone) or "-")
 
 
 def test_what_can_be_reached_is_listed() -> None:

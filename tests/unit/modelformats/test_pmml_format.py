@@ -32,6 +32,23 @@ def test_output_fields_and_then_targets_come_out(tmp_path: Path) -> None:
     ]
 
 
+def test_a_target_that_an_output_shows_does_not_come_twice(tmp_path: Path) -> None:
+    found = extracted(model_files.PMML.replace(OUTPUT, OUTPUT + '<OutputField name="shown"/>'), tmp_path)
+    assert [t.name for t in found.outputs] == ["probability(setosa)", "shown"]
+
+
+def test_a_regression_of_whole_numbers_gives_fractions(tmp_path: Path) -> None:
+    text = model_files.PMML.replace("classification", "regression").replace('dataType="string"', 'dataType="integer"')
+    assert extracted(text.replace(OUTPUT, ""), tmp_path).outputs[0].dtype == "float64"
+
+
+def test_a_document_that_names_no_output_says_so(tmp_path: Path) -> None:
+    text = model_files.PMML.replace(' usageType="target"', ' usageType="supplementary"').replace(OUTPUT, "")
+    found = extracted(text, tmp_path)
+    assert found.outputs == ()
+    assert "neither outputs nor a target" in found.unknown["outputs"]
+
+
 def test_a_categorical_field_lists_its_valid_values(tmp_path: Path) -> None:
     assert extracted(model_files.PMML, tmp_path).outputs[1].values == ("setosa", "virginica")
 

@@ -1,8 +1,10 @@
 """What a scan finds in a model's pickles, without running them."""
 
+import functools
 import io
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,15 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from sklearn.datasets import fetch_file
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.validation import check_array
 
 from kleverproto.scans import Scan
 from modelformats.scanning import MOST_FINDINGS, scan_directory
@@ -48,6 +59,18 @@ def of_objects(save: Callable[..., None]) -> bytes:
 
 
 BOMB = pickle.dumps(Bomb())
+ROWS = np.random.default_rng(0).random((60, 3))
+CLASSES = np.arange(60) % 2
+ORDINARY = (
+    GradientBoostingClassifier(n_estimators=2, n_iter_no_change=1),
+    HistGradientBoostingClassifier(max_iter=2, early_stopping=True),
+    HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]),
+    MLPClassifier(2, max_iter=2, early_stopping=True),
+    GaussianProcessClassifier(),
+    GridSearchCV(LogisticRegression(), {"C": [1.0, 2.0]}, cv=2),
+    make_pipeline(FunctionTransformer(np.log1p), LogisticRegression()),
+    RandomForestClassifier(2, random_state=1),
+)
 PLAIN = pickle.dumps({"a": 1})
 
 
@@ -84,6 +107,33 @@ def test_an_estimator_is_clean(tmp_path: Path, compress: int) -> None:
     found = scan_directory(model_files.sklearn_joblib(tmp_path, compress=compress))
     assert (found.verdict, found.findings) == ("clean", ())
     assert (found.scanner, found.scanner_version[:1]) == ("picklescan", "1")
+
+
+@pytest.mark.parametrize("estimator", ORDINARY, ids=lambda estimator: type(estimator).__name__)
+def test_what_was_fitted_with_nothing_of_ones_own_is_clean(tmp_path: Path, estimator: Any) -> None:
+    with warnings.catch_warnings(action="ignore"):  # of so few steps
+        fitted = estimator.fit(ROWS, CLASSES)
+    file = io.BytesIO()
+    joblib.dump(fitted, file)
+    assert scan_directory(write(tmp_path, "model.joblib", file.getvalue())).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "verdict"),
+    [(check_array, "clean"), (np.log1p, "clean"), (os.system, "dangerous"), (fetch_file, "suspicious")],
+    ids=lambda each: getattr(each, "__name__", each),
+)
+def test_a_partial_is_judged_by_what_it_would_call(tmp_path: Path, target: Any, verdict: str) -> None:
+    content = pickle.dumps(functools.partial(target, "x"))
+    assert scan_directory(write(tmp_path, "model.pkl", content)).verdict == verdict
+
+
+@pytest.mark.parametrize("name", ["subprocess.Popen", "Pipeline.fit", "os.PathLike"])
+def test_a_name_that_reaches_through_a_trusted_module_is_not_trusted(tmp_path: Path, name: str) -> None:
+    content = b"\x80\x04" + b"".join(
+        b"\x8c" + bytes([len(text)]) + text.encode() for text in ("sklearn.utils._joblib", name)
+    )
+    assert scan_directory(write(tmp_path, "model.pkl", content + b"\x93.")).verdict != "clean"
 
 
 @pytest.mark.parametrize("name", sorted(model_files.of_each_format()))

@@ -30,9 +30,8 @@ TABLE[::11, 0] = np.nan
 TABLE[::13, 3] = np.nan
 AMOUNT = np.exp(NUMBERS[:, 0] + np.isin(CODES[:, 0], [3, 7]) * NUMBERS[:, 1])
 CLASSES = np.digitize(AMOUNT, [0.5, 2])
-UNSEEN = np.vstack([TABLE, np.array([[0, 0, 0, 4], [0, 0, 0, -1], [0, 0, 0, 1e9], [np.inf, -9, 0, 2]])]).astype(
-    np.float32
-)
+ODD = np.array([[0, 0, 0, 4], [0, 0, 0, -1], [0, 0, 0, 1e9], [np.inf, -9, 0, 2]], np.float32)
+UNSEEN = np.vstack([TABLE, ODD])
 NAMES = np.array(["low", "middle", "high"])
 
 

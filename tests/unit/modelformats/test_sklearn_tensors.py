@@ -1,11 +1,13 @@
 """What goes into and comes out of scikit-learn estimators, as the model servers call it."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -14,6 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -142,6 +145,18 @@ def test_probabilities_have_a_column_for_each_class(tmp_path: Path) -> None:
 def test_each_of_several_targets_has_a_column(tmp_path: Path, model: Any) -> None:
     assert outputs(extracted(model.fit(ROWS, np.zeros((12, 3))), tmp_path)) == [("predict", (-1, 3))]
     assert outputs(extracted(model.fit(ROWS, np.zeros(12)), tmp_path)) == [("predict", (-1,))]
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape"), [(np.arange(12) % 3, (-1,)), (np.eye(12, 3, dtype=int), (-1, 3))], ids=["classes", "labels"]
+)
+def test_a_network_gives_one_class_for_each_row_or_several_labels(
+    tmp_path: Path, labels: NDArray[np.int64], shape: tuple[int, ...]
+) -> None:
+    with warnings.catch_warnings(action="ignore"):  # of so few steps
+        model = MLPClassifier(2, max_iter=1).fit(ROWS, labels)
+    assert model.predict(ROWS).shape[1:] == shape[1:]
+    assert outputs(extracted(model, tmp_path)) == [("predict", shape), ("predict_proba", (-1, 3))]
 
 
 def test_what_the_best_estimator_of_a_search_knows_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kleverproto.signatures import Tensor
 from modelformats.converting.comparing import compare
 from modelformats.converting.errors import ConversionError
-from modelformats.converting.pairs import Tolerance
+from modelformats.converting.pairs import HALF, INT8, Tolerance
 from modelformats.converting.samples import NoSamplesError, given_samples, samples_for
 
 STRICT = Tolerance(absolute=1e-6, relative=1e-4)
@@ -20,25 +20,24 @@ def one(values: list[float]) -> dict[str, NDArray[Any]]:
 
 
 def test_free_sizes_become_small_ones_and_a_symbol_means_the_same_everywhere() -> None:
-    samples = samples_for(
+    samples, *_ = samples_for(
         [
             Tensor(name="image", dtype="float32", shape=(-1, 3, -1, 7)),
             Tensor(name="tokens", dtype="int64", shape=("batch", "length")),
-            Tensor(name="mask", dtype="bool", shape=("batch", "length")),
+            Tensor(name="flag", dtype="bool", shape=("batch", "length")),
         ]
     )
     assert [(name, value.dtype.name, value.shape) for name, value in samples.items()] == [
         ("image", "float32", (3, 3, 16, 7)),
         ("tokens", "int64", (3, 16)),
-        ("mask", "bool", (3, 16)),
+        ("flag", "bool", (3, 16)),
     ]
-    assert 0 <= samples["tokens"].min() <= samples["tokens"].max() < 4
 
 
 def test_samples_are_the_same_each_time() -> None:
     inputs = [Tensor(name="x", dtype="float32", shape=(2, 2)), Tensor(name="q", dtype="int8", shape=(2, 2))]
-    first, second = samples_for(inputs), samples_for(inputs)
-    assert all(np.array_equal(first[name], second[name]) for name in ("x", "q"))
+    for first, second in zip(samples_for(inputs), samples_for(inputs), strict=True):
+        assert all(np.array_equal(first[name], second[name]) for name in ("x", "q"))
 
 
 @pytest.mark.parametrize(
@@ -60,15 +59,15 @@ def test_the_largest_difference_of_each_output_is_told() -> None:
     (difference,) = compare(one([1, 2, 4]), one([1, 2.0001, 4]), STRICT)
     assert difference.output == "y"
     assert difference.absolute == pytest.approx(1e-4, rel=1e-2)
-    assert difference.relative == pytest.approx(2.5e-5, rel=1e-2)
-    assert difference.largest == 4
+    assert difference.relative == pytest.approx(1e-4 / 3, rel=1e-2)
+    assert (difference.largest, difference.range) == (4, 3)
     assert difference.note is None
 
 
 @pytest.mark.parametrize(
     ("source", "result", "message"),
     [
-        pytest.param(one([1, 2]), one([1, 2.1]), "by up to 0.1 .* more than the 0.0002", id="value"),
+        pytest.param(one([1, 2]), one([1, 2.1]), "by up to 0.1 .* more than the 0.000103", id="value"),
         pytest.param(one([1, 2]), one([1, 2, 3]), r"shape \(3,\), the source's has \(2,\)", id="size"),
         pytest.param(one([1, 2]), {}, "gives 0 outputs, the source 1", id="outputs"),
         pytest.param(one([1, 2]), one([1, float("nan")]), "by up to inf", id="nan"),
@@ -120,7 +119,7 @@ def test_labels_that_are_all_the_same_prove_little() -> None:
 
 
 def test_where_a_type_is_not_said_any_numbers_will_do() -> None:
-    assert samples_for([Tensor(name="x", shape=(-1, 3))])["x"].dtype == "float32"
+    assert samples_for([Tensor(name="x", shape=(-1, 3))])[0]["x"].dtype == "float32"
 
 
 def test_given_samples_have_the_types_of_the_inputs() -> None:
@@ -139,3 +138,22 @@ def test_given_samples_that_do_not_fit_are_refused(values: dict[str, Any], reaso
     with pytest.raises(ConversionError, match=reason) as caught:
         given_samples(values, [Tensor(name="x", dtype="float32", shape=(-1,))])
     assert caught.value.code == "invalid_samples"
+
+
+def test_a_difference_counts_in_parts_of_the_outputs_range_not_of_its_offset() -> None:
+    source, halved = one([100, 100.5, 101.2]), one([100, 100.25, 101.2])
+    with pytest.raises(ConversionError, match=r"by up to 0.25 \(its range is 1.2\)"):
+        compare(source, halved, HALF)
+    assert compare(source, one([100.00002, 100.5, 101.2]), Tolerance(1e-5))  # what float32 rounds at this size
+
+
+@pytest.mark.parametrize("tolerance", [HALF, INT8], ids=["fp16", "int8"])
+def test_an_output_of_small_values_has_no_larger_part_of_its_range_to_differ_by(tolerance: Tolerance) -> None:
+    with pytest.raises(ConversionError, match=r"its range is 0\.004"):
+        compare(one([0.001, 0.003, 0.005]), one([0.001, 0.003, 0.004]), tolerance)
+
+
+def test_where_all_values_are_the_same_their_size_takes_the_place_of_the_range() -> None:
+    (difference,) = compare(one([0.5, 0.5]), one([0.5005, 0.5005]), HALF)
+    assert difference.range == 0.5
+    assert difference.relative == pytest.approx(1e-3, rel=1e-2)

@@ -1,13 +1,16 @@
 """What each model server finds in its directory."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from kleverproto.signatures import Signature, Tensor
 from ormb.errors import UnsupportedArtifactError
 from ormb.initializer import triton
+from ormb.initializer.laying_out import described, lay_out
 from ormb.initializer.targets import ServedModel, Target, plan, usual_target
+from support.small_models import adder
 
 BATCHED = Signature(
     inputs=(Tensor(name="x", dtype="float32", shape=("N", 4)),),
@@ -31,6 +34,15 @@ def test_triton_finds_the_file_under_the_name_that_it_looks_for() -> None:
     assert found.moves["model/classifier.onnx"] == "1/model.onnx"
     assert found.moves["model/weights.bin"] == "1/weights.bin"
     assert set(found.writes) == {"config.pbtxt"}
+
+
+def test_an_empty_directory_beside_the_file_is_there_for_triton(tmp_path: Path) -> None:
+    """An ensemble looks for an empty version directory."""
+    exported = adder(tmp_path / "exported", 1)
+    (exported / "ormbfile.yaml").write_text("format: ONNX\n")
+    (exported / "model" / "pipeline" / "1").mkdir(parents=True)
+    lay_out(exported, tmp_path / "out", Target.TRITON, described(exported, "adder", "v1"), "sha256:0")
+    assert (tmp_path / "out" / "1" / "pipeline" / "1").is_dir()
 
 
 def test_triton_finds_a_savedmodel_as_a_directory() -> None:
@@ -74,6 +86,7 @@ def test_every_datatype_of_a_signature_has_one_of_tritons(dtype: str) -> None:
         ("SKLearn", "model.joblib", "mlserver_sklearn.SKLearnModel", "./model/model.joblib"),
         ("XGBoost", "model.json", "mlserver_xgboost.XGBoostModel", "./model/model.json"),
         ("MLflow", "MLmodel", "mlserver_mlflow.MLflowRuntime", "./model"),
+        ("MLflow", "artifacts/MLmodel", "mlserver_mlflow.MLflowRuntime", "./model/artifacts"),
     ],
 )
 def test_mlserver_finds_its_settings(format_name: str, file: str, implementation: str, uri: str) -> None:

@@ -100,3 +100,10 @@ def test_the_command_fails_where_a_model_cannot_be_parsed(tmp_path: Path) -> Non
     answer = CliRunner().invoke(cli, ["inspect", str(broken(tmp_path / "m"))])
     assert answer.exit_code == 1
     assert "Error: invalid_model:" in answer.stderr
+
+
+def test_a_directory_of_a_model_that_is_not_verified_says_so(tmp_path: Path) -> None:
+    directory = adder(tmp_path / "m", 1)
+    (directory / "ormbfile.yaml").write_text("format: ONNX\nlabels: {klever.dev/unverified: the check crashed}\n")
+    (warning,) = inspect_directory(directory).warnings
+    assert "the check crashed" in warning

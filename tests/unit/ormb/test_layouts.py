@@ -5,30 +5,21 @@ from pathlib import Path
 import pytest
 
 from ormb.errors import UnsafePathError, UnsupportedArtifactError
-from ormb.exporting import Unpacker
 from ormb.layouts import LAYOUTS
 from ormb.modelfile import load_modelfile
 from ormb.packed import PackedModel
 from ormb.packing import pack
-from ormb.reading import config_wanted, parse_manifest, parse_model_manifest
+from ormb.reading import parse_manifest, parse_model_manifest
 from support import foreign_artifacts as foreign
+from support.exports import export as exported_files
 from support.foreign_artifacts import DEVICE, HARD_LINK, LINK, Entry
-from support.oci_artifacts import Artifact, sha256
+from support.oci_artifacts import Artifact
 from support.small_models import adder
 
 
 def export(artifact: Artifact, directory: Path) -> dict[str, str]:
-    """The files of an artifact, as they are exported."""
-    blobs = {sha256(blob): blob for blob in artifact.blobs}
-    wanted = config_wanted(artifact.manifest)
-    manifest = parse_manifest(artifact.manifest, blobs[wanted.digest] if wanted else None)
-    assert manifest is not None
-    unpacker = Unpacker(manifest, directory)
-    for layer, path in unpacker.wanted():
-        path.write_bytes(blobs[layer.digest])
-    unpacker.finish()
-    files = [path for path in directory.rglob("*") if path.is_file()]
-    return {path.relative_to(directory).as_posix(): path.read_text(errors="replace") for path in files}
+    """The files of an artifact as text."""
+    return {path: content.decode(errors="replace") for path, content in exported_files(artifact, directory).items()}
 
 
 @pytest.mark.parametrize(

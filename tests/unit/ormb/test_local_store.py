@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ormb.client import OrmbClient
+from ormb.digest import digest_bytes
 from ormb.errors import DamagedStoreError, DestinationError, DigestMismatchError, NotFoundError, UnsafePathError
 from ormb.exporting import MARKER, planned_files
 from ormb.layout import LocalLayout
@@ -35,15 +36,16 @@ def packed(tmp_path: Path, client: OrmbClient) -> PackedModel:
 
 
 def blobs(client: OrmbClient) -> set[str]:
-    return {path.name for path in (client.root / "cache" / "blobs" / "sha256").iterdir()}
+    return {path.name for path in (client.root / "store" / "blobs" / "sha256").iterdir()}
 
 
 def test_the_store_is_an_oci_image_layout(client: OrmbClient, packed: PackedModel) -> None:
-    root = client.root / "cache"
+    root = client.root / "store"
     assert json.loads((root / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
     [entry] = json.loads((root / "index.json").read_text())["manifests"]
     assert entry["digest"] == packed.digest
     assert packed.digest.removeprefix("sha256:") in blobs(client)
+    assert not (client.root / "cache").exists()  # the Go ormb keeps another layout there
 
 
 def test_a_second_name_is_the_same_model(client: OrmbClient, packed: PackedModel) -> None:
@@ -67,14 +69,14 @@ def test_removing_keeps_what_another_name_needs(client: OrmbClient) -> None:
 def test_many_at_once_lose_nothing(client: OrmbClient, packed: PackedModel) -> None:
     names = [Reference("localhost:5000", "library/adder", f"v{number}") for number in range(30)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: LocalLayout(client.root / "cache").add_manifest(name, packed.manifest), names))
+        list(pool.map(lambda name: LocalLayout(client.root / "store").add_manifest(name, packed.manifest), names))
     assert {model.reference for model in client.models()} == {REFERENCE, *names}
 
 
 @pytest.mark.usefixtures("packed")
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"manifests": [{}]}'])
 def test_a_damaged_index_is_said_with_what_to_do(client: OrmbClient, text: str) -> None:
-    (client.root / "cache" / "index.json").write_text(text)
+    (client.root / "store" / "index.json").write_text(text)
     with pytest.raises(DamagedStoreError, match="save or pull the models again"):
         client.models()
 
@@ -134,3 +136,14 @@ def test_two_layers_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", oci.image().manifest, oci.index(oci.model()).manifest])
 def test_what_is_no_model_is_not_taken_for_one(text: bytes) -> None:
     assert parse_model_manifest(text) is None
+
+
+def test_a_model_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layout = LocalLayout(tmp_path / "cache")
+    broken, whole = (Reference("localhost:5000", "library/adder", tag) for tag in ("broken", "whole"))
+    for number, reference in enumerate((broken, whole)):
+        layout.save(pack(adder(tmp_path / str(number), number)), reference)
+    layout.blob_path(digest_bytes(layout.manifest_bytes(broken))).unlink()
+    caplog.set_level("WARNING", logger="ormb")
+    assert [model.reference for model in layout.models()] == [whole]
+    assert [str(broken) in message for message in caplog.messages] == [True]

@@ -1,12 +1,14 @@
 """The command line: what it says, and how it fails."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from ormb.cli.__main__ import cli
+from ormb.cli.app import errors_as_lines
 from support.processes import free_port
 from support.small_models import adder
 
@@ -66,7 +68,7 @@ def test_two_models_are_compared_and_the_store_is_pruned(ormb: Ormb, tmp_path: P
     assert result.exit_code == 1
     assert [change["name"] for change in json.loads(result.output)] == ["model/model.onnx"]
     assert ormb.ok("diff", "--local", REFERENCE, REFERENCE) == ""
-    (tmp_path / "store" / "cache" / "ingest" / "left").write_bytes(bytes(2048))
+    (tmp_path / "store" / "store" / "ingest" / "left").write_bytes(bytes(2048))
     assert ormb.ok("prune") == "2.0KB freed\n"
     assert len(json.loads(ormb.ok("models", "--json"))) == 2
 
@@ -111,3 +113,26 @@ def test_a_registry_that_is_not_there_is_said_at_once(ormb: Ormb) -> None:
 
 def test_the_version_is_printed(ormb: Ormb) -> None:
     assert ormb.ok("version").startswith("Version:")
+
+
+def test_removing_what_is_not_there_says_so_and_what_is(ormb: Ormb) -> None:
+    result = ormb("remove", REFERENCE)
+    assert result.exit_code == 1
+    assert "nothing to remove: `ormb models` lists what is there" in result.output
+
+
+def test_what_is_passed_over_is_a_line_on_standard_error(tmp_path: Path) -> None:
+    environment = {"ORMB_ROOTPATH": str(tmp_path / "ormb"), "ORMB_CA_FILE": str(tmp_path / "gone.pem")}
+    arguments = ["save", str(adder(tmp_path / "adder", 1)), "localhost:5000/library/adder:v1"]
+    done = CliRunner().invoke(cli, arguments, env=environment)
+    assert done.exit_code == 0
+    assert f"warning: $ORMB_CA_FILE: {tmp_path}/gone.pem cannot be used: No such file or directory" in done.stderr
+    asked = CliRunner().invoke(cli, [*arguments, "--ca-file", str(tmp_path / "gone.pem")], env=environment)
+    assert asked.exit_code == 2
+    assert "gone.pem cannot be used" in asked.stderr
+
+
+def test_a_warning_of_the_library_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with errors_as_lines():
+        logging.getLogger("ormb.anything").critical("the proxy is slow")
+    assert capsys.readouterr().err == "warning: the proxy is slow\n"

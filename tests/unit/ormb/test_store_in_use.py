@@ -143,20 +143,20 @@ def test_a_full_disk_is_a_sentence_and_what_was_stored_stays(small_disk: SmallDi
     assert "ormb prune" in str(caught.value)
     assert [model.reference for model in client.models()] == [ONE]
     client.layout.prune()
-    assert list((client.root / "cache" / "ingest").iterdir()) == []
+    assert list((client.root / "store" / "ingest").iterdir()) == []
     client.layout.save(pack(adder(tmp_path / "two", 2)), TWO)
     assert [model.reference for model in client.models()] == [ONE, TWO]
 
 
 def test_an_index_that_does_not_fit_leaves_the_old_one(small_disk: SmallDisk, tmp_path: Path) -> None:
     root = small_disk(128 * 1024)
-    layout = LocalLayout(root / "cache")
+    layout = LocalLayout(root / "store")
     layout.save(pack(adder(tmp_path / "one", 1)), ONE)
     fill(root)
     with pytest.raises(NoSpaceError):
         layout.tag(ONE, TWO)
     assert [model.reference for model in layout.models()] == [ONE]
-    assert not (root / "cache" / "index.json.new").exists()
+    assert not (root / "store" / "index.json.new").exists()
 
 
 def test_a_lock_that_nobody_may_write_keeps_nobody_out(tmp_path: Path) -> None:

@@ -33,10 +33,10 @@ class Hashes:
 class Known:
     """Accounts that a test changes."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts | None) -> None:
         self.accounts = accounts
 
-    async def read(self) -> Accounts:
+    async def read(self) -> Accounts | None:
         return self.accounts
 
 
@@ -88,8 +88,10 @@ async def test_without_the_right_password_nobody_gets_in(header: str) -> None:
 
 async def test_an_account_without_the_right_is_told_so() -> None:
     door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify)
-    with pytest.raises(DeniedError, match="'ci' may not push in other"):
+    with pytest.raises(DeniedError) as denied:
         await door.check(basic("ci:right"), "other", Right.PUSH)
+    command = "klever registry account add ci --push library --pull '*' --push other"
+    assert str(denied.value) == f"ci may not push to other. Ask the operator: `{command}`"
 
 
 async def test_a_right_password_is_hashed_once_and_a_wrong_one_each_time() -> None:
@@ -113,6 +115,27 @@ async def test_a_changed_password_or_a_removed_account_counts_at_once() -> None:
     assert not await door.allows(basic("ci:newer"), "library", Right.PUSH)
 
 
+async def test_everybody_may_do_everything_until_there_are_accounts() -> None:
+    known = Known(None)
+    door = Authorization(known, Hashes().verify)
+    await door.check(basic("ci:wrong"), "*", Right.PUSH)
+    await door.identify("")
+    known.accounts = Accounts(accounts=(CI,))
+    assert not await door.allows(basic("ci:wrong"), "library", Right.PULL)
+    with pytest.raises(UnauthorizedError):
+        await door.identify("")
+
+
 def test_two_accounts_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="two accounts of the name 'ci'"):
         Accounts(accounts=(CI, CI))
+
+
+async def test_who_lists_repositories_sees_all_while_there_are_no_accounts_and_then_what_they_may() -> None:
+    known = Known(None)
+    door = Authorization(known, Hashes().verify)
+    assert (await door.reader(basic("ci:right"))).may_pull("secret")
+    known.accounts = Accounts(accounts=(CI.model_copy(update={"projects": {"library": Right.PULL}}),))
+    reader = await door.reader(basic("ci:right"))
+    assert (reader.may_pull("library"), reader.may_pull("secret")) == (True, False)
+    assert not (await door.reader(basic(":"))).may_pull("library")

@@ -4,10 +4,8 @@ from datetime import timedelta
 
 from klever_registry.domain import catalogue
 from klever_registry.domain.catalogue import AttachedSignature, Extraction
-from klever_registry.domain.manifests import parse_manifest
-from klever_registry.service.describing import describe
 from kleverproto.documents import Intent, Problem
-from kleverproto.models import ExtractionPhase, ModelDocument, ModelSpec
+from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelSpec
 from kleverproto.references import ModelRef
 from kleverproto.scans import Finding, Scan
 from support import oci_artifacts as oci
@@ -182,20 +180,6 @@ def test_another_registry_has_a_say_in_its_own_models_and_in_names_that_nobody_h
     assert compared == catalogue.Comparison(frozenset({moved, new}), frozenset({missing}), 3)
 
 
-def test_a_model_is_described_from_its_manifest_alone() -> None:
-    artifact = oci.model(b"12345")
-    described = describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY)
-    assert described is not None
-    assert (described.digest, described.size, described.artifact_type) == (artifact.digest, 5, oci.MODEL)
-    assert (described.metadata.format, described.metadata.author) == ("ONNX", "Ada")
-    assert [(layer.path, layer.size) for layer in described.layers] == [("model/model.onnx", 5)]
-
-
-def test_an_image_an_index_and_a_referrer_are_no_models() -> None:
-    for artifact in (oci.image(), oci.index(oci.model()), oci.referrer(oci.model(), oci.MODEL)):
-        assert describe(REF, parse_manifest(artifact.manifest, artifact.digest), registry=REGISTRY) is None
-
-
 def test_a_scan_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
     scanned = catalogue.scanned(first(), DIGEST, SCAN, FIRST, now=LATER)
     assert scanned is not None
@@ -214,6 +198,14 @@ def test_a_model_that_cannot_be_parsed_may_have_been_scanned() -> None:
     assert (failed.status.problem, failed.status.scan) == (PROBLEM, SCAN)
 
 
+def test_how_parsing_ended_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
+    failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM), FIRST, now=NOW)
+    moved = catalogue.pushed(failed, spec(OTHER), now=LATER, known=None)
+    assert moved is not None
+    phases = [entry.extraction for entry in moved.status.history]
+    assert phases == [ExtractionPhase.FAILED, ExtractionPhase.PENDING]
+
+
 def test_what_the_parser_warns_of_is_a_warning_of_the_version() -> None:
     warned = AttachedSignature(SIGNATURE.model_copy(update={"warnings": ("it is big-endian",)}), OTHER)
     parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=warned), FIRST, now=NOW)
@@ -221,3 +213,14 @@ def test_what_the_parser_warns_of_is_a_warning_of_the_version() -> None:
     assert parsed is not None
     assert again is not None
     assert parsed.status.warnings == again.status.warnings == ("it is big-endian",)
+
+
+def test_a_version_that_is_not_verified_has_a_warning_parsed_or_not() -> None:
+    labelled = ModelMetadata(labels={"klever.dev/unverified": "the check crashed"})
+    document = catalogue.pushed(None, spec().model_copy(update={"metadata": labelled}), now=NOW, known=None)
+    parsed = catalogue.extracted(document, DIGEST, Extraction("job", attached=KNOWN), FIRST, now=LATER)
+    for found in (document, parsed):
+        assert found is not None
+        (warning,) = found.status.warnings
+        assert warning.startswith("not verified: ")
+        assert "the check crashed" in warning

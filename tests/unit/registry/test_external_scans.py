@@ -43,6 +43,9 @@ class Other:
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
         raise NotImplementedError(repository, digest, size)
 
+    async def start_of_blob(self, repository: str, digest: str, size: int) -> bytes:
+        raise NotImplementedError(repository, digest, size)
+
     async def repositories(self) -> list[str]:
         return sorted(set(self.held) - self.unlisted)
 

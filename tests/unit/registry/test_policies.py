@@ -1,6 +1,6 @@
 """What becomes of a request for another policy."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from klever_registry.service.policies import Policies
 from kleverkit.errors import TransientError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
+from kleverproto.conversions import Quantization
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
@@ -46,7 +47,7 @@ class World:
 
     async def ask(self, policy: ProjectPolicy, sequence: int = 1, *, on: Policies | None = None) -> ProjectDocument:
         """Request a policy for `library`; the document afterwards."""
-        event = EventSource("gateway").event(
+        event = EventSource("gateway", lambda: NOW + timedelta(minutes=sequence)).event(
             ProjectPolicyRequested(project="library", policy=policy), event_id=f"event-{sequence}"
         )
         intent = Intent(sequence=sequence, event_id=event.id, correlation_id=event.id)
@@ -93,6 +94,24 @@ async def test_a_request_whose_event_was_not_published_is_published_when_it_come
         await world.ask(TO_ONNX, on=world.over(Broken()))
     await world.ask(TO_ONNX)
     assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
+
+
+async def test_each_format_is_wanted_since_it_was_asked_for_whatever_else_changes_since() -> None:
+    world = World()
+
+    async def since(policy: ProjectPolicy, sequence: int) -> dict[str, int]:
+        found = (await world.ask(policy, sequence)).status.converts_since
+        return {name: (moment - NOW) // timedelta(minutes=1) for name, moment in found.items()}
+
+    both = ProjectPolicy(convert=("ONNX", "OpenVINO"))
+    assert await since(TO_ONNX, 1) == {"ONNX": 1}
+    assert await since(both.model_copy(update={"scan": OnUnsafe.WARN}), 2) == {"ONNX": 1, "OpenVINO": 2}
+    world.lose_the_bucket()
+    await world.policies.restore()
+    assert await since(both, 3) == {"ONNX": 1, "OpenVINO": 2}
+    assert await since(both.model_copy(update={"quantize": Quantization.INT8}), 4) == {"ONNX": 4, "OpenVINO": 4}
+    assert await since(WARN, 5) == {}
+    assert await since(TO_ONNX, 6) == {"ONNX": 6}
 
 
 async def test_policies_come_back_from_their_copies_when_the_bucket_was_lost() -> None:

@@ -27,6 +27,12 @@ def test_an_address_that_others_can_reach_must_be_allowed(host: str) -> None:
     assert settings(host=host, public_address="registry:5000", accounts="accounts.yaml").address == "registry:5000"
 
 
+def test_nobody_else_is_let_in_until_there_are_accounts() -> None:
+    with pytest.raises(ValidationError, match="OPEN_UNTIL_ACCOUNTS"):
+        settings(host="192.0.2.1", accounts="accounts.yaml", open_until_accounts=True)
+    assert settings(accounts="accounts.yaml", open_until_accounts=True).open_until_accounts
+
+
 @pytest.mark.parametrize("values", [{"port": 0}, {"host": "0.0.0.0", "accounts": "accounts.yaml"}])  # noqa: S104
 def test_the_address_for_pulls_must_be_known(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="PUBLIC_ADDRESS"):

@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from kleverproto.accounts import Account, Accounts, Right
+from kleverproto.mistakes import worded
 
 from .errors import AccountsError
 
@@ -22,7 +23,7 @@ def read(path: Path) -> Accounts:
     try:
         return Accounts.model_validate(yaml.safe_load(path.read_text()) or {})
     except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise AccountsError(f"the accounts in {path} cannot be read: {error}") from error
+        raise AccountsError(f"the accounts in {path} cannot be read: {_why(error)}") from error
 
 
 def add(path: Path, name: str, password: str, *, pull: Sequence[str], push: Sequence[str]) -> None:
@@ -47,7 +48,7 @@ def add(path: Path, name: str, password: str, *, pull: Sequence[str], push: Sequ
     try:
         account = Account(name=name, password_hash=hashed, projects=projects)
     except ValidationError as error:
-        raise AccountsError(f"{name!r} or one of {', '.join(projects)} is no name: {_first(error)}") from error
+        raise AccountsError(f"the account {name!r} cannot be: {worded(error, Account)}") from error
     _write(path, read(path).with_account(account))
 
 
@@ -64,12 +65,12 @@ def allow_anonymous(path: Path, projects: Sequence[str]) -> None:
     try:
         checked = Accounts(anonymous_pull=tuple(projects))
     except ValidationError as error:
-        raise AccountsError(f"one of {', '.join(projects)} is no project: {_first(error)}") from error
+        raise AccountsError(f"{', '.join(projects)} cannot be projects: {worded(error, Accounts)}") from error
     _write(path, read(path).model_copy(update={"anonymous_pull": checked.anonymous_pull}))
 
 
-def _first(error: ValidationError) -> str:
-    return str(error.errors()[0]["msg"])
+def _why(error: Exception) -> str:
+    return worded(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
 
 
 def _write(path: Path, accounts: Accounts) -> None:

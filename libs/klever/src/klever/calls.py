@@ -7,11 +7,13 @@ import aiohttp
 
 from kleverproto.base import WireModel
 
+from .answers import Page, understood
+from .infer_bodies import to_json
+from .servers import find_server
 from .transport import Transport
 
 DocumentT = TypeVar("DocumentT", bound=WireModel)
 
-DEFAULT_SERVER = "http://127.0.0.1:8080"
 BASE = "/api/v1alpha1"
 PAGE = 500
 
@@ -20,14 +22,19 @@ class Calls:
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway.
+        server: URL of the gateway; see `servers.find_server` for which one where it is None.
+
+    Raises:
+        InputError: the URL is none.
+        PlatformError: no gateway is named, and no platform runs with this home.
     """
 
-    def __init__(self, server: str = DEFAULT_SERVER) -> None:
-        self.server = server.rstrip("/")
+    def __init__(self, server: str | None = None) -> None:
+        self.server = find_server(server)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60, sock_connect=5))
+        timeout = aiohttp.ClientTimeout(total=60, sock_connect=5)
+        self._session = aiohttp.ClientSession(timeout=timeout, json_serialize=to_json)
         self._http = Transport(self._session)
         return self
 
@@ -35,17 +42,20 @@ class Calls:
         await self._session.close()
 
     async def _get(self, path: str, document: type[DocumentT]) -> DocumentT:
-        return document.model_validate(await self._call("GET", path))
+        return await self._read(document, "GET", path)
+
+    async def _read(self, document: type[DocumentT], method: str, path: str, **options: Any) -> DocumentT:
+        return understood(document, await self._call(method, path, **options), self._url(path))
 
     async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
         """Every page of a list."""
-        found: list[DocumentT] = []
+        items: list[DocumentT] = []
         while True:
-            params = {**filters, "start": len(found), "limit": PAGE}
-            page = await self._call("GET", path, params=params)
-            found += [document.model_validate(item) for item in page["items"]]
-            if not page["items"] or len(found) >= page["metadata"]["totalItems"]:
-                return found
+            params = {**filters, "start": len(items), "limit": PAGE}
+            page = await self._read(Page, "GET", path, params=params)
+            items += [understood(document, item, self._url(path)) for item in page.items]
+            if not page.items or len(items) >= page.metadata.total_items:
+                return items
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
         return await self._http.json(method, self._url(path), **options)

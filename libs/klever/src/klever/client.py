@@ -1,7 +1,7 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -9,26 +9,26 @@ from yarl import URL
 
 from kleverproto.envelope import Event
 from kleverproto.models import ExtractionPhase, ModelDocument
-from kleverproto.projects import ProjectPolicy
+from kleverproto.projects import ProjectDocument, ProjectPolicy
 from kleverproto.references import ModelRef
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
-from . import tensors
+from .answers import Page, Platform, Rebuilt, understood
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
-from .serving_calls import ServingCalls
+from .serving_verbs import ServingVerbs
 from .transport import follow_events
 
 NOT_FOUND = 404
 
 
-class KleverClient(JobCalls, ServingCalls):
+class KleverClient(JobCalls, ServingVerbs):
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway.
+        server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
     """
 
     async def platform(self) -> dict[str, Any]:
@@ -36,22 +36,50 @@ class KleverClient(JobCalls, ServingCalls):
         found: dict[str, Any] = await self._call("GET", "/platform")
         return found
 
-    async def models(self, **filters: str) -> list[ModelDocument]:
+    async def models(self, /, **filters: str) -> list[ModelDocument]:
         """All model versions; filters are `project`, `format`, `extraction`, `q`. Raises ApiError."""
         return await self._list("/models", ModelDocument, filters)
 
-    async def model(self, ref: ModelRef) -> ModelDocument:
+    async def model(self, ref: ModelRef | str) -> ModelDocument:
         """One model version. Raises ApiError with status 404 where there is none."""
-        path = f"/projects/{ref.project}/models/{quote(ref.model, safe='')}/versions/{ref.version}"
-        return await self._get(path, ModelDocument)
+        return await self._get(_version_path(ModelRef.of(ref)), ModelDocument)
+
+    async def delete_model(self, ref: ModelRef | str) -> ModelDocument:
+        """Ask for a version to be deleted; other tags of the same bytes stay. The version as it is.
+
+        Raises:
+            ApiError: with status 404 where there is none, with 409 where it is served.
+        """
+        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.of(ref)))
+
+    async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
+        """Ask for every version of a model to be deleted; the versions as they are. Raises as `delete_model`."""
+        path = _model_path(project, model)
+        page = await self._read(Page, "DELETE", path)
+        return [understood(ModelDocument, item, self._url(path)) for item in page.items]
+
+    async def wait_for_model_deleted(self, version: ModelDocument, *, within: float = 60.0) -> None:
+        """Return once a version is gone, or its tag was pushed again. Raises FailedError."""
+
+        async def probe() -> bool | None:
+            try:
+                present = await self.model(version.spec.ref)
+            except ApiError as error:
+                if error.status == NOT_FOUND:
+                    return True
+                raise
+            return True if present.created_at != version.created_at else None
+
+        await until(probe, within, f"{version.spec.ref} is still in the registry {version.spec.registry}")
 
     async def policy(self, project: str) -> ProjectPolicy:
         """What happens by itself to the models of a project. Raises ApiError."""
         return await self._get(_policy_path(project), ProjectPolicy)
 
-    async def set_policy(self, project: str, policy: ProjectPolicy) -> None:
-        """Have models that are pushed from now on follow another policy. Raises ApiError."""
-        await self._call("PUT", _policy_path(project), json=policy.model_dump(mode="json"))
+    async def set_policy(self, project: str, policy: ProjectPolicy) -> ProjectPolicy:
+        """Have models that are pushed from now on follow another policy; as it is kept. Raises ApiError."""
+        body = policy.model_dump(mode="json")
+        return (await self._read(ProjectDocument, "PUT", _policy_path(project), json=body)).spec.policy
 
     async def rebuild_catalogue(self) -> int:
         """Have the catalogue of the embedded registry made anew; how many versions it has.
@@ -60,13 +88,13 @@ class KleverClient(JobCalls, ServingCalls):
             ApiError: the platform refuses it.
             AuthenticationError: stored credentials cannot be read.
         """
-        registry = URL((await self.platform())["urls"]["registry"])
+        registry = URL((await self._get("/platform", Platform)).urls.registry)
         known = await asyncio.to_thread(find_credentials, default_root(), registry.authority)
         headers = {"Authorization": known.basic} if known else {}
-        answer = await self._http.json("POST", str(registry / "catalogue/rebuild"), headers=headers)
-        return int(answer["versions"])
+        url = str(registry / "catalogue/rebuild")
+        return understood(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions
 
-    async def wait_for_signature(self, ref: ModelRef, *, within: float = 60.0) -> ModelDocument:
+    async def wait_for_signature(self, ref: ModelRef | str, *, within: float = 60.0) -> ModelDocument:
         """The version, once the platform has parsed it.
 
         Raises:
@@ -87,33 +115,8 @@ class KleverClient(JobCalls, ServingCalls):
             raise FailedError(f"{ref}: {found.status.problem.message}")
         return found
 
-    async def predict(
-        self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Call a served model.
-
-        Args:
-            url: the serving's infer URL, `status.url`.
-            values: input name to nested lists; see `tensors.infer_request` for what else.
-            headers: sent along, for header rules.
-
-        Raises:
-            InputError: the values do not fit the model.
-            ApiError: the model server refuses the request.
-        """
-        sent = dict(headers or {})
-        metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
-        return await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
-
-    async def infer(
-        self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        """Send a V2 request as it is. Raises ApiError."""
-        answer: dict[str, Any] = await self._http.json("POST", url, json=request, headers=dict(headers or {}))
-        return answer
-
     async def events(
-        self, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
+        self, /, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
     ) -> AsyncGenerator[Event[Any], None]:
         """Events as they happen; an interrupted stream resumes behind the last one.
 
@@ -127,6 +130,14 @@ class KleverClient(JobCalls, ServingCalls):
         """
         async for event in follow_events(self._http, self._url("/events"), filters, on_gap):
             yield event
+
+
+def _model_path(project: str, model: str) -> str:
+    return f"/projects/{quote(project, safe='')}/models/{quote(model, safe='')}"
+
+
+def _version_path(ref: ModelRef) -> str:
+    return f"{_model_path(ref.project, ref.model)}/versions/{ref.version}"
 
 
 def _policy_path(project: str) -> str:

@@ -4,6 +4,7 @@ import re
 
 from pydantic import ValidationError
 
+from kleverproto.mistakes import worded
 from kleverproto.traffic import HeaderMatch, HeaderRule
 
 from .errors import InputError
@@ -27,7 +28,7 @@ def parse_rule(text: str) -> HeaderRule:
     try:
         return HeaderRule(headers=headers, variant=variant)
     except ValidationError as error:
-        raise InputError(f"{text!r} is no rule: {error.errors()[0]['msg']}; {_HOW}") from error
+        raise InputError(f"{text!r} is no rule: {worded(error, HeaderRule)}; {_HOW}") from error
 
 
 def describe_rule(rule: HeaderRule) -> str:
@@ -41,7 +42,7 @@ def _checked(found: list[re.Match[str] | None], text: str) -> list[re.Match[str]
         try:
             HeaderMatch.model_validate({_KINDS[each["kind"]]: each["value"]})
         except ValidationError as error:
-            raise InputError(f"{text!r} is no rule: {error.errors()[0]['msg']}") from error
+            raise InputError(f"{text!r} is no rule: {worded(error, HeaderMatch)}") from error
     return matches
 
 

@@ -1,25 +1,22 @@
 """The part of the SDK for jobs."""
 
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
-
 from kleverproto.conversions import Conversion
-from kleverproto.envelope import Event, parse
+from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.references import ModelRef
 
+from .answers import events_of
 from .calls import Calls
-from .transport import STRUCTURED
 
 
 class JobCalls(Calls):
     """What can be done with jobs."""
 
-    async def jobs(self, namespace: str = "default", **filters: str) -> list[JobDocument]:
+    async def jobs(self, /, namespace: str = "default", **filters: str) -> list[JobDocument]:
         """Jobs of a namespace. Raises ApiError."""
         return await self._list(f"/namespaces/{quote(namespace, safe='')}/modeljobs", JobDocument, filters)
 
@@ -29,10 +26,12 @@ class JobCalls(Calls):
 
     async def job_events(self, job_id: str, namespace: str = "default") -> list[Event[Any]]:
         """The newest events of a job, oldest first. Raises ApiError."""
-        answer = await self._call("GET", f"{_job_path(namespace, job_id)}/events")
-        return [parse(STRUCTURED, json.dumps(item).encode()) for item in answer["items"]]
+        path = f"{_job_path(namespace, job_id)}/events"
+        return events_of(await self._call("GET", path), self._url(path))
 
-    async def job_log(self, job_id: str, namespace: str = "default", *, follow: bool = False) -> AsyncIterator[str]:
+    async def job_log(
+        self, job_id: str, namespace: str = "default", *, follow: bool = False
+    ) -> AsyncGenerator[str, None]:
         """What the tools of a job have written; with `follow` also what they write until it has ended.
 
         Raises:
@@ -40,37 +39,34 @@ class JobCalls(Calls):
             UnreachableError: the platform does not answer, or the log breaks off.
         """
         params = {"follow": "true" if follow else "false"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-        url = self._url(f"{_job_path(namespace, job_id)}/logs")
-        async with self._http.response("GET", url, params=params, timeout=timeout) as response:
-            async for line in response.content:
-                yield line.decode().rstrip("\n")
+        async for line in self._http.lines(self._url(f"{_job_path(namespace, job_id)}/logs"), params):
+            yield line
 
     async def cancel_job(self, job_id: str, namespace: str = "default") -> JobDocument:
         """Ask for a job to stop. Raises ApiError with status 409 where it has ended."""
-        return JobDocument.model_validate(await self._call("POST", f"{_job_path(namespace, job_id)}/cancel"))
+        return await self._read(JobDocument, "POST", f"{_job_path(namespace, job_id)}/cancel")
 
     async def retry_job(self, job_id: str, namespace: str = "default") -> JobDocument:
         """Ask for a job that failed or was cancelled to be done again. Raises ApiError with status 409 otherwise."""
-        return JobDocument.model_validate(await self._call("POST", f"{_job_path(namespace, job_id)}/retry"))
+        return await self._read(JobDocument, "POST", f"{_job_path(namespace, job_id)}/retry")
 
     async def delete_job(self, job_id: str, namespace: str = "default") -> None:
         """Ask for a job to be forgotten; what it made stays. Raises ApiError."""
-        await self._call("DELETE", _job_path(namespace, job_id))
+        await self._read(JobDocument, "DELETE", _job_path(namespace, job_id))
 
     async def create_job(
         self,
-        ref: ModelRef,
+        ref: ModelRef | str,
         kind: JobKind = JobKind.EXTRACT,
         *,
         conversion: Conversion | None = None,
         namespace: str = "default",
     ) -> JobDocument:
         """Ask for work on a model; a result that the same bytes had before stays. Raises ApiError."""
-        body = {"kind": kind.value, "ref": str(ref)}
+        body = {"kind": kind.value, "ref": str(ModelRef.of(ref))}
         more = {"conversion": conversion.model_dump(mode="json", exclude_defaults=True)} if conversion else {}
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
-        return JobDocument.model_validate(await self._call("POST", path, json=body | more))
+        return await self._read(JobDocument, "POST", path, json=body | more)
 
     async def wait_for_job(
         self, job_id: str, namespace: str = "default", *, on_line: Callable[[str], None] = lambda _: None

@@ -1,10 +1,9 @@
 """Servings as files: YAML or JSON, one or several documents; pure."""
 
-from typing import Any
-
 import yaml
 from pydantic import ValidationError
 
+from kleverproto.mistakes import mistakes_in
 from kleverproto.serving_specs import ServingManifest
 
 from .errors import InputError
@@ -32,16 +31,11 @@ def read_manifests(text: str, source: str) -> list[ServingManifest]:
         try:
             found.append(ServingManifest.model_validate(document))
         except ValidationError as error:
-            wrong.append(f"{place} is not valid:\n" + "\n".join(_lines(error)))
+            wrong.append("\n".join((f"{place} is not valid:", *_lines(error))))
     if wrong:
         raise InputError("\n".join(wrong))
     return found
 
 
 def _lines(error: ValidationError) -> list[str]:
-    return [_line(each) for each in error.errors(include_url=False)]
-
-
-def _line(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"]) or "document"
-    return f"  {place}: {problem['msg'].removeprefix('Value error, ')}"
+    return [f"  {each}" for each in mistakes_in(error, ServingManifest)]

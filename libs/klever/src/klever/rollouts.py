@@ -1,13 +1,14 @@
 """From what a person asks for, in a word or two, to a serving's spec; pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
-from math import floor
 from typing import Any
 
 from pydantic import ValidationError
 
+from kleverproto.mistakes import worded
+from kleverproto.percents import apportion
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingPhase
@@ -54,8 +55,15 @@ def with_model(
             f"nothing else would serve the other {ALL - traffic} %: deploy a first version without --traffic"
         )
     variant = _variant(present, ref, _free(variant_name(ref), {v.name for v in others}), changes)
-    weights = _shared(ALL - traffic, {v.name: present.traffic.weights.get(v.name, 0) for v in others})
+    weights = apportion(ALL - traffic, {v.name: present.traffic.weights.get(v.name, 0) for v in others})
     return _changed(present, variants=(*others, variant), weights=weights | {variant.name: traffic})
+
+
+def check_variants(spec: ServingSpec, serving: str, named: Iterable[str]) -> None:
+    """Raise InputError where one of the names is not that of a variant; the message has those that the serving has."""
+    known = [variant.name for variant in spec.variants]
+    if unknown := [name for name in named if name not in known]:
+        raise InputError(f"there is no variant {', '.join(unknown)}; {serving} has {', '.join(known)}")
 
 
 def with_traffic(present: ServingSpec, weights: Mapping[str, int], **changes: Any) -> ServingSpec:
@@ -73,13 +81,7 @@ def with_scale(
         name: of the variant; every variant where it is None.
         replicas: a fixed number; without it, `autoscaling` is what counts.
         autoscaling: bounds between which the number moves.
-
-    Raises:
-        InputError: there is no such variant.
     """
-    known = [variant.name for variant in present.variants]
-    if name is not None and name not in known:
-        raise InputError(f"there is no variant {name}; there are: {', '.join(known)}")
     numbers: dict[str, Any] = {"replicas": replicas} if replicas is not None else {}
     changes = numbers | {"autoscaling": autoscaling}
     variants = [v.model_copy(update=changes) if name in {None, v.name} else v for v in present.variants]
@@ -91,21 +93,24 @@ def revision_of(present: ServingDocument, generation: int | None) -> ServingSpec
 
     Args:
         present: the serving.
-        generation: of the revision; the last that is not what serves now, where it is None.
+        generation: of the revision; where it is None, what serves now if something else is wanted (it is rolled out, or
+            has failed), else the last revision that is not what serves now.
 
     Raises:
         InputError: there is no such revision.
     """
-    kept = present.status.revisions
+    kept, applied = present.status.revisions, present.status.applied
+    if generation is None and applied is not None and present.spec != applied:
+        return applied
     if generation is None:
-        found = [revision for revision in kept if revision.spec != present.status.applied]
+        candidates = [revision for revision in kept if revision.spec != applied]
     else:
-        found = [revision for revision in kept if revision.generation == generation]
-    if not found:
+        candidates = [revision for revision in kept if revision.generation == generation]
+    if not candidates:
         known = ", ".join(str(revision.generation) for revision in kept) or "none"
         what = "an earlier revision" if generation is None else f"a revision {generation}"
         raise InputError(f"{present.name} has not kept {what}; those it has: {known}")
-    return found[-1].spec
+    return candidates[-1].spec
 
 
 def _variant(present: ServingSpec | None, ref: ModelRef, name: str, changes: dict[str, Any]) -> Variant:
@@ -141,13 +146,8 @@ def _changed(
     try:
         return ServingSpec.model_validate(changed.model_dump())
     except ValidationError as error:
-        raise InputError(f"{problems(error)}: change that first with `klever traffic`") from error
-
-
-def problems(error: ValidationError) -> str:
-    """Everything that is wrong with a document, by field."""
-    told = [f"{'.'.join(map(str, each['loc'])) or 'document'}: {each['msg']}" for each in error.errors()]
-    return "; ".join(text.replace("Value error, ", "") for text in told)
+        kept = ": change that first with `klever traffic`" if variants is not None else ""
+        raise InputError(f"{worded(error, ServingSpec)}{kept}") from error
 
 
 def variant_name(ref: ModelRef) -> str:
@@ -160,14 +160,3 @@ def _free(name: str, taken: set[str]) -> str:
     """`v1`, or `v1-2` where another model's v1 is served beside it."""
     candidates = (name if number == 1 else f"{name[:60]}-{number}" for number in count(1))
     return next(candidate for candidate in candidates if candidate not in taken)
-
-
-def _shared(percent: int, weights: dict[str, int]) -> dict[str, int]:
-    """Spread whole percents in proportion; what rounding leaves goes to the largest remainders."""
-    total = sum(weights.values())
-    exact = {n: percent * w / total if total else percent / len(weights) for n, w in weights.items()}
-    shares = {name: floor(share) for name, share in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: shares[name] - exact[name])
-    for name in by_remainder[: percent - sum(shares.values())]:
-        shares[name] += 1
-    return shares

@@ -1,21 +1,19 @@
 """The part of the SDK for servings."""
 
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
-
-from kleverproto.envelope import Event, parse
+from kleverproto.envelope import Event
 from kleverproto.rollouts import RolloutAction, RolloutPhase
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingPhase
 
+from .answers import events_of
 from .calls import Calls
 from .errors import ApiError, FailedError
 from .polling import until
-from .transport import STRUCTURED
+from .progress import UNTAKEN, progress
 
 NOT_FOUND = 404
 
@@ -53,26 +51,25 @@ class ServingCalls(Calls):
         """
         headers = {"If-Match": str(replacing.generation)} if replacing else {}
         body = {"spec": spec.model_dump(mode="json", exclude_none=True)}
-        answer = await self._call("PUT", _path(namespace, name), json=body, headers=headers)
-        return ServingDocument.model_validate(answer)
+        return await self._read(ServingDocument, "PUT", _path(namespace, name), json=body, headers=headers)
 
     async def delete(self, name: str, namespace: str = "default") -> None:
         """Ask for a serving to go. Raises ApiError with status 404 where there is none."""
-        await self._call("DELETE", _path(namespace, name))
+        await self._read(ServingDocument, "DELETE", _path(namespace, name))
 
     async def serving_events(self, name: str, namespace: str = "default") -> list[Event[Any]]:
         """The newest events of a serving, oldest first. Raises ApiError."""
-        answer = await self._call("GET", f"{_path(namespace, name)}/events")
-        return [parse(STRUCTURED, json.dumps(item).encode()) for item in answer["items"]]
+        path = f"{_path(namespace, name)}/events"
+        return events_of(await self._call("GET", path), self._url(path))
 
     async def steer(self, name: str, action: RolloutAction, namespace: str = "default") -> ServingDocument:
         """Pause, resume, promote or abort a rollout. Raises ApiError with status 409 where none is under way."""
-        answer = await self._call("POST", f"{_path(namespace, name)}/rollout", json={"action": action.value})
-        return ServingDocument.model_validate(answer)
+        path = f"{_path(namespace, name)}/rollout"
+        return await self._read(ServingDocument, "POST", path, json={"action": action.value})
 
     async def serving_log(
         self, name: str, namespace: str = "default", *, variant: str | None = None, follow: bool = False
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """What the model servers of a serving have written; with `follow` also what they will.
 
         Raises:
@@ -80,11 +77,8 @@ class ServingCalls(Calls):
             UnreachableError: the platform does not answer, or the log breaks off.
         """
         params = {"follow": "true" if follow else "false", **({"variant": variant} if variant else {})}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-        url = self._url(f"{_path(namespace, name)}/logs")
-        async with self._http.response("GET", url, params=params, timeout=timeout) as response:
-            async for line in response.content:
-                yield line.decode().rstrip("\n")
+        async for line in self._http.lines(self._url(f"{_path(namespace, name)}/logs"), params):
+            yield line
 
     async def wait_for_ready(
         self,
@@ -102,21 +96,26 @@ class ServingCalls(Calls):
             generation: what `apply` told.
             namespace: where.
             within: seconds.
-            on_step: is told each step, as it is seen.
+            on_step: called with what is waited for, whenever it is looked at.
 
         Raises:
             FailedError: the generation could not be applied or did not do well, or it took longer.
         """
+        waits_for = UNTAKEN
 
         async def probe() -> ServingDocument | None:
+            nonlocal waits_for
             found = await self.serving(name, namespace)
             if found is None or found.generation < generation:
                 return None
-            if on_step is not None and found.status.phase is ServingPhase.PROGRESSING and found.status.step:
-                on_step(found.status.step)
-            return found if _has_ended(found, generation) else None
+            if _has_ended(found, generation):
+                return found
+            waits_for = progress(found, generation) or waits_for
+            if on_step is not None:
+                on_step(waits_for)
+            return None
 
-        found = await until(probe, within, f"{name} is not ready")
+        found = await until(probe, within, lambda: f"{name} is not ready ({waits_for})")
         if found.status.phase is ServingPhase.FAILED:
             problem = found.status.problem
             raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")

@@ -1,86 +1,93 @@
 """The SDK without async, for notebooks and scripts: each call opens and closes its own connections."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from kleverproto.jobs import JobDocument
-from kleverproto.models import ModelDocument
-from kleverproto.references import ModelRef
-from kleverproto.servings import ServingDocument
+from ormb.blocking import iterate_with, run_with
 
-from .calls import DEFAULT_SERVER
 from .client import KleverClient
-from .errors import InputError
-from .rollouts import base_of, with_model
+from .servers import find_server
 
+ArgumentsT = ParamSpec("ArgumentsT")
 ResultT = TypeVar("ResultT")
 
 
+def _blocking(
+    method: Callable[Concatenate[KleverClient, ArgumentsT], Coroutine[Any, Any, ResultT]],
+) -> Callable[Concatenate["Klever", ArgumentsT], ResultT]:
+    """The method of `KleverClient`, for those who wait for its result."""
+
+    @wraps(method)
+    def call(self: "Klever", /, *args: ArgumentsT.args, **options: ArgumentsT.kwargs) -> ResultT:
+        return run_with(self._client, lambda client: method(client, *args, **options))
+
+    return call
+
+
+def _iterating(
+    method: Callable[Concatenate[KleverClient, ArgumentsT], AsyncGenerator[ResultT, None]],
+) -> Callable[Concatenate["Klever", ArgumentsT], Iterator[ResultT]]:
+    """The method of `KleverClient`, for a loop without async."""
+
+    @wraps(method)
+    def call(self: "Klever", /, *args: ArgumentsT.args, **options: ArgumentsT.kwargs) -> Iterator[ResultT]:
+        return iterate_with(self._client, lambda client: method(client, *args, **options))
+
+    return call
+
+
 class Klever:
-    """A platform; every method raises what the method of the same name of `KleverClient` raises.
+    """A platform; every method is that of the same name of `KleverClient`.
 
     Args:
-        server: URL of the gateway.
+        server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
+
+    Raises:
+        InputError: the URL is none.
+        PlatformError: no gateway is named, and no platform runs with this home.
     """
 
-    def __init__(self, server: str = DEFAULT_SERVER) -> None:
-        self._server = server
+    def __init__(self, server: str | None = None) -> None:
+        self.server = find_server(server)
 
-    def models(self, **filters: str) -> list[ModelDocument]:
-        """All model versions."""
-        return self._run(lambda client: client.models(**filters))
+    def _client(self) -> KleverClient:
+        return KleverClient(self.server)
 
-    def model(self, ref: str) -> ModelDocument:
-        """One model version, `project/model:version`."""
-        return self._run(lambda client: client.model(ModelRef.parse(ref)))
+    platform = _blocking(KleverClient.platform)
+    events = _iterating(KleverClient.events)
 
-    def jobs(self, namespace: str = "default") -> list[JobDocument]:
-        """Jobs of a namespace."""
-        return self._run(lambda client: client.jobs(namespace))
+    models = _blocking(KleverClient.models)
+    model = _blocking(KleverClient.model)
+    wait_for_signature = _blocking(KleverClient.wait_for_signature)
+    delete_model = _blocking(KleverClient.delete_model)
+    delete_versions = _blocking(KleverClient.delete_versions)
+    wait_for_model_deleted = _blocking(KleverClient.wait_for_model_deleted)
+    rebuild_catalogue = _blocking(KleverClient.rebuild_catalogue)
+    policy = _blocking(KleverClient.policy)
+    set_policy = _blocking(KleverClient.set_policy)
 
-    def servings(self, namespace: str | None = None) -> list[ServingDocument]:
-        """Servings of a namespace, or of all."""
-        return self._run(lambda client: client.servings(namespace))
+    jobs = _blocking(KleverClient.jobs)
+    job = _blocking(KleverClient.job)
+    job_events = _blocking(KleverClient.job_events)
+    job_log = _iterating(KleverClient.job_log)
+    create_job = _blocking(KleverClient.create_job)
+    cancel_job = _blocking(KleverClient.cancel_job)
+    retry_job = _blocking(KleverClient.retry_job)
+    delete_job = _blocking(KleverClient.delete_job)
+    wait_for_job = _blocking(KleverClient.wait_for_job)
 
-    def wait_for_signature(self, ref: str, *, within: float = 60.0) -> ModelDocument:
-        """The version, once the platform has parsed it."""
-        return self._run(lambda client: client.wait_for_signature(ModelRef.parse(ref), within=within))
-
-    def deploy(self, ref: str, name: str, *, namespace: str = "default", traffic: int | None = None) -> ServingDocument:
-        """Serve a version, or give it a share of a serving's traffic, and wait until it is ready; see `with_model`."""
-
-        async def work(client: KleverClient) -> ServingDocument:
-            present = await client.serving(name, namespace)
-            spec = with_model(base_of(present), ModelRef.parse(ref), traffic)
-            wanted = await client.apply(name, spec, namespace, replacing=present)
-            return await client.wait_for_ready(name, wanted.generation, namespace)
-
-        return self._run(work)
-
-    def undeploy(self, name: str, *, namespace: str = "default") -> None:
-        """Stop serving, and wait until nothing is left."""
-
-        async def work(client: KleverClient) -> None:
-            await client.delete(name, namespace)
-            await client.wait_for_deleted(name, namespace)
-
-        self._run(work)
-
-    def predict(self, name: str, values: Mapping[str, Any], *, namespace: str = "default") -> dict[str, Any]:
-        """Ask a served model through the ingress. Raises InputError too where nothing is served under the name."""
-
-        async def work(client: KleverClient) -> dict[str, Any]:
-            serving = await client.serving(name, namespace)
-            if serving is None or serving.status.url is None:
-                raise InputError(f"nothing is served as {name}: deploy a model version under this name first")
-            return await client.predict(serving.status.url, values)
-
-        return self._run(work)
-
-    def _run(self, work: Callable[[KleverClient], Awaitable[ResultT]]) -> ResultT:
-        async def main() -> ResultT:
-            async with KleverClient(self._server) as client:
-                return await work(client)
-
-        return asyncio.run(main())
+    deploy = _blocking(KleverClient.deploy)
+    undeploy = _blocking(KleverClient.undeploy)
+    predict = _blocking(KleverClient.predict)
+    predict_at = _blocking(KleverClient.predict_at)
+    infer = _blocking(KleverClient.infer)
+    servings = _blocking(KleverClient.servings)
+    serving = _blocking(KleverClient.serving)
+    apply = _blocking(KleverClient.apply)
+    delete = _blocking(KleverClient.delete)
+    steer = _blocking(KleverClient.steer)
+    serving_events = _blocking(KleverClient.serving_events)
+    serving_log = _iterating(KleverClient.serving_log)
+    wait_for_ready = _blocking(KleverClient.wait_for_ready)
+    wait_for_deleted = _blocking(KleverClient.wait_for_deleted)

@@ -13,20 +13,29 @@ def infer_request(values: Mapping[str, Json], metadata: Mapping[str, Json]) -> d
     """The body of an infer call.
 
     Args:
-        values: input name to nested lists, a Table, a Picture, or one number or string. An empty name is for what
-            names itself: a dictionary, a table whose headings are inputs, or whatever the one other input takes.
+        values: input name to nested lists, a NumPy array, a Table, a Picture, or one number or string. An empty name
+            is for what names itself: a dictionary, a table whose headings are inputs, a whole request of the protocol,
+            or whatever the one other input takes.
         metadata: the model's metadata, as the server tells it: input names, datatypes, shapes.
 
     Raises:
         InputError: an input is missing, unknown, ragged, or does not fit the model's shape.
     """
     declared = {tensor["name"]: tensor for tensor in metadata["inputs"]}
+    if set(values) == {""} and _is_request(values[""], declared):
+        return dict(values[""])
     values = _named(values, declared)
     if unknown := sorted(set(values) - set(declared)):
         raise InputError(f"the model has no input {', '.join(unknown)}; its inputs are {_listed(declared)}")
     if missing := sorted(set(declared) - set(values)):
         raise InputError(f"input {', '.join(missing)} is missing; give it with --input {missing[0]}=<values>")
     return {"inputs": [_tensor(declared[name], value) for name, value in values.items()]}
+
+
+def _is_request(value: Json, declared: Mapping[str, Json]) -> bool:
+    """Whether it is a request already, and no values for an input of that name."""
+    tensors = value.get("inputs") if isinstance(value, dict) and "inputs" not in declared else None
+    return isinstance(tensors, list) and all(isinstance(each, dict) and "data" in each for each in tensors)
 
 
 def _named(values: Mapping[str, Json], declared: Mapping[str, Json]) -> dict[str, Json]:
@@ -50,7 +59,9 @@ def _plain(declared: Mapping[str, Json], value: Json) -> Json:
     if isinstance(value, Table):
         rows = [[_cell(name, datatype, cell) for cell in row] for row in value.rows]
         return [row[0] for row in rows] if len(shape) == 1 else rows
-    return value.fitted(name, datatype, shape) if hasattr(value, "fitted") else value
+    if hasattr(value, "fitted"):
+        return value.fitted(name, datatype, shape)
+    return value.tolist() if hasattr(value, "tolist") else value  # NumPy's arrays and scalars, without importing it
 
 
 def _cell(name: str, datatype: str, text: str) -> Json:

@@ -11,6 +11,7 @@ import aiohttp
 
 from kleverproto.envelope import Event, parse
 
+from .answers import STRUCTURED, not_understood
 from .errors import ApiError, UnreachableError
 
 SILENCE_SECONDS = 60.0
@@ -20,9 +21,9 @@ RESUME_SECONDS = 60.0
 PAUSE_SECONDS = 0.5
 """Between two connections of an event stream."""
 SERVER_ERROR = 500
+TEXT = "text/plain"
 GAP = "gap"
 """The name of what the gateway sends where events may be missing."""
-STRUCTURED = {"content-type": "application/cloudevents+json"}
 
 
 class Transport:
@@ -41,6 +42,15 @@ class Transport:
         async with self.response(method, url, **options) as response:
             body = await response.read()
             return _decoded(body, url) if body else None
+
+    async def lines(self, url: str, params: Mapping[str, str]) -> AsyncIterator[str]:
+        """The lines of a text, as they come. Raises as `json`."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        async with self.response("GET", url, params=params, timeout=timeout) as response:
+            if response.content_type != TEXT:
+                raise not_understood(url)
+            async for line in response.content:
+                yield line.decode(errors="replace").rstrip("\n")
 
     @asynccontextmanager
     async def response(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -107,7 +117,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
 
 def _decoded(body: bytes, url: str) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=lambda _: None)  # Triton's bare NaN and infinities are no JSON
     except ValueError as error:
         raise UnreachableError(f"{url} is no Klever, its answer is not JSON: check --server") from error
 
@@ -120,6 +130,21 @@ def _problem(status: int, body: bytes) -> ApiError:
         problem = None
     if not isinstance(problem, dict):
         problem = {}
-    fields = "; ".join(f"{error['field']}: {error['message']}" for error in problem.get("errors") or [])
-    detail = problem.get("detail") or problem.get("error") or body.decode(errors="replace")[:500] or "no reason given"
-    return ApiError(fields or str(detail), status=status, code=problem.get("code", "http_error"))
+    errors = problem.get("errors")
+    told = "; ".join(_one_problem(error) for error in errors) if isinstance(errors, list) else ""
+    reason = told or problem.get("detail") or problem.get("error") or _of_no_problem(status, body)
+    return ApiError(str(reason), status=status, code=str(problem.get("code", "http_error")))
+
+
+def _one_problem(error: Any) -> str:
+    """Of a field, as the gateway names it; or of an OCI registry."""
+    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        return str(error)
+    return f"{error['field']}: {error['message']}" if error.get("field") else str(error["message"])
+
+
+def _of_no_problem(status: int, body: bytes) -> str:
+    text = body.decode(errors="replace").strip()
+    if not text or text.startswith("<"):  # a page for browsers
+        return f"the request was refused with HTTP status {status} and without a reason: is --server right?"
+    return f"the request was refused with HTTP status {status}: {text[:500]}"

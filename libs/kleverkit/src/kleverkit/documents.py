@@ -37,6 +37,24 @@ class Buried(Generic[DocT]):
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """An entry that is not what this release understands, and the revision at which it was read."""
+
+    key: str
+    revision: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Listing(Generic[DocT]):
+    """Everything in a bucket at one moment, by key."""
+
+    documents: tuple[Stored[DocT], ...] = ()
+    buried: tuple[Buried[DocT], ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(frozen=True)
 class Incarnation:
     """Which bucket this is: one that was deleted and created again is another, and its revisions begin anew.
 
@@ -89,11 +107,15 @@ class Documents(Protocol[DocT]):
         ...
 
     async def all(self) -> list[Stored[DocT]]:
-        """Every document now, by key: complete, or an error."""
+        """Every document now, by key: complete, or an error, also where one cannot be read."""
         ...
 
     async def buried(self) -> list[Buried[DocT]]:
-        """Every tombstone now, by key: complete, or an error."""
+        """Every tombstone now, by key: complete, or an error, also where one cannot be read."""
+        ...
+
+    async def listing(self) -> Listing[DocT]:
+        """Everything now: complete, or an error; for those who know what to do where an entry cannot be read."""
         ...
 
     async def create(self, key: str, document: DocT) -> int:
@@ -124,6 +146,13 @@ class Documents(Protocol[DocT]):
         ...
 
 
+def readable(listing: Listing[DocT]) -> Listing[DocT]:
+    """A listing in which everything can be read. Raises TransientError where something cannot."""
+    for each in listing.unreadable:
+        raise TransientError(f"{each.key} cannot be read: {each.why}")
+    return listing
+
+
 Decision = Callable[[DocT | Tombstone[DocT] | None], DocT | Tombstone[DocT] | None]
 """Pure: takes what is stored (None: nothing ever was) and returns what should be, or None to leave it as it is."""
 
@@ -143,7 +172,7 @@ async def change(documents: Documents[DocT], key: str, decide: Decision[DocT]) -
         if wanted is None:
             return present
         try:
-            return await _write(documents, key, wanted, present.revision if present else NEVER)
+            return await write(documents, key, wanted, present.revision if present else NEVER)
         except ConflictError:
             continue
     raise TransientError(f"{key} changed {CAS_ATTEMPTS} times while it was being written")
@@ -163,9 +192,10 @@ def _content(present: Stored[DocT] | Buried[DocT] | None) -> DocT | Tombstone[Do
     return present.tombstone if present else None
 
 
-async def _write(
+async def write(
     documents: Documents[DocT], key: str, wanted: DocT | Tombstone[DocT], revision: int
 ) -> Stored[DocT] | Buried[DocT]:
+    """Put a document or a tombstone in the place of a revision. Raises ConflictError where it was replaced already."""
     if isinstance(wanted, Tombstone):
         return Buried(key, wanted, await documents.bury(key, wanted, revision))
     return Stored(key, wanted, await documents.update(key, wanted, revision))

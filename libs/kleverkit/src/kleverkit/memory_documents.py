@@ -7,8 +7,8 @@ from typing import Generic
 
 from kleverproto.documents import Tombstone
 
-from .documents import NEVER, Buried, Change, DocT, Incarnation, Snapshot, Stored
-from .errors import ConflictError
+from .documents import NEVER, Buried, Change, DocT, Incarnation, Listing, Snapshot, Stored, Unreadable, readable
+from .errors import ConflictError, TransientError
 
 
 class InMemoryDocuments(Generic[DocT]):
@@ -16,6 +16,7 @@ class InMemoryDocuments(Generic[DocT]):
 
     def __init__(self) -> None:
         self._entries: dict[str, Stored[DocT] | Buried[DocT]] = {}
+        self._spoilt: dict[str, Unreadable] = {}
         self._revision = 0
         self._created = datetime.now(UTC)
         self._watchers: set[asyncio.Queue[Change[DocT]]] = set()
@@ -27,15 +28,32 @@ class InMemoryDocuments(Generic[DocT]):
 
     async def find(self, key: str) -> Stored[DocT] | Buried[DocT] | None:
         """See `Documents`."""
+        if key in self._spoilt:
+            raise TransientError(f"{key} cannot be read: {self._spoilt[key].why}")
         return self._entries.get(key)
 
     async def all(self) -> list[Stored[DocT]]:
         """See `Documents`."""
-        return self._stored()
+        return list(readable(await self.listing()).documents)
 
     async def buried(self) -> list[Buried[DocT]]:
         """See `Documents`."""
-        return [entry for _, entry in sorted(self._entries.items()) if isinstance(entry, Buried)]
+        return list(readable(await self.listing()).buried)
+
+    async def listing(self) -> Listing[DocT]:
+        """See `Documents`."""
+        entries = [entry for _, entry in sorted(self._entries.items())]
+        return Listing(
+            tuple(self._stored()),
+            tuple(each for each in entries if isinstance(each, Buried)),
+            tuple(self._spoilt.values()),
+        )
+
+    def spoil(self, key: str) -> None:
+        """Let the entry of a key be something that cannot be read, until the key is written again."""
+        self._revision += 1
+        self._entries.pop(key, None)
+        self._spoilt[key] = Unreadable(key, self._revision, "it is not a document")
 
     async def create(self, key: str, document: DocT) -> int:
         """See `Documents`."""
@@ -52,6 +70,7 @@ class InMemoryDocuments(Generic[DocT]):
         """See `Documents`."""
         self._check(key, revision)
         self._revision += 1
+        self._spoilt.pop(key, None)
         self._entries[key] = Buried(key, tombstone, self._revision)
         self._publish(Change(key, None, self._revision, tombstone))
         return self._revision
@@ -67,7 +86,7 @@ class InMemoryDocuments(Generic[DocT]):
         queue: asyncio.Queue[Change[DocT]] = asyncio.Queue()
         self._watchers.add(queue)
         try:
-            yield Snapshot(tuple(self._stored()), await self.incarnation(), tuple(await self.buried()))
+            yield Snapshot(tuple(self._stored()), await self.incarnation(), (await self.listing()).buried)
             while True:
                 yield await queue.get()
         finally:
@@ -81,12 +100,13 @@ class InMemoryDocuments(Generic[DocT]):
         return [entry for _, entry in sorted(self._entries.items()) if isinstance(entry, Stored)]
 
     def _check(self, key: str, revision: int) -> None:
-        entry = self._entries.get(key)
+        entry = self._spoilt.get(key) or self._entries.get(key)
         if (entry.revision if entry else NEVER) != revision:
             raise ConflictError(f"{key} is not at revision {revision}")
 
     def _put(self, key: str, document: DocT) -> int:
         self._revision += 1
+        self._spoilt.pop(key, None)
         self._entries[key] = Stored(key, document, self._revision)
         self._publish(Change(key, document, self._revision))
         return self._revision

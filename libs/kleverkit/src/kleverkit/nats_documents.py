@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from kleverproto.base import WireModel
 from kleverproto.documents import Tombstone
+from kleverproto.mistakes import worded
 from kleverproto.streams import BucketSpec
 
 from .bucket_reading import OPERATION, Entry, is_deletion, reading
-from .documents import Buried, Change, Incarnation, Snapshot, Stored
+from .documents import Buried, Change, Incarnation, Listing, Snapshot, Stored, Unreadable, readable
 from .errors import ConflictError, TransientError
 from .nats_calls import ClientSource, call
 
@@ -69,11 +70,21 @@ class NatsDocuments(Generic[DocT]):
 
     async def all(self) -> list[Stored[DocT]]:
         """See `Documents`."""
-        return [each for each in await self._listed() if isinstance(each, Stored)]
+        return list(readable(await self.listing()).documents)
 
     async def buried(self) -> list[Buried[DocT]]:
         """See `Documents`."""
-        return [each for each in await self._listed() if isinstance(each, Buried)]
+        return list(readable(await self.listing()).buried)
+
+    async def listing(self) -> Listing[DocT]:
+        """See `Documents`."""
+        async with reading(self._client(), self._stream, self._prefix) as reader:
+            read = [self._read_or_not(entry) for entry in await reader.entries()]
+        return Listing(
+            tuple(_by_key(each for each in read if isinstance(each, Stored))),
+            tuple(_by_key(each for each in read if isinstance(each, Buried))),
+            tuple(each for each in read if isinstance(each, Unreadable)),
+        )
 
     async def create(self, key: str, document: DocT) -> int:
         """See `Documents`."""
@@ -121,10 +132,6 @@ class NatsDocuments(Generic[DocT]):
     def _js(self) -> JetStreamContext:
         return self._client().jetstream()
 
-    async def _listed(self) -> list[Stored[DocT] | Buried[DocT]]:
-        async with reading(self._client(), self._stream, self._prefix) as reader:
-            return _by_key(self._read(entry) for entry in await reader.entries())
-
     def _read(self, entry: Entry) -> Stored[DocT] | Buried[DocT]:
         """Raises TransientError where it is not what this release understands: it must not count as absent."""
         try:
@@ -132,21 +139,36 @@ class NatsDocuments(Generic[DocT]):
                 return Buried(entry.key, self._tombstone_of(entry), entry.revision)
             return Stored(entry.key, self._document.model_validate_json(entry.value), entry.revision)
         except ValidationError as error:
-            raise TransientError(f"{self._prefix}{entry.key} cannot be read: {error}") from error
+            raise TransientError(
+                f"{self._prefix}{entry.key} cannot be read: {worded(error, self._document)}"
+            ) from error
 
     def _tombstone_of(self, entry: Entry) -> Tombstone[DocT]:
-        """A marker without content is an operator's (`nats kv del`): deleted on purpose, with nothing to announce."""
+        """A marker without content is an operator's (`nats kv del`): deleted on purpose, with nothing to announce.
+
+        A marker proves the deletion, also where the rest of it cannot be read.
+        """
         if not entry.value:
             return Tombstone(announced=True, deleted_at=entry.written_at)
-        return self._tombstone.model_validate_json(entry.value)
+        try:
+            return self._tombstone.model_validate_json(entry.value)
+        except ValidationError as error:
+            log.error("tombstone not understood", key=f"{self._prefix}{entry.key}", error=str(error))  # noqa: TRY400
+            return Tombstone(deleted_at=entry.written_at)
 
     def _read_or_skip(self, entry: Entry) -> Stored[DocT] | Buried[DocT] | None:
         """For those who only watch: one document that cannot be read hides no other."""
+        read = self._read_or_not(entry)
+        if isinstance(read, Unreadable):
+            log.error("document skipped", key=f"{self._prefix}{read.key}", error=read.why)
+            return None
+        return read
+
+    def _read_or_not(self, entry: Entry) -> Stored[DocT] | Buried[DocT] | Unreadable:
         try:
             return self._read(entry)
         except TransientError as error:
-            log.error("document skipped", error=str(error))  # noqa: TRY400 - the message says it all
-            return None
+            return Unreadable(entry.key, entry.revision, str(error))
 
     async def _write(self, key: str, content: bytes, revision: int, headers: dict[str, str] | None = None) -> int:
         expected = {EXPECTED_REVISION: str(revision)} | (headers or {})

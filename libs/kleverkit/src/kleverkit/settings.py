@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kleverproto.mistakes import mistakes_in
+
 
 class ServiceSettings(BaseSettings):
     """Environment variables `KLEVER_…`; a service's own have its name as a further prefix."""
@@ -39,9 +41,7 @@ class ServiceSettings(BaseSettings):
 def explain(error: ValidationError, settings: type[ServiceSettings]) -> str:
     """What is wrong with settings, in a line for each that names the environment variable."""
     prefix = settings.model_config.get("env_prefix", "")
-    lines = []
-    for problem in error.errors():
-        name = "_".join(str(part) for part in problem["loc"]).upper()
-        message = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{prefix}{name}: {message}" if name else message)
-    return "\n".join(lines)
+    return "\n".join(
+        f"{prefix}{each.place.replace('.', '_').upper()}: {each.message}" if each.place else each.message
+        for each in mistakes_in(error, settings)
+    )

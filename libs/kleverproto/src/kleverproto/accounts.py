@@ -9,10 +9,14 @@ from .base import StrictWireModel
 
 ANY_PROJECT = "*"
 
-AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._$+@-]{0,127}$")]
+ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._$+@-]{0,127}$"
+HASH_PATTERN = r"^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$"
+PROJECT_PATTERN = r"^(\*|[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)$"
+
+AccountName = Annotated[str, StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
 """No colon, which ends the name in HTTP Basic authentication (RFC 7617)."""
-BcryptHash = Annotated[str, StringConstraints(pattern=r"^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$")]
-ProjectName = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)$")]
+BcryptHash = Annotated[str, StringConstraints(pattern=HASH_PATTERN)]
+ProjectName = Annotated[str, StringConstraints(pattern=PROJECT_PATTERN)]
 
 
 class Right(StrEnum):

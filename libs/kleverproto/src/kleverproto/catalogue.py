@@ -129,6 +129,7 @@ class _DeadLetterType(EventType):
 EVENT_TYPES: tuple[EventType, ...] = (
     _event(models.ModelPushed, "model", "pushed", MODELS, "registry any", "jobrunner gateway"),
     _event(models.ModelUpdated, "model", "updated", MODELS, "registry", "gateway"),
+    _event(models.ModelDeleteRequested, "model", "deleterequested", MODELS, "gateway any", "registry"),
     _event(models.ModelDeleted, "model", "deleted", MODELS, "registry", "gateway"),
     _event(projects.ProjectPolicyRequested, "project", "policyrequested", MODELS, "gateway any", "registry"),
     _event(projects.ProjectPolicyChanged, "project", "policychanged", MODELS, "registry", "gateway"),

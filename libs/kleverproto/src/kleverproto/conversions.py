@@ -1,9 +1,11 @@
 """Conversions: what may be asked for, and the record of how one went."""
 
+import json
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from .base import StrictWireModel, WireModel
 from .references import Digest, ModelRef
@@ -12,6 +14,29 @@ RECORD_TYPE = "application/vnd.klever.conversion.v1+json"
 """Artifact type of the OCI referrer that holds the record of a conversion."""
 CONVERTED_FROM = "klever.dev/converted-from"
 """Label of a converted model: `project/model@digest` of its source."""
+UNVERIFIED = "klever.dev/unverified"
+"""Label of a converted model that was not compared with its source: the reason. What is made of it has it too."""
+MEASURED_ERROR = "klever.dev/measured-error"
+"""Label of a converted model that was compared with its source: see `Verification.error`."""
+
+
+SAMPLES_TYPE = "application/vnd.klever.samples.v1+npz"
+"""Artifact type of the OCI referrer that holds samples for a check."""
+INLINE_SAMPLES_BYTES = 64 * 1024
+"""Of the JSON of samples that are part of a request."""
+SAMPLES_BYTES = 256 * 1024 * 1024
+"""Of the .npz file with samples that are attached to a model."""
+
+
+def unverified_warnings(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The warning of a version whose labels say that it was not compared with its source."""
+    if UNVERIFIED not in labels:
+        return ()
+    warning = (
+        f"not verified: it was not compared with the model that it was converted from ({labels[UNVERIFIED]}); "
+        "no policy converts or deploys it, `klever deploy` does"
+    )
+    return (warning,)
 
 
 class Quantization(StrEnum):
@@ -29,10 +54,36 @@ class Conversion(StrictWireModel):
     quantize: Quantization | None = None
     options: dict[str, str] = Field(default_factory=dict)
     """For the converters, such as `opset`."""
-    samples: dict[str, list[Any]] = Field(default_factory=dict)
-    """Inputs to check the result with, as nested lists by name; without any they are made from the signature."""
+    samples: dict[str, Any] = Field(default_factory=dict)
+    """Inputs to check the result with: numbers, strings or nested lists by name, 64 KiB of JSON at most."""
+    samples_digest: Digest | None = None
+    """Larger inputs: an artifact of the type `application/vnd.klever.samples.v1+npz` in the model's repository, whose
+    one layer is an .npz file of 256 MiB at most. Without any samples they are made up."""
+    allow_unverified: bool = False
+    """Publish the result also where it could not be compared with its source."""
     ref: ModelRef | None = None
     """What the result is called; by default the source's name, with the format after its version."""
+
+    @field_validator("samples")
+    @classmethod
+    def _are_small(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """They are part of events and documents, which have an upper size, and of JSON, which has no NaN."""
+        try:
+            size = len(json.dumps(value, allow_nan=False))
+        except ValueError as error:
+            raise ValueError("NaN and infinity are no JSON: write null for a missing number") from error
+        if size > INLINE_SAMPLES_BYTES:
+            raise ValueError(
+                f"{size} bytes of JSON are more than the {INLINE_SAMPLES_BYTES} that a request takes: attach the "
+                "samples to the model as an .npz file and give samplesDigest, as `klever convert --sample` does"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.samples and self.samples_digest:
+            raise ValueError("give samples or samplesDigest, not both")
+        return self
 
     def result(self, source: ModelRef) -> ModelRef:
         """What the result is called."""
@@ -62,9 +113,11 @@ class Difference(WireModel):
     absolute: float
     """The largest absolute difference; of outputs that are no numbers, the share of values that differ."""
     relative: float
-    """That, in parts of the largest absolute value of the source's output."""
+    """That, in parts of the range of the source's output."""
     largest: float
     """The largest absolute value of the source's output."""
+    range: float
+    """From the smallest to the largest value of the source's output; where all are the same, `largest`."""
     note: str | None = None
     """Why agreement proves little, where it does."""
 
@@ -77,6 +130,18 @@ class Verification(WireModel):
     """Why it could not be compared, where it was not."""
     differences: tuple[Difference, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """The largest difference of any output, in parts of the output's range."""
+        return max((difference.relative for difference in self.differences), default=0.0)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the result says of it in its ormbfile.yaml."""
+        if self.verified:
+            return {MEASURED_ERROR: f"{self.error:.2g}"}
+        return {UNVERIFIED: self.reason or "no reason is known"}
 
 
 class ConversionRecord(WireModel):

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from .base import WireModel
 from .catalogue import BY_DATA, BY_TYPE, EventType
+from .mistakes import worded
 
 DataT = TypeVar("DataT", bound=WireModel)
 
@@ -139,10 +140,11 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event[Any]:
     event_type = BY_TYPE.get(str(fields.get("type")))
     if event_type is None:
         raise InvalidEventError(f"the contract has no event type {fields.get('type')!r}")
+    model = Event[event_type.data]  # type: ignore[name-defined] # chosen at run time
     try:
-        return Event[event_type.data].model_validate(fields)  # type: ignore[name-defined] # chosen at run time
+        return model.model_validate(fields)
     except ValidationError as error:
-        raise InvalidEventError(f"not a valid {event_type.type}: {error}") from error
+        raise InvalidEventError(f"not a valid {event_type.type}: {worded(error, model)}") from error
 
 
 def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -68,6 +68,8 @@ class HistoryEntry(WireModel):
     pushed_at: datetime
     verdict: Verdict | None = None
     """What its scan came to."""
+    extraction: ExtractionPhase | None = None
+    """How parsing it ended."""
 
 
 class ModelStatus(WireModel):
@@ -96,6 +98,12 @@ class ModelStatus(WireModel):
 class ModelDocument(Document[ModelSpec, ModelStatus]):
     """A model version in the catalogue, bucket `klever-models`."""
 
+    @property
+    def format(self) -> str | None:
+        """The format that the author gives, else the one that was found; None while neither is known."""
+        parsed_as = self.status.signature.format if self.status.signature else None
+        return self.spec.metadata.format or parsed_as
+
 
 class ModelPushed(WireModel):
     """A tag names a new manifest. Once per change of (repository, tag, digest)."""
@@ -116,6 +124,16 @@ class ModelUpdated(WireModel):
     extraction: ExtractionPhase
     problem: Problem | None = None
     scan: Scan | None = None
+
+
+class ModelDeleteRequested(WireModel):
+    """Someone wants a version deleted, as it was when they asked: what is pushed to its tag later stays."""
+
+    ref: ModelRef
+    digest: Digest
+    generation: int
+    created_at: datetime
+    """Of the version's document, as the generation: a tag that was deleted and pushed again is another one."""
 
 
 class ModelDeleted(WireModel):

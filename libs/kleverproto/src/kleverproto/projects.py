@@ -1,6 +1,9 @@
 """Projects: what happens by itself to the models that are pushed into one. Owner: registry."""
 
+from datetime import datetime
 from enum import StrEnum
+
+from pydantic import Field
 
 from .base import StrictWireModel, WireModel
 from .conversions import Quantization
@@ -17,6 +20,15 @@ class OnUnsafe(StrEnum):
     """Refuse to serve it, and what could not be scanned."""
 
 
+class OnInvalid(StrEnum):
+    """What follows when the files of a model could not be parsed."""
+
+    WARN = "warn"
+    """Say so in the catalogue, and serve it all the same."""
+    BLOCK = "block"
+    """Refuse to serve and to convert it."""
+
+
 class ProjectPolicy(StrictWireModel):
     """What happens by itself when a model is pushed."""
 
@@ -25,6 +37,7 @@ class ProjectPolicy(StrictWireModel):
     quantize: Quantization | None = None
     """How the results are made smaller."""
     scan: OnUnsafe = OnUnsafe.BLOCK
+    invalid: OnInvalid = OnInvalid.BLOCK
 
 
 class ProjectSpec(WireModel):
@@ -39,6 +52,8 @@ class ProjectStatus(WireModel):
 
     intent: Intent | None = None
     """The request that it comes from; None after it was restored from a copy."""
+    converts_since: dict[str, datetime] = Field(default_factory=dict)
+    """Format of the policy's conversions to when it was asked for: what was pushed before that is left alone."""
 
 
 class ProjectDocument(Document[ProjectSpec, ProjectStatus]):

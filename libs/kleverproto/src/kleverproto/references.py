@@ -57,6 +57,11 @@ class ModelRef(WireModel):
             ) from error
 
     @classmethod
+    def of(cls, ref: "ModelRef | str") -> "ModelRef":
+        """A reference, which may come as text. Raises InvalidReferenceError."""
+        return ref if isinstance(ref, ModelRef) else cls.parse(ref)
+
+    @classmethod
     def from_repository(cls, repository: str, version: str) -> Self:
         """Read an OCI repository and tag."""
         project, slash, model = repository.partition("/")

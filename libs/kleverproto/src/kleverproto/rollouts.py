@@ -3,6 +3,8 @@
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from .base import WireModel
 from .serving_specs import ServingSpec
 
@@ -49,6 +51,8 @@ class RolloutStep(WireModel):
 
     weight: int
     """Percent for the new version."""
+    weights: dict[str, int] = Field(default_factory=dict)
+    """Variant to percent of the traffic from then on, old and new version together."""
     at: datetime
     message: str
     measured: Measurement | None = None

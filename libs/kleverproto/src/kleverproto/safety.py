@@ -1,4 +1,4 @@
-"""Whether a model version may be served, as far as its scan tells. Gateway and deployer both decide by this."""
+"""Whether a model version may be served, as far as its scan tells; see `servable` for all that decides."""
 
 from .models import ExtractionPhase, ModelDocument
 from .scans import BLOCKED, Scan

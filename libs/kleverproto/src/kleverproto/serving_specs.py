@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import StrictWireModel
 from .following import ServingPolicy
+from .percents import apportion
 from .references import DnsLabel
 from .strategies import Rolling, Strategy
 from .traffic import Retries, Timeouts, Traffic
@@ -22,7 +23,7 @@ class ServingSpec(StrictWireModel):
     """What should be served. Every problem of it is told at once, each with its field."""
 
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=10)]
-    traffic: Traffic
+    traffic: Traffic = Traffic()
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
     strategy: Strategy = Rolling()
@@ -32,6 +33,7 @@ class ServingSpec(StrictWireModel):
     @classmethod
     def _fits_together(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Fields first, then how they fit: also where a field is wrong, as far as the others can be read."""
+        value = _with_weights(value)
         found: list[InitErrorDetails] = []
         spec: Self | None = None
         try:
@@ -65,14 +67,26 @@ class ServingManifest(StrictWireModel):
 Place = tuple[str | int, ...]
 
 
+def _with_weights(spec: Any) -> Any:
+    """The same with all the traffic for the only variant, where nothing is said of weights."""
+    if not isinstance(spec, dict):
+        return spec
+    variants, traffic = _list(spec.get("variants")), spec.get("traffic", {})
+    names = [each.get("name") if isinstance(each, dict) else getattr(each, "name", None) for each in variants]
+    name = names[0] if len(names) == 1 else None
+    if not isinstance(name, str) or not isinstance(traffic, dict) or "weights" in traffic:
+        return spec
+    return {**spec, "traffic": {**traffic, "weights": {name: ALL}}}
+
+
 def _misfits(spec: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     """Where parts that are right by themselves do not fit together."""
     variants = [each for each in _list(spec.get("variants")) if isinstance(each, dict)]
     names = [each["name"] for each in variants if isinstance(each.get("name"), str)]
     yield from _same_names(names)
-    traffic = spec.get("traffic")
+    traffic = spec.get("traffic", {})
     if isinstance(traffic, dict):
-        yield from _weights(traffic.get("weights"), names)
+        yield from _weights(traffic.get("weights", {}), names)
         yield from _unknown_variants(traffic, set(names))
 
 
@@ -86,10 +100,19 @@ def _weights(weights: Any, names: list[str]) -> Iterator[tuple[Place, str]]:
     if not isinstance(weights, dict):
         return
     for name in sorted(set(map(str, weights)) - set(names)):
-        yield ("traffic", "weights", name), "there is no variant of this name"
+        yield ("traffic", "weights", name), _no_variant(name, names)
+    if not weights:
+        yield from _no_weights(names)
+        return
     numbers = [weight for weight in weights.values() if isinstance(weight, int)]
     if len(numbers) == len(weights) and sum(numbers) != ALL:
         yield ("traffic", "weights"), f"the weights sum to {sum(numbers)}, not {ALL}"
+
+
+def _no_weights(names: list[str]) -> Iterator[tuple[Place, str]]:
+    if names:
+        example = ", ".join(f"{name}: {percent}" for name, percent in apportion(ALL, dict.fromkeys(names, 1)).items())
+        yield ("traffic", "weights"), f"say what percent each variant gets, such as {{{example}}}"
 
 
 def _unknown_variants(traffic: dict[str, Any], names: set[str]) -> Iterator[tuple[Place, str]]:
@@ -97,7 +120,11 @@ def _unknown_variants(traffic: dict[str, Any], names: set[str]) -> Iterator[tupl
     named.append((("mirror", "variant"), traffic.get("mirror")))
     for place, part in named:
         if isinstance(part, dict) and isinstance(name := part.get("variant"), str) and name not in names:
-            yield ("traffic", *place), f"there is no variant {name}"
+            yield ("traffic", *place), _no_variant(name, sorted(names))
+
+
+def _no_variant(name: str, names: list[str]) -> str:
+    return f"there is no variant {name}; there are {', '.join(names) or 'none'}"
 
 
 def _list(value: Any) -> list[Any]:
@@ -109,5 +136,6 @@ def _detail(place: Place, message: str, spec: dict[str, Any]) -> InitErrorDetail
 
 
 def _as_detail(error: dict[str, Any]) -> InitErrorDetails:
-    kind = PydanticCustomError(error["type"], "{why}", {"why": error["msg"]})
+    context = {name: value for name, value in error.get("ctx", {}).items() if not isinstance(value, Exception)}
+    kind = PydanticCustomError(error["type"], "{why}", {**context, "why": error["msg"]})
     return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"])

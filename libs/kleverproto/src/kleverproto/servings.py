@@ -40,6 +40,8 @@ class VariantStatus(WireModel):
     """The model server, or `custom`."""
     made: str = ""
     """What is served instead, where the platform converted the model for it: `project/model:version@digest`."""
+    unverified: str = ""
+    """Of a converted model that was not compared with its source: the reason."""
     ready_replicas: int = 0
     replicas: int = 0
     """How many are wanted now; with autoscaling this changes."""

@@ -34,6 +34,8 @@ class Signature(WireModel):
     What cannot be known statically is absent, and `unknown` says why, by field.
     """
 
+    format: str | None = None
+    """What the files were parsed as; None where an author declares a signature."""
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     operators: dict[str, int] = Field(default_factory=dict)

@@ -96,6 +96,9 @@ REGISTRY_FAILED = ConsumerSpec(durable="registry-failed", stream=JOBS.name, subj
 REGISTRY_POLICIES = ConsumerSpec(
     durable="registry-policies", stream=MODELS.name, subject=subjects.every("project", "policyrequested")
 )
+REGISTRY_DELETE = ConsumerSpec(
+    durable="registry-delete", stream=MODELS.name, subject=subjects.every("model", "deleterequested")
+)
 DEPLOYER_REQUESTED = ConsumerSpec(
     durable="deployer-requested", stream=SERVINGS.name, subject=subjects.every("serving", "requested")
 )
@@ -117,6 +120,7 @@ CONSUMERS = (
     REGISTRY_COMPLETED,
     REGISTRY_FAILED,
     REGISTRY_POLICIES,
+    REGISTRY_DELETE,
     DEPLOYER_REQUESTED,
     DEPLOYER_ROLLOUT,
     DEPLOYER_DELETE,

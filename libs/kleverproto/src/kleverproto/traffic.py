@@ -8,7 +8,10 @@ from .base import StrictWireModel
 from .patterns import checked_regex
 from .references import DnsLabel
 
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9!#$%&'*+.^_`|~-]+$", max_length=200)]
+HEADER_PATTERN = r"^[a-z0-9!#$%&'*+.^_`|~-]+$"
+COOKIE_PATTERN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+
+HeaderName = Annotated[str, StringConstraints(pattern=HEADER_PATTERN, max_length=200)]
 """Lower case, as HTTP/2 and Istio write it."""
 HeaderText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -47,7 +50,7 @@ class Mirror(StrictWireModel):
 class Cookie(StrictWireModel):
     """A cookie that the ingress sets where a client has none."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=200)]
+    name: Annotated[str, StringConstraints(pattern=COOKIE_PATTERN, max_length=200)]
     ttl_seconds: Annotated[int, Field(ge=0)] = 3600
     """0 makes it last until the client ends."""
 
@@ -70,8 +73,9 @@ class Sticky(StrictWireModel):
 class Traffic(StrictWireModel):
     """How requests are spread over the variants."""
 
-    weights: dict[DnsLabel, Percent]
-    """Variant name to percent; the sum is 100. A variant that is not named gets none."""
+    weights: dict[DnsLabel, Percent] = Field(default_factory=dict)
+    """Variant name to percent; the sum is 100. A variant that is not named gets none. May be left out where there is
+    one variant, which gets everything."""
     rules: Annotated[tuple[HeaderRule, ...], Field(max_length=50)] = ()
     """In this order, before the weights."""
     mirror: Mirror | None = None

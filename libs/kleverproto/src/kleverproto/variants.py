@@ -12,7 +12,10 @@ ModelReference = Annotated[
     str, StringConstraints(min_length=1, max_length=400), AfterValidator(lambda text: ModelRef.parse(text) and text)
 ]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+ENV_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PATH_PATTERN = r"^/"
+
+EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
 RuntimeName = Literal["kleverserve", "triton", "mlserver"]
 
 
@@ -59,7 +62,7 @@ class Custom(StrictWireModel):
     """Program and arguments. `$PORT`, `$HOST`, `$MODEL_DIR` and `$MODEL_NAME` in them are replaced."""
     image: Word | None = None
     """A container image; only where there is a cluster."""
-    ready_path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1000)] = "/"
+    ready_path: Annotated[str, StringConstraints(pattern=PATH_PATTERN, max_length=1000)] = "/"
     """A GET of it answers 200 when the server takes requests."""
 
     @model_validator(mode="after")

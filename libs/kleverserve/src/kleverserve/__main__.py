@@ -16,6 +16,7 @@ from .command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_par
 from .errors import ModelLoadError
 from .logs import configure_logging
 from .parameters import Parameters, parse_parameters
+from .trial import try_out
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     try:
         model = load_model(given.model_dir, format=given.format, threads=options.threads)
+        try_out(model)
         uvloop.run(serve(model, options))
     except ModelLoadError as error:
         return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)

@@ -112,6 +112,7 @@ async def serving(model: Model, options: ServerOptions, lifecycle: Lifecycle) ->
     """Serve while inside; gives the bound port.
 
     Raises:
+        ModelLoadError: more rows a run are asked for than the model may have; see `rows_at_most`.
         OSError: the address cannot be listened on.
     """
     pool = ThreadPoolExecutor(_runs_at_once(options.threads), thread_name_prefix="predict")
@@ -133,12 +134,13 @@ async def serve(model: Model, options: ServerOptions) -> None:
     nothing; the server closes when none is in flight, at the latest after `drain_seconds`.
 
     Raises:
-        OSError: the address cannot be listened on.
+        ModelLoadError, OSError: see `serving`.
     """
     lifecycle = Lifecycle()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, lifecycle.stop)
     async with serving(model, options, lifecycle) as port:
+        # Not before: until it listens, a signal ends the process at once, even while the model is tried.
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, lifecycle.stop)
         facts = {"host": options.host, "port": port, "model": options.name, "version": options.version}
         log.info("ready", extra={"facts": facts})
         await lifecycle.stopped()

@@ -5,6 +5,7 @@ into the next run together. Only for models whose rows are independent of each o
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .errors import ApiError, ExecutionError
+from .errors import ApiError, ExecutionError, ModelLoadError
+from .independence import judge
 from .lane import Lane
 from .model import Model
 from .protocol import InferRequest
@@ -20,18 +22,37 @@ from .tensors import Array
 
 Results: TypeAlias = dict[str, Array]
 DEFAULT_ROWS = 64
+OPTION = "maxBatchRows"
+NOT_KNOWN = "it cannot be shown that this model's rows are independent"
+
+log = logging.getLogger(__name__)
+
+
+class UnsplittableError(ExecutionError):
+    """An output has another number of rows than went in, so that nobody knows whose they are."""
 
 
 def rows_at_most(model: Model, asked_for: int | None) -> int:
     """Rows that requests may be put together to; 1 where they must not.
 
     Without a number of the user's only models say so that know their rows to be independent; with one, every model
-    whose tensors all begin with an open dimension is taken at the user's word.
+    may. Either way the model has to show it, by running rows alone and together; a model that knows it and refuses
+    what is made up for it, is believed.
+
+    Raises:
+        ModelLoadError: a number was asked for, and rows are not independent, or may not be.
     """
-    is_open = all(spec.shape is not None and spec.shape[:1] == (-1,) for spec in (*model.inputs, *model.outputs))
+    wanted = asked_for or (DEFAULT_ROWS if model.row_wise else 1)
+    if wanted == 1:
+        return 1
+    verdict = judge(model, wanted)
+    if verdict.independent or (verdict.independent is None and model.row_wise):
+        return wanted
     if asked_for is not None:
-        return asked_for if is_open else 1
-    return DEFAULT_ROWS if model.row_wise and is_open else 1
+        known = "this model's rows are not independent" if verdict.independent is False else NOT_KNOWN
+        raise ModelLoadError(f"{OPTION}: {known}: {verdict.reason}: leave {OPTION} out")
+    log.info("requests do not share runs: %s", verdict.reason)
+    return 1
 
 
 def rows_of(request: InferRequest) -> int | None:
@@ -55,12 +76,12 @@ def parted(results: Mapping[str, Array], counts: Sequence[int]) -> list[Results]
     """The results of each request, in their order.
 
     Raises:
-        ExecutionError: an output has another number of rows than went in.
+        UnsplittableError: an output has another number of rows than went in.
     """
     total = sum(counts)
     for name, array in results.items():
         if array.shape[:1] != (total,):
-            raise ExecutionError(f"output '{name}' has shape {list(array.shape)} for {total} rows")
+            raise UnsplittableError(f"output '{name}' has shape {list(array.shape)} for {total} rows")
     ends = np.cumsum(counts)
     return [
         {name: array[end - count : end] for name, array in results.items()}
@@ -106,7 +127,7 @@ class Batcher:
     async def predict(self, request: InferRequest) -> Results:
         """The outputs that a request wants. Raises ApiError."""
         rows = rows_of(request)
-        if rows is None:
+        if not rows:  # none that could be told from those of others
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -146,6 +167,11 @@ class Batcher:
         requests, counts = [each.request for each in chosen], [each.rows for each in chosen]
         try:
             results = await self._lane.run(lambda: self._predict(requests, counts), size=0)
+        except UnsplittableError as error:
+            log.warning("requests do not share runs any more: %s", error)
+            self._max_rows = 1
+            await self._answer_alone(chosen, error)
+            return
         except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it, whatever it is
             await self._answer_alone(chosen, error)
             return

@@ -43,6 +43,11 @@ class Model(Protocol):
         """Whether the first dimension of every tensor is the batch, and rows do not depend on each other."""
         ...
 
+    @property
+    def example(self) -> Mapping[str, Array] | None:
+        """Inputs that the model should take, where its files tell more of them than the metadata; else None."""
+        ...
+
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run the model and return exactly the outputs asked for, each of its declared datatype.
 

@@ -15,19 +15,23 @@ from .model import Model, TensorSpec
 from .tensors import NUMPY_TYPES, Array, Datatype
 
 TYPES = {
+    Datatype.FP32: ("float", "continuous"),
     Datatype.FP64: ("double", "continuous"),
     Datatype.INT64: ("integer", "continuous"),
     Datatype.BOOL: ("boolean", "categorical"),
     Datatype.BYTES: ("string", "categorical"),
 }
 KINDS: dict[Datatype, tuple[type, ...]] = {
+    Datatype.FP32: (int, float),
     Datatype.FP64: (int, float),
     Datatype.INT64: (int,),
     Datatype.BOOL: (bool,),
     Datatype.BYTES: (str,),
 }
-TARGET = "predicted_"
-"""How the model server calls the value of a target field."""
+NUMBERS = frozenset({Datatype.FP32, Datatype.FP64})
+"""Types in which a missing value is NaN."""
+IS_TARGET = {"usage": "target"}
+"""Parameters of an output that is a target field, as PMML has them; the others are output fields."""
 ID = "id"
 
 
@@ -35,8 +39,8 @@ def schema(model: Model) -> dict[str, Any]:
     """What goes in and what comes out."""
     return {
         "inputFields": [_field(spec.name, spec) for spec in model.inputs],
-        "targetFields": [_field(_name(spec), spec) for spec in model.outputs if spec.name.startswith(TARGET)],
-        "outputFields": [_field(spec.name, spec) for spec in model.outputs if not spec.name.startswith(TARGET)],
+        "targetFields": [_field(spec.name, spec) for spec in model.outputs if spec.parameters == IS_TARGET],
+        "outputFields": [_field(spec.name, spec) for spec in model.outputs if spec.parameters != IS_TARGET],
     }
 
 
@@ -51,7 +55,7 @@ def inputs_of(rows: Sequence[Mapping[str, Any]], model: Model) -> dict[str, Arra
 
 def results_of(outputs: Mapping[str, Array], model: Model, count: int) -> list[dict[str, Any]]:
     """Field to value for each row; what is not a number is null."""
-    columns = {_name(spec): outputs[spec.name].tolist() for spec in model.outputs}
+    columns = {spec.name: outputs[spec.name].tolist() for spec in model.outputs}
     return [{name: _plain(values[row]) for name, values in columns.items()} for row in range(count)]
 
 
@@ -86,17 +90,13 @@ def _field(name: str, spec: TensorSpec) -> dict[str, str]:
     return {"id": name, "dataType": data_type, "opType": op_type}
 
 
-def _name(spec: TensorSpec) -> str:
-    return spec.name.removeprefix(TARGET)
-
-
 def _column(values: list[Any], spec: TensorSpec) -> Array:
     taken = KINDS.get(spec.datatype, (str,))
     for value in values:
         if value is not None and not isinstance(value, taken):
             raise InvalidRequestError(f"argument '{spec.name}' is {value!r:.80}, but the field takes {spec.datatype}")
-    if spec.datatype is Datatype.FP64:
-        return np.array([np.nan if value is None else value for value in values], np.float64)
+    if spec.datatype in NUMBERS:
+        return np.array([np.nan if value is None else value for value in values], NUMPY_TYPES[spec.datatype])
     # Only arrays of objects can say that a number is missing; the engine of PMML takes them.
     return np.array(values, object if None in values else NUMPY_TYPES[spec.datatype])
 
@@ -105,7 +105,7 @@ def _cell(name: str, datatype: Datatype, text: str | None) -> Any:
     if not text:
         return None
     try:
-        if datatype is Datatype.FP64:
+        if datatype in NUMBERS:
             return float(text)
         if datatype is Datatype.INT64:
             return int(text)

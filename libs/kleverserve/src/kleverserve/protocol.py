@@ -196,14 +196,15 @@ def _shape(shape: object, spec: TensorSpec) -> list[int]:
         raise InvalidRequestError(f"input '{spec.name}' needs 'shape', an array of lengths from 0 up")
     if len(shape) > MOST_DIMENSIONS or prod(max(length, 1) for length in shape) > MOST_ELEMENTS:
         raise InvalidRequestError(f"input '{spec.name}' has a shape that no tensor can have: {shape!s:.80}")
-    if spec.shape is not None and not _fits(shape, spec.shape):
+    if spec.shape is not None and not fits(shape, spec.shape):
         raise InvalidRequestError(
             f"input '{spec.name}' has shape {shape}, but the model takes {list(spec.shape)} (-1 is any length)"
         )
     return shape
 
 
-def _fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+def fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether a tensor's shape is as declared, where -1 is any length."""
     return len(shape) == len(wanted) and all(length in (-1, given) for given, length in zip(shape, wanted, strict=True))
 
 

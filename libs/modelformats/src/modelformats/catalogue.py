@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kleverproto.formats import UnknownFormatError, known_format
 from kleverproto.signatures import Signature
 
 from .carrying import uncarried
@@ -82,10 +83,16 @@ def validate_layout(format_name: str, directory: Path) -> None:
     Raises:
         InvalidModelError: a file is missing, there are too many, or the format has no such name.
     """
-    known = _find(format_name)
+    try:
+        known = _find(known_format(format_name))
+    except UnknownFormatError as error:
+        raise InvalidModelError(str(error)) from error
     if known is None:
-        raise InvalidModelError(f"unknown format {format_name!r}: write one of {', '.join(KNOWN_FORMATS)}")
-    known.validate(directory)
+        return
+    try:
+        known.validate(directory)
+    except InvalidModelError as error:
+        raise _with_what_it_looks_like(error, known.name, directory) from error
 
 
 def extract_signature(format_name: str, directory: Path) -> Signature:
@@ -102,12 +109,20 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
         raise UnsupportedFormatError(f"models of format {format_name!r} cannot be parsed; these can: {supported}")
     try:
         signature = known.extract(directory)
-    except InvalidModelError:
+    except InvalidModelError as error:
         refuse_pointers(directory)  # the better reason, where there are any
-        raise
+        raise _with_what_it_looks_like(error, known.name, directory) from error
     pointers = pointers_in(directory)
     warnings = (*signature.warnings, *uncarried(signature), *([pointers] if pointers else []))
-    return signature.model_copy(update={"warnings": warnings})
+    return signature.model_copy(update={"format": known.name, "warnings": warnings})
+
+
+def _with_what_it_looks_like(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:
+    """The error itself, or the better one where the files are plainly of another format than ormbfile.yaml says."""
+    detected = detect_format(directory)
+    if detected in {None, declared}:
+        return error
+    return InvalidModelError(f"ormbfile.yaml says {declared}, but {error}; the files look like {detected}")
 
 
 def _find(name: str) -> Format | None:

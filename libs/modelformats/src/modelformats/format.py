@@ -1,6 +1,6 @@
 """What a format file offers, and small readings that several formats share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -44,14 +44,22 @@ def files_matching(directory: Path, *patterns: str) -> list[Path]:
 
 def single_file(directory: Path, *patterns: str) -> Path:
     """The one file that matches. Raises InvalidModelError when there is none, or more than one."""
-    found = files_matching(directory, *patterns)
-    wanted = " or ".join(patterns)
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found[:5])
-        raise InvalidModelError(
-            f"expected one {wanted} file in {directory}, found {len(found)}{f': {names}' if names else ''}"
-        )
-    return found[0]
+    return the_only(files_matching(directory, *patterns), " or ".join(patterns))
+
+
+def the_only(candidates: Sequence[Path], wanted: str) -> Path:
+    """The one candidate. Raises InvalidModelError when there is none, or more than one.
+
+    Args:
+        candidates: files or directories.
+        wanted: what they are called in the message.
+    """
+    if not candidates:
+        raise InvalidModelError(f"there is no {wanted}")
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates[:5])
+        raise InvalidModelError(f"expected one {wanted}, found {len(candidates)}: {names}")
+    return candidates[0]
 
 
 def model_file(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> Path:
@@ -59,14 +67,7 @@ def model_file(directory: Path, patterns: tuple[str, ...], looks_like: Callable[
 
     Raises InvalidModelError when there is none, or more than one.
     """
-    found = _candidates(directory, patterns, looks_like)
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in found[:5])
-    wanted = " or ".join(patterns)
-    raise InvalidModelError(
-        f"expected one {wanted} file in {directory}, found {len(found)}{f': {names}' if names else ''}"
-    )
+    return the_only(_candidates(directory, patterns, looks_like), " or ".join(patterns))
 
 
 def has_model_file(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> bool:

@@ -26,6 +26,8 @@ PICKLE_STARTS = tuple(bytes([0x80, protocol]) for protocol in range(6))
 NUMPY_START, ZIP_START = b"\x93NUMPY", b"PK\x03\x04"
 PICKLES_IN_A_FILE = 5
 """PyTorch before 1.6 wrote so many, one after the other."""
+PARTIAL = "functools.partial"
+"""picklescan lists it, but it only keeps what it would call, which is named, too, and judged by itself."""
 MAX_DEPTH = 3
 """Of archives in each other."""
 MOST_FINDINGS = 100
@@ -126,10 +128,11 @@ def _scan_pickles(name: str, stream: BinaryIO, *, promised: bool, packed: bool =
 
 def _judged(name: str, module: str, attribute: str) -> Iterator[Finding]:
     what = f"{module}.{attribute}"
-    if _is_dangerous(module, attribute):
+    if what != PARTIAL and _is_dangerous(module, attribute):
         reason = "loading the file can run commands, or read and write files, through it"
         yield Finding(file=name, what=what, severity="dangerous", reason=reason)
-    elif not TRUSTED.fullmatch(what):
+    # A dotted name reaches into what the module has imported: it says nothing of the module's own classes.
+    elif "." in attribute or not TRUSTED.fullmatch(what):
         reason = "it is not among the classes that models are known to need: load the file only if you trust its maker"
         yield Finding(file=name, what=what, severity="suspicious", reason=reason)
 

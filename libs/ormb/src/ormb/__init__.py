@@ -4,13 +4,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .client import ModelInfo, OrmbClient
+    from .client import OrmbClient
     from .errors import OrmbError
+    from .info import ModelInfo
     from .manifest import Descriptor, ModelManifest
     from .modelfile import ModelFile, load_modelfile, to_metadata
     from .reading import parse_model_manifest
     from .reference import Reference
-    from .sync import inspect, pull, push, save
+    from .sync import attach, copy, discover, export, inspect, pull, pull_and_export, push, push_directory, save
     from .training import trained, write_modelfile
 
 __all__ = [
@@ -21,11 +22,17 @@ __all__ = [
     "OrmbClient",
     "OrmbError",
     "Reference",
+    "attach",
+    "copy",
+    "discover",
+    "export",
     "inspect",
     "load_modelfile",
     "parse_model_manifest",
     "pull",
+    "pull_and_export",
     "push",
+    "push_directory",
     "save",
     "to_metadata",
     "trained",
@@ -33,13 +40,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "client": ("ModelInfo", "OrmbClient"),
+    "client": ("OrmbClient",),
+    "info": ("ModelInfo",),
     "errors": ("OrmbError",),
     "manifest": ("Descriptor", "ModelManifest"),
     "modelfile": ("ModelFile", "load_modelfile", "to_metadata"),
     "reading": ("parse_model_manifest",),
     "reference": ("Reference",),
-    "sync": ("inspect", "pull", "push", "save"),
+    "sync": (
+        "attach",
+        "copy",
+        "discover",
+        "export",
+        "inspect",
+        "pull",
+        "pull_and_export",
+        "push",
+        "push_directory",
+        "save",
+    ),
     "training": ("trained", "write_modelfile"),
 }
 

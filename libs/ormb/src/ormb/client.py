@@ -2,51 +2,32 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-
-import aiohttp
 
 from modelformats.threads import in_thread
 
 from . import known_digests, mediatypes
-from .adapters.challenge import Authorizer
-from .adapters.http import HttpRegistry
-from .adapters.sessions import UploadSessions
-from .adapters.tls import verification
+from .adapters.connecting import Connecting, connected
 from .adapters.uploads import CHUNK_BYTES
 from .copying import Copier
 from .digest import digest_bytes, hexadecimal
-from .exporting import Unpacker, is_exported, staged
+from .errors import RegistryError
+from .exporting import Unpacker, exported_format, is_exported, staged
 from .fetching import fetch_manifest, understood
+from .info import ModelInfo
 from .known_digests import KnownDigests
-from .layout import LocalLayout, StoredModel, default_root
+from .layout import STORE, LocalLayout, default_root
 from .layouts.modelpack import MODELPACK
 from .manifest import Descriptor, ModelManifest
 from .packed import Content, PackedModel
-from .packing import pack
+from .packing import pack, with_way_out
 from .packing_archive import archives_directory
 from .ports import Progress, Registry, Silent
 from .reference import Reference
 from .referrers import Referrer, Referrers, attachment
+from .stored import StoredModel
 from .transfer import Transfer
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """A model artifact, and where it was found."""
-
-    reference: Reference
-    digest: str
-    size: int
-    """Bytes of all layers."""
-    manifest: ModelManifest
-
-    @property
-    def format(self) -> str | None:
-        """The model's format, where the artifact says it."""
-        return self.manifest.modelfile.format if self.manifest.modelfile else None
 
 
 class OrmbClient:
@@ -58,7 +39,7 @@ class OrmbClient:
         plain_http: speak http to every registry; those on this machine are always spoken to so.
         insecure: do not verify TLS certificates.
         ca_file: certificates of authorities to trust besides the system's.
-        chunk_bytes: larger blobs are sent in pieces of this size, so that an upload can be taken up again.
+        chunk_bytes: larger blobs are sent in pieces of this size, so that an interrupted upload resumes.
     """
 
     def __init__(
@@ -72,25 +53,19 @@ class OrmbClient:
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.root = root or default_root()
-        self.layout = LocalLayout(self.root / "cache")
+        self.layout = LocalLayout(self.root / STORE)
         self._concurrency = concurrency
-        self._plain_http = plain_http
-        self._insecure = insecure
-        self._ca_file = ca_file
-        self._chunk_bytes = chunk_bytes
+        self._how = Connecting(
+            plain_http=plain_http,
+            insecure=insecure,
+            ca_file=ca_file,
+            connections=concurrency * 2,
+            chunk_bytes=chunk_bytes,
+        )
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        connector = aiohttp.TCPConnector(
-            ssl=verification(insecure=self._insecure, ca_file=self._ca_file), limit=self._concurrency * 2
-        )
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-        session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
-        authorizer = Authorizer(self.root, session)
-        sessions = UploadSessions(self.root / "uploads")
-        self._registry: Registry = HttpRegistry(
-            session, authorizer, sessions=sessions, plain_http=self._plain_http, chunk_bytes=self._chunk_bytes
-        )
+        self._registry: Registry = await self._stack.enter_async_context(connected(self.root, self._how))
         self._transfer = Transfer(self._registry, concurrency=self._concurrency)
         return self
 
@@ -165,7 +140,7 @@ class OrmbClient:
         async with self._using_store():
             info = self.stored(reference)
             await in_thread(self._export, info, destination)
-        return info
+        return info.with_format(await in_thread(exported_format, destination))
 
     async def pull_and_export(
         self, reference: Reference, destination: Path, progress: Progress | None = None
@@ -176,23 +151,41 @@ class OrmbClient:
         """
         watcher = progress or Silent()
         info, _ = await self._fetch_manifest(reference)
-        if await in_thread(is_exported, destination, info.digest):
-            return info
+        named = reference.digest or info.digest  # the digest of an index stands for what is taken from it
+        if await in_thread(is_exported, destination, named):
+            return info.with_format(await in_thread(exported_format, destination))
         watcher.started(info.size)
-        with staged(destination, info.digest) as stage:
+        with staged(destination, named) as stage:
             unpacker = Unpacker(info.manifest, stage)
             await self._transfer.download(reference, unpacker.wanted(), watcher)
             await in_thread(unpacker.finish)
-        return info
+        return info.with_format(await in_thread(exported_format, destination))
 
-    async def copy(self, source: Reference, target: Reference, progress: Progress | None = None) -> ModelInfo:
-        """Copy a model from one registry, or repository, to another. Raises as `push` and `pull`."""
+    async def copy(
+        self, source: Reference, target: Reference, progress: Progress | None = None, *, with_referrers: bool = True
+    ) -> ModelInfo:
+        """Copy a model from one registry, or repository, to another, with what refers to it.
+
+        Raises as `push` and `pull`; RegistryError also where signatures at the target would be overwritten.
+        """
         await self._fetch_manifest(source)  # what is not a model is refused before anything is moved
         scratch = await in_thread(self.layout.staging)
-        copier = Copier(self._registry, self._transfer, scratch, concurrency=self._concurrency)
+        copier = Copier(
+            self._registry,
+            self._transfer,
+            scratch,
+            progress or Silent(),
+            concurrency=self._concurrency,
+            with_referrers=with_referrers,
+        )
         async with self._using_store():
-            await copier.copy(source, target, progress or Silent())
+            await copier.copy(source, target)
         return await self.inspect(target)
+
+    @property
+    def referrers(self) -> Referrers:
+        """Artifacts about models."""
+        return Referrers(self._registry, self._transfer)
 
     async def attach(
         self, reference: Reference, files: Sequence[Path], artifact_type: str, annotations: Mapping[str, str]
@@ -201,16 +194,12 @@ class OrmbClient:
         manifest, media_type = await self._registry.get_manifest(reference)
         subject = Descriptor(media_type=media_type, digest=digest_bytes(manifest), size=len(manifest))
         contents = await in_thread(lambda: [attachment(path) for path in files])
-        return await Referrers(self._registry, self._transfer).attach(
-            reference, subject, contents, artifact_type, annotations
-        )
+        return await self.referrers.attach(reference, subject, contents, artifact_type, annotations)
 
     async def discover(self, reference: Reference, artifact_type: str | None = None) -> list[Referrer]:
         """What refers to a model. Raises NotFoundError, AuthenticationError."""
         manifest, _ = await self._registry.get_manifest(reference)
-        return await Referrers(self._registry, self._transfer).discover(
-            reference, digest_bytes(manifest), artifact_type
-        )
+        return await self.referrers.discover(reference, digest_bytes(manifest), artifact_type)
 
     async def inspect(self, reference: Reference) -> ModelInfo:
         """What a registry says of a model; only its manifest is fetched."""
@@ -257,7 +246,10 @@ class OrmbClient:
     ) -> None:
         progress.started(sum({part.descriptor.digest: part.descriptor.size for part in contents}.values()))
         await self._transfer.upload(reference, contents, progress, mounts)
-        await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
+        try:
+            await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
+        except RegistryError as error:
+            raise with_way_out(error, len(contents) - 1) from error
 
     async def _fetch_manifest(self, reference: Reference) -> tuple[ModelInfo, bytes]:
         parsed, manifest = await fetch_manifest(self._registry, reference)

@@ -1,5 +1,6 @@
 """What differs between two models: metadata and files; pure."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,11 @@ def _files(left: ModelManifest, right: ModelManifest) -> list[Change]:
 
 
 def _contents(manifest: ModelManifest) -> dict[str, str]:
-    """Path, or the digest of an archive, to digest and size; the ormbfile is compared as metadata."""
-    return {
-        layer.path or layer.digest: f"{layer.digest} {layer.size} bytes"
+    """Path, or the digest of a layer without a path of its own, to digest and size; the ormbfile is metadata."""
+    times = Counter(layer.path for layer in manifest.layers)
+    empty = {f"{path}/": "empty directory" for path in manifest.empty_directories}
+    return empty | {
+        layer.path if layer.path and times[layer.path] == 1 else layer.digest: f"{layer.digest} {layer.size} bytes"
         for layer in manifest.layers
         if layer.path != FILE_NAME
     }

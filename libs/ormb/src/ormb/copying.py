@@ -6,56 +6,137 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from .digest import digest_bytes
+from .errors import NotFoundError, RegistryError
 from .manifest import Descriptor
 from .packed import Content
 from .ports import Progress, Registry
 from .reference import Reference
+from .referrers import Referrers, referrers_tag
 from .transfer import Transfer
+
+COSIGN_ENDINGS = (".sig", ".att", ".sbom")
+"""Of the tags under which cosign keeps what it does not attach as a referrer."""
 
 
 class Copier:
-    """Copies artifacts of any kind, with what an index lists.
+    """Copies artifacts of any kind, with what an index lists and with what refers to them.
 
     Args:
         registry: both ends; it speaks to any host.
         transfer: moves blobs.
         scratch: an existing directory for blobs on their way.
         concurrency: blobs on their way at a time.
+        progress: is shown them.
+        with_referrers: whether signatures, SBOMs and all else that refers to an artifact are copied too.
     """
 
-    def __init__(self, registry: Registry, transfer: Transfer, scratch: Path, *, concurrency: int) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        transfer: Transfer,
+        scratch: Path,
+        progress: Progress,
+        *,
+        concurrency: int,
+        with_referrers: bool,
+    ) -> None:
         self._registry = registry
         self._transfer = transfer
+        self._referrers = Referrers(registry, transfer)
         self._scratch = scratch
+        self._progress = progress
         self._slots = asyncio.Semaphore(concurrency)
+        self._with_referrers = with_referrers
+        self._seen: set[str] = set()
 
-    async def copy(self, source: Reference, target: Reference, progress: Progress) -> None:
-        """Copy a manifest and all that it names. Raises NotFoundError, AuthenticationError, RegistryError."""
+    async def copy(self, source: Reference, target: Reference) -> None:
+        """Copy a manifest and all that it names; its tag comes last, when all is there.
+
+        Raises:
+            NotFoundError, AuthenticationError.
+            RegistryError: also where the target has signatures under a tag of cosign that the source has not.
+        """
         manifest, media_type = await self._registry.get_manifest(source)
         document: dict[str, Any] = json.loads(manifest)
+        digest = source.digest or digest_bytes(manifest)
+        self._seen.add(digest)
         for entry in document.get("manifests") or []:
-            await self.copy(source.at(entry["digest"]), target.at(entry["digest"]), progress)
+            await self.copy(source.at(entry["digest"]), target.at(entry["digest"]))
+        await self._blobs(source, target, document)
+        kind = document.get("mediaType") or media_type
+        is_listed = await self._registry.put_manifest(target.at(digest), manifest, kind)
+        if "subject" in document and not is_listed:
+            entry = {"mediaType": kind, "digest": digest, "size": len(manifest), **_about(document)}
+            await self._referrers.list_by_tag(target, document["subject"]["digest"], entry)
+        if self._with_referrers:
+            await self._copy_referrers(source, target, digest)
+        if target.digest is None:
+            await self._registry.put_manifest(target, manifest, kind)
+
+    async def _copy_referrers(self, source: Reference, target: Reference, digest: str) -> None:
+        for entry in await self._referrers.listed(source, digest):
+            if entry["digest"] in self._seen or not await self._has(source.at(entry["digest"])):
+                continue  # a list by tag may still have what was deleted
+            await self.copy(source.at(entry["digest"]), target.at(entry["digest"]))
+        for ending in COSIGN_ENDINGS:
+            tag = referrers_tag(digest) + ending
+            await self._copy_signatures(source.tagged(tag), target.tagged(tag))
+
+    async def _copy_signatures(self, source: Reference, target: Reference) -> None:
+        """All signatures of an artifact are layers of one manifest: none that only the target has is overwritten."""
+        wanted = await self._layers(source)
+        if wanted is None:
+            return
+        if (there := await self._layers(target)) and not there <= wanted:
+            raise RegistryError(
+                f"{target} has signatures that {source} has not, and copying would overwrite them: copy with "
+                "--no-referrers, or delete that tag first"
+            )
+        await self.copy(source, target)
+
+    async def _has(self, reference: Reference) -> bool:
+        try:
+            await self._registry.get_manifest(reference)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _layers(self, reference: Reference) -> set[str] | None:
+        try:
+            manifest, _ = await self._registry.get_manifest(reference)
+        except NotFoundError:
+            return None
+        return {str(layer["digest"]) for layer in json.loads(manifest).get("layers") or []}
+
+    async def _blobs(self, source: Reference, target: Reference, document: dict[str, Any]) -> None:
         blobs = [document["config"], *document["layers"]] if "config" in document else []
         descriptors = {blob["digest"]: Descriptor.model_validate(blob) for blob in blobs}
-        progress.started(sum(descriptor.size for descriptor in descriptors.values()))
+        self._progress.started(sum(descriptor.size for descriptor in descriptors.values()))
         async with asyncio.TaskGroup() as group:
             for descriptor in descriptors.values():
-                group.create_task(self._blob(source, target, descriptor, progress))
-        await self._registry.put_manifest(target, manifest, document.get("mediaType") or media_type)
+                group.create_task(self._blob(source, target, descriptor))
 
-    async def _blob(self, source: Reference, target: Reference, descriptor: Descriptor, progress: Progress) -> None:
+    async def _blob(self, source: Reference, target: Reference, descriptor: Descriptor) -> None:
         async with self._slots:
             if await self._is_there(source, target, descriptor.digest):
-                progress.advanced(descriptor.size)
+                self._progress.advanced(descriptor.size)
                 return
             with tempfile.TemporaryDirectory(dir=self._scratch) as directory:
                 path = Path(directory) / "blob"
-                await self._transfer.download(source, [(descriptor, path)], progress)
-                progress.advanced(-descriptor.size)  # it counts when it has arrived
-                await self._transfer.upload(target, [Content(descriptor, path)], progress)
+                await self._transfer.download(source, [(descriptor, path)], self._progress)
+                self._progress.advanced(-descriptor.size)  # it counts when it has arrived
+                await self._transfer.upload(target, [Content(descriptor, path)], self._progress)
 
     async def _is_there(self, source: Reference, target: Reference, digest: str) -> bool:
         """Whether the target has the blob, or its registry takes it from the source."""
         if await self._registry.has_blob(target, digest):
             return True
         return source.host == target.host and await self._registry.mount_blob(target, digest, source.repository)
+
+
+def _about(document: dict[str, Any]) -> dict[str, Any]:
+    """What a list of referrers has of one besides its descriptor (distribution-spec 1.1, referrers tag schema)."""
+    kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
+    about = {"artifactType": kind, "annotations": document.get("annotations")}
+    return {key: value for key, value in about.items() if value}

@@ -44,10 +44,24 @@ class RegistryError(OrmbError):
         self.status = status
 
 
+class ThrottledError(RegistryError):
+    """The registry takes no more requests for longer than a request waits."""
+
+    transient = True
+
+
+class ForeignHostError(RegistryError):
+    """The registry sends the client on to another host, which must not get the credentials."""
+
+
 class RegistryUnavailableError(OrmbError):
     """The registry does not answer."""
 
     transient = True
+
+
+class ProxyError(OrmbError):
+    """The proxy that the environment names cannot be used."""
 
 
 class DamagedStoreError(OrmbError):

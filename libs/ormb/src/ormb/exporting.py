@@ -4,40 +4,53 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 import modelformats
 
+from .arranging import arrange
 from .digest import hexadecimal
-from .errors import DestinationError, RegistryUnavailableError, UnsafePathError, UnsupportedArtifactError
+from .errors import (
+    DestinationError,
+    DigestMismatchError,
+    InvalidModelFileError,
+    RegistryUnavailableError,
+    UnsafePathError,
+    UnsupportedArtifactError,
+)
 from .layouts import layout_named
-from .layouts.layout import LayerFiles
+from .layouts.layout import EXTRA, ArtifactFiles, LayerFiles, Role
+from .linking import Links
 from .locks import try_lock
 from .manifest import Descriptor, ModelManifest
-from .modelfile import FILE_NAME, ModelFile, dump_modelfile
+from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
 from .packing import MODEL
-from .unpacking import safe_path, unpack
+from .paths import safe_path
+from .space import writing_to
+from .unpacking import decompress, unpack
 
 ARCHIVES = ".archives"
 """Where archives lie until they are unpacked."""
 LOCK = ".lock"
 MARKER = ".ormb-digest"
-"""Names the artifact that a directory holds, so that exporting it again does nothing."""
+"""Names the artifact that a directory holds, so that exporting it again does nothing, and what of it was exported."""
+EXPORTED = frozenset({FILE_NAME, MODEL, EXTRA})
 
 
-def planned_files(manifest: ModelManifest) -> list[LayerFiles]:
+def planned_files(manifest: ModelManifest) -> ArtifactFiles:
     """Which layer goes where under the destination, in the order in which layers are unpacked.
 
     Raises:
         UnsafePathError: a path leaves the destination, or two layers want the same one.
-        UnsupportedArtifactError: a layer is of a kind that is not known.
+        UnsupportedArtifactError: a layer is of a type that is not known.
+        DigestMismatchError: a layer is not what the artifact's config declares.
     """
-    planned = layout_named(manifest.layout).files(manifest.layers, manifest.document)
+    planned = layout_named(manifest.layout).files(manifest)
     paths: set[PurePosixPath] = set()
-    for layer in planned:
-        if layer.archive is not None:
+    for layer in planned.layers:
+        if layer.type.is_archive:
             continue
         path = safe_path(layer.target)
         if not path.parts:
@@ -45,7 +58,20 @@ def planned_files(manifest: ModelManifest) -> list[LayerFiles]:
         if path in paths:
             raise UnsafePathError(f"two layers of the artifact write {path}: it is damaged, ask who made it")
         paths.add(path)
+    if nested := next((path for path in paths if not paths.isdisjoint(path.parents)), None):
+        raise UnsafePathError(f"{nested} of the artifact lies below a file: it is damaged, ask who made it")
+    _check_declared(planned.layers)
     return planned
+
+
+def _check_declared(layers: tuple[LayerFiles, ...]) -> None:
+    """What is not compressed is its own diffId, and its digest is verified wherever it is moved."""
+    for layer in layers:
+        if layer.diff_ids and not layer.type.compression and layer.descriptor.digest not in layer.diff_ids:
+            raise DigestMismatchError(
+                f"the artifact declares other bytes for its layer {layer.descriptor.digest}: it is none of the diffIds "
+                "of its config. Ask who made the artifact to push it again"
+            )
 
 
 class Unpacker:
@@ -60,39 +86,76 @@ class Unpacker:
         self._manifest = manifest
         self._stage = stage
         self._archives = stage / ARCHIVES
+        self._links = Links(stage)
         self._planned = planned_files(manifest)
 
     def wanted(self) -> list[tuple[Descriptor, Path]]:
         """Each layer and where its bytes are to be written: a file's to its place, an archive's beside the model."""
-        targets = {self._path(layer): layer.descriptor for layer in self._planned}
+        targets = {self._path(layer): layer.descriptor for layer in self._planned.layers}
         for path in targets:
             path.parent.mkdir(parents=True, exist_ok=True)
         return [(descriptor, path) for path, descriptor in targets.items()]
 
     def finish(self) -> None:
-        """Unpack the archives, and let every export look alike: `model/…`, and an ormbfile that names the format.
+        """Unpack the layers, and let every export look alike: `model/…`, and an ormbfile that names the format.
 
         Raises:
-            UnsafePathError, UnsupportedArtifactError: see `unpack`; or nothing of a model was in the archives.
+            UnsafePathError, UnsupportedArtifactError, DigestMismatchError: see `unpack`; or nothing of a model was in
+                the layers.
         """
-        for layer in self._planned:
-            if layer.archive is not None:
-                unpack(self._path(layer), layer, self._stage)
+        roles = {path: layer.role for layer in self._planned.layers for path in self._unpacked(layer)}
+        roles |= self._completed()
         shutil.rmtree(self._archives, ignore_errors=True)
+        if not self._planned.is_model_directory and self._has_model(roles.values()):
+            arrange(self._stage, roles, self._planned.model_path, self._said().format)
         model = self._stage / MODEL
         if not model.is_dir() or not any(model.iterdir()):
-            raise UnsupportedArtifactError(
-                "the artifact holds no model: of a container image only what is under /models is exported"
-            )
+            raise UnsupportedArtifactError(self._without_model())
         if not (self._stage / FILE_NAME).exists():
             (self._stage / FILE_NAME).write_text(dump_modelfile(self._modelfile(model)))
 
+    def _completed(self) -> dict[PurePosixPath, Role]:
+        """Write what no layer has as a file, once all are unpacked; the new files in the tree of another tool."""
+        try:
+            with writing_to(self._stage):
+                copies = {path: layer.role for layer, path in self._links.settle() if layer.is_in_tree}
+                for directory in self._planned.empty_directories:
+                    (self._stage / safe_path(directory)).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnsupportedArtifactError(f"the artifact's links or directories cannot be written: {error}") from error
+        return copies
+
+    def _unpacked(self, layer: LayerFiles) -> list[PurePosixPath]:
+        """Unpack a layer; its files in the tree of another tool."""
+        if layer.type.is_archive:
+            files = unpack(self._path(layer), layer, self._stage, self._links)
+        else:
+            files = [PurePosixPath(*safe_path(layer.target).parts[1:])]
+            if not layer.is_final:
+                decompress(self._path(layer), layer, self._stage / safe_path(layer.target))
+            (self._stage / safe_path(layer.target)).chmod(0o755 if layer.descriptor.is_executable else 0o644)
+        return files if layer.is_in_tree else []
+
+    def _has_model(self, roles: Collection[Role]) -> bool:
+        return Role.MODEL in roles or (bool(roles) and self._planned.model_path is None)
+
+    def _without_model(self) -> str:
+        if self._planned.model_path and not self._planned.is_model_directory:
+            return (
+                f"the artifact holds no model: its Kitfile names {self._planned.model_path}. Where that is another "
+                "ModelKit, pull that one, or pack the model's files themselves"
+            )
+        return "the artifact holds no model: of a container image only what is under /models is exported"
+
+    def _said(self) -> ModelFile:
+        return self._manifest.modelfile or ModelFile()
+
     def _modelfile(self, model: Path) -> ModelFile:
-        said = self._manifest.modelfile or ModelFile()
+        said = self._said()
         return said if said.format else said.model_copy(update={"format": modelformats.detect_format(model)})
 
     def _path(self, layer: LayerFiles) -> Path:
-        if layer.archive is None:
+        if layer.is_final:
             return self._stage / safe_path(layer.target)
         return self._archives / hexadecimal(layer.descriptor.digest)
 
@@ -100,7 +163,14 @@ class Unpacker:
 def is_exported(destination: Path, digest: str) -> bool:
     """Whether the destination already holds this artifact."""
     marker = destination / MARKER
-    return marker.exists() and marker.read_text() == digest
+    return marker.exists() and marker.read_text().partition("\n")[0] == digest
+
+
+def exported_format(directory: Path) -> str | None:
+    """The format that the ormbfile of an export names; None where it names none, or cannot be read."""
+    with suppress(OSError, ValueError, InvalidModelFileError):
+        return load_modelfile((directory / FILE_NAME).read_text()).format
+    return None
 
 
 @contextmanager
@@ -129,21 +199,44 @@ def staged(destination: Path, digest: str) -> Iterator[Path]:
 
 
 def _move_all(stage: Path, destination: Path, digest: str) -> None:
-    (stage / MARKER).write_text(digest)
-    for part in sorted(stage.iterdir(), key=lambda path: path.name == MARKER):  # the marker comes last
-        if part.name != LOCK:
-            _move(part, destination / part.name)
+    """A process that is killed in between leaves a marker of no artifact, with the names that it may have moved."""
+    new, old = {name for name in EXPORTED if (stage / name).exists()}, _exported_names(destination)
+    _mark(stage, destination, "", old | new)
+    for name in new:
+        _move(stage / name, destination / name)
+    for name in old - new:
+        _remove(destination / name)
+    _mark(stage, destination, digest, new)
     shutil.rmtree(stage, ignore_errors=True)
+
+
+def _mark(stage: Path, destination: Path, digest: str, names: set[str]) -> None:
+    (stage / MARKER).write_text("\n".join((digest, *sorted(names))))
+    (stage / MARKER).replace(destination / MARKER)
+
+
+def _exported_names(destination: Path) -> set[str]:
+    """What an earlier export has put there, which may be replaced."""
+    try:
+        _, *names = (destination / MARKER).read_text().splitlines()
+    except FileNotFoundError:
+        return set()
+    return {name for name in names if name in EXPORTED}
 
 
 def _check(destination: Path) -> None:
     if destination.exists() and not destination.is_dir():
         raise DestinationError(f"{destination} is a file: export to a directory")
-    if (destination / MARKER).exists():
-        return  # a model that we exported may be replaced
-    for name in (FILE_NAME, MODEL):
+    for name in EXPORTED - _exported_names(destination):
         if (destination / name).exists():
             raise DestinationError(f"{destination / name} exists already: remove it or export elsewhere with -d")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _move(source: Path, target: Path) -> None:

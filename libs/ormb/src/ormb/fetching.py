@@ -1,18 +1,12 @@
 """From a reference to what a registry has under it: manifests, through indexes, with the config where it is needed."""
 
-import json
-from typing import Any
-
 from .digest import digest_bytes, hasher_for, hexadecimal
 from .errors import DigestMismatchError, UnsupportedArtifactError
+from .limits import CONFIG_LIMIT
 from .manifest import Descriptor, ModelManifest
 from .ports import Registry
-from .reading import config_wanted, parse_manifest
+from .reading import chosen_of_index, config_wanted, parse_manifest
 from .reference import Reference
-
-CONFIG_LIMIT = 4 * 1024 * 1024
-"""Bytes of a config that are read into memory."""
-PREFERRED = ("linux", "amd64")
 
 
 async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[ModelManifest, bytes]:
@@ -24,7 +18,7 @@ async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[Mode
         DigestMismatchError: the registry sent other bytes than the digest says.
     """
     manifest = await _verified(registry, reference)
-    if (chosen := _of_index(manifest)) is not None:
+    if (chosen := chosen_of_index(manifest)) is not None:
         manifest = await _verified(registry, reference.at(chosen))
     wanted = config_wanted(manifest)
     config = await _blob(registry, reference, wanted) if wanted else None
@@ -50,18 +44,6 @@ async def _verified(registry: Registry, reference: Reference) -> bytes:
         if hasher.hexdigest() != hexadecimal(reference.digest):
             raise DigestMismatchError(f"{reference.host} sent another manifest than {reference.digest}")
     return manifest
-
-
-def _of_index(manifest: bytes) -> str | None:
-    """The digest to take from an index: that of the usual platform, else the first; None where it is no index."""
-    try:
-        entries: list[dict[str, Any]] = json.loads(manifest)["manifests"]
-        platforms = [entry.get("platform") or {} for entry in entries]
-        usual = [(p.get("os"), p.get("architecture")) == PREFERRED for p in platforms]
-        chosen = entries[usual.index(True) if True in usual else 0]
-        return str(chosen["digest"])
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return None
 
 
 async def _blob(registry: Registry, reference: Reference, descriptor: Descriptor) -> bytes:

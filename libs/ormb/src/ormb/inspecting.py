@@ -4,12 +4,14 @@ from pathlib import Path
 
 import modelformats
 from kleverproto.base import WireModel
+from kleverproto.conversions import unverified_warnings
 from kleverproto.documents import Problem
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 from modelformats.scanning import scan_directory
 
 from .agreement import contradictions
+from .contents import contents_of
 from .errors import InvalidModelDirectoryError
 from .modelfile import FILE_NAME, ModelFile, load_modelfile, to_metadata
 from .packing import MODEL
@@ -35,24 +37,26 @@ def inspect_directory(directory: Path) -> Inspection:
     """Look into a model directory, or into one that holds nothing but a model's files.
 
     Raises:
-        InvalidModelDirectoryError: there is no such directory.
+        InvalidModelDirectoryError: there is no such directory, or it holds what cannot be packed.
         InvalidModelFileError: ormbfile.yaml cannot be read.
     """
     if not directory.is_dir():
         raise InvalidModelDirectoryError(f"there is no directory {directory}")
     files = directory / MODEL if (directory / MODEL).is_dir() else directory
+    contents = contents_of(files)
     modelfile = _modelfile(directory / FILE_NAME)
     name = modelfile.format or modelformats.detect_format(files)
     signature, problem = _parsed(name, files)
     declared = to_metadata(modelfile).declared_signature
+    found = (*signature.warnings, *contradictions(declared, signature)) if signature else ()
     return Inspection(
         directory=str(directory),
         format=name,
-        size=sum(path.stat().st_size for path in files.rglob("*") if path.is_file()),
+        size=contents.size,
         signature=signature,
         problem=problem,
         scan=scan_directory(files),
-        warnings=(*signature.warnings, *contradictions(declared, signature)) if signature else (),
+        warnings=(*unverified_warnings(modelfile.labels), *found),
     )
 
 

@@ -1,39 +1,37 @@
-"""The local store: an OCI image layout under `$ORMB_ROOTPATH/cache` (default `~/.ormb/cache`)."""
+"""The local store: an OCI image layout under `$ORMB_ROOTPATH/store` (default `~/.ormb/store`)."""
 
 import fcntl
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import mediatypes
 from .digest import CHUNK, digest_bytes, hasher_for, hexadecimal
-from .errors import DamagedStoreError, DigestMismatchError, NotFoundError, StoreInUseError
+from .errors import DamagedStoreError, DigestMismatchError, NotFoundError, OrmbError, StoreInUseError
 from .locks import shared_lock, try_lock
 from .manifest import ModelManifest
 from .packed import Content, PackedModel
-from .reading import config_wanted, parse_manifest
+from .reading import blobs_named, config_wanted, parse_manifest
 from .reference import Reference
 from .space import gone_unless_whole, writing_to
+from .stored import StoredModel
 
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A model in the local store."""
-
-    reference: Reference
-    manifest: ModelManifest
-    saved_at: float
-    """Seconds since 1970."""
+log = logging.getLogger(__name__)
+STORE = "store"
+"""Name of the directory of the local store. The Go `ormb` keeps its own, which has another layout, in `cache`."""
 
 
 def default_root() -> Path:
-    """Where ormb keeps its store and credentials."""
-    return Path(os.environ.get("ORMB_ROOTPATH") or Path.home() / ".ormb")
+    """Where ormb keeps its store and credentials. Raises OrmbError for a user without a home directory."""
+    try:
+        return Path(os.environ.get("ORMB_ROOTPATH") or Path.home() / ".ormb")
+    except RuntimeError as error:
+        raise OrmbError("this user has no home directory: set $ORMB_ROOTPATH to a directory for ormb") from error
 
 
 class LocalLayout:
@@ -68,7 +66,7 @@ class LocalLayout:
             "annotations": {mediatypes.REF_NAME: str(reference)},
         }
         with self.in_use():
-            if missing := [part for part in _parts(manifest) if not self.has_blob(part)]:
+            if missing := [part for part in blobs_named(manifest) if not self.has_blob(part)]:
                 raise DamagedStoreError(f"{', '.join(missing)} of {reference} is not in {self._directory}: try again")
             self._write_blob(digest, manifest)
             with self._index() as manifests:
@@ -86,7 +84,9 @@ class LocalLayout:
         """
         with self._index() as manifests:
             if manifests.pop(str(reference), None) is None:
-                raise _not_here(reference)
+                raise NotFoundError(
+                    f"{reference} is not in the local store, nothing to remove: `ormb models` lists what is there"
+                )
             with try_lock(self._lease) as is_alone:
                 if is_alone:
                     self._collect(manifests)
@@ -115,8 +115,9 @@ class LocalLayout:
             yield
 
     def models(self) -> list[StoredModel]:
-        """Everything in the store, by name."""
-        return [self._stored(name, entry) for name, entry in sorted(self._read_index().items())]
+        """Everything in the store that can be read, by name."""
+        found = (self._readable(name, entry) for name, entry in sorted(self._read_index().items()))
+        return [model for model in found if model is not None]
 
     def manifest_bytes(self, reference: Reference) -> bytes:
         """The manifest that a reference names. Raises NotFoundError."""
@@ -254,7 +255,7 @@ class LocalLayout:
         kept: set[str] = set()
         for name, entry in manifests.items():
             try:
-                kept.update((entry["digest"], *_parts(self.blob_path(entry["digest"]).read_bytes())))
+                kept.update((entry["digest"], *blobs_named(self.blob_path(entry["digest"]).read_bytes())))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise DamagedStoreError(
                     f"the manifest of {name} in {self._directory} is missing or damaged, so no blob was removed: "
@@ -270,6 +271,13 @@ class LocalLayout:
                 path.unlink()
         return freed
 
+    def _readable(self, name: str, entry: dict[str, Any]) -> StoredModel | None:
+        try:
+            return self._stored(name, entry)
+        except (OrmbError, OSError, KeyError, TypeError) as error:
+            log.warning("%s in %s is passed over: %s", name, self._directory, error)
+            return None
+
     def _stored(self, name: str, entry: dict[str, Any]) -> StoredModel:
         path = self.blob_path(entry["digest"])
         return StoredModel(Reference.parse(name), self._parsed(name, path.read_bytes()), path.stat().st_mtime)
@@ -281,12 +289,6 @@ class LocalLayout:
         if parsed is None:
             raise NotFoundError(f"{name} in {self._directory} is not a model: `ormb remove {name}`")
         return parsed
-
-
-def _parts(manifest: bytes) -> list[str]:
-    """Digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError where it is none."""
-    document = json.loads(manifest)
-    return [part["digest"] for part in (document["config"], *document["layers"])]
 
 
 def _not_here(reference: Reference) -> NotFoundError:

@@ -2,41 +2,30 @@
 
 from pathlib import Path
 
-import aiohttp
-from oras.auth import utils as oras_auth
-
+from .adapters.connecting import Connecting, connected
 from .adapters.credentials import Credentials
-from .adapters.tls import verification
-from .errors import AuthenticationError, RegistryUnavailableError
 from .reference import Reference
 
 
-async def check_login(
-    host: str,
-    credentials: Credentials,
-    *,
-    plain_http: bool = False,
-    insecure: bool = False,
-    ca_file: Path | None = None,
-) -> None:
+async def check_login(host: str, credentials: Credentials, root: Path, how: Connecting) -> None:
     """Ask the registry's base URL whether it takes the credentials.
+
+    Args:
+        host: host or host:port of the registry.
+        credentials: what to check.
+        root: where ormb keeps its files.
+        how: see `Connecting`.
 
     Raises:
         AuthenticationError: it does not.
         RegistryUnavailableError: it does not answer.
+        OrmbError: see `ormb.errors`.
     """
-    scheme = "http" if plain_http or Reference(host, "x").is_loopback else "https"
-    connector = aiohttp.TCPConnector(ssl=verification(insecure=insecure, ca_file=ca_file))
-    headers = {"Authorization": credentials.basic}
-    try:
-        async with aiohttp.ClientSession(connector=connector) as session:
-            async with session.get(f"{scheme}://{host}/v2/") as response:
-                challenge = response.headers.get("WWW-Authenticate", "")
-                url = str(response.url)
-            if challenge.lower().startswith("bearer"):
-                url = oras_auth.parse_auth_header(challenge).realm or url
-            async with session.get(url, headers=headers) as response:
-                if not response.ok:
-                    raise AuthenticationError(f"{host} refuses {credentials.username!r}: check the name and password")
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise RegistryUnavailableError(f"{host} does not answer ({error}): check the name and the port") from error
+    scope = Reference(host, "")
+
+    async def ask() -> None:
+        async with registry.request("GET", registry.api(scope), scope):
+            return
+
+    async with connected(root, how, find=lambda _host, _warn: credentials) as registry:
+        await registry.retried(ask)

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from . import mediatypes
 from .digest import digest_bytes
+from .errors import UnsupportedArtifactError
 from .modelfile import ModelFile
 
 
@@ -24,8 +25,16 @@ class Descriptor(BaseModel):
 
     @property
     def path(self) -> str | None:
-        """The file that the layer holds, relative to the model's directory."""
-        return self.annotations.get(mediatypes.FILE_PATH)
+        """The file that the layer holds, or the directory that its archive holds, as whoever made it named it."""
+        return next((self.annotations[key] for key in mediatypes.PATHS if self.annotations.get(key)), None)
+
+    @property
+    def is_executable(self) -> bool:
+        """Whether the file that the layer holds may be run, where its metadata say so."""
+        try:
+            return bool(json.loads(self.annotations.get(mediatypes.FILE_METADATA, "{}")).get("mode", 0) & 0o100)
+        except (ValueError, TypeError, AttributeError):
+            return False
 
 
 class ModelManifest(BaseModel):
@@ -43,11 +52,22 @@ class ModelManifest(BaseModel):
     """None where the artifact says nothing of the model, or says it in a config that was not read."""
     document: dict[str, Any]
     """The manifest as it is."""
+    config_content: bytes | None = Field(default=None, repr=False)
+    """The config blob, where the layout wants it and it was read."""
 
     @property
     def size(self) -> int:
         """Bytes of all layers."""
         return sum(layer.size for layer in self.layers)
+
+    @property
+    def empty_directories(self) -> tuple[str, ...]:
+        """Directories without an entry, where the manifest names them. Raises UnsupportedArtifactError."""
+        text = (self.document.get("annotations") or {}).get(mediatypes.EMPTY_DIRECTORIES, "[]")
+        try:
+            return tuple(str(path) for path in json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise UnsupportedArtifactError(f"the artifact's empty directories cannot be read: {error}") from error
 
 
 def canonical_json(value: Any) -> bytes:
@@ -71,10 +91,15 @@ def build_config(modelfile: ModelFile, layers: tuple[Descriptor, ...]) -> bytes:
     )
 
 
-def build_manifest(modelfile: ModelFile, config: bytes, layers: tuple[Descriptor, ...]) -> bytes:
-    """The manifest of a model in the ModelPack layout."""
+def build_manifest(
+    modelfile: ModelFile, config: bytes, layers: tuple[Descriptor, ...], empty_directories: tuple[str, ...] = ()
+) -> bytes:
+    """The manifest of a model in the ModelPack layout, in which no layer can be an empty directory."""
     described = Descriptor(media_type=mediatypes.MODELPACK_CONFIG, digest=digest_bytes(config), size=len(config))
-    annotation = canonical_json(modelfile.model_dump(mode="json", exclude_defaults=True)).decode()
+    annotations = {
+        mediatypes.MODELFILE_ANNOTATION: modelfile.model_dump(mode="json", exclude_defaults=True),
+        **({mediatypes.EMPTY_DIRECTORIES: empty_directories} if empty_directories else {}),
+    }
     return canonical_json(
         {
             "schemaVersion": 2,
@@ -82,6 +107,6 @@ def build_manifest(modelfile: ModelFile, config: bytes, layers: tuple[Descriptor
             "artifactType": mediatypes.MODELPACK_ARTIFACT,
             "config": described.model_dump(exclude_defaults=True),
             "layers": [layer.model_dump(exclude_defaults=True) for layer in layers],
-            "annotations": {mediatypes.MODELFILE_ANNOTATION: annotation},
+            "annotations": {name: canonical_json(value).decode() for name, value in annotations.items()},
         }
     )

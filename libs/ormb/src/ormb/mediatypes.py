@@ -13,13 +13,16 @@ WEIGHT = f"{MODELPACK_LAYER_PREFIX}weight.v1.raw"
 WEIGHT_CONFIG = f"{MODELPACK_LAYER_PREFIX}weight.config.v1.raw"
 DOC = f"{MODELPACK_LAYER_PREFIX}doc.v1.raw"
 CODE = f"{MODELPACK_LAYER_PREFIX}code.v1.raw"
-RAW_SUFFIX = ".raw"
 
 FILE_PATH = "org.cncf.model.filepath"
 FILE_METADATA = "org.cncf.model.file.metadata+json"
 TITLE = "org.opencontainers.image.title"
 """oras names the files it pulls by this."""
+PATHS = (FILE_PATH, "org.cnai.model.filepath", TITLE)
+"""What names the file of a layer, best first; the second is the older spelling, which modctl writes."""
 REF_NAME = "org.opencontainers.image.ref.name"
 
 MODELFILE_ANNOTATION = "dev.klever.ormb.modelfile"
 """The ormbfile as JSON, so that a registry can read it without fetching a blob."""
+EMPTY_DIRECTORIES = "dev.klever.ormb.empty-directories"
+"""A JSON list of paths: ModelPack has layers for files only, and some model servers look for directories."""

@@ -1,14 +1,13 @@
 """ormbfile.yaml: what the author says of a model. Field names follow ormb's spec v1alpha1."""
 
-import difflib
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from kleverproto.mistakes import worded
 from kleverproto.models import ModelMetadata
 from kleverproto.signatures import Signature as FoundSignature
 from kleverproto.signatures import Tensor as FoundTensor
@@ -120,8 +119,7 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
     try:
         return ModelFile.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(_problems(error))
-        raise InvalidModelFileError(f"{source}: {problems}") from error
+        raise InvalidModelFileError(f"{source}: {worded(error, ModelFile)}") from error
 
 
 def lenient_modelfile(data: dict[str, Any]) -> ModelFile:
@@ -170,37 +168,3 @@ def _tensor(tensor: Tensor) -> FoundTensor:
     return FoundTensor(
         name=tensor.name, dtype=tensor.d_type, shape=tensor.size, op_type=tensor.op_type, values=tensor.values
     )
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            yield f"unknown key `{where}`{_suggestion(problem['loc'])}"
-        else:
-            yield f"`{where}`: {problem['msg']}"
-
-
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    """Name the key that was probably meant, among those of the object that holds the unknown one."""
-    known = _keys_at(location[:-1])
-    wrong = str(location[-1])
-    folded = {key.lower(): key for key in known}
-    near = difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.6)
-    return f", did you mean `{folded[near[0]]}`?" if near else f"; the keys here are {', '.join(sorted(known))}"
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = ModelFile
-    for part in location:
-        inner = [_model_in(f.annotation) for f in model.model_fields.values() if f.alias == part]
-        if inner and inner[0] is not None:
-            model = inner[0]
-    return [field.alias or "" for field in model.model_fields.values()]
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside `Model | None`, `tuple[Model, ...]` or `dict[str, tuple[Model, ...]]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

@@ -11,14 +11,20 @@ from pathlib import Path, PurePosixPath
 import modelformats
 
 from . import mediatypes
+from .contents import contents_of
 from .digest import digest_bytes, digest_file
-from .errors import InvalidModelDirectoryError, InvalidModelFileError
+from .errors import InvalidModelDirectoryError, InvalidModelFileError, RegistryError
+from .limits import MANIFEST_LIMIT
 from .manifest import Descriptor, build_config, build_manifest
 from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
 from .packed import Content, PackedModel
 from .packing_archive import pack_archive
 
 MODEL = "model"
+MANY_LAYERS = 100
+REFUSALS = frozenset({400, 405, 413, 422})
+"""What registries answer to a manifest that is too large for them."""
+ONE_LAYER = "`--layout ormb` packs all files into one layer"
 LAYOUT = f"a model directory holds {FILE_NAME} (optional) and {MODEL}/ with the model's files"
 
 _BY_SUFFIX = {
@@ -41,30 +47,46 @@ def pack(directory: Path, archives: Path | None = None, *, digest: Callable[[Pat
         InvalidModelFileError: ormbfile.yaml cannot be read.
     """
     root = _checked(directory)
+    contents = contents_of(root / MODEL)
     with _said_of_the_directory():
         modelformats.refuse_pointers(root / MODEL)
     modelfile, text = _modelfile(root)
     _validate(modelfile.format or "", root / MODEL)
-    files = _files(root / MODEL)
-    return (
-        pack_archive(modelfile, files, root, archives)
-        if archives
-        else _pack(modelfile, text, _hashed(files, root, digest))
+    if archives:
+        return pack_archive(modelfile, contents, root, archives)
+    empty = tuple(path.relative_to(root).as_posix() for path in contents.empty_directories)
+    packed = _pack(modelfile, text, _hashed(contents.files, root, digest), empty)
+    if len(packed.manifest) > MANIFEST_LIMIT:
+        raise InvalidModelDirectoryError(
+            f"{directory / MODEL} has {len(contents.files)} files: with a layer for each, the manifest has "
+            f"{len(packed.manifest)} bytes, and registries take {MANIFEST_LIMIT}. {ONE_LAYER}"
+        )
+    return packed
+
+
+def with_way_out(error: RegistryError, layers: int) -> RegistryError:
+    """A registry's refusal of a manifest, with what to do where it may have too many layers."""
+    if layers < MANY_LAYERS or error.status not in REFUSALS:
+        return error
+    return RegistryError(
+        f"{error}. The model has {layers} layers, one for each file, and some registries take some hundreds only: "
+        f"{ONE_LAYER}",
+        status=error.status,
     )
 
 
-def _hashed(files: list[Path], root: Path, digest: Callable[[Path], str]) -> list[Content]:
+def _hashed(files: tuple[Path, ...], root: Path, digest: Callable[[Path], str]) -> list[Content]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing does not hold the interpreter
         return list(pool.map(lambda path: _from_file(path, root, digest(path)), files))
 
 
-def _pack(modelfile: ModelFile, text: bytes, files: list[Content]) -> PackedModel:
+def _pack(modelfile: ModelFile, text: bytes, files: list[Content], empty: tuple[str, ...]) -> PackedModel:
     layers = (_from_text(text), *files)
     described = tuple(layer.descriptor for layer in layers)
     config = build_config(modelfile, described)
     return PackedModel(
         modelfile=modelfile,
-        manifest=build_manifest(modelfile, config, described),
+        manifest=build_manifest(modelfile, config, described, empty),
         config=Content(_describe(mediatypes.MODELPACK_CONFIG, config), config),
         layers=layers,
     )
@@ -111,22 +133,6 @@ def _said_of_the_directory() -> Iterator[None]:
         yield
     except modelformats.InvalidModelError as error:
         raise InvalidModelDirectoryError(str(error)) from error
-
-
-def _files(directory: Path) -> list[Path]:
-    """Every file, in one order on every machine. Links must stay inside the directory."""
-    files = []
-    for path in sorted(directory.rglob("*"), key=lambda found: found.relative_to(directory).as_posix()):
-        if path.is_symlink() and not path.resolve().is_relative_to(directory):
-            raise InvalidModelDirectoryError(f"{path} links to a file outside the model: copy the file here")
-        if path.is_symlink() and path.is_dir():
-            raise InvalidModelDirectoryError(f"{path} links to a directory: copy the directory here")
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            files.append(path)
-        elif not stat.S_ISDIR(mode):
-            raise InvalidModelDirectoryError(f"{path} is neither a file nor a directory: remove it")
-    return files
 
 
 def _from_file(path: Path, root: Path, digest: str) -> Content:

@@ -1,18 +1,22 @@
 """The layout of the Go `ormb`: a model directory as one gzipped tar, always the same for the same files."""
 
+import gzip
 import hashlib
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from isal import igzip
 
+from .contents import Contents
 from .digest import digest_bytes
+from .errors import InvalidModelDirectoryError
 from .layouts import ormb_v1alpha1
+from .limits import CONFIG_LIMIT, MAX_ENTRIES, plain_limit
 from .manifest import Descriptor
 from .modelfile import ModelFile
 from .packed import Content, PackedModel
@@ -32,18 +36,26 @@ def archives_directory(root: Path, layout: str) -> Iterator[Path | None]:
         yield Path(directory)
 
 
-def pack_archive(modelfile: ModelFile, files: list[Path], root: Path, archives: Path) -> PackedModel:
+def pack_archive(modelfile: ModelFile, contents: Contents, root: Path, archives: Path) -> PackedModel:
     """Pack files into an archive that is hashed while it is written.
 
     Args:
         modelfile: what the author says.
-        files: in the order in which they are packed.
+        contents: what is packed.
         root: the model's directory; names in the archive are relative to it.
         archives: the archive is written here, and is the caller's to remove.
+
+    Raises:
+        InvalidModelDirectoryError: there are too many files for the archive to be exported again.
     """
-    names = [path.relative_to(root).as_posix() for path in files]
-    layer = _archive(dict(zip(names, files, strict=True)), archives)
+    names = [path.relative_to(root).as_posix() for path in contents.files]
     config = ormb_v1alpha1.build_config(modelfile, names)
+    if len(names) + len(contents.empty_directories) > MAX_ENTRIES or len(config) > CONFIG_LIMIT:
+        raise InvalidModelDirectoryError(
+            f"{root} has {len(names)} files, and {len(contents.empty_directories)} empty directories: more than an "
+            f"archive may have ({MAX_ENTRIES}, whose names fit into {CONFIG_LIMIT} bytes). Pack some of them yourself"
+        )
+    layer = _archive(contents, root, archives)
     described = Descriptor(media_type=ormb_v1alpha1.CONFIG, digest=digest_bytes(config), size=len(config))
     return PackedModel(
         modelfile=modelfile,
@@ -53,19 +65,47 @@ def pack_archive(modelfile: ModelFile, files: list[Path], root: Path, archives: 
     )
 
 
-def _archive(files: dict[str, Path], directory: Path) -> Content:
+def _archive(contents: Contents, root: Path, directory: Path) -> Content:
+    """Compressed, unless it unpacks to so much more than its size that it would be taken for a decompression bomb."""
+    content, plain_size = _written(contents, root, directory, _compressed)
+    if plain_size > plain_limit(content.descriptor.size):
+        content, _ = _written(contents, root, directory, _stored)
+    return content
+
+
+def _written(
+    contents: Contents, root: Path, directory: Path, packed_into: Callable[["_Hashed"], IO[bytes]]
+) -> tuple[Content, int]:
+    """The archive, and its size before it is compressed."""
     with tempfile.NamedTemporaryFile(dir=directory, suffix=".tar.gz", delete=False) as file:
         hashed = _Hashed(file)
         with (
-            igzip.IGzipFile("", "wb", COMPRESSION, hashed, 0) as packed,  # type: ignore[no-untyped-call] # it has none
+            packed_into(hashed) as packed,
             tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
         ):
-            for name, path in files.items():
-                _add(archive, name, path)
+            for path in contents.files:
+                _add(archive, path.relative_to(root).as_posix(), path)
+            for path in contents.empty_directories:
+                archive.addfile(_directory(path.relative_to(root).as_posix()))
     descriptor = Descriptor(
         media_type=ormb_v1alpha1.LAYER, digest=f"sha256:{hashed.hasher.hexdigest()}", size=hashed.size
     )
-    return Content(descriptor, Path(file.name))
+    return Content(descriptor, Path(file.name)), archive.offset
+
+
+def _compressed(file: "_Hashed") -> IO[bytes]:
+    packed = igzip.IGzipFile("", "wb", COMPRESSION, file, 0)  # type: ignore[no-untyped-call] # it has no types
+    return cast("IO[bytes]", packed)
+
+
+def _stored(file: "_Hashed") -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile("", "wb", 0, cast("IO[bytes]", file), 0))
+
+
+def _directory(name: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, 0o755
+    return member
 
 
 def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:

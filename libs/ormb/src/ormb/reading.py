@@ -11,6 +11,8 @@ from .layouts.layout import Layout, config_type
 from .layouts.modelcar import MODELCAR
 from .manifest import Descriptor, ModelManifest
 
+PREFERRED = ("linux", "amd64")
+
 
 def parse_model_manifest(manifest: bytes, config: bytes | None = None) -> ModelManifest | None:
     """Read the manifest of a model artifact; None for a container image, an index, a referrer, or no manifest at all.
@@ -47,6 +49,18 @@ def config_wanted(manifest: bytes) -> Descriptor | None:
         return None
 
 
+def chosen_of_index(manifest: bytes) -> str | None:
+    """The digest to take from an index: that of the usual platform, else the first; None where it is no index."""
+    try:
+        entries: list[dict[str, Any]] = json.loads(manifest)["manifests"]
+        platforms = [entry.get("platform") or {} for entry in entries]
+        usual = [(p.get("os"), p.get("architecture")) == PREFERRED for p in platforms]
+        chosen = entries[usual.index(True) if True in usual else 0]
+        return str(chosen["digest"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
 def _document(manifest: bytes) -> dict[str, Any] | None:
     try:
         document = json.loads(manifest)
@@ -64,4 +78,11 @@ def _read(layout: Layout, document: dict[str, Any], digest: str, config: bytes |
         layers=document["layers"],
         modelfile=layout.modelfile(document, config),
         document=document,
+        config_content=config,
     )
+
+
+def blobs_named(manifest: bytes) -> list[str]:
+    """Digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError where it is none."""
+    document = json.loads(manifest)
+    return [part["digest"] for part in (document["config"], *document["layers"])]

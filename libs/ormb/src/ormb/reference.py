@@ -71,6 +71,10 @@ class Reference:
         """The same repository, at a digest."""
         return replace(self, tag=None, digest=digest)
 
+    def tagged(self, tag: str) -> "Reference":
+        """The same repository, at a tag."""
+        return replace(self, tag=tag, digest=None)
+
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.host}/{self.repository}{tag}{f'@{self.digest}' if self.digest else ''}"

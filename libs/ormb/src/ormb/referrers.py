@@ -9,7 +9,7 @@ from typing import Any
 
 from . import mediatypes
 from .digest import digest_bytes, digest_file
-from .errors import NotFoundError, RegistryError
+from .errors import NotFoundError, RegistryError, UnsupportedArtifactError
 from .manifest import Descriptor, canonical_json
 from .packed import Content
 from .ports import Progress, Registry, Silent
@@ -44,11 +44,13 @@ class Referrers:
 
     async def discover(self, reference: Reference, digest: str, artifact_type: str | None = None) -> list[Referrer]:
         """What refers to a manifest; of one type only, if that is given. Raises RegistryError."""
+        referrers = [_referrer(entry) for entry in await self.listed(reference, digest)]
+        return [one for one in referrers if artifact_type in {None, one.artifact_type}]
+
+    async def listed(self, reference: Reference, digest: str) -> list[dict[str, Any]]:
+        """Descriptors of what refers to a manifest, from the registry's list or the tag's. Raises RegistryError."""
         entries = await self._registry.get_referrers(reference, digest)
-        if entries is None:
-            entries = await self._tagged(reference, digest)
-        found = [_referrer(entry) for entry in entries]
-        return [one for one in found if artifact_type in {None, one.artifact_type}]
+        return await self._tagged(reference, digest) if entries is None else entries
 
     async def attach(
         self,
@@ -81,22 +83,45 @@ class Referrers:
         if not is_listed:
             entry = {"mediaType": mediatypes.OCI_MANIFEST, "digest": digest, "size": len(manifest)}
             about = {"artifactType": artifact_type, "annotations": document["annotations"]}
-            await self._list_by_tag(reference, subject.digest, entry | {k: v for k, v in about.items() if v})
+            await self.list_by_tag(reference, subject.digest, entry | {k: v for k, v in about.items() if v})
         return digest
 
-    async def _list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
+    async def fetch(self, reference: Reference, artifact_type: str, destination: Path, *, limit: int) -> None:
+        """Write the one file of an artifact, which the reference names by its digest.
+
+        Raises:
+            UnsupportedArtifactError: it is of another type, has not one file, or a larger one than `limit` bytes.
+            NotFoundError, AuthenticationError, RegistryError.
+        """
+        content, _ = await self._registry.get_manifest(reference)
+        try:
+            document = json.loads(content)
+            (layer,) = (Descriptor.model_validate(each) for each in document["layers"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnsupportedArtifactError(f"{reference} is no artifact of one file") from error
+        if document.get("artifactType") != artifact_type:
+            raise UnsupportedArtifactError(
+                f"{reference} is of the type {document.get('artifactType')}, not {artifact_type}"
+            )
+        if layer.size > limit:
+            raise UnsupportedArtifactError(f"the file of {reference} has {layer.size} bytes, more than {limit}")
+        await self._transfer.download(reference, [(layer, destination)], Silent())
+
+    async def list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
         """The referrers tag schema (distribution-spec 1.1): an index under a tag made of the digest."""
         kept = [one for one in await self._tagged(reference, subject) if one.get("digest") != entry["digest"]]
         document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": [*kept, entry]}
-        tagged = Reference(reference.host, reference.repository, _tag(subject))
+        tagged = reference.tagged(referrers_tag(subject))
         await self._registry.put_manifest(tagged, canonical_json(document), mediatypes.OCI_INDEX)
 
     async def _tagged(self, reference: Reference, subject: str) -> list[dict[str, Any]]:
-        tagged = Reference(reference.host, reference.repository, _tag(subject))
+        tagged = reference.tagged(referrers_tag(subject))
         try:
             content, _ = await self._registry.get_manifest(tagged)
         except NotFoundError:
             return []
+        if digest_bytes(content) == subject:
+            return []  # `cosign copy` lets the tag name the artifact itself
         try:
             entries: list[dict[str, Any]] = json.loads(content)["manifests"]
         except (ValueError, KeyError, TypeError) as error:
@@ -115,7 +140,8 @@ def attachment(path: Path) -> Content:
     return Content(descriptor, path)
 
 
-def _tag(digest: str) -> str:
+def referrers_tag(digest: str) -> str:
+    """The tag under which referrers are listed where the registry does not (distribution-spec 1.1)."""
     return digest.replace(":", "-", 1)
 
 

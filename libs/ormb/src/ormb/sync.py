@@ -1,43 +1,81 @@
-"""The same without async, for notebooks and training code: each call opens and closes its own connections."""
+"""The same without async, for notebooks and training code: each call opens and closes its own connections.
 
-import asyncio
-from collections.abc import Awaitable, Callable
+Functions have the names and arguments of `OrmbClient`'s methods; references and paths may be text.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .client import ModelInfo, OrmbClient
+from .blocking import run_with
+from .client import OrmbClient
+from .info import ModelInfo
+from .layouts.modelpack import MODELPACK
 from .reference import Reference
+from .referrers import Referrer
 
 ResultT = TypeVar("ResultT")
 
 
-def save(directory: str | Path, reference: str) -> ModelInfo:
+def save(directory: str | Path, reference: str | Reference, *, layout: str = MODELPACK.name) -> ModelInfo:
     """Pack a model directory into the local store; see `OrmbClient.save`."""
-    named = Reference.parse_named(reference)
-    return _run(lambda client: client.save(Path(directory), named))
+    return _run(lambda client: client.save(Path(directory), _named(reference), layout=layout))
 
 
-def push(directory: str | Path, reference: str) -> ModelInfo:
-    """Send a model directory to a registry in one call; see `OrmbClient.push_directory`."""
-    named = Reference.parse_named(reference)
-    return _run(lambda client: client.push_directory(Path(directory), named))
+def push(reference: str | Reference) -> ModelInfo:
+    """Send a model from the local store to its registry; see `OrmbClient.push`."""
+    return _run(lambda client: client.push(_named(reference)))
 
 
-def pull(reference: str, destination: str | Path) -> ModelInfo:
-    """Fetch a model into a directory in one call; see `OrmbClient.pull_and_export`."""
-    named = Reference.parse_named(reference)
-    return _run(lambda client: client.pull_and_export(named, Path(destination)))
+def push_directory(directory: str | Path, reference: str | Reference, *, layout: str = MODELPACK.name) -> ModelInfo:
+    """Send a model directory to a registry, without a local copy; see `OrmbClient.push_directory`."""
+    return _run(lambda client: client.push_directory(Path(directory), _named(reference), layout=layout))
 
 
-def inspect(reference: str) -> ModelInfo:
+def pull(reference: str | Reference) -> ModelInfo:
+    """Fetch a model into the local store; see `OrmbClient.pull`."""
+    return _run(lambda client: client.pull(_named(reference)))
+
+
+def export(reference: str | Reference, destination: str | Path) -> ModelInfo:
+    """Write a model from the local store to a directory; see `OrmbClient.export`."""
+    return _run(lambda client: client.export(_named(reference), Path(destination)))
+
+
+def pull_and_export(reference: str | Reference, destination: str | Path) -> ModelInfo:
+    """Fetch a model into a directory, without a local copy; see `OrmbClient.pull_and_export`."""
+    return _run(lambda client: client.pull_and_export(_named(reference), Path(destination)))
+
+
+def copy(source: str | Reference, target: str | Reference, *, with_referrers: bool = True) -> ModelInfo:
+    """Copy a model to another registry or repository, with what refers to it; see `OrmbClient.copy`."""
+    return _run(lambda client: client.copy(_named(source), _named(target), with_referrers=with_referrers))
+
+
+def attach(
+    reference: str | Reference,
+    files: Sequence[str | Path],
+    artifact_type: str,
+    annotations: Mapping[str, str],
+) -> str:
+    """Push files as an artifact about a model; see `OrmbClient.attach`."""
+    paths = [Path(file) for file in files]
+    return _run(lambda client: client.attach(_named(reference), paths, artifact_type, annotations))
+
+
+def discover(reference: str | Reference, artifact_type: str | None = None) -> list[Referrer]:
+    """What refers to a model; see `OrmbClient.discover`."""
+    return _run(lambda client: client.discover(_named(reference), artifact_type))
+
+
+def inspect(reference: str | Reference) -> ModelInfo:
     """What a registry says of a model; see `OrmbClient.inspect`."""
-    named = Reference.parse_named(reference)
-    return _run(lambda client: client.inspect(named))
+    return _run(lambda client: client.inspect(_named(reference)))
+
+
+def _named(reference: str | Reference) -> Reference:
+    return reference if isinstance(reference, Reference) else Reference.parse_named(reference)
 
 
 def _run(call: Callable[[OrmbClient], Awaitable[ResultT]]) -> ResultT:
-    async def main() -> ResultT:
-        async with OrmbClient() as client:
-            return await call(client)
-
-    return asyncio.run(main())
+    return run_with(OrmbClient, call)

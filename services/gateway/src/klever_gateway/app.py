@@ -25,7 +25,9 @@ from .operations import Operation
 from .ports import Projection, Requests
 from .problems import refusal
 from .routes.documentation import add_pages
+from .routes.registry import add_signpost
 from .service.arrivals import Arrivals
+from .service.deletions import Deletions
 from .service.jobs import Jobs
 from .service.owners import Owned
 from .service.policies import Policies
@@ -72,6 +74,7 @@ def _add_use_cases(
     policies = Policies(writing)
     versions = Versions(projection, arrivals, policies.get, wait_seconds=settings.model_wait_seconds)
     runtime.web[keys.READING] = reading
+    runtime.web[keys.DELETIONS] = Deletions(writing, reading)
     runtime.web[keys.SERVINGS] = Servings(writing, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies
@@ -111,3 +114,4 @@ def _add_routes(application: web.Application, operations: Sequence[Operation]) -
     for operation in operations:
         application.router.add_route(operation.method, operation.path, operation.handler)
     add_pages(application)
+    add_signpost(application)

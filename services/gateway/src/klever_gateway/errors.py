@@ -53,6 +53,12 @@ class JobNotRetriableError(PermanentError):
     default_code = "job_not_retriable"
 
 
+class ModelServedError(PermanentError):
+    """What is to be deleted is served."""
+
+    default_code = "model_served"
+
+
 class NoRolloutError(PermanentError):
     """Nothing is being rolled out that could be steered."""
 
@@ -73,6 +79,7 @@ __all__ = [
     "JobFinishedError",
     "JobNotRetriableError",
     "MalformedRequestError",
+    "ModelServedError",
     "NoRolloutError",
     "NotFoundError",
     "UnsupportedMediaTypeError",

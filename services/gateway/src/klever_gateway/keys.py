@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from .service.deletions import Deletions
 from .service.jobs import Jobs
 from .service.policies import Policies
 from .service.reading import Reading
@@ -31,6 +32,7 @@ class StreamPace:
 
 
 POLICIES: Final = web.AppKey("POLICIES", Policies)
+DELETIONS: Final = web.AppKey("DELETIONS", Deletions)
 READING: Final = web.AppKey("READING", Reading)
 SERVINGS: Final = web.AppKey("SERVINGS", Servings)
 JOBS: Final = web.AppKey("JOBS", Jobs)

@@ -31,7 +31,7 @@ async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
             raise MalformedRequestError(f"the body is not JSON: {error.errors()[0]['msg']}") from error
-        raise invalid(error) from error
+        raise invalid(error, model) from error
 
 
 def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
@@ -48,7 +48,7 @@ def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "")
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise invalid(error, prefix) from error
+        raise invalid(error, model, prefix) from error
 
 
 def if_match(request: web.Request) -> int | None:
@@ -80,9 +80,9 @@ def page(found: Page) -> web.Response:
     return _list(found.total, found.bodies)
 
 
-def items(total: int, values: Sequence[BaseModel]) -> web.Response:
+def items(total: int, values: Sequence[BaseModel], *, status: int = 200) -> web.Response:
     """Part of a list of values."""
-    return _list(total, [value.model_dump_json(exclude_none=True) for value in values])
+    return _list(total, [value.model_dump_json(exclude_none=True) for value in values], status)
 
 
 def accepted(written: Written) -> web.Response:
@@ -91,6 +91,6 @@ def accepted(written: Written) -> web.Response:
     return web.Response(text=written.body, status=202, content_type=JSON, headers=headers)
 
 
-def _list(total: int, bodies: Sequence[str]) -> web.Response:
+def _list(total: int, bodies: Sequence[str], status: int = 200) -> web.Response:
     text = f'{{"metadata":{{"totalItems":{total}}},"items":[{",".join(bodies)}]}}'
-    return web.Response(text=text, content_type=JSON)
+    return web.Response(text=text, status=status, content_type=JSON)

@@ -1,14 +1,13 @@
 """Errors as clients see them: RFC 9457 problem details with a stable code."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from kleverkit.errors import KleverError, NotFoundError, TransientError
 from kleverproto.base import WireModel
+from kleverproto.mistakes import Mistake, mistakes_in
 
 from .errors import (
     AlreadyExistsError,
@@ -18,6 +17,7 @@ from .errors import (
     JobFinishedError,
     JobNotRetriableError,
     MalformedRequestError,
+    ModelServedError,
     NoRolloutError,
     UnsupportedMediaTypeError,
 )
@@ -30,6 +30,7 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (AlreadyExistsError, HTTPStatus.CONFLICT),
     (JobFinishedError, HTTPStatus.CONFLICT),
     (JobNotRetriableError, HTTPStatus.CONFLICT),
+    (ModelServedError, HTTPStatus.CONFLICT),
     (NoRolloutError, HTTPStatus.CONFLICT),
     (GenerationMismatchError, HTTPStatus.PRECONDITION_FAILED),
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
@@ -110,21 +111,12 @@ def problem_response(details: ProblemDetails, headers: dict[str, str] | None = N
     return web.Response(text=body, status=details.status, content_type=MEDIA_TYPE, headers=sent)
 
 
-def invalid(error: ValidationError, prefix: str = "") -> InvalidRequestError:
-    """All that pydantic found wrong, by field."""
-    found = error.errors(include_url=False, include_context=False)
-    errors = tuple(_field_error(each, prefix) for each in found if not _is_echo(each, found))
+def invalid(error: ValidationError, model: type[BaseModel], prefix: str = "") -> InvalidRequestError:
+    """All that is wrong with what should have been a model, by field."""
+    errors = tuple(_field_error(each, prefix) for each in mistakes_in(error, model))
     fields = ", ".join(dict.fromkeys(each.field for each in errors))
     return InvalidRequestError(f"the request is not valid: see {fields}", errors=errors)
 
 
-def _is_echo(one: Any, found: Sequence[Any]) -> bool:
-    """Whether a list only seems too short because its items are wrong."""
-    depth = len(one["loc"])
-    inside = [each for each in found if len(each["loc"]) > depth and each["loc"][:depth] == one["loc"]]
-    return one["type"] == "too_short" and bool(inside)
-
-
-def _field_error(found: Any, prefix: str) -> FieldError:
-    path = ".".join(str(part) for part in (*filter(None, [prefix]), *found["loc"]))
-    return FieldError(path or "body", found["msg"].removeprefix("Value error, "))
+def _field_error(found: Mistake, prefix: str) -> FieldError:
+    return FieldError(".".join(filter(None, [prefix, found.place])) or "body", found.message)

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator, model_validator
 
 from kleverproto.base import StrictWireModel, WireModel
 from kleverproto.conversions import Conversion
 from kleverproto.envelope import Event
+from kleverproto.formats import conversion_target, known_format
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.projects import ProjectPolicy
 from kleverproto.references import DnsLabel, ModelRef, Name
 from kleverproto.rollouts import RolloutAction
 from kleverproto.serving_specs import ServingSpec
@@ -72,8 +74,8 @@ class ModelQuery(VersionQuery):
 
     project: str | None = None
     """Only of this project."""
-    format: str | None = None
-    """Only of this format, such as ONNX."""
+    format: Annotated[str, AfterValidator(known_format)] | None = None
+    """Only of this format, such as ONNX, in any case."""
     extraction: ExtractionPhase | None = None
     """Only those whose parsing is this far."""
     q: Annotated[str | None, Field(max_length=200)] = None
@@ -187,6 +189,11 @@ class CreateJob(StrictWireModel):
     def _is_a_reference(cls, value: str) -> str:
         return str(ModelRef.parse(value))
 
+    @field_validator("conversion")
+    @classmethod
+    def _can_be_made(cls, value: Conversion | None) -> Conversion | None:
+        return value.model_copy(update={"to": conversion_target(value.to)}) if value else None
+
     @model_validator(mode="after")
     def _says_what_to_make(self) -> Self:
         if self.kind is JobKind.CONVERT and self.conversion is None:
@@ -194,6 +201,20 @@ class CreateJob(StrictWireModel):
         if self.kind is not JobKind.CONVERT and self.conversion is not None:
             raise ValueError('`conversion` is for jobs of the kind convert: add "kind": "convert"')
         return self
+
+
+class ReplacePolicy(ProjectPolicy):
+    """What is to happen by itself to the models of a project."""
+
+    @field_validator("convert")
+    @classmethod
+    def _can_be_made(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(conversion_target, value)))
+
+    @property
+    def policy(self) -> ProjectPolicy:
+        """As the registry keeps it."""
+        return ProjectPolicy.model_validate(self.model_dump())
 
 
 class ProjectName(StrictWireModel):

@@ -102,7 +102,7 @@ def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPo
         memory_bytes=settings.conversion_memory_mb * MEBI,
     )
     toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
-    return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models)
+    return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models, models)
 
 
 def _resources(

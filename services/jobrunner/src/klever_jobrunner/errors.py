@@ -41,12 +41,20 @@ UNSUPPORTED_CONVERSION = "unsupported_conversion"
 UNSUPPORTED_OPERATOR = "unsupported_operator"
 INPUT_SHAPE_NEEDED = "input_shape_needed"
 VERIFICATION_FAILED = "verification_failed"
+NOT_VERIFIED = "not_verified"
 INVALID_SAMPLES = "invalid_samples"
 
 OF_THE_BYTES = frozenset(
     {
         *(INVALID_MODEL, UNSUPPORTED_FORMAT, SIGNATURE_TOO_LARGE),
-        *(UNSUPPORTED_CONVERSION, UNSUPPORTED_OPERATOR, INPUT_SHAPE_NEEDED, VERIFICATION_FAILED, INVALID_SAMPLES),
+        *(
+            UNSUPPORTED_CONVERSION,
+            UNSUPPORTED_OPERATOR,
+            INPUT_SHAPE_NEEDED,
+            VERIFICATION_FAILED,
+            NOT_VERIFIED,
+            INVALID_SAMPLES,
+        ),
     }
 )
 """What the model's bytes alone decide: the same bytes again would fail again."""

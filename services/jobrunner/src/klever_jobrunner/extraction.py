@@ -18,9 +18,9 @@ def extract(directory: Path, format_name: str | None) -> Signature:
     try:
         signature = modelformats.extract_signature(_format(directory, format_name), directory)
     except modelformats.InvalidModelError as error:
-        raise JobError(str(error), code=INVALID_MODEL) from error
+        raise JobError(_said(error, directory), code=INVALID_MODEL) from error
     except modelformats.UnsupportedFormatError as error:
-        raise JobError(str(error), code=UNSUPPORTED_FORMAT) from error
+        raise JobError(_said(error, directory), code=UNSUPPORTED_FORMAT) from error
     except MemoryError as error:
         raise _too_much("parsing") from error
     if (size := len(signature.model_dump_json())) > SIGNATURE_LIMIT:
@@ -38,6 +38,11 @@ def scan(directory: Path) -> Scan:
         return scan_directory(directory)
     except MemoryError as error:
         raise _too_much("scanning") from error
+
+
+def _said(error: Exception, directory: Path) -> str:
+    """The message, with the directory's name alone: its place on this machine means nothing to the author."""
+    return str(error).replace(str(directory), directory.name)
 
 
 def _too_much(doing: str) -> JobError:

@@ -1,16 +1,18 @@
 """What a project wants done with each model that was pushed into it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from kleverkit.documents import Documents
 from kleverkit.publisher import EventPublisher
-from kleverproto.conversions import CONVERTED_FROM, Conversion
+from kleverproto.conversions import CONVERTED_FROM, UNVERIFIED, Conversion
 from kleverproto.envelope import Event, EventSource
 from kleverproto.job_ids import job_id
 from kleverproto.jobs import JobKind, JobRequested, JobSpec
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelUpdated
-from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy
+from kleverproto.projects import OnUnsafe, ProjectDocument
 from kleverproto.scans import BLOCKED
+from kleverproto.servable import unconvertible
 from kleverproto.subjects import escape
 
 
@@ -31,16 +33,20 @@ class Policies:
         model = await self.models.get(event.data.ref.key)
         if project is None or model is None or model.document.spec.digest != event.data.digest:
             return
-        for spec in wanted(model.document, project.document.spec.policy):
+        for spec in wanted(model.document, project.document):
             request = JobRequested(id=job_id(spec), spec=spec)
             await self.publisher.publish(self.events.caused_by(event, request, request.id))
 
 
-def wanted(model: ModelDocument, policy: ProjectPolicy) -> list[JobSpec]:
-    """The conversions of a model that a policy wants; none of what a conversion has made, or of what is blocked."""
-    spec, scan = model.spec, model.status.scan
+def wanted(model: ModelDocument, project: ProjectDocument) -> list[JobSpec]:
+    """The conversions of a model that a project's policy wants.
+
+    None of what was pushed before the policy wanted them, of what a conversion has made, of what is blocked, or of what
+    cannot be converted.
+    """
+    policy, spec, scan = project.spec.policy, model.spec, model.status.scan
     blocked = policy.scan is OnUnsafe.BLOCK and scan is not None and scan.verdict in BLOCKED
-    if blocked or CONVERTED_FROM in spec.metadata.labels:
+    if blocked or unconvertible(model) or {CONVERTED_FROM, UNVERIFIED} & spec.metadata.labels.keys():
         return []
     return [
         JobSpec(
@@ -48,9 +54,15 @@ def wanted(model: ModelDocument, policy: ProjectPolicy) -> list[JobSpec]:
             ref=spec.ref,
             digest=spec.digest,
             registry=spec.registry,
-            format=spec.metadata.format,
+            format=model.format,
             conversion=Conversion(to=target, quantize=policy.quantize),
         )
         for target in policy.convert
-        if target != spec.metadata.format or policy.quantize is not None
+        if target != model.format or policy.quantize is not None
+        if _is_pushed_since(model, project.status.converts_since.get(target))
     ]
+
+
+def _is_pushed_since(model: ModelDocument, moment: datetime | None) -> bool:
+    history = model.status.history
+    return moment is None or (history[-1].pushed_at if history else model.created_at) >= moment

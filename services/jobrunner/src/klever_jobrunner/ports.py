@@ -1,9 +1,9 @@
 """What the use cases need of the world."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from kleverproto.conversions import Conversion, ConversionRecord
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
@@ -27,20 +27,20 @@ class FetchedModel:
     """What the author says of it."""
 
 
-Tell = Callable[[str], None]
+OnLine = Callable[[str], None]
 """Takes a line for the job's log; never waits."""
 
 
 class Work(Protocol):
     """What jobs of one kind do."""
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """Do the job.
 
         Args:
             job: what is asked for.
             scratch: an empty directory, removed afterwards.
-            tell: takes what people should see meanwhile.
+            on_line: takes each line that people should see meanwhile.
 
         Raises:
             JobError: the job has failed; trying again would not help.
@@ -57,6 +57,19 @@ class ModelSource(Protocol):
 
         Raises:
             JobError: `model_not_found`, `pull_failed` or `unsupported_format`; trying again would not help.
+            TransientError: the registry does not answer now.
+        """
+        ...
+
+
+class SampleSource(Protocol):
+    """Where inputs for checks come from."""
+
+    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
+        """Write the .npz file that is attached to the model of a job under this digest into a directory.
+
+        Raises:
+            JobError: `invalid_samples`: there is no such artifact, or one that holds no samples; or `pull_failed`.
             TransientError: the registry does not answer now.
         """
         ...
@@ -91,6 +104,8 @@ class ConversionSource:
     format: str
     signature: Signature
     """What is known of its inputs and outputs."""
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    """Inputs to check the result with, by name; none where they are to be made up."""
 
 
 class Converter(Protocol):
@@ -105,7 +120,7 @@ class Converter(Protocol):
         ...
 
     async def convert(
-        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """Write the result's files into an empty directory, checked against the source.
 

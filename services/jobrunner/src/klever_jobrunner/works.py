@@ -5,7 +5,7 @@ from pathlib import Path
 from kleverproto.jobs import JobDocument, JobResult
 
 from .errors import JobError
-from .ports import JobExecutor, ModelSource, Tell
+from .ports import JobExecutor, ModelSource, OnLine
 
 
 class Extraction:
@@ -15,9 +15,9 @@ class Extraction:
         self._source = source
         self._executor = executor
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`. Tells nothing: thousands of these are done, each in milliseconds."""
-        del tell
+        del on_line
         model = await self._source.fetch(job.spec, scratch / "model")
         scan = await self._executor.scan(model.directory)
         try:
@@ -34,9 +34,9 @@ class Scanning:
         self._source = source
         self._executor = executor
 
-    async def do(self, job: JobDocument, scratch: Path, tell: Tell) -> JobResult:
+    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`."""
         model = await self._source.fetch(job.spec, scratch / "model")
         scan = await self._executor.scan(model.directory)
-        tell(f"{scan.scanner} {scan.scanner_version}: {scan.verdict}")
+        on_line(f"{scan.scanner} {scan.scanner_version}: {scan.verdict}")
         return JobResult(scan=scan)

@@ -14,7 +14,8 @@ from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
-from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET
+from kleverproto.servings import ServingDocument
+from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
 from ormb.layout import default_root
 
 from .adapters.local import (
@@ -25,6 +26,7 @@ from .adapters.local import (
     LocalManifests,
     LocalPolicyCopies,
     LocalUploads,
+    had_accounts,
     verify_bcrypt,
 )
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
@@ -36,6 +38,7 @@ from .service.alarms import Alarms
 from .service.announcing import Announcer
 from .service.authorization import Authorization
 from .service.collecting import Collector, purge_uploads
+from .service.deletions import Deletions
 from .service.distribution import Distribution
 from .service.embedded import Embedded
 from .service.external import Notifications, Scanner
@@ -45,8 +48,11 @@ from .service.reconciling import Reconciler
 from .service.records import Records
 from .service.restoring import Restorer
 from .service.signatures import Signatures
+from .service.usage import ServedModels
 from .settings import RegistrySettings
 
+ACCOUNTS_NOTE = "has-accounts"
+"""File beside the models that says that the registry has, or had, accounts."""
 ANNOUNCERS = 8
 """Tags that are announced at a time."""
 
@@ -102,20 +108,26 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
         address=settings.address,
         restorer=restorer,
     )
+    served = ServedModels(NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument))
     distribution = Distribution(
-        blobs=stores.blobs, uploads=stores.uploads, manifests=stores.manifests, observer=announcer
+        blobs=stores.blobs, uploads=stores.uploads, manifests=stores.manifests, observer=announcer, usage=served
     )
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
     extractions = Extractions(records=records, signatures=signatures, external=external)
-    runtime.serve([build_router(extractions, policies)])
-    runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
+    deletions = Deletions(distribution, documents, settings.address)
+    runtime.serve([build_router(extractions, policies, deletions)])
+    runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
     runtime.loops.append(partial(_collector(settings, stores, steady).run, settings.collect_seconds))
     ttl = timedelta(hours=settings.upload_ttl_hours)
     runtime.loops.append(partial(purge_uploads, stores.uploads, ttl, settings.reconcile_seconds))
-    for name, check in (("storage", stores.problem), ("models", reconciler.check), ("accounts", check_accounts)):
-        runtime.health.add(name, check)
+    _report(runtime, storage=stores.problem, models=reconciler.check, accounts=check_accounts, served=served.check)
     return runtime
+
+
+def _report(runtime: Runtime, **checks: Check) -> None:
+    for name, check in checks.items():
+        runtime.health.add(name, check)
 
 
 def _policies(
@@ -136,9 +148,12 @@ def _policies(
 
 
 def _authorization(settings: RegistrySettings) -> tuple[Authorization | None, Check]:
+    note = settings.data_dir / ACCOUNTS_NOTE
     if settings.accounts is None:
+        if note.exists():
+            raise had_accounts(note, "none are configured: set KLEVER_REGISTRY_ACCOUNTS=<file>")
         return None, _always_well
-    source = AccountsFile(settings.accounts)
+    source = AccountsFile(settings.accounts, note, open_until_there=settings.open_until_accounts)
     return Authorization(source, verify_bcrypt), source.check
 
 

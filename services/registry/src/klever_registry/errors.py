@@ -148,6 +148,21 @@ class DeniedError(DistributionError):
     status = 403
 
 
+class InUseError(DistributionError):
+    """What is to be deleted is served."""
+
+    oci_code = "DENIED"
+    status = 409
+
+
+class UsageUnknownError(TransientError):
+    """Which models are served was not read yet, so that none can be deleted."""
+
+    default_code = "usage_unknown"
+    oci_code: ClassVar[str] = "UNAVAILABLE"
+    status: ClassVar[int] = 503
+
+
 class StorageError(TransientError):
     """The registry's disk does not do what it should; nothing that a client does helps."""
 

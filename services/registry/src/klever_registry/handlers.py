@@ -1,4 +1,4 @@
-"""Messages in: what became of jobs, what people want of projects."""
+"""Messages in: what became of jobs, what people want of projects and models."""
 
 from typing import Any
 
@@ -11,13 +11,15 @@ from kleverproto import streams
 from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed
+from kleverproto.models import ModelDeleteRequested
 from kleverproto.projects import ProjectPolicyRequested
 
+from .service.deletions import Deletions
 from .service.extraction import Extractions
 from .service.policies import Policies
 
 
-def build_router(extractions: Extractions, policies: Policies) -> NatsRouter:
+def build_router(extractions: Extractions, policies: Policies, deletions: Deletions) -> NatsRouter:
     """The handlers of this service."""
     router = NatsRouter()
 
@@ -32,7 +34,12 @@ def build_router(extractions: Extractions, policies: Policies) -> NatsRouter:
 
     subscribe(router, streams.REGISTRY_COMPLETED, on_job_completed)
     subscribe(router, streams.REGISTRY_FAILED, on_job_failed)
+
+    async def on_model_delete_requested(event: Event[ModelDeleteRequested]) -> None:
+        await deletions.requested(event.data)
+
     subscribe(router, streams.REGISTRY_POLICIES, on_policy_requested)
+    subscribe(router, streams.REGISTRY_DELETE, on_model_delete_requested)
     return router
 
 

@@ -3,7 +3,7 @@
 Everything on the disk may raise StorageError, and what cannot be read is never taken for absent.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,8 +19,8 @@ from .domain.manifests import Manifest
 class AccountSource(Protocol):
     """Who may use the registry."""
 
-    async def read(self) -> Accounts:
-        """Everybody, as of now."""
+    async def read(self) -> Accounts | None:
+        """Everybody who has an account, as of now; None where there are no accounts, and everybody may do anything."""
         ...
 
 
@@ -148,12 +148,31 @@ class ManifestStore(Protocol):
         """Remove a tag; False where there is none."""
         ...
 
+    async def delete_version(self, repository: str, tag: str, digest: str) -> bool:
+        """Remove a tag, and the manifest with its referrers where nothing else names it.
+
+        False where the tag does not name this digest: then nothing is removed.
+        """
+        ...
+
     async def delete(self, repository: str, digest: str) -> list[str] | None:
         """Remove a manifest with its tags and return these; None where there is no such manifest."""
         ...
 
     async def repositories(self) -> list[str]:
         """Every repository that has an index, sorted."""
+        ...
+
+
+class Usage(Protocol):
+    """Which models are served."""
+
+    def servings_of(self, repository: str, tags: Collection[str], digest: str | None) -> list[str]:
+        """The servings, `namespace/name`, that serve one of the tags, or the manifest.
+
+        Raises:
+            UsageUnknownError: the servings were never read.
+        """
         ...
 
 
@@ -182,6 +201,10 @@ class ManifestSource(Protocol):
         Raises:
             TransientError, PermanentError: it cannot say.
         """
+        ...
+
+    async def start_of_blob(self, repository: str, digest: str, size: int) -> bytes:
+        """The first bytes of a blob, unverified; empty where it is not there. Raises TransientError, PermanentError."""
         ...
 
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:

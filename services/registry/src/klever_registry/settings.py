@@ -30,6 +30,9 @@ class RegistrySettings(ServiceSettings):
     """host:port under which the platform's services pull from here; host and port of this service by default."""
     accounts: Path | None = None
     """File of those who may pull and push; without it everybody may, and only loopback is served."""
+    open_until_accounts: bool = False
+    """Let everybody on this machine in while the file of accounts is not there and never was; the first account counts
+    at once. Without this the file must be there."""
     reconcile_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two comparisons of the registry with the catalogue."""
     max_manifest_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
@@ -49,11 +52,11 @@ class RegistrySettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _without_accounts_only_on_loopback(self) -> Self:
-        if self.accounts is None and not _is_loopback(self.host):
+        if (self.accounts is None or self.open_until_accounts) and not _is_loopback(self.host):
             raise ValueError(
                 f"without accounts the registry does not serve on {self.host}, which others may reach: set "
                 "KLEVER_REGISTRY_HOST=127.0.0.1, or KLEVER_REGISTRY_ACCOUNTS=<file>, which "
-                "`klever registry account add` writes"
+                "`klever registry account add` writes, without KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"
             )
         return self
 

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from klever.cli.references import check_registries
 from klever.errors import KleverError
-from klever.platform.home import Home
-from kleverproto.references import InvalidReferenceError, ModelRef
+from kleverproto.references import InvalidReferenceError
+from ormb.cli.completion import add_completion
 from ormb.errors import OrmbError
 
 if TYPE_CHECKING:
@@ -20,21 +21,8 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 
-class ModelRefType(click.ParamType[ModelRef]):
-    """An argument that names a model version."""
-
-    name = "project/model:version"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ModelRef:
-        """Parse it, or say how one is written."""
-        try:
-            return ModelRef.parse(str(value))
-        except InvalidReferenceError as error:
-            self.fail(str(error), param, ctx)
-
-
 SERVER = click.option(
-    "--server", envvar="KLEVER_SERVER", help="URL of the gateway; the platform on this machine by default."
+    "--server", envvar="KLEVER_SERVER", help="URL of the gateway; that of the platform with this home by default."
 )
 NAMESPACE = click.option("-n", "--namespace", default="default", show_default=True, help="Where the serving lives.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -55,12 +43,18 @@ def cli() -> None:
     """
 
 
+add_completion(cli, "klever")
+
+
 def call(server: str | None, work: Callable[["KleverClient"], Awaitable[ResultT]]) -> ResultT:
     """Do something with a platform; an error becomes one line on standard error and exit code 1."""
     from klever.client import KleverClient  # noqa: PLC0415 - help needs no HTTP
 
+    context = click.get_current_context(silent=True)
+
     async def main() -> ResultT:
-        async with KleverClient(server or _local_server()) as client:
+        async with KleverClient(server) as client:
+            await check_registries(client, context)
             return await work(client)
 
     with errors_as_lines():
@@ -72,7 +66,7 @@ def errors_as_lines() -> Iterator[None]:
     """Turn the library's errors into click's: a message, no traceback."""
     try:
         yield
-    except (KleverError, OrmbError) as error:
+    except (KleverError, OrmbError, InvalidReferenceError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'input/output'}: {error.strerror or error}") from error
@@ -88,12 +82,3 @@ def waiting(text: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(text) as status:
         yield status.update
-
-
-def _local_server() -> str:
-    """The gateway of the platform that runs with this home, wherever it listens."""
-    from klever.calls import DEFAULT_SERVER  # noqa: PLC0415 - see call
-    from klever.platform.state import read_running  # noqa: PLC0415 - loads psutil
-
-    state = read_running(Home.default().state)
-    return state.urls.api if state else DEFAULT_SERVER

@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from kleverproto.conversions import ConvertedModel
 
 
+def describe_error(error: float) -> str:
+    """The largest difference of a result from its source, given in parts of the output's range."""
+    return f"outputs differ from the source's by at most {100 * error:.2g} % of their range"
+
+
 def describe_conversion(made: ConvertedModel) -> Iterator[str]:
     """What was made, on which way, and how it was checked, line by line."""
     steps, check = made.record.steps, made.record.verification
@@ -12,7 +17,6 @@ def describe_conversion(made: ConvertedModel) -> Iterator[str]:
     if steps:
         yield f"route:       {' -> '.join((steps[0].source_format, *(step.target_format for step in steps)))}"
     if check.verified:
-        largest = max((difference.absolute for difference in check.differences), default=0.0)
-        yield f"verified:    outputs differ by at most {largest:.3g}"
+        yield f"verified:    {describe_error(check.error)}"
     else:
         yield f"verified:    no, {check.reason}"

@@ -14,6 +14,7 @@ from kleverproto.traffic import Traffic
 from ormb.cli.output import print_json
 
 from .app import call, waiting
+from .steps import Steps
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -55,27 +56,11 @@ def change(  # noqa: PLR0913 - what a change is
         wanted = await client.apply(name, edit(present), namespace, replacing=present)
         if wait is None:
             return wanted
-        with waiting(f"deploying {name}", quiet=quiet) as tell:
-            steps = Steps(tell, quiet=quiet)
+        with waiting(f"deploying {name}", quiet=quiet) as spin:
+            steps = Steps(spin, quiet=quiet)
             return await client.wait_for_ready(name, wanted.generation, namespace, within=wait, on_step=steps)
 
     return call(server, work)
-
-
-class Steps:
-    """Prints each step of a rollout once."""
-
-    def __init__(self, tell: Callable[[str], None], *, quiet: bool) -> None:
-        self._tell = tell
-        self._quiet = quiet
-        self._last = ""
-
-    def __call__(self, step: str) -> None:
-        """A step was seen."""
-        if step != self._last and not self._quiet:
-            self._last = step
-            click.echo(f"  {step}", err=True)
-            self._tell(step)
 
 
 def nothing_served(name: str, namespace: str) -> InputError:
@@ -103,6 +88,8 @@ def summary(document: ServingDocument) -> Iterator[str]:
         yield f"variant:    {where}  {running}{runtime}  {variant.digest[:19]}"
         if variant.made:
             yield f"            as {variant.made[:-DIGEST_LEFT_OUT]}, made from it"
+        if variant.unverified:
+            yield f"            not verified: {variant.unverified}"
     rollout = status.rollout
     if rollout is not None and rollout.phase not in {RolloutPhase.PROMOTED, RolloutPhase.FAILED}:
         yield from describe_rollout(rollout, document.name)
@@ -126,7 +113,8 @@ def describe_rollout(rollout: RolloutStatus, name: str) -> Iterator[str]:
 
 def describe_step(step: RolloutStep) -> str:
     """A step that was taken."""
-    return f"  {step.at:%H:%M:%S}  {step.weight:3d} %  {step.message}"
+    each = ", ".join(f"{variant} {percent} %" for variant, percent in step.weights.items())
+    return f"  {step.at:%H:%M:%S}  {each if len(step.weights) > 1 else f'{step.weight:3d} %'}  {step.message}"
 
 
 def describe_traffic(traffic: Traffic) -> Iterator[str]:

@@ -17,7 +17,7 @@ def report(home: Home) -> dict[str, Any]:
     """The state of every part; `ready` when all of them are."""
     state = read_state(home.state)
     if state is None:
-        return {"ready": False, "home": str(home.path), "parts": [], "rss_mb": 0}
+        return {"ready": False, "home": str(home.path), "parts": [], "rssMb": 0}
     answers = asyncio.run(_answers(state))
     parts = [_part(name, running, answers[name]) for name, running in state.parts.items()]
     others = [
@@ -29,7 +29,7 @@ def report(home: Home) -> dict[str, Any]:
         "home": str(home.path),
         "urls": vars(state.urls),
         "parts": parts,
-        "rss_mb": sum(part["rss_mb"] for part in parts),
+        "rssMb": sum(part["rssMb"] for part in parts),
     }
 
 
@@ -56,12 +56,12 @@ def _part(name: str, running: Running, answers: bool) -> dict[str, Any]:  # noqa
     state = "stopped" if process is None else "ready" if answers else "not ready"
     if running.failure:
         state = f"cannot be started: {running.failure}"
-    return {"name": name, "state": state, "url": running.url, "pid": running.pid, "rss_mb": _rss(process)}
+    return {"name": name, "state": state, "url": running.url, "pid": running.pid, "rssMb": _rss(process)}
 
 
 def _other(process: psutil.Process) -> dict[str, Any]:
     """Envoy, model servers, workers: children of the parts."""
-    return {"name": f"  {_title(process)}", "state": "running", "url": "", "pid": process.pid, "rss_mb": _rss(process)}
+    return {"name": f"  {_title(process)}", "state": "running", "url": "", "pid": process.pid, "rssMb": _rss(process)}
 
 
 def _title(process: psutil.Process) -> str:

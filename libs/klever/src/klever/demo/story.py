@@ -91,9 +91,9 @@ class _Story:
             "model": str(model.spec.ref),
             "digest": model.spec.digest,
             "signature": signature.model_dump(mode="json") if signature else None,
-            "prediction": {**vars(prediction)},
+            "prediction": prediction,
             "split": {"requests": SPLIT_REQUESTS, "counts": counts},
-            "timings_seconds": {"push_to_signature": push_seconds, "deploy_to_ready": deploy_seconds},
+            "timingsSeconds": {"pushToSignature": push_seconds, "deployToReady": deploy_seconds},
         }
 
     async def _push(self, classifier: iris.Classifier, version: str) -> tuple[ModelDocument, float]:
@@ -119,7 +119,7 @@ class _Story:
         return serving, seconds
 
     async def _predict(self, serving: ServingDocument) -> Prediction:
-        answer = await self._client.predict(serving.status.url or "", {"x": [list(iris.SAMPLE)]})
+        answer = await self._client.predict_at(serving.status.url or "", {"x": [list(iris.SAMPLE)]})
         outputs = {output["name"]: tensors.rows(output)[0] for output in answer["outputs"]}
         prediction = Prediction(
             input=iris.SAMPLE,
@@ -136,7 +136,7 @@ class _Story:
 
         async def ask() -> str:
             async with slots:
-                answer = await self._client.predict(serving.status.url or "", {"x": [list(iris.SAMPLE)]})
+                answer = await self._client.predict_at(serving.status.url or "", {"x": [list(iris.SAMPLE)]})
             return str(answer["model_version"])
 
         counts = Counter(await asyncio.gather(*(ask() for _ in range(SPLIT_REQUESTS))))

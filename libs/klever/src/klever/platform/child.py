@@ -14,7 +14,7 @@ import aiohttp
 import psutil
 
 from .home import Home
-from .plan import HOST, Part
+from .plan import HOST, Part, without_proxies_to_itself
 from .state import Running, processes_of
 
 PROBE_SECONDS = 0.02
@@ -40,7 +40,7 @@ class Child:
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *part.command,
-                env=os.environ | part.environment,
+                env=without_proxies_to_itself(os.environ) | part.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

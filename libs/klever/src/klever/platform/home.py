@@ -6,6 +6,9 @@ from pathlib import Path
 
 import platformdirs
 
+ACCOUNTS_SETTING = "KLEVER_REGISTRY_ACCOUNTS"
+"""Environment variable that names another file of accounts than the home's."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -36,7 +39,7 @@ class Home:
 
     @property
     def accounts(self) -> Path:
-        """Who may use the registry; everybody on this machine where the file is absent."""
+        """Who may use the registry; everybody on this machine until the file is there for the first time."""
         return self.path / "accounts.yaml"
 
     def of(self, part: str) -> Path:

@@ -1,7 +1,7 @@
 """Which processes make a platform, with which ports and environment; pure."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 from .home import Home
 
 HOST = "127.0.0.1"
+LOOPBACK = "localhost,127.0.0.1,::1"
 MARKER = "KLEVER_PLATFORM"
 """Environment variable that every process of a platform carries, its children too, with the home as its value."""
 
@@ -84,10 +85,11 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
         home: where they keep their state.
         ports: where they listen; none is 0.
         nats_server: path of the nats-server program.
-        accounts: file of those who may use the registry; without it everybody on this machine may.
+        accounts: file of those who may use the registry, which must be there; by default that of the home, which may
+            come later: until then everybody on this machine may.
     """
     where = urls(ports)
-    login = {"ACCOUNTS": str(accounts)} if accounts else {}
+    login = {"ACCOUNTS": str(accounts or home.accounts), "OPEN_UNTIL_ACCOUNTS": "false" if accounts else "true"}
     return (
         _nats(home, ports, nats_server),
         _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **login),
@@ -132,3 +134,10 @@ def _service(name: str, title: str, home: Home, port: int, where: Urls, **settin
 
 def _marked(home: Home) -> dict[str, str]:
     return {MARKER: str(home.path), "KLEVER_HOME": str(home.path)}
+
+
+def without_proxies_to_itself(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables, with this machine in NO_PROXY: what the parts say to each other never meets a company's proxy."""
+    known = environment.get("no_proxy") or environment.get("NO_PROXY")
+    direct = ",".join([known, LOOPBACK] if known else [LOOPBACK])
+    return {**environment, "no_proxy": direct, "NO_PROXY": direct}

@@ -49,6 +49,7 @@ class CatBoostModel:
 
     platform = "catboost_model"
     row_wise = True
+    example = None
 
     def __init__(self, model: Any, threads: int) -> None:
         self._model = model

@@ -1,8 +1,9 @@
-"""Programs of torch.export (.pt2), run by PyTorch on the CPU; inputs have the names, types and shapes of the export."""
+"""Programs of torch.export (.pt2), run by PyTorch on the CPU; names, types and shapes are those of the export."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
 
 from .files import one_line, single_file
-from .torch_model import DATATYPES, TorchModel, use_threads
+from .torch_model import DATATYPES, TorchModel, flattened, use_threads
 
 
 def load(directory: Path, *, threads: int) -> TorchModel:
@@ -31,8 +32,20 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     signature = program.graph_signature
     inputs = [_spec(name, values.get(name)) for name in signature.user_inputs]
-    outputs = [_spec(f"output__{position}", values.get(name)) for position, name in enumerate(signature.user_outputs)]
-    return TorchModel(call, platform="pytorch_exportedprogram", inputs=inputs, outputs=outputs)
+    names = list(signature.user_outputs)
+    outputs = [_spec(name, values.get(name)) for name in dict.fromkeys(names)]
+    return TorchModel(_without_repeats(call, names), platform="pytorch_exportedprogram", inputs=inputs, outputs=outputs)
+
+
+def _without_repeats(call: Callable[..., Any], names: list[str]) -> Callable[..., list[Any]]:
+    """A result that is returned twice is one output: it has one name."""
+    places = [names.index(name) for name in dict.fromkeys(names)]
+
+    def distinct(*inputs: Any) -> list[Any]:
+        results = flattened(call(*inputs))
+        return [results[place] for place in places]
+
+    return distinct
 
 
 def _spec(name: str, value: Any) -> TensorSpec:

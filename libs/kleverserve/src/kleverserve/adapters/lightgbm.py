@@ -40,6 +40,7 @@ class LightGbmModel:
 
     platform = "lightgbm_booster"
     row_wise = True
+    example = None
 
     def __init__(self, booster: Any, threads: int) -> None:
         self._booster = booster

@@ -39,6 +39,9 @@ DATATYPES = {
     "string": Datatype.BYTES,
 }
 
+SINK = "/sink_port_"
+"""Between the name of a result and its number, in the name of its node."""
+
 Name = Callable[[str], str]
 """From OpenVINO's name of a tensor to the one that clients of the original know."""
 
@@ -74,6 +77,7 @@ class OpenVinoModel:
     """
 
     row_wise = False
+    example = None
 
     def __init__(self, model: Any, name: Name = str, *, platform: str) -> None:
         self.platform = platform
@@ -115,7 +119,10 @@ def _give_ranks(model: Any, declared: Sequence[Declared], name: Name) -> None:
 
 
 def _name(port: Any, name: Name) -> str:
-    return name(str(min(port.get_names(), default=port.get_node().get_friendly_name())))
+    """Of several names of a tensor, the one that its node has too; a result's node has it with a number."""
+    node, names = str(port.get_node().get_friendly_name()), {str(each) for each in port.get_names()}
+    own = node.rpartition(SINK)[0] or node
+    return name(own if own in names else min(names, default=node))
 
 
 def _describe(port: Any, name: Name) -> TensorSpec:

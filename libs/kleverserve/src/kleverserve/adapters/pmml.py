@@ -1,13 +1,18 @@
 """PMML documents, scored by PMML4S in a JVM inside this process, so that it ends when the process ends, however.
 
-One input for each active field, one value for each row; null in a field of numbers is a missing value.
+One input for each active field, one value for each row; null in a field of numbers is a missing value. Outputs are the
+document's own: the fields that it declares as outputs, and the targets that none of these shows. What PMML4S adds to
+them (the probability of the winner, of each class where the document declares none) is served only where the document
+names neither outputs nor targets.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
 
 import os
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from pypmml import Model, PMMLContext
 
 from kleverserve.errors import InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
+from kleverserve.openscoring import IS_TARGET
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
 
 from .files import one_line, single_file
@@ -25,12 +31,16 @@ from .runs import running
 
 DATATYPES = {
     "double": Datatype.FP64,
-    "float": Datatype.FP64,
+    "float": Datatype.FP32,
     "real": Datatype.FP64,
     "integer": Datatype.INT64,
     "boolean": Datatype.BOOL,
 }
 """What is not here, such as dates, goes as text."""
+VALUE = "predictedValue"
+"""The feature of an output that shows a target."""
+PREDICTED = "predicted_"
+"""Before the name of a target: how PMML4S calls what it predicts of it."""
 JVM_OPTIONS = ("-Xrs",)
 """Leaves the signals to the server."""
 
@@ -44,7 +54,8 @@ def load(directory: Path, *, threads: int) -> "PmmlModel":  # noqa: ARG001 - PMM
     file = single_file(directory, "*.pmml", "*.xml")
     _start_jvm()
     try:
-        return PmmlModel(Model.fromString(file.read_text()))
+        document = file.read_text()
+        return PmmlModel(Model.fromString(document), document)
     except Exception as error:  # errors of Java share no base class with Python's, and the bridge adds its own
         raise ModelLoadError(f"PMML4S cannot read {file}: {one_line(error)}") from error
 
@@ -54,11 +65,13 @@ class PmmlModel:
 
     platform = "pmml4s_pmml"
     row_wise = True
+    example = None
 
-    def __init__(self, model: Any) -> None:
-        self._model = model.setSupplementOutput(True)
+    def __init__(self, model: Any, document: str) -> None:
         self.inputs = [_spec(field) for field in model.inputFields]
-        self.outputs = [_spec(field) for field in model.outputFields]
+        self._columns = _outputs(model, document)
+        self.outputs = list(self._columns.values())
+        self._model = model.setSupplementOutput(True)
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Score every row; see `Model.predict`."""
@@ -67,7 +80,11 @@ class PmmlModel:
             raise InvalidRequestError("every input must have as many values as the others: one for each row")
         rows = list(zip(*columns, strict=True))
         scored = self._score(rows) if rows else {}
-        return {spec.name: _column(scored.get(spec.name, []), spec) for spec in self.outputs if spec.name in outputs}
+        return {
+            spec.name: _column(scored.get(column, []), spec)
+            for column, spec in self._columns.items()
+            if spec.name in outputs
+        }
 
     def _score(self, rows: Sequence[Sequence[object]]) -> dict[str, list[Any]]:
         # One call with all rows as JSON: a call into Java for each value costs more than scoring it.
@@ -87,13 +104,36 @@ def _start_jvm() -> None:
         raise ModelLoadError(f"Java cannot be started (JAVA_HOME is {home}): {one_line(error)}") from error
 
 
+def _outputs(model: Any, document: str) -> Mapping[str, TensorSpec]:
+    """What PMML4S calls each output, and how it is served: what the document declares, then its targets.
+
+    Where the document declares none, PMML4S lists what it adds as if it were declared.
+    """
+    predicted = {PREDICTED + str(target): str(target) for target in model.targetNames}
+    declared = {str(field.name): field for field in model.outputFields}
+    if any(name in declared and not _declares(document, name) for name in predicted):
+        declared = {}
+    outputs = {name: _spec(field) for name, field in declared.items()}
+    if any(field.feature == VALUE for field in declared.values()):
+        return outputs
+    known = {str(field.name): _spec(field) for field in model.setSupplementOutput(True).outputFields}
+    for name, target in predicted.items():
+        if name in known:
+            outputs[name] = replace(known[name], name=target, parameters=IS_TARGET)
+    return outputs or known
+
+
+def _declares(document: str, name: str) -> bool:
+    return re.search(rf"OutputField\b[^<>]*\bname=[\"']{re.escape(name)}[\"']", document) is not None
+
+
 def _spec(field: Any) -> TensorSpec:
     return TensorSpec(str(field.name), DATATYPES.get(str(field.dataType).lower(), Datatype.BYTES), (-1,))
 
 
 def _column(values: Sequence[Any], spec: TensorSpec) -> Array:
-    if spec.datatype is Datatype.FP64:
-        return np.array([np.nan if value is None else value for value in values], np.float64)
+    if spec.datatype in {Datatype.FP32, Datatype.FP64}:
+        return np.array([np.nan if value is None else value for value in values], NUMPY_TYPES[spec.datatype])
     if None in values:
         row = values.index(None)
         raise InvalidRequestError(f"the model gives no '{spec.name}' for row {row}: a value is missing or invalid")

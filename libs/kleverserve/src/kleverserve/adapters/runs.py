@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kleverserve.breakage import is_broken
 from kleverserve.errors import ExecutionError, InvalidRequestError
 
 from .files import one_line
@@ -14,6 +15,9 @@ _ABOUT_INPUTS = re.compile(
     re.IGNORECASE,
 )
 
+_REFUSALS = (ValueError, TypeError, IndexError, AttributeError)
+"""What Python code raises about values that it does not take, or that lack what it takes for granted."""
+
 
 @contextmanager
 def running() -> Iterator[None]:
@@ -21,12 +25,12 @@ def running() -> Iterator[None]:
 
     Raises:
         InvalidRequestError: the engine complains about shapes, types or indices.
-        ExecutionError: it fails in any other way.
+        ExecutionError: it fails in any other way, or would fail on whatever inputs.
     """
     try:
         yield
     except Exception as error:
         reason = one_line(error)
-        if isinstance(error, ValueError | TypeError | IndexError) or _ABOUT_INPUTS.search(reason):
+        if not is_broken(error) and (isinstance(error, _REFUSALS) or _ABOUT_INPUTS.search(reason)):
             raise InvalidRequestError(f"the model refuses the inputs: {reason}") from error
         raise ExecutionError(f"the model failed: {reason}") from error

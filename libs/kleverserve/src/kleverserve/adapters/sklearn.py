@@ -12,20 +12,26 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+from sklearn.base import is_regressor
 from threadpoolctl import ThreadpoolController
 
+from kleverserve.breakage import is_broken
 from kleverserve.errors import ApiError, ModelLoadError
+from kleverserve.pickles import remedy, sklearn_version
 from kleverserve.tensors import Array
 
 from .declared import declared_signature
 from .files import one_line, single_file
 from .matrices import as_declared, names_parameter, observed_output
 from .runs import running
-from .sklearn_inputs import Layout, layout_of, trial_rows
+from .sklearn_inputs import Layout, layout_of, trial_inputs
+
+if TYPE_CHECKING:
+    from kleverserve.model import TensorSpec
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +52,25 @@ def load(directory: Path, *, threads: int) -> "SklearnModel":
             estimator = joblib.load(file)
         except Exception as error:  # unpickling raises anything
             raise ModelLoadError(
-                f"{file} cannot be loaded ({type(error).__name__}: {one_line(error)}): "
-                "train or save it again with a newer scikit-learn"
+                f"{file} cannot be loaded ({_named(error)}): {remedy(sklearn_version(file))}"
             ) from error
     for line in sorted({one_line(warning.message) for warning in said if isinstance(warning.message, Warning)}):
         log.warning("while loading %s: %s", file.name, line)
     layout = layout_of(estimator, declared_signature(directory).inputs)
-    return SklearnModel(estimator, layout, threads=threads)
+    try:
+        return SklearnModel(estimator, layout, threads=threads)
+    except ApiError as error:
+        raise ModelLoadError(
+            f"the model was loaded but fails when it is run ({one_line(error)}): {remedy(sklearn_version(file))}"
+        ) from error
 
 
 class SklearnModel:
     """A fitted estimator as a `Model`.
 
     Raises:
-        ModelLoadError: it neither predicts nor transforms, or fails on a run on made-up rows, as when not fitted.
+        ModelLoadError: it neither predicts nor transforms, or it refuses made-up rows and does not say what it gives.
+        ApiError: it is broken: it fails on whatever rows, as when it is not fitted.
     """
 
     platform = "sklearn_estimator"
@@ -72,10 +83,17 @@ class SklearnModel:
         self._limited = threading.local()
         self.row_wise = hasattr(estimator, "predict")
         self.inputs = layout.specs
-        self.outputs = []
+        self.example: Mapping[str, Array] | None = None
+        self.outputs: list[TensorSpec] = []
         for method in self._methods():
-            values = self._trial(method)
-            self.outputs.append(observed_output(method, values, self._columns(method)))
+            try:
+                values = self._trial(method)
+            except (ApiError, ModelLoadError) as error:
+                if not self.outputs:
+                    raise
+                log.warning("output '%s' is not served: %s", method, error)
+            else:
+                self.outputs.append(observed_output(method, values, self._columns(method)))
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         """Run the estimator; see `Model.predict`."""
@@ -102,12 +120,32 @@ class SklearnModel:
         return {}
 
     def _trial(self, method: str) -> Array:
-        try:
-            return self._run(method, trial_rows(self._layout, self._estimator))
-        except ApiError as error:
+        """What made-up rows give; where they are refused, no row of what it gives by its own attributes."""
+        refusal: ApiError | None = None
+        for number in (0, 1):
+            example = trial_inputs(self._layout, self._estimator, number)
+            try:
+                values = self._run(method, self._layout.rows(example))
+            except ApiError as error:
+                if is_broken(error):
+                    raise
+                refusal = error
+            else:
+                self.example = example
+                return values
+        expected = self._expected(method)
+        if expected is None:
             raise ModelLoadError(
-                f"the estimator cannot be run on a row of zeros or known categories: {error}"
-            ) from error
+                f"the estimator cannot be run on a row of zeros or known categories, and does not say what it gives: "
+                f"{refusal}"
+            ) from refusal
+        return expected
+
+    def _expected(self, method: str) -> Array | None:
+        classes = getattr(self._estimator, "classes_", None)
+        if isinstance(classes, np.ndarray):
+            return np.empty((0, len(classes))) if method == PROBABILITIES else classes[:0]
+        return np.empty(0) if method == "predict" and is_regressor(self._estimator) else None
 
     def _run(self, method: str, rows: Any) -> Array:
         self._limit_threads()
@@ -120,3 +158,8 @@ class SklearnModel:
         if not getattr(self._limited, "done", False):
             self._limited.limit = self._pools.limit(limits=self._threads)
             self._limited.done = True
+
+
+def _named(error: Exception) -> str:
+    kind, said = type(error).__name__, one_line(error)
+    return kind if said == kind else f"{kind}: {said}"

@@ -16,7 +16,11 @@ from kleverserve.model import TensorSpec
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
 
 from .declared import FILE_NAME, Declared
+from .files import one_line
 from .matrices import INPUT
+
+MOST_COLUMNS = 2000
+"""Columns that are inputs of their own, as in the catalogue; more are one matrix."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,26 @@ def layout_of(estimator: Any, declared: Sequence[Declared]) -> Layout:
     texts = set(_text_columns(estimator, [str(name) for name in names] if names is not None else None))
     if names is None and (len(declared) <= 1) and (not texts or len(texts) == count):
         return _single(_spec(INPUT, Datatype.BYTES if texts else Datatype.FP64, (-1, count), declared))
+    if count > MOST_COLUMNS and len(declared) <= 1:
+        spec = _spec(INPUT, Datatype.BYTES if texts else Datatype.FP64, (-1, count), declared)
+        return Layout([spec], lambda inputs: _wide(inputs[spec.name], names, texts))
     columns = [str(name) for name in names] if names is not None else [f"x{index}" for index in range(count)]
     return _table(columns, texts, declared, is_named=names is not None)
 
 
 def _single(spec: TensorSpec) -> Layout:
     return Layout([spec], lambda inputs: inputs[spec.name])
+
+
+def _wide(matrix: Array, names: Any, texts: set[int]) -> Any:
+    """A matrix of all columns as a table; beside columns of texts, numbers come as text."""
+    frame = pd.DataFrame(matrix, columns=names)
+    numbers = [column for index, column in enumerate(frame) if index not in texts]
+    try:
+        frame = frame.astype(dict.fromkeys(numbers, float)) if texts else frame
+    except ValueError as error:
+        raise InvalidRequestError(f"a column of numbers holds text: {one_line(error)}") from error
+    return frame if names is not None else frame.to_numpy()
 
 
 def _spec(name: str, datatype: Datatype, shape: tuple[int, ...], declared: Sequence[Declared]) -> TensorSpec:
@@ -79,17 +97,17 @@ def _table(columns: Sequence[str], texts: set[int], declared: Sequence[Declared]
     return Layout(specs, rows)
 
 
-def trial_rows(layout: Layout, estimator: Any) -> Any:
-    """Two rows that the estimator should take: zeros, and categories that it knows."""
+def trial_inputs(layout: Layout, estimator: Any, number: int) -> dict[str, Array]:
+    """Two rows that the estimator should take: one number throughout, and categories that it knows."""
     known = dict(_categories(estimator, _names(estimator)))
     inputs = {}
     for index, spec in enumerate(layout.specs):
         lengths = [2, *((max(length, 1) for length in spec.shape[1:]) if spec.shape else ())]
-        fill: object = known.get(index, "a") if spec.datatype is Datatype.BYTES else 0
+        fill: object = known.get(index, "a") if spec.datatype is Datatype.BYTES else number
         inputs[spec.name] = np.full(lengths, fill, NUMPY_TYPES[spec.datatype])
         if spec.datatype is Datatype.BYTES and len(lengths) > 1:
-            inputs[spec.name][:] = [known.get(column, "a") for column in range(lengths[1])]
-    return layout.rows(inputs)
+            inputs[spec.name][:] = [known.get(column, str(number)) for column in range(lengths[1])]
+    return inputs
 
 
 def _names(estimator: Any) -> list[str] | None:

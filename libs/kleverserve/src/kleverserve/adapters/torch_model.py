@@ -38,6 +38,7 @@ class TorchModel:
     """A callable of tensors as a `Model`; its results are matched to the outputs by position."""
 
     row_wise = False
+    example = None
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ def run(call: Callable[..., Any], arrays: Sequence[Array]) -> list[Array]:
         ExecutionError: it fails in any other way.
     """
     with running(), torch.inference_mode():
-        return [_array(tensor) for tensor in _flat(call(*(torch.from_numpy(_writable(array)) for array in arrays)))]
+        return [_array(tensor) for tensor in flattened(call(*(torch.from_numpy(_writable(array)) for array in arrays)))]
 
 
 def _writable(array: Array) -> Array:
@@ -92,8 +93,9 @@ def _array(tensor: Any) -> Array:
     return np.asarray(widened.detach().cpu().resolve_conj().numpy())
 
 
-def _flat(result: Any) -> list[Any]:
+def flattened(result: Any) -> list[Any]:
+    """The tensors of a result, however they are nested."""
     if isinstance(result, torch.Tensor):
         return [result]
     values = result.values() if isinstance(result, dict) else result if isinstance(result, list | tuple) else ()
-    return [tensor for value in values for tensor in _flat(value)]
+    return [tensor for value in values for tensor in flattened(value)]

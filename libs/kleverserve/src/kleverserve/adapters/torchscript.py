@@ -1,7 +1,7 @@
 """TorchScript, run by PyTorch on the CPU.
 
 The archive keeps neither types nor shapes of tensors: what ormbfile.yaml declares counts, by position; where it says
-nothing, tensors are FP32 of any shape, called input__0, output__0 and so on, as Triton calls them.
+nothing, tensors are FP32 of any shape, inputs are called as the arguments of forward(), outputs output_0, output_1 ….
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -54,7 +54,7 @@ def _inputs(module: Any, declared: Sequence[Declared]) -> list[TensorSpec]:
     strange = next((each for each in arguments[:count] if str(each.type) not in ("Tensor", "Optional[Tensor]")), None)
     if strange is not None:
         raise ModelLoadError(f"the model's input '{strange.name}' is a {strange.type}, which V2 cannot carry")
-    entries = declared or [Declared(f"input__{position}") for position in range(count)]
+    entries = declared or [Declared(argument.name) for argument in arguments[:count]]
     return [TensorSpec(entry.name, entry.datatype or Datatype.FP32, entry.shape) for entry in entries]
 
 
@@ -63,7 +63,7 @@ def _outputs(module: Any, inputs: Sequence[TensorSpec], declared: Sequence[Decla
     count = len(trial) if trial is not None else len(declared) or _count(module)
     if declared and len(declared) != count:
         raise ModelLoadError(f"the model has {count} outputs, but {FILE_NAME} declares {len(declared)}")
-    entries = declared or [Declared(f"output__{position}") for position in range(count)]
+    entries = declared or [Declared(f"output_{position}") for position in range(count)]
     observed = [DATATYPES.get(_torch_type(array), Datatype.FP32) for array in trial or ()] or [Datatype.FP32] * count
     return [
         TensorSpec(entry.name, entry.datatype or seen, entry.shape)

@@ -52,6 +52,7 @@ class XGBoostModel:
 
     platform = "xgboost_booster"
     row_wise = True
+    example = None
 
     def __init__(self, booster: Any, threads: int) -> None:
         self._booster = booster

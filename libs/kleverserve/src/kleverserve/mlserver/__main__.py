@@ -83,7 +83,9 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     model = ModelSettings(
         name=given.name,
         implementation=KINDS[given.format].implementation,
-        parameters=ModelParameters(uri=str(artifact), version=given.version),
+        max_batch_size=0,  # never by a variable of the environment: rows of a model may depend on each other
+        max_batch_time=0.0,
+        parameters=ModelParameters(uri=str(artifact), version=given.version, extra=_extra(given)),
     )
     server = MLServer(settings)
     prepare(server._rest_server._app, limit=given.max_body_bytes)  # noqa: SLF001
@@ -93,6 +95,11 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     await server.start([model])
     announcing.cancel()
     return 0 if stopping.is_set() else fail("MLServer ended by itself: its log says why", EXIT_CANNOT_LISTEN)
+
+
+def _extra(given: argparse.Namespace) -> dict[str, str | int]:
+    """What our runtimes take beside MLServer's own parameters."""
+    return {"directory": str(given.model_dir / "model"), "threads": given.threads}
 
 
 def _stop_on_signals(server: "MLServer", drain_seconds: float) -> asyncio.Event:

@@ -1,13 +1,20 @@
 """What our runtimes add to MLServer's: metadata that is true, 400 for bad input, and an end when nothing loads."""
 
+import asyncio
 import logging
-from math import prod
+from collections.abc import Iterator, Sequence
 
 from mlserver import MLModel
 from mlserver.errors import InferenceError, MLServerError
-from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, RequestInput, RequestOutput
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, RequestInput
 
+from kleverserve.breakage import is_broken
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
+from kleverserve.deadline import within
+from kleverserve.model import TensorSpec
+from kleverserve.samples import made_up
+from kleverserve.tensors import Datatype
+from kleverserve.trial import SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +23,7 @@ class Described(MLModel):
     """Comes before one of MLServer's runtimes among the bases of a class.
 
     MLServer's runtimes publish no outputs, or other names than they answer with (MLflow). Here the metadata's outputs
-    are what a run on zeros answers with; if the model refuses zeros, they stay as they were.
+    are what a sample is answered with; if the model refuses every sample, they stay as they were.
     """
 
     refusals: tuple[type[Exception], ...] = (ValueError, TypeError)
@@ -30,20 +37,10 @@ class Described(MLModel):
         try:
             loaded = await super().load()
         except Exception as error:  # whatever the framework raises
-            message = f"cannot load the model: {type(error).__name__}: {error}"
-            raise SystemExit(fail(message, EXIT_CANNOT_LOAD)) from error
-        self.inputs = self.inputs or self.known_inputs()
+            raise self._end(f"{type(error).__name__}: {error}") from error
         if self.inputs:
             await self._learn_outputs()
         return bool(loaded)
-
-    def known_inputs(self) -> list[MetadataTensor]:
-        """The inputs as far as the loaded model tells them."""
-        return []
-
-    def known_outputs(self) -> list[str]:
-        """The outputs that can be asked for; none if all are always answered."""
-        return []
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """See `MLModel.predict`; what the model refuses is answered with 400."""
@@ -52,27 +49,56 @@ class Described(MLModel):
         except MLServerError:
             raise
         except self.refusals as error:
+            if is_broken(error):
+                raise
             raise InferenceError(f"the model refuses the inputs: {' '.join(str(error).split()):.500}") from error
 
+    def remedy(self) -> str:
+        """What to do with a model that does not load or run."""
+        return ""
+
     async def _learn_outputs(self) -> None:
-        inputs = [_zeros(tensor) for tensor in self.inputs or ()]
-        wanted = [RequestOutput(name=name) for name in self.known_outputs()]
+        """Have the model answer a sample, as its server would. Raises SystemExit where it is broken, or too slow."""
         try:
-            answer = await self.predict(InferenceRequest(inputs=inputs, outputs=wanted or None))
-        except Exception as error:  # noqa: BLE001  # the model may fail in any way on what it was not made for
-            log.warning("the outputs are not described: the model fails on zeros: %s", error)
+            answer, refusals = within(SECONDS, lambda: asyncio.run(self._answer()))
+        except TimeoutError as error:
+            raise self._end(f"the model did not answer a small sample within {SECONDS:g} s") from error
+        if answer is not None:
+            self.outputs = [
+                MetadataTensor(name=output.name, datatype=output.datatype, shape=[-1, *output.shape[1:]])
+                for output in answer.outputs
+            ]
             return
-        self.outputs = [
-            MetadataTensor(name=output.name, datatype=output.datatype, shape=[-1, *output.shape[1:]])
-            for output in answer.outputs
+        if broken := next((each for each in refusals if is_broken(each)), None):
+            reason = f"the model was loaded but fails when it is run ({type(broken).__name__}: {broken})"
+            raise self._end(reason) from broken
+        log.warning("the model was not tried out, and its outputs are not described: it refuses %s", refusals[-1:])
+
+    async def _answer(self) -> tuple[InferenceResponse | None, list[Exception]]:
+        """What the model answers to the first sample that it takes, and why it refused those before."""
+        refusals: list[Exception] = []
+        for inputs in _samples(self.inputs or ()):
+            try:
+                return await self.predict(InferenceRequest(inputs=inputs)), refusals
+            except Exception as error:  # noqa: BLE001  # it may fail in any way on what it was not made for
+                refusals.append(error)
+        return None, refusals
+
+    def _end(self, reason: str) -> SystemExit:
+        remedy = self.remedy()
+        return SystemExit(fail(f"cannot load the model: {reason}{': ' if remedy else ''}{remedy}", EXIT_CANNOT_LOAD))
+
+
+def _samples(tensors: Sequence[MetadataTensor]) -> Iterator[list[RequestInput]]:
+    specs = [TensorSpec(each.name, Datatype(each.datatype), tuple(each.shape)) for each in tensors]
+    for sample in made_up(specs):
+        yield [
+            RequestInput(
+                name=each.name,
+                datatype=each.datatype,
+                shape=list(sample[each.name].shape),
+                data=sample[each.name].ravel().tolist(),
+                parameters=each.parameters,
+            )
+            for each in tensors
         ]
-
-
-def _zeros(tensor: MetadataTensor) -> RequestInput:
-    """One row of zeros."""
-    shape = [max(length, 1) for length in tensor.shape]
-    fill: object = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
-    data = [fill] * prod(shape)
-    return RequestInput(
-        name=tensor.name, datatype=tensor.datatype, shape=shape, data=data, parameters=tensor.parameters
-    )

@@ -1,20 +1,11 @@
 """scikit-learn models under MLServer."""
 
-from mlserver.types import MetadataTensor
-from mlserver_sklearn import SKLearnModel
-from mlserver_sklearn.sklearn import VALID_OUTPUTS
+from kleverserve.adapters.sklearn import load
 
-from .described import Described
+from .adapted import Adapted
 
 
-class SKLearn(Described, SKLearnModel):
-    """MLServer's runtime with metadata; `predict` is answered unless other outputs are asked for."""
+class SKLearn(Adapted):
+    """Estimators and pipelines from joblib or pickle files."""
 
-    def known_inputs(self) -> list[MetadataTensor]:
-        """One table, if the estimator remembers how many columns it was fitted with."""
-        columns = getattr(self._model, "n_features_in_", None)
-        return [] if columns is None else [MetadataTensor(name="input-0", datatype="FP64", shape=[-1, columns])]
-
-    def known_outputs(self) -> list[str]:
-        """The methods the estimator has."""
-        return [name for name in VALID_OUTPUTS if hasattr(self._model, name)]
+    loader = staticmethod(load)

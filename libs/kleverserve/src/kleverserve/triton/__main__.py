@@ -24,6 +24,7 @@ from .folder import run_folder
 from .hop import Hop
 from .installation import Installation, child_environment, find_installation
 from .repository import write_backends, write_repository
+from .sample import refusal
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +77,10 @@ class Launcher:
 
     def run(self) -> int:
         """The exit code, once Triton ended."""
-        config = self._folder / "config.pbtxt"
-        describing = self._start([sys.executable, "-m", "kleverserve.triton.describe", *self._described(config)])
+        config, sample = self._folder / "config.pbtxt", self._folder / "sample"
+        describing = self._start(
+            [sys.executable, "-m", "kleverserve.triton.describe", *self._described(config, sample)]
+        )
         with self._stop.calling(describing.kill):
             code = describing.wait(within=None)
         if self._stop.asked:
@@ -90,19 +93,19 @@ class Launcher:
         with self._stop.calling(server.terminate):
             try:
                 hop.start()
-                return self._watch(server)
+                return self._watch(server, hop, sample)
             finally:
                 hop.stop()
 
     def _start(self, command: Sequence[str]) -> Child:
         return Child(command, child_environment(self._found, os.environ, threads=self._given.threads))
 
-    def _described(self, config: Path) -> list[str]:
+    def _described(self, config: Path, sample: Path) -> list[str]:
         given = self._given
         return [
             *("--model-dir", str(given.model_dir.resolve()), "--format", given.format),
             *("--name", given.name, "--version", given.version),
-            *("--threads", str(given.threads), "--to", str(config)),
+            *("--threads", str(given.threads), "--to", str(config), "--sample-to", str(sample)),
         ]
 
     def _command(self, config: str) -> list[str]:
@@ -124,13 +127,16 @@ class Launcher:
             f"--exit-timeout-secs={math.ceil(given.drain_seconds)}",
         ]
 
-    def _watch(self, server: Child) -> int:
+    def _watch(self, server: Child, hop: Hop, sample: Path) -> int:
         """Say when it is ready; wait for its end, and insist on it when it was asked to end and does not."""
         while (code := server.wait(within=POLL_SECONDS)) is None and not self._stop.asked:
-            if is_ready(self._given.host, self._port, self._given.name):
-                facts = {"host": self._given.host, "port": self._port, "grpc_port": self._grpc_port}
-                names = {"model": self._given.name, "version": self._given.version}
-                log.info("ready", extra={"facts": facts | names})
+            if is_ready(LOOPBACK, self._own_port, self._given.name):
+                if failure := self._failure(sample):
+                    server.kill()
+                    server.wait(within=None)
+                    return fail(f"cannot load the model: Triton fails on a small sample: {failure}", EXIT_CANNOT_LOAD)
+                if not self._stop.asked:
+                    self._announce(hop)
                 break
         while code is None and not self._stop.asked:
             code = server.wait(within=None)
@@ -143,6 +149,17 @@ class Launcher:
         if self._stop.asked:
             return 0
         return fail(f"Triton ended with exit code {code}: its log says why", EXIT_CANNOT_LISTEN)
+
+    def _failure(self, sample: Path) -> str | None:
+        """Why Triton cannot answer what the model has answered by itself; None where it can, or was asked to end."""
+        url = f"http://{LOOPBACK}:{self._own_port}/v2/models/{self._given.name}/infer"
+        failure = refusal(sample, url) if sample.is_file() else None
+        return None if self._stop.asked else failure
+
+    def _announce(self, hop: Hop) -> None:
+        hop.say_ready()
+        facts = {"host": self._given.host, "port": self._port, "grpc_port": self._grpc_port}
+        log.info("ready", extra={"facts": facts | {"model": self._given.name, "version": self._given.version}})
 
 
 if __name__ == "__main__":

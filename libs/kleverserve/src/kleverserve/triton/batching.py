@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kleverserve.batching import joined, parted
+from kleverserve.batching import UnsplittableError, joined, parted
 from kleverserve.errors import ApiError
 from kleverserve.model import Model
 from kleverserve.tensors import Array
@@ -24,7 +24,8 @@ Result: TypeAlias = dict[str, Array] | ApiError
 def run_all(model: Model, works: Sequence[Work], *, may_join: bool) -> list[Result]:
     """The result of each request; requests share a run if they `may_join`.
 
-    A joined run that fails is repeated request by request: one bad request does not spoil the others.
+    A joined run that fails, or whose results cannot be split, is repeated request by request: one bad request does not
+    spoil the others.
     """
     if may_join and len(works) > 1 and _fit_together(works):
         results = _run_joined(model, works)
@@ -55,5 +56,8 @@ def _run_joined(model: Model, works: Sequence[Work]) -> list[Result] | None:
     if isinstance(whole, ApiError):
         return None
     first = next(iter(works[0].inputs))
-    parts = parted(whole, [len(work.inputs[first]) for work in works])
+    try:
+        parts = parted(whole, [len(work.inputs[first]) for work in works])
+    except UnsplittableError:
+        return None
     return [{name: part[name] for name in work.outputs} for work, part in zip(works, parts, strict=True)]

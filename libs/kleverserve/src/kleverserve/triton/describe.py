@@ -12,14 +12,16 @@ from pathlib import Path
 from kleverserve.app import load_model
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ModelLoadError
+from kleverserve.trial import try_out
 
 from .config import model_config
+from .sample import write_sample
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the model, write the file `--to`."""
+    """Load the model and try it out; write the file `--to`, and a sample that it answers to `--sample-to`."""
     parser = argparse.ArgumentParser("kleverserve.triton.describe")
-    for name in ("--model-dir", "--format", "--name", "--version", "--threads", "--to"):
+    for name in ("--model-dir", "--format", "--name", "--version", "--threads", "--to", "--sample-to"):
         parser.add_argument(name, required=True)
     given = parser.parse_args(arguments)
     threads = int(given.threads)
@@ -31,6 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     }
     try:
         model = load_model(Path(given.model_dir), format=given.format, threads=threads)
+        sample = try_out(model).sample
+        if sample is not None:
+            write_sample(Path(given.sample_to), sample, model.inputs)
         instances = max(1, len(os.sched_getaffinity(0)) // threads)
         config = model_config(model, name=given.name, instances=instances, parameters=parameters)
     except ModelLoadError as error:

@@ -37,6 +37,7 @@ NOT_THE_PROTOCOL = tuple(
     )
 )
 """How errors begin that are the client's, though Triton answers them with 500."""
+READINESS = "/ready"
 LAST_ANSWERS_SECONDS = 0.5
 START_SECONDS = 10.0
 
@@ -58,6 +59,7 @@ class Hop:
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._listens = threading.Event()
+        self._ready = threading.Event()
         self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="hop", daemon=True)
 
@@ -67,6 +69,10 @@ class Hop:
         self._listens.wait(START_SECONDS)
         if self._failure is not None:
             raise self._failure
+
+    def say_ready(self) -> None:
+        """Let clients hear from Triton whether it is ready; until now it was not, whatever it says itself."""
+        self._ready.set()
 
     def stop(self) -> None:
         """Write the last answers, and end."""
@@ -85,7 +91,9 @@ class Hop:
     async def _serve(self) -> None:
         async with _session(self._upstream) as session:
             runner = Runner(
-                application(session, self._limit), shutdown_timeout=LAST_ANSWERS_SECONDS, auto_decompress=False
+                application(session, self._limit, self._ready.is_set),
+                shutdown_timeout=LAST_ANSWERS_SECONDS,
+                auto_decompress=False,
             )
             await runner.setup()
             try:
@@ -96,17 +104,20 @@ class Hop:
                 await runner.cleanup()
 
 
-def application(session: aiohttp.ClientSession, limit: int) -> web.Application:
+def application(session: aiohttp.ClientSession, limit: int, is_ready: Callable[[], bool]) -> web.Application:
     """The hop, unbound.
 
     Args:
         session: whose base is Triton.
         limit: bytes of a body.
+        is_ready: whether Triton has answered a sample.
     """
     app = web.Application(client_max_size=limit, middlewares=[_errors])
     app[MOST_BYTES] = limit
 
     async def passed_on(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith(READINESS) and not is_ready():
+            raise NotReadyError("Triton has not answered a sample yet")
         body = None
         if request.method == "POST":
             check_content_type(request.headers.get("Content-Type"))

@@ -38,14 +38,14 @@ def _compared(name: str, source: NDArray[Any], result: NDArray[Any], tolerance: 
     flat, other = source.reshape(-1), result.reshape(-1)
     if flat.dtype.kind in "fc" or other.dtype.kind in "fc":
         difference = _of_numbers(name, flat.astype(np.float64), other.astype(np.float64))
-        allowed = tolerance.absolute + tolerance.relative * difference.largest
+        allowed = tolerance.allowed(difference.range, difference.largest)
     else:
         difference = _of_labels(name, flat, other)
         allowed = tolerance.relative
     if not difference.absolute <= allowed:
         raise _failed(
             f"output {name} differs from the source's by up to {difference.absolute:.3g} "
-            f"(its largest value is {difference.largest:.3g}), more than the {allowed:.3g} allowed"
+            f"(its range is {difference.range:.3g}), more than the {allowed:.3g} allowed"
         )
     return difference
 
@@ -57,11 +57,15 @@ def _of_numbers(name: str, source: NDArray[np.float64], result: NDArray[np.float
     gap = np.abs(source[finite] - result[finite])
     absolute = (float(gap.max()) if gap.size else 0.0) if agree else float("inf")
     largest = float(np.abs(source[finite]).max()) if gap.size else 0.0
+    scale = float(np.ptp(source[finite])) if gap.size else 0.0
+    if scale < _ALMOST_CONSTANT * largest:
+        scale = largest
     return Difference(
         output=name,
         absolute=absolute,
-        relative=absolute / largest if largest else absolute,
+        relative=absolute / scale if scale else absolute,
         largest=largest,
+        range=scale,
         note=_weakness(source[finite], largest),
     )
 
@@ -72,7 +76,7 @@ def _of_labels(name: str, source: NDArray[Any], result: NDArray[Any]) -> Differe
         source, result = source.astype(str), result.astype(str)
     share = float(np.mean(source != result)) if source.size else 0.0
     note = "it is the same for all samples: agreement proves little" if len(np.unique(source)) <= 1 else None
-    return Difference(output=name, absolute=share, relative=share, largest=1.0, note=note)
+    return Difference(output=name, absolute=share, relative=share, largest=1.0, range=1.0, note=note)
 
 
 def _weakness(values: NDArray[np.float64], largest: float) -> str | None:

@@ -13,10 +13,10 @@ from modelformats.errors import InvalidModelError
 from modelformats.threads import in_thread
 
 from .errors import ConversionError
-from .pairs import RUNNERS, Pair, Runner, Tolerance, tolerance_of
+from .pairs import Pair, Tolerance, tolerance_of
 from .planning import plan
 from .running import Limits
-from .verifying import Subject, verify
+from .verifying import Programs, Subject, verify
 from .workshop import Toolchains, Workshop, check_empty, check_result, request_for
 
 
@@ -53,7 +53,7 @@ async def convert_along(
     source: Subject,
     destination: Path,
     workshop: Workshop,
-    runners: Mapping[str, Runner] = RUNNERS,
+    programs: Programs = Programs(),  # noqa: B008  # immutable
 ) -> ConversionRecord:
     """Do the steps of a route one after the other, and check the last one's result against the source."""
     started = time.monotonic()
@@ -72,7 +72,7 @@ async def convert_along(
     target = route[-1].target
     tolerance = loosest(tolerance_of(pair, dict(source.options)) for pair in route)
     result = Subject(destination, target, await in_thread(_signature, target, destination))
-    verification = await verify(source, result, tolerance, workshop, runners)
+    verification = await verify(source, result, tolerance, workshop, programs)
     return ConversionRecord(
         source_format=source.format,
         target_format=target,
@@ -112,4 +112,4 @@ async def _step(pair: Pair, source: Subject, destination: Path, workshop: Worksh
 def loosest(tolerances: Iterable[Tolerance]) -> Tolerance:
     """What a whole route may differ by: its least exact step's."""
     every = tuple(tolerances)
-    return Tolerance(max(each.absolute for each in every), max(each.relative for each in every))
+    return Tolerance(max(each.relative for each in every), absolute=max(each.absolute for each in every))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from .pairs import RUNNERS, Pair
+from .pairs import HINTS, RUNNERS, Pair
 from .recipes import RECIPES, read_recipe
 from .running import PROGRAMS
 
@@ -19,6 +19,7 @@ def fingerprint(
     """
     ends = {route[0].source, route[-1].target} & set(RUNNERS)
     toolchains = {pair.toolchain for pair in route} | {RUNNERS[name].toolchain for name in ends}
+    toolchains |= {HINTS[name].toolchain for name in ends & set(HINTS)}
     parts = {
         "route": [f"{pair.source} {pair.target} {pair.program} {pair.tolerance}" for pair in route],
         "options": dict(options),

@@ -7,21 +7,30 @@ from dataclasses import dataclass
 class Tolerance:
     """How far a converted model's outputs may be from the source's.
 
-    An output passes when its largest difference is at most `absolute + relative * (largest absolute value of the
-    source's output)`: rounding grows with the size of the values that were added up, not of each sum.
+    A difference counts in parts of the output's range, from its smallest to its largest value over the samples: what is
+    small beside a large offset may still be all that the output says. To that comes what float32 itself rounds, which
+    grows with the values.
     """
 
-    absolute: float = 1e-6
     relative: float = 1e-4
+    """In parts of the range."""
+    absolute: float = 1e-6
+    """For outputs whose range is almost nothing."""
+
+    def allowed(self, spread: float, largest: float) -> float:
+        """The largest difference of an output with this range and this largest absolute value."""
+        return self.absolute + self.relative * spread + FLOAT32 * largest
 
 
-EXACT = Tolerance(absolute=1e-6, relative=1e-5)
+FLOAT32 = 1e-6
+"""Some units in the last place of a float32, in parts of the value: what every conversion may differ by."""
+EXACT = Tolerance(1e-5)
 """The same arithmetic in another container."""
-TREES = Tolerance(absolute=1e-5, relative=1e-4)
+TREES = Tolerance(1e-4, absolute=1e-5)
 """Sums of many float32 leaves, which the source adds up in float64."""
-HALF = Tolerance(absolute=1e-3, relative=1e-2)
+HALF = Tolerance(1e-2)
 """float16 has 11 bits of mantissa."""
-INT8 = Tolerance(absolute=5e-2, relative=1.5e-1)
+INT8 = Tolerance(1.5e-1)
 """Weights and activations of 8 bits; published losses of accuracy come with differences of this size."""
 
 
@@ -39,6 +48,10 @@ class Pair:
     options: frozenset[str] = frozenset()
     """Names of the options that the program understands."""
     tolerance: Tolerance = Tolerance()
+    writes_tables: bool = False
+    """Whether the result has ONNX's operators for tables (the domain ai.onnx.ml: trees, encoders, scalers)."""
+    takes_tables: bool = True
+    """Whether it can convert those."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +75,19 @@ PAIRS: tuple[Pair, ...] = (
     Pair("CaffeModel", "NetDef", "caffe_to_netdef", "onnx"),
     Pair("NetDef", "ONNX", "netdef_to_onnx", "onnx"),
     Pair("MXNetParams", "ONNX", "mxnet_to_onnx", "mxnet", cost=2),
-    Pair("SKLearn", "ONNX", "sklearn_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
+    Pair("SKLearn", "ONNX", "sklearn_to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
     Pair("SKLearn", "PMML", "sklearn_to_pmml", "pmml", cost=2, tolerance=EXACT),
-    Pair("XGBoost", "ONNX", "xgboost_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
-    Pair("LightGBM", "ONNX", "lightgbm_to_onnx", "sklearn", options=_OPSET, tolerance=TREES),
-    Pair("CatBoost", "ONNX", "catboost_to_onnx", "sklearn", tolerance=TREES),
-    Pair("ONNX", "OpenVINO", "onnx_to_openvino", "openvino", options=frozenset({"compress_to_fp16"})),
+    Pair("XGBoost", "ONNX", "xgboost_to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
+    Pair("LightGBM", "ONNX", "lightgbm_to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
+    Pair("CatBoost", "ONNX", "catboost_to_onnx", "sklearn", tolerance=TREES, writes_tables=True),
+    Pair(
+        "ONNX",
+        "OpenVINO",
+        "onnx_to_openvino",
+        "openvino",
+        options=frozenset({"compress_to_fp16"}),
+        takes_tables=False,
+    ),
     Pair("ONNX", "ONNX", "onnx_quantize", "onnx", options=frozenset({"quantize"}), tolerance=INT8),
 )
 
@@ -90,6 +110,16 @@ RUNNERS: dict[str, Runner] = {
     "ONNX": Runner("run_onnx", "onnx"),
     "OpenVINO": Runner("run_openvino", "openvino"),
 }
+
+
+HINTS: dict[str, Runner] = {
+    "ONNX": Runner("hints_onnx", "onnx"),
+    "SKLearn": Runner("hints_sklearn", "sklearn"),
+    "XGBoost": Runner("hints_xgboost", "sklearn"),
+    "LightGBM": Runner("hints_lightgbm", "sklearn"),
+    "CatBoost": Runner("hints_catboost", "sklearn"),
+}
+"""The programs that read what samples are drawn from."""
 
 
 def tolerance_of(pair: Pair, options: dict[str, str]) -> Tolerance:

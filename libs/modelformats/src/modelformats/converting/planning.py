@@ -45,9 +45,14 @@ def _cheapest_routes(source: str, pairs: tuple[Pair, ...]) -> dict[str, tuple[Pa
             continue
         routes[here] = tuple(pairs[step] for step in steps)
         for index, pair in enumerate(pairs):
-            if pair.source == here and pair.target not in routes:
+            if pair.source == here and pair.target not in routes and _takes(pair, routes[here]):
                 heappush(queue, (cost + pair.cost, length + 1, (*steps, index)))
     return routes
+
+
+def _takes(pair: Pair, before: tuple[Pair, ...]) -> bool:
+    """Whether a conversion can go on from what those before it write."""
+    return pair.takes_tables or not any(each.writes_tables for each in before)
 
 
 def _what_can_be_reached(source: str, target: str, routes: dict[str, tuple[Pair, ...]]) -> str:

@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kleverproto.conversions import Verification
+from kleverproto.conversions import Difference, Verification
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
 
-from .comparing import compare
+from .comparing import Outputs, compare
 from .errors import OF_THE_MACHINE, ConversionError
-from .pairs import RUNNERS, Runner, Tolerance
-from .samples import NoSamplesError, given_samples, samples_for
+from .hints import Hints, read_hints
+from .pairs import HINTS, RUNNERS, Runner, Tolerance
+from .samples import NoSamplesError, Samples, given_samples, samples_for
 from .workshop import Workshop, request_for
+
+WITHOUT_GAPS = frozenset({"PMML"})
+"""Formats whose converters do not write where scikit-learn's trees send missing values: none are among the samples."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,21 @@ class Subject:
     """What its runner is told; one that reads the model itself needs nothing."""
     options: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, Any] = field(default_factory=dict)
-    """Inputs to run it on, as nested lists by name; made from the signature where there are none."""
+    """Inputs to run it on, as arrays or nested lists by name; made from signature and hints where there are none."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The programs that a check runs, by format."""
+
+    runners: Mapping[str, Runner] = field(default_factory=lambda: RUNNERS)
+    """Run a model."""
+    hints: Mapping[str, Runner] = field(default_factory=lambda: HINTS)
+    """Read what samples are drawn from."""
 
 
 async def verify(
-    source: Subject,
-    result: Subject,
-    tolerance: Tolerance,
-    workshop: Workshop,
-    runners: Mapping[str, Runner] = RUNNERS,
+    source: Subject, result: Subject, tolerance: Tolerance, workshop: Workshop, programs: Programs
 ) -> Verification:
     """Compare the models' outputs. Where that is not possible, the reason is in the verification.
 
@@ -48,55 +58,129 @@ async def verify(
     """
     started = time.monotonic()
     for subject in (source, result):
-        if subject.format not in runners:
+        if subject.format not in programs.runners:
             return Verification(verified=False, reason=f"nothing here runs models of format {subject.format}")
     try:
-        samples = _samples(source, result)
+        samples = await _samples(source, result, workshop, programs)
     except NoSamplesError as error:
         return Verification(verified=False, reason=str(error))
     with TemporaryDirectory(prefix="klever-verification-") as scratch:
-        inputs = Path(scratch) / "inputs.npz"
-        await in_thread(_save, inputs, samples)
+        runs = _Runs(Path(scratch), workshop, programs)
+        await in_thread(runs.save, samples)
         try:
-            expected = await _outputs(source, inputs, workshop, runners)
+            expected = await runs.outputs(source)
         except ConversionError as error:
             if error.code in OF_THE_MACHINE:
                 raise
             if source.samples:
                 raise ConversionError("invalid_samples", f"the source does not run on the samples: {error}") from error
-            return Verification(verified=False, reason=f"the source does not run on the samples: {error}")
+            return Verification(verified=False, reason=f"the source does not run on made-up samples: {error}")
         try:
-            found = await _outputs(result, inputs, workshop, runners)
+            got = await runs.outputs(result)
         except ConversionError as error:
             if error.code in OF_THE_MACHINE:
                 raise
             raise ConversionError("verification_failed", f"the converted model does not run: {error}") from error
-    differences = compare(expected, found, tolerance)
-    return Verification(verified=True, differences=differences, seconds=round(time.monotonic() - started, 3))
+    differences = _compared(source, expected, got, tolerance)
+    seconds = round(time.monotonic() - started, 3)
+    return _judged(Verification(verified=True, differences=differences, seconds=seconds))
 
 
-def _samples(source: Subject, result: Subject) -> dict[str, NDArray[Any]]:
-    """The given ones, or from the source's signature; the result's may know what the source's files do not tell."""
-    if source.samples:
-        return given_samples(source.samples, source.signature.inputs or result.signature.inputs)
+def _compared(source: Subject, expected: Outputs, got: Outputs, tolerance: Tolerance) -> tuple[Difference, ...]:
     try:
-        return samples_for(source.signature.inputs)
+        return compare(expected, got, tolerance)
+    except ConversionError as error:
+        if source.samples:
+            raise
+        advice = "the inputs were made up: give your own with `klever convert ... --sample NAME=@FILE`"
+        raise ConversionError(error.code, f"{error}; {advice}") from error
+
+
+def _judged(verification: Verification) -> Verification:
+    """Not verified where every output agrees on what proves little."""
+    notes = [difference.note for difference in verification.differences]
+    if not notes or not all(notes):
+        return verification
+    first: Difference = verification.differences[0]
+    return verification.model_copy(update={"verified": False, "reason": f"output {first.output}: {first.note}"})
+
+
+async def _samples(source: Subject, result: Subject, workshop: Workshop, programs: Programs) -> list[Samples]:
+    """The given ones, or sets made from the signature; the result's may know what the source's files do not tell."""
+    if source.samples:
+        return [given_samples(source.samples, source.signature.inputs or result.signature.inputs)]
+    hints = await _hints(source, result, workshop, programs)
+    if result.format in WITHOUT_GAPS:
+        hints = hints.without_gaps()
+    try:
+        return samples_for(source.signature.inputs, hints)
     except NoSamplesError:
         if not result.signature.inputs:
             raise
-        return samples_for(result.signature.inputs)
+        return samples_for(result.signature.inputs, hints)
 
 
-async def _outputs(
-    subject: Subject, inputs: Path, workshop: Workshop, runners: Mapping[str, Runner]
-) -> dict[str, NDArray[Any]]:
-    runner = runners[subject.format]
-    workshop.on_line(f"running the {subject.format} model on samples")
-    results = inputs.with_name(f"outputs-of-{subject.format}.npz")
-    results.unlink(missing_ok=True)
-    request = request_for(subject.directory, subject.signature, subject.options)
-    await workshop.run(runner.toolchain, runner.program, {**request, "samples": str(inputs), "results": str(results)})
-    return await in_thread(_load, results, runner.program)
+async def _hints(source: Subject, result: Subject, workshop: Workshop, programs: Programs) -> Hints:
+    """What the two know of the values that they distinguish; nothing where a program fails, since they are no more."""
+    known = Hints()
+    for subject in (result, source):
+        program = programs.hints.get(subject.format)
+        if program is None:
+            continue
+        with TemporaryDirectory(prefix="klever-hints-") as scratch:
+            path = Path(scratch) / "hints.npz"
+            request = request_for(subject.directory, subject.signature, subject.options)
+            try:
+                await workshop.run(program.toolchain, program.program, _on(request, path, path))
+                known = known.with_more(read_hints(await in_thread(_load, path, program.program)))
+            except (ConversionError, ValueError, TypeError, IndexError) as error:
+                workshop.on_line(f"no hints for samples from the {subject.format} model: {error}")
+    return known.renamed(
+        [tensor.name for tensor in result.signature.inputs], [tensor.name for tensor in source.signature.inputs]
+    )
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Runs of models on sets of samples under one directory."""
+
+    scratch: Path
+    workshop: Workshop
+    programs: Programs
+
+    @property
+    def _samples(self) -> Path:
+        return self.scratch / "samples"
+
+    def save(self, samples: list[Samples]) -> None:
+        """Write the sets, in order."""
+        self._samples.mkdir()
+        for number, arrays in enumerate(samples):
+            _save(self._samples / f"{number:02}.npz", arrays)
+
+    async def outputs(self, subject: Subject) -> dict[str, NDArray[Any]]:
+        """What a model gives; only the set that it ran on is kept for the next."""
+        runner = self.programs.runners[subject.format]
+        self.workshop.on_line(f"running the {subject.format} model on samples")
+        results = self.scratch / "results"
+        results.mkdir()
+        request = request_for(subject.directory, subject.signature, subject.options)
+        await self.workshop.run(runner.toolchain, runner.program, _on(request, self._samples, results))
+        return await in_thread(self._take, results, runner.program)
+
+    def _take(self, results: Path, program: str) -> dict[str, NDArray[Any]]:
+        (used, *_) = [*results.glob("*.npz"), results / "none.npz"]
+        outputs = _load(used, program)
+        used.unlink()
+        results.rmdir()
+        for path in self._samples.iterdir():
+            if path.name != used.name:
+                path.unlink()
+        return outputs
+
+
+def _on(request: Mapping[str, Any], samples: Path, results: Path) -> dict[str, Any]:
+    return {**request, "samples": str(samples), "results": str(results)}
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

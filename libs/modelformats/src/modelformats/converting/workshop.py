@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from kleverproto.signatures import Signature
+from kleverproto.signatures import Signature, Tensor
 
 from .errors import ConversionError
 from .running import PROGRAMS, Limits, run_program
@@ -44,10 +44,14 @@ def request_for(
     return {
         "source": str(source.absolute()),
         "destination": str(destination.absolute()),
-        "inputs": [{"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape} for tensor in signature.inputs],
-        "outputs": [tensor.name for tensor in signature.outputs],
+        "inputs": [_described(tensor) for tensor in signature.inputs],
+        "outputs": [_described(tensor) for tensor in signature.outputs],
         "options": dict(options),
     }
+
+
+def _described(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape}
 
 
 def check_empty(directory: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kleverproto.signatures import Parameters, Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import files_matching, head, reading, single_file, the_only
 from modelformats.weights import counted
 
 from .coreml_messages import MODEL
@@ -77,9 +77,7 @@ def _model_file(directory: Path) -> Path:
     packages = _packages(directory)
     if not packages:
         return single_file(directory, PATTERN)
-    if len(packages) > 1:
-        raise InvalidModelError(f"expected one {PACKAGE} in {directory}, found {len(packages)}")
-    manifest = packages[0] / MANIFEST
+    manifest = the_only(packages, PACKAGE) / MANIFEST
     with reading(manifest, "manifest of a Core ML package"):
         listed = json.loads(head(manifest, MANIFEST_LIMIT))
         place = str(listed["itemInfoEntries"][listed["rootModelIdentifier"]]["path"])

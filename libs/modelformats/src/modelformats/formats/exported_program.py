@@ -14,7 +14,7 @@ from zipfile import ZipFile
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading
+from modelformats.format import files_matching, reading, the_only
 from modelformats.plain import listed, table, text
 from modelformats.weights import counted
 from modelformats.zips import member_names, read_member
@@ -78,10 +78,7 @@ def _candidates(directory: Path) -> list[Path]:
 
 
 def _file(directory: Path) -> Path:
-    found = _candidates(directory)
-    if len(found) != 1:
-        raise InvalidModelError(f"expected one {PATTERN} file in {directory}, found {len(found)}")
-    return found[0]
+    return the_only(_candidates(directory), PATTERN)
 
 
 def _signature(program: Any) -> Signature:
@@ -92,7 +89,9 @@ def _signature(program: Any) -> Signature:
     inputs = listed(told.get("input_specs"))
     return Signature(
         inputs=tuple(_specified(inputs, values)),
-        outputs=tuple(_specified(listed(told.get("output_specs")), values)),
+        outputs=tuple(
+            {tensor.name: tensor for tensor in _specified(listed(told.get("output_specs")), values)}.values()
+        ),
         operators=dict(sorted(Counter(_operators(graph)).items())),
         parameters=counted((tensor.dtype, _fixed(tensor)) for tensor in _weights(inputs, values)),
         framework="PyTorch",

@@ -48,7 +48,7 @@ def _found(directory: Path) -> list[Path]:
 def _files(directory: Path) -> list[Path]:
     files = _found(directory) or files_matching(directory, PATTERN)
     if not files:
-        raise InvalidModelError(f"expected {PATTERN} files in {directory}, found none")
+        raise InvalidModelError(f"there is no {PATTERN}")
     return files
 
 

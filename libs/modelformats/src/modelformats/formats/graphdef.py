@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading
+from modelformats.format import files_matching, head, reading, the_only
 from modelformats.skimming import Schema
 from modelformats.weights import counted
 
@@ -83,13 +83,8 @@ def _frozen(directory: Path, pattern: str) -> list[Path]:
 
 
 def _file(directory: Path) -> Path:
-    found = files_matching(directory, PATTERN) or _frozen(directory, OTHER_PATTERN)
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found[:5]) or "none"
-        raise InvalidModelError(
-            f"expected one {PATTERN} or frozen {OTHER_PATTERN} file in {directory}, found {len(found)}: {names}"
-        )
-    return found[0]
+    candidates = files_matching(directory, PATTERN) or _frozen(directory, OTHER_PATTERN)
+    return the_only(candidates, f"{PATTERN} or frozen {OTHER_PATTERN}")
 
 
 def _signature(graph: Any) -> Signature:

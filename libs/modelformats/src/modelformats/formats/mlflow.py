@@ -48,7 +48,7 @@ class MLflow:
     def validate(self, directory: Path) -> None:
         """Such a file."""
         if _file(directory) is None:
-            raise InvalidModelError(f"expected {FILE} in {directory}, found none")
+            raise InvalidModelError(f"there is no {FILE}")
 
     def extract(self, directory: Path) -> Signature:
         """The signature that the model was logged with, and its flavours."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading
+from modelformats.format import files_matching, reading, the_only
 from modelformats.plain import listed, table, text, whole
 
 METADATA, PARTS = "metadata", "part-*"
@@ -46,10 +46,7 @@ def _parts(directory: Path) -> list[Path]:
 
 
 def _part(directory: Path) -> Path:
-    found = _parts(directory)
-    if len(found) != 1:
-        raise InvalidModelError(f"expected one {METADATA}/{PARTS} file in {directory}, found {len(found)}")
-    return found[0]
+    return the_only(_parts(directory), f"{METADATA}/{PARTS}")
 
 
 def _stages(directory: Path, depth: int) -> list[dict[str, Any]]:

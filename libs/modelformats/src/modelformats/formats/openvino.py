@@ -3,6 +3,7 @@
 Follows docs.openvino.ai, "OpenVINO IR format".
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import prod
@@ -18,6 +19,10 @@ from modelformats.xml_documents import parse_xml
 SNIFF = 2048
 INPUT, OUTPUT, CONSTANT = "Parameter", "Result", "Const"
 LARGEST = 2**62
+SINK = "/sink_port_"
+"""Between the name of a result and its number, in the name of its layer."""
+COMMA = re.compile(r"(?<!\\),")
+"""Between the names of a tensor; one in a name has a backslash before it."""
 
 DTYPES = {
     **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
@@ -100,18 +105,23 @@ def _output_ports(layers: Iterable[Any]) -> dict[tuple[str | None, str | None], 
 def _input(layer: Any) -> Tensor:
     port, data = layer.find("output/port"), layer.find("data")
     dtype = DTYPES.get(str(data.get("element_type"))) if data is not None else None
-    return Tensor(name=_name(layer, port), dtype=dtype or _dtype(port), shape=_shape(port))
+    names = port.get("names") if port is not None else None
+    return Tensor(name=_name(layer, names), dtype=dtype or _dtype(port), shape=_shape(port))
 
 
 def _output(layer: Any, sources: Any, ports: Any) -> Tensor:
     """A result is called as what it is the result of."""
     port, source = layer.find("input/port"), ports.get(sources.get(layer.get("id")))
-    return Tensor(name=_name(layer, source), dtype=_dtype(port), shape=_shape(port))
+    own = layer.get("output_names") or (source.get("names") if source is not None else None)
+    return Tensor(name=_name(layer, own), dtype=_dtype(port), shape=_shape(port))
 
 
-def _name(layer: Any, port: Any) -> str:
-    names = str(port.get("names") or "") if port is not None else ""
-    return names.split(",")[0] or str(layer.get("name"))
+def _name(layer: Any, names: str | None) -> str:
+    """Of several names of a tensor, the one that its layer has too; a result's layer has it with a number."""
+    layer_name = str(layer.get("name"))
+    own = layer_name.rpartition(SINK)[0] or layer_name
+    several = [name.replace("\\,", ",") for name in COMMA.split(names or "") if name]
+    return own if own in several else min(several, default=layer_name)
 
 
 def _dtype(port: Any) -> str | None:

@@ -24,7 +24,7 @@ class Others:
     def validate(self, directory: Path) -> None:
         """Some file."""
         if not any(files for _, _, files in os.walk(directory)):
-            raise InvalidModelError(f"expected a file in {directory}, found none: add the model's files")
+            raise InvalidModelError("there is no file: add the model's files")
 
     def extract(self, directory: Path) -> Signature:
         """Names and sizes of the files."""

@@ -13,7 +13,7 @@ from typing import Any
 from kleverproto.signatures import Signature, Tensor
 from modelformats.converting.programs.protobuf_messages import Messages
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import files_matching, head, reading, single_file, the_only
 from modelformats.skimming import Schema
 from modelformats.weights import counted
 
@@ -106,12 +106,8 @@ def _is_pir(path: Path) -> bool:
 
 
 def _program(directory: Path) -> Path:
-    found = [*files_matching(directory, PROGRAM), *_pir_files(directory)]
-    if len(found) != 1:
-        raise InvalidModelError(
-            f"expected one {PROGRAM} file, or {PIR} file of PIR, in {directory}, found {len(found)}"
-        )
-    return found[0]
+    candidates = [*files_matching(directory, PROGRAM), *_pir_files(directory)]
+    return the_only(candidates, f"{PROGRAM}, or {PIR} of PIR")
 
 
 def _of_program(path: Path) -> Signature:

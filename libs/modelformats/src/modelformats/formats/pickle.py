@@ -11,8 +11,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
-from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading
+from modelformats.format import files_matching, head, reading, the_only
 from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.weights import counted
@@ -71,10 +70,7 @@ def _is_archive(path: Path) -> bool:
 def _file(directory: Path) -> Path:
     """By name where the author has said the format."""
     named = [path for path in files_matching(directory, *PATTERNS) if not member_names(path)]
-    found = _candidates(directory) or named
-    if len(found) != 1:
-        raise InvalidModelError(f"expected one {' or '.join(PATTERNS)} file in {directory}, found {len(found)}")
-    return found[0]
+    return the_only(_candidates(directory) or named, " or ".join(PATTERNS))
 
 
 def _load(path: Path) -> Any:

@@ -16,6 +16,9 @@ ACTIVE, TARGETS = "active", {"predicted", "target"}
 NO_VALUE = {"invalid", "missing"}
 PROBABILITY_FEATURES = {"probability", "confidence", "affinity", "standardError"}
 
+VALUE, REGRESSION = "predictedValue", "regression"
+NO_OUTPUTS = {"outputs": "the document names neither outputs nor a target: what comes out is the engine's own"}
+
 DTYPES = {"string": "str", "integer": "int64", "float": "float32", "double": "float64", "boolean": "bool"}
 """PMML dataType to numpy; dates and times travel as text."""
 
@@ -36,7 +39,7 @@ class Pmml:
         single_file(directory, PATTERN)
 
     def extract(self, directory: Path) -> Signature:
-        """Active fields in; output fields, then targets, out."""
+        """Active fields in; output fields, then the targets that none of these shows, out."""
         path = single_file(directory, PATTERN)
         with reading(path, "PMML document"):
             return _signature(parse_xml(path, "PMML"))
@@ -53,16 +56,20 @@ def _signature(root: Any) -> Signature:
     fields = {field.get("name"): field for field in root.iterfind("{*}DataDictionary/{*}DataField")}
     usage = [(field.get("name"), field.get("usageType") or ACTIVE) for field in _mining_fields(models[0])]
     targets = [name for name, kind in usage if kind in TARGETS]
-    outputs = [_output(element, fields, targets) for element in models[0].iterfind("{*}Output/{*}OutputField")]
+    function = models[0].get("functionName")
+    declared = models[0].findall("{*}Output/{*}OutputField")
+    outputs = [_output(element, fields, targets) for element in declared]
+    if not any(_feature(element) == VALUE for element in declared):
+        outputs += [_target(_field(name, fields), function) for name in targets]
     application = root.find("{*}Header/{*}Application")
     return Signature(
         inputs=tuple(_field(name, fields) for name, kind in usage if kind == ACTIVE),
-        outputs=(*outputs, *(_field(name, fields) for name in targets)),
+        outputs=tuple(outputs),
         operators=dict(sorted(Counter(_local(model) for model in models).items())),
         framework=application.get("name") if application is not None else None,
         framework_version=application.get("version") if application is not None else None,
-        details={"pmml_version": root.get("version"), "function": models[0].get("functionName")},
-        unknown={"parameters": "PMML holds rules and coefficients, not tensors"},
+        details={"pmml_version": root.get("version"), "function": function},
+        unknown={"parameters": "PMML holds rules and coefficients, not tensors"} | ({} if outputs else NO_OUTPUTS),
     )
 
 
@@ -80,9 +87,20 @@ def _field(name: str, fields: dict[str, Any]) -> Tensor:
     )
 
 
+def _target(target: Tensor, function: str | None) -> Tensor:
+    """What is predicted of a whole number is no whole number."""
+    return (
+        target.model_copy(update={"dtype": "float64"}) if (function, target.dtype) == (REGRESSION, "int64") else target
+    )
+
+
+def _feature(element: Any) -> str:
+    return str(element.get("feature") or VALUE)
+
+
 def _output(element: Any, fields: dict[str, Any], targets: list[str]) -> Tensor:
     """Where an output field declares no type, it has that of what it shows: the target, or a probability."""
-    feature = element.get("feature") or "predictedValue"
+    feature = _feature(element)
     declared = element.get("dataType")
     if declared is None and feature in PROBABILITY_FEATURES:
         declared = "double"

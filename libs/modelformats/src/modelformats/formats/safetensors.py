@@ -95,7 +95,7 @@ def _looks_like(path: Path) -> bool:
 def _files(directory: Path) -> list[Path]:
     found = files_matching(directory, PATTERN) or [path for path in files_matching(directory, "*") if _looks_like(path)]
     if not found:
-        raise InvalidModelError(f"expected {PATTERN} files in {directory}, found none")
+        raise InvalidModelError(f"there is no {PATTERN}")
     return found
 
 

@@ -54,7 +54,7 @@ class SavedModel:
 
 def _file(directory: Path) -> Path:
     if not (directory / FILE).is_file():
-        raise InvalidModelError(f"expected {FILE} in {directory}, found none")
+        raise InvalidModelError(f"there is no {FILE}")
     return directory / FILE
 
 

@@ -10,7 +10,7 @@ from modelformats.tabular import INPUT
 
 TEXT_VECTORIZERS = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
 MOST_COLUMNS = 2000
-"""Columns that are inputs of their own; of more, no catalogue keeps the names."""
+"""Columns that are inputs of their own; of more, no catalogue keeps the names. The model server has the same number."""
 
 
 def inputs_of(root: Inert, features: int | None) -> tuple[Tensor, ...]:
@@ -29,7 +29,7 @@ def inputs_of(root: Inert, features: int | None) -> tuple[Tensor, ...]:
         return ()
     texts = set(_Texts(names, count).in_step(root, range(count)))
     if count > MOST_COLUMNS or (names is None and len(texts) in {0, count}):
-        return (Tensor(name=INPUT, dtype="str" if len(texts) == count else None, shape=(-1, count)),)
+        return (Tensor(name=INPUT, dtype="str" if texts else None, shape=(-1, count)),)
     columns = names or [f"x{index}" for index in range(count)]
     return tuple(
         Tensor(name=name, dtype="str" if index in texts else None, shape=(-1,)) for index, name in enumerate(columns)

@@ -142,9 +142,15 @@ def _chain(estimator: Any) -> Iterator[Inert]:
 
 def _shape(estimator: Inert) -> tuple[int, ...]:
     """One value for each row, or for each of several targets."""
-    targets = estimator.attribute("n_outputs_")
+    targets = None if _counts_classes(estimator) else estimator.attribute("n_outputs_")
     coefficients = inert_array(estimator.attribute("coef_"))
     is_regressor = (class_name(estimator) or "").startswith(LINEAR) and estimator.attribute("classes_") is None
     if is_regressor and coefficients and coefficients.shape and len(coefficients.shape) > 1:
         return (-1, coefficients.shape[0])
     return (-1, targets) if isinstance(targets, int) and 1 < targets < MOST_TARGETS else (-1,)
+
+
+def _counts_classes(estimator: Inert) -> bool:
+    """Whether its `n_outputs_` are classes: a network that classifies has an output for each of them."""
+    binarizer = estimator.attribute("_label_binarizer")
+    return isinstance(binarizer, Inert) and binarizer.attribute("y_type_") != "multilabel-indicator"

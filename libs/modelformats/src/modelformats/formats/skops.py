@@ -10,8 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
-from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading
+from modelformats.format import files_matching, reading, the_only
 from modelformats.inert_pickle import SMALL_ARRAY, Inert
 from modelformats.zips import member_names, read_member
 
@@ -51,10 +50,7 @@ def _candidates(directory: Path) -> list[Path]:
 
 
 def _file(directory: Path) -> Path:
-    found = _candidates(directory)
-    if len(found) != 1:
-        raise InvalidModelError(f"expected one {PATTERN} file in {directory}, found {len(found)}")
-    return found[0]
+    return the_only(_candidates(directory), PATTERN)
 
 
 def _version(schema: Any) -> str | None:

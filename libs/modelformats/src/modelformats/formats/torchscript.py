@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading
+from modelformats.format import files_matching, reading, the_only
 from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.weights import counted
@@ -65,10 +65,7 @@ def _is_script(path: Path) -> bool:
 
 def _file(directory: Path) -> Path:
     """By name where the author has said the format."""
-    found = _candidates(directory) or files_matching(directory, *PATTERNS)
-    if len(found) != 1:
-        raise InvalidModelError(f"expected one {' or '.join(PATTERNS)} file in {directory}, found {len(found)}")
-    return found[0]
+    return the_only(_candidates(directory) or files_matching(directory, *PATTERNS), " or ".join(PATTERNS))
 
 
 def _object(archive: ZipFile, member: str) -> Any:

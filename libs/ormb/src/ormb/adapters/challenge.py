@@ -1,88 +1,162 @@
-"""Answers a registry's challenge: Basic, or a Bearer token from the token endpoint (Docker token authentication)."""
+"""Answers a registry's challenges: a Bearer token from its token endpoint (Docker token authentication), or Basic."""
 
+import asyncio
 import json
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import aiohttp
+from yarl import URL
 
 from modelformats.threads import in_thread
-from ormb.errors import AuthenticationError
+from ormb.errors import AuthenticationError, ForeignHostError
 from ormb.reference import Reference
 
-from .credentials import Credentials, find_credentials
+from .answers import TRANSIENT_STATUSES, BusyError, pause_asked_for
+from .challenges import Challenge, parse_challenges
+from .credentials import Credentials, Warn
+from .origins import exact, may_issue_tokens
+from .transport import AUTHORIZATION, Request, Transport
+
+log = logging.getLogger(__name__)
 
 CLIENT = "ormb"
+PREFERENCE = ("bearer", "basic")
+"""A token does less harm in the wrong hands than a password."""
+TOKEN_BYTES = 1024 * 1024
+Key = tuple[str, str, bool]
+FindCredentials = Callable[[str, Warn], Credentials | None]
+
+
+@dataclass
+class _Access:
+    """How far one repository, for one kind of access, has been opened."""
+
+    header: str | None = None
+    is_accepted: bool = False
+    untried: list[Challenge] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Authorizer:
     """Remembers, for each repository and kind of access, which Authorization header a registry takes.
 
     Args:
-        root: where credentials are kept.
-        session: for token endpoints.
+        find: gives the credentials for a host; called in a thread.
+        transport: for token endpoints.
     """
 
-    def __init__(self, root: Path, session: aiohttp.ClientSession) -> None:
-        self._root = root
-        self._session = session
-        self._headers: dict[tuple[str, str, bool], str] = {}
-        self._accepted: set[tuple[str, str, bool]] = set()
+    def __init__(self, find: FindCredentials, transport: Transport) -> None:
+        self._find = find
+        self._transport = transport
+        self._accesses: defaultdict[Key, _Access] = defaultdict(_Access)
+        self._warned: set[str] = set()
 
     def headers(self, reference: Reference, *, push: bool) -> dict[str, str]:
         """What to send; nothing until a challenge has come."""
-        known = self._headers.get((reference.host, reference.repository, push))
-        return {"Authorization": known} if known else {}
+        known = self._accesses[_key(reference, push)].header
+        return {AUTHORIZATION: known} if known else {}
 
     def accepted(self, reference: Reference, *, push: bool) -> None:
         """The registry has taken what `headers` gave: if it refuses the same later, a token has expired."""
-        self._accepted.add((reference.host, reference.repository, push))
+        self._accesses[_key(reference, push)].is_accepted = True
 
     async def learn(self, reference: Reference, response: aiohttp.ClientResponse, *, push: bool) -> None:
-        """Work out a header from a 401 answer.
+        """Work out a header from a 401 answer: from the challenge that is preferred, next time from the next one.
 
         Raises:
             AuthenticationError: there are no credentials, or they are refused.
+            ForeignHostError: the token endpoint may not have them.
         """
-        key = (reference.host, reference.repository, push)
-        credentials = await in_thread(find_credentials, self._root, reference.host)
-        if response.request_info.headers.get("Authorization") != self._headers.get(key):
-            return  # another request has learnt while this one was on its way
-        if self._headers.pop(key, None) is not None and key not in self._accepted:
-            raise _refused(reference, credentials)
-        self._accepted.discard(key)
-        challenge = response.headers.get("WWW-Authenticate", "")
-        if challenge.lower().startswith("bearer"):
-            self._headers[key] = f"Bearer {await self._token(reference, challenge, credentials, push=push)}"
-        elif credentials is not None:
-            self._headers[key] = credentials.basic
-        else:
-            raise _refused(reference, None)
+        access = self._accesses[_key(reference, push)]
+        async with access.lock:
+            if response.request_info.headers.get(AUTHORIZATION) != access.header:
+                return  # another request has learnt while this one was on its way
+            if access.header is None or access.is_accepted:
+                access.untried = _in_order(parse_challenges(response.headers.getall("WWW-Authenticate", [])))
+            access.header, access.is_accepted = None, False
+            access.header = await self._answer(reference, response.url, access.untried, push=push)
 
-    async def _token(self, reference: Reference, challenge: str, credentials: Credentials | None, *, push: bool) -> str:
-        from oras.auth import utils as oras_auth  # noqa: PLC0415 - 0.2 s that only this needs
+    async def _answer(self, reference: Reference, asked: URL, untried: list[Challenge], *, push: bool) -> str:
+        """The header for the first challenge that can be answered; it is then no longer untried."""
+        problems: list[str] = []
+        credentials = await in_thread(self._find, reference.host, problems.append)
+        self._warn(problems)
+        refusal: AuthenticationError | ForeignHostError | None = None
+        while untried:
+            challenge = untried.pop(0)
+            try:
+                if challenge.scheme == "bearer":
+                    return f"Bearer {await self._token(reference, asked, challenge, credentials, push=push)}"
+                if credentials is not None and not credentials.is_identity_token:
+                    return credentials.basic
+            except (AuthenticationError, ForeignHostError) as error:
+                refusal = refusal or error
+        last = refusal or _refused(reference, credentials)
+        raise type(last)("; ".join([str(last), *problems])) from refusal
 
-        wanted = oras_auth.parse_auth_header(challenge)
-        scope = f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"
-        fields = {"scope": scope} | ({"service": wanted.service} if wanted.service else {})
-        if not wanted.realm:
+    async def _token(
+        self, reference: Reference, asked: URL, challenge: Challenge, credentials: Credentials | None, *, push: bool
+    ) -> str:
+        if not challenge.parameters.get("realm"):
             raise AuthenticationError(f"{reference.host} asks for a token but does not say where to get one")
-        async with _ask(self._session, wanted.realm, fields, credentials) as response:
+        realm = exact(challenge.parameters["realm"], asked)
+        theirs = await self._allowed(reference, asked, realm, credentials)
+        service = challenge.parameters.get("service")
+        fields = _scope(reference, push=push) | ({"service": service} if service else {})
+        async with self._transport.send(_token_request(realm, fields, theirs)) as response:
+            if response.status in TRANSIENT_STATUSES:
+                raise BusyError(f"{realm.authority} gives no token now", pause=pause_asked_for(response))
             if not response.ok:
-                raise _refused(reference, credentials)
-            return _token_in(await response.read(), wanted.realm)
+                raise _refused(reference, theirs)
+            return _token_in(await response.content.read(TOKEN_BYTES), str(realm))
+
+    async def _allowed(
+        self, reference: Reference, asked: URL, realm: URL, credentials: Credentials | None
+    ) -> Credentials | None:
+        """The credentials that the token endpoint may have: the registry's, or those kept for its own host."""
+        if credentials is None or may_issue_tokens(asked, realm):
+            return credentials
+        own = await in_thread(self._find, realm.authority, self._warned.add)
+        if realm.scheme == "https" and own is not None and own != credentials:
+            return own
+        raise ForeignHostError(
+            f"{asked.origin()} wants your credentials for {reference} to be sent to {realm.origin()}: refused, since "
+            f"they are for {reference.host} only"
+        )
+
+    def _warn(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self._warned:
+                log.warning("%s", problem)
+        self._warned.update(problems)
 
 
-def _ask(
-    session: aiohttp.ClientSession, realm: str, fields: dict[str, str], credentials: Credentials | None
-) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+def _key(reference: Reference, push: bool) -> Key:  # noqa: FBT001 - private, and passed by name where it matters
+    return reference.host, reference.repository, push
+
+
+def _in_order(challenges: list[Challenge]) -> list[Challenge]:
+    known = [challenge for challenge in challenges if challenge.scheme in PREFERENCE]
+    return sorted(known, key=lambda challenge: PREFERENCE.index(challenge.scheme))
+
+
+def _scope(reference: Reference, *, push: bool) -> dict[str, str]:
+    """The access to ask for; none where only the login is checked."""
+    if not reference.repository:
+        return {}
+    return {"scope": f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"}
+
+
+def _token_request(realm: URL, fields: dict[str, str], credentials: Credentials | None) -> Request:
     """A token by GET (Docker token authentication), or for an identity token by POST (OAuth 2)."""
-    if credentials is None:
-        return session.get(realm, params=fields)
-    if credentials.is_identity_token:
+    if credentials is not None and credentials.is_identity_token:
         grant = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": credentials.password}
-        return session.post(realm, data={**fields, **grant})
-    return session.get(realm, params=fields, headers={"Authorization": credentials.basic})
+        return Request("POST", realm, {}, {**fields, **grant})
+    headers = {AUTHORIZATION: credentials.basic} if credentials else {}
+    return Request("GET", realm.extend_query(fields), headers)
 
 
 def _token_in(answer: bytes, realm: str) -> str:
@@ -90,13 +164,15 @@ def _token_in(answer: bytes, realm: str) -> str:
         said = json.loads(answer)
         token = said.get("token") or said["access_token"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AuthenticationError(f"{realm} answers without a token: tell who runs this registry") from error
+        raise AuthenticationError(f"{realm} answers without a token: ask who runs this registry") from error
     return str(token)
 
 
 def _refused(reference: Reference, credentials: Credentials | None) -> AuthenticationError:
     if credentials is None:
         return AuthenticationError(f"{reference.host} wants credentials for {reference}: `ormb login {reference.host}`")
+    if not reference.repository:
+        return AuthenticationError(f"{reference.host} refuses {credentials.username!r}: check the name and password")
     return AuthenticationError(
         f"{reference.host} refuses {credentials.username!r} for {reference}: `ormb login {reference.host}` with an "
         "account that may use this repository"

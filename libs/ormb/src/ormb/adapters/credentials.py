@@ -2,16 +2,20 @@
 
 import base64
 import json
+import logging
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ormb.errors import AuthenticationError
+log = logging.getLogger(__name__)
 
+Warn = Callable[[str], None]
+"""Takes a sentence about a part of the configuration that is passed over."""
 CONFIG = "config.json"
+MAPPINGS = ("auths", "credHelpers")
 TOKEN_USER = "<token>"  # noqa: S105 - what a credential helper says in place of a user
 HELPER_SECONDS = 30
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -42,44 +46,66 @@ class Credentials:
         return not self.username
 
 
-def find_credentials(root: Path, host: str) -> Credentials | None:
+def find_credentials(root: Path, host: str, warn: Warn = log.warning) -> Credentials | None:
     """Credentials for a host: `ORMB_USERNAME` and `ORMB_PASSWORD`, then ormb's own file, then Docker's.
 
-    Raises:
-        AuthenticationError: an entry cannot be read, or a credential helper fails.
+    What cannot be read is passed over with a warning: the other places, and other hosts, do not depend on it.
     """
-    if (username := os.environ.get("ORMB_USERNAME")) and (password := os.environ.get("ORMB_PASSWORD")):
+    username, password = os.environ.get("ORMB_USERNAME"), os.environ.get("ORMB_PASSWORD")
+    if username and password:
         return Credentials(username, password)
+    if username or password:
+        warn("of $ORMB_USERNAME and $ORMB_PASSWORD only one is set: neither is used")
     for path in (root / CONFIG, _docker_config()):
-        if (found := _in_config(_read(path), host)) is not None:
-            return found
+        if path is not None and (known := _in_config(path, host, warn)) is not None:
+            return known
     return None
 
 
-def store_credentials(root: Path, host: str, credentials: Credentials) -> None:
-    """Keep credentials for a host, readable by the user only."""
-    config = _read(root / CONFIG)
-    config.setdefault("auths", {})[host] = {"auth": _encoded(credentials)}
+def store_credentials(root: Path, host: str, credentials: Credentials, warn: Warn = log.warning) -> None:
+    """Keep credentials for a host, readable by the user only; a file that cannot be read is put aside.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    config = _own_config(root, warn)
+    config["auths"] = {**_mapping(config, "auths"), host: {"auth": _encoded(credentials)}}
     _write(root, config)
 
 
-def forget_credentials(root: Path, host: str) -> bool:
-    """Remove a host's credentials; whether there were any."""
-    config = _read(root / CONFIG)
-    found = config.get("auths", {}).pop(host, None) is not None
-    if found:
+def forget_credentials(root: Path, host: str, warn: Warn = log.warning) -> bool:
+    """Remove a host's credentials; whether there were any. Raises OSError."""
+    config = _own_config(root, warn)
+    was_there = _mapping(config, "auths").pop(host, None) is not None
+    if was_there:
         _write(root, config)
-    return found
+    return was_there
 
 
-def _in_config(config: dict[str, Any], host: str) -> Credentials | None:
+def _own_config(root: Path, warn: Warn) -> dict[str, Any]:
+    problems: list[str] = []
+    config = _read(root / CONFIG, problems.append)
+    if problems:
+        aside = root / f"{CONFIG}.unreadable"
+        (root / CONFIG).replace(aside)
+        warn(f"{problems[0]}; it is kept as {aside}")
+    return config
+
+
+def _in_config(path: Path, host: str, warn: Warn) -> Credentials | None:
     """What a file in Docker's format has (docker-config-json); helpers win over what is written in the file."""
-    helper = (config.get("credHelpers") or {}).get(host) or config.get("credsStore")
-    if helper and (found := _from_helper(str(helper), host)) is not None:
-        return found
-    auths = config.get("auths") or {}
+    config = _read(path, warn)
+    helper = _mapping(config, "credHelpers").get(host) or config.get("credsStore")
+    if helper and (known := _from_helper(str(helper), host, warn)) is not None:
+        return known
+    auths = _mapping(config, "auths")
     entry = next((auths[name] for name in _names(host) if auths.get(name)), None)
-    return _decode(host, entry) if entry else None
+    return _decode(path, host, entry, warn) if entry else None
+
+
+def _mapping(config: dict[str, Any], key: str) -> dict[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _names(host: str) -> Iterator[str]:
@@ -96,7 +122,7 @@ def _same_machine(host: str) -> list[str]:
     return [f"{other}{colon}{port}" for other in LOOPBACK if other != name] if colon and name in LOOPBACK else []
 
 
-def _from_helper(helper: str, host: str) -> Credentials | None:
+def _from_helper(helper: str, host: str, warn: Warn) -> Credentials | None:
     """Ask `docker-credential-<helper>`; None where it knows nothing of the host."""
     server = DOCKER_HUB if host in DOCKER_HOSTS else host
     command = [f"docker-credential-{helper}", "get"]
@@ -104,43 +130,59 @@ def _from_helper(helper: str, host: str) -> Credentials | None:
         done = subprocess.run(
             command, input=server, capture_output=True, text=True, check=False, timeout=HELPER_SECONDS
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise AuthenticationError(f"the credential helper {command[0]} does not work: {error}") from error
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        warn(f"the credential helper {command[0]} does not work: {error}")
+        return None
     if done.returncode:
         return None
     try:
         answer = json.loads(done.stdout)
         username = "" if answer["Username"] == TOKEN_USER else answer["Username"]
-        return Credentials(username, answer["Secret"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise AuthenticationError(f"{command[0]} answers with no credentials for {host}") from error
+        return Credentials(str(username), str(answer["Secret"]))
+    except (ValueError, KeyError, TypeError):
+        warn(f"{command[0]} answers with no credentials for {host}")
+        return None
 
 
 def _encoded(credentials: Credentials) -> str:
     return base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
 
 
-def _decode(host: str, entry: dict[str, str]) -> Credentials:
+def _decode(path: Path, host: str, entry: Any, warn: Warn) -> Credentials | None:
     try:
         if token := entry.get("identitytoken"):
-            return Credentials("", token)
+            return Credentials("", str(token))
+        if not {"auth", "username"} & set(entry):
+            return None  # Docker leaves an empty entry where a helper has the secret
+        if "auth" not in entry:
+            return Credentials(str(entry["username"]), str(entry["password"]))
         username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
-        raise AuthenticationError(f"the stored credentials for {host} cannot be read: `ormb login {host}`") from error
+    except (KeyError, ValueError, AttributeError, TypeError):
+        warn(f"the credentials for {host} in {path} cannot be read: `ormb login {host}`")
+        return None
     return Credentials(username, password)
 
 
-def _docker_config() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / CONFIG
-
-
-def _read(path: Path) -> dict[str, Any]:
+def _docker_config() -> Path | None:
+    """Docker's file; None for a user without a home directory."""
     try:
-        config = json.loads(path.read_text()) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise AuthenticationError(f"{path} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise AuthenticationError(f"{path} cannot be read: it must hold a JSON object, as `docker login` writes it")
+        return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / CONFIG
+    except RuntimeError:
+        return None
+
+
+def _read(path: Path, warn: Warn) -> dict[str, Any]:
+    """A file of credentials; empty where it is not there, or cannot be read."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        warn(f"{path} cannot be read ({error}): it is passed over")
+        return {}
+    if not isinstance(config, dict) or not all(isinstance(config.get(key, {}), dict) for key in MAPPINGS):
+        warn(f"{path} cannot be read: it must hold a JSON object, as `docker login` writes it; it is passed over")
+        return {}
     return config
 
 

@@ -1,23 +1,29 @@
 """A registry over HTTP: the OCI distribution API 1.1, streamed."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
+from yarl import URL
 
 from ormb import mediatypes
 from ormb.digest import CHUNK
-from ormb.errors import AuthenticationError, NotFoundError, RegistryError, RegistryUnavailableError
+from ormb.errors import NotFoundError, RegistryError, RegistryUnavailableError
+from ormb.limits import MANIFEST_LIMIT
 from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
 
+from .answers import UNAUTHORIZED, BusyError, ChallengedError, raise_for, raise_for_store
 from .challenge import Authorizer
+from .origins import exact, is_same_origin, within
+from .pauses import LONGEST_PAUSE
 from .sessions import UploadSessions
+from .transport import Body, Request, Transport
 from .uploads import CHUNK_BYTES, Uploads
 
 ResultT = TypeVar("ResultT")
@@ -25,27 +31,26 @@ ResultT = TypeVar("ResultT")
 MANIFEST_TYPES = (
     f"{mediatypes.OCI_MANIFEST}, {mediatypes.OCI_INDEX}, {mediatypes.DOCKER_MANIFEST}, {mediatypes.DOCKER_INDEX}"
 )
-MANIFEST_LIMIT = 4 * 1024 * 1024
 PARTIAL = 206
 TRIES = 5
-TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 
 
 class HttpRegistry:
     """See `ormb.ports.Registry`.
 
     Args:
-        session: owns the connections.
+        transport: sends requests.
         authorizer: answers challenges.
         sessions: remembers uploads in the middle.
         plain_http: use http for every host; hosts on this machine always do.
         first_pause: seconds before the second try of a request that failed for now; doubles each time.
-        chunk_bytes: larger blobs are sent in pieces of this size, so that an upload can be taken up again.
+        chunk_bytes: larger blobs are sent in pieces of this size, so that an interrupted upload resumes.
     """
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        transport: Transport,
         authorizer: Authorizer,
         *,
         sessions: UploadSessions,
@@ -53,7 +58,7 @@ class HttpRegistry:
         first_pause: float = 0.2,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
-        self._session = session
+        self._transport = transport
         self._authorizer = authorizer
         self._plain_http = plain_http
         self._first_pause = first_pause
@@ -87,15 +92,14 @@ class HttpRegistry:
 
     async def get_referrers(self, reference: Reference, digest: str) -> list[dict[str, Any]] | None:
         """See `Registry`."""
-        found: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
 
-        async def page(url: str) -> str | None:
+        async def page(url: URL) -> URL | None:
             async with self.request("GET", url, reference, headers={"Accept": mediatypes.OCI_INDEX}) as response:
-                found.extend((await response.json(content_type=None)).get("manifests") or [])
-                following = response.links.get("next")
-                return str(following["url"]) if following else None
+                entries.extend((await response.json(content_type=None)).get("manifests") or [])
+                return self.next_page(reference, response)
 
-        url: str | None = self.url(reference, f"referrers/{digest}")
+        url: URL | None = self.url(reference, f"referrers/{digest}")
         while url is not None:
             try:
                 url = await self.retried(partial(page, url))
@@ -103,7 +107,7 @@ class HttpRegistry:
                 return None
             except (ValueError, AttributeError) as error:
                 raise RegistryError(f"the registry at {reference.host} lists referrers in no known form") from error
-        return found
+        return entries
 
     async def mount_blob(self, reference: Reference, digest: str, source: str) -> bool:
         """See `Registry`."""
@@ -128,11 +132,16 @@ class HttpRegistry:
         """See `Registry`."""
         await self._uploads.upload(reference, content, progress, mount_from=mount_from)
 
-    async def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncIterator[bytes]:
-        """See `Registry`. A connection lost in the middle raises; the caller goes on from where it was."""
+    async def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncGenerator[bytes]:
+        """See `Registry`. A connection lost in the middle raises; the caller resumes where it was."""
         url = self.url(reference, f"blobs/{digest}")
         headers = {"Range": f"bytes={start}-"} if start else {}
-        async with self.request("GET", url, reference, headers=headers) as response:
+        async with AsyncExitStack() as stack:
+
+            async def begin() -> aiohttp.ClientResponse:
+                return await stack.enter_async_context(self.request("GET", url, reference, headers=headers))
+
+            response = await self.retried(begin, even_unavailable=False)
             unwanted = 0 if response.status == PARTIAL else start  # a registry may send all in spite of the range
             async for chunk in response.content.iter_chunked(CHUNK):
                 if unwanted < len(chunk):
@@ -141,84 +150,86 @@ class HttpRegistry:
 
     @asynccontextmanager
     async def request(
-        self, method: str, url: str, reference: Reference, *, push: bool = False, **options: Any
+        self,
+        method: str,
+        url: URL,
+        reference: Reference,
+        *,
+        headers: dict[str, str] | None = None,
+        data: Body = None,
+        push: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request with what authorization is known; a challenge is learnt from, for the next attempt."""
-        headers = {**options.pop("headers", {}), **self._authorizer.headers(reference, push=push)}
-        try:
-            async with self._session.request(method, url, headers=headers, **options) as response:
-                if response.status == 401:  # noqa: PLR2004 - HTTP
-                    await self._authorizer.learn(reference, response, push=push)
-                    raise _ChallengedError(f"{reference.host} asks for authorization")
-                self._authorizer.accepted(reference, push=push)
-                await _raise_for(response, reference)
-                yield response
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise RegistryUnavailableError(
-                f"the registry at {reference.host} does not answer ({str(error) or type(error).__name__}): "
-                "is it running? `klever up` starts one on this machine"
-            ) from error
+        known = self._authorizer.headers(reference, push=push)
+        async with self._transport.send(Request(method, url, {**(headers or {}), **known}, data)) as response:
+            is_registry = is_same_origin(response.url, url)
+            if response.status == UNAUTHORIZED and is_registry:
+                await self._authorizer.learn(reference, response, push=push)
+                raise ChallengedError(f"{reference.host} asks for authorization")
+            self._authorizer.accepted(reference, push=push)
+            await (raise_for if is_registry else raise_for_store)(response, reference)
+            yield response
 
-    async def retried(self, attempt: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Call again after errors that may pass, and after each challenge."""
-        for count in range(TRIES):
+    async def retried(self, attempt: Callable[[], Awaitable[ResultT]], *, even_unavailable: bool = True) -> ResultT:
+        """Call again after errors that may pass, after each challenge, and when a pause that was asked for is over.
+
+        Args:
+            attempt: what to call.
+            even_unavailable: also where the registry does not answer at all.
+        """
+        budget = _Budget(self._first_pause)
+        while True:
             try:
                 return await attempt()
-            except _ChallengedError:
-                continue
-            except (RegistryUnavailableError, BusyError) as error:
-                if count == TRIES - 1 or _is_refused(error):
-                    raise
-                await asyncio.sleep(self._first_pause * 2**count)
-        raise RegistryError("the registry asks for authorization again and again")
+            except ChallengedError as error:
+                budget.spend_try(error)
+            except BusyError as error:
+                await asyncio.sleep(budget.spend_pause(error))
+            except RegistryUnavailableError as error:
+                if not even_unavailable or isinstance(error.__cause__, aiohttp.ClientConnectorError):
+                    raise  # where nobody listens, that does not change within a second: say it at once
+                await asyncio.sleep(budget.spend_try(error))
 
-    def url(self, reference: Reference, path: str) -> str:
+    def next_page(self, reference: Reference, response: aiohttp.ClientResponse) -> URL | None:
+        """Where a list continues (RFC 8288), if it does. Raises ForeignHostError."""
+        following = NEXT_PAGE.search(", ".join(response.headers.getall("Link", [])))
+        return within(self.api(reference), following[1], response.url) if following else None
+
+    def url(self, reference: Reference, path: str) -> URL:
         """The URL of something in the repository."""
-        return f"{self.api(reference)}{reference.repository}/{path}"
+        return exact(f"{self.api(reference)}{reference.repository}/{path}")
 
-    def api(self, reference: Reference) -> str:
+    def api(self, reference: Reference) -> URL:
         """The URL of the API of the reference's registry, which answers where there is one."""
         scheme = "http" if self._plain_http or reference.is_loopback else "https"
-        return f"{scheme}://{reference.host}/v2/"
+        return exact(f"{scheme}://{reference.host}/v2/")
 
 
-class _ChallengedError(RegistryError):
-    """The same request may succeed now."""
+class _Budget:
+    """How often, and for how long, a request is tried again.
 
+    Args:
+        first_pause: seconds before the second try; doubles each time.
+    """
 
-class BusyError(RegistryError):
-    """The registry is there but cannot answer now."""
+    def __init__(self, first_pause: float) -> None:
+        self._next_pause = first_pause
+        self._tries = 0
+        self._asked_for = 0.0
 
-    transient = True
+    def spend_try(self, error: Exception) -> float:
+        """Seconds until the next try; raises the error where there is none."""
+        self._tries += 1
+        if self._tries >= TRIES:
+            raise error
+        self._next_pause *= 2
+        return self._next_pause / 2
 
-
-async def _raise_for(response: aiohttp.ClientResponse, reference: Reference) -> None:
-    if response.ok:
-        return
-    detail = _detail(await response.content.read(64 * 1024))
-    if response.status == 404:  # noqa: PLR2004 - HTTP
-        raise NotFoundError(f"{reference} is not in the registry: check the name with `ormb inspect`, or push it first")
-    if response.status == 403:  # noqa: PLR2004 - HTTP
-        raise AuthenticationError(
-            f"{reference.host} refuses your account for {reference.repository}{detail}: "
-            f"`ormb login {reference.host}` with one that may, or ask who runs it"
-        )
-    if response.status in TRANSIENT_STATUSES:
-        raise BusyError(f"the registry at {reference.host} answered {response.status}{detail}: try again later")
-    raise RegistryError(
-        f"the registry at {reference.host} refused {reference}: {response.status}{detail}", status=response.status
-    )
-
-
-def _detail(body: bytes) -> str:
-    """What the registry says, if it says it as the specification wants."""
-    try:
-        errors: Iterable[dict[str, str]] = json.loads(body)["errors"]
-        return "".join(f" {error.get('code', '')}: {error.get('message', '')}" for error in errors)
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _is_refused(error: Exception) -> bool:
-    """Nobody listens: on this machine that does not change within a second, so say it at once."""
-    return isinstance(error.__cause__, aiohttp.ClientConnectorError)
+    def spend_pause(self, error: BusyError) -> float:
+        """As `spend_try`; where the registry asked for a pause, the transport waits, and only its length counts."""
+        if error.pause is None:
+            return self.spend_try(error)
+        self._asked_for += max(1.0, error.pause)
+        if self._asked_for > LONGEST_PAUSE:
+            raise error
+        return 0.0

@@ -1,4 +1,4 @@
-"""Uploads in the middle, kept on disk so that another process can take them up."""
+"""Uploads in the middle, kept on disk so that another process can resume them."""
 
 import json
 from contextlib import suppress
@@ -35,8 +35,9 @@ class UploadSessions:
     def find(self, reference: Reference, digest: str) -> UploadSession | None:
         """The session of a blob, if there is one that can be read."""
         try:
-            return UploadSession(**json.loads(self._path(reference, digest).read_text()))
-        except (OSError, ValueError, TypeError):
+            known = json.loads(self._path(reference, digest).read_text())
+            return UploadSession(str(known["location"]), int(known["offset"]))
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def remember(self, reference: Reference, digest: str, session: UploadSession) -> None:
@@ -50,7 +51,8 @@ class UploadSessions:
 
     def forget(self, reference: Reference, digest: str) -> None:
         """Drop what is known of an upload."""
-        self._path(reference, digest).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path(reference, digest).unlink(missing_ok=True)
 
     def _path(self, reference: Reference, digest: str) -> Path:
         name = digest_bytes(f"{reference.host}/{reference.repository}@{digest}".encode())

@@ -1,20 +1,23 @@
-"""Blob uploads of the OCI distribution API 1.1: mounted, whole, or in pieces that can be taken up again."""
+"""Blob uploads of the OCI distribution API 1.1: mounted, whole, or in pieces, so that interrupted ones resume."""
 
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import io
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urljoin
+from typing import IO, TYPE_CHECKING
 
 import aiohttp
+from yarl import URL
 
 from modelformats.threads import in_thread
 from ormb.digest import CHUNK
-from ormb.errors import NotFoundError, RegistryError
+from ormb.errors import NotFoundError, RegistryError, ThrottledError
 from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
 
+from .answers import BusyError, ChallengedError
+from .origins import exact, within
 from .sessions import UploadSession, UploadSessions
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ MIN_LENGTH = "OCI-Chunk-Min-Length"
 CREATED = 201
 NO_CHUNKS = frozenset({400, 405, 411, 413, 415, 416, 501})
 """What registries answer that do not take pieces, or lost count of them."""
+MAY_PASS = (BusyError, ChallengedError, ThrottledError)
+"""After which the upload is still there."""
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -67,7 +72,7 @@ class Uploads:
         opened = await self._http.retried(attempt)
         if opened is not None:
             with suppress(RegistryError, NotFoundError):  # it times out there
-                async with self._http.request("DELETE", opened.location, reference, push=True):
+                async with self._http.request("DELETE", self._url(reference, opened), reference, push=True):
                     return False
         return opened is None
 
@@ -79,9 +84,9 @@ class Uploads:
             if begun is None:
                 sent.add(size)
             else:
-                await self._whole(reference, content, begun.location, sent)
+                await self._whole(reference, content, begun, sent)
             return
-        session = await self._resumed(reference, digest) or await self._begin(reference, digest, mount_from)
+        session = await self._resumed(reference, digest, size) or await self._begin(reference, digest, mount_from)
         if session is None:
             sent.add(size)
             return
@@ -90,25 +95,31 @@ class Uploads:
     async def _begin(self, reference: Reference, digest: str, mount_from: str | None) -> UploadSession | None:
         """Open an upload; None where the registry has taken the blob from another repository."""
         start = self._http.url(reference, "blobs/uploads/")
-        params = {"mount": digest, "from": mount_from} if mount_from else {}
-        async with self._http.request("POST", start, reference, push=True, params=params) as response:
+        url = start.with_query({"mount": digest, "from": mount_from}) if mount_from else start
+        async with self._http.request("POST", url, reference, push=True) as response:
             if response.status == CREATED:
                 return None
-            self._chunk_bytes = max(self._chunk_bytes, int(response.headers.get(MIN_LENGTH) or 0))
-            return UploadSession(_location(start, response), 0)
+            self._chunk_bytes = max(self._chunk_bytes, _least_piece(response))
+            return UploadSession(self._location(reference, start, response), 0)
 
-    async def _resumed(self, reference: Reference, digest: str) -> UploadSession | None:
+    async def _resumed(self, reference: Reference, digest: str, size: int) -> UploadSession | None:
         """The upload that another process began, as far as the registry still has it."""
         known = self._sessions.find(reference, digest)
         if known is None:
             return None
         try:
-            async with self._http.request("GET", known.location, reference, push=True) as response:
+            url = self._url(reference, known)
+            async with self._http.request("GET", url, reference, push=True) as response:
                 last = response.headers.get("Range", "").rpartition("-")[2]
-                return UploadSession(_location(known.location, response), int(last) + 1 if last else 0)
+                session = UploadSession(self._location(reference, url, response), int(last) + 1 if last else 0)
+                if session.offset <= size:
+                    return session
+        except MAY_PASS:
+            raise
         except (RegistryError, NotFoundError, ValueError):
-            self._sessions.forget(reference, digest)
-            return None
+            pass  # it is not an upload of this registry, or no longer
+        self._sessions.forget(reference, digest)
+        return None
 
     async def _in_pieces(
         self, reference: Reference, content: Content, source: Path, session: UploadSession, sent: "_Sent"
@@ -120,6 +131,8 @@ class Uploads:
                 session = await self._piece(reference, source, session, min(size - session.offset, self._chunk_bytes))
                 self._sessions.remember(reference, digest, session)
                 sent.add(session.offset - sent.count)
+        except MAY_PASS:
+            raise  # the next attempt resumes
         except (RegistryError, NotFoundError) as error:
             self._sessions.forget(reference, digest)
             if isinstance(error, RegistryError) and error.status not in NO_CHUNKS:
@@ -128,30 +141,45 @@ class Uploads:
             sent.undo()
             await self._attempt(reference, content, sent, None)
             return
-        await self._finish(reference, session.location, digest)
+        await self._finish(reference, session, digest)
         self._sessions.forget(reference, digest)
 
     async def _piece(self, reference: Reference, source: Path, session: UploadSession, size: int) -> UploadSession:
-        begin, end = session.offset, session.offset + size
+        begin, end, url = session.offset, session.offset + size, self._url(reference, session)
         headers = OCTETS | {"Content-Length": str(size), "Content-Range": f"{begin}-{end - 1}"}
-        body = _chunks(source, begin, size, None)
-        async with self._http.request(
-            "PATCH", session.location, reference, headers=headers, data=body, push=True
-        ) as response:
-            return UploadSession(_location(session.location, response), end)
+        with source.open("rb") as file:
+            body = _chunks(file, begin, size, None)
+            async with self._http.request("PATCH", url, reference, headers=headers, data=body, push=True) as response:
+                return UploadSession(self._location(reference, url, response), end)
 
-    async def _whole(self, reference: Reference, content: Content, location: str, sent: "_Sent") -> None:
+    async def _whole(self, reference: Reference, content: Content, session: UploadSession, sent: "_Sent") -> None:
         size = content.descriptor.size
         headers = OCTETS | {"Content-Length": str(size)}
-        body = _chunks(content.source, 0, size, sent)
-        url = _with_digest(location, content.descriptor.digest)
-        async with self._http.request("PUT", url, reference, headers=headers, data=body, push=True):
-            return
+        url = _with_digest(self._url(reference, session), content.descriptor.digest)
+        with _opened(content.source) as file:
+            body = _chunks(file, 0, size, sent)
+            async with self._http.request("PUT", url, reference, headers=headers, data=body, push=True):
+                return
 
-    async def _finish(self, reference: Reference, location: str, digest: str) -> None:
-        headers = OCTETS | {"Content-Length": "0"}
-        async with self._http.request("PUT", _with_digest(location, digest), reference, headers=headers, push=True):
-            return
+    async def _finish(self, reference: Reference, session: UploadSession, digest: str) -> None:
+        headers, url = OCTETS | {"Content-Length": "0"}, _with_digest(self._url(reference, session), digest)
+        try:
+            async with self._http.request("PUT", url, reference, headers=headers, push=True):
+                return
+        except MAY_PASS:
+            raise
+        except (RegistryError, NotFoundError):
+            self._sessions.forget(reference, digest)  # the next attempt begins anew
+            raise
+
+    def _location(self, reference: Reference, asked: URL, response: aiohttp.ClientResponse) -> str:
+        """Where an upload continues: only ever at the registry, which gets the credentials."""
+        return str(within(self._http.api(reference), response.headers.get("Location", str(asked)), asked))
+
+    def _url(self, reference: Reference, session: UploadSession) -> URL:
+        """Where the next piece goes; checked again, since the session may come from a file."""
+        origin = self._http.api(reference)
+        return within(origin, session.location, origin)
 
 
 class _Sent:
@@ -170,26 +198,31 @@ class _Sent:
         self.count = 0
 
 
-def _location(base: str, response: aiohttp.ClientResponse) -> str:
-    return urljoin(base, response.headers.get("Location", base))
+def _least_piece(response: aiohttp.ClientResponse) -> int:
+    said = response.headers.get(MIN_LENGTH, "")
+    return int(said) if said.isascii() and said.isdigit() else 0
 
 
-def _with_digest(location: str, digest: str) -> str:
-    return f"{location}{'&' if '?' in location else '?'}digest={digest}"
+def _with_digest(location: URL, digest: str) -> URL:
+    return exact(f"{location}{'&' if location.raw_query_string else '?'}digest={digest}")
 
 
-async def _chunks(source: Path | bytes, begin: int, size: int, sent: _Sent | None) -> AsyncIterator[bytes]:
-    """So many bytes of the source, in chunks."""
-    if isinstance(source, bytes):
-        yield source
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[IO[bytes]]:
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        yield file
+
+
+async def _chunks(file: IO[bytes], begin: int, size: int, sent: _Sent | None) -> AsyncIterator[bytes]:
+    """So many bytes of a file, in chunks.
+
+    The file is the caller's to close: a request that is cancelled leaves this generator where it was, and nothing
+    closes what it holds before it is collected.
+    """
+    file.seek(begin)
+    left = size
+    while left and (chunk := await in_thread(file.read, min(CHUNK, left))):
+        left -= len(chunk)
+        yield chunk
         if sent:
-            sent.add(len(source))
-        return
-    with source.open("rb") as file:
-        file.seek(begin)
-        left = size
-        while left and (chunk := await in_thread(file.read, min(CHUNK, left))):
-            left -= len(chunk)
-            yield chunk
-            if sent:
-                sent.add(len(chunk))
+            sent.add(len(chunk))

@@ -1,6 +1,7 @@
 """The group of commands, the options they share, and how an error looks."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -8,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from ormb.cli.completion import add_completion
 from ormb.errors import OrmbError
 from ormb.reference import Reference
 
@@ -19,10 +22,26 @@ ResultT = TypeVar("ResultT")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
+def _usable(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A file that cannot be used is an error where it was asked for, and a warning where the environment names it."""
+    from ormb.adapters.tls import verification  # noqa: PLC0415 - help needs no TLS
+
+    try:
+        verification(insecure=False, ca_file=value)
+    except OSError as error:
+        said = f"{value} cannot be used: {error.strerror or error}"
+        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.ENVIRONMENT:
+            raise click.BadParameter(said) from error
+        warn(f"$ORMB_CA_FILE: {said}")
+        return None
+    return value
+
+
 CA_FILE = click.option(
     "--ca-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
     envvar="ORMB_CA_FILE",
+    callback=_usable,
     help="Certificates of authorities to trust besides the system's. Also $ORMB_CA_FILE.",
 )
 
@@ -86,10 +105,13 @@ def run(options: Options, call: Callable[["OrmbClient"], Awaitable[ResultT]]) ->
 
 
 class errors_as_lines:  # noqa: N801 - reads as a statement
-    """Turns the library's errors into click's: a message, no traceback."""
+    """Turns the library's errors into click's, a message without a traceback, and its warnings into lines."""
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Have warnings shown."""
+        logger = logging.getLogger("ormb")
+        if not any(isinstance(handler, _WarningLines) for handler in logger.handlers):
+            logger.addHandler(_WarningLines(logging.WARNING))
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OrmbError):
@@ -98,7 +120,21 @@ class errors_as_lines:  # noqa: N801 - reads as a statement
             raise click.ClickException(f"{error.strerror or error}: {error.filename or 'input/output'}") from error
 
 
+class _WarningLines(logging.Handler):
+    """Shows what is logged on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        warn(record.getMessage())
+
+
+def warn(message: str) -> None:
+    """A line on standard error."""
+    click.secho(f"warning: {message}", fg="yellow", err=True)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(installed_version("ormb"), prog_name="ormb")
 def cli() -> None:
     """Share machine-learning models as OCI artifacts, the way images are shared.
 
@@ -111,21 +147,6 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print what lets a shell complete commands and options.
-
-    \b
-    ormb completion bash > /etc/bash_completion.d/ormb
-    """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only this needs it
-
-    found = get_completion_class(shell)
-    if found is not None:
-        click.echo(found(cli, {}, "ormb", "_ORMB_COMPLETE").source())
-
-
-@cli.command()
 def version() -> None:
     """Print the version.
 
@@ -133,3 +154,6 @@ def version() -> None:
     ormb version
     """
     click.echo(f"Version:    {installed_version('ormb')}")
+
+
+add_completion(cli, "ormb")

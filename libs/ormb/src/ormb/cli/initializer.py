@@ -30,6 +30,7 @@ class UriType(ReferenceType):
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(installed_version("ormb"), prog_name="ormb-storage-initializer")
 def cli() -> None:
     """Fetch a model for the model server that starts next, as an init container does.
 

@@ -4,15 +4,18 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 
 from ormb.digest import hexadecimal
 from ormb.ports import Progress, Silent
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo
+    from ormb.info import ModelInfo
 
 
 def human_size(size: int) -> str:
@@ -41,8 +44,20 @@ def facts(info: "ModelInfo") -> dict[str, Any]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on standard output; models and dataclasses get the camelCase names of the API."""
+    click.echo(json.dumps(_as_json(value), indent=2, ensure_ascii=False))
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {to_camel(field.name): _as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, list | tuple):
+        return [_as_json(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    return value
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:

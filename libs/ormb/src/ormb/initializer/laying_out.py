@@ -30,9 +30,11 @@ def described(exported: Path, name: str, version: str) -> ServedModel:
     format_name = modelfile.format or modelformats.detect_format(directory)
     if format_name is None:
         raise UnsupportedArtifactError("nothing tells the model's format: --target plain lays it out as it is")
-    files = tuple(sorted(p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()))
+    entries = {path: path.relative_to(directory).as_posix() for path in sorted(directory.rglob("*"))}
+    files = tuple(name for path, name in entries.items() if path.is_file())
+    empty = tuple(name for path, name in entries.items() if path.is_dir() and not any(path.iterdir()))
     declared = to_metadata(modelfile).declared_signature
-    return ServedModel(name, version, format_name, files, _signature(format_name, directory) or declared)
+    return ServedModel(name, version, format_name, files, _signature(format_name, directory) or declared, empty)
 
 
 def lay_out(exported: Path, destination: Path, target: Target, model: ServedModel, digest: str) -> Plan:

@@ -53,6 +53,7 @@ class ServedModel:
         format: the model's format.
         files: paths of all files below `model/`.
         signature: what is known of inputs and outputs.
+        empty_directories: paths of the directories without an entry below `model/`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ServedModel:
     format: str
     files: tuple[str, ...]
     signature: Signature | None
+    empty_directories: tuple[str, ...] = ()
 
 
 def usual_target(format_name: str | None) -> Target:
@@ -96,7 +98,8 @@ def _triton(model: ServedModel) -> Plan:
         moves = {"model": f"1/{platform.file}"}
     else:
         main = _single(model, *platform.suffixes)
-        others = {f"model/{name}": f"1/{name}" for name in model.files if name != main}
+        beside = (*model.files, *model.empty_directories)
+        others = {f"model/{name}": f"1/{name}" for name in beside if name != main}
         moves = {f"model/{main}": f"1/{platform.file}", **others}
     config = triton.config(model.name, platform, model.signature)
     return Plan({**moves, "ormbfile.yaml": "ormbfile.yaml"}, {"config.pbtxt": config})
@@ -106,16 +109,22 @@ def _mlserver(model: ServedModel) -> Plan:
     implementation = MLSERVER.get(model.format)
     if implementation is None:
         raise _unserved(Target.MLSERVER, model, tuple(MLSERVER))
-    uri = "./model" if model.format == "MLflow" else f"./model/{_single(model)}"
+    uri = PurePosixPath("model", _mlflow(model) if model.format == "MLflow" else _single(model))
     settings = {
         "name": model.name,
         "implementation": implementation,
-        "parameters": {"uri": uri, "version": model.version},
+        "parameters": {"uri": f"./{uri}", "version": model.version},
     }
     return Plan(
         {"model": "model", "ormbfile.yaml": "ormbfile.yaml"},
         {"model-settings.json": json.dumps(settings, indent=2) + "\n"},
     )
+
+
+def _mlflow(model: ServedModel) -> str:
+    """The directory of its MLmodel file, which is not the top for the folder of a logged model of MLflow 3."""
+    places = [PurePosixPath(name).parent for name in model.files if PurePosixPath(name).name == "MLmodel"]
+    return min(places, key=lambda path: len(path.parts), default=PurePosixPath()).as_posix()
 
 
 def _single(model: ServedModel, *suffixes: str) -> str:

@@ -3,15 +3,14 @@
 from collections import Counter
 from typing import Any
 
-from ormb import mediatypes
-from ormb.errors import UnsupportedArtifactError
-from ormb.manifest import Descriptor
+from ormb.manifest import Descriptor, ModelManifest
 from ormb.modelfile import ModelFile
 
-from .layout import Archive, LayerFiles, config_type
+from . import layer_types
+from .layer_types import layer_type
+from .layout import EXTRA, ArtifactFiles, LayerFiles, config_type
 
 CONFIG_PREFIX = "application/vnd.docker.ai.model.config."
-PREFIX = "application/vnd.docker.ai."
 NAMES = {
     "gguf.v3": "model.gguf",
     "gguf.v3.lora": "lora.gguf",
@@ -21,8 +20,9 @@ NAMES = {
     "dduf": "model.dduf",
     "license": "LICENSE",
     "chat.template.jinja": "template.jinja",
+    "model.file": "model.file",
 }
-ARCHIVES = {"vllm.config.tar", "dir.tar"}
+PATTERNS = (layer_types.DOCKER_FILE, layer_types.DOCKER_ARCHIVE)
 
 
 class DockerModel:
@@ -42,30 +42,35 @@ class DockerModel:
         """Nothing is said."""
         return None
 
-    def files(self, layers: tuple[Descriptor, ...], _document: dict[str, Any]) -> list[LayerFiles]:
-        """Several layers of one kind are numbered."""
-        kinds = Counter(layer.media_type for layer in layers)
+    def files(self, manifest: ModelManifest) -> ArtifactFiles:
+        """Several layers of one kind are numbered; what another file completes goes beside it."""
+        beside = _beside(manifest.layers)
+        kinds = Counter(layer.media_type for layer in manifest.layers)
         seen: Counter[str] = Counter()
         found = []
-        for layer in layers:
+        for layer in manifest.layers:
             seen[layer.media_type] += 1
             number = seen[layer.media_type] if kinds[layer.media_type] > 1 else None
-            found.append(_files(layer, number))
-        return found
+            found.append(_files(layer, number, EXTRA if layer.media_type in beside else "model"))
+        return ArtifactFiles(tuple(found))
 
 
 DOCKER_MODEL = DockerModel()
 
 
-def _files(layer: Descriptor, number: int | None) -> LayerFiles:
-    kind = layer.media_type.removeprefix(PREFIX)
-    if kind in ARCHIVES:
-        return LayerFiles(layer, "model", Archive.TAR)
-    said = layer.annotations.get(mediatypes.FILE_PATH) or layer.annotations.get(mediatypes.TITLE)
-    name = said or NAMES.get(kind)
-    if name is None:
-        raise UnsupportedArtifactError(f"layer {layer.digest} of type {layer.media_type} is not known")
-    if said is None and number is not None:
+def _beside(layers: tuple[Descriptor, ...]) -> set[str]:
+    """The types of adapters and projectors; none where there is no model that they belong to."""
+    types = {layer.media_type for layer in layers}
+    others = {kind for kind in types if kind.endswith((".lora", "mmproj"))}
+    return others if any(kind.endswith(".gguf.v3") for kind in types) else set()
+
+
+def _files(layer: Descriptor, number: int | None, top: str) -> LayerFiles:
+    said = layer_type(layer.media_type, PATTERNS)
+    if said.is_archive:
+        return LayerFiles(layer, said, "model")
+    name = layer.path or NAMES[said.kind]
+    if layer.path is None and number is not None:
         stem, dot, suffix = name.partition(".")
         name = f"{stem}-{number:05d}{dot}{suffix}"
-    return LayerFiles(layer, f"model/{name}")
+    return LayerFiles(layer, said, f"{top}/{name}")

@@ -1,19 +1,32 @@
 """What a layout says of an artifact."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, auto
 from typing import Any, Protocol
 
-from ormb.manifest import Descriptor
+from ormb.errors import UnsupportedArtifactError
+from ormb.manifest import Descriptor, ModelManifest
 from ormb.modelfile import ModelFile
 
+from .layer_types import LayerType
 
-class Archive(StrEnum):
-    """How files are packed into a layer."""
+TREE = ".artifact"
+"""Where files of other tools lie, at the paths that their artifact gives them, until the model is found among them."""
+EXTRA = "extra"
+"""Where an export has the files of an artifact that are not the model: data, and what lies outside its directory."""
 
-    TAR = "tar"
-    TAR_GZIP = "tar+gzip"
-    TAR_ZSTD = "tar+zstd"
+
+class Role(Enum):
+    """What the files of a layer are to the model."""
+
+    MODEL = auto()
+    PART = auto()
+    """Configuration, tokenizers, adapters."""
+    BESIDE = auto()
+    """Code and documentation."""
+    DATA = auto()
 
 
 @dataclass(frozen=True)
@@ -22,15 +35,47 @@ class LayerFiles:
 
     Attributes:
         descriptor: the layer.
-        target: for one raw file its path; for an archive the directory that its entries go into.
-        archive: how the entries are packed; None for one raw file.
+        type: how its bytes are packed.
+        target: for one file its path; for an archive the directory that its entries go into.
+        role: what its files are to the model.
         below: only entries of the archive under this directory, without it.
+        diff_ids: digests of which the uncompressed bytes must have one; none where the artifact declares none.
     """
 
     descriptor: Descriptor
+    type: LayerType
     target: str
-    archive: Archive | None = None
+    role: Role = Role.MODEL
     below: str = ""
+    diff_ids: frozenset[str] = frozenset()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the layer's bytes are the file."""
+        return not self.type.is_archive and not self.type.compression
+
+    @property
+    def is_in_tree(self) -> bool:
+        """Whether it is to be decided which of its files are the model."""
+        return self.target.partition("/")[0] == TREE
+
+
+@dataclass(frozen=True)
+class ArtifactFiles:
+    """What an artifact holds.
+
+    Attributes:
+        layers: in the order in which they are unpacked.
+        is_model_directory: whether their paths are those of a model directory; else `model_path` says where the model
+            is among them.
+        model_path: the file or directory that the artifact names as its model; None where it names none.
+        empty_directories: directories without an entry, which no layer has.
+    """
+
+    layers: tuple[LayerFiles, ...]
+    is_model_directory: bool = True
+    model_path: str | None = None
+    empty_directories: tuple[str, ...] = ()
 
 
 class Layout(Protocol):
@@ -44,7 +89,7 @@ class Layout(Protocol):
         ...
 
     def wants_config(self, document: dict[str, Any], /) -> bool:
-        """Whether the metadata are in the config blob."""
+        """Whether the config blob says of the model, or of its files, what the manifest does not."""
         ...
 
     def modelfile(self, document: dict[str, Any], config: bytes | None, /) -> ModelFile | None:
@@ -56,11 +101,11 @@ class Layout(Protocol):
         """
         ...
 
-    def files(self, layers: tuple[Descriptor, ...], document: dict[str, Any], /) -> list[LayerFiles]:
-        """Where the layers go, in the order in which they are unpacked.
+    def files(self, manifest: ModelManifest, /) -> ArtifactFiles:
+        """Where the layers go.
 
         Raises:
-            UnsupportedArtifactError: a layer is of a kind that is not known.
+            UnsupportedArtifactError: a layer is of a type that is not known.
         """
         ...
 
@@ -71,9 +116,40 @@ def config_type(document: dict[str, Any]) -> str:
     return str(config.get("mediaType", "")) if isinstance(config, dict) else ""
 
 
-def archive_of(media_type: str) -> Archive | None:
-    """How a layer of this type is packed, by its ending; None for one raw file."""
-    for archive in (Archive.TAR_GZIP, Archive.TAR_ZSTD, Archive.TAR):
-        if media_type.endswith((archive.value, archive.value.replace("tar+", "tar."))):
-            return archive
-    return None
+def config_document(content: bytes | None) -> dict[str, Any]:
+    """The JSON object in a config blob; empty where it was not read. Raises UnsupportedArtifactError."""
+    try:
+        return dict(json.loads(content or b"{}"))
+    except (ValueError, TypeError) as error:
+        raise UnsupportedArtifactError(f"the artifact's config is not a JSON object: {error}") from error
+
+
+def table(value: Any) -> dict[str, Any]:
+    """The value where it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def tree_files(
+    manifest: ModelManifest,
+    kind: Callable[[str], LayerType],
+    roles: dict[str, Role],
+    diff_ids: Callable[[Descriptor], frozenset[str]],
+    path: Callable[[Descriptor], str],
+) -> tuple[LayerFiles, ...]:
+    """The layers of a tool that keeps the paths of its own tree.
+
+    Args:
+        manifest: the artifact.
+        kind: reads a media type.
+        roles: by the kind of a layer; others are BESIDE.
+        diff_ids: those declared for a layer.
+        path: the file that a layer without an archive holds.
+    """
+    layers = []
+    for layer in manifest.layers:
+        said = kind(layer.media_type)
+        role = roles.get(said.kind, Role.BESIDE)
+        top = EXTRA if role is Role.DATA else TREE
+        target = top if said.is_archive else f"{top}/{path(layer)}"
+        layers.append(LayerFiles(layer, said, target, role, diff_ids=diff_ids(layer)))
+    return tuple(layers)

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from ormb.errors import UnsupportedArtifactError
-from ormb.manifest import Descriptor
+from ormb.manifest import ModelManifest
 from ormb.modelfile import ModelFile
 
-from .layout import Archive, LayerFiles, archive_of, config_type
+from . import layer_types
+from .layer_types import layer_type
+from .layout import ArtifactFiles, LayerFiles, config_document, config_type, table
 
 CONFIGS = {
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
 }
-DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-DIRECTORY = "models"
+DIRECTORY, MODEL = "models", "model"
 
 
 class Modelcar:
@@ -26,23 +26,28 @@ class Modelcar:
         return config_type(document) in CONFIGS and not document.get("artifactType")
 
     def wants_config(self, _document: dict[str, Any]) -> bool:
-        """An image's config says nothing of a model."""
-        return False
+        """An image's config has the digests of its uncompressed layers."""
+        return True
 
     def modelfile(self, _document: dict[str, Any], _config: bytes | None) -> ModelFile | None:
         """Nothing is said."""
         return None
 
-    def files(self, layers: tuple[Descriptor, ...], _document: dict[str, Any]) -> list[LayerFiles]:
+    def files(self, manifest: ModelManifest) -> ArtifactFiles:
         """What each layer has under /models; later ones win."""
-        return [LayerFiles(layer, "model", _archive(layer), below=DIRECTORY) for layer in layers]
+        patterns, declared = (layer_types.IMAGE, layer_types.IMAGE_OF_DOCKER), _diff_ids(manifest.config_content)
+        return ArtifactFiles(
+            tuple(
+                LayerFiles(layer, layer_type(layer.media_type, patterns), MODEL, below=DIRECTORY, diff_ids=declared)
+                for layer in manifest.layers
+            )
+        )
 
 
 MODELCAR = Modelcar()
 
 
-def _archive(layer: Descriptor) -> Archive:
-    archive = Archive.TAR_GZIP if layer.media_type == DOCKER_LAYER else archive_of(layer.media_type)
-    if archive is None:
-        raise UnsupportedArtifactError(f"layer {layer.digest} of type {layer.media_type} is no image layer")
-    return archive
+def _diff_ids(config: bytes | None) -> frozenset[str]:
+    """Digests of the uncompressed layers (OCI image-spec, config.md)."""
+    rootfs = table(config_document(config).get("rootfs"))
+    return frozenset(str(each) for each in rootfs.get("diff_ids") or [])

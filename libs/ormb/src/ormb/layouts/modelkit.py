@@ -1,20 +1,20 @@
 """KitOps ModelKit (https://kitops.org): a Kitfile as config, one layer for each of its entries."""
 
-import json
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from ormb import mediatypes
 from ormb.errors import UnsupportedArtifactError
-from ormb.manifest import Descriptor
-from ormb.modelfile import ModelFile, lenient_modelfile
+from ormb.manifest import Descriptor, ModelManifest
+from ormb.modelfile import ModelFile
 
-from .layout import LayerFiles, archive_of, config_type
+from . import layer_types
+from .kitfiles import Kitfile
+from .layer_types import layer_type
+from .layout import ArtifactFiles, Role, config_type, tree_files
 
 ARTIFACT = "application/vnd.kitops.modelkit.manifest.v1+json"
 CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
-PREFIX = "application/vnd.kitops.modelkit."
-SECTIONS = ("datasets", "code", "docs", "prompts")
+ROLES = {"model": Role.MODEL, "modelpart": Role.PART, "dataset": Role.DATA, "datasets": Role.DATA}
 
 
 class ModelKit:
@@ -32,39 +32,27 @@ class ModelKit:
 
     def modelfile(self, _document: dict[str, Any], config: bytes | None) -> ModelFile | None:
         """What the Kitfile has in common with an ormbfile."""
-        if config is None:
-            return None
-        kitfile = json.loads(config)
-        package, model = kitfile.get("package") or {}, kitfile.get("model") or {}
-        return lenient_modelfile(
-            {
-                "author": ", ".join(package.get("authors") or []) or None,
-                "description": package.get("description") or model.get("description"),
-                "framework": model.get("framework"),
-            }
-        )
+        return None if config is None else Kitfile(config).modelfile()
 
-    def files(self, layers: tuple[Descriptor, ...], _document: dict[str, Any]) -> list[LayerFiles]:
-        """Archives hold paths from the kit's root; a raw layer is one file."""
-        return [_files(layer) for layer in layers]
+    def files(self, manifest: ModelManifest) -> ArtifactFiles:
+        """Archives hold paths from the Kitfile's directory, and a raw layer is one file of it."""
+        kitfile = Kitfile(manifest.config_content or b"{}")
+        paths, diff_ids = kitfile.paths(), kitfile.diff_ids()
+
+        def path(layer: Descriptor) -> str:
+            named = layer.path or paths.get(layer.digest)
+            if named is None:
+                raise UnsupportedArtifactError(f"raw layer {layer.digest} of the ModelKit says no file name")
+            return named
+
+        layers = tree_files(
+            manifest,
+            partial(layer_type, patterns=(layer_types.MODELKIT, layer_types.KITFILE)),
+            ROLES,
+            lambda layer: frozenset({diff_ids[layer.digest]} if layer.digest in diff_ids else ()),
+            path,
+        )
+        return ArtifactFiles(layers, is_model_directory=False, model_path=kitfile.model_path)
 
 
 MODELKIT = ModelKit()
-
-
-def _files(layer: Descriptor) -> LayerFiles:
-    if not layer.media_type.startswith(PREFIX):
-        raise UnsupportedArtifactError(f"layer {layer.digest} of type {layer.media_type} is none of a ModelKit")
-    archive = archive_of(layer.media_type)
-    if archive is not None:
-        return LayerFiles(layer, "model", archive)
-    name = next(_names(layer), None)
-    if name is None:
-        raise UnsupportedArtifactError(f"raw layer {layer.digest} of the ModelKit says no file name")
-    return LayerFiles(layer, f"model/{name}")
-
-
-def _names(layer: Descriptor) -> Iterator[str]:
-    for key in (mediatypes.TITLE, mediatypes.FILE_PATH):
-        if found := layer.annotations.get(key):
-            yield found

@@ -1,27 +1,29 @@
 """ModelPack, the CNCF model-spec v0.0.7 (https://github.com/modelpack/model-spec), and its older `cnai` spelling.
 
 With an ormbfile in an annotation it is ours: paths begin at the model's directory. Otherwise another tool made it
-(modctl, kit, Docker) and its files go under `model/`.
+(modctl, kit, Docker), which kept the paths of its own tree.
 """
 
-import json
+from functools import partial
 from typing import Any
 
-import modelformats
 from ormb import mediatypes
 from ormb.errors import UnsupportedArtifactError
-from ormb.manifest import Descriptor
+from ormb.manifest import Descriptor, ModelManifest
 from ormb.modelfile import ModelFile, lenient_modelfile
 
-from .layout import LayerFiles, archive_of, config_type
+from . import layer_types
+from .formats import format_named
+from .kitfiles import Kitfile
+from .layer_types import layer_type
+from .layout import ArtifactFiles, LayerFiles, Role, config_document, config_type, table, tree_files
 
 LEGACY_ARTIFACT = "application/vnd.cnai.model.manifest.v1+json"
 LEGACY_CONFIG = "application/vnd.cnai.model.config.v1+json"
-PREFIXES = (mediatypes.MODELPACK_LAYER_PREFIX, "application/vnd.cnai.model.")
-PATHS = (mediatypes.FILE_PATH, "org.cnai.model.filepath", mediatypes.TITLE)
-FORMATS = {name.lower(): name for name in modelformats.KNOWN_FORMATS}
-RAW_ENDINGS = (mediatypes.RAW_SUFFIX, ".gguf", ".safetensors")
-"""The last two are Docker's; they are not in the specification."""
+KITFILE_ANNOTATION = "ml.kitops.modelkit.kitfile"
+"""`kit pack --use-model-pack` keeps the Kitfile here."""
+ROLES = {"weight": Role.MODEL, "weight.config": Role.PART, "dataset": Role.DATA}
+read_type = partial(layer_type, patterns=(layer_types.MODELPACK, layer_types.MODELPACK_OF_DOCKER, layer_types.KITFILE))
 
 
 class ModelPack:
@@ -37,47 +39,62 @@ class ModelPack:
 
     def wants_config(self, document: dict[str, Any]) -> bool:
         """Not where the ormbfile is in an annotation."""
-        return _annotation(document) is None
+        return _annotation(document, mediatypes.MODELFILE_ANNOTATION) is None
 
     def modelfile(self, document: dict[str, Any], config: bytes | None) -> ModelFile | None:
-        """The ormbfile, else what the specification's config has in common with it."""
-        text = _annotation(document)
+        """The ormbfile, else what the Kitfile or the specification's config has in common with it."""
+        text = _annotation(document, mediatypes.MODELFILE_ANNOTATION)
         if text is not None:
             return ModelFile.model_validate_json(text)
+        kitfile = _annotation(document, KITFILE_ANNOTATION)
+        if kitfile is not None:
+            return Kitfile(kitfile.encode()).modelfile()
         return _from_config(config) if config else None
 
-    def files(self, layers: tuple[Descriptor, ...], document: dict[str, Any]) -> list[LayerFiles]:
+    def files(self, manifest: ModelManifest) -> ArtifactFiles:
         """One file for each raw layer; archives begin at the artifact's root."""
-        top = "" if _annotation(document) is not None else "model"
-        return [_files(layer, top) for layer in layers]
+        if _annotation(manifest.document, mediatypes.MODELFILE_ANNOTATION) is not None:
+            layers = tuple(_of_model_directory(layer) for layer in manifest.layers)
+            return ArtifactFiles(layers, empty_directories=manifest.empty_directories)
+        kitfile = Kitfile((_annotation(manifest.document, KITFILE_ANNOTATION) or "{}").encode())
+        declared = _diff_ids(manifest.config_content)
+        layers = tree_files(manifest, read_type, ROLES, lambda _layer: declared, _path)
+        return ArtifactFiles(layers, is_model_directory=False, model_path=kitfile.model_path)
 
 
 MODELPACK = ModelPack()
 
 
-def _files(layer: Descriptor, top: str) -> LayerFiles:
-    archive = archive_of(layer.media_type)
-    if archive is not None:
-        return LayerFiles(layer, top, archive)
-    path = next((layer.annotations[key] for key in PATHS if layer.annotations.get(key)), None)
-    if path is None or not layer.media_type.startswith(PREFIXES) or not layer.media_type.endswith(RAW_ENDINGS):
+def _of_model_directory(layer: Descriptor) -> LayerFiles:
+    said = read_type(layer.media_type)
+    return LayerFiles(layer, said, "" if said.is_archive else _path(layer))
+
+
+def _path(layer: Descriptor) -> str:
+    if layer.path is None:
         raise UnsupportedArtifactError(f"layer {layer.digest} of type {layer.media_type} says no file name")
-    return LayerFiles(layer, f"{top}/{path}" if top else path)
+    return layer.path
 
 
-def _annotation(document: dict[str, Any]) -> str | None:
-    found = (document.get("annotations") or {}).get(mediatypes.MODELFILE_ANNOTATION)
-    return str(found) if found is not None else None
+def _annotation(document: dict[str, Any], name: str) -> str | None:
+    value = (document.get("annotations") or {}).get(name)
+    return str(value) if value is not None else None
+
+
+def _diff_ids(config: bytes | None) -> frozenset[str]:
+    """Digests of the uncompressed layers (model-spec, docs/config.md)."""
+    modelfs = table(config_document(config).get("modelfs"))
+    return frozenset(str(each) for each in modelfs.get("diffIds") or [])
 
 
 def _from_config(config: bytes) -> ModelFile:
-    whole = json.loads(config)
-    described, about = whole.get("descriptor") or {}, whole.get("config") or {}
+    whole = config_document(config)
+    described, about = table(whole.get("descriptor")), table(whole.get("config"))
     return lenient_modelfile(
         {
             "author": ", ".join(described.get("authors") or []) or None,
             "created": described.get("createdAt"),
             "description": described.get("description"),
-            "format": FORMATS.get(str(about.get("format", "")).lower()),
+            "format": format_named(about.get("format")),
         }
     )

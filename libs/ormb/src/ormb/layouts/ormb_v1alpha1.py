@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
-from ormb.manifest import Descriptor, canonical_json
+from ormb.manifest import Descriptor, ModelManifest, canonical_json
 from ormb.modelfile import ModelFile, lenient_modelfile
 
-from .layout import Archive, LayerFiles, config_type
+from . import layer_types
+from .layer_types import layer_type
+from .layout import ArtifactFiles, LayerFiles, config_type
 
 CONFIG = "application/vnd.caicloud.model.config.v1alpha1+json"
 LAYER = "application/tar+gzip"
@@ -34,9 +36,12 @@ class OrmbV1Alpha1:
         data = json.loads(config)
         return lenient_modelfile({key: value for key, value in data.items() if (key, value) != ("created", NEVER)})
 
-    def files(self, layers: tuple[Descriptor, ...], _document: dict[str, Any]) -> list[LayerFiles]:
+    def files(self, manifest: ModelManifest) -> ArtifactFiles:
         """Entries begin with `model/`."""
-        return [LayerFiles(layer, "", Archive.TAR_GZIP) for layer in layers]
+        patterns = (layer_types.ORMB,)
+        return ArtifactFiles(
+            tuple(LayerFiles(layer, layer_type(layer.media_type, patterns), "") for layer in manifest.layers)
+        )
 
 
 ORMB_V1ALPHA1 = OrmbV1Alpha1()

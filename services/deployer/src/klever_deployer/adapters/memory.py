@@ -36,7 +36,8 @@ class InMemoryWorkloads:
         if spec.key in self._states:
             return
         self.started.append(spec)
-        state = ReplicaState(spec.key, runtime=spec.prepared.runtime, made=spec.prepared.model.made)
+        model = spec.prepared.model
+        state = ReplicaState(spec.key, runtime=spec.prepared.runtime, made=model.made, unverified=model.unverified)
         if spec.version in self._unready:
             self.become(replace(state, failure=self._unready[spec.version]))
             return

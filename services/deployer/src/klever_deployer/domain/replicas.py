@@ -40,6 +40,8 @@ class LocalModel:
     format: str
     made: str = ""
     """`project/model:version@digest` of what the platform has made of a model that nothing serves as it is."""
+    unverified: str = ""
+    """Of a converted model, why it was not compared with its source."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,10 @@ class ReplicaState:
     """The model server that it is, or `custom`."""
     made: str = ""
     """See `LocalModel`."""
+    unverified: str = ""
+    """See `LocalModel`."""
     failure: str | None = None
-    """Why it will not start: its last log lines. None while there is hope."""
+    """Why it will not start: the cause, and its last log lines. None while there is hope."""
 
 
 def deployments(spec: ServingSpec | None, known: Iterable[VariantStatus]) -> tuple[Deployment, ...]:
@@ -218,6 +222,7 @@ def statuses(
                 revision=each.revision,
                 runtime=present[0].runtime if present else "",
                 made=present[0].made if present else "",
+                unverified=present[0].unverified if present else "",
                 replicas=each.replicas,
                 ready_replicas=sum(state.ready for state in present),
                 restarts=sum(state.restarts for state in present),
@@ -245,5 +250,4 @@ def last_words(serving: ServingName, wanted: Iterable[Deployment], states: Itera
     failed = sorted((state for state in states if state.key in needed and state.failure), key=lambda state: state.key)
     if not failed:
         return None
-    variant, lines = failed[0].key.variant, failed[0].failure
-    return f"the model server of variant {variant} does not start; its log ends with: {lines}"
+    return f"the model server of variant {failed[0].key.variant} does not start: {failed[0].failure}"

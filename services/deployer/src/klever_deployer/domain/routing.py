@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
+from kleverproto.percents import apportion
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.strategies import BlueGreen
 from kleverproto.traffic import HeaderMatch, Mirror, Retries, Sticky, Timeouts
@@ -177,19 +178,17 @@ def successor(backend: BackendKey, route: ServingRoute) -> BackendKey | None:
 
 
 def percents(stage: Stage) -> dict[tuple[str, str], int]:
-    """Variant and revision to whole percents of the traffic, rules aside."""
-    shares = _weighted(stage)
-    return {
-        (each.variant.name, each.revision): round(
-            sum(
-                s.weight
-                for s in shares
-                if (s.backend.variant, s.backend.revision) == (each.variant.name, each.revision)
-            )
-            / WHOLE
-        )
-        for each in stage.running
-    }
+    """Variant and revision to whole percents of the traffic, rules aside; they sum to 100."""
+    weights = {(share.backend.variant, share.backend.revision): share.weight for share in _weighted(stage)}
+    return {(each.variant.name, each.revision): 0 for each in stage.running} | apportion(WHOLE, weights)
+
+
+def variant_percents(stage: Stage) -> dict[str, int]:
+    """Variant to whole percents of the traffic, its revisions together."""
+    shares: dict[str, int] = {}
+    for (variant, _revision), percent in percents(stage).items():
+        shares[variant] = shares.get(variant, 0) + percent
+    return shares
 
 
 def _backend(

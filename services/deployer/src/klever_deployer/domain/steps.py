@@ -61,9 +61,11 @@ def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measuremen
     return MoveTo(WHOLE, "all at once")
 
 
-def moved(status: RolloutStatus, move: MoveTo, measured: Measurement | None, now: datetime) -> RolloutStatus:
-    """The rollout after a step."""
-    step = RolloutStep(weight=move.weight, at=now, message=move.message, measured=measured)
+def moved(
+    status: RolloutStatus, move: MoveTo, weights: dict[str, int], measured: Measurement | None, now: datetime
+) -> RolloutStatus:
+    """The rollout after a step that spreads the traffic over the variants like this."""
+    step = RolloutStep(weight=move.weight, weights=weights, at=now, message=move.message, measured=measured)
     phase = RolloutPhase.PROMOTED if move.weight == WHOLE else RolloutPhase.PROGRESSING
     return status.model_copy(
         update={
@@ -76,6 +78,12 @@ def moved(status: RolloutStatus, move: MoveTo, measured: Measurement | None, now
             "steps": (*status.steps, step),
         }
     )
+
+
+def describe(step: RolloutStep) -> str:
+    """A step as a line: what each variant gets, where there are several."""
+    each = ", ".join(f"{variant} {percent} %" for variant, percent in step.weights.items())
+    return f"{each if len(step.weights) > 1 else f'{step.weight} %'} of the traffic: {step.message}"
 
 
 def _canary(canary: Canary, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:

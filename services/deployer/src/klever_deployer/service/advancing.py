@@ -83,7 +83,8 @@ class Advance:
         now = self.records.clock()
         there = _whole(stage) if move.weight == WHOLE else replace(stage, percent=move.weight)
         await self.servers.route(there)
-        changes: dict[str, object] = {"rollout": steps.moved(_rollout(document), move, measured, now)}
+        weights = routing.variant_percents(there)
+        changes: dict[str, object] = {"rollout": steps.moved(_rollout(document), move, weights, measured, now)}
         if move.weight == WHOLE:
             revision = Revision(generation=document.generation, spec=stage.spec, ready_at=now)
             changes |= {"applied": stage.spec, "revisions": stages.revisions_with(document, revision)}
@@ -92,15 +93,13 @@ class Advance:
 
     async def _publish(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """What the last step that is recorded has changed."""
-        weights: dict[str, int] = {}
-        for (variant, _revision), percent in routing.percents(stage).items():
-            weights[variant] = weights.get(variant, 0) + percent
+        weights = routing.variant_percents(stage)
         shifted = TrafficShifted(
             namespace=document.namespace, name=document.name, generation=document.generation, weights=weights
         )
         step = _rollout(document).steps[-1]
         await self.records.publish(document, shifted, str(step.weight))
-        return await self.records.step(document, f"{step.weight} % of the traffic: {step.message}")
+        return await self.records.step(document, steps.describe(step))
 
 
 def _rollout(document: ServingDocument) -> RolloutStatus:

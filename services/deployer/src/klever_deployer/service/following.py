@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import structlog
+
 from klever_deployer.domain.following import follows
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.ports import ModelCatalogue
+from kleverproto.conversions import UNVERIFIED
 from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.models import ModelUpdated
@@ -13,6 +16,8 @@ from kleverproto.servings import Followed
 
 from .intents import Intents
 from .records import name_of
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,9 @@ class Following:
         model = await self.catalogue.find(ref) if followers else None
         if model is None or model.spec.digest != digest or not is_scanned(model):
             return []  # it was pushed over, or the scan is still to come, with an event of its own
+        if UNVERIFIED in model.spec.metadata.labels:
+            log.warning("not deployed by a policy: the version is not verified", ref=str(ref), digest=digest)
+            return []
         push = Followed(digest=digest, generation=model.generation, created_at=model.created_at)
         cause = Intent(sequence=0, event_id=event.id, correlation_id=event.correlation_id or event.id)
         return [name for name in followers if await self.intents.follow(name, ref, push, cause)]

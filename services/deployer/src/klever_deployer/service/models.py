@@ -1,8 +1,8 @@
 """From a variant's reference to a model on this machine, and what serves it."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field, replace
 
 from klever_deployer.domain.replicas import Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
@@ -10,10 +10,10 @@ from klever_deployer.errors import MODEL_NOT_FOUND, UNSUPPORTED_FORMAT, UNSUPPOR
 from klever_deployer.ports import Conversions, ModelCatalogue, OnStep, Policies, Toolchains
 from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
-from kleverproto.projects import OnUnsafe
 from kleverproto.references import ModelRef
-from kleverproto.safety import is_scanned
-from kleverproto.safety import refusal as unsafe
+from kleverproto.servable import missing_knowledge, unservable
+from kleverproto.servable import refusal as not_allowed
+from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
@@ -49,14 +49,18 @@ class Models:
     _missed: dict[str, float] = field(default_factory=dict)
     """Since when versions are missing that were in the catalogue once."""
 
-    async def resolve(self, spec: ServingSpec) -> ServingSpec:
+    async def resolve(self, spec: ServingSpec, served: Container[ServedModel] = ()) -> ServingSpec:
         """The spec with its tags resolved to digests, each of which may be loaded.
 
+        Args:
+            spec: what is wanted.
+            served: what the serving serves already; that may be gone from the catalogue.
+
         Raises:
-            ServingError: there is no such version, or its project does not let it be loaded.
-            TransientError: it is not scanned yet, or something does not answer now.
+            ServingError: there is no such version, its project does not let it be loaded, or nothing could serve it.
+            TransientError: it is not scanned and parsed yet, or something does not answer now.
         """
-        variants = [v.model_copy(update={"digest": await self._accept(v)}) for v in spec.variants]
+        variants = [v.model_copy(update={"digest": await self._accept(v, served)}) for v in spec.variants]
         return spec.model_copy(update={"variants": tuple(variants)})
 
     async def prepare(self, wanted: Iterable[Deployment], on_step: OnStep = _silently) -> dict[VersionKey, Prepared]:
@@ -68,15 +72,19 @@ class Models:
         """
         return {each.version_key: await self._prepare(each.variant, each.digest, on_step) for each in wanted}
 
-    async def _accept(self, variant: Variant) -> str:
+    async def _accept(self, variant: Variant, served: Container[ServedModel]) -> str:
         """The digest to serve. The gateway has looked already, but requests come from elsewhere, too."""
+        ref = ModelRef.parse(variant.model)
+        is_served = variant.digest is not None and ServedModel(ref, variant.digest) in served
+        if is_served and variant.digest is not None and await self.catalogue.find(ref) is None:
+            return variant.digest
         document = await self._document(variant)
         digest = variant.digest or document.spec.digest
-        if (await self.policies.of(document.spec.ref.project)).scan is OnUnsafe.WARN:
-            return digest
-        if not is_scanned(document):
-            raise TransientError(f"{document.spec.ref} is not scanned yet")
-        if refused := unsafe(document, digest):
+        policy = await self.policies.of(document.spec.ref.project)
+        if lacking := missing_knowledge(document, policy):
+            raise TransientError(f"{document.spec.ref} is not {lacking} yet")
+        refused = not_allowed(document, digest, policy) or (None if variant.custom else unservable(document, digest))
+        if refused:
             code, message = refused
             raise ServingError(message, code=code)
         return digest
@@ -112,7 +120,7 @@ class Models:
             document = await self._document(variant)
             made = await self.conversions.make(document, digest, source.format, CONVERTED_TO, on_step)
         result = await self.shelf.find(made.digest) or await self.shelf.fetch(made.ref, made.digest, made.registry)
-        return LocalModel(result.directory, result.format, made=f"{made.ref}@{made.digest}")
+        return replace(result, made=f"{made.ref}@{made.digest}")
 
     async def _document(self, variant: Variant) -> ModelDocument:
         ref = ModelRef.parse(variant.model)

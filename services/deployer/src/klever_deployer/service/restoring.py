@@ -14,14 +14,16 @@ import structlog
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.restoring import Loss, in_present_stream, restored
-from kleverkit.documents import Buried, Incarnation, Stored
-from kleverkit.errors import TransientError
+from klever_deployer.ports import ServingCopy
+from kleverkit.documents import Buried, Incarnation, Stored, Unreadable, write
+from kleverkit.errors import ConflictError, TransientError
 from kleverkit.incarnations import Verdict
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
+from kleverproto.streams import SERVINGS_BUCKET
 
 from .notices import Notices
-from .records import Present, Records, name_of_key
+from .records import Present, Records, key_of, name_of_key
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,7 @@ class Restorer:
         self._is_complete = False
         self._problem: str | None = "the servings were not read yet"
         self._unremembered: str | None = None
+        self._unreadable: tuple[str, ...] = ()
         self._notices = Notices()
         self.restored = 0
         """How many servings were restored."""
@@ -116,7 +119,15 @@ class Restorer:
 
     async def problem(self) -> str | None:
         """A readiness check."""
-        return self._problem or self._unremembered
+        return self._problem or self._unremembered or self._of_unreadable()
+
+    def _of_unreadable(self) -> str | None:
+        if not self._unreadable:
+            return None
+        return (
+            f"{', '.join(self._unreadable)} cannot be read, and there is no copy: what runs of it is left alone; "
+            f"delete it with `nats kv del {SERVINGS_BUCKET.name} <key>` and deploy again"
+        )
 
     async def _look(self) -> Loss:
         """Raises TransientError."""
@@ -132,7 +143,7 @@ class Restorer:
     async def _restore(self, loss: Loss) -> Servings:
         self._is_complete = False
         copies = self._records.copies.all()  # first: what is recorded from here on is missing from neither
-        listed = await self._listed()
+        listed = await self._listed(copies)
         lost = [
             serving for serving, copy in copies.items() if isinstance(copy, ServingDocument) and serving not in listed
         ]
@@ -150,12 +161,41 @@ class Restorer:
             tuple(each for each in listed.values() if isinstance(each, Buried)),
         )
 
-    async def _listed(self) -> dict[ServingName, Stored[ServingDocument] | Buried[ServingDocument]]:
-        documents, buried = await self._records.documents.all(), await self._records.documents.buried()
+    async def _listed(
+        self, copies: dict[ServingName, ServingCopy]
+    ) -> dict[ServingName, Stored[ServingDocument] | Buried[ServingDocument]]:
+        """Everything that can be read; an entry that cannot is replaced by its copy, or left alone with an alarm."""
+        listing = await self._records.documents.listing()
         listed: dict[ServingName, Stored[ServingDocument] | Buried[ServingDocument]] = {}
-        listed.update({name_of_key(each.key): each for each in buried})
-        listed.update({name_of_key(each.key): each for each in documents})
+        listed.update({name_of_key(each.key): each for each in listing.buried})
+        listed.update({name_of_key(each.key): each for each in listing.documents})
+        unreadable = []
+        for each in listing.unreadable:
+            replaced = await self._replaced(each, copies)
+            if replaced is None:
+                log.error("a serving cannot be read, and there is no copy of it", key=each.key, error=each.why)
+                unreadable.append(each.key)
+            else:
+                listed[name_of_key(each.key)] = replaced
+        self._unreadable = tuple(unreadable)
         return listed
+
+    async def _replaced(
+        self, entry: Unreadable, copies: dict[ServingName, ServingCopy]
+    ) -> Stored[ServingDocument] | Buried[ServingDocument] | None:
+        """The copy of an entry that cannot be read, in its place; None where there is no copy."""
+        by_key = {key_of(serving): copy for serving, copy in copies.items()}
+        copy = by_key.get(entry.key)
+        if copy is None:
+            return None
+        try:
+            replaced = await write(self._records.documents, entry.key, copy, entry.revision)
+        except ConflictError as error:
+            raise TransientError(f"{entry.key} was written while it was restored: reading it again") from error
+        log.warning("a serving that could not be read is restored", key=entry.key, error=entry.why)
+        self.restored += 1
+        self._notices.add(name_of_key(entry.key))
+        return replaced
 
     async def _restored(self, serving: ServingName, present: Present, copy: Known, loss: Loss) -> Present:
         """What the bucket holds then. A serving is read again only where the listing is not what is known of it."""

@@ -16,6 +16,7 @@ from klever_deployer.errors import RolledBackError, ServingError
 from kleverkit.documents import Buried
 from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
+from kleverproto.served import applied_models
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.strategies import Recreate
 
@@ -107,7 +108,8 @@ class Rollout:
 
     async def _begin(self, document: ServingDocument) -> ServingDocument:
         """Resolve tags once, so that a tag that moves meanwhile changes nothing; and open the books."""
-        document = await self.records.resolved(document, await self.models.resolve(document.spec))
+        spec = await self.models.resolve(document.spec, applied_models(document))
+        document = await self.records.resolved(document, spec)
         rollout = document.status.rollout
         if rollout is not None and rollout.generation == document.generation:
             return document

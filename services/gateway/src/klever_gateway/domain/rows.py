@@ -90,7 +90,7 @@ def model_row(key: str, revision: int, document: ModelDocument) -> Row:
             "project": spec.ref.project,
             "model": spec.ref.model,
             "version": spec.ref.version,
-            "format": metadata.format,
+            "format": document.format,
             "extraction": document.status.extraction.value,
             "size": spec.size,
             "created_at": moment(document.created_at),

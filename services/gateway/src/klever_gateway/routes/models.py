@@ -5,9 +5,9 @@ from aiohttp import web
 from klever_gateway import examples
 from klever_gateway.domain.queries import ModelSummary, ProjectSummary
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import READING
+from klever_gateway.keys import DELETIONS, READING
 from klever_gateway.operations import BASE, Failure, Operation, Success
-from klever_gateway.parsing import document, items, page, read_query
+from klever_gateway.parsing import CORRELATION_ID, accepted, document, items, page, read_query
 from klever_gateway.schemas import ModelList, ModelQuery, PageQuery, ProjectList, VersionList, VersionQuery
 from kleverproto.models import ModelDocument
 
@@ -43,6 +43,18 @@ async def get_version(request: web.Request) -> web.Response:
     names = request.match_info
     row = await request.app[READING].version(names["project"], names["model"], names["version"])
     return document(row)
+
+
+async def delete_version(request: web.Request) -> web.Response:
+    """Ask for a version to be deleted."""
+    names = request.match_info
+    return accepted(await request.app[DELETIONS].delete(names["project"], names["model"], names["version"]))
+
+
+async def delete_model(request: web.Request) -> web.Response:
+    """Ask for every version of a model to be deleted."""
+    documents = await request.app[DELETIONS].delete_all(request.match_info["project"], request.match_info["model"])
+    return items(len(documents), documents, status=202)
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -105,6 +117,39 @@ OPERATIONS = (
             headers=("ETag",),
         ),
         failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="deleteVersion",
+        method="DELETE",
+        path=f"{VERSIONS}/{{version}}",
+        handler=delete_version,
+        tag="models",
+        summary="Ask for a version of a model to be deleted",
+        description=f"A served version is not deleted. Other tags of the same bytes stay. {SLASHES}",
+        success=Success(
+            status=202,
+            description="The version as it is; it is gone once the registry has deleted it.",
+            model=ModelDocument,
+            example=examples.MODEL.model_dump(mode="json"),
+            headers=(CORRELATION_ID, "ETag"),
+        ),
+        failures=(Failure.NOT_FOUND, Failure.CONFLICT, Failure.UNAVAILABLE),
+    ),
+    Operation(
+        id="deleteModel",
+        method="DELETE",
+        path=f"{MODELS}/{{model}}",
+        handler=delete_model,
+        tag="models",
+        summary="Ask for every version of a model to be deleted",
+        description=f"Nothing is deleted where one of them is served. {SLASHES}",
+        success=Success(
+            status=202,
+            description="The versions as they are.",
+            model=VersionList,
+            example=examples.listed(examples.MODEL),
+        ),
+        failures=(Failure.NOT_FOUND, Failure.CONFLICT, Failure.UNAVAILABLE),
     ),
     Operation(
         id="listModels",

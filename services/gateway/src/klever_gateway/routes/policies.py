@@ -6,7 +6,7 @@ from klever_gateway import examples
 from klever_gateway.keys import POLICIES
 from klever_gateway.operations import BASE, Body, Failure, Operation, Success
 from klever_gateway.parsing import CORRELATION_ID, accepted, checked, read_body, value
-from klever_gateway.schemas import ProjectName
+from klever_gateway.schemas import ProjectName, ReplacePolicy
 from kleverproto.projects import ProjectDocument, ProjectPolicy
 
 PATH = f"{BASE}/projects/{{project}}/policy"
@@ -20,7 +20,8 @@ async def get_policy(request: web.Request) -> web.Response:
 async def put_policy(request: web.Request) -> web.Response:
     """Ask for another policy."""
     where = checked(ProjectName, dict(request.match_info))
-    return accepted(await request.app[POLICIES].put(where.project, await read_body(request, ProjectPolicy)))
+    wanted = await read_body(request, ReplacePolicy)
+    return accepted(await request.app[POLICIES].put(where.project, wanted.policy))
 
 
 _EXAMPLE = examples.POLICY.model_dump(mode="json")
@@ -45,7 +46,7 @@ OPERATIONS = (
         tag="models",
         summary="Say what happens by itself to the models of a project",
         description="Models that are pushed from then on follow it.",
-        body=Body(model=ProjectPolicy, example=_EXAMPLE),
+        body=Body(model=ReplacePolicy, example=_EXAMPLE),
         success=Success(
             status=202,
             description="The project.",

@@ -39,17 +39,18 @@ class Jobs:
         """Ask for a job on a model version; the same work on the same bytes is the same job.
 
         Raises:
-            InvalidRequestError: the version does not exist; or it would be loaded, and its project blocks that.
+            InvalidRequestError: the version does not exist; or it would be converted, and its project blocks that,
+                or it cannot be.
         """
-        loads = kind is JobKind.CONVERT
-        version = await (self._versions.get_safe if loads else self._versions.get)(ModelRef.parse(ref), "ref")
+        converts = kind is JobKind.CONVERT
+        version = await (self._versions.get_convertible if converts else self._versions.get)(ModelRef.parse(ref), "ref")
         spec = JobSpec(
             kind=kind,
             namespace=namespace,
             ref=version.spec.ref,
             digest=version.spec.digest,
             registry=version.spec.registry,
-            format=version.spec.metadata.format,
+            format=version.format,
             conversion=conversion,
         )
         event = self._writing.event(JobRequested(id=job_id(spec), spec=spec))

@@ -8,6 +8,7 @@ from klever_gateway.domain.servings import Known, as_deleting, as_requested, is_
 from klever_gateway.errors import AlreadyExistsError, GenerationMismatchError, NoRolloutError
 from kleverkit.errors import NotFoundError, TransientError
 from kleverproto.rollouts import RolloutAction
+from kleverproto.served import applied_models
 from kleverproto.servings import (
     ServingDeleteRequested,
     ServingDocument,
@@ -96,7 +97,8 @@ class Servings:
             return await self._writing.submit(event, Collection.SERVINGS, row)
 
     async def _resolved(self, request: ServingRequested) -> ServingRequested:
-        spec = await self._versions.resolve(request.spec)
+        present = (await self._known(request.namespace, request.name)).present
+        spec = await self._versions.resolve(request.spec, applied_models(present) if present else ())
         return request.model_copy(update={"spec": spec})
 
     async def _known(self, namespace: str, name: str) -> Known:

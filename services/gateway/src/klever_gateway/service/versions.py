@@ -1,16 +1,17 @@
 """Finding the model versions that a request names."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 
 from klever_gateway.domain.rows import Collection
 from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverproto.models import ModelDocument
-from kleverproto.projects import OnUnsafe, ProjectPolicy
+from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
-from kleverproto.safety import is_scanned, refusal
+from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
+from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
@@ -27,7 +28,7 @@ class Versions:
         projection: where versions are read.
         arrivals: tells of new ones.
         policy_of: the policy of a project.
-        wait_seconds: how long a version may take to arrive, and to be scanned, that was pushed just now.
+        wait_seconds: how long a version may take to arrive, and to be scanned and parsed, that was pushed just now.
     """
 
     def __init__(
@@ -58,26 +59,31 @@ class Versions:
             )
         return found
 
-    async def get_safe(self, reference: ModelRef, field: str) -> ModelDocument:
-        """The version, which will be loaded.
+    async def get_convertible(self, reference: ModelRef, field: str) -> ModelDocument:
+        """The version, which will be loaded and converted.
 
         Raises:
-            InvalidRequestError: as `get`; or its project does not let it be loaded.
+            InvalidRequestError: as `get`; or its project does not let it be loaded, or it cannot be converted.
         """
-        document = await self.get(reference, field)
-        if refused := await self._refusal(reference, document, None):
+        document = await self._known(reference, await self.get(reference, field))
+        policy = await self._policy_of(reference.project)
+        if refused := refusal(document, None, policy) or unconvertible(document):
             code, message = refused
             raise InvalidRequestError(message, errors=(FieldError(field, message),), code=code)
         return document
 
-    async def resolve(self, spec: ServingSpec) -> ServingSpec:
+    async def resolve(self, spec: ServingSpec, served: Container[ServedModel] = ()) -> ServingSpec:
         """The spec with the digest of every variant.
 
+        Args:
+            spec: what is wanted.
+            served: what the serving serves already; that may be gone from the catalogue.
+
         Raises:
-            InvalidRequestError: a version or digest does not exist, or its project does not let it be served; names
-                every one of them.
+            InvalidRequestError: a version or digest does not exist, its project does not let it be served, or nothing
+                could serve it; names every one of them.
         """
-        found = await asyncio.gather(*map(self._served, spec.variants))
+        found = await asyncio.gather(*(self._served(variant, served) for variant in spec.variants))
         documents = [document for document, _ in found]
         problems = [
             (code, FieldError(f"spec.variants.{number}.{field}", message))
@@ -94,30 +100,36 @@ class Versions:
         )
         return spec.model_copy(update={"variants": variants})
 
-    async def _served(self, variant: Variant) -> tuple[ModelDocument | None, list[tuple[str, str, str]]]:
+    async def _served(
+        self, variant: Variant, served: Container[ServedModel]
+    ) -> tuple[ModelDocument | None, list[tuple[str, str, str]]]:
         """The version of a variant; code, field and message of what is wrong with it."""
         reference = ModelRef.parse(variant.model)
-        document = await self._await(reference)
+        is_served = variant.digest is not None and ServedModel(reference, variant.digest) in served
+        document = await (self._find(reference) if is_served else self._await(reference))
+        if document is None and is_served:
+            return None, []
         problems = _problems(variant, document)
         if document is None or problems:
             return document, problems
-        refused = await self._refusal(reference, document, variant.digest)
+        refused = await self._refusal(reference, document, variant)
         return document, [(refused[0], "model", refused[1])] if refused else []
 
-    async def _refusal(
-        self, reference: ModelRef, document: ModelDocument, digest: str | None
-    ) -> tuple[str, str] | None:
-        """Code and message of why a project does not let a version be loaded, which may yet have to be scanned."""
-        if (await self._policy_of(reference.project)).scan is OnUnsafe.WARN:
-            return None
-        return refusal(await self._scanned(reference) or document, digest)
+    async def _refusal(self, reference: ModelRef, document: ModelDocument, variant: Variant) -> Refusal | None:
+        """Why a variant is not served. A server of one's own may take what those of the platform do not."""
+        document = await self._known(reference, document)
+        refused = refusal(document, variant.digest, await self._policy_of(reference.project))
+        return refused or (None if variant.custom else unservable(document, variant.digest))
 
-    async def _scanned(self, reference: ModelRef) -> ModelDocument | None:
+    async def _known(self, reference: ModelRef, document: ModelDocument) -> ModelDocument:
+        """The version as soon as it is scanned and parsed, or as it is when that takes too long."""
+        policy = await self._policy_of(reference.project)
+
         async def probe() -> ModelDocument | None:
-            document = await self._find(reference)
-            return document if document and is_scanned(document) else None
+            present = await self._find(reference)
+            return present if present and missing_knowledge(present, policy) is None else None
 
-        return await self._arrivals.until(probe, self._wait_seconds)
+        return await self._arrivals.until(probe, self._wait_seconds) or document
 
     async def _find(self, reference: ModelRef) -> ModelDocument | None:
         row = await self._projection.get(Collection.MODELS, reference.key)

@@ -4,18 +4,28 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from klever_jobrunner.errors import DISK_FULL, MODEL_NOT_FOUND, PULL_FAILED, PUSH_FAILED, UNSUPPORTED_FORMAT, JobError
+from klever_jobrunner.errors import (
+    DISK_FULL,
+    INVALID_SAMPLES,
+    MODEL_NOT_FOUND,
+    PULL_FAILED,
+    PUSH_FAILED,
+    UNSUPPORTED_FORMAT,
+    JobError,
+)
 from klever_jobrunner.ports import FetchedModel
 from kleverkit.errors import TransientError
-from kleverproto.conversions import RECORD_TYPE, ConversionRecord
+from kleverproto.conversions import RECORD_TYPE, SAMPLES_BYTES, SAMPLES_TYPE, ConversionRecord
 from kleverproto.jobs import JobSpec
 from kleverproto.references import ModelRef
-from ormb.client import ModelInfo, OrmbClient
+from ormb.client import OrmbClient
 from ormb.errors import NoSpaceError, NotFoundError, OrmbError, UnsupportedArtifactError
+from ormb.info import ModelInfo
 from ormb.packing import MODEL
 from ormb.reference import Reference
 
 RECORD_FILE = "conversion.json"
+SAMPLES_FILE = "samples.npz"
 
 
 class OrmbModels:
@@ -48,6 +58,20 @@ class OrmbModels:
         except OrmbError as error:
             raise JobError(f"{spec.ref} cannot be pulled: {error}", code=PULL_FAILED) from error
         return FetchedModel(destination / MODEL, info.format, info.manifest.modelfile)
+
+    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
+        """See `ports.SampleSource`."""
+        path = destination / SAMPLES_FILE
+        reference = Reference(spec.registry, spec.ref.repository, digest=digest)
+        try:
+            await self._client.referrers.fetch(reference, SAMPLES_TYPE, path, limit=SAMPLES_BYTES)
+        except (NotFoundError, UnsupportedArtifactError) as error:
+            raise JobError(f"there are no samples under {digest}: {error}", code=INVALID_SAMPLES) from error
+        except OrmbError as error:
+            if error.transient:
+                raise _transient(str(error), error) from error
+            raise JobError(f"the samples {digest} cannot be pulled: {error}", code=PULL_FAILED) from error
+        return path
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
         """See `ports.ModelSink`."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from klever_jobrunner.errors import DISK_FULL, UNSUPPORTED_CONVERSION, JobError
-from klever_jobrunner.ports import ConversionSource, Tell
+from klever_jobrunner.ports import ConversionSource, OnLine
 from kleverkit.errors import TransientError
 from kleverproto.conversions import Conversion, ConversionRecord
 from modelformats.converting.convert import convert
@@ -35,7 +35,7 @@ class ToolchainConverter:
             raise _as_job_error(error) from error
 
     async def convert(
-        self, source: ConversionSource, wanted: Conversion, destination: Path, tell: Tell
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """See `ports.Converter`."""
         try:
@@ -46,10 +46,10 @@ class ToolchainConverter:
                 destination,
                 signature=source.signature,
                 options=options_of(wanted),
-                samples=wanted.samples,
+                samples=source.samples,
                 toolchains=self._toolchains,
                 limits=self._limits,
-                on_line=tell,
+                on_line=on_line,
             )
         except ConversionError as error:
             if error.code == DISK_FULL:

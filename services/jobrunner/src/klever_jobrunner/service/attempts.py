@@ -82,8 +82,8 @@ class Attempts:
         self._scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=self._scratch))
         try:
-            async with self._logbook.opened(cause, job) as tell:
-                return await work.do(job, scratch, tell)
+            async with self._logbook.opened(cause, job) as on_line:
+                return await work.do(job, scratch, on_line)
         finally:
             await in_thread(rmtree, scratch, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import structlog
 
-from klever_jobrunner.ports import Tell
+from klever_jobrunner.ports import OnLine
 from kleverkit.errors import TransientError
 from kleverkit.publisher import EventPublisher
 from kleverproto.documents import Intent
@@ -35,7 +35,7 @@ class Logbook:
         self._events = events
 
     @asynccontextmanager
-    async def opened(self, cause: Intent, job: JobDocument) -> AsyncIterator[Tell]:
+    async def opened(self, cause: Intent, job: JobDocument) -> AsyncIterator[OnLine]:
         """A place for lines; all are published when the block ends."""
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         writer = asyncio.create_task(self._write(cause, job, lines))

@@ -145,6 +145,14 @@ class InMemoryManifests:
             self._indexes[repository] = before.without_tag(tag)
         return tag in before.tags
 
+    async def delete_version(self, repository: str, tag: str, digest: str) -> bool:
+        """See `ManifestStore`."""
+        before = self._indexes.get(repository, RepositoryIndex())
+        if before.tags.get(tag) != digest:
+            return False
+        self._indexes[repository] = before.without_version(tag)
+        return True
+
     async def delete(self, repository: str, digest: str) -> list[str] | None:
         """See `ManifestStore`."""
         before = self._indexes.get(repository, RepositoryIndex())

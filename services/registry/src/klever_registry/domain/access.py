@@ -2,10 +2,23 @@
 
 import base64
 import binascii
+from dataclasses import dataclass
 
 from kleverproto.accounts import ANY_PROJECT, Account, Accounts, Right
 
 READING = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who asks, as far as reading goes; without an account anybody, and without accounts they may read everything."""
+
+    accounts: Accounts | None
+    account: Account | None
+
+    def may_pull(self, project: str) -> bool:
+        """Whether they have the right in a project."""
+        return self.accounts is None or may(self.accounts, self.account, project, Right.PULL)
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:

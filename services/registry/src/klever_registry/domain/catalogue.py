@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from kleverproto.conversions import unverified_warnings
 from kleverproto.documents import Intent, Problem, Tombstone, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
@@ -57,10 +58,12 @@ def pushed(
     """
     if present is not None and present.spec.digest == spec.digest:
         return None if present.spec == spec else present.model_copy(update={"spec": spec, "updated_at": now})
-    history = (*(present.status.history if present else ()), HistoryEntry(digest=spec.digest, pushed_at=now))
+    phase = ExtractionPhase.SUCCEEDED if known else ExtractionPhase.PENDING
+    entry = HistoryEntry(digest=spec.digest, pushed_at=now, extraction=phase)
+    history = (*(present.status.history if present else ()), entry)
     status = ModelStatus(
         announced_generation=present.status.announced_generation if present else 0,
-        extraction=ExtractionPhase.SUCCEEDED if known else ExtractionPhase.PENDING,
+        extraction=phase,
         signature=known.signature if known else None,
         signature_digest=known.digest if known else None,
         warnings=_warnings(spec, known),
@@ -108,6 +111,7 @@ def extracted(
         attached = extraction.attached
         status = status.model_copy(
             update={
+                "history": _history_with(status, extraction=extraction.phase),
                 "extraction": extraction.phase,
                 "signature": attached.signature if attached else None,
                 "signature_digest": attached.digest if attached else None,
@@ -130,19 +134,25 @@ def scanned(
 
 
 def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str, ...]:
+    unverified = unverified_warnings(spec.metadata.labels)
     if attached is None:
-        return ()
+        return unverified
     signature = attached.signature
-    return (*signature.warnings, *contradictions(spec.metadata.declared_signature, signature))
+    return (*unverified, *signature.warnings, *contradictions(spec.metadata.declared_signature, signature))
 
 
 def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> ModelStatus:
     """The verdict stays with the digest, which may be served when the tag names another."""
     if scan is None or is_late(status.scanned_by, outcome):
         return status
-    last = [entry.model_copy(update={"verdict": scan.verdict}) for entry in status.history[-1:]]
-    history = (*status.history[:-1], *last)
+    history = _history_with(status, verdict=scan.verdict)
     return status.model_copy(update={"scan": scan, "history": history, "scanned_by": outcome})
+
+
+def _history_with(status: ModelStatus, **changes: object) -> tuple[HistoryEntry, ...]:
+    """What is known of the present digest stays with it."""
+    last = [entry.model_copy(update=changes) for entry in status.history[-1:]]
+    return (*status.history[:-1], *last)
 
 
 def _with_status(present: ModelDocument, status: ModelStatus, now: datetime) -> ModelDocument | None:

@@ -54,6 +54,18 @@ class RepositoryIndex:
         manifests = {known: entry for known, entry in self.manifests.items() if known != digest}
         return replace(self._without(set(self.tags_of(digest))), manifests=manifests)
 
+    def without_version(self, tag: str) -> "RepositoryIndex":
+        """A tag is gone, and its manifest with what refers to it, unless another tag or an image index may name it."""
+        digest, rest = self.tags.get(tag), self.without_tag(tag)
+        has_image_index = any(entry.media_type == OCI_INDEX for entry in self.manifests.values())
+        if digest is None or digest in rest.tags.values() or has_image_index:
+            return rest
+        gone, left = {digest}, [digest]
+        while left:
+            left = [each for each in rest.referrers(left.pop()) if each not in rest.tags.values()] + left
+            gone.update(left)
+        return replace(rest, manifests={known: entry for known, entry in rest.manifests.items() if known not in gone})
+
     def _without(self, tags: set[str]) -> "RepositoryIndex":
         left = {tag: digest for tag, digest in self.tags.items() if tag not in tags}
         return replace(self, tags=left, deleted=(*self.deleted, *sorted(tags))[-DELETED_LIMIT:])

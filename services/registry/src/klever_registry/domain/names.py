@@ -10,6 +10,7 @@ LONGEST_NAME = 255
 
 _REPOSITORY = re.compile(REPOSITORY_PATTERN)
 _TAG = re.compile(TAG_PATTERN)
+_REFERRERS_TAG = re.compile(r"^sha(256|512)-[0-9a-f]{64,}")
 
 
 def repository_name(text: str) -> str:
@@ -66,6 +67,11 @@ def tag(text: str) -> str:
             detail={"tag": text},
         )
     return text
+
+
+def names_referrers(checked: str) -> bool:
+    """Whether a tag lists or holds what refers to a manifest (distribution-spec 1.1, cosign), and so names no model."""
+    return _REFERRERS_TAG.match(checked) is not None
 
 
 def algorithm(checked: str) -> str:

@@ -4,7 +4,6 @@ Harbor's webhooks in both payload formats, and CNCF distribution's notifications
 type of the envelope.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from klever_registry.errors import NotificationInvalidError
 from kleverproto.references import is_digest
 
+from .names import names_referrers
+
 PUSHED, DELETED = "push", "delete"
 HARBOR_KINDS = {
     "PUSH_ARTIFACT": PUSHED,
@@ -22,7 +23,6 @@ HARBOR_KINDS = {
     "harbor.artifact.pushed": PUSHED,
     "harbor.artifact.deleted": DELETED,
 }
-_REFERRERS_TAG = re.compile(r"^sha(256|512)-[0-9a-f]{64,}")
 PayloadT = TypeVar("PayloadT", bound=BaseModel)
 
 
@@ -138,15 +138,10 @@ def parse_harbor(payload: bytes) -> tuple[Notice, ...]:
     )
 
 
-def is_referrers_tag(tag: str) -> bool:
-    """Whether a tag lists or holds what refers to a manifest (distribution-spec 1.1, cosign), and so names no model."""
-    return _REFERRERS_TAG.match(tag) is not None
-
-
 def _notices(action: str, host: str, repository: str, tag: str, digest: str) -> Iterator[Notice]:
     """Harbor gives the digest as tag where there is no tag."""
     name = None if not tag or is_digest(tag) else tag
-    if not host or (name and is_referrers_tag(name)):
+    if not host or (name and names_referrers(name)):
         return
     if action == PUSHED and name and is_digest(digest):
         yield Pushed(host, repository, name, digest)

@@ -1,4 +1,4 @@
-"""Pages of a tag list (distribution-spec, listing tags)."""
+"""Pages of lists of tags and repositories (distribution-spec, listing tags)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ def parse_limit(text: str | None) -> int | None:
     if text is None:
         return None
     if not text.isdecimal():
-        raise PageInvalidError(f"n is the number of tags wanted, not {text!r}", detail={"n": text})
+        raise PageInvalidError(f"n is the number of entries wanted, not {text!r}", detail={"n": text})
     return int(text)
 
 

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from klever_registry.service.distribution import Distribution
 
-from . import base, blobs, manifests, referrers, tags, uploads
+from . import base, blobs, manifests, referrers, repositories, tags, uploads
 from .access import guard
 from .base import refusal, refusals
 from .catalogue import add_catalogue
@@ -18,6 +18,7 @@ def add_routes(app: web.Application, distribution: Distribution, *, max_manifest
     app.on_response_prepare.append(base.add_version)
     app.router.add_get("/v2/", base.ping)
     app.router.add_get("/v2", base.ping)
+    repositories.add_routes(app, distribution)
     uploads.add_routes(app, distribution)
     blobs.add_routes(app, distribution)
     manifests.add_routes(app, distribution, max_manifest_bytes=max_manifest_bytes)

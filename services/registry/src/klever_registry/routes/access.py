@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from klever_registry.domain.access import project_of, wanted_right
+from klever_registry.domain.access import Reader, project_of, wanted_right
 from klever_registry.service.authorization import Authorization
 from kleverproto.accounts import ANY_PROJECT, Right
 
@@ -11,6 +11,9 @@ from .base import PREFIX, repository
 
 MAY_MOUNT = web.RequestKey("may_mount", bool)
 """Whether the request may read the repository that it mounts from."""
+READER = web.RequestKey("reader", Reader)
+"""Who lists repositories; absent where everybody may read everything."""
+CATALOGUE = f"{PREFIX}/_catalog"
 
 
 def guard(authorization: Authorization | None) -> Middleware:
@@ -31,6 +34,8 @@ async def _check(request: web.Request, authorization: Authorization) -> None:
         await authorization.check(header, project_of(repository(request)), wanted_right(request.method))
         if source := request.query.get("from"):
             request[MAY_MOUNT] = await authorization.allows(header, project_of(source), Right.PULL)
+    elif request.path == CATALOGUE and header:
+        request[READER] = await authorization.reader(header)
     elif request.path.startswith(PREFIX):
         # Clients learn here that there is a login, also where reading needs none.
         await authorization.identify(header)

@@ -5,7 +5,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from klever_registry.domain import names
-from klever_registry.errors import DistributionError, StorageError, UnsupportedError
+from klever_registry.errors import DistributionError, StorageError, UnsupportedError, UsageUnknownError
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +38,8 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
     except DistributionError as error:
         problem = {"code": error.oci_code, "message": str(error), "detail": error.detail}
         return web.json_response({"errors": [problem]}, status=error.status, headers=error.headers)
-    except StorageError as error:
-        log.error("storage", path=request.path, error=str(error))  # noqa: TRY400 - the message says it all
+    except (StorageError, UsageUnknownError) as error:
+        log.error(error.code, path=request.path, error=str(error))  # noqa: TRY400 - the message says it all
         problem = {"code": error.oci_code, "message": str(error), "detail": {}}
         return web.json_response({"errors": [problem]}, status=error.status)
 

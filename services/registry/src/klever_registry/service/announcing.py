@@ -4,16 +4,15 @@ import structlog
 
 from klever_registry.domain import catalogue
 from klever_registry.domain.manifests import Manifest
+from klever_registry.domain.names import names_referrers
 from klever_registry.ports import ManifestSource, SignatureStore
 from kleverkit.documents import Buried, Stored, mutate
 from kleverkit.errors import PermanentError, TransientError
 from kleverproto.models import ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
-from ormb.fetching import CONFIG_LIMIT
-from ormb.reading import config_wanted
 
-from .describing import describe
 from .pending import Observed, PendingTags
+from .recognizing import Recognizer
 from .records import Records
 
 log = structlog.get_logger(__name__)
@@ -49,6 +48,7 @@ class Announcer:
         owns_names: bool = True,
     ) -> None:
         self._manifests = manifests
+        self._recognizer = Recognizer(manifests, address)
         self._documents = records.documents
         self._records = records
         self._signatures = signatures
@@ -99,7 +99,7 @@ class Announcer:
             if self.pending.is_superseded(observed):
                 return  # the tag changed once more, and that change tells the whole story
             manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
-        spec = await self._described(observed.ref, manifest) if manifest else None
+        spec = await self._recognizer.spec(observed.ref, manifest) if manifest else None
         if manifest is not None and spec is not None:
             await self._catalogue(spec, manifest, anew=observed.anew)
         elif manifest is not None or await self._manifests.is_deleted(observed.ref.repository, observed.ref.version):
@@ -120,15 +120,6 @@ class Announcer:
         if is_early and self.pending.failures(observed) < EARLY_LOOKS and not self.pending.is_superseded(observed):
             raise TransientError(f"the tag does not name {observed.digest} yet")
         return manifest
-
-    async def _described(self, ref: ModelRef, manifest: Manifest) -> ModelSpec | None:
-        wanted = config_wanted(manifest.content)
-        config = None
-        if wanted is not None and wanted.size <= CONFIG_LIMIT:
-            config = await self._manifests.config(ref.repository, wanted.digest, wanted.size)
-            if config is None:
-                raise PermanentError(f"{self._address} has lost the config {wanted.digest} of {ref}: push it again")
-        return describe(ref, manifest, registry=self._address, config=config)
 
     async def _catalogue(self, spec: ModelSpec, manifest: Manifest, *, anew: bool) -> None:
         known = await self._signatures.find(spec.ref.repository, manifest.digest)
@@ -164,7 +155,9 @@ class Announcer:
 
 
 def model_ref(repository: str, tag: str) -> ModelRef | None:
-    """The model version that a tag names; None where the name is too long for one."""
+    """The model version that a tag names; None for tags of referrers, and where the name is too long for one."""
+    if names_referrers(tag):
+        return None
     try:
         return ModelRef.from_repository(repository, tag)
     except ValueError:

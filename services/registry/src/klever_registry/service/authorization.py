@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 import hmac
 import os
+import shlex
 from collections.abc import Awaitable, Callable
 
-from klever_registry.domain.access import may, parse_basic
+from klever_registry.domain.access import Reader, may, parse_basic
 from klever_registry.errors import DeniedError, UnauthorizedError
 from klever_registry.ports import AccountSource
-from kleverproto.accounts import Account, Accounts, Right
+from kleverproto.accounts import ANY_PROJECT, Account, Accounts, Right
 
 Verify = Callable[[str, str], Awaitable[bool]]
 """Whether a password, given first, is that of a hash; slow on purpose."""
@@ -46,14 +47,16 @@ class Authorization:
             DeniedError: this account may not.
         """
         accounts = await self._source.read()
+        if accounts is None:
+            return
         account = await self._identify(accounts, header)
         if may(accounts, account, project, right):
             return
         if account is None:
             raise UnauthorizedError(f"log in to {right} in {project}: `ormb login` with an account of this registry")
+        where = f"{'to' if right is Right.PUSH else 'from'} {_named(project)}"
         raise DeniedError(
-            f"{account.name!r} may not {right} in {project}: whoever runs the registry can allow it with "
-            f"`klever registry account add`"
+            f"{account.name} may not {right} {where}. Ask the operator: `{_command(account, project, right)}`"
         )
 
     async def allows(self, header: str, project: str, right: Right) -> bool:
@@ -64,9 +67,15 @@ class Authorization:
             return False
         return True
 
+    async def reader(self, header: str) -> Reader:
+        """Who asks, for many projects at once. Raises UnauthorizedError, but not where no account is given."""
+        accounts = await self._source.read()
+        return Reader(accounts, await self._identify(accounts, header) if accounts is not None else None)
+
     async def identify(self, header: str) -> None:
         """Only whether the account exists and the password is right. Raises UnauthorizedError, also for nobody."""
-        if await self._identify(await self._source.read(), header) is None:
+        accounts = await self._source.read()
+        if accounts is not None and await self._identify(accounts, header) is None:
             raise UnauthorizedError("log in: `ormb login` with an account of this registry")
 
     async def _identify(self, accounts: Accounts, header: str) -> Account | None:
@@ -93,3 +102,14 @@ class Authorization:
                 return False
             self._known[account.name] = seen
             return True
+
+
+def _named(project: str) -> str:
+    return "every project" if project == ANY_PROJECT else project
+
+
+def _command(account: Account, project: str, right: Right) -> str:
+    """What gives an account one right more: the command sets all of them."""
+    rights = {**account.projects, project: right}
+    options = " ".join(f"--{may} {shlex.quote(where)}" for where, may in rights.items())
+    return f"klever registry account add {shlex.quote(account.name)} {options}"

@@ -1,7 +1,9 @@
 """Manifests as clients push, pull and delete them. OCI distribution-spec 1.1."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -12,13 +14,15 @@ from klever_registry.errors import (
     BlobUnknownError,
     DigestInvalidError,
     DistributionError,
+    InUseError,
     ManifestBlobUnknownError,
     ManifestUnknownError,
     NameUnknownError,
     StorageError,
     UnsupportedError,
 )
-from klever_registry.ports import BlobStore, ManifestStore, Uploads
+from klever_registry.ports import BlobStore, ManifestStore, Uploads, Usage
+from kleverproto.served import still_served
 
 
 class Observer(Protocol):
@@ -36,11 +40,15 @@ class Observer(Protocol):
 class Distribution:
     """The use cases of the distribution API that are more than one step."""
 
-    def __init__(self, *, blobs: BlobStore, uploads: Uploads, manifests: ManifestStore, observer: Observer) -> None:
+    def __init__(
+        self, *, blobs: BlobStore, uploads: Uploads, manifests: ManifestStore, observer: Observer, usage: Usage
+    ) -> None:
         self.blobs = blobs
         self.uploads = uploads
         self._manifests = manifests
         self._observer = observer
+        self._parts_of: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._usage = usage
 
     async def push(
         self, repository: str, reference: str, content: bytes, media_type: str | None, tags: Sequence[str] = ()
@@ -55,11 +63,10 @@ class Distribution:
         tag = reference if names.is_tag(reference) else None
         manifest = parse_manifest(content, _digest(content, None if tag else reference), media_type)
         wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
-        await self._require_parts(repository, manifest)
-        if not wanted:
-            await self._manifests.put(repository, manifest, None)
-        for each in wanted:
-            await self._manifests.put(repository, manifest, each)
+        async with self._parts_of[repository]:  # or a deletion could take a blob between the look and the manifest
+            await self._require_parts(repository, manifest)
+            for each in wanted or (None,):
+                await self._manifests.put(repository, manifest, each)
         for each in wanted:
             self._observer.tagged(repository, each, manifest.digest)
         return manifest
@@ -74,8 +81,20 @@ class Distribution:
         return manifest
 
     async def delete(self, repository: str, reference: str) -> None:
-        """Remove a tag, or a manifest with its tags. Raises ManifestUnknownError, NameUnknownError."""
-        await self._index(repository)
+        """Remove a tag, or a manifest with its tags.
+
+        Raises:
+            ManifestUnknownError, NameUnknownError: there is none.
+            InUseError: it is served.
+            UsageUnknownError: whether it is served is not known yet.
+        """
+        index = await self._index(repository)
+        if index.resolve(reference) is None:
+            raise _manifest_unknown(repository, reference)
+        if names.is_tag(reference):
+            self._require_unused(repository, [reference], None)
+        else:
+            self._require_unused(repository, index.tags_of(reference), reference)
         if names.is_tag(reference):
             gone = [reference] if await self._manifests.delete_tag(repository, reference) else None
         else:
@@ -85,6 +104,23 @@ class Distribution:
         for tag in gone:
             self._observer.untagged(repository, tag)
 
+    async def delete_version(self, repository: str, tag: str, digest: str) -> bool:
+        """Remove a tag for as long as it names a manifest, and that with its referrers where nothing else names it.
+
+        False where the tag names another one, or is not there.
+
+        Raises:
+            InUseError, UsageUnknownError: as `delete`.
+        """
+        index = await self._manifests.index(repository)
+        if index is None or index.tags.get(tag) != digest:
+            return False
+        self._require_unused(repository, [tag], digest if index.tags_of(digest) == [tag] else None)
+        gone = await self._manifests.delete_version(repository, tag, digest)
+        if gone:
+            self._observer.untagged(repository, tag)
+        return gone
+
     async def blob_size(self, repository: str, digest: str) -> int:
         """Bytes of a blob. Raises BlobUnknownError."""
         size = await self.blobs.size(repository, digest)
@@ -93,11 +129,26 @@ class Distribution:
         return size
 
     async def delete_blob(self, repository: str, digest: str) -> None:
-        """Remove a blob. Raises BlobUnknownError, UnsupportedError for a manifest."""
-        index = await self._manifests.index(repository)
-        if index and digest in index.manifests:
-            raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
-        await self.blobs.delete(repository, digest)
+        """Remove a blob that nothing needs.
+
+        Raises:
+            BlobUnknownError: there is none.
+            UnsupportedError: it is a manifest, or a manifest names it.
+            StorageError: a manifest cannot be read, so that nobody knows what it needs.
+        """
+        async with self._parts_of[repository]:
+            index = await self._manifests.index(repository) or RepositoryIndex()
+            if digest in index.manifests:
+                raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
+            for name in index.manifests:
+                manifest = await self._manifests.get(repository, name)
+                if manifest is not None and digest in (*manifest.blobs, *manifest.foreign):
+                    raise UnsupportedError(
+                        f"{digest} is needed by the manifest {name}: delete that first, at "
+                        f"/v2/{repository}/manifests/{name}",
+                        detail={"digest": digest, "manifest": name},
+                    )
+            await self.blobs.delete(repository, digest)
 
     async def upload_whole(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a blob that comes in one request, or nothing of it. Raises DigestInvalidError."""
@@ -108,6 +159,10 @@ class Distribution:
             with suppress(DistributionError, StorageError):  # the client does not know its id, so it cannot take it up
                 await self.uploads.cancel(repository, upload)
             raise
+
+    async def repositories(self) -> list[str]:
+        """Every repository, sorted."""
+        return await self._manifests.repositories()
 
     async def tags(self, repository: str) -> list[str]:
         """Every tag, sorted. Raises NameUnknownError."""
@@ -126,6 +181,12 @@ class Distribution:
         if index is None:
             raise NameUnknownError(f"there is no repository {repository}", detail={"name": repository})
         return index
+
+    def _require_unused(self, repository: str, tags: Collection[str], digest: str | None) -> None:
+        servings = self._usage.servings_of(repository, tags, digest)
+        if servings:
+            named = ", ".join(f"{repository}:{tag}" for tag in tags) or f"{repository}@{digest}"
+            raise InUseError(still_served(named, servings), detail={"servings": servings})
 
     async def _require_parts(self, repository: str, manifest: Manifest) -> None:
         missing = [digest for digest in manifest.blobs if await self.blobs.size(repository, digest) is None]

@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from klever_registry.domain import catalogue
-from klever_registry.domain.notifications import Deleted, Notice, Pushed, is_referrers_tag
+from klever_registry.domain.notifications import Deleted, Notice, Pushed
 from klever_registry.ports import ManifestSource, Tags
 from kleverkit.documents import Documents
 from kleverkit.errors import PermanentError, TransientError
@@ -117,7 +117,7 @@ class Scanner:
         named_in_full = [name for name in await self._registry.repositories() if "/" in name]  # project/model
         for repository in named_in_full:
             for tag, digest in (await self._registry.tags(repository)).items():
-                ref = None if is_referrers_tag(tag) else model_ref(repository, tag)
+                ref = model_ref(repository, tag)
                 if ref is not None:
                     yield ref, digest
 

@@ -39,14 +39,15 @@ class Policies:
 
     async def requested(self, event: Event[ProjectPolicyRequested], intent: Intent) -> None:
         """Take a policy and publish it, unless a later request was handled before. Raises TransientError."""
-        wanted, now = event.data, self.clock()
+        wanted, now, asked_at = event.data, self.clock(), event.time
         spec = ProjectSpec(name=wanted.project, policy=wanted.policy)
         key = subjects.escape(wanted.project)
         async with self._lock:
             present = await self.documents.get(key)
-            if (planned := with_spec(present.document if present else None, spec, intent, now)) is not None:
+            before = present.document if present else None
+            if (planned := with_spec(before, spec, intent, now, asked_at)) is not None:
                 await self._keep(key, planned)  # first, so that the bucket never holds what has no copy
-            stored = await mutate(self.documents, key, lambda present: with_spec(present, spec, intent, now))
+            stored = await mutate(self.documents, key, lambda present: with_spec(present, spec, intent, now, asked_at))
             if stored is None or stored.document.status.intent != intent:
                 return
         changed = ProjectPolicyChanged(project=wanted.project, policy=wanted.policy)
@@ -71,10 +72,10 @@ class Policies:
 
 
 def with_spec(
-    present: ProjectDocument | None, spec: ProjectSpec, intent: Intent, now: datetime
+    present: ProjectDocument | None, spec: ProjectSpec, intent: Intent, now: datetime, asked_at: datetime
 ) -> ProjectDocument | None:
-    """The project with another spec; None where the request is late."""
-    status = ProjectStatus(intent=intent)
+    """The project with another spec, that someone asked for at a moment; None where the request is late."""
+    status = ProjectStatus(intent=intent, converts_since=_converts_since(present, spec, asked_at))
     if present is None:
         return ProjectDocument(spec=spec, status=status, created_at=now, updated_at=now)
     if is_late(present.status.intent, intent):
@@ -83,6 +84,13 @@ def with_spec(
         return present.model_copy(update={"status": status})
     generation = present.generation + 1
     return present.model_copy(update={"spec": spec, "status": status, "generation": generation, "updated_at": now})
+
+
+def _converts_since(present: ProjectDocument | None, spec: ProjectSpec, asked_at: datetime) -> dict[str, datetime]:
+    """What was wanted already is wanted since then, unless its results are to be of another size."""
+    is_alike = present is not None and present.spec.policy.quantize == spec.policy.quantize
+    known = present.status.converts_since if present is not None and is_alike else {}
+    return {target: known.get(target, asked_at) for target in spec.policy.convert}
 
 
 def restored(
@@ -94,4 +102,4 @@ def restored(
     """
     if isinstance(present, Tombstone) or (present is not None and present.generation >= copy.generation):
         return None
-    return copy.model_copy(update={"status": ProjectStatus()})
+    return copy.model_copy(update={"status": copy.status.model_copy(update={"intent": None})})

@@ -1,17 +1,17 @@
 """`klever convert`: a new version of a model in another format."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, errors_as_lines
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.conversions import describe_conversion
-from klever.cli.inputs import named_value
-from klever.errors import InputError
+from klever.cli.references import ModelRefType
 from kleverproto.conversions import Conversion, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
 from ormb.cli.output import print_json
+from ormb.layout import default_root
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 @click.option("--as", "result", type=ModelRefType(), help="What the result is called; default: the version and format.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="For the converters, such as opset=17.")
 @click.option(
-    "--sample", "samples", multiple=True, metavar="NAME=VALUES", help="JSON, or @file: check with these inputs."
+    "--sample",
+    "samples",
+    multiple=True,
+    metavar="[NAME=]VALUES",
+    help="JSON, or @file (.npy, .npz, JSON, a V2 request): check with these inputs.",
 )
+@click.option("--allow-unverified", is_flag=True, help="Publish a result that could not be compared with the source.")
 @click.option("--follow", "-f", is_flag=True, help="Show what happens, until it has ended.")
 @NAMESPACE
 @AS_JSON
@@ -38,6 +43,7 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     options: tuple[str, ...],
     *,
     samples: tuple[str, ...],
+    allow_unverified: bool,
     namespace: str,
     follow: bool,
     as_json: bool,
@@ -48,27 +54,34 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     \b
     klever convert library/mymodel:v1 --to ONNX --follow
     klever convert library/mymodel:v1 --to ONNX --quantize int8 --as library/mymodel:v1-small
-    klever convert library/mymodel:v1 --to ONNX --sample x=@rows.json
+    klever convert library/mymodel:v1 --to ONNX --sample x=@rows.npy --sample temperature=0.5
+    klever convert library/mymodel:v1 --to ONNX --sample @inputs.npz
     """
+    from klever.samples import read_samples, with_samples  # noqa: PLC0415 - loads NumPy
+    from ormb.client import OrmbClient  # noqa: PLC0415 - loads HTTP
+
     with errors_as_lines():
-        given = dict(_sample(text) for text in samples)
+        given = read_samples(samples)
     size = Quantization(quantize) if quantize else None
-    wanted = Conversion(to=target, quantize=size, options=_options(options), samples=given, ref=result)
+    wanted = Conversion(
+        to=target,
+        quantize=size,
+        options=_options(options),
+        allow_unverified=allow_unverified,
+        ref=result,
+    )
 
     async def work(client: "KleverClient") -> JobDocument:
-        job = await client.create_job(ref, JobKind.CONVERT, conversion=wanted, namespace=namespace)
+        conversion = wanted
+        if given:
+            model = (await client.model(ref)).spec
+            conversion = await with_samples(wanted, given, model, OrmbClient(default_root()))
+        job = await client.create_job(ref, JobKind.CONVERT, conversion=conversion, namespace=namespace)
         if not follow:
             return job
         return await client.wait_for_job(job.id, namespace, on_line=lambda line: click.echo(line, err=True))
 
     _show(call(server, work), as_json=as_json)
-
-
-def _sample(text: str) -> tuple[str, Any]:
-    name, value = named_value(text, "--sample")
-    if not name or not isinstance(value, list):
-        raise InputError(f"{text!r} is no sample: write --sample <name>=<JSON>, or <name>=@<file> of JSON or .npy")
-    return name, value
 
 
 def _show(job: JobDocument, *, as_json: bool) -> None:

@@ -72,12 +72,12 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
         platform_ready = round(time.monotonic() - begun, 3)
         lines.heading("A model becomes an endpoint")
         found = await tell(where, home.path, lines)
-        timings = {"platform_ready": platform_ready, **found.pop("timings_seconds")}
+        timings = {"platformReady": platform_ready, **found.pop("timingsSeconds")}
         told.whole = True
         lines.heading("Look around")
         lines.urls(where)
         if as_json:
-            print_json({**found, "urls": urls_as_json(where), "timings_seconds": timings})
+            print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
         if not leave:
             lines.heading("Ctrl-C stops everything")
             await forever()

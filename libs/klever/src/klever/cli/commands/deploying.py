@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli, errors_as_lines, waiting
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines, waiting
+from klever.cli.references import ModelRefType
 from klever.cli.serving_output import TIMEOUT, WAIT, change, show
 from klever.manifests import read_manifests
 from klever.rollouts import base_of, variant_name, with_model

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, ModelRefType, call, cli
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli
 from klever.cli.conversions import describe_conversion
+from klever.cli.references import ModelRefType
 from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobResult
 from kleverproto.references import ModelRef
 from ormb.cli.describing import describe_scan
@@ -120,14 +121,18 @@ def logs(job_id: str, namespace: str, *, follow: bool, server: str | None) -> No
 @jobs.command()
 @click.argument("job_id")
 @NAMESPACE
+@AS_JSON
 @SERVER
-def events(job_id: str, namespace: str, *, server: str | None) -> None:
+def events(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> None:
     """Show what happened to a job.
 
     \b
     klever jobs events 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
     found = call(server, lambda client: client.job_events(job_id, namespace))
+    if as_json:
+        print_json(found)
+        return
     print_table([("TIME", "EVENT"), *((event.time.isoformat(timespec="seconds"), event.type) for event in found)])
 
 

@@ -1,12 +1,14 @@
 """`klever models`: what has been pushed, and what the platform knows of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, SERVER, ModelRefType, call, cli, waiting
-from kleverproto.conversions import CONVERTED_FROM
+from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines, waiting
+from klever.cli.conversions import describe_error
+from klever.cli.references import ModelRefType
+from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, UNVERIFIED
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from ormb.cli.describing import describe_scan, describe_signature
@@ -39,7 +41,9 @@ def list_models(project: str | None, format_name: str | None, *, as_json: bool, 
     elif not found:
         click.echo("No models. Push one: ormb push ./mymodel localhost:5000/library/mymodel:v1")
     else:
-        print_table([("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "PUSHED"), *(_row(document) for document in found)])
+        print_table(
+            [("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "VERIFIED", "PUSHED"), *(row(document) for document in found)]
+        )
 
 
 @models.command()
@@ -70,6 +74,36 @@ def get(ref: ModelRef, *, wait: bool, as_json: bool, server: str | None) -> None
         click.echo(line)
 
 
+@models.command()
+@click.argument("name", metavar="PROJECT/MODEL[:VERSION]")
+@click.option("--yes", "-y", "is_confirmed", is_flag=True, help="Do not ask.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is gone.")
+@SERVER
+def delete(name: str, *, is_confirmed: bool, wait: bool, server: str | None) -> None:
+    """Delete a version, or every version of a model; not what is served. Other tags of the same bytes stay.
+
+    \b
+    klever models delete library/mymodel:v1
+    klever models delete library/mymodel --yes
+    """
+    one = ":" in name.rpartition("/")[2]
+    with errors_as_lines():
+        ref = ModelRef.parse(name if one else f"{name}:all")
+    if not is_confirmed:
+        click.confirm(f"Delete {ref if one else f'every version of {ref.repository}'}?", abort=True, err=True)
+
+    async def work(client: "KleverClient") -> list[ModelDocument]:
+        versions = [await client.delete_model(ref)] if one else await client.delete_versions(ref.project, ref.model)
+        if wait:
+            with waiting(f"deleting {name}", quiet=False):
+                for version in versions:
+                    await client.wait_for_model_deleted(version)
+        return versions
+
+    for version in call(server, work):
+        click.echo(f"{version.spec.ref}: {'deleted' if wait else 'will be deleted'}")
+
+
 async def _parsed(client: "KleverClient", ref: ModelRef) -> None:
     from klever.errors import FailedError  # noqa: PLC0415 - one use
 
@@ -85,12 +119,13 @@ def describe(document: ModelDocument) -> Iterator[str]:
     yield f"model:       {spec.ref}"
     yield f"digest:      {spec.digest}"
     yield f"size:        {spec.size} bytes in {len(spec.layers)} layers"
-    yield f"format:      {spec.metadata.format or 'unknown'}"
+    yield f"format:      {document.format or 'unknown'}"
     for name, value in (("framework", spec.metadata.framework), ("author", spec.metadata.author)):
         if value:
             yield f"{name + ':':12} {value}"
     if source := spec.metadata.labels.get(CONVERTED_FROM):
         yield f"made from:   {source}"
+        yield f"verified:    {_verified(spec.metadata.labels)}"
     if spec.metadata.description:
         yield f"description: {spec.metadata.description}"
     yield f"signature:   {status.extraction.value}"
@@ -103,7 +138,25 @@ def describe(document: ModelDocument) -> Iterator[str]:
         yield from describe_scan(status.scan)
 
 
-def _row(document: ModelDocument) -> tuple[str, ...]:
+def row(document: ModelDocument) -> tuple[str, ...]:
+    """A version in the list."""
     spec = document.spec
     pushed = document.updated_at.strftime("%Y-%m-%d %H:%M")
-    return str(spec.ref), spec.metadata.format or "-", spec.digest[7:19], document.status.extraction.value, pushed
+    name, found = document.format or "-", document.status.extraction.value
+    return str(spec.ref), name, spec.digest[7:19], found, _mark(spec.metadata.labels), pushed
+
+
+def _mark(labels: Mapping[str, str]) -> str:
+    """Whether a converted model was compared with its source; `-` for what was not converted."""
+    if UNVERIFIED in labels:
+        return "no"
+    return "yes" if MEASURED_ERROR in labels else "-"
+
+
+def _verified(labels: Mapping[str, str]) -> str:
+    if UNVERIFIED in labels:
+        return f"no, {labels[UNVERIFIED]}"
+    try:
+        return describe_error(float(labels[MEASURED_ERROR]))
+    except (KeyError, ValueError):
+        return "not known"

@@ -1,8 +1,10 @@
 """`klever up`, `down` and `status`: the platform on this machine."""
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import psutil
@@ -10,7 +12,7 @@ import psutil
 from klever.cli.app import AS_JSON, cli, errors_as_lines
 from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
 from klever.errors import PlatformError
-from klever.platform.home import Home
+from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import Part, Ports, parts, urls
 from klever.platform.ports import reserved
 from ormb.cli.output import print_json, print_table
@@ -39,8 +41,8 @@ def up(*, detach: bool, single: tuple[str, ...], ports: str) -> None:
 
 
 def _parts(home: Home, ports: Ports) -> tuple[Part, ...]:
-    accounts = home.accounts if home.accounts.exists() else None
-    return parts(home, ports, find_nats_server(), accounts=accounts)
+    chosen = os.environ.get(ACCOUNTS_SETTING)
+    return parts(home, ports, find_nats_server(), accounts=Path(chosen) if chosen else None)
 
 
 @cli.command()
@@ -82,9 +84,9 @@ def status(*, as_json: bool) -> None:
     elif not found["parts"]:
         click.echo(f"Nothing runs with {home.path}. Start it: klever up")
     else:
-        rows = [(p["name"], p["state"], p["url"], f"{p['rss_mb']} MB") for p in found["parts"]]
+        rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in found["parts"]]
         print_table([("PART", "STATE", "URL", "MEMORY"), *rows])
-        click.echo(f"{found['rss_mb']} MB in all; logs in {home.logs}")
+        click.echo(f"{found['rssMb']} MB in all; logs in {home.logs}")
     sys.exit(0 if found["ready"] else 1)
 
 
@@ -103,7 +105,8 @@ async def _run(home: Home, wanted: Ports) -> None:
         async with Supervisor(home, _parts(home, ports), where, lines).running():
             lines.heading("Ready")
             lines.urls(where)
-            lines.heading("Ctrl-C stops everything")
+            if sys.stdin.isatty():
+                lines.heading("Ctrl-C stops everything")
             try:
                 await forever()
             finally:

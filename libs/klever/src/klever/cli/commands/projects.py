@@ -6,7 +6,7 @@ import click
 
 from klever.cli.app import AS_JSON, SERVER, call, cli
 from kleverproto.conversions import Quantization
-from kleverproto.projects import OnUnsafe, ProjectPolicy
+from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
 from ormb.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def get(project: str, *, as_json: bool, server: str | None) -> None:
 
 @policy.command("set")
 @click.argument("project")
-@click.option("--convert", multiple=True, metavar="FORMAT", help="Convert to this; 'none' for nothing.")
+@click.option("--convert", multiple=True, metavar="FORMAT", help="Convert to this, such as ONNX; 'none' for nothing.")
 @click.option(
     "--quantize", type=click.Choice([*(each.value for each in Quantization), NOTHING]), help="Make the results smaller."
 )
@@ -49,13 +49,19 @@ def get(project: str, *, as_json: bool, server: str | None) -> None:
     type=click.Choice([each.value for each in OnUnsafe]),
     help="What follows when a model may run foreign code.",
 )
+@click.option(
+    "--invalid",
+    type=click.Choice([each.value for each in OnInvalid]),
+    help="What follows when the files of a model could not be parsed.",
+)
 @AS_JSON
 @SERVER
-def set_policy(
+def set_policy(  # noqa: PLR0913 - what a policy has
     project: str,
     convert: tuple[str, ...],
     quantize: str | None,
     scan: str | None,
+    invalid: str | None,
     *,
     as_json: bool,
     server: str | None,
@@ -73,13 +79,14 @@ def set_policy(
         changed["quantize"] = Quantization(quantize) if quantize != NOTHING else None
     if scan:
         changed["scan"] = OnUnsafe(scan)
+    if invalid:
+        changed["invalid"] = OnInvalid(invalid)
     if not changed:
-        raise click.UsageError("say what to change: --convert, --quantize or --scan")
+        raise click.UsageError("say what to change: --convert, --quantize, --scan or --invalid")
 
     async def work(client: "KleverClient") -> ProjectPolicy:
         wanted = (await client.policy(project)).model_copy(update=changed)
-        await client.set_policy(project, wanted)
-        return wanted
+        return await client.set_policy(project, wanted)
 
     _show(call(server, work), as_json=as_json)
 
@@ -91,3 +98,4 @@ def _show(found: ProjectPolicy, *, as_json: bool) -> None:
     click.echo(f"convert:   {', '.join(found.convert) or 'nothing'}")
     click.echo(f"quantize:  {found.quantize.value if found.quantize else 'no'}")
     click.echo(f"scan:      {found.scan.value}")
+    click.echo(f"invalid:   {found.invalid.value}")

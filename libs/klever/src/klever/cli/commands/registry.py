@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from klever import accounts
-from klever.cli.app import SERVER, call, cli, errors_as_lines
-from klever.platform.home import Home
-from ormb.cli.output import print_table
+from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines
+from klever.platform.home import ACCOUNTS_SETTING, Home
+from ormb.cli.output import print_json, print_table
 
 ACCOUNTS = click.option(
     "--file",
     type=click.Path(dir_okay=False, path_type=Path),
+    envvar=ACCOUNTS_SETTING,
     default=lambda: Home.default().accounts,
     show_default="$KLEVER_HOME/accounts.yaml",
     help="Where the accounts are kept.",
@@ -25,8 +26,9 @@ def registry() -> None:
 
 
 @registry.command()
+@AS_JSON
 @SERVER
-def rebuild(server: str | None) -> None:
+def rebuild(server: str | None, *, as_json: bool) -> None:
     """Make the catalogue anew from what the registry holds: metadata, and signatures that lie beside the models.
 
     Every version is announced once more; who listens sees it as pushed again.
@@ -35,12 +37,15 @@ def rebuild(server: str | None) -> None:
     klever registry rebuild
     """
     count = call(server, lambda client: client.rebuild_catalogue())
+    if as_json:
+        print_json({"versions": count})
+        return
     click.echo(f"{count} version(s) are announced anew; `klever models list` shows them")
 
 
 @registry.group()
 def account() -> None:
-    """Who may pull and push. `klever up` asks for a login once there is an account."""
+    """Who may pull and push. The registry wants a login as soon as there is an account."""
 
 
 @account.command("add")
@@ -58,7 +63,10 @@ def add_account(name: str, pull: tuple[str, ...], push: tuple[str, ...], *, pass
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True)
     with errors_as_lines():
         accounts.add(file, name, password, pull=pull, push=push)
-    click.echo(f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once.")
+    click.echo(
+        f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once, and "
+        "wants a login from now on, also from the platform's own services, which pull as whoever has logged in there."
+    )
 
 
 @account.command("remove")
@@ -76,8 +84,9 @@ def remove_account(name: str, file: Path) -> None:
 
 
 @account.command("list")
+@AS_JSON
 @ACCOUNTS
-def list_accounts(file: Path) -> None:
+def list_accounts(file: Path, *, as_json: bool) -> None:
     """Show who may do what.
 
     \b
@@ -85,6 +94,10 @@ def list_accounts(file: Path) -> None:
     """
     with errors_as_lines():
         known = accounts.read(file)
+    if as_json:
+        may = [{"name": one.name, "projects": one.projects} for one in known.accounts]
+        print_json({"accounts": may, "anonymousPull": known.anonymous_pull})
+        return
     anonymous = ", ".join(known.anonymous_pull) or "nothing"
     rows = [(one.name, ", ".join(f"{may} {where}" for where, may in one.projects.items())) for one in known.accounts]
     print_table([("NAME", "MAY"), *rows, ("(anybody)", f"pull {anonymous}")])

@@ -33,7 +33,10 @@ def rollout(name: str, action: str | None, namespace: str, *, as_json: bool, ser
     klever rollout mymodel promote
     """
     if action is not None:
-        call(server, lambda client: client.steer(name, RolloutAction(action), namespace))
+        steered = call(server, lambda client: client.steer(name, RolloutAction(action), namespace))
+        if as_json:
+            show(steered, as_json=True)
+            return
         click.echo(f"{name}: `klever rollout {name}` shows what becomes of it")
         return
     found = call(server, lambda client: client.serving(name, namespace))
@@ -53,7 +56,12 @@ def rollout(name: str, action: str | None, namespace: str, *, as_json: bool, ser
 
 @cli.command()
 @click.argument("name")
-@click.option("--to", "generation", type=click.IntRange(min=1), help="The revision; the one before by default.")
+@click.option(
+    "--to",
+    "generation",
+    type=click.IntRange(min=1),
+    help="The revision; the last one that served before what is wanted now by default.",
+)
 @WAIT
 @TIMEOUT
 @NAMESPACE
@@ -70,6 +78,8 @@ def rollback(  # noqa: PLR0913 - one parameter for each option
     server: str | None,
 ) -> None:
     """Serve an earlier revision again, with all that it said; `klever describe` lists them.
+
+    During a rollout, or after one that failed, this is the revision that serves now: the new version is given up.
 
     \b
     klever rollback mymodel

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klever import tensors
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli
+from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.inputs import named_value
 from klever.cli.serving_output import describe_step, describe_traffic, nothing_served, show, summary
 from klever.errors import InputError
@@ -38,20 +38,25 @@ def get(name: str | None, namespace: str | None, *, as_json: bool, server: str |
     elif not found:
         click.echo("Nothing is served. Deploy a model: klever deploy library/mymodel:v1 --name mymodel")
     else:
-        print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(_row(document) for document in found)])
+        print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(row(document) for document in found)])
 
 
 @cli.command()
 @click.argument("name")
 @NAMESPACE
+@AS_JSON
 @SERVER
-def describe(name: str, namespace: str, *, server: str | None) -> None:
+def describe(name: str, namespace: str, *, as_json: bool, server: str | None) -> None:
     """Show all about a serving: traffic, rollout, revisions, events.
 
     \b
     klever describe mymodel
     """
     found = _serving(server, name, namespace)
+    events = call(server, lambda client: client.serving_events(name, namespace))
+    if as_json:
+        print_json({"serving": found, "events": events})
+        return
     for line in (*summary(found), *describe_traffic(found.spec.traffic)):
         click.echo(line)
     if found.spec.policy.on_push is OnPush.DEPLOY:
@@ -66,7 +71,7 @@ def describe(name: str, namespace: str, *, server: str | None) -> None:
             models = ", ".join(variant.model for variant in revision.spec.variants)
             click.echo(f"  {revision.generation:3d}  {revision.ready_at:%Y-%m-%d %H:%M:%S}  {models}")
     click.echo("events:")
-    for event in call(server, lambda client: client.serving_events(name, namespace)):
+    for event in events:
         told = getattr(event.data, "step", "") or _problem(event.data)
         click.echo(f"  {event.time:%H:%M:%S}  {event.type.removeprefix('dev.klever.')}  {told}".rstrip())
 
@@ -100,7 +105,7 @@ def logs(name: str, variant: str | None, namespace: str, *, follow: bool, server
     multiple=True,
     required=True,
     metavar="[NAME=]VALUES",
-    help="JSON, or @file: .json, .csv, .npy, .npz or a picture.",
+    help="JSON, or @file: .json, .csv, .npy, .npz or a picture; a V2 request too.",
 )
 @click.option("--pixels", type=click.Choice(["0..255", "0..1", "-1..1"]), help="Range of a picture's values.")
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Sent along, for header rules.")
@@ -123,25 +128,21 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     klever predict mymodel --input x=@x.json
     klever predict iris --input 'x=[[5.9, 3.0, 5.1, 1.8]]'
     klever predict iris --input @flowers.csv
+    klever predict house --input '{"rooms": [4], "town": ["Bonn"]}'
+    klever predict iris --input @request.json
     klever predict resnet --input @cat.jpg
     """
-
-    async def work(client: "KleverClient") -> dict[str, Any]:
+    with errors_as_lines():
         values = dict(named_value(text, "--input", pixels) for text in inputs)
         sent = dict(_header(text) for text in headers)
-        serving = await client.serving(name, namespace)
-        if serving is None or serving.status.url is None:
-            raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
-        return await client.predict(serving.status.url, values, headers=sent)
-
-    answer = call(server, work)
+    answer = call(server, lambda client: client.predict(name, values, namespace, headers=sent))
     if as_json:
         print_json(answer)
         return
     outputs = answer["outputs"]
     columns = [[_readable(value) for value in tensors.rows(output)] for output in outputs]
     print_table([tuple(o["name"] for o in outputs), *zip(*columns, strict=False)])
-    click.echo(f"answered by {answer['model_name']} {answer.get('model_version', '')}", err=True)
+    click.echo(f"answered by {answer.get('model_name', name)} {answer.get('model_version', '')}", err=True)
 
 
 def _serving(server: str | None, name: str, namespace: str) -> ServingDocument:
@@ -172,7 +173,12 @@ def _readable(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _row(document: ServingDocument) -> tuple[str, ...]:
+def row(document: ServingDocument) -> tuple[str, ...]:
+    """A serving in the list."""
     weights = document.spec.traffic.weights
-    traffic = ", ".join(f"{variant.model} {weights.get(variant.name, 0)} %" for variant in document.spec.variants)
+    unverified = {(running.name, running.digest) for running in document.status.variants if running.unverified}
+    traffic = ", ".join(
+        f"{each.model} {weights.get(each.name, 0)} %{' not verified' if (each.name, each.digest) in unverified else ''}"
+        for each in document.spec.variants
+    )
     return document.namespace, document.name, document.status.phase.value, traffic, document.status.url or "-"

@@ -47,15 +47,19 @@ def list_toolchains(directory: Path, *, as_json: bool) -> None:
 
 @toolchain.command()
 @NAME
+@AS_JSON
 @FOLDER
-def install(name: str, directory: Path) -> None:
+def install(name: str, directory: Path, *, as_json: bool) -> None:
     """Make a toolchain now, so that the first conversion need not wait.
 
     \b
     klever toolchain install onnx
     """
     path = _run(lambda: _store(directory).ensure(name, lambda line: click.echo(line, err=True)))
-    click.echo(f"{name}: {path}")
+    if as_json:
+        print_json({"name": name, "path": str(path)})
+    else:
+        click.echo(f"{name}: {path}")
 
 
 @toolchain.command()

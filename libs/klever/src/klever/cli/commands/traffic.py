@@ -8,11 +8,12 @@ from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_line
 from klever.cli.serving_output import TIMEOUT, WAIT, change, describe_traffic, nothing_served, show
 from klever.errors import InputError
 from klever.header_rules import parse_rule
-from klever.rollouts import base_of, with_scale, with_traffic
+from klever.rollouts import base_of, check_variants, with_scale, with_traffic
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.traffic import Cookie, Mirror, Sticky
 from kleverproto.variants import Autoscaling
+from ormb.cli.output import print_json
 
 
 @cli.command()
@@ -54,11 +55,13 @@ def traffic(  # noqa: PLR0913 - one parameter for each option
     with errors_as_lines():
         shares, changes = dict(_share(text) for text in weights), _changes(**options)
     if not shares and not changes:
-        _show_traffic(server, name, namespace)
+        _show_traffic(server, name, namespace, as_json=as_json)
         return
 
     def edit(present: ServingDocument | None) -> ServingSpec:
-        return with_traffic(_base(present), shares, **changes)
+        base = _base(present)
+        check_variants(base, name, shares)
+        return with_traffic(base, shares, **changes)
 
     done = change(server, name, namespace, edit, wait=timeout if wait else None, quiet=as_json)
     show(done, as_json=as_json)
@@ -105,7 +108,9 @@ def scale(  # noqa: PLR0913 - one parameter for each option
     bounds = Autoscaling.model_validate(chosen) if most is not None else None
 
     def edit(present: ServingDocument | None) -> ServingSpec:
-        return with_scale(_base(present), variant, replicas, bounds)
+        base = _base(present)
+        check_variants(base, name, [variant] if variant else [])
+        return with_scale(base, variant, replicas, bounds)
 
     done = change(server, name, namespace, edit, wait=timeout if wait else None, quiet=as_json)
     show(done, as_json=as_json)
@@ -118,10 +123,13 @@ def _base(present: ServingDocument | None) -> ServingSpec:
     return base
 
 
-def _show_traffic(server: str | None, name: str, namespace: str) -> None:
+def _show_traffic(server: str | None, name: str, namespace: str, *, as_json: bool) -> None:
     found = call(server, lambda client: client.serving(name, namespace))
     if found is None:
         raise click.ClickException(str(nothing_served(name, namespace)))
+    if as_json:
+        print_json(found.spec.traffic)
+        return
     for line in describe_traffic(found.spec.traffic):
         click.echo(line)
 

@@ -28,8 +28,8 @@ def convert(request: Request) -> dict[str, str]:
             message = f"the layer {layer.text('name')} is a {name}, which has no conversion; these have: {known}"
             raise ProblemError(UNSUPPORTED_OPERATOR, message)
         builder.add(layer, LAYERS[name])
-    ends = request.outputs or tuple(builder.ends())
-    write_net(Net(builder.operators, builder.weights, inputs, list(ends)), shapes, request.destination)
+    ends = [entry.name for entry in request.outputs] or builder.ends()
+    write_net(Net(builder.operators, builder.weights, inputs, ends), shapes, request.destination)
     return versions("numpy", "protobuf")
 
 

@@ -3,8 +3,14 @@
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
 
+from pathlib import Path
+from typing import Any
+
+import onnx
 import torch
 
+from .onnx_files import FILE
+from .onnx_names import rename
 from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
 from .torch_models import last_line, load_exported
 
@@ -17,8 +23,22 @@ def convert(request: Request) -> dict[str, str]:
         result = torch.onnx.export(exported, dynamo=True, verbose=False, **opset)
     except torch.onnx.errors.OnnxExporterError as error:
         raise ProblemError(UNSUPPORTED_OPERATOR, f"PyTorch cannot export the model: {last_line(error)}") from error
-    result.save(str(request.destination / "model.onnx"))
+    path = request.destination / FILE
+    result.save(str(path))
+    with_own_names(path, exported.graph_signature)
     return {"torch": torch.__version__, **versions("onnxscript", "onnx")}
+
+
+def with_own_names(path: Path, signature: Any) -> None:
+    """Call the tensors as the program's graph does; a result that is returned twice is one output."""
+    model, names = onnx.load(path, load_external_data=False), list(signature.user_outputs)
+    if len(names) == len(model.graph.output):
+        outputs = [model.graph.output[names.index(name)] for name in dict.fromkeys(names)]
+        kept = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in outputs]
+        del model.graph.output[:]
+        model.graph.output.extend(kept)
+    rename(model, list(signature.user_inputs), list(dict.fromkeys(names)))
+    onnx.save_model(model, path)
 
 
 if __name__ == "__main__":

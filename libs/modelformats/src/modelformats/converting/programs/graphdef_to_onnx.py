@@ -1,5 +1,9 @@
 """A frozen TensorFlow graph to ONNX."""
 
+import onnx
+
+from .onnx_files import FILE
+from .onnx_names import rename
 from .program import Request, main, say
 from .tensorflow_models import ends_of, read_graph
 from .tensorflow_to_onnx import to_onnx
@@ -10,9 +14,17 @@ def convert(request: Request) -> dict[str, str]:
     path = request.single_file("*.graphdef", "*.pb")
     inputs, outputs = ends_of(read_graph(path), request)
     say(f"converting from {', '.join(inputs)} to {', '.join(outputs)}")
-    return to_onnx(
-        request, ["--graphdef", str(path), "--inputs", ",".join(inputs), "--outputs", ",".join(outputs)], path
-    )
+    ends = ["--inputs", ",".join(inputs), "--outputs", ",".join(outputs)]
+    used = to_onnx(request, ["--graphdef", str(path), *ends], path)
+    model = onnx.load(request.destination / FILE, load_external_data=False)
+    rename(model, [_node(name) for name in inputs], [_node(name) for name in outputs])
+    onnx.save_model(model, request.destination / FILE)
+    return used
+
+
+def _node(tensor: str) -> str:
+    """The name of the first result's node, by which the catalogue and the model server know it."""
+    return tensor.removesuffix(":0")
 
 
 if __name__ == "__main__":

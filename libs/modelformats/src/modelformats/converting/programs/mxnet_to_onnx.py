@@ -13,6 +13,7 @@ import onnx
 from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
 
 from .mxnet_models import Checkpoint, declared_inputs, first_line, load_checkpoint
+from .onnx_names import rename
 from .program import INPUT_SHAPE_NEEDED, UNSUPPORTED_OPERATOR, Input, ProblemError, Request, main, versions
 
 FILE = "model.onnx"
@@ -35,6 +36,7 @@ def convert(request: Request) -> dict[str, str]:
     graph = export(checkpoint, inputs)
     arrange_outputs(graph, [onnx_name(name) for name in checkpoint.used.list_outputs()], shapes)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    rename(model, [], [entry.name for entry in request.outputs] or checkpoint.trained.list_outputs())
     onnx.save_model(model, str(request.destination / FILE))
     return versions("mxnet", "onnx", "numpy")
 

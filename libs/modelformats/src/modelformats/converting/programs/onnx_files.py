@@ -4,6 +4,7 @@ from typing import Any
 
 import onnx
 
+from .onnx_names import as_declared
 from .program import INPUT_SHAPE_NEEDED, ProblemError, Request
 
 FILE = "model.onnx"
@@ -20,8 +21,8 @@ def opset(request: Request) -> int:
 
 
 def save(model: Any, request: Request) -> None:
-    """Write the ONNX model; scores come out as one matrix, not as a map for each row."""
-    onnx.save_model(without_maps(model), request.destination / FILE)
+    """Write the ONNX model with the source's names; scores come out as one matrix, not as a map for each row."""
+    onnx.save_model(as_declared(without_maps(model), request), request.destination / FILE)
 
 
 def without_maps(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -22,7 +22,7 @@ TOOLCHAIN_FAILED = "toolchain_failed"
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the model, as its signature tells; null where the files do not say."""
+    """One input or output of the model, as its signature tells; null where the files do not say."""
 
     name: str
     dtype: str | None = None
@@ -41,11 +41,11 @@ class Request:
     """An existing, empty directory for the files of the result. Unused by programs that run a model."""
     report: Path
     inputs: tuple[Input, ...] = ()
-    outputs: tuple[str, ...] = ()
-    """Names of the outputs, where the signature knows them."""
+    outputs: tuple[Input, ...] = ()
+    """Where the signature knows them."""
     options: dict[str, Any] = field(default_factory=dict)
     samples: Path | None = None
-    """Programs that run a model: the inputs, an .npz file by input name."""
+    """Programs that run a model: the inputs, .npz files by input name; see `samples.first_that_runs`."""
     results: Path | None = None
     """Programs that run a model: where to write the outputs, an .npz file by output name, in the model's order."""
 
@@ -75,20 +75,21 @@ class ProblemError(Exception):
 def parse_request(text: str) -> Request:
     """Read the program's argument. Raises ValueError, KeyError or TypeError when it is not a request."""
     fields = json.loads(text)
-    inputs = tuple(
-        Input(entry["name"], entry.get("dtype"), None if entry.get("shape") is None else tuple(entry["shape"]))
-        for entry in fields.get("inputs", ())
-    )
     return Request(
         source=Path(fields["source"]),
         destination=Path(fields["destination"]),
         report=Path(fields["report"]),
-        inputs=inputs,
-        outputs=tuple(fields.get("outputs", ())),
+        inputs=tuple(map(_tensor, fields.get("inputs", ()))),
+        outputs=tuple(map(_tensor, fields.get("outputs", ()))),
         options=dict(fields.get("options", {})),
         samples=Path(fields["samples"]) if fields.get("samples") else None,
         results=Path(fields["results"]) if fields.get("results") else None,
     )
+
+
+def _tensor(entry: dict[str, Any]) -> Input:
+    shape = entry.get("shape")
+    return Input(entry["name"], entry.get("dtype"), None if shape is None else tuple(shape))
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .caffe_nets import declared_shapes, prototxt, read_layers
 from .program import INVALID_MODEL, ProblemError, Request, main, versions
-from .samples import matched, read_samples, write_results
+from .samples import first_that_runs, matched, read_samples, write_results
 
 
 def convert(request: Request) -> dict[str, str]:
@@ -30,4 +30,4 @@ def convert(request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -4,6 +4,7 @@ import numpy as np
 
 from .catboost_models import load_model
 from .program import Request, main, versions
+from .samples import first_that_runs
 from .tables import table, write_predictions
 
 
@@ -18,4 +19,4 @@ def convert(request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -1,18 +1,17 @@
 """Run a LightGBM model once."""
 
-import numpy as np
-
-from .lightgbm_models import load_booster, objective
+from .lightgbm_models import load_booster
 from .program import Request, main, versions
-from .tables import table, write_scores
+from .samples import first_that_runs
+from .tables import table, write_predictions
 
 
 def convert(request: Request) -> dict[str, str]:
     """Score the sample rows."""
     booster = load_booster(request)
-    write_scores(request, objective(booster), np.asarray(booster.predict(table(request))))
+    write_predictions(request, booster.predict(table(request)))
     return versions("lightgbm")
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -7,7 +7,7 @@ import mxnet as mx
 
 from .mxnet_models import load_checkpoint
 from .program import Request, main, versions
-from .samples import matched, read_samples, write_results
+from .samples import first_that_runs, matched, read_samples, write_results
 
 
 def convert(request: Request) -> dict[str, str]:
@@ -28,4 +28,4 @@ def convert(request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

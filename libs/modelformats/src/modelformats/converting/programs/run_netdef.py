@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .netdefs import Operator, read_net
 from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
-from .samples import matched, read_samples, write_results
+from .samples import first_that_runs, matched, read_samples, write_results
 
 Array = NDArray[Any]
 LEGACY = 3
@@ -191,4 +191,4 @@ OPERATORS: dict[str, Callable[..., Array | list[Array]]] = {
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

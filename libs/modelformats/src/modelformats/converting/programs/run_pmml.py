@@ -12,7 +12,7 @@ from pypmml import Model, PMMLContext
 from pypmml.jvm import PMMLError
 
 from .program import INVALID_MODEL, ProblemError, Request, main, versions
-from .samples import read_samples
+from .samples import first_that_runs, read_samples
 from .tables import write_predictions
 
 PATTERN = "*.pmml"
@@ -94,4 +94,4 @@ def rows(request: Request, names: list[str]) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -1,7 +1,7 @@
 """Run a scikit-learn estimator once."""
 
 from .program import Request, main, versions
-from .samples import write_results
+from .samples import first_that_runs, write_results
 from .sklearn_models import has_probabilities, load_estimator, rows_of
 from .tables import write_predictions
 
@@ -20,4 +20,4 @@ def convert(request: Request) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

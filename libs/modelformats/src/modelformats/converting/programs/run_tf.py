@@ -10,8 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from . import keras_models
+from .keras_inputs import arranged
 from .program import Request, main, versions
-from .samples import Array, matched, read_samples, write_results
+from .samples import Array, first_that_runs, matched, read_samples, write_results
 from .tensorflow_models import chosen_signature, ends_of, read_graph
 
 
@@ -55,8 +56,9 @@ def _with_index(name: str) -> str:
 
 def _run_keras(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
     model, _ = keras_models.load(request)
-    arrays = list(matched(samples, [tensor.name for tensor in model.inputs]).values())
-    result = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+    result = model(arranged(model, samples), training=False)
+    if isinstance(result, dict):
+        return result
     outputs = tf.nest.flatten(result)
     names = getattr(model, "output_names", None) or [f"output_{position}" for position in range(len(outputs))]
     return dict(zip(names, outputs, strict=True))
@@ -76,4 +78,4 @@ def _run_tflite(path: Path, samples: Mapping[str, Array]) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

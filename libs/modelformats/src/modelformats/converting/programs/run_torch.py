@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .program import Request, main
-from .samples import read_samples, write_results
+from .samples import first_that_runs, read_samples, write_results
 from .torch_models import defaults_after, flattened, load_exported, load_script
 
 
@@ -29,4 +29,4 @@ def _call(request: Request, samples: list[Any]) -> Any:
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -3,17 +3,18 @@
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 
 from .program import Request, main, versions
-from .tables import table, write_scores
-from .xgboost_models import load_booster, objective
+from .samples import first_that_runs
+from .tables import table, write_predictions
+from .xgboost_models import load_booster
 
 
 def convert(request: Request) -> dict[str, str]:
     """Score the sample rows."""
     booster = load_booster(request)
     booster.feature_names = None
-    write_scores(request, objective(booster), booster.predict(xgboost.DMatrix(table(request))))
+    write_predictions(request, booster.predict(xgboost.DMatrix(table(request))))
     return versions("xgboost-cpu")
 
 
 if __name__ == "__main__":
-    main(convert)
+    main(first_that_runs(convert))

@@ -1,13 +1,64 @@
 """The inputs and outputs of a run of a model, as .npz files. Needs numpy, which every toolchain has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .program import INVALID_MODEL, ProblemError, Request
+from .program import INVALID_MODEL, TOOLCHAIN_FAILED, ProblemError, Request
 
 Array = NDArray[np.generic]
+
+
+def first_that_runs(work: Callable[[Request], dict[str, str]]) -> Callable[[Request], dict[str, str]]:
+    """Run a model on the first of several sets of samples that it takes and whose outputs say something.
+
+    The request then has directories: `samples` with an .npz file for each set, in order, and `results`, where the
+    outputs of that set come to lie under the same name. Where no outputs say anything, the first set that ran counts.
+    """
+
+    def run(request: Request) -> dict[str, str]:
+        samples, results = request.sample_files()
+        silent: tuple[Path, dict[str, str]] | None = None
+        refused: list[Exception] = []
+        for path in sorted(samples.glob("*.npz")):
+            made = results / path.name
+            try:
+                used = work(replace(request, samples=path, results=made))
+            except (MemoryError, ProblemError):
+                raise  # it is of no use to try others: no set is smaller than the first, or has other inputs
+            except Exception as error:  # noqa: BLE001  # frameworks raise anything for inputs that a model does not take
+                refused.append(error)
+                made.unlink(missing_ok=True)
+                continue
+            if _says_something(made):
+                if silent is not None:
+                    silent[0].unlink()
+                return used
+            if silent is None:
+                silent = made, used
+            else:
+                made.unlink()
+        if silent is None:
+            raise refused[0] if refused else ProblemError(TOOLCHAIN_FAILED, "there are no samples to run the model on")
+        return silent[1]
+
+    return run
+
+
+def _says_something(results: Path) -> bool:
+    """Whether an output has finite values, or labels, that are not all the same."""
+    with np.load(results, allow_pickle=False) as arrays:
+        return any(_varies(arrays[name]) for name in arrays.files)
+
+
+def _varies(values: Array) -> bool:
+    if values.dtype.kind not in "fc":
+        return len(np.unique(values)) > 1
+    finite = values[np.isfinite(values)]
+    return finite.size > 0 and float(np.ptp(finite)) > 0
 
 
 def read_samples(request: Request) -> dict[str, Array]:

@@ -11,6 +11,7 @@ from .onnx_files import opset, save
 from .program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
 from .sklearn_columns import initial_types, with_columns
 from .sklearn_models import has_probabilities, load_estimator
+from .sklearn_trees import route_missing
 
 _REFUSALS = (NotImplementedError, RuntimeError, TypeError, ValueError, AssertionError)
 """What it raises for estimators, parameters and opsets that a converter cannot take."""
@@ -26,6 +27,7 @@ def convert(request: Request) -> dict[str, str]:
     model = _converted(estimator, request)
     if not has_probabilities(estimator):
         del model.graph.output[1:]  # skl2onnx gives scores where the estimator itself has no probabilities
+    route_missing(model, estimator)
     with_columns(model, request)
     save(model, request)
     return versions("skl2onnx", "scikit-learn", "onnx")

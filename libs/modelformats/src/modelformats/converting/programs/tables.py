@@ -38,21 +38,11 @@ def table(request: Request) -> NDArray[Any]:
 
 
 def write_predictions(request: Request, labels: Any, probabilities: Any = None) -> None:
-    """Write what the model predicts, in the order in which ONNX gives it."""
-    outputs = {"label": np.asarray(labels)}
+    """Write what the model predicts."""
+    outputs = {"predict": np.asarray(labels)}
     if probabilities is not None:
-        outputs["probabilities"] = np.asarray(probabilities)
+        outputs["predict_proba"] = np.asarray(probabilities)
     write_results(request, outputs)
-
-
-def write_scores(request: Request, objective: str, scores: NDArray[Any]) -> None:
-    """Write the scores of boosted trees: labels and probabilities of classifiers, else the numbers."""
-    if objective.startswith("multi") and scores.ndim > 1:
-        write_predictions(request, scores.argmax(axis=1), scores)
-    elif objective.startswith("binary"):
-        write_predictions(request, (scores > 0.5).astype(np.int64), np.stack([1 - scores, scores], axis=1))  # noqa: PLR2004
-    else:
-        write_predictions(request, scores)
 
 
 def only_file(request: Request) -> Path:

@@ -54,7 +54,7 @@ def ends_of(graph: Any, request: Request) -> tuple[list[str], list[str]]:
     inputs = [node.name for node in graph.node if node.op == "Placeholder"]
     outputs = [node.name for node in graph.node if node.name not in used and node.op not in _NO_RESULT]
     inputs = _known([entry.name for entry in request.inputs], nodes) or inputs
-    outputs = _known(list(request.outputs), nodes) or outputs
+    outputs = _known([entry.name for entry in request.outputs], nodes) or outputs
     if not inputs or not outputs:
         raise ProblemError(INVALID_MODEL, "the graph has no placeholder or no result: say its inputs and outputs")
     return [_tensor(name) for name in inputs], [_tensor(name) for name in outputs]

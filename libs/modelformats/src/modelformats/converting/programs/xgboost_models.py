@@ -1,6 +1,7 @@
 """Boosters of XGBoost."""
 
 import json
+from typing import Any
 
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 
@@ -22,4 +23,13 @@ def load_booster(request: Request) -> xgboost.Booster:
 
 def objective(booster: xgboost.Booster) -> str:
     """Such as `multi:softprob`."""
-    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+    return str(_learner(booster)["objective"]["name"])
+
+
+def target_count(booster: xgboost.Booster) -> int:
+    """How many numbers there are for a row, classes aside."""
+    return int(_learner(booster)["learner_model_param"].get("num_target", 1))
+
+
+def _learner(booster: xgboost.Booster) -> Any:
+    return json.loads(booster.save_config())["learner"]

@@ -35,11 +35,13 @@ def login(  # noqa: PLR0913 - one parameter for each option
     \b
     ormb login registry.example.com -u robot --password-stdin < token
     """
-    from ormb.login import check_login  # noqa: PLC0415 - help needs no HTTP
+    from ormb.adapters.connecting import Connecting  # noqa: PLC0415 - help needs no HTTP
+    from ormb.login import check_login  # noqa: PLC0415 - as above
 
     credentials = Credentials(username, _password(password, from_stdin=password_stdin))
+    how = Connecting(plain_http=plain_http, insecure=insecure, ca_file=ca_file)
     with errors_as_lines():
-        asyncio.run(check_login(host, credentials, plain_http=plain_http, insecure=insecure, ca_file=ca_file))
+        asyncio.run(check_login(host, credentials, default_root(), how))
         store_credentials(default_root(), host, credentials)
     click.echo("Login succeeded")
 

@@ -1,6 +1,5 @@
 """diff: what differs between two models."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,8 @@ from ormb.comparing import Change, compare
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo, OrmbClient
+    from ormb.client import OrmbClient
+    from ormb.info import ModelInfo
 
 
 @cli.command()
@@ -35,7 +35,7 @@ def diff(left: Reference, right: Reference, *, local: bool, **options: Any) -> N
     first, second = run(chosen, call)
     changes = compare(first.manifest, second.manifest)
     if chosen.as_json:
-        print_json([asdict(change) for change in changes])
+        print_json(changes)
     for change in () if chosen.as_json else changes:
         _show(change)
     click.get_current_context().exit(1 if changes else 0)

@@ -11,7 +11,8 @@ from ormb.cli.output import facts, human_size, print_json, print_summary, print_
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo, OrmbClient
+    from ormb.client import OrmbClient
+    from ormb.info import ModelInfo
     from ormb.inspecting import Inspection
 
 
@@ -56,7 +57,7 @@ def inspect(model: Path | Reference, *, local: bool, parse: bool, **options: Any
     if chosen.as_json:
         print_json(facts(info) | (found.model_dump(mode="json", exclude={"directory", "size"}) if found else {}))
         return
-    print_summary(info)
+    print_summary(info.with_format(found.format if found else None))
     _show_layers(info)
     if found:
         _show_found(found)

@@ -1,6 +1,5 @@
 """copy, attach, discover: between registries, and what refers to a model."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,8 @@ from ormb.cli.output import facts, print_json, print_summary, progress
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo, OrmbClient
+    from ormb.client import OrmbClient
+    from ormb.info import ModelInfo
 
 REFERENCE = click.argument("reference", type=ReferenceType())
 
@@ -19,18 +19,26 @@ REFERENCE = click.argument("reference", type=ReferenceType())
 @cli.command("copy")
 @click.argument("source", type=ReferenceType())
 @click.argument("target", type=ReferenceType())
+@click.option(
+    "--referrers/--no-referrers",
+    "with_referrers",
+    default=True,
+    show_default=True,
+    help="Copy what refers to the model too: signatures, SBOMs, whatever was attached.",
+)
 @shared_options
-def copy_model(source: Reference, target: Reference, **options: Any) -> None:
+def copy_model(source: Reference, target: Reference, *, with_referrers: bool, **options: Any) -> None:
     """Copy a model from one registry to another; within one, its files are mounted where the registry can.
 
     \b
     ormb copy localhost:5000/library/mymodel:v1 registry.example.com/team/mymodel:v1
+    ormb copy --no-referrers localhost:5000/library/mymodel:v1 registry.example.com/team/mymodel:v1
     """
     chosen = Options(**options)
 
     async def call(client: "OrmbClient") -> "ModelInfo":
         with progress("copying", quiet=chosen.as_json) as watcher:
-            return await client.copy(source, target, watcher)
+            return await client.copy(source, target, watcher, with_referrers=with_referrers)
 
     info = run(chosen, call)
     if chosen.as_json:
@@ -76,7 +84,7 @@ def discover(reference: Reference, artifact_type: str | None, **options: Any) ->
     chosen = Options(**options)
     found = run(chosen, lambda client: client.discover(reference, artifact_type))
     if chosen.as_json:
-        print_json([asdict(one) for one in found])
+        print_json(found)
     elif not found:
         click.echo(f"nothing refers to {reference}")
     for one in () if chosen.as_json else found:

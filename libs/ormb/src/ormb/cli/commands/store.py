@@ -9,11 +9,12 @@ from ormb import known_digests
 from ormb.cli.app import ReferenceType, cli, errors_as_lines
 from ormb.cli.output import facts, human_size, print_json, print_table
 from ormb.digest import hexadecimal
-from ormb.layout import LocalLayout, StoredModel, default_root
+from ormb.layout import STORE, LocalLayout, default_root
 from ormb.reference import Reference
+from ormb.stored import StoredModel
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo
+    from ormb.info import ModelInfo
 
 REFERENCE = click.argument("reference", type=ReferenceType())
 
@@ -63,7 +64,8 @@ def remove(reference: Reference) -> None:
 
 
 @cli.command()
-def prune() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def prune(*, as_json: bool) -> None:
     """Remove bytes that no model in the local store needs, and what broken transfers have left.
 
     \b
@@ -71,15 +73,18 @@ def prune() -> None:
     """
     with errors_as_lines():
         freed = _local().prune() + known_digests.forget_vanished(default_root() / known_digests.DIRECTORY)
-    click.echo(f"{human_size(freed)} freed")
+    if as_json:
+        print_json({"freedBytes": freed})
+    else:
+        click.echo(f"{human_size(freed)} freed")
 
 
 def _local() -> LocalLayout:
-    return LocalLayout(default_root() / "cache")
+    return LocalLayout(default_root() / STORE)
 
 
 def _info(model: StoredModel) -> "ModelInfo":
-    from ormb.client import ModelInfo  # noqa: PLC0415 - help needs no HTTP
+    from ormb.info import ModelInfo  # noqa: PLC0415 - help needs no HTTP
 
     return ModelInfo(model.reference, model.manifest.digest, model.manifest.size, model.manifest)
 

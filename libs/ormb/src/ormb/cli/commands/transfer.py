@@ -12,7 +12,8 @@ from ormb.errors import NotFoundError
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
-    from ormb.client import ModelInfo, OrmbClient
+    from ormb.client import OrmbClient
+    from ormb.info import ModelInfo
 
 REFERENCE = click.argument("reference", type=ReferenceType())
 LAYOUT = click.option(

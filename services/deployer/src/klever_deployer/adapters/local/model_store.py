@@ -8,6 +8,7 @@ from pathlib import Path
 from klever_deployer.domain.replicas import LocalModel
 from klever_deployer.errors import MODEL_NOT_FOUND, PULL_FAILED, ServingError
 from kleverkit.errors import TransientError
+from kleverproto.conversions import UNVERIFIED
 from kleverproto.references import ModelRef
 from ormb.client import OrmbClient
 from ormb.errors import NotFoundError, OrmbError
@@ -91,4 +92,4 @@ def _digest(path: Path) -> str:
 
 def _model(path: Path) -> LocalModel:
     modelfile = load_modelfile((path / FILE_NAME).read_text(), source=str(path / FILE_NAME))
-    return LocalModel(path, modelfile.format or "")
+    return LocalModel(path, modelfile.format or "", unverified=modelfile.labels.get(UNVERIFIED, ""))

@@ -226,13 +226,18 @@ def is_free(host: str, port: int) -> bool:
 
 def tail(path: Path, lines: int = 5) -> str:
     """The last lines of a log, in one line; what every start in vain says again is said once."""
+    return " | ".join(dict.fromkeys(last_lines(path)[-lines:])) or "(empty)"
+
+
+def last_lines(path: Path) -> list[str]:
+    """The last lines of a log, of a few kilobytes; none where it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
-        return "(no log)"
-    return " | ".join(dict.fromkeys(text.strip().splitlines()[-lines:])) or "(empty)"
+        return []
+    return text.strip().splitlines()
 
 
 def _keep_to(pid: int, cores: int) -> None:

@@ -9,6 +9,7 @@ from time import monotonic
 import aiohttp
 import structlog
 
+from klever_deployer.domain.causes import explained
 from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
 
 from . import processes
@@ -73,6 +74,7 @@ class Replica:
             endpoint=Endpoint(HOST, adopted.port, adopted.grpc_port) if adopted else None,
             runtime=spec.prepared.runtime,
             made=spec.prepared.model.made,
+            unverified=spec.prepared.model.unverified,
         )
         self._spec = spec
         self._places = places
@@ -105,7 +107,7 @@ class Replica:
         while True:
             try:
                 stayed = await self._run_once()
-                failure = processes.tail(self._places.log)
+                failure = explained(processes.last_lines(self._places.log))
             except Exception as error:
                 log.exception("a model server cannot be kept running", replica=self._spec.key.id)
                 stayed, failure = 0.0, f"it cannot be started: {error}"

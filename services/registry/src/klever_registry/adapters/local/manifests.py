@@ -44,6 +44,15 @@ class LocalManifests:
         before = await self._disk.write(self._change, repository, lambda index: index.without_tag(tag))
         return tag in before.tags
 
+    async def delete_version(self, repository: str, tag: str, digest: str) -> bool:
+        """See `ManifestStore`; garbage collection removes the bytes later."""
+
+        def change(index: RepositoryIndex) -> RepositoryIndex:
+            return index.without_version(tag) if index.tags.get(tag) == digest else index
+
+        before = await self._disk.write(self._change, repository, change)
+        return before.tags.get(tag) == digest
+
     async def delete(self, repository: str, digest: str) -> list[str] | None:
         """See `ManifestStore`."""
         return await self._disk.write(self._delete, repository, digest)

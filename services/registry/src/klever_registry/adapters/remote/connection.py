@@ -4,16 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import aiohttp
 from aiohttp import web
 
 from kleverkit.errors import PermanentError, TransientError
-from ormb.adapters.challenge import Authorizer
+from ormb.adapters.connecting import Connecting, connected
 from ormb.adapters.http import HttpRegistry
-from ormb.adapters.sessions import UploadSessions
 from ormb.errors import OrmbError
-
-TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 
 
 class RemoteConnection:
@@ -29,9 +25,8 @@ class RemoteConnection:
 
     async def opened(self, _app: web.Application) -> AsyncIterator[None]:
         """For `cleanup_ctx` of the application."""
-        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-            sessions = UploadSessions(self._root / "uploads")
-            self._registry = HttpRegistry(session, Authorizer(self._root, session), sessions=sessions)
+        async with connected(self._root, Connecting()) as registry:
+            self._registry = registry
             yield
             self._registry = None
 

@@ -1,9 +1,10 @@
 """The manifests and tags of one external registry."""
 
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from aiohttp import ClientResponse
+from yarl import URL
 
 from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.errors import ManifestInvalidError
@@ -53,19 +54,31 @@ class RemoteManifests:
 
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
         """See `ManifestSource`."""
+        content = await self._start(repository, digest, size + 1)
+        if content is None or len(content) > size or not _matches(content, digest):
+            return None
+        return content
+
+    async def start_of_blob(self, repository: str, digest: str, size: int) -> bytes:
+        """See `ManifestSource`."""
+        return (await self._start(repository, digest, size) or b"")[:size]
+
+    async def _start(self, repository: str, digest: str, size: int) -> bytes | None:
+        """The first bytes of a blob, so many at least where it has them; None where there is none."""
         content = b""
         try:
             with translated():
-                blob = self._connection.registry.get_blob(self.reference(repository, digest), digest)
-                async for chunk in blob:
-                    content += chunk
-                    if len(content) > size:
-                        return None
+                chunks = self._connection.registry.get_blob(self.reference(repository, digest), digest)
+                async with aclosing(chunks) as blob:
+                    async for chunk in blob:
+                        content += chunk
+                        if len(content) >= size:
+                            break
         except PermanentError as error:
             if isinstance(error.__cause__, NotFoundError):
                 return None
             raise
-        return content if _matches(content, digest) else None
+        return content
 
     async def is_deleted(self, repository: str, tag: str) -> bool:
         """See `ManifestSource`. A registry that does not answer for its API at all denies nothing."""
@@ -128,11 +141,12 @@ class RemoteManifests:
     async def _pages(self, repository: str, path: str, field: str) -> list[str] | None:
         scope, entries = Reference(self._host, repository), list[str]()
         registry = self._connection.registry
-        url: str | None = registry.url(scope, path).rstrip("/")
+        url: URL | None = registry.url(scope, path) if path else registry.api(scope) / repository
 
-        async def page(address: str) -> tuple[list[str], str | None]:
+        async def page(address: URL) -> tuple[list[str], URL | None]:
             async with registry.request("GET", address, scope) as response:
-                return _entries(await response.json(content_type=None), field), _next(response)
+                entries = _entries(await response.json(content_type=None), field)
+                return entries, registry.next_page(scope, response)
 
         while url is not None:
             with translated():
@@ -147,11 +161,6 @@ class RemoteManifests:
 def _entries(document: Any, field: str) -> list[str]:
     entries = document.get(field) if isinstance(document, dict) else None
     return [str(entry) for entry in entries or []]
-
-
-def _next(response: ClientResponse) -> str | None:
-    following = response.links.get("next")
-    return str(following["url"]) if following else None
 
 
 def _matches(content: bytes, digest: str) -> bool:

@@ -1,0 +1,130 @@
+"""Samples for the check of a conversion: what people write, and how large ones reach the platform.
+
+Small ones are part of the request. A request and its events have an upper size, so others are attached to the model in
+its registry, as an .npz file, and the request names them by digest.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kleverproto.conversions import INLINE_SAMPLES_BYTES, SAMPLES_BYTES, SAMPLES_TYPE, Conversion
+from kleverproto.models import ModelSpec
+from ormb.client import OrmbClient
+from ormb.reference import Reference
+
+from .errors import InputError
+from .values import read_json
+
+FILE = "samples.npz"
+HOW = (
+    "write --sample <name>=<JSON>, <name>=@<file.npy>, or @<file> with all inputs: .npz, JSON by name, or a V2 request"
+)
+TYPES = {"FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool", "BYTES": "str"}
+
+Samples = dict[str, Any]
+"""Arrays, numbers, strings or nested lists by the name of the input."""
+
+
+def read_samples(texts: Sequence[str]) -> Samples:
+    """Every sample on a command line. Raises InputError."""
+    found: Samples = {}
+    for text in texts:
+        given = _parsed(text)
+        if twice := found.keys() & given.keys():
+            raise InputError(f"there are two samples for {', '.join(sorted(twice))}: give one for each input")
+        found |= given
+    return found
+
+
+async def with_samples(
+    wanted: Conversion, samples: Mapping[str, Any], model: ModelSpec, client: OrmbClient
+) -> Conversion:
+    """The conversion with samples: small ones in it, others attached to the model.
+
+    Raises:
+        InputError: they are too large, or no arrays.
+        OrmbError: the registry does not take them.
+    """
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in samples.items()}
+    if _is_small(plain):
+        return wanted.model_copy(update={"samples": plain})
+    reference = Reference(model.registry, model.ref.repository, digest=model.digest)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / FILE
+        np.savez(path, **{name: _array(name, value) for name, value in samples.items()})  # type: ignore[arg-type]
+        if (size := path.stat().st_size) > SAMPLES_BYTES:
+            raise InputError(f"the samples have {size} bytes, more than {SAMPLES_BYTES}: a few rows are enough")
+        async with client:
+            digest = await client.attach(reference, [path], SAMPLES_TYPE, {})
+    return wanted.model_copy(update={"samples_digest": digest})
+
+
+def _is_small(plain: Mapping[str, Any]) -> bool:
+    """Whether they can be part of a request: short, and without NaN, which JSON does not have."""
+    try:
+        return len(json.dumps(plain, allow_nan=False)) <= INLINE_SAMPLES_BYTES
+    except ValueError:
+        return False
+
+
+def _parsed(text: str) -> Samples:
+    if text.startswith("@"):
+        value = _read(Path(text[1:]))
+    elif text.lstrip().startswith("{"):
+        value = read_json(text, "the samples")
+    else:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{text!r} is no sample: {HOW}")
+        value = _read(Path(value[1:])) if value.startswith("@") else read_json(value, f"input {name}")
+        if isinstance(value, dict):
+            raise InputError(f"{text!r} holds several inputs: give the file without a name")
+        return {name: value}
+    if not isinstance(value, dict):
+        raise InputError(f"{text!r} does not say which input it is for: {HOW}")
+    return _of_v2(value["inputs"]) if isinstance(value.get("inputs"), list) else value
+
+
+def _read(path: Path) -> Any:
+    """An array of .npy, arrays by name of .npz, or what JSON holds. Raises InputError."""
+    try:
+        if path.suffix.lower() not in {".npy", ".npz"}:
+            return read_json(path.read_text(), str(path))
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            return loaded
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text: JSON, .npy and .npz can be read") from error
+    except ValueError as error:
+        raise InputError(f"{path} holds no arrays of numbers or text: {error}") from error
+
+
+def _of_v2(inputs: list[Any]) -> Samples:
+    """The inputs of a request of the Open Inference Protocol. Raises InputError."""
+    try:
+        return {each["name"]: _v2_array(each) for each in inputs}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the inputs of the V2 request have no name, datatype, shape and data ({error})") from error
+
+
+def _v2_array(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    datatype = str(tensor["datatype"])
+    return np.array(tensor["data"], TYPES.get(datatype, datatype.lower())).reshape(tensor["shape"])
+
+
+def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """Raises InputError for what is no array of numbers or text; null is a missing number."""
+    try:
+        array = np.asarray(value)
+        return array if array.dtype != object else np.asarray(value, np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"the sample of input {name} is no array of numbers or text: {error}") from error

@@ -1,0 +1,113 @@
+"""The part of the SDK that is said in a word: a version is deployed, asked, and taken down."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kleverproto.references import ModelRef
+from kleverproto.servings import ServingDocument
+
+from . import infer_bodies, tensors
+from .answers import Inference, ModelMetadata, understood
+from .errors import ApiError, InputError
+from .rollouts import base_of, with_model
+from .serving_calls import ServingCalls
+from .transport import SERVER_ERROR
+
+
+class ServingVerbs(ServingCalls):
+    """What is mostly done with servings; `ServingCalls` has what these are made of."""
+
+    async def deploy(
+        self,
+        ref: ModelRef | str,
+        name: str,
+        namespace: str = "default",
+        *,
+        traffic: int | None = None,
+        within: float = 900.0,
+    ) -> ServingDocument:
+        """Serve a version, and wait until it is ready.
+
+        Args:
+            ref: the version, `project/model:version`.
+            name: the serving; the first version makes it.
+            namespace: where.
+            traffic: percent for this version, the others keep the rest; all of it by default, and the others go.
+            within: seconds to wait.
+
+        Raises:
+            ApiError: the model is not there, or its project refuses it.
+            FailedError: it could not be served; what served before still does.
+            InputError: nothing else would serve the rest of the traffic.
+            InvalidReferenceError: the text names no version.
+        """
+        present = await self.serving(name, namespace)
+        spec = with_model(base_of(present), ModelRef.of(ref), traffic)
+        wanted = await self.apply(name, spec, namespace, replacing=present)
+        return await self.wait_for_ready(name, wanted.generation, namespace, within=within)
+
+    async def undeploy(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
+        """Stop serving, and wait until nothing is left. Raises ApiError, FailedError."""
+        await self.delete(name, namespace)
+        await self.wait_for_deleted(name, namespace, within=within)
+
+    async def predict(
+        self,
+        name: str,
+        values: Mapping[str, Any],
+        namespace: str = "default",
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Ask a served model through the ingress.
+
+        Args:
+            name: the serving.
+            values: input name to nested lists or NumPy arrays; see `tensors.infer_request` for what else.
+            namespace: where.
+            headers: sent along, for header rules.
+
+        Raises:
+            InputError: nothing is served under the name, or the values do not fit the model.
+            ApiError: the model server refuses the request.
+        """
+        found = await self.serving(name, namespace)
+        if found is None or found.status.url is None:
+            raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
+        return await self.predict_at(found.status.url, values, headers=headers)
+
+    async def predict_at(
+        self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """As `predict`, by the serving's infer URL (`status.url`), which saves a request to the gateway."""
+        sent = dict(headers or {})
+        metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
+        understood(ModelMetadata, metadata, url)
+        answer = await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
+        understood(Inference, answer, url)
+        return answer
+
+    async def infer(
+        self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Send a V2 request; inputs with NaN or infinities as raw tensors, since JSON has neither.
+
+        The answer is given as it is: a server of one's own may speak another protocol.
+
+        Raises:
+            InputError: a value fits neither.
+            ApiError: the model server refuses the request.
+        """
+        body, described = infer_bodies.encoded(request)
+        try:
+            answer: dict[str, Any] = await self._http.json(
+                "POST", url, data=body, headers={**(headers or {}), **described}
+            )
+        except ApiError as error:
+            if infer_bodies.HEADER not in described or error.status >= SERVER_ERROR:
+                raise
+            raise InputError(
+                f"{error}; inputs with NaN or infinity go as raw tensors, which kleverserve and Triton take and "
+                "MLServer does not"
+            ) from error
+        return answer

@@ -1,0 +1,114 @@
+"""Whether a model version may be loaded, and whether anything could serve it. Gateway and deployer decide by this.
+
+Documents may change between the two: what one has let pass, the other may refuse.
+"""
+
+import re
+
+from . import safety
+from .models import ExtractionPhase, ModelDocument
+from .projects import OnInvalid, OnUnsafe, ProjectPolicy
+from .signatures import Signature, Tensor
+
+INVALID_MODEL = "invalid_model"
+UNSERVABLE_MODEL = "unservable_model"
+
+Refusal = tuple[str, str]
+"""Code and message."""
+
+_NOT_CARRIED = re.compile(r"bfloat16|float[468]_\w+|u?int[1-4]|complex\w+")
+"""Types of tensors that models have and the inference protocol has not, by their names in numpy and ml_dtypes."""
+
+_EXPORT = "export the model with a tensor of float32 or another type of the protocol there, and cast inside the model"
+
+
+def missing_knowledge(document: ModelDocument, policy: ProjectPolicy) -> str | None:
+    """What the platform does not know yet of a version and its project asks about: `scanned` or `parsed`."""
+    if policy.scan is OnUnsafe.BLOCK and not safety.is_scanned(document):
+        return "scanned"
+    if policy.invalid is OnInvalid.BLOCK and document.status.extraction is ExtractionPhase.PENDING:
+        return "parsed"
+    return None
+
+
+def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) -> Refusal | None:
+    """Why a project does not let these bytes of a version be loaded; None where it does.
+
+    Args:
+        document: the version.
+        digest: which of its manifests; None for the present one.
+        policy: of the version's project.
+    """
+    if policy.scan is OnUnsafe.BLOCK and (refused := safety.refusal(document, digest)):
+        return refused
+    return _not_parsed(document, digest) if policy.invalid is OnInvalid.BLOCK else None
+
+
+def unservable(document: ModelDocument, digest: str | None) -> Refusal | None:
+    """Why no model server of the platform could serve these bytes, as far as their signature tells; else None."""
+    signature = _signature(document, digest)
+    reason = signature and (cannot_be_called(signature) or _not_carried(signature))
+    return (UNSERVABLE_MODEL, f"{document.spec.ref} cannot be served: {reason}") if reason else None
+
+
+def unconvertible(document: ModelDocument) -> Refusal | None:
+    """Why a version cannot be converted, as far as its signature tells; else None."""
+    signature = _signature(document, None)
+    reason = signature and cannot_be_called(signature)
+    return (UNSERVABLE_MODEL, f"{document.spec.ref} cannot be converted: {reason}") if reason else None
+
+
+def cannot_be_called(signature: Signature) -> str | None:
+    """Why nothing can run a model, with what to do; None where something may.
+
+    A SavedModel names the signature that is served, or none where it has none.
+    """
+    if "signature" not in signature.details or signature.details["signature"] is not None:
+        return None
+    return (
+        "it is a SavedModel without a signature that can be called: save it with "
+        'tf.saved_model.save(model, directory, signatures={"serving_default": model.call}) and push it again'
+    )
+
+
+def _not_parsed(document: ModelDocument, digest: str | None) -> Refusal | None:
+    ref, status = document.spec.ref, document.status
+    allow = f"or allow it with `klever projects policy set {ref.project} --invalid warn`"
+    if digest not in {None, document.spec.digest}:
+        phases = [entry.extraction for entry in status.history if entry.digest == digest]
+        if phases[-1:] != [ExtractionPhase.FAILED]:
+            return None
+        return INVALID_MODEL, f"{digest} of {ref} could not be parsed: tag it again to see why, {allow}"
+    if status.extraction is not ExtractionPhase.FAILED:
+        return None
+    problem = status.problem
+    reason = problem.message if problem else "see `klever models get` for why"
+    again = "put that right and push it again"
+    if problem and problem.code != INVALID_MODEL:
+        again = f"try it again with `klever jobs create {ref}`"
+    return INVALID_MODEL, f"{ref} could not be parsed: {reason}. Nothing loads it until then: {again}, {allow}"
+
+
+def _signature(document: ModelDocument, digest: str | None) -> Signature | None:
+    return document.status.signature if digest in {None, document.spec.digest} else None
+
+
+def _not_carried(signature: Signature) -> str | None:
+    """An input that cannot be sent, or outputs of which none can be answered."""
+    if "ir_version" in signature.details:  # ONNX: what is no tensor, or of a type that nobody knows, cannot be sent
+        for tensor in signature.inputs:
+            if tensor.dtype is None and (reason := signature.unknown.get(tensor.name)):
+                return f"of its input {tensor.name!r} one cannot know the type ({reason}): {_EXPORT}"
+    inputs = [("input", tensor) for tensor in signature.inputs if _is_not_carried(tensor)]
+    outputs = [("output", tensor) for tensor in signature.outputs if _is_not_carried(tensor)]
+    lacking = inputs or (outputs if len(outputs) == len(signature.outputs) else [])
+    if not lacking:
+        return None
+    side, tensor = lacking[0]
+    return (
+        f"its {side} {tensor.name!r} is of type {tensor.dtype}, which the inference protocol does not have: {_EXPORT}"
+    )
+
+
+def _is_not_carried(tensor: Tensor) -> bool:
+    return tensor.dtype is not None and _NOT_CARRIED.fullmatch(tensor.dtype) is not None

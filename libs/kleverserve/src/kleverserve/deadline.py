@@ -1,0 +1,28 @@
+"""Work that must end in time, though nothing can interrupt it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+def within(seconds: float, work: Callable[[], ResultT]) -> ResultT:
+    """The result of `work()`; what it raises is raised here.
+
+    It runs in a thread of its own, which goes on when its time is over: the process should end then.
+
+    Raises:
+        TimeoutError: it did not end within so many seconds.
+    """
+    outcome: Future[ResultT] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised in the other thread
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="deadline", daemon=True).start()
+    return outcome.result(seconds)

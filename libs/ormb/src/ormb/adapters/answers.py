@@ -1,0 +1,103 @@
+"""What a registry's answer means: the errors that people read."""
+
+import json
+import time
+
+import aiohttp
+
+from ormb.errors import AuthenticationError, NotFoundError, OrmbError, RegistryError
+from ormb.reference import Reference
+
+from .pauses import retry_after
+
+TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+THROTTLING_STATUSES = frozenset({429, 503})
+"""Those to which Retry-After belongs."""
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+DETAIL_BYTES = 64 * 1024
+UNSUPPORTED = "UNSUPPORTED"
+"""Code of OCI distribution; with 404 Klever's gateway says where its registry is."""
+
+
+class ChallengedError(RegistryError):
+    """The registry asked for authorization, which there is now: the same request may succeed."""
+
+
+class BusyError(RegistryError):
+    """The registry is there but cannot answer now.
+
+    Args:
+        message: for people.
+        pause: seconds after which it wants to be asked again, where it says that.
+    """
+
+    transient = True
+
+    def __init__(self, message: str, *, pause: float | None = None) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+def pause_asked_for(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds for which the answer's sender wants no request."""
+    return retry_after(response.headers, time.time()) if response.status in THROTTLING_STATUSES else None
+
+
+async def raise_for(response: aiohttp.ClientResponse, reference: Reference) -> None:
+    """Turn the registry's refusal into an error. Raises NotFoundError, AuthenticationError, RegistryError."""
+    if response.ok:
+        return
+    body = await response.content.read(DETAIL_BYTES)
+    detail = _detail(body)
+    if response.status == NOT_FOUND:
+        raise _not_found(body, reference)
+    if response.status == FORBIDDEN:
+        said = ". ".join(error.get("message", "").rstrip(".") for error in _errors(body))
+        why = f": {said}" if said else ""
+        raise AuthenticationError(
+            f"{reference.host} refuses your account for {reference.repository}{why}. "
+            f"With another account: `ormb login {reference.host}`"
+        )
+    if response.status in TRANSIENT_STATUSES:
+        raise BusyError(
+            f"the registry at {reference.host} answered {response.status}{detail}: try again later",
+            pause=pause_asked_for(response),
+        )
+    raise RegistryError(
+        f"the registry at {reference.host} refused {reference}: {response.status}{detail}", status=response.status
+    )
+
+
+async def raise_for_store(response: aiohttp.ClientResponse, reference: Reference) -> None:
+    """As `raise_for`, for the host that a registry redirects to: neither the name nor the account is at fault."""
+    if response.ok:
+        return
+    detail = _detail(await response.content.read(DETAIL_BYTES))
+    said = f"the store at {response.url.authority}, to which {reference.host} redirects, answered {response.status}"
+    if response.status in TRANSIENT_STATUSES:
+        raise BusyError(f"{said}{detail}: try again later", pause=pause_asked_for(response))
+    raise RegistryError(f"{said}{detail}: ask who runs {reference.host}", status=response.status)
+
+
+def _not_found(body: bytes, reference: Reference) -> OrmbError:
+    """Nothing of this name; or no registry, whose 404 is not what the specification wants."""
+    errors = _errors(body)
+    if any(error.get("code") == UNSUPPORTED for error in errors):
+        return RegistryError(". ".join(error.get("message", "") for error in errors), status=NOT_FOUND)
+    if body and not errors:
+        return NotFoundError(
+            f"{reference} was not found, and {reference.host} does not answer as an OCI registry: check host and port"
+        )
+    return NotFoundError(f"{reference} is not in the registry: check the name with `ormb inspect`, or push it first")
+
+
+def _detail(body: bytes) -> str:
+    """What the registry says, if it says it as the specification wants."""
+    return "".join(f" {error.get('code', '')}: {error.get('message', '')}" for error in _errors(body))
+
+
+def _errors(body: bytes) -> list[dict[str, str]]:
+    try:
+        return [{str(key): str(value) for key, value in error.items()} for error in json.loads(body)["errors"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []

@@ -1,0 +1,61 @@
+"""The challenges of a 401 answer (RFC 9110, 11.6.1): any number in one header line or several; pure."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's name
+_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*("(?:[^"\\]|\\.)*"|{_TOKEN})\s*(?=,|$)')
+_SCHEME = re.compile(rf"\s*({_TOKEN})(?:\s+|(?=,|$))")
+_TOKEN68 = re.compile(r"\s*[0-9A-Za-z._~+/-]+=*\s*(?=,|$)")
+_REST = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,"]|")*')
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One way in which a server lets itself be asked again."""
+
+    scheme: str
+    """In lower case."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    """By name in lower case, without quotes."""
+
+
+def parse_challenges(lines: Iterable[str]) -> list[Challenge]:
+    """All challenges, in their order; what cannot be read is passed over."""
+    return [challenge for line in lines for challenge in _parsed(line)]
+
+
+def _parsed(line: str) -> list[Challenge]:
+    challenges: list[Challenge] = []
+    at = 0
+    while at < len(line):
+        if line[at] in ", \t":
+            at += 1
+        elif (parameter := _PARAMETER.match(line, at)) and challenges:
+            name, value = parameter.groups()
+            challenges[-1].parameters.setdefault(name.lower(), _unquoted(value))
+            at = parameter.end()
+        elif scheme := _SCHEME.match(line, at):
+            challenges.append(Challenge(scheme[1].lower()))
+            at = _after_token68(line, scheme.end())
+        else:
+            at = max(_end_of_rest(line, at), at + 1)
+    return challenges
+
+
+def _after_token68(line: str, at: int) -> int:
+    """Past the one value that Negotiate and its like have in place of parameters."""
+    if _PARAMETER.match(line, at):
+        return at
+    value = _TOKEN68.match(line, at)
+    return value.end() if value else at
+
+
+def _end_of_rest(line: str, at: int) -> int:
+    rest = _REST.match(line, at)
+    return rest.end() if rest else at
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value

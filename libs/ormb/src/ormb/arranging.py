@@ -1,0 +1,158 @@
+"""From the tree of another tool to a model directory: which of its files are the model."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import modelformats
+from modelformats.parts import NUMBERED
+
+from .errors import UnsupportedArtifactError
+from .layouts.layout import EXTRA, TREE, Role
+from .packing import MODEL
+from .space import writing_to
+
+HERE = PurePosixPath()
+Paths = frozenset[PurePosixPath]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of an artifact as it names them.
+
+    Attributes:
+        directory: where they are.
+        roles: every file.
+        format: that the artifact names.
+    """
+
+    directory: Path
+    roles: Mapping[PurePosixPath, Role]
+    format: str | None
+
+    def below(self, root: PurePosixPath, *roles: Role) -> Paths:
+        """The files below a directory, with a role; any role if none is given."""
+        wanted = roles or tuple(Role)
+        return frozenset(path for path, role in self.roles.items() if path.is_relative_to(root) and role in wanted)
+
+    def format_of(self, root: PurePosixPath, files: Paths) -> str | None:
+        """The format of some files, were they alone in a model directory; None where it is unknown or they lack some.
+
+        Args:
+            root: the directory of the tree that is the model directory.
+            files: below it.
+        """
+        if files == self.below(root):
+            return self._format_in(self.directory / root)
+        with tempfile.TemporaryDirectory(dir=self.directory.parent, prefix=".trial-") as name:
+            for path in files:
+                link = Path(name) / path.relative_to(root)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(self.directory.absolute() / path)
+            return self._format_in(Path(name))
+
+    def _format_in(self, directory: Path) -> str | None:
+        candidates = (self.format, modelformats.detect_format(directory))
+        return next((found for found in candidates if found and _is_complete(found, directory)), None)
+
+
+def arrange(stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | None, said: str | None) -> None:
+    """Turn the tree into `model/`, with what is the model, and `extra/`, with the other files at their paths.
+
+    Args:
+        stage: holds the tree.
+        roles: every file of the tree.
+        model_path: the file or directory that the artifact names as its model.
+        said: the format that it names.
+
+    Raises:
+        NoSpaceError.
+        UnsupportedArtifactError: two layers have a file and a directory of the same name.
+    """
+    tree = Tree(stage / TREE, roles, said)
+    try:
+        with writing_to(stage):
+            _move(tree, stage, *model_files(tree, model_path))
+    except OSError as error:
+        raise UnsupportedArtifactError(f"the files of the artifact cannot be laid out: {error}") from error
+
+
+def _move(tree: Tree, stage: Path, root: PurePosixPath, files: Paths) -> None:
+    for path in tree.roles.keys() - files:
+        target = stage / EXTRA / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (tree.directory / path).replace(target)
+    shutil.rmtree(stage / MODEL, ignore_errors=True)  # of a process that was killed before it had moved the files
+    (tree.directory / root).rename(stage / MODEL)
+    shutil.rmtree(tree.directory, ignore_errors=True)
+
+
+def model_files(tree: Tree, model_path: str | None) -> tuple[PurePosixPath, Paths]:
+    """The directory of the tree that is the model's, and its files.
+
+    What the artifact names as its model decides. Without that its weights do, from the tree's top or from the directory
+    that all of them are in. Other files of the directory stay with them where the format stays the same.
+    """
+    named = _named(tree.roles, model_path)
+    if named is None:
+        return _by_weights(tree)
+    root = named.parent if named in tree.roles else named
+    own = tree.below(named, Role.MODEL, Role.PART) or tree.below(named)
+    rivals = (
+        _rivals(named, tree.below(root, Role.MODEL, Role.PART)) if named in tree.roles else frozenset[PurePosixPath]()
+    )
+    parts = own | (tree.below(root, Role.MODEL, Role.PART) - rivals)
+    return root, _widest(tree, root, (own, parts, tree.below(root) - rivals))
+
+
+def _by_weights(tree: Tree) -> tuple[PurePosixPath, Paths]:
+    weights = tree.below(HERE, Role.MODEL)
+    for root in (HERE, _common(weights)):
+        own = tree.below(root, Role.MODEL, Role.PART)
+        if tree.format_of(root, own):
+            return root, _widest(tree, root, (own, tree.below(root)))
+    return HERE, tree.below(HERE)
+
+
+def _widest(tree: Tree, root: PurePosixPath, choices: tuple[Paths, ...]) -> Paths:
+    """The most files of which the format is that of the fewest that have one; all where none have."""
+    formats = {files: tree.format_of(root, files) for files in dict.fromkeys(choices)}
+    first = next((found for found in formats.values() if found), None)
+    return [files for files, found in formats.items() if found == first][-1]
+
+
+def _named(roles: Mapping[PurePosixPath, Role], model_path: str | None) -> PurePosixPath | None:
+    """Where the model is that the artifact names; kits before 0.5 have its last part only."""
+    if model_path is None:
+        return None
+    path = PurePosixPath(model_path)
+    directories = {parent for file in roles for parent in file.parents}
+    return next((each for each in (path, PurePosixPath(path.name)) if each in roles or each in directories), None)
+
+
+def _rivals(model: PurePosixPath, files: Iterable[PurePosixPath]) -> Paths:
+    """Files that could be taken for the model, such as an adapter beside its base; not the rest of a split one."""
+    return frozenset(
+        path
+        for path in files
+        if path != model
+        and path.suffix == model.suffix
+        and path.parent == model.parent
+        and not NUMBERED.fullmatch(path.name)
+    )
+
+
+def _common(files: Paths) -> PurePosixPath:
+    """The deepest directory that all files are in."""
+    directories = [set(path.parents) for path in files]
+    return max(set.intersection(*directories), key=lambda path: len(path.parts)) if directories else HERE
+
+
+def _is_complete(format_name: str, directory: Path) -> bool:
+    try:
+        modelformats.validate_layout(format_name, directory)
+    except modelformats.InvalidModelError:
+        return False
+    return True

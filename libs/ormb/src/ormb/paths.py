@@ -1,0 +1,29 @@
+"""Names of files in artifacts, without trust; pure."""
+
+from pathlib import PurePosixPath, PureWindowsPath
+
+from .errors import UnsafePathError
+
+
+def safe_path(name: str) -> PurePosixPath:
+    """The path of a file below a directory; a name with backslashes was written on Windows, and has directories.
+
+    Raises:
+        UnsafePathError: it leads elsewhere.
+    """
+    path = PurePosixPath(name)
+    if "\\" in name:
+        windows = PureWindowsPath(name)
+        path = PurePosixPath("/" if windows.anchor else "", *windows.parts)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise UnsafePathError(f"the artifact names the file {name!r}, outside the destination: it is not exported")
+    return path
+
+
+def below(path: PurePosixPath, directory: str) -> PurePosixPath | None:
+    """The path without the directory; None where it is elsewhere, or the directory itself."""
+    if directory:
+        if not path.is_relative_to(directory):
+            return None
+        path = path.relative_to(directory)
+    return path if path.parts else None

@@ -1,0 +1,76 @@
+"""Models of other tools become endpoints as ours do: in the catalogue with their format, parsed, deployed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from klever.client import KleverClient
+from klever.rollouts import with_model
+from kleverproto.references import ModelRef
+from support import foreign_artifacts as foreign
+from support.foreign_artifacts import Entry, Layer
+from support.oci_artifacts import OCI_MANIFEST, OciClient
+from support.other_tools import OtherTool
+from support.small_models import adder
+from support.whole_platform import Platform, running_platform
+
+pytestmark = pytest.mark.timeout(1800)  # the first run builds
+KITFILE = "manifestVersion: 1.0.0\nmodel: {path: ./weights/m.onnx, framework: onnx}\ndocs: [{path: ./README.md}]\n"
+MODELFILE = "NAME adder\nARCH linear\nMODEL dir/m.onnx\nDOC README.md\n"
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Platform]:
+    home = tmp_path / "home"
+    home.mkdir()
+    async with running_platform(home) as platform:
+        yield platform
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """What both tools pack: weights below a directory, which add one."""
+    model = (adder(tmp_path / "adder", 1) / "model" / "model.onnx").read_bytes()
+    made = tmp_path / "source"
+    for name in ("weights/m.onnx", "dir/m.onnx"):
+        (made / name).parent.mkdir(parents=True)
+        (made / name).write_bytes(model)
+    for name, text in (("Kitfile", KITFILE), ("Modelfile", MODELFILE), ("README.md", "# adder")):
+        (made / name).write_text(text)
+    return made
+
+
+async def push_image(host: str, model: bytes) -> None:
+    """A container image with a model under /models."""
+    layer = Layer("application/vnd.oci.image.layer.v1.tar", foreign.packed("tar", Entry("models/m.onnx", model)))
+    image = foreign.artifact("application/vnd.oci.image.config.v1+json", {"architecture": "amd64"}, layer)
+    async with aiohttp.ClientSession() as session:
+        await OciClient(session, host).push("library/image", "v1", image, media_type=OCI_MANIFEST)
+
+
+async def test_what_other_tools_push_is_listed_with_its_format_and_answers(
+    running: Platform, kit: OtherTool, modctl: OtherTool, directory: Path
+) -> None:
+    host = running.registry_host
+    packing = ("--layer-format", "raw", "--compression", "gzip")
+    await kit.run("pack", str(directory), "-t", f"{host}/library/kit:v1", *packing)
+    await kit.run("push", "--plain-http", f"{host}/library/kit:v1")
+    await modctl.run("build", "-t", f"{host}/library/modctl:v1", "-f", "Modelfile", ".", cwd=directory)
+    await modctl.run("push", "--plain-http", f"{host}/library/modctl:v1")
+    await push_image(host, (directory / "dir" / "m.onnx").read_bytes())
+    names = ("kit", "modctl", "image")
+    async with KleverClient(running.urls["api"]) as client:
+        for name in names:
+            document = await running.parsed(f"library/{name}:v1")
+            assert document.format == "ONNX"
+            assert document.status.signature is not None
+            assert [tensor.name for tensor in document.status.signature.inputs] == ["x"]
+        assert {found.spec.ref.model for found in await client.models(format="ONNX")} == set(names)
+        for name in names:
+            wanted = await client.apply(name, with_model(None, ModelRef.parse(f"library/{name}:v1"), None))
+            served = await client.wait_for_ready(name, wanted.generation, within=120)
+            x = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0]}
+            answer = await client.infer(served.status.url or "", {"inputs": [x]})
+            assert answer["outputs"][0]["data"] == [2.0]

@@ -1,0 +1,21 @@
+"""Artifacts exported from their blobs, without a registry."""
+
+from pathlib import Path
+
+from ormb.exporting import Unpacker
+from ormb.reading import config_wanted, parse_manifest
+from support.oci_artifacts import Artifact, sha256
+
+
+def export(artifact: Artifact, directory: Path) -> dict[str, bytes]:
+    """The files of an artifact, as they are exported below a directory, by their paths."""
+    blobs = {sha256(blob): blob for blob in artifact.blobs}
+    wanted = config_wanted(artifact.manifest)
+    manifest = parse_manifest(artifact.manifest, blobs[wanted.digest] if wanted else None)
+    assert manifest is not None
+    unpacker = Unpacker(manifest, directory)
+    for layer, path in unpacker.wanted():
+        path.write_bytes(blobs[layer.digest])
+    unpacker.finish()
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in files}

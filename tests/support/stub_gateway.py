@@ -1,0 +1,42 @@
+"""Something that answers as a gateway, in a thread of the test."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+API = "/api/v1alpha1"
+
+
+@contextmanager
+def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
+    """The URL of a gateway that answers a GET of these paths, below the API's, with JSON or text, others with 404."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = answers.get(self.path.partition("?")[0].removeprefix(API))
+            if found is None:
+                self.answer(
+                    404, "application/problem+json", json.dumps({"detail": "there is none", "code": "not_found"})
+                )
+            elif isinstance(found, str):
+                self.answer(200, "text/plain", found)
+            else:
+                self.answer(200, "application/json", json.dumps(found))
+
+        def answer(self, status: int, media_type: str, body: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -1,0 +1,20 @@
+"""The documented backup holds everything that the documentation says to back up, and what the platform keeps."""
+
+import re
+from pathlib import Path
+
+from klever.platform.home import Home
+
+OPERATIONS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+
+
+def named(text: str) -> set[str]:
+    """What a text names in the home."""
+    return set(re.findall(r"\$KLEVER_HOME/([\w./-]+)", text))
+
+
+def test_what_is_to_be_backed_up_is_in_the_procedure() -> None:
+    wanted = {path for line in OPERATIONS.splitlines() if "| no: back it up |" in line for path in named(line)}
+    procedure = OPERATIONS.split("Stop the platform and copy", 1)[1].split("\n\n", 1)[0]
+    assert Home(Path("/h")).accounts.name in wanted
+    assert wanted <= named(procedure)

@@ -1,0 +1,112 @@
+"""Which versions a project lets be loaded, and which nothing could serve."""
+
+from typing import Any
+
+import pytest
+
+from kleverproto.documents import Problem
+from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
+from kleverproto.servable import INVALID_MODEL, missing_knowledge, refusal, unconvertible, unservable
+from kleverproto.signatures import Signature, Tensor
+from support.gateway import digest, version_document
+
+STRICT, LENIENT = ProjectPolicy(), ProjectPolicy(scan=OnUnsafe.WARN, invalid=OnInvalid.WARN)
+
+
+def version(**status: Any) -> ModelDocument:
+    document = version_document(number=7, history=(6, 7))
+    return document.model_copy(update={"status": document.status.model_copy(update=status)})
+
+
+def failed(code: str = INVALID_MODEL) -> ModelDocument:
+    problem = Problem(code=code, message="x.bin is missing")
+    return version(extraction=ExtractionPhase.FAILED, problem=problem)
+
+
+def test_a_version_that_was_parsed_and_is_clean_is_loaded() -> None:
+    assert refusal(version(), None, STRICT) is None
+    assert missing_knowledge(version(), STRICT) is None
+    unsupported = version(extraction=ExtractionPhase.UNSUPPORTED)
+    assert (refusal(unsupported, None, STRICT), missing_knowledge(unsupported, STRICT)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (INVALID_MODEL, "put that right and push it again"),
+        ("timed_out", "try it again with `klever jobs create library/iris:v1`"),
+    ],
+)
+def test_a_version_that_could_not_be_parsed_is_refused_with_the_reason_and_the_remedy(code: str, remedy: str) -> None:
+    said, message = refusal(failed(code), digest(7), STRICT) or ("", "")
+    assert (said, "x.bin is missing" in message, remedy in message) == (INVALID_MODEL, True, True)
+    assert "`klever projects policy set library --invalid warn`" in message
+    assert refusal(failed(), None, LENIENT) is None
+
+
+def test_an_earlier_digest_is_judged_by_how_it_was_parsed_itself() -> None:
+    assert refusal(failed(), digest(6), STRICT) is None
+    earlier, present = version().status.history
+    known = version(history=(earlier.model_copy(update={"extraction": ExtractionPhase.FAILED}), present))
+    assert (refusal(known, digest(6), STRICT) or ("", ""))[0] == INVALID_MODEL
+    assert refusal(known, digest(7), STRICT) is None
+
+
+def test_what_is_dangerous_is_refused_whether_it_was_parsed_or_not() -> None:
+    scan = version().status.scan
+    assert scan is not None
+    unscanned = version(scan=None)
+    assert (refusal(unscanned, None, STRICT) or ("", ""))[0] == "model_not_scanned"
+    assert refusal(unscanned, None, LENIENT) is None
+
+
+def test_what_a_project_does_not_ask_about_is_not_waited_for() -> None:
+    pending = version(extraction=ExtractionPhase.PENDING)
+    assert missing_knowledge(pending, STRICT) == "parsed"
+    assert missing_knowledge(pending.model_copy(update={"status": version(scan=None).status}), STRICT) == "scanned"
+    assert missing_knowledge(pending, LENIENT) is None
+
+
+def signed(*inputs: str | None, outputs: tuple[str | None, ...] = ("float32",)) -> ModelDocument:
+    names = (Tensor(name=f"x{at}", dtype=dtype) for at, dtype in enumerate(inputs))
+    given = (Tensor(name=f"y{at}", dtype=dtype) for at, dtype in enumerate(outputs))
+    return version(signature=Signature(inputs=tuple(names), outputs=tuple(given)))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["bfloat16", "int2", "uint2", "int4", "uint4", "float8_e4m3fn", "float6_e2m3fn", "float4_e2m1fn", "complex64"],
+)
+def test_an_input_of_a_type_that_cannot_be_sent_is_named(dtype: str) -> None:
+    code, message = unservable(signed("float32", dtype), None) or ("", "")
+    assert code == "unservable_model"
+    assert f"its input 'x1' is of type {dtype}, which the inference protocol does not have: export" in message
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float64", "float32", "float16", "int8", "uint64", "bool", "str", "datetime64", None]
+)
+def test_what_can_be_sent_or_is_not_known_is_served(dtype: str | None) -> None:
+    assert unservable(signed(dtype, outputs=(dtype,)), None) is None
+
+
+def test_outputs_are_left_out_as_long_as_one_can_be_answered() -> None:
+    assert unservable(signed("float32", outputs=("bfloat16", "float32")), None) is None
+    assert (
+        "its output 'y0' is of type bfloat16" in (unservable(signed(outputs=("bfloat16", "int2")), None) or ("", ""))[1]
+    )
+
+
+def test_a_savedmodel_without_a_signature_is_neither_served_nor_converted() -> None:
+    none = version(signature=Signature(details={"signature": None}))
+    for refused in (unservable(none, None), unconvertible(none)):
+        assert refused is not None
+        assert 'signatures={"serving_default": model.call}' in refused[1]
+    some = version(signature=Signature(details={"signature": "embed"}))
+    assert (unservable(some, None), unconvertible(some)) == (None, None)
+
+
+def test_nothing_is_said_of_bytes_whose_signature_is_not_known() -> None:
+    assert unservable(signed("bfloat16"), digest(6)) is None
+    assert unservable(version(signature=None), None) is None

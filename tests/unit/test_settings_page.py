@@ -1,0 +1,65 @@
+"""docs/settings.md has every environment variable that the code reads."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "settings.md"
+READERS = {"os.environ.get", "os.getenv"}
+
+
+def read_by(source: Path, constants: dict[str, str]) -> Iterator[str]:
+    """Names in `os.environ["X"]`, `os.environ.get("X")`, `os.getenv("X")` and click's `envvar="X"`."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+            named: list[ast.expr] = [node.slice] if isinstance(node.ctx, ast.Load) else []
+        elif isinstance(node, ast.Call):
+            named = [each.value for each in node.keywords if each.arg == "envvar"]
+            named += node.args[:1] if ast.unparse(node.func) in READERS else []
+        else:
+            continue
+        for each in named:
+            if isinstance(each, ast.Name) and each.id in constants:
+                yield constants[each.id]
+            elif isinstance(each, ast.Constant):
+                yield str(each.value)
+
+
+def constants_of(source: Path) -> Iterator[tuple[str, str]]:
+    """Constants of a module that are text."""
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield ast.unparse(node.targets[0]), node.value.value
+
+
+def fields_of(settings: Path) -> Iterator[str]:
+    """The fields of a service's settings class, as they end a variable's name."""
+    tree = ast.parse(settings.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and any("ServiceSettings" in ast.unparse(base) for base in node.bases):
+            for field in node.body:
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    yield field.target.id.upper()
+
+
+def sources() -> list[Path]:
+    return [path for member in ("libs", "services") for path in (ROOT / member).glob("*/src/**/*.py")]
+
+
+def test_every_variable_that_is_read_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    constants = {name: value for path in sources() for name, value in constants_of(path)}
+    found = {name for path in sources() for name in read_by(path, constants)}
+    assert {"KLEVER_HOME", "KLEVER_SERVER", "KLEVER_REGISTRY_ACCOUNTS", "ORMB_CA_FILE"} <= found
+    assert sorted(name for name in found if f"| `{name}` |" not in page) == []
+
+
+@pytest.mark.parametrize("service", ["registry", "jobrunner", "deployer", "gateway"])
+def test_every_setting_of_a_service_is_on_the_page(service: str) -> None:
+    page = PAGE.read_text()
+    found = list(fields_of(ROOT / f"services/{service}/src/klever_{service}/settings.py"))
+    assert found
+    assert [name for name in found if f"| `KLEVER_{service.upper()}_{name}` |" not in page] == []
