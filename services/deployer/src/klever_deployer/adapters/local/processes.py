@@ -94,7 +94,7 @@ def spawn(  # noqa: PLR0913 - what a process has
                 env={**env, OWNER: str(owner)},
             )
         except OSError as error:
-            output.write(f"{command[0]} cannot be run: {error.strerror}\n".encode())
+            output.write(f"klever: {command[0]} cannot be run: {error.strerror}\n".encode())
             return ProcessRecord(NOBODY, "", port)
     process.returncode = 0  # this object is done with it: the exit status is taken by `_reap`
     if cores is not None:
