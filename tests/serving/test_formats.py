@@ -140,3 +140,22 @@ def test_a_missing_file_ends_the_server_with_what_was_looked_for(
     assert ended.returncode == 3, ended.stderr
     assert "must hold exactly one" in ended.stderr
     assert "found: none" in ended.stderr
+
+
+def test_a_tflite_model_that_no_engine_runs_is_refused_by_both(
+    python: Callable[[str], Path], package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(64))
+    options = ["--model-dir", str(tmp_path), "--format", "TFLite", "--name", "m", "--version", "v1"]
+    ended = subprocess.run(
+        [python("openvino"), "-m", "kleverserve", *options],
+        env={**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert "OpenVINO cannot load" in ended.stderr
+    assert "LiteRT cannot load" in ended.stderr

@@ -19,7 +19,7 @@ CASES = {
         ),
     ),
     "torch_models": ("torch", "torchscript-undeclared torchscript-declared exportedprogram exportedprogram-repeats"),
-    "tensorflow_models": ("tf", "savedmodel graphdef tflite"),
+    "tensorflow_models": ("tf", "savedmodel graphdef tflite tflite-spectrum"),
     "openvino_models": ("openvino", "openvino"),
     "pmml_models": ("pmml", "pmml-classifier pmml-regression pmml-bare pmml-shown"),
 }

@@ -13,6 +13,7 @@ from toolchains.conversions import Conversion, check, signature
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 IMAGE = signature(image=("float32", (-1, 12, 12, 1)))
+SQUARE = signature(image=("float32", (-1, 8, 8)))
 VECTOR = signature(x=("float32", (-1, 8)))
 DICTIONARY = signature(zeta=("float32", (-1, 3)), alpha=("float32", (-1, 3)))
 PAIR = signature(x=("float32", (-1, 2)))
@@ -40,6 +41,7 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
         Conversion("savedmodel-of-two", "SavedModel", "ONNX", PAIR, {"signature": "double"}),
         Conversion("graphdef", "GraphDef", "ONNX", signature(x=("float32", (-1, 12, 12, 1)))),
         Conversion("tflite", "TFLite", "ONNX", IMAGE),
+        Conversion("tflite-spectrum", "TFLite", "ONNX", SQUARE),
         Conversion("h5", "H5", "OpenVINO", IMAGE),
         Conversion("keras-of-dictionaries", "Keras", "OpenVINO", DICTIONARY),
         Conversion("savedmodel", "SavedModel", "OpenVINO", IMAGE),

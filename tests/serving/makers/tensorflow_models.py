@@ -49,8 +49,20 @@ def main(root: Path) -> None:
     (directory / "model" / "model.graphdef").write_bytes(frozen.graph.as_graph_def().SerializeToString())
     output = frozen.outputs[0].op.name
     write(directory, "GraphDef", {"x": ("FP32", x)}, {output: score(x).numpy()})
-    directory = place(root, "tflite")
-    content = tf.lite.TFLiteConverter.from_concrete_functions([score.get_concrete_function()], module).convert()
+    write_lite(root, "tflite", score, module, x)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 8, 8), tf.float32)])  # type: ignore[untyped-decorator]
+    def spectrum(image: Any) -> Any:
+        return tf.abs(tf.signal.rfft2d(image))
+
+    # OpenVINO has no RFFT2D of two dimensions.
+    write_lite(root, "tflite-spectrum", spectrum, module, GENERATOR.normal(size=(6, 8, 8)).astype(np.float32))
+
+
+def write_lite(root: Path, name: str, function: Any, module: Any, x: Any) -> None:
+    """A function as a TensorFlow Lite model, and what TensorFlow's interpreter answers."""
+    directory = place(root, name)
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module).convert()
     (directory / "model" / "model.tflite").write_bytes(content)
     interpreter = tf.lite.Interpreter(model_content=content)
     (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()

@@ -109,6 +109,17 @@ def with_lambda() -> Any:
     return tf_keras.Sequential([tf_keras.layers.Input((2,)), tf_keras.layers.Lambda(lambda x: x * 2)])
 
 
+def spectrum() -> bytes:
+    """A model with RFFT2D, which neither ONNX nor OpenVINO has."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 8, 8), tf.float32)])  # type: ignore[untyped-decorator]
+    def call(image: Any) -> Any:
+        return tf.abs(tf.signal.rfft2d(image))
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()], tf.Module())
+    return bytes(converter.convert())
+
+
 MODELS: dict[str, Callable[[Path], object]] = {
     "h5": lambda path: cnn().save(path / "model.h5"),
     "h5-of-keras-2": lambda path: keras_2().save(path / "model.h5"),
@@ -123,6 +134,7 @@ MODELS: dict[str, Callable[[Path], object]] = {
     "tflite": lambda path: (path / "model.tflite").write_bytes(
         tf.lite.TFLiteConverter.from_keras_model(cnn()).convert()
     ),
+    "tflite-spectrum": lambda path: (path / "model.tflite").write_bytes(spectrum()),
     "tflite-int8": lambda path: (path / "model.tflite").write_bytes(quantised(cnn())),
 }
 

@@ -10,9 +10,10 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
-from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.decomposition import PCA
+from sklearn.ensemble import GradientBoostingRegressor, StackingClassifier, VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
@@ -153,6 +154,20 @@ def test_the_number_of_features_may_be_any_integer(tmp_path: Path, features: obj
 @pytest.mark.parametrize("features", [-7, 0, "many", 4.5, pytest.param(1 << 100_000, id="huge"), [4], {}])
 def test_a_number_of_features_that_is_none_is_unknown(tmp_path: Path, features: object) -> None:
     assert extracted(having(n_features_in_=features), tmp_path).inputs == ()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(make_union(PCA(1), StandardScaler()), LogisticRegression()),
+        StackingClassifier([("a", LogisticRegression())], cv=2),
+        VotingClassifier([("a", make_pipeline(StandardScaler(), LogisticRegression()))]),
+    ],
+    ids=["union", "stack", "vote"],
+)
+def test_the_features_of_what_hands_its_table_on_are_those_of_its_first_part(model: Any, tmp_path: Path) -> None:
+    found = extracted(model.fit([*ROWS, *ROWS], [0, 1, 1, 0, 1, 1]), tmp_path)
+    assert [tensor.shape for tensor in found.inputs] == [(-1, 2)]
 
 
 def test_models_from_before_the_attribute_have_as_many_features_as_coefficients(tmp_path: Path) -> None:

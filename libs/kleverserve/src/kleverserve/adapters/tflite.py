@@ -1,16 +1,37 @@
-"""TensorFlow Lite models, run by OpenVINO; tensors are called as in the file."""
+"""TensorFlow Lite models, run by OpenVINO, or by LiteRT where OpenVINO lacks an operator; tensors as in the file."""
 
+import logging
+from importlib import import_module
 from pathlib import Path
+
+from kleverserve.errors import ModelLoadError
+from kleverserve.model import Model
 
 from .files import single_file
 from .openvino_model import OpenVinoModel, compiled
 
+log = logging.getLogger(__name__)
 
-def load(directory: Path, *, threads: int) -> OpenVinoModel:
+
+def load(directory: Path, *, threads: int) -> Model:
     """Load the only `.tflite` file below `directory`; one run may use `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one, or OpenVINO cannot run it.
+        ModelLoadError: there is not exactly one, or neither OpenVINO nor LiteRT can run it.
     """
     file = single_file(directory, "*.tflite")
-    return OpenVinoModel(*compiled(file, directory, threads=threads), platform="openvino_tflite")
+    try:
+        return OpenVinoModel(*compiled(file, directory, threads=threads), platform="openvino_tflite")
+    except ModelLoadError as error:
+        log.info("%s: LiteRT runs it instead", error)
+        return _by_litert(file, error, threads=threads)
+
+
+def _by_litert(file: Path, refusal: ModelLoadError, *, threads: int) -> Model:
+    # Imported only here: most models do without it, and its library takes memory in every replica.
+    second = import_module(f"{__package__}.litert_model").LiteRtModel
+    try:
+        model: Model = second(file, threads=threads)
+    except ModelLoadError as error:
+        raise ModelLoadError(f"{refusal}; {error}") from error
+    return model

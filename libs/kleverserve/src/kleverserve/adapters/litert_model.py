@@ -1,0 +1,73 @@
+"""TensorFlow Lite models run by LiteRT on the CPU, which has kernels for all operators of the format."""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from kleverserve.errors import ModelLoadError
+from kleverserve.model import TensorSpec
+from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
+
+from .files import one_line
+from .runs import running
+
+DATATYPES = {kind: datatype for datatype, kind in NUMPY_TYPES.items() if datatype is not Datatype.BYTES}
+
+
+class LiteRtModel:
+    """A model as a `Model`; each thread that predicts has an interpreter of its own over the same mapped file.
+
+    Raises:
+        ModelLoadError: LiteRT cannot run it, or an input or output has an element type that the protocol lacks.
+    """
+
+    platform = "litert_tflite"
+    row_wise = False
+    example = None
+
+    def __init__(self, file: Path, *, threads: int) -> None:
+        self._file = file
+        self._threads = threads
+        self._own = threading.local()
+        try:
+            interpreter = self._interpreter()
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ModelLoadError(f"LiteRT cannot load {file}: {one_line(error)}") from error
+        self.inputs = [_describe(detail) for detail in interpreter.get_input_details()]
+        self.outputs = [_describe(detail) for detail in interpreter.get_output_details()]
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Run the model; see `Model.predict`."""
+        interpreter = self._interpreter()
+        with running():
+            given = {detail["name"]: detail for detail in interpreter.get_input_details()}
+            for name, detail in given.items():
+                if tuple(detail["shape"]) != inputs[name].shape:
+                    interpreter.resize_tensor_input(detail["index"], inputs[name].shape, strict=True)
+            interpreter.allocate_tensors()
+            for name, detail in given.items():
+                interpreter.set_tensor(detail["index"], inputs[name])
+            interpreter.invoke()
+            taken = {detail["name"]: detail["index"] for detail in interpreter.get_output_details()}
+            return {name: interpreter.get_tensor(taken[name]) for name in outputs}
+
+    def _interpreter(self) -> Any:
+        if not hasattr(self._own, "interpreter"):
+            self._own.interpreter = Interpreter(model_path=str(self._file), num_threads=self._threads)
+        return self._own.interpreter
+
+
+def _describe(detail: Mapping[str, Any]) -> TensorSpec:
+    name, kind = str(detail["name"]), np.dtype(detail["dtype"])
+    if kind not in DATATYPES:
+        raise ModelLoadError(f"'{name}' holds elements of type {kind}, which LiteRT or V2 does not have here")
+    declared = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+    return TensorSpec(name, DATATYPES[kind], tuple(int(length) for length in declared))
