@@ -1,13 +1,16 @@
 """Weights of ONNX models: beside the file, in Constant nodes, of packed types and of types that are not known."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from onnx import ModelProto, NodeProto, StringStringEntryProto, TensorProto, helper
 
 from kleverproto.signatures import Parameters, Signature
 from modelformats import InvalidModelError, extract_signature, validate_layout
+from modelformats.skimming import FIELDS_LIMIT
 from support.model_files import write
+from support.protobufs import field
 
 FLOAT = TensorProto.FLOAT
 SIX_FLOATS = bytes(24)
@@ -175,3 +178,54 @@ def test_an_input_of_an_unknown_type_says_why_it_has_none(tmp_path: Path) -> Non
     assert extracted(model, tmp_path).unknown == {
         "x": "its elements are of unknown type 77: newer than this version of Klever"
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "by_dtype"),
+    [
+        ({"value_float": 1.5}, 1, {"float32": 4}),
+        ({"value_floats": [1.5] * 6}, 6, {"float32": 24}),
+        ({"value_floats": [0.0]}, 1, {"float32": 4}),
+        ({"value_int": 7}, 1, {"int64": 8}),
+        ({"value_ints": [1, -1, 2**40]}, 3, {"int64": 24}),
+        ({"value_string": "a"}, 1, {}),
+        ({"value_strings": ["a", "", "bcd"]}, 3, {}),
+    ],
+    ids=lambda each: next(iter(each), "") if isinstance(each, dict) else "",
+)
+def test_constants_without_a_tensor_are_counted(
+    tmp_path: Path, value: dict[str, Any], count: int, by_dtype: dict[str, int]
+) -> None:
+    found = counts(model_of(node=helper.make_node("Constant", [], ["y"], **value)), tmp_path)
+    assert (found.count, found.bytes_by_dtype) == (count, by_dtype)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "count", "by_dtype"),
+    [
+        (field(1, b"value_floats") + field(7, bytes(24)), 6, {"float32": 24}),
+        (field(1, b"value_ints") + field(8, b"\x01\x80\x01\x02"), 3, {"int64": 24}),
+    ],
+    ids=["floats", "ints"],
+)
+def test_packed_lists_are_counted_as_proto3_writes_them(
+    tmp_path: Path, attribute: bytes, count: int, by_dtype: dict[str, int]
+) -> None:
+    node = field(4, b"Constant") + field(5, attribute)
+    output = helper.make_tensor_value_info("y", FLOAT, [2, 3]).SerializeToString()
+    graph = field(1, node) + field(12, output)
+    content = field(1, 10) + field(7, graph) + field(8, field(2, 17))
+    found = extract_signature("ONNX", write(tmp_path, "model.onnx", content)).parameters
+    assert found is not None
+    assert (found.count, found.bytes_by_dtype) == (count, by_dtype)
+
+
+def test_lists_of_other_operators_are_no_weights(tmp_path: Path) -> None:
+    assert counts(model_of(node=helper.make_node("Conv", ["x"], ["y"], pads=[0, 0, 1, 1])), tmp_path).count == 0
+
+
+@pytest.mark.parametrize(("name", "number", "size"), [("value_floats", 1.5, 4), ("value_ints", 1, 8)])
+def test_a_list_of_many_numbers_hides_no_model(tmp_path: Path, name: str, number: float, size: int) -> None:
+    node = helper.make_node("Constant", [], ["y"])
+    node.attribute.append(helper.make_attribute(name, [number] * (FIELDS_LIMIT + 10)))
+    assert list(counts(model_of(node=node), tmp_path).bytes_by_dtype.values()) == [size * (FIELDS_LIMIT + 10)]

@@ -49,13 +49,29 @@ def test_what_is_not_declared_is_passed_over(tmp_path: Path, undeclared: bytes) 
         (b"\x08" + b"\xff" * 11, "a number has no end"),
         (b"\x08", "ends in the middle|no end"),
         (b"\x2b", "wire type 3"),
-        (b"\x28\x01" * (FIELDS_LIMIT + 1), "more than 1500000 fields"),
+        (b"\x2a\x00" * (FIELDS_LIMIT + 1), "more than 1500000 fields"),
     ],
     ids=["length", "nested", "cut-off", "long-number", "no-number", "group", "many-fields"],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("number", [b"\x01", b"\xff" * 9 + b"\x01"], ids=["short", "long"])
+def test_a_run_of_numbers_counts_as_one_field(tmp_path: Path, number: bytes) -> None:
+    assert read(tmp_path, (b"\x28" + number) * (FIELDS_LIMIT + 1) + b"\x0a\x01n") == ("n", [])
+
+
+def test_a_run_of_numbers_ends_with_its_message(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\x12\x04\x28\x01\x28\x02" + b"\x28\x03" + b"\x12\x02\x08\x09") == ("", [0, 9])
+
+
+def test_measured_fields_keep_only_a_number(tmp_path: Path) -> None:
+    schema = Schema("klever.measured", {"Net": (("sizes", 6, "*size"), ("counts", 7, "*varints"))}, "Net")
+    content = FLOATS + b"\x32\x03abc" + b"\x38\x80\x01\x38\x05" + b"\x3a\x03\x80\x01\x02" + b"\x31" + bytes(8)
+    message = schema.read(write(tmp_path, "net", content) / "net")
+    assert (list(message.sizes), list(message.counts)) == ([200_000, 3, 8], [2, 2])
 
 
 def test_a_large_file_is_read_in_little_memory(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ The wire format is that of protobuf.dev/programming-guides/encoding.
 """
 
 import os
+import re
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .converting.programs.protobuf_messages import Messages
@@ -16,11 +18,17 @@ KEPT_LIMIT = 64 * 1024**2
 AT_ONCE = 8 * 1024**2
 """Bytes up to which a file is small enough to be loaded whole, which takes a tenth of the time."""
 FIELDS_LIMIT = 1_500_000
-"""Fields, declared or not, that are walked in a few seconds; a run of equal 32-bit fields is one."""
+"""Fields, declared or not, that are walked in a few seconds; a run of equal numbers is one."""
 BLOCK = 16 * 1024
+HIGH_BYTES = bytes(range(128, 256))
 VARINT, BITS64, LENGTH, BITS32 = 0, 1, 2, 5
 FIXED = {BITS64: 8, BITS32: 4}
+CONTENTS = {VARINT: rb"[\x80-\xff]{0,9}[\x00-\x7f]", BITS32: b".{4}"}
+"""What stands behind a tag, of fields that arrays are made of."""
 LONGEST_VARINT = 10
+VARINTS = "varints"
+MEASURED = {"size", VARINTS}
+"""Kinds of fields of which only a number is kept; see `protobuf_messages.SCALARS`."""
 
 
 class Schema:
@@ -30,12 +38,12 @@ class Schema:
         package: a name of its own.
         messages: the declared part.
         root: the message that a file holds.
-        at_once: bytes up to which a file is loaded whole; ignored where a `size` is declared.
+        at_once: bytes up to which a file is loaded whole; ignored where a measured field is declared.
     """
 
     def __init__(self, package: str, messages: "Messages", root: str, *, at_once: int = AT_ONCE) -> None:
-        has_sizes = any(kind == "size" for fields in messages.values() for _, _, kind in fields)
-        self._at_once = 0 if has_sizes else at_once
+        kinds = {kind.lstrip("*?") for fields in messages.values() for _, _, kind in fields}
+        self._at_once = 0 if kinds & MEASURED else at_once
         self._package = package
         self._messages = messages
         self._root = root
@@ -65,7 +73,7 @@ class Schema:
 class _Walk:
     """One pass over a file."""
 
-    def __init__(self, file: BinaryIO, messages: "Messages") -> None:
+    def __init__(self, file: BufferedReader, messages: "Messages") -> None:
         self._file = file
         self._at = 0
         self._fields = {
@@ -89,10 +97,8 @@ class _Walk:
                 size = self._size(end)
                 content = self.message(kind, self._at + size)
                 kept += _encoded(tag) + _encoded(len(content)) + content
-            elif tag & 7 == LENGTH and kind == "size":
-                size = self._size(end)
-                self._seek(size)
-                kept += _encoded(tag - LENGTH) + _encoded(size)
+            elif kind in MEASURED:
+                kept += _encoded(tag & ~7) + _encoded(self._measure(tag, kind, end))
             else:
                 kept += _encoded(tag) + self._scalar(tag & 7, end)
             if self._at > end:
@@ -108,28 +114,53 @@ class _Walk:
             return _encoded(size) + self._read(size)
         return self._read(_fixed(wire))
 
-    def _pass(self, tag: int, end: int) -> None:
-        """Skip a field, and those like it that follow: proto2 writes an array of floats as one field for each."""
+    def _measure(self, tag: int, kind: str, end: int) -> int:
+        """How long a field is, or how many numbers it holds; of a run of fields, all of them."""
+        if tag & 7 == LENGTH:
+            size = self._size(end)
+            if kind == VARINTS:
+                return self._varints(size)
+            self._seek(size)
+            return size
+        passed = self._pass(tag, end)
+        return passed if kind == VARINTS else passed * _fixed(tag & 7)
+
+    def _varints(self, size: int) -> int:
+        """How many numbers so many bytes hold: as many as there are bytes without the high bit."""
+        count = 0
+        for begin in range(0, size, BLOCK):
+            count += _ends(self._read(min(BLOCK, size - begin)))
+        return count
+
+    def _pass(self, tag: int, end: int) -> int:
+        """Skip a field, and those like it that follow, since proto2 writes each number of an array as a field.
+
+        Gives how many they were.
+        """
         wire = tag & 7
+        if wire == LENGTH:
+            self._seek(self._size(end))
+            return 1
         if wire == VARINT:
             self._varint()
-        elif wire == LENGTH:
-            self._seek(self._size(end))
         else:
             self._seek(_fixed(wire))
-            if wire == BITS32 and tag < 128:  # noqa: PLR2004 - a tag of one byte
-                self._pass_run(bytes([tag]), end)
+        is_short = wire in CONTENTS and tag < 128  # noqa: PLR2004 - a tag of one byte
+        return 1 + self._pass_run(tag, end) if is_short else 1
 
-    def _pass_run(self, tag: bytes, end: int) -> None:
-        stride = 1 + FIXED[BITS32]
-        while True:
-            block = self._file.read(min(BLOCK, (end - self._at) // stride) * stride)
-            tags = block[::stride]
-            run = len(tags) - len(tags.lstrip(tag))
-            self._file.seek(self._at + run * stride)
-            self._at += run * stride
-            if run == 0 or run < len(tags):
-                return
+    def _pass_run(self, tag: int, end: int) -> int:
+        """Skip the fields of this tag that stand here, and give their number."""
+        wire, written, count = tag & 7, bytes([tag]), 0
+        run = re.compile(b"(?:" + re.escape(written) + CONTENTS[wire] + b")+", re.DOTALL)
+        while self._at < end and self._file.peek(1)[:1] == written:
+            matched = run.match(self._file.read(min(BLOCK, end - self._at)))
+            passed = matched[0] if matched else b""
+            self._file.seek(self._at + len(passed))
+            self._at += len(passed)
+            if not passed:
+                break
+            count += _ends(passed) // 2 if wire == VARINT else len(passed) // (1 + FIXED[wire])
+        return count
 
     def _size(self, end: int) -> int:
         size = self._varint()
@@ -161,6 +192,11 @@ class _Walk:
         self._kept += size
         if self._kept > KEPT_LIMIT:
             raise ValueError(f"its structure is larger than {KEPT_LIMIT} bytes")
+
+
+def _ends(numbers: bytes) -> int:
+    """How many numbers of varying length end in these bytes: the last byte of each has no high bit."""
+    return len(numbers.translate(None, HIGH_BYTES))
 
 
 def _fixed(wire: int) -> int:

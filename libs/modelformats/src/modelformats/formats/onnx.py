@@ -46,7 +46,7 @@ class Onnx:
             model = _load(path)
             contents = contents_of(model)
             check_parts(path, contents.external_parts())
-            if contents.unknown_types():
+            if contents.needs_sizes():
                 contents = contents_of(SIZED_SCHEMA.read(path))
             return _signature(model, contents)
 

@@ -28,6 +28,7 @@ MESSAGES: "Messages" = {
     ),
     "NodeProto": (("op_type", 4, "string"), ("attribute", 5, "*AttributeProto")),
     "AttributeProto": (
+        ("name", 1, "string"),
         ("t", 5, "TensorProto"),
         ("g", 6, "GraphProto"),
         ("graphs", 11, "*GraphProto"),
@@ -51,10 +52,20 @@ MESSAGES: "Messages" = {
 SCHEMA = Schema("klever.onnx", MESSAGES, "ModelProto")
 SIZED_SCHEMA = Schema(
     "klever.onnx.sized",
-    {**MESSAGES, "TensorProto": (*MESSAGES["TensorProto"], ("raw_size", 9, "size"))},
+    {
+        **MESSAGES,
+        "AttributeProto": (
+            *MESSAGES["AttributeProto"],
+            ("float_sizes", 7, "*size"),
+            ("int_counts", 8, "*varints"),
+            ("string_sizes", 9, "*size"),
+        ),
+        "TensorProto": (*MESSAGES["TensorProto"], ("raw_size", 9, "size")),
+    },
     "ModelProto",
 )
-"""Has the size of `raw_data` too, which takes longer to read: for weights of a type whose size is not known."""
+"""Has the sizes of `raw_data` and of lists too, which takes longer to read: for weights whose type and shape do not say
+how large they are."""
 
 NEWEST_IR, NEWEST_OPSET = 14, 28
 """Of onnx 1.23."""

@@ -12,6 +12,9 @@ from modelformats.weights import Weight, counted, size_in_bytes, unknown_type
 from .onnx_messages import DTYPES
 
 CONSTANT = "Constant"
+SCALARS = {"value_float": "float32", "value_int": "int64", "value_string": "str"}
+FLOATS, INTS, STRINGS = LISTS = ("value_floats", "value_ints", "value_strings")
+"""Attributes of Constant that hold numbers and texts without a tensor around them."""
 EXTERNAL = 1
 """TensorProto.DataLocation."""
 
@@ -25,10 +28,16 @@ class Contents:
     """Initializers and what Constant nodes hold, where exporters such as Paddle's and spox keep weights."""
     others: list[Any] = field(default_factory=list)
     """Tensors in attributes of other nodes, such as what ConstantOfShape fills with."""
+    bare: list[Any] = field(default_factory=list)
+    """Attributes of Constant nodes that are no tensors; lists among them have a length only in SIZED_SCHEMA."""
 
     def parameters(self) -> Parameters:
         """Weights counted by type. Raises ValueError: a tensor has dimensions that none can have."""
-        return counted(_weight(tensor) for tensor in self.weights)
+        return counted([*map(_weight, self.weights), *map(_bare_weight, self.bare)])
+
+    def needs_sizes(self) -> bool:
+        """Whether there are weights that only SIZED_SCHEMA can measure."""
+        return bool(self.unknown_types()) or any(attribute.name in LISTS for attribute in self.bare)
 
     def unknown_types(self) -> list[int]:
         """The types of weights that are newer than the list of types here."""
@@ -65,6 +74,8 @@ def _nodes(nodes: Iterable[Any], contents: Contents) -> None:
         contents.operators[kind] += 1
         for attribute in node.attribute:
             _attribute(attribute, contents, contents.weights if kind == CONSTANT else contents.others)
+            if kind == CONSTANT and attribute.name in {*SCALARS, *LISTS}:
+                contents.bare.append(attribute)
 
 
 def _attribute(attribute: Any, contents: Contents, tensors: list[Any]) -> None:
@@ -76,6 +87,16 @@ def _attribute(attribute: Any, contents: Contents, tensors: list[Any]) -> None:
         _graph(attribute.g, contents)
     for graph in attribute.graphs:
         _graph(graph, contents)
+
+
+def _bare_weight(attribute: Any) -> Weight:
+    if attribute.name == FLOATS:
+        return Weight("float32", [sum(attribute.float_sizes) // 4])
+    if attribute.name == INTS:
+        return Weight("int64", [sum(attribute.int_counts)])
+    if attribute.name == STRINGS:
+        return Weight("str", [len(attribute.string_sizes)])
+    return Weight(SCALARS[attribute.name], [])
 
 
 def _external(tensor: Any) -> dict[str, str]:

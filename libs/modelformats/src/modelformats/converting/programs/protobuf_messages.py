@@ -22,8 +22,10 @@ SCALARS = {
     "float": Kind.TYPE_FLOAT,
     "double": Kind.TYPE_DOUBLE,
     "size": Kind.TYPE_UINT64,
+    "varints": Kind.TYPE_UINT64,
 }
-"""Enumerations are int32 on the wire. `size` is for `skimming`: how long a field is, in place of its content."""
+"""Enumerations are int32 on the wire. For `skimming`, in place of a field's content: `size`, how many
+bytes it has, and `varints`, how many numbers of varying length are packed in it."""
 
 Messages = Mapping[str, tuple[tuple[str, int, str], ...]]
 """Message to fields: name, number, type. `*` is repeated; of `?` one can tell whether it was there, as of messages.
