@@ -8,6 +8,7 @@ import pytest
 from klever.client import KleverClient
 from klever.errors import FailedError
 from klever.rollouts import with_model
+from kleverproto.projects import OnInvalid, ProjectPolicy
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 from support.constant_load import ONE, Load, constant_load
@@ -107,6 +108,8 @@ async def test_a_killed_model_server_is_started_again(platform: Platform, tmp_pa
 async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
     await platform.push(broken(tmp_path / "2"), "library/adder:v2")
+    async with KleverClient(platform.urls["api"]) as client:
+        await client.set_policy("library", ProjectPolicy(invalid=OnInvalid.WARN))
     url = (await deploy(platform, "library/adder:v1")).status.url or ""
     async with constant_load(url) as load:
         with pytest.raises(FailedError, match="does not start"):
