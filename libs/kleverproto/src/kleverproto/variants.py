@@ -11,9 +11,17 @@ from .references import Digest, DnsLabel, ModelRef
 ModelReference = Annotated[
     str, StringConstraints(min_length=1, max_length=400), AfterValidator(lambda text: ModelRef.parse(text) and text)
 ]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+WORD_PATTERN = r"^[^\x00]+$"
+Word = Annotated[str, StringConstraints(pattern=WORD_PATTERN, max_length=4000)]
+"""What a program can be given: no operating system passes a zero byte on."""
 ENV_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PATH_PATTERN = r"^/"
+
+LOADING_CODE = (
+    *("LD_", "DYLD_", "GCONV_PATH", "PATH", "HOME", "TMPDIR", "BASH_ENV", "ENV"),
+    *("PYTHON", "CLASSPATH", "JAVA", "JDK_", "_JAVA", "MLSERVER_", "MLFLOW_", "TRITON_"),
+)
+"""Beginnings of the variables by which programs and runtimes choose what code they load."""
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
 RuntimeName = Literal["kleverserve", "triton", "mlserver"]
@@ -97,4 +105,15 @@ class Variant(StrictWireModel):
     def _one_server(self) -> Self:
         if self.runtime is not None and self.custom is not None:
             raise ValueError("give a runtime or a custom server, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _no_code_by_environment(self) -> Self:
+        """Whoever may deploy a model may not choose what a server of the platform runs."""
+        chosen = sorted(name for name in self.env if name.upper().startswith(LOADING_CODE))
+        if chosen and self.custom is None:
+            raise ValueError(
+                f"env may not set {', '.join(chosen)}, which decides what code a model server loads: leave it out, "
+                "or give a server of your own (`custom.command`)"
+            )
         return self

@@ -178,7 +178,8 @@ class DataPlane(Protocol):
         """Route a serving's requests so, without dropping one: returns when nothing flows by the old route.
 
         Raises:
-            DataPlaneError: the proxy does not take it; what was there still holds.
+            RefusedByProxyError: the proxy refuses it, and will again; what was there still holds.
+            DataPlaneError: the proxy does not answer now; what was there still holds.
         """
         ...
 

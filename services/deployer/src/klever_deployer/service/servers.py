@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from klever_deployer.domain import replicas, routing
+from klever_deployer.domain import paths, replicas, routing
 from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, ReplicaState, ServingName, VersionKey
 from klever_deployer.domain.routing import BackendKey, Stage
@@ -143,4 +143,4 @@ class Servers:
 
     def url(self, serving: ServingName) -> str:
         """Where clients infer."""
-        return routing.infer_url(self.ingress_url, serving)
+        return paths.infer_url(self.ingress_url, serving)
