@@ -20,6 +20,7 @@ from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec, ReplicaState
 from klever_deployer.ports import Workloads
+from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, key, variant
 from support.onnx_models import look_up, model_directory
@@ -69,7 +70,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def local(directory: Path) -> LocalWorkloads:
     package = Path(kleverserve.__file__).parent
-    launching = Launching(Path(sys.executable), server_path(directory / "python", package))
+    launching = Launching(
+        Path(sys.executable), server_path(directory / "python", package), SecretFiles(directory / "secrets")
+    )
     return LocalWorkloads(directory / "workloads", launching, grace_seconds=5.0)
 
 
@@ -275,8 +278,8 @@ def test_what_processes_of_this_machine_cannot_be_is_refused(
     tmp_path: Path, changes: dict[str, Any], complaint: str
 ) -> None:
     workloads = local(tmp_path)
-    assert complaint in (workloads.refusal(variant("v1", **changes)) or "")
-    assert workloads.refusal(variant("v1")) is None
+    assert complaint in (workloads.refusal("default", variant("v1", **changes)) or "")
+    assert workloads.refusal("default", variant("v1")) is None
 
 
 def custom_servers() -> list[psutil.Process]:

@@ -101,6 +101,7 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
             ports.deployer,
             where,
             WORK_DIR=str(home.of(DEPLOYER)),
+            SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=where.ingress,
         ),

@@ -120,7 +120,7 @@ class Rollout:
 
     async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """Have everything here that the new version needs. Raises ServingError."""
-        self.servers.check(stage.wanted)
+        self.servers.check(stage.serving, stage.wanted)
         latest = document
 
         async def on_step(step: str) -> None:

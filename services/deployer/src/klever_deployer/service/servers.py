@@ -43,10 +43,10 @@ class Servers:
     _prepared: dict[ServingName, dict[VersionKey, Prepared]] = field(default_factory=dict)
     """What was started last, for replicas that are added while a rollout goes on."""
 
-    def check(self, wanted: Sequence[Deployment]) -> None:
+    def check(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Raises ServingError where a variant cannot run here."""
         for each in wanted:
-            if (refused := self.workloads.refusal(each.variant)) is not None:
+            if (refused := self.workloads.refusal(serving.namespace, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
 
     async def start(

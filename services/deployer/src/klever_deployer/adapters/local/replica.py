@@ -13,7 +13,7 @@ from klever_deployer.domain.causes import explained
 from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
 
 from . import processes
-from .launching import Launch, Launcher, Ports, takes_grpc
+from .launching import Launcher, Ports, memory_limit, ready_path, takes_grpc
 from .processes import ProcessRecord
 
 log = structlog.get_logger(__name__)
@@ -174,7 +174,7 @@ class Replica:
     async def _end_of(self, record: ProcessRecord) -> None:
         """Return when it has ended, by itself or because it used too much."""
         gone = asyncio.create_task(processes.wait_gone(record))
-        limit = self._launch.memory
+        limit = memory_limit(self._spec)
         try:
             while limit is not None and not gone.done():
                 used = processes.memory_of(record)
@@ -207,17 +207,12 @@ class Replica:
 
     async def _asked(self, record: ProcessRecord) -> int | None:
         """The status of its answer to whether it is ready; None where it gives none."""
-        url = f"http://{HOST}:{record.port}{self._launch.ready_path}"
+        url = f"http://{HOST}:{record.port}{ready_path(self._spec)}"
         try:
             async with self._session.get(url, timeout=PROBE_TIMEOUT) as response:
                 return response.status
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
-
-    @property
-    def _launch(self) -> Launch:
-        """How it runs; the ports do not matter here."""
-        return self._launcher(self._spec, Ports(HOST, 0))
 
     def _change(self, **changes: object) -> None:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type] # fields of ReplicaState
