@@ -7,7 +7,7 @@ from typing import Any
 
 from kleverproto.signatures import Parameters
 from modelformats.parts import Part, whole_bytes
-from modelformats.weights import Weight, counted, size_in_bytes, unknown_type
+from modelformats.weights import Weight, counted, named_type, size_in_bytes
 
 from .onnx_messages import DTYPES
 
@@ -110,6 +110,5 @@ def _size(tensor: Any, said: dict[str, str]) -> int | None:
 
 
 def _weight(tensor: Any) -> Weight:
-    if tensor.data_type in DTYPES:
-        return Weight(DTYPES[tensor.data_type], tensor.dims)
-    return Weight(unknown_type(tensor.data_type), tensor.dims, _size(tensor, _external(tensor)))
+    size = None if tensor.data_type in DTYPES else _size(tensor, _external(tensor))
+    return Weight(named_type(DTYPES, tensor.data_type), tensor.dims, size)
