@@ -64,12 +64,15 @@ def unknown_tensors(names: Mapping[Any, str], written: Iterable[tuple[str, Any]]
     return {name: unknown_elements(kind) for name, kind in written if kind not in names}
 
 
-def newer_types(dtypes: Iterable[str | None]) -> dict[str, str]:
+def newer_types(weights: Iterable[Weight]) -> dict[str, str]:
     """Why some weights are counted as of an unknown type, for `Signature.unknown`; empty where none are."""
-    unknown = sorted({dtype for dtype in dtypes if dtype is not None and dtype.startswith(UNKNOWN_TYPE)})
-    if not unknown:
+    newer = [weight for weight in weights if (weight.dtype or "").startswith(UNKNOWN_TYPE)]
+    if not newer:
         return {}
-    return {"parameters": f"there are weights of {', '.join(unknown[:SHOWN])}: {NEWER}"}
+    names = sorted({str(weight.dtype) for weight in newer})
+    unmeasured = any(weight.size is None for weight in newer)
+    size = "; the file does not say how many bytes they all have" if unmeasured else ""
+    return {"parameters": f"there are weights of {', '.join(names[:SHOWN])}: {NEWER}{size}"}
 
 
 def size_in_bytes(dtype: str | None, shape: Sequence[int]) -> int | None:

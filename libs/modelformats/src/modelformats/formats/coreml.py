@@ -216,7 +216,7 @@ def _parameters(model: Any, directory: Path) -> tuple[Parameters | None, dict[st
     if _kind(model) != "mlProgram":
         return None, {"parameters": "only programs tell the shapes of their weights; this model is of an older kind"}
     weights = list(program_weights(_operations(model), directory))
-    return counted(weights), newer_types(weight.dtype for weight in weights)
+    return counted(weights), newer_types(weights)
 
 
 CORE_ML = CoreML()

@@ -109,7 +109,7 @@ def _signature(graph: Any) -> Signature:
         parameters=counted(weights),
         framework="TensorFlow",
         details={"producer": graph.versions.producer},
-        unknown=unknown | dict(_untyped(graph, ends)) | newer_types(weight.dtype for weight in weights),
+        unknown=unknown | dict(_untyped(graph, ends)) | newer_types(weights),
     )
 
 

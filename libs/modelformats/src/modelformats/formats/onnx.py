@@ -8,7 +8,7 @@ from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.parts import check_parts
-from modelformats.weights import newer_types, unknown_elements, unknown_type
+from modelformats.weights import newer_types, unknown_elements
 
 from .onnx_messages import DTYPES, NEWEST_IR, NEWEST_OPSET, SCHEMA, SIZED_SCHEMA
 from .onnx_weights import Contents, contents_of
@@ -86,7 +86,7 @@ def _signature(model: Any, contents: Contents) -> Signature:
             "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
             "graph": model.graph.name,
         },
-        unknown=_unknown(model) | newer_types(unknown_type(kind) for kind in contents.unknown_types()),
+        unknown=_unknown(model) | newer_types(contents.measured()),
         warnings=(
             *(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
             *_newer_versions(model),

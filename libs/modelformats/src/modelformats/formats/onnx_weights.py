@@ -33,15 +33,16 @@ class Contents:
 
     def parameters(self) -> Parameters:
         """Weights counted by type. Raises ValueError: a tensor has dimensions that none can have."""
-        return counted([*map(_weight, self.weights), *map(_bare_weight, self.bare)])
+        return counted(self.measured())
+
+    def measured(self) -> list[Weight]:
+        """The weights with their sizes, as far as they can be measured."""
+        return [*map(_weight, self.weights), *map(_bare_weight, self.bare)]
 
     def needs_sizes(self) -> bool:
         """Whether there are weights that only SIZED_SCHEMA can measure."""
-        return bool(self.unknown_types()) or any(attribute.name in LISTS for attribute in self.bare)
-
-    def unknown_types(self) -> list[int]:
-        """The types of weights that are newer than the list of types here."""
-        return sorted({tensor.data_type for tensor in self.weights} - DTYPES.keys())
+        has_newer = any(tensor.data_type not in DTYPES for tensor in self.weights)
+        return has_newer or any(attribute.name in LISTS for attribute in self.bare)
 
     def external_parts(self) -> Iterator[Part]:
         """The tensors whose data is in files beside the model (docs/ExternalData of ONNX). Raises as `parameters`."""

@@ -80,7 +80,7 @@ class SafeTensors:
             framework_version=about.version,
             details={**about.details, "tensors": dict(sorted(types.items())), "files": len(headers)},
             unknown=dict.fromkeys(("inputs", "outputs", "operators"), WEIGHTS_ONLY)
-            | newer_types(weight.dtype for _, weight in tensors),
+            | newer_types(weight for _, weight in tensors),
             warnings=about.warnings,
         )
 

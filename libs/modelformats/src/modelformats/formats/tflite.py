@@ -75,7 +75,7 @@ def _signature(model: Table) -> Signature:
         | _runtime(model, buffers),
         unknown={"framework_version": "the file holds the oldest runtime that can run it, not who wrote it"}
         | _untyped([*inputs, *outputs])
-        | newer_types(weight.dtype for weight in weights),
+        | newer_types(weights),
     )
 
 
