@@ -197,3 +197,10 @@ def test_features_without_a_type_say_why(tmp_path: Path) -> None:
         "picture": f"its elements are of unknown type colour space 70: {newer}",
         "strange": f"not a tensor but a feature of an unknown kind: {newer}",
     }
+
+
+def test_a_layer_of_an_unknown_kind_is_counted(tmp_path: Path) -> None:
+    made = model()
+    made.neuralNetwork.layers.add()
+    made.neuralNetwork.layers.add().softmax.SetInParent()
+    assert extracted(made, tmp_path).operators == {"softmax": 1, "unknown layer": 1}

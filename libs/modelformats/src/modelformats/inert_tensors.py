@@ -149,7 +149,7 @@ class _Storage:
 def _storage(written: Any) -> _Storage:
     if not isinstance(written, Inert) or written.made_by != PERSISTENT:
         return _Storage("storage", id(written), None)
-    _, kind, key, _, size, *_ = (*written.arguments, *[None] * 5)
+    kind, key, size = (written.arguments[at] if at < len(written.arguments) else None for at in (1, 2, 4))
     bare = _bare(getattr(kind, "made_by", None)).removesuffix("Storage")
     has_size = bare == UNTYPED and isinstance(size, int) and 0 <= size < LARGEST
     return _Storage(bare, key if isinstance(key, str | int) else id(written), size if has_size else None)

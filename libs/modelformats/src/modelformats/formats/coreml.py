@@ -26,6 +26,7 @@ GREY_FLOAT16 = 40
 SCALARS = ("int64", "float64", "str")
 NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 CONSTANT = "const"
+UNKNOWN_LAYER = "unknown layer"
 FRAMEWORK_KEY = "com.github.apple.coremltools.version"
 
 
@@ -198,7 +199,7 @@ def _inner(model: Any) -> list[Any]:
 
 def _layers(network: Any) -> Iterator[str]:
     for layer in network.layers:
-        yield from (field.name for field, _ in layer.ListFields())
+        yield from [field.name for field, _ in layer.ListFields()] or [UNKNOWN_LAYER]
         for inner in (layer.branch.then, layer.branch.otherwise, layer.loop.condition, layer.loop.body):
             yield from _layers(inner)
 

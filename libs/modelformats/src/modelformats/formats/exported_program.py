@@ -96,7 +96,7 @@ def _stored(archive: ZipFile) -> dict[str, int]:
         stored = member_sizes(archive, config.rpartition("/")[0] + "/")
         entries = table(json.loads(read_member(archive, config, JSON_LIMIT)), "config")
         places = {name: text(table(entry).get("path_name")) for name, entry in entries.items()}
-        sizes |= {name: stored[place] for name, place in places.items() if place in stored}
+        sizes |= {name: stored[place] for name, place in places.items() if place is not None and place in stored}
     return sizes
 
 
