@@ -10,7 +10,7 @@ from kleverkit.errors import TransientError
 from kleverkit.expressions import expression_mistakes
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
-from kleverproto.references import ModelRef
+from kleverproto.references import ModelRef, names_registry
 from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
@@ -158,4 +158,5 @@ def _problems(variant: Variant, document: ModelDocument | None) -> list[tuple[st
 
 
 def _not_found(reference: ModelRef) -> str:
-    return f"there is no model version {reference}: push it first with `ormb push`"
+    host = f", or leave out {reference.project} if it is the registry" if names_registry(reference.repository) else ""
+    return f"there is no model version {reference}: push it first with `ormb push`{host}"
