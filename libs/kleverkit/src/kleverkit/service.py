@@ -27,6 +27,7 @@ from .errors import PermanentError
 from .health import Health, add_health_routes
 from .logging import configure_logging
 from .loops import BackgroundLoop, Loop, loops_check
+from .names_guard import names_guard
 from .nats_calls import ClientSource
 from .publisher import NatsEventPublisher
 from .settings import ServiceSettings, explain
@@ -81,7 +82,7 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     health.add("nats", connection.check)
     health.add("streams", topology.streams_problem)
     add_health_routes(app, health, metrics)
-    return Runtime(
+    runtime = Runtime(
         name=name,
         settings=settings,
         tracer_provider=tracer_provider,
@@ -95,6 +96,9 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
         health=health,
         web=app,
     )
+    setting = f"{settings.model_config.get('env_prefix', '')}NAMES"
+    app.middlewares.insert(0, names_guard(settings.own_names, setting, lambda: runtime.refusal))
+    return runtime
 
 
 async def run(runtime: Runtime) -> str | None:
