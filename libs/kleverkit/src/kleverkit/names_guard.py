@@ -56,7 +56,7 @@ def _local(request: web.Request) -> Authority:
 
 
 def _hosts(request: web.Request) -> list[tuple[str, Authority]]:
-    """What the one Host header says, and the target where it is a whole URL (RFC 9112, section 3.2). Raises ValueError."""
+    """The one Host header, and the target where that is a URL (RFC 9112, section 3.2). Raises ValueError."""
     headers = request.headers.getall(hdrs.HOST, [])
     if len(headers) != 1:
         raise ValueError(f"there are {len(headers)}, not 1")

@@ -23,7 +23,7 @@ class ServiceSettings(BaseSettings):
     """Port on which HTTP is served; 0 lets the system choose."""
     names: str = ""
     """Further names of this server, comma-separated: `host` on the usual ports or its own, or `host:port`. Requests for
-    another `Host`, or from a page of another `Origin`, are refused; loopback and the address it listens on are known."""
+    another `Host`, or from a page of another `Origin`, are refused; loopback and the address listened on are known."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """Least important message that is written: debug, info, warning or error."""
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
