@@ -26,7 +26,7 @@ Build = Callable[[Path, str], Runtime]
 
 
 def gateway(directory: Path, names: str) -> Runtime:
-    return build_gateway(GatewaySettings(port=free_port(), data_dir=directory, names=names))
+    return build_gateway(GatewaySettings(port=free_port(), data_dir=directory, names=names, open=True))
 
 
 def registry(directory: Path, names: str) -> Runtime:

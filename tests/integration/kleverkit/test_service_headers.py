@@ -20,7 +20,7 @@ BASE = "/healthz"
 
 
 def gateway(directory: Path) -> Runtime:
-    return build_gateway(GatewaySettings(port=free_port(), data_dir=directory))
+    return build_gateway(GatewaySettings(port=free_port(), data_dir=directory, open=True))
 
 
 def registry(directory: Path) -> Runtime:

@@ -1,5 +1,6 @@
 """What an operator may set, common to all services."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -24,6 +25,8 @@ class ServiceSettings(BaseSettings):
     names: str = ""
     """Further names of this server, comma-separated: `host` on the usual ports or its own, or `host:port`. Requests for
     another `Host`, or from a page of another `Origin`, are refused; loopback and the address listened on are known."""
+    token_file: Path | None = None
+    """File with the token that `/metrics` requires, and in the gateway everything but `/healthz` and `/readyz`."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """Least important message that is written: debug, info, warning or error."""
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
