@@ -8,13 +8,14 @@ from aiohttp.typedefs import Handler, Middleware
 from kleverkit.tokens import Token
 
 from .errors import UnauthorizedError
-from .operations import BASE
 from .service.sessions import Session, Sessions, is_of
 
 PAGE_KEY = "X-Klever-Page-Key"
 """Header in which the gateway's own pages send what they keep of a session."""
 OPEN_ROUTES = frozenset({"/healthz", "/readyz", "/metrics", "/login", "/v2", "/v2/{path}"})
 """Asked without a token: `/metrics` looks at it itself, and below `/v2` is only where the registry is."""
+PAGES = frozenset({"/", "/docs", "/docs/assets"})
+"""What a browser asks for by itself, without what its pages keep; it is the same for everybody."""
 SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
@@ -36,8 +37,8 @@ class Access:
 
 
 def _refused_page(request: web.Request, session: Session) -> str | None:
-    """Pages are for whoever has the cookie; calls have to come from them."""
-    if not route_of(request).startswith(BASE):
+    """Pages are for whoever has the cookie; everything else has to come from them."""
+    if route_of(request) in PAGES and request.method in SAFE:
         return None
     if not is_of(session, request.headers.get(PAGE_KEY, "")):
         return f"a browser's session calls the API from the gateway's own pages only, which send {PAGE_KEY}"
