@@ -45,14 +45,14 @@ def find_gateway(server: str | None, token: str | None = None) -> Gateway:
         )
     if ours is None:
         return Gateway(named or "")
-    return Gateway(ours, token or _of_file(Home.default().token, missing_ok=True))
+    return Gateway(ours, token or _of_file(Home.default().token))
 
 
 def read_token(path: Path) -> str:
     """The token in a file. Raises InputError."""
-    found = _of_file(path, missing_ok=False)
-    if not found:
-        raise InputError(f"{path} holds no token")
+    found = _of_file(path)
+    if found is None:
+        raise InputError(f"the token in {path} cannot be read: No such file")
     return found
 
 
@@ -63,16 +63,15 @@ def _of_environment() -> str | None:
     return read_token(Path(path).expanduser()) if path else None
 
 
-def _of_file(path: Path, *, missing_ok: bool) -> str | None:
+def _of_file(path: Path) -> str | None:
+    """None where there is no such file. Raises InputError."""
     try:
         token = path.read_text("ascii").strip()
-    except FileNotFoundError as error:
-        if missing_ok:
-            return None
-        raise InputError(f"the token in {path} cannot be read: {error.strerror}") from error
+    except FileNotFoundError:
+        return None
     except (OSError, UnicodeError) as error:
         raise InputError(f"the token in {path} cannot be read: {error}") from error
-    if not token.isprintable():
+    if not token or not token.isprintable():
         raise InputError(f"{path} holds no token")
     return token
 

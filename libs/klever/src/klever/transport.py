@@ -63,7 +63,7 @@ class Transport:
     @asynccontextmanager
     async def response(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response that is no error, to be read in the block. Raises as `json`."""
-        headers = {**self._login(url), **options.pop("headers", {})}
+        headers = {**self.login(url), **options.pop("headers", {})}
         try:
             async with self._session.request(method, url, headers=headers, **options) as response:
                 if not response.ok:
@@ -75,7 +75,8 @@ class Transport:
                 "`klever status` shows where it is"
             ) from error
 
-    def _login(self, url: str) -> dict[str, str]:
+    def login(self, url: str) -> dict[str, str]:
+        """Headers for a URL: the token, where it is one of the gateway."""
         if self._gateway.token is None or not self._is_gateway(url):
             return {}
         return {"Authorization": f"Bearer {self._gateway.token}"}
