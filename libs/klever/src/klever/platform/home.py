@@ -47,6 +47,11 @@ class Home:
         """What servings name as `{secret: …}`."""
         return self.path / "secrets"
 
+    @property
+    def token(self) -> Path:
+        """What everybody who asks the platform has to send."""
+        return self.path / "token"
+
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""
         return self.path / part
