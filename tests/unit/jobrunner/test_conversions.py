@@ -117,8 +117,14 @@ class Rig:
         self.attached = Attached()
         self.executor.gate.set()
         kept = results or Results(directory / "kept", 10_000)
-        self.work = Conversions(self.source, self.executor, self.converter, kept, self.sink, self.attached)
+        self.work = Conversions(
+            self.source, self.executor, self.converter, kept, self.sink, self.attached, self.trusted
+        )
         self.lines: list[str] = []
+
+    async def trusted(self, project: str) -> tuple[str, ...]:
+        """What each project trusts: a class named after it."""
+        return (f"my.models:{project}",)
 
     async def do(self, conversion: Conversion | None, name: str = "scratch") -> object:
         """Run one job."""

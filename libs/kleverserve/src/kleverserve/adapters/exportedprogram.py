@@ -11,6 +11,9 @@ import torch
 
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.guard import guarded
 
 from .files import one_line, single_file
 from .torch_model import DATATYPES, TorchModel, flattened, use_threads
@@ -25,9 +28,10 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = single_file(directory, "*.pt2")
     use_threads(threads)
     try:
-        program = torch.export.load(str(file))
+        with guarded(Allowlist.here()):
+            program = torch.export.load(str(file))
         call = program.module()
-    except (RuntimeError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError, KeyError, OSError, RefusedPickleError) as error:
         raise ModelLoadError(f"PyTorch cannot load {file} as an exported program: {one_line(error)}") from error
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     signature = program.graph_signature

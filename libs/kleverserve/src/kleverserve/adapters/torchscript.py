@@ -17,6 +17,9 @@ import torch
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.guard import guarded
 
 from .declared import FILE_NAME, Declared, declared_signature
 from .files import one_line, single_file
@@ -34,8 +37,9 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = single_file(directory, *PATTERNS)
     use_threads(threads)
     try:
-        module = torch.jit.load(str(file), map_location="cpu").eval()
-    except (RuntimeError, ValueError) as error:
+        with guarded(Allowlist.here()):
+            module = torch.jit.load(str(file), map_location="cpu").eval()
+    except (RuntimeError, ValueError, RefusedPickleError) as error:
         raise ModelLoadError(f"PyTorch cannot load {file} as TorchScript: {one_line(error)}") from error
     signature = declared_signature(directory)
     inputs = _inputs(module, signature.inputs)

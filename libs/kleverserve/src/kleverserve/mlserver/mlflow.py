@@ -13,6 +13,8 @@ from mlserver.types import InferenceResponse
 from mlserver_mlflow import MLflowRuntime
 
 from kleverserve.pickles import remedy
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.guard import guarded
 
 from .described import Described
 
@@ -27,7 +29,8 @@ class MLflow(Described, MLflowRuntime):
 
     async def load(self) -> bool:
         """See `Described.load`."""
-        loaded = await super().load()
+        with guarded(Allowlist.here()):  # MLflow unpickles by itself
+            loaded = await super().load()
         if not self.settings.parameters.content_type:
             # Else MLServer hands the model the request itself.
             self.settings.parameters.content_type = NumpyRequestCodec.ContentType
