@@ -308,3 +308,9 @@ def test_samples_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
         with pytest.raises(JobError, match="cannot be read") as failure:
             read_samples(path)
         assert failure.value.code == INVALID_SAMPLES
+
+
+async def test_the_converter_is_given_what_the_project_trusts(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    await rig.do(Conversion(to="ONNX"))
+    assert [each.trust for each in rig.converter.asked] == [("my.models:library",)]
