@@ -36,8 +36,9 @@ TRUSTED = re.compile(
             r"sklearn\.utils\.validation\.check_array",  # HistGradientBoosting has a partial of it
             r"scipy\.sparse\.(\w+\.)?\w+_(matrix|array)",
             r"(xgboost|lightgbm|catboost)(\.\w+)*\.(Booster|XGB\w+|LGBM\w+|CatBoost\w*)",
-            r"torch\.\w+Storage|torch\.(device|Size|[a-z]+\d+)|torch\.nn(\.\w+)*\.[A-Z]\w+",
-            r"torch\._utils\._rebuild_(tensor|tensor_v2|parameter)",
+            r"torch\.\w+Storage|torch\.storage\.UntypedStorage|torch\.nn(\.\w+)*\.[A-Z]\w+",
+            r"torch\.(device|Size|[a-z]+\d+|float[468]_e\d+m\d+\w*)",
+            r"torch\._utils\._rebuild_(tensor|tensor_v2|tensor_v3|parameter)",
             r"__torch__(\.\w+)*|torch\.jit\._pickle\.\w+",
         )
     )
