@@ -6,22 +6,24 @@ from pathlib import Path
 
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import Model
+from kleverserve.recognition import TFLITE
 
-from .files import single_file
+from .files import called
 from .openvino_model import OpenVinoModel, compiled
 
 log = logging.getLogger(__name__)
 
 
 def load(directory: Path, *, threads: int) -> Model:
-    """Load the only `.tflite` file below `directory`; one run may use `threads` threads.
+    """Load the model in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or neither OpenVINO nor LiteRT can run it.
     """
-    file = single_file(directory, "*.tflite")
+    file = TFLITE.file(directory)
     try:
-        return OpenVinoModel(*compiled(file, directory, threads=threads), platform="openvino_tflite")
+        with called(file, ".tflite") as named:
+            return OpenVinoModel(*compiled(named, directory, threads=threads), platform="openvino_tflite")
     except ModelLoadError as error:
         log.info("%s: LiteRT runs it instead", error)
         return _by_litert(file, error, threads=threads)
