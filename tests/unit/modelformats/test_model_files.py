@@ -1,8 +1,10 @@
 """Parsers, model servers and conversions take the same file for the model, or refuse with the same sentence."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+import joblib
 import pytest
 
 from kleverproto.signatures import Signature
@@ -13,6 +15,7 @@ from modelformats.converting.errors import ConversionError
 from modelformats.converting.pairs import PAIRS, RUNNERS
 from modelformats.converting.workshop import request_for
 from modelformats.model_files import model_files
+from modelformats.scanning import scan_directory
 from support import model_files as samples
 from support.model_files import write
 
@@ -167,3 +170,21 @@ def test_every_program_is_given_the_files_of_its_format() -> None:
     for format_name in CONVERTED:
         with pytest.raises(InvalidModelError):  # nothing, where nothing knows the format's files
             model_files(format_name, Path("nowhere"))
+
+
+class Hostile:
+    """Its pickle runs a command, and names sklearn as an estimator's does."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("true # sklearn",)
+
+
+@pytest.mark.parametrize("name", ["weights", "model.dat", "model.onnx", "MODEL.JOBLIB", ".hidden"])
+@pytest.mark.parametrize("compress", [0, 3])
+def test_a_pickle_that_is_loaded_is_scanned_whatever_it_is_called(directory: Path, name: str, compress: int) -> None:
+    joblib.dump(Hostile(), directory / name, compress=compress)
+    if RULES["SKLearn"].is_followed(directory):
+        assert scan_directory(directory).verdict == "dangerous"
+    else:
+        assert compress  # what nothing recognises, nothing loads
+        assert assert_all_refuse("SKLearn", directory)

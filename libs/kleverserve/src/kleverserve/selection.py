@@ -50,7 +50,7 @@ class Rule:
         named, alike = self.named(directory), self.alike(directory)
         if not self.is_certain:
             return sorted({*named, *alike})
-        return [path for path in alike if path in named] or alike or named
+        return sorted({*alike} & {*named}) or alike or named
 
     def file(self, directory: Path) -> Path:
         """The model's file.
