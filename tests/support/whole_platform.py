@@ -27,8 +27,8 @@ from ormb.errors import OrmbError
 from ormb.reference import Reference
 from support.waiting import eventually
 
-PARTS = 5
-"""nats, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
+PARTS = 6
+"""nats, topology, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
 
 
 @dataclass

@@ -44,9 +44,10 @@ def make_broker(
     connection: Connection | None = None,
 ) -> NatsBroker:
     """An unconnected broker; it reconnects until the server ends an established connection with an error."""
-    connection = connection or Connection(ClientSource())
+    connection = connection or Connection(ClientSource(), settings.nats_credentials, metrics)
     broker = Broker(
         settings.nats_servers,
+        credentials=settings.nats_credentials,
         name=f"klever-{service}",
         allow_reconnect=True,
         max_reconnect_attempts=-1,

@@ -5,6 +5,10 @@ import secrets
 from pathlib import Path
 
 
+READ_BY_ALL, READ_BY_OWNER = 0o666, 0o600
+"""Permissions of new files; the first is what `open` gives."""
+
+
 def make_directory(path: Path) -> None:
     """Create a directory with its parents; each is in its parent on disk before this returns."""
     if path.is_dir():
@@ -29,11 +33,11 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def write_new(directory: Path, content: bytes) -> Path:
+def write_new(directory: Path, content: bytes, mode: int = READ_BY_ALL) -> Path:
     """A file with a name of its own, its content on disk; the caller gives it its real name."""
     path = directory / f"_{secrets.token_hex(8)}"
     try:
-        with path.open("xb") as file:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -43,9 +47,15 @@ def write_new(directory: Path, content: bytes) -> Path:
     return path
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Let a path hold this content, atomically and durably. Raises OSError: what was there still is."""
-    new = write_new(path.parent, content)
+def replace_file(path: Path, content: bytes, *, mode: int = READ_BY_ALL) -> None:
+    """Let a path hold this content, atomically and durably. Raises OSError: what was there still is.
+
+    Args:
+        path: in an existing directory.
+        content: all of it.
+        mode: permissions, less what the process's umask takes away.
+    """
+    new = write_new(path.parent, content, mode)
     try:
         new.replace(path)
     except OSError:

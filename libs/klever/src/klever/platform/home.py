@@ -6,6 +6,9 @@ from pathlib import Path
 
 import platformdirs
 
+from klever.errors import PlatformError
+
+PRIVATE = 0o700
 ACCOUNTS_SETTING = "KLEVER_REGISTRY_ACCOUNTS"
 """Environment variable that names another file of accounts than the home's."""
 
@@ -42,6 +45,11 @@ class Home:
         """Who may use the registry; everybody on this machine until the file is there for the first time."""
         return self.path / "accounts.yaml"
 
+    @property
+    def nats_access(self) -> Path:
+        """Keys of those who may connect to NATS, and its configuration; not with its store, which may be lost."""
+        return self.path / "credentials" / "nats"
+
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""
         return self.path / part
@@ -51,6 +59,13 @@ class Home:
         return self.logs / f"{part}.log"
 
     def create(self) -> None:
-        """Make the directories."""
-        for path in (self.logs, self.state.parent):
+        """Make the directories, for the owner only. Raises PlatformError."""
+        for path in (self.path, self.logs, self.state.parent):
             path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.chmod(PRIVATE)
+        except OSError as error:
+            raise PlatformError(
+                f"{self.path} cannot be closed to other users ({error.strerror}): give it to the user that runs the "
+                "platform, or set KLEVER_HOME to another directory"
+            ) from error

@@ -10,7 +10,15 @@ import click
 import psutil
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
-from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
+from klever.cli.starting import (
+    PORT,
+    PORTS,
+    find_nats_server,
+    forever,
+    keep_private,
+    run_until_stopped,
+    wanted_ports,
+)
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import Part, Ports, parts, urls
@@ -33,6 +41,7 @@ def up(*, detach: bool, single: tuple[str, ...], ports: str) -> None:
     klever up
     klever up --port registry=5001 --detach
     """
+    keep_private()
     with errors_as_lines():
         if detach:
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}"])
