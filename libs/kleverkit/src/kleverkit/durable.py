@@ -4,7 +4,6 @@ import os
 import secrets
 from pathlib import Path
 
-
 READ_BY_ALL, READ_BY_OWNER = 0o666, 0o600
 """Permissions of new files; the first is what `open` gives."""
 

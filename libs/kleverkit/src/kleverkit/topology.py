@@ -69,7 +69,7 @@ class Topology:
     def __init__(
         self,
         client: ClientSource,
-        needs: Needs = Needs(),  # noqa: B008 - frozen
+        needs: Needs = Needs(),
         *,
         replicas: int = 1,
         clock: Callable[[], float] = time.monotonic,

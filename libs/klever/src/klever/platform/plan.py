@@ -131,12 +131,23 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
 
 def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
     store, config = str(home.of(NATS)), str(NatsAccess(home.nats_access).config)
-    command = (nats_server, "--config", config, "--addr", HOST, "--port", str(ports.nats), "--jetstream", "--store_dir", store)
+    command = (
+        nats_server,
+        "--config",
+        config,
+        "--addr",
+        HOST,
+        "--port",
+        str(ports.nats),
+        "--jetstream",
+        "--store_dir",
+        store,
+    )
     url = urls(ports).nats
     return Part(NATS, "NATS JetStream, events and documents", command, "tcp", ports.nats, url, _marked(home))
 
 
-def _service(  # noqa: PLR0913 - what sets the services apart
+def _service(
     name: str, title: str, home: Home, port: int, where: Urls, *, program: str = "", **settings: str
 ) -> Part:
     prefix = f"KLEVER_{name.upper()}_"
