@@ -47,6 +47,7 @@ async def test_answers_to_a_request_reach_no_document_and_no_stream(guarded_nats
         before = await operator.client.jetstream().stream_info(SERVINGS.name)
         for reply in (KEY, "klever.serving.ready.default.iris"):
             await gateway.client.publish(REQUEST, FORGED, reply=reply)
+            await gateway.client.publish(REQUEST, FORGED, headers={"Nats-Trace-Dest": reply})  # refused altogether
             get = json.dumps({"seq": stored.seq}).encode()
             await gateway.client.publish(f"$JS.API.STREAM.MSG.GET.{SERVINGS.name}", get, reply=reply)
             take = f"$JS.API.CONSUMER.CREATE.{SERVINGS.name}.follower"

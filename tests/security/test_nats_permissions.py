@@ -7,6 +7,7 @@ import psutil
 import pytest
 from nats.aio.msg import Msg
 
+from klever.platform.home import NatsFiles
 from klever.platform.nats_access import NatsAccess
 from klever_gateway.adapters.stream_reader import Lost, StreamReader
 from kleverkit.bucket_reading import reading
@@ -96,7 +97,7 @@ async def read_some(reader: StreamReader) -> list[Msg]:
 
 async def test_nobody_connects_without_credentials(guarded_nats: GuardedNats, tmp_path: Path) -> None:
     stranger = tmp_path / "stranger.nk"
-    stranger.write_text(NatsAccess(tmp_path / "other").add("stranger", publish=(), subscribe=()))
+    stranger.write_text(NatsAccess(NatsFiles(tmp_path / "other")).add("stranger", publish=(), subscribe=()))
     for credentials in (None, stranger):
         with pytest.raises(nats.errors.Error, match="Authorization Violation"):
             async with guarded_nats.client(credentials):

@@ -8,6 +8,7 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from klever.platform.home import NatsFiles
 from klever.platform.nats_access import OPERATOR, NatsAccess
 from kleverkit.nats_calls import ClientSource
 from kleverkit.topology import Topology
@@ -47,14 +48,15 @@ class GuardedNats:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.access = NatsAccess(directory / "access")
+        self.files = NatsFiles(directory / "access")
+        self.access = NatsAccess(self.files)
         self.access.prepare()
-        self.server = NatsServer(directory, config=self.access.config.read_text())
+        self.server = NatsServer(directory, config=self.files.config.read_text())
         self._directory = directory
 
     def reload(self) -> None:
         """Let the server know what has changed in `access`."""
-        self.server.config = self.access.config.read_text()
+        self.server.config = self.files.config.read_text()
         self.server.reload()
 
     def issue(self, name: str, *, publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = ()) -> Path:
@@ -71,7 +73,7 @@ class GuardedNats:
         async def on_error(error: Exception) -> None:
             connected.errors.append(str(error))
 
-        seed = self.access.credentials_of(who) if isinstance(who, str) else who
+        seed = self.files.credentials_of(who) if isinstance(who, str) else who
         options: dict[str, Any] = {"nkeys_seed": str(seed)} if seed else {}
         try:
             await connected.client.connect(

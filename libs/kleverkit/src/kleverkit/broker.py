@@ -51,7 +51,7 @@ def make_broker(
         name=f"klever-{service}",
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type] # typed int, any seconds work
+        reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # typed int, any seconds work
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,

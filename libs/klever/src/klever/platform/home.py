@@ -14,6 +14,27 @@ ACCOUNTS_SETTING = "KLEVER_REGISTRY_ACCOUNTS"
 
 
 @dataclass(frozen=True)
+class NatsFiles:
+    """Keys of those who may connect to NATS, and the server's configuration, in a directory of their own."""
+
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        """What nats-server reads; it holds public keys only."""
+        return self.directory / "nats-server.conf"
+
+    @property
+    def externals(self) -> Path:
+        """Which external systems have credentials."""
+        return self.directory / "externals.json"
+
+    def credentials_of(self, name: str) -> Path:
+        """The file with the seed of a service, or of an operator."""
+        return self.directory / f"{name}.nk"
+
+
+@dataclass(frozen=True)
 class Home:
     """A directory with everything that one platform keeps."""
 
@@ -46,9 +67,9 @@ class Home:
         return self.path / "accounts.yaml"
 
     @property
-    def nats_access(self) -> Path:
-        """Keys of those who may connect to NATS, and its configuration; not with its store, which may be lost."""
-        return self.path / "credentials" / "nats"
+    def nats_files(self) -> NatsFiles:
+        """Who may connect to NATS; not beside its store, which may be lost."""
+        return NatsFiles(self.path / "credentials" / "nats")
 
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""

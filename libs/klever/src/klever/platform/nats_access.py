@@ -4,7 +4,6 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import nkeys
 from pydantic import Field, TypeAdapter, ValidationError
@@ -15,6 +14,7 @@ from kleverproto import permissions
 from kleverproto.base import WireModel
 from kleverproto.streams import CONSUMERS, TOPOLOGY
 
+from .home import NatsFiles
 from .nats_config import ACCOUNT, Client, server_config
 
 OPERATOR = "operator"
@@ -44,37 +44,30 @@ _EXTERNALS = TypeAdapter(list[External])
 
 
 class NatsAccess:
-    """The directory with keys and configuration, for its owner's eyes only.
+    """Keeps the files, for their owner's eyes only.
 
     Args:
-        directory: made where it is missing.
+        files: where they are; the directory is made where it is missing.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    @property
-    def config(self) -> Path:
-        """What nats-server reads; it holds public keys only."""
-        return self._directory / "nats-server.conf"
-
-    def credentials_of(self, name: str) -> Path:
-        """The file with the seed of a service, or of OPERATOR."""
-        return self._directory / f"{name}.nk"
+    def __init__(self, files: NatsFiles) -> None:
+        self._files = files
 
     def prepare(self) -> None:
         """Make what is missing, and write the configuration anew. Raises PlatformError, OSError."""
         with self._locked():
-            replace_file(self.config, self._rendered(self.externals()), mode=READ_BY_OWNER)
+            replace_file(self._files.config, self._rendered(self.externals()), mode=READ_BY_OWNER)
 
     def externals(self) -> list[External]:
         """The external systems that have credentials. Raises PlatformError."""
         try:
-            return _EXTERNALS.validate_json(self._list.read_bytes())
+            return _EXTERNALS.validate_json(self._files.externals.read_bytes())
         except FileNotFoundError:
             return []
         except ValidationError as error:
-            raise PlatformError(f"{self._list} cannot be read: restore it, or remove it and issue all anew") from error
+            raise PlatformError(
+                f"{self._files.externals} cannot be read: restore it, or remove it and issue all anew"
+            ) from error
 
     def add(self, name: str, *, publish: Sequence[str], subscribe: Sequence[str]) -> str:
         """Let an external system in; returns its seed, which is kept nowhere. Raises PlatformError, OSError."""
@@ -99,14 +92,12 @@ class NatsAccess:
                 raise PlatformError(f"{name} has no credentials: `klever events credentials --list` shows who has")
             self._keep(kept)
 
-    @property
-    def _list(self) -> Path:
-        return self._directory / "externals.json"
-
     def _keep(self, externals: list[External]) -> None:
         config = self._rendered(externals)  # first, since it refuses what cannot be
-        replace_file(self._list, _EXTERNALS.dump_json(externals, by_alias=True, indent=1), mode=READ_BY_OWNER)
-        replace_file(self.config, config, mode=READ_BY_OWNER)
+        replace_file(
+            self._files.externals, _EXTERNALS.dump_json(externals, by_alias=True, indent=1), mode=READ_BY_OWNER
+        )
+        replace_file(self._files.config, config, mode=READ_BY_OWNER)
 
     def _rendered(self, externals: list[External]) -> bytes:
         names = [one.name for one in externals]
@@ -117,7 +108,7 @@ class NatsAccess:
 
     def _key(self, name: str) -> str:
         """The public key of a service, whose seed is made where there is none that can be read."""
-        path = self.credentials_of(name)
+        path = self._files.credentials_of(name)
         try:
             key = _public_key(path.read_text().strip())
             path.chmod(READ_BY_OWNER)
@@ -130,9 +121,9 @@ class NatsAccess:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One writer at a time."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._directory.chmod(0o700)
-        with (self._directory / "lock").open("w") as lock:
+        self._files.directory.mkdir(parents=True, exist_ok=True)
+        self._files.directory.chmod(0o700)
+        with (self._files.directory / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

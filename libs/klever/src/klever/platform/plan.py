@@ -9,7 +9,6 @@ from typing import Literal
 from kleverproto.streams import TOPOLOGY
 
 from .home import Home
-from .nats_access import NatsAccess
 
 HOST = "127.0.0.1"
 LOOPBACK = "localhost,127.0.0.1,::1"
@@ -130,7 +129,7 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
 
 
 def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
-    store, config = str(home.of(NATS)), str(NatsAccess(home.nats_access).config)
+    store, config = str(home.of(NATS)), str(home.nats_files.config)
     command = (
         nats_server,
         "--config",
@@ -147,11 +146,9 @@ def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
     return Part(NATS, "NATS JetStream, events and documents", command, "tcp", ports.nats, url, _marked(home))
 
 
-def _service(
-    name: str, title: str, home: Home, port: int, where: Urls, *, program: str = "", **settings: str
-) -> Part:
+def _service(name: str, title: str, home: Home, port: int, where: Urls, *, program: str = "", **settings: str) -> Part:
     prefix = f"KLEVER_{name.upper()}_"
-    credentials = str(NatsAccess(home.nats_access).credentials_of(name))
+    credentials = str(home.nats_files.credentials_of(name))
     common = {"NATS_URL": where.nats, "NATS_CREDENTIALS": credentials, "HOST": HOST, "PORT": str(port)}
     environment = {f"{prefix}{key}": value for key, value in (common | settings).items()}
     command = (sys.executable, "-m", program or f"klever_{name}")

@@ -72,7 +72,7 @@ class Supervisor:
         self._home.create()
         with _locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
-            NatsAccess(self._home.nats_access).prepare()
+            NatsAccess(self._home.nats_files).prepare()
             for part in self._parts:
                 keep_previous(self._home.log_of(part.name))
             keepers: list[asyncio.Task[None]] = []

@@ -75,6 +75,22 @@ def down() -> None:
     click.echo("Stopped." if supervisor or left else f"Nothing runs with {home.path}.")
 
 
+@cli.command("nats-config")
+def nats_config() -> None:
+    """Write what a nats-server of your own needs to require credentials, and the credentials of each service.
+
+    \b
+    klever nats-config
+    """
+    from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
+
+    files = Home.default().nats_files
+    with errors_as_lines():
+        NatsAccess(files).prepare()
+    click.echo(f"{files.config} is for `nats-server --config`, or to be included in yours; it holds public keys only.")
+    click.echo(f"{files.credentials_of('SERVICE')} is for KLEVER_SERVICE_NATS_CREDENTIALS of each service.")
+
+
 @cli.command()
 @AS_JSON
 def status(*, as_json: bool) -> None:
