@@ -1,6 +1,7 @@
 """What becomes of the connection to NATS."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,15 +37,24 @@ class Connection:
         client: gives the client once it has connected.
         credentials: file with the seed that the client shows, if any.
         metrics: where refused requests are counted.
+        sleep: lets seconds pass.
     """
 
-    def __init__(self, client: ClientSource, credentials: Path | None, metrics: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        client: ClientSource,
+        credentials: Path | None,
+        metrics: CollectorRegistry,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._client = client
         self._credentials = credentials
         self._closed = asyncio.Event()
         self._problem = _unreachable("it has not answered yet")
         self._error = ""
         self._repeats = Repeats()
+        self._sleep = sleep
         self._refused = Counter(
             "klever_nats_permission_violations", "Requests that NATS refused to this service.", registry=metrics
         )
@@ -63,7 +73,7 @@ class Connection:
         if self._repeats.is_news(self._problem):
             log.warning("nats connection", error=self._problem)
         if is_refusal:
-            await asyncio.sleep(REFUSED_SECONDS)
+            await self._sleep(REFUSED_SECONDS)
 
     def _worded(self, error: Exception) -> tuple[str, bool]:
         """The problem, and whether trying again is of no use until somebody changes something."""

@@ -123,9 +123,12 @@ class NatsAccess:
         """One writer at a time."""
         self._files.directory.mkdir(parents=True, exist_ok=True)
         self._files.directory.chmod(0o700)
-        with (self._files.directory / "lock").open("w") as lock:
+        lock = os.open(self._files.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
 
 def _new_seed() -> str:
