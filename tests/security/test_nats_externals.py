@@ -1,5 +1,6 @@
 """An external system does on NATS what its credentials were issued for, and nothing else."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import nats.errors
 import pytest
 
 from klever.errors import PlatformError
+from klever.platform.nats_reload import admitted
 from kleverproto.permissions import publishable_by_externals
 from kleverproto.streams import CONSUMERS, JOBS, MODELS, STREAMS
 from support.guarded_nats import Connected, GuardedNats
@@ -21,9 +23,7 @@ EVERYTHING = tuple(subject for stream in STREAMS for subject in stream.subjects)
 def admit(guarded_nats: GuardedNats, *, publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = ()) -> Path:
     """Credentials of `ci`, in force once the server answers again."""
     credentials = guarded_nats.issue("ci", publish=publish, subscribe=subscribe)
-    guarded_nats.server.stop()
-    guarded_nats.server.config = guarded_nats.files.config.read_text()
-    guarded_nats.server.start()
+    guarded_nats.restart()
     return credentials
 
 
@@ -42,6 +42,8 @@ async def test_with_all_rights_it_publishes_what_the_page_lists_and_touches_noth
     subjects = [power.subject for power in powers()]
     async with guarded_nats.client(credentials) as external:
         assert await external.refused(*subjects) == set(subjects) - set(external_events())
+        own = [f"$JS.API.CONSUMER.INFO.{stream.name}.ci" for stream in STREAMS]
+        assert await external.refused(*own) == set()
 
 
 async def test_it_may_publish_for_one_project_only(guarded_nats: GuardedNats) -> None:
@@ -125,19 +127,25 @@ async def test_who_is_removed_is_cut_off_and_refused(guarded_nats: GuardedNats) 
             pytest.fail("who was removed was let in")
 
 
-async def test_who_is_added_is_let_in_while_services_work_on(guarded_nats: GuardedNats) -> None:
+async def test_who_is_added_publishes_while_services_work_on(guarded_nats: GuardedNats) -> None:
     async with guarded_nats.client("gateway") as gateway:
         credentials = guarded_nats.issue("ci", publish=publishable_by_externals())
         guarded_nats.reload()
+        seed, request = credentials.read_text(), guarded_nats.issued.harmless_request
+        assert await asyncio.to_thread(admitted, guarded_nats.server.url, seed, request, guarded_nats.reload)
 
-        async def is_admitted() -> bool:
-            async with guarded_nats.client(credentials):
-                return True
-
-        await eventually(is_admitted)
-        stored = await gateway.client.jetstream().publish("klever.serving.requested.default.iris", b"request")
-        assert stored.seq
+        async with guarded_nats.client(credentials) as external:
+            for client in (external, gateway):
+                stored = await client.client.jetstream().publish("klever.serving.requested.default.iris", b"request")
+                assert stored.seq
         assert gateway.errors == []
+
+
+async def test_who_is_not_let_in_is_not_said_to_be(guarded_nats: GuardedNats) -> None:
+    """The server has not read of it."""
+    seed = guarded_nats.issue("ci", publish=publishable_by_externals()).read_text()
+    request = guarded_nats.issued.harmless_request
+    assert not await asyncio.to_thread(admitted, guarded_nats.server.url, seed, request, int, within=1)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ async def read_some(reader: StreamReader) -> list[Msg]:
 
 async def test_nobody_connects_without_credentials(guarded_nats: GuardedNats, tmp_path: Path) -> None:
     stranger = tmp_path / "stranger.nk"
-    stranger.write_text(NatsAccess(NatsFiles(tmp_path / "other")).add("stranger", publish=(), subscribe=()))
+    NatsAccess(NatsFiles(tmp_path / "other")).prepare()
+    NatsFiles(tmp_path / "other").credentials_of("registry").rename(stranger)
     for credentials in (None, stranger):
         with pytest.raises(nats.errors.Error, match="Authorization Violation"):
             async with guarded_nats.client(credentials):

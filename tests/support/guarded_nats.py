@@ -54,15 +54,22 @@ class GuardedNats:
         self.server = NatsServer(directory, config=self.files.config.read_text())
         self._directory = directory
 
+    def restart(self) -> None:
+        """As `reload`; while the server reloads it may refuse whom it knows."""
+        self.server.stop()
+        self.server.config = self.files.config.read_text()
+        self.server.start()
+
     def reload(self) -> None:
         """Let the server know what has changed in `access`."""
         self.server.config = self.files.config.read_text()
         self.server.reload()
 
     def issue(self, name: str, *, publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = ()) -> Path:
-        """Credentials of an external system, which the server knows from its next (re)start on."""
+        """Credentials of an external system, which the server knows from its next start or reload on."""
         file = self._directory / f"{name}.nk"
-        file.write_text(self.access.add(name, publish=publish, subscribe=subscribe))
+        self.issued, seed = self.access.add(name, publish=publish, subscribe=subscribe)
+        file.write_text(seed)
         return file
 
     @asynccontextmanager

@@ -97,12 +97,14 @@ def of_external(name: str, *, publish: Iterable[str], subscribe: Iterable[str]) 
         ValueError: a filter goes beyond that, or two of them overlap. The message is for people.
     """
     allowed = _within(publish, publishable_by_externals(), "events that external systems may publish")
-    readable = {subject: stream.name for stream in STREAMS for subject in stream.subjects}
-    filters = _within(subscribe, readable, "events")
-    streams = {filter_: _stream_of(filter_, readable) for filter_ in filters}
-    created = [_api("CONSUMER.CREATE", stream, name, filter_) for filter_, stream in streams.items()]
-    taken = [subject for stream in sorted(set(streams.values())) for subject in _taking(stream, name)]
-    return Permissions((*allowed, *created, *taken))
+    streams = {subject: stream.name for stream in STREAMS for subject in stream.subjects}
+    filters = _within(subscribe, streams, "events")
+    created = [_api("CONSUMER.CREATE", _stream_of(filter_, streams), name, filter_) for filter_ in filters]
+    read = {_stream_of(filter_, streams) for filter_ in filters}
+    taken = [subject for stream in sorted(read) for subject in _taking(stream, name)]
+    published = {_stream_of(subject, streams) for subject in allowed}
+    asked = [_api("CONSUMER.INFO", stream, name) for stream in sorted(published - read)]
+    return Permissions((*allowed, *created, *taken, *asked))
 
 
 def _events(service: str) -> list[str]:

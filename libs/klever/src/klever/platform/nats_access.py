@@ -32,6 +32,11 @@ class External(WireModel):
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
 
+    @property
+    def harmless_request(self) -> str:
+        """A subject that the server answers: what it knows of a consumer of the system's own."""
+        return next(each for each in self.permissions().publish if each.startswith("$JS.API.CONSUMER.INFO."))
+
     def permissions(self) -> permissions.Permissions:
         """What it may do. Raises PlatformError: it goes beyond what external systems may."""
         try:
@@ -69,8 +74,8 @@ class NatsAccess:
                 f"{self._files.externals} cannot be read: restore it, or remove it and issue all anew"
             ) from error
 
-    def add(self, name: str, *, publish: Sequence[str], subscribe: Sequence[str]) -> str:
-        """Let an external system in; returns its seed, which is kept nowhere. Raises PlatformError, OSError."""
+    def add(self, name: str, *, publish: Sequence[str], subscribe: Sequence[str]) -> tuple[External, str]:
+        """Let an external system in; returns its seed, too, which is kept nowhere. Raises PlatformError, OSError."""
         seed = _new_seed()
         with self._locked():
             known = self.externals()
@@ -81,7 +86,7 @@ class NatsAccess:
             except ValidationError as error:
                 raise PlatformError(f"{name!r} is no name: use lower-case letters, digits and dashes") from error
             self._keep([*known, new])
-        return seed
+        return new, seed
 
     def remove(self, name: str) -> None:
         """Refuse an external system from now on. Raises PlatformError, OSError."""

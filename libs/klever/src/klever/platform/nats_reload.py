@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 
 import nats.errors
 import psutil
@@ -12,8 +13,8 @@ from .home import Home
 from .plan import NATS
 from .state import read_running
 
-ADMITTED_SECONDS = 10.0
-PAUSE_SECONDS = 0.05
+ADMITTED_SECONDS = 20.0
+PAUSE_SECONDS = 0.1
 
 
 def reload_nats(home: Home) -> str | None:
@@ -30,25 +31,43 @@ def reload_nats(home: Home) -> str | None:
     return state.urls.nats
 
 
-def is_admitted(url: str, seed: str, within: float = ADMITTED_SECONDS) -> bool:
-    """Whether the server accepts the credentials before so many seconds have passed."""
-    return asyncio.run(_is_admitted(url, seed, within))
+def admitted(url: str, seed: str, request: str, reload: Callable[[], object], within: float = ADMITTED_SECONDS) -> bool:
+    """Whether a client with this seed is let in, and gets an answer, before so many seconds have passed.
+
+    An account that nats-server 2.15 has just read of imports nothing until the configuration is reloaded once more.
+
+    Args:
+        url: of the server, which was let know of the seed.
+        seed: of the client.
+        request: subject of something that the client may ask.
+        reload: lets the server read its configuration again.
+        within: seconds.
+    """
+    return asyncio.run(_admitted(url, seed, request, reload, time.monotonic() + within))
 
 
-async def _is_admitted(url: str, seed: str, within: float) -> bool:
-    deadline = time.monotonic() + within
+async def _admitted(url: str, seed: str, request: str, reload: Callable[[], object], deadline: float) -> bool:
     while time.monotonic() < deadline:
-        client = Client()
         try:
-            await client.connect(url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=_expected)
+            await _ask(url, seed, request)
+        except nats.errors.NoRespondersError:
+            reload()
         except (nats.errors.Error, OSError, TimeoutError):
-            await asyncio.sleep(PAUSE_SECONDS)
+            """Not let in yet."""
         else:
             return True
-        finally:
-            await client.close()
+        await asyncio.sleep(PAUSE_SECONDS)
     return False
 
 
-async def _expected(_error: Exception) -> None:
+async def _ask(url: str, seed: str, request: str) -> None:
+    client = Client()
+    try:
+        await client.connect(url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=_raised_anyway)
+        await client.request(request, timeout=2)
+    finally:
+        await client.close()
+
+
+async def _raised_anyway(_error: Exception) -> None:
     """`connect` raises it, too."""

@@ -65,21 +65,21 @@ def credentials(  # noqa: PLR0913 - its options
 
 def _add(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], output: Path) -> None:
     from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
-    from klever.platform.nats_reload import is_admitted, reload_nats  # noqa: PLC0415
+    from klever.platform.nats_reload import admitted, reload_nats  # noqa: PLC0415
     from kleverkit.durable import READ_BY_OWNER, replace_file  # noqa: PLC0415
 
     home = Home.default()
     if output.exists():
         raise PlatformError(f"{output} exists: choose another file with --output")
     access = NatsAccess(home.nats_files)
-    seed = access.add(name, publish=publish, subscribe=subscribe)
+    external, seed = access.add(name, publish=publish, subscribe=subscribe)
     try:
         replace_file(output, f"{seed}\n".encode(), mode=READ_BY_OWNER)
     except OSError:
         access.remove(name)
         raise
     url = reload_nats(home)
-    if url and not is_admitted(url, seed):
+    if url and not admitted(url, seed, external.harmless_request, lambda: reload_nats(home)):
         raise PlatformError(f"NATS does not accept {name} yet: see {home.log_of('nats')}, or restart the platform")
     when = "works now" if url else "works once the platform runs"
     click.echo(f"{output} {when}. Give it to {name} alone; who has it may do what {name} may. Its consumers have to be")
