@@ -4,9 +4,6 @@ import os
 import secrets
 from pathlib import Path
 
-READ_BY_ALL, READ_BY_OWNER = 0o666, 0o600
-"""Permissions of new files; the first is what `open` gives."""
-
 
 def make_directory(path: Path) -> None:
     """Create a directory with its parents; each is in its parent on disk before this returns."""
@@ -32,11 +29,11 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def write_new(directory: Path, content: bytes, mode: int = READ_BY_ALL) -> Path:
+def write_new(directory: Path, content: bytes) -> Path:
     """A file with a name of its own, its content on disk; the caller gives it its real name."""
     path = directory / f"_{secrets.token_hex(8)}"
     try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+        with open(path, "xb", opener=_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -46,15 +43,14 @@ def write_new(directory: Path, content: bytes, mode: int = READ_BY_ALL) -> Path:
     return path
 
 
-def replace_file(path: Path, content: bytes, *, mode: int = READ_BY_ALL) -> None:
-    """Let a path hold this content, atomically and durably. Raises OSError: what was there still is.
+def _private(path: str, flags: int) -> int:
+    """What this process writes is for its own user."""
+    return os.open(path, flags, 0o600)
 
-    Args:
-        path: in an existing directory.
-        content: all of it.
-        mode: permissions, less what the process's umask takes away.
-    """
-    new = write_new(path.parent, content, mode)
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Let a path hold this content, atomically and durably. Raises OSError: what was there still is."""
+    new = write_new(path.parent, content)
     try:
         new.replace(path)
     except OSError:

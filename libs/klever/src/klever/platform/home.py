@@ -71,6 +71,16 @@ class Home:
         """Who may connect to NATS; not beside its store, which may be lost."""
         return NatsFiles(self.path / "credentials" / "nats")
 
+    @property
+    def secrets(self) -> Path:
+        """What servings name as `{secret: …}`."""
+        return self.path / "secrets"
+
+    @property
+    def token(self) -> Path:
+        """What everybody who asks the platform has to send."""
+        return self.path / "token"
+
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""
         return self.path / part

@@ -9,7 +9,7 @@ import nkeys
 from pydantic import Field, TypeAdapter, ValidationError
 
 from klever.errors import PlatformError
-from kleverkit.durable import READ_BY_OWNER, replace_file
+from kleverkit.durable import replace_file
 from kleverproto import permissions
 from kleverproto.base import WireModel
 from kleverproto.streams import CONSUMERS, TOPOLOGY
@@ -61,7 +61,7 @@ class NatsAccess:
     def prepare(self) -> None:
         """Make what is missing, and write the configuration anew. Raises PlatformError, OSError."""
         with self._locked():
-            replace_file(self._files.config, self._rendered(self.externals()), mode=READ_BY_OWNER)
+            replace_file(self._files.config, self._rendered(self.externals()))
 
     def externals(self) -> list[External]:
         """The external systems that have credentials. Raises PlatformError."""
@@ -99,10 +99,8 @@ class NatsAccess:
 
     def _keep(self, externals: list[External]) -> None:
         config = self._rendered(externals)  # first, since it refuses what cannot be
-        replace_file(
-            self._files.externals, _EXTERNALS.dump_json(externals, by_alias=True, indent=1), mode=READ_BY_OWNER
-        )
-        replace_file(self._files.config, config, mode=READ_BY_OWNER)
+        replace_file(self._files.externals, _EXTERNALS.dump_json(externals, by_alias=True, indent=1))
+        replace_file(self._files.config, config)
 
     def _rendered(self, externals: list[External]) -> bytes:
         names = [one.name for one in externals]
@@ -116,10 +114,10 @@ class NatsAccess:
         path = self._files.credentials_of(name)
         try:
             key = _public_key(path.read_text().strip())
-            path.chmod(READ_BY_OWNER)
+            path.chmod(0o600)
         except (FileNotFoundError, nkeys.NkeysError, ValueError):
             seed = _new_seed()
-            replace_file(path, f"{seed}\n".encode(), mode=READ_BY_OWNER)
+            replace_file(path, f"{seed}\n".encode())
             return _public_key(seed)
         return key
 

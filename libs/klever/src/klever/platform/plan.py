@@ -112,6 +112,7 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
             ports.deployer,
             where,
             WORK_DIR=str(home.of(DEPLOYER)),
+            SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=where.ingress,
         ),
@@ -130,18 +131,8 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
 
 def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
     store, config = str(home.of(NATS)), str(home.nats_files.config)
-    command = (
-        nats_server,
-        "--config",
-        config,
-        "--addr",
-        HOST,
-        "--port",
-        str(ports.nats),
-        "--jetstream",
-        "--store_dir",
-        store,
-    )
+    address = ("--addr", HOST, "--port", str(ports.nats))
+    command = (nats_server, "--config", config, *address, "--jetstream", "--store_dir", store)
     url = urls(ports).nats
     return Part(NATS, "NATS JetStream, events and documents", command, "tcp", ports.nats, url, _marked(home))
 
@@ -150,6 +141,7 @@ def _service(name: str, title: str, home: Home, port: int, where: Urls, *, progr
     prefix = f"KLEVER_{name.upper()}_"
     credentials = str(home.nats_files.credentials_of(name))
     common = {"NATS_URL": where.nats, "NATS_CREDENTIALS": credentials, "HOST": HOST, "PORT": str(port)}
+    common |= {"TOKEN_FILE": str(home.token)}
     environment = {f"{prefix}{key}": value for key, value in (common | settings).items()}
     command = (sys.executable, "-m", program or f"klever_{name}")
     return Part(name, title, command, "http", port, f"http://{HOST}:{port}", _marked(home) | environment)

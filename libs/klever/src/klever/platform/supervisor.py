@@ -17,6 +17,7 @@ from .home import Home
 from .nats_access import NatsAccess
 from .plan import Part, Urls
 from .state import PlatformState, Running
+from .token import provide_token
 
 READY_SECONDS = 60.0
 """Longest start of a part on a slow machine."""
@@ -73,6 +74,7 @@ class Supervisor:
         with _locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
             NatsAccess(self._home.nats_files).prepare()
+            provide_token(self._home.token)
             for part in self._parts:
                 keep_previous(self._home.log_of(part.name))
             keepers: list[asyncio.Task[None]] = []

@@ -66,7 +66,7 @@ def credentials(  # noqa: PLR0913 - its options
 def _add(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], output: Path) -> None:
     from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
     from klever.platform.nats_reload import admitted, reload_nats  # noqa: PLC0415
-    from kleverkit.durable import READ_BY_OWNER, replace_file  # noqa: PLC0415
+    from kleverkit.durable import replace_file  # noqa: PLC0415
 
     home = Home.default()
     if output.exists():
@@ -74,7 +74,7 @@ def _add(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], output
     access = NatsAccess(home.nats_files)
     external, seed = access.add(name, publish=publish, subscribe=subscribe)
     try:
-        replace_file(output, f"{seed}\n".encode(), mode=READ_BY_OWNER)
+        replace_file(output, f"{seed}\n".encode())
     except OSError:
         access.remove(name)
         raise
