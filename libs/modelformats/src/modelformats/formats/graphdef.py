@@ -80,7 +80,6 @@ class GraphDef:
 def _signature(graph: Any) -> Signature:
     consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
     ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
-    nodes = chain(graph.nodes, *(function.nodes for function in graph.library.functions))
     outputs = tuple(_output(node) for node in ends)
     weights = [_weight(tensor) for tensor in _constants(graph)]
     unknown = {"framework_version": "a GraphDef holds the version of its schema, not that of TensorFlow"}
@@ -89,7 +88,7 @@ def _signature(graph: Any) -> Signature:
     return Signature(
         inputs=tuple(_input(node) for node in graph.nodes if node.op in INPUTS),
         outputs=outputs,
-        operators=dict(sorted(Counter(node.op for node in nodes).items())),
+        operators=dict(sorted(Counter(node.op for node in _nodes(graph)).items())),
         parameters=counted(weights),
         framework="TensorFlow",
         details={"producer": graph.versions.producer},
@@ -139,8 +138,13 @@ def _shape(shape: Any) -> tuple[int, ...] | None:
 
 
 def _constants(graph: Any) -> list[Any]:
-    nodes = (node for node in graph.nodes if node.op == "Const")
+    """Of the graph and of its functions, where branches and loops keep theirs."""
+    nodes = (node for node in _nodes(graph) if node.op == "Const")
     return [entry.value.tensor for node in nodes for entry in node.attributes if entry.key == "value"]
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    return chain(graph.nodes, *(function.nodes for function in graph.library.functions))
 
 
 def _weight(tensor: Any) -> Weight:
