@@ -66,7 +66,15 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     scaler = Scaler(envoy)
     room = _waiting_room(settings, workloads, scaler)
     routes = FollowedRoutes(envoy, room)
-    servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    servers = Servers(
+        workloads,
+        routes,
+        settings.ingress_url,
+        settings.ready_timeout_seconds,
+        scaler,
+        room.endpoint,
+        allow_commands=settings.allow_commands,
+    )
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     shelf = Shelf(store)
     models = _models(runtime, settings, catalogue, shelf)

@@ -11,7 +11,10 @@ from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, Repl
 from klever_deployer.domain.routing import BackendKey, Stage
 from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, ServingError
 from klever_deployer.ports import DataPlane, Workloads
+from kleverproto.commands import command_refusal
+from kleverproto.servable import Refusal
 from kleverproto.servings import VariantStatus
+from kleverproto.variants import Variant
 
 from .scaling import Scaler
 
@@ -31,6 +34,7 @@ class Servers:
         ready_timeout: seconds a model server may take to be ready.
         scaler: how many replicas those variants should have that follow their requests.
         waiting_room: where requests for a variant wait that has no replica.
+        allow_commands: whether the operator lets variants run programs of their authors.
     """
 
     workloads: Workloads
@@ -39,20 +43,37 @@ class Servers:
     ready_timeout: float
     scaler: Scaler
     waiting_room: Callable[[BackendKey], Endpoint]
+    allow_commands: bool
     _adopted: set[ServingName] = field(default_factory=set)
     _prepared: dict[ServingName, dict[VersionKey, Prepared]] = field(default_factory=dict)
     """What was started last, for replicas that are added while a rollout goes on."""
 
     def check(self, wanted: Sequence[Deployment]) -> None:
-        """Raises ServingError where a variant cannot run here."""
+        """Raises ServingError where a variant cannot or may not run here."""
         for each in wanted:
-            if (refused := self.workloads.refusal(each.variant)) is not None:
-                raise ServingError(refused, code=UNSUPPORTED_HERE)
+            if (refused := self._refusal(each.variant)) is not None:
+                code, message = refused
+                raise ServingError(message, code=code)
+
+    def allowed(self, wanted: Sequence[Deployment]) -> tuple[Deployment, ...]:
+        """Those of these variants that can and may run here."""
+        return tuple(each for each in wanted if self._refusal(each.variant) is None)
+
+    def _refusal(self, variant: Variant) -> Refusal | None:
+        if refused := command_refusal(variant, allowed=self.allow_commands):
+            return refused
+        message = self.workloads.refusal(variant)
+        return (UNSUPPORTED_HERE, message) if message is not None else None
 
     async def start(
         self, serving: ServingName, wanted: Sequence[Deployment], prepared: dict[VersionKey, Prepared]
     ) -> None:
-        """Start what is missing; what runs is adopted, and watched from now on."""
+        """Start what is missing; what runs is adopted, and watched from now on.
+
+        Raises:
+            ServingError: a variant cannot or may not run here; then nothing is started.
+        """
+        self.check(wanted)
         self._prepared[serving] = self._prepared.get(serving, {}) | prepared
         for spec in replicas.replica_specs(serving, wanted, prepared):
             await self.workloads.start(spec)

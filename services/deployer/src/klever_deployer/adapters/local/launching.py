@@ -113,7 +113,7 @@ class Launching:
 
 
 def refusal(variant: Variant) -> str | None:
-    """Why a variant cannot run as processes of this machine."""
+    """Why a variant cannot run as processes of this machine, whatever the operator allows."""
     if variant.resources.gpu is not None:
         return f"variant {variant.name} wants a GPU, and model servers get none here: leave resources.gpu out"
     if variant.custom is not None and not variant.custom.command:
