@@ -147,12 +147,12 @@ async def test_commands_need_the_operators_leave(nats_url: str, owner: Owner, tm
     await owner.version(known())
     first = SERVING["spec"]["variants"][0]
     async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as gateway:
-        for field, brought in (("custom", {"command": ["serve"]}), ("env", {"LD_PRELOAD": "/x.so"})):
-            variants = [{**first, field: brought}]
+        for custom in ({"command": ["serve"]}, {"command": ["serve"], "image": "example.org/server:1"}):
+            variants = [{**first, "custom": custom}]
             body = {**SERVING, "spec": {**SERVING["spec"], "variants": variants}}
             for method, path in (("POST", SERVINGS), ("PUT", f"{SERVINGS}/{SERVING['name']}")):
                 answer = await gateway.send(method, path, json=body if method == "POST" else {"spec": body["spec"]})
                 (error,) = answer.json()["errors"]
                 assert (answer.status, answer.json()["code"]) == (422, "commands_not_allowed")
-                assert error["field"] == f"spec.variants.0.{field}"
+                assert error["field"] == "spec.variants.0.custom.command"
                 assert "`klever up --allow-commands`" in error["message"]

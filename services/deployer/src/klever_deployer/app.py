@@ -10,6 +10,7 @@ from pathlib import Path
 from kleverkit.health import holds
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_documents import NatsDocuments, NatsStream
+from kleverkit.secret_files import SecretFiles
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
@@ -130,7 +131,8 @@ def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
     if server is None or server.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
     path = server_path(work_dir / "python", Path(server.origin).parent)
-    launching = Launching(Path(sys.executable), path, max_request_bytes=settings.max_request_bytes)
+    secrets = SecretFiles(settings.secrets)
+    launching = Launching(Path(sys.executable), path, secrets, max_request_bytes=settings.max_request_bytes)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from kleverkit.errors import KleverError, NotFoundError, TransientError
+from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
 from kleverproto.base import WireModel
 from kleverproto.mistakes import Mistake, mistakes_in
 
@@ -40,6 +40,7 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (MalformedRequestError, HTTPStatus.BAD_REQUEST),
     (InvalidRequestError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 HTTP_CODES = {

@@ -43,6 +43,11 @@ class Home:
         return self.path / "accounts.yaml"
 
     @property
+    def secrets(self) -> Path:
+        """What servings name as `{secret: …}`."""
+        return self.path / "secrets"
+
+    @property
     def token(self) -> Path:
         """What everybody who asks the platform has to send."""
         return self.path / "token"

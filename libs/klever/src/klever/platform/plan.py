@@ -104,6 +104,7 @@ def parts(
             ports.deployer,
             where,
             WORK_DIR=str(home.of(DEPLOYER)),
+            SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=where.ingress,
             **commands,

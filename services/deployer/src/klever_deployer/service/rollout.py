@@ -13,7 +13,7 @@ from klever_deployer.domain.outcomes import is_unannounced
 from klever_deployer.domain.replicas import Deployment, ServingName
 from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import same_servers, stage_of
-from klever_deployer.errors import RolledBackError, ServingError
+from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
 from kleverproto.commands import COMMANDS_NOT_ALLOWED
 from kleverproto.documents import Tombstone
@@ -122,7 +122,7 @@ class Rollout:
 
     async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """Have everything here that the new version needs. Raises ServingError."""
-        self.servers.check(stage.wanted)
+        self.servers.check(stage.serving, stage.wanted)
         latest = document
 
         async def on_step(step: str) -> None:
@@ -162,7 +162,8 @@ class Rollout:
         if applied is not None:
             with suppress(ServingError):
                 await self.servers.start(serving, allowed, await self.models.prepare(allowed))
-            await self.servers.route(Stage(serving, applied, stable))
+            with suppress(RefusedByProxyError):  # what the proxy has of it holds
+                await self.servers.route(Stage(serving, applied, stable))
         latest = await self.records.read(serving)  # steps were recorded since the document was read
         rollout = (latest or document).status.rollout
         if rollout is not None and rollout.generation == document.generation:
@@ -197,13 +198,13 @@ class Rollout:
         allowed = self.servers.allowed(stage.wanted)
         try:
             await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+            await self.servers.adopt(serving, allowed)
+            if allowed != stage.wanted:
+                document = await self._withdraw(document, stage, allowed)
+            await self.servers.route(stage)
         except ServingError as error:
             await self.records.update(document, problem=error.problem)
             return
-        await self.servers.adopt(serving, allowed)
-        if allowed != stage.wanted:
-            document = await self._withdraw(document, stage, allowed)
-        await self.servers.route(stage)
         await self.observer.record(document, stage)
         await self.servers.stop_superfluous(serving, allowed)
 
@@ -213,7 +214,7 @@ class Rollout:
         """Stop what was applied and the operator does not allow any more, and record why; it stays wanted."""
         await self.servers.stop_superfluous(stage.serving, allowed)
         try:
-            self.servers.check(stage.wanted)
+            self.servers.check_commands(stage.wanted)
         except ServingError as error:
             status = document.status
             if (status.phase, status.problem) != (ServingPhase.FAILED, error.problem):
