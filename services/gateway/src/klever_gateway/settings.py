@@ -32,6 +32,8 @@ class GatewaySettings(ServiceSettings):
     """Where people reach this API, told by `/platform`."""
     open: bool = False
     """Let in everybody who reaches the gateway, without a token."""
+    allow_commands: bool = False
+    """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """How long a request waits for a model version that was pushed just now."""
     restore_seconds: Annotated[float, Field(ge=0)] = 300.0
