@@ -74,7 +74,7 @@ def _add_use_cases(
     policies = Policies(writing)
     versions = Versions(projection, arrivals, policies.get, wait_seconds=settings.model_wait_seconds)
     runtime.web[keys.READING] = reading
-    runtime.web[keys.DELETIONS] = Deletions(writing, reading)
+    runtime.web[keys.DELETIONS] = Deletions(writing, reading, settings.registry)
     runtime.web[keys.SERVINGS] = Servings(writing, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies
