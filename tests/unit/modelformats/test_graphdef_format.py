@@ -110,7 +110,9 @@ def test_a_pb_file_that_is_a_graph_is_read(tmp_path: Path) -> None:
 
 
 def test_a_pb_file_of_another_format_is_no_graph(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match=r"there is no \*\.graphdef or frozen \*\.pb"):
+    with pytest.raises(
+        InvalidModelError, match=r"there is no \*\.graphdef .* nor another file there that begins as GraphDef"
+    ):
         validate_layout("GraphDef", write(tmp_path, "predict_net.pb", REAL))
 
 

@@ -3,7 +3,6 @@
 Field numbers follow tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,function,versions}.proto.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types
 
@@ -21,12 +21,6 @@ from .tensorflow_types import DTYPES, dtype_of, why_untyped
 if TYPE_CHECKING:
     from modelformats.converting.programs.protobuf_messages import Messages
 
-PATTERN, OTHER_PATTERN = "*.graphdef", "*.pb"
-OTHERS = ("saved_model.pb", "init_net.pb", "predict_net.pb")
-"""Ends of names that *.pb files of other formats have."""
-SNIFF = 1024
-FIRST_NODE = re.compile(rb"\x0a[\x80-\xff]{0,9}[\x00-\x7f]\x0a.[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
-"""A node, its name, its operator."""
 INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
 BOOLEAN = {"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr", "LogicalNot"}
@@ -65,15 +59,15 @@ class GraphDef:
 
     def detect(self, directory: Path) -> bool:
         """A *.graphdef file, or one file that begins with a node as graphs do."""
-        return bool(files_matching(directory, PATTERN)) or len(_frozen(directory, "*")) == 1
+        return recognition.GRAPHDEF.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.graphdef file, or one *.pb file."""
-        _file(directory)
+        """One *.graphdef file, or other file that begins with a node."""
+        model_file(recognition.GRAPHDEF, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Placeholders in; nodes that no other consumes out; operators of the graph and of its functions."""
-        path = _file(directory)
+        path = model_file(recognition.GRAPHDEF, directory)
         with reading(path, "GraphDef"):
             graph = SCHEMA.read(path)
             if not any(node.op for node in graph.nodes):
@@ -81,16 +75,6 @@ class GraphDef:
             if any(tensor.dtype not in DTYPES for tensor in _constants(graph)):
                 graph = SIZED_SCHEMA.read(path)
             return _signature(graph)
-
-
-def _frozen(directory: Path, pattern: str) -> list[Path]:
-    found = [path for path in files_matching(directory, pattern) if not path.name.endswith(OTHERS)]
-    return [path for path in found if FIRST_NODE.match(head(path, SNIFF))]
-
-
-def _file(directory: Path) -> Path:
-    candidates = files_matching(directory, PATTERN) or _frozen(directory, OTHER_PATTERN)
-    return the_only(candidates, f"{PATTERN} or frozen {OTHER_PATTERN}")
 
 
 def _signature(graph: Any) -> Signature:
