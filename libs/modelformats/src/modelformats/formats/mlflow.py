@@ -58,7 +58,7 @@ class MLflow:
         self.validate(directory)
         path = _file(directory) or directory
         with reading(path, "MLmodel file"):
-            return _signature(_document(path))
+            return _signature(read_document(path))
 
 
 def _file(directory: Path) -> Path | None:
@@ -66,7 +66,8 @@ def _file(directory: Path) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """What an MLmodel file says. Raises InvalidModelError, and what YAML's reader raises."""
     import yaml  # noqa: PLC0415 - only MLflow needs it
 
     if path.stat().st_size > SIZE_LIMIT:
