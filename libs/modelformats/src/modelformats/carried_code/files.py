@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
+from kleverserve.recognition import is_graphdef
 from modelformats.bounded_json import load_json
 from modelformats.format import head, reading
 from modelformats.formats.gguf_file import MAGIC as GGUF
 from modelformats.formats.gguf_file import read_gguf
-from modelformats.formats.graphdef import is_graph
 from modelformats.formats.h5 import CONFIG as H5_CONFIG
 from modelformats.formats.keras import CONFIG as KERAS_CONFIG
-from modelformats.formats.savedmodel import FILE as SAVED_MODEL
 from modelformats.hdf5 import MAGIC as HDF5
 from modelformats.hdf5 import Hdf5
 from modelformats.zips import MAGIC as ZIP
@@ -28,6 +27,7 @@ from .torch_programs import code_of_exported_program, code_of_torchscript
 
 CONFIG_LIMIT = 16 * 1024**2
 SNIFFED = 64
+SAVED_MODEL, GRAPH = "saved_model.pb", ".graphdef"
 TEMPLATE = "chat_template"
 TOKENIZER, JINJA = "tokenizer_config.json", "chat_template.jinja"
 XML_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xfe\xff", b"\xff\xfe", b"\x00<", b"<\x00")
@@ -52,7 +52,7 @@ def code_of(path: Path) -> Iterator[Carried]:
             yield from _in_gguf(path)
         elif start.lstrip().startswith(XML_STARTS):
             yield from code_of_xml(path)
-        elif is_graph(path):
+        elif path.suffix.lower() == GRAPH or is_graphdef(path):
             yield from code_of_graph(path)
         else:
             yield from _beside_tokenizers(path)

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modelformats.formats.mlflow import FILE, read_document
+from modelformats.formats.mlflow import read_document
 from modelformats.plain import table
 
 from .finding import Carried, dangerous, untrusted
 
-PYTHON = "python_function"
+FILE, PYTHON = "MLmodel", "python_function"
 LOADERS = frozenset(
     f"mlflow.{name}" for name in ("sklearn", "xgboost", "lightgbm", "catboost", "onnx", "statsmodels", "pmdarima")
 )
