@@ -1,6 +1,7 @@
 """XML with a document type: entities that grow without end, or that name files and addresses."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from xml.parsers import expat
 
@@ -33,9 +34,6 @@ def _declares_type(path: Path) -> bool:
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = declared
     parser.StartElementHandler = begun
-    with path.open("rb") as file:
-        try:
-            parser.Parse(file.read(PROLOG), False)  # noqa: FBT003 - expat's own signature
-        except (_BegunError, expat.ExpatError):
-            pass
+    with path.open("rb") as file, suppress(_BegunError, expat.ExpatError):
+        parser.Parse(file.read(PROLOG), False)  # noqa: FBT003 - expat's own signature
     return found

@@ -20,14 +20,24 @@ PARTS = re.compile(
 )
 """Parts of Keras with nothing but layers and functions of tensors."""
 FUNCTIONS = re.compile(
-    r"(?:tf_)?keras(?:\.src)?\.(?:activations|initializers|losses|metrics|regularizers|constraints|ops)(?:\.\w+)*", re.ASCII
+    r"(?:tf_)?keras(?:\.src)?\.(?:activations|initializers|losses|metrics|regularizers|constraints|ops)(?:\.\w+)*",
+    re.ASCII,
 )
 LAMBDAS = {"Lambda", "__lambda__"}
 SYMBOLS = {"TFOpLambda", "SlicingOpLambda"}
 PLAIN_SYMBOL = re.compile(
     r"(?:math|nn|linalg|signal|image|strings|sparse|ragged|bitwise|dtypes|random|__operators__)?\.?\w+", re.ASCII
 )
-NO_PLAIN_SYMBOLS = {"py_function", "numpy_function", "py_func", "io", "raw_ops", "load_library", "load_op_library", "print"}
+NO_PLAIN_SYMBOLS = {
+    "py_function",
+    "numpy_function",
+    "py_func",
+    "io",
+    "raw_ops",
+    "load_library",
+    "load_op_library",
+    "print",
+}
 FILES = ("vocabulary", "idf_weights")
 """What lookup layers take as the name of a file where it is a text."""
 
@@ -59,11 +69,15 @@ def _of_object(value: dict[str, Any]) -> Iterator[Carried]:
     registered = value.get("registered_name")
     if isinstance(registered, str) and ">" in registered and registered.partition(">")[0] not in KERAS:
         package, _, name = registered.rpartition(">")
-        yield untrusted(_plain(package), _plain(name), f"an object is of the class {registered!r:.80}, registered elsewhere")
+        yield untrusted(
+            _plain(package), _plain(name), f"an object is of the class {registered!r:.80}, registered elsewhere"
+        )
 
 
 def _module(module: Any, kind: Any, inner: Any) -> Iterator[Carried]:
-    if module is None or (module == "builtins" and kind in {"dict", "list", "tuple", "set", "str", "int", "float", "bool"}):
+    if module is None or (
+        module == "builtins" and kind in {"dict", "list", "tuple", "set", "str", "int", "float", "bool"}
+    ):
         return
     is_function = kind == "function" or not isinstance(inner, dict)
     name = inner if kind == "function" and isinstance(inner, str) else kind
@@ -78,7 +92,9 @@ def _module(module: Any, kind: Any, inner: Any) -> Iterator[Carried]:
 def _symbol(name: Any) -> Iterator[Carried]:
     parts = set(str(name).split("."))
     if not isinstance(name, str) or not PLAIN_SYMBOL.fullmatch(name) or parts & NO_PLAIN_SYMBOLS:
-        yield dangerous("tensorflow", _plain(name), f"a layer calls {name!r:.80} of TensorFlow, which is no plain operation")
+        yield dangerous(
+            "tensorflow", _plain(name), f"a layer calls {name!r:.80} of TensorFlow, which is no plain operation"
+        )
 
 
 def _node(node: Any) -> Iterator[Carried]:

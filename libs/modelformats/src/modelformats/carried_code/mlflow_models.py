@@ -41,7 +41,7 @@ def code_of_mlmodel(path: Path) -> Iterator[Carried]:
 
 def _loader(python: dict[str, Any]) -> Iterator[Carried]:
     module = python.get("loader_module")
-    if module is None or module in LOADERS:
+    if module is None or (isinstance(module, str) and module in LOADERS):
         return
     if not isinstance(module, str) or not NAME.fullmatch(module):
         yield dangerous("mlflow", "loader_module", f"MLmodel names {module!r:.80} as the module that loads the model")

@@ -1,7 +1,7 @@
 """TensorFlow graphs, frozen or in a SavedModel: the operators that loading or calling them could run.
 
-Checkpoints are loaded by operators of the graph, too, which name files. They are what they should be where only the saver
-reaches them (`saver_def` of tensorflow/core/protobuf/meta_graph.proto), not the signatures that are called.
+Checkpoints are loaded by operators of the graph, too, which name files. They are what they should be where only the
+saver reaches them (`saver_def` of tensorflow/core/protobuf/meta_graph.proto), not the signatures that are called.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ STREAM = "output_stream"
 
 
 def code_of_saved_model(path: Path) -> Iterator[Carried]:
-    """What loading or calling any graph of a saved_model.pb would do besides computing. Raises whatever protobuf does."""
+    """What loading or calling any graph of a saved_model.pb would do besides computing. Raises as `Schema.read`."""
     for meta in MODEL_SCHEMA.read(path).meta_graphs:
         ends = [entry.value.name for signature in meta.signatures for entry in signature.value.outputs]
         yield from _code_of(_Graph(meta.graph), [meta.saver.save, meta.saver.restore], ends)

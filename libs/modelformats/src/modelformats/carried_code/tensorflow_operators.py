@@ -11,10 +11,23 @@ SAVER = frozenset(
 """Write and read checkpoints: in their place, which is beside the model, they are part of every SavedModel."""
 FILES = {
     *("ReadFile", "WriteFile", "MatchingFiles", "LMDBReader", "LoadAndRemapMatrix"),
-    *("WholeFileReader", "WholeFileReaderV2", "TextLineReader", "TextLineReaderV2", "TFRecordReader", "TFRecordReaderV2"),
+    *(
+        "WholeFileReader",
+        "WholeFileReaderV2",
+        "TextLineReader",
+        "TextLineReaderV2",
+        "TFRecordReader",
+        "TFRecordReaderV2",
+    ),
     *("FixedLengthRecordReader", "FixedLengthRecordReaderV2", "IdentityReader", "IdentityReaderV2", "AudioSummary"),
     *("ImmutableConst", "DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary"),
-    *("DebugNumericSummaryV2", "CreateSummaryFileWriter", "CreateSummaryDbWriter", "WriteSummary", "FlushSummaryWriter"),
+    *(
+        "DebugNumericSummaryV2",
+        "CreateSummaryFileWriter",
+        "CreateSummaryDbWriter",
+        "WriteSummary",
+        "FlushSummaryWriter",
+    ),
     *("DatasetToTFRecord", "TextLineDataset", "TFRecordDataset", "TFRecordDatasetV2", "FixedLengthRecordDataset"),
     *("FixedLengthRecordDatasetV2", "CSVDataset", "CSVDatasetV2", "SqlDataset", "LMDBDataset", "SaveDataset"),
     *("SaveDatasetV2", "LoadDataset", "SnapshotDataset", "SnapshotDatasetV2", "DistributedSave", "CacheDataset"),

@@ -15,32 +15,95 @@ from .finding import Carried, dangerous, untrusted
 CODE = re.compile(r"(?:[^/]+/)?code/.+\.py")
 GRAPH = re.compile(r"(?:[^/]+/)?(?:models/[^/]+\.json|serialized_exported_program\.json)")
 MOST_CODE, MOST_JSON = 64 * 1024**2, 128 * 1024**2
-TOKEN = re.compile(r"#[^\n]*|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|[A-Za-z_]\w*|\.|\(", re.ASCII | re.DOTALL)
+WORD = re.compile(r"#[^\n]*|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|[A-Za-z_]\w*|\.|\(", re.ASCII | re.DOTALL)
 FILES = frozenset({"save", "from_file", "load"})
 NAMESPACES = frozenset(
-    {"aten", "prim", "prims", "quantized", "_quantized", "torchvision", "profiler", "sparse", "prepacked", "mkldnn_prepacked"}
+    {
+        "aten",
+        "prim",
+        "prims",
+        "quantized",
+        "_quantized",
+        "torchvision",
+        "profiler",
+        "sparse",
+        "prepacked",
+        "mkldnn_prepacked",
+    }
 )
 CLASSES = frozenset({"quantized", "xnnpack", "mkldnn", "sparse"})
 HIGHER = frozenset({"higher_order"})
-TARGET = re.compile(r"torch\.ops\.(\w+)\.(\w+)(?:\.\w+)?|(?:_operator|math)\.\w+|torch\.sym_\w+|torch\._sym_\w+", re.ASCII)
+TARGET = re.compile(
+    r"torch\.ops\.(\w+)\.(\w+)(?:\.\w+)?|(?:_operator|math)\.\w+|torch\.sym_\w+|torch\._sym_\w+", re.ASCII
+)
 EXPRESSION = re.compile(r"[\w\s+\-*/%(),<>=!&|~.^]*", re.ASCII)
 NAMES = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
-SYMBOL = re.compile(r"[a-z]{1,2}\d+", re.ASCII)
+SYMBOL = re.compile(r"[a-z]{1,4}\d+", re.ASCII)
+WRITTEN = re.compile(r"Symbol\('[a-z]{1,4}\d+'(?:, [a-z_]+=(?:True|False))*\)", re.ASCII)
+"""How SymPy writes a symbol with what is known of it."""
 WORDS = frozenset(
     {
-        *("Max", "Min", "Mod", "FloorDiv", "PythonMod", "Where", "Ne", "Eq", "Lt", "Le", "Gt", "Ge", "And", "Or", "Not"),
-        *("ModularIndexing", "CleanDiv", "CeilDiv", "IntTrueDiv", "FloatTrueDiv", "PowByNatural", "FloatPow", "Abs", "Pow"),
+        *(
+            "Max",
+            "Min",
+            "Mod",
+            "FloorDiv",
+            "PythonMod",
+            "Where",
+            "Ne",
+            "Eq",
+            "Lt",
+            "Le",
+            "Gt",
+            "Ge",
+            "And",
+            "Or",
+            "Not",
+        ),
+        *(
+            "ModularIndexing",
+            "CleanDiv",
+            "CeilDiv",
+            "IntTrueDiv",
+            "FloatTrueDiv",
+            "PowByNatural",
+            "FloatPow",
+            "Abs",
+            "Pow",
+        ),
         *("CeilToInt", "FloorToInt", "TruncToInt", "RoundToInt", "RoundDecimal", "ToFloat", "TruncToFloat", "Identity"),
-        *("Add", "Mul", "Integer", "Float", "Rational", "Symbol", "oo", "zoo", "int_oo", "True", "False", "RShift", "LShift"),
-        *("floor", "ceiling", "sqrt", "OpaqueUnaryFn_sqrt", "BitwiseFn_bitwise_and", "BitwiseFn_bitwise_or", "Piecewise"),
+        *(
+            "Add",
+            "Mul",
+            "Integer",
+            "Float",
+            "Rational",
+            "Symbol",
+            "oo",
+            "zoo",
+            "int_oo",
+            "True",
+            "False",
+            "RShift",
+            "LShift",
+        ),
+        *(
+            "floor",
+            "ceiling",
+            "sqrt",
+            "OpaqueUnaryFn_sqrt",
+            "BitwiseFn_bitwise_and",
+            "BitwiseFn_bitwise_or",
+            "Piecewise",
+        ),
     }
 )
 """What PyTorch writes in the sizes of tensors, which it gives to SymPy, and SymPy to Python's `eval`."""
 
 
 def code_of_torchscript(archive: ZipFile) -> Iterator[Carried]:
-    """What the code of a TorchScript archive calls besides operators of tensors. Raises ValueError beyond the limits."""
+    """What the code of a TorchScript archive calls besides operators of tensors. Raises ValueError beyond limits."""
     left = MOST_CODE
     seen = set[Carried]()
     for name in archive.namelist():
@@ -55,17 +118,23 @@ def code_of_torchscript(archive: ZipFile) -> Iterator[Carried]:
 
 
 def _in_script(text: str) -> Iterator[Carried]:
-    tokens = [token for token in TOKEN.findall(text) if token[0] not in "#'\""]
-    for place, token in enumerate(tokens):
-        if token not in {"torch", "ops", "classes"} or tokens[place + 1 : place + 2] != ["."]:
+    words = [word for word in WORD.findall(text) if word[0] not in "#'\""]
+    for place, root in enumerate(words):
+        if root not in ROOTS or words[place + 1 : place + 2] != ["."]:
             continue
-        names = [name for name in tokens[place + 2 : place + 6 : 2] if name not in ".("]
-        if token == "torch" and names[:1] and names[0] in FILES:
-            yield dangerous("torch", names[0], f"its code calls torch.{names[0]}, which opens the file that it names")
-        elif token == "ops" and names:
-            yield from _operator(names[0], names[1] if len(names) > 1 else "")
-        elif token == "classes" and names and names[0] not in CLASSES:
-            yield untrusted("torch.classes", names[0], f"it holds objects of torch.classes.{names[0]}, an extension")
+        names = [name for name in words[place + 2 : place + 6 : 2] if name not in ".("]
+        if names:
+            yield from ROOTS[root](names[0], names[1] if len(names) > 1 else "")
+
+
+def _of_torch(name: str, _next: str) -> Iterator[Carried]:
+    if name in FILES:
+        yield dangerous("torch", name, f"its code calls torch.{name}, which opens the file that it names")
+
+
+def _of_classes(name: str, _next: str) -> Iterator[Carried]:
+    if name not in CLASSES:
+        yield untrusted("torch.classes", name, f"it holds objects of torch.classes.{name}, an extension")
 
 
 def _operator(namespace: str, name: str) -> Iterator[Carried]:
@@ -74,6 +143,10 @@ def _operator(namespace: str, name: str) -> Iterator[Carried]:
         yield untrusted(what, name or "_", f"it calls {what}.{name}, an operator of an extension")
     elif name in FILES:
         yield dangerous(what, name, f"it calls {what}.{name}, which opens the file that it names")
+
+
+ROOTS = {"torch": _of_torch, "ops": _operator, "classes": _of_classes}
+"""What a dotted name begins with that leads out of the archive."""
 
 
 def code_of_exported_program(archive: ZipFile) -> Iterator[Carried]:
@@ -116,6 +189,7 @@ def _target(target: object) -> Iterator[Carried]:
 
 def _expression(text: str) -> Iterator[Carried]:
     """Python runs it: it may hold numbers, sizes and the functions that PyTorch writes, nothing else."""
+    text = WRITTEN.sub("s0", text)
     without = NUMBER.sub("0", NAMES.sub(lambda name: name[0] if _is_word(name[0]) else "?", text))
     if len(text) > 10_000 or not EXPRESSION.fullmatch(text) or "?" in without or "." in without:  # noqa: PLR2004
         yield dangerous("torch", "expr_str", f"the size of a tensor is {text!r:.80}, which Python would run")
