@@ -1,6 +1,7 @@
 """Where the platform keeps its state on this machine."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,9 @@ class Home:
         return self.logs / f"{part}.log"
 
     def create(self) -> None:
-        """Make the directories."""
+        """Make the directories, for nobody else's eyes."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(PermissionError):  # somebody else's, such as a volume that is mounted
+            self.path.chmod(0o700)
         for path in (self.logs, self.state.parent):
             path.mkdir(parents=True, exist_ok=True)
