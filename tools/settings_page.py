@@ -7,8 +7,10 @@ from klever_gateway.settings import GatewaySettings
 from klever_jobrunner.settings import JobrunnerSettings
 from klever_registry.settings import RegistrySettings
 from kleverkit.settings import ServiceSettings
+from kleverkit.topology_service import TopologySettings
 
 SERVICES: dict[str, type[ServiceSettings]] = {
+    "topology": TopologySettings,
     "registry": RegistrySettings,
     "jobrunner": JobrunnerSettings,
     "deployer": DeployerSettings,

@@ -48,7 +48,7 @@ from support.waiting import eventually
 
 IRIS = ServingName("default", "iris")
 WAITING = Endpoint("127.0.0.1", 9)
-CLEAN = Scan(verdict="clean", scanner="picklescan", scanner_version="1")
+CLEAN = Scan(verdict="clean", scanner="klever", scanner_version="1")
 INGRESS = "http://ingress:8081"
 
 

@@ -58,7 +58,7 @@ def version_document(
         ),
         status=ModelStatus(
             extraction=ExtractionPhase.SUCCEEDED,
-            scan=Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5"),
+            scan=Scan(verdict="clean", scanner="klever", scanner_version="0.1.0"),
             history=tuple(HistoryEntry(digest=digest(each), pushed_at=pushed, verdict="clean") for each in history),
         ),
         created_at=pushed,

@@ -22,7 +22,7 @@ SERVING: dict[str, Any] = {
     "spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}], "traffic": {"weights": {"v1": 100}}},
 }
 FOUND = Finding(file="model.pkl", what="os.system", severity="dangerous", reason="it runs commands")
-SCAN = Scan(verdict="dangerous", findings=(FOUND,), scanner="picklescan", scanner_version="1.0.5")
+SCAN = Scan(verdict="dangerous", findings=(FOUND,), scanner="klever", scanner_version="0.1.0")
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def _add_use_cases(
         allow_commands=settings.allow_commands,
     )
     runtime.web[keys.READING] = reading
-    runtime.web[keys.DELETIONS] = Deletions(writing, reading)
+    runtime.web[keys.DELETIONS] = Deletions(writing, reading, settings.registry)
     runtime.web[keys.SERVINGS] = Servings(writing, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies

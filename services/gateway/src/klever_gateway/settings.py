@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -26,6 +27,9 @@ class GatewaySettings(ServiceSettings):
     """Where the projection's SQLite file lies; it may be deleted at any time and is rebuilt."""
     registry_url: str = "http://127.0.0.1:5000"
     """Where people push models, told by `/platform`."""
+    registry_address: str | None = None
+    """host:port of the registry as the catalogue has it (`KLEVER_REGISTRY_PUBLIC_ADDRESS`), the only one that
+    versions are deleted from; that of `registry_url` by default."""
     ingress_url: str = "http://127.0.0.1:8081"
     """Where people call models, told by `/platform`."""
     public_url: str = "http://127.0.0.1:8080"
@@ -42,6 +46,11 @@ class GatewaySettings(ServiceSettings):
     """Pause between two comments on a silent event stream, so that proxies keep it open."""
     slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0
     """A client that takes nothing from its event stream for this long is cut off."""
+
+    @property
+    def registry(self) -> str:
+        """host:port of the platform's registry."""
+        return self.registry_address or urlsplit(self.registry_url).netloc
 
     @model_validator(mode="after")
     def _somebody_is_let_in(self) -> Self:

@@ -14,6 +14,7 @@ from kleverkit.bounded_logs import begin_anew
 
 from .child import Child, keep_previous, stop_leftovers
 from .home import Home
+from .nats_access import NatsAccess
 from .plan import Part, Urls
 from .state import PlatformState, Running
 from .token import provide_token
@@ -76,6 +77,7 @@ class Supervisor:
         self._home.create()
         with _locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
+            NatsAccess(self._home.nats_files).prepare()
             provide_token(self._home.token)
             for part in self._parts:
                 keep_previous(self._home.log_of(part.name))

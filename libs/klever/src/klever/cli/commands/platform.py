@@ -16,6 +16,7 @@ from klever.cli.starting import (
     PORTS,
     find_nats_server,
     forever,
+    keep_private,
     run_until_stopped,
     show_login_link,
     wanted_ports,
@@ -50,6 +51,7 @@ def up(*, detach: bool, allow_commands: bool, background: bool, single: tuple[st
     klever up --port registry=5001 --detach
     klever up --allow-commands
     """
+    keep_private()
     with errors_as_lines():
         if detach:
             more = ["--allow-commands"] if allow_commands else []
@@ -84,6 +86,22 @@ def down() -> None:
         left = stop_leftovers(home)
         home.state.unlink(missing_ok=True)
     click.echo("Stopped." if supervisor or left else f"Nothing runs with {home.path}.")
+
+
+@cli.command("nats-config")
+def nats_config() -> None:
+    """Write what a nats-server of your own needs to require credentials, and the credentials of each service.
+
+    \b
+    klever nats-config
+    """
+    from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
+
+    files = Home.default().nats_files
+    with errors_as_lines():
+        NatsAccess(files).prepare()
+    click.echo(f"{files.config} is for `nats-server --config`, or to be included in yours; it holds public keys only.")
+    click.echo(f"{files.credentials_of('SERVICE')} is for KLEVER_SERVICE_NATS_CREDENTIALS of each service.")
 
 
 @cli.command()
