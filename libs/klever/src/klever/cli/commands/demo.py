@@ -86,10 +86,10 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
         told.whole = True
         lines.heading("Look around")
         lines.urls(where)
-        await show_login_link(home, where, lines)
         if as_json:
             print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
         if not leave:
+            await show_login_link(home, where, lines)
             lines.heading("Ctrl-C stops everything")
             await forever()
         lines.heading("Stopping")
