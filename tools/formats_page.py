@@ -27,6 +27,11 @@ edit.
 A model's format is `format:` in its ormbfile.yaml; where it is absent, the files show it, by their content or their
 names. `ormb inspect DIR` shows what is found out. Nothing of a model is run for that, and no framework is imported.
 
+The model's file is at the top of its directory. Where a format can be recognised by how its files begin, the content
+decides, whatever the file is called; usual names decide between several files of that content. Upper and lower case in
+names are the same. SavedModel, MLflow, Caffe, Caffe2, MXNet and OpenVINO have names of their own. Parser, model servers
+and conversions take the same file by the same rule, or refuse with the same sentence when it leaves none or several.
+
 ## What can be done
 
 Of inputs and outputs the table says what the small model of the tests shows: names (n), types (t), shapes (s). What a

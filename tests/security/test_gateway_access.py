@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -114,7 +115,7 @@ async def test_the_token_lets_in_and_health_stays_open(door: Door) -> None:
 
 
 async def test_metrics_require_the_token_in_every_service(door: Door, tmp_path: Path) -> None:
-    options = {"port": free_port(), "token_file": tmp_path / "token"}
+    options: dict[str, Any] = {"port": free_port(), "token_file": tmp_path / "token"}
     assert await door.status("GET", "/metrics") == 401
     assert await door.status("GET", "/metrics", **BEARER) == 200
     async with asking(build_registry(RegistrySettings(data_dir=tmp_path / "r", **options))) as other:

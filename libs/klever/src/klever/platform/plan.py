@@ -81,7 +81,9 @@ def urls(ports: Ports) -> Urls:
     )
 
 
-def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None) -> tuple[Part, ...]:
+def parts(
+    home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None, allow_commands: bool = False
+) -> tuple[Part, ...]:
     """The processes, in the order in which they are started; they are stopped in the reverse.
 
     Args:
@@ -90,8 +92,9 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
         nats_server: path of the nats-server program.
         accounts: file of those who may use the registry, which must be there; by default that of the home, which may
             come later: until then everybody on this machine may.
+        allow_commands: whether servings may run programs of those who deploy.
     """
-    where = urls(ports)
+    where, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     login = {"ACCOUNTS": str(accounts or home.accounts), "OPEN_UNTIL_ACCOUNTS": "false" if accounts else "true"}
     return (
         _nats(home, ports, nats_server),
@@ -115,6 +118,7 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
             SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=where.ingress,
+            **commands,
         ),
         _service(
             GATEWAY,
@@ -125,6 +129,7 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
             REGISTRY_URL=where.registry,
             INGRESS_URL=where.ingress,
             PUBLIC_URL=where.api,
+            **commands,
         ),
     )
 
