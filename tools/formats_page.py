@@ -29,6 +29,11 @@ edit.
 A model's format is `format:` in its ormbfile.yaml; where it is absent, the files show it, by their content or their
 names. `ormb inspect DIR` shows what is found out. Nothing of a model is run for that, and no framework is imported.
 
+The model's file is at the top of its directory. Where a format can be recognised by how its files begin, the content
+decides, whatever the file is called; usual names decide between several files of that content. Upper and lower case in
+names are the same. SavedModel, MLflow, Caffe, Caffe2, MXNet and OpenVINO have names of their own. Parser, model servers
+and conversions take the same file by the same rule, or refuse with the same sentence when it leaves none or several.
+
 ## What can be done
 
 Of inputs and outputs the table says what the small model of the tests shows: names (n), types (t), shapes (s). What a
@@ -71,7 +76,10 @@ _REPORTED = """### What is reported before anything runs
 - Warnings: a SavedModel without a signature to call, or without `serving_default`; inputs that the inference protocol
   cannot carry (sparse, ragged, sequences, bfloat16, types below a byte); a pickle of another scikit-learn release than
   the one that loads it; adapters (LoRA) without their base model; GGUF files for big-endian machines.
-- Types that are newer than this version of Klever are counted as `unknown type …`, with their bytes.
+- Unknown: weights of a type that is newer than this version of Klever are counted as `unknown type …` (the number or
+  name that the file has), with their bytes where the file says them, and `unknown` of the signature says so; an input
+  or output of such a type has no type, a reason and a warning, and a model that needs one is not served.
+- Byte order: GGUF files and PyTorch's archives show theirs; all other formats have only one, or say it of each array.
 
 Tensors have the model's own names. Files of tables have names of columns only: a matrix is called `input`, columns that
 scikit-learn knows by name (and CatBoost's where some are text) are inputs of their own, and outputs are called as the

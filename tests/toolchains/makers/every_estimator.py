@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 from programs import run_onnx, run_sklearn, sklearn_to_onnx  # type: ignore[import-not-found]
+from programs.onnx_files import FILE  # type: ignore[import-not-found]
 from programs.program import Input, ProblemError, Request  # type: ignore[import-not-found]
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -109,7 +110,6 @@ def convert(estimator: Any, rows: Any, more: dict[str, Any], directory: Path) ->
     source, result = directory / "source", directory / "result"
     source.mkdir(parents=True)
     result.mkdir()
-    joblib.dump(estimator, source / "model.joblib")
     if isinstance(rows, pd.DataFrame):
         samples = {name: np.asarray(rows[name], np.str_ if name == "city" else np.float32) for name in rows.columns}
     else:
@@ -118,11 +118,14 @@ def convert(estimator: Any, rows: Any, more: dict[str, Any], directory: Path) ->
     inputs = tuple(Input(name, kinds[name], (-1, *array.shape[1:])) for name, array in samples.items())
     given = directory / "samples.npz"
     np.savez(given, **samples)  # type: ignore[arg-type]
-    request = Request(source=source, destination=result, report=directory / "report", inputs=inputs, **more)
+    pickled = source / "model.joblib"
+    request = Request(source, result, directory / "report", inputs, format="SKLearn", files=(pickled,), **more)
+    joblib.dump(estimator, pickled)
     sklearn_to_onnx.convert(request)
     run_sklearn.convert(replace(request, samples=given, results=directory / "source.npz"))
     try:
-        run_onnx.convert(replace(request, source=result, samples=given, results=directory / "result.npz"))
+        made_of_it = replace(request, source=result, format="ONNX", files=(result / FILE,), samples=given)
+        run_onnx.convert(replace(made_of_it, results=directory / "result.npz"))
     except Exception as error:
         raise ProblemError("verification_failed", "the converted model does not run") from error
 

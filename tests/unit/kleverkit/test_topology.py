@@ -10,8 +10,8 @@ from nats.js import api
 
 from kleverkit.nats_calls import ClientSource
 from kleverkit.positions import Position, start_after
-from kleverkit.topology import STALE_SECONDS, Topology
-from kleverproto.streams import CONSUMERS
+from kleverkit.topology import STALE_SECONDS, Needs, Topology
+from kleverproto.streams import CONSUMERS, MODELS
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -116,3 +116,26 @@ async def test_an_old_look_is_a_problem_of_its_own() -> None:
     assert await needed.streams_problem() is None
     clock.now += STALE_SECONDS + 1
     assert await needed.streams_problem() == "the streams and buckets were last looked at 11 seconds ago"
+
+
+class Empty(Refusing):
+    """A client of a server that has nothing; to create something would fail."""
+
+    def __init__(self) -> None:
+        super().__init__(nats.js.errors.NotFoundError(code=404))
+
+
+async def test_who_may_not_create_waits_for_what_is_missing() -> None:
+    source = ClientSource()
+    source.set(cast("Client", Empty()))
+    waiting = Topology(source, Needs(creates=False), clock=Clock())
+    await waiting.reconcile()
+    assert "KLEVER_JOBS is missing" in str(await waiting.streams_problem())
+
+
+async def test_only_what_is_needed_is_looked_at() -> None:
+    source = ClientSource()
+    source.set(cast("Client", Empty()))
+    waiting = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=False), clock=Clock())
+    await waiting.reconcile()
+    assert await waiting.streams_problem() == "KLEVER_MODELS is missing, or not as the contract says"

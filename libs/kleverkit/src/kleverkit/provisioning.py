@@ -35,6 +35,10 @@ class Part(Protocol):
         """Create it, or bring it up to date; nothing happens where another service was first."""
         ...
 
+    async def note(self, js: JetStreamContext) -> None:
+        """Keep what is needed to create it again as it was when it was last seen."""
+        ...
+
 
 class StreamPart:
     """A stream of events."""
@@ -63,6 +67,9 @@ class StreamPart:
             return
         await _create(js, api.StreamConfig(name=self.name, **self._wanted))
 
+    async def note(self, js: JetStreamContext) -> None:
+        """See `Part`: nothing."""
+
 
 class BucketPart:
     """A KV bucket of documents."""
@@ -70,8 +77,8 @@ class BucketPart:
     def __init__(self, spec: BucketSpec, replicas: int) -> None:
         self.name = spec.name
         self._config = api.StreamConfig(  # as NATS ADR-8 has it; nats-py's own call has no first sequence
-            name=f"KV_{spec.name}",
-            subjects=[f"$KV.{spec.name}.>"],
+            name=spec.stream,
+            subjects=[spec.subjects],
             max_msgs_per_subject=1,
             discard=api.DiscardPolicy.NEW,
             allow_rollup_hdrs=True,
@@ -92,6 +99,9 @@ class BucketPart:
     async def make(self, js: JetStreamContext) -> None:
         """See `Part`."""
         await _create(js, self._config)
+
+    async def note(self, js: JetStreamContext) -> None:
+        """See `Part`: nothing."""
 
 
 async def make_storable(part: Part, js: JetStreamContext) -> None:

@@ -1,6 +1,5 @@
 """What an operator may set for the gateway."""
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Self
@@ -8,10 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
+from yarl import URL
 
 from kleverkit.settings import ServiceSettings
-
-LOCAL_NAMES = {"localhost"}
 
 
 def _default_data_dir() -> Path:
@@ -36,8 +34,10 @@ class GatewaySettings(ServiceSettings):
     """Where people call models, told by `/platform`."""
     public_url: str = "http://127.0.0.1:8080"
     """Where people reach this API, told by `/platform`."""
-    allow_anonymous: bool = False
-    """Serve on an address that others can reach although nobody has to log in."""
+    open: bool = False
+    """Let in everybody who reaches the gateway, without a token."""
+    allow_commands: bool = False
+    """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """How long a request waits for a model version that was pushed just now."""
     restore_seconds: Annotated[float, Field(ge=0)] = 300.0
@@ -53,17 +53,14 @@ class GatewaySettings(ServiceSettings):
         return self.registry_address or urlsplit(self.registry_url).netloc
 
     @model_validator(mode="after")
-    def _anonymous_only_on_loopback(self) -> Self:
-        if not self.allow_anonymous and not _is_loopback(self.host):
+    def _somebody_is_let_in(self) -> Self:
+        if self.open == (self.token_file is not None):
             raise ValueError(
-                f"the gateway has no login, so it does not serve on {self.host}, which others may reach: set "
-                "KLEVER_GATEWAY_HOST=127.0.0.1, or KLEVER_GATEWAY_ALLOW_ANONYMOUS=true to let anyone in"
+                "who may ask is not clear: set KLEVER_GATEWAY_TOKEN_FILE=<file with 32 or more random characters>, "
+                "as `klever up` does, or KLEVER_GATEWAY_OPEN=1 to let in everybody, and not both"
             )
         return self
 
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in LOCAL_NAMES
+    def _all_names(self) -> list[str]:
+        public = [URL(self.public_url).authority] if "public_url" in self.model_fields_set else []
+        return [*super()._all_names(), *public]

@@ -124,8 +124,8 @@ async def _hints(source: Subject, result: Subject, workshop: Workshop, programs:
             continue
         with TemporaryDirectory(prefix="klever-hints-") as scratch:
             path = Path(scratch) / "hints.npz"
-            request = request_for(subject.directory, subject.signature, subject.options)
             try:
+                request = await _request(subject)
                 await workshop.run(program.toolchain, program.program, _on(request, path, path))
                 known = known.with_more(read_hints(await in_thread(_load, path, program.program)))
             except (ConversionError, ValueError, TypeError, IndexError) as error:
@@ -133,6 +133,10 @@ async def _hints(source: Subject, result: Subject, workshop: Workshop, programs:
     return known.renamed(
         [tensor.name for tensor in result.signature.inputs], [tensor.name for tensor in source.signature.inputs]
     )
+
+
+async def _request(subject: Subject) -> dict[str, Any]:
+    return await in_thread(request_for, subject.directory, subject.format, subject.signature, subject.options)
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ class _Runs:
         self.workshop.on_line(f"running the {subject.format} model on samples")
         results = self.scratch / "results"
         results.mkdir()
-        request = request_for(subject.directory, subject.signature, subject.options)
+        request = await _request(subject)
         await self.workshop.run(runner.toolchain, runner.program, _on(request, self._samples, results))
         return await in_thread(self._take, results, runner.program)
 

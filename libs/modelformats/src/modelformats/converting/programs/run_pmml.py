@@ -15,7 +15,6 @@ from .program import INVALID_MODEL, ProblemError, Request, main, versions
 from .samples import Array, first_that_runs, read_samples
 from .tables import write_predictions
 
-PATTERN = "*.pmml"
 PREDICTED = "predicted_"
 """Before the name of a target: what PMML4S calls the label or number that it predicts."""
 VOTES = "probability_"
@@ -25,7 +24,7 @@ SUPPORT_VECTORS = "{*}SupportVectorMachineModel"
 
 def convert(request: Request) -> dict[str, str]:
     """Predict labels, and probabilities where the document declares them; or numbers."""
-    path = request.single_file(PATTERN)
+    path = request.file
     try:
         PMMLContext.getOrCreate()
         model = Model.fromFile(str(path))
@@ -40,7 +39,7 @@ def convert(request: Request) -> dict[str, str]:
 
 def predict(request: Request, model: Any) -> None:
     """Score every row of the samples."""
-    root = ET.parse(request.single_file(PATTERN)).getroot()  # noqa: S314  # programs are confined
+    root = ET.parse(request.file).getroot()  # noqa: S314  # programs are confined
     probabilities = probability_fields(root)
     model.setSupplementOutput(True)
     scored = [model.predict(row) for row in rows(request, columns(root, model.targetNames))]
