@@ -12,15 +12,15 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, newer_types
-from modelformats.zips import find, member_names, read_member
+from modelformats.zips import find, read_member
 
-PATTERNS = ("*.pt", "*.pth", "*.ts", "*.torchscript", "*.ptl")
 DATA, CONSTANTS, VERSION = "data.pkl", "constants.pkl", "version"
 PICKLE_LIMIT, CODE_LIMIT = 256 * 1024**2, 8 * 1024**2
 SCALARS = {"int": "int64", "float": "float64", "bool": "bool", "str": "str"}
@@ -37,15 +37,15 @@ class TorchScript:
 
     def detect(self, directory: Path) -> bool:
         """One zip with data.pkl and constants.pkl."""
-        return len(_candidates(directory)) == 1
+        return len(recognition.TORCHSCRIPT.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
         """One such file."""
-        _file(directory)
+        model_file(recognition.TORCHSCRIPT, directory)
 
     def extract(self, directory: Path) -> Signature:
         """The arguments of forward() in, what it returns out; operators as often as modules call them; weights."""
-        path = _file(directory)
+        path = model_file(recognition.TORCHSCRIPT, directory)
         with reading(path, "TorchScript archive"), ZipFile(path) as archive:
             data = find(archive, DATA)
             if data is None:
@@ -55,20 +55,6 @@ class TorchScript:
             root, prefix = _object(archive, data), data.removesuffix(DATA)
             weights = _weights(archive, prefix, root, frozen)
             return _signature(root, weights, _Code(archive, prefix), byte_order(archive))
-
-
-def _candidates(directory: Path) -> list[Path]:
-    return [path for path in files_matching(directory, "*") if _is_script(path)]
-
-
-def _is_script(path: Path) -> bool:
-    ends = {name.partition("/")[2] for name in member_names(path)}
-    return {DATA, CONSTANTS} <= ends
-
-
-def _file(directory: Path) -> Path:
-    """By name where the author has said the format."""
-    return the_only(_candidates(directory) or files_matching(directory, *PATTERNS), " or ".join(PATTERNS))
 
 
 def _object(archive: ZipFile, member: str) -> Any:

@@ -16,7 +16,7 @@ from .samples import read_samples
 
 def load_estimator(request: Request) -> Any:
     """The fitted estimator. Raises ProblemError when this scikit-learn cannot load it."""
-    path = request.single_file("*.joblib", "*.pkl")
+    path = request.file
     try:
         estimator = load(path, Allowlist(frozenset(map(parse_trust, request.trust))))
     except RefusedPickleError as error:
