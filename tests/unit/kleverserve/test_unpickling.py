@@ -166,6 +166,13 @@ def test_what_runs_anything_cannot_be_trusted(text: str) -> None:
     assert Allowlist(frozenset({("os", "system")})).use(("os", "system")) is Use.DANGEROUS
 
 
+def test_a_trusted_class_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "model.pkl"
+    file.write_bytes(b"cno_such_module\nName\n.")
+    with pytest.raises(RefusedPickleError, match=r"no_such_module\.Name, which is trusted and not installed here"):
+        load(file, Allowlist(frozenset({("no_such_module", "Name")})))
+
+
 def test_a_partial_of_a_listed_function_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "model.pkl"
     file.write_bytes(pickle.dumps(functools.partial(check_array, dtype="numeric")))

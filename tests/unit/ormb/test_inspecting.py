@@ -107,3 +107,10 @@ def test_a_directory_of_a_model_that_is_not_verified_says_so(tmp_path: Path) -> 
     (directory / "ormbfile.yaml").write_text("format: ONNX\nlabels: {klever.dev/unverified: the check crashed}\n")
     (warning,) = inspect_directory(directory).warnings
     assert "the check crashed" in warning
+
+
+def test_how_a_project_trusts_a_model_is_shown(tmp_path: Path) -> None:
+    write(tmp_path, "model.pkl", b"cmy.models\nDoubling\n.")
+    shown = CliRunner().invoke(cli, ["inspect", str(tmp_path)]).output
+    assert "untrusted (klever" in shown
+    assert "--trust my.models:Doubling" in shown

@@ -57,7 +57,14 @@ class Loader(Machine):
         sys.audit("pickle.find_class", module, name)
         if use in {Use.UNKNOWN, Use.DANGEROUS} or TORCHSCRIPT.fullmatch(module):
             raise RefusedPickleError(f"it names {'.'.join(pair)}, which is neither listed nor trusted")
-        found = getattr(import_module(module), name)
+        try:
+            found = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            if pair not in self._allowed.trusted:
+                raise  # another version of a known library: who loads it knows which
+            raise RefusedPickleError(
+                f"it names {'.'.join(pair)}, which is trusted and not installed here: {error}"
+            ) from error
         home = getattr(found, "__module__", None)
         if isinstance(home, str) and home.partition(".")[0] != module.partition(".")[0]:
             raise RefusedPickleError(f"it names {'.'.join(pair)}, which {home} defines")

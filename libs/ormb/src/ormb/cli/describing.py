@@ -32,7 +32,7 @@ def describe_scan(scan: Scan) -> Iterator[str]:
         where = f"{finding.file} names {finding.what}" if finding.what else finding.file
         yield f"  {finding.severity}: {where}: {finding.reason}"
     if scan.untrusted:
-        yield f"  untrusted: {', '.join(scan.untrusted)}"
+        yield f"  a project trusts it by: {' '.join(f'--trust {name}' for name in scan.untrusted)}"
     if (more := len(scan.findings) - SHOWN) > 0:
         yield f"  and {more} more: --json shows them"
 
