@@ -8,6 +8,8 @@ from pydantic import Field, StringConstraints, model_validator
 from .base import StrictWireModel
 
 ANY_PROJECT = "*"
+PLATFORM_ACCOUNT = "klever"
+"""User name of the platform itself in its own registry; its password is in a file of its own."""
 
 ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._$+@-]{0,127}$"
 HASH_PATTERN = r"^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$"

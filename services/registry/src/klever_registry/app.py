@@ -12,6 +12,7 @@ from kleverkit.health import Check
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
+from kleverkit.tokens import Token
 from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
@@ -27,14 +28,14 @@ from .adapters.local import (
     LocalManifests,
     LocalPolicyCopies,
     LocalUploads,
-    had_accounts,
+    NoAccounts,
     verify_bcrypt,
 )
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
 from .domain.logins import LoginLimits
 from .handlers import build_router
-from .ports import BlobStore, Inventory, ManifestStore, PolicyCopies, SignatureStore, Uploads
+from .ports import AccountSource, BlobStore, Inventory, ManifestStore, PolicyCopies, SignatureStore, Uploads
 from .routes import add_catalogue, add_routes, add_webhooks, guard, refusal, refusals
 from .service.alarms import Alarms
 from .service.announcing import Announcer
@@ -53,8 +54,6 @@ from .service.signatures import Signatures
 from .service.usage import ServedModels
 from .settings import RegistrySettings
 
-ACCOUNTS_NOTE = "has-accounts"
-"""File beside the models that says that the registry has, or had, accounts."""
 ANNOUNCERS = 8
 """Tags that are announced at a time."""
 
@@ -150,13 +149,23 @@ def _policies(
 
 
 def _authorization(settings: RegistrySettings) -> tuple[Authorization | None, Check]:
-    note = settings.data_dir / ACCOUNTS_NOTE
-    if settings.accounts is None:
-        if note.exists():
-            raise had_accounts(note, "none are configured: set KLEVER_REGISTRY_ACCOUNTS=<file>")
+    if settings.open:
         return None, _always_well
-    source = AccountsFile(settings.accounts, note, open_until_there=settings.open_until_accounts)
-    return Authorization(source, verify_bcrypt, LoginLimits(time.monotonic)), source.check
+    password = Token.read(settings.platform_password_file) if settings.platform_password_file else None
+    is_platform = password.is_same if password else _is_nobodys
+    source, check = _accounts(settings, may_come_later=password is not None)
+    return Authorization(source, verify_bcrypt, LoginLimits(time.monotonic), is_platform), check
+
+
+def _accounts(settings: RegistrySettings, *, may_come_later: bool) -> tuple[AccountSource, Check]:
+    if settings.accounts is None:
+        return NoAccounts(), _always_well
+    source = AccountsFile(settings.accounts, may_come_later=may_come_later)
+    return source, source.check
+
+
+def _is_nobodys(_password: str) -> bool:
+    return False
 
 
 async def _always_well() -> str | None:

@@ -19,8 +19,8 @@ from .domain.manifests import Manifest
 class AccountSource(Protocol):
     """Who may use the registry."""
 
-    async def read(self) -> Accounts | None:
-        """Everybody who has an account, as of now; None where there are no accounts, and everybody may do anything."""
+    async def read(self) -> Accounts:
+        """Everybody who has an account, as of now."""
         ...
 
 

@@ -1,0 +1,27 @@
+"""Whose server listens on a port of this machine: another user's may, while that of this user is away."""
+
+import os
+import sys
+from pathlib import Path
+
+TABLE = Path("/proc/net/tcp")
+LISTENS = "0A"
+LOOPBACK = int.from_bytes(bytes((127, 0, 0, 1)), sys.byteorder)
+
+
+def is_ours(port: int) -> bool:
+    """Whether a server of this user listens on 127.0.0.1. Only Linux says so; elsewhere it is taken to be."""
+    if sys.platform != "linux":
+        return True
+    return is_held_by(os.geteuid(), port, TABLE.read_text("ascii"))
+
+
+def is_held_by(user: int, port: int, table: str) -> bool:
+    """The same, as the kernel's table of IPv4 sockets has it (proc_net_tcp); pure.
+
+    A server on every address does not count: it hears what comes to 127.0.0.1 only while nobody listens there.
+    """
+    wanted = f"{LOOPBACK:08X}:{port:04X}"
+    rows = (line.split() for line in table.splitlines()[1:])
+    owners = {int(row[7]) for row in rows if row[1] == wanted and row[3] == LISTENS}
+    return owners == {user}
