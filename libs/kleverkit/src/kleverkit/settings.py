@@ -68,7 +68,7 @@ class ServiceSettings(BaseSettings):
         return split(self.nats_url)
 
 
-class PullingSettings(ServiceSettings):
+class PullingServiceSettings(ServiceSettings):
     """Those of a service that pulls from registries and pushes to them."""
 
     registry_address: str | None = None

@@ -99,9 +99,7 @@ def parts(
         allow_commands: whether servings may run programs of those who deploy.
     """
     where, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
-    password = str(home.registry_password)
-    login = {"ACCOUNTS": str(accounts or home.accounts), "PLATFORM_PASSWORD_FILE": password, "OPEN": "false"}
-    pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": password}
+    pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
     return (
         _nats(home, ports, nats_server),
         _service(
@@ -112,7 +110,7 @@ def parts(
             where,
             program="kleverkit.topology_service",
         ),
-        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **login),
+        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **_logins(home, accounts)),
         _service(JOBRUNNER, "parses models", home, ports.jobrunner, where, **pulling),
         _service(
             DEPLOYER,
@@ -139,6 +137,11 @@ def parts(
             **commands,
         ),
     )
+
+
+def _logins(home: Home, accounts: Path | None) -> dict[str, str]:
+    password = str(home.registry_password)
+    return {"ACCOUNTS": str(accounts or home.accounts), "PLATFORM_PASSWORD_FILE": password, "OPEN": "false"}
 
 
 def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
