@@ -33,7 +33,8 @@ MANIFEST_TYPES = (
 )
 PARTIAL = 206
 TRIES = 5
-NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+LINK = re.compile(r"<([^<>]*+)>\s*+;([^<,]*+)")
+IS_NEXT = re.compile(r'\brel="?next"?', re.IGNORECASE)
 
 
 class HttpRegistry:
@@ -192,8 +193,9 @@ class HttpRegistry:
 
     def next_page(self, reference: Reference, response: aiohttp.ClientResponse) -> URL | None:
         """Where a list continues (RFC 8288), if it does. Raises ForeignHostError."""
-        following = NEXT_PAGE.search(", ".join(response.headers.getall("Link", [])))
-        return within(self.api(reference), following[1], response.url) if following else None
+        links = LINK.finditer(", ".join(response.headers.getall("Link", [])))
+        following = next((link[1] for link in links if IS_NEXT.search(link[2])), None)
+        return within(self.api(reference), following, response.url) if following is not None else None
 
     def url(self, reference: Reference, path: str) -> URL:
         """The URL of something in the repository."""
