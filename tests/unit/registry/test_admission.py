@@ -60,8 +60,10 @@ async def taken(admission: Admission, *sizes: int, offset: int = 0, announced: i
     return came
 
 
-def admission(disk: Disk, *, quotas: Quotas | None = None, clock: Clock | None = None, **limits: int) -> Admission:
-    return Admission(Limits(**{"blob_bytes": 100, "open_uploads": 2, **limits}), disk, quotas, clock or Clock())
+def admission(
+    disk: Disk, *, quotas: Quotas | None = None, clock: Clock | None = None, project_bytes: int | None = None
+) -> Admission:
+    return Admission(Limits(100, 2, project_bytes), disk, quotas, clock or Clock())
 
 
 async def test_a_blob_beyond_the_limit_is_refused_when_it_is_announced_or_else_when_it_comes() -> None:
@@ -72,20 +74,20 @@ async def test_a_blob_beyond_the_limit_is_refused_when_it_is_announced_or_else_w
 
 
 @pytest.mark.parametrize(
-    ("quotas", "limits", "quota"),
+    ("quotas", "of_each", "quota"),
     [
-        (None, {}, None),
-        (None, {"project_bytes": 60}, 60),
-        (Quotas(library=60), {"project_bytes": 10}, 60),
-        (Quotas(every=60), {}, 60),
-        (Quotas(every=10, library=60), {}, 60),
-        (Quotas(other=10), {}, None),
+        (None, None, None),
+        (None, 60, 60),
+        (Quotas(library=60), 10, 60),
+        (Quotas(every=60), None, 60),
+        (Quotas(every=10, library=60), None, 60),
+        (Quotas(other=10), None, None),
     ],
 )
 async def test_a_project_has_its_own_quota_or_that_of_each(
-    quotas: Quotas | None, limits: dict[str, int], quota: int | None
+    quotas: Quotas | None, of_each: int | None, quota: int | None
 ) -> None:
-    outcome = await taken(admission(Disk(used=20), quotas=quotas, **limits), 20, 20, 20)
+    outcome = await taken(admission(Disk(used=20), quotas=quotas, project_bytes=of_each), 20, 20, 20)
     assert outcome == (60 if quota is None else "403 DENIED after 40")
 
 
