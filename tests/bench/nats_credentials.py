@@ -4,18 +4,20 @@
 """
 
 import asyncio
-import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from nats.aio.client import Client
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from kleverkit.provisioning import provision
 from support.guarded_nats import GuardedNats
 from support.nats_server import NatsServer
 
-ROUNDS, EVENTS = 7, 1000
+ROUNDS, EVENTS = 30, 300
 SUBJECT, BODY = "klever.model.pushed.library.iris", b"x" * 512
 
 
@@ -29,7 +31,7 @@ async def rate(client: Client) -> float:
 
 
 async def main() -> None:
-    """Print the medians and their ratio."""
+    """Print the best of each, which other work on the machine has least to do with, and their ratio."""
     with tempfile.TemporaryDirectory() as directory:
         guarded, unguarded = GuardedNats(Path(directory)), NatsServer(Path(tempfile.mkdtemp(dir=directory)))
         guarded.server.start()
@@ -45,7 +47,7 @@ async def main() -> None:
         finally:
             guarded.server.stop()
             unguarded.stop()
-    with_, without = (statistics.median(column) for column in zip(*pairs, strict=True))
+    with_, without = (max(column) for column in zip(*pairs, strict=True))
     print(f"with credentials {with_:.0f}/s, without {without:.0f}/s, ratio {with_ / without:.2f}")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from klever_deployer.app import build as build_deployer
+from klever_deployer.settings import DeployerSettings
 from klever_gateway import openapi
 from klever_gateway.app import build
 from klever_gateway.settings import GatewaySettings
@@ -123,6 +125,10 @@ async def test_metrics_require_the_token_in_every_service(door: Door, tmp_path: 
         assert await other.status("GET", "/metrics", **BEARER) == 200
     async with asking(build_jobrunner(JobrunnerSettings(work_dir=tmp_path / "j", **options))) as other:
         assert await other.status("GET", "/metrics") == 401
+    async with asking(build_deployer(DeployerSettings(work_dir=tmp_path / "d", **options))) as other:
+        for path in ("/metrics", "/metrics/ingress"):
+            assert await other.status("GET", path) == 401
+        assert await other.status("GET", "/metrics", **BEARER) == 200
 
 
 async def logged_in(door: Door) -> tuple[str, str]:

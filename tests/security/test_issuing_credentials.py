@@ -7,7 +7,6 @@ import nats.errors
 import pytest
 from nats.aio.client import Client
 
-from klever.client import KleverClient
 from kleverproto.projects import OnUnsafe
 from support.commands import Shell
 from support.waiting import eventually
@@ -44,7 +43,7 @@ async def test_they_work_when_the_command_returns_and_end_with_their_removal(
     external = await connect(platform, tmp_path / "ci.nk")
     await external.jetstream().publish(SUBJECT, json.dumps(REQUEST).encode(), headers=HEADERS)
 
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
 
         async def is_handled() -> bool:
             return (await client.policy("library")).scan is OnUnsafe.WARN

@@ -50,6 +50,7 @@ async def status(url: str) -> int:
 @pytest.mark.timeout(180)
 async def test_the_owner_gets_in_by_the_home_and_nobody_else(platform: Platform, tmp_path: Path) -> None:
     server = platform.urls["api"]
+    assert stat.S_IMODE(platform.home.stat().st_mode) == 0o700
     assert stat.S_IMODE((platform.home / "token").stat().st_mode) == 0o600
     assert await klever(platform.home, "models", "list", "--json") == (0, "[]\n")
     assert await klever(platform.home, "models", "list", "--json", "--server", server) == (0, "[]\n")

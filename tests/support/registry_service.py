@@ -58,7 +58,7 @@ async def oci_client(address: str) -> AsyncIterator[OciClient]:
 @asynccontextmanager
 async def running_registry(data_dir: Path, nats_url: str, **more: Any) -> AsyncIterator[OciClient]:
     """A registry in this process that is ready, and a client for it; open unless settings say who may use it."""
-    ours = {"port": free_port(), "data_dir": data_dir, "nats_url": nats_url}
+    ours: dict[str, Any] = {"port": free_port(), "data_dir": data_dir, "nats_url": nats_url}
     settings = RegistrySettings(**ours | _logins(more))
     task = asyncio.create_task(run(build(settings)))
     try:

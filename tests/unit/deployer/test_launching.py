@@ -17,10 +17,10 @@ LAUNCHING = Launching(
 PORTS = Ports("127.0.0.1", 7001, 7002)
 
 
-def replica(runtime: str) -> ReplicaSpec:
+def replica(runtime: str, trust: tuple[str, ...] = ()) -> ReplicaSpec:
     custom = Custom(command=("serve", "$PORT")) if runtime == CUSTOM else None
     served = variant("v1").model_copy(update={"custom": custom})
-    return ReplicaSpec(key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime), served)
+    return ReplicaSpec(key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime, None, trust), served)
 
 
 @pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])
@@ -33,3 +33,11 @@ def test_a_server_of_the_users_own_finds_the_limit_in_its_environment() -> None:
     launch = LAUNCHING(replica(CUSTOM), PORTS)
     assert launch.command == ("serve", "7001")
     assert (launch.env["MAX_REQUEST_BYTES"], launch.env.get("SECRET")) == (str(LIMIT), None)
+
+
+@pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])
+def test_every_server_of_ours_is_given_what_the_project_trusts(runtime: str) -> None:
+    command = LAUNCHING(replica(runtime, ("my.models:Doubling", "my.models:Halving")), PORTS).command
+    places = [index for index, word in enumerate(command) if word == "--trust"]
+    assert [command[place + 1] for place in places] == ["my.models:Doubling", "my.models:Halving"]
+    assert "--trust" not in LAUNCHING(replica(runtime), PORTS).command

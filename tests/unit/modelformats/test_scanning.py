@@ -142,6 +142,24 @@ def test_models_of_all_formats_are_clean(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "torch.storage.UntypedStorage",
+        "torch._utils._rebuild_tensor_v3",
+        "torch.float8_e4m3fn",
+        "torch.float8_e8m0fnu",
+        "torch.float4_e2m1fn_x2",
+        "torch.complex32",
+    ],
+)
+def test_what_tensors_without_a_storage_class_are_made_of_is_clean(tmp_path: Path, name: str) -> None:
+    module, _, bare = name.rpartition(".")
+    content = b"\x80\x02" + f"c{module}\n{bare}\n.".encode()
+    report = scan_directory(write(tmp_path, "model.pt", zipped("m/data.pkl", content)))
+    assert (report.verdict, report.findings) == ("clean", ())
+
+
+@pytest.mark.parametrize(
     "named",
     [b"cmymodule\nMyModel\n.", b"csklearn.datasets\nfetch_file\n."],
 )

@@ -41,9 +41,14 @@ class Part(Protocol):
 
 
 class StreamPart:
-    """A stream of events."""
+    """A stream of events.
 
-    def __init__(self, spec: StreamSpec, replicas: int) -> None:
+    Args:
+        spec: of the contract.
+        replicas: copies in a cluster; None where another service decides that.
+    """
+
+    def __init__(self, spec: StreamSpec, replicas: int | None) -> None:
         self.name = spec.name
         self.created: datetime | None = None
         """When the server created the stream that was seen last: one that was deleted and made again is another."""
@@ -145,12 +150,11 @@ async def _create(js: JetStreamContext, config: api.StreamConfig) -> None:
             raise
 
 
-def _stream_settings(spec: StreamSpec, replicas: int) -> dict[str, Any]:
-    return {
+def _stream_settings(spec: StreamSpec, replicas: int | None) -> dict[str, Any]:
+    return ({} if replicas is None else {"num_replicas": replicas}) | {
         "subjects": list(spec.subjects),
         "max_age": _seconds(spec.max_age),
         "duplicate_window": _seconds(spec.duplicate_window),
-        "num_replicas": replicas,
     }
 
 

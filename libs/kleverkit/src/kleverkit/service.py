@@ -27,7 +27,7 @@ from .connection import Connection, hang_up
 from .consumption import Consumption
 from .credentials import CredentialsError
 from .errors import PermanentError
-from .health import Health, add_health_routes
+from .health import Health, add_health_routes, metrics_guard
 from .logging import configure_logging
 from .loops import BackgroundLoop, Loop, loops_check
 from .names_guard import names_guard
@@ -91,7 +91,7 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     health.add("nats", connection.check)
     health.add("streams", topology.streams_problem)
     token = Token.read(settings.token_file) if settings.token_file is not None else None
-    add_health_routes(app, health, metrics, token)
+    add_health_routes(app, health, metrics)
     runtime = Runtime(
         name=name,
         settings=settings,
@@ -108,7 +108,8 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
         token=token,
     )
     setting = f"{settings.model_config.get('env_prefix', '')}NAMES"
-    app.middlewares.insert(0, names_guard(settings.own_names, setting, lambda: runtime.refusal))
+    guards = [names_guard(settings.own_names, setting, lambda: runtime.refusal)]
+    app.middlewares[:0] = [*guards, metrics_guard(token)] if token is not None else guards
     return runtime
 
 

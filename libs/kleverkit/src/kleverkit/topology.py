@@ -77,7 +77,8 @@ class Topology:
         self._client = client
         self._clock = clock
         self._creates = needs.creates
-        self._streams = {spec.name: StreamPart(spec, replicas) for spec in needs.streams}
+        copies = replicas if needs.creates else None
+        self._streams = {spec.name: StreamPart(spec, copies) for spec in needs.streams}
         self._buckets = [BucketPart(spec, replicas) for spec in needs.buckets]
         self._consumers: list[ConsumerPart] = []
         self._problems: dict[str, str] = {}

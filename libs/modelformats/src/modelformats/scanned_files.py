@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from kleverserve.unpickling.compression import is_packed, is_zlib, unpacked
+from kleverserve.unpickling.compression import is_packed, is_perhaps_packed, unpacked
 from kleverserve.unpickling.errors import LimitError
 from kleverserve.unpickling.reading import one_line
 from kleverserve.unpickling.streams import CHUNK, UNPACKED_LIMIT
@@ -96,10 +96,10 @@ def _scan_pickles(item: Item, *, promised: bool) -> Iterator[Named]:
 
 
 def _scan_packed(item: Item) -> Iterator[Named]:
-    inner = item.inner(lambda: unpacked(item.opens(), closes=True))
+    inner = item.inner(lambda: _opened(item, lambda stream: unpacked(stream, closes=True)))
     with item.opens() as stream:
-        surely = item.promises or not is_zlib(stream.read(2))
-    if surely or _unpacks(inner):  # two bytes may begin a text, too
+        surely = item.promises or not is_perhaps_packed(stream.read(3))
+    if surely or _unpacks(inner):  # a text may begin so, too
         yield from scan_item(inner)
     else:
         yield from _scan_pickles(inner, promised=False)
@@ -119,13 +119,22 @@ def _scan_array(item: Item) -> Iterator[Named]:
     with item.opens() as stream:
         has_objects = _read_header(stream)
     if has_objects:
-        yield from _scan_pickles(replace(item, opens=lambda: _behind_header(item)), promised=True)
+        yield from _scan_pickles(replace(item, opens=lambda: _opened(item, _behind_header)), promised=True)
 
 
-def _behind_header(item: Item) -> BinaryIO:
-    stream = item.opens()
+def _behind_header(stream: BinaryIO) -> BinaryIO:
     _read_header(stream)
     return stream
+
+
+def _opened(item: Item, then: Callable[[BinaryIO], BinaryIO]) -> BinaryIO:
+    """What is made of the opened item, which is closed where that fails."""
+    stream = item.opens()
+    try:
+        return then(stream)
+    except BaseException:
+        stream.close()
+        raise
 
 
 def _read_header(stream: BinaryIO) -> bool:

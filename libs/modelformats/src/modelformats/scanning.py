@@ -12,7 +12,11 @@ from typing import BinaryIO, cast
 from kleverproto.scans import Finding, Scan, Severity
 from kleverserve import __version__
 from kleverserve.unpickling.allowlist import Use
+from kleverserve.unpickling.reading import one_line
 
+from .carried_code.files import code_of
+from .carried_code.finding import Carried
+from .errors import InvalidModelError
 from .scanned_files import Item, scan_item
 from .scanned_pickles import Found
 
@@ -35,6 +39,10 @@ def scan_directory(directory: Path) -> Scan:
         findings[_finding(name, found)] = None
         if found.use is Use.UNKNOWN:
             untrusted.add(":".join(found.what))
+    for finding in _carried(directory):
+        findings[finding] = None
+        if finding.severity == "untrusted":
+            untrusted.add(finding.what)
     if len(untrusted) > MOST_UNTRUSTED:
         findings[_failed("", f"the model names more than {MOST_UNTRUSTED} classes and functions that nobody knows")] = (
             None
@@ -54,6 +62,22 @@ def _found(directory: Path) -> Iterator[tuple[str, Found]]:
         with path.open("rb"):
             opens = partial(_opened, path)
         yield from scan_item(Item(path.relative_to(directory).as_posix(), opens, path.stat().st_size))
+
+
+def _carried(directory: Path) -> Iterator[Finding]:
+    """What else than pickles holds code."""
+    for path in _files(directory):
+        name = path.relative_to(directory).as_posix()
+        try:
+            for carried in code_of(path):
+                yield Finding(file=name, what=carried.what, severity=carried.severity, reason=_sentence(carried))
+        except InvalidModelError as error:
+            yield _failed(name, one_line(error))
+
+
+def _sentence(carried: Carried) -> str:
+    trusted = f"; a project can trust it as {carried.what}" if carried.severity == "untrusted" else ""
+    return f"{carried.reason}{trusted}"
 
 
 def _files(directory: Path) -> Iterable[Path]:

@@ -19,6 +19,7 @@ from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
+from kleverproto.subjects import escape
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
 from modelformats.threads import in_thread
@@ -37,7 +38,7 @@ from .conversion import Conversions
 from .handlers import build_router
 from .metrics import add_metrics
 from .policies import Policies
-from .ports import Backlog, Work
+from .ports import Backlog, Trusted, Work
 from .results import Results
 from .service.attempts import Attempts
 from .service.claims import Claims
@@ -66,7 +67,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     works: dict[JobKind, Work] = {
         JobKind.EXTRACT: Extraction(models, pool),
         JobKind.SCAN: Scanning(models, pool),
-        JobKind.CONVERT: _conversions(settings, models, pool, results),
+        JobKind.CONVERT: _conversions(runtime, settings, models, pool, results),
     }
     jobs = Jobs(
         runner_name(settings.work_dir),
@@ -92,6 +93,16 @@ def _policies(runtime: Runtime) -> Policies:
     return Policies(models, projects, runtime.publisher, runtime.events)
 
 
+def _trusted(runtime: Runtime) -> Trusted:
+    projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
+
+    async def trusted(project: str) -> tuple[str, ...]:
+        stored = await projects.get(escape(project))
+        return stored.document.spec.policy.trust if stored else ()
+
+    return trusted
+
+
 def _limits(settings: JobrunnerSettings) -> WorkerLimits:
     return WorkerLimits(
         memory_mb=settings.worker_memory_mb,
@@ -100,14 +111,16 @@ def _limits(settings: JobrunnerSettings) -> WorkerLimits:
     )
 
 
-def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool, results: Results) -> Conversions:
+def _conversions(
+    runtime: Runtime, settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool, results: Results
+) -> Conversions:
     limits = Limits(
         cpu_seconds=int(settings.conversion_timeout_seconds * CORES),
         wall_seconds=settings.conversion_timeout_seconds,
         memory_bytes=settings.conversion_memory_mb * MEBI,
     )
     toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
-    return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models, models)
+    return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models, models, _trusted(runtime))
 
 
 def _resources(

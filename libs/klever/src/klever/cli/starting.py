@@ -5,8 +5,8 @@ import os
 import shutil
 import signal
 import sysconfig
-from collections.abc import Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +97,8 @@ async def _cancel_after(stop: asyncio.Event, task: "asyncio.Future[None]") -> No
     task.cancel()
 
 
-@contextmanager
-def registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> Iterator[None]:
+@asynccontextmanager
+async def registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
     """Let `ormb` and `klever` of this user log in to the platform's registry for the block, where they can be."""
     with ExitStack() as stack:
         try:

@@ -12,6 +12,9 @@ import torch
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.recognition import EXPORTED_PROGRAM
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.guard import guarded
 
 from .files import called, one_line
 from .torch_model import DATATYPES, TorchModel, flattened, use_threads
@@ -26,10 +29,10 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = EXPORTED_PROGRAM.file(directory)
     use_threads(threads)
     try:
-        with called(file, ".pt2") as named:
+        with guarded(Allowlist.here()), called(file, ".pt2") as named:
             program = torch.export.load(str(named))
         call = program.module()
-    except (RuntimeError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError, KeyError, OSError, RefusedPickleError) as error:
         raise ModelLoadError(f"PyTorch cannot load {file} as an exported program: {one_line(error)}") from error
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     signature = program.graph_signature

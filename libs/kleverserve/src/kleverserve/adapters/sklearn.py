@@ -1,4 +1,4 @@
-"""scikit-learn estimators and pipelines from joblib or pickle files. Loading one runs what is in it.
+"""scikit-learn estimators and pipelines from joblib or pickle files, which may name only what is known or trusted.
 
 Outputs are called as the methods: `predict`, `predict_proba` where the estimator has it, and `transform` for those
 that predict nothing. Their types and shapes are seen in a run on two made-up rows when the model is loaded.
@@ -24,6 +24,9 @@ from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.pickles import remedy, sklearn_version
 from kleverserve.recognition import SKLEARN
 from kleverserve.tensors import Array
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.loading import load as load_pickle
 
 from .declared import declared_signature
 from .files import one_line
@@ -49,7 +52,9 @@ def load(directory: Path, *, threads: int) -> "SklearnModel":
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            estimator = joblib.load(file)
+            estimator = load_pickle(file, Allowlist.here())
+        except RefusedPickleError as error:
+            raise ModelLoadError(f"{file} is not loaded: {error}") from error
         except Exception as error:  # unpickling raises anything
             raise ModelLoadError(
                 f"{file} cannot be loaded ({_named(error)}): {remedy(sklearn_version(file))}"

@@ -18,6 +18,9 @@ from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.recognition import TORCHSCRIPT
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.guard import guarded
 
 from .declared import FILE_NAME, Declared, declared_signature
 from .files import one_line
@@ -33,8 +36,9 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = TORCHSCRIPT.file(directory)
     use_threads(threads)
     try:
-        module = torch.jit.load(str(file), map_location="cpu").eval()
-    except (RuntimeError, ValueError) as error:
+        with guarded(Allowlist.here()):
+            module = torch.jit.load(str(file), map_location="cpu").eval()
+    except (RuntimeError, ValueError, RefusedPickleError) as error:
         raise ModelLoadError(f"PyTorch cannot load {file} as TorchScript: {one_line(error)}") from error
     signature = declared_signature(directory)
     inputs = _inputs(module, signature.inputs)

@@ -20,6 +20,7 @@ from kleverserve.http_server import HEADER_BYTES
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
+from kleverserve.unpickling.allowlist import trust_only
 
 from .artifacts import KINDS, find_artifact
 
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     """Find the model, run MLServer in this process; the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
+    trust_only(given.trust)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read when the engines are imported
     try:
         artifact = find_artifact(given.model_dir, given.format)

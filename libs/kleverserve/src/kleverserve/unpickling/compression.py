@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 from .errors import RefusedPickleError
 
 CHUNK = 1024 * 1024
+LZMA_MAGIC = b"\x5d\x00\x00"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
@@ -34,19 +35,23 @@ def is_packed(start: bytes) -> bool:
     return start.startswith(LZ4_MAGIC) or _maker(start) is not None
 
 
-def is_zlib(start: bytes) -> bool:
-    """Whether a file with these first bytes may be compressed with zlib, which two bytes of any file may look like."""
+def is_perhaps_packed(start: bytes) -> bool:
+    """Whether these first bytes of a compressed file are those of many a text or weight, too: of zlib, and of lzma."""
+    return _is_zlib(start) or start.startswith(LZMA_MAGIC)
+
+
+def _is_zlib(start: bytes) -> bool:
     return start[:1] == b"\x78" and start[1:2] in {b"\x01", b"\x5e", b"\x9c", b"\xda"}
 
 
 def _maker(start: bytes) -> Callable[[], Any] | None:
     if start.startswith(b"\x1f\x8b"):
         return lambda: zlib.decompressobj(31)
-    if is_zlib(start):
+    if _is_zlib(start):
         return zlib.decompressobj
     if start.startswith(b"BZh"):
         return bz2.BZ2Decompressor
-    if start.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
+    if start.startswith((b"\xfd7zXZ", LZMA_MAGIC)):
         return lzma.LZMADecompressor
     if start.startswith(LZ4_MAGIC):
         raise RefusedPickleError("it is compressed with lz4, which is not read: save it with zlib or uncompressed")

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from kleverserve import unpickling
 from modelformats.threads import in_thread
 
 from .errors import ConversionError, failed_tool
@@ -17,6 +18,10 @@ from .processes import End, run_group
 
 PROGRAMS = Path(__file__).parent / "programs"
 """The programs that ship with this package."""
+
+UNPICKLING = Path(unpickling.__file__).parent
+"""What programs load pickles with. They are given a copy: beside it are packages that toolchains are not to see."""
+LIBRARY = "library"
 
 _CODES = ("unsupported_operator", "invalid_model", "input_shape_needed")
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
@@ -56,6 +61,7 @@ async def run_program(  # what to run, on what, within what
     report = scratch / "report.json"
     text = json.dumps({**request, "report": str(report)}, default=str)
     try:
+        await in_thread(shutil.copytree, UNPICKLING, scratch / LIBRARY / "kleverserve" / "unpickling")
         ended = await run_group(
             [str(python), "-P", "-m", f"{programs.name}.confined", json.dumps(asdict(limits)), program, text],
             _environment(scratch, programs, limits),
@@ -72,7 +78,7 @@ def _environment(scratch: Path, programs: Path, limits: Limits) -> dict[str, str
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
-        "PYTHONPATH": str(programs.parent),
+        "PYTHONPATH": os.pathsep.join((str(programs.parent), str(scratch / LIBRARY))),
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",

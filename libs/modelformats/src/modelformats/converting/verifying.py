@@ -21,9 +21,6 @@ from .pairs import HINTS, RUNNERS, Runner, Tolerance
 from .samples import NoSamplesError, Samples, given_samples, samples_for
 from .workshop import Workshop, request_for
 
-WITHOUT_GAPS = frozenset({"PMML"})
-"""Formats whose converters do not write where scikit-learn's trees send missing values: none are among the samples."""
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -110,8 +107,6 @@ async def _samples(source: Subject, result: Subject, workshop: Workshop, program
     if source.samples:
         return [given_samples(source.samples, source.signature.inputs or result.signature.inputs)]
     hints = await _hints(source, result, workshop, programs)
-    if result.format in WITHOUT_GAPS:
-        hints = hints.without_gaps()
     try:
         return samples_for(source.signature.inputs, hints)
     except NoSamplesError:

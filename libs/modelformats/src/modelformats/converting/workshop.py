@@ -30,12 +30,19 @@ class Workshop:
     limits: Limits
     on_line: Callable[[str], None]
     programs: Path = PROGRAMS
+    trust: tuple[str, ...] = ()
+    """What pickles may name beside the known classes and functions, as module:Name."""
 
     async def run(self, toolchain: str, program: str, request: Mapping[str, Any]) -> dict[str, str]:
         """Run a program in its toolchain; the versions it reports. Raises ConversionError."""
         python = await self.toolchains.ensure(toolchain, self.on_line)
         return await run_program(
-            python, program, request, limits=self.limits, on_line=self.on_line, programs=self.programs
+            python,
+            program,
+            {**request, "trust": self.trust},
+            limits=self.limits,
+            on_line=self.on_line,
+            programs=self.programs,
         )
 
 

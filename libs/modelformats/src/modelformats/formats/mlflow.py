@@ -55,10 +55,11 @@ class MLflow:
         """The signature that the model was logged with, and its flavours."""
         path = model_file(recognition.MLFLOW, directory)
         with reading(path, "MLmodel file"):
-            return _signature(_document(path))
+            return _signature(read_document(path))
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """What an MLmodel file says. Raises InvalidModelError, and what YAML's reader raises."""
     import yaml  # noqa: PLC0415 - only MLflow needs it
 
     if path.stat().st_size > SIZE_LIMIT:

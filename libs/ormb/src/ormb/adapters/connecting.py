@@ -82,4 +82,5 @@ def _session(
         resolver=OwnResolver(registries),
         socket_factory=registries.socket_for,
     )
-    return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT)
+    no_cookies = aiohttp.DummyCookieJar()  # a cookie is a credential that every port of a host would be sent
+    return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, cookie_jar=no_cookies)

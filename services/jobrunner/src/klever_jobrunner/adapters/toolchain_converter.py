@@ -50,6 +50,7 @@ class ToolchainConverter:
                 toolchains=self._toolchains,
                 limits=self._limits,
                 on_line=on_line,
+                trust=source.trust,
             )
         except ConversionError as error:
             if error.code == DISK_FULL:

@@ -80,19 +80,18 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
     begun, where = time.monotonic(), urls(ports)
     lines.heading("The platform comes up")
     supervisor = Supervisor(home, parts(home, ports, find_nats_server()), where, lines)
-    with registry_logged_in(home, ports, lines):
-        async with supervisor.running():
-            platform_ready = round(time.monotonic() - begun, 3)
-            lines.heading("A model becomes an endpoint")
-            found = await tell(where, home, lines)
-            timings = {"platformReady": platform_ready, **found.pop("timingsSeconds")}
-            told.whole = True
-            lines.heading("Look around")
-            lines.urls(where)
+    async with registry_logged_in(home, ports, lines), supervisor.running():
+        platform_ready = round(time.monotonic() - begun, 3)
+        lines.heading("A model becomes an endpoint")
+        found = await tell(where, home, lines)
+        timings = {"platformReady": platform_ready, **found.pop("timingsSeconds")}
+        told.whole = True
+        lines.heading("Look around")
+        lines.urls(where)
+        if as_json:
+            print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
+        if not leave:
             await show_login_link(home, where, lines)
-            if as_json:
-                print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
-            if not leave:
-                lines.heading("Ctrl-C stops everything")
-                await forever()
-            lines.heading("Stopping")
+            lines.heading("Ctrl-C stops everything")
+            await forever()
+        lines.heading("Stopping")

@@ -150,18 +150,17 @@ async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: b
         lines.heading(f"Klever, state in {home.path}")
         planned = _parts(home, ports, allow_commands=allow_commands)
         supervisor = Supervisor(home, planned, where, lines, allow_commands=allow_commands)
-        with registry_logged_in(home, ports, lines):
-            async with supervisor.running():
-                lines.heading("Ready")
-                lines.urls(where)
-                if not background:
-                    await show_login_link(home, where, lines)
-                if sys.stdin.isatty():
-                    lines.heading("Ctrl-C stops everything")
-                try:
-                    await forever()
-                finally:
-                    lines.heading("Stopping")
+        async with registry_logged_in(home, ports, lines), supervisor.running():
+            lines.heading("Ready")
+            lines.urls(where)
+            if not background:
+                await show_login_link(home, where, lines)
+            if sys.stdin.isatty():
+                lines.heading("Ctrl-C stops everything")
+            try:
+                await forever()
+            finally:
+                lines.heading("Stopping")
 
 
 def _end(supervisor: psutil.Process) -> None:

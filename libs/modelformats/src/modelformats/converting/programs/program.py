@@ -44,6 +44,8 @@ class Request:
     outputs: tuple[Input, ...] = ()
     """Where the signature knows them."""
     options: dict[str, Any] = field(default_factory=dict)
+    trust: tuple[str, ...] = ()
+    """What pickles may name beside the known classes and functions, as module:Name."""
     samples: Path | None = None
     """Programs that run a model: the inputs, .npz files by input name; see `samples.first_that_runs`."""
     results: Path | None = None
@@ -84,6 +86,7 @@ def parse_request(text: str) -> Request:
         inputs=tuple(map(_tensor, fields.get("inputs", ()))),
         outputs=tuple(map(_tensor, fields.get("outputs", ()))),
         options=dict(fields.get("options", {})),
+        trust=tuple(fields.get("trust", ())),
         samples=Path(fields["samples"]) if fields.get("samples") else None,
         results=Path(fields["results"]) if fields.get("results") else None,
         format=fields.get("format", ""),

@@ -121,6 +121,8 @@ class Launching:
     def _command(self, spec: ReplicaSpec, ports: Ports, threads: int) -> tuple[str, ...]:
         prepared = spec.prepared
         more: tuple[str, ...] = ("--grpc-port", str(ports.grpc)) if takes_grpc(spec) else ()
+        for name in prepared.trust:
+            more += ("--trust", name)
         if spec.variant.parameters:
             more += ("--parameters", json.dumps(spec.variant.parameters))
         return (
