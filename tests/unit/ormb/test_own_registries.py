@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp.connector import AddrInfoType
 
 from ormb.adapters.announcements import announced, announced_at
 from ormb.adapters.credentials import Credentials, store_credentials
@@ -181,9 +182,9 @@ def test_what_was_sent_once_is_not_sent_to_who_comes_after_the_registry(tmp_path
 
 
 @pytest.mark.parametrize("earlier", [HERE, IPV6])
-def test_connections_from_before_the_registry_do_not_get_its_password(tmp_path: Path, earlier: tuple[object]) -> None:
+def test_connections_from_before_the_registry_do_not_get_its_password(tmp_path: Path, earlier: AddrInfoType) -> None:
     found = registries(tmp_path / "ormb")
-    found.socket_for(earlier).close()  # type: ignore[arg-type] - as aiohttp has it
+    found.socket_for(earlier).close()
     warnings: list[str] = []
     with announced(tmp_path / "ormb", registry(tmp_path)):
         assert found.find("localhost:5000", warnings.append) is None
