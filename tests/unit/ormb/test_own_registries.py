@@ -10,7 +10,7 @@ from aiohttp.connector import AddrInfoType
 
 from ormb.adapters.announcements import announced, announced_at
 from ormb.adapters.credentials import Credentials, store_credentials
-from ormb.adapters.listeners import is_held_by
+from ormb.adapters.listeners import is_held_by, is_ours
 from ormb.adapters.own_registries import OwnRegistries, OwnResolver
 from ormb.own_registry import OwnRegistry
 
@@ -160,6 +160,12 @@ def test_a_broken_announcement_counts_for_nothing(root: Path, text: str) -> None
 )
 def test_only_a_server_of_this_user_on_the_very_address_counts(user: int, port: int, *, held: bool) -> None:
     assert is_held_by(user, port, TABLE) is held
+
+
+def test_a_server_is_taken_to_be_ours_only_where_the_kernel_does_not_say(tmp_path: Path) -> None:
+    assert is_ours(PORT, tmp_path / "not-mounted")
+    (tmp_path / "tcp").write_text(TABLE.splitlines()[0])
+    assert not is_ours(PORT, tmp_path / "tcp")
 
 
 def test_where_another_users_server_listens_nothing_is_sent_and_no_connection_opened(root: Path) -> None:
