@@ -38,8 +38,8 @@ and conversions take the same file by the same rule, or refuse with the same sen
 
 Of inputs and outputs the table says what the small model of the tests shows: names (n), types (t), shapes (s). What a
 dash means is said below. What a format is converted to is what the tests have converted, listed below. Every file of
-every model is scanned for pickles (picklescan): what they would run when they are loaded is in the catalogue, and a
-project that blocks (the default) does not serve or convert what is dangerous.
+every model is scanned for pickles, by its content: what they would call when they are loaded is in the catalogue, and a
+project that blocks (the default) does not serve or convert what is not clean.
 """
 
 

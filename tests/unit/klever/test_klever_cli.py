@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from klever.cli.__main__ import cli
+from klever.cli.commands.projects import merged_trust
 from support.processes import free_port
 
 
@@ -152,3 +153,17 @@ def test_a_policy_that_is_not_changed_is_no_request(tmp_path: Path) -> None:
     result = run("projects", "policy", "set", "library", home=tmp_path)
     assert result.exit_code == 2
     assert "say what to change" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["os:system", "my.module", "my.module:A.b"])
+def test_what_cannot_be_trusted_is_no_request(tmp_path: Path, name: str) -> None:
+    result = run("projects", "policy", "set", "library", "--trust", name, home=tmp_path)
+    assert result.exit_code == 2
+    assert "cannot be trusted" in result.stderr or "write it as my.module:MyTransformer" in result.stderr
+
+
+def test_trust_is_added_until_it_is_taken_away() -> None:
+    assert merged_trust(("a:B",), ("c:D", "a:B")) == ("a:B", "c:D")
+    assert merged_trust(("a:B",), ("none",)) == ()
+    assert merged_trust(("a:B",), ("none", "c:D")) == ("c:D",)
+    assert merged_trust(("a:B",), ()) == ("a:B",)

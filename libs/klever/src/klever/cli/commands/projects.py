@@ -106,11 +106,16 @@ def set_policy(  # noqa: PLR0913 - what a policy has
 
     async def work(client: "KleverClient") -> ProjectPolicy:
         before = await client.policy(project)
-        kept = () if NOTHING in trust else before.trust
-        trusted = dict.fromkeys((*kept, *(name for name in trust if name != NOTHING)))
-        return await client.set_policy(project, before.model_copy(update={**changed, "trust": tuple(trusted)}))
+        wanted = before.model_copy(update={**changed, "trust": merged_trust(before.trust, trust)})
+        return await client.set_policy(project, wanted)
 
     _show(call(server, work), as_json=as_json)
+
+
+def merged_trust(before: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    """What a project trusts after more was named: each once, and what was trusted before unless `none` is given."""
+    kept = () if NOTHING in given else before
+    return tuple(dict.fromkeys((*kept, *(name for name in given if name != NOTHING))))
 
 
 def _show(found: ProjectPolicy, *, as_json: bool) -> None:
