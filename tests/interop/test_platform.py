@@ -56,7 +56,7 @@ async def test_what_other_tools_push_is_listed_with_its_format_and_answers(
     host = running.registry_host
     login = ("-u", PLATFORM_ACCOUNT, "-p", running.registry_password)
     await kit.run("login", host, "--plain-http", *login)
-    await modctl.run("login", "--plain-http", *login, host)
+    await modctl.run("login", "--plain-http", "--password-stdin=false", *login, host)
     packing = ("--layer-format", "raw", "--compression", "gzip")
     await kit.run("pack", str(directory), "-t", f"{host}/library/kit:v1", *packing)
     await kit.run("push", "--plain-http", f"{host}/library/kit:v1")

@@ -2,18 +2,23 @@
 
 import asyncio
 import os
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
 from aiohttp.test_utils import TestServer
 
 from ormb.adapters.announcements import announced
+from ormb.adapters.own_registries import OwnRegistries, OwnResolver
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError, OrmbError, RegistryUnavailableError
 from ormb.own_registry import OwnRegistry
@@ -26,7 +31,7 @@ from support.whole_platform import Platform, processes_of, running_platform
 
 PASSWORD = "p" * 43
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="registry"'}
-OPENED_BY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 STRANGER = """
 import os, socket, sys
 os.setuid(65534)
@@ -218,26 +223,45 @@ async def test_another_port_of_this_machine_is_not_sent_the_password(tmp_path: P
     assert not any("Authorization" in each for each in heard)
 
 
-async def test_localhost_is_not_the_server_of_somebody_else_on_ipv6(tmp_path: Path) -> None:
-    """`localhost` is `::1` too, where any user may listen on the same port."""
-    service = RegistryProcess(
-        tmp_path, f"nats://127.0.0.1:{free_port()}", platform_password_file=str(own(tmp_path, 1).password_file)
-    )
-    service.start()
+def has_ipv6() -> bool:
+    """Whether anybody may listen on `::1`."""
     try:
-        async with listening("::1", service.port) as heard:
-            with announced(tmp_path / "ormb", own(tmp_path, service.port)):
-                async with OrmbClient(tmp_path / "ormb") as client:
-                    reference = Reference(f"localhost:{service.port}", "library/adder", "v1")
-                    await client.push_directory(adder(tmp_path / "adder", 1), reference)
-        async with oci_client(service.address) as stranger:
-            assert (await stranger.request("GET", "/v2/library/adder/manifests/v1")).status == 401
-    finally:
-        service.stop()
-    assert heard == []
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
-@OPENED_BY_ROOT
+class Ipv6First(ThreadedResolver):
+    """The system's resolver where `localhost` is `::1`, as on many machines; there any user may listen, too."""
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_UNSPEC) -> list[ResolveResult]:
+        """See `AbstractResolver`."""
+        return await super().resolve("::1" if host == "localhost" else host, port, family)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+@pytest.mark.parametrize(("is_announced", "expected"), [(True, ["127.0.0.1"]), (False, ["::1"])])
+async def test_localhost_is_the_platform_and_not_who_listens_on_ipv6(
+    tmp_path: Path, *, is_announced: bool, expected: list[str]
+) -> None:
+    port, root = free_port(), tmp_path / "ormb"
+    with announced(root, own(tmp_path, port)) if is_announced else nullcontext():
+        registries = OwnRegistries(root)
+        connector = aiohttp.TCPConnector(
+            resolver=OwnResolver(registries, Ipv6First()), socket_factory=registries.socket_for
+        )
+        async with (
+            listening("127.0.0.1", port) as ours,
+            listening("::1", port) as theirs,
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(f"http://localhost:{port}/v2/") as response,
+        ):
+            assert response.status == 401
+    assert ["127.0.0.1"] * len(ours) + ["::1"] * len(theirs) == expected
+
+
+@AS_ROOT
 async def test_another_user_who_takes_the_port_of_the_registry_gets_no_connection(tmp_path: Path) -> None:
     """As in the moment in which a registry that died is started again."""
     port = free_port()

@@ -11,7 +11,7 @@ from aiohttp.connector import AddrInfoType
 from ormb.adapters.announcements import announced, announced_at
 from ormb.adapters.credentials import Credentials, store_credentials
 from ormb.adapters.listeners import is_held_by, is_ours
-from ormb.adapters.own_registries import OwnRegistries, OwnResolver
+from ormb.adapters.own_registries import OwnRegistries
 from ormb.own_registry import OwnRegistry
 
 PORT, PASSWORD = 5000, "p" * 43
@@ -195,11 +195,3 @@ def test_connections_from_before_the_registry_do_not_get_its_password(tmp_path: 
     with announced(tmp_path / "ormb", registry(tmp_path)):
         assert found.find("localhost:5000", warnings.append) is None
     assert "its password is not sent" in warnings[0]
-
-
-async def test_localhost_is_the_address_of_an_announced_registry(root: Path) -> None:
-    """Others may listen on `::1`."""
-    resolver = OwnResolver(registries(root))
-    found = await resolver.resolve("localhost", PORT, socket.AF_UNSPEC)
-    assert {each["host"] for each in found} == {"127.0.0.1"}
-    await resolver.close()

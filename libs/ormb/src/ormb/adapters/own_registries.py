@@ -82,19 +82,24 @@ class OwnRegistries:
 
 
 class OwnResolver(AbstractResolver):
-    """Resolves `localhost` to the address on which registries of one's own listen: others may listen on `::1`."""
+    """Resolves `localhost` to the address on which registries of one's own listen: others may listen on `::1`.
 
-    def __init__(self, registries: OwnRegistries) -> None:
+    Args:
+        registries: which they are.
+        system: resolves every other name.
+    """
+
+    def __init__(self, registries: OwnRegistries, system: AbstractResolver | None = None) -> None:
         self._registries = registries
-        self._others = DefaultResolver()
+        self._system = system or DefaultResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """See `AbstractResolver`."""
         is_here = host in NAMES and self._registries.is_own(port)
-        return await self._others.resolve(HOST if is_here else host, port, family)
+        return await self._system.resolve(HOST if is_here else host, port, family)
 
     async def close(self) -> None:
         """See `AbstractResolver`."""
-        await self._others.close()
+        await self._system.close()
