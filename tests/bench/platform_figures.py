@@ -18,7 +18,6 @@ from bench import report, wrk
 from bench.report import Figure, at_least, at_most
 from klever.rollouts import with_model
 from kleverproto.references import ModelRef
-from ormb.client import OrmbClient
 from ormb.reference import Reference
 from support.small_models import adder
 from support.whole_platform import Platform, processes_of, running_platform
@@ -48,7 +47,7 @@ async def main() -> None:
 async def pushes(platform: Platform, work: Path) -> list[Figure]:
     """From the beginning of a push to the signature in the API, one after the other."""
     seconds = []
-    async with platform.client() as client, OrmbClient(work / "ormb") as ormb:
+    async with platform.client() as client, platform.ormb() as ormb:
         for number in range(PUSHES):
             directory = adder(work / "models" / str(number), number)
             ref = ModelRef.parse(f"bench/adder:v{number}")

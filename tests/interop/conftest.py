@@ -28,7 +28,8 @@ def modctl_program() -> Path:
 @pytest.fixture
 def modctl(modctl_program: Path, tmp_path: Path) -> OtherTool:
     home = tmp_path / "modctl-home"
-    return OtherTool(modctl_program, ("--storage-dir", str(home), "--log-dir", str(home / "logs"), "--no-progress"))
+    options = ("--storage-dir", str(home), "--log-dir", str(home / "logs"), "--no-progress")
+    return OtherTool(modctl_program, options, environment={"DOCKER_CONFIG": str(home / "docker")})
 
 
 @pytest.fixture(scope="session")

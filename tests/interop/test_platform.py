@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from klever.rollouts import with_model
+from kleverproto.accounts import PLATFORM_ACCOUNT
 from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
 from support.foreign_artifacts import Entry, Layer
@@ -41,24 +42,27 @@ def directory(tmp_path: Path) -> Path:
     return made
 
 
-async def push_image(host: str, model: bytes) -> None:
+async def push_image(platform: Platform, model: bytes) -> None:
     """A container image with a model under /models."""
     layer = Layer("application/vnd.oci.image.layer.v1.tar", foreign.packed("tar", Entry("models/m.onnx", model)))
     image = foreign.artifact("application/vnd.oci.image.config.v1+json", {"architecture": "amd64"}, layer)
-    async with aiohttp.ClientSession() as session:
-        await OciClient(session, host).push("library/image", "v1", image, media_type=OCI_MANIFEST)
+    async with aiohttp.ClientSession(headers=platform.registry_login) as session:
+        await OciClient(session, platform.registry_host).push("library/image", "v1", image, media_type=OCI_MANIFEST)
 
 
 async def test_what_other_tools_push_is_listed_with_its_format_and_answers(
     running: Platform, kit: OtherTool, modctl: OtherTool, directory: Path
 ) -> None:
     host = running.registry_host
+    login = ("-u", PLATFORM_ACCOUNT, "-p", running.registry_password)
+    await kit.run("login", host, "--plain-http", *login)
+    await modctl.run("login", "--plain-http", "--password-stdin=false", *login, host)
     packing = ("--layer-format", "raw", "--compression", "gzip")
     await kit.run("pack", str(directory), "-t", f"{host}/library/kit:v1", *packing)
     await kit.run("push", "--plain-http", f"{host}/library/kit:v1")
     await modctl.run("build", "-t", f"{host}/library/modctl:v1", "-f", "Modelfile", ".", cwd=directory)
     await modctl.run("push", "--plain-http", f"{host}/library/modctl:v1")
-    await push_image(host, (directory / "dir" / "m.onnx").read_bytes())
+    await push_image(running, (directory / "dir" / "m.onnx").read_bytes())
     names = ("kit", "modctl", "image")
     async with running.client() as client:
         for name in names:

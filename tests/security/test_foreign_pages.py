@@ -30,7 +30,7 @@ def gateway(directory: Path, names: str) -> Runtime:
 
 
 def registry(directory: Path, names: str) -> Runtime:
-    return build_registry(RegistrySettings(port=free_port(), data_dir=directory, names=names))
+    return build_registry(RegistrySettings(port=free_port(), data_dir=directory, names=names, open=True))
 
 
 def jobrunner(directory: Path, names: str) -> Runtime:

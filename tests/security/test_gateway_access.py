@@ -120,7 +120,7 @@ async def test_metrics_require_the_token_in_every_service(door: Door, tmp_path: 
     options: dict[str, Any] = {"port": free_port(), "token_file": tmp_path / "token"}
     assert await door.status("GET", "/metrics") == 401
     assert await door.status("GET", "/metrics", **BEARER) == 200
-    async with asking(build_registry(RegistrySettings(data_dir=tmp_path / "r", **options))) as other:
+    async with asking(build_registry(RegistrySettings(data_dir=tmp_path / "r", open=True, **options))) as other:
         assert await other.status("GET", "/metrics") == 401
         assert await other.status("GET", "/metrics", **BEARER) == 200
     async with asking(build_jobrunner(JobrunnerSettings(work_dir=tmp_path / "j", **options))) as other:

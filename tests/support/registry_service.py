@@ -29,12 +29,12 @@ from support.waiting import eventually
 
 
 class RegistryProcess(ServerProcess):
-    """`python -m klever_registry`, which a test may kill and start again."""
+    """`python -m klever_registry`, which a test may kill and start again; open unless settings say who may use it."""
 
     def __init__(self, directory: Path, nats_url: str, **settings: str) -> None:
         self.port = free_port()
         self.data_dir = directory / "registry"
-        ours = {"nats_url": nats_url, "port": str(self.port), "data_dir": str(self.data_dir), **settings}
+        ours = {"nats_url": nats_url, "port": str(self.port), "data_dir": str(self.data_dir), **_logins(settings)}
         env = {f"KLEVER_REGISTRY_{name.upper()}": value for name, value in ours.items()}
         command = [sys.executable, "-m", "klever_registry"]
         super().__init__(command, directory / "registry.log", lambda: answers(self.port), env={**os.environ, **env})
@@ -45,6 +45,10 @@ class RegistryProcess(ServerProcess):
         return f"127.0.0.1:{self.port}"
 
 
+def _logins(settings: dict[str, Any]) -> dict[str, Any]:
+    return settings if {"accounts", "platform_password_file"} & set(settings) else {"open": "true", **settings}
+
+
 @asynccontextmanager
 async def oci_client(address: str) -> AsyncIterator[OciClient]:
     async with aiohttp.ClientSession() as session:
@@ -53,8 +57,9 @@ async def oci_client(address: str) -> AsyncIterator[OciClient]:
 
 @asynccontextmanager
 async def running_registry(data_dir: Path, nats_url: str, **more: Any) -> AsyncIterator[OciClient]:
-    """A registry in this process that is ready, and a client for it."""
-    settings = RegistrySettings(**{"port": free_port(), "data_dir": data_dir, "nats_url": nats_url, **more})
+    """A registry in this process that is ready, and a client for it; open unless settings say who may use it."""
+    ours: dict[str, Any] = {"port": free_port(), "data_dir": data_dir, "nats_url": nats_url}
+    settings = RegistrySettings(**ours | _logins(more))
     task = asyncio.create_task(run(build(settings)))
     try:
         async with oci_client(settings.address) as client:

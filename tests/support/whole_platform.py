@@ -22,6 +22,7 @@ from klever.client import KleverClient
 from klever.platform.home import Home
 from klever.platform.nats_access import OPERATOR
 from klever.platform.plan import MARKER
+from kleverproto.accounts import PLATFORM_ACCOUNT
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
 from ormb.client import OrmbClient
@@ -61,6 +62,20 @@ class Platform:
     def token(self) -> str:
         """What the gateway requires."""
         return (self.home / "token").read_text().strip()
+
+    @property
+    def registry_login(self) -> dict[str, str]:
+        """The header that lets the owner of the platform into its registry."""
+        return {"Authorization": aiohttp.encode_basic_auth(PLATFORM_ACCOUNT, self.registry_password)}
+
+    @property
+    def registry_password(self) -> str:
+        """What the platform's user `klever` logs in with."""
+        return Home(self.home).registry_password.read_text().strip()
+
+    def ormb(self) -> OrmbClient:
+        """A client of the registry that is let in as the owner's `ormb` is."""
+        return OrmbClient(self.home / "ormb")
 
     def client(self) -> KleverClient:
         """A client of the gateway that is let in."""
@@ -110,7 +125,7 @@ class Platform:
         """Push as a patient user does: again, if the registry was away. The digest."""
         named = ModelRef.parse(ref)
         reference = Reference(self.registry_host, named.repository, named.version)
-        async with OrmbClient(self.home / "ormb") as client:
+        async with self.ormb() as client:
 
             async def pushed() -> str:
                 try:
@@ -196,7 +211,7 @@ async def running_platform(home: Path, **settings: str) -> AsyncIterator[Platfor
     with said.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "klever.cli", "up", "--ports", "auto"),
-            env=os.environ | {"KLEVER_HOME": str(home)} | settings,
+            env=os.environ | {"KLEVER_HOME": str(home), "ORMB_ROOTPATH": str(home / "ormb")} | settings,
             stdout=output,
             stderr=output,
         )

@@ -12,7 +12,6 @@ from kleverproto.conversions import CONVERTED_FROM, RECORD_TYPE, Conversion
 from kleverproto.jobs import JobKind, JobPhase
 from kleverproto.projects import OnUnsafe, ProjectPolicy
 from kleverproto.references import ModelRef
-from ormb.client import OrmbClient
 from ormb.reference import Reference
 from support.waiting import eventually
 from support.whole_platform import Platform, running_platform
@@ -66,7 +65,7 @@ async def test_a_policy_converts_each_push_and_the_record_lies_beside_the_result
         assert job.status.result.converted is not None
         assert job.status.result.converted.record.verification.verified
         assert "running the ONNX model on samples" in [line async for line in client.job_log(job.id)]
-    async with OrmbClient(platform.home / "ormb") as ormb:
+    async with platform.ormb() as ormb:
         reference = Reference(platform.registry_host, "library/iris", "v1-onnx")
         (record,) = [each for each in await ormb.discover(reference) if each.artifact_type == RECORD_TYPE]
     assert record.size > 0

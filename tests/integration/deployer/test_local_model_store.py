@@ -12,6 +12,7 @@ from klever_deployer.domain.replicas import LocalModel
 from klever_deployer.errors import ServingError
 from kleverkit.errors import TransientError
 from kleverproto.references import ModelRef
+from ormb.client import OrmbClient
 from support import oci_artifacts as oci
 from support.oci_artifacts import Artifact, OciClient
 from support.processes import free_port
@@ -32,7 +33,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(nats_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    store = LocalModelStore(tmp_path / "models", tmp_path / "ormb")
+    store = LocalModelStore(tmp_path / "models", OrmbClient(tmp_path / "ormb"))
     async with running_registry(tmp_path / "registry", nats_url) as registry:
         task = asyncio.create_task(store.run())
         yield Bench(store, registry)

@@ -24,7 +24,7 @@ def gateway(directory: Path) -> Runtime:
 
 
 def registry(directory: Path) -> Runtime:
-    return build_registry(RegistrySettings(port=free_port(), data_dir=directory))
+    return build_registry(RegistrySettings(port=free_port(), data_dir=directory, open=True))
 
 
 def problem(document: dict[str, Any]) -> str:

@@ -11,15 +11,14 @@ import aiohttp
 import pytest
 
 from klever import accounts
-from klever_registry.app import build
-from klever_registry.settings import RegistrySettings
-from kleverkit.errors import PermanentError
 from ormb.adapters.credentials import Credentials, store_credentials
 from ormb.client import OrmbClient
 from ormb.errors import AuthenticationError
 from ormb.reference import Reference
 from support.oci_artifacts import OCI_MANIFEST, OciClient, descriptor, sha256
 from support.registry_service import running_registry
+
+PASSWORD = "p" * 43
 
 
 @pytest.fixture(scope="module")
@@ -147,21 +146,26 @@ async def test_an_account_added_while_it_runs_is_known_at_once(guarded: OciClien
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 200
 
 
-async def test_the_first_account_closes_a_registry_that_runs_and_its_loss_opens_none(
+async def test_with_the_platforms_password_only_it_is_let_in_until_there_are_accounts(
     nats_url: str, tmp_path: Path
 ) -> None:
-    file, data = tmp_path / "accounts.yaml", tmp_path / "data"
-    async with running_registry(data, nats_url, accounts=file, open_until_accounts=True) as client:
-        assert (await client.request("POST", "/v2/library/m/blobs/uploads/")).status == 202
-        assert (await client.request("GET", "/v2/_catalog")).status == 200
+    file, password = tmp_path / "accounts.yaml", tmp_path / "password"
+    password.write_text(f"{PASSWORD}\n")
+    begin = ("POST", "/v2/library/m/blobs/uploads/")
+    settings = {"accounts": file, "platform_password_file": password}
+    async with running_registry(tmp_path / "data", nats_url, **settings) as client:
+        for headers, status in (({}, 401), (login("klever", "guess"), 401), (login("klever", PASSWORD), 202)):
+            assert (await client.request(*begin, headers=headers)).status == status
         accounts.add(file, "ci", "s3cret", pull=(), push=("library",))
-        for headers, status in (({}, 401), (login("ci", "wrong"), 401), (login("ci", "s3cret"), 202)):
-            assert (await client.request("POST", "/v2/library/m/blobs/uploads/", headers=headers)).status == status
-        assert (await client.request("GET", "/v2/", headers=login("nobody", "x"))).status == 401
+        for headers, status in ((login("ci", "s3cret"), 202), (login("klever", PASSWORD), 202)):
+            assert (await client.request(*begin, headers=headers)).status == status
+        accounts.allow_anonymous(file, ["*"])
+        assert (await client.request("GET", "/v2/library/m/tags/list")).status == 404
+        assert (await client.request(*begin)).status == 401
     file.unlink()
-    for chosen in ({"accounts": file, "open_until_accounts": True}, {}):
-        with pytest.raises(PermanentError, match="this registry had accounts"):
-            build(RegistrySettings.model_validate({"data_dir": data, "nats_url": nats_url, **chosen}))
+    async with running_registry(tmp_path / "data", nats_url, **settings) as client:
+        for headers, status in (({}, 401), (login("ci", "s3cret"), 401), (login("klever", PASSWORD), 202)):
+            assert (await client.request(*begin, headers=headers)).status == status
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")

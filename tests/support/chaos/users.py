@@ -12,7 +12,6 @@ import aiohttp
 from klever.rollouts import with_model
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
-from ormb.client import OrmbClient
 from ormb.errors import OrmbError
 from ormb.reference import Reference
 from support.constant_load import Load
@@ -87,7 +86,7 @@ class Users:
         reference = Reference(f"127.0.0.1:{self._world.ports.registry}", named.repository, named.version)
 
         async def pushed() -> str:
-            async with OrmbClient(self._directory / "layout") as client:
+            async with self._world.platform.ormb() as client:
                 return (await client.push_directory(directory, reference)).digest
 
         digest = await self._patiently(f"push {ref}", pushed, within=None)

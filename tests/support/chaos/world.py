@@ -93,7 +93,9 @@ class World:
         with (self.home / "up.log").open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "klever.cli", "up", *ports),
-                env=os.environ | {"KLEVER_HOME": str(self.home)} | self.environment,
+                env=os.environ
+                | {"KLEVER_HOME": str(self.home), "ORMB_ROOTPATH": str(self.home / "ormb")}
+                | self.environment,
                 stdout=output,
                 stderr=output,
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kleverkit.documents import Buried
+from kleverkit.memory_documents import InMemoryDocuments
 from kleverproto.documents import Tombstone
 from kleverproto.jobs import JobDocument, JobPhase
 from support.crashes import Crash, CrashError, CrashingDocuments, CrashingPublisher
@@ -71,6 +72,7 @@ async def test_a_tombstone_is_removed_when_no_request_can_be_late_any_more(tmp_p
 
 async def test_a_job_that_cannot_be_read_is_left_alone_and_holds_up_no_other(tmp_path: Path) -> None:
     runner = await killed_while_deleting(tmp_path, 1)
+    assert isinstance(runner.documents, InMemoryDocuments)
     runner.documents.spoil("job-2")
     await runner.deletions.repair()
     assert await announced(runner)

@@ -102,14 +102,22 @@ def test_what_the_parts_say_to_each_other_never_meets_a_proxy(variable: str) -> 
     assert without_proxies_to_itself({})["NO_PROXY"] == "localhost,127.0.0.1,::1"
 
 
-def test_the_registry_sees_the_first_account_of_the_home_when_it_comes() -> None:
+def test_the_registry_requires_a_login_from_the_start() -> None:
     environment = planned()["registry"].environment
     assert environment["KLEVER_REGISTRY_ACCOUNTS"] == "/h/accounts.yaml"
-    assert environment["KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"] == "true"
+    assert environment["KLEVER_REGISTRY_PLATFORM_PASSWORD_FILE"] == "/h/credentials/registry-password"
+    assert environment["KLEVER_REGISTRY_OPEN"] == "false"
 
 
-def test_a_file_of_accounts_that_someone_has_chosen_must_be_there() -> None:
-    guarded = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/etc/accounts.yaml"))}
-    environment = guarded["registry"].environment
-    assert environment["KLEVER_REGISTRY_ACCOUNTS"] == "/etc/accounts.yaml"
-    assert environment["KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"] == "false"
+def test_only_who_pulls_gets_the_password_of_the_registry_and_for_its_address() -> None:
+    having = {name: part for name, part in planned().items() if "registry-password" in str(part.environment)}
+    assert set(having) == {"registry", "jobrunner", "deployer"}
+    for name in ("jobrunner", "deployer"):
+        environment, prefix = having[name].environment, f"KLEVER_{name.upper()}"
+        assert environment[f"{prefix}_REGISTRY_ADDRESS"] == "127.0.0.1:2"
+        assert environment[f"{prefix}_REGISTRY_PASSWORD_FILE"] == "/h/credentials/registry-password"
+
+
+def test_another_file_of_accounts_may_be_chosen() -> None:
+    chosen = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/etc/accounts.yaml"))}
+    assert chosen["registry"].environment["KLEVER_REGISTRY_ACCOUNTS"] == "/etc/accounts.yaml"

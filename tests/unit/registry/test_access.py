@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from contextlib import suppress
 
 import pytest
 from pydantic import ValidationError
@@ -51,10 +52,10 @@ class Hashes:
 class Known:
     """Accounts that a test changes."""
 
-    def __init__(self, accounts: Accounts | None) -> None:
+    def __init__(self, accounts: Accounts) -> None:
         self.accounts = accounts
 
-    async def read(self) -> Accounts | None:
+    async def read(self) -> Accounts:
         return self.accounts
 
 
@@ -133,15 +134,44 @@ async def test_a_changed_password_or_a_removed_account_counts_at_once() -> None:
     assert not await door.allows(asking("ci:newer"), "library", Right.PUSH)
 
 
-async def test_everybody_may_do_everything_until_there_are_accounts() -> None:
-    known = Known(None)
-    door = Authorization(known, Hashes().verify, LoginLimits(Clock()))
-    await door.check(asking("ci:wrong"), "*", Right.PUSH)
-    await door.identify(Asker("", SOURCE))
-    known.accounts = Accounts(accounts=(CI,))
-    assert not await door.allows(asking("ci:wrong"), "library", Right.PULL)
+def door_of_the_platform(hashes: Hashes, known: Accounts | None = None) -> Authorization:
+    limits = LoginLimits(Clock())
+    return Authorization(Known(known or Accounts()), hashes.verify, limits, lambda password: password == "platform's")
+
+
+async def test_nobody_but_the_platform_gets_in_until_there_are_accounts() -> None:
+    door = door_of_the_platform(Hashes())
+    await door.check(asking("klever:platform's"), "*", Right.PUSH)
+    assert not await door.allows(asking("ci:platform's"), "library", Right.PULL)
+    assert not await door.allows(asking("klever:wrong"), "library", Right.PULL)
     with pytest.raises(UnauthorizedError):
         await door.identify(Asker("", SOURCE))
+
+
+async def test_the_platform_is_never_kept_waiting_by_guesses_and_its_password_is_never_hashed() -> None:
+    hashes = Hashes()
+    door = door_of_the_platform(hashes)
+    for guess in range(FREE_OF_SOURCE * 2):
+        with suppress(TooManyRequestsError):
+            await door.allows(asking(f"klever:{guess}"), "library", Right.PULL)
+    guesses = hashes.asked
+    with pytest.raises(TooManyRequestsError):
+        await door.allows(asking("klever:guess"), "library", Right.PULL)
+    await door.check(asking("klever:platform's"), "library", Right.PUSH)
+    assert hashes.asked == guesses
+
+
+async def test_an_account_of_the_platforms_name_has_its_own_password_and_rights() -> None:
+    theirs = Account(name="klever", password_hash=HASH, projects={"library": Right.PULL})
+    door = door_of_the_platform(Hashes(), Accounts(accounts=(theirs,)))
+    assert await door.allows(asking("klever:right"), "library", Right.PULL)
+    assert not await door.allows(asking("klever:right"), "library", Right.PUSH)
+    assert await door.allows(asking("klever:platform's"), "other", Right.PUSH)
+
+
+async def test_without_a_password_of_the_platform_it_has_no_account() -> None:
+    door = Authorization(Known(Accounts()), Hashes().verify, LoginLimits(Clock()))
+    assert not await door.allows(asking("klever:"), "library", Right.PULL)
 
 
 def test_two_accounts_of_one_name_are_refused() -> None:
@@ -149,11 +179,10 @@ def test_two_accounts_of_one_name_are_refused() -> None:
         Accounts(accounts=(CI, CI))
 
 
-async def test_who_lists_repositories_sees_all_while_there_are_no_accounts_and_then_what_they_may() -> None:
-    known = Known(None)
-    door = Authorization(known, Hashes().verify, LoginLimits(Clock()))
-    assert (await door.reader(asking("ci:right"))).may_pull("secret")
-    known.accounts = Accounts(accounts=(CI.model_copy(update={"projects": {"library": Right.PULL}}),))
+async def test_who_lists_repositories_sees_those_that_they_may_pull() -> None:
+    known = Accounts(accounts=(CI.model_copy(update={"projects": {"library": Right.PULL}}),))
+    door = door_of_the_platform(Hashes(), known)
+    assert (await door.reader(asking("klever:platform's"))).may_pull("secret")
     reader = await door.reader(asking("ci:right"))
     assert (reader.may_pull("library"), reader.may_pull("secret")) == (True, False)
     assert not (await door.reader(asking(":"))).may_pull("library")

@@ -15,25 +15,27 @@ def settings(**values: object) -> RegistrySettings:
 
 
 def test_it_is_served_on_loopback_only_unless_told_otherwise() -> None:
-    assert settings().address == "127.0.0.1:5000"
-    assert settings(host="::1").address == "[::1]:5000"
-    assert settings(host="localhost").address == "localhost:5000"
+    assert settings(open=True).address == "127.0.0.1:5000"
+    assert settings(host="::1", open=True).address == "[::1]:5000"
+    assert settings(host="localhost", open=True).address == "localhost:5000"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "registry"])  # noqa: S104 - refused
 def test_an_address_that_others_can_reach_must_be_allowed(host: str) -> None:
     with pytest.raises(ValidationError, match="KLEVER_REGISTRY_ACCOUNTS"):
-        settings(host=host, public_address="registry:5000")
+        settings(host=host, public_address="registry:5000", open=True)
     assert settings(host=host, public_address="registry:5000", accounts="accounts.yaml").address == "registry:5000"
 
 
-def test_nobody_else_is_let_in_until_there_are_accounts() -> None:
-    with pytest.raises(ValidationError, match="OPEN_UNTIL_ACCOUNTS"):
-        settings(host="192.0.2.1", accounts="accounts.yaml", open_until_accounts=True)
-    assert settings(accounts="accounts.yaml", open_until_accounts=True).open_until_accounts
+def test_it_is_open_only_where_that_is_asked_for() -> None:
+    with pytest.raises(ValidationError, match="or else KLEVER_REGISTRY_OPEN=1"):
+        settings()
+    with pytest.raises(ValidationError, match="or else KLEVER_REGISTRY_OPEN=1"):
+        settings(open=True, accounts="accounts.yaml")
+    assert settings(platform_password_file="password").platform_password_file == Path("password")
 
 
-@pytest.mark.parametrize("values", [{"port": 0}, {"host": "0.0.0.0", "accounts": "accounts.yaml"}])  # noqa: S104
+@pytest.mark.parametrize("values", [{"port": 0, "open": True}, {"host": "0.0.0.0", "accounts": "accounts.yaml"}])  # noqa: S104
 def test_the_address_for_pulls_must_be_known(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="PUBLIC_ADDRESS"):
         settings(**values)
@@ -42,7 +44,7 @@ def test_the_address_for_pulls_must_be_known(values: dict[str, object]) -> None:
 def test_the_service_ends_with_a_sentence_when_a_setting_is_wrong(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "klever_registry"],
-        env={"KLEVER_HOME": str(tmp_path), "KLEVER_REGISTRY_HOST": "0.0.0.0"},  # noqa: S104 - refused
+        env={"KLEVER_HOME": str(tmp_path), "KLEVER_REGISTRY_HOST": "0.0.0.0", "KLEVER_REGISTRY_OPEN": "1"},  # noqa: S104 - refused
         capture_output=True,
         text=True,
         check=False,

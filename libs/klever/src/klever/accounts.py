@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from kleverproto.accounts import Account, Accounts, Right
 from kleverproto.mistakes import worded
+from kleverproto.quantities import bytes_of
 
 from .errors import AccountsError
 
@@ -67,6 +68,28 @@ def allow_anonymous(path: Path, projects: Sequence[str]) -> None:
     except ValidationError as error:
         raise AccountsError(f"{', '.join(projects)} cannot be projects: {worded(error, Accounts)}") from error
     _write(path, read(path).model_copy(update={"anonymous_pull": checked.anonymous_pull}))
+
+
+def set_quota(path: Path, project: str, size: str) -> None:
+    """Say how much a project may have in the registry.
+
+    Args:
+        path: the file, made where it is absent.
+        project: its name; `*` is each project that has no quota of its own.
+        size: such as `10Gi`; `none` takes the quota away.
+
+    Raises:
+        AccountsError: the project or the size will not do.
+    """
+    known = read(path)
+    others = {name: quota for name, quota in known.quotas.items() if name != project}
+    try:
+        checked = Accounts(quotas=others | ({} if size == "none" else {project: bytes_of(size)}))
+    except ValidationError as error:
+        raise AccountsError(f"{project} cannot be a project: {worded(error, Accounts)}") from error
+    except ValueError as error:
+        raise AccountsError(str(error)) from error
+    _write(path, known.model_copy(update={"quotas": checked.quotas}))
 
 
 def _why(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """The Python SDK: models, jobs, servings and predictions, over the gateway's REST API and the ingress."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +12,9 @@ from kleverproto.envelope import Event
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import ProjectDocument, ProjectPolicy
 from kleverproto.references import ModelRef
-from ormb.adapters.credentials import find_credentials
+from ormb.adapters.own_registries import OwnRegistries
 from ormb.layout import default_root
+from ormb.own_registry import HOST
 
 from .answers import LoginLink, Page, Platform, Rebuilt, understood
 from .errors import ApiError, FailedError
@@ -22,6 +24,7 @@ from .serving_verbs import ServingVerbs
 from .transport import follow_events
 
 NOT_FOUND = 404
+log = logging.getLogger(__name__)
 
 
 class KleverClient(JobCalls, ServingVerbs):
@@ -95,7 +98,10 @@ class KleverClient(JobCalls, ServingVerbs):
             AuthenticationError: stored credentials cannot be read.
         """
         registry = URL((await self._get("/platform", Platform)).urls.registry)
-        known = await asyncio.to_thread(find_credentials, default_root(), registry.authority)
+        own = OwnRegistries(default_root())
+        if registry.host == "localhost" and own.is_own(registry.port or 0):
+            registry = registry.with_host(HOST)  # others may listen on ::1
+        known = await asyncio.to_thread(own.find, registry.authority, log.warning)
         headers = {"Authorization": known.basic} if known else {}
         url = str(registry / "catalogue/rebuild")
         return understood(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions

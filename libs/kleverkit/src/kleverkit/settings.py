@@ -68,6 +68,22 @@ class ServiceSettings(BaseSettings):
         return split(self.nats_url)
 
 
+class PullingServiceSettings(ServiceSettings):
+    """Those of a service that pulls from registries and pushes to them."""
+
+    registry_address: str | None = None
+    """host:port of the platform's own registry: the only one that gets the password in `registry_password_file`."""
+    registry_password_file: Path | None = None
+    """File with the password of the user `klever` there. Without it, and for other registries, what `ormb login` or
+    Docker keep for the user that runs the service is sent."""
+
+    @model_validator(mode="after")
+    def _registry_is_whole(self) -> Self:
+        if (self.registry_address is None) != (self.registry_password_file is None):
+            raise ValueError("registry_address and registry_password_file belong together: set both, or neither")
+        return self
+
+
 def split(text: str) -> list[str]:
     """The items of a comma-separated setting."""
     return [item.strip() for item in text.split(",") if item.strip()]

@@ -30,7 +30,11 @@ class Token:
     def is_in(self, authorization: str) -> bool:
         """Whether the value of an Authorization header carries it."""
         scheme, _, credentials = authorization.partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(_digest(credentials.strip()), self._digest)
+        return scheme.lower() == "bearer" and self.is_same(credentials.strip())
+
+    def is_same(self, secret: str) -> bool:
+        """Whether this is the secret."""
+        return hmac.compare_digest(_digest(secret), self._digest)
 
 
 def _digest(secret: str) -> bytes:

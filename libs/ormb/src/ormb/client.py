@@ -20,6 +20,7 @@ from .known_digests import KnownDigests
 from .layout import STORE, LocalLayout, default_root
 from .layouts.modelpack import MODELPACK
 from .manifest import Descriptor, ModelManifest
+from .own_registry import OwnRegistry
 from .packed import Content, PackedModel
 from .packing import pack, with_way_out
 from .packing_archive import archives_directory
@@ -40,9 +41,10 @@ class OrmbClient:
         insecure: do not verify TLS certificates.
         ca_file: certificates of authorities to trust besides the system's.
         chunk_bytes: larger blobs are sent in pieces of this size, so that an interrupted upload resumes.
+        own: the registry whose password is in a file; for others the kept credentials are looked up.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its settings
         self,
         root: Path | None = None,
         *,
@@ -51,6 +53,7 @@ class OrmbClient:
         insecure: bool = False,
         ca_file: Path | None = None,
         chunk_bytes: int = CHUNK_BYTES,
+        own: OwnRegistry | None = None,
     ) -> None:
         self.root = root or default_root()
         self.layout = LocalLayout(self.root / STORE)
@@ -61,6 +64,7 @@ class OrmbClient:
             ca_file=ca_file,
             connections=concurrency * 2,
             chunk_bytes=chunk_bytes,
+            own=own,
         )
 
     async def __aenter__(self) -> Self:

@@ -19,7 +19,9 @@ from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
 from modelformats.converting.toolchains import ToolchainStore
+from ormb.client import OrmbClient
 from ormb.layout import default_root
+from ormb.own_registry import OwnRegistry
 
 from .adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from .adapters.conversions import JobConversions
@@ -57,7 +59,8 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     """The service, ready to run."""
     runtime = make_runtime("deployer", settings)
     work_dir = settings.work_dir.resolve()
-    store = LocalModelStore(work_dir / "models", default_root())
+    own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
+    store = LocalModelStore(work_dir / "models", OrmbClient(default_root(), own=own))
     workloads = _workloads(settings, work_dir)
     envoy = _envoy(settings, work_dir)
     servings = NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from kleverkit.settings import ServiceSettings
+from kleverkit.settings import PullingServiceSettings
 
 
 def _default_work_dir() -> Path:
@@ -25,7 +25,7 @@ def _default_secrets() -> Path:
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
 
-class DeployerSettings(ServiceSettings):
+class DeployerSettings(PullingServiceSettings):
     """Environment variables `KLEVER_DEPLOYER_…`."""
 
     model_config = SettingsConfigDict(env_prefix="KLEVER_DEPLOYER_", extra="ignore", use_attribute_docstrings=True)

@@ -25,6 +25,7 @@ from modelformats.converting.toolchains import ToolchainStore
 from modelformats.threads import in_thread
 from ormb.client import OrmbClient
 from ormb.layout import default_root
+from ormb.own_registry import OwnRegistry
 
 from .adapters.disk import Disk
 from .adapters.home import runner_name
@@ -57,7 +58,8 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
     pool = WorkerPool(settings.workers, _limits(settings))
-    models = OrmbModels(OrmbClient(default_root()))
+    own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
+    models = OrmbModels(OrmbClient(default_root(), own=own))
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
     claims, disk = Claims(ledger), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))

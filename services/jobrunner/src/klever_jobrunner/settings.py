@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from kleverkit.settings import ServiceSettings
+from kleverkit.settings import PullingServiceSettings
 
 
 def _default_work_dir() -> Path:
@@ -18,7 +18,7 @@ def _default_toolchains() -> Path:
     return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
 
 
-class JobrunnerSettings(ServiceSettings):
+class JobrunnerSettings(PullingServiceSettings):
     """Environment variables `KLEVER_JOBRUNNER_…`."""
 
     model_config = SettingsConfigDict(env_prefix="KLEVER_JOBRUNNER_", extra="ignore", use_attribute_docstrings=True)

@@ -12,6 +12,7 @@ from kleverkit.health import Check
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
+from kleverkit.tokens import Token
 from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
@@ -27,15 +28,25 @@ from .adapters.local import (
     LocalManifests,
     LocalPolicyCopies,
     LocalUploads,
-    had_accounts,
+    NoAccounts,
     verify_bcrypt,
 )
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
 from .domain.logins import LoginLimits
 from .handlers import build_router
-from .ports import BlobStore, Inventory, ManifestStore, PolicyCopies, SignatureStore, Uploads
-from .routes import add_catalogue, add_routes, add_webhooks, guard, refusal, refusals
+from .ports import (
+    AccountSource,
+    BlobStore,
+    Inventory,
+    ManifestStore,
+    PolicyCopies,
+    SignatureStore,
+    Space,
+    Uploads,
+)
+from .routes import add_catalogue, add_routes, add_webhooks, guard, plain_bodies, refusal, refusals
+from .service.admission import Admission, Limits
 from .service.alarms import Alarms
 from .service.announcing import Announcer
 from .service.authorization import Authorization
@@ -53,8 +64,6 @@ from .service.signatures import Signatures
 from .service.usage import ServedModels
 from .settings import RegistrySettings
 
-ACCOUNTS_NOTE = "has-accounts"
-"""File beside the models that says that the registry has, or had, accounts."""
 ANNOUNCERS = 8
 """Tags that are announced at a time."""
 
@@ -67,6 +76,7 @@ class Stores:
     uploads: Uploads
     manifests: ManifestStore
     inventory: Inventory
+    space: Space
     policies: PolicyCopies
     problem: Callable[[], Awaitable[str | None]]
     """Why nothing can be stored now, if so."""
@@ -75,11 +85,13 @@ class Stores:
 def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> Stores:
     """Artifacts on this machine's disk, whose age is judged by a clock that does not jump."""
     layout = Layout(settings.data_dir)
+    inventory = LocalInventory(layout)
     return Stores(
         blobs=LocalBlobs(layout),
         uploads=LocalUploads(layout, clock=clock),
         manifests=LocalManifests(layout),
-        inventory=LocalInventory(layout),
+        inventory=inventory,
+        space=inventory,
         policies=LocalPolicyCopies(layout.disk, settings.data_dir / "projects"),
         problem=partial(layout.disk.problem, settings.min_free_bytes),
     )
@@ -87,9 +99,12 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
 
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
-    authorization, check_accounts = _authorization(settings)
+    accounts, check_accounts = _accounts(settings)
+    authorization = _authorization(settings, accounts)
     runtime = make_runtime(
-        "registry", settings, application=web.Application(middlewares=[refusals, guard(authorization)])
+        "registry",
+        settings,
+        application=web.Application(middlewares=[refusals, plain_bodies, guard(authorization)]),
     )
     steady = SteadyClock(clock)
     stores = local_stores(settings, steady)
@@ -111,9 +126,8 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
         restorer=restorer,
     )
     served = ServedModels(NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument))
-    distribution = Distribution(
-        blobs=stores.blobs, uploads=stores.uploads, manifests=stores.manifests, observer=announcer, usage=served
-    )
+    admission = Admission(_limits(settings), stores.space, accounts, time.monotonic)
+    distribution = _distribution(stores, announcer, served, admission)
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
     extractions = Extractions(records=records, signatures=signatures, external=external)
@@ -149,14 +163,38 @@ def _policies(
     )
 
 
-def _authorization(settings: RegistrySettings) -> tuple[Authorization | None, Check]:
-    note = settings.data_dir / ACCOUNTS_NOTE
-    if settings.accounts is None:
-        if note.exists():
-            raise had_accounts(note, "none are configured: set KLEVER_REGISTRY_ACCOUNTS=<file>")
+def _distribution(stores: Stores, announcer: Announcer, served: ServedModels, admission: Admission) -> Distribution:
+    return Distribution(
+        blobs=stores.blobs,
+        uploads=stores.uploads,
+        manifests=stores.manifests,
+        observer=announcer,
+        usage=served,
+        admission=admission,
+    )
+
+
+def _limits(settings: RegistrySettings) -> Limits:
+    return Limits(settings.max_blob_bytes, settings.max_uploads, settings.project_quota_bytes)
+
+
+def _accounts(settings: RegistrySettings) -> tuple[AccountSource | None, Check]:
+    """Who may use the registry; None where everybody may."""
+    if settings.open:
         return None, _always_well
-    source = AccountsFile(settings.accounts, note, open_until_there=settings.open_until_accounts)
-    return Authorization(source, verify_bcrypt, LoginLimits(time.monotonic)), source.check
+    if settings.accounts is None:
+        return NoAccounts(), _always_well
+    source = AccountsFile(settings.accounts, may_come_later=settings.platform_password_file is not None)
+    return source, source.check
+
+
+def _authorization(settings: RegistrySettings, accounts: AccountSource | None) -> Authorization | None:
+    if accounts is None:
+        return None
+    limits = LoginLimits(time.monotonic)
+    if settings.platform_password_file is None:
+        return Authorization(accounts, verify_bcrypt, limits)
+    return Authorization(accounts, verify_bcrypt, limits, Token.read(settings.platform_password_file).is_same)
 
 
 async def _always_well() -> str | None:

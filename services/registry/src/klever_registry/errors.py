@@ -57,7 +57,7 @@ class SizeInvalidError(DistributionError):
 
 
 class TooLargeError(SizeInvalidError):
-    """A manifest is larger than this registry takes."""
+    """A manifest or a blob is larger than this registry takes."""
 
     status = 413
 
@@ -162,6 +162,19 @@ class DeniedError(DistributionError):
 
     oci_code = "DENIED"
     status = 403
+
+
+class QuotaExceededError(DistributionError):
+    """The project may have no more."""
+
+    oci_code = "DENIED"
+    status = 403
+
+
+class UnsupportedEncodingError(DistributionError):
+    """The body is compressed for the transfer, which the distribution API has no need of."""
+
+    status = 415
 
 
 class InUseError(DistributionError):

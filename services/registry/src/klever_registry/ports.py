@@ -19,8 +19,8 @@ from .domain.manifests import Manifest
 class AccountSource(Protocol):
     """Who may use the registry."""
 
-    async def read(self) -> Accounts | None:
-        """Everybody who has an account, as of now; None where there are no accounts, and everybody may do anything."""
+    async def read(self) -> Accounts:
+        """Everybody who has an account, as of now."""
         ...
 
 
@@ -64,6 +64,18 @@ class Inventory(Protocol):
 
     async def collect(self, repository: str, digest: str, *, before: datetime) -> bool:
         """Remove a blob unless it was used since; no use comes between the look and the removal."""
+        ...
+
+
+class Space(Protocol):
+    """What projects have on the disk."""
+
+    async def used(self, project: str) -> int:
+        """Bytes of a project: its blobs, each once, and its uploads."""
+        ...
+
+    async def open_uploads(self, project: str) -> int:
+        """How many uploads of a project have begun and not ended."""
         ...
 
 

@@ -29,14 +29,24 @@ class RegistrySettings(ServiceSettings):
     public_address: str | None = None
     """host:port under which the platform's services pull from here; host and port of this service by default."""
     accounts: Path | None = None
-    """File of those who may pull and push; without it everybody may, and only loopback is served."""
-    open_until_accounts: bool = False
-    """Let everybody on this machine in while the file of accounts is not there and never was; the first account counts
-    at once. Without this the file must be there."""
+    """File of those who may pull and push, which `klever registry account add` writes. It must be there at the start,
+    unless there is a `platform_password_file`; then the first account counts as soon as it is added."""
+    platform_password_file: Path | None = None
+    """File with the password of the user `klever`, which may do everything: the platform's own, as `klever up` makes
+    it."""
+    open: bool = False
+    """Let everybody pull, push and delete; only loopback is served. Without this there must be `accounts` or a
+    `platform_password_file`."""
     reconcile_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two comparisons of the registry with the catalogue."""
     max_manifest_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     """Largest manifest that is taken; each is held in memory."""
+    max_blob_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**3
+    """Largest blob that is taken."""
+    max_uploads: Annotated[int, Field(ge=1)] = 1000
+    """Uploads of a project that may be open at a time."""
+    project_quota_bytes: Annotated[int, Field(gt=0)] | None = None
+    """What each project may have that the accounts give no quota of its own; without it as much as the disk takes."""
     upload_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
     """An upload to which nothing was added for this long is thrown away."""
     collect_seconds: Annotated[float, Field(gt=0)] = 3600.0
@@ -51,12 +61,22 @@ class RegistrySettings(ServiceSettings):
     """What external registries send as Authorization header with their notifications; none are taken without."""
 
     @model_validator(mode="after")
-    def _without_accounts_only_on_loopback(self) -> Self:
-        if (self.accounts is None or self.open_until_accounts) and not _is_loopback(self.host):
+    def _open_only_where_asked_for(self) -> Self:
+        has_logins = self.accounts is not None or self.platform_password_file is not None
+        if self.open == has_logins:
             raise ValueError(
-                f"without accounts the registry does not serve on {self.host}, which others may reach: set "
-                "KLEVER_REGISTRY_HOST=127.0.0.1, or KLEVER_REGISTRY_ACCOUNTS=<file>, which "
-                "`klever registry account add` writes, without KLEVER_REGISTRY_OPEN_UNTIL_ACCOUNTS"
+                "set KLEVER_REGISTRY_ACCOUNTS=<file>, which `klever registry account add` writes, or "
+                "KLEVER_REGISTRY_PLATFORM_PASSWORD_FILE=<file>, or both; or else KLEVER_REGISTRY_OPEN=1, which lets "
+                "everybody on this machine pull, push and delete"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> Self:
+        if self.open and not _is_loopback(self.host):
+            raise ValueError(
+                f"the registry is not open to everybody on {self.host}, which others may reach: set "
+                "KLEVER_REGISTRY_HOST=127.0.0.1, or KLEVER_REGISTRY_ACCOUNTS=<file> in place of KLEVER_REGISTRY_OPEN"
             )
         return self
 

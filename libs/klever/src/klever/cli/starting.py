@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import sysconfig
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,13 @@ import click
 
 from klever.errors import KleverError, PlatformError
 from klever.platform.home import Home
-from klever.platform.plan import Ports, Urls
+from klever.platform.plan import Ports, Urls, registry_address
 from klever.platform.ports import MAX_PORT, PUBLIC
 from klever.servers import read_token
+from ormb.adapters.announcements import announced
+from ormb.errors import OrmbError
+from ormb.layout import default_root
+from ormb.own_registry import OwnRegistry
 
 if TYPE_CHECKING:
     from klever.cli.reporting import Lines
@@ -90,6 +95,17 @@ async def _cancel_after(stop: asyncio.Event, task: "asyncio.Future[None]") -> No
     """Once only: a second cancellation would cut the clean-up short."""
     await stop.wait()
     task.cancel()
+
+
+@asynccontextmanager
+async def registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
+    """Let `ormb` and `klever` of this user log in to the platform's registry for the block, where they can be."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(announced(default_root(), OwnRegistry(registry_address(ports), home.registry_password)))
+        except (OSError, OrmbError) as error:  # the platform runs all the same
+            lines.note(f"`ormb` does not log in by itself, `klever registry login` says how: {error}")
+        yield
 
 
 async def show_login_link(home: Home, urls: Urls, lines: "Lines") -> None:

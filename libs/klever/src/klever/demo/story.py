@@ -17,6 +17,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 from ormb.client import OrmbClient
+from ormb.own_registry import OwnRegistry
 from ormb.reference import Reference
 
 from . import iris
@@ -68,7 +69,9 @@ async def tell(urls: Urls, home: Home, teller: Teller) -> dict[str, Any]:
     Returns:
         What happened, as `klever demo --json` prints it, without the platform's own part.
     """
-    async with KleverClient(urls.api, read_token(home.token)) as client, OrmbClient(home.path / "ormb") as ormb:
+    own = OwnRegistry(urls.registry.removeprefix("http://"), home.registry_password)
+    ormb_client = OrmbClient(home.path / "ormb", own=own)
+    async with KleverClient(urls.api, read_token(home.token)) as client, ormb_client as ormb:
         story = _Story(urls, home.path, teller, client, ormb)
         return await story.run()
 

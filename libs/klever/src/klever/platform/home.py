@@ -63,7 +63,7 @@ class Home:
 
     @property
     def accounts(self) -> Path:
-        """Who may use the registry; everybody on this machine until the file is there for the first time."""
+        """Who may use the registry besides the platform itself; the file may come later."""
         return self.path / "accounts.yaml"
 
     @property
@@ -80,6 +80,11 @@ class Home:
     def token(self) -> Path:
         """What everybody who asks the platform has to send."""
         return self.path / "token"
+
+    @property
+    def registry_password(self) -> Path:
+        """That of the user `klever` in the registry, who is the platform and the user that runs it."""
+        return self.path / "credentials" / "registry-password"
 
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""

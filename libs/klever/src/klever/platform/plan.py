@@ -75,10 +75,15 @@ def urls(ports: Ports) -> Urls:
     """The addresses of a platform."""
     return Urls(
         api=f"http://{HOST}:{ports.gateway}",
-        registry=f"http://{HOST}:{ports.registry}",
+        registry=f"http://{registry_address(ports)}",
         ingress=f"http://{HOST}:{ports.ingress}",
         nats=f"nats://{HOST}:{ports.nats}",
     )
+
+
+def registry_address(ports: Ports) -> str:
+    """host:port of the registry."""
+    return f"{HOST}:{ports.registry}"
 
 
 def parts(
@@ -90,12 +95,11 @@ def parts(
         home: where they keep their state.
         ports: where they listen; none is 0.
         nats_server: path of the nats-server program.
-        accounts: file of those who may use the registry, which must be there; by default that of the home, which may
-            come later: until then everybody on this machine may.
+        accounts: file of those who may use the registry besides the platform itself; by default that of the home.
         allow_commands: whether servings may run programs of those who deploy.
     """
     where, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
-    login = {"ACCOUNTS": str(accounts or home.accounts), "OPEN_UNTIL_ACCOUNTS": "false" if accounts else "true"}
+    pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
     return (
         _nats(home, ports, nats_server),
         _service(
@@ -106,8 +110,8 @@ def parts(
             where,
             program="kleverkit.topology_service",
         ),
-        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **login),
-        _service(JOBRUNNER, "parses models", home, ports.jobrunner, where),
+        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **_logins(home, accounts)),
+        _service(JOBRUNNER, "parses models", home, ports.jobrunner, where, **pulling),
         _service(
             DEPLOYER,
             f"model servers and Envoy, ingress at {where.ingress}",
@@ -118,6 +122,7 @@ def parts(
             SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=where.ingress,
+            **pulling,
             **commands,
         ),
         _service(
@@ -132,6 +137,11 @@ def parts(
             **commands,
         ),
     )
+
+
+def _logins(home: Home, accounts: Path | None) -> dict[str, str]:
+    password = str(home.registry_password)
+    return {"ACCOUNTS": str(accounts or home.accounts), "PLATFORM_PASSWORD_FILE": password, "OPEN": "false"}
 
 
 def _nats(home: Home, ports: Ports, nats_server: str) -> Part:

@@ -15,9 +15,9 @@ from kleverkit.bounded_logs import begin_anew
 from .child import Child, keep_previous, stop_leftovers
 from .home import Home
 from .nats_access import NatsAccess
+from .own_secrets import provide_secret
 from .plan import Part, Urls
 from .state import PlatformState, Running
-from .token import provide_token
 
 READY_SECONDS = 60.0
 """Longest start of a part on a slow machine."""
@@ -78,7 +78,8 @@ class Supervisor:
         with _locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
             NatsAccess(self._home.nats_files).prepare()
-            provide_token(self._home.token)
+            provide_secret(self._home.token)
+            provide_secret(self._home.registry_password)
             for part in self._parts:
                 keep_previous(self._home.log_of(part.name))
             keepers: list[asyncio.Task[None]] = []

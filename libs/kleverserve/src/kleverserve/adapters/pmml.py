@@ -124,8 +124,12 @@ def _outputs(model: Any, document: str) -> Mapping[str, TensorSpec]:
     return outputs or known
 
 
+_OUTPUT_FIELD = re.compile(r"OutputField\b[^<>]*+")
+
+
 def _declares(document: str, name: str) -> bool:
-    return re.search(rf"OutputField\b[^<>]*\bname=[\"']{re.escape(name)}[\"']", document) is not None
+    named = re.compile(rf"\bname=[\"']{re.escape(name)}[\"']")
+    return any(named.search(field[0]) for field in _OUTPUT_FIELD.finditer(document))
 
 
 def _spec(field: Any) -> TensorSpec:

@@ -25,7 +25,8 @@ DATA, CONSTANTS, VERSION = "data.pkl", "constants.pkl", "version"
 PICKLE_LIMIT, CODE_LIMIT = 256 * 1024**2, 8 * 1024**2
 SCALARS = {"int": "int64", "float": "float64", "bool": "bool", "str": "str"}
 CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
-FORWARD = re.compile(r"^  def forward\(\w+: [\w.]+(.{0,65536}?)\) -> ([^\n]{1,4096}):$", re.MULTILINE | re.DOTALL)
+FORWARD = re.compile(r"^  def forward\(\w+: [\w.]+", re.MULTILINE)
+LONGEST_ARGUMENTS, RETURNS = 64 * 1024, ") -> "
 OPERATOR = re.compile(r"\b(?:torch|ops\.\w+)\.(\w+)\(")
 NO_SHAPES = "TorchScript has names, and seldom types and shapes: declare them in ormbfile.yaml"
 
@@ -114,7 +115,7 @@ def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None)
     return Signature(
         inputs=tuple(_tensor(name, kind) for name, kind, default in arguments or () if not default),
         outputs=tuple(_tensor(f"output_{place}", kind) for place, kind in enumerate(_results(result))),
-        operators=dict(sorted(Counter(_operators(root, code)).items())),
+        operators=dict(sorted(_operators(root, code).items())),
         parameters=counted(weights),
         framework="PyTorch",
         details={
@@ -129,12 +130,25 @@ def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None)
 
 def _forward(text: str) -> tuple[list[tuple[str, str, str]] | None, str]:
     """Name, type and default of each argument of forward(), and the type that it returns."""
-    found = FORWARD.search(text)
-    if found is None:
+    begin = FORWARD.search(text)
+    header = _header(text[begin.end() : begin.end() + LONGEST_ARGUMENTS]) if begin else None
+    if header is None:
         return None, ""
-    parts = [part.strip() for part in _split(found[1])]
+    arguments, result = header
+    parts = [part.strip() for part in _split(arguments)]
     named = [part.partition(":") for part in parts if ":" in part]
-    return [(name.strip(), *_typed(kind.strip())) for name, _, kind in named], found[2].strip()
+    return [(name.strip(), *_typed(kind.strip())) for name, _, kind in named], result.strip()
+
+
+def _header(text: str) -> tuple[str, str] | None:
+    """The arguments and the result of a function, whose header ends with the first line of the form `…) -> …:`."""
+    at = 0
+    for line in text.split("\n"):
+        arguments, arrow, result = line.partition(RETURNS)
+        if arrow and result.endswith(":"):
+            return text[:at] + arguments, result.removesuffix(":")
+        at += len(line) + 1
+    return None
 
 
 def _typed(text: str) -> tuple[str, str]:
@@ -168,19 +182,26 @@ def _tensor(name: str, kind: str) -> Tensor:
     return Tensor(name=name, dtype=scalar, shape=() if scalar else None)
 
 
-def _operators(root: Any, code: _Code) -> Iterator[str]:
-    """What the code of each module calls, once for each module."""
-    waiting, seen, calls = [root], set[int](), dict[str, list[str]]()
+def _operators(root: Any, code: _Code) -> Counter[str]:
+    """How often the code of all modules calls what; each class's code is read once, however many modules there are."""
+    calls: Counter[str] = Counter()
+    for name, modules in _modules(root).items():
+        for operator, count in Counter(OPERATOR.findall(code.of(name))).items():
+            calls[operator] += modules * count
+    return calls
+
+
+def _modules(root: Any) -> Counter[str]:
+    """How many modules there are of each class."""
+    waiting, seen, modules = [root], set[int](), Counter[str]()
     while waiting:
         value = waiting.pop()
         if id(value) in seen or not isinstance(value, Inert):
             continue
         seen.add(id(value))
-        name = class_name(value) or ""
-        if name not in calls:
-            calls[name] = OPERATOR.findall(code.of(name))
-        yield from calls[name]
+        modules[class_name(value) or ""] += 1
         waiting.extend(inner for _, inner in inner_of(value))
+    return modules
 
 
 TORCH_SCRIPT = TorchScript()

@@ -4,14 +4,15 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import aiohttp
 
+from ormb.own_registry import OwnRegistry
+
 from .challenge import Authorizer, FindCredentials
-from .credentials import find_credentials
 from .http import HttpRegistry
+from .own_registries import OwnRegistries, OwnResolver
 from .sessions import UploadSessions
 from .tls import verification
 from .transport import Transport
@@ -31,6 +32,7 @@ class Connecting:
         ca_file: certificates of authorities to trust besides the system's.
         connections: open at a time.
         chunk_bytes: size of the pieces of large blobs.
+        own: the registry whose password is in a file.
     """
 
     plain_http: bool = False
@@ -38,6 +40,7 @@ class Connecting:
     ca_file: Path | None = None
     connections: int = CONNECTIONS
     chunk_bytes: int = CHUNK_BYTES
+    own: OwnRegistry | None = None
 
 
 @asynccontextmanager
@@ -47,20 +50,37 @@ async def connected(root: Path, how: Connecting, *, find: FindCredentials | None
     Args:
         root: where ormb keeps credentials and uploads in the middle.
         how: settings.
-        find: gives the credentials for a host; by default those that are kept.
+        find: gives the credentials for a host; by default those of `how.own`, that are kept, or are announced.
     """
     tls = verification(insecure=how.insecure, ca_file=how.ca_file)
-    async with _session(tls, how.connections) as session, _session(tls, how.connections, force_close=True) as once:
+    registries = OwnRegistries(root, how.own)
+    async with (
+        _session(tls, how.connections, registries) as session,
+        _session(tls, how.connections, registries, force_close=True) as once,
+    ):
         transport = Transport(session, once=once)
         yield HttpRegistry(
             transport,
-            Authorizer(find or partial(find_credentials, root), transport),
+            Authorizer(find or registries.find, transport),
             sessions=UploadSessions(root / "uploads"),
             plain_http=how.plain_http,
             chunk_bytes=how.chunk_bytes,
         )
 
 
-def _session(tls: ssl.SSLContext | bool, limit: int, *, force_close: bool = False) -> aiohttp.ClientSession:  # noqa: FBT001 - as aiohttp has it
-    connector = aiohttp.TCPConnector(ssl=tls, limit=limit, force_close=force_close)
-    return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT)
+def _session(
+    tls: ssl.SSLContext | bool,  # noqa: FBT001 - as aiohttp has it
+    limit: int,
+    registries: OwnRegistries,
+    *,
+    force_close: bool = False,
+) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        ssl=tls,
+        limit=limit,
+        force_close=force_close,
+        resolver=OwnResolver(registries),
+        socket_factory=registries.socket_for,
+    )
+    no_cookies = aiohttp.DummyCookieJar()  # a cookie is a credential that every port of a host would be sent
+    return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, cookie_jar=no_cookies)

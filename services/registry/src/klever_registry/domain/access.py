@@ -21,14 +21,14 @@ class Asker:
 
 @dataclass(frozen=True)
 class Reader:
-    """Who asks, as far as reading goes; without an account anybody, and without accounts they may read everything."""
+    """Who asks, as far as reading goes; without an account anybody."""
 
-    accounts: Accounts | None
+    accounts: Accounts
     account: Account | None
 
     def may_pull(self, project: str) -> bool:
         """Whether they have the right in a project."""
-        return self.accounts is None or may(self.accounts, self.account, project, Right.PULL)
+        return may(self.accounts, self.account, project, Right.PULL)
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:

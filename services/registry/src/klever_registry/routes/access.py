@@ -14,12 +14,12 @@ from .base import PREFIX, repository
 MOUNTED_FROM = web.RequestKey("mounted_from", str)
 """The repository that a blob is to be mounted from; absent where none is named, or the client may not read it."""
 READER = web.RequestKey("reader", Reader)
-"""Who lists repositories; absent where everybody may read everything."""
+"""Who lists repositories; absent where the registry is open."""
 CATALOGUE = f"{PREFIX}/_catalog"
 
 
 def guard(authorization: Authorization | None) -> Middleware:
-    """The middleware; without accounts everybody may do everything."""
+    """The middleware; without an authorization everybody may do everything."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -12,12 +12,14 @@ from klever_registry.domain.access import Asker, Reader, may, parse_basic
 from klever_registry.domain.logins import LoginLimits
 from klever_registry.errors import DeniedError, TooManyRequestsError, UnauthorizedError
 from klever_registry.ports import AccountSource
-from kleverproto.accounts import ANY_PROJECT, Account, Accounts, Right
+from kleverproto.accounts import ANY_PROJECT, PLATFORM_ACCOUNT, Account, Accounts, Right
 
 Verify = Callable[[str, str], Awaitable[bool]]
 """Whether a password, given first, is that of a hash; slow on purpose."""
 OF_NOBODY = "$2b$12$" + "." * 53
 """The hash of no password, where there are no accounts."""
+PLATFORM = Account(name=PLATFORM_ACCOUNT, password_hash=OF_NOBODY, projects={ANY_PROJECT: Right.PUSH})
+"""The platform itself, whose password is random, and so is neither hashed slowly nor worth guessing."""
 NAMED = 128
 """Letters of a name that an error repeats."""
 
@@ -32,12 +34,20 @@ class Authorization:
         source: who there is.
         verify: compares a password with its hash.
         limits: how often passwords may be guessed.
+        is_platform: whether a password is the platform's; without it the platform has no account.
     """
 
-    def __init__(self, source: AccountSource, verify: Verify, limits: LoginLimits) -> None:
+    def __init__(
+        self,
+        source: AccountSource,
+        verify: Verify,
+        limits: LoginLimits,
+        is_platform: Callable[[str], bool] = lambda _password: False,
+    ) -> None:
         self._source = source
         self._verify = verify
         self._limits = limits
+        self._is_platform = is_platform
         self._key = os.urandom(32)
         self._known: dict[str, tuple[str, bytes]] = {}
         self._hashing = asyncio.Lock()
@@ -56,8 +66,6 @@ class Authorization:
             TooManyRequestsError: too many wrong passwords came from there.
         """
         accounts = await self._source.read()
-        if accounts is None:
-            return
         account = await self._identify(accounts, asker)
         if may(accounts, account, project, right):
             return
@@ -79,12 +87,11 @@ class Authorization:
     async def reader(self, asker: Asker) -> Reader:
         """Who asks, for many projects at once. Raises as `check`, but not where no account is given."""
         accounts = await self._source.read()
-        return Reader(accounts, await self._identify(accounts, asker) if accounts is not None else None)
+        return Reader(accounts, await self._identify(accounts, asker))
 
     async def identify(self, asker: Asker) -> None:
         """Only whether the account exists and the password is right. Raises as `check`, also for nobody."""
-        accounts = await self._source.read()
-        if accounts is not None and await self._identify(accounts, asker) is None:
+        if await self._identify(await self._source.read(), asker) is None:
             raise UnauthorizedError("log in: `ormb login` with an account of this registry")
 
     async def _identify(self, accounts: Accounts, asker: Asker) -> Account | None:
@@ -95,6 +102,8 @@ class Authorization:
         if given is None:
             return None
         name, password = given
+        if name == PLATFORM_ACCOUNT and self._is_platform(password):
+            return PLATFORM  # before any pause: guesses of others never keep the platform out
         account = accounts.find(name)
         if pause := self._limits.pause_of_account(asker.source, name):
             raise _too_many(pause)

@@ -15,6 +15,7 @@ from klever.cli.starting import (
     find_nats_server,
     forever,
     keep_private,
+    registry_logged_in,
     run_until_stopped,
     show_login_link,
     wanted_ports,
@@ -78,7 +79,8 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
 
     begun, where = time.monotonic(), urls(ports)
     lines.heading("The platform comes up")
-    async with Supervisor(home, parts(home, ports, find_nats_server()), where, lines).running():
+    supervisor = Supervisor(home, parts(home, ports, find_nats_server()), where, lines)
+    async with registry_logged_in(home, ports, lines), supervisor.running():
         platform_ready = round(time.monotonic() - begun, 3)
         lines.heading("A model becomes an endpoint")
         found = await tell(where, home, lines)

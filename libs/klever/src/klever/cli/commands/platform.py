@@ -17,6 +17,7 @@ from klever.cli.starting import (
     find_nats_server,
     forever,
     keep_private,
+    registry_logged_in,
     run_until_stopped,
     show_login_link,
     wanted_ports,
@@ -64,6 +65,11 @@ def up(*, detach: bool, allow_commands: bool, background: bool, single: tuple[st
 def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...]:
     chosen = os.environ.get(ACCOUNTS_SETTING)
     accounts = Path(chosen) if chosen else None
+    if accounts is not None and not accounts.exists():
+        raise PlatformError(
+            f"{ACCOUNTS_SETTING} names {accounts}, which is not there: `klever registry account add` writes it, or "
+            "unset the variable"
+        )
     return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands)
 
 
@@ -143,7 +149,8 @@ async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: b
         where = urls(ports)
         lines.heading(f"Klever, state in {home.path}")
         planned = _parts(home, ports, allow_commands=allow_commands)
-        async with Supervisor(home, planned, where, lines, allow_commands=allow_commands).running():
+        supervisor = Supervisor(home, planned, where, lines, allow_commands=allow_commands)
+        async with registry_logged_in(home, ports, lines), supervisor.running():
             lines.heading("Ready")
             lines.urls(where)
             if not background:

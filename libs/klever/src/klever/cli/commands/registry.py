@@ -1,5 +1,6 @@
 """`klever registry`: the embedded registry and its catalogue."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import click
 
 from klever import accounts
 from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines
+from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
+from kleverproto.accounts import PLATFORM_ACCOUNT
 from ormb.cli.output import print_json, print_table
 
 ACCOUNTS = click.option(
@@ -43,9 +46,35 @@ def rebuild(server: str | None, *, as_json: bool) -> None:
     click.echo(f"{count} version(s) are announced anew; `klever models list` shows them")
 
 
+@registry.command()
+@AS_JSON
+def login(*, as_json: bool) -> None:
+    """Show how other tools log in to the registry of the platform that runs with this home.
+
+    `ormb` and `klever` of the user that runs the platform log in by themselves.
+
+    \b
+    klever registry login
+    """
+    from klever.platform.state import read_running  # noqa: PLC0415 - loads psutil
+
+    home = Home.default()
+    with errors_as_lines():
+        state = read_running(home.state)
+        if state is None:
+            raise PlatformError(f"no platform runs with {home.path}: start it with `klever up`")
+    address, password = state.urls.registry.removeprefix("http://"), str(home.registry_password)
+    if as_json:
+        print_json({"registry": address, "username": PLATFORM_ACCOUNT, "passwordFile": password})
+        return
+    options = f"login {address} -u {PLATFORM_ACCOUNT} --password-stdin < {shlex.quote(password)}"
+    click.echo(f"docker {options}")
+    click.echo(f"or with podman, oras, skopeo, cosign, `crane auth`: name the registry {address}, as here.", err=True)
+
+
 @registry.group()
 def account() -> None:
-    """Who may pull and push. The registry wants a login as soon as there is an account."""
+    """Who may pull and push, besides the platform itself and the user that runs it."""
 
 
 @account.command("add")
@@ -63,10 +92,7 @@ def add_account(name: str, pull: tuple[str, ...], push: tuple[str, ...], *, pass
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True)
     with errors_as_lines():
         accounts.add(file, name, password, pull=pull, push=push)
-    click.echo(
-        f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once, and "
-        "wants a login from now on, also from the platform's own services, which pull as whoever has logged in there."
-    )
+    click.echo(f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once.")
 
 
 @account.command("remove")
@@ -115,3 +141,41 @@ def allow_anonymous(projects: tuple[str, ...], file: Path) -> None:
     with errors_as_lines():
         accounts.allow_anonymous(file, projects)
     click.echo(f"Anybody may pull from: {', '.join(projects) or 'nowhere'}.")
+
+
+@registry.group()
+def quota() -> None:
+    """How much a project may have in the registry: its blobs, each once, and its open uploads."""
+
+
+@quota.command("set")
+@click.argument("project")
+@click.argument("size")
+@ACCOUNTS
+def set_quota(project: str, size: str, file: Path) -> None:
+    """Let a project have so much; '*' is each project that has no quota of its own, `none` takes a quota away.
+
+    \b
+    klever registry quota set library 10Gi
+    """
+    with errors_as_lines():
+        accounts.set_quota(file, project, size)
+    where = "Each project without a quota of its own" if project == "*" else f"The project {project}"
+    click.echo(f"{where} has {'no quota' if size == 'none' else f'a quota of {size}'} now.")
+
+
+@quota.command("list")
+@AS_JSON
+@ACCOUNTS
+def list_quotas(file: Path, *, as_json: bool) -> None:
+    """Show the quotas.
+
+    \b
+    klever registry quota list
+    """
+    with errors_as_lines():
+        known = accounts.read(file)
+    if as_json:
+        print_json({"quotas": known.quotas})
+        return
+    print_table([("PROJECT", "BYTES"), *((project, str(size)) for project, size in known.quotas.items())])

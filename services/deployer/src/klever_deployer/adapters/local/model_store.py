@@ -25,12 +25,12 @@ class LocalModelStore:
 
     Args:
         directory: one directory for each digest.
-        root: where ormb keeps credentials.
+        client: pulls models; not entered yet.
     """
 
-    def __init__(self, directory: Path, root: Path) -> None:
+    def __init__(self, directory: Path, client: OrmbClient) -> None:
         self._directory = directory
-        self._client = OrmbClient(root)
+        self._client = client
         self._opened = asyncio.Event()
 
     async def run(self) -> None:

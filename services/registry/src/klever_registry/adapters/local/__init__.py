@@ -1,6 +1,6 @@
 """The local disk: one standard OCI image layout per repository, blobs shared between them by hard links."""
 
-from .accounts import AccountsFile, had_accounts, verify_bcrypt
+from .accounts import AccountsFile, NoAccounts, verify_bcrypt
 from .blobs import LocalBlobs
 from .inventory import LocalInventory
 from .layout import Layout
@@ -16,6 +16,6 @@ __all__ = [
     "LocalManifests",
     "LocalPolicyCopies",
     "LocalUploads",
-    "had_accounts",
+    "NoAccounts",
     "verify_bcrypt",
 ]

@@ -1,4 +1,4 @@
-"""The file with the platform's token."""
+"""Files with secrets that a platform makes for itself."""
 
 import stat
 from pathlib import Path
@@ -7,43 +7,48 @@ import pytest
 
 from klever.errors import PlatformError
 from klever.platform.home import Home
+from klever.platform.own_secrets import provide_secret
 from klever.platform.plan import Ports, parts
-from klever.platform.token import provide_token
 
 
 def test_a_token_is_made_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "token"
-    provide_token(path)
+    provide_secret(path)
     token = path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(token.strip()) == 43  # 256 bits
-    provide_token(path)
+    provide_secret(path)
     assert path.read_text() == token
     assert [each.name for each in tmp_path.iterdir()] == ["token"]
 
 
+def test_a_directory_that_is_made_for_it_is_its_owners_alone(tmp_path: Path) -> None:
+    provide_secret(Home(tmp_path).registry_password)
+    assert stat.S_IMODE(Home(tmp_path).registry_password.parent.stat().st_mode) == 0o700
+
+
 def test_every_platform_has_another(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        provide_token(tmp_path / name)
+        provide_secret(tmp_path / name)
     assert (tmp_path / "one").read_text() != (tmp_path / "two").read_text()
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622, 0o644])
 def test_a_token_that_others_may_know_is_refused_with_what_to_do(mode: int, tmp_path: Path) -> None:
     path = tmp_path / "token"
-    provide_token(path)
+    provide_secret(path)
     path.chmod(mode)
     with pytest.raises(PlatformError, match=f"{path} is not a file that you alone may read.*remove it"):
-        provide_token(path)
+        provide_secret(path)
 
 
 def test_a_link_or_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
-    provide_token(tmp_path / "elsewhere")
+    provide_secret(tmp_path / "elsewhere")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "directory").mkdir(mode=0o700)
     for name in ("link", "directory"):
         with pytest.raises(PlatformError):
-            provide_token(tmp_path / name)
+            provide_secret(tmp_path / name)
 
 
 def test_every_service_gets_the_file_of_the_home() -> None:

@@ -1,4 +1,4 @@
-"""The token that everybody who asks this platform has to send."""
+"""Secrets that a platform makes for itself: the token of its gateway, the password of its registry."""
 
 import os
 import secrets
@@ -12,8 +12,8 @@ BYTES = 32
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def provide_token(path: Path) -> None:
-    """Have a token in a file that only its owner may read; one that is there stays.
+def provide_secret(path: Path) -> None:
+    """Have a random secret in a file that only its owner may read; one that is there stays.
 
     Raises:
         PlatformError: what is there is not a file of ours alone.
@@ -22,6 +22,7 @@ def provide_token(path: Path) -> None:
     try:
         _check(path)
     except FileNotFoundError:
+        path.parent.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
         _write(path, secrets.token_urlsafe(BYTES))
 
 
@@ -29,18 +30,18 @@ def _check(path: Path) -> None:
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
         raise PlatformError(
-            f"{path} is not a file that you alone may read, so others may know the token in it: remove it, and "
+            f"{path} is not a file that you alone may read, so others may know the secret in it: remove it, and "
             "`klever up` writes another"
         )
 
 
-def _write(path: Path, token: str) -> None:
+def _write(path: Path, secret: str) -> None:
     """Whole or not at all, and never for a moment readable by others."""
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(f"{token}\n")
+            file.write(f"{secret}\n")
             file.flush()
             os.fsync(descriptor)
         new.replace(path)
