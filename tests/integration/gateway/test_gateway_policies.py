@@ -49,11 +49,13 @@ async def deployed(gateway: Gateway) -> Any:
 
 
 async def test_a_project_without_a_policy_blocks_what_is_dangerous(gateway: Gateway) -> None:
-    assert await gateway.json(POLICY) == {"convert": [], "quantize": None, "scan": "block", "invalid": "block"}
+    nothing = {"convert": [], "quantize": None, "scan": "block", "trust": [], "invalid": "block"}
+    assert await gateway.json(POLICY) == nothing
 
 
 async def test_a_policy_is_read_at_once_and_asked_for_by_an_event(gateway: Gateway, owner: Owner) -> None:
-    body = {"convert": ["ONNX"], "quantize": "int8", "scan": "warn", "invalid": "warn"}
+    trust = ["my.module:MyTransformer"]
+    body = {"convert": ["ONNX"], "quantize": "int8", "scan": "warn", "trust": trust, "invalid": "warn"}
     answer = await gateway.send("PUT", POLICY, json=body)
     assert answer.status == 202, answer.text
     assert await gateway.json(POLICY) == body
@@ -62,7 +64,10 @@ async def test_a_policy_is_read_at_once_and_asked_for_by_an_event(gateway: Gatew
     assert event.data == ProjectPolicyRequested(project="library", policy=policy)
 
 
-@pytest.mark.parametrize("body", [{"scan": "never"}, {"invalid": "never"}, {"convert": "ONNX"}, {"quantise": "int8"}])
+@pytest.mark.parametrize(
+    "body",
+    [{"scan": "never"}, {"invalid": "never"}, {"convert": "ONNX"}, {"quantise": "int8"}, {"trust": ["my.module"]}],
+)
 async def test_a_policy_that_is_none_is_refused_by_field(gateway: Gateway, body: dict[str, Any]) -> None:
     answer = await gateway.send("PUT", POLICY, json=body)
     assert answer.status == 422
