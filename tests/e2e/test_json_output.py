@@ -31,6 +31,7 @@ WITHOUT_DATA = {
             "registry account anonymous",
         ),
         "registry account remove",
+        *("nats-config", "registry quota set", "secrets set", "secrets delete"),
         *("jobs logs", "logs"),  # lines, as programs have written them
     },
 }
@@ -137,6 +138,10 @@ klever jobs create library/adder:v1
 klever registry rebuild
 klever login-link
 klever registry account list
+klever events credentials --list
+klever secrets list
+klever registry login
+klever registry quota list
 klever toolchain list
 """
 SERVING = """\

@@ -6,12 +6,15 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kleverproto.signatures import Signature
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.running import Limits, run_program
+from modelformats.converting.workshop import request_for
 from modelformats.scanning import scan_directory
 from support.model_files import DATA, write
 from support.pickle_attacks import command
@@ -103,19 +106,21 @@ def test_pytorch_runs_nothing_of_an_exported_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toolchain", "program", "file", "content"),
-    [("sklearn", "sklearn_to_onnx", "model.pkl", command), ("torch", "exportedprogram_to_onnx", "net.pt2", exported)],
+    ("toolchain", "program", "model_format", "file", "content"),
+    [
+        ("sklearn", "sklearn_to_onnx", "SKLearn", "model.pkl", command),
+        ("torch", "exportedprogram_to_onnx", "ExportedProgram", "net.pt2", exported),
+    ],
     ids=["sklearn", "torch"],
 )
 async def test_a_conversion_runs_nothing_of_a_model(
-    tmp_path: Path, toolchain: str, program: str, file: str, content: object
+    tmp_path: Path, toolchain: str, program: str, model_format: str, file: str, content: Callable[[Path], bytes]
 ) -> None:
     canary = Path("/tmp") / f"klever-canary-{os.getpid()}"  # noqa: S108 - where a confined program could write
-    assert callable(content)
     source = write(tmp_path / "source", file, content(canary))
     (tmp_path / "result").mkdir()
     python = await toolchain_store().ensure(toolchain, print)
-    request = {"source": source, "destination": tmp_path / "result"}
+    request = request_for(source, model_format, Signature(), {}, tmp_path / "result")
     with pytest.raises(ConversionError, match=r"would run|neither listed nor trusted") as failure:
         await run_program(python, program, request, limits=Limits(), on_line=print)
     assert failure.value.code == "invalid_model"

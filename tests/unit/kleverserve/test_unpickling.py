@@ -158,10 +158,10 @@ def test_a_trusted_class_is_loaded(tmp_path: Path, protocol: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["os:system", "my.module", "my.module:A.b", "a b:c", "joblib:load", "builtins:eval", ""]
+    "text", ["os:system", "__main__:MyModel", "my.module", "my.module:A.b", "a b:c", "joblib:load", "builtins:eval", ""]
 )
 def test_what_runs_anything_cannot_be_trusted(text: str) -> None:
-    with pytest.raises(ValueError, match=r"cannot be trusted|names no class"):
+    with pytest.raises(ValueError, match=r"cannot be trusted|names no class|of a script"):
         parse_trust(text)
     assert Allowlist(frozenset({("os", "system")})).use(("os", "system")) is Use.DANGEROUS
 

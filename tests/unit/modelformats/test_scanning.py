@@ -167,6 +167,12 @@ def test_a_name_that_nobody_knows_is_untrusted(tmp_path: Path, named: bytes) -> 
     assert scan_directory(write(tmp_path, "model.pkl", named)).verdict == "untrusted"
 
 
+def test_a_class_of_a_script_is_said_to_be_one(tmp_path: Path) -> None:
+    found = scan_directory(write(tmp_path, "model.pkl", b"c__main__\nMyModel\n."))
+    assert (found.verdict, found.untrusted) == ("failed", ())
+    assert "move it into a module" in found.findings[0].reason
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from kleverproto.scans import Finding, Scan, Severity
 from kleverserve import __version__
-from kleverserve.unpickling.allowlist import Use
+from kleverserve.unpickling.allowlist import SCRIPT, Use
 from kleverserve.unpickling.reading import one_line
 
 from .carried_code.files import code_of
@@ -37,7 +37,7 @@ def scan_directory(directory: Path) -> Scan:
     untrusted: set[str] = set()
     for name, found in _found(directory):
         findings[_finding(name, found)] = None
-        if found.use is Use.UNKNOWN:
+        if found.use is Use.UNKNOWN and found.what[0] != SCRIPT:
             untrusted.add(":".join(found.what))
     for finding in _carried(directory):
         findings[finding] = None
@@ -95,6 +95,9 @@ def _finding(name: str, found: Found) -> Finding:
     if found.use is Use.DANGEROUS:
         reason = "loading the file can run commands, or read and write files, through it"
         return Finding(file=name, what=what, severity="dangerous", reason=reason)
+    if found.what[0] == SCRIPT:
+        reason = "a script or notebook defines it, which nothing else can load: move it into a module and save again"
+        return Finding(file=name, what=what, severity="failed", reason=reason)
     reason = f"it is not among what models are known to need; a project can trust it as {':'.join(found.what)}"
     return Finding(file=name, what=what, severity="untrusted", reason=reason)
 

@@ -25,6 +25,8 @@ Pair = tuple[str, str]
 """Module and name."""
 TORCHSCRIPT = re.compile(r"__torch__(\.\w+)*")
 """Classes that a TorchScript archive defines itself; there is no such module in Python."""
+SCRIPT = "__main__"
+"""The module of what a script or notebook defines."""
 TRUST = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 """How a class or function is named to be trusted: my.module:MyTransformer."""
 _RUN_ANYTHING = frozenset(
@@ -86,6 +88,8 @@ def parse_trust(text: str) -> Pair:
     if not TRUST.fullmatch(text):
         raise ValueError(f"{text!r} names no class or function: write it as my.module:MyTransformer")
     module, _, name = text.partition(":")
+    if module == SCRIPT:
+        raise ValueError(f"{text} is of a script, which nothing else can load: move it into a module and save again")
     if Allowlist().use((module, name)) is Use.DANGEROUS:
         raise ValueError(f"{text} cannot be trusted: with it a file can run anything")
     return module, name

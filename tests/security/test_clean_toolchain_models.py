@@ -1,0 +1,23 @@
+"""What boosting libraries and MLflow write with nothing of one's own is clean, and loads by the list."""
+
+from pathlib import Path
+
+import pytest
+
+from modelformats.scanning import scan_directory
+from support.serving_runtimes import SOURCE, run_program, toolchain_python
+
+
+@pytest.mark.parametrize(
+    ("toolchain", "kinds"),
+    [
+        ("sklearn", {"XGBClassifier", "xgboost-booster", "LGBMClassifier", "lightgbm-booster", "CatBoostClassifier"}),
+        ("mlserver", {"grid-of-boosting", "mlflow-skops", "mlflow-cloudpickle", "mlflow-pickle"}),
+    ],
+)
+def test_ordinary_models_of_a_toolchain_are_clean(tmp_path: Path, toolchain: str, kinds: set[str]) -> None:
+    printed = run_program(toolchain_python(toolchain), "pickled_models", tmp_path, SOURCE)
+    written = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert kinds <= written & set(printed.split())
+    found = {name: scan_directory(tmp_path / name) for name in sorted(written)}
+    assert {name: scan.findings for name, scan in found.items() if scan.verdict != "clean"} == {}
