@@ -1,0 +1,51 @@
+"""`klever registry login`: how other tools log in to the registry of the platform of this home."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from klever.cli.__main__ import cli
+from klever.platform.home import Home
+from klever.platform.plan import Ports, urls
+from klever.platform.state import PlatformState, Running
+
+
+def run(home: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["registry", "login", *arguments], env={"KLEVER_HOME": str(home)})
+
+
+def running(directory: Path) -> Home:
+    """A home whose platform is this process."""
+    home = Home(directory)
+    home.create()
+    PlatformState(Running.of(os.getpid()), urls(Ports(registry=5001)), {}, ready=True).write(home.state)
+    home.registry_password.parent.mkdir()
+    home.registry_password.write_text("s3cret")
+    return home
+
+
+def test_the_command_names_the_very_address_and_the_file_but_not_the_password(tmp_path: Path) -> None:
+    home = running(tmp_path / "my home")
+    shown = run(home.path)
+    command = f"docker login 127.0.0.1:5001 -u klever --password-stdin < {shlex.quote(str(home.registry_password))}"
+    assert (shown.exit_code, shown.stdout) == (0, f"{command}\n")
+    assert "s3cret" not in shown.output
+    assert json.loads(run(home.path, "--json").stdout) == {
+        "registry": "127.0.0.1:5001",
+        "username": "klever",
+        "passwordFile": str(home.registry_password),
+    }
+
+
+def test_without_a_platform_it_says_how_to_start_one(tmp_path: Path) -> None:
+    shown = run(tmp_path)
+    assert (shown.exit_code, "start it with `klever up`" in shown.output) == (1, True)
+
+
+def test_accounts_that_were_chosen_must_be_there_before_the_platform_starts(tmp_path: Path) -> None:
+    environment = {"KLEVER_HOME": str(tmp_path / "home"), "KLEVER_REGISTRY_ACCOUNTS": str(tmp_path / "missing.yaml")}
+    refused = CliRunner().invoke(cli, ["up", "--ports", "auto"], env=environment)
+    assert (refused.exit_code, "missing.yaml, which is not there" in refused.output) == (1, True)
