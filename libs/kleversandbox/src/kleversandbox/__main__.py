@@ -1,0 +1,65 @@
+"""The launcher: `__main__.py DESCRIPTOR PARENT` reads a policy, gives up all that it does not allow, and runs it.
+
+It is run by its path, with `python -I -S`: looking for packages would cost more than everything else here.
+
+Exit codes: those of the program; 125 where the sandbox cannot be had, 126 where the program cannot be run, 127 where
+there is none of that name. A line on standard error says why.
+"""
+
+import os
+import sys
+
+if not __package__:
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+
+from kleversandbox.policy import Policy, load_policy
+from kleversandbox.support import Support, find_support
+
+EXIT_NO_SANDBOX, EXIT_CANNOT_RUN, EXIT_NO_PROGRAM = 125, 126, 127
+_STANDARD = 3
+
+
+class NoSandboxError(Exception):
+    """The program is not run, as it would not be confined."""
+
+
+def main(descriptor: int, parent: int, support: Support) -> int:
+    """Become the program; an exit code where that cannot be."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with os.fdopen(descriptor, "rb") as file:
+        policy = load_policy(file.read())
+    try:
+        _confine(policy, parent, support)
+    except (OSError, NoSandboxError) as error:
+        return _fail(f"{policy.command[0]} is not run, since it cannot be confined: {error}", EXIT_NO_SANDBOX)
+    return _run(policy)
+
+
+def _confine(policy: Policy, parent: int, support: Support) -> None:
+    """Keep only what the policy allows. Raises NoSandboxError, OSError."""
+    if policy.complete and support.missing:
+        raise NoSandboxError("; ".join(support.missing))
+    os.closerange(_STANDARD, os.sysconf("SC_OPEN_MAX"))
+    os.chdir(policy.directory)
+    if sys.platform == "linux":
+        from kleversandbox.confining import confine  # noqa: PLC0415 - only Linux has what it loads
+
+        confine(policy, parent, support)
+
+
+def _run(policy: Policy) -> int:
+    try:
+        os.execvpe(policy.command[0], policy.command, policy.environment)  # noqa: S606 - the point of it
+    except (FileNotFoundError, NotADirectoryError):
+        return _fail(f"{policy.command[0]} cannot be run: there is no such program", EXIT_NO_PROGRAM)
+    except (OSError, ValueError) as error:
+        return _fail(f"{policy.command[0]} cannot be run: {error}", EXIT_CANNOT_RUN)
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"klever: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), find_support()))

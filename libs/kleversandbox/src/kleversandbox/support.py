@@ -1,0 +1,56 @@
+"""What the system can provide of the sandbox."""
+
+import os
+import sys
+from typing import NamedTuple
+
+from .system_calls import AUDIT_ARCHITECTURES
+
+COMPLETE_ABI = 6
+"""Landlock since Linux 6.12: files, TCP ports, abstract sockets and signals."""
+
+
+class Support(NamedTuple):
+    """What is there, and what is not."""
+
+    abi: int = 0
+    """Version of Landlock; 0 where there is none."""
+    has_filter: bool = False
+    """Whether system calls can be filtered."""
+    missing: tuple[str, ...] = ()
+    """Why the sandbox is not complete, for people; nothing where it is."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every promise is kept."""
+        return not self.missing
+
+    def describe(self) -> str:
+        """What is in force, for people."""
+        parts = [f"Landlock ABI {self.abi}"] if self.abi else []
+        parts += ["seccomp"] if self.has_filter else []
+        return ", ".join(parts) or "none"
+
+
+def find_support() -> Support:
+    """What this system has."""
+    if sys.platform != "linux":
+        return Support(missing=(f"{sys.platform} has neither Landlock nor seccomp: run Klever on Linux",))
+    from .landlock import abi_version  # noqa: PLC0415 - only Linux has what it loads
+
+    machine = os.uname().machine
+    abi, has_filter = abi_version(), machine in AUDIT_ARCHITECTURES and os.path.exists("/proc/sys/kernel/seccomp")  # noqa: PTH110 - pathlib costs the launcher milliseconds
+    return judged(abi, machine, has_filter=has_filter)
+
+
+def judged(abi: int, machine: str, *, has_filter: bool) -> Support:
+    """What these facts mean."""
+    missing = []
+    if not abi:
+        missing.append("Landlock is not enabled in this kernel: add `landlock` to its `lsm=` parameter")
+    elif abi < COMPLETE_ABI:
+        missing.append(f"Landlock is of ABI {abi}, and {COMPLETE_ABI} is needed: install Linux 6.12 or newer")
+    if not has_filter:
+        known = " and ".join(AUDIT_ARCHITECTURES)
+        missing.append(f"system calls cannot be filtered here ({machine}; needed are seccomp and {known})")
+    return Support(abi, has_filter, tuple(missing))
