@@ -21,6 +21,7 @@ from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec, ReplicaState
 from klever_deployer.ports import Workloads
 from kleverproto.variants import Custom, Gpu, Resources
+from kleversandbox.support import Confinement, find_support
 from support.deployer import IRIS, key, variant
 from support.onnx_models import look_up, model_directory
 from support.waiting import eventually, others
@@ -69,7 +70,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def local(directory: Path) -> LocalWorkloads:
     package = Path(kleverserve.__file__).parent
-    launching = Launching(Path(sys.executable), server_path(directory / "python", package))
+    launching = Launching(Path(sys.executable), server_path(directory / "python", package), Confinement(find_support()))
     return LocalWorkloads(directory / "workloads", launching, grace_seconds=5.0)
 
 

@@ -1,11 +1,17 @@
 """What an operator may set, common to all services."""
 
+import os
 from typing import Annotated
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kleverproto.mistakes import mistakes_in
+
+
+def allow_unsandboxed() -> bool:
+    """Whether the operator runs models that may run code without a complete sandbox too."""
+    return os.environ.get("KLEVER_ALLOW_UNSANDBOXED", "").lower() in {"1", "true", "yes"}
 
 
 class ServiceSettings(BaseSettings):

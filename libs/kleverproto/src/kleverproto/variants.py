@@ -1,5 +1,6 @@
 """What a variant of a serving runs: part of the document that people write."""
 
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -17,6 +18,14 @@ PATH_PATTERN = r"^/"
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
 RuntimeName = Literal["kleverserve", "triton", "mlserver"]
+
+
+class Network(StrEnum):
+    """What a model server may reach besides the requests that it answers."""
+
+    NONE = "none"
+    EGRESS = "egress"
+    """Every address by TCP and UDP, for models that ask other services."""
 
 
 class Gpu(StrictWireModel):
@@ -90,6 +99,8 @@ class Variant(StrictWireModel):
     resources: Resources = Resources()
     env: dict[EnvName, Word] = Field(default_factory=dict, max_length=100)
     """Environment variables of the model server."""
+    network: Network = Network.NONE
+    """What its model servers may reach."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
     """Options of the runtime, such as `maxBatchSize`."""
 

@@ -6,6 +6,7 @@ Exit codes: those of the program; 125 where the sandbox cannot be had, 126 where
 there is none of that name. A line on standard error says why.
 """
 
+import errno
 import os
 import sys
 
@@ -50,10 +51,10 @@ def _confine(policy: Policy, parent: int, support: Support) -> None:
 def _run(policy: Policy) -> int:
     try:
         os.execvpe(policy.command[0], policy.command, policy.environment)  # noqa: S606 - the point of it
-    except (FileNotFoundError, NotADirectoryError):
-        return _fail(f"{policy.command[0]} cannot be run: there is no such program", EXIT_NO_PROGRAM)
-    except (OSError, ValueError) as error:
-        return _fail(f"{policy.command[0]} cannot be run: {error}", EXIT_CANNOT_RUN)
+    except OSError as error:
+        is_there = error.errno not in {errno.ENOENT, errno.ENOTDIR}
+        reason = f"{policy.command[0]} cannot be run: {error.strerror}"
+        return _fail(reason, EXIT_CANNOT_RUN if is_there else EXIT_NO_PROGRAM)
 
 
 def _fail(message: str, code: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from .policy import Policy, dump_policy
 
@@ -32,10 +33,8 @@ def starting(policy: Policy, launcher_environment: Mapping[str, str], python: st
         launcher_environment: of our own, with nothing that anybody else has chosen.
         python: runs the launcher.
     """
-    descriptor = os.memfd_create("klever-sandbox")
-    try:
-        os.write(descriptor, dump_policy(policy))
-        command = (python, "-I", "-S", str(LAUNCHER), str(descriptor), str(os.getpid()))
-        yield Start(command, launcher_environment, (descriptor,))
-    finally:
-        os.close(descriptor)
+    with TemporaryFile() as file:
+        file.write(dump_policy(policy))
+        file.flush()
+        command = (python, "-I", "-S", str(LAUNCHER), str(file.fileno()), str(os.getpid()))
+        yield Start(command, launcher_environment, (file.fileno(),))

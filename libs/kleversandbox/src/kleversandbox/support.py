@@ -54,3 +54,29 @@ def judged(abi: int, machine: str, *, has_filter: bool) -> Support:
         known = " and ".join(AUDIT_ARCHITECTURES)
         missing.append(f"system calls cannot be filtered here ({machine}; needed are seccomp and {known})")
     return Support(abi, has_filter, tuple(missing))
+
+
+class Confinement(NamedTuple):
+    """What the system provides, and what its operator has decided."""
+
+    support: Support
+    allow_unsandboxed: bool = False
+    """Whether models that may run code are run without a complete sandbox too."""
+
+    def refusal(self, what: str) -> str | None:
+        """Why something that may run code is not run here, as a sentence; None where it is."""
+        if self.allow_unsandboxed or self.support.is_complete:
+            return None
+        return (
+            f"{what} may run code, and this system cannot confine it: {'; '.join(self.support.missing)}. "
+            "If you trust it, start the platform with `klever up --allow-unsandboxed`"
+        )
+
+    def describe(self, network: str) -> str:
+        """What a model server is confined by, for people.
+
+        Args:
+            network: what it may reach.
+        """
+        parts = [self.support.describe(), f"network: {network}"]
+        return "; ".join([*parts, *(f"incomplete: {missing}" for missing in self.support.missing)])

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from kleverkit.settings import ServiceSettings
+from kleverkit.settings import ServiceSettings, allow_unsandboxed
 
 
 def _default_work_dir() -> Path:
@@ -42,6 +42,8 @@ class DeployerSettings(ServiceSettings):
     """Longest time for requests in flight when a model server is stopped."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two looks at everything, should an event have been missed."""
+    allow_unsandboxed: bool = Field(default_factory=allow_unsandboxed)
+    """Serve models that may run code without a complete sandbox; all services: `KLEVER_ALLOW_UNSANDBOXED`."""
     toolchains: Path = Field(default_factory=_default_toolchains)
     """Environments of model servers, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 

@@ -19,6 +19,7 @@ from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
+from kleversandbox.support import Confinement, find_support
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
 from modelformats.threads import in_thread
@@ -102,7 +103,9 @@ def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPo
         memory_bytes=settings.conversion_memory_mb * MEBI,
     )
     toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
-    return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models, models)
+    confinement = Confinement(find_support(), settings.allow_unsandboxed)
+    converter = ToolchainConverter(toolchains, limits, confinement)
+    return Conversions(models, pool, converter, results, models, models)
 
 
 def _resources(

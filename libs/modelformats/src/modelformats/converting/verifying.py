@@ -129,6 +129,7 @@ async def _hints(source: Subject, result: Subject, workshop: Workshop, programs:
             continue
         with TemporaryDirectory(prefix="klever-hints-") as scratch:
             path = Path(scratch) / "hints.npz"
+            path.touch()  # the program may write into what is there
             request = request_for(subject.directory, subject.signature, subject.options)
             try:
                 await workshop.run(program.toolchain, program.program, _on(request, path, path))

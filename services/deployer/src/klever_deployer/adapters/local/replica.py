@@ -11,10 +11,13 @@ import structlog
 
 from klever_deployer.domain.causes import explained
 from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
+from kleversandbox.homes import make_home, remove_home
+from kleversandbox.starting import starting
+from modelformats.threads import in_thread
 
 from . import processes
-from .launching import Launch, Launcher, Ports, takes_grpc
-from .processes import ProcessRecord
+from .launching import Launch, Launcher, Ports, has_inner, takes_grpc
+from .processes import OWNER, ProcessRecord
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +43,12 @@ class Places:
     record: Path
     log: Path
     owner: Path
+    home: Path
+    """Of the model server."""
 
     def forget(self) -> None:
-        """Remove what was written of it."""
+        """Remove what was written of it, and what it has written."""
+        remove_home(self.home)
         self.record.unlink(missing_ok=True)
         self.log.unlink(missing_ok=True)
 
@@ -75,6 +81,7 @@ class Replica:
             runtime=spec.prepared.runtime,
             made=spec.prepared.model.made,
             unverified=spec.prepared.model.unverified,
+            sandbox=adopted.sandbox if adopted else "",
         )
         self._spec = spec
         self._places = places
@@ -118,7 +125,7 @@ class Replica:
 
     async def _run_once(self) -> float:
         """Return when the server has ended: seconds since it was ready first. Raises OSError where none starts."""
-        record = self._adopted() or self._start()
+        record = self._adopted() or await self._start()
         prober = asyncio.create_task(self._probe(record))
         ended = asyncio.create_task(self._end_of(record))
         try:
@@ -136,24 +143,32 @@ class Replica:
     def _adopted(self) -> ProcessRecord | None:
         return self._record if self._record is not None and self._record.find() is not None else None
 
-    def _start(self) -> ProcessRecord:
+    async def _start(self) -> ProcessRecord:
         """On the same ports as before where they are free, so that the proxy need not learn others."""
         record = self._record
+        await in_thread(make_home, self._places.home)
         http = processes.port_like(HOST, record.port if record else 0)
         grpc = processes.port_like(HOST, record.grpc_port if record else 0) if takes_grpc(self._spec) else 0
-        launch = self._launcher(self._spec, Ports(HOST, http, grpc))
-        started = processes.spawn(
-            launch.command,
-            log=self._places.log,
-            owner=self._places.owner,
-            port=http,
-            env=launch.env,
-            cwd=launch.cwd,
-            cores=launch.cores,
-        )
-        self._record = replace(started, grpc_port=grpc, about=asdict(self._spec.key))
+        inner = processes.free_port(HOST) if has_inner(self._spec) else 0
+        launch = self._launcher(self._spec, Ports(HOST, http, grpc, inner), self._places.home)
+        started = replace(self._spawn(launch, http), grpc_port=grpc, about=asdict(self._spec.key))
+        self._record = replace(started, sandbox=launch.sandbox)
+        self.state = replace(self.state, sandbox=launch.sandbox)
         self._write_down()
         return self._record
+
+    def _spawn(self, launch: Launch, port: int) -> ProcessRecord:
+        environment = launch.policy.environment | {OWNER: str(self._places.owner)}
+        with starting(launch.policy._replace(environment=environment), launch.launcher_env) as start:
+            return processes.spawn(
+                start.command,
+                log=self._places.log,
+                owner=self._places.owner,
+                port=port,
+                env=start.environment,
+                cores=launch.cores,
+                descriptors=start.descriptors,
+            )
 
     def _write_down(self) -> None:
         """Have the next deployer find it. On a full disk it serves all the same, and this is done later."""
@@ -208,7 +223,7 @@ class Replica:
     @property
     def _launch(self) -> Launch:
         """How it runs; the ports do not matter here."""
-        return self._launcher(self._spec, Ports(HOST, 0))
+        return self._launcher(self._spec, Ports(HOST, 0), self._places.home)
 
     def _change(self, **changes: object) -> None:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type] # fields of ReplicaState
