@@ -2,7 +2,7 @@
 
 import os
 
-from .landlock import EXECUTE, READ_DIR, READ_FILE, TRUNCATE, WRITE_FILE, file_rights, ruleset_of
+from .landlock import MAKE_FILE, READ_DIR, READ_FILE, REFER, REMOVE_FILE, TRUNCATE, WRITE_FILE, ruleset_of
 from .namespaces import SHARED_MEMORY, private_shared_memory
 from .policy import Policy
 from .privileges import die_with_parent, drop_capabilities, install_filter, no_new_privileges
@@ -11,6 +11,8 @@ from .seccomp import compile_filter
 from .support import Support
 
 _READ_WRITE = READ_FILE | WRITE_FILE | TRUNCATE
+_OF_SHARED_MEMORY = _READ_WRITE | READ_DIR | MAKE_FILE | REMOVE_FILE | REFER
+"""Files are made, linked and removed there: shm_overview(7), sem_overview(7)."""
 
 
 def confine(policy: Policy, parent: int, support: Support) -> None:
@@ -19,7 +21,7 @@ def confine(policy: Policy, parent: int, support: Support) -> None:
         die_with_parent(parent)
     has_own_memory = private_shared_memory()
     limit_resources(policy.limits)
-    devices = _devices(support.abi, shared_memory=has_own_memory or policy.needs_shared_memory)
+    devices = _devices(shared_memory=has_own_memory or policy.needs_shared_memory)
     ruleset = ruleset_of(policy, support.abi, devices) if support.abi else None
     drop_capabilities()
     no_new_privileges()
@@ -29,15 +31,11 @@ def confine(policy: Policy, parent: int, support: Support) -> None:
         install_filter(compile_filter(policy))
 
 
-def _devices(abi: int, *, shared_memory: bool) -> list[tuple[str, int]]:
+def _devices(*, shared_memory: bool) -> list[tuple[str, int]]:
     """What every program gets besides its own paths: devices without effects, and what /proc says of itself."""
     given = [(f"/dev/{name}", READ_FILE) for name in ("random", "urandom")]
     given += [(f"/dev/{name}", _READ_WRITE) for name in ("null", "zero", "full")]
     given += [(f"/proc/{os.getpid()}", READ_FILE | READ_DIR)]
     if shared_memory:
-        given.append((SHARED_MEMORY, (file_rights(abi) & ~EXECUTE) & _OF_SHARED_MEMORY))
+        given.append((SHARED_MEMORY, _OF_SHARED_MEMORY))
     return given
-
-
-_OF_SHARED_MEMORY = _READ_WRITE | READ_DIR | 1 << 5 | 1 << 8 | 1 << 13
-"""Files are made, linked and removed there: shm_overview(7), sem_overview(7)."""

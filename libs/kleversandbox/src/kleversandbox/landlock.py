@@ -9,6 +9,7 @@ from .kernel import LANDLOCK_ADD_RULE, LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRIC
 from .policy import Policy
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEVICE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
+REMOVE_DIRECTORY, REMOVE_FILE, MAKE_DIRECTORY, MAKE_FILE, REFER = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 13
 MAKE_CHARACTER_DEVICE, MAKE_SOCKET, MAKE_BLOCK_DEVICE = 1 << 6, 1 << 9, 1 << 11
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
@@ -99,6 +100,7 @@ def ruleset_of(policy: Policy, abi: int, devices: Iterable[tuple[str, int]]) -> 
         (policy.execute, EXECUTE | READ_FILE | READ_DIR),
         (policy.read, READ_FILE | READ_DIR),
         (policy.write, everything),
+        (policy.make_directories, MAKE_DIRECTORY | REMOVE_DIRECTORY),
     )
     for path, rights in (*((path, rights) for paths, rights in granted for path in paths), *devices):
         ruleset.allow_path(path, rights)

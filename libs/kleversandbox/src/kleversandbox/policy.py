@@ -38,6 +38,8 @@ class Policy(NamedTuple):
     """What it may read."""
     write: tuple[str, ...] = ()
     """What it may read, run, write, make and remove."""
+    make_directories: tuple[str, ...] = ()
+    """Where it may make directories and remove empty ones, and neither list nor read nor write anything."""
     listen: tuple[int, ...] = ()
     """TCP ports that it may listen on."""
     connect: tuple[int, ...] = ()

@@ -68,7 +68,7 @@ def compile_filter(policy: Policy, machine: str | None = None) -> bytes:
     return b"".join([*program, _end(ALLOW)])
 
 
-def refuse_programs(machine: str | None = None) -> bytes:
+def compile_refusal_of_programs(machine: str | None = None) -> bytes:
     """A filter that refuses to run any further program, for processes that need none."""
     known = numbers(machine or os.uname().machine)
     refused = [_end(ERROR | errno.EPERM)]

@@ -55,7 +55,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     """The service, ready to run."""
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
-    pool = WorkerPool(settings.workers, _limits(settings))
+    pool = WorkerPool(scratch, settings.workers, _limits(settings))
     models = OrmbModels(OrmbClient(default_root()))
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)

@@ -20,6 +20,8 @@ from modelformats.foreign_code import may_run_code
 
 TRITON = "triton"
 MODULES = {"kleverserve": "kleverserve", TRITON: "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
+MADE_BY_TRITON = ("/tmp",)  # noqa: S108
+"""Its python backend makes an empty directory there, whatever TMPDIR is."""
 PLATFORM = "KLEVER_PLATFORM"
 INHERITED = frozenset(
     {
@@ -133,6 +135,7 @@ class Launching:
             execute=interpreter_paths(python),
             read=(*code, str(spec.prepared.model.directory)),
             write=(str(home),),
+            make_directories=MADE_BY_TRITON if has_inner(spec) else (),
             needs_shared_memory=has_inner(spec),
         )
 
