@@ -136,8 +136,9 @@ class WorkerProcess:
 
 
 def _policy(limits: WorkerLimits, models: Path, home: Path) -> Policy:
-    """It reads models and its own code, and reaches nothing else; what the system lacks of the sandbox it does without,
-    for parsers run nothing that a model brings.
+    """It reads models and its own code, and reaches nothing else.
+
+    Where the system lacks a part of the sandbox it runs without, for parsers run nothing that a model brings.
     """
     return Policy(
         command=(*limits.command, str(limits.timeout_seconds)),
