@@ -67,7 +67,10 @@ _REPORTED = """### What is reported before anything runs
 - Warnings: a SavedModel without a signature to call, or without `serving_default`; inputs that the inference protocol
   cannot carry (sparse, ragged, sequences, bfloat16, types below a byte); a pickle of another scikit-learn release than
   the one that loads it; adapters (LoRA) without their base model; GGUF files for big-endian machines.
-- Types that are newer than this version of Klever are counted as `unknown type …`, with their bytes.
+- Unknown: weights of a type that is newer than this version of Klever are counted as `unknown type …` (the number or
+  name that the file has), with their bytes where the file says them, and `unknown` of the signature says so; an input
+  or output of such a type has no type, a reason and a warning, and a model that needs one is not served.
+- Byte order: GGUF files and PyTorch's archives show theirs; all other formats have only one, or say it of each array.
 
 Tensors have the model's own names. Files of tables have names of columns only: a matrix is called `input`, columns that
 scikit-learn knows by name (and CatBoost's where some are text) are inputs of their own, and outputs are called as the

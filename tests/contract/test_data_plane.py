@@ -20,7 +20,7 @@ from klever_deployer.domain import routing
 from klever_deployer.domain.analysis import measurement, total
 from klever_deployer.domain.replicas import Endpoint, ReplicaState, ServingName
 from klever_deployer.domain.routing import Backend, Mirroring, Rule, ServingRoute, Share, Stage
-from klever_deployer.errors import DataPlaneError
+from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Cookie, HeaderMatch, Sticky
 from support.data_planes import (
     Bench,
@@ -319,7 +319,7 @@ async def test_what_envoy_rejects_is_an_error_that_says_why_and_what_was_there_s
     async with upstreams("v1") as (v1,):
         await envoy.data_plane.apply(route((v1, 100)))
         nowhere = Backend(backend_key("v2"), (Endpoint("no address", 1),))
-        with pytest.raises(DataPlaneError, match="no address"):
+        with pytest.raises(RefusedByProxyError, match="no address"):
             await envoy.data_plane.apply(ServingRoute(IRIS, (nowhere,), (Share(nowhere.key, 100),)))
         assert await envoy.ask() == "v1"
         await envoy.data_plane.apply(route((v1, 100), serving=OTHER))

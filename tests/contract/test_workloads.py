@@ -20,6 +20,7 @@ from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec, ReplicaState
 from klever_deployer.ports import Workloads
+from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, Gpu, Resources
 from kleversandbox.support import Confinement, find_support
 from support.deployer import IRIS, key, variant
@@ -70,7 +71,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def local(directory: Path) -> LocalWorkloads:
     package = Path(kleverserve.__file__).parent
-    launching = Launching(Path(sys.executable), server_path(directory / "python", package), Confinement(find_support()))
+    launching = Launching(
+        Path(sys.executable),
+        server_path(directory / "python", package),
+        SecretFiles(directory / "secrets"),
+        Confinement(find_support()),
+    )
     return LocalWorkloads(directory / "workloads", launching, grace_seconds=5.0)
 
 
@@ -276,8 +282,8 @@ def test_what_processes_of_this_machine_cannot_be_is_refused(
     tmp_path: Path, changes: dict[str, Any], complaint: str
 ) -> None:
     workloads = local(tmp_path)
-    assert complaint in (workloads.refusal(variant("v1", **changes)) or "")
-    assert workloads.refusal(variant("v1")) is None
+    assert complaint in (workloads.refusal("default", variant("v1", **changes)) or "")
+    assert workloads.refusal("default", variant("v1")) is None
 
 
 def custom_servers() -> list[psutil.Process]:
@@ -455,3 +461,34 @@ async def test_a_replica_that_cannot_be_started_at_all_says_why_and_is_tried_on(
     assert "it cannot be started: " in (state.failure or "")
     in_the_way.unlink()
     assert (await here.until(spec)).failure is None
+
+
+UNLOADS = """
+import http.server, os
+gone = []
+class Server(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(404 if gone else 200)
+        self.end_headers()
+    def do_POST(self):
+        gone.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Server).serve_forever()
+"""
+"""A server that forgets its model when it is asked to, and never loads it again."""
+
+
+async def test_a_server_whose_model_is_gone_is_started_again(here: Bench) -> None:
+    spec = here.custom(UNLOADS)
+    await here.workloads.start(spec)
+    endpoint = (await here.until(spec)).endpoint
+    assert endpoint is not None
+    async with aiohttp.ClientSession() as session:
+        await (await session.post(f"http://{endpoint.host}:{endpoint.port}/unload")).read()
+
+    async def is_back() -> bool:
+        [state] = here.workloads.states()
+        return state.ready and state.restarts == 1
+
+    assert await eventually(is_back, within=30)

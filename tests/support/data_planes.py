@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestServer
 
 from klever_deployer.adapters.local.envoy import EnvoyDataPlane
 from klever_deployer.adapters.memory import InMemoryDataPlane
+from klever_deployer.domain.paths import path_prefix
 from klever_deployer.domain.replicas import Endpoint, ServingName
-from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share, path_prefix
+from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
 from klever_deployer.ports import DataPlane
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from support.deployer import IRIS
@@ -75,7 +76,7 @@ async def upstreams(*names: str) -> AsyncIterator[list[Upstream]]:
 
 def route(*weighted: tuple[Upstream, int], serving: ServingName = IRIS) -> ServingRoute:
     """A variant for each upstream, named after it."""
-    backends = tuple(Backend(backend_key(u.name, serving), (u.endpoint,)) for u, _weight in weighted)
+    backends = tuple(Backend(backend_key(u.name, serving), (u.endpoint,), custom=True) for u, _weight in weighted)
     shares = tuple(Share(backend_key(u.name, serving), weight) for u, weight in weighted)
     return ServingRoute(serving, backends, shares)
 

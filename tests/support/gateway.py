@@ -140,7 +140,8 @@ async def running_gateway(
     nats_url: str, data_dir: Path, *, ready: bool = True, **options: Any
 ) -> AsyncIterator[Gateway]:
     """Start it, wait until it is ready (unless NATS is away on purpose), and stop it."""
-    settings = GatewaySettings(nats_url=nats_url, data_dir=data_dir, port=0, **options)
+    access = {} if "token_file" in options else {"open": True}
+    settings = GatewaySettings(nats_url=nats_url, data_dir=data_dir, port=0, **access, **options)
     runtime = build(settings)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(TestServer(runtime.web))

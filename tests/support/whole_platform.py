@@ -55,6 +55,15 @@ class Platform:
         """host:port of the registry."""
         return self.urls["registry"].removeprefix("http://")
 
+    @property
+    def token(self) -> str:
+        """What the gateway requires."""
+        return (self.home / "token").read_text().strip()
+
+    def client(self) -> KleverClient:
+        """A client of the gateway that is let in."""
+        return KleverClient(self.urls["api"], self.token)
+
     async def is_up(self) -> bool:
         """Whether the supervisor says that everything is ready; fails when it has ended."""
         if self.process.returncode is not None:
@@ -108,7 +117,7 @@ class Platform:
 
     async def parsed(self, ref: str, *, within: float = 60) -> ModelDocument:
         """The version, once its signature is known."""
-        async with KleverClient(self.urls["api"]) as client:
+        async with self.client() as client:
 
             async def done() -> ModelDocument | None:
                 found = await client.model(ModelRef.parse(ref))

@@ -182,7 +182,7 @@ async def read(client: Client, stream: str) -> list[Message]:
 
 
 async def _get(world: World, session: aiohttp.ClientSession, path: str) -> tuple[int, Any]:
-    async with session.get(f"{world.urls.api}{API}{path}") as response:
+    async with session.get(f"{world.urls.api}{API}{path}", headers=world.login) as response:
         return response.status, await response.json(content_type=None)
 
 

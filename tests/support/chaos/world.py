@@ -75,6 +75,11 @@ class World:
         return urls(self.ports)
 
     @property
+    def login(self) -> dict[str, str]:
+        """Headers that the gateway requires."""
+        return {"Authorization": f"Bearer {self.platform.token}"}
+
+    @property
     def platform(self) -> Platform:
         """The platform that runs."""
         assert self.running is not None

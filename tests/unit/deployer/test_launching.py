@@ -6,13 +6,17 @@ import pytest
 
 from klever_deployer.adapters.local.launching import Launching, Ports
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec
+from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom
 from kleversandbox.support import Confinement, Support
 from support.deployer import key, variant
 
 LIMIT = 12_345
 COMPLETE = Confinement(Support(abi=7, has_filter=True))
-LAUNCHING = Launching(Path("python"), Path("path"), COMPLETE, inherited={"SECRET": "x"}, max_request_bytes=LIMIT)
+NO_SECRETS = SecretFiles(Path("none"))
+LAUNCHING = Launching(
+    Path("python"), Path("path"), NO_SECRETS, COMPLETE, inherited={"SECRET": "x"}, max_request_bytes=LIMIT
+)
 PORTS = Ports("127.0.0.1", 7001, 7002, 7003)
 HOME = Path("home")
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from klever_deployer.domain import routing
+from klever_deployer.domain import paths, routing
 from klever_deployer.domain.replicas import Deployment, Endpoint, ReplicaKey, ReplicaState
 from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share, Stage, successor
 from kleverproto.strategies import BlueGreen
@@ -140,7 +140,7 @@ def test_a_routing_table_survives_json() -> None:
 
 
 def test_the_url_is_that_of_seldon_core() -> None:
-    assert routing.infer_url("http://host", IRIS) == "http://host/seldon/default/iris/v2/models/iris/infer"
+    assert paths.infer_url("http://host", IRIS) == "http://host/seldon/default/iris/v2/models/iris/infer"
 
 
 def test_a_backend_is_found_again_by_its_name() -> None:

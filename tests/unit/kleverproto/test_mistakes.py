@@ -41,7 +41,7 @@ def spec(**changes: Any) -> dict[str, Any]:
         (spec(variants=3), "variants: must be a list"),
         (spec(variants=[]), "variants: must have 1 entries or more"),
         (spec(policy={"onPush": "deplyo"}), "policy.onPush: must be one of keep, deploy, did you mean deploy?"),
-        (spec(timeouts={"requestSeconds": 0}), "timeouts.requestSeconds: must be above 0"),
+        (spec(timeouts={"requestSeconds": 0}), "timeouts.requestSeconds: must be 0.001 or more"),
         (spec(timeouts={"requestSecond": 1}), "requestSecond, did you mean requestSeconds?"),
         (spec(strategy={"type": "canary", "step": [5]}), "strategy.canary: unknown key step, did you mean steps?"),
         (spec(strategy={"type": "canari"}), "strategy: must be one of 'rolling'"),

@@ -101,8 +101,11 @@ def test_all_problems_are_told_at_once_each_with_its_field() -> None:
     ("change", "complaint"),
     [
         ({"headers": {"a": {"exact": "x", "prefix": "y"}}, "variant": "v1"}, "one of exact, prefix and regex"),
-        ({"headers": {"a": {"regex": "("}}, "variant": "v1"}, "not a regular expression"),
-        ({"headers": {"a": {"regex": "(?=x)"}}, "variant": "v1"}, "not part of RE2"),
+        ({"headers": {"a": {"exact": "x\r\ny: z"}}, "variant": "v1"}, "pattern"),
+        ({"headers": {"a": {"exact": " x"}}, "variant": "v1"}, "pattern"),
+        ({"headers": {"a": {"prefix": "\x00"}}, "variant": "v1"}, "pattern"),
+        ({"headers": {":path": {"exact": "x"}}, "variant": "v1"}, "pattern"),
+        ({"headers": {"a b": {"exact": "x"}}, "variant": "v1"}, "pattern"),
         ({"headers": {}, "variant": "v1"}, "at least 1 item"),
     ],
 )
@@ -122,6 +125,10 @@ def test_a_rule_that_the_ingress_could_not_take_is_refused(change: dict[str, Any
         ({"custom": {}}, "give a command, an image, or both"),
         ({"runtime": "tfserving"}, "'kleverserve', 'triton' or 'mlserver'"),
         ({"env": {"A-B": "x"}}, "pattern"),
+        ({"env": {"A": "x\x00y"}}, "pattern"),
+        ({"env": {"LD_PRELOAD": "/models/x.so"}}, "what code a model server loads"),
+        ({"env": {"PYTHONPATH": "/models"}}, "what code a model server loads"),
+        ({"env": {"java_tool_options": "-javaagent:x"}}, "what code a model server loads"),
     ],
 )
 def test_a_variant_that_cannot_run_so_is_refused(change: dict[str, Any], complaint: str) -> None:

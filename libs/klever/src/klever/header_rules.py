@@ -4,6 +4,7 @@ import re
 
 from pydantic import ValidationError
 
+from kleverkit.expressions import expression_mistake
 from kleverproto.mistakes import worded
 from kleverproto.traffic import HeaderMatch, HeaderRule
 
@@ -40,9 +41,11 @@ def _checked(found: list[re.Match[str] | None], text: str) -> list[re.Match[str]
     matches = [each for each in found if each is not None]
     for each in matches:
         try:
-            HeaderMatch.model_validate({_KINDS[each["kind"]]: each["value"]})
+            match = HeaderMatch.model_validate({_KINDS[each["kind"]]: each["value"]})
         except ValidationError as error:
             raise InputError(f"{text!r} is no rule: {worded(error, HeaderMatch)}") from error
+        if match.regex is not None and (mistake := expression_mistake(match.regex)) is not None:
+            raise InputError(f"{text!r} is no rule: {mistake}")
     return matches
 
 

@@ -7,6 +7,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from .tokens import Token
+
 Check = Callable[[], Awaitable[str | None]]
 """None where it holds; else what is wrong, as a sentence for people."""
 
@@ -36,8 +38,10 @@ class Health:
         return dict(zip(self._checks, problems, strict=True))
 
 
-def add_health_routes(app: web.Application, health: Health, metrics: CollectorRegistry) -> None:
-    """Mount the three routes."""
+def add_health_routes(
+    app: web.Application, health: Health, metrics: CollectorRegistry, token: Token | None = None
+) -> None:
+    """Mount the three routes; with a token, `/metrics` requires it, since metrics name what is served."""
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -52,7 +56,12 @@ def add_health_routes(app: web.Application, health: Health, metrics: CollectorRe
         }
         return web.json_response(body, status=503 if problems else 200)
 
-    async def prometheus(_request: web.Request) -> web.Response:
+    async def prometheus(request: web.Request) -> web.Response:
+        if token is not None and not token.is_in(request.headers.get("Authorization", "")):
+            sentence = (
+                "metrics need the platform's token: let Prometheus send it with `authorization: credentials_file`"
+            )
+            return web.json_response({"error": sentence}, status=401, headers={"WWW-Authenticate": "Bearer"})
         return web.Response(body=generate_latest(metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app.router.add_get("/healthz", healthz)

@@ -27,11 +27,13 @@ from .errors import PermanentError
 from .health import Health, add_health_routes
 from .logging import configure_logging
 from .loops import BackgroundLoop, Loop, loops_check
+from .names_guard import names_guard
 from .nats_calls import ClientSource
 from .publisher import NatsEventPublisher
 from .settings import ServiceSettings, explain
 from .tasks import cancel
 from .telemetry import make_tracer_provider
+from .tokens import Token
 from .topology import Topology
 
 log = structlog.get_logger(__name__)
@@ -57,6 +59,8 @@ class Runtime:
     events: EventSource
     health: Health
     web: web.Application
+    token: Token | None
+    """That of the platform, where one is set."""
     loops: list[Loop] = field(default_factory=list)
     """Run for as long as the service does; started once NATS is there, restarted with a pause if they fail."""
     refusal: Refusal = json_refusal
@@ -80,8 +84,9 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     app = application if application is not None else web.Application()
     health.add("nats", connection.check)
     health.add("streams", topology.streams_problem)
-    add_health_routes(app, health, metrics)
-    return Runtime(
+    token = Token.read(settings.token_file) if settings.token_file is not None else None
+    add_health_routes(app, health, metrics, token)
+    runtime = Runtime(
         name=name,
         settings=settings,
         tracer_provider=tracer_provider,
@@ -94,7 +99,11 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
         events=EventSource(name),
         health=health,
         web=app,
+        token=token,
     )
+    setting = f"{settings.model_config.get('env_prefix', '')}NAMES"
+    app.middlewares.insert(0, names_guard(settings.own_names, setting, lambda: runtime.refusal))
+    return runtime
 
 
 async def run(runtime: Runtime) -> str | None:

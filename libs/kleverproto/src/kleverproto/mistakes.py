@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from .accounts import ACCOUNT_NAME_PATTERN, HASH_PATTERN, PROJECT_PATTERN
 from .references import DIGEST_PATTERN, DNS_LABEL_PATTERN, REPOSITORY_PATTERN, TAG_PATTERN
-from .traffic import COOKIE_PATTERN, HEADER_PATTERN
-from .variants import ENV_PATTERN, PATH_PATTERN
+from .traffic import COOKIE_PATTERN, HEADER_PATTERN, HEADER_PREFIX_PATTERN, HEADER_VALUE_PATTERN
+from .variants import ENV_PATTERN, PATH_PATTERN, WORD_PATTERN
 
 PATTERNS = {
     DNS_LABEL_PATTERN: "lower-case letters, digits and hyphens, 63 at most, with a letter or digit at both ends",
@@ -22,8 +22,11 @@ PATTERNS = {
     ACCOUNT_NAME_PATTERN: "letters, digits and . _ $ + @ -, 128 at most, with a letter or digit in front",
     HASH_PATTERN: "a bcrypt hash, as `klever registry account add` writes it",
     HEADER_PATTERN: "a header's name in lower case, without spaces or colons",
+    HEADER_VALUE_PATTERN: "what a header can hold: visible ASCII characters, with spaces and tabs between them only",
+    HEADER_PREFIX_PATTERN: "what a header's value can begin with: visible ASCII characters, then spaces and tabs too",
     COOKIE_PATTERN: "a cookie's name, without spaces, semicolons or equals signs",
     ENV_PATTERN: "letters, digits and underscores, with no digit in front",
+    WORD_PATTERN: "text of one character or more, without a zero byte",
     PATH_PATTERN: "a path that begins with /",
 }
 """What a pattern says, for people."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from .base import StrictWireModel
+from .traffic import HeaderName
 
 
 class Analysis(StrictWireModel):
@@ -40,7 +41,7 @@ class BlueGreen(StrictWireModel):
     type: Literal["blueGreen"] = "blueGreen"
     auto_promote: bool = False
     """Move as soon as the new version is ready. Without it the rollout waits to be promoted or aborted."""
-    preview_header: str = "x-klever-preview"
+    preview_header: HeaderName = "x-klever-preview"
     """Requests with this header, of value `true`, reach the new version while it waits."""
 
 

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from .base import StrictWireModel
-from .patterns import checked_regex
 from .references import DnsLabel
 
 HEADER_PATTERN = r"^[a-z0-9!#$%&'*+.^_`|~-]+$"
@@ -13,16 +12,23 @@ COOKIE_PATTERN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 
 HeaderName = Annotated[str, StringConstraints(pattern=HEADER_PATTERN, max_length=200)]
 """Lower case, as HTTP/2 and Istio write it."""
-HeaderText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+HEADER_VALUE_PATTERN = r"^[!-~](?:[!-~ \t]*[!-~])?$"
+HEADER_PREFIX_PATTERN = r"^[!-~][!-~ \t]*$"
+HeaderValue = Annotated[str, StringConstraints(pattern=HEADER_VALUE_PATTERN, max_length=1000)]
+"""What a header can hold (RFC 9110, section 5.5): without spaces around it, which are no part of a value."""
+HeaderPrefix = Annotated[str, StringConstraints(pattern=HEADER_PREFIX_PATTERN, max_length=1000)]
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Seconds = Annotated[float, Field(ge=0.001, le=3600)]
+"""Milliseconds are the finest that the ingress knows, and none at all would switch a limit off."""
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class HeaderMatch(StrictWireModel):
     """What the value of a header must be; one of the three."""
 
-    exact: HeaderText | None = None
-    prefix: HeaderText | None = None
-    regex: Annotated[HeaderText, AfterValidator(checked_regex)] | None = None
+    exact: HeaderValue | None = None
+    prefix: HeaderPrefix | None = None
+    regex: Expression | None = None
     """RE2; the whole value must match."""
 
     @model_validator(mode="after")
@@ -85,9 +91,9 @@ class Traffic(StrictWireModel):
 class Timeouts(StrictWireModel):
     """How long the ingress waits."""
 
-    request_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
+    request_seconds: Seconds = 300.0
     """From the request's end to the answer's end, tries included; then 504."""
-    connect_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    connect_seconds: Annotated[float, Field(ge=0.001, le=60)] = 1.0
 
 
 class Retries(StrictWireModel):
@@ -98,5 +104,5 @@ class Retries(StrictWireModel):
     one, when its server could not be reached or ended before it began to answer, and its body has at most 8 MiB."""
     on_server_error: bool = False
     """Also where a model server answered 502, 503 or 504."""
-    per_try_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    per_try_seconds: Seconds | None = None
     """A try that takes longer is given up, and made again."""

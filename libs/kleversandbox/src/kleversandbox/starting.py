@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 from .policy import Policy, dump_policy
 
@@ -33,8 +34,15 @@ def starting(policy: Policy, launcher_environment: Mapping[str, str], python: st
         launcher_environment: of our own, with nothing that anybody else has chosen.
         python: runs the launcher.
     """
-    with TemporaryFile() as file:
+    with _unnamed_file() as file:
         file.write(dump_policy(policy))
         file.flush()
         command = (python, "-I", "-S", str(LAUNCHER), str(file.fileno()), str(os.getpid()))
         yield Start(command, launcher_environment, (file.fileno(),))
+
+
+def _unnamed_file() -> IO[bytes]:
+    """In memory where the system can: a policy has the variables of the program, which may be secrets."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("policy"), "w+b")
+    return TemporaryFile()

@@ -10,6 +10,7 @@ from pathlib import Path
 from kleverkit.health import holds
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_documents import NatsDocuments, NatsStream
+from kleverkit.secret_files import SecretFiles
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
@@ -124,8 +125,9 @@ def _workloads(settings: DeployerSettings, work_dir: Path, confinement: Confinem
     if server is None or server.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
     path = server_path(work_dir / "python", Path(server.origin).parent)
+    secrets = SecretFiles(settings.secrets)
     limit = settings.max_request_bytes
-    launching = Launching(Path(sys.executable), path, confinement, max_request_bytes=limit)
+    launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from kleverproto.traffic import Cookie, HeaderMatch, Retries
 
+from .domain.paths import path_prefix
 from .domain.replicas import Endpoint, ServingName
-from .domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRoute, Share, path_prefix
+from .domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRoute, Share
+from .envoy_closed import GRPC_SERVICE, closed_routes, not_found
 
 Json = dict[str, Any]
 
@@ -47,8 +49,6 @@ ended first may be back when the next one ends.
 MILLION = 1_000_000
 HTTP, GRPC = "", "/grpc"
 """What a cluster's servers speak, as the suffix of its name."""
-GRPC_SERVICE = "/inference.GRPCInferenceService/"
-"""Of the Open Inference Protocol."""
 UNARY = f"{GRPC_SERVICE}ModelInfer"
 BUFFER = "buffer"
 """Holds a request back until all of it is there, up to a limit: off but where a route turns it on."""
@@ -68,16 +68,23 @@ def clusters(table: RoutingTable) -> list[Json]:
 
 
 def routes(table: RoutingTable, *, limit: int) -> list[Json]:
-    """A prefix for each serving, and 404 for everything else.
+    """A prefix for each serving, and 404 for everything else, and for what clients have no business with.
 
     Args:
         table: the servings.
         limit: bytes of a message by gRPC; by HTTP the servers themselves know it.
     """
-    found = [one for serving in sorted(table) for one in _routes(table[serving], limit)]
+    own, found = (
+        [
+            one
+            for serving in sorted(table)
+            if table[serving].is_custom is custom
+            for one in _routes(table[serving], limit)
+        ]
+        for custom in (True, False)
+    )
     missing = "nothing is served at this path: `klever get` shows what is"
-    rest = {"match": {"prefix": "/"}, "direct_response": {"status": 404, "body": {"inline_string": missing}}}
-    every = [_packed_messages(), *found, rest]
+    every = [_packed_messages(), *own, *closed_routes(), *found, not_found({"prefix": "/"}, missing)]
     host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RESENT}
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
 

@@ -3,6 +3,8 @@
 import sys
 from urllib.parse import urlsplit
 
+from kleverkit.expressions import MAX_PROGRAM
+
 from .envoy_config import BUFFER, LISTENER, ROUTES, TYPES, Json, address, buffer
 from .envoy_replies import HEADERS, HEADERS_KIB, local_replies
 
@@ -14,15 +16,26 @@ MAX_CONNECTIONS = 50_000
 """Clients at a time; without a limit one client could use up this machine's file descriptors."""
 
 
-RUNTIME = {"envoy.reloadable_features.match_headers_individually": False}
-"""A header that comes twice is one value, joined by a comma (RFC 9110, section 5.2), for every kind of rule."""
+OWNER_ONLY = 0o600
+RUNTIME = {
+    # A header that comes twice is one value, joined by a comma (RFC 9110, section 5.2), for every kind of rule.
+    "envoy.reloadable_features.match_headers_individually": False,
+    # The default, 100, is less than what a cookie's name alone may need.
+    "re2.max_program_size.error_level": 2 * MAX_PROGRAM,
+}
 
 
-def bootstrap(directory: str, otlp_endpoint: str | None) -> Json:
-    """The static part: the admin interface, where spans go, and where the moving parts are read from."""
+def bootstrap(directory: str, admin: str, otlp_endpoint: str | None) -> Json:
+    """The static part: the admin interface, where spans go, and where the moving parts are read from.
+
+    Args:
+        directory: of Envoy's files.
+        admin: the Unix socket of the admin interface, which can end Envoy and so is for its owner only.
+        otlp_endpoint: where spans are sent; nowhere if None.
+    """
     return {
         "node": {"id": "klever", "cluster": "klever"},
-        "admin": {"address": address("127.0.0.1", 0)},
+        "admin": {"address": {"pipe": {"path": admin, "mode": OWNER_ONLY}}},
         "dynamic_resources": {
             "lds_config": _watched(f"{directory}/lds.json"),
             "cds_config": _watched(f"{directory}/cds.json"),
@@ -76,6 +89,7 @@ def _manager(directory: str, otlp_endpoint: str | None, limit: int) -> Json:
         "stat_prefix": LISTENER,
         "use_remote_address": True,
         "normalize_path": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "max_request_headers_kb": HEADERS_KIB,
         "common_http_protocol_options": {"max_headers_count": HEADERS},
         "local_reply_config": local_replies(limit),

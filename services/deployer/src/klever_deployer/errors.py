@@ -18,9 +18,15 @@ class RolledBackError(ServingError):
 
 
 class DataPlaneError(TransientError):
-    """Envoy does not take a configuration, or does not answer."""
+    """Envoy does not answer, or its files cannot be written."""
 
     default_code = "data_plane_unavailable"
+
+
+class RefusedByProxyError(ServingError):
+    """Envoy refuses the configuration of a serving; trying again changes nothing."""
+
+    default_code = "refused_by_proxy"
 
 
 MODEL_NOT_FOUND = "model_not_found"
@@ -34,3 +40,4 @@ UNSUPPORTED_FORMAT = "unsupported_format"
 MODEL_SERVER_FAILED = "model_server_failed"
 NO_REPLICAS = "no_replicas"
 NO_ROUTE = "no_route"
+INVALID_EXPRESSION = "invalid_expression"

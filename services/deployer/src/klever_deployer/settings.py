@@ -18,6 +18,10 @@ def _default_toolchains() -> Path:
     return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
 
 
+def _default_secrets() -> Path:
+    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "secrets"
+
+
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
 
@@ -42,6 +46,8 @@ class DeployerSettings(ServiceSettings):
     """Longest time for requests in flight when a model server is stopped."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two looks at everything, should an event have been missed."""
+    secrets: Path = Field(default_factory=_default_secrets)
+    """What servings name as `{secret: …}` in `env`; `klever secrets` writes it."""
     allow_unsandboxed: bool = Field(default_factory=allow_unsandboxed)
     """Serve models that may run code without a complete sandbox; all services: `KLEVER_ALLOW_UNSANDBOXED`."""
     toolchains: Path = Field(default_factory=_default_toolchains)

@@ -23,6 +23,18 @@ class InvalidRequestError(PermanentError):
         self.errors = errors
 
 
+class UnauthorizedError(PermanentError):
+    """Nobody says who asks, or who they say is not known."""
+
+    default_code = "unauthorized"
+
+
+class LoginLinkError(PermanentError):
+    """The link lets nobody in."""
+
+    default_code = "login_link_not_valid"
+
+
 class MalformedRequestError(PermanentError):
     """The body is not JSON."""
 
@@ -78,9 +90,11 @@ __all__ = [
     "InvalidRequestError",
     "JobFinishedError",
     "JobNotRetriableError",
+    "LoginLinkError",
     "MalformedRequestError",
     "ModelServedError",
     "NoRolloutError",
     "NotFoundError",
+    "UnauthorizedError",
     "UnsupportedMediaTypeError",
 ]

@@ -42,6 +42,16 @@ class Home:
         """Who may use the registry; everybody on this machine until the file is there for the first time."""
         return self.path / "accounts.yaml"
 
+    @property
+    def secrets(self) -> Path:
+        """What servings name as `{secret: …}`."""
+        return self.path / "secrets"
+
+    @property
+    def token(self) -> Path:
+        """What everybody who asks the platform has to send."""
+        return self.path / "token"
+
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""
         return self.path / part

@@ -101,6 +101,7 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
             ports.deployer,
             where,
             WORK_DIR=str(home.of(DEPLOYER)),
+            SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=where.ingress,
         ),
@@ -126,7 +127,7 @@ def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
 
 def _service(name: str, title: str, home: Home, port: int, where: Urls, **settings: str) -> Part:
     prefix = f"KLEVER_{name.upper()}_"
-    common = {"NATS_URL": where.nats, "HOST": HOST, "PORT": str(port)}
+    common = {"NATS_URL": where.nats, "HOST": HOST, "PORT": str(port), "TOKEN_FILE": str(home.token)}
     environment = {f"{prefix}{key}": value for key, value in (common | settings).items()}
     command = (sys.executable, "-m", f"klever_{name}")
     return Part(name, title, command, "http", port, f"http://{HOST}:{port}", _marked(home) | environment)

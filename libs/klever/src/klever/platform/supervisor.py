@@ -16,6 +16,7 @@ from .child import Child, keep_previous, stop_leftovers
 from .home import Home
 from .plan import Part, Urls
 from .state import PlatformState, Running
+from .token import provide_token
 
 READY_SECONDS = 60.0
 """Longest start of a part on a slow machine."""
@@ -71,6 +72,7 @@ class Supervisor:
         self._home.create()
         with _locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
+            provide_token(self._home.token)
             for part in self._parts:
                 keep_previous(self._home.log_of(part.name))
             keepers: list[asyncio.Task[None]] = []

@@ -16,8 +16,7 @@ def load(directory: Path, *, threads: int) -> OpenVinoModel:
         ModelLoadError: there is not exactly one, or OpenVINO cannot run it.
     """
     file = single_file(directory, "*.graphdef", "*.pb")
-    model, name = compiled(file, directory, threads=threads, name=_node)
-    return OpenVinoModel(model, name, platform="openvino_graphdef")
+    return OpenVinoModel(*compiled(file, directory, threads=threads, name=_node), platform="openvino_graphdef")
 
 
 def _node(tensor: str) -> str:

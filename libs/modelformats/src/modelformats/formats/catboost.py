@@ -11,6 +11,7 @@ from modelformats.flatbuffer import Buffer, Table
 from modelformats.format import has_model_file, head, model_file, reading
 from modelformats.plain import listed, table, text, whole
 from modelformats.tabular import INPUT, LABELS, PROBABILITIES
+from modelformats.weights import unknown_tensors
 
 PATTERNS = ("*.cbm",)
 MAGIC, CORE = b"CBM1", 8
@@ -127,7 +128,8 @@ def _signature(model: dict[str, Any]) -> Signature:
             "loss": text(table(notes, "params", "loss_function").get("type")),
             "feature_kinds": {kind: count for kind in KINDS if (count := sum(kind == a for a, _, _ in columns))},
         },
-        unknown={"parameters": "trees hold thresholds and leaf values, not tensors"},
+        unknown={"parameters": "trees hold thresholds and leaf values, not tensors"}
+        | (unknown_tensors(LABEL_TYPES, [(LABELS, kind)]) if classes and (kind := _label_type(notes)) else {}),
     )
 
 
@@ -152,11 +154,15 @@ def _column(kind: str, at: int, name: Any) -> Tensor:
 def _outputs(notes: dict[str, Any], classes: list[str], dimension: int) -> tuple[Tensor, ...]:
     if not classes:
         return (Tensor(name=LABELS, dtype="float64", shape=(-1, dimension) if dimension > 1 else (-1,)),)
-    kind = text(table(notes, "class_params").get("class_label_type")) or ""
     return (
-        Tensor(name=LABELS, dtype=LABEL_TYPES.get(kind), shape=(-1,)),
+        Tensor(name=LABELS, dtype=LABEL_TYPES.get(_label_type(notes)), shape=(-1,)),
         Tensor(name=PROBABILITIES, dtype="float64", shape=(-1, len(classes))),
     )
+
+
+def _label_type(notes: dict[str, Any]) -> str:
+    """Empty where the file says none."""
+    return text(table(notes, "class_params").get("class_label_type")) or ""
 
 
 CATBOOST = CatBoost()

@@ -14,9 +14,9 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, the_only
 from modelformats.skimming import Schema
-from modelformats.weights import counted
+from modelformats.weights import Weight, counted, named_type, newer_types
 
-from .tensorflow_types import DTYPES
+from .tensorflow_types import DTYPES, dtype_of, why_untyped
 
 if TYPE_CHECKING:
     from modelformats.converting.programs.protobuf_messages import Messages
@@ -52,6 +52,10 @@ MESSAGES: "Messages" = {
     "Dim": (("size", 1, "int64"),),
 }
 SCHEMA = Schema("klever.graphdef", MESSAGES, "GraphDef")
+SIZED_SCHEMA = Schema(
+    "klever.graphdef.sized", {**MESSAGES, "Constant": (*MESSAGES["Constant"], ("content_size", 4, "size"))}, "GraphDef"
+)
+"""Has the sizes of constants too, which takes longer to read: for types whose sizes are not known."""
 
 
 class GraphDef:
@@ -74,6 +78,8 @@ class GraphDef:
             graph = SCHEMA.read(path)
             if not any(node.op for node in graph.nodes):
                 raise InvalidModelError(f"{path.name} has no graph: it is empty or not a GraphDef")
+            if any(tensor.dtype not in DTYPES for tensor in _constants(graph)):
+                graph = SIZED_SCHEMA.read(path)
             return _signature(graph)
 
 
@@ -89,9 +95,10 @@ def _file(directory: Path) -> Path:
 
 def _signature(graph: Any) -> Signature:
     consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
-    ends = (node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT)
+    ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
     nodes = chain(graph.nodes, *(function.nodes for function in graph.library.functions))
     outputs = tuple(_output(node) for node in ends)
+    weights = [_weight(tensor) for tensor in _constants(graph)]
     unknown = {"framework_version": "a GraphDef holds the version of its schema, not that of TensorFlow"}
     if any(tensor.shape is None for tensor in outputs):
         unknown["outputs"] = "the graph has no shapes of results; outputs are the nodes that no other consumes"
@@ -99,10 +106,10 @@ def _signature(graph: Any) -> Signature:
         inputs=tuple(_input(node) for node in graph.nodes if node.op in INPUTS),
         outputs=outputs,
         operators=dict(sorted(Counter(node.op for node in nodes).items())),
-        parameters=counted(weight for node in graph.nodes if node.op == "Const" for weight in _weights(node)),
+        parameters=counted(weights),
         framework="TensorFlow",
         details={"producer": graph.versions.producer},
-        unknown=unknown,
+        unknown=unknown | dict(_untyped(graph, ends)) | newer_types(weights),
     )
 
 
@@ -118,31 +125,43 @@ def _attributes(node: Any) -> dict[str, Any]:
 def _input(node: Any) -> Tensor:
     attributes = _attributes(node)
     shape = _shape(attributes["shape"].shape) if "shape" in attributes else None
-    return Tensor(name=node.name, dtype=_dtype(attributes.get("dtype")), shape=shape)
+    return Tensor(name=node.name, dtype=dtype_of(_type(node, "dtype")), shape=shape)
 
 
 def _output(node: Any) -> Tensor:
     attributes = _attributes(node)
-    told = next((attributes[key] for key in RESULT_TYPES if key in attributes), None)
-    dtype = "bool" if node.op in BOOLEAN else _dtype(told)
+    dtype = "bool" if node.op in BOOLEAN else dtype_of(_type(node, *RESULT_TYPES))
     shapes = attributes["_output_shapes"].list.shapes if "_output_shapes" in attributes else ()
     return Tensor(name=node.name, dtype=dtype, shape=_shape(shapes[0]) if shapes else None)
 
 
-def _dtype(attribute: Any) -> str | None:
-    return DTYPES.get(attribute.type) if attribute is not None else None
+def _type(node: Any, *keys: str) -> int:
+    """The number in the first of these attributes that a node has; 0 where it has none."""
+    attributes = _attributes(node)
+    return next((int(attributes[key].type) for key in keys if key in attributes), 0)
+
+
+def _untyped(graph: Any, ends: list[Any]) -> Iterator[tuple[str, str]]:
+    """Why some inputs and outputs have no type; the type of a result is not always in the graph."""
+    kinds = [(node.name, _type(node, "dtype")) for node in graph.nodes if node.op in INPUTS]
+    kinds += [(node.name, _type(node, *RESULT_TYPES)) for node in ends if node.op not in BOOLEAN]
+    for name, kind in kinds:
+        if kind and (reason := why_untyped(kind)):
+            yield name, reason
 
 
 def _shape(shape: Any) -> tuple[int, ...] | None:
     return None if shape.unknown_rank else tuple(max(int(dim.size), -1) for dim in shape.dims)
 
 
-def _weights(node: Any) -> Iterator[tuple[str | None, list[int]]]:
-    """The type and shape of a constant."""
-    for entry in node.attributes:
-        if entry.key == "value":
-            tensor = entry.value.tensor
-            yield DTYPES.get(tensor.dtype), [dim.size for dim in tensor.shape.dims]
+def _constants(graph: Any) -> list[Any]:
+    nodes = (node for node in graph.nodes if node.op == "Const")
+    return [entry.value.tensor for node in nodes for entry in node.attributes if entry.key == "value"]
+
+
+def _weight(tensor: Any) -> Weight:
+    size = None if tensor.dtype in DTYPES else getattr(tensor, "content_size", 0) or None
+    return Weight(named_type(DTYPES, tensor.dtype), [dim.size for dim in tensor.shape.dims], size)
 
 
 GRAPH_DEF = GraphDef()

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from kleverproto.signatures import Parameters, Signature
+from kleverproto.signatures import Signature
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.hdf5 import MAGIC, Hdf5
-from modelformats.weights import counted
+from modelformats.weights import Weight, counted, element_count, newer_types
 
 from .keras_config import read_config
 
@@ -56,22 +56,24 @@ def _signature(path: Path) -> Signature:
                 f"{path.name} has weights but no {CONFIG}: save the whole model with model.save(), not its weights"
             )
         model = read_config(json.loads(config))
+        found = weights(file, WEIGHTS)
         return Signature(
             inputs=model.inputs,
             outputs=model.outputs,
             operators=model.operators,
-            parameters=weights(file, WEIGHTS),
+            parameters=counted(found),
             framework="Keras",
             framework_version=file.text("keras_version"),
             details=model.details | {"backend": file.text("backend")},
-            unknown=model.unknown,
+            unknown=model.unknown | newer_types(found),
         )
 
 
-def weights(file: Hdf5, group: str) -> Parameters:
-    """Count the data sets of numbers in a group, those of optimizers and random generators aside. Raises ValueError."""
+def weights(file: Hdf5, group: str) -> list[Weight]:
+    """The data sets of numbers in a group, those of optimizers and random generators aside. Raises ValueError."""
     found = [item for item in file.data_sets() if item.path.startswith(group) and not item.path.startswith(OPTIMIZER)]
-    return counted((item.dtype, item.shape) for item in found if item.dtype and RANDOM not in item.path)
+    kept = (item for item in found if item.dtype and RANDOM not in item.path)
+    return [Weight(item.dtype, item.shape, item.size * element_count(item.shape)) for item in kept]
 
 
 H5_FORMAT = H5()

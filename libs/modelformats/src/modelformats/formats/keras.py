@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from kleverproto.signatures import Parameters, Signature
+from kleverproto.signatures import Signature
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, single_file
 from modelformats.hdf5 import Hdf5
+from modelformats.weights import Weight, counted, newer_types
 from modelformats.zips import member_names, read_member
 
 from .h5 import weights
@@ -57,11 +58,11 @@ def _signature(path: Path, archive: ZipFile) -> Signature:
         inputs=model.inputs,
         outputs=model.outputs,
         operators=model.operators,
-        parameters=found,
+        parameters=None if found is None else counted(found),
         framework="Keras",
         framework_version=metadata.get("keras_version"),
         details=model.details | {"saved": metadata.get("date_saved")},
-        unknown=model.unknown if found is not None else model.unknown | {"parameters": reason},
+        unknown=model.unknown | ({"parameters": reason} if found is None else newer_types(found)),
     )
 
 
@@ -69,7 +70,7 @@ def _json(archive: ZipFile, name: str) -> Any:
     return json.loads(read_member(archive, name, JSON_LIMIT))
 
 
-def _weights(path: Path, member: ZipInfo) -> Parameters | None:
+def _weights(path: Path, member: ZipInfo) -> list[Weight] | None:
     """Read in place: a member that is stored is a part of the zip's own bytes."""
     if member.compress_type != ZIP_STORED:
         return None

@@ -9,6 +9,7 @@ from modelformats.errors import InvalidModelError
 from modelformats.format import reading
 from modelformats.plain import listed, table, text
 from modelformats.versions import other_version
+from modelformats.weights import unknown_tensors
 
 FILE = "MLmodel"
 LOGGED = "artifacts"
@@ -33,6 +34,8 @@ DTYPES = {
     "datetime": "datetime64",
 }
 """Types of columns to numpy's."""
+NESTED = {"array", "object", "map", "any", "sparkml-vector"}
+"""Types of columns whose values are not all of one type of numpy's."""
 UNSIGNED = "the model was logged without a signature: give one with infer_signature when logging it"
 
 
@@ -84,6 +87,7 @@ def _signature(model: dict[str, Any]) -> Signature:
     signature = table(model, "signature")
     inputs, outputs = _specs(signature, "inputs", FIRST_INPUT), _specs(signature, "outputs", FIRST_OUTPUT)
     unknown = dict.fromkeys(("operators", "parameters"), "MLflow describes the model; its files are not read")
+    unknown |= _untyped(signature)
     unknown |= {field: UNSIGNED for field, specs in (("inputs", inputs), ("outputs", outputs)) if not specs}
     framework, version = _framework(flavours)
     return Signature(
@@ -116,6 +120,18 @@ def _entries(signature: dict[str, Any], field: str) -> list[Any]:
     """Lists are JSON inside the YAML."""
     written = signature.get(field)
     return [entry for entry in listed(json.loads(written) if isinstance(written, str) else None) if table(entry)]
+
+
+def _untyped(signature: dict[str, Any]) -> dict[str, str]:
+    """Why some columns have no type."""
+    written = dict[str, str]()
+    for field, first in (("inputs", FIRST_INPUT), ("outputs", FIRST_OUTPUT)):
+        specs, entries = _specs(signature, field, first), _entries(signature, field)
+        columns = zip(specs, entries, strict=True)
+        written |= {spec.name: str(entry.get("type")) for spec, entry in columns if entry.get("type") != "tensor"}
+    nested = {name: f"a column of {kind}, whose values have no one type" for name, kind in written.items()}
+    unknown = unknown_tensors(DTYPES, written.items())
+    return {name: nested[name] if written[name] in NESTED else reason for name, reason in unknown.items()}
 
 
 def _specs(signature: dict[str, Any], field: str, first: int) -> tuple[Tensor, ...]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file
 from modelformats.parts import check_parts
-from modelformats.weights import newer_types, unknown_type
+from modelformats.weights import newer_types, unknown_elements
 
 from .onnx_messages import DTYPES, NEWEST_IR, NEWEST_OPSET, SCHEMA, SIZED_SCHEMA
 from .onnx_weights import Contents, contents_of
@@ -86,7 +86,7 @@ def _signature(model: Any, contents: Contents) -> Signature:
             "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
             "graph": model.graph.name,
         },
-        unknown=_unknown(model) | newer_types(unknown_type(kind) for kind in contents.unknown_types()),
+        unknown=_unknown(model) | newer_types(contents.measured()),
         warnings=(
             *(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
             *_newer_versions(model),
@@ -123,15 +123,11 @@ def _unknown(model: Any) -> dict[str, str]:
 def _open(value: Any) -> str | None:
     """Why the type of an input or output cannot be known."""
     if kind := _kind(value):
-        return f"not a tensor but a {kind}, which has no dtype and shape of its own"
+        return f"{NO_TENSOR}{kind}, which has no dtype and shape of its own"
     elements = value.type.tensor_type.elem_type
     if not elements:
-        return "the model does not say of what type its elements are"
-    return (
-        None
-        if elements in DTYPES
-        else f"its elements are of {unknown_type(elements)}: newer than this version of Klever"
-    )
+        return UNSAID_ELEMENTS
+    return None if elements in DTYPES else unknown_elements(elements)
 
 
 def _uncarried(value: Any) -> str:

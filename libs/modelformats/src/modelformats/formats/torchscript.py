@@ -16,7 +16,8 @@ from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, the_only
 from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
-from modelformats.weights import counted
+from modelformats.torch_archives import byte_order, member_sizes
+from modelformats.weights import Weight, counted, newer_types
 from modelformats.zips import find, member_names, read_member
 
 PATTERNS = ("*.pt", "*.pth", "*.ts", "*.torchscript", "*.ptl")
@@ -51,7 +52,9 @@ class TorchScript:
                 raise InvalidModelError(f"{path.name} has no {DATA}: save the model with torch.jit.save")
             constants = find(archive, CONSTANTS)
             frozen = _object(archive, constants) if constants else ()
-            return _signature(_object(archive, data), frozen, _Code(archive, data.removesuffix(DATA)))
+            root, prefix = _object(archive, data), data.removesuffix(DATA)
+            weights = _weights(archive, prefix, root, frozen)
+            return _signature(root, weights, _Code(archive, prefix), byte_order(archive))
 
 
 def _candidates(directory: Path) -> list[Path]:
@@ -106,11 +109,17 @@ class _Code:
         return content.decode()
 
 
-def _signature(root: Any, constants: Any, code: _Code) -> Signature:
+def _weights(archive: ZipFile, prefix: str, root: Any, constants: Any) -> list[Weight]:
+    """Freezing makes constants of the weights. Both pickles number their storages from 0."""
+    weights = list[Weight]()
+    for directory, part in (("data", root), ("constants", constants)):
+        sizes = member_sizes(archive, f"{prefix}{directory}/")
+        weights += {tensor.storage: tensor.weight(sizes) for tensor in tensors_in(part)}.values()
+    return weights
+
+
+def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None) -> Signature:
     arguments, result = _forward(code.of(class_name(root) or ""))
-    # Freezing makes constants of the weights. Both pickles number their storages from 0.
-    held = [(place, tensor) for place, part in enumerate((root, constants)) for tensor in tensors_in(part)]
-    tensors = {(place, tensor.storage): (tensor.dtype, tensor.shape) for place, tensor in held}
     unknown = {"framework_version": "the archive tells the version of its format, not that of PyTorch"}
     if arguments is None:
         unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no forward() that could be read")
@@ -120,14 +129,15 @@ def _signature(root: Any, constants: Any, code: _Code) -> Signature:
         inputs=tuple(_tensor(name, kind) for name, kind, default in arguments or () if not default),
         outputs=tuple(_tensor(f"output_{place}", kind) for place, kind in enumerate(_results(result))),
         operators=dict(sorted(Counter(_operators(root, code)).items())),
-        parameters=counted(tensors.values()),
+        parameters=counted(weights),
         framework="PyTorch",
         details={
             "class": class_name(root),
             "archive_version": code.version(),
+            "byte_order": order,
             "arguments": {name: kind + default for name, kind, default in arguments or ()},
         },
-        unknown=unknown,
+        unknown=unknown | newer_types(weights),
     )
 
 

@@ -53,6 +53,8 @@ class Backend:
 
     key: BackendKey
     endpoints: tuple[Endpoint, ...]
+    custom: bool = False
+    """Whether it is a server of the user's own, whose paths nobody else knows."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class ServingRoute:
     sticky: Sticky | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: Retries = field(default_factory=Retries)
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether no part of it is a model server of ours."""
+        return all(backend.custom for backend in self.backends)
 
 
 RoutingTable = dict[ServingName, ServingRoute]
@@ -203,7 +210,7 @@ def _backend(
     endpoints = next(filter(None, candidates), ())
     if not endpoints and waiting_room is not None and deployment.can_be_idle:
         endpoints = (waiting_room(key),)
-    return Backend(key, endpoints)
+    return Backend(key, endpoints, custom=deployment.variant.custom is not None)
 
 
 def _key(serving: ServingName, deployment: Deployment) -> BackendKey:
@@ -280,13 +287,3 @@ def dump_table(table: RoutingTable) -> str:
 def load_table(text: str) -> RoutingTable:
     """Undo `dump_table`. Raises ValueError where the text is none."""
     return {route.serving: route for route in _TABLE.validate_json(text)}
-
-
-def path_prefix(serving: ServingName) -> str:
-    """What the ingress cuts off before the request reaches a model server."""
-    return f"/seldon/{serving.namespace}/{serving.name}/"
-
-
-def infer_url(ingress: str, serving: ServingName) -> str:
-    """The V2 endpoint through the ingress; the same path as with Seldon Core and Istio."""
-    return f"{ingress}{path_prefix(serving)}v2/models/{serving.name}/infer"

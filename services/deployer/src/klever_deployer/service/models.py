@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from klever_deployer.domain.replicas import CUSTOM, Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
 from klever_deployer.errors import (
+    INVALID_EXPRESSION,
     MODEL_NOT_FOUND,
     UNSANDBOXED,
     UNSUPPORTED_FORMAT,
@@ -15,6 +16,7 @@ from klever_deployer.errors import (
 )
 from klever_deployer.ports import Conversions, ModelCatalogue, OnStep, Policies, Toolchains
 from kleverkit.errors import TransientError
+from kleverkit.expressions import expression_mistakes
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servable import missing_knowledge, unservable
@@ -67,9 +69,12 @@ class Models:
             served: what the serving serves already; that may be gone from the catalogue.
 
         Raises:
-            ServingError: there is no such version, its project does not let it be loaded, or nothing could serve it.
+            ServingError: there is no such version, its project does not let it be loaded, nothing could serve it, or
+                the ingress would refuse one of the spec's expressions.
             TransientError: it is not scanned and parsed yet, or something does not answer now.
         """
+        for place, mistake in expression_mistakes(spec):
+            raise ServingError(f"{place}: {mistake}", code=INVALID_EXPRESSION)
         variants = [v.model_copy(update={"digest": await self._accept(v, served)}) for v in spec.variants]
         return spec.model_copy(update={"variants": tuple(variants)})
 

@@ -12,7 +12,7 @@ from klever_deployer.domain.outcomes import is_unannounced
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import same_servers, stage_of
-from klever_deployer.errors import RolledBackError, ServingError
+from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
 from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
@@ -120,7 +120,7 @@ class Rollout:
 
     async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """Have everything here that the new version needs. Raises ServingError."""
-        self.servers.check(stage.wanted)
+        self.servers.check(stage.serving, stage.wanted)
         latest = document
 
         async def on_step(step: str) -> None:
@@ -158,7 +158,8 @@ class Rollout:
         if applied is not None:
             with suppress(ServingError):
                 await self.servers.start(serving, stable, await self.models.prepare(stable))
-            await self.servers.route(Stage(serving, applied, stable))
+            with suppress(RefusedByProxyError):  # what the proxy has of it holds
+                await self.servers.route(Stage(serving, applied, stable))
         latest = await self.records.read(serving)  # steps were recorded since the document was read
         rollout = (latest or document).status.rollout
         if rollout is not None and rollout.generation == document.generation:
@@ -184,10 +185,10 @@ class Rollout:
         stage = self.servers.scaler.scaled(recorded)
         try:
             await self.servers.start(serving, stage.wanted, await self.models.prepare(stage.wanted))
+            await self.servers.adopt(serving, stage.wanted)
+            await self.servers.route(stage)
         except ServingError as error:
             await self.records.update(document, problem=error.problem)
             return
-        await self.servers.adopt(serving, stage.wanted)
-        await self.servers.route(stage)
         await self.observer.record(document, stage)
         await self.servers.stop_superfluous(serving, stage.wanted)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from klever_deployer.domain import replicas, routing
+from klever_deployer.domain import paths, replicas, routing
 from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, ReplicaState, ServingName, VersionKey
 from klever_deployer.domain.routing import BackendKey, Stage
@@ -43,10 +43,10 @@ class Servers:
     _prepared: dict[ServingName, dict[VersionKey, Prepared]] = field(default_factory=dict)
     """What was started last, for replicas that are added while a rollout goes on."""
 
-    def check(self, wanted: Sequence[Deployment]) -> None:
+    def check(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Raises ServingError where a variant cannot run here."""
         for each in wanted:
-            if (refused := self.workloads.refusal(each.variant)) is not None:
+            if (refused := self.workloads.refusal(serving.namespace, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
 
     async def start(
@@ -143,4 +143,4 @@ class Servers:
 
     def url(self, serving: ServingName) -> str:
         """Where clients infer."""
-        return routing.infer_url(self.ingress_url, serving)
+        return paths.infer_url(self.ingress_url, serving)

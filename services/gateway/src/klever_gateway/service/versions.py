@@ -7,9 +7,10 @@ from klever_gateway.domain.rows import Collection
 from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
+from kleverkit.expressions import expression_mistakes
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
-from kleverproto.references import ModelRef
+from kleverproto.references import ModelRef, names_registry
 from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
@@ -19,6 +20,7 @@ from .arrivals import Arrivals
 
 MODEL_NOT_FOUND = "model_not_found"
 DIGEST_NOT_FOUND = "digest_not_found"
+INVALID_EXPRESSION = "invalid_expression"
 
 
 class Versions:
@@ -90,6 +92,7 @@ class Versions:
             for number, (_, wrong) in enumerate(found)
             for code, field, message in wrong
         ]
+        problems += [(INVALID_EXPRESSION, FieldError(*mistake)) for mistake in expression_mistakes(spec)]
         if problems:
             errors = tuple(error for _, error in problems)
             message = "; ".join(dict.fromkeys(error.message for error in errors))
@@ -155,4 +158,5 @@ def _problems(variant: Variant, document: ModelDocument | None) -> list[tuple[st
 
 
 def _not_found(reference: ModelRef) -> str:
-    return f"there is no model version {reference}: push it first with `ormb push`"
+    host = f", or leave out {reference.project} if it is the registry" if names_registry(reference.repository) else ""
+    return f"there is no model version {reference}: push it first with `ormb push`{host}"

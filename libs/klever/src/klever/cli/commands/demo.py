@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
-from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
+from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, show_login_link, wanted_ports
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
 from klever.platform.ports import reserved
@@ -71,11 +71,12 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
     async with Supervisor(home, parts(home, ports, find_nats_server()), where, lines).running():
         platform_ready = round(time.monotonic() - begun, 3)
         lines.heading("A model becomes an endpoint")
-        found = await tell(where, home.path, lines)
+        found = await tell(where, home, lines)
         timings = {"platformReady": platform_ready, **found.pop("timingsSeconds")}
         told.whole = True
         lines.heading("Look around")
         lines.urls(where)
+        await show_login_link(home, where, lines)
         if as_json:
             print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
         if not leave:

@@ -1,5 +1,6 @@
 """`klever up`, `down` and `status`: the platform on this machine."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,7 +11,15 @@ import click
 import psutil
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
-from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
+from klever.cli.starting import (
+    PORT,
+    PORTS,
+    find_nats_server,
+    forever,
+    run_until_stopped,
+    show_login_link,
+    wanted_ports,
+)
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import Part, Ports, parts, urls
@@ -24,9 +33,10 @@ DOWN_SECONDS = 60.0
 
 @cli.command()
 @click.option("--detach", is_flag=True, help="Return once everything is ready, and leave it running.")
+@click.option("--background", is_flag=True, hidden=True, help="What --detach starts: it shows the link itself.")
 @PORT
 @PORTS
-def up(*, detach: bool, single: tuple[str, ...], ports: str) -> None:
+def up(*, detach: bool, background: bool, single: tuple[str, ...], ports: str) -> None:
     """Run the platform: NATS, registry, jobrunner, deployer with Envoy, gateway. State is kept in $KLEVER_HOME.
 
     \b
@@ -37,7 +47,7 @@ def up(*, detach: bool, single: tuple[str, ...], ports: str) -> None:
         if detach:
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}"])
         else:
-            run_until_stopped(_run(Home.default(), wanted_ports(single, ports)))
+            run_until_stopped(_run(Home.default(), wanted_ports(single, ports), background=background))
 
 
 def _parts(home: Home, ports: Ports) -> tuple[Part, ...]:
@@ -90,7 +100,7 @@ def status(*, as_json: bool) -> None:
     sys.exit(0 if found["ready"] else 1)
 
 
-async def _run(home: Home, wanted: Ports) -> None:
+async def _run(home: Home, wanted: Ports, *, background: bool) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
@@ -105,6 +115,8 @@ async def _run(home: Home, wanted: Ports) -> None:
         async with Supervisor(home, _parts(home, ports), where, lines).running():
             lines.heading("Ready")
             lines.urls(where)
+            if not background:
+                await show_login_link(home, where, lines)
             if sys.stdin.isatty():
                 lines.heading("Ctrl-C stops everything")
             try:
@@ -128,6 +140,7 @@ def _end(supervisor: psutil.Process) -> None:
 
 def _detach(home: Home, options: list[str]) -> None:
     """Start a supervisor that outlives this command, and show what it says until it is ready. Raises PlatformError."""
+    from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_state  # noqa: PLC0415 - loads psutil
 
     home.create()
@@ -135,7 +148,7 @@ def _detach(home: Home, options: list[str]) -> None:
     log.write_bytes(b"")
     with log.open("ab") as output, log.open() as said:  # what is appended to can be shortened
         process = subprocess.Popen(
-            [sys.executable, "-m", "klever.cli", "up", *options],
+            [sys.executable, "-m", "klever.cli", "up", "--background", *options],
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
@@ -146,6 +159,7 @@ def _detach(home: Home, options: list[str]) -> None:
             click.echo(said.read(), err=True, nl=False)
             state = read_state(home.state)
             if state is not None and state.ready and state.supervisor.pid == process.pid:
+                asyncio.run(show_login_link(home, state.urls, Lines()))
                 click.echo("It runs in the background: `klever status` shows it, `klever down` stops it.", err=True)
                 return
             time.sleep(0.05)

@@ -20,6 +20,7 @@ from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import MAX_REQUEST_BYTES
 
 from . import processes
+from .admin_socket import admin_socket
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import LISTENERS, EnvoyFiles
 from .envoy_logs import EnvoyLogs
@@ -172,7 +173,9 @@ class EnvoyDataPlane:
         self._held_port.hold(envoy_listens=False)
         await self._routes.write_down()
         self._files.write(LISTENERS, self._listeners())
-        bootstrap = envoy_listener.bootstrap(str(self._directory), self._otlp)
+        socket = admin_socket(self._directory)
+        socket.unlink(missing_ok=True)
+        bootstrap = envoy_listener.bootstrap(str(self._directory), str(socket), self._otlp)
         self._files.keep(self._places.bootstrap.name, json.dumps(bootstrap))
         self._places.admin_address.unlink(missing_ok=True)
         command = (

@@ -12,13 +12,14 @@ from .envoy_statistics import counts_of, stats_filter
 
 TIMEOUT = aiohttp.ClientTimeout(total=3)
 OK = 200
+URL = "http://envoy"
 
 
 class EnvoyAdmin:
     """A client of one Envoy.
 
     Args:
-        address_file: Envoy writes the address it listens on there.
+        address_file: Envoy writes the path of its socket there.
     """
 
     def __init__(self, address_file: Path) -> None:
@@ -27,7 +28,7 @@ class EnvoyAdmin:
     async def is_live(self) -> bool:
         """Whether Envoy takes requests."""
         try:
-            async with self._session() as session, session.get(f"{self._url()}/ready") as response:
+            async with self._session() as session, session.get("/ready") as response:
                 return response.status == OK
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
@@ -64,7 +65,7 @@ class EnvoyAdmin:
     async def reopen_logs(self) -> None:
         """Have Envoy write to a new file where an access log was moved. Raises DataPlaneError."""
         try:
-            async with self._session() as session, session.post(f"{self._url()}/reopen_logs") as response:
+            async with self._session() as session, session.post("/reopen_logs") as response:
                 response.raise_for_status()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
@@ -72,21 +73,19 @@ class EnvoyAdmin:
     async def metrics(self) -> bytes:
         """Everything that Envoy counts, as Prometheus reads it. Raises DataPlaneError."""
         try:
-            async with self._session() as session, session.get(f"{self._url()}/stats/prometheus") as response:
+            async with self._session() as session, session.get("/stats/prometheus") as response:
                 return await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
 
     async def _get(self, path: str) -> Any:
         try:
-            async with self._session() as session, session.get(f"{self._url()}{path}") as response:
+            async with self._session() as session, session.get(path) as response:
                 return await response.json(content_type=None)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
 
-    def _url(self) -> str:
-        return f"http://{self._address_file.read_text().strip()}"
-
     def _session(self) -> aiohttp.ClientSession:
-        """A new one each time: admin calls are few, and Envoy may have been started again on another port."""
-        return aiohttp.ClientSession(timeout=TIMEOUT)
+        """A new one each time: admin calls are few, and Envoy may have been started again elsewhere."""
+        connector = aiohttp.UnixConnector(self._address_file.read_text().strip())
+        return aiohttp.ClientSession(URL, connector=connector, timeout=TIMEOUT)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from klever_deployer import envoy_config
-from klever_deployer.errors import DataPlaneError
+from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.durable import replace_file
 
 from . import processes
@@ -73,13 +73,18 @@ class EnvoyFiles:
         return self._read(kind)[1]
 
     async def put(self, kind: Discovery, resources: Resources) -> None:
-        """Write a configuration and wait until it is in effect. Raises DataPlaneError."""
+        """Write a configuration and wait until it is in effect.
+
+        Raises:
+            RefusedByProxyError: Envoy refuses it, and will again.
+            DataPlaneError: Envoy does not answer now.
+        """
         rejected = await self._admin.counter(f"{kind.stat}.update_rejected")
         version = await asyncio.to_thread(self.write, kind, resources)
         deadline = time.monotonic() + ACCEPT_SECONDS
         while await self._admin.version(f"{kind.stat}.version_text") != version:
             if await self._admin.counter(f"{kind.stat}.update_rejected") > rejected:
-                raise DataPlaneError(f"Envoy rejects {kind.file}: {processes.tail(self._log, lines=1)}")
+                raise RefusedByProxyError(f"Envoy refuses {kind.file}: {processes.tail(self._log, lines=1)}")
             if time.monotonic() > deadline:
                 raise DataPlaneError(f"Envoy did not take {kind.file} within {ACCEPT_SECONDS:g} s")
             await asyncio.sleep(POLL_SECONDS)

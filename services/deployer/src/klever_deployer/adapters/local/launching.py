@@ -2,21 +2,24 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from string import Template
+from typing import Protocol
 
 from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
 from klever_deployer.domain.runtimes import WITH_GRPC
 from klever_deployer.settings import MAX_REQUEST_BYTES
+from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
-from kleverproto.variants import Network, Variant
+from kleverproto.variants import Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
-from kleversandbox.system_paths import NAME_SERVICE, READABLE, SYSTEM, interpreter_paths, paths_in, program_paths
-from modelformats.foreign_code import may_run_code
+from kleversandbox.system_paths import interpreter_paths, program_paths
+
+from .confining import confined
 
 TRITON = "triton"
 MODULES = {"kleverserve": "kleverserve", TRITON: "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
@@ -57,17 +60,21 @@ class Launch:
     """What it runs, and what that may do."""
     launcher_env: Mapping[str, str]
     """Environment of what starts it."""
-    ready_path: str
-    """A GET of it answers 200 when the server takes requests."""
     sandbox: str
     """What it is confined by, for people."""
-    memory: int | None = None
-    """Bytes that it may use."""
     cores: int | None = None
 
 
-Launcher = Callable[[ReplicaSpec, Ports, Path], Launch]
-"""Gets the replica, its ports, and its home, which is private and empty."""
+class Launcher(Protocol):
+    """Knows how servers are started."""
+
+    def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
+        """How to start a replica, in a home of its own. Raises LookupError where something that it needs is missing."""
+        ...
+
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
+        """Why a variant cannot run here, for people; None where it can."""
+        ...
 
 
 def takes_grpc(spec: ReplicaSpec) -> bool:
@@ -87,6 +94,7 @@ class Launching:
     Args:
         python: the deployer's own interpreter, whose environment holds kleverserve.
         server_path: a directory that holds nothing but kleverserve, so that nothing else of ours is imported.
+        secrets: what variants name in `env`.
         confinement: what confines them.
         inherited: the deployer's environment variables.
         max_request_bytes: of a body or message; servers of the user's own get it as an environment variable.
@@ -94,43 +102,38 @@ class Launching:
 
     python: Path
     server_path: Path
+    secrets: SecretFiles
     confinement: Confinement
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     max_request_bytes: int = MAX_REQUEST_BYTES
 
     def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
-        """How to start a replica."""
-        variant = spec.variant
+        """How to start a replica. Raises SecretNotFoundError."""
         given = {key: value for key, value in self.inherited.items() if key in INHERITED}
-        cores = _cores(variant)
+        cores = _cores(spec.variant)
         env = given | {"OMP_NUM_THREADS": str(cores or 1), "HOME": str(home), "TMPDIR": str(home)}
-        if spec.prepared.runtime == CUSTOM and variant.custom is not None:
-            policy = self._custom(spec, ports, env, home)
-            ready = variant.custom.ready_path
-        else:
-            policy = self._ours(spec, ports, env, home)
-            ready = f"/v2/models/{spec.key.serving.name}/ready"
-        memory = bytes_of(variant.resources.memory) if variant.resources.memory else None
-        confined_by = self.confinement.describe(variant.network.value)
-        return Launch(self._confined(policy, spec, ports, given), given, ready, confined_by, memory, cores)
+        is_custom = spec.prepared.runtime == CUSTOM
+        policy = self._custom(spec, ports, env, home) if is_custom else self._ours(spec, ports, env, home)
+        policy = confined(policy, spec, (ports.http, ports.grpc, ports.inner), given, self.confinement)
+        own = self.secrets.resolved(spec.key.serving.namespace, spec.variant.env)
+        marks = {name: env[name] for name in (PLATFORM, "HOME", "TMPDIR") if name in env}
+        policy = policy._replace(environment=policy.environment | own | marks)
+        return Launch(policy, given, self.confinement.describe(spec.variant.network.value), cores)
 
     def _custom(self, spec: ReplicaSpec, ports: Ports, env: Mapping[str, str], home: Path) -> Policy:
-        """A server of the user's own: from the model, the system's programs, or the deployer's environment."""
-        variant, model = spec.variant, spec.prepared.model.directory
+        """A server of the user's own: from the model, the system's programs, or an environment of Python."""
+        model, words = spec.prepared.model.directory, spec.variant.custom.command if spec.variant.custom else ()
         env = {**env, **_custom_env(spec, ports), "MAX_REQUEST_BYTES": str(self.max_request_bytes)}
-        words = variant.custom.command if variant.custom else ()
         command = tuple(Template(word).safe_substitute(env) for word in words)
         execute = (str(model), *program_paths(command[0], env.get("PATH")))
-        return Policy(command, _with(env, variant, home), str(model), execute=execute, write=(str(home),))
+        return Policy(command, env, str(model), execute=execute, write=(str(home),))
 
     def _ours(self, spec: ReplicaSpec, ports: Ports, env: Mapping[str, str], home: Path) -> Policy:
         python = spec.prepared.python or self.python
-        command = self._command(spec, python, ports)
-        env = _with({**env, "PYTHONPATH": str(self.server_path)}, spec.variant, home)
         code = (str(self.server_path), *(str(path.resolve()) for path in self.server_path.glob("*")))
         return Policy(
-            command,
-            env,
+            self._command(spec, python, ports),
+            {**env, "PYTHONPATH": str(self.server_path)},
             str(home),
             execute=interpreter_paths(python),
             read=(*code, str(spec.prepared.model.directory)),
@@ -139,18 +142,17 @@ class Launching:
             needs_shared_memory=has_inner(spec),
         )
 
-    def _confined(self, policy: Policy, spec: ReplicaSpec, ports: Ports, given: Mapping[str, str]) -> Policy:
-        """The policy with what is the same for every server."""
-        prepared, egress = spec.prepared, spec.variant.network is Network.EGRESS
-        runs_code = prepared.runtime == CUSTOM or may_run_code(prepared.model.format)
-        return policy._replace(
-            execute=(*SYSTEM, *paths_in(given), *policy.execute),
-            read=(*READABLE, *(NAME_SERVICE if egress else ()), *policy.read),
-            listen=tuple(port for port in (ports.http, ports.grpc, ports.inner) if port),
-            connect=(ports.inner,) if ports.inner else (),
-            egress=egress,
-            complete=runs_code and not self.confinement.allow_unsandboxed,
-        )
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
+        """Why a variant cannot run as processes of this machine, for people; None where it can."""
+        if variant.resources.gpu is not None:
+            return f"variant {variant.name} wants a GPU, and model servers get none here: leave resources.gpu out"
+        if variant.custom is not None and not variant.custom.command:
+            return f"variant {variant.name} is an image, which needs a cluster: give custom.command to run it here"
+        try:
+            self.secrets.resolved(namespace, variant.env)
+        except SecretNotFoundError as error:
+            return f"variant {variant.name}: {error}"
+        return None
 
     def _command(self, spec: ReplicaSpec, python: Path, ports: Ports) -> tuple[str, ...]:
         prepared = spec.prepared
@@ -168,13 +170,16 @@ class Launching:
         )
 
 
-def refusal(variant: Variant) -> str | None:
-    """Why a variant cannot run as processes of this machine."""
-    if variant.resources.gpu is not None:
-        return f"variant {variant.name} wants a GPU, and model servers get none here: leave resources.gpu out"
-    if variant.custom is not None and not variant.custom.command:
-        return f"variant {variant.name} is an image, which needs a cluster: give custom.command to run it here"
-    return None
+def ready_path(spec: ReplicaSpec) -> str:
+    """A GET of it answers 200 when the server takes requests."""
+    custom = spec.variant.custom
+    return custom.ready_path if custom is not None else f"/v2/models/{spec.key.serving.name}/ready"
+
+
+def memory_limit(spec: ReplicaSpec) -> int | None:
+    """Bytes that a server may use; None where it may use all."""
+    memory = spec.variant.resources.memory
+    return bytes_of(memory) if memory else None
 
 
 def server_path(directory: Path, package: Path) -> Path:
@@ -185,12 +190,6 @@ def server_path(directory: Path, package: Path) -> Path:
         link.unlink(missing_ok=True)
         link.symlink_to(package)
     return directory
-
-
-def _with(env: Mapping[str, str], variant: Variant, home: Path) -> dict[str, str]:
-    """The environment with the variant's variables, which replace neither the home nor what marks our processes."""
-    marks = {name: env[name] for name in (PLATFORM,) if name in env}
-    return {**env, **variant.env, **marks, "HOME": str(home), "TMPDIR": str(home)}
 
 
 def _cores(variant: Variant) -> int | None:

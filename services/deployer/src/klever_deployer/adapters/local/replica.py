@@ -16,7 +16,7 @@ from kleversandbox.starting import starting
 from modelformats.threads import in_thread
 
 from . import processes
-from .launching import Launch, Launcher, Ports, has_inner, takes_grpc
+from .launching import Launch, Launcher, Ports, has_inner, memory_limit, ready_path, takes_grpc
 from .processes import OWNER, ProcessRecord
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 HOPELESS = 3
 """Starts in vain, one after the other, before a replica counts as failed; it is tried on, more and more slowly."""
 OK = 200
-
+NO_MODEL = frozenset({400, 404})
+"""How servers answer that run without the model, since someone unloaded it; one that is busy or drains answers 503."""
+GONE_LOOKS = 3
+"""Such answers in a row before a server is ended, and so started again."""
 STABLE_SECONDS = 10.0
 """A server that ends sooner after it got ready has started in vain."""
 
@@ -186,7 +189,7 @@ class Replica:
     async def _end_of(self, record: ProcessRecord) -> None:
         """Return when it has ended, by itself or because it used too much."""
         gone = asyncio.create_task(processes.wait_gone(record))
-        limit = self._launch.memory
+        limit = memory_limit(self._spec)
         try:
             while limit is not None and not gone.done():
                 used = processes.memory_of(record)
@@ -201,9 +204,14 @@ class Replica:
     async def _probe(self, record: ProcessRecord) -> None:
         """Say whether it takes requests, at once when that changes, for as long as this runs."""
         self._first_ready = None
-        endpoint = Endpoint(HOST, record.port, record.grpc_port)
+        endpoint, gone = Endpoint(HOST, record.port, record.grpc_port), 0
         while True:
-            ready = await self._is_ready(record)
+            status = await self._asked(record)
+            ready = status == OK
+            gone = gone + 1 if self._first_ready is not None and status in NO_MODEL else 0
+            if gone == GONE_LOOKS:
+                processes.note(self._places.log, "ended: the server runs, and its model is gone")
+                await processes.stop(record, grace_seconds=0.0)
             if ready and self._first_ready is None:
                 self._first_ready = monotonic()
             if ready != self.state.ready:
@@ -212,18 +220,14 @@ class Replica:
                 self._write_down()
             await asyncio.sleep(FIRST_PROBE_SECONDS if self._first_ready is None else PROBE_SECONDS)
 
-    async def _is_ready(self, record: ProcessRecord) -> bool:
-        url = f"http://{HOST}:{record.port}{self._launch.ready_path}"
+    async def _asked(self, record: ProcessRecord) -> int | None:
+        """The status of its answer to whether it is ready; None where it gives none."""
+        url = f"http://{HOST}:{record.port}{ready_path(self._spec)}"
         try:
             async with self._session.get(url, timeout=PROBE_TIMEOUT) as response:
-                return response.status == OK
+                return response.status
         except (aiohttp.ClientError, OSError, TimeoutError):
-            return False
-
-    @property
-    def _launch(self) -> Launch:
-        """How it runs; the ports do not matter here."""
-        return self._launcher(self._spec, Ports(HOST, 0), self._places.home)
+            return None
 
     def _change(self, **changes: object) -> None:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type] # fields of ReplicaState

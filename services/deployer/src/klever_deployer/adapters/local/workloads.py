@@ -12,7 +12,7 @@ from kleversandbox.homes import remove_home
 from modelformats.threads import in_thread
 
 from . import processes
-from .launching import Launcher, refusal
+from .launching import Launcher
 from .log_files import LogFiles, name_pattern, new_name
 from .processes import ProcessRecord
 from .replica import Places, Replica
@@ -58,9 +58,9 @@ class LocalWorkloads:
                 await in_thread(remove_home, home)
         await asyncio.Event().wait()
 
-    def refusal(self, variant: Variant) -> str | None:
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
         """See `Workloads`."""
-        return refusal(variant)
+        return self._launcher.refusal(namespace, variant)
 
     async def start(self, spec: ReplicaSpec) -> None:
         """See `Workloads`. A process that an earlier deployer started for this replica is adopted."""

@@ -1,0 +1,15 @@
+"""Where clients find a serving at the ingress."""
+
+from .replicas import ServingName
+
+INGRESS = "/seldon/"
+
+
+def path_prefix(serving: ServingName) -> str:
+    """What the ingress cuts off before the request reaches a model server."""
+    return f"{INGRESS}{serving.namespace}/{serving.name}/"
+
+
+def infer_url(ingress: str, serving: ServingName) -> str:
+    """The V2 endpoint through the ingress; the same path as with Seldon Core and Istio."""
+    return f"{ingress}{path_prefix(serving)}v2/models/{serving.name}/infer"

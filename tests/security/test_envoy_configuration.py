@@ -1,0 +1,54 @@
+"""Envoy gets only what it takes: what people write is judged by Envoy's own rules before."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from klever_deployer.domain.routing import Rule, Share
+from kleverkit.expressions import MAX_PROGRAM, expression_mistake
+from kleverproto.traffic import HeaderMatch
+from support.data_planes import Bench, Upstream, backend_key, behind_envoy, route, upstreams
+from support.deployer import IRIS, World, spec, variant
+from support.processes import free_port
+
+LARGEST = "a" * (MAX_PROGRAM - 4)
+TAKEN = [r"a\z", "(?i)x", r"\pL+", r"\C", "(?P<n>x)", "(?<n>x)", "[[:alpha:]]", r"\x{10ffff}", "a{1000}?b|", LARGEST]
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    async with upstreams("v1") as (one,):
+        yield one
+
+
+@pytest.fixture
+async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with behind_envoy(tmp_path, free_port()) as bench:
+        yield bench
+
+
+async def test_every_expression_that_is_accepted_envoy_takes(envoy: Bench, upstream: Upstream) -> None:
+    accepted = [pattern for pattern in TAKEN if expression_mistake(pattern) is None]
+    assert LARGEST in accepted
+    shares = (Share(backend_key("v1"), 100),)
+    rules = tuple(Rule((("x-user", HeaderMatch(regex=pattern)),), shares) for pattern in accepted)
+    await envoy.data_plane.apply(replace(route((upstream, 100)), rules=rules))
+    assert await envoy.ask() == "v1"
+
+
+@pytest.mark.parametrize("pattern", [r"a\Z", "a{1001}"])
+async def test_a_request_by_nats_with_another_expression_fails_at_once_with_the_reason(pattern: str) -> None:
+    world = World()
+    await world.push("v1")
+    wanted = spec("v1").model_dump()
+    wanted["traffic"]["rules"] = [{"headers": {"x-user": {"regex": pattern}}, "variant": "v1"}]
+    await world.request(type(spec("v1")).model_validate(wanted | {"variants": (variant("v1"),)}))
+    await world.rollout().converge(IRIS)
+    problem = (await world.document()).status.problem
+    assert problem is not None
+    assert (problem.code, "spec.traffic.rules.0.headers.x-user.regex" in problem.message) == (
+        "invalid_expression",
+        True,
+    )
