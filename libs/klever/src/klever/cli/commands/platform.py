@@ -22,7 +22,7 @@ from klever.cli.starting import (
 )
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
-from klever.platform.plan import Part, Ports, parts, urls
+from klever.platform.plan import UNSANDBOXED, Part, Ports, parts, urls
 from klever.platform.ports import reserved
 from ormb.cli.output import print_json, print_table
 
@@ -34,15 +34,23 @@ DOWN_SECONDS = 60.0
 @cli.command()
 @click.option("--detach", is_flag=True, help="Return once everything is ready, and leave it running.")
 @click.option("--background", is_flag=True, hidden=True, help="What --detach starts: it shows the link itself.")
+@click.option(
+    "--allow-unsandboxed",
+    is_flag=True,
+    envvar=UNSANDBOXED,
+    help="Run models that may run code where this system cannot confine them.",
+)
 @PORT
 @PORTS
-def up(*, detach: bool, background: bool, single: tuple[str, ...], ports: str) -> None:
+def up(*, detach: bool, background: bool, allow_unsandboxed: bool, single: tuple[str, ...], ports: str) -> None:
     """Run the platform: NATS, registry, jobrunner, deployer with Envoy, gateway. State is kept in $KLEVER_HOME.
 
     \b
     klever up
     klever up --port registry=5001 --detach
     """
+    if allow_unsandboxed:
+        os.environ[UNSANDBOXED] = "1"  # the services that touch models read it
     with errors_as_lines():
         if detach:
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}"])
@@ -85,6 +93,7 @@ def status(*, as_json: bool) -> None:
     klever status
     klever status --json
     """
+    from klever.cli.sandbox_output import sandbox_lines  # noqa: PLC0415 - only this command shows it
     from klever.cli.status import report  # noqa: PLC0415 - loads HTTP
 
     home = Home.default()
@@ -96,6 +105,8 @@ def status(*, as_json: bool) -> None:
     else:
         rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in found["parts"]]
         print_table([("PART", "STATE", "URL", "MEMORY"), *rows])
+        for line in sandbox_lines(found["sandbox"]):
+            click.echo(line)
         click.echo(f"{found['rssMb']} MB in all; logs in {home.logs}")
     sys.exit(0 if found["ready"] else 1)
 
