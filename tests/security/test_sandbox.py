@@ -70,8 +70,10 @@ def _facts(path: Path) -> tuple[object, ...]:
 ALLOWED = {
     "read its model": "open(os.environ['MODEL'] + '/weights').read()",
     "write into its home": "open(os.environ['HOME'] + '/x', 'w').write('x'); os.rename('x', 'y'); os.remove('y')",
+    "touch files": "import pathlib; pathlib.Path('t').touch(); pathlib.Path('t').touch(); pathlib.Path('t').unlink()",
     "make temporary files": "import tempfile; tempfile.NamedTemporaryFile().write(b'x')",
     "copy files with their modes": "import shutil; shutil.copy2(os.environ['MODEL'] + '/weights', 'copy')",
+    "touch files by a program": "import subprocess; subprocess.run(['touch', 'u'], check=True); os.remove('u')",
     "run programs of the system": "import subprocess; subprocess.run(['ls', '/usr'], check=True)",
     "run its own interpreter": "import subprocess; subprocess.run([sys.executable, '-c', 'import json'], check=True)",
     "start threads": "import threading; t = threading.Thread(target=print); t.start(); t.join()",

@@ -100,25 +100,35 @@ def test_other_sockets_are_refused_whatever_the_policy(machine: str, arguments: 
         assert answer(policy, machine, "socket", *arguments) == ERROR | errno.EACCES
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [((0, 8, 0), errno.EPERM), ((0, 8, 8), 0), ((0, 8, 1 << 32), 0), ((3, 0, 0), 0), ((3, 1 << 32, 0), errno.EPERM)],
+    ids=["path now", "path then", "path then, high", "descriptor now", "high path now"],
+)
+def test_times_are_not_set_and_to_touch_a_path_is_refused(
+    machine: str, arguments: tuple[int, int, int], expected: int
+) -> None:
+    assert answer(SERVER, machine, "utimensat", *arguments) == ERROR | expected
+
+
 def test_arguments_are_looked_into(machine: str) -> None:
     fast_open, new_user, child_settid = 0x20000000, 0x10000000, 0x01000000
     cases = [
-        (("sendto", 3, 0, 0, fast_open), False),
-        (("sendto", 3, 0, 0, 0), True),
-        (("sendmsg", 3, 0, fast_open), False),
-        (("sendmmsg", 3, 0, 0, fast_open), False),
-        (("clone", new_user), False),
-        (("clone", child_settid), True),
-        (("prlimit64", 0), True),
-        (("prlimit64", 1), False),
-        (("ioctl", 0, 0x5412), False),
-        (("ioctl", 0, 0x5413), True),
-        (("socketpair", 1, STREAM | CLOEXEC, 0), True),
-        (("socketpair", 1, DATAGRAM, 0), False),
+        ("sendto", (3, 0, 0, fast_open), False),
+        ("sendto", (3, 0, 0, 0), True),
+        ("sendmsg", (3, 0, fast_open), False),
+        ("sendmmsg", (3, 0, 0, fast_open), False),
+        ("clone", (new_user,), False),
+        ("clone", (child_settid,), True),
+        ("prlimit64", (0,), True),
+        ("prlimit64", (1,), False),
+        ("ioctl", (0, 0x5412), False),
+        ("ioctl", (0, 0x5413), True),
+        ("socketpair", (1, STREAM | CLOEXEC, 0), True),
+        ("socketpair", (1, DATAGRAM, 0), False),
     ]
-    assert [answer(EGRESS, machine, name, *arguments) == ALLOW for (name, *arguments), _ in cases] == [
-        allowed for _, allowed in cases
-    ]
+    found = [answer(EGRESS, machine, name, *arguments) == ALLOW for name, arguments, _ in cases]
+    assert found == [allowed for _, _, allowed in cases]
 
 
 def test_a_machine_that_the_filter_does_not_know_has_none() -> None:

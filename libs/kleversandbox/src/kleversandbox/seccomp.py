@@ -48,7 +48,7 @@ the program's own, in which it would outlive its end; priorities, also of proces
 
 IGNORED = """
     chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat setxattr lsetxattr fsetxattr setxattrat removexattr
-    lremovexattr fremovexattr removexattrat utime utimes futimesat utimensat file_setattr sched_setaffinity
+    lremovexattr fremovexattr removexattrat file_setattr sched_setaffinity
 """
 """These succeed and change nothing. Landlock does not cover owners, modes and times of files, so the program could give
 away what it may only read; a refusal would fail every copy that Python makes with `shutil.copy2`."""
@@ -88,7 +88,16 @@ def _bodies(policy: Policy) -> dict[str, list[bytes]]:
     bodies["clone"] = _refuse_bits(0, NEW_NAMESPACES)
     bodies["prlimit64"] = [*_argument(0), _jump(EQUAL, 0, 0, 1), _end(ALLOW), _end(ERROR | errno.EPERM)]
     bodies["ioctl"] = _refuse_values(1, (TERMINAL_INPUT, TERMINAL_SELECTION, SET_FLAGS, SET_ATTRIBUTES))
-    return bodies | _of_sockets(policy)
+    return bodies | _of_times() | _of_sockets(policy)
+
+
+def _of_times() -> dict[str, list[bytes]]:
+    """As `IGNORED`; but to set the time of a path to now is refused, after which `Path.touch` makes the file."""
+    refused, ignored = [_end(ERROR | errno.EPERM)], [_end(ERROR)]
+    older = {
+        name: _when_null(place, refused, ignored) for name, place in (("utime", 1), ("utimes", 1), ("futimesat", 2))
+    }
+    return older | {"utimensat": _when_null(1, ignored, _when_null(2, refused, ignored))}
 
 
 def _of_sockets(policy: Policy) -> dict[str, list[bytes]]:
@@ -136,6 +145,13 @@ def _refuse_bits(argument: int, bits: int) -> list[bytes]:
 def _refuse_values(argument: int, values: tuple[int, ...]) -> list[bytes]:
     tests = [_jump(EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)]
     return [*_argument(argument), *tests, _end(ALLOW), _end(ERROR | errno.EPERM)]
+
+
+def _when_null(argument: int, then: list[bytes], otherwise: list[bytes]) -> list[bytes]:
+    """Look at both halves of a pointer."""
+    upper = _load(FIRST_ARGUMENT + 8 * argument + 4)
+    halves = [*_argument(argument), _jump(EQUAL, 0, 0, 2), upper, _jump(EQUAL, 0, len(otherwise), 0)]
+    return [*halves, *otherwise, *then]
 
 
 def _argument(place: int) -> list[bytes]:

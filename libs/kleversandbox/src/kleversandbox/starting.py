@@ -19,7 +19,7 @@ class Start:
     """What to start instead of the program: the launcher, which becomes the program."""
 
     command: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     """Of the launcher. What the policy sets for the program must not reach it, for the launcher is not confined yet."""
     descriptors: tuple[int, ...]
     """Files that it inherits."""
@@ -38,7 +38,7 @@ def starting(policy: Policy, launcher_environment: Mapping[str, str], python: st
         file.write(dump_policy(policy))
         file.flush()
         command = (python, "-I", "-S", str(LAUNCHER), str(file.fileno()), str(os.getpid()))
-        yield Start(command, launcher_environment, (file.fileno(),))
+        yield Start(command, dict(launcher_environment), (file.fileno(),))
 
 
 def _unnamed_file() -> IO[bytes]:

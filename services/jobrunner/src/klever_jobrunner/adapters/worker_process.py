@@ -74,16 +74,11 @@ class WorkerProcess:
         """
         await in_thread(models.mkdir, parents=True, exist_ok=True)  # what is not there cannot be allowed
         home = Path(await in_thread(mkdtemp, prefix="klever-worker-"))
-        with starting(_policy(limits, models, home), os.environ) as start:
-            process = await asyncio.create_subprocess_exec(
-                *start.command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=start.environment,
-                pass_fds=start.descriptors,
-                limit=SIGNATURE_LIMIT * 2,
-            )
-        worker = cls(process, home, limits)
+        try:
+            worker = cls(await _spawned(_policy(limits, models, home)), home, limits)
+        except BaseException:
+            await in_thread(remove_home, home)
+            raise
         try:
             async with asyncio.timeout(START_SECONDS):
                 await worker._answer()
@@ -133,6 +128,18 @@ class WorkerProcess:
         if not line.endswith(b"\n"):
             raise WorkerDiedError(await self._process.wait())
         return Answer.model_validate_json(line)
+
+
+async def _spawned(policy: Policy) -> asyncio.subprocess.Process:
+    with starting(policy, os.environ) as start:
+        return await asyncio.create_subprocess_exec(
+            *start.command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=start.environment,
+            pass_fds=start.descriptors,
+            limit=SIGNATURE_LIMIT * 2,
+        )
 
 
 def _policy(limits: WorkerLimits, models: Path, home: Path) -> Policy:
