@@ -80,6 +80,7 @@ ALLOWED = {
     "talk to its own processes": "import socket; a, b = socket.socketpair(); a.send(b'x'); b.recv(1)",
     "signal its own processes": "import subprocess; p = subprocess.Popen(['sleep', '60']); p.kill(); p.wait()",
     "learn about the machine": "[open(f'/proc/{name}').read() for name in ('cpuinfo', 'meminfo', 'self/status')]",
+    "learn about its own memory": "open('/proc/self/maps').read()",
     "discard and draw bytes": "open('/dev/null', 'w').write('x'); open('/dev/urandom', 'rb').read(1)",
 }
 
@@ -204,3 +205,23 @@ def _with_code(sandbox: Sandboxed, code: str, **changes: object) -> Policy:
 def _free_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         yield holder.getsockname()[1]
+
+
+def test_what_a_program_starts_reads_its_own_processes_and_no_others_where_it_has_a_proc_of_its_own(
+    sandbox: Sandboxed,
+) -> None:
+    """threadpoolctl, and so scikit-learn, reads /proc/self/maps."""
+    code = "import subprocess, sys; sys.exit(subprocess.call(['cat', '/proc/self/maps'], stdout=subprocess.DEVNULL))"
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a /proc")
+
+    assert sandbox.run("-c", code).returncode == 0
+    assert sandbox.attack("read_another_process_command_line").startswith("refused")
+
+
+def test_where_it_has_none_it_is_let_read_them_if_it_must_and_no_memory(sandbox: Sandboxed) -> None:
+    needing = sandbox.allowing(needs_processes=True)
+
+    assert needing.run("-c", "open('/proc/self/maps').read()").returncode == 0
+    for attack in ("read_another_process_environment", "read_another_process_memory", "list_the_processes"):
+        assert needing.attack(attack).startswith("refused")

@@ -136,7 +136,10 @@ def read_another_process_memory(facts: Facts) -> object:
 
 @attack
 def list_the_processes(_facts: Facts) -> object:
-    return list(Path("/proc").iterdir())
+    shown = {path.name for path in Path("/proc").iterdir() if path.name.isdigit()}
+    if shown <= {str(os.getpid())}:
+        raise PermissionError("there are none but this one")
+    return shown
 
 
 @attack

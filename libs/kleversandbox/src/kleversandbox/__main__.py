@@ -13,8 +13,12 @@ import sys
 if not __package__:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
-from kleversandbox.policy import Policy, load_policy
-from kleversandbox.support import Support, find_support
+from kleversandbox.loading import load_policy
+from kleversandbox.probing import Found, probe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kleversandbox.policy import Policy
 
 EXIT_NO_SANDBOX, EXIT_CANNOT_RUN, EXIT_NO_PROGRAM = 125, 126, 127
 _STANDARD = 3
@@ -24,31 +28,32 @@ class NoSandboxError(Exception):
     """The program is not run, as it would not be confined."""
 
 
-def main(descriptor: int, parent: int, support: Support) -> int:
+def main(descriptor: int, parent: int, found: Found) -> int:
     """Become the program; an exit code where that cannot be."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(descriptor, "rb") as file:
         policy = load_policy(file.read())
     try:
-        _confine(policy, parent, support)
+        _confine(policy, parent, found)
     except (OSError, NoSandboxError) as error:
         return _fail(f"{policy.command[0]} is not run, since it cannot be confined: {error}", EXIT_NO_SANDBOX)
     return _run(policy)
 
 
-def _confine(policy: Policy, parent: int, support: Support) -> None:
+def _confine(policy: "Policy", parent: int, found: Found) -> None:
     """Keep only what the policy allows. Raises NoSandboxError, OSError."""
-    if policy.complete and support.missing:
-        raise NoSandboxError("; ".join(support.missing))
+    abi, has_filter, missing = found
+    if policy.complete and missing:
+        raise NoSandboxError("; ".join(missing))
     os.closerange(_STANDARD, os.sysconf("SC_OPEN_MAX"))
     os.chdir(policy.directory)
     if sys.platform == "linux":
         from kleversandbox.confining import confine  # noqa: PLC0415 - only Linux has what it loads
 
-        confine(policy, parent, support)
+        confine(policy, parent, abi, has_filter=has_filter)
 
 
-def _run(policy: Policy) -> int:
+def _run(policy: "Policy") -> int:
     try:
         os.execvpe(policy.command[0], policy.command, policy.environment)  # noqa: S606 - the point of it
     except OSError as error:
@@ -63,4 +68,4 @@ def _fail(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), find_support()))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), probe()))

@@ -3,10 +3,14 @@
 import ctypes
 import os
 import stat
-from collections.abc import Iterable
 
 from .kernel import LANDLOCK_ADD_RULE, LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF, system_call
-from .policy import Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .policy import Policy
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEVICE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
 REMOVE_DIRECTORY, REMOVE_FILE, MAKE_DIRECTORY, MAKE_FILE, REFER = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 13
@@ -86,7 +90,7 @@ class Ruleset:
         system_call(LANDLOCK_ADD_RULE, descriptor, ctypes.c_int(kind), attributes, ctypes.c_uint32(0))
 
 
-def ruleset_of(policy: Policy, abi: int, devices: Iterable[tuple[str, int]]) -> Ruleset:
+def ruleset_of(policy: "Policy", abi: int, devices: "Iterable[tuple[str, int]]") -> Ruleset:
     """The rules of a policy. Raises OSError.
 
     Args:

@@ -1,4 +1,4 @@
-"""A mount namespace with a /dev/shm of its own, where the system lets the user make one."""
+"""A mount namespace with a /dev/shm and a /proc of its own, where the system lets the user make one."""
 
 import ctypes
 import os
@@ -7,18 +7,28 @@ from . import kernel
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_SLAVE = 0x2, 0x4, 0x8, 0x4000, 0x80000
+PROCESSES = "/proc"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where Linux keeps it
 
 
-def private_shared_memory() -> bool:
-    """Give this process an empty /dev/shm that nothing outside sees; False where the system does not allow it.
+def private_mounts() -> tuple[bool, bool]:
+    """Give this process an empty /dev/shm that nothing outside sees, and a /proc that shows it only what it may trace.
 
-    What comes of it is the memory of the namespace: it goes with its last process.
+    Landlock lets it trace nothing but what it has started. False for each that the system does not allow; for /proc it
+    wants root. They go with the last process of the namespace.
     """
     try:
         _new_mount_namespace()
         _mount(b"none", b"/", None, MS_REC | MS_SLAVE, None)
-        _mount(b"tmpfs", SHARED_MEMORY.encode(), b"tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, b"mode=1777")
+    except OSError:
+        return False, False
+    memory = _is_mounted(b"tmpfs", SHARED_MEMORY.encode(), b"mode=1777")
+    return memory, _is_mounted(b"proc", PROCESSES.encode(), b"hidepid=4")
+
+
+def _is_mounted(kind: bytes, target: bytes, options: bytes) -> bool:
+    try:
+        _mount(kind, target, kind, MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
     except OSError:
         return False
     return True

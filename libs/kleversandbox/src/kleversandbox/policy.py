@@ -1,9 +1,9 @@
 """What a program may do; everything else is refused."""
 
-import json
+import marshal
 from typing import NamedTuple
 
-MEBI, GIBI = 2**20, 2**30
+MEBI = 2**20
 
 
 class Limits(NamedTuple):
@@ -48,6 +48,9 @@ class Policy(NamedTuple):
     """Whether it may connect to every TCP port and send by UDP."""
     needs_shared_memory: bool = False
     """Whether it gets the system's /dev/shm where it cannot have one of its own."""
+    needs_processes: bool = False
+    """Whether what it starts has to read its own entries of /proc, where it cannot have a /proc of its own: it may then
+    read, not list, what the kernel shows of processes to those who may not trace them, such as their command lines."""
     dies_with_parent: bool = False
     limits: Limits = Limits()
     complete: bool = True
@@ -60,12 +63,5 @@ class Policy(NamedTuple):
 
 
 def dump_policy(policy: Policy) -> bytes:
-    """The policy as JSON."""
-    return json.dumps(policy._asdict()).encode()
-
-
-def load_policy(text: bytes) -> Policy:
-    """Read what `dump_policy` has written. Raises ValueError or TypeError."""
-    fields = json.loads(text)
-    lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list) and name != "limits"}
-    return Policy(**{**fields, **lists, "limits": Limits(*fields["limits"])})
+    """The policy for the launcher, which the same interpreter runs; see `loading`."""
+    return marshal.dumps({**policy._asdict(), "limits": policy.limits._asdict(), "has_network": policy.has_network})

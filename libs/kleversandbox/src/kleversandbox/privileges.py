@@ -2,11 +2,12 @@
 
 import ctypes
 import os
-import signal
 
 from . import kernel
 from .kernel import prctl
 
+SIGKILL = 9
+"""`signal` would load `enum`."""
 CAPABILITY_VERSION = 0x20080522
 _KEEP_NO_CAPABILITIES = 0x2F
 """SECBIT_NOROOT, _NO_SETUID_FIXUP and _NO_CAP_AMBIENT_RAISE, each with its lock: root is a user like others."""
@@ -21,7 +22,7 @@ class _Program(ctypes.Structure):
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent, which had this id, has died. Raises ProcessLookupError."""
-    prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(kernel.PR_SET_PDEATHSIG, SIGKILL)
     if os.getppid() != parent:
         raise ProcessLookupError("the process that wanted this program has ended")
 

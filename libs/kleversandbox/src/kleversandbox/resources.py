@@ -2,12 +2,15 @@
 
 import os
 import resource
-from contextlib import suppress
 
-from .policy import GIBI, Limits
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .policy import Limits
+
+GIBI = 2**30
 
 
-def limit_resources(limits: Limits) -> None:
+def limit_resources(limits: "Limits") -> None:
     """Lower the limits; one that is lower already stays. There are no core dumps, which may hold secrets."""
     _limit(resource.RLIMIT_CORE, 0)
     if limits.memory_bytes is not None:
@@ -28,8 +31,10 @@ def threads_of_user() -> int:
     count = 0
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib costs the launcher milliseconds
         if name.isdigit():
-            with suppress(OSError, KeyError, ValueError):  # the process may have ended meanwhile
+            try:
                 count += _threads(f"/proc/{name}/status")
+            except (OSError, KeyError, ValueError):
+                continue
     return count
 
 

@@ -7,10 +7,14 @@ exist for the program, so that nothing gets past the filter by its novelty.
 import errno
 import os
 import struct
-from collections.abc import Iterable
 
-from .policy import Policy
 from .system_calls import AUDIT_ARCHITECTURES, FIRST_UNKNOWN, numbers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .policy import Policy
 
 LOAD, AND, RETURN = 0x20, 0x54, 0x06
 EQUAL, AT_LEAST, ANY_BIT = 0x15, 0x35, 0x45
@@ -54,7 +58,7 @@ IGNORED = """
 away what it may only read; a refusal would fail every copy that Python makes with `shutil.copy2`."""
 
 
-def compile_filter(policy: Policy, machine: str | None = None) -> bytes:
+def compile_filter(policy: "Policy", machine: str | None = None) -> bytes:
     """The filter, as an array of struct sock_filter. Raises KeyError for a machine that it does not know."""
     machine = machine or os.uname().machine
     known = numbers(machine)
@@ -78,7 +82,7 @@ def compile_refusal_of_programs(machine: str | None = None) -> bytes:
     return b"".join([*program, _end(ALLOW)])
 
 
-def _bodies(policy: Policy) -> dict[str, list[bytes]]:
+def _bodies(policy: "Policy") -> dict[str, list[bytes]]:
     """What to do at each call that is named. Each body ends the filter."""
     bodies = {
         name: [_end(ERROR | number)]
@@ -100,7 +104,7 @@ def _of_times() -> dict[str, list[bytes]]:
     return older | {"utimensat": _when_null(1, ignored, _when_null(2, refused, ignored))}
 
 
-def _of_sockets(policy: Policy) -> dict[str, list[bytes]]:
+def _of_sockets(policy: "Policy") -> dict[str, list[bytes]]:
     """TCP as far as the policy goes; pairs of sockets inside the program; nothing else, of any family.
 
     Landlock looks at TCP only, and not at the connections of TCP Fast Open. UNIX sockets lead to services of the
@@ -121,7 +125,7 @@ def _of_sockets(policy: Policy) -> dict[str, list[bytes]]:
     return bodies
 
 
-def _only(families: Iterable[int], kinds: Iterable[int], protocols: Iterable[int]) -> list[bytes]:
+def _only(families: "Iterable[int]", kinds: "Iterable[int]", protocols: "Iterable[int]") -> list[bytes]:
     """Allow sockets of these, refuse all others."""
     return [
         *(*_argument(0), *_one_of(families)),
@@ -131,7 +135,7 @@ def _only(families: Iterable[int], kinds: Iterable[int], protocols: Iterable[int
     ]
 
 
-def _one_of(values: Iterable[int]) -> list[bytes]:
+def _one_of(values: "Iterable[int]") -> list[bytes]:
     """Go on where what is loaded is one of these, else refuse."""
     listed = tuple(values)
     tests = [_jump(EQUAL, value, len(listed) - place, 0) for place, value in enumerate(listed)]

@@ -1,13 +1,8 @@
 """What the system can provide of the sandbox."""
 
-import os
-import sys
 from typing import NamedTuple
 
-from .system_calls import AUDIT_ARCHITECTURES
-
-COMPLETE_ABI = 6
-"""Landlock since Linux 6.12: files, TCP ports, abstract sockets and signals."""
+from .probing import probe
 
 
 class Support(NamedTuple):
@@ -34,26 +29,7 @@ class Support(NamedTuple):
 
 def find_support() -> Support:
     """What this system has."""
-    if sys.platform != "linux":
-        return Support(missing=(f"{sys.platform} has neither Landlock nor seccomp: run Klever on Linux",))
-    from .landlock import abi_version  # noqa: PLC0415 - only Linux has what it loads
-
-    machine = os.uname().machine
-    abi, has_filter = abi_version(), machine in AUDIT_ARCHITECTURES and os.path.exists("/proc/sys/kernel/seccomp")  # noqa: PTH110 - pathlib costs the launcher milliseconds
-    return judged(abi, machine, has_filter=has_filter)
-
-
-def judged(abi: int, machine: str, *, has_filter: bool) -> Support:
-    """What these facts mean."""
-    missing = []
-    if not abi:
-        missing.append("Landlock is not enabled in this kernel: add `landlock` to its `lsm=` parameter")
-    elif abi < COMPLETE_ABI:
-        missing.append(f"Landlock is of ABI {abi}, and {COMPLETE_ABI} is needed: install Linux 6.12 or newer")
-    if not has_filter:
-        known = " and ".join(AUDIT_ARCHITECTURES)
-        missing.append(f"system calls cannot be filtered here ({machine}; needed are seccomp and {known})")
-    return Support(abi, has_filter, tuple(missing))
+    return Support(*probe())
 
 
 class Confinement(NamedTuple):

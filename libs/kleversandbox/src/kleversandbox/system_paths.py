@@ -22,7 +22,7 @@ READABLE = (
     *("/etc/crypto-policies", "/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk", "/etc/java"),
     *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/version"),
     *("/proc/filesystems", "/proc/cgroups", "/proc/sys/kernel", "/proc/sys/vm", "/proc/sys/fs", "/proc/sys/net/core"),
-    *("/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm", "/sys/fs/cgroup"),
+    *("/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm", "/sys/fs/cgroup", "/sys/bus/pci"),
 )
 """Settings of libraries, and facts about the machine; nothing of /proc is another process's."""
 NAME_SERVICE = ("/etc/resolv.conf",)

@@ -140,6 +140,7 @@ class Launching:
             write=(str(home),),
             make_directories=MADE_BY_TRITON if has_inner(spec) else (),
             needs_shared_memory=has_inner(spec),
+            needs_processes=has_inner(spec),
         )
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
