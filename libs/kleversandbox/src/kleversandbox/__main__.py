@@ -51,6 +51,10 @@ def _confine(policy: "Policy", parent: int, found: Found) -> None:
         from kleversandbox.confining import confine  # noqa: PLC0415 - only Linux has what it loads
 
         confine(policy, parent, abi, has_filter=has_filter)
+    else:
+        from kleversandbox.resources import limit_resources  # noqa: PLC0415
+
+        limit_resources(policy.limits)
 
 
 def _run(policy: "Policy") -> int:

@@ -22,7 +22,7 @@ def limit_resources(limits: "Limits") -> None:
         _limit(resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1)
     if limits.file_bytes is not None:
         _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
-    if limits.processes is not None:
+    if limits.processes is not None and os.path.isdir("/proc/self"):  # noqa: PTH112 - as below; macOS has none
         _limit(resource.RLIMIT_NPROC, threads_of_user() + limits.processes)
 
 
