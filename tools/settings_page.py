@@ -7,8 +7,10 @@ from klever_gateway.settings import GatewaySettings
 from klever_jobrunner.settings import JobrunnerSettings
 from klever_registry.settings import RegistrySettings
 from kleverkit.settings import ServiceSettings
+from kleverkit.topology_service import TopologySettings
 
 SERVICES: dict[str, type[ServiceSettings]] = {
+    "topology": TopologySettings,
     "registry": RegistrySettings,
     "jobrunner": JobrunnerSettings,
     "deployer": DeployerSettings,
@@ -21,6 +23,18 @@ COMMANDS = {
         "Where a platform on this machine keeps its state, and commands find it.",
     ),
     "KLEVER_SERVER": ("the platform with this home", "URL of the gateway that `klever` and the SDK talk to."),
+    "KLEVER_TOKEN": (
+        "that of this home, for its platform only",
+        "Token that the gateway requires; for `KLEVER_SERVER` only, where that is set.",
+    ),
+    "KLEVER_TOKEN_FILE": (
+        "",
+        "File with that token, such as `--token-file` names; used where `KLEVER_TOKEN` is not set.",
+    ),
+    "KLEVER_ALLOW_COMMANDS": (
+        "",
+        "`1` is `klever up --allow-commands`: servings may run programs of those who deploy.",
+    ),
     "KLEVER_PORT": ("", "Ports of `klever up` and `klever demo`, such as `gateway=9000 registry=9001`."),
     "KLEVER_PORTS": ("`default`", "`auto` lets `klever up` and `klever demo` take any free ports."),
     "KLEVER_TOOLCHAINS": ("`~/.cache/klever/toolchains`", "Environments of converters and model servers."),

@@ -463,6 +463,35 @@ async def test_a_replica_that_cannot_be_started_at_all_says_why_and_is_tried_on(
     assert (await here.until(spec)).failure is None
 
 
+DESCRIBED = """
+import http.server, json, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self._send(200, {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]})
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._send(int(os.environ["ANSWER"]), {"error": "no weights"})
+    def _send(self, status, document):
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+    def log_message(self, *_): ...
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+async def test_a_server_of_ones_own_that_fails_on_its_own_sample_is_never_ready(here: Bench) -> None:
+    await here.workloads.start(here.custom(DESCRIBED, env={"ANSWER": "500"}))
+    state = await here.until(here.custom(DESCRIBED), failed=True)
+    assert not state.ready
+    assert "it answers a small sample with 500" in (state.failure or "")
+
+
+async def test_a_server_of_ones_own_that_answers_its_own_sample_is_ready(here: Bench) -> None:
+    await here.workloads.start(here.custom(DESCRIBED, env={"ANSWER": "200"}))
+    assert (await here.until(here.custom(DESCRIBED))).ready
+
+
 UNLOADS = """
 import http.server, os
 gone = []

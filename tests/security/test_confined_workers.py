@@ -56,7 +56,8 @@ async def test_a_worker_reads_models_and_writes_its_home_and_that_is_all(pool: W
     model, secret = tmp_path / "models" / "model", tmp_path / "secret"
 
     assert [await outcome(pool, attack, model) for attack in ("read", "home")] == ["reached"] * 2
-    assert [await outcome(pool, "read", path) for path in (secret, Path("/proc/1/cmdline"))] == ["PermissionError"] * 2
+    assert await outcome(pool, "read", secret) == "PermissionError"
+    assert await outcome(pool, "read", Path("/proc/1/cmdline")) in {"PermissionError", "FileNotFoundError"}
     assert [await outcome(pool, attack, model) for attack in ("write", "connect", "run")] == ["PermissionError"] * 3
     assert not (tmp_path / "models" / "made").exists()
 

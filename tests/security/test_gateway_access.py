@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
+from klever_deployer.app import build as build_deployer
+from klever_deployer.settings import DeployerSettings
 from klever_gateway import openapi
 from klever_gateway.app import build
 from klever_gateway.settings import GatewaySettings
@@ -114,7 +117,7 @@ async def test_the_token_lets_in_and_health_stays_open(door: Door) -> None:
 
 
 async def test_metrics_require_the_token_in_every_service(door: Door, tmp_path: Path) -> None:
-    options = {"port": free_port(), "token_file": tmp_path / "token"}
+    options: dict[str, Any] = {"port": free_port(), "token_file": tmp_path / "token"}
     assert await door.status("GET", "/metrics") == 401
     assert await door.status("GET", "/metrics", **BEARER) == 200
     async with asking(build_registry(RegistrySettings(data_dir=tmp_path / "r", **options))) as other:
@@ -122,6 +125,10 @@ async def test_metrics_require_the_token_in_every_service(door: Door, tmp_path: 
         assert await other.status("GET", "/metrics", **BEARER) == 200
     async with asking(build_jobrunner(JobrunnerSettings(work_dir=tmp_path / "j", **options))) as other:
         assert await other.status("GET", "/metrics") == 401
+    async with asking(build_deployer(DeployerSettings(work_dir=tmp_path / "d", **options))) as other:
+        for path in ("/metrics", "/metrics/ingress"):
+            assert await other.status("GET", path) == 401
+        assert await other.status("GET", "/metrics", **BEARER) == 200
 
 
 async def logged_in(door: Door) -> tuple[str, str]:

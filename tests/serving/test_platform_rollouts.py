@@ -55,7 +55,7 @@ CANARY = {
 async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
     home = tmp_path / "home"
     home.mkdir()
-    async with running_platform(home) as running:
+    async with running_platform(home, KLEVER_ALLOW_COMMANDS="1") as running:
         await running.push(adder(tmp_path / "adder", 1), "library/adder:v1")
         await running.push(server(tmp_path / "own"), "library/own:v1")
         yield running

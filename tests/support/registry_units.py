@@ -1,6 +1,7 @@
 """The registry's service over stores in memory, with faults where a test wants them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from klever_registry.adapters.memory import InMemoryBlobs, InMemoryManifests, InMemoryPolicyCopies, InMemoryUploads
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageLostError
+from klever_registry.service.admission import Admission, Limits
 from klever_registry.service.alarms import Alarms
 from klever_registry.service.announcing import Announcer
 from klever_registry.service.deletions import Deletions
@@ -108,6 +110,21 @@ class FixedUsage:
         return [serving for tag, serving in self.by_tag.items() if tag in tags]
 
 
+class EmptySpace:
+    """See `ports.Space`."""
+
+    async def used(self, _project: str) -> int:
+        return 0
+
+    async def open_uploads(self, _project: str) -> int:
+        return 0
+
+
+def unlimited() -> Admission:
+    """Takes whatever comes."""
+    return Admission(Limits(blob_bytes=2**40, open_uploads=1000), EmptySpace(), None, time.monotonic)
+
+
 class RegistryUnits:
     """One registry: its stores, its catalogue, and what works on both."""
 
@@ -155,6 +172,7 @@ class RegistryUnits:
             manifests=self.manifests,
             observer=self.announcer,
             usage=self.served,
+            admission=unlimited(),
         )
         self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
 

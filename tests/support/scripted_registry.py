@@ -29,6 +29,7 @@ class Asked:
     """Path and query, byte for byte."""
     authorization: str | None
     range: str | None
+    cookie: str | None = None
 
 
 @dataclass
@@ -71,7 +72,13 @@ class ScriptedRegistry:
     async def _answer(self, request: web.Request) -> web.Response:
         headers = request.headers
         self.requests.append(
-            Asked(request.method, request.raw_path, headers.get("Authorization"), headers.get("Range"))
+            Asked(
+                request.method,
+                request.raw_path,
+                headers.get("Authorization"),
+                headers.get("Range"),
+                headers.get("Cookie"),
+            )
         )
         if self.is_deaf(request):
             await self.ended.wait()

@@ -19,6 +19,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from klever.client import KleverClient
+from klever.platform.home import Home
+from klever.platform.nats_access import OPERATOR
 from klever.platform.plan import MARKER
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
@@ -27,8 +29,8 @@ from ormb.errors import OrmbError
 from ormb.reference import Reference
 from support.waiting import eventually
 
-PARTS = 5
-"""nats, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
+PARTS = 6
+"""nats, topology, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
 
 
 @dataclass
@@ -69,6 +71,11 @@ class Platform:
         if self.process.returncode is not None:
             pytest.fail((self.home / "up.log").read_text())
         return bool(self.state["ready"])
+
+    @property
+    def operator(self) -> Path:
+        """Credentials for NATS of somebody who may do everything there."""
+        return Home(self.home).nats_files.credentials_of(OPERATOR)
 
     def pid(self, part: str) -> int:
         """The process of a part, now."""
@@ -130,7 +137,7 @@ class Platform:
     @asynccontextmanager
     async def jetstream(self) -> AsyncIterator[JetStreamContext]:
         """A connection of the test's own."""
-        client = await nats.connect(self.urls["nats"])
+        client = await nats.connect(self.urls["nats"], nkeys_seed=str(self.operator))
         try:
             yield client.jetstream()
         finally:

@@ -19,7 +19,7 @@ from klever_registry.service.distribution import Distribution
 from kleverproto.envelope import utc_now
 from support import oci_artifacts as oci
 from support.registry_service import running_registry
-from support.registry_units import FixedUsage
+from support.registry_units import FixedUsage, unlimited
 from support.waiting import eventually
 
 REPOSITORY = "library/iris"
@@ -46,7 +46,12 @@ class Disk:
         self.blobs, self.manifests = LocalBlobs(layout), LocalManifests(layout)
         uploads = LocalUploads(layout)
         self.distribution = Distribution(
-            blobs=self.blobs, uploads=uploads, manifests=self.manifests, observer=Silent(), usage=FixedUsage()
+            blobs=self.blobs,
+            uploads=uploads,
+            manifests=self.manifests,
+            observer=Silent(),
+            usage=FixedUsage(),
+            admission=unlimited(),
         )
         self.collector = Collector(
             inventory=LocalInventory(layout), manifests=self.manifests, grace=timedelta(hours=1), clock=utc_now

@@ -26,7 +26,7 @@ from .ledger import Ledger
 
 PUBLIC = ("gateway", "registry", "ingress", "nats")
 UP_SECONDS = 90
-SERVICES = ("registry", "jobrunner", "deployer", "gateway")
+SERVICES = ("topology", "registry", "jobrunner", "deployer", "gateway")
 
 
 @dataclass
@@ -131,7 +131,9 @@ class World:
     @asynccontextmanager
     async def nats(self) -> AsyncIterator[Client]:
         """A connection of the test's own."""
-        client = await nats.connect(self.urls.nats, connect_timeout=5, max_reconnect_attempts=10)
+        client = await nats.connect(
+            self.urls.nats, nkeys_seed=str(self.platform.operator), connect_timeout=5, max_reconnect_attempts=10
+        )
         try:
             yield client
         finally:

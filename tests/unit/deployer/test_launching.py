@@ -23,10 +23,10 @@ PORTS = Ports("127.0.0.1", 7001, 7002, 7003)
 HOME = Path("home")
 
 
-def replica(runtime: str) -> ReplicaSpec:
+def replica(runtime: str, trust: tuple[str, ...] = ()) -> ReplicaSpec:
     custom = Custom(command=("serve", "$PORT")) if runtime == CUSTOM else None
     served = variant("v1").model_copy(update={"custom": custom})
-    return ReplicaSpec(key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime), served)
+    return ReplicaSpec(key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime, None, trust), served)
 
 
 @pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])
@@ -87,3 +87,11 @@ def test_only_the_home_may_be_written_and_the_model_read() -> None:
         policy = LAUNCHING(replica(runtime), PORTS, HOME).policy
         assert (policy.write, policy.make_directories) == (("home",), ())
         assert "model" in (*policy.read, *policy.execute)
+
+
+@pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])
+def test_every_server_of_ours_is_given_what_the_project_trusts(runtime: str) -> None:
+    command = LAUNCHING(replica(runtime, ("my.models:Doubling", "my.models:Halving")), PORTS, HOME).policy.command
+    places = [index for index, word in enumerate(command) if word == "--trust"]
+    assert [command[place + 1] for place in places] == ["my.models:Doubling", "my.models:Halving"]
+    assert "--trust" not in LAUNCHING(replica(runtime), PORTS, HOME).policy.command

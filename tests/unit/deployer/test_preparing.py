@@ -23,7 +23,7 @@ from kleversandbox.support import Confinement, Support
 from support.deployer import IRIS, World, digest, made_digest, spec, variant
 from support.golden_events import NOW
 
-SCANNER = {"scanner": "picklescan", "scanner_version": "1"}
+SCANNER = {"scanner": "klever", "scanner_version": "1"}
 UNREADABLE = Finding(file="model.pkl", what="", severity="failed", reason="it ends too early")
 
 
@@ -229,6 +229,19 @@ async def test_what_nothing_could_serve_fails_before_an_environment_is_installed
     assert (world.workloads.started, world.toolchains.installed) == ([], set())
     own = await applied(world, "SavedModel", custom=Custom(command=("serve",)))
     assert own.status.phase is ServingPhase.READY
+
+
+async def test_what_the_project_trusts_is_served_and_given_to_its_server(world: World) -> None:
+    finding = Finding(file="model.pkl", what="my.models.Doubling", severity="untrusted", reason="why")
+    unknown = Scan(verdict="untrusted", findings=(finding,), untrusted=("my.models:Doubling",), **SCANNER)
+    await world.move_tag("v1", digest("v1"), scan=unknown)
+    document = await applied(world, "SKLearn")
+    assert document.status.problem is not None
+    assert "--trust my.models:Doubling" in document.status.problem.message
+    assert world.workloads.started == []
+    await world.set_policy(ProjectPolicy(trust=("my.models:Doubling",)))
+    assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
+    assert started(world).prepared.trust == ("my.models:Doubling",)
 
 
 WITHOUT_SANDBOX = Confinement(Support(missing=("Landlock is not enabled",)))

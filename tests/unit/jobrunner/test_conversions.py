@@ -117,8 +117,14 @@ class Rig:
         self.attached = Attached()
         self.executor.gate.set()
         kept = results or Results(directory / "kept", 10_000)
-        self.work = Conversions(self.source, self.executor, self.converter, kept, self.sink, self.attached)
+        self.work = Conversions(
+            self.source, self.executor, self.converter, kept, self.sink, self.attached, self.trusted
+        )
         self.lines: list[str] = []
+
+    async def trusted(self, project: str) -> tuple[str, ...]:
+        """What each project trusts: a class named after it."""
+        return (f"my.models:{project}",)
 
     async def do(self, conversion: Conversion | None, name: str = "scratch") -> object:
         """Run one job."""
@@ -302,3 +308,9 @@ def test_samples_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
         with pytest.raises(JobError, match="cannot be read") as failure:
             read_samples(path)
         assert failure.value.code == INVALID_SAMPLES
+
+
+async def test_the_converter_is_given_what_the_project_trusts(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    await rig.do(Conversion(to="ONNX"))
+    assert [each.trust for each in rig.converter.asked] == [("my.models:library",)]

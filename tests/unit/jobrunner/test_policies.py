@@ -28,7 +28,7 @@ def model(
     document = version_document(fmt=fmt)
     metadata = ModelMetadata(format=fmt, labels=labels or {})
     findings = (Finding(file="m.pkl", what="os.system", severity=severity, reason="why"),) if severity else ()
-    scan = Scan(verdict=severity or "clean", findings=findings, scanner="picklescan", scanner_version="1")
+    scan = Scan(verdict=severity or "clean", findings=findings, scanner="klever", scanner_version="1")
     return document.model_copy(
         update={
             "spec": document.spec.model_copy(update={"metadata": metadata}),
@@ -140,3 +140,13 @@ async def test_nothing_is_asked_for_without_a_policy_or_a_signature_or_of_other_
     await world.holds(TO_ONNX)
     assert await world.requests(ExtractionPhase.FAILED) == []
     assert await world.requests(number=2) == []
+
+
+def test_what_is_not_trusted_is_not_converted_until_the_project_trusts_it() -> None:
+    document = model(severity="untrusted")
+    assert document.status.scan is not None
+    scan = document.status.scan.model_copy(update={"untrusted": ("my.models:Doubling",)})
+    document = document.model_copy(update={"status": document.status.model_copy(update={"scan": scan})})
+    assert targets(document, TO_ONNX) == []
+    trusting = TO_ONNX.model_copy(update={"trust": ("my.models:Doubling",)})
+    assert targets(document, trusting) == [("ONNX", None)]

@@ -67,3 +67,38 @@ def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
     file.write_text("accounts: 7\n")
     assert "cannot be read" in run(file, "add", "ci", "--pull", "*", "--password-stdin").output
     assert file.read_text() == "accounts: 7\n"
+
+
+def quota(file: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["registry", "quota", *arguments, "--file", str(file)])
+
+
+def test_a_quota_is_set_listed_and_taken_away(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    run(file, "add", "ci", "--push", "library", "--password-stdin")
+    assert quota(file, "set", "library", "10Gi").exit_code == 0
+    assert quota(file, "set", "*", "1k").exit_code == 0
+    known = accounts.read(file)
+    assert (known.quota_of("library"), known.quota_of("other"), known.find("ci") is None) == (10 * 1024**3, 1000, False)
+    assert "10737418240" in quota(file, "list").output
+    assert quota(file, "set", "*", "none").exit_code == 0
+    assert accounts.read(file).quota_of("other") is None
+
+
+@pytest.mark.parametrize(
+    ("project", "size", "complaint"),
+    [("library", "much", "no number of bytes"), ("library", "0", "is nothing"), ("A/B", "1Gi", "A/B")],
+)
+def test_a_quota_that_cannot_be_is_refused_in_a_sentence(
+    tmp_path: Path, project: str, size: str, complaint: str
+) -> None:
+    file = tmp_path / "accounts.yaml"
+    run(file, "add", "ci", "--push", "library", "--password-stdin")
+    refused = quota(file, "set", project, size)
+    assert (refused.exit_code, complaint in refused.output) == (1, True)
+
+
+def test_a_quota_alone_does_not_close_the_registry(tmp_path: Path) -> None:
+    refused = quota(tmp_path / "accounts.yaml", "set", "library", "1Gi")
+    assert (refused.exit_code, "add one first" in refused.output) == (1, True)
+    assert not (tmp_path / "accounts.yaml").exists()

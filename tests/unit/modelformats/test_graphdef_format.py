@@ -110,7 +110,9 @@ def test_a_pb_file_that_is_a_graph_is_read(tmp_path: Path) -> None:
 
 
 def test_a_pb_file_of_another_format_is_no_graph(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match=r"there is no \*\.graphdef or frozen \*\.pb"):
+    with pytest.raises(
+        InvalidModelError, match=r"there is no \*\.graphdef .* nor another file there that begins as GraphDef"
+    ):
         validate_layout("GraphDef", write(tmp_path, "predict_net.pb", REAL))
 
 
@@ -165,3 +167,15 @@ def test_an_input_and_a_result_of_an_unknown_type_say_why_they_have_none(tmp_pat
     reason = "its elements are of unknown type {}: newer than this version of Klever"
     assert (found.unknown["x"], found.unknown["y"]) == (reason.format(99), reason.format(98))
     assert "open" not in found.unknown
+
+
+def test_constants_of_functions_are_weights_too(tmp_path: Path) -> None:
+    message = graph()
+    node(message, "y", "If")
+    function = message.library.functions.add()
+    tensor = function.nodes.add(name="w", op="Const").attributes.add(key="value").value.tensor
+    tensor.dtype = FLOAT
+    tensor.shape.dims.add(size=3)
+    found = extracted(message, tmp_path)
+    assert found.parameters
+    assert found.parameters.bytes_by_dtype == {"float32": 12}

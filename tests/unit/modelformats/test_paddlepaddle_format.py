@@ -13,7 +13,7 @@ from support.model_files import DATA, write
 from support.protobufs import field
 
 FILES = DATA / "paddlepaddle"
-FLOAT32, FEED_LIST, DENSE = 5, 9, 7
+FLOAT32, FEED_LIST, DENSE, SELECTED_ROWS = 5, 9, 7, 8
 
 
 def of_files(directory: Path, *names: str) -> Signature:
@@ -162,3 +162,13 @@ def test_tensors_of_pir_of_an_unknown_type_are_shown_as_such(tmp_path: Path) -> 
     assert found.unknown["parameters"].startswith(f"there are weights of unknown type f3new: {NEWER}")
     assert found.unknown["x"] == f"its elements are of unknown type f3new: {NEWER}"
     assert found.unknown["r"] == "not a dense tensor"
+
+
+def test_tables_of_rows_are_weights_too(tmp_path: Path) -> None:
+    rows = (
+        field(1, b"table") + field(2, field(1, SELECTED_ROWS) + field(2, field(1, FLOAT32) + field(2, 5))) + field(3, 1)
+    )
+    write(tmp_path, "m.pdmodel", field(1, operator("relu") + field(3, rows)))
+    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert found.parameters is not None
+    assert found.parameters.bytes_by_dtype == {"float32": 20}

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from kleverproto.accounts import Account, Accounts, Right
 from kleverproto.mistakes import worded
+from kleverproto.quantities import bytes_of
 
 from .errors import AccountsError
 
@@ -67,6 +68,33 @@ def allow_anonymous(path: Path, projects: Sequence[str]) -> None:
     except ValidationError as error:
         raise AccountsError(f"{', '.join(projects)} cannot be projects: {worded(error, Accounts)}") from error
     _write(path, read(path).model_copy(update={"anonymous_pull": checked.anonymous_pull}))
+
+
+def set_quota(path: Path, project: str, size: str) -> None:
+    """Say how much a project may have in the registry.
+
+    Args:
+        path: the file, which must be there: with it the registry wants a login.
+        project: its name; `*` is each project that has no quota of its own.
+        size: such as `10Gi`; `none` takes the quota away.
+
+    Raises:
+        AccountsError: there is no such file, or the project or the size will not do.
+    """
+    if not path.exists():
+        raise AccountsError(
+            f"there are no accounts in {path}: add one first with `klever registry account add`, or set "
+            "KLEVER_REGISTRY_PROJECT_QUOTA_BYTES where everybody may push"
+        )
+    known = read(path)
+    others = {name: quota for name, quota in known.quotas.items() if name != project}
+    try:
+        checked = Accounts(quotas=others | ({} if size == "none" else {project: bytes_of(size)}))
+    except ValidationError as error:
+        raise AccountsError(f"{project} cannot be a project: {worded(error, Accounts)}") from error
+    except ValueError as error:
+        raise AccountsError(str(error)) from error
+    _write(path, known.model_copy(update={"quotas": checked.quotas}))
 
 
 def _why(error: Exception) -> str:

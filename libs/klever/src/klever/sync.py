@@ -93,4 +93,5 @@ class Klever:
     serving_events = _blocking(KleverClient.serving_events)
     serving_log = _iterating(KleverClient.serving_log)
     wait_for_ready = _blocking(KleverClient.wait_for_ready)
+    wait_for_rollout = _blocking(KleverClient.wait_for_rollout)
     wait_for_deleted = _blocking(KleverClient.wait_for_deleted)

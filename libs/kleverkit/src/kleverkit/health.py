@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -38,10 +39,23 @@ class Health:
         return dict(zip(self._checks, problems, strict=True))
 
 
-def add_health_routes(
-    app: web.Application, health: Health, metrics: CollectorRegistry, token: Token | None = None
-) -> None:
-    """Mount the three routes; with a token, `/metrics` requires it, since metrics name what is served."""
+def metrics_guard(token: Token) -> Middleware:
+    """A middleware: what is measured names what is served, so everything below `/metrics` requires the token."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        is_measured = resource is not None and resource.canonical.startswith("/metrics")
+        if not is_measured or token.is_in(request.headers.get("Authorization", "")):
+            return await handler(request)
+        sentence = "metrics need the platform's token: let Prometheus send it with `authorization: credentials_file`"
+        return web.json_response({"error": sentence}, status=401, headers={"WWW-Authenticate": "Bearer"})
+
+    return guarded
+
+
+def add_health_routes(app: web.Application, health: Health, metrics: CollectorRegistry) -> None:
+    """Mount the three routes."""
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -56,12 +70,7 @@ def add_health_routes(
         }
         return web.json_response(body, status=503 if problems else 200)
 
-    async def prometheus(request: web.Request) -> web.Response:
-        if token is not None and not token.is_in(request.headers.get("Authorization", "")):
-            sentence = (
-                "metrics need the platform's token: let Prometheus send it with `authorization: credentials_file`"
-            )
-            return web.json_response({"error": sentence}, status=401, headers={"WWW-Authenticate": "Bearer"})
+    async def prometheus(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app.router.add_get("/healthz", healthz)

@@ -24,6 +24,8 @@ class ServiceSettings(BaseSettings):
 
     nats_url: str = "nats://127.0.0.1:4222"
     """Servers of NATS, comma-separated."""
+    nats_credentials: Path | None = None
+    """File with the service's NKey seed, as `klever up` makes it; without it the server must require no credentials."""
     host: str = "127.0.0.1"
     """Address on which HTTP is served."""
     port: Annotated[int, Field(ge=0, le=65535)] = 0

@@ -44,6 +44,8 @@ class Accounts(StrictWireModel):
     """People and robots."""
     anonymous_pull: tuple[ProjectName, ...] = ()
     """Projects whose models anybody may pull; `*` is every project."""
+    quotas: dict[ProjectName, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
+    """Bytes that a project may have in the registry, by its name; `*` is each project that has none of its own."""
 
     @model_validator(mode="after")
     def _each_name_once(self) -> Self:
@@ -55,6 +57,10 @@ class Accounts(StrictWireModel):
     def find(self, name: str) -> Account | None:
         """The account of a name."""
         return next((account for account in self.accounts if account.name == name), None)
+
+    def quota_of(self, project: str) -> int | None:
+        """Bytes that a project may have; None where nothing is said of it."""
+        return self.quotas.get(project, self.quotas.get(ANY_PROJECT))
 
     def with_account(self, account: Account) -> "Accounts":
         """The same with an account more, or instead of the one of its name."""

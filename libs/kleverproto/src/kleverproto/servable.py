@@ -43,7 +43,7 @@ def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) 
         digest: which of its manifests; None for the present one.
         policy: of the version's project.
     """
-    if policy.scan is OnUnsafe.BLOCK and (refused := safety.refusal(document, digest)):
+    if policy.scan is OnUnsafe.BLOCK and (refused := safety.refusal(document, digest, policy)):
         return refused
     return _not_parsed(document, digest) if policy.invalid is OnInvalid.BLOCK else None
 

@@ -17,6 +17,7 @@ from .errors import ModelLoadError
 from .logs import configure_logging
 from .parameters import Parameters, parse_parameters
 from .trial import try_out
+from .unpickling.allowlist import trust_only
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     """Load, serve, drain; the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
+    trust_only(given.trust)
     options = ServerOptions(
         name=given.name,
         version=given.version,

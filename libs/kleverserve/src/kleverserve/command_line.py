@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from .unpickling.allowlist import parse_trust
+
 MAX_BODY_BYTES = 64 * 1024 * 1024
 EXIT_CANNOT_LISTEN = 1
 EXIT_CANNOT_LOAD = 3
@@ -23,6 +25,14 @@ def server_parser(program: str, description: str, formats: Iterable[str]) -> arg
     parser.add_argument("--version", required=True, help="the model's version, echoed in every answer")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port; the ready line says which")
+    parser.add_argument(
+        "--trust",
+        type=_trusted,
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="a class or function that pickles may name beside the known ones; may be repeated",
+    )
     parser.add_argument("--threads", type=_positive, default=1, help="threads one run of the model may use")
     parser.add_argument("--drain-seconds", type=float, default=5.0, help="for requests in flight after SIGTERM")
     parser.add_argument(
@@ -38,6 +48,14 @@ def fail(message: str, code: int) -> int:
     """Say in one line why the process ends with this exit code."""
     sys.stderr.write(f"kleverserve: {' '.join(message.split())}\n")
     return code
+
+
+def _trusted(text: str) -> str:
+    try:
+        parse_trust(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _positive(text: str) -> int:

@@ -69,7 +69,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     scaler = Scaler(envoy)
     room = _waiting_room(settings, workloads, scaler)
     routes = FollowedRoutes(envoy, room)
-    servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    servers = _servers(settings, workloads, routes, scaler, room)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     shelf = Shelf(store)
     models = _models(runtime, settings, catalogue, shelf, confinement)
@@ -108,6 +108,13 @@ def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[Servin
     bucket = RememberedBucket(work_dir / "remembered" / "servings.json", servings)
     stream = RememberedBucket(work_dir / "remembered" / "requests.json", requests)
     return Restorer(records, bucket, stream, requests.incarnation)
+
+
+def _servers(
+    settings: DeployerSettings, workloads: LocalWorkloads, routes: FollowedRoutes, scaler: Scaler, room: WaitingRoom
+) -> Servers:
+    url, patience = settings.ingress_url, settings.ready_timeout_seconds
+    return Servers(workloads, routes, url, patience, scaler, room.endpoint, settings.allow_commands)
 
 
 def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler: Scaler) -> WaitingRoom:

@@ -44,6 +44,9 @@ class DeployerSettings(ServiceSettings):
     """A model server that is not ready after this long has failed."""
     grace_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Longest time for requests in flight when a model server is stopped."""
+    allow_commands: bool = False
+    """Run servings with `custom.command`: whoever may deploy then runs programs as this service's user. What ran is
+    stopped and Failed once this is off."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two looks at everything, should an event have been missed."""
     secrets: Path = Field(default_factory=_default_secrets)

@@ -13,7 +13,7 @@ from .service.sessions import Session, Sessions, is_of
 PAGE_KEY = "X-Klever-Page-Key"
 """Header in which the gateway's own pages send what they keep of a session."""
 OPEN_ROUTES = frozenset({"/healthz", "/readyz", "/metrics", "/login", "/v2", "/v2/{path}"})
-"""Asked without a token: `/metrics` looks at it itself, and below `/v2` is only where the registry is."""
+"""Asked without a token, or judged elsewhere (`/metrics`); below `/v2` is only where the registry is."""
 PAGES = frozenset({"/", "/docs", "/docs/assets"})
 """What a browser asks for by itself, without what its pages keep; it is the same for everybody."""
 SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})

@@ -78,9 +78,15 @@ def _add_use_cases(
         clock=utc_now,
     )
     policies = Policies(writing)
-    versions = Versions(projection, arrivals, policies.get, wait_seconds=settings.model_wait_seconds)
+    versions = Versions(
+        projection,
+        arrivals,
+        policies.get,
+        wait_seconds=settings.model_wait_seconds,
+        allow_commands=settings.allow_commands,
+    )
     runtime.web[keys.READING] = reading
-    runtime.web[keys.DELETIONS] = Deletions(writing, reading)
+    runtime.web[keys.DELETIONS] = Deletions(writing, reading, settings.registry)
     runtime.web[keys.SERVINGS] = Servings(writing, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies

@@ -71,6 +71,12 @@ class ModelServedError(PermanentError):
     default_code = "model_served"
 
 
+class OtherRegistryError(PermanentError):
+    """What is to be deleted is kept by a registry that is not the platform's."""
+
+    default_code = "other_registry"
+
+
 class NoRolloutError(PermanentError):
     """Nothing is being rolled out that could be steered."""
 
@@ -95,6 +101,7 @@ __all__ = [
     "ModelServedError",
     "NoRolloutError",
     "NotFoundError",
+    "OtherRegistryError",
     "UnauthorizedError",
     "UnsupportedMediaTypeError",
 ]

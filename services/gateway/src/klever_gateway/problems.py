@@ -20,6 +20,7 @@ from .errors import (
     MalformedRequestError,
     ModelServedError,
     NoRolloutError,
+    OtherRegistryError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
@@ -36,6 +37,7 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (JobNotRetriableError, HTTPStatus.CONFLICT),
     (ModelServedError, HTTPStatus.CONFLICT),
     (NoRolloutError, HTTPStatus.CONFLICT),
+    (OtherRegistryError, HTTPStatus.CONFLICT),
     (GenerationMismatchError, HTTPStatus.PRECONDITION_FAILED),
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (MalformedRequestError, HTTPStatus.BAD_REQUEST),

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -26,12 +27,17 @@ class GatewaySettings(ServiceSettings):
     """Where the projection's SQLite file lies; it may be deleted at any time and is rebuilt."""
     registry_url: str = "http://127.0.0.1:5000"
     """Where people push models, told by `/platform`."""
+    registry_address: str | None = None
+    """host:port of the registry as the catalogue has it (`KLEVER_REGISTRY_PUBLIC_ADDRESS`), the only one that
+    versions are deleted from; that of `registry_url` by default."""
     ingress_url: str = "http://127.0.0.1:8081"
     """Where people call models, told by `/platform`."""
     public_url: str = "http://127.0.0.1:8080"
     """Where people reach this API, told by `/platform`."""
     open: bool = False
     """Let in everybody who reaches the gateway, without a token."""
+    allow_commands: bool = False
+    """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """How long a request waits for a model version that was pushed just now."""
     restore_seconds: Annotated[float, Field(ge=0)] = 300.0
@@ -40,6 +46,11 @@ class GatewaySettings(ServiceSettings):
     """Pause between two comments on a silent event stream, so that proxies keep it open."""
     slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0
     """A client that takes nothing from its event stream for this long is cut off."""
+
+    @property
+    def registry(self) -> str:
+        """host:port of the platform's registry."""
+        return self.registry_address or urlsplit(self.registry_url).netloc
 
     @model_validator(mode="after")
     def _somebody_is_let_in(self) -> Self:

@@ -19,6 +19,7 @@ from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
+from kleverproto.subjects import escape
 from kleversandbox.support import Confinement, find_support
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
@@ -35,8 +36,9 @@ from .adapters.toolchain_converter import ToolchainConverter
 from .adapters.worker_process import WorkerLimits
 from .conversion import Conversions
 from .handlers import build_router
+from .metrics import add_metrics
 from .policies import Policies
-from .ports import Backlog, Work
+from .ports import Backlog, Trusted, Work
 from .results import Results
 from .service.attempts import Attempts
 from .service.claims import Claims
@@ -64,7 +66,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     works: dict[JobKind, Work] = {
         JobKind.EXTRACT: Extraction(models, pool),
         JobKind.SCAN: Scanning(models, pool),
-        JobKind.CONVERT: _conversions(settings, models, pool, results),
+        JobKind.CONVERT: _conversions(runtime, settings, models, pool, results),
     }
     jobs = Jobs(
         runner_name(settings.work_dir),
@@ -76,7 +78,9 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     )
     runtime.serve([build_router(jobs, _policies(runtime))])
     runtime.web.cleanup_ctx.append(_resources(scratch, results, models, pool))
-    runtime.loops += [_once(jobs, NatsBacklog(runtime.client)), Deletions(ledger).run]
+    deletions = Deletions(ledger)
+    add_metrics(runtime.metrics, deletions)
+    runtime.loops += [_once(jobs, NatsBacklog(runtime.client)), deletions.run]
     runtime.health.add("workers", holds(pool.is_ready, "no worker process is ready yet"))
     runtime.health.add("disk", disk.check)
     return runtime
@@ -88,6 +92,16 @@ def _policies(runtime: Runtime) -> Policies:
     return Policies(models, projects, runtime.publisher, runtime.events)
 
 
+def _trusted(runtime: Runtime) -> Trusted:
+    projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
+
+    async def trusted(project: str) -> tuple[str, ...]:
+        stored = await projects.get(escape(project))
+        return stored.document.spec.policy.trust if stored else ()
+
+    return trusted
+
+
 def _limits(settings: JobrunnerSettings) -> WorkerLimits:
     return WorkerLimits(
         memory_mb=settings.worker_memory_mb,
@@ -96,7 +110,9 @@ def _limits(settings: JobrunnerSettings) -> WorkerLimits:
     )
 
 
-def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool, results: Results) -> Conversions:
+def _conversions(
+    runtime: Runtime, settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool, results: Results
+) -> Conversions:
     limits = Limits(
         cpu_seconds=int(settings.conversion_timeout_seconds * CORES),
         wall_seconds=settings.conversion_timeout_seconds,
@@ -105,7 +121,7 @@ def _conversions(settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPo
     toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
     confinement = Confinement(find_support(), settings.allow_unsandboxed)
     converter = ToolchainConverter(toolchains, limits, confinement)
-    return Conversions(models, pool, converter, results, models, models)
+    return Conversions(models, pool, converter, results, models, models, _trusted(runtime))
 
 
 def _resources(

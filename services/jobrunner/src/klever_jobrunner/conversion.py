@@ -24,7 +24,7 @@ from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile, to_metadata
 from ormb.packing import MODEL
 
 from .errors import NOT_VERIFIED, UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
-from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, OnLine, SampleSource
+from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, OnLine, SampleSource, Trusted
 from .results import KeptResult, Results
 from .samples import read_samples
 
@@ -40,6 +40,7 @@ class Conversions:
         results: keeps what was made.
         sink: pushes it.
         samples: fetches inputs to check with.
+        trusted: what a project trusts.
     """
 
     source: ModelSource
@@ -48,6 +49,7 @@ class Conversions:
     results: Results
     sink: ModelSink
     samples: SampleSource
+    trusted: Trusted
 
     async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Work`."""
@@ -85,7 +87,7 @@ class Conversions:
         made = scratch / "result"
         (made / MODEL).mkdir(parents=True)
         samples = await self._samples(spec, wanted, scratch)
-        source = ConversionSource(model.directory, name, signature, samples)
+        source = ConversionSource(model.directory, name, signature, samples, await self.trusted(spec.ref.project))
         record = await self.converter.convert(source, wanted, made / MODEL, on_line)
         _check_verified(record.verification, wanted)
         (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted, record.verification)))

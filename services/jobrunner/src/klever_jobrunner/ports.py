@@ -1,6 +1,6 @@
 """What the use cases need of the world."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -106,6 +106,12 @@ class ConversionSource:
     """What is known of its inputs and outputs."""
     samples: Mapping[str, Any] = field(default_factory=dict)
     """Inputs to check the result with, by name; none where they are to be made up."""
+    trust: tuple[str, ...] = ()
+    """What its pickles may name beside the known classes and functions, as module:Name."""
+
+
+Trusted = Callable[[str], Awaitable[tuple[str, ...]]]
+"""What a project trusts, as module:Name. Raises TransientError."""
 
 
 class Converter(Protocol):

@@ -1,5 +1,6 @@
 """The registry, put together."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,9 +32,20 @@ from .adapters.local import (
 )
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
+from .domain.logins import LoginLimits
 from .handlers import build_router
-from .ports import BlobStore, Inventory, ManifestStore, PolicyCopies, SignatureStore, Uploads
-from .routes import add_catalogue, add_routes, add_webhooks, guard, refusal, refusals
+from .ports import (
+    AccountSource,
+    BlobStore,
+    Inventory,
+    ManifestStore,
+    PolicyCopies,
+    SignatureStore,
+    Space,
+    Uploads,
+)
+from .routes import add_catalogue, add_routes, add_webhooks, guard, plain_bodies, refusal, refusals
+from .service.admission import Admission, Limits
 from .service.alarms import Alarms
 from .service.announcing import Announcer
 from .service.authorization import Authorization
@@ -65,6 +77,7 @@ class Stores:
     uploads: Uploads
     manifests: ManifestStore
     inventory: Inventory
+    space: Space
     policies: PolicyCopies
     problem: Callable[[], Awaitable[str | None]]
     """Why nothing can be stored now, if so."""
@@ -73,11 +86,13 @@ class Stores:
 def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> Stores:
     """Artifacts on this machine's disk, whose age is judged by a clock that does not jump."""
     layout = Layout(settings.data_dir)
+    inventory = LocalInventory(layout)
     return Stores(
         blobs=LocalBlobs(layout),
         uploads=LocalUploads(layout, clock=clock),
         manifests=LocalManifests(layout),
-        inventory=LocalInventory(layout),
+        inventory=inventory,
+        space=inventory,
         policies=LocalPolicyCopies(layout.disk, settings.data_dir / "projects"),
         problem=partial(layout.disk.problem, settings.min_free_bytes),
     )
@@ -85,9 +100,12 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
 
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
-    authorization, check_accounts = _authorization(settings)
+    accounts, check_accounts = _accounts(settings)
+    authorization = Authorization(accounts, verify_bcrypt, LoginLimits(time.monotonic)) if accounts else None
     runtime = make_runtime(
-        "registry", settings, application=web.Application(middlewares=[refusals, guard(authorization)])
+        "registry",
+        settings,
+        application=web.Application(middlewares=[refusals, plain_bodies, guard(authorization)]),
     )
     steady = SteadyClock(clock)
     stores = local_stores(settings, steady)
@@ -109,9 +127,8 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
         restorer=restorer,
     )
     served = ServedModels(NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument))
-    distribution = Distribution(
-        blobs=stores.blobs, uploads=stores.uploads, manifests=stores.manifests, observer=announcer, usage=served
-    )
+    admission = Admission(_limits(settings), stores.space, accounts, time.monotonic)
+    distribution = _distribution(stores, announcer, served, admission)
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
     extractions = Extractions(records=records, signatures=signatures, external=external)
@@ -147,14 +164,29 @@ def _policies(
     )
 
 
-def _authorization(settings: RegistrySettings) -> tuple[Authorization | None, Check]:
+def _distribution(stores: Stores, announcer: Announcer, served: ServedModels, admission: Admission) -> Distribution:
+    return Distribution(
+        blobs=stores.blobs,
+        uploads=stores.uploads,
+        manifests=stores.manifests,
+        observer=announcer,
+        usage=served,
+        admission=admission,
+    )
+
+
+def _limits(settings: RegistrySettings) -> Limits:
+    return Limits(settings.max_blob_bytes, settings.max_uploads, settings.project_quota_bytes)
+
+
+def _accounts(settings: RegistrySettings) -> tuple[AccountSource | None, Check]:
     note = settings.data_dir / ACCOUNTS_NOTE
     if settings.accounts is None:
         if note.exists():
             raise had_accounts(note, "none are configured: set KLEVER_REGISTRY_ACCOUNTS=<file>")
         return None, _always_well
     source = AccountsFile(settings.accounts, note, open_until_there=settings.open_until_accounts)
-    return Authorization(source, verify_bcrypt), source.check
+    return source, source.check
 
 
 async def _always_well() -> str | None:

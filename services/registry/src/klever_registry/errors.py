@@ -1,5 +1,6 @@
 """Errors of the distribution API: each has the code and the HTTP status that the OCI specification gives it."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -56,7 +57,7 @@ class SizeInvalidError(DistributionError):
 
 
 class TooLargeError(SizeInvalidError):
-    """A manifest is larger than this registry takes."""
+    """A manifest or a blob is larger than this registry takes."""
 
     status = 413
 
@@ -141,11 +142,39 @@ class UnauthorizedError(DistributionError):
         super().__init__(message, headers={"WWW-Authenticate": 'Basic realm="klever", charset="UTF-8"'})
 
 
+class TooManyRequestsError(DistributionError):
+    """Too many were made, or are still open; another may succeed later.
+
+    Args:
+        message: what happened and what to do.
+        pause: seconds until then.
+    """
+
+    oci_code = "TOOMANYREQUESTS"
+    status = 429
+
+    def __init__(self, message: str, *, pause: float) -> None:
+        super().__init__(message, headers={"Retry-After": str(math.ceil(pause))})
+
+
 class DeniedError(DistributionError):
     """The account may not do this."""
 
     oci_code = "DENIED"
     status = 403
+
+
+class QuotaExceededError(DistributionError):
+    """The project may have no more."""
+
+    oci_code = "DENIED"
+    status = 403
+
+
+class UnsupportedEncodingError(DistributionError):
+    """The body is compressed for the transfer, which the distribution API has no need of."""
+
+    status = 415
 
 
 class InUseError(DistributionError):

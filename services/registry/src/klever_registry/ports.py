@@ -67,6 +67,18 @@ class Inventory(Protocol):
         ...
 
 
+class Space(Protocol):
+    """What projects have on the disk."""
+
+    async def used(self, project: str) -> int:
+        """Bytes of a project: its blobs, each once, and its uploads."""
+        ...
+
+    async def open_uploads(self, project: str) -> int:
+        """How many uploads of a project have begun and not ended."""
+        ...
+
+
 class Uploads(Protocol):
     """Blobs on their way in. They outlive the process and are never visible before their digest is verified."""
 

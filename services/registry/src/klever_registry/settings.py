@@ -37,6 +37,12 @@ class RegistrySettings(ServiceSettings):
     """Pause between two comparisons of the registry with the catalogue."""
     max_manifest_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     """Largest manifest that is taken; each is held in memory."""
+    max_blob_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**3
+    """Largest blob that is taken."""
+    max_uploads: Annotated[int, Field(ge=1)] = 1000
+    """Uploads of a project that may be open at a time."""
+    project_quota_bytes: Annotated[int, Field(gt=0)] | None = None
+    """What each project may have that the accounts give no quota of its own; without it as much as the disk takes."""
     upload_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
     """An upload to which nothing was added for this long is thrown away."""
     collect_seconds: Annotated[float, Field(gt=0)] = 3600.0

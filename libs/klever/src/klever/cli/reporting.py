@@ -77,7 +77,7 @@ class Lines:
 
     def login_link(self, url: str) -> None:
         """How a browser gets in."""
-        click.echo(f"    {'browser':{NAME_WIDTH}} {url} (once, within 5 minutes; again: klever login-link)", err=True)
+        click.echo(f"    {'browser':{NAME_WIDTH}} {url} (good once, for 5 minutes)", err=True)
 
     def _done(self, name: str, text: str) -> None:
         self._say("✓", "green", name, text)

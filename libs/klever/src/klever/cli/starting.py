@@ -1,6 +1,7 @@
 """What `klever up` and `klever demo` share: ports, programs, and an end by Ctrl-C at any moment."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sysconfig
@@ -34,6 +35,11 @@ PORTS = click.option(
     envvar="KLEVER_PORTS",
     help="auto takes any free ones. Also $KLEVER_PORTS.",
 )
+
+
+def keep_private() -> None:
+    """Let files that this process and its children create be their owner's alone."""
+    os.umask(0o077)
 
 
 def wanted_ports(single: tuple[str, ...], mode: str) -> Ports:

@@ -8,7 +8,7 @@ import psutil
 
 from klever.cli.sandbox_output import described
 from klever.platform.home import Home
-from klever.platform.plan import DEPLOYER, UNSANDBOXED
+from klever.platform.plan import ALLOW_UNSANDBOXED, DEPLOYER
 from klever.platform.state import PlatformState, Running, processes_of, read_state
 from kleversandbox.support import find_support
 
@@ -20,7 +20,7 @@ def report(home: Home) -> dict[str, Any]:
     """The state of every part; `ready` when all of them are."""
     state = read_state(home.state)
     if state is None:
-        return {"ready": False, "home": str(home.path), "parts": [], "rssMb": 0}
+        return {"ready": False, "home": str(home.path), "allowCommands": False, "parts": [], "rssMb": 0}
     answers = asyncio.run(_answers(state))
     parts = [_part(name, running, answers[name]) for name, running in state.parts.items()]
     others = [
@@ -32,6 +32,7 @@ def report(home: Home) -> dict[str, Any]:
         "home": str(home.path),
         "urls": vars(state.urls),
         "sandbox": described(find_support(), allow_unsandboxed=_allows_unsandboxed(state)),
+        "allowCommands": state.allow_commands,
         "parts": parts,
         "rssMb": sum(part["rssMb"] for part in parts),
     }
@@ -60,7 +61,7 @@ def _allows_unsandboxed(state: PlatformState) -> bool:
     deployer = state.parts.get(DEPLOYER)
     try:
         process = deployer.process() if deployer else None
-        return process is not None and process.environ().get(UNSANDBOXED) == "1"
+        return process is not None and process.environ().get(ALLOW_UNSANDBOXED) == "1"
     except (psutil.Error, OSError):
         return False
 

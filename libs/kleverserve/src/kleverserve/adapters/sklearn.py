@@ -1,4 +1,4 @@
-"""scikit-learn estimators and pipelines from joblib or pickle files. Loading one runs what is in it.
+"""scikit-learn estimators and pipelines from joblib or pickle files, which may name only what is known or trusted.
 
 Outputs are called as the methods: `predict`, `predict_proba` where the estimator has it, and `transform` for those
 that predict nothing. Their types and shapes are seen in a run on two made-up rows when the model is loaded.
@@ -22,10 +22,14 @@ from threadpoolctl import ThreadpoolController
 from kleverserve.breakage import is_broken
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.pickles import remedy, sklearn_version
+from kleverserve.recognition import SKLEARN
 from kleverserve.tensors import Array
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.loading import load as load_pickle
 
 from .declared import declared_signature
-from .files import one_line, single_file
+from .files import one_line
 from .matrices import as_declared, names_parameter, observed_output
 from .runs import running
 from .sklearn_inputs import Layout, layout_of, trial_inputs
@@ -35,21 +39,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATTERNS = ("*.joblib", "*.pkl", "*.pickle")
 PROBABILITIES = "predict_proba"
 
 
 def load(directory: Path, *, threads: int) -> "SklearnModel":
-    """Load the only estimator below `directory`; one run may use `threads` threads.
+    """Load the estimator in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, this scikit-learn cannot load it, or it is not fitted.
     """
-    file = single_file(directory, *PATTERNS)
+    file = SKLEARN.file(directory)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            estimator = joblib.load(file)
+            estimator = load_pickle(file, Allowlist.here())
+        except RefusedPickleError as error:
+            raise ModelLoadError(f"{file} is not loaded: {error}") from error
         except Exception as error:  # unpickling raises anything
             raise ModelLoadError(
                 f"{file} cannot be loaded ({_named(error)}): {remedy(sklearn_version(file))}"

@@ -17,21 +17,22 @@ from ai_edge_litert.interpreter import Interpreter
 from kleverserve.breakage import is_broken
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
+from kleverserve.recognition import TFLITE
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
 
-from .files import one_line, single_file
+from .files import one_line
 from .runs import running
 
 DATATYPES = {kind: datatype for datatype, kind in NUMPY_TYPES.items() if datatype is not Datatype.BYTES}
 
 
 def load(directory: Path, *, threads: int) -> "LiteRtModel":
-    """Load the only `.tflite` file below `directory`; one run may use `threads` threads.
+    """Load the model in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or LiteRT cannot run it.
     """
-    return LiteRtModel(single_file(directory, "*.tflite"), threads=threads)
+    return LiteRtModel(TFLITE.file(directory), threads=threads)
 
 
 class LiteRtModel:

@@ -19,6 +19,7 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.http_server import HEADER_BYTES
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
+from kleverserve.unpickling.allowlist import trust_only
 
 from .artifacts import KINDS, find_artifact
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     """Find the model, run MLServer in this process; the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
+    trust_only(given.trust)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read when the engines are imported
     try:
         artifact = find_artifact(given.model_dir, given.format)
@@ -81,7 +83,7 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     settings._custom_grpc_server_settings = GRPC_SETTINGS  # noqa: SLF001
     model = ModelSettings(
         name=given.name,
-        implementation=KINDS[given.format].implementation,
+        implementation=KINDS[given.format],
         max_batch_size=0,  # never by a variable of the environment: rows of a model may depend on each other
         max_batch_time=0.0,
         parameters=ModelParameters(uri=str(artifact), version=given.version, extra=_extra(given)),

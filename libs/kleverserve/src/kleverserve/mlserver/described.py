@@ -15,6 +15,8 @@ from kleverserve.model import TensorSpec
 from kleverserve.samples import made_up
 from kleverserve.tensors import Datatype
 from kleverserve.trial import SECONDS
+from kleverserve.unpickling.allowlist import Allowlist
+from kleverserve.unpickling.guard import guarded
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,8 @@ class Described(MLModel):
     async def load(self) -> bool:
         """Load the model, or end the process: it serves nothing else, and MLServer would go on without it."""
         try:
-            loaded = await super().load()
+            with guarded(Allowlist.here()):  # MLServer's runtimes unpickle by themselves
+                loaded = await super().load()
         except Exception as error:  # whatever the framework raises
             raise self._end(f"{type(error).__name__}: {error}") from error
         if self.inputs:

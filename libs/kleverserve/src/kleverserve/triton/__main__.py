@@ -19,6 +19,7 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
+from kleverserve.unpickling.allowlist import trust_only
 
 from .folder import run_folder
 from .hop import Hop
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     """Describe the model, run Triton; the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
+    trust_only(given.trust)
     with run_folder() as folder, stop_signals() as stop:
         try:
             return Launcher(given, folder, find_installation(), stop).run()

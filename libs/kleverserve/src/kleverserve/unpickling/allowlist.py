@@ -8,14 +8,18 @@ of a model are called by its methods. So there is none that writes a file, impor
 of scipy.stats run theirs in `__setstate__`) or looks up by name what it calls.
 """
 
+import os
 import re
 import sys
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+VARIABLE = "KLEVER_TRUST"
+"""Of the environment: what this process and its children trust, with commas between."""
 LISTS = ("known_basics.txt", "known_models.txt")
 Pair = tuple[str, str]
 """Module and name."""
@@ -54,6 +58,12 @@ class Allowlist:
 
     trusted: frozenset[Pair] = frozenset()
 
+    @classmethod
+    def here(cls) -> "Allowlist":
+        """What this process may name: see `trust_only`."""
+        names = os.environ.get(VARIABLE, "").split(",")
+        return cls(frozenset(parse_trust(name) for name in names if name))
+
     def use(self, pair: Pair) -> Use:
         """What the class or function may be used for."""
         module, name = pair
@@ -79,6 +89,11 @@ def parse_trust(text: str) -> Pair:
     if Allowlist().use((module, name)) is Use.DANGEROUS:
         raise ValueError(f"{text} cannot be trusted: with it a file can run anything")
     return module, name
+
+
+def trust_only(names: Iterable[str]) -> None:
+    """Have this process, and those that it starts, trust these beside what is listed, whatever the environment said."""
+    os.environ[VARIABLE] = ",".join(names)
 
 
 def current_name(pair: Pair) -> Pair:

@@ -10,11 +10,16 @@ from typing import Any, BinaryIO, cast
 from .errors import RefusedPickleError
 
 CHUNK = 1024 * 1024
+LZMA_MAGIC = b"\x5d\x00\x00"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
-def unpacked(file: BinaryIO) -> BinaryIO:
+def unpacked(file: BinaryIO, *, closes: bool = False) -> BinaryIO:
     """The content of a file, whatever joblib compressed it with; the file itself where it is not compressed.
+
+    Args:
+        file: stands at its start.
+        closes: closing the content closes the file.
 
     Raises:
         RefusedPickleError: it is compressed with lz4.
@@ -22,7 +27,7 @@ def unpacked(file: BinaryIO) -> BinaryIO:
     start = file.read(6)
     file.seek(0)
     make = _maker(start)
-    return file if make is None else cast("BinaryIO", io.BufferedReader(_Unpacking(file, make), CHUNK))
+    return file if make is None else cast("BinaryIO", io.BufferedReader(_Unpacking(file, make, closes=closes), CHUNK))
 
 
 def is_packed(start: bytes) -> bool:
@@ -30,14 +35,23 @@ def is_packed(start: bytes) -> bool:
     return start.startswith(LZ4_MAGIC) or _maker(start) is not None
 
 
+def is_perhaps_packed(start: bytes) -> bool:
+    """Whether these first bytes of a compressed file are those of many a text or weight, too: of zlib, and of lzma."""
+    return _is_zlib(start) or start.startswith(LZMA_MAGIC)
+
+
+def _is_zlib(start: bytes) -> bool:
+    return start[:1] == b"\x78" and start[1:2] in {b"\x01", b"\x5e", b"\x9c", b"\xda"}
+
+
 def _maker(start: bytes) -> Callable[[], Any] | None:
     if start.startswith(b"\x1f\x8b"):
         return lambda: zlib.decompressobj(31)
-    if start[:1] == b"\x78" and start[1:2] in {b"\x01", b"\x5e", b"\x9c", b"\xda"}:
+    if _is_zlib(start):
         return zlib.decompressobj
     if start.startswith(b"BZh"):
         return bz2.BZ2Decompressor
-    if start.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
+    if start.startswith((b"\xfd7zXZ", LZMA_MAGIC)):
         return lzma.LZMADecompressor
     if start.startswith(LZ4_MAGIC):
         raise RefusedPickleError("it is compressed with lz4, which is not read: save it with zlib or uncompressed")
@@ -47,14 +61,21 @@ def _maker(start: bytes) -> Callable[[], Any] | None:
 class _Unpacking(io.RawIOBase):
     """One compressed stream. More behind it, or an end before its end, is an error."""
 
-    def __init__(self, file: BinaryIO, make: Callable[[], Any]) -> None:
+    def __init__(self, file: BinaryIO, make: Callable[[], Any], *, closes: bool) -> None:
         self._file = file
+        self._closes = closes
         self._unpacker = make()
         self._waiting = b""
 
     def readable(self) -> bool:
         """Yes."""
         return True
+
+    def close(self) -> None:
+        """See `io.IOBase.close`."""
+        if self._closes:
+            self._file.close()
+        super().close()
 
     def readinto(self, buffer: Any) -> int:
         """Unpack at most as much as fits. Raises RefusedPickleError for damaged streams."""

@@ -67,7 +67,7 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         if pair not in self.named:
             if len(self.named) == MOST_NAMES:
                 raise LimitError(f"it names more than {MOST_NAMES} classes and functions")
-            if not all(part.isprintable() and part for part in pair):
+            if not all(part.isidentifier() for part in ".".join(pair).split(".")):
                 raise RefusedPickleError(f"it names {'.'.join(pair)!r:.80}, which can be no class")
             # Joblib reads what lies inside an array of objects as a pickle without arrays of its own.
             is_array = pair in WRAPPERS and not self._is_nested

@@ -27,12 +27,14 @@ class Report:
         calls: it calls one of them.
         problem: why it could not be read to its end, or may not be loaded; None where neither.
         is_limited: the problem is that it is too large, long or deep.
+        value: what it is, if that is a whole number.
     """
 
     named: dict[Pair, Use]
     calls: bool
     problem: str | None = None
     is_limited: bool = False
+    value: int | None = None
 
     def of_use(self, use: Use) -> list[Pair]:
         """What it names of this use, sorted."""
@@ -123,15 +125,15 @@ def examine(stream: StrictStream, allowed: Allowlist) -> Report:
         MemoryError: there is not enough for what the pickle makes.
     """
     reader = Reader(stream, allowed)
-    problem, is_limited = None, False
+    problem, is_limited, value = None, False, None
     try:
-        reader.load()
+        value = reader.load()
     except (MemoryError, OSError):
         raise
     except Exception as error:  # noqa: BLE001 - the pickle module raises anything on hostile bytes
         problem, is_limited = one_line(error), isinstance(error, LimitError | RecursionError)
     named = {pair: allowed.use(pair) for pair in reader.named}
-    return Report(named, reader.calls, problem, is_limited)
+    return Report(named, reader.calls, problem, is_limited, value if isinstance(value, int) else None)
 
 
 def examine_whole(file: BinaryIO, allowed: Allowlist) -> Report:

@@ -5,7 +5,7 @@ from typing import BinaryIO
 from .errors import LimitError, RefusedPickleError
 
 CHUNK = 1024 * 1024
-LINE_LIMIT = 16 * 1024 * 1024
+LINE_LIMIT = 64 * 1024 * 1024
 """Bytes of one line; the texts of protocol 0 are lines."""
 UNPACKED_LIMIT = 4 * 1024**3
 """Bytes that a compressed file may unpack to by default."""
@@ -19,6 +19,7 @@ class StrictStream:
 
     def __init__(self, stream: BinaryIO, limit: int = UNPACKED_LIMIT) -> None:
         self._stream = stream
+        self._ahead = b""
         self._left = limit
         self.limit = limit
         self.position = 0
@@ -30,7 +31,7 @@ class StrictStream:
             raise RefusedPickleError("it asks for a negative number of bytes")
         parts, missing = [], size
         while missing > 0:
-            part = self._stream.read(min(missing, CHUNK))
+            part = self._some(min(missing, CHUNK))
             if not part:
                 raise RefusedPickleError(f"it ends {missing} bytes early")
             self._count(len(part))
@@ -40,7 +41,8 @@ class StrictStream:
 
     def readline(self) -> bytes:
         """One line with its end. Raises as `read`."""
-        line = self._stream.readline(LINE_LIMIT)
+        ahead = self._some(1)
+        line = ahead if ahead in {b"", b"\n"} else ahead + self._stream.readline(LINE_LIMIT - 1)
         self._count(len(line))
         if not line.endswith(b"\n"):
             if len(line) == LINE_LIMIT:
@@ -54,8 +56,15 @@ class StrictStream:
             self.read(min(CHUNK, size - begin))
 
     def is_at_end(self) -> bool:
-        """Whether nothing is left. Takes a byte where something is."""
-        return not self._stream.read(1)
+        """Whether nothing is left."""
+        self._ahead = self._ahead or self._stream.read(1)
+        return not self._ahead
+
+    def _some(self, size: int) -> bytes:
+        if self._ahead and size:
+            taken, self._ahead = self._ahead, b""
+            return taken
+        return self._stream.read(size)
 
     def _count(self, size: int) -> None:
         self._left -= size

@@ -32,14 +32,15 @@ async def convert(  # noqa: PLR0913  # what, from what, to what, and where it is
     toolchains: Toolchains,
     limits: Limits,
     on_line: Callable[[str], None],
+    trust: tuple[str, ...] = (),
 ) -> ConversionRecord:
     """Write the model in another format into `destination`, an empty directory, and say how it came to be.
 
     `signature` is the source's: shapes and names that its files do not tell come from it. `samples` are inputs to check
-    the result with, by name; without any they are made from the signature. Raises ConversionError; what is in
-    `destination` is then of no use.
+    the result with, by name; without any they are made from the signature. Pickles may name what is in `trust` beside
+    the known classes and functions. Raises ConversionError; what is in `destination` is then of no use.
     """
-    workshop = Workshop(toolchains, limits, on_line)
+    workshop = Workshop(toolchains, limits, on_line, trust=trust)
     return await convert_along(
         plan(source_format, target_format, options),
         Subject(source_dir, source_format, signature, options, samples),
@@ -95,7 +96,7 @@ def _signature(format_name: str, directory: Path) -> Signature:
 async def _step(pair: Pair, source: Subject, destination: Path, workshop: Workshop) -> ConversionStep:
     started = time.monotonic()
     options = {name: value for name, value in source.options.items() if name in pair.options}
-    request = request_for(source.directory, source.signature, options, destination)
+    request = await in_thread(request_for, source.directory, pair.source, source.signature, options, destination)
     versions = await workshop.run(pair.toolchain, pair.program, request)
     check_result(destination, pair.program)
     return ConversionStep(

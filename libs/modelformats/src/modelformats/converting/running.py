@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from kleversandbox.homes import remove_home
 from kleversandbox.policy import Policy
 from kleversandbox.starting import starting
 from kleversandbox.system_paths import READABLE, SYSTEM, interpreter_paths, paths_in
+from kleverserve import unpickling
 from modelformats.threads import in_thread
 
 from .errors import UNSANDBOXED, ConversionError, failed_tool
@@ -22,6 +24,9 @@ from .processes import End, run_group
 
 PROGRAMS = Path(__file__).parent / "programs"
 """The programs that ship with this package."""
+
+UNPICKLING = Path(unpickling.__file__).parent
+"""What programs load pickles with. They are given a copy: beside it are packages that toolchains are not to see."""
 
 _CODES = ("unsupported_operator", "invalid_model", "input_shape_needed")
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
@@ -68,6 +73,7 @@ async def run_program(  # what to run, on what, within what
     command = (str(python), "-P", "-m", f"{programs.name}.{program}", text)
     policy = _policy(command, home, request, limits, (code, programs))
     try:
+        await in_thread(shutil.copytree, UNPICKLING, code / "kleverserve" / "unpickling")
         with starting(policy, os.environ) as start:
             ended = await run_group(start, home, limits.wall_seconds, on_line)
         return _outcome(ended, _read_report(report))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.model_files import model_files
 
 from .errors import ConversionError
 from .running import PROGRAMS, Limits, run_program
@@ -28,21 +30,41 @@ class Workshop:
     limits: Limits
     on_line: Callable[[str], None]
     programs: Path = PROGRAMS
+    trust: tuple[str, ...] = ()
+    """What pickles may name beside the known classes and functions, as module:Name."""
 
     async def run(self, toolchain: str, program: str, request: Mapping[str, Any]) -> dict[str, str]:
         """Run a program in its toolchain; the versions it reports. Raises ConversionError."""
         python = await self.toolchains.ensure(toolchain, self.on_line)
         return await run_program(
-            python, program, request, limits=self.limits, on_line=self.on_line, programs=self.programs
+            python,
+            program,
+            {**request, "trust": self.trust},
+            limits=self.limits,
+            on_line=self.on_line,
+            programs=self.programs,
         )
 
 
 def request_for(
-    source: Path, signature: Signature, options: Mapping[str, str], destination: Path = Path(os.devnull)
+    source: Path,
+    format_name: str,
+    signature: Signature,
+    options: Mapping[str, str],
+    destination: Path = Path(os.devnull),
 ) -> dict[str, Any]:
-    """What every request says about the model (see programs/program.py)."""
+    """What every request says about the model (see programs/program.py).
+
+    Raises ConversionError: a file of the model is missing, or more than one could be it.
+    """
+    try:
+        files = model_files(format_name, source.absolute())
+    except InvalidModelError as error:
+        raise ConversionError("invalid_model", str(error)) from error
     return {
         "source": str(source.absolute()),
+        "format": format_name,
+        "files": list(map(str, files)),
         "destination": str(destination.absolute()),
         "inputs": [_described(tensor) for tensor in signature.inputs],
         "outputs": [_described(tensor) for tensor in signature.outputs],

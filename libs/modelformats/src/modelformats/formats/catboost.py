@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.flatbuffer import Buffer, Table
-from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.format import head, model_file, reading
 from modelformats.plain import listed, table, text, whole
 from modelformats.tabular import INPUT, LABELS, PROBABILITIES
 from modelformats.weights import unknown_tensors
 
-PATTERNS = ("*.cbm",)
-MAGIC, CORE = b"CBM1", 8
+MAGIC, CORE = recognition.CATBOOST_MAGIC, 8
 """What a file begins with, and where the flatbuffer does: its size stands between them."""
 JSON_LIMIT = 64 * 1024 * 1024
-JSON_KEYS = (b'"features_info"', b'"model_info"', b'"oblivious_trees"')
 TREES, NOTES = 1, 2
 """Fields of TModelCore."""
 DIMENSION, TREE_SIZES = 0, 2
@@ -34,21 +33,17 @@ class CatBoost:
 
     def detect(self, directory: Path) -> bool:
         """A *.cbm file, or one file that begins as CatBoost's."""
-        return has_model_file(directory, PATTERNS, _looks_like)
+        return recognition.CATBOOST.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One model file."""
-        model_file(directory, PATTERNS, _looks_like)
+        model_file(recognition.CATBOOST, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Features in, classes and probabilities or predictions out; trees counted."""
-        path = model_file(directory, PATTERNS, _looks_like)
+        path = model_file(recognition.CATBOOST, directory)
         with reading(path, "CatBoost model"):
             return _signature(_binary(path) if head(path, 4) == MAGIC else _json(path))
-
-
-def _looks_like(start: bytes) -> bool:
-    return start.startswith(MAGIC) or (start.lstrip().startswith(b"{") and any(key in start for key in JSON_KEYS))
 
 
 def _json(path: Path) -> dict[str, Any]:

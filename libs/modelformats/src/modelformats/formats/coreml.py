@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Parameters, Signature, Tensor
+from kleverserve.selection import Rule
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file, the_only
+from modelformats.format import head, model_file, reading, the_only
 from modelformats.weights import NEWER, counted, newer_types, unknown_elements
 
 from .coreml_messages import MODEL
 from .coreml_weights import program_weights
 
-PATTERN, PACKAGE = "*.mlmodel", "*.mlpackage"
+PACKAGE = "*.mlpackage"
 MANIFEST, DATA = "Manifest.json", "Data"
 MANIFEST_LIMIT = 1024**2
 VERSION_TAG, DESCRIPTION_TAG, VERSIONS = 0x08, 0x12, range(1, 33)
@@ -37,10 +38,10 @@ class CoreML:
 
     def detect(self, directory: Path) -> bool:
         """A *.mlmodel file, a *.mlpackage, what is in one, or one file that begins and parses as a Core ML model."""
-        if files_matching(directory, PATTERN) or _packages(directory):
+        if RULE.named(directory) or _packages(directory):
             return True
-        candidates = [path for path in files_matching(directory, "*") if _looks_like(head(path, 3))]
-        return len(candidates) == 1 and _parses(candidates[0])
+        alike = RULE.alike(directory)
+        return len(alike) == 1 and _parses(alike[0])
 
     def validate(self, directory: Path) -> None:
         """One *.mlmodel file, or one package with the files that it lists."""
@@ -62,7 +63,7 @@ def _packages(directory: Path) -> list[Path]:
 def _model_file(directory: Path) -> Path:
     packages = _packages(directory)
     if not packages:
-        return single_file(directory, PATTERN)
+        return model_file(RULE, directory)
     manifest = the_only(packages, PACKAGE) / MANIFEST
     with reading(manifest, "manifest of a Core ML package"):
         listed = json.loads(head(manifest, MANIFEST_LIMIT))
@@ -76,7 +77,8 @@ def _model_file(directory: Path) -> Path:
     return path
 
 
-def _looks_like(start: bytes) -> bool:
+def _looks_like(path: Path) -> bool:
+    start = head(path, 3)
     return len(start) == 3 and start[0] == VERSION_TAG and start[1] in VERSIONS and start[2] == DESCRIPTION_TAG  # noqa: PLR2004
 
 
@@ -220,4 +222,5 @@ def _parameters(model: Any, directory: Path) -> tuple[Parameters | None, dict[st
     return counted(weights), newer_types(weights)
 
 
+RULE = Rule("CoreML", ("*.mlmodel",), _looks_like)
 CORE_ML = CoreML()

@@ -13,15 +13,14 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import UNSAID_ELEMENTS, Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
-from modelformats.zips import member_names, read_member
+from modelformats.zips import read_member
 
-PATTERN = "*.pt2"
-GRAPH = re.compile(r"(?:[^/]+/)?(?:models/[^/]+\.json|serialized_exported_program\.json)")
 CONFIG = re.compile(r"(?:[^/]+/)?data/(?:weights/model_weights|constants/model_constants)_config\.json")
 """Say in which members weights are."""
 JSON_LIMIT = 128 * 1024**2
@@ -63,30 +62,21 @@ class ExportedProgram:
 
     def detect(self, directory: Path) -> bool:
         """A *.pt2 file, or one zip with such a graph."""
-        return len(_candidates(directory)) == 1
+        return recognition.EXPORTED_PROGRAM.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One such file."""
-        _file(directory)
+        model_file(recognition.EXPORTED_PROGRAM, directory)
 
     def extract(self, directory: Path) -> Signature:
         """What the user gives and gets; operators of all graphs; weights by the shapes of their values."""
-        path = _file(directory)
+        path = model_file(recognition.EXPORTED_PROGRAM, directory)
         with reading(path, "exported program"), ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if GRAPH.fullmatch(name)]
+            names = [name for name in archive.namelist() if recognition.EXPORTED_GRAPH.fullmatch(name)]
             if len(names) != 1:
                 raise InvalidModelError(f"{path.name} has {len(names)} graphs, not one: save it with torch.export.save")
             program = json.loads(read_member(archive, names[0], JSON_LIMIT))
             return _signature(program, lambda: _stored(archive), byte_order(archive))
-
-
-def _candidates(directory: Path) -> list[Path]:
-    named = files_matching(directory, PATTERN)
-    return named or [path for path in files_matching(directory, "*") if any(map(GRAPH.fullmatch, member_names(path)))]
-
-
-def _file(directory: Path) -> Path:
-    return the_only(_candidates(directory), PATTERN)
 
 
 def _stored(archive: ZipFile) -> dict[str, int]:

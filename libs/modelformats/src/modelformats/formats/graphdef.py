@@ -3,7 +3,6 @@
 Field numbers follow tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,function,versions}.proto.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types
 
@@ -21,12 +21,6 @@ from .tensorflow_types import DTYPES, dtype_of, why_untyped
 if TYPE_CHECKING:
     from modelformats.converting.programs.protobuf_messages import Messages
 
-PATTERN, OTHER_PATTERN = "*.graphdef", "*.pb"
-OTHERS = ("saved_model.pb", "init_net.pb", "predict_net.pb")
-"""Ends of names that *.pb files of other formats have."""
-SNIFF = 1024
-FIRST_NODE = re.compile(rb"\x0a[\x80-\xff]{0,9}[\x00-\x7f]\x0a.[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
-"""A node, its name, its operator."""
 INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
 BOOLEAN = {"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr", "LogicalNot"}
@@ -65,15 +59,15 @@ class GraphDef:
 
     def detect(self, directory: Path) -> bool:
         """A *.graphdef file, or one file that begins with a node as graphs do."""
-        return bool(files_matching(directory, PATTERN)) or len(_frozen(directory, "*")) == 1
+        return recognition.GRAPHDEF.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.graphdef file, or one *.pb file."""
-        _file(directory)
+        """One *.graphdef file, or other file that begins with a node."""
+        model_file(recognition.GRAPHDEF, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Placeholders in; nodes that no other consumes out; operators of the graph and of its functions."""
-        path = _file(directory)
+        path = model_file(recognition.GRAPHDEF, directory)
         with reading(path, "GraphDef"):
             graph = SCHEMA.read(path)
             if not any(node.op for node in graph.nodes):
@@ -83,20 +77,9 @@ class GraphDef:
             return _signature(graph)
 
 
-def _frozen(directory: Path, pattern: str) -> list[Path]:
-    found = [path for path in files_matching(directory, pattern) if not path.name.endswith(OTHERS)]
-    return [path for path in found if FIRST_NODE.match(head(path, SNIFF))]
-
-
-def _file(directory: Path) -> Path:
-    candidates = files_matching(directory, PATTERN) or _frozen(directory, OTHER_PATTERN)
-    return the_only(candidates, f"{PATTERN} or frozen {OTHER_PATTERN}")
-
-
 def _signature(graph: Any) -> Signature:
     consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
     ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
-    nodes = chain(graph.nodes, *(function.nodes for function in graph.library.functions))
     outputs = tuple(_output(node) for node in ends)
     weights = [_weight(tensor) for tensor in _constants(graph)]
     unknown = {"framework_version": "a GraphDef holds the version of its schema, not that of TensorFlow"}
@@ -105,7 +88,7 @@ def _signature(graph: Any) -> Signature:
     return Signature(
         inputs=tuple(_input(node) for node in graph.nodes if node.op in INPUTS),
         outputs=outputs,
-        operators=dict(sorted(Counter(node.op for node in nodes).items())),
+        operators=dict(sorted(Counter(node.op for node in _nodes(graph)).items())),
         parameters=counted(weights),
         framework="TensorFlow",
         details={"producer": graph.versions.producer},
@@ -155,8 +138,13 @@ def _shape(shape: Any) -> tuple[int, ...] | None:
 
 
 def _constants(graph: Any) -> list[Any]:
-    nodes = (node for node in graph.nodes if node.op == "Const")
+    """Of the graph and of its functions, where branches and loops keep theirs."""
+    nodes = (node for node in _nodes(graph) if node.op == "Const")
     return [entry.value.tensor for node in nodes for entry in node.attributes if entry.key == "value"]
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    return chain(graph.nodes, *(function.nodes for function in graph.library.functions))
 
 
 def _weight(tensor: Any) -> Weight:

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 from kleverproto.signatures import Signature
+from kleverserve.selection import Rule
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import head, model_file, reading
 from modelformats.hdf5 import MAGIC, Hdf5
 from modelformats.weights import Weight, counted, element_count, newer_types
 
 from .keras_config import read_config
 
-PATTERNS = ("*.h5", "*.hdf5")
 CONFIG, WEIGHTS = "model_config", "/model_weights/"
 OPTIMIZER, RANDOM = "/optimizer", "/seed_generator/"
 
@@ -23,18 +23,18 @@ class H5:
 
     def detect(self, directory: Path) -> bool:
         """A *.h5 or *.hdf5 file, or one HDF5 file that holds a Keras model."""
-        if files_matching(directory, *PATTERNS):
+        if RULE.named(directory):
             return True
-        candidates = [path for path in files_matching(directory, "*") if head(path, len(MAGIC)) == MAGIC]
-        return len(candidates) == 1 and _holds_model(candidates[0])
+        alike = RULE.alike(directory)
+        return len(alike) == 1 and _holds_model(alike[0])
 
     def validate(self, directory: Path) -> None:
-        """One *.h5 or *.hdf5 file."""
-        single_file(directory, *PATTERNS)
+        """One HDF5 file."""
+        model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
-        path = single_file(directory, *PATTERNS)
+        path = model_file(RULE, directory)
         with reading(path, "HDF5 file of Keras"):
             return _signature(path)
 
@@ -76,4 +76,9 @@ def weights(file: Hdf5, group: str) -> list[Weight]:
     return [Weight(item.dtype, item.shape, item.size * element_count(item.shape)) for item in kept]
 
 
+def _looks_like(path: Path) -> bool:
+    return head(path, len(MAGIC)) == MAGIC
+
+
+RULE = Rule("H5", ("*.h5", "*.hdf5"), _looks_like)
 H5_FORMAT = H5()

@@ -6,16 +6,16 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from kleverproto.signatures import Signature
+from kleverserve.selection import Rule, member_names
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, single_file
+from modelformats.format import model_file, reading
 from modelformats.hdf5 import Hdf5
 from modelformats.weights import Weight, counted, newer_types
-from modelformats.zips import member_names, read_member
+from modelformats.zips import read_member
 
 from .h5 import weights
 from .keras_config import read_config
 
-PATTERN = "*.keras"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 JSON_LIMIT = 16 * 1024**2
 LOCAL_HEADER = 30
@@ -29,19 +29,15 @@ class Keras:
 
     def detect(self, directory: Path) -> bool:
         """A *.keras file, or one zip with the members of one."""
-        if files_matching(directory, PATTERN):
-            return True
-        return (
-            len([path for path in files_matching(directory, "*") if {CONFIG, METADATA} <= set(member_names(path))]) == 1
-        )
+        return RULE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.keras file."""
-        single_file(directory, PATTERN)
+        """One model file."""
+        model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
-        path = single_file(directory, PATTERN)
+        path = model_file(RULE, directory)
         with reading(path, "Keras model"), ZipFile(path) as archive:
             if CONFIG not in archive.namelist():
                 raise InvalidModelError(f"{path.name} has no {CONFIG}: save the model with Keras 3, model.save()")
@@ -82,4 +78,9 @@ def _weights(path: Path, member: ZipInfo) -> list[Weight] | None:
         return weights(Hdf5(file, begin), "/")
 
 
+def _looks_like(path: Path) -> bool:
+    return {CONFIG, METADATA} <= set(member_names(path))
+
+
+RULE = Rule("Keras", ("*.keras",), _looks_like)
 KERAS = Keras()

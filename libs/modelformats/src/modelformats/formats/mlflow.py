@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import reading
+from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
 from modelformats.versions import other_version
 from modelformats.weights import unknown_tensors
 
-FILE = "MLmodel"
-LOGGED = "artifacts"
 MERGE = "<<"
 SIZE_LIMIT = 1024 * 1024
 DEEPEST = 50
@@ -46,27 +45,21 @@ class MLflow:
 
     def detect(self, directory: Path) -> bool:
         """An MLmodel file at the top, or where MLflow 3 has that of a logged model."""
-        return _file(directory) is not None
+        return recognition.MLFLOW.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """Such a file."""
-        if _file(directory) is None:
-            raise InvalidModelError(f"there is no {FILE}")
+        model_file(recognition.MLFLOW, directory)
 
     def extract(self, directory: Path) -> Signature:
         """The signature that the model was logged with, and its flavours."""
-        self.validate(directory)
-        path = _file(directory) or directory
+        path = model_file(recognition.MLFLOW, directory)
         with reading(path, "MLmodel file"):
-            return _signature(_document(path))
+            return _signature(read_document(path))
 
 
-def _file(directory: Path) -> Path | None:
-    places = (directory / FILE, directory / LOGGED / FILE)
-    return next((path for path in places if path.is_file()), None)
-
-
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """What an MLmodel file says. Raises InvalidModelError, and what YAML's reader raises."""
     import yaml  # noqa: PLC0415 - only MLflow needs it
 
     if path.stat().st_size > SIZE_LIMIT:

@@ -33,17 +33,14 @@ class MXNetParams:
 
     def validate(self, directory: Path) -> None:
         """One *symbol.json and one *.params file."""
-        single_file(directory, SYMBOL)
-        single_file(directory, PARAMS)
+        files(directory)
 
     def extract(self, directory: Path) -> Signature:
         """Variables that are no weights in, heads out; operators of the graph and of those in it."""
-        self.validate(directory)
-        params = single_file(directory, PARAMS)
+        symbol, params = files(directory)
         with reading(params, "list of MXNet arrays"):
             arrays = read_arrays(params)
             parameters = counted((array.dtype, array.shape) for array in arrays)
-        symbol = single_file(directory, SYMBOL)
         with reading(symbol, "MXNet symbol"):
             graph = _graph(symbol)
             inputs, labels = _inputs(graph["nodes"], set(named(arrays)))
@@ -58,6 +55,11 @@ class MXNetParams:
                 details={"labels": labels},
                 unknown=_unknown(inputs) | unknown_tensors(DTYPES, _types(graph["nodes"], inputs)),
             )
+
+
+def files(directory: Path) -> tuple[Path, Path]:
+    """The symbol and its arrays. Raises InvalidModelError when one is missing, or there are several."""
+    return single_file(directory, SYMBOL), single_file(directory, PARAMS)
 
 
 def _graph(path: Path) -> Any:

@@ -83,23 +83,26 @@ class NetDef:
 
     def validate(self, directory: Path) -> None:
         """One *init_net.pb and one *predict_net.pb file."""
-        single_file(directory, INIT)
-        single_file(directory, PREDICT)
+        files(directory)
 
     def extract(self, directory: Path) -> Signature:
         """What is fed and given by the net that predicts, its operators, and the weights that the other net fills."""
-        self.validate(directory)
-        predict = _net(single_file(directory, PREDICT))
-        init = _net(single_file(directory, INIT))
+        init_file, predict_file = files(directory)
+        predict, init = _net(predict_file), _net(init_file)
         info = _value_info(directory / VALUE_INFO)
-        with reading(single_file(directory, INIT), "NetDef"):
+        with reading(init_file, "NetDef"):
             return _signature(init, predict, info)
+
+
+def files(directory: Path) -> tuple[Path, Path]:
+    """The nets that fill and that predict. Raises InvalidModelError when one is missing, or there are several."""
+    return single_file(directory, INIT), single_file(directory, PREDICT)
 
 
 def _net(path: Path) -> Any:
     with reading(path, "NetDef"):
         net = SCHEMA.read(path)
-        fills_nothing = not net.operators and net.name and path.match(INIT)
+        fills_nothing = not net.operators and net.name and Path(path.name.lower()).match(INIT)
         if not fills_nothing and not any(operator.type for operator in net.operators):
             raise InvalidModelError(f"{path.name} has no operators: it is empty or not a NetDef")
         return net

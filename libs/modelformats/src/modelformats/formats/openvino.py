@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import model_file, reading
 from modelformats.parts import Part, check_parts, whole_bytes
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_tensors
 from modelformats.xml_documents import parse_xml
 
-SNIFF = 2048
 INPUT, OUTPUT, CONSTANT = "Parameter", "Result", "Const"
 LARGEST = 2**62
 SINK = "/sink_port_"
@@ -51,11 +51,11 @@ class OpenVino:
 
     def detect(self, directory: Path) -> bool:
         """One XML file whose root element is `net`."""
-        return len(_graphs(directory)) == 1
+        return len(recognition.OPENVINO.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
         """An .xml file and the .bin file of the same name."""
-        path = _graph(directory)
+        path = model_file(recognition.OPENVINO, directory)
         check_parts(path, [Part("its weights", path.with_suffix(".bin").name)])
         try:
             with reading(path, "OpenVINO IR"):
@@ -66,21 +66,12 @@ class OpenVino:
 
     def extract(self, directory: Path) -> Signature:
         """Parameters in, results out; layers of bodies (If, Loop, TensorIterator) are operators, too."""
-        path = _graph(directory)
+        path = model_file(recognition.OPENVINO, directory)
         with reading(path, "OpenVINO IR"):
             root = parse_xml(path, "net")
             signature = _signature(root)
             check_parts(path, _constants(path, root))
             return signature
-
-
-def _graphs(directory: Path) -> list[Path]:
-    return [path for path in files_matching(directory, "*.xml") if b"<net" in head(path, SNIFF)]
-
-
-def _graph(directory: Path) -> Path:
-    found = _graphs(directory)
-    return found[0] if len(found) == 1 else single_file(directory, "*.xml")
 
 
 def _signature(root: Any) -> Signature:

@@ -25,7 +25,7 @@ MESSAGES: Messages = {
     "Version": (("number", 1, "int64"),),
     "Block": (("variables", 3, "*Variable"), ("operators", 4, "*Operator")),
     "Variable": (("name", 1, "string"), ("type", 2, "Type"), ("persistable", 3, "bool")),
-    "Type": (("kind", 1, "int32"), ("dense", 3, "Dense")),
+    "Type": (("kind", 1, "int32"), ("rows", 2, "Described"), ("dense", 3, "Dense")),
     "Dense": (("tensor", 1, "Described"),),
     "Described": (("dtype", 1, "int32"), ("dims", 2, "*int64")),
     "Operator": (
@@ -37,7 +37,8 @@ MESSAGES: Messages = {
     "Slot": (("name", 1, "string"), ("arguments", 2, "*string")),
     "Attribute": (("name", 1, "string"), ("number", 3, "int32")),
 }
-DENSE = 7
+DENSE, ROWS = 7, 8
+"""Kinds of variables that hold a tensor; tables of embeddings may have only some of their rows."""
 DTYPES = {
     0: "bool",
     1: "int16",
@@ -122,8 +123,8 @@ def _of_program(path: Path) -> Signature:
     variables = {variable.name: variable for variable in main.variables}
     fed = [(_column(op), name) for op in main.operators if op.type == "feed" for name in _arguments(op.outputs)]
     fetched = [(_column(op), name) for op in main.operators if op.type == FETCH for name in _arguments(op.inputs)]
-    kept = [v for block in program.blocks for v in block.variables if v.persistable and v.type.kind == DENSE]
-    described = [v.type.dense.tensor for v in kept]
+    kept = [v.type for block in program.blocks for v in block.variables if v.persistable]
+    described = [each.dense.tensor if each.kind == DENSE else each.rows for each in kept if each.kind in {DENSE, ROWS}]
     weights = [Weight(named_type(DTYPES, tensor.dtype), tensor.dims) for tensor in described]
     operators = Counter(op.type for block in program.blocks for op in block.operators)
     inputs = tuple(_tensor(name, variables) for _, name in sorted(fed))

@@ -1,18 +1,16 @@
 """PMML 3 to 4.4 (dmg.org): the data dictionary, the mining schema and the output fields."""
 
-from codecs import BOM_UTF8
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import model_file, reading
 from modelformats.weights import unknown_tensors
 from modelformats.xml_documents import parse_xml
 
-PATTERN = "*.pmml"
-SNIFF = 4096
 ACTIVE, TARGETS = "active", {"predicted", "target"}
 NO_VALUE = {"invalid", "missing"}
 PROBABILITY_FEATURES = {"probability", "confidence", "affinity", "standardError"}
@@ -38,23 +36,17 @@ class Pmml:
 
     def detect(self, directory: Path) -> bool:
         """A *.pmml file, or one file whose root element is PMML."""
-        if files_matching(directory, PATTERN):
-            return True
-        return len([path for path in files_matching(directory, "*") if _looks_like(head(path, SNIFF))]) == 1
+        return recognition.PMML.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.pmml file and nothing else."""
-        single_file(directory, PATTERN)
+        """One document."""
+        model_file(recognition.PMML, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Active fields in; output fields, then the targets that none of these shows, out."""
-        path = single_file(directory, PATTERN)
+        path = model_file(recognition.PMML, directory)
         with reading(path, "PMML document"):
             return _signature(parse_xml(path, "PMML"))
-
-
-def _looks_like(start: bytes) -> bool:
-    return start.removeprefix(BOM_UTF8).lstrip().startswith(b"<") and b"<PMML" in start
 
 
 def _signature(root: Any) -> Signature:

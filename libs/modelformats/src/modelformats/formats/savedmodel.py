@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_PLAIN_TENSOR, Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import reading
+from modelformats.format import model_file, reading
 
 from .savedmodel_messages import SCHEMA
 from .tensorflow_types import dtype_of, why_untyped
@@ -31,11 +32,11 @@ class SavedModel:
 
     def detect(self, directory: Path) -> bool:
         """saved_model.pb is there."""
-        return (directory / FILE).is_file()
+        return recognition.SAVED_MODEL.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """saved_model.pb at the top, and the files of its variables."""
-        path = _file(directory)
+        path = model_file(recognition.SAVED_MODEL, directory)
         try:
             with reading(path, "SavedModel"):
                 graph = _meta_graph(path)
@@ -45,17 +46,11 @@ class SavedModel:
 
     def extract(self, directory: Path) -> Signature:
         """The serving signature's tensors; operators of the graph and of its functions."""
-        path = _file(directory)
+        path = model_file(recognition.SAVED_MODEL, directory)
         with reading(path, "SavedModel"):
             graph = _meta_graph(path)
             _check_variables(directory, graph)
             return _signature(graph)
-
-
-def _file(directory: Path) -> Path:
-    if not (directory / FILE).is_file():
-        raise InvalidModelError(f"there is no {FILE}")
-    return directory / FILE
 
 
 def _check_variables(directory: Path, graph: Any) -> None:

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_TENSOR, Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.flatbuffer import Buffer, Table
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import model_file, reading
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_tensors
 
 from .tflite_names import BUILTINS, CUSTOM, DTYPES, HANDLES
 
-PATTERN = "*.tflite"
-IDENTIFIER = b"TFL3"
 RUNTIME = "min_runtime_version"
 
 # Fields by the number that their order in schema.fbs gives them.
@@ -33,19 +32,17 @@ class TFLite:
 
     def detect(self, directory: Path) -> bool:
         """A *.tflite file, or one file with the identifier of the format."""
-        if files_matching(directory, PATTERN):
-            return True
-        return len([path for path in files_matching(directory, "*") if head(path, 8)[4:] == IDENTIFIER]) == 1
+        return recognition.TFLITE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.tflite file."""
-        single_file(directory, PATTERN)
+        """One model file."""
+        model_file(recognition.TFLITE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs and outputs of the main graph, operators and constants of all graphs."""
-        path = single_file(directory, PATTERN)
+        path = model_file(recognition.TFLITE, directory)
         with reading(path, "TensorFlow Lite model"), path.open("rb") as file:
-            if head(path, 8)[4:] != IDENTIFIER:
+            if not recognition.is_tflite(path):
                 raise InvalidModelError(f"{path.name} does not begin as TensorFlow Lite models do: convert it again")
             return _signature(Buffer(file).root())
 

@@ -12,20 +12,21 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, newer_types
-from modelformats.zips import find, member_names, read_member
+from modelformats.zips import find, read_member
 
-PATTERNS = ("*.pt", "*.pth", "*.ts", "*.torchscript", "*.ptl")
 DATA, CONSTANTS, VERSION = "data.pkl", "constants.pkl", "version"
 PICKLE_LIMIT, CODE_LIMIT = 256 * 1024**2, 8 * 1024**2
 SCALARS = {"int": "int64", "float": "float64", "bool": "bool", "str": "str"}
 CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
-FORWARD = re.compile(r"^  def forward\(\w+: [\w.]+(.{0,65536}?)\) -> ([^\n]{1,4096}):$", re.MULTILINE | re.DOTALL)
+FORWARD = re.compile(r"^  def forward\(\w+: [\w.]+", re.MULTILINE)
+LONGEST_ARGUMENTS, RETURNS = 64 * 1024, ") -> "
 OPERATOR = re.compile(r"\b(?:torch|ops\.\w+)\.(\w+)\(")
 NO_SHAPES = "TorchScript has names, and seldom types and shapes: declare them in ormbfile.yaml"
 
@@ -37,15 +38,15 @@ class TorchScript:
 
     def detect(self, directory: Path) -> bool:
         """One zip with data.pkl and constants.pkl."""
-        return len(_candidates(directory)) == 1
+        return len(recognition.TORCHSCRIPT.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
         """One such file."""
-        _file(directory)
+        model_file(recognition.TORCHSCRIPT, directory)
 
     def extract(self, directory: Path) -> Signature:
         """The arguments of forward() in, what it returns out; operators as often as modules call them; weights."""
-        path = _file(directory)
+        path = model_file(recognition.TORCHSCRIPT, directory)
         with reading(path, "TorchScript archive"), ZipFile(path) as archive:
             data = find(archive, DATA)
             if data is None:
@@ -55,20 +56,6 @@ class TorchScript:
             root, prefix = _object(archive, data), data.removesuffix(DATA)
             weights = _weights(archive, prefix, root, frozen)
             return _signature(root, weights, _Code(archive, prefix), byte_order(archive))
-
-
-def _candidates(directory: Path) -> list[Path]:
-    return [path for path in files_matching(directory, "*") if _is_script(path)]
-
-
-def _is_script(path: Path) -> bool:
-    ends = {name.partition("/")[2] for name in member_names(path)}
-    return {DATA, CONSTANTS} <= ends
-
-
-def _file(directory: Path) -> Path:
-    """By name where the author has said the format."""
-    return the_only(_candidates(directory) or files_matching(directory, *PATTERNS), " or ".join(PATTERNS))
 
 
 def _object(archive: ZipFile, member: str) -> Any:
@@ -128,7 +115,7 @@ def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None)
     return Signature(
         inputs=tuple(_tensor(name, kind) for name, kind, default in arguments or () if not default),
         outputs=tuple(_tensor(f"output_{place}", kind) for place, kind in enumerate(_results(result))),
-        operators=dict(sorted(Counter(_operators(root, code)).items())),
+        operators=dict(sorted(_operators(root, code).items())),
         parameters=counted(weights),
         framework="PyTorch",
         details={
@@ -143,12 +130,25 @@ def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None)
 
 def _forward(text: str) -> tuple[list[tuple[str, str, str]] | None, str]:
     """Name, type and default of each argument of forward(), and the type that it returns."""
-    found = FORWARD.search(text)
-    if found is None:
+    begin = FORWARD.search(text)
+    header = _header(text[begin.end() : begin.end() + LONGEST_ARGUMENTS]) if begin else None
+    if header is None:
         return None, ""
-    parts = [part.strip() for part in _split(found[1])]
+    arguments, result = header
+    parts = [part.strip() for part in _split(arguments)]
     named = [part.partition(":") for part in parts if ":" in part]
-    return [(name.strip(), *_typed(kind.strip())) for name, _, kind in named], found[2].strip()
+    return [(name.strip(), *_typed(kind.strip())) for name, _, kind in named], result.strip()
+
+
+def _header(text: str) -> tuple[str, str] | None:
+    """The arguments and the result of a function, whose header ends with the first line of the form `…) -> …:`."""
+    at = 0
+    for line in text.split("\n"):
+        arguments, arrow, result = line.partition(RETURNS)
+        if arrow and result.endswith(":"):
+            return text[:at] + arguments, result.removesuffix(":")
+        at += len(line) + 1
+    return None
 
 
 def _typed(text: str) -> tuple[str, str]:
@@ -182,19 +182,26 @@ def _tensor(name: str, kind: str) -> Tensor:
     return Tensor(name=name, dtype=scalar, shape=() if scalar else None)
 
 
-def _operators(root: Any, code: _Code) -> Iterator[str]:
-    """What the code of each module calls, once for each module."""
-    waiting, seen, calls = [root], set[int](), dict[str, list[str]]()
+def _operators(root: Any, code: _Code) -> Counter[str]:
+    """How often the code of all modules calls what; each class's code is read once, however many modules there are."""
+    calls: Counter[str] = Counter()
+    for name, modules in _modules(root).items():
+        for operator, count in Counter(OPERATOR.findall(code.of(name))).items():
+            calls[operator] += modules * count
+    return calls
+
+
+def _modules(root: Any) -> Counter[str]:
+    """How many modules there are of each class."""
+    waiting, seen, modules = [root], set[int](), Counter[str]()
     while waiting:
         value = waiting.pop()
         if id(value) in seen or not isinstance(value, Inert):
             continue
         seen.add(id(value))
-        name = class_name(value) or ""
-        if name not in calls:
-            calls[name] = OPERATOR.findall(code.of(name))
-        yield from calls[name]
+        modules[class_name(value) or ""] += 1
         waiting.extend(inner for _, inner in inner_of(value))
+    return modules
 
 
 TORCH_SCRIPT = TorchScript()

@@ -1,10 +1,12 @@
 """What a registry's answer means: the errors that people read."""
 
 import time
+from typing import Any
 
 import aiohttp
 
 from modelformats.bounded_json import load_json
+from ormb.digest import CHUNK
 from ormb.errors import AuthenticationError, NotFoundError, OrmbError, RegistryError
 from ormb.reference import Reference
 
@@ -14,6 +16,9 @@ TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 THROTTLING_STATUSES = frozenset({429, 503})
 """Those to which Retry-After belongs."""
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+LIST_LIMIT = 16 * 1024 * 1024
+"""Bytes of one page of a list."""
+MOST_PAGES, MOST_ENTRIES = 100_000, 1_000_000
 DETAIL_BYTES = 64 * 1024
 UNSUPPORTED = "UNSUPPORTED"
 """Code of OCI distribution; with 404 Klever's gateway says where its registry is."""
@@ -41,6 +46,44 @@ class BusyError(RegistryError):
 def pause_asked_for(response: aiohttp.ClientResponse) -> float | None:
     """Seconds for which the answer's sender wants no request."""
     return retry_after(response.headers, time.time()) if response.status in THROTTLING_STATUSES else None
+
+
+async def content_of(response: aiohttp.ClientResponse, limit: int, what: str) -> bytes:
+    """The body of an answer. Raises RegistryError where it has more bytes than the limit."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        body += chunk
+        if len(body) > limit:
+            raise RegistryError(f"{what} is larger than {limit} bytes: it is refused")
+    return bytes(body)
+
+
+async def listed_in(response: aiohttp.ClientResponse, field: str) -> list[Any]:
+    """A list in the JSON object of an answer; empty where it has none.
+
+    Raises:
+        RegistryError: it is none, or larger than any list needs to be.
+    """
+    content = await content_of(response, LIST_LIMIT, "a list")
+    try:
+        document = load_json(content, most_bytes=LIST_LIMIT)
+        return list(document.get(field) or [])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RegistryError(f"{response.url.origin()} answers with no list of {field}: {error}") from error
+
+
+class Pages:
+    """Counts the pages of a list, of which a registry may name one more without end."""
+
+    def __init__(self) -> None:
+        self._pages = self._entries = 0
+
+    def count(self, entries: int) -> None:
+        """One more page, with so many entries. Raises RegistryError."""
+        self._pages += 1
+        self._entries += entries
+        if self._pages > MOST_PAGES or self._entries > MOST_ENTRIES:
+            raise RegistryError(f"the registry lists more than {MOST_ENTRIES} entries, or {MOST_PAGES} pages: refused")
 
 
 async def raise_for(response: aiohttp.ClientResponse, reference: Reference) -> None:

@@ -63,4 +63,5 @@ async def connected(root: Path, how: Connecting, *, find: FindCredentials | None
 
 def _session(tls: ssl.SSLContext | bool, limit: int, *, force_close: bool = False) -> aiohttp.ClientSession:  # noqa: FBT001 - as aiohttp has it
     connector = aiohttp.TCPConnector(ssl=tls, limit=limit, force_close=force_close)
-    return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT)
+    no_cookies = aiohttp.DummyCookieJar()  # a cookie is a credential that every port of a host would be sent
+    return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, cookie_jar=no_cookies)

@@ -12,13 +12,22 @@ from yarl import URL
 
 from ormb import mediatypes
 from ormb.digest import CHUNK
-from ormb.errors import NotFoundError, RegistryError, RegistryUnavailableError
+from ormb.errors import NotFoundError, RegistryUnavailableError
 from ormb.limits import MANIFEST_LIMIT
 from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
 
-from .answers import UNAUTHORIZED, BusyError, ChallengedError, raise_for, raise_for_store
+from .answers import (
+    UNAUTHORIZED,
+    BusyError,
+    ChallengedError,
+    Pages,
+    content_of,
+    listed_in,
+    raise_for,
+    raise_for_store,
+)
 from .challenge import Authorizer
 from .origins import exact, is_same_origin, within
 from .pauses import LONGEST_PAUSE
@@ -33,7 +42,8 @@ MANIFEST_TYPES = (
 )
 PARTIAL = 206
 TRIES = 5
-NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+LINK = re.compile(r"<([^<>]*+)>\s*+;([^<,]*+)")
+IS_NEXT = re.compile(r'\brel="?next"?', re.IGNORECASE)
 
 
 class HttpRegistry:
@@ -70,11 +80,7 @@ class HttpRegistry:
         async def get() -> tuple[bytes, str]:
             url = self.url(reference, f"manifests/{reference.name}")
             async with self.request("GET", url, reference, headers={"Accept": MANIFEST_TYPES}) as response:
-                body = await response.content.read(MANIFEST_LIMIT + 1)
-                while len(body) <= MANIFEST_LIMIT and (more := await response.content.read(CHUNK)):
-                    body += more
-                if len(body) > MANIFEST_LIMIT:
-                    raise RegistryError(f"the manifest of {reference} is larger than {MANIFEST_LIMIT} bytes")
+                body = await content_of(response, MANIFEST_LIMIT, f"the manifest of {reference}")
                 return body, response.content_type
 
         return await self.retried(get)
@@ -93,10 +99,13 @@ class HttpRegistry:
     async def get_referrers(self, reference: Reference, digest: str) -> list[dict[str, Any]] | None:
         """See `Registry`."""
         entries: list[dict[str, Any]] = []
+        pages = Pages()
 
         async def page(url: URL) -> URL | None:
             async with self.request("GET", url, reference, headers={"Accept": mediatypes.OCI_INDEX}) as response:
-                entries.extend((await response.json(content_type=None)).get("manifests") or [])
+                found = await listed_in(response, "manifests")
+                pages.count(len(found))
+                entries.extend(found)
                 return self.next_page(reference, response)
 
         url: URL | None = self.url(reference, f"referrers/{digest}")
@@ -105,8 +114,6 @@ class HttpRegistry:
                 url = await self.retried(partial(page, url))
             except NotFoundError:
                 return None
-            except (ValueError, AttributeError) as error:
-                raise RegistryError(f"the registry at {reference.host} lists referrers in no known form") from error
         return entries
 
     async def mount_blob(self, reference: Reference, digest: str, source: str) -> bool:
@@ -192,8 +199,9 @@ class HttpRegistry:
 
     def next_page(self, reference: Reference, response: aiohttp.ClientResponse) -> URL | None:
         """Where a list continues (RFC 8288), if it does. Raises ForeignHostError."""
-        following = NEXT_PAGE.search(", ".join(response.headers.getall("Link", [])))
-        return within(self.api(reference), following[1], response.url) if following else None
+        links = LINK.finditer(", ".join(response.headers.getall("Link", [])))
+        following = next((link[1] for link in links if IS_NEXT.search(link[2])), None)
+        return within(self.api(reference), following, response.url) if following is not None else None
 
     def url(self, reference: Reference, path: str) -> URL:
         """The URL of something in the repository."""

@@ -49,7 +49,7 @@ def _logged(line: str) -> dict[str, object]:
     """A line of a log in JSON; nothing of other lines."""
     try:
         found = json.loads(line) if line.startswith("{") else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -53,6 +53,8 @@ class Prepared:
     """The model server, or `custom`."""
     python: Path | None = None
     """Interpreter of the environment that the model needs; None for the deployer's own."""
+    trust: tuple[str, ...] = ()
+    """What the model's project trusts, as module:Name."""
 
 
 @dataclass(frozen=True, order=True)

@@ -33,6 +33,8 @@ RUNTIMES: dict[str, dict[str, str | None]] = {
 """Runtime to the formats that it serves, each with the toolchain that it runs in; None is the deployer's own
 environment. The first runtime that has a format is the one by default.
 """
+UNPICKLED = frozenset({"SKLearn", "MLflow", "TorchScript", "ExportedProgram"})
+"""Formats whose servers unpickle: they load what is known, and what the model's project trusts."""
 WITH_GRPC = frozenset({"triton", "mlserver"})
 WITH_PARAMETERS = frozenset({"kleverserve"})
 CONVERTED = frozenset({"CaffeModel", "NetDef", "MXNetParams", "H5", "Keras"})

@@ -5,7 +5,14 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 
 from klever_deployer.domain.replicas import CUSTOM, Deployment, LocalModel, Prepared, VersionKey
-from klever_deployer.domain.runtimes import CONVERTED_TO, choose, needs_conversion, parameters_refusal, refusal
+from klever_deployer.domain.runtimes import (
+    CONVERTED_TO,
+    UNPICKLED,
+    choose,
+    needs_conversion,
+    parameters_refusal,
+    refusal,
+)
 from klever_deployer.errors import (
     INVALID_EXPRESSION,
     MODEL_NOT_FOUND,
@@ -119,9 +126,13 @@ class Models:
             raise ServingError(refused, code=UNSANDBOXED)
         if choice.toolchain is None:
             return Prepared(model, choice.runtime)
+        trust = await self._trusted(variant) if model.format in UNPICKLED else ()
         if not self.toolchains.is_installed(choice.toolchain):
             await on_step(f"installing toolchain {choice.toolchain}, which takes minutes the first time")
-        return Prepared(model, choice.runtime, await self.toolchains.ensure(choice.toolchain))
+        return Prepared(model, choice.runtime, await self.toolchains.ensure(choice.toolchain), trust)
+
+    async def _trusted(self, variant: Variant) -> tuple[str, ...]:
+        return (await self.policies.of(ModelRef.parse(variant.model).project)).trust
 
     async def _fetch(self, variant: Variant, digest: str) -> LocalModel:
         model = await self.shelf.find(digest)

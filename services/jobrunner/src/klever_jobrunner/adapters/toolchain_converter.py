@@ -58,6 +58,7 @@ class ToolchainConverter:
                 toolchains=self._toolchains,
                 limits=replace(self._limits, needs_sandbox=runs_code and not self._confinement.allow_unsandboxed),
                 on_line=on_line,
+                trust=source.trust,
             )
         except ConversionError as error:
             if error.code == DISK_FULL:

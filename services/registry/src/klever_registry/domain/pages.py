@@ -6,6 +6,9 @@ from urllib.parse import urlencode
 
 from klever_registry.errors import PageInvalidError
 
+LONGEST_NUMBER = 18
+"""Digits of the largest number that is read."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -20,8 +23,10 @@ def parse_limit(text: str | None) -> int | None:
     """Read `n`. Raises PageInvalidError."""
     if text is None:
         return None
-    if not text.isdecimal():
-        raise PageInvalidError(f"n is the number of entries wanted, not {text!r}", detail={"n": text})
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
+        raise PageInvalidError(
+            f"n is the number of entries wanted, not {text[:LONGEST_NUMBER]!r}", detail={"n": text[:LONGEST_NUMBER]}
+        )
     return int(text)
 
 

@@ -6,11 +6,11 @@ from klever_registry.service.distribution import Distribution
 
 from . import base, blobs, manifests, referrers, repositories, tags, uploads
 from .access import guard
-from .base import refusal, refusals
+from .base import plain_bodies, refusal, refusals
 from .catalogue import add_catalogue
 from .webhooks import add_webhooks
 
-__all__ = ["add_catalogue", "add_routes", "add_webhooks", "guard", "refusal", "refusals"]
+__all__ = ["add_catalogue", "add_routes", "add_webhooks", "guard", "plain_bodies", "refusal", "refusals"]
 
 
 def add_routes(app: web.Application, distribution: Distribution, *, max_manifest_bytes: int) -> None:

@@ -5,7 +5,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from klever_registry.domain import names
-from klever_registry.errors import DistributionError, StorageError, UnsupportedError, UsageUnknownError
+from klever_registry.errors import (
+    DistributionError,
+    StorageError,
+    UnsupportedEncodingError,
+    UnsupportedError,
+    UsageUnknownError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +48,18 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         log.error(error.code, path=request.path, error=str(error))  # noqa: TRY400 - the message says it all
         problem = {"code": error.oci_code, "message": str(error), "detail": {}}
         return web.json_response({"errors": [problem]}, status=error.status)
+
+
+@web.middleware
+async def plain_bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what is compressed for the transfer: a blob's digest is of its bytes, and few bytes can unpack to many."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise UnsupportedEncodingError(
+            f"this registry takes bodies as they are, not with Content-Encoding {coding[:40]}: send them without",
+            headers={"Accept-Encoding": "identity"},
+        )
+    return await handler(request)
 
 
 def refusal(status: int, message: str) -> web.Response:

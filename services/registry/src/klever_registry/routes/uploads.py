@@ -8,9 +8,9 @@ from aiohttp import web
 from klever_registry.domain import names
 from klever_registry.domain.ranges import parse_chunk, upload_range
 from klever_registry.errors import ChunkOutOfOrderError, DigestInvalidError, SizeInvalidError
-from klever_registry.service.distribution import Distribution
+from klever_registry.service.distribution import Body, Distribution
 
-from .access import MAY_MOUNT
+from .access import MOUNTED_FROM
 from .base import CONTENT_DIGEST, PREFIX, blob_location, repository
 
 
@@ -39,9 +39,10 @@ class Upload:
             return _created(request, request.query["mount"])
         if "digest" in request.query:
             digest = names.digest(request.query["digest"])
-            await self._distribution.upload_whole(repository(request), digest, _body(request))
+            body = Body(_body(request), announced=request.content_length)
+            await self._distribution.upload_whole(repository(request), digest, body)
             return _created(request, digest)
-        return _progress(request, await self._uploads.begin(repository(request)), 0, status=202)
+        return _progress(request, await self._distribution.begin_upload(repository(request)), 0, status=202)
 
     async def status(self, request: web.Request) -> web.Response:
         """GET: how many bytes have come."""
@@ -51,9 +52,8 @@ class Upload:
     async def append(self, request: web.Request) -> web.Response:
         """PATCH: the next chunk."""
         upload = request.match_info["upload"]
-        start, body = _chunk(request)
         with _located(request, upload):
-            offset = await self._uploads.append(repository(request), upload, body, start=start)
+            offset = await self._distribution.append(repository(request), upload, _chunk(request))
         return _progress(request, upload, offset, status=202)
 
     async def finish(self, request: web.Request) -> web.Response:
@@ -61,9 +61,8 @@ class Upload:
         if "digest" not in request.query:
             raise DigestInvalidError("end the upload with ?digest=<digest of the blob>")
         digest, upload = names.digest(request.query["digest"]), request.match_info["upload"]
-        start, body = _chunk(request)
         with _located(request, upload):
-            await self._uploads.commit(repository(request), upload, digest, body, start=start)
+            await self._distribution.finish(repository(request), upload, digest, _chunk(request))
         return _created(request, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -73,11 +72,10 @@ class Upload:
 
     async def _mounted(self, request: web.Request) -> bool:
         """Whether the blob could be had from `from`; if not, the client is to upload it."""
-        mount, source = request.query.get("mount"), request.query.get("from")
-        if not mount or not source or not request.get(MAY_MOUNT, True):
+        mount, source = request.query.get("mount"), request.get(MOUNTED_FROM)
+        if not mount or not source:
             return False
-        blob, origin = names.digest(mount), names.repository_name(source)
-        return await self._distribution.blobs.mount(repository(request), blob, source=origin)
+        return await self._distribution.mount(repository(request), names.digest(mount), source=source)
 
 
 @contextmanager
@@ -90,10 +88,11 @@ def _located(request: web.Request, upload: str) -> Iterator[None]:
         raise
 
 
-def _chunk(request: web.Request) -> tuple[int | None, AsyncIterator[bytes]]:
-    """Where the body belongs, if the client said, and its bytes."""
+def _chunk(request: web.Request) -> Body:
     chunk = parse_chunk(request.headers.get("Content-Range"), request.content_length)
-    return (None, _body(request)) if chunk is None else (chunk.start, _counted(request, chunk.size))
+    if chunk is None:
+        return Body(_body(request), announced=request.content_length)
+    return Body(_counted(request, chunk.size), start=chunk.start, announced=chunk.size)
 
 
 async def _counted(request: web.Request, size: int) -> AsyncIterator[bytes]:

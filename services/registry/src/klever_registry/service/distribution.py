@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from klever_registry.domain import names
@@ -18,12 +19,16 @@ from klever_registry.errors import (
     ManifestBlobUnknownError,
     ManifestUnknownError,
     NameUnknownError,
+    QuotaExceededError,
     StorageError,
+    TooLargeError,
     UnsupportedError,
 )
 from klever_registry.ports import BlobStore, ManifestStore, Uploads, Usage
 from kleverproto.served import still_served
 from modelformats.threads import in_thread
+
+from .admission import Admission
 
 
 class Observer(Protocol):
@@ -38,14 +43,33 @@ class Observer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Body:
+    """Bytes of a blob that a request brings."""
+
+    chunks: AsyncIterator[bytes]
+    start: int | None = None
+    """Where they belong, if the client said."""
+    announced: int | None = None
+    """How many they are, if the client said."""
+
+
 class Distribution:
     """The use cases of the distribution API that are more than one step."""
 
     def __init__(
-        self, *, blobs: BlobStore, uploads: Uploads, manifests: ManifestStore, observer: Observer, usage: Usage
+        self,
+        *,
+        blobs: BlobStore,
+        uploads: Uploads,
+        manifests: ManifestStore,
+        observer: Observer,
+        usage: Usage,
+        admission: Admission,
     ) -> None:
         self.blobs = blobs
         self.uploads = uploads
+        self._admission = admission
         self._manifests = manifests
         self._observer = observer
         self._parts_of: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -60,6 +84,7 @@ class Distribution:
             DigestInvalidError: it is not what the digest says.
             ManifestInvalidError: it cannot be read, or a tag is none.
             ManifestBlobUnknownError: the repository lacks something that it names.
+            QuotaExceededError: its project may have no more.
         """
         tag = reference if names.is_tag(reference) else None
         digest = await in_thread(_digest, content, None if tag else reference)
@@ -67,6 +92,7 @@ class Distribution:
         wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
         async with self._parts_of[repository]:  # or a deletion could take a blob between the look and the manifest
             await self._require_parts(repository, manifest)
+            await self._admission.take(repository, len(content))
             for each in wanted or (None,):
                 await self._manifests.put(repository, manifest, each)
         for each in wanted:
@@ -152,9 +178,50 @@ class Distribution:
                     )
             await self.blobs.delete(repository, digest)
 
-    async def upload_whole(self, repository: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        """Store a blob that comes in one request, or nothing of it. Raises DigestInvalidError."""
-        upload = await self.uploads.begin(repository)
+    async def mount(self, repository: str, digest: str, *, source: str) -> bool:
+        """Let a repository have a blob of another one; False where that has it not. Raises QuotaExceededError."""
+        size = await self.blobs.size(source, digest)
+        if size is None:
+            return False
+        if await self.blobs.size(repository, digest) is None:
+            await self._admission.take(repository, size)
+        return await self.blobs.mount(repository, digest, source=source)
+
+    async def begin_upload(self, repository: str) -> str:
+        """Start an upload; its id. Raises TooManyRequestsError."""
+        await self._admission.begin(repository)
+        return await self.uploads.begin(repository)
+
+    async def append(self, repository: str, upload: str, body: Body) -> int:
+        """Add a chunk to an upload; its new offset. Raises as `Uploads.append`, TooLargeError, QuotaExceededError."""
+        chunks = await self._bounded(repository, upload, body)
+        async with self._given_up_beyond_limits(repository, upload):
+            return await self.uploads.append(repository, upload, chunks, start=body.start)
+
+    async def finish(self, repository: str, upload: str, digest: str, body: Body) -> None:
+        """Add the last chunk and make the upload a blob. Raises as `Uploads.commit`, and as `append`."""
+        chunks = await self._bounded(repository, upload, body)
+        async with self._given_up_beyond_limits(repository, upload):
+            await self.uploads.commit(repository, upload, digest, chunks, start=body.start)
+
+    async def _bounded(self, repository: str, upload: str, body: Body) -> AsyncIterator[bytes]:
+        offset = await self.uploads.offset(repository, upload)
+        return self._admission.bounded(repository, body.chunks, offset=offset, announced=body.announced)
+
+    @asynccontextmanager
+    async def _given_up_beyond_limits(self, repository: str, upload: str) -> AsyncIterator[None]:
+        """What can never end does not stay on the disk."""
+        try:
+            yield
+        except (TooLargeError, QuotaExceededError):
+            with suppress(DistributionError, StorageError):
+                await self.uploads.cancel(repository, upload)
+            raise
+
+    async def upload_whole(self, repository: str, digest: str, body: Body) -> None:
+        """Store a blob that comes in one request, or nothing of it. Raises DigestInvalidError, and as `append`."""
+        upload = await self.begin_upload(repository)
+        chunks = self._admission.bounded(repository, body.chunks, announced=body.announced)
         try:
             await self.uploads.commit(repository, upload, digest, chunks)
         except BaseException:

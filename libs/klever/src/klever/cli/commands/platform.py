@@ -16,13 +16,14 @@ from klever.cli.starting import (
     PORTS,
     find_nats_server,
     forever,
+    keep_private,
     run_until_stopped,
     show_login_link,
     wanted_ports,
 )
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
-from klever.platform.plan import UNSANDBOXED, Part, Ports, parts, urls
+from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
 from klever.platform.ports import reserved
 from ormb.cli.output import print_json, print_table
 
@@ -33,34 +34,53 @@ DOWN_SECONDS = 60.0
 
 @cli.command()
 @click.option("--detach", is_flag=True, help="Return once everything is ready, and leave it running.")
+@click.option(
+    "--allow-commands",
+    is_flag=True,
+    envvar="KLEVER_ALLOW_COMMANDS",
+    help="Let whoever may deploy run programs on this machine (custom.command). Also $KLEVER_ALLOW_COMMANDS.",
+)
 @click.option("--background", is_flag=True, hidden=True, help="What --detach starts: it shows the link itself.")
 @click.option(
     "--allow-unsandboxed",
     is_flag=True,
-    envvar=UNSANDBOXED,
+    envvar=ALLOW_UNSANDBOXED,
     help="Run models that may run code where this system cannot confine them.",
 )
 @PORT
 @PORTS
-def up(*, detach: bool, background: bool, allow_unsandboxed: bool, single: tuple[str, ...], ports: str) -> None:
+def up(
+    *,
+    detach: bool,
+    allow_commands: bool,
+    background: bool,
+    allow_unsandboxed: bool,
+    single: tuple[str, ...],
+    ports: str,
+) -> None:
     """Run the platform: NATS, registry, jobrunner, deployer with Envoy, gateway. State is kept in $KLEVER_HOME.
 
     \b
     klever up
     klever up --port registry=5001 --detach
+    klever up --allow-commands
     """
+    keep_private()
     if allow_unsandboxed:
-        os.environ[UNSANDBOXED] = "1"  # the services that touch models read it
+        os.environ[ALLOW_UNSANDBOXED] = "1"  # the services that touch models read it
     with errors_as_lines():
         if detach:
-            _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}"])
+            more = ["--allow-commands"] if allow_commands else []
+            _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
-            run_until_stopped(_run(Home.default(), wanted_ports(single, ports), background=background))
+            wanted = wanted_ports(single, ports)
+            run_until_stopped(_run(Home.default(), wanted, allow_commands=allow_commands, background=background))
 
 
-def _parts(home: Home, ports: Ports) -> tuple[Part, ...]:
+def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...]:
     chosen = os.environ.get(ACCOUNTS_SETTING)
-    return parts(home, ports, find_nats_server(), accounts=Path(chosen) if chosen else None)
+    accounts = Path(chosen) if chosen else None
+    return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands)
 
 
 @cli.command()
@@ -82,6 +102,22 @@ def down() -> None:
         left = stop_leftovers(home)
         home.state.unlink(missing_ok=True)
     click.echo("Stopped." if supervisor or left else f"Nothing runs with {home.path}.")
+
+
+@cli.command("nats-config")
+def nats_config() -> None:
+    """Write what a nats-server of your own needs to require credentials, and the credentials of each service.
+
+    \b
+    klever nats-config
+    """
+    from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
+
+    files = Home.default().nats_files
+    with errors_as_lines():
+        NatsAccess(files).prepare()
+    click.echo(f"{files.config} is for `nats-server --config`, or to be included in yours; it holds public keys only.")
+    click.echo(f"{files.credentials_of('SERVICE')} is for KLEVER_SERVICE_NATS_CREDENTIALS of each service.")
 
 
 @cli.command()
@@ -108,10 +144,12 @@ def status(*, as_json: bool) -> None:
         for line in sandbox_lines(found["sandbox"]):
             click.echo(line)
         click.echo(f"{found['rssMb']} MB in all; logs in {home.logs}")
+        commands = "allowed: whoever may deploy runs programs here" if found["allowCommands"] else "refused"
+        click.echo(f"Commands of servings (`klever up --allow-commands`): {commands}")
     sys.exit(0 if found["ready"] else 1)
 
 
-async def _run(home: Home, wanted: Ports, *, background: bool) -> None:
+async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: bool) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
@@ -123,7 +161,8 @@ async def _run(home: Home, wanted: Ports, *, background: bool) -> None:
     with reserved(wanted) as (ports, _):
         where = urls(ports)
         lines.heading(f"Klever, state in {home.path}")
-        async with Supervisor(home, _parts(home, ports), where, lines).running():
+        planned = _parts(home, ports, allow_commands=allow_commands)
+        async with Supervisor(home, planned, where, lines, allow_commands=allow_commands).running():
             lines.heading("Ready")
             lines.urls(where)
             if not background:

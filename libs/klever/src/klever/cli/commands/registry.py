@@ -115,3 +115,41 @@ def allow_anonymous(projects: tuple[str, ...], file: Path) -> None:
     with errors_as_lines():
         accounts.allow_anonymous(file, projects)
     click.echo(f"Anybody may pull from: {', '.join(projects) or 'nowhere'}.")
+
+
+@registry.group()
+def quota() -> None:
+    """How much a project may have in the registry: its blobs, each once, and its open uploads."""
+
+
+@quota.command("set")
+@click.argument("project")
+@click.argument("size")
+@ACCOUNTS
+def set_quota(project: str, size: str, file: Path) -> None:
+    """Let a project have so much; '*' is each project that has no quota of its own, `none` takes a quota away.
+
+    \b
+    klever registry quota set library 10Gi
+    """
+    with errors_as_lines():
+        accounts.set_quota(file, project, size)
+    where = "Each project without a quota of its own" if project == "*" else f"The project {project}"
+    click.echo(f"{where} has {'no quota' if size == 'none' else f'a quota of {size}'} now.")
+
+
+@quota.command("list")
+@AS_JSON
+@ACCOUNTS
+def list_quotas(file: Path, *, as_json: bool) -> None:
+    """Show the quotas.
+
+    \b
+    klever registry quota list
+    """
+    with errors_as_lines():
+        known = accounts.read(file)
+    if as_json:
+        print_json({"quotas": known.quotas})
+        return
+    print_table([("PROJECT", "BYTES"), *((project, str(size)) for project, size in known.quotas.items())])

@@ -11,7 +11,7 @@ from .samples import first_that_runs, matched, read_samples, write_results
 
 def convert(request: Request) -> dict[str, str]:
     """Run the model on the samples."""
-    interpreter = Interpreter(model_path=str(request.single_file("*.tflite")))
+    interpreter = Interpreter(model_path=str(request.file))
     inputs = {entry["name"]: entry["index"] for entry in interpreter.get_input_details()}
     values = matched(read_samples(request), list(inputs))
     for name, value in values.items():

@@ -23,11 +23,13 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _run(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
-    if (request.source / "saved_model.pb").is_file():
-        return _run_saved_model(request, samples)
-    if any(path for pattern in keras_models.PATTERNS for path in request.source.glob(pattern)):
-        return _run_keras(request, samples)
-    return _run_graph(request, samples)
+    match request.format:
+        case "SavedModel":
+            return _run_saved_model(request, samples)
+        case "GraphDef":
+            return _run_graph(request, samples)
+        case _:
+            return _run_keras(request, samples)
 
 
 def _run_saved_model(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
@@ -39,7 +41,7 @@ def _run_saved_model(request: Request, samples: Mapping[str, Array]) -> Mapping[
 
 
 def _run_graph(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
-    graph = read_graph(request.single_file("*.graphdef", "*.pb"))
+    graph = read_graph(request.file)
     inputs, outputs = ends_of(graph, request)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(graph, name="")

@@ -1,11 +1,14 @@
-"""Estimators of scikit-learn from joblib or pickle files. Loading one runs what is in it: programs are confined."""
+"""Estimators of scikit-learn from joblib or pickle files, which may name only what is known or trusted."""
 
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 from numpy.typing import NDArray
+
+from kleverserve.unpickling.allowlist import Allowlist, parse_trust
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.loading import load
 
 from .program import INVALID_MODEL, ProblemError, Request
 from .samples import read_samples
@@ -13,9 +16,11 @@ from .samples import read_samples
 
 def load_estimator(request: Request) -> Any:
     """The fitted estimator. Raises ProblemError when this scikit-learn cannot load it."""
-    path = request.single_file("*.joblib", "*.pkl")
+    path = request.file
     try:
-        estimator = joblib.load(path)
+        estimator = load(path, Allowlist(frozenset(map(parse_trust, request.trust))))
+    except RefusedPickleError as error:
+        raise ProblemError(INVALID_MODEL, f"{path.name} is not loaded: {error}") from error
     except Exception as error:  # unpickling raises anything
         raise ProblemError(
             INVALID_MODEL,

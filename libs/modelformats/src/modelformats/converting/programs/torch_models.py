@@ -9,9 +9,12 @@ from typing import Any
 
 import torch
 
+from kleverserve.unpickling.allowlist import Allowlist, parse_trust
+from kleverserve.unpickling.errors import RefusedPickleError
+from kleverserve.unpickling.guard import guarded
+
 from .program import INPUT_SHAPE_NEEDED, INVALID_MODEL, Input, ProblemError, Request
 
-TORCHSCRIPT = ("*.pt", "*.pth", "*.ts", "*.torchscript")
 BATCH, FREE = 2, 16
 """Sizes of the example in a first dimension, and in others, that may be of any size."""
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8"})
@@ -19,18 +22,20 @@ _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8"})
 
 def load_script(request: Request) -> Any:
     """A TorchScript module, for inference on the CPU. Raises ProblemError when the file is none."""
-    path = request.single_file(*TORCHSCRIPT)
+    path = request.file
     try:
-        return torch.jit.load(str(path), map_location="cpu").eval()
-    except RuntimeError as error:
+        with guarded(Allowlist(frozenset(map(parse_trust, request.trust)))):
+            return torch.jit.load(str(path), map_location="cpu").eval()
+    except (RuntimeError, RefusedPickleError) as error:
         raise ProblemError(INVALID_MODEL, f"PyTorch cannot load {path.name}: {last_line(error)}") from error
 
 
 def load_exported(path: Path) -> Any:
     """An exported program. Raises ProblemError when the file is none."""
     try:
-        return torch.export.load(str(path))
-    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        with guarded(Allowlist()):
+            return torch.export.load(str(path))
+    except (RuntimeError, ValueError, KeyError, OSError, RefusedPickleError) as error:
         raise ProblemError(INVALID_MODEL, f"PyTorch cannot load {path.name}: {last_line(error)}") from error
 
 

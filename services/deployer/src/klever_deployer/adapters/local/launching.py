@@ -160,6 +160,8 @@ class Launching:
         more: tuple[str, ...] = ("--grpc-port", str(ports.grpc)) if takes_grpc(spec) else ()
         if has_inner(spec):
             more += ("--inner-port", str(ports.inner))
+        for name in prepared.trust:
+            more += ("--trust", name)
         if spec.variant.parameters:
             more += ("--parameters", json.dumps(spec.variant.parameters))
         return (

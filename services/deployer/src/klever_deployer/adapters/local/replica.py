@@ -10,13 +10,14 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.causes import explained
-from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
+from klever_deployer.domain.replicas import CUSTOM, Endpoint, ReplicaSpec, ReplicaState
 from kleversandbox.homes import make_home, remove_home
 from kleversandbox.starting import starting
 from modelformats.threads import in_thread
 
 from . import processes
 from .launching import Launch, Launcher, Ports, has_inner, memory_limit, ready_path, takes_grpc
+from .own_servers import fault_of
 from .processes import OWNER, ProcessRecord
 
 log = structlog.get_logger(__name__)
@@ -128,8 +129,9 @@ class Replica:
 
     async def _run_once(self) -> float:
         """Return when the server has ended: seconds since it was ready first. Raises OSError where none starts."""
-        record = self._adopted() or await self._start()
-        prober = asyncio.create_task(self._probe(record))
+        adopted = self._adopted()
+        record = adopted or await self._start()
+        prober = asyncio.create_task(self._probe(record, is_tried=adopted is not None))
         ended = asyncio.create_task(self._end_of(record))
         try:
             await asyncio.wait({prober, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -201,13 +203,17 @@ class Replica:
         finally:
             gone.cancel()
 
-    async def _probe(self, record: ProcessRecord) -> None:
+    async def _probe(self, record: ProcessRecord, *, is_tried: bool) -> None:
         """Say whether it takes requests, at once when that changes, for as long as this runs."""
         self._first_ready = None
         endpoint, gone = Endpoint(HOST, record.port, record.grpc_port), 0
         while True:
             status = await self._asked(record)
             ready = status == OK
+            if ready and not is_tried:
+                is_tried = True
+                if not await self._stands_a_trial(record):
+                    return
             gone = gone + 1 if self._first_ready is not None and status in NO_MODEL else 0
             if gone == GONE_LOOKS:
                 processes.note(self._places.log, "ended: the server runs, and its model is gone")
@@ -219,6 +225,18 @@ class Replica:
             if not self._is_written:
                 self._write_down()
             await asyncio.sleep(FIRST_PROBE_SECONDS if self._first_ready is None else PROBE_SECONDS)
+
+    async def _stands_a_trial(self, record: ProcessRecord) -> bool:
+        """Whether it may count as ready; one of the user's own that answers its own samples with errors is ended."""
+        if self._spec.prepared.runtime != CUSTOM:
+            return True
+        url = f"http://{HOST}:{record.port}/v2/models/{self._spec.key.serving.name}"
+        fault = await fault_of(self._session, url)
+        if fault is None:
+            return True
+        processes.note(self._places.log, f"ended: {fault}")
+        await processes.stop(record, grace_seconds=0.0)
+        return False
 
     async def _asked(self, record: ProcessRecord) -> int | None:
         """The status of its answer to whether it is ready; None where it gives none."""

@@ -8,7 +8,7 @@ from .layout import Layout
 
 
 class LocalInventory:
-    """See `Inventory`."""
+    """See `Inventory` and `Space`."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -24,6 +24,14 @@ class LocalInventory:
     async def collect(self, repository: str, digest: str, *, before: datetime) -> bool:
         """See `Inventory`."""
         return await self._layout.disk.write(self._layout.remove_unused, repository, digest, before=before)
+
+    async def used(self, project: str) -> int:
+        """See `Space`."""
+        return await self._layout.disk.read(self._layout.used, project)
+
+    async def open_uploads(self, project: str) -> int:
+        """See `Space`."""
+        return await self._layout.disk.read(lambda: len(self._layout.uploads_of(project)))
 
 
 def _last_uses(paths: Sequence[Path]) -> dict[str, datetime]:

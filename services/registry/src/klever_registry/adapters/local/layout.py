@@ -94,6 +94,19 @@ class Layout:
         paths = [Path(folder) / name for folder, _, names in self._walk(UPLOADS_DIRECTORY) for name in names]
         return [path for path in paths if is_older(path, before)]
 
+    def uploads_of(self, project: str) -> list[Path]:
+        """Every upload of a project."""
+        return [Path(folder) / name for folder, _, names in self._walk(UPLOADS_DIRECTORY, project) for name in names]
+
+    def used(self, project: str) -> int:
+        """Bytes of a project; what several of its repositories have counts once."""
+        blobs = {
+            path.name: path
+            for folder, _, _ in self._walk(LAYOUT_DIRECTORY, project)
+            for path in (Path(folder) / "blobs").glob("*/*")
+        }
+        return sum(map(_size, (*blobs.values(), *self.uploads_of(project))))
+
     def prepare(self, repository: str) -> None:
         """Make the layout of a repository exist."""
         marker = self.layout(repository) / "oci-layout"
@@ -161,14 +174,21 @@ class Layout:
     def _pooled(self, digest: str) -> Path:
         return self._pool / algorithm(digest) / hexadecimal(digest)
 
-    def _walk(self, wanted: str) -> Iterator[tuple[str, list[str], list[str]]]:
-        """Visit the directories of this name, and nothing below or beside them."""
-        for folder, folders, files in os.walk(self._repositories):
+    def _walk(self, wanted: str, project: str = "") -> Iterator[tuple[str, list[str], list[str]]]:
+        """Visit the directories of this name, perhaps of one project, and nothing below or beside them."""
+        for folder, folders, files in os.walk(self._repositories / project):
             if Path(folder).name == wanted:
                 folders.clear()
                 yield folder, folders, files
             else:
                 folders[:] = [name for name in folders if name == wanted or not name.startswith("_")]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # deleted meanwhile
+        return 0
 
 
 def is_older(path: Path, limit: datetime) -> bool:

@@ -2,7 +2,6 @@
 
 from contextlib import aclosing
 from functools import partial
-from typing import Any
 
 from yarl import URL
 
@@ -10,6 +9,7 @@ from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.errors import ManifestInvalidError
 from kleverkit.errors import PermanentError
 from kleverproto.references import is_digest
+from ormb.adapters.answers import Pages, listed_in
 from ormb.adapters.http import MANIFEST_TYPES
 from ormb.digest import digest_bytes, hasher_for, hexadecimal
 from ormb.errors import NotFoundError
@@ -143,10 +143,13 @@ class RemoteManifests:
         registry = self._connection.registry
         url: URL | None = registry.url(scope, path) if path else registry.api(scope) / repository
 
+        pages = Pages()
+
         async def page(address: URL) -> tuple[list[str], URL | None]:
             async with registry.request("GET", address, scope) as response:
-                entries = _entries(await response.json(content_type=None), field)
-                return entries, registry.next_page(scope, response)
+                found = [str(entry) for entry in await listed_in(response, field)]
+                pages.count(len(found))
+                return found, registry.next_page(scope, response)
 
         while url is not None:
             with translated():
@@ -156,11 +159,6 @@ class RemoteManifests:
                     return entries or None
             entries += more
         return entries
-
-
-def _entries(document: Any, field: str) -> list[str]:
-    entries = document.get(field) if isinstance(document, dict) else None
-    return [str(entry) for entry in entries or []]
 
 
 def _matches(content: bytes, digest: str) -> bool:
