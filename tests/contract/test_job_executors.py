@@ -16,11 +16,11 @@ from support.small_models import adder, broken
 
 
 @pytest.fixture(params=["inline", "pool"])
-async def executor(request: pytest.FixtureRequest) -> AsyncIterator[JobExecutor]:
+async def executor(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[JobExecutor]:
     if request.param == "inline":
         yield InlineExecutor()
         return
-    async with WorkerPool(workers=1) as pool:
+    async with WorkerPool(tmp_path, workers=1) as pool:
         yield pool
 
 

@@ -22,6 +22,7 @@ from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, Replic
 from klever_deployer.ports import Workloads
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, Gpu, Resources
+from kleversandbox.support import Confinement, find_support
 from support.deployer import IRIS, key, variant
 from support.onnx_models import look_up, model_directory
 from support.waiting import eventually, others
@@ -71,7 +72,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local(directory: Path) -> LocalWorkloads:
     package = Path(kleverserve.__file__).parent
     launching = Launching(
-        Path(sys.executable), server_path(directory / "python", package), SecretFiles(directory / "secrets")
+        Path(sys.executable),
+        server_path(directory / "python", package),
+        SecretFiles(directory / "secrets"),
+        Confinement(find_support()),
     )
     return LocalWorkloads(directory / "workloads", launching, grace_seconds=5.0)
 
@@ -489,14 +493,14 @@ async def test_a_server_of_ones_own_that_answers_its_own_sample_is_ready(here: B
 
 
 UNLOADS = """
-import http.server, os, pathlib, sys
-gone = pathlib.Path(os.environ["GONE"])
+import http.server, os
+gone = []
 class Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(404 if gone.exists() and gone.read_text() == str(os.getpid()) else 200)
+        self.send_response(404 if gone else 200)
         self.end_headers()
     def do_POST(self):
-        gone.write_text(str(os.getpid()))
+        gone.append(self.path)
         self.send_response(200)
         self.end_headers()
 http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Server).serve_forever()
@@ -504,8 +508,8 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), S
 """A server that forgets its model when it is asked to, and never loads it again."""
 
 
-async def test_a_server_whose_model_is_gone_is_started_again(here: Bench, tmp_path: Path) -> None:
-    spec = here.custom(UNLOADS, env={"GONE": str(tmp_path / "gone")})
+async def test_a_server_whose_model_is_gone_is_started_again(here: Bench) -> None:
+    spec = here.custom(UNLOADS)
     await here.workloads.start(spec)
     endpoint = (await here.until(spec)).endpoint
     assert endpoint is not None

@@ -18,13 +18,14 @@ from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, SecretRef, Variant
+from kleversandbox.support import Confinement, find_support
 from support.deployer import key, variant
 from support.waiting import eventually
 
 VALUE = "hunter2\nof two lines"
 WRITES = """
 import http.server, os, pathlib
-pathlib.Path(os.environ["SEEN"]).write_text(os.environ["DATABASE_PASSWORD"])
+pathlib.Path(os.environ["HOME"], "seen").write_text(os.environ["DATABASE_PASSWORD"])
 where = os.environ["HOST"], int(os.environ["PORT"])
 http.server.HTTPServer(where, http.server.SimpleHTTPRequestHandler).serve_forever()
 """
@@ -38,7 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def workloads(home: Path, tmp_path: Path) -> AsyncIterator[LocalWorkloads]:
-    launching = Launching(Path(sys.executable), tmp_path, SecretFiles(home / "secrets"))
+    launching = Launching(Path(sys.executable), tmp_path, SecretFiles(home / "secrets"), Confinement(find_support()))
     running = LocalWorkloads(tmp_path / "workloads", launching, grace_seconds=1.0)
     yield running
     await running.close()
@@ -49,8 +50,8 @@ def ask(*arguments: str, value: str | None = None) -> tuple[int, str]:
     return answer.exit_code, answer.output
 
 
-def own(seen: Path) -> Variant:
-    env: dict[str, Any] = {"SEEN": str(seen), "DATABASE_PASSWORD": SecretRef(secret="db")}
+def own() -> Variant:
+    env: dict[str, Any] = {"DATABASE_PASSWORD": SecretRef(secret="db")}
     return variant("v1", custom=Custom(command=(sys.executable, "-c", WRITES, "$DATABASE_PASSWORD")), env=env)
 
 
@@ -79,30 +80,30 @@ async def test_a_model_server_gets_the_value_and_its_document_and_arguments_do_n
     workloads: LocalWorkloads, home: Path, tmp_path: Path
 ) -> None:
     SecretFiles(home / "secrets").set("default", "db", VALUE)
-    served = own(tmp_path / "seen")
+    served = own()
     await workloads.start(ReplicaSpec(key("v1"), Prepared(LocalModel(tmp_path, "ONNX"), CUSTOM), served))
 
     async def ready() -> bool:
         return workloads.states()[0].ready
 
     await eventually(ready, within=20)
+    [seen] = (tmp_path / "workloads" / "homes").glob("*/seen")
+    assert seen.read_text() == VALUE
+    seen.unlink()
     written = "".join(path.read_text() for path in (tmp_path / "workloads").rglob("*") if path.is_file())
-    assert (tmp_path / "seen").read_text() == VALUE
     assert "hunter2" not in written + served.model_dump_json()
     [pid] = [int(json.loads(path.read_text())["pid"]) for path in (tmp_path / "workloads").rglob("*.json")]
     assert "hunter2" not in " ".join(psutil.Process(pid).cmdline())
 
 
-async def test_a_secret_that_is_not_set_says_how(workloads: LocalWorkloads, tmp_path: Path) -> None:
-    refused = workloads.refusal("default", own(tmp_path / "seen"))
+async def test_a_secret_that_is_not_set_says_how(workloads: LocalWorkloads) -> None:
+    refused = workloads.refusal("default", own())
     assert refused == "variant v1: there is no secret db in namespace default: `klever secrets set db` sets it"
 
 
-async def test_a_secret_of_another_namespace_is_not_there(
-    workloads: LocalWorkloads, home: Path, tmp_path: Path
-) -> None:
+async def test_a_secret_of_another_namespace_is_not_there(workloads: LocalWorkloads, home: Path) -> None:
     SecretFiles(home / "secrets").set("other", "db", VALUE)
-    assert "there is no secret db in namespace default" in (workloads.refusal("default", own(tmp_path / "seen")) or "")
+    assert "there is no secret db in namespace default" in (workloads.refusal("default", own()) or "")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
+from kleversandbox.support import Confinement, Support
 from support.golden_events import NOW, REGISTRY
 from support.waiting import eventually
 
@@ -346,6 +347,7 @@ class World:
         self.seconds = 0.0
         self.scaler = Scaler(self.data_plane, lambda: self.seconds)
         self.conversions = InMemoryConversions()
+        self.confinement = Confinement(Support(abi=7, has_filter=True))
         self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
         self.projects: InMemoryDocuments[ProjectDocument] = InMemoryDocuments()
         self.copies = CopiesOnFullDisk()
@@ -448,6 +450,7 @@ class World:
             self.shelf,
             self.toolchains,
             self.conversions,
+            self.confinement,
         )
         advance = Advance(self.records, servers, tick_seconds=0.005)
         return Rollout(self.records, models, servers, advance, Observer(self.records, servers))

@@ -1,4 +1,4 @@
-"""A worker whose jobs do what their `format` says; run as `jobs_worker.py <memory MiB> <seconds>`."""
+"""A worker whose jobs do what their `format` says; run as `jobs_worker.py <seconds>`."""
 
 import os
 import signal
@@ -44,4 +44,4 @@ def _eat() -> Signature:
 
 
 if __name__ == "__main__":
-    serve(act, memory_mb=int(sys.argv[1]), cpu_seconds=float(sys.argv[2]))
+    serve(act, cpu_seconds=float(sys.argv[1]))

@@ -19,6 +19,7 @@ SLEEP = re.compile(r"\b(?:asyncio|time)\.sleep\(")
 PATCH = re.compile(r"\b(?:monkeypatch\.setattr|mock\.patch|patch\.object|MagicMock|AsyncMock)\b")
 SLEEPS_ALLOWED = {
     "tests/bench/model_parsing.py",
+    "tests/bench/sandbox_cost.py",
     "tests/bench/serving_figures.py",
     "tests/support/waiting.py",
     "tests/support/processes.py",

@@ -1,6 +1,7 @@
 """Workers that die, hang, eat memory, print or wear out: one job pays, the pool stays whole."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,9 @@ from kleverkit.errors import TransientError
 from support import jobs_worker
 from support.waiting import eventually
 
-LIMITS = WorkerLimits(memory_mb=1024, timeout_seconds=5, command=(sys.executable, jobs_worker.__file__))
+CODE = Path(jobs_worker.__file__).read_text()
+MODELS = Path(jobs_worker.__file__).parent
+LIMITS = WorkerLimits(memory_mb=1024, timeout_seconds=5, command=(sys.executable, "-c", CODE))
 
 
 def workers() -> list[psutil.Process]:
@@ -26,8 +29,8 @@ def workers() -> list[psutil.Process]:
 
 
 @asynccontextmanager
-async def pool(size: int = 1, limits: WorkerLimits = LIMITS) -> AsyncIterator[WorkerPool]:
-    async with WorkerPool(size, limits) as running:
+async def pool(size: int = 1, limits: WorkerLimits = LIMITS, models: Path = MODELS) -> AsyncIterator[WorkerPool]:
+    async with WorkerPool(models, size, limits) as running:
         yield running
     assert workers() == []
 
@@ -80,9 +83,14 @@ async def test_an_answer_that_cannot_be_read_fails_its_job_only() -> None:
 
 
 async def test_a_worker_that_starts_badly_is_started_again(tmp_path: Path) -> None:
-    once = f"[ -e {tmp_path}/second ] || {{ touch {tmp_path}/second; echo '{{'; exit 1; }}; exec {sys.executable} "
-    command = ("sh", "-c", f'{once}{jobs_worker.__file__} "$0" "$1"')
-    async with pool(limits=replace(LIMITS, command=command)) as running:
+    orders = tmp_path / "orders"
+    os.mkfifo(orders)
+    start = f"read -r order < {orders}; [ $order = good ] || {{ echo '{{'; exit 1; }}; exec \"$@\""
+    command = ("sh", "-c", start, "sh", *LIMITS.command)
+    async with pool(limits=replace(LIMITS, command=command), models=tmp_path) as running:
+        await asyncio.to_thread(orders.write_text, "bad\n")  # waits until a worker reads it
+        orders.unlink()
+        orders.write_text("good\n")
         assert await asked(running, "pid")
 
 

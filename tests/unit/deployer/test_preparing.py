@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from klever_deployer.domain.replicas import ReplicaSpec
+from klever_deployer.errors import UNSANDBOXED
 from klever_deployer.service.models import RESTORE_SECONDS
 from kleverkit.errors import TransientError
 from kleverproto.documents import Problem, Tombstone
@@ -18,6 +19,7 @@ from kleverproto.scans import Finding, Scan
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.signatures import Signature, Tensor
 from kleverproto.variants import Custom, Gpu, Resources
+from kleversandbox.support import Confinement, Support
 from support.deployer import IRIS, World, digest, made_digest, spec, variant
 from support.golden_events import NOW
 
@@ -240,3 +242,33 @@ async def test_what_the_project_trusts_is_served_and_given_to_its_server(world: 
     await world.set_policy(ProjectPolicy(trust=("my.models:Doubling",)))
     assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
     assert started(world).prepared.trust == ("my.models:Doubling",)
+
+
+WITHOUT_SANDBOX = Confinement(Support(missing=("Landlock is not enabled",)))
+
+
+@pytest.mark.parametrize(
+    ("model_format", "changes", "refused"),
+    [
+        ("SKLearn", {}, True),
+        ("TorchScript", {}, True),
+        ("ONNX", {"custom": Custom(command=("serve",))}, True),
+        ("ONNX", {}, False),
+        ("TFLite", {}, False),
+    ],
+)
+async def test_what_may_run_code_is_served_in_a_complete_sandbox_only(
+    world: World, model_format: str, changes: dict[str, Any], *, refused: bool
+) -> None:
+    world.confinement = WITHOUT_SANDBOX
+    document = await applied(world, model_format, **changes)
+    assert (document.status.problem is not None) is refused
+    if document.status.problem is not None:
+        assert document.status.problem.code == UNSANDBOXED
+        assert "library/iris:v1" in document.status.problem.message
+        assert "klever up --allow-unsandboxed" in document.status.problem.message
+
+
+async def test_the_operator_may_serve_it_all_the_same(world: World) -> None:
+    world.confinement = WITHOUT_SANDBOX._replace(allow_unsandboxed=True)
+    assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY

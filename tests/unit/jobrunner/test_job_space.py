@@ -17,6 +17,7 @@ from kleverkit.errors import TransientError
 from kleverproto.conversions import Conversion
 from kleverproto.jobs import JobPhase
 from kleverproto.signatures import Signature
+from kleversandbox.support import Confinement, Support
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
 from support.jobs import Runner, request
@@ -85,7 +86,9 @@ async def test_a_converter_without_space_is_tried_again(tmp_path: Path) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho 'No space left on device (os error 28)'\nexit 2\n")
     uv.chmod(0o755)
-    converter = ToolchainConverter(ToolchainStore(tmp_path / "toolchains", uv=str(uv)), Limits())
+    converter = ToolchainConverter(
+        ToolchainStore(tmp_path / "toolchains", uv=str(uv)), Limits(), Confinement(Support())
+    )
     (tmp_path / "made").mkdir()
     source = ConversionSource(write(tmp_path / "model", "model.pkl", b""), "SKLearn", Signature())
     with pytest.raises(TransientError, match="No space left") as failure:

@@ -22,12 +22,14 @@ class Programs:
 
     def __init__(self, root: Path) -> None:
         self.directory = root / "programs"
+        self.destination = root / "destination"
+        self.destination.mkdir()
         copytree(PROGRAMS, self.directory)
         self.lines: list[str] = []
 
     async def run(self, code: str, **limits: float) -> dict[str, str]:
         (self.directory / "probe.py").write_text(HEAD + dedent(code) + FOOT)
-        request = {"source": "/nonexistent", "destination": "/nonexistent", "options": {"answer": 42}}
+        request = {"source": "/nonexistent", "destination": str(self.destination), "options": {"answer": 42}}
         return await run_program(
             Path(sys.executable),
             "probe",
@@ -100,29 +102,29 @@ async def test_a_program_that_does_not_end_is_ended(programs: Programs, limits: 
     assert error.code == "timed_out"
 
 
-async def test_what_a_program_started_is_ended_with_it(programs: Programs, tmp_path: Path) -> None:
+async def test_what_a_program_started_is_ended_with_it(programs: Programs) -> None:
     await programs.run(
-        f"""
+        """
         import subprocess
         def convert(request: Request) -> dict[str, str]:
             child = subprocess.Popen(["sleep", "60"])
-            open({str(tmp_path / "pid")!r}, "w").write(str(child.pid))
-            return {{}}
+            (request.destination / "pid").write_text(str(child.pid))
+            return {}
         """
     )
-    await eventually(lambda: _has_ended(tmp_path / "pid"))
+    await eventually(lambda: _has_ended(programs.destination / "pid"))
 
 
-async def test_a_cancelled_call_ends_the_program(programs: Programs, tmp_path: Path) -> None:
+async def test_a_cancelled_call_ends_the_program(programs: Programs) -> None:
     started = asyncio.Event()
 
     async def run() -> None:
         programs.lines = _Announcing(started)
         await programs.run(
-            f"""
+            """
             import os, signal
             def convert(request: Request) -> dict[str, str]:
-                open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+                (request.destination / "pid").write_text(str(os.getpid()))
                 say("started")
                 signal.pause()
             """
@@ -133,7 +135,7 @@ async def test_a_cancelled_call_ends_the_program(programs: Programs, tmp_path: P
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await eventually(lambda: _has_ended(tmp_path / "pid"))
+    await eventually(lambda: _has_ended(programs.destination / "pid"))
 
 
 async def _has_ended(pid_file: Path) -> bool:
@@ -159,21 +161,30 @@ class _Announcing(list[str]):
             self._event.set()
 
 
-async def test_a_program_sees_no_secrets_and_no_network_but_the_loopback(programs: Programs) -> None:
+async def test_a_program_sees_no_secrets_no_network_and_no_files_of_others(programs: Programs, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hidden")
     os.environ["KLEVER_SECRET_OF_A_TEST"] = "hidden"
     try:
         versions = await programs.run(
-            """
+            f"""
             import os, socket
+            def attempt(action):
+                try:
+                    return repr(action())
+                except OSError as error:
+                    return error.strerror
             def convert(request: Request) -> dict[str, str]:
-                return {"variables": " ".join(sorted(os.environ)), "interfaces": str(socket.if_nameindex())}
+                return {{
+                    "variables": " ".join(sorted(os.environ)),
+                    "network": attempt(socket.socket),
+                    "secret": attempt(lambda: open({str(tmp_path / "secret")!r}).read()),
+                }}
             """
         )
     finally:
         del os.environ["KLEVER_SECRET_OF_A_TEST"]
     assert "KLEVER_SECRET_OF_A_TEST" not in versions["variables"]
-    refused = any("does not allow to run the conversion without a network" in line for line in programs.lines)
-    assert refused or versions["interfaces"] == "[(1, 'lo')]"
+    assert (versions["network"], versions["secret"]) == ("Permission denied", "Permission denied")
 
 
 async def test_a_line_without_an_end_takes_no_memory(programs: Programs) -> None:

@@ -1,5 +1,6 @@
 """What an operator may set, common to all services."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -9,6 +10,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from kleverproto.mistakes import mistakes_in
 
 from .own_names import OwnNames
+
+
+def allow_unsandboxed() -> bool:
+    """Whether the operator runs models that may run code without a complete sandbox too."""
+    return os.environ.get("KLEVER_ALLOW_UNSANDBOXED", "").lower() in {"1", "true", "yes"}
 
 
 class ServiceSettings(BaseSettings):

@@ -42,6 +42,8 @@ class VariantStatus(WireModel):
     """What is served instead, where the platform converted the model for it: `project/model:version@digest`."""
     unverified: str = ""
     """Of a converted model that was not compared with its source: the reason."""
+    sandbox: str = ""
+    """What its model servers are confined by, for people; empty while none runs."""
     ready_replicas: int = 0
     replicas: int = 0
     """How many are wanted now; with autoscaling this changes."""

@@ -1,6 +1,7 @@
 """What a variant of a serving runs: part of the document that people write."""
 
 import re
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -29,6 +30,14 @@ SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
 RuntimeName = Literal["kleverserve", "triton", "mlserver"]
+
+
+class Network(StrEnum):
+    """What a model server may reach besides the requests that it answers."""
+
+    NONE = "none"
+    EGRESS = "egress"
+    """Every address by TCP and UDP, for models that ask other services."""
 
 
 class Gpu(StrictWireModel):
@@ -109,6 +118,8 @@ class Variant(StrictWireModel):
     resources: Resources = Resources()
     env: dict[EnvName, Word | SecretRef] = Field(default_factory=dict, max_length=100)
     """Environment variables of the model server; secrets by their names."""
+    network: Network = Network.NONE
+    """What its model servers may reach."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
     """Options of the runtime, such as `maxBatchSize`."""
 

@@ -18,6 +18,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
+from kleversandbox.support import Confinement, find_support
 from modelformats.converting.toolchains import ToolchainStore
 from ormb.client import OrmbClient
 from ormb.layout import default_root
@@ -61,7 +62,8 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     work_dir = settings.work_dir.resolve()
     own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
     store = LocalModelStore(work_dir / "models", OrmbClient(default_root(), own=own))
-    workloads = _workloads(settings, work_dir)
+    confinement = Confinement(find_support(), settings.allow_unsandboxed)
+    workloads = _workloads(settings, work_dir, confinement)
     envoy = _envoy(settings, work_dir)
     servings = NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument)
     copies = Copies(FileCopies(work_dir / "servings"))
@@ -73,7 +75,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     servers = _servers(settings, workloads, routes, scaler, room)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     shelf = Shelf(store)
-    models = _models(runtime, settings, catalogue, shelf)
+    models = _models(runtime, settings, catalogue, shelf, confinement)
     observer = Observer(records, servers)
     reconciler = Reconciler(
         records=records,
@@ -127,14 +129,15 @@ def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler:
     )
 
 
-def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
+def _workloads(settings: DeployerSettings, work_dir: Path, confinement: Confinement) -> LocalWorkloads:
     """Model servers, run by this interpreter or by that of a toolchain, which must find kleverserve and no more."""
     server = find_spec("kleverserve")
     if server is None or server.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
     path = server_path(work_dir / "python", Path(server.origin).parent)
     secrets = SecretFiles(settings.secrets)
-    launching = Launching(Path(sys.executable), path, secrets, max_request_bytes=settings.max_request_bytes)
+    limit = settings.max_request_bytes
+    launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 
@@ -149,11 +152,14 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> EnvoyDataPlane:
     )
 
 
-def _models(runtime: Runtime, settings: DeployerSettings, catalogue: ModelCatalogue, shelf: Shelf) -> Models:
+def _models(
+    runtime: Runtime, settings: DeployerSettings, catalogue: ModelCatalogue, shelf: Shelf, confinement: Confinement
+) -> Models:
     return Models(
         catalogue,
         DocumentPolicies(NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)),
         shelf,
         LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))),
         JobConversions(NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument), runtime.publisher, runtime.events),
+        confinement,
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from kleverkit.settings import PullingServiceSettings
+from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
 
 
 def _default_work_dir() -> Path:
@@ -51,6 +51,8 @@ class DeployerSettings(PullingServiceSettings):
     """Pause between two looks at everything, should an event have been missed."""
     secrets: Path = Field(default_factory=_default_secrets)
     """What servings name as `{secret: …}` in `env`; `klever secrets` writes it."""
+    allow_unsandboxed: bool = Field(default_factory=allow_unsandboxed)
+    """Serve models that may run code without a complete sandbox; all services: `KLEVER_ALLOW_UNSANDBOXED`."""
     toolchains: Path = Field(default_factory=_default_toolchains)
     """Environments of model servers, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 

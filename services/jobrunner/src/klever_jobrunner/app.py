@@ -20,6 +20,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
 from kleverproto.subjects import escape
+from kleversandbox.support import Confinement, find_support
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
 from modelformats.threads import in_thread
@@ -57,7 +58,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     """The service, ready to run."""
     runtime = make_runtime("jobrunner", settings)
     scratch = settings.work_dir / "scratch"
-    pool = WorkerPool(settings.workers, _limits(settings))
+    pool = WorkerPool(scratch, settings.workers, _limits(settings))
     own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
     models = OrmbModels(OrmbClient(default_root(), own=own))
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
@@ -120,7 +121,9 @@ def _conversions(
         memory_bytes=settings.conversion_memory_mb * MEBI,
     )
     toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
-    return Conversions(models, pool, ToolchainConverter(toolchains, limits), results, models, models, _trusted(runtime))
+    confinement = Confinement(find_support(), settings.allow_unsandboxed)
+    converter = ToolchainConverter(toolchains, limits, confinement)
+    return Conversions(models, pool, converter, results, models, models, _trusted(runtime))
 
 
 def _resources(

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from kleverkit.settings import PullingServiceSettings
+from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
 
 
 def _default_work_dir() -> Path:
@@ -35,6 +35,8 @@ class JobrunnerSettings(PullingServiceSettings):
     """Models after which a worker is replaced by a fresh one."""
     toolchains: Path = Field(default_factory=_default_toolchains)
     """Environments of the converters, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
+    allow_unsandboxed: bool = Field(default_factory=allow_unsandboxed)
+    """Convert models that may run code without a complete sandbox; all services: `KLEVER_ALLOW_UNSANDBOXED`."""
     conversions: Annotated[int, Field(ge=1, le=64)] = 1
     """Conversions that run at a time; projects take turns."""
     conversion_timeout_seconds: Annotated[float, Field(gt=0)] = 1200.0

@@ -1,6 +1,6 @@
 """A worker process: takes one job a line on standard input, answers one line each, ends when its input does.
 
-Started by `adapters.local`. Limits are set here, by the process on itself, before it reads a foreign byte.
+Started by `adapters.local`, in the sandbox, which it makes still smaller before it reads a foreign byte.
 """
 
 import os
@@ -19,6 +19,7 @@ from klever_jobrunner.errors import JobError
 from kleverproto.base import WireModel
 from kleverproto.documents import Problem
 from kleverproto.jobs import JobResult
+from kleversandbox.inside import refuse_programs
 
 KIBI = 1024
 
@@ -43,12 +44,12 @@ class Answer(WireModel):
 Do = Callable[[Job], JobResult]
 
 
-def serve(do: Do, *, memory_mb: int, cpu_seconds: float) -> None:
+def serve(do: Do, *, cpu_seconds: float) -> None:
     """Do the jobs that come with this function, for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the pool ends its workers itself
     answers = _own_stdout()
-    _limit_memory(memory_mb)
     modelformats.preload()
+    refuse_programs()
     lines: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_read, args=(lines,), daemon=True).start()
     _send(answers, Answer(peak_mb=_peak_mb()))
@@ -86,11 +87,6 @@ def _own_stdout() -> BinaryIO:
     return answers
 
 
-def _limit_memory(memory_mb: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * KIBI**2, memory_mb * KIBI**2))
-
-
 def _limit_cpu(seconds: float) -> None:
     """Processor time is counted over the life of the process, so the limit moves on with each job."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -113,4 +109,4 @@ def _send(answers: BinaryIO, answer: Answer) -> None:
 
 
 if __name__ == "__main__":
-    serve(work, memory_mb=int(sys.argv[1]), cpu_seconds=float(sys.argv[2]))
+    serve(work, cpu_seconds=float(sys.argv[1]))

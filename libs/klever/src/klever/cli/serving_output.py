@@ -100,6 +100,13 @@ def summary(document: ServingDocument) -> Iterator[str]:
         yield f"url:        {status.url}"
 
 
+def describe_sandboxes(document: ServingDocument) -> Iterator[str]:
+    """What the model servers of each variant are confined by."""
+    for variant in document.status.variants:
+        if variant.sandbox:
+            yield f"sandbox:    {variant.name}  {variant.sandbox}"
+
+
 def describe_rollout(rollout: RolloutStatus, name: str) -> Iterator[str]:
     """Where a rollout is."""
     message = rollout.message or "starting"

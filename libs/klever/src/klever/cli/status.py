@@ -6,8 +6,11 @@ from typing import Any
 import aiohttp
 import psutil
 
+from klever.cli.sandbox_output import described
 from klever.platform.home import Home
+from klever.platform.plan import ALLOW_UNSANDBOXED, DEPLOYER
 from klever.platform.state import PlatformState, Running, processes_of, read_state
+from kleversandbox.support import find_support
 
 OK = 200
 MIB = 1024 * 1024
@@ -28,6 +31,7 @@ def report(home: Home) -> dict[str, Any]:
         "ready": all(part["state"] in {"ready", "running"} for part in parts),
         "home": str(home.path),
         "urls": vars(state.urls),
+        "sandbox": described(find_support(), allow_unsandboxed=_allows_unsandboxed(state)),
         "allowCommands": state.allow_commands,
         "parts": parts,
         "rssMb": sum(part["rssMb"] for part in parts),
@@ -49,6 +53,16 @@ async def _answer(session: aiohttp.ClientSession, part: Running) -> bool:
         async with session.get(f"{part.url}/readyz") as response:
             return response.status == OK
     except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _allows_unsandboxed(state: PlatformState) -> bool:
+    """What the deployer was started with."""
+    deployer = state.parts.get(DEPLOYER)
+    try:
+        process = deployer.process() if deployer else None
+        return process is not None and process.environ().get(ALLOW_UNSANDBOXED) == "1"
+    except (psutil.Error, OSError):
         return False
 
 

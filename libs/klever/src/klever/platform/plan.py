@@ -12,6 +12,8 @@ from .home import Home
 
 HOST = "127.0.0.1"
 LOOPBACK = "localhost,127.0.0.1,::1"
+ALLOW_UNSANDBOXED = "KLEVER_ALLOW_UNSANDBOXED"
+"""Environment variable of the services, `1` where models that may run code are run without a complete sandbox too."""
 MARKER = "KLEVER_PLATFORM"
 """Environment variable that every process of a platform carries, its children too, with the home as its value."""
 

@@ -19,7 +19,6 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.http_server import HEADER_BYTES
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
-from kleverserve.readiness import is_ready
 from kleverserve.unpickling.allowlist import trust_only
 
 from .artifacts import KINDS, find_artifact
@@ -93,7 +92,7 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     prepare(server._rest_server._app, limit=given.max_body_bytes)  # noqa: SLF001
     logging.getLogger("mlserver").handlers.clear()  # else each line is written twice
     stopping = _stop_on_signals(server, given.drain_seconds)
-    announcing = asyncio.create_task(_announce(given))
+    announcing = asyncio.create_task(_announce(given, server))
     await server.start([model])
     announcing.cancel()
     return 0 if stopping.is_set() else fail("MLServer ended by itself: its log says why", EXIT_CANNOT_LISTEN)
@@ -130,12 +129,19 @@ def _end_now() -> None:
     os._exit(0)
 
 
-async def _announce(given: argparse.Namespace) -> None:
-    # MLServer itself tells nobody.
-    while not await asyncio.to_thread(is_ready, given.host, given.port, given.name):  # noqa: ASYNC110
+async def _announce(given: argparse.Namespace, server: "MLServer") -> None:
+    # MLServer itself does not say it. Asking by HTTP would be a connection, which the sandbox refuses.
+    while not await _is_ready(server):  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
     facts = {"host": given.host, "port": given.port, "grpc_port": given.grpc_port}
     log.info("ready", extra={"facts": facts | {"model": given.name, "version": given.version}})
+
+
+async def _is_ready(server: "MLServer") -> bool:
+    """Whether it listens and has loaded its model."""
+    rest = getattr(server._rest_server, "_server", None)  # noqa: SLF001  # None before it is started
+    models = await server._model_registry.get_models()  # noqa: SLF001
+    return rest is not None and rest.started and bool(models) and all(model.ready for model in models)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = server_parser("kleverserve.triton", "Serve one model by Triton Inference Server.", ADAPTERS)
     parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port; 0 takes a free one")
+    parser.add_argument("--inner-port", type=int, default=0, help="where Triton itself listens; 0 takes a free port")
     given = parser.parse_args(arguments)
     if re.fullmatch(r"\w[\w.-]*", given.name, re.ASCII) is None:
         parser.error("--name must be letters, digits, '_', '.' and '-', as Triton keeps the model in a folder of it")
@@ -74,7 +75,7 @@ class Launcher:
         self._found = found
         self._stop = stop
         self._port = port_or_free(given.host, given.port)
-        self._own_port = port_or_free(LOOPBACK, 0)
+        self._own_port = port_or_free(LOOPBACK, given.inner_port)
         self._grpc_port = None if given.grpc_port is None else port_or_free(given.host, given.grpc_port)
 
     def run(self) -> int:

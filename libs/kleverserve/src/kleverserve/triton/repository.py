@@ -1,5 +1,6 @@
 """The directories that Triton reads: a model repository with one model, and the python backend."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -32,5 +33,12 @@ def write_backends(directory: Path, found: Installation) -> Path:
     """Put the python backend and the stub for this Python together below `directory`; the path for Triton."""
     backends = directory / "backends"
     shutil.copytree(found.backend, backends / "python", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy2(found.stub, backends / "python" / found.stub.name)
+    _copy_program(found.stub, backends / "python" / found.stub.name)
     return backends
+
+
+def _copy_program(source: Path, target: Path) -> None:
+    """Copy a file that can be run. It is made so: in the sandbox the mode of what is there cannot be changed."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o755)
+    with source.open("rb") as program, os.fdopen(descriptor, "wb") as copy:
+        shutil.copyfileobj(program, copy)

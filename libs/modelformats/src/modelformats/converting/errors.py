@@ -1,6 +1,8 @@
 """Why a conversion did not come about."""
 
 DISK_FULL = "disk_full"
+UNSANDBOXED = "unsandboxed"
+"""The model may run code, and this system cannot confine it."""
 
 OF_THE_MACHINE = frozenset({"out_of_memory", "timed_out", DISK_FULL})
 """Codes that say nothing of the model: with more memory, time or space the same conversion may succeed."""

@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from kleversandbox.starting import Start
 from modelformats.threads import until_ended
 
 from .errors import ConversionError
@@ -29,17 +31,16 @@ class End:
     last_lines: tuple[str, ...]
 
 
-async def run_group(
-    command: list[str], environment: dict[str, str], seconds: float, on_line: Callable[[str], None]
-) -> End:
-    """Run a command in a session of its own, in its HOME, and kill the whole session when it ends or time is up.
+async def run_group(start: Start, directory: Path, seconds: float, on_line: Callable[[str], None]) -> End:
+    """Run a program in a session of its own, and kill the whole session when it ends or time is up.
 
-    Raises ConversionError when there is no such command. A cancelled call kills it.
+    Raises ConversionError when its launcher cannot be run. A cancelled call kills it.
     """
     kept: deque[str] = deque(maxlen=_KEPT_LINES)
     async with _output_to(kept, on_line) as output:
         timed_out = False
-        async with session_of(*command, cwd=environment["HOME"], env=environment, stdout=output) as process:
+        options = {"cwd": directory, "env": start.environment, "pass_fds": start.descriptors, "stdout": output}
+        async with session_of(*start.command, **options) as process:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await process.wait()
@@ -106,7 +107,7 @@ async def _output_to(kept: deque[str], on_line: Callable[[str], None]) -> AsyncI
     finally:
         os.close(write_end)
         try:
-            # A process that made a session of its own is not killed with ours, and may hold the pipe.
+            # Where the sandbox is not complete, a process of another session is not killed, and may hold the pipe.
             with suppress(TimeoutError):
                 await asyncio.wait_for(pump, _LAST_OUTPUT_SECONDS)
         finally:

@@ -1,19 +1,25 @@
-"""Run a program of a toolchain as a subprocess: limited, without network or secrets, killed as a group."""
+"""Run a program of a toolchain as a subprocess: in the sandbox, within limits, killed as a group."""
 
 import json
 import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from kleversandbox import policy as sandbox
+from kleversandbox.__main__ import EXIT_NO_PROGRAM, EXIT_NO_SANDBOX
+from kleversandbox.homes import remove_home
+from kleversandbox.policy import Policy
+from kleversandbox.starting import starting
+from kleversandbox.system_paths import READABLE, SYSTEM, interpreter_paths, paths_in
 from kleverserve import unpickling
 from modelformats.threads import in_thread
 
-from .errors import ConversionError, failed_tool
+from .errors import UNSANDBOXED, ConversionError, failed_tool
 from .processes import End, run_group
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -21,11 +27,13 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 UNPICKLING = Path(unpickling.__file__).parent
 """What programs load pickles with. They are given a copy: beside it are packages that toolchains are not to see."""
-LIBRARY = "library"
 
 _CODES = ("unsupported_operator", "invalid_model", "input_shape_needed")
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "LD_LIBRARY_PATH")
+_READ = ("source", "samples")
+_WRITTEN = ("destination", "results")
+"""Of a request. What a program may write is there before it is run."""
 _REPORT_BYTES = 2**20
 
 
@@ -41,6 +49,8 @@ class Limits:
     """The size of each file it writes."""
     processes: int = 512
     """Processes and threads."""
+    needs_sandbox: bool = True
+    """Whether a program is refused where the system lacks a part of the sandbox."""
 
 
 async def run_program(  # what to run, on what, within what
@@ -57,28 +67,59 @@ async def run_program(  # what to run, on what, within what
     Raises ConversionError with the program's own code and message, or out_of_memory, timed_out, disk_full,
     toolchain_failed when it ended in another way than by a report. A cancelled call kills it.
     """
-    scratch = Path(mkdtemp(prefix="klever-conversion-"))
-    report = scratch / "report.json"
+    scratch, home, code = _places(programs)
+    report = home / "report.json"
     text = json.dumps({**request, "report": str(report)}, default=str)
+    command = (str(python), "-P", "-m", f"{programs.name}.{program}", text)
+    policy = _policy(command, home, request, limits, (code, programs))
     try:
-        await in_thread(shutil.copytree, UNPICKLING, scratch / LIBRARY / "kleverserve" / "unpickling")
-        ended = await run_group(
-            [str(python), "-P", "-m", f"{programs.name}.confined", json.dumps(asdict(limits)), program, text],
-            _environment(scratch, programs, limits),
-            limits.wall_seconds,
-            on_line,
-        )
+        await in_thread(shutil.copytree, UNPICKLING, code / "kleverserve" / "unpickling")
+        with starting(policy, os.environ) as start:
+            ended = await run_group(start, home, limits.wall_seconds, on_line)
         return _outcome(ended, _read_report(report))
     finally:
-        await in_thread(shutil.rmtree, scratch, ignore_errors=True)
+        await in_thread(remove_home, scratch)
 
 
-def _environment(scratch: Path, programs: Path, limits: Limits) -> dict[str, str]:
+def _places(programs: Path) -> tuple[Path, Path, Path]:
+    """A new directory; in it, a home, and one from which the programs can be imported and nothing beside them."""
+    scratch = Path(mkdtemp(prefix="klever-conversion-"))
+    home, code = scratch / "home", scratch / "code"
+    home.mkdir()
+    code.mkdir()
+    (code / programs.name).symlink_to(programs.absolute())
+    return scratch, home, code
+
+
+def _policy(
+    command: tuple[str, ...], home: Path, request: Mapping[str, Any], limits: Limits, code: tuple[Path, Path]
+) -> Policy:
+    """It reads the model, writes what it is asked for, and reaches nothing else: neither files nor the network."""
+    environment = _environment(home, code[0], limits)
+    return Policy(
+        command=command,
+        environment=environment,
+        directory=str(home),
+        execute=(*SYSTEM, *interpreter_paths(Path(command[0])), *paths_in(environment)),
+        read=(*READABLE, *map(str, code), *(str(request[name]) for name in _READ if name in request)),
+        write=(str(home), *(str(request[name]) for name in _WRITTEN if name in request)),
+        dies_with_parent=True,
+        limits=sandbox.Limits(
+            memory_bytes=limits.memory_bytes,
+            cpu_seconds=limits.cpu_seconds,
+            file_bytes=limits.file_bytes,
+            processes=limits.processes,
+        ),
+        complete=limits.needs_sandbox,
+    )
+
+
+def _environment(home: Path, code: Path, limits: Limits) -> dict[str, str]:
     """An environment without secrets: a few variables of ours, and what frameworks need to be told."""
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        "PYTHONPATH": os.pathsep.join((str(programs.parent), str(scratch / LIBRARY))),
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONPATH": str(code),
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -108,6 +149,9 @@ def _outcome(ended: End, report: dict[str, Any] | None) -> dict[str, str]:
     versions = None if report is None else report.get("versions")
     if ended.status == 0 and isinstance(versions, dict):
         return {str(name): str(value) for name, value in versions.items()}
+    if ended.status in {EXIT_NO_SANDBOX, EXIT_NO_PROGRAM} and ended.last_lines[-1:]:
+        code = UNSANDBOXED if ended.status == EXIT_NO_SANDBOX else "toolchain_failed"
+        raise ConversionError(code, ended.last_lines[-1].removeprefix("klever: "))
     raise _died(ended)
 
 

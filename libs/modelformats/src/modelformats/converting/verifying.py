@@ -124,6 +124,7 @@ async def _hints(source: Subject, result: Subject, workshop: Workshop, programs:
             continue
         with TemporaryDirectory(prefix="klever-hints-") as scratch:
             path = Path(scratch) / "hints.npz"
+            path.touch()  # the program may write into what is there
             try:
                 request = await _request(subject)
                 await workshop.run(program.toolchain, program.program, _on(request, path, path))

@@ -145,6 +145,8 @@ class ReplicaState:
     """See `LocalModel`."""
     unverified: str = ""
     """See `LocalModel`."""
+    sandbox: str = ""
+    """What it is confined by, for people."""
     failure: str | None = None
     """Why it will not start: the cause, and its last log lines. None while there is hope."""
 
@@ -225,6 +227,7 @@ def statuses(
                 runtime=present[0].runtime if present else "",
                 made=present[0].made if present else "",
                 unverified=present[0].unverified if present else "",
+                sandbox=present[0].sandbox if present else "",
                 replicas=each.replicas,
                 ready_replicas=sum(state.ready for state in present),
                 restarts=sum(state.restarts for state in present),

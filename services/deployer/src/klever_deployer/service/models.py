@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 
-from klever_deployer.domain.replicas import Deployment, LocalModel, Prepared, VersionKey
+from klever_deployer.domain.replicas import CUSTOM, Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import (
     CONVERTED_TO,
     UNPICKLED,
@@ -16,6 +16,7 @@ from klever_deployer.domain.runtimes import (
 from klever_deployer.errors import (
     INVALID_EXPRESSION,
     MODEL_NOT_FOUND,
+    UNSANDBOXED,
     UNSUPPORTED_FORMAT,
     UNSUPPORTED_PARAMETERS,
     ServingError,
@@ -30,6 +31,8 @@ from kleverproto.servable import refusal as not_allowed
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
+from kleversandbox.support import Confinement
+from modelformats.foreign_code import may_run_code
 
 from .shelf import Shelf
 
@@ -51,6 +54,7 @@ class Models:
         shelf: models on this machine.
         toolchains: environments of model servers.
         conversions: models made of those that nothing serves as they are.
+        confinement: whether models that may run code can be confined.
         clock: seconds, growing.
     """
 
@@ -59,6 +63,7 @@ class Models:
     shelf: Shelf
     toolchains: Toolchains
     conversions: Conversions
+    confinement: Confinement
     clock: Callable[[], float] = time.monotonic
     _missed: dict[str, float] = field(default_factory=dict)
     """Since when versions are missing that were in the catalogue once."""
@@ -116,6 +121,9 @@ class Models:
             raise ServingError(refusal(variant, model.format, routes), code=UNSUPPORTED_FORMAT)
         if (refused := parameters_refusal(variant, choice.runtime)) is not None:
             raise ServingError(refused, code=UNSUPPORTED_PARAMETERS)
+        may_run = choice.runtime == CUSTOM or may_run_code(model.format)
+        if may_run and (refused := self.confinement.refusal(f"{variant.model}, served by {choice.runtime},")):
+            raise ServingError(refused, code=UNSANDBOXED)
         if choice.toolchain is None:
             return Prepared(model, choice.runtime)
         trust = await self._trusted(variant) if model.format in UNPICKLED else ()

@@ -27,11 +27,13 @@ class WorkerPool:
     """See `ports.JobExecutor`. A worker that dies or hangs takes one job down; a fresh one takes its place.
 
     Args:
+        models: the directory in which the models of all jobs are.
         workers: how many processes are kept warm.
         limits: what each of them may use.
     """
 
-    def __init__(self, workers: int = 2, limits: WorkerLimits | None = None) -> None:
+    def __init__(self, models: Path, workers: int = 2, limits: WorkerLimits | None = None) -> None:
+        self._models = models
         self._size = workers
         self._limits = limits or WorkerLimits()
         self._idle: asyncio.Queue[WorkerProcess | None] = asyncio.Queue()
@@ -127,7 +129,7 @@ class WorkerPool:
         """Start a worker, again and again until one is warm."""
         while True:
             try:
-                worker = await WorkerProcess.start(self._limits)
+                worker = await WorkerProcess.start(self._limits, self._models)
             except Exception as error:  # noqa: BLE001 - whatever it was, without this worker the pool stays smaller
                 log.warning("a worker did not start; trying again", error=str(error) or type(error).__name__)
                 await asyncio.sleep(RESTART_SECONDS)

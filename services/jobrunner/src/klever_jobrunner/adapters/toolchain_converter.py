@@ -1,17 +1,20 @@
 """Conversions by programs that run in toolchains on this machine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from klever_jobrunner.errors import DISK_FULL, UNSUPPORTED_CONVERSION, JobError
 from klever_jobrunner.ports import ConversionSource, OnLine
 from kleverkit.errors import TransientError
 from kleverproto.conversions import Conversion, ConversionRecord
+from kleversandbox.support import Confinement
 from modelformats.converting.convert import convert
-from modelformats.converting.errors import ConversionError, NoRouteError
+from modelformats.converting.errors import UNSANDBOXED, ConversionError, NoRouteError
 from modelformats.converting.fingerprint import fingerprint
 from modelformats.converting.planning import plan
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
+from modelformats.foreign_code import may_run_code
 
 
 class ToolchainConverter:
@@ -20,11 +23,13 @@ class ToolchainConverter:
     Args:
         toolchains: where the environments are.
         limits: what one program may use.
+        confinement: whether models that may run code can be confined.
     """
 
-    def __init__(self, toolchains: ToolchainStore, limits: Limits) -> None:
+    def __init__(self, toolchains: ToolchainStore, limits: Limits, confinement: Confinement) -> None:
         self._toolchains = toolchains
         self._limits = limits
+        self._confinement = confinement
 
     def fingerprint(self, format_name: str, wanted: Conversion) -> str:
         """See `ports.Converter`."""
@@ -38,6 +43,9 @@ class ToolchainConverter:
         self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """See `ports.Converter`."""
+        runs_code = may_run_code(source.format)
+        if runs_code and (refused := self._confinement.refusal(f"a model of format {source.format}")):
+            raise JobError(refused, code=UNSANDBOXED)
         try:
             return await convert(
                 source.directory,
@@ -48,7 +56,7 @@ class ToolchainConverter:
                 options=options_of(wanted),
                 samples=source.samples,
                 toolchains=self._toolchains,
-                limits=self._limits,
+                limits=replace(self._limits, needs_sandbox=runs_code and not self._confinement.allow_unsandboxed),
                 on_line=on_line,
                 trust=source.trust,
             )

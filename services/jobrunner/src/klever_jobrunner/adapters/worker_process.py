@@ -7,13 +7,22 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
 
 from klever_jobrunner.extraction import SIGNATURE_LIMIT
 from klever_jobrunner.worker import Answer, Job
-from modelformats.threads import until_ended
+from kleversandbox.homes import remove_home
+from kleversandbox.policy import MEBI, Limits, Policy
+from kleversandbox.starting import starting
+from kleversandbox.system_paths import READABLE, SYSTEM, interpreter_paths
+from modelformats.threads import in_thread, until_ended
 
 START_SECONDS = 30.0
-KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "HOME", "TMPDIR", "KLEVER_PLATFORM")
+MODULES = ("klever_jobrunner", "kleverkit", "kleverproto", "kleversandbox", "kleverserve", "modelformats")
+"""What a worker imports of ours."""
+KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "KLEVER_PLATFORM")
 """Environment of a worker; the last one tells `klever down` what belongs to the platform."""
 
 
@@ -30,7 +39,7 @@ class WorkerLimits:
     recycle_mb: int = 256
     """A worker that has held more than this is replaced, so that the memory is given back."""
     command: Sequence[str] = (sys.executable, "-m", "klever_jobrunner.worker")
-    """Called with the address space in MiB and the processor seconds of one job."""
+    """Called with the processor seconds of one job."""
 
 
 class WorkerDiedError(Exception):
@@ -48,25 +57,28 @@ class WorkerDiedError(Exception):
 class WorkerProcess:
     """A process that is warm and takes one job at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process, limits: WorkerLimits) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, home: Path, limits: WorkerLimits) -> None:
         self._process = process
+        self._home = home
         self._limits = limits
         self._jobs = 0
         self._peak_mb = 0
 
     @classmethod
-    async def start(cls, limits: WorkerLimits) -> "WorkerProcess":
-        """Start one and wait until it is warm. Raises WorkerDiedError, TimeoutError, OSError, ValueError."""
-        process = await asyncio.create_subprocess_exec(
-            *limits.command,
-            str(limits.memory_mb),
-            str(limits.timeout_seconds),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
-            limit=SIGNATURE_LIMIT * 2,
-        )
-        worker = cls(process, limits)
+    async def start(cls, limits: WorkerLimits, models: Path) -> "WorkerProcess":
+        """Start one and wait until it is warm. Raises WorkerDiedError, TimeoutError, OSError, ValueError.
+
+        Args:
+            limits: what it may use.
+            models: the directory in which the models of its jobs are.
+        """
+        await in_thread(models.mkdir, parents=True, exist_ok=True)  # what is not there cannot be allowed
+        home = Path(await in_thread(mkdtemp, prefix="klever-worker-"))
+        try:
+            worker = cls(await _spawned(_policy(limits, models, home)), home, limits)
+        except BaseException:
+            await in_thread(remove_home, home)
+            raise
         try:
             async with asyncio.timeout(START_SECONDS):
                 await worker._answer()
@@ -107,6 +119,7 @@ class WorkerProcess:
         with suppress(ProcessLookupError):
             self._process.kill()
         await until_ended(asyncio.ensure_future(self._process.wait()))
+        await in_thread(remove_home, self._home)
 
     async def _answer(self) -> Answer:
         stdout = self._process.stdout
@@ -115,6 +128,42 @@ class WorkerProcess:
         if not line.endswith(b"\n"):
             raise WorkerDiedError(await self._process.wait())
         return Answer.model_validate_json(line)
+
+
+async def _spawned(policy: Policy) -> asyncio.subprocess.Process:
+    with starting(policy, os.environ) as start:
+        return await asyncio.create_subprocess_exec(
+            *start.command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=start.environment,
+            pass_fds=start.descriptors,
+            limit=SIGNATURE_LIMIT * 2,
+        )
+
+
+def _policy(limits: WorkerLimits, models: Path, home: Path) -> Policy:
+    """It reads models and its own code, and reaches nothing else.
+
+    Where the system lacks a part of the sandbox it runs without, for parsers run nothing that a model brings.
+    """
+    return Policy(
+        command=(*limits.command, str(limits.timeout_seconds)),
+        environment=_environment() | {"HOME": str(home), "TMPDIR": str(home)},
+        directory=str(home),
+        execute=(*SYSTEM, *interpreter_paths(Path(sys.executable))),
+        read=(*READABLE, *_code(), str(models)),
+        write=(str(home),),
+        dies_with_parent=True,
+        limits=Limits(address_bytes=limits.memory_mb * MEBI),
+        complete=False,
+    )
+
+
+def _code() -> tuple[str, ...]:
+    """Where the worker's modules are; in a checkout that is not the environment."""
+    origins = (spec.origin for name in MODULES if (spec := find_spec(name)))
+    return tuple(str(Path(origin).parents[1]) for origin in origins if origin)
 
 
 def _environment() -> dict[str, str]:

@@ -24,7 +24,7 @@ from klever.cli.starting import (
 )
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
-from klever.platform.plan import Part, Ports, parts, urls
+from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
 from klever.platform.ports import reserved
 from ormb.cli.output import print_json, print_table
 
@@ -42,9 +42,23 @@ DOWN_SECONDS = 60.0
     help="Let whoever may deploy run programs on this machine (custom.command). Also $KLEVER_ALLOW_COMMANDS.",
 )
 @click.option("--background", is_flag=True, hidden=True, help="What --detach starts: it shows the link itself.")
+@click.option(
+    "--allow-unsandboxed",
+    is_flag=True,
+    envvar=ALLOW_UNSANDBOXED,
+    help="Run models that may run code where this system cannot confine them.",
+)
 @PORT
 @PORTS
-def up(*, detach: bool, allow_commands: bool, background: bool, single: tuple[str, ...], ports: str) -> None:
+def up(
+    *,
+    detach: bool,
+    allow_commands: bool,
+    background: bool,
+    allow_unsandboxed: bool,
+    single: tuple[str, ...],
+    ports: str,
+) -> None:
     """Run the platform: NATS, registry, jobrunner, deployer with Envoy, gateway. State is kept in $KLEVER_HOME.
 
     \b
@@ -53,6 +67,8 @@ def up(*, detach: bool, allow_commands: bool, background: bool, single: tuple[st
     klever up --allow-commands
     """
     keep_private()
+    if allow_unsandboxed:
+        os.environ[ALLOW_UNSANDBOXED] = "1"  # the services that touch models read it
     with errors_as_lines():
         if detach:
             more = ["--allow-commands"] if allow_commands else []
@@ -119,6 +135,7 @@ def status(*, as_json: bool) -> None:
     klever status
     klever status --json
     """
+    from klever.cli.sandbox_output import sandbox_lines  # noqa: PLC0415 - only this command shows it
     from klever.cli.status import report  # noqa: PLC0415 - loads HTTP
 
     home = Home.default()
@@ -130,6 +147,8 @@ def status(*, as_json: bool) -> None:
     else:
         rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in found["parts"]]
         print_table([("PART", "STATE", "URL", "MEMORY"), *rows])
+        for line in sandbox_lines(found["sandbox"]):
+            click.echo(line)
         click.echo(f"{found['rssMb']} MB in all; logs in {home.logs}")
         commands = "allowed: whoever may deploy runs programs here" if found["allowCommands"] else "refused"
         click.echo(f"Commands of servings (`klever up --allow-commands`): {commands}")

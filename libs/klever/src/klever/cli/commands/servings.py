@@ -7,7 +7,7 @@ import click
 from klever import tensors
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.inputs import named_value
-from klever.cli.serving_output import describe_step, describe_traffic, nothing_served, show, summary
+from klever.cli.serving_output import describe_sandboxes, describe_step, describe_traffic, nothing_served, show, summary
 from klever.errors import InputError
 from kleverproto.following import OnPush
 from kleverproto.servings import ServingDocument
@@ -57,7 +57,7 @@ def describe(name: str, namespace: str, *, as_json: bool, server: str | None) ->
     if as_json:
         print_json({"serving": found, "events": events})
         return
-    for line in (*summary(found), *describe_traffic(found.spec.traffic)):
+    for line in (*summary(found), *describe_traffic(found.spec.traffic), *describe_sandboxes(found)):
         click.echo(line)
     if found.spec.policy.on_push is OnPush.DEPLOY:
         click.echo("on push:    deploy what is pushed to the variants' tags")

@@ -26,7 +26,7 @@ def convert(request: Request) -> dict[str, str]:
     """Predict labels, and probabilities where the document declares them; or numbers."""
     path = request.file
     try:
-        PMMLContext.getOrCreate()
+        PMMLContext.getOrCreate(gateway="jpype")
         model = Model.fromFile(str(path))
     except PMMLError as error:
         raise ProblemError(INVALID_MODEL, f"PMML4S cannot read {path.name}: {error}") from error

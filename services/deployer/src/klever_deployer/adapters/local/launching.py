@@ -15,20 +15,27 @@ from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
 from kleverproto.variants import Variant
+from kleversandbox.policy import Policy
+from kleversandbox.support import Confinement
+from kleversandbox.system_paths import interpreter_paths, program_paths
 
-MODULES = {"kleverserve": "kleverserve", "triton": "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
+from .confining import confined
+
+TRITON = "triton"
+MODULES = {"kleverserve": "kleverserve", TRITON: "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
+MADE_BY_TRITON = ("/tmp",)  # noqa: S108
+"""Its python backend makes an empty directory there, whatever TMPDIR is."""
+PLATFORM = "KLEVER_PLATFORM"
 INHERITED = frozenset(
     {
         "PATH",
-        "HOME",
         "LANG",
         "LC_ALL",
-        "TMPDIR",
         "TZ",
         "JAVA_HOME",
         "LD_LIBRARY_PATH",
         "SSL_CERT_FILE",
-        "KLEVER_PLATFORM",
+        PLATFORM,
     }
 )
 """What a model server gets of the deployer's environment: none of its secrets."""
@@ -41,24 +48,28 @@ class Ports:
     host: str
     http: int
     grpc: int = 0
+    inner: int = 0
+    """Of a server behind the one that answers; 0 where there is none."""
 
 
 @dataclass(frozen=True)
 class Launch:
     """A process to start."""
 
-    command: tuple[str, ...]
-    env: Mapping[str, str]
-    """All of it."""
-    cwd: Path | None = None
+    policy: Policy
+    """What it runs, and what that may do."""
+    launcher_env: Mapping[str, str]
+    """Environment of what starts it."""
+    sandbox: str
+    """What it is confined by, for people."""
     cores: int | None = None
 
 
 class Launcher(Protocol):
     """Knows how servers are started."""
 
-    def __call__(self, spec: ReplicaSpec, ports: Ports) -> Launch:
-        """How to start a replica. Raises LookupError where something that it needs is missing."""
+    def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
+        """How to start a replica, in a home of its own. Raises LookupError where something that it needs is missing."""
         ...
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
@@ -71,14 +82,20 @@ def takes_grpc(spec: ReplicaSpec) -> bool:
     return spec.prepared.runtime in WITH_GRPC
 
 
+def has_inner(spec: ReplicaSpec) -> bool:
+    """Whether a server runs another one, which it reaches by TCP."""
+    return spec.prepared.runtime == TRITON
+
+
 @dataclass(frozen=True)
 class Launching:
     """Starts servers with this interpreter, or with that of the environment their model needs.
 
     Args:
         python: the deployer's own interpreter, whose environment holds kleverserve.
-        server_path: a directory that holds nothing but kleverserve, for the other environments.
+        server_path: a directory that holds nothing but kleverserve, so that nothing else of ours is imported.
         secrets: what variants name in `env`.
+        confinement: what confines them.
         inherited: the deployer's environment variables.
         max_request_bytes: of a body or message; servers of the user's own get it as an environment variable.
     """
@@ -86,25 +103,45 @@ class Launching:
     python: Path
     server_path: Path
     secrets: SecretFiles
+    confinement: Confinement
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     max_request_bytes: int = MAX_REQUEST_BYTES
 
-    def __call__(self, spec: ReplicaSpec, ports: Ports) -> Launch:
+    def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
         """How to start a replica. Raises SecretNotFoundError."""
-        variant, cwd = spec.variant, None
-        env = {key: value for key, value in self.inherited.items() if key in INHERITED}
-        cores = _cores(variant)
-        env |= {"OMP_NUM_THREADS": str(cores or 1)}
-        if spec.prepared.runtime == CUSTOM and variant.custom is not None:
-            env |= _custom_env(spec, ports) | {"MAX_REQUEST_BYTES": str(self.max_request_bytes)}
-            command = tuple(Template(word).safe_substitute(env) for word in variant.custom.command)
-            cwd = spec.prepared.model.directory
-        else:
-            command = self._command(spec, ports, cores or 1)
-            if spec.prepared.python is not None:
-                env |= {"PYTHONPATH": str(self.server_path)}
-        own = self.secrets.resolved(spec.key.serving.namespace, variant.env)
-        return Launch(command, env | own, cwd, cores)
+        given = {key: value for key, value in self.inherited.items() if key in INHERITED}
+        cores = _cores(spec.variant)
+        env = given | {"OMP_NUM_THREADS": str(cores or 1), "HOME": str(home), "TMPDIR": str(home)}
+        is_custom = spec.prepared.runtime == CUSTOM
+        policy = self._custom(spec, ports, env, home) if is_custom else self._ours(spec, ports, env, home)
+        policy = confined(policy, spec, (ports.http, ports.grpc, ports.inner), given, self.confinement)
+        own = self.secrets.resolved(spec.key.serving.namespace, spec.variant.env)
+        marks = {name: env[name] for name in (PLATFORM, "HOME", "TMPDIR") if name in env}
+        policy = policy._replace(environment=policy.environment | own | marks)
+        return Launch(policy, given, self.confinement.describe(spec.variant.network.value), cores)
+
+    def _custom(self, spec: ReplicaSpec, ports: Ports, env: Mapping[str, str], home: Path) -> Policy:
+        """A server of the user's own: from the model, the system's programs, or an environment of Python."""
+        model, words = spec.prepared.model.directory, spec.variant.custom.command if spec.variant.custom else ()
+        env = {**env, **_custom_env(spec, ports), "MAX_REQUEST_BYTES": str(self.max_request_bytes)}
+        command = tuple(Template(word).safe_substitute(env) for word in words)
+        execute = (str(model), *program_paths(command[0], env.get("PATH")))
+        return Policy(command, env, str(model), execute=execute, write=(str(home),))
+
+    def _ours(self, spec: ReplicaSpec, ports: Ports, env: Mapping[str, str], home: Path) -> Policy:
+        python = spec.prepared.python or self.python
+        code = (str(self.server_path), *(str(path.resolve()) for path in self.server_path.glob("*")))
+        return Policy(
+            self._command(spec, python, ports),
+            {**env, "PYTHONPATH": str(self.server_path)},
+            str(home),
+            execute=interpreter_paths(python),
+            read=(*code, str(spec.prepared.model.directory)),
+            write=(str(home),),
+            make_directories=MADE_BY_TRITON if has_inner(spec) else (),
+            needs_shared_memory=has_inner(spec),
+            needs_processes=has_inner(spec),
+        )
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
         """Why a variant cannot run as processes of this machine, for people; None where it can."""
@@ -118,18 +155,20 @@ class Launching:
             return f"variant {variant.name}: {error}"
         return None
 
-    def _command(self, spec: ReplicaSpec, ports: Ports, threads: int) -> tuple[str, ...]:
+    def _command(self, spec: ReplicaSpec, python: Path, ports: Ports) -> tuple[str, ...]:
         prepared = spec.prepared
         more: tuple[str, ...] = ("--grpc-port", str(ports.grpc)) if takes_grpc(spec) else ()
+        if has_inner(spec):
+            more += ("--inner-port", str(ports.inner))
         for name in prepared.trust:
             more += ("--trust", name)
         if spec.variant.parameters:
             more += ("--parameters", json.dumps(spec.variant.parameters))
         return (
-            *(str(prepared.python or self.python), "-m", MODULES[prepared.runtime]),
+            *(str(python), "-m", MODULES[prepared.runtime]),
             *("--model-dir", str(prepared.model.directory), "--format", prepared.model.format),
             *("--name", spec.key.serving.name, "--version", spec.version),
-            *("--host", ports.host, "--port", str(ports.http), "--threads", str(threads)),
+            *("--host", ports.host, "--port", str(ports.http), "--threads", str(_cores(spec.variant) or 1)),
             *("--max-body-bytes", str(self.max_request_bytes), *more),
         )
 

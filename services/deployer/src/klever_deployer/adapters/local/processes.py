@@ -34,6 +34,8 @@ class ProcessRecord:
     port: int
     owner: str = ""
     """Value of its `OWNER`."""
+    sandbox: str = ""
+    """What it is confined by, for people."""
     grpc_port: int = 0
     about: dict[str, Any] = field(default_factory=dict)
     """What it is, for the deployer that adopts it."""
@@ -65,8 +67,8 @@ def spawn(  # noqa: PLR0913 - what a process has
     owner: Path,
     port: int,
     env: Mapping[str, str],
-    cwd: Path | None = None,
     cores: int | None = None,
+    descriptors: Sequence[int] = (),
 ) -> ProcessRecord:
     """Start a process that neither a signal to the deployer's group nor its death ends.
 
@@ -78,8 +80,8 @@ def spawn(  # noqa: PLR0913 - what a process has
         owner: the deployer's work_dir.
         port: where it will listen.
         env: its environment, all of it.
-        cwd: where it starts; here by default.
         cores: how many it may run on; all by default.
+        descriptors: files that it inherits.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -90,8 +92,8 @@ def spawn(  # noqa: PLR0913 - what a process has
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                cwd=cwd,
                 env={**env, OWNER: str(owner)},
+                pass_fds=descriptors,
             )
         except OSError as error:
             output.write(f"klever: {command[0]} cannot be run: {error.strerror}\n".encode())

@@ -11,11 +11,14 @@ import structlog
 
 from klever_deployer.domain.causes import explained
 from klever_deployer.domain.replicas import CUSTOM, Endpoint, ReplicaSpec, ReplicaState
+from kleversandbox.homes import make_home, remove_home
+from kleversandbox.starting import starting
+from modelformats.threads import in_thread
 
 from . import processes
-from .launching import Launcher, Ports, memory_limit, ready_path, takes_grpc
+from .launching import Launch, Launcher, Ports, has_inner, memory_limit, ready_path, takes_grpc
 from .own_servers import fault_of
-from .processes import ProcessRecord
+from .processes import OWNER, ProcessRecord
 
 log = structlog.get_logger(__name__)
 
@@ -44,9 +47,12 @@ class Places:
     record: Path
     log: Path
     owner: Path
+    home: Path
+    """Of the model server."""
 
     def forget(self) -> None:
-        """Remove what was written of it."""
+        """Remove what was written of it, and what it has written."""
+        remove_home(self.home)
         self.record.unlink(missing_ok=True)
         self.log.unlink(missing_ok=True)
 
@@ -79,6 +85,7 @@ class Replica:
             runtime=spec.prepared.runtime,
             made=spec.prepared.model.made,
             unverified=spec.prepared.model.unverified,
+            sandbox=adopted.sandbox if adopted else "",
         )
         self._spec = spec
         self._places = places
@@ -123,7 +130,7 @@ class Replica:
     async def _run_once(self) -> float:
         """Return when the server has ended: seconds since it was ready first. Raises OSError where none starts."""
         adopted = self._adopted()
-        record = adopted or self._start()
+        record = adopted or await self._start()
         prober = asyncio.create_task(self._probe(record, is_tried=adopted is not None))
         ended = asyncio.create_task(self._end_of(record))
         try:
@@ -141,24 +148,32 @@ class Replica:
     def _adopted(self) -> ProcessRecord | None:
         return self._record if self._record is not None and self._record.find() is not None else None
 
-    def _start(self) -> ProcessRecord:
+    async def _start(self) -> ProcessRecord:
         """On the same ports as before where they are free, so that the proxy need not learn others."""
         record = self._record
+        await in_thread(make_home, self._places.home)
         http = processes.port_like(HOST, record.port if record else 0)
         grpc = processes.port_like(HOST, record.grpc_port if record else 0) if takes_grpc(self._spec) else 0
-        launch = self._launcher(self._spec, Ports(HOST, http, grpc))
-        started = processes.spawn(
-            launch.command,
-            log=self._places.log,
-            owner=self._places.owner,
-            port=http,
-            env=launch.env,
-            cwd=launch.cwd,
-            cores=launch.cores,
-        )
-        self._record = replace(started, grpc_port=grpc, about=asdict(self._spec.key))
+        inner = processes.free_port(HOST) if has_inner(self._spec) else 0
+        launch = self._launcher(self._spec, Ports(HOST, http, grpc, inner), self._places.home)
+        started = replace(self._spawn(launch, http), grpc_port=grpc, about=asdict(self._spec.key))
+        self._record = replace(started, sandbox=launch.sandbox)
+        self.state = replace(self.state, sandbox=launch.sandbox)
         self._write_down()
         return self._record
+
+    def _spawn(self, launch: Launch, port: int) -> ProcessRecord:
+        environment = launch.policy.environment | {OWNER: str(self._places.owner)}
+        with starting(launch.policy._replace(environment=environment), launch.launcher_env) as start:
+            return processes.spawn(
+                start.command,
+                log=self._places.log,
+                owner=self._places.owner,
+                port=port,
+                env=start.environment,
+                cores=launch.cores,
+                descriptors=start.descriptors,
+            )
 
     def _write_down(self) -> None:
         """Have the next deployer find it. On a full disk it serves all the same, and this is done later."""

@@ -8,6 +8,8 @@ import structlog
 
 from klever_deployer.domain.replicas import ReplicaKey, ReplicaSpec, ReplicaState, ServingName
 from kleverproto.variants import Variant
+from kleversandbox.homes import remove_home
+from modelformats.threads import in_thread
 
 from . import processes
 from .launching import Launcher
@@ -51,6 +53,9 @@ class LocalWorkloads:
         for record in processes.strangers(self._directory, known):
             log.warning("stopping a model server that nobody wrote down", pid=record.pid)
             await processes.stop(record, grace_seconds=self._grace)
+        for home in self._homes.glob("*"):
+            if home.name not in {state.key.id for state in self.states()}:
+                await in_thread(remove_home, home)
         await asyncio.Event().wait()
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
@@ -111,7 +116,7 @@ class LocalWorkloads:
                 await replica.stop(self._grace)
             elif left is not None:
                 await processes.stop(left, grace_seconds=self._grace)
-            self._places(key).forget()
+            await in_thread(self._places(key).forget)
         except OSError:
             if (record := ProcessRecord.read(self._places(key).record)) is not None:
                 self._left[key] = record  # what is not forgotten is still there, to be stopped again
@@ -139,8 +144,15 @@ class LocalWorkloads:
         logs = self._directory / "logs"
         present = next(logs.glob(name_pattern(key)), None)
         return Places(
-            record=self._records / f"{key.id}.json", log=present or logs / new_name(key), owner=self._directory
+            record=self._records / f"{key.id}.json",
+            log=present or logs / new_name(key),
+            owner=self._directory,
+            home=self._homes / key.id,
         )
+
+    @property
+    def _homes(self) -> Path:
+        return self._directory / "homes"
 
     def _on_change(self, state: ReplicaState) -> None:
         self._changed.add(state.key.serving)

@@ -1,0 +1,38 @@
+"""What every model server may do, and what none may."""
+
+from collections.abc import Mapping
+
+from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
+from kleverproto.variants import Network
+from kleversandbox.policy import Policy
+from kleversandbox.support import Confinement
+from kleversandbox.system_paths import NAME_SERVICE, READABLE, SYSTEM, paths_in
+from modelformats.foreign_code import may_run_code
+
+
+def confined(
+    policy: Policy,
+    spec: ReplicaSpec,
+    ports: tuple[int, int, int],
+    operators: Mapping[str, str],
+    confinement: Confinement,
+) -> Policy:
+    """The policy of one server with what is the same for all.
+
+    Args:
+        policy: what is its own.
+        spec: the replica.
+        ports: for HTTP, for gRPC, and of a server behind it; 0 where there is none.
+        operators: variables of the deployer's environment. What a variant sets opens no path.
+        confinement: what confines it.
+    """
+    has_egress, inner = spec.variant.network is Network.EGRESS, ports[-1]
+    runs_code = spec.prepared.runtime == CUSTOM or may_run_code(spec.prepared.model.format)
+    return policy._replace(
+        execute=(*SYSTEM, *paths_in(operators), *policy.execute),
+        read=(*READABLE, *(NAME_SERVICE if has_egress else ()), *policy.read),
+        listen=tuple(port for port in ports if port),
+        connect=(inner,) if inner else (),
+        egress=has_egress,
+        complete=runs_code and not confinement.allow_unsandboxed,
+    )

@@ -1,0 +1,106 @@
+"""What the sandbox costs a model server: its start, and requests a second; with and without it, in turn."""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import kleverserve
+from bench import report, wrk
+from klever_deployer.adapters.local.launching import Launching, Ports, server_path
+from klever_deployer.domain.replicas import LocalModel, Prepared, ReplicaSpec
+from kleverkit.secret_files import SecretFiles
+from kleversandbox.policy import Policy
+from kleversandbox.starting import starting
+from kleversandbox.support import Confinement, find_support
+from support.deployer import key, variant
+from support.processes import free_port
+from support.small_models import adder
+
+STARTS, ROUNDS, CONNECTIONS = 15, 5, 16
+BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
+GOAL = 3.0
+HOST = "127.0.0.1"
+
+
+def policy(directory: Path, port: int) -> Policy:
+    """How the deployer starts the built-in server."""
+    path = server_path(directory / "python", Path(kleverserve.__file__).parent)
+    launching = Launching(Path(sys.executable), path, SecretFiles(directory), Confinement(find_support()))
+    spec = ReplicaSpec(key("v1"), Prepared(LocalModel(directory / "model", "ONNX"), "kleverserve"), variant("v1"))
+    return launching(spec, Ports(HOST, port), directory / "home").policy
+
+
+def start(made: Policy, *, confined: bool) -> "subprocess.Popen[bytes]":
+    """Start the server, in the sandbox or as it is."""
+    if not confined:
+        return subprocess.Popen(made.command, env=made.environment, cwd=made.directory, stdout=subprocess.DEVNULL)
+    with starting(made, os.environ) as launcher:
+        return subprocess.Popen(
+            launcher.command, env=launcher.environment, pass_fds=launcher.descriptors, stdout=subprocess.DEVNULL
+        )
+
+
+@contextmanager
+def server(directory: Path, *, confined: bool) -> Iterator[tuple[str, float]]:
+    """A server that is ready: its URL, and the milliseconds that it took."""
+    port = free_port()
+    url = f"http://{HOST}:{port}/v2/models/iris"
+    begun = time.perf_counter()
+    with start(policy(directory, port), confined=confined) as process:
+        while not is_ready(f"{url}/ready"):
+            if process.poll() is not None:
+                raise RuntimeError("the server does not start")
+            time.sleep(0.001)
+        yield url, (time.perf_counter() - begun) * 1e3
+        process.terminate()
+
+
+def is_ready(url: str) -> bool:
+    """Whether it answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def measure(directory: Path) -> list[report.Figure]:
+    """Alternate, so that both see the same machine."""
+    starts: dict[bool, list[float]] = {True: [], False: []}
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(STARTS):
+        for confined in (number % 2 == 0, number % 2 == 1):
+            with server(directory, confined=confined) as (url, milliseconds):
+                starts[confined].append(milliseconds)
+                if number < ROUNDS:
+                    found = asyncio.run(wrk.load(f"{url}/infer", BODY, directory, connections=CONNECTIONS))
+                    rates[confined].append(found.rate)
+    begin = {confined: statistics.median(found) for confined, found in starts.items()}
+    rate = {confined: statistics.median(found) for confined, found in rates.items()}
+    return [
+        report.Figure(f"start until ready, median of {STARTS}, without the sandbox", f"{begin[False]:.0f} ms"),
+        report.Figure(f"start until ready, median of {STARTS}, in the sandbox", f"{begin[True]:.0f} ms"),
+        report.at_most("start, more in the sandbox", 100 * (begin[True] / begin[False] - 1), GOAL, "%"),
+        report.Figure(f"requests/s, {CONNECTIONS} connections, without the sandbox", f"{rate[False]:.0f}"),
+        report.Figure(f"requests/s, {CONNECTIONS} connections, in the sandbox", f"{rate[True]:.0f}"),
+        report.at_most("requests/s, fewer in the sandbox", 100 * (1 - rate[True] / rate[False]), GOAL, "%"),
+    ]
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        (work / "home").mkdir()
+        adder(work / "model", 1)
+        report.write("sandbox", "uv run task bench:sandbox", measure(work))

@@ -1,0 +1,92 @@
+"""What the system provides of the sandbox, and what follows from what it does not."""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import pytest
+
+from klever.cli.sandbox_output import described, sandbox_lines
+from kleversandbox.__main__ import EXIT_NO_SANDBOX, main
+from kleversandbox.loading import load_policy
+from kleversandbox.policy import Limits, Policy, dump_policy
+from kleversandbox.probing import judge
+from kleversandbox.support import Confinement, Support
+
+
+def judged(abi: int, machine: str, *, has_filter: bool) -> Support:
+    return Support(*judge(abi, machine, has_filter=has_filter))
+
+
+COMPLETE = judged(7, "x86_64", has_filter=True)
+NOTHING = judged(0, "riscv64", has_filter=False)
+
+
+@pytest.mark.parametrize(
+    ("support", "says"),
+    [
+        (COMPLETE, []),
+        (judged(0, "x86_64", has_filter=True), ["Landlock is not enabled"]),
+        (judged(4, "x86_64", has_filter=True), ["Landlock is of ABI 4, and 6 is needed"]),
+        (judged(7, "riscv64", has_filter=False), ["system calls cannot be filtered here (riscv64"]),
+        (NOTHING, ["Landlock is not enabled", "system calls cannot be filtered here"]),
+    ],
+)
+def test_what_is_missing_is_named(support: Support, says: list[str]) -> None:
+    assert len(support.missing) == len(says)
+    assert all(missing.startswith(start) for missing, start in zip(support.missing, says, strict=True))
+    assert support.is_complete is (says == [])
+
+
+def test_what_may_run_code_is_refused_where_something_is_missing_unless_it_is_allowed() -> None:
+    refused = Confinement(NOTHING).refusal("library/iris:v1") or ""
+    assert refused.startswith("library/iris:v1 may run code, and this system cannot confine it: Landlock is not")
+    assert "klever up --allow-unsandboxed" in refused
+    assert Confinement(NOTHING, allow_unsandboxed=True).refusal("library/iris:v1") is None
+    assert Confinement(COMPLETE).refusal("library/iris:v1") is None
+
+
+def test_what_is_in_force_is_described() -> None:
+    assert Confinement(COMPLETE).describe("none") == "Landlock ABI 7, seccomp; network: none"
+    assert Confinement(NOTHING).describe("egress").startswith("none; network: egress; incomplete: Landlock is not")
+
+
+@pytest.mark.parametrize(
+    ("support", "allowed", "follows"),
+    [(COMPLETE, False, "reach nothing else"), (NOTHING, False, "are refused"), (NOTHING, True, "are run all the same")],
+)
+def test_the_status_says_what_follows(support: Support, *, allowed: bool, follows: str) -> None:
+    lines = sandbox_lines(described(support, allow_unsandboxed=allowed))
+    assert lines[0].startswith(f"sandbox: {support.describe()}; ")
+    assert follows in lines[0]
+    assert len(lines) == 1 + len(support.missing)
+
+
+def policy(directory: Path, **changes: object) -> Policy:
+    return Policy(("/bin/true",), {"A": "b"}, str(directory))._replace(**changes)  # type: ignore[arg-type]
+
+
+def test_a_policy_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = policy(tmp_path, listen=(1, 2), write=("/x",), limits=Limits(cpu_seconds=3), complete=False)
+    read = load_policy(dump_policy(written))
+    assert {name: getattr(read, name) for name in Policy._fields if name != "limits"} == {
+        name: value for name, value in written._asdict().items() if name != "limits"
+    }
+    assert (read.limits.cpu_seconds, read.limits.memory_bytes, read.has_network) == (3, None, True)
+
+
+def test_nothing_is_run_without_a_complete_sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with TemporaryFile() as file:
+        file.write(dump_policy(policy(tmp_path)))
+        file.flush()
+        code = main(_copy(file.fileno()), 0, NOTHING)
+
+    assert code == EXIT_NO_SANDBOX
+    said = capsys.readouterr().err
+    assert said.startswith("klever: /bin/true is not run, since it cannot be confined: Landlock is not enabled")
+    assert said.count("\n") == 1
+
+
+def _copy(descriptor: int) -> int:
+    """The launcher closes what it has read."""
+    return os.dup(descriptor)
