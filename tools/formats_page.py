@@ -16,6 +16,8 @@ from modelformats.scanning import scan_directory
 TESTS = Path(__file__).parents[1] / "tests"
 MEASURED = TESTS / "data" / "conversions.json"
 """Written by `task test:toolchains -- --update-golden`."""
+ESTIMATORS = TESTS / "data" / "estimators.json"
+"""Written by `task test:toolchains -- --update-golden`."""
 NONE = "-"
 OPAQUE = {"Others": ("notes.txt", b"anything"), "TensorRT": ("model.plan", b"ftrt" + bytes(100))}
 """Formats of which a file tells nothing but that it is one."""
@@ -26,6 +28,11 @@ edit.
 
 A model's format is `format:` in its ormbfile.yaml; where it is absent, the files show it, by their content or their
 names. `ormb inspect DIR` shows what is found out. Nothing of a model is run for that, and no framework is imported.
+
+The model's file is at the top of its directory. Where a format can be recognised by how its files begin, the content
+decides, whatever the file is called; usual names decide between several files of that content. Upper and lower case in
+names are the same. SavedModel, MLflow, Caffe, Caffe2, MXNet and OpenVINO have names of their own. Parser, model servers
+and conversions take the same file by the same rule, or refuse with the same sentence when it leaves none or several.
 
 ## What can be done
 
@@ -53,6 +60,8 @@ def page() -> str:
             _table(("from", "to", "program", "toolchain", "options", "of the range"), [*_pairs()]),
             _ROUTES,
             _table(("route", "models", "largest relative difference"), [*_measured()]),
+            _ESTIMATORS,
+            _of_estimators(),
         ]
     )
 
@@ -67,7 +76,10 @@ _REPORTED = """### What is reported before anything runs
 - Warnings: a SavedModel without a signature to call, or without `serving_default`; inputs that the inference protocol
   cannot carry (sparse, ragged, sequences, bfloat16, types below a byte); a pickle of another scikit-learn release than
   the one that loads it; adapters (LoRA) without their base model; GGUF files for big-endian machines.
-- Types that are newer than this version of Klever are counted as `unknown type …`, with their bytes.
+- Unknown: weights of a type that is newer than this version of Klever are counted as `unknown type …` (the number or
+  name that the file has), with their bytes where the file says them, and `unknown` of the signature says so; an input
+  or output of such a type has no type, a reason and a warning, and a model that needs one is not served.
+- Byte order: GGUF files and PyTorch's archives show theirs; all other formats have only one, or say it of each array.
 
 Tensors have the model's own names. Files of tables have names of columns only: a matrix is called `input`, columns that
 scikit-learn knows by name (and CatBoost's where some are text) are inputs of their own, and outputs are called as the
@@ -90,9 +102,7 @@ scale=0.5` give inputs of your own. Up to 64 KiB of JSON they are part of the re
 those with NaN are attached to the model in its registry (`ormb discover` lists them), and the request names them.
 Without `--sample` the inputs are made up: in several sizes where a size is open, integers from the vocabulary that the
 model indexes, columns of tables on both sides of each threshold and with each category, and with missing values and
-unknown categories where the model takes these (no missing values for PMML, whose converter does not write where trees
-send them: check such models with samples of your own). The first that the source runs on, and whose outputs differ,
-count.
+unknown categories where the model takes these. The first that the source runs on, and whose outputs differ, count.
 
 A result that could not be compared (no inputs could be made that the source takes, or its outputs say nothing) is not
 published, unless the request has `--allow-unverified`. It then has the label `klever.dev/unverified` with the reason,
@@ -104,6 +114,19 @@ _ROUTES = """
 
 What the tests convert for real (`task test:toolchains`), and how far the results' outputs are from the sources'.
 """
+
+
+_ESTIMATORS = """### Estimators of scikit-learn
+
+Each of `sklearn.utils.all_estimators`, fitted on a small table, to ONNX: what became of it in the last run of tests.
+What has no line takes data of another kind (labels, texts, pictures), or gives nothing for new rows.
+"""
+
+
+def _of_estimators() -> str:
+    recorded: dict[str, Any] = json.loads(ESTIMATORS.read_text())
+    lines = [f"- {sentence.rstrip('.')}: {', '.join(names)}" for sentence, names in recorded["refused"].items()]
+    return "\n".join([f"The same as ONNX: {', '.join(recorded['converted'])}.\n", "Refused:\n", *lines, ""])
 
 
 def _parsed() -> Iterator[tuple[str, Signature]]:

@@ -7,8 +7,10 @@ from klever_gateway.settings import GatewaySettings
 from klever_jobrunner.settings import JobrunnerSettings
 from klever_registry.settings import RegistrySettings
 from kleverkit.settings import ServiceSettings
+from kleverkit.topology_service import TopologySettings
 
 SERVICES: dict[str, type[ServiceSettings]] = {
+    "topology": TopologySettings,
     "registry": RegistrySettings,
     "jobrunner": JobrunnerSettings,
     "deployer": DeployerSettings,
@@ -21,17 +23,36 @@ COMMANDS = {
         "Where a platform on this machine keeps its state, and commands find it.",
     ),
     "KLEVER_SERVER": ("the platform with this home", "URL of the gateway that `klever` and the SDK talk to."),
+    "KLEVER_TOKEN": (
+        "that of this home, for its platform only",
+        "Token that the gateway requires; for `KLEVER_SERVER` only, where that is set.",
+    ),
+    "KLEVER_TOKEN_FILE": (
+        "",
+        "File with that token, such as `--token-file` names; used where `KLEVER_TOKEN` is not set.",
+    ),
+    "KLEVER_ALLOW_COMMANDS": (
+        "",
+        "`1` is `klever up --allow-commands`: servings may run programs of those who deploy.",
+    ),
     "KLEVER_PORT": ("", "Ports of `klever up` and `klever demo`, such as `gateway=9000 registry=9001`."),
     "KLEVER_PORTS": ("`default`", "`auto` lets `klever up` and `klever demo` take any free ports."),
     "KLEVER_TOOLCHAINS": ("`~/.cache/klever/toolchains`", "Environments of converters and model servers."),
     "ORMB_ROOTPATH": ("`~/.ormb`", "Where `ormb` keeps its local store and credentials."),
     "ORMB_USERNAME": ("", "User for every registry; used with `ORMB_PASSWORD`, before any stored credentials."),
     "ORMB_PASSWORD": ("", "Password or token of `ORMB_USERNAME`."),
-    "ORMB_CA_FILE": ("", "Certificates of authorities that `ormb` trusts besides the system's."),
+    "ORMB_CA_FILE": (
+        "",
+        "Certificates of authorities that `ormb` and `ormb-storage-initializer` trust besides the system's.",
+    ),
     "ORMB_PLAIN_HTTP": ("", "`1` lets `ormb-storage-initializer` speak http to the registry."),
     "ORMB_INSECURE": ("", "`1` keeps `ormb-storage-initializer` from verifying the registry's certificate."),
     "ROOTPATH": ("`~/.ormb`", "As `ORMB_ROOTPATH`, for `ormb-storage-initializer`: the name that the Go ormb gave it."),
     "DOCKER_CONFIG": ("`~/.docker`", "Directory of Docker's config.json, whose credentials `ormb` and services use."),
+    "HTTP_PROXY": ("", "Proxy for registries that speak http, for `ormb` and services; lower case counts first."),
+    "HTTPS_PROXY": ("", "The same for registries that speak https."),
+    "ALL_PROXY": ("", "The same for registries of both kinds, where the variable of their own is not set."),
+    "NO_PROXY": ("", "Hosts that are reached without a proxy; this machine always is. See [ormb.md](ormb.md)."),
     "UV": ("`uv`", "The uv with which services make toolchains; `uv run` sets it."),
     "JAVA_HOME": ("", "The Java that serves PMML models."),
 }

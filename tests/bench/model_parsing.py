@@ -96,7 +96,7 @@ def _hashing(directory: Path) -> float:
 async def _pushes(platform: Platform, work: Path) -> list[Figure]:
     """Models of all formats in turn: as fast as they go, then at a steady pace."""
     names = sorted(model_files.of_each_format())
-    async with KleverClient(platform.urls["api"]) as client, OrmbClient(work / "ormb") as ormb:
+    async with platform.client() as client, OrmbClient(work / "ormb") as ormb:
         signed = _Signed(client)
         async with signed:
             burst = [_model(work, names[number % len(names)], f"b{number}") for number in range(BURST)]
@@ -182,7 +182,7 @@ class _Signed:
 async def _cached(platform: Platform, work: Path) -> list[Figure]:
     """The same conversion under other names: from the request to the event that the job is done."""
     directory, ref = _model(work, "SKLearn", "convert")
-    async with KleverClient(platform.urls["api"]) as client, OrmbClient(work / "ormb") as ormb:
+    async with platform.client() as client, OrmbClient(work / "ormb") as ormb:
         await _push(ormb, platform, directory, ref)
         await client.wait_for_signature(ref)
         first = await client.create_job(ref, JobKind.CONVERT, conversion=Conversion(to="ONNX"))

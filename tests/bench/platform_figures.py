@@ -16,7 +16,6 @@ import psutil
 
 from bench import report, wrk
 from bench.report import Figure, at_least, at_most
-from klever.client import KleverClient
 from klever.rollouts import with_model
 from kleverproto.references import ModelRef
 from ormb.client import OrmbClient
@@ -49,7 +48,7 @@ async def main() -> None:
 async def pushes(platform: Platform, work: Path) -> list[Figure]:
     """From the beginning of a push to the signature in the API, one after the other."""
     seconds = []
-    async with KleverClient(platform.urls["api"]) as client, OrmbClient(work / "ormb") as ormb:
+    async with platform.client() as client, OrmbClient(work / "ormb") as ormb:
         for number in range(PUSHES):
             directory = adder(work / "models" / str(number), number)
             ref = ModelRef.parse(f"bench/adder:v{number}")
@@ -67,7 +66,7 @@ async def pushes(platform: Platform, work: Path) -> list[Figure]:
 async def deploys(platform: Platform) -> list[Figure]:
     """From the request to a serving that is ready, each a new one; the last stays."""
     seconds = []
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         for number in range(DEPLOYS):
             began = time.monotonic()
             wanted = await client.apply("bench", with_model(None, ModelRef.parse(f"bench/adder:v{number}"), None))
@@ -84,7 +83,7 @@ async def deploys(platform: Platform) -> list[Figure]:
 
 async def ingress(platform: Platform, work: Path) -> list[Figure]:
     """The same requests through Envoy and straight to the model server, in turns."""
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         serving = await client.serving("bench")
     through = serving.status.url if serving and serving.status.url else ""
     [server] = platform.children("kleverserve")

@@ -44,7 +44,7 @@ async def main() -> None:
         work = Path(text)
         home = work / "home"
         home.mkdir()
-        async with running_platform(home) as platform, KleverClient(platform.urls["api"]) as client:
+        async with running_platform(home) as platform, platform.client() as client:
             for number in (1, 2):
                 await platform.push(adder(work / f"adder-{number}", number), f"bench/adder:v{number}")
             bench = Bench(platform, client)

@@ -7,7 +7,7 @@ import nats
 import pytest
 
 from kleverkit.documents import NEVER, Buried, Change, Documents, Snapshot, Stored, change, mutate
-from kleverkit.errors import ConflictError, TransientError
+from kleverkit.errors import ConflictError, PermanentError, TransientError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
@@ -55,6 +55,17 @@ async def test_what_was_stored_is_read_back_with_its_revision(jobs: Jobs) -> Non
 
 async def test_a_missing_key_is_none(jobs: Jobs) -> None:
     assert await jobs.get("job-1") is None
+
+
+async def test_a_document_larger_than_a_message_of_nats_is_no_disturbance_that_passes(nats_url: str) -> None:
+    client = await nats.connect(nats_url)
+    await provision(client.jetstream())
+    source = ClientSource()
+    source.set(client)
+    large = job("x" * client.max_payload)
+    with pytest.raises(PermanentError, match="larger than a message"):
+        await NatsDocuments(source, JOBS_BUCKET, JobDocument).create("job-1", large)
+    await client.close()
 
 
 async def test_creating_a_key_twice_is_a_conflict(jobs: Jobs) -> None:

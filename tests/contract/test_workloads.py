@@ -20,6 +20,7 @@ from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec, ReplicaState
 from klever_deployer.ports import Workloads
+from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, key, variant
 from support.onnx_models import look_up, model_directory
@@ -69,7 +70,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def local(directory: Path) -> LocalWorkloads:
     package = Path(kleverserve.__file__).parent
-    launching = Launching(Path(sys.executable), server_path(directory / "python", package))
+    launching = Launching(
+        Path(sys.executable), server_path(directory / "python", package), SecretFiles(directory / "secrets")
+    )
     return LocalWorkloads(directory / "workloads", launching, grace_seconds=5.0)
 
 
@@ -275,8 +278,8 @@ def test_what_processes_of_this_machine_cannot_be_is_refused(
     tmp_path: Path, changes: dict[str, Any], complaint: str
 ) -> None:
     workloads = local(tmp_path)
-    assert complaint in (workloads.refusal(variant("v1", **changes)) or "")
-    assert workloads.refusal(variant("v1")) is None
+    assert complaint in (workloads.refusal("default", variant("v1", **changes)) or "")
+    assert workloads.refusal("default", variant("v1")) is None
 
 
 def custom_servers() -> list[psutil.Process]:
@@ -454,6 +457,35 @@ async def test_a_replica_that_cannot_be_started_at_all_says_why_and_is_tried_on(
     assert "it cannot be started: " in (state.failure or "")
     in_the_way.unlink()
     assert (await here.until(spec)).failure is None
+
+
+DESCRIBED = """
+import http.server, json, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self._send(200, {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]})
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._send(int(os.environ["ANSWER"]), {"error": "no weights"})
+    def _send(self, status, document):
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+    def log_message(self, *_): ...
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+async def test_a_server_of_ones_own_that_fails_on_its_own_sample_is_never_ready(here: Bench) -> None:
+    await here.workloads.start(here.custom(DESCRIBED, env={"ANSWER": "500"}))
+    state = await here.until(here.custom(DESCRIBED), failed=True)
+    assert not state.ready
+    assert "it answers a small sample with 500" in (state.failure or "")
+
+
+async def test_a_server_of_ones_own_that_answers_its_own_sample_is_ready(here: Bench) -> None:
+    await here.workloads.start(here.custom(DESCRIBED, env={"ANSWER": "200"}))
+    assert (await here.until(here.custom(DESCRIBED))).ready
 
 
 UNLOADS = """

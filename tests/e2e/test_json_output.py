@@ -135,6 +135,7 @@ klever jobs get {job}
 klever jobs events {job}
 klever jobs create library/adder:v1
 klever registry rebuild
+klever login-link
 klever registry account list
 klever toolchain list
 """

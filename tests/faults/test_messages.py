@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from klever.client import KleverClient
 from kleverproto.envelope import EventSource, encode
 from kleverproto.models import ExtractionPhase, ModelPushed
 from kleverproto.references import ModelRef
@@ -72,7 +71,7 @@ async def test_a_worker_that_hangs_fails_one_job_and_is_replaced_and_the_job_can
         await platform.push(adder(tmp_path / "hung", 1), "library/hung:v1")
         failed = await eventually(lambda: platform.events("klever.job.failed.>"), within=30)
         assert failed[0]["data"]["problem"]["code"] == "timed_out"
-        async with KleverClient(platform.urls["api"]) as client:
+        async with platform.client() as client:
             ref = ModelRef.parse("library/hung:v1")
 
             async def parsed_when_asked_again() -> bool:

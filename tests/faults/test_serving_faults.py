@@ -5,7 +5,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from klever.client import KleverClient
 from klever.errors import FailedError
 from klever.rollouts import with_model
 from kleverproto.projects import OnInvalid, ProjectPolicy
@@ -18,7 +17,7 @@ from support.whole_platform import Platform
 
 
 async def deploy(platform: Platform, ref: str, *, traffic: int | None = None, wait: bool = True) -> ServingDocument:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         present = await client.serving("adder")
         spec = with_model(present.spec if present else None, ModelRef.parse(ref), traffic)
         wanted = await client.apply("adder", spec, replacing=present)
@@ -63,7 +62,7 @@ async def test_a_deployer_killed_in_the_middle_of_a_rollout_finishes_it_and_fail
         wanted = await deploy(platform, "library/adder:v2", wait=False)
         await eventually(lambda: _second_server(platform))
         platform.kill("deployer")
-        async with KleverClient(platform.urls["api"]) as client:
+        async with platform.client() as client:
             await client.wait_for_ready("adder", wanted.generation)
     assert load.failures == {}
     assert await answers(url) == 3.0
@@ -108,7 +107,7 @@ async def test_a_killed_model_server_is_started_again(platform: Platform, tmp_pa
 async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
     await platform.push(broken(tmp_path / "2"), "library/adder:v2")
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         await client.set_policy("library", ProjectPolicy(invalid=OnInvalid.WARN))
     url = (await deploy(platform, "library/adder:v1")).status.url or ""
     async with constant_load(url) as load:
@@ -122,7 +121,7 @@ async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(platfo
 async def test_an_undeployed_model_is_gone_with_its_processes(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
     url = (await deploy(platform, "library/adder:v1")).status.url or ""
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         await client.delete("adder")
         await client.wait_for_deleted("adder")
     assert platform.children("kleverserve") == []

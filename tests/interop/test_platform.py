@@ -6,7 +6,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from klever.client import KleverClient
 from klever.rollouts import with_model
 from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
@@ -61,7 +60,7 @@ async def test_what_other_tools_push_is_listed_with_its_format_and_answers(
     await modctl.run("push", "--plain-http", f"{host}/library/modctl:v1")
     await push_image(host, (directory / "dir" / "m.onnx").read_bytes())
     names = ("kit", "modctl", "image")
-    async with KleverClient(running.urls["api"]) as client:
+    async with running.client() as client:
         for name in names:
             document = await running.parsed(f"library/{name}:v1")
             assert document.format == "ONNX"

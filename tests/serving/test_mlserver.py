@@ -5,7 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,31 @@ async def test_a_tensor_of_another_name_is_refused_with_the_right_one(cases: Cas
 
 async def taken(case: Case) -> str:
     return ", ".join(f"'{spec['name']}'" for spec in (await case.served.metadata())["inputs"])
+
+
+async def test_a_model_without_a_signature_is_tried_with_as_many_columns_as_its_estimator_has(cases: Cases) -> None:
+    metadata = await cases("unsigned").served.metadata()
+    assert [(each["name"], each["datatype"], each["shape"]) for each in metadata["inputs"]] == [
+        ("input-0", "FP64", [-1, 4])
+    ]
+    assert [(each["datatype"], each["shape"]) for each in metadata["outputs"]] == [("INT64", [-1])]
+
+
+def test_a_model_without_a_signature_that_cannot_run_is_not_served(mlserver: Runtime, models: Path) -> None:
+    ended = mlserver.run_to_the_end(models / "unsigned-broken", "MLflow")
+    assert ended.returncode == 3
+    assert "the model was loaded but fails when it is run" in ended.stderr
+
+
+async def test_requests_are_not_put_together_whatever_the_environment_says(mlserver: Runtime, models: Path) -> None:
+    size, seconds = "MLSERVER_MODEL_MAX_BATCH_SIZE", "MLSERVER_MODEL_MAX_BATCH_TIME"
+    batching = replace(mlserver, extra={size: "100", seconds: "300"})  # who waits for a batch waits for ever
+    expected = json.loads((models / "sklearn" / "expected.json").read_text())["predicted"]
+    with batching.serving(models / "sklearn", "SKLearn") as served:
+        async with asyncio.timeout(60):
+            answers = await asyncio.gather(*(served.infer(tensor("input", "FP64", [1, 4], row)) for row in ROWS * 4))
+    assert [status for status, _ in answers] == [200] * 12
+    assert [answer["outputs"][0]["data"] for _, answer in answers] == [[each] for each in expected * 4]
 
 
 async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, models: Path) -> None:

@@ -47,7 +47,7 @@ async def deployed(platform: Platform, client: KleverClient, directory: Path, na
 async def test_what_a_framework_makes_answers_as_the_framework_under_the_clusters_url(
     platform: Platform, cases: list[Path]
 ) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         for directory in cases:
             name = directory.name
             case = json.loads((directory / "case.json").read_text())
@@ -71,7 +71,7 @@ async def test_pmml_speaks_openscoring_too_alone_in_batches_and_in_tables(platfo
     fields = [each["name"] for each in case["inputs"]]
     rows = [dict(zip(fields, row, strict=True)) for row in zip(*(each["data"] for each in case["inputs"]), strict=True)]
     (expected,) = case["outputs"].values()
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = await deployed(platform, client, pmml, "scored")
         base = url.partition("/v2/")[0] + "/openscoring/model/scored"
         one = await client.infer(base, {"id": "a", "arguments": rows[0]})
@@ -88,7 +88,7 @@ async def test_pmml_speaks_openscoring_too_alone_in_batches_and_in_tables(platfo
 
 async def test_what_nothing_serves_is_converted_by_the_platform_and_answers(platform: Platform, keras: Path) -> None:
     case = json.loads((keras / "case.json").read_text())
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = await deployed(platform, client, keras, "keras")
         answer = await client.infer(url, {"inputs": case["inputs"]})
         (output,) = answer["outputs"]

@@ -55,7 +55,7 @@ CANARY = {
 async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
     home = tmp_path / "home"
     home.mkdir()
-    async with running_platform(home) as running:
+    async with running_platform(home, KLEVER_ALLOW_COMMANDS="1") as running:
         await running.push(adder(tmp_path / "adder", 1), "library/adder:v1")
         await running.push(server(tmp_path / "own"), "library/own:v1")
         yield running
@@ -100,7 +100,7 @@ async def rollout_of(client: KleverClient) -> RolloutStatus:
 
 
 async def test_a_bad_canary_is_undone_by_itself_and_hurts_no_more_than_its_share(platform: Platform) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
             with pytest.raises(FailedError, match="requests failed, and no more than 5 % may"):
@@ -124,7 +124,7 @@ async def test_a_bad_canary_is_undone_by_itself_and_hurts_no_more_than_its_share
 
 
 async def test_a_good_canary_gets_everything_by_itself_and_no_request_fails(platform: Platform) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
             found = await applied(client, own(value=8.0, strategy=CANARY))
@@ -147,7 +147,7 @@ async def test_a_push_to_a_followed_tag_becomes_a_canary_and_no_request_fails(
 ) -> None:
     follow = ServingPolicy(on_push=OnPush.DEPLOY)
     newer = server(tmp_path / "newer", SERVER.replace('float(os.environ["VALUE"])', "8.0"))
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = (await applied(client, own(strategy=CANARY).model_copy(update={"policy": follow}))).status.url or ""
         async with constant_load(url) as load:
             digest = await platform.push(newer, "library/own:v1")
@@ -168,7 +168,7 @@ async def test_a_push_to_a_followed_tag_becomes_a_canary_and_no_request_fails(
 
 
 async def test_a_deployer_killed_at_a_step_goes_on_with_that_step(platform: Platform) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
             wanted = await client.apply("own", own(value=8.0, strategy=CANARY))
@@ -187,7 +187,7 @@ async def test_a_deployer_killed_at_a_step_goes_on_with_that_step(platform: Plat
 
 
 async def test_blue_green_waits_to_be_tried_and_promoted(platform: Platform) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         waiting = await applied(client, own(value=8.0, strategy={"type": "blueGreen"}))
         assert waiting.status.rollout is not None
@@ -205,7 +205,7 @@ async def test_blue_green_waits_to_be_tried_and_promoted(platform: Platform) -> 
 
 
 async def test_a_server_that_crashes_again_and_again_is_told_with_its_last_words(platform: Platform) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         await applied(client, own())
 
         async def is_given_up_with_its_last_words() -> bool:
@@ -242,7 +242,7 @@ async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails
     async def one_runs() -> bool:
         return running() == 1
 
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         found = await applied(client, plain.model_copy(update={"variants": (slow,)}))
         assert running() == 1
         async with constant_load(found.status.url or "", clients=6) as load:
@@ -255,7 +255,7 @@ async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails
 async def test_what_is_killed_while_a_model_serves_comes_back_and_no_request_fails(
     platform: Platform, part: str
 ) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
             pid = platform.kill(part)

@@ -82,7 +82,7 @@ async def test_triton_answers_as_the_frameworks_with_our_adapters(
     directories = [tables / name for name in TABLES] + [
         tensorflow / name for name in ("savedmodel", "graphdef", "tflite")
     ]
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         for directory in directories:
             url = await deployed(client, platform, directory, directory.name, "triton")
             case = json.loads((directory / "case.json").read_text())
@@ -94,7 +94,7 @@ async def test_triton_answers_as_the_frameworks_with_our_adapters(
 
 async def test_grpc_reaches_a_serving_by_its_headers(platform: Platform, tables: Path, triton_python: Path) -> None:
     directory = tables / "xgboost-softprob"
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         await deployed(client, platform, directory, "boosted", "triton")
     program = Path(__file__).with_name("makers") / "grpc_infer.py"
     ingress = platform.urls["ingress"].removeprefix("http://")
@@ -113,7 +113,7 @@ async def test_grpc_reaches_a_serving_by_its_headers(platform: Platform, tables:
 @pytest.mark.parametrize("name", ["sklearn-regressor", "xgboost-logistic"])
 async def test_mlserver_answers_as_the_frameworks(platform: Platform, tables: Path, name: str) -> None:
     case = json.loads((tables / name / "case.json").read_text())
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         url = await deployed(client, platform, tables / name, name, "mlserver")
         answer = await client.infer(url, {"inputs": case["inputs"]})
     (output,) = [each for each in answer["outputs"] if each["name"] == "predict"]
@@ -122,6 +122,6 @@ async def test_mlserver_answers_as_the_frameworks(platform: Platform, tables: Pa
 
 
 async def test_a_runtime_that_does_not_have_the_format_says_which_do(platform: Platform, tensorflow: Path) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         with pytest.raises(FailedError, match="which mlserver does not serve: leave runtime out, or choose"):
             await deployed(client, platform, tensorflow / "savedmodel", "saved", "mlserver")

@@ -48,7 +48,7 @@ from support.waiting import eventually
 
 IRIS = ServingName("default", "iris")
 WAITING = Endpoint("127.0.0.1", 9)
-CLEAN = Scan(verdict="clean", scanner="picklescan", scanner_version="1")
+CLEAN = Scan(verdict="clean", scanner="klever", scanner_version="1")
 INGRESS = "http://ingress:8081"
 
 
@@ -354,6 +354,7 @@ class World:
         self.stream_created = NOW
         self.bucket_memory = InMemoryRemembered(self.documents.incarnation)
         self.stream_memory = InMemoryRemembered(self.stream)
+        self.allow_commands = True
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -432,7 +433,15 @@ class World:
         return Restorer(self.records, self.bucket_memory, self.stream_memory, self.stream)
 
     def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
-        servers = Servers(self.workloads, self.data_plane, INGRESS, ready_timeout, self.scaler, waiting_room)
+        servers = Servers(
+            self.workloads,
+            self.data_plane,
+            INGRESS,
+            ready_timeout,
+            self.scaler,
+            waiting_room,
+            allow_commands=self.allow_commands,
+        )
         models = Models(
             DocumentCatalogue(self.catalogue),
             DocumentPolicies(self.projects),

@@ -58,7 +58,7 @@ def version_document(
         ),
         status=ModelStatus(
             extraction=ExtractionPhase.SUCCEEDED,
-            scan=Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5"),
+            scan=Scan(verdict="clean", scanner="klever", scanner_version="0.1.0"),
             history=tuple(HistoryEntry(digest=digest(each), pushed_at=pushed, verdict="clean") for each in history),
         ),
         created_at=pushed,
@@ -140,7 +140,8 @@ async def running_gateway(
     nats_url: str, data_dir: Path, *, ready: bool = True, **options: Any
 ) -> AsyncIterator[Gateway]:
     """Start it, wait until it is ready (unless NATS is away on purpose), and stop it."""
-    settings = GatewaySettings(nats_url=nats_url, data_dir=data_dir, port=0, **options)
+    access: dict[str, Any] = {} if "token_file" in options else {"open": True}
+    settings = GatewaySettings(nats_url=nats_url, data_dir=data_dir, port=0, **access, **options)
     runtime = build(settings)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(TestServer(runtime.web))

@@ -82,11 +82,14 @@ SCAN = Scan(
     findings=(
         Finding(file="model/model.pkl", what="os.system", severity="dangerous", reason="loading it runs commands"),
     ),
-    scanner="picklescan",
-    scanner_version="1.0.5",
+    untrusted=("my.module:MyTransformer",),
+    scanner="klever",
+    scanner_version="0.1.0",
 )
 
-POLICY = ProjectPolicy(convert=("ONNX",), quantize=Quantization.INT8, scan=OnUnsafe.BLOCK)
+POLICY = ProjectPolicy(
+    convert=("ONNX",), quantize=Quantization.INT8, scan=OnUnsafe.BLOCK, trust=("my.module:MyTransformer",)
+)
 
 DATA: tuple[WireModel, ...] = (
     ModelPushed(ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX", size=905),

@@ -29,7 +29,7 @@ from kleverproto.signatures import Signature
 DIGEST = f"sha256:{'a' * 64}"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SIGNATURE = Signature(operators={"Add": 1})
-SCAN = Scan(verdict="clean", scanner="picklescan", scanner_version="1.0.5")
+SCAN = Scan(verdict="clean", scanner="klever", scanner_version="0.1.0")
 
 
 def intent(event_id: str, sequence: int) -> Intent:

@@ -35,7 +35,7 @@ def note(version: str) -> None:
 
 def build(settings: ServiceSettings) -> Runtime:
     """The service."""
-    runtime = make_runtime("test", settings)
+    runtime = make_runtime(JOBRUNNER_EXTRACT.service, settings)
     router = NatsRouter()
 
     async def on_model_pushed(event: Event[ModelPushed]) -> None:
@@ -116,10 +116,11 @@ class KitService:
 
 
 @asynccontextmanager
-async def kit_service(url: str, directory: Path) -> AsyncIterator[KitService]:
+async def kit_service(url: str, directory: Path, *, credentials: Path | None = None) -> AsyncIterator[KitService]:
     """Start the service; kill it at the end if it still runs."""
     port = free_port()
     settings = {"KLEVER_NATS_URL": url, "KLEVER_PORT": str(port), HANDLED: str(directory / "handled")}
+    settings |= {"KLEVER_NATS_CREDENTIALS": str(credentials)} if credentials else {}
     with (directory / "service.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "support.kit_service"),

@@ -10,13 +10,21 @@ from typing import Any
 API = "/api/v1alpha1"
 
 
+class InTurn(list[Any]):
+    """One answer after the other; the last one stays."""
+
+    def next(self) -> Any:
+        return self.pop(0) if len(self) > 1 else self[0]
+
+
 @contextmanager
 def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
-    """The URL of a gateway that answers a GET of these paths, below the API's, with JSON or text, others with 404."""
+    """The URL of a gateway that answers these paths, below the API's, with JSON or text, others with 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found = answers.get(self.path.partition("?")[0].removeprefix(API))
+            found = found.next() if isinstance(found, InTurn) else found
             if found is None:
                 self.answer(
                     404, "application/problem+json", json.dumps({"detail": "there is none", "code": "not_found"})
@@ -25,6 +33,10 @@ def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
                 self.answer(200, "text/plain", found)
             else:
                 self.answer(200, "application/json", json.dumps(found))
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.do_GET()
 
         def answer(self, status: int, media_type: str, body: str) -> None:
             self.send_response(status)

@@ -19,6 +19,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from klever.client import KleverClient
+from klever.platform.home import Home
+from klever.platform.nats_access import OPERATOR
 from klever.platform.plan import MARKER
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef
@@ -27,8 +29,8 @@ from ormb.errors import OrmbError
 from ormb.reference import Reference
 from support.waiting import eventually
 
-PARTS = 5
-"""nats, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
+PARTS = 6
+"""nats, topology, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
 
 
 @dataclass
@@ -55,11 +57,25 @@ class Platform:
         """host:port of the registry."""
         return self.urls["registry"].removeprefix("http://")
 
+    @property
+    def token(self) -> str:
+        """What the gateway requires."""
+        return (self.home / "token").read_text().strip()
+
+    def client(self) -> KleverClient:
+        """A client of the gateway that is let in."""
+        return KleverClient(self.urls["api"], self.token)
+
     async def is_up(self) -> bool:
         """Whether the supervisor says that everything is ready; fails when it has ended."""
         if self.process.returncode is not None:
             pytest.fail((self.home / "up.log").read_text())
         return bool(self.state["ready"])
+
+    @property
+    def operator(self) -> Path:
+        """Credentials for NATS of somebody who may do everything there."""
+        return Home(self.home).nats_files.credentials_of(OPERATOR)
 
     def pid(self, part: str) -> int:
         """The process of a part, now."""
@@ -108,7 +124,7 @@ class Platform:
 
     async def parsed(self, ref: str, *, within: float = 60) -> ModelDocument:
         """The version, once its signature is known."""
-        async with KleverClient(self.urls["api"]) as client:
+        async with self.client() as client:
 
             async def done() -> ModelDocument | None:
                 found = await client.model(ModelRef.parse(ref))
@@ -121,7 +137,7 @@ class Platform:
     @asynccontextmanager
     async def jetstream(self) -> AsyncIterator[JetStreamContext]:
         """A connection of the test's own."""
-        client = await nats.connect(self.urls["nats"])
+        client = await nats.connect(self.urls["nats"], nkeys_seed=str(self.operator))
         try:
             yield client.jetstream()
         finally:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from klever.client import KleverClient
 from klever.errors import ApiError
 from kleverproto.conversions import CONVERTED_FROM, RECORD_TYPE, Conversion
 from kleverproto.jobs import JobKind, JobPhase
@@ -53,7 +52,7 @@ def iris(models: Callable[[str, str], Path], tmp_path: Path) -> Path:
 async def test_a_policy_converts_each_push_and_the_record_lies_beside_the_result(
     platform: Platform, iris: Path
 ) -> None:
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         await client.set_policy("library", ProjectPolicy(convert=("ONNX",)))
         digest = await platform.push(iris, str(REF))
         result = await platform.parsed(str(MADE), within=300)
@@ -75,7 +74,7 @@ async def test_a_policy_converts_each_push_and_the_record_lies_beside_the_result
 
 async def test_the_same_conversion_under_another_name_is_a_push_only(platform: Platform, iris: Path) -> None:
     await platform.push(iris, str(REF))
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         await platform.parsed(str(REF))
         digests = []
         for name in ("library/iris:a", "library/iris:b"):
@@ -95,7 +94,7 @@ async def test_a_dangerous_model_is_neither_loaded_nor_served_until_that_is_allo
     (directory / "model").mkdir(parents=True)
     (directory / "model" / "model.pkl").write_bytes(pickle.dumps(Bomb(mark)))
     (directory / "ormbfile.yaml").write_text("format: SKLearn\n")
-    async with KleverClient(platform.urls["api"]) as client:
+    async with platform.client() as client:
         await client.set_policy("library", ProjectPolicy(convert=("ONNX",)))
         await platform.push(directory, str(REF))
         found = await platform.parsed(str(REF))

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from modelformats.catalogue import extract_signature
 from modelformats.converting.errors import ConversionError
@@ -39,6 +41,29 @@ async def test_an_estimator_does_the_same_as_pmml(
     record = await Conversion(model, "SKLearn", "PMML", told).run(pmml_models / model, tmp_path, toolchains)
     check(record, largest=1e-6)
     assert [tensor.name for tensor in extract_signature("PMML", tmp_path).inputs] == inputs
+
+
+GAPS = np.where(np.random.default_rng(3).random((64, 4)) < 0.3, np.nan, np.random.default_rng(4).normal(size=(64, 4)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("tree-with-gaps", "forest-with-gaps", "numbers-with-gaps", "imputed", "histogram-with-gaps"),
+        *("forest", "unused-columns"),  # these take missing values too
+    ],
+)
+@pytest.mark.parametrize("samples", [{"input": GAPS.astype(np.float32)}, {}], ids=["given", "made-up"])
+async def test_missing_values_go_where_the_estimator_sends_them(
+    model: str,
+    samples: dict[str, NDArray[np.float32]],
+    pmml_models: Path,
+    tmp_path: Path,
+    toolchains: ToolchainStore,
+) -> None:
+    known = extract_signature("SKLearn", pmml_models / model)
+    conversion = Conversion(model, "SKLearn", "PMML", known, samples=samples)
+    check(await conversion.run(pmml_models / model, tmp_path, toolchains), largest=1e-6)
 
 
 @pytest.mark.parametrize(

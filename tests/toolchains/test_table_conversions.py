@@ -37,6 +37,7 @@ def table_models(models: Callable[[str, str], Path]) -> Path:
         ("chosen-columns", "SKLearn", 1e-5),
         ("mixed-columns", "SKLearn", 1e-5),
         ("histogram", "SKLearn", 1e-5),
+        ("histogram-categories", "SKLearn", 1e-5),
         ("histogram-numbers", "SKLearn", 1e-5),
         ("network", "SKLearn", 1e-5),
         ("neighbours", "SKLearn", 1e-5),

@@ -7,7 +7,11 @@ import pytest
 
 from modelformats.catalogue import detect_format, extract_signature
 from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
+from modelformats.converting.pairs import EXACT
+from modelformats.converting.running import Limits
+from modelformats.converting.toolchains import OnLine, ToolchainStore
+from modelformats.converting.verifying import Programs, Subject, verify
+from modelformats.converting.workshop import Workshop
 from toolchains.conversions import Conversion, check, signature
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs
@@ -67,6 +71,29 @@ async def test_a_quantised_model_stays_quantised(
     conversion = Conversion("tflite-int8", "TFLite", "ONNX", signature(image=("int8", (1, 12, 12, 1))))
     check(await conversion.run(tensorflow_models / conversion.model, tmp_path, toolchains), largest=0.05)
     assert extract_signature("ONNX", tmp_path).inputs[0].dtype == "int8"
+
+
+class WithoutTensorFlow:
+    """Toolchains but the one with TensorFlow, whose own interpreter of this format is about to go."""
+
+    def __init__(self, toolchains: ToolchainStore) -> None:
+        self._toolchains = toolchains
+
+    async def ensure(self, name: str, on_line: OnLine) -> Path:
+        assert name != "tf"
+        return await self._toolchains.ensure(name, on_line)
+
+
+@pytest.mark.parametrize("name", ["tflite", "tflite-spectrum"])
+async def test_a_tensorflow_lite_source_is_checked_by_litert(
+    name: str, tensorflow_models: Path, toolchains: ToolchainStore
+) -> None:
+    directory = tensorflow_models / name
+    model = Subject(directory, "TFLite", extract_signature("TFLite", directory))
+    workshop = Workshop(WithoutTensorFlow(toolchains), Limits(wall_seconds=120, memory_bytes=4 * 2**30), print)
+    verification = await verify(model, model, EXACT, workshop, Programs())
+    assert verification.verified, verification.reason
+    assert all(difference.absolute == 0 and difference.note is None for difference in verification.differences)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ormb.adapters.proxies import VARIABLES
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 READERS = {"os.environ.get", "os.getenv"}
@@ -55,6 +57,12 @@ def test_every_variable_that_is_read_is_on_the_page() -> None:
     found = {name for path in sources() for name in read_by(path, constants)}
     assert {"KLEVER_HOME", "KLEVER_SERVER", "KLEVER_REGISTRY_ACCOUNTS", "ORMB_CA_FILE"} <= found
     assert sorted(name for name in found if f"| `{name}` |" not in page) == []
+
+
+def test_every_variable_that_names_a_proxy_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    named = {name.upper() for names in VARIABLES.values() for name in names} | {"NO_PROXY"}
+    assert sorted(name for name in named if f"| `{name}` |" not in page) == []
 
 
 @pytest.mark.parametrize("service", ["registry", "jobrunner", "deployer", "gateway"])

@@ -56,6 +56,18 @@ async def test_a_served_version_is_not_and_the_answer_names_the_servings(gateway
     assert await requests(owner) == []
 
 
+async def test_what_another_registry_keeps_is_not_and_the_answer_names_that(gateway: Gateway, owner: Owner) -> None:
+    kept = version_document("library/iris:v3", number=4)
+    elsewhere = kept.spec.model_copy(update={"registry": "harbor.example.com"})
+    await owner.version(kept.model_copy(update={"spec": elsewhere}))
+    await eventually(lambda: gateway.json(f"{MODEL}/versions/v3"))
+    for path in (f"{MODEL}/versions/v3", MODEL):
+        answer = await gateway.send("DELETE", path)
+        assert (answer.status, answer.json()["code"]) == (409, "other_registry")
+        assert "library/iris:v3 is kept by harbor.example.com: delete it there" in answer.json()["detail"]
+    assert await requests(owner) == []
+
+
 async def test_a_serving_that_was_asked_for_just_now_protects_its_model(gateway: Gateway) -> None:
     body = {"spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}]}}
     assert (await gateway.send("PUT", "/namespaces/default/servings/iris", json=body)).status == 202

@@ -231,7 +231,7 @@ async def test_a_client_that_does_not_read_is_cut_off(nats_url: str, owner: Owne
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect((gateway.host, gateway.port))
-            client.sendall(f"GET {BASE}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            client.sendall(f"GET {BASE}/events HTTP/1.1\r\nHost: localhost:{gateway.port}\r\n\r\n".encode())
             assert await asyncio.to_thread(client.recv, 12) == b"HTTP/1.1 200"
             for number in range(16):
                 await owner.publish(progressed("x" * 900_000), f"s{number}")

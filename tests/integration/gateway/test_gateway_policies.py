@@ -22,7 +22,7 @@ SERVING: dict[str, Any] = {
     "spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}], "traffic": {"weights": {"v1": 100}}},
 }
 FOUND = Finding(file="model.pkl", what="os.system", severity="dangerous", reason="it runs commands")
-SCAN = Scan(verdict="dangerous", findings=(FOUND,), scanner="picklescan", scanner_version="1.0.5")
+SCAN = Scan(verdict="dangerous", findings=(FOUND,), scanner="klever", scanner_version="0.1.0")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def owner(nats_url: str) -> AsyncIterator[Owner]:
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as found:
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3, allow_commands=True) as found:
         yield found
 
 
@@ -141,3 +141,18 @@ async def test_what_nothing_could_serve_is_refused_but_for_a_server_of_ones_own(
     variant = {**SERVING["spec"]["variants"][0], "custom": {"command": ["serve"]}}
     own = {**SERVING, "spec": {**SERVING["spec"], "variants": [variant]}}
     assert (await gateway.send("POST", SERVINGS, json=own)).status == 202
+
+
+async def test_commands_need_the_operators_leave(nats_url: str, owner: Owner, tmp_path: Path) -> None:
+    await owner.version(known())
+    first = SERVING["spec"]["variants"][0]
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as gateway:
+        for custom in ({"command": ["serve"]}, {"command": ["serve"], "image": "example.org/server:1"}):
+            variants = [{**first, "custom": custom}]
+            body = {**SERVING, "spec": {**SERVING["spec"], "variants": variants}}
+            for method, path in (("POST", SERVINGS), ("PUT", f"{SERVINGS}/{SERVING['name']}")):
+                answer = await gateway.send(method, path, json=body if method == "POST" else {"spec": body["spec"]})
+                (error,) = answer.json()["errors"]
+                assert (answer.status, answer.json()["code"]) == (422, "commands_not_allowed")
+                assert error["field"] == "spec.variants.0.custom.command"
+                assert "`klever up --allow-commands`" in error["message"]

@@ -281,6 +281,13 @@ async def test_what_is_wrong_with_a_serving_is_told_by_field(
     assert (await gateway.get(f"{SERVINGS}/iris")).status == 404
 
 
+async def test_a_version_behind_a_registrys_name_is_refused_with_what_to_leave_out(gateway: Gateway) -> None:
+    body = {"name": "iris", "spec": spec(model="registry.example/iris:v1")}
+    problem = (await gateway.send("POST", SERVINGS, json=body)).json()
+    assert problem["code"] == "model_not_found"
+    assert "or leave out registry.example if it is the registry" in problem["errors"][0]["message"]
+
+
 async def test_an_earlier_digest_of_the_tag_may_be_served(gateway: Gateway) -> None:
     answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(digest=digest(6))})
     assert answer.status == 202

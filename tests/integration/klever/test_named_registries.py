@@ -29,8 +29,12 @@ def gateway() -> Iterator[str]:
         yield url
 
 
+def invoke(gateway: str, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, [*arguments, "--server", gateway])
+
+
 def get(gateway: str, reference: str) -> Result:
-    return CliRunner().invoke(cli, ["models", "get", reference, "--server", gateway])
+    return invoke(gateway, "models", "get", reference)
 
 
 @pytest.mark.parametrize("registry", ["", "localhost:5000/", "127.0.0.1:5000/"])
@@ -40,8 +44,30 @@ def test_a_model_is_found_by_what_ormb_has_printed(gateway: str, registry: str) 
     assert "model:       library/iris:v1" in result.output
 
 
-@pytest.mark.parametrize("registry", ["localhost:5001", "registry.example.com:443"])
+@pytest.mark.parametrize(
+    "registry", ["localhost:5001", "localhost", "registry.example.com:443", "registry.example.com"]
+)
 def test_a_model_of_that_name_in_another_registry_is_another_model(gateway: str, registry: str) -> None:
     result = get(gateway, f"{registry}/library/iris:v1")
     assert result.exit_code == 1
     assert f"lies in 127.0.0.1:5000, not in {registry}" in result.stderr
+
+
+@pytest.mark.parametrize("registry", ["localhost:5001", "registry.example.com"])
+def test_a_model_of_another_registry_is_not_deleted_here(gateway: str, registry: str) -> None:
+    result = invoke(gateway, "models", "delete", f"{registry}/library/iris:v1", "--yes")
+    assert result.exit_code == 1
+    assert f"lies in 127.0.0.1:5000, not in {registry}" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["registry.example.com/library/iris", "localhost/iris", "localhost:5000/library/iris"])
+def test_all_versions_of_a_model_are_not_deleted_by_a_registrys_name(gateway: str, name: str) -> None:
+    result = invoke(gateway, "models", "delete", name, "--yes")
+    assert result.exit_code == 2
+    assert f"{name} names a registry: write PROJECT/MODEL" in result.stderr
+
+
+def test_a_model_in_a_registry_is_not_named_by_its_digest(gateway: str) -> None:
+    result = get(gateway, f"localhost:5000/library/iris@sha256:{'ab' * 32}")
+    assert result.exit_code == 2
+    assert "write the version, host/project/model:version" in result.stderr

@@ -13,7 +13,7 @@ from kleverkit import positions
 from kleverkit.nats_calls import ClientSource
 from kleverkit.provisioning import provision
 from kleverkit.topology import Topology
-from kleverproto.streams import BUCKETS, CONSUMERS, JOBRUNNER_EXTRACT, STREAMS
+from kleverproto.streams import BUCKETS, CONSUMERS, JOBRUNNER_EXTRACT, POSITIONS_BUCKET, STREAMS
 from support.kit_service import KitService, kit_service
 from support.nats_server import NatsServer
 from support.pushes import push
@@ -103,7 +103,7 @@ async def test_a_consumer_that_is_lost_while_its_service_is_down_starts_where_it
 async def test_a_position_that_cannot_be_read_is_not_taken_for_none(js: JetStreamContext) -> None:
     with pytest.raises(NotFoundError):
         await positions.load(js, CONSUMER)
-    await provision(js, streams=(), buckets=[positions.BUCKET])
+    await provision(js, streams=(), buckets=[POSITIONS_BUCKET])
     assert await positions.load(js, CONSUMER) is None
 
 

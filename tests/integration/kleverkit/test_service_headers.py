@@ -1,7 +1,6 @@
 """What the HTTP servers of the services answer to large headers and to what is no HTTP, and what they write of it."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,17 @@ from klever_gateway.app import build as build_gateway
 from klever_gateway.settings import GatewaySettings
 from klever_registry.app import build as build_registry
 from klever_registry.settings import RegistrySettings
-from kleverkit.service import Runtime, _serve_http
+from kleverkit.service import Runtime
 from support.hop_contract import SENTINEL
 from support.processes import free_port
 from support.raw_http import Answer, exchange, head
+from support.served import served
 
 BASE = "/healthz"
 
 
 def gateway(directory: Path) -> Runtime:
-    return build_gateway(GatewaySettings(port=free_port(), data_dir=directory))
+    return build_gateway(GatewaySettings(port=free_port(), data_dir=directory, open=True))
 
 
 def registry(directory: Path) -> Runtime:
@@ -41,18 +41,8 @@ SERVICES = [
 ]
 
 
-@asynccontextmanager
-async def served(runtime: Runtime) -> AsyncIterator[str]:
-    settings = runtime.settings
-    async with AsyncExitStack() as stack:
-        await _serve_http(runtime, stack)
-        yield f"http://{settings.host}:{settings.port}"
-        for stop in runtime.on_stop:
-            await stop()
-
-
 async def get(url: str, *headers: tuple[str, str]) -> Answer:
-    return await exchange(url, head("GET", BASE, *headers))
+    return await exchange(url, head("GET", BASE, *headers, host=url.removeprefix("http://")))
 
 
 @pytest.mark.parametrize(("build", "kind", "message"), SERVICES)

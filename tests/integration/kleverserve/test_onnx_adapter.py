@@ -59,11 +59,11 @@ def test_a_model_without_any_tensor_output_is_not_loaded(tmp_path: Path) -> None
 
 
 def test_there_must_be_exactly_one_onnx_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match=r"exactly one \.onnx file, found: none"):
+    with pytest.raises(ModelLoadError, match=r"there is no \*\.onnx at the top"):
         onnx.load(tmp_path, threads=1)
     for name in ("a.onnx", "b.onnx"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ModelLoadError, match=r"found: a\.onnx, b\.onnx"):
+    with pytest.raises(ModelLoadError, match=r"found 2: a\.onnx, b\.onnx"):
         onnx.load(tmp_path, threads=1)
 
 

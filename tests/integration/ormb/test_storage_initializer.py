@@ -1,22 +1,27 @@
 """`ormb-storage-initializer`, as an init container calls it."""
 
 import asyncio
+import os
+import ssl
 import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from ormb.client import OrmbClient
 from ormb.reference import Reference
+from support.forward_proxy import ForwardProxy
 from support.registry_service import running_registry
+from support.scripted_registry import ScriptedRegistry
 from support.small_models import adder
 
 
-async def initialize(*arguments: str) -> tuple[int, str]:
+async def initialize(*arguments: str, **environment: str) -> tuple[int, str]:
     """Exit code, and what it said."""
     command = (sys.executable, "-m", "ormb.cli.initializer", "pull-and-export", *arguments)
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
     )
     out, _ = await process.communicate()
     return process.returncode or 0, out.decode()
@@ -64,3 +69,33 @@ async def test_what_cannot_be_fetched_is_a_sentence_and_an_exit_code(tmp_path: P
     assert code != 0
     assert "Traceback" not in said
     assert "library/adder" in said or "127.0.0.1:1" in said
+
+
+async def test_a_registry_of_ones_own_authority_is_trusted_by_option_or_environment(tmp_path: Path) -> None:
+    name = "registry.corp.example"
+    reference = Reference(name, "team/adder", "v1")
+    authority, own = trustme.CA(), str(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(own)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(tls)
+    async with ScriptedRegistry().running(tls) as registry, ForwardProxy({f"{name}:443": registry}).running() as proxy:
+        through = {"https_proxy": f"http://{proxy}", "no_proxy": "", "ORMB_CA_FILE": ""}
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("https_proxy", through["https_proxy"])
+            async with OrmbClient(tmp_path / "ormb", ca_file=Path(own)) as client:
+                await client.push_directory(adder(tmp_path / "1", 1), reference)
+        code, said = await initialize(str(reference), str(tmp_path / "a"), **through)
+        assert code == 1
+        assert "certificate" in said
+        code, said = await initialize(str(reference), str(tmp_path / "a"), "--ca-file", own, **through)
+        assert code == 0, said
+        code, said = await initialize(str(reference), str(tmp_path / "b"), **{**through, "ORMB_CA_FILE": own})
+        assert code == 0, said
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+async def test_a_file_of_certificates_that_is_not_there_is_an_error_where_it_was_asked_for(tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone.pem")
+    code, said = await initialize("localhost:5000/library/adder:v1", str(tmp_path / "a"), "--ca-file", gone)
+    assert code == 2
+    assert f"{gone} cannot be used: No such file or directory" in said

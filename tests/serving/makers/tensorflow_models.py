@@ -57,6 +57,33 @@ def main(root: Path) -> None:
 
     # OpenVINO has no RFFT2D of two dimensions.
     write_lite(root, "tflite-spectrum", spectrum, module, GENERATOR.normal(size=(6, 8, 8)).astype(np.float32))
+    write_unique(root)
+    write_picky(root, module)
+
+
+def write_unique(root: Path) -> None:
+    """What OpenVINO answered wrongly: the distinct values of a vector, without the place of each."""
+    module, x = tf.Module(), np.array([3, 3, 1, 2, 1, 3], np.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="x")])  # type: ignore[untyped-decorator]
+    def distinct(x: Any) -> dict[str, Any]:
+        return {"distinct": tf.unique(x)[0] * 2.0}
+
+    write_lite(root, "tflite-unique", distinct, module, x)
+    module.distinct = distinct
+    directory = place(root, "savedmodel-unique")
+    tf.saved_model.save(module, directory / "model", signatures={"serving_default": distinct})
+    write(directory, "SavedModel", {"x": ("FP32", x)}, {"distinct": distinct(x)["distinct"].numpy()})
+
+
+def write_picky(root: Path, module: Any) -> None:
+    """A TensorFlow Lite model that takes three rows, and not the one that an interpreter begins with."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x")])  # type: ignore[untyped-decorator]
+    def picky(x: Any) -> Any:
+        return tf.reshape(x, (2, 6)) * tf.range(6.0)
+
+    write_lite(root, "tflite-picky", picky, module, np.arange(12, dtype=np.float32).reshape(3, 4))
 
 
 def write_lite(root: Path, name: str, function: Any, module: Any, x: Any) -> None:

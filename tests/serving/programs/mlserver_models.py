@@ -36,6 +36,9 @@ def main(root: Path) -> None:
     by_columns = infer_signature(features, framed.predict(features))
     mlflow.sklearn.save_model(framed, folder(root / "columns") / "mlflow", signature=by_columns)
     mlflow.sklearn.save_model(linear, folder(root / "unsigned") / "mlflow")
+    broken = LogisticRegression(max_iter=500).fit(table, species)
+    del broken.coef_  # as pickles of another release lack a part
+    mlflow.sklearn.save_model(broken, folder(root / "unsigned-broken") / "mlflow")
 
     rows = np.array(ROWS, np.float32)
     for name in ("sklearn", "tensor", "unsigned"):

@@ -13,7 +13,7 @@ from nats.js import api
 from kleverproto.envelope import Event, parse
 from kleverproto.jobs import JobCompleted, JobStarted
 from kleverproto.models import ModelPushed
-from kleverproto.streams import DEAD, JOBS, MODELS, SERVINGS
+from kleverproto.streams import DEAD, JOBS, MODELS, SERVINGS, TOPOLOGY
 from support.constant_load import Load
 
 from .ledger import Fate
@@ -105,7 +105,8 @@ def _processes(world: World) -> list[str]:
         found.append(f"{servers} model servers run, and {least} to {most} are wanted")
     if (envoys := len(world.platform.children("bin/envoy"))) != 1:
         found.append(f"{envoys} Envoys run")
-    for part in (*(f"klever_{service}" for service in SERVICES), "nats-server"):
+    programs = [f"klever_{service}" for service in SERVICES if service != TOPOLOGY]
+    for part in (*programs, "kleverkit.topology_service", "nats-server"):
         running = [p for p in world.platform.children(part) if any(arg.endswith(part) for arg in p.cmdline())]
         if len(running) != 1:
             found.append(f"{len(running)} processes of {part} run: {running}")
@@ -182,7 +183,7 @@ async def read(client: Client, stream: str) -> list[Message]:
 
 
 async def _get(world: World, session: aiohttp.ClientSession, path: str) -> tuple[int, Any]:
-    async with session.get(f"{world.urls.api}{API}{path}") as response:
+    async with session.get(f"{world.urls.api}{API}{path}", headers=world.login) as response:
         return response.status, await response.json(content_type=None)
 
 

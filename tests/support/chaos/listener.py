@@ -41,7 +41,7 @@ class Listener:
         self.since = time.time() + CONNECT_SECONDS
         while True:
             try:
-                async with KleverClient(self.world.urls.api) as client:
+                async with self.world.platform.client() as client:
                     await self._listen(client)
             except KleverError as error:
                 self.restarts += 1

@@ -196,7 +196,7 @@ class Users:
 
     async def _get(self, path: str) -> Any:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            async with self._session.get(f"{self._world.urls.api}{API}{path}") as response:
+            async with self._session.get(f"{self._world.urls.api}{API}{path}", headers=self._world.login) as response:
                 if response.status != 200:
                     raise AwayError
                 return await response.json()
@@ -206,7 +206,8 @@ class Users:
 
         async def once() -> dict[str, Any] | None:
             url = f"{self._world.urls.api}{API}{path}"
-            async with self._session.request(method, url, **options) as response:
+            headers = self._world.login | options.get("headers", {})
+            async with self._session.request(method, url, **(options | {"headers": headers})) as response:
                 text = await response.text()
                 if response.status > SERVER_ERROR or NOT_SCANNED in text:
                     raise AwayError(text)

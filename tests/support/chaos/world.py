@@ -26,7 +26,7 @@ from .ledger import Ledger
 
 PUBLIC = ("gateway", "registry", "ingress", "nats")
 UP_SECONDS = 90
-SERVICES = ("registry", "jobrunner", "deployer", "gateway")
+SERVICES = ("topology", "registry", "jobrunner", "deployer", "gateway")
 
 
 @dataclass
@@ -73,6 +73,11 @@ class World:
     def urls(self) -> Urls:
         """Where everything is."""
         return urls(self.ports)
+
+    @property
+    def login(self) -> dict[str, str]:
+        """Headers that the gateway requires."""
+        return {"Authorization": f"Bearer {self.platform.token}"}
 
     @property
     def platform(self) -> Platform:
@@ -126,7 +131,9 @@ class World:
     @asynccontextmanager
     async def nats(self) -> AsyncIterator[Client]:
         """A connection of the test's own."""
-        client = await nats.connect(self.urls.nats, connect_timeout=5, max_reconnect_attempts=10)
+        client = await nats.connect(
+            self.urls.nats, nkeys_seed=str(self.platform.operator), connect_timeout=5, max_reconnect_attempts=10
+        )
         try:
             yield client
         finally:

@@ -4,17 +4,24 @@ import sys
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 FEATURES, SPECIES = load_iris(return_X_y=True)
 FEATURES = (FEATURES - FEATURES.mean(axis=0)) / FEATURES.std(axis=0)  # the samples of a check are standard normal
@@ -27,7 +34,14 @@ NUMBERS = NUMBERS / NUMBERS.std(axis=0)
 def main(root: Path) -> None:
     """Make them all."""
     scalers = make_column_transformer((StandardScaler(), ["sepal length"]), (MinMaxScaler(), ["petal width"]))
+    gaps = np.where(np.random.default_rng(0).random(FEATURES.shape) < 0.1, np.nan, FEATURES)
+    lines = FEATURES[:, 0]
     estimators = {
+        "tree-with-gaps": DecisionTreeRegressor(random_state=0).fit(gaps, lines),
+        "forest-with-gaps": RandomForestClassifier(5, random_state=0).fit(gaps, SPECIES),
+        "numbers-with-gaps": ExtraTreesRegressor(5, random_state=0).fit(gaps, lines),
+        "imputed": make_pipeline(SimpleImputer(), RandomForestClassifier(5, random_state=0)).fit(gaps, SPECIES),
+        "histogram-with-gaps": HistGradientBoostingClassifier(max_iter=5).fit(gaps, SPECIES),
         "pipeline": make_pipeline(StandardScaler(), LogisticRegression()).fit(FEATURES, SPECIES),
         "named-columns": make_pipeline(scalers, LogisticRegression()).fit(TABLE, NAMES),
         "forest": RandomForestClassifier(5, random_state=0).fit(FEATURES, SPECIES),

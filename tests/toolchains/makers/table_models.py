@@ -64,6 +64,12 @@ def more_estimators() -> dict[str, Any]:
         "chosen-columns": make_pipeline(chosen, LogisticRegression()).fit(unscaled, SPECIES),
         "mixed-columns": make_pipeline(mixed, LogisticRegression()).fit(cities, SPECIES),
         "histogram": HistGradientBoostingClassifier(max_iter=5).fit(gaps, SPECIES),
+        "histogram-categories": HistGradientBoostingClassifier(max_iter=5, categorical_features=[0, 2]).fit(
+            np.column_stack(
+                [SPECIES % 2 + 3.0, FEATURES[:, 1], SPECIES + GENERATOR.integers(0, 3, len(SPECIES)), gaps]
+            ),
+            SPECIES,
+        ),
         "histogram-numbers": HistGradientBoostingRegressor(max_iter=5, loss="poisson").fit(NUMBERS, PROGRESSION),
         "network": MLPClassifier(max_iter=50, random_state=0).fit(FEATURES, SPECIES),
         "neighbours": KNeighborsClassifier().fit(FEATURES, SPECIES),

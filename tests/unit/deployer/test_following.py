@@ -23,7 +23,7 @@ from support.golden_events import NOW
 DANGEROUS = Scan(
     verdict="dangerous",
     findings=(Finding(file="model.pkl", what="os.system", severity="dangerous", reason="runs commands"),),
-    scanner="picklescan",
+    scanner="klever",
     scanner_version="1",
 )
 

@@ -6,11 +6,14 @@ import pytest
 
 from klever_deployer.adapters.local.launching import Launching, Ports
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec
+from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom
 from support.deployer import key, variant
 
 LIMIT = 12_345
-LAUNCHING = Launching(Path("python"), Path("path"), inherited={"SECRET": "x"}, max_request_bytes=LIMIT)
+LAUNCHING = Launching(
+    Path("python"), Path("path"), SecretFiles(Path("none")), inherited={"SECRET": "x"}, max_request_bytes=LIMIT
+)
 PORTS = Ports("127.0.0.1", 7001, 7002)
 
 

@@ -21,7 +21,7 @@ from kleverproto.variants import Custom, Gpu, Resources
 from support.deployer import IRIS, World, digest, made_digest, spec, variant
 from support.golden_events import NOW
 
-SCANNER = {"scanner": "picklescan", "scanner_version": "1"}
+SCANNER = {"scanner": "klever", "scanner_version": "1"}
 UNREADABLE = Finding(file="model.pkl", what="", severity="failed", reason="it ends too early")
 
 

@@ -1,23 +1,33 @@
-"""The gateway has no login: it serves others only when told so."""
+"""The gateway starts only where it is clear who may ask."""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from klever_gateway.settings import GatewaySettings
+from kleverproto.mistakes import worded
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "gateway.example.org"])  # noqa: S104 - refused
-def test_an_address_that_others_reach_is_refused_with_what_to_do(host: str) -> None:
-    with pytest.raises(ValidationError, match="KLEVER_GATEWAY_ALLOW_ANONYMOUS=true"):
-        GatewaySettings(host=host)
-    assert GatewaySettings(host=host, allow_anonymous=True).host == host
+@pytest.mark.parametrize("settings", [{}, {"open": False}, {"open": True, "token_file": Path("token")}])
+def test_a_token_or_an_open_door_has_to_be_chosen(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"KLEVER_GATEWAY_TOKEN_FILE=<file.*or KLEVER_GATEWAY_OPEN=1"):
+        GatewaySettings(**settings)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_a_loopback_address_is_fine(host: str) -> None:
-    assert GatewaySettings(host=host).host == host
+@pytest.mark.parametrize("settings", [{"open": True}, {"token_file": Path("token")}])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "gateway.example.org"])  # noqa: S104 - not bound here
+def test_either_serves_on_any_address(settings: dict[str, Any], host: str) -> None:
+    assert GatewaySettings(host=host, **settings).host == host
 
 
 def test_state_lies_below_the_home_of_klever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLEVER_HOME", "/somewhere")
-    assert str(GatewaySettings().data_dir) == "/somewhere/gateway"
+    assert str(GatewaySettings(open=True).data_dir) == "/somewhere/gateway"
+
+
+def test_the_public_url_is_a_name_of_the_gateway_where_it_is_set() -> None:
+    with pytest.raises(ValidationError) as caught:
+        GatewaySettings(open=True, public_url="https://a_b:c@klever.example")
+    assert "cannot be a name of this server" in worded(caught.value, GatewaySettings)

@@ -15,7 +15,7 @@ from klever_gateway.settings import GatewaySettings
 
 SIGNPOSTS = {"/v2", "/v2/{path}"}
 """Where someone takes the gateway for the registry."""
-PAGES = {*SIGNPOSTS, "/", "/docs", "/docs/assets", "/healthz", "/readyz", "/metrics"}
+PAGES = {*SIGNPOSTS, "/", "/docs", "/docs/assets", "/login", "/healthz", "/readyz", "/metrics"}
 DOCUMENT = openapi.document()
 OPERATIONS = [
     pytest.param(path, method, operation, id=operation["operationId"])
@@ -41,7 +41,7 @@ def check(example: Any, schema: Any) -> None:
 
 
 def test_every_route_of_the_application_is_in_the_document(tmp_path: Path) -> None:
-    application = build(GatewaySettings(data_dir=tmp_path)).web
+    application = build(GatewaySettings(data_dir=tmp_path, open=True)).web
     routes = {
         (route.resource.canonical, route.method.lower())
         for route in application.router.routes()
@@ -69,7 +69,7 @@ def test_every_operation_is_described_with_examples_that_hold(
 ) -> None:
     assert operation["summary"]
     assert "default" in operation["responses"]
-    is_action = path.endswith(("/cancel", "/retry"))  # the path says it all
+    is_action = path.endswith(("/cancel", "/retry", "/login-links"))  # the path says it all
     assert (method in {"post", "put"} and not is_action) == ("requestBody" in operation)
     for parameter in operation["parameters"]:
         assert parameter["description"], (path, parameter["name"])

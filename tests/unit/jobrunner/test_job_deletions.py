@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kleverkit.documents import Buried
+from kleverproto.documents import Tombstone
 from kleverproto.jobs import JobDocument, JobPhase
 from support.crashes import Crash, CrashError, CrashingDocuments, CrashingPublisher
 from support.jobs import Runner, request
@@ -66,3 +67,15 @@ async def test_a_tombstone_is_removed_when_no_request_can_be_late_any_more(tmp_p
     runner.now += timedelta(hours=2)
     await runner.deletions.repair()
     assert await runner.documents.find("job-1") is None
+
+
+async def test_a_job_that_cannot_be_read_is_left_alone_and_holds_up_no_other(tmp_path: Path) -> None:
+    runner = await killed_while_deleting(tmp_path, 1)
+    runner.documents.spoil("job-2")
+    await runner.deletions.repair()
+    assert await announced(runner)
+    assert runner.deletions.unreadable == {"job-2"}
+    (entry,) = (await runner.documents.listing()).unreadable
+    await runner.documents.bury(entry.key, Tombstone(announced=True, deleted_at=runner.now), entry.revision)
+    await runner.deletions.repair()
+    assert runner.deletions.unreadable == frozenset()

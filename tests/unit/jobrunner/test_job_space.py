@@ -20,6 +20,7 @@ from kleverproto.signatures import Signature
 from modelformats.converting.running import Limits
 from modelformats.converting.toolchains import ToolchainStore
 from support.jobs import Runner, request
+from support.model_files import write
 
 GIBI, MEBI = 2**30, 2**20
 
@@ -86,7 +87,7 @@ async def test_a_converter_without_space_is_tried_again(tmp_path: Path) -> None:
     uv.chmod(0o755)
     converter = ToolchainConverter(ToolchainStore(tmp_path / "toolchains", uv=str(uv)), Limits())
     (tmp_path / "made").mkdir()
-    source = ConversionSource(tmp_path, "SKLearn", Signature())
+    source = ConversionSource(write(tmp_path / "model", "model.pkl", b""), "SKLearn", Signature())
     with pytest.raises(TransientError, match="No space left") as failure:
         await converter.convert(source, Conversion(to="ONNX"), tmp_path / "made", print)
     assert failure.value.code == DISK_FULL

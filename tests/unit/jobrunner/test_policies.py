@@ -28,7 +28,7 @@ def model(
     document = version_document(fmt=fmt)
     metadata = ModelMetadata(format=fmt, labels=labels or {})
     findings = (Finding(file="m.pkl", what="os.system", severity=severity, reason="why"),) if severity else ()
-    scan = Scan(verdict=severity or "clean", findings=findings, scanner="picklescan", scanner_version="1")
+    scan = Scan(verdict=severity or "clean", findings=findings, scanner="klever", scanner_version="1")
     return document.model_copy(
         update={
             "spec": document.spec.model_copy(update={"metadata": metadata}),

@@ -9,7 +9,7 @@ from klever.platform.home import Home
 from klever.platform.plan import MARKER, Part, Ports, parts, urls, without_proxies_to_itself
 from klever.platform.ports import hold, reserved
 
-PORTS = Ports(gateway=1, registry=2, ingress=3, nats=4, jobrunner=5, deployer=6)
+PORTS = Ports(gateway=1, registry=2, ingress=3, nats=4, jobrunner=5, deployer=6, topology=7)
 
 
 def planned() -> dict[str, Part]:
@@ -17,7 +17,7 @@ def planned() -> dict[str, Part]:
 
 
 def test_nats_is_started_first_so_that_it_is_stopped_last() -> None:
-    assert list(planned()) == ["nats", "registry", "jobrunner", "deployer", "gateway"]
+    assert list(planned()) == ["nats", "topology", "registry", "jobrunner", "deployer", "gateway"]
 
 
 def test_every_part_carries_the_mark_of_its_home() -> None:
@@ -29,6 +29,13 @@ def test_every_service_finds_nats_and_its_own_port() -> None:
         if name != "nats":
             assert part.environment[f"KLEVER_{name.upper()}_NATS_URL"] == "nats://127.0.0.1:4"
             assert part.environment[f"KLEVER_{name.upper()}_PORT"] == str(part.port)
+
+
+def test_every_service_has_credentials_of_its_own() -> None:
+    for name, part in planned().items():
+        if name != "nats":
+            assert part.environment[f"KLEVER_{name.upper()}_NATS_CREDENTIALS"] == f"/h/credentials/nats/{name}.nk"
+    assert "/h/credentials/nats/nats-server.conf" in planned()["nats"].command
 
 
 def test_the_gateway_tells_where_the_other_doors_are() -> None:

@@ -10,8 +10,8 @@ from nats.js import api
 
 from kleverkit.nats_calls import ClientSource
 from kleverkit.positions import Position, start_after
-from kleverkit.topology import STALE_SECONDS, Topology
-from kleverproto.streams import CONSUMERS
+from kleverkit.topology import STALE_SECONDS, Needs, Topology
+from kleverproto.streams import CONSUMERS, MODELS
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -116,3 +116,59 @@ async def test_an_old_look_is_a_problem_of_its_own() -> None:
     assert await needed.streams_problem() is None
     clock.now += STALE_SECONDS + 1
     assert await needed.streams_problem() == "the streams and buckets were last looked at 11 seconds ago"
+
+
+class Empty(Refusing):
+    """A client of a server that has nothing; to create something would fail."""
+
+    def __init__(self) -> None:
+        super().__init__(nats.js.errors.NotFoundError(code=404))
+
+
+class Holding:
+    """A client of a server that has one stream, and refuses to change it."""
+
+    def __init__(self, config: api.StreamConfig) -> None:
+        self._config = config
+
+    def jetstream(self, **_options: object) -> "Holding":
+        return self
+
+    async def stream_info(self, *_args: object) -> api.StreamInfo:
+        state = api.StreamState(messages=0, bytes=0, first_seq=1, last_seq=0, consumer_count=0)
+        return api.StreamInfo(config=self._config, state=state, created=CREATED)
+
+    async def update_stream(self, *_args: object) -> None:
+        raise nats.js.errors.BadRequestError(code=400, description="no")
+
+
+async def test_who_may_not_create_waits_for_what_is_missing() -> None:
+    source = ClientSource()
+    source.set(cast("Client", Empty()))
+    waiting = Topology(source, Needs(creates=False), clock=Clock())
+    await waiting.reconcile()
+    assert "KLEVER_JOBS is missing" in str(await waiting.streams_problem())
+
+
+@pytest.mark.parametrize("creates", [True, False])
+async def test_only_who_creates_a_stream_judges_its_copies(*, creates: bool) -> None:
+    source = ClientSource()
+    wanted = api.StreamConfig(
+        name=MODELS.name,
+        subjects=list(MODELS.subjects),
+        max_age=MODELS.max_age.total_seconds(),
+        duplicate_window=MODELS.duplicate_window.total_seconds(),
+        num_replicas=3,
+    )
+    source.set(cast("Client", Holding(wanted)))
+    looking = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=creates), clock=Clock())
+    await looking.reconcile()
+    assert (await looking.streams_problem() is None) is not creates
+
+
+async def test_only_what_is_needed_is_looked_at() -> None:
+    source = ClientSource()
+    source.set(cast("Client", Empty()))
+    waiting = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=False), clock=Clock())
+    await waiting.reconcile()
+    assert await waiting.streams_problem() == "KLEVER_MODELS is missing, or not as the contract says"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kleverproto.references import InvalidReferenceError, ModelRef
+from kleverproto.references import InvalidReferenceError, ModelRef, names_registry
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,19 @@ def test_anything_else_is_refused_with_what_to_write(text: str) -> None:
 
 def test_the_key_keeps_versions_with_dots_apart() -> None:
     assert ModelRef.parse("library/iris:v1.0").key == "library.iris.v1=2E0"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("registry.example/iris:v1", True),
+        ("registry:5000/iris", True),
+        ("localhost/iris", True),
+        ("library/iris:v1", False),
+        ("library/team.a/iris", False),
+        ("iris.2:v1", False),
+        ("localhost", False),
+    ],
+)
+def test_the_first_of_several_parts_is_a_registry_by_dockers_rule(text: str, expected: bool) -> None:  # noqa: FBT001
+    assert names_registry(text) is expected

@@ -3,16 +3,19 @@
 import pytest
 
 from kleverproto.models import ExtractionPhase, ModelDocument
+from kleverproto.projects import ProjectPolicy
 from kleverproto.safety import NOT_SCANNED, UNSAFE_MODEL, is_scanned, refusal
 from kleverproto.scans import Finding, Scan, Severity
 from support.gateway import digest, version_document
+
+BLOCKING = ProjectPolicy()
 
 
 def scanned(severity: Severity | None) -> ModelDocument:
     """A version with one finding, or none."""
     document = version_document(number=7, history=(6, 7))
     findings = (Finding(file="model.pkl", what="os.system", severity=severity, reason="why"),) if severity else ()
-    scan = Scan(verdict=severity or "clean", findings=findings, scanner="picklescan", scanner_version="1")
+    scan = Scan(verdict=severity or "clean", findings=findings, scanner="klever", scanner_version="1")
     return document.model_copy(update={"status": document.status.model_copy(update={"scan": scan})})
 
 
@@ -24,31 +27,62 @@ def past(severity: Severity | None) -> ModelDocument:
     return document.model_copy(update={"status": status})
 
 
-@pytest.mark.parametrize("severity", ["suspicious", None])
-def test_what_nobody_proved_dangerous_is_served(severity: Severity | None) -> None:
-    assert refusal(scanned(severity), None) is None
-    assert refusal(scanned(severity), digest(7)) is None
+def unknown(*names: str) -> ModelDocument:
+    """A version that names what nobody knows, in all that the tag has named."""
+    document = scanned("untrusted")
+    status = document.status
+    assert status.scan is not None
+    entries = [each.model_copy(update={"verdict": "untrusted", "untrusted": names}) for each in status.history]
+    scan = status.scan.model_copy(update={"untrusted": names})
+    return document.model_copy(update={"status": status.model_copy(update={"scan": scan, "history": tuple(entries)})})
+
+
+def test_what_is_clean_is_served() -> None:
+    assert refusal(scanned(None), None, BLOCKING) is None
+    assert refusal(scanned(None), digest(7), BLOCKING) is None
+
+
+@pytest.mark.parametrize("wanted", [None, digest(6)], ids=["present", "past"])
+def test_what_is_not_trusted_is_refused_until_the_project_trusts_all_of_it(wanted: str | None) -> None:
+    document = unknown("my.models:Doubling", "my.models:Halving")
+    code, message = refusal(document, wanted, BLOCKING) or ("", "")
+    assert code == UNSAFE_MODEL
+    assert "policy set library --trust my.models:Doubling --trust my.models:Halving`" in message
+    half = ProjectPolicy(trust=("my.models:Doubling",))
+    assert "policy set library --trust my.models:Halving`" in (refusal(document, wanted, half) or ("", ""))[1]
+    assert refusal(document, wanted, ProjectPolicy(trust=("my.models:Halving", "my.models:Doubling"))) is None
+
+
+def test_a_message_about_many_names_is_short() -> None:
+    _, message = refusal(unknown(*(f"my.models:Name{index}" for index in range(100))), None, BLOCKING) or ("", "")
+    assert "and 90 more" in message
+    assert len(message) < 1200
+
+
+@pytest.mark.parametrize("severity", ["dangerous", "failed"])
+def test_trust_lets_nothing_pass_that_is_dangerous_or_unreadable(severity: Severity) -> None:
+    assert refusal(scanned(severity), None, ProjectPolicy(trust=("os:system",))) is not None
 
 
 @pytest.mark.parametrize("severity", ["dangerous", "failed"])
 def test_what_is_dangerous_or_unreadable_is_refused_with_what_to_do(severity: Severity) -> None:
-    code, message = refusal(scanned(severity), None) or ("", "")
+    code, message = refusal(scanned(severity), None, BLOCKING) or ("", "")
     assert code == UNSAFE_MODEL
     assert "model.pkl" in message
     assert "klever projects policy set library --scan warn" in message
 
 
 def test_an_earlier_digest_is_judged_by_its_own_verdict() -> None:
-    assert refusal(scanned("dangerous"), digest(6)) is None
-    assert (refusal(past("dangerous"), digest(6)) or ("", ""))[0] == UNSAFE_MODEL
-    assert (refusal(past(None), digest(6)) or ("", ""))[0] == NOT_SCANNED
+    assert refusal(scanned("dangerous"), digest(6), BLOCKING) is None
+    assert (refusal(past("dangerous"), digest(6), BLOCKING) or ("", ""))[0] == UNSAFE_MODEL
+    assert (refusal(past(None), digest(6), BLOCKING) or ("", ""))[0] == NOT_SCANNED
 
 
 def test_a_version_that_was_not_scanned_is_refused() -> None:
     document = scanned(None)
     status = document.status.model_copy(update={"scan": None})
     unscanned = document.model_copy(update={"status": status})
-    assert (refusal(unscanned, None) or ("", ""))[0] == NOT_SCANNED
+    assert (refusal(unscanned, None, BLOCKING) or ("", ""))[0] == NOT_SCANNED
     assert not is_scanned(unscanned)
     parsed = status.model_copy(update={"extraction": ExtractionPhase.SUCCEEDED})
     assert not is_scanned(document.model_copy(update={"status": parsed}))

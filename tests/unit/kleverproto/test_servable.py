@@ -8,7 +8,9 @@ from kleverproto.documents import Problem
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
 from kleverproto.servable import INVALID_MODEL, missing_knowledge, refusal, unconvertible, unservable
-from kleverproto.signatures import Signature, Tensor
+from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
+from modelformats.carrying import CARRIED
+from modelformats.weights import BITS, unknown_elements
 from support.gateway import digest, version_document
 
 STRICT, LENIENT = ProjectPolicy(), ProjectPolicy(scan=OnUnsafe.WARN, invalid=OnInvalid.WARN)
@@ -76,7 +78,7 @@ def signed(*inputs: str | None, outputs: tuple[str | None, ...] = ("float32",)) 
 
 @pytest.mark.parametrize(
     "dtype",
-    ["bfloat16", "int2", "uint2", "int4", "uint4", "float8_e4m3fn", "float6_e2m3fn", "float4_e2m1fn", "complex64"],
+    sorted(BITS.keys() - CARRIED),
 )
 def test_an_input_of_a_type_that_cannot_be_sent_is_named(dtype: str) -> None:
     code, message = unservable(signed("float32", dtype), None) or ("", "")
@@ -110,3 +112,45 @@ def test_a_savedmodel_without_a_signature_is_neither_served_nor_converted() -> N
 def test_nothing_is_said_of_bytes_whose_signature_is_not_known() -> None:
     assert unservable(signed("bfloat16"), digest(6)) is None
     assert unservable(version(signature=None), None) is None
+
+
+def untyped(reason: str, *, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> ModelDocument:
+    """A version whose tensors have no type for a reason, beside an output that has one."""
+    made = Signature(
+        inputs=tuple(Tensor(name=name) for name in inputs),
+        outputs=tuple(Tensor(name=name) for name in outputs),
+        unknown=dict.fromkeys((*inputs, *outputs), reason),
+    )
+    return version(signature=made)
+
+
+@pytest.mark.parametrize(
+    "reason", [unknown_elements(99), UNSAID_ELEMENTS, f"{NO_TENSOR}resource", f"{NO_PLAIN_TENSOR}ragged one"]
+)
+def test_an_input_whose_type_nobody_knows_is_named_whatever_the_format(reason: str) -> None:
+    code, message = unservable(untyped(reason, inputs=("x",), outputs=("y",)), None) or ("", "")
+    assert code == "unservable_model"
+    assert f"of its input 'x' one cannot know the type ({reason}): export" in message
+
+
+def test_outputs_of_unknown_types_are_refused_where_there_are_no_others() -> None:
+    refused = unservable(untyped(unknown_elements(99), outputs=("y", "z")), None) or ("", "")
+    assert "of its output 'y' one cannot know the type (its elements are of unknown type 99" in refused[1]
+    some = untyped(unknown_elements(99), outputs=("y", "z"))
+    assert some.status.signature is not None
+    answered = some.status.signature.model_copy(
+        update={"outputs": (*some.status.signature.outputs, Tensor(name="a", dtype="float32"))}
+    )
+    assert unservable(version(signature=answered), None) is None
+
+
+def test_an_output_that_is_no_tensor_is_the_servers_matter() -> None:
+    assert unservable(untyped(f"{NO_TENSOR}sequence, map or optional", outputs=("y",)), None) is None
+
+
+@pytest.mark.parametrize("name", ["inputs", "outputs", "parameters"])
+def test_a_tensor_that_is_called_as_a_field_does_not_get_the_reason_of_the_field(name: str) -> None:
+    reason = "TorchScript has names, and seldom types and shapes: declare them in ormbfile.yaml"
+    assert unservable(untyped(reason, inputs=(name,), outputs=(name,)), None) is None
+    weights = "there are weights of unknown type 99: newer than this version of Klever"
+    assert unservable(untyped(weights, inputs=("parameters",)), None) is None

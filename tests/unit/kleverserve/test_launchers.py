@@ -26,8 +26,9 @@ def model(directory: Path, *names: str) -> Path:
     ("model_format", "files", "found"),
     [
         ("SKLearn", ["iris.pkl", "notes.txt"], "iris.pkl"),
-        ("XGBoost", ["deep/trees.ubj"], "deep/trees.ubj"),
-        ("MLflow", ["run/MLmodel", "run/model.skops"], "run"),
+        ("XGBoost", ["trees.ubj", "deep/others.ubj"], "trees.ubj"),
+        ("MLflow", ["MLmodel", "model.skops", "deep/MLmodel"], "."),
+        ("MLflow", ["artifacts/MLmodel", "artifacts/model.skops"], "artifacts"),
     ],
 )
 def test_mlserver_is_given_the_only_artifact(tmp_path: Path, model_format: str, files: list[str], found: str) -> None:
@@ -35,7 +36,7 @@ def test_mlserver_is_given_the_only_artifact(tmp_path: Path, model_format: str, 
 
 
 def test_several_artifacts_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match=r"exactly one file .*, found: a\.joblib, b\.pkl"):
+    with pytest.raises(ModelLoadError, match=r"expected one .*, found 2: a\.joblib, b\.pkl"):
         find_artifact(model(tmp_path, "a.joblib", "b.pkl"), "SKLearn")
 
 

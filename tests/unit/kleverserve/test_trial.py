@@ -110,6 +110,8 @@ def test_a_model_that_fails_on_whatever_inputs_is_not_served(check: Check, reaso
 
 def test_an_engine_without_an_operator_shows_it_by_its_words() -> None:
     assert is_broken(ExecutionError("Could not run: NonMaxSuppression(99) is not implemented"))
+    assert is_broken(RuntimeError("Encountered unresolved custom op: Fancy."))
+    assert is_broken(RuntimeError("Select TensorFlow op(s), included in the given model, is(are) not supported"))
     assert not is_broken(InvalidRequestError("expected 3 dimensions"))
 
 

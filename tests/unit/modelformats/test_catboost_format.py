@@ -85,3 +85,18 @@ def test_a_model_without_trees_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InvalidModelError, match=r"model\.cbm"):
         extract_signature("CatBoost", write(tmp_path, "model.cbm", content))
+
+
+@pytest.mark.parametrize(
+    ("label", "dtype", "reason"),
+    [
+        ("Boolean", "bool", None),
+        ("Quaternion", None, "its elements are of unknown type Quaternion: newer than this version of Klever"),
+    ],
+)
+def test_classes_have_a_type_or_the_reason_why_not(
+    tmp_path: Path, label: str, dtype: str | None, reason: str | None
+) -> None:
+    notes = {"class_params": {"class_names": ["a", "b"], "class_label_type": label}}
+    found = changed(tmp_path, model_info=notes)
+    assert (found.outputs[0].dtype, found.unknown.get("predict")) == (dtype, reason)

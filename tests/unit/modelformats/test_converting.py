@@ -12,7 +12,7 @@ from kleverproto.conversions import ConversionRecord
 from kleverproto.signatures import Signature, Tensor
 from modelformats.converting.convert import convert, convert_along
 from modelformats.converting.errors import ConversionError
-from modelformats.converting.pairs import RUNNERS, Pair, Runner
+from modelformats.converting.pairs import Pair, Runner
 from modelformats.converting.running import PROGRAMS, Limits
 from modelformats.converting.verifying import Programs, Subject, verify
 from modelformats.converting.workshop import Workshop
@@ -42,10 +42,10 @@ if __name__ == "__main__":
     main(first_that_runs(convert))
 """
 ROUTE = (
-    Pair("H5", "SavedModel", "copy", "any", options=frozenset({"times"})),
-    Pair("SavedModel", "Imagined", "copy", "any"),
+    Pair("Sketched", "Drafted", "copy", "any", options=frozenset({"times"})),
+    Pair("Drafted", "Imagined", "copy", "any"),
 )
-PROGRAMS_OF_THE_TEST = Programs(dict.fromkeys([*RUNNERS, "Imagined"], Runner("run", "any")), hints={})
+PROGRAMS_OF_THE_TEST = Programs(dict.fromkeys(["Sketched", "Imagined"], Runner("run", "any")), hints={})
 SIGNATURE = Signature(inputs=(Tensor(name="x", dtype="float32", shape=(-1, 4)),))
 
 
@@ -88,8 +88,8 @@ async def converted(subject: Subject, destination: Path, workshop: Workshop) -> 
 async def test_each_step_is_recorded_and_the_result_checked(
     source: Path, destination: Path, workshop: Workshop
 ) -> None:
-    record = await converted(Subject(source, "H5", SIGNATURE, {"times": "1"}), destination, workshop)
-    assert (record.source_format, record.target_format) == ("H5", "Imagined")
+    record = await converted(Subject(source, "Sketched", SIGNATURE, {"times": "1"}), destination, workshop)
+    assert (record.source_format, record.target_format) == ("Sketched", "Imagined")
     assert [(step.program, step.options, step.versions) for step in record.steps] == [
         ("copy", {"times": "1"}, {"copier": "1.0"}),
         ("copy", {}, {"copier": "1.0"}),
@@ -103,14 +103,14 @@ async def test_a_result_that_computes_something_else_fails(source: Path, destina
     with pytest.raises(
         ConversionError, match=r"not do what the source does: output x differs.*--sample NAME"
     ) as caught:
-        await converted(Subject(source, "H5", SIGNATURE, {"times": "1.5"}), destination, workshop)
+        await converted(Subject(source, "Sketched", SIGNATURE, {"times": "1.5"}), destination, workshop)
     assert caught.value.code == "verification_failed"
 
 
 async def test_without_samples_the_record_says_why_it_was_not_checked(
     source: Path, destination: Path, workshop: Workshop
 ) -> None:
-    record = await converted(Subject(source, "H5"), destination, workshop)
+    record = await converted(Subject(source, "Sketched"), destination, workshop)
     assert not record.verification.verified
     assert record.verification.reason == "the inputs of the model are not known"
 
@@ -118,15 +118,15 @@ async def test_without_samples_the_record_says_why_it_was_not_checked(
 async def test_a_source_that_does_not_run_is_no_failure_of_the_conversion(
     tmp_path: Path, source: Path, workshop: Workshop
 ) -> None:
-    broken = Subject(tmp_path / "nothing", "H5", SIGNATURE)
-    verification = await verify(broken, Subject(source, "ONNX"), ROUTE[0].tolerance, workshop, PROGRAMS_OF_THE_TEST)
+    broken = Subject(tmp_path / "nothing", "Sketched", SIGNATURE)
+    verification = await verify(broken, Subject(source, "Imagined"), ROUTE[0].tolerance, workshop, PROGRAMS_OF_THE_TEST)
     assert not verification.verified
     assert verification.reason is not None
     assert verification.reason.startswith("the source does not run on made-up samples")
     with pytest.raises(ConversionError, match="the converted model does not run"):
         await verify(
-            Subject(source, "H5", SIGNATURE),
-            Subject(tmp_path / "nothing", "ONNX"),
+            Subject(source, "Sketched", SIGNATURE),
+            Subject(tmp_path / "nothing", "Imagined"),
             ROUTE[0].tolerance,
             workshop,
             PROGRAMS_OF_THE_TEST,
@@ -137,7 +137,7 @@ async def test_outputs_that_are_the_same_for_every_sample_verify_nothing(
     source: Path, destination: Path, workshop: Workshop
 ) -> None:
     (source / "factor").write_text("0.0")
-    record = await converted(Subject(source, "H5", SIGNATURE, {"times": "7"}), destination, workshop)
+    record = await converted(Subject(source, "Sketched", SIGNATURE, {"times": "7"}), destination, workshop)
     assert not record.verification.verified
     assert record.verification.reason == "output x: it is almost zero for all samples: agreement proves little"
     assert record.verification.differences
@@ -146,8 +146,8 @@ async def test_outputs_that_are_the_same_for_every_sample_verify_nothing(
 async def test_a_program_for_hints_that_fails_costs_no_check(
     source: Path, destination: Path, workshop: Workshop
 ) -> None:
-    failing = Programs(PROGRAMS_OF_THE_TEST.runners, hints={"H5": Runner("copy", "any")})
-    record = await convert_along(ROUTE, Subject(source, "H5", SIGNATURE), destination, workshop, failing)
+    failing = Programs(PROGRAMS_OF_THE_TEST.runners, hints={"Sketched": Runner("copy", "any")})
+    record = await convert_along(ROUTE, Subject(source, "Sketched", SIGNATURE), destination, workshop, failing)
     assert record.verification.verified
 
 
@@ -172,12 +172,12 @@ async def test_a_result_without_files_of_its_own_is_refused(
     """
     (workshop.programs / "copy.py").write_text(dedent(code))
     with pytest.raises(ConversionError, match=message):
-        await converted(Subject(source, "H5"), destination, workshop)
+        await converted(Subject(source, "Sketched"), destination, workshop)
 
 
 async def test_a_destination_with_files_is_refused(source: Path, workshop: Workshop) -> None:
     with pytest.raises(ConversionError, match="is not empty"):
-        await converted(Subject(source, "H5"), source, workshop)
+        await converted(Subject(source, "Sketched"), source, workshop)
 
 
 async def test_what_cannot_be_converted_is_said_before_anything_runs(source: Path, destination: Path) -> None:

@@ -1,6 +1,7 @@
 """What is read from Core ML models."""
 
 import json
+import struct
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -111,3 +112,95 @@ def test_a_package_without_its_specification_is_refused(tmp_path: Path) -> None:
     (package(tmp_path) / CORE_ML_SPECIFICATION).unlink()
     with pytest.raises(InvalidModelError, match="push it too"):
         extract_signature("CoreML", tmp_path)
+
+
+def program(kind: int, *, place: str = "@model_path/weights/weight.bin", offset: int = 64) -> Any:
+    """A program with one weight of a type and of eight elements."""
+    made = model()
+    made.mlProgram.functions.add().value.blocks.add().value.operations.add(type="const")
+    value = made.mlProgram.functions[0].value.blocks[0].value.operations[0].attributes.add().value
+    value.type.tensor.dtype = kind
+    value.type.tensor.dimensions.add().constant.size = 8
+    value.blob.file, value.blob.offset = place, offset
+    return made
+
+
+def blob(size: int, *, sentinel: int = 0xDEADBEEF, begin: int = 88) -> bytes:
+    return bytes(64) + struct.pack("<IIQQ", sentinel, 1, size, begin) + bytes(5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_dtype"),
+    [
+        (25, {"int4": 4}),
+        (35, {"uint4": 4}),
+        (36, {"uint2": 2}),
+        (37, {"uint1": 1}),
+        (38, {"uint6": 6}),
+        (39, {"uint3": 3}),
+        (40, {"float8_e4m3fn": 8}),
+        (41, {"float8_e5m2": 8}),
+    ],
+)
+def test_weights_of_every_type_are_counted(tmp_path: Path, kind: int, by_dtype: dict[str, int]) -> None:
+    found = extracted(program(kind), tmp_path)
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, by_dtype)
+    assert "parameters" not in found.unknown
+
+
+def test_weights_of_an_unknown_type_are_counted_with_the_bytes_of_their_blob(tmp_path: Path) -> None:
+    write(tmp_path, "weights/weight.bin", blob(5))
+    found = extracted(program(99), tmp_path)
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, {"unknown type 99": 5})
+    assert "unknown type 99" in found.unknown["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("place", "offset", "content"),
+    [
+        pytest.param("@model_path/../secret", 64, blob(5), id="outside"),
+        pytest.param("/etc/hostname", 0, blob(5), id="absolute"),
+        pytest.param("@model_path/weights", 0, blob(5), id="directory"),
+        pytest.param("@model_path/weights/nothing", 0, blob(5), id="missing"),
+        pytest.param("@model_path/weights/weight.bin", 2**64 - 1, blob(5), id="behind-the-end"),
+        pytest.param("@model_path/weights/weight.bin", 64, blob(5)[:80], id="cut"),
+        pytest.param("@model_path/weights/weight.bin", 64, blob(6), id="larger-than-the-file"),
+        pytest.param("@model_path/weights/weight.bin", 64, blob(5, sentinel=1), id="no-sentinel"),
+    ],
+)
+def test_a_blob_that_is_not_there_gives_no_bytes(tmp_path: Path, place: str, offset: int, content: bytes) -> None:
+    write(tmp_path, "secret", blob(5))
+    write(tmp_path / "inner", "weights/weight.bin", content)
+    found = extracted(program(99, place=place, offset=offset), tmp_path / "inner")
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, {})
+    assert "unknown type 99" in found.unknown["parameters"]
+
+
+def test_features_without_a_type_say_why(tmp_path: Path) -> None:
+    made = model()
+    made.identity.SetInParent()
+    for name, kind in (("newer", 0x30008), ("unsaid", 0)):
+        array = made.description.inputs.add(name=name).type.array
+        array.dtype = kind
+        array.shape.append(3)
+    made.description.inputs.add(name="picture").type.image.colors = 70
+    made.description.inputs.add(name="strange")
+    found = extracted(made, tmp_path)
+    assert {tensor.dtype for tensor in found.inputs} == {None}
+    newer = "newer than this version of Klever"
+    assert {name: found.unknown[name] for name in ("newer", "unsaid", "picture", "strange")} == {
+        "newer": f"its elements are of unknown type 0x30008: {newer}",
+        "unsaid": "the model does not say of what type its elements are",
+        "picture": f"its elements are of unknown type colour space 70: {newer}",
+        "strange": f"not a tensor but a feature of an unknown kind: {newer}",
+    }
+
+
+def test_a_layer_of_an_unknown_kind_is_counted(tmp_path: Path) -> None:
+    made = model()
+    made.neuralNetwork.layers.add()
+    made.neuralNetwork.layers.add().softmax.SetInParent()
+    assert extracted(made, tmp_path).operators == {"softmax": 1, "unknown layer": 1}

@@ -61,13 +61,6 @@ def test_a_column_has_every_category_unknown_ones_and_gaps_first_and_then_withou
     assert set(second["input"][:, 1]) == {0.5, 1.5}
 
 
-def test_gaps_can_be_left_out_and_unknown_categories_stay() -> None:
-    hints = Hints(columns={0: Column((1.0, 2.0), (9.0, float("nan"))), 1: Column((0.5,), (float("nan"),))})
-    first, *_ = samples_for([MATRIX], hints.without_gaps())
-    assert set(first["input"][:, 0]) == {1, 2, 9}
-    assert set(first["input"][:, 1]) == {0.5}
-
-
 def test_columns_that_are_inputs_of_their_own_have_their_values() -> None:
     inputs = [Tensor(name=name, dtype="float64", shape=(-1,)) for name in ("a", "b")]
     (first, *_) = samples_for(inputs, Hints(columns={1: Column((7.0, 8.0))}))

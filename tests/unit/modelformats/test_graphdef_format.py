@@ -9,6 +9,7 @@ from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
 from modelformats.formats.graphdef import SCHEMA
 from support.model_files import DATA, FLOAT, INT64, write
+from support.protobufs import field
 
 REAL = (DATA / "graphdef" / "classifier.graphdef").read_bytes()
 
@@ -109,7 +110,9 @@ def test_a_pb_file_that_is_a_graph_is_read(tmp_path: Path) -> None:
 
 
 def test_a_pb_file_of_another_format_is_no_graph(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModelError, match=r"there is no \*\.graphdef or frozen \*\.pb"):
+    with pytest.raises(
+        InvalidModelError, match=r"there is no \*\.graphdef .* nor another file there that begins as GraphDef"
+    ):
         validate_layout("GraphDef", write(tmp_path, "predict_net.pb", REAL))
 
 
@@ -120,3 +123,59 @@ def test_a_weight_of_impossible_size_is_refused(tmp_path: Path) -> None:
         shape.dims.add(size=2**40)
     with pytest.raises(InvalidModelError, match="impossible dimensions"):
         extracted(message, tmp_path)
+
+
+def constant(message: Any, kind: int, *sizes: int) -> Any:
+    """A weight of a type and shape, read by `y`."""
+    tensor = node(message, "w", "Const").attributes.add(key="value").value.tensor
+    tensor.dtype = kind
+    for size in sizes:
+        tensor.shape.dims.add(size=size)
+    node(message, "y", "Relu", "w", T=FLOAT)
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_dtype"),
+    [(11, {"qint8": 8}), (13, {"qint32": 32}), (27, {"float8_e4m3b11fnuz": 8}), (31, {"int2": 2}), (32, {"uint2": 2})],
+)
+def test_every_type_of_tensorflow_is_counted(tmp_path: Path, kind: int, by_dtype: dict[str, int]) -> None:
+    message = graph()
+    constant(message, kind, 8)
+    found = extracted(message, tmp_path)
+    assert found.parameters
+    assert found.parameters.bytes_by_dtype == by_dtype
+    assert "parameters" not in found.unknown
+
+
+def test_a_constant_of_an_unknown_type_is_counted_with_its_bytes(tmp_path: Path) -> None:
+    shape = field(2, field(1, 8))
+    value = field(8, field(1, 99) + field(2, shape) + field(4, b"abcde"))
+    weight = field(1, b"w") + field(2, b"Const") + field(5, field(1, b"value") + field(2, value))
+    found = extract_signature("GraphDef", write(tmp_path, "model.graphdef", field(1, weight)))
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, {"unknown type 99": 5})
+    assert "unknown type 99" in found.unknown["parameters"]
+
+
+def test_an_input_and_a_result_of_an_unknown_type_say_why_they_have_none(tmp_path: Path) -> None:
+    message = graph()
+    node(message, "x", "Placeholder", dtype=99)
+    node(message, "y", "Relu", "x", T=98)
+    node(message, "open", "Mystery", "x")
+    found = extracted(message, tmp_path)
+    reason = "its elements are of unknown type {}: newer than this version of Klever"
+    assert (found.unknown["x"], found.unknown["y"]) == (reason.format(99), reason.format(98))
+    assert "open" not in found.unknown
+
+
+def test_constants_of_functions_are_weights_too(tmp_path: Path) -> None:
+    message = graph()
+    node(message, "y", "If")
+    function = message.library.functions.add()
+    tensor = function.nodes.add(name="w", op="Const").attributes.add(key="value").value.tensor
+    tensor.dtype = FLOAT
+    tensor.shape.dims.add(size=3)
+    found = extracted(message, tmp_path)
+    assert found.parameters
+    assert found.parameters.bytes_by_dtype == {"float32": 12}

@@ -7,6 +7,7 @@ import pytest
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, detect_format, extract_signature
+from modelformats.hdf5 import numpy_name
 from support.model_files import DATA, write
 
 REAL = DATA / "h5"
@@ -67,3 +68,33 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, version: bytes) -> No
     content = (REAL / "keras2.h5").read_bytes()
     with pytest.raises(InvalidModelError, match="does not begin as HDF5 files do"):
         extract_signature("H5", write(tmp_path, "model.h5", content[:8] + version + content[9:]))
+
+
+def test_weights_in_a_type_that_hdf5_lacks_are_counted_with_their_bytes(tmp_path: Path) -> None:
+    found = real(tmp_path, "bfloat16.h5")
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (4 * 3 + 3, {"unknown type opaque": 30})
+    assert "unknown type opaque" in found.unknown["parameters"]
+
+
+def data_type(kind: int, size: int, *properties: int) -> bytes:
+    """A data type as HDF5 writes it: class, bit fields, bytes of an element, properties."""
+    return bytes([0x10 | kind, 8, 0, 0]) + size.to_bytes(4, "little") + bytes(properties)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        (data_type(0, 4), "int32"),
+        (data_type(1, 2, *[0] * 5, 8), "bfloat16"),
+        (data_type(1, 16, *[0] * 5, 15), "unknown type float128"),
+        (data_type(6, 8), "unknown type compound"),
+        (data_type(8, 1), "bool"),
+        (data_type(8, 4), "unknown type enumeration"),
+        (data_type(12, 4), "unknown type class 12"),
+        (data_type(3, 9), None),
+        (data_type(9, 16), None),
+    ],
+)
+def test_data_types_have_a_name_unless_they_hold_no_numbers(kind: bytes, dtype: str | None) -> None:
+    assert numpy_name(kind) == dtype

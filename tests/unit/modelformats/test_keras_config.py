@@ -168,3 +168,19 @@ def test_types_and_policies_have_numpy_names(declared: Any, dtype: str | None) -
 )
 def test_results_of_two_shapes_are_broadcast(shapes: list[tuple[int, ...]], expected: tuple[int, ...] | None) -> None:
     assert result_shape("Multiply", {}, shapes) == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "dtype", "reason"),
+    [
+        ("int8_from_float32", "float32", None),
+        ("float8_from_mixed_bfloat16", "bfloat16", None),
+        ("posit16", None, "its elements are of unknown type posit16: newer than this version of Klever"),
+    ],
+)
+def test_an_output_has_the_type_of_results_not_that_of_quantized_weights(
+    declared: str, dtype: str | None, reason: str | None
+) -> None:
+    found = read_config(functional("Dense", [[X]], ["last", 0, 0], declared))
+    (output,) = found.outputs
+    assert (output.dtype, found.unknown.get(output.name)) == (dtype, reason)

@@ -75,3 +75,11 @@ def test_a_configuration_nested_without_end_is_refused(tmp_path: Path) -> None:
     deep = json.dumps({"class_name": "Sequential"})[:-1] + ', "config": ' + "[" * 100_000
     with pytest.raises(InvalidModelError, match="not a readable Keras model"):
         extract_signature("Keras", write(tmp_path, "model.keras", packed(members() | {"config.json": deep.encode()})))
+
+
+def test_weights_in_a_type_that_hdf5_lacks_have_the_one_that_keras_notes(tmp_path: Path) -> None:
+    write(tmp_path, "model.keras", (DATA / "keras" / "bfloat16.keras").read_bytes())
+    found = extract_signature("Keras", tmp_path)
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (4 * 3 + 3, {"bfloat16": 30})
+    assert "parameters" not in found.unknown

@@ -98,3 +98,13 @@ def test_a_directory_with_other_models_is_mlflows(tmp_path: Path) -> None:
 def test_what_no_mlmodel_has_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(InvalidModelError, match=reason):
         extracted(text, tmp_path)
+
+
+def test_columns_without_a_type_say_why(tmp_path: Path) -> None:
+    columns = '[{"name": "a", "type": "array"}, {"name": "b", "type": "quaternion"}, {"name": "c", "type": "long"}]'
+    found = extracted(f"{UNSIGNED}signature:\n  inputs: '{columns}'\n", tmp_path)
+    assert [tensor.dtype for tensor in found.inputs] == [None, None, "int64"]
+    assert {name: reason for name, reason in found.unknown.items() if name in "abc"} == {
+        "a": "a column of array, whose values have no one type",
+        "b": "its elements are of unknown type quaternion: newer than this version of Klever",
+    }

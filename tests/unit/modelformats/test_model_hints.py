@@ -25,7 +25,7 @@ ROWS = np.random.default_rng(0).normal(size=(200, 2))
 
 def request(directory: Path) -> Request:
     path = directory / "hints.npz"
-    return Request(directory, directory, directory, samples=path, results=path)
+    return Request(directory, directory, directory, samples=path, results=path, files=(directory / "model.onnx",))
 
 
 def hints(directory: Path) -> Hints:

@@ -149,3 +149,10 @@ def test_a_symbol_that_is_none_is_refused(tmp_path: Path, graph: bytes) -> None:
 def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
     with pytest.raises(InvalidModelError, match=f"there is no {missing}"):
         validate_layout("MXNetParams", write(tmp_path, there, b"x"))
+
+
+def test_an_input_of_an_unknown_type_says_so(tmp_path: Path) -> None:
+    data = [node("null", "x", attrs={"__dtype__": "99"}), node("null", "y", attrs={"__dtype__": "-1"})]
+    found = extracted(tmp_path, [*data, node("add", "z", 0, 1)])
+    assert found.unknown["x"] == "its elements are of unknown type 99: newer than this version of Klever"
+    assert "y" not in found.unknown

@@ -101,3 +101,12 @@ def test_a_net_without_weights_fills_none(tmp_path: Path) -> None:
 def test_a_net_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InvalidModelError, match=r"init_net\.pb"):
         extracted(tmp_path, content, caffe_models.predict_net())
+
+
+def test_weights_of_unknown_types_are_shown_as_such(tmp_path: Path) -> None:
+    newer = field(5, field(1, b"dtype") + field(3, 99)) + field(5, field(1, b"shape") + field(6, 5))
+    init = fill("w", 2, kind="GivenTensorComplexFill") + operator("XavierFill", (), ("b",), newer)
+    init += fill("q", 3, kind="Int8GivenTensorFill") + fill("z", 4, kind="GivenTensorFill")
+    found = extracted(tmp_path, init, caffe_models.predict_net())
+    assert found.parameters == Parameters(count=14, bytes_by_dtype={"float32": 16, "uint8": 3})
+    assert "unknown type 99, unknown type GivenTensorComplexFill" in found.unknown["parameters"]

@@ -165,9 +165,10 @@ def quantised(source: ModelProto, kind: str, directory: Path) -> tuple[Path, Pat
     before, after = directory / "before", directory / "after"
     before.mkdir()
     after.mkdir()
-    (before / "any.onnx").write_bytes(source.SerializeToString())
-    convert(Request(before, after, directory / "report.json", options={"quantize": kind}))
-    return before / "any.onnx", after / "model.onnx"
+    file = before / "any.onnx"
+    file.write_bytes(source.SerializeToString())
+    convert(Request(before, after, directory / "report.json", options={"quantize": kind}, files=(file,)))
+    return file, after / "model.onnx"
 
 
 def answers(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -102,3 +102,56 @@ def test_layers_inside_bodies_are_counted(tmp_path: Path) -> None:
 def test_what_is_damaged_is_an_error_of_the_model(tmp_path: Path, old: str, new: str) -> None:
     with pytest.raises(InvalidModelError):
         extracted(changed(tmp_path, old, new))
+
+
+@pytest.mark.parametrize(
+    ("written", "by_dtype"),
+    [
+        ("f8e4m3", {"float8_e4m3fn": 48}),
+        ("f8e5m2", {"float8_e5m2": 48}),
+        ("f8e8m0", {"float8_e8m0fnu": 48}),
+        ("f4e2m1", {"float4_e2m1fn": 48}),
+        ("nf4", {"nf4": 48}),
+        ("u2", {"uint2": 48}),
+        ("u3", {"uint3": 48}),
+        ("u6", {"uint6": 48}),
+        ("q9_new", {"unknown type q9_new": 48}),
+    ],
+)
+def test_constants_of_every_type_have_the_bytes_of_the_file(
+    tmp_path: Path, written: str, by_dtype: dict[str, int]
+) -> None:
+    found = extracted(changed(tmp_path, 'element_type="f32" shape="4, 3"', f'element_type="{written}" shape="4, 3"'))
+    assert found.parameters
+    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (12, by_dtype)
+    assert ("parameters" in found.unknown) is (written == "q9_new")
+
+
+@pytest.mark.parametrize(
+    ("element", "dtype", "reason"),
+    [
+        ("q9_new", None, "its elements are of unknown type q9_new: newer than this version of Klever"),
+        ("dynamic", None, None),
+        ("boolean", "bool", None),
+    ],
+)
+def test_an_input_of_an_unknown_type_says_so_and_one_of_any_type_does_not(
+    tmp_path: Path, element: str, dtype: str | None, reason: str | None
+) -> None:
+    found = extracted(changed(tmp_path, 'shape="?,4" element_type="f32"', f'shape="?,4" element_type="{element}"'))
+    assert (found.inputs[0].dtype, found.unknown.get("x")) == (dtype, reason)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "reason"),
+    [
+        ("BOOL", "bool", None),
+        ("F8E4M3", "float8_e4m3fn", None),
+        ("Q9", None, "its elements are of unknown type q9: newer than this version of Klever"),
+    ],
+)
+def test_a_result_has_the_type_of_its_port(
+    tmp_path: Path, precision: str, dtype: str | None, reason: str | None
+) -> None:
+    found = extracted(changed(tmp_path, 'precision="FP32"', f'precision="{precision}"'))
+    assert (found.outputs[0].dtype, found.unknown.get("probabilities")) == (dtype, reason)

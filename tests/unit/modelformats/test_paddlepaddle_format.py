@@ -13,7 +13,7 @@ from support.model_files import DATA, write
 from support.protobufs import field
 
 FILES = DATA / "paddlepaddle"
-FLOAT32, FEED_LIST, DENSE = 5, 9, 7
+FLOAT32, FEED_LIST, DENSE, SELECTED_ROWS = 5, 9, 7, 8
 
 
 def of_files(directory: Path, *names: str) -> Signature:
@@ -107,3 +107,68 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "iris.pdmodel").unlink()
     with pytest.raises(InvalidModelError, match=r"\.pdmodel"):
         extract_signature("PaddlePaddle", tmp_path)
+
+
+NEWER = "newer than this version of Klever"
+
+
+def of_type(directory: Path, kind: int) -> Signature:
+    """What is found in a program with an input and a weight of a type."""
+    tensor = field(1, kind) + field(2, 4)
+    block = operator("feed", writes=b"x") + operator("fetch", reads=b"x") + variable(b"x", DENSE, tensor)
+    kept = field(3, field(1, b"w") + field(2, field(1, DENSE) + field(3, field(1, tensor))) + field(3, 1))
+    write(directory, "m.pdmodel", field(1, block + kept))
+    return extract_signature("PaddlePaddle", write(directory, "m.pdiparams", b""))
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(32, "float8_e4m3fn"), (33, "float8_e5m2"), (20, "uint8")])
+def test_weights_of_every_type_are_counted(tmp_path: Path, kind: int, dtype: str) -> None:
+    found = of_type(tmp_path, kind)
+    assert found.parameters is not None
+    assert (found.inputs[0].dtype, found.parameters.bytes_by_dtype, found.unknown) == (dtype, {dtype: 4}, {})
+
+
+def test_tensors_of_an_unknown_type_are_shown_as_such(tmp_path: Path) -> None:
+    found = of_type(tmp_path, 99)
+    assert found.parameters is not None
+    assert (found.parameters.count, found.inputs[0].shape) == (4, (4,))
+    assert found.unknown["x"] == f"its elements are of unknown type 99: {NEWER}"
+    assert found.unknown["parameters"].startswith(f"there are weights of unknown type 99: {NEWER}")
+
+
+def pir_tensor(kind: str, element: str) -> dict[str, Any]:
+    return {"TT": {"#": kind, "D": [{"#": element}, [2, 3]]}}
+
+
+@pytest.mark.parametrize(
+    ("element", "dtype"), [("1.t_f8e4m3fn", "float8_e4m3fn"), ("1.t_f8e5m2", "float8_e5m2"), ("1.t_ui16", "uint16")]
+)
+def test_weights_of_pir_have_every_type(tmp_path: Path, element: str, dtype: str) -> None:
+    write(tmp_path, "m.json", pir({"#": "p", "A": [], "O": pir_tensor("0.t_dtensor", element)}))
+    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert found.parameters is not None
+    assert list(found.parameters.bytes_by_dtype) == [dtype]
+    assert "parameters" not in found.unknown
+
+
+def test_tensors_of_pir_of_an_unknown_type_are_shown_as_such(tmp_path: Path) -> None:
+    data = {"#": "1.data", "A": [{"N": "name", "AT": {"D": "x"}}], "O": [pir_tensor("0.t_dtensor", "1.t_f3new")]}
+    rows = {"#": "1.data", "A": [{"N": "name", "AT": {"D": "r"}}], "O": [pir_tensor("0.t_selected_rows", "1.t_f32")]}
+    weight = {"#": "p", "A": [], "O": pir_tensor("0.t_dtensor", "1.t_f3new")}
+    write(tmp_path, "m.json", pir(data, rows, weight))
+    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert found.parameters is not None
+    assert found.parameters.count == 6
+    assert found.unknown["parameters"].startswith(f"there are weights of unknown type f3new: {NEWER}")
+    assert found.unknown["x"] == f"its elements are of unknown type f3new: {NEWER}"
+    assert found.unknown["r"] == "not a dense tensor"
+
+
+def test_tables_of_rows_are_weights_too(tmp_path: Path) -> None:
+    rows = (
+        field(1, b"table") + field(2, field(1, SELECTED_ROWS) + field(2, field(1, FLOAT32) + field(2, 5))) + field(3, 1)
+    )
+    write(tmp_path, "m.pdmodel", field(1, operator("relu") + field(3, rows)))
+    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert found.parameters is not None
+    assert found.parameters.bytes_by_dtype == {"float32": 20}

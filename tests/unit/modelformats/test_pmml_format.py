@@ -118,3 +118,18 @@ def test_xml_of_something_else_is_refused_with_its_root(tmp_path: Path) -> None:
 def test_a_field_without_a_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"model\.pmml is not a readable PMML document"):
         extracted(model_files.PMML.replace('<MiningField name="length"/>', "<MiningField/>"), tmp_path)
+
+
+@pytest.mark.parametrize("declared", ["date", "time", "dateTime", "dateDaysSince[1970]", "dateTimeSecondsSince[0]"])
+def test_times_are_sent_as_text(tmp_path: Path, declared: str) -> None:
+    found = extracted(model_files.PMML.replace('dataType="double"', f'dataType="{declared}"'), tmp_path)
+    assert [tensor.dtype for tensor in found.inputs if tensor.name == "length"] == ["str"]
+    assert "length" not in found.unknown
+
+
+def test_a_field_of_an_unknown_type_is_not_taken_for_text(tmp_path: Path) -> None:
+    text = model_files.PMML.replace('dataType="double"', 'dataType="quaternion"')
+    found = extracted(text.replace(OUTPUT, '<OutputField name="o" dataType="octonion"/>'), tmp_path)
+    assert [tensor.dtype for tensor in found.inputs if tensor.name == "length"] == [None]
+    reason = "its elements are of unknown type {}: newer than this version of Klever"
+    assert (found.unknown["length"], found.unknown["o"]) == (reason.format("quaternion"), reason.format("octonion"))

@@ -174,3 +174,25 @@ def test_a_model_whose_variables_are_there_is_read(tmp_path: Path) -> None:
     for name in ("variables.index", "variables.data-00000-of-00001"):
         write(tmp_path, f"variables/{name}", b"")
     assert extracted(message, tmp_path).operators["VarHandleOp"] == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype", "reason"),
+    [
+        (99, None, "its elements are of unknown type 99: newer than this version of Klever"),
+        (0, None, "the model does not say of what type its elements are"),
+        (20, None, "not a tensor but a resource"),
+        (11, "qint8", None),
+        (28, "float8_e5m2fnuz", None),
+        (31, "int2", None),
+        (33, "float4_e2m1fn", None),
+        (101, "float32", None),
+    ],
+)
+def test_an_input_has_a_type_or_the_reason_why_not(
+    tmp_path: Path, number: int, dtype: str | None, reason: str | None
+) -> None:
+    message = model_files.saved_model()
+    message.meta_graphs[0].signatures[0].value.inputs[0].value.dtype = number
+    found = extracted(message, tmp_path)
+    assert (found.inputs[0].dtype, found.unknown.get("x")) == (dtype, reason)

@@ -106,7 +106,7 @@ def test_a_command_is_found_in_every_kind_of_file(tmp_path: Path, file: str, con
 def test_an_estimator_is_clean(tmp_path: Path, compress: int) -> None:
     found = scan_directory(model_files.sklearn_joblib(tmp_path, compress=compress))
     assert (found.verdict, found.findings) == ("clean", ())
-    assert (found.scanner, found.scanner_version[:1]) == ("picklescan", "1")
+    assert (found.scanner, found.scanner_version[:1]) == ("klever", "0")
 
 
 @pytest.mark.parametrize("estimator", ORDINARY, ids=lambda estimator: type(estimator).__name__)
@@ -120,7 +120,7 @@ def test_what_was_fitted_with_nothing_of_ones_own_is_clean(tmp_path: Path, estim
 
 @pytest.mark.parametrize(
     ("target", "verdict"),
-    [(check_array, "clean"), (np.log1p, "clean"), (os.system, "dangerous"), (fetch_file, "suspicious")],
+    [(check_array, "clean"), (np.log1p, "clean"), (os.system, "dangerous"), (fetch_file, "untrusted")],
     ids=lambda each: getattr(each, "__name__", each),
 )
 def test_a_partial_is_judged_by_what_it_would_call(tmp_path: Path, target: Any, verdict: str) -> None:
@@ -142,11 +142,29 @@ def test_models_of_all_formats_are_clean(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "named",
-    [b"cmymodule\nMyModel\n.", b"csklearn.utils\n_joblib.os.system\n.", b"csklearn.datasets\nfetch_file\n."],
+    "name",
+    [
+        "torch.storage.UntypedStorage",
+        "torch._utils._rebuild_tensor_v3",
+        "torch.float8_e4m3fn",
+        "torch.float8_e8m0fnu",
+        "torch.float4_e2m1fn_x2",
+        "torch.complex32",
+    ],
 )
-def test_a_name_that_nobody_knows_is_suspicious(tmp_path: Path, named: bytes) -> None:
-    assert scan_directory(write(tmp_path, "model.pkl", named)).verdict == "suspicious"
+def test_what_tensors_without_a_storage_class_are_made_of_is_clean(tmp_path: Path, name: str) -> None:
+    module, _, bare = name.rpartition(".")
+    content = b"\x80\x02" + f"c{module}\n{bare}\n.".encode()
+    report = scan_directory(write(tmp_path, "model.pt", zipped("m/data.pkl", content)))
+    assert (report.verdict, report.findings) == ("clean", ())
+
+
+@pytest.mark.parametrize(
+    "named",
+    [b"cmymodule\nMyModel\n.", b"csklearn.datasets\nfetch_file\n."],
+)
+def test_a_name_that_nobody_knows_is_untrusted(tmp_path: Path, named: bytes) -> None:
+    assert scan_directory(write(tmp_path, "model.pkl", named)).verdict == "untrusted"
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,27 @@ def test_graphs_that_are_all_the_same_place_are_refused_soon(tmp_path: Path, cou
         file.truncate(8 * 1024**2)
     found = parse_apart("TFLite", tmp_path)
     assert (found.outcome, found.grown_mb < 100) == ("InvalidModelError", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (99, "its elements are of unknown type 99: newer than this version of Klever"),
+        (13, "not a tensor but a resource"),
+        (14, "not a tensor but a variant"),
+    ],
+)
+def test_an_input_without_a_type_says_why(tmp_path: Path, kind: int, reason: str) -> None:
+    graph = {0: [tensor("x", [1], kind), tensor("y", [1])], 1: [0], 2: [1]}
+    found = extracted({0: ("<I", 3), 2: [graph], 4: [{}]}, tmp_path)
+    assert (found.inputs[0].dtype, found.unknown["x"], "y" in found.unknown) == (None, reason, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_dtype"),
+    [(19, {"int2": 2}), (20, {"uint4": 3}), (21, {"float8_e4m3fn": 6}), (22, {"float8_e5m2": 6})],
+)
+def test_weights_of_the_newest_types_have_a_name(tmp_path: Path, kind: int, by_dtype: dict[str, int]) -> None:
+    found = extracted({0: ("<I", 3), 2: [{0: [tensor("w", [3, 2], kind, 1)]}], 4: [{}, {0: b"abcde"}]}, tmp_path)
+    assert found.parameters
+    assert found.parameters.bytes_by_dtype == by_dtype

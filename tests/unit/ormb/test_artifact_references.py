@@ -17,6 +17,7 @@ DIGEST = f"sha256:{'a' * 64}"
         (f"localhost/m@{DIGEST}", "localhost", "m", None, DIGEST),
         (f"127.0.0.1:5000/m:v1@{DIGEST}", "127.0.0.1:5000", "m", "v1", DIGEST),
         ("localhost:5000/m", "localhost:5000", "m", None, None),
+        ("registry.example/x:v1", "registry.example", "x", "v1", None),
     ],
 )
 def test_a_reference_is_read_and_written_back(

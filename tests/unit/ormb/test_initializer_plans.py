@@ -10,6 +10,7 @@ from ormb.errors import UnsupportedArtifactError
 from ormb.initializer import triton
 from ormb.initializer.laying_out import described, lay_out
 from ormb.initializer.targets import ServedModel, Target, plan, usual_target
+from support import model_files
 from support.small_models import adder
 
 BATCHED = Signature(
@@ -26,7 +27,8 @@ UNKNOWN = Signature(inputs=(Tensor(name="x", dtype=None, shape=(1,)),))
 def model(
     format_name: str = "ONNX", *files: str, signature: Signature | None = BATCHED, version: str = "v1"
 ) -> ServedModel:
-    return ServedModel("iris", version, format_name, files or ("classifier.onnx",), signature)
+    present = files or ("classifier.onnx",)
+    return ServedModel("iris", version, format_name, present[0], present, signature)
 
 
 def test_triton_finds_the_file_under_the_name_that_it_looks_for() -> None:
@@ -106,12 +108,36 @@ def test_a_format_has_a_usual_server(format_name: str, target: str) -> None:
     assert usual_target(format_name) == target
 
 
-@pytest.mark.parametrize("target", [Target.TRITON, Target.MLSERVER])
+@pytest.mark.parametrize("target", [Target.TRITON, Target.MLSERVER, Target.OPENSCORING])
 def test_a_format_that_a_server_does_not_serve_is_refused_with_those_that_it_does(target: Target) -> None:
     with pytest.raises(UnsupportedArtifactError, match="does not serve CaffeModel models: it serves"):
         plan(target, model("CaffeModel", "a.caffemodel"))
 
 
-def test_two_candidates_for_the_model_are_named() -> None:
+def exported_model(directory: Path, format_name: str, *names: str) -> Path:
+    """Files of one content, as they are exported."""
+    _, content = model_files.of_each_format()[format_name]
+    for name in names:
+        model_files.write(directory, f"model/{name}", content)
+    return model_files.write(directory, "ormbfile.yaml", f"format: {format_name}\n")
+
+
+def test_two_candidates_for_the_model_are_named_unless_it_is_laid_out_as_it_is(tmp_path: Path) -> None:
+    found = described(exported_model(tmp_path, "ONNX", "a.onnx", "b.onnx"), "iris", "v1")
     with pytest.raises(UnsupportedArtifactError, match=r"found 2: a\.onnx, b\.onnx"):
-        plan(Target.TRITON, model("ONNX", "a.onnx", "b.onnx"))
+        plan(Target.TRITON, found)
+    assert plan(Target.PLAIN, found).moves["model"] == "model"
+
+
+@pytest.mark.parametrize("name", ["scripted.jit", "MODEL.PT", "weights"])
+def test_triton_finds_the_file_that_the_parser_reads_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    exported = model_files.write(exported_model(tmp_path, "TorchScript", name), "model/notes.pt", "not a model")
+    found = plan(Target.TRITON, described(exported, "iris", "v1"))
+    assert found.moves[f"model/{name}"] == "1/model.pt"
+
+
+def test_mlserver_finds_the_file_that_the_parser_reads_beside_others(tmp_path: Path) -> None:
+    exported = exported_model(tmp_path, "XGBoost", "trees.json")
+    model_files.write(exported, "model/metrics.json", "{}")
+    settings = json.loads(plan(Target.MLSERVER, described(exported, "iris", "v1")).writes["model-settings.json"])
+    assert settings["parameters"]["uri"] == "./model/trees.json"

@@ -9,7 +9,7 @@ import pytest
 from ormb.client import OrmbClient
 from ormb.digest import digest_bytes
 from ormb.errors import DamagedStoreError, DestinationError, DigestMismatchError, NotFoundError, UnsafePathError
-from ormb.exporting import MARKER, planned_files
+from ormb.exporting import MARKER, planned_files, staged
 from ormb.layout import LocalLayout
 from ormb.packed import PackedModel
 from ormb.packing import pack
@@ -112,6 +112,14 @@ async def test_a_file_in_the_way_is_not_overwritten(client: OrmbClient, tmp_path
     with pytest.raises(DestinationError, match="is a file"):
         await client.export(REFERENCE, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_what_comes_to_the_destination_while_an_export_runs_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(DestinationError, match="exists already"), staged(tmp_path, "sha256:1") as stage:  # noqa: PT012
+        (stage / "model").mkdir()
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "notes.txt").write_text("mine")
+    assert (tmp_path / "model" / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["../escape", "/etc/cron.d/x", "model/../../escape", "a\\..\\b", "a\0b"])

@@ -3,7 +3,7 @@
 import pytest
 
 from ormb.errors import InvalidModelFileError
-from ormb.modelfile import dump_modelfile, load_modelfile, to_metadata
+from ormb.modelfile import dump_modelfile, lenient_modelfile, load_modelfile, to_metadata
 
 WHOLE = """
 author: Ada
@@ -72,3 +72,25 @@ def test_keys_are_read_in_any_case() -> None:
     assert found.format == "ONNX"
     assert found.signature is not None
     assert found.signature.inputs[0].d_type == "float32"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"AUTHOR": {"x": 1}},
+        {"author": {"x": 1}, "Author": [1]},
+        {"unknown": [[[[]]]], "metrics": 3},
+        {"metrics": {"training": [{"name": "a"}]}},
+        {f"key{number}": number for number in range(10_000)},
+        {"": 1, "signature": {"inputs": [{"shape": 1}]}},
+    ],
+)
+def test_what_another_tool_wrote_wrongly_is_left_out_and_the_rest_kept(wrong: dict[str, object]) -> None:
+    found = lenient_modelfile({**wrong, "Format": "ONNX", "gpu_type": "H100"})
+    assert dump_modelfile(found) in {"format: ONNX\ngpuType: H100\n", "gpuType: H100\nformat: ONNX\n"}
+
+
+@pytest.mark.parametrize("text", ["labels: " + "[" * 10_000, "a: &a [*a]", "x: " + "y" * 1_000_000])
+def test_a_file_beyond_the_limits_is_refused(text: str) -> None:
+    with pytest.raises(InvalidModelFileError, match="is not YAML that can be read: it"):
+        load_modelfile(text)

@@ -1,22 +1,40 @@
 """Who may do what, decided from the accounts and an Authorization header."""
 
+import asyncio
 import base64
 
 import pytest
 from pydantic import ValidationError
 
-from klever_registry.domain.access import may, parse_basic, wanted_right
-from klever_registry.errors import DeniedError, UnauthorizedError
-from klever_registry.service.authorization import Authorization
+from klever_registry.adapters.local import verify_bcrypt
+from klever_registry.domain.access import Asker, may, parse_basic, wanted_right
+from klever_registry.domain.logins import FREE_OF_ACCOUNT, FREE_OF_SOURCE, LONGEST_PAUSE_SECONDS, LoginLimits, source_of
+from klever_registry.errors import DeniedError, TooManyRequestsError, UnauthorizedError
+from klever_registry.service.authorization import OF_NOBODY, Authorization
 from kleverproto.accounts import Account, Accounts, Right
 
 HASH = "$2b$04$" + "a" * 53
+SOURCE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 OTHER_HASH = "$2b$04$" + "b" * 53
 CI = Account(name="ci", password_hash=HASH, projects={"library": Right.PUSH, "*": Right.PULL})
 
 
 def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def asking(text: str, source: str = SOURCE) -> Asker:
+    return Asker(basic(text), source)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Hashes:
@@ -80,50 +98,50 @@ def test_any_other_header_is_refused(header: str) -> None:
 
 @pytest.mark.parametrize("header", [basic("ci:wrong"), basic("nobody:right"), "Bearer x", "", basic(":")])
 async def test_without_the_right_password_nobody_gets_in(header: str) -> None:
-    door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify)
+    door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify, LoginLimits(Clock()))
     with pytest.raises(UnauthorizedError) as refused:
-        await door.check(header, "library", Right.PULL)
+        await door.check(Asker(header, SOURCE), "library", Right.PULL)
     assert refused.value.headers["WWW-Authenticate"].startswith("Basic ")
 
 
 async def test_an_account_without_the_right_is_told_so() -> None:
-    door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify)
+    door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify, LoginLimits(Clock()))
     with pytest.raises(DeniedError) as denied:
-        await door.check(basic("ci:right"), "other", Right.PUSH)
+        await door.check(asking("ci:right"), "other", Right.PUSH)
     command = "klever registry account add ci --push library --pull '*' --push other"
     assert str(denied.value) == f"ci may not push to other. Ask the operator: `{command}`"
 
 
 async def test_a_right_password_is_hashed_once_and_a_wrong_one_each_time() -> None:
     hashes = Hashes()
-    door = Authorization(Known(Accounts(accounts=(CI,))), hashes.verify)
+    door = Authorization(Known(Accounts(accounts=(CI,))), hashes.verify, LoginLimits(Clock()))
     for _ in range(3):
-        await door.check(basic("ci:right"), "library", Right.PUSH)
+        await door.check(asking("ci:right"), "library", Right.PUSH)
     assert hashes.asked == 1
-    assert [await door.allows(basic("ci:wrong"), "library", Right.PULL) for _ in range(2)] == [False, False]
+    assert [await door.allows(asking("ci:wrong"), "library", Right.PULL) for _ in range(2)] == [False, False]
     assert hashes.asked == 3
 
 
 async def test_a_changed_password_or_a_removed_account_counts_at_once() -> None:
     known = Known(Accounts(accounts=(CI,)))
-    door = Authorization(known, Hashes().verify)
-    await door.check(basic("ci:right"), "library", Right.PUSH)
+    door = Authorization(known, Hashes().verify, LoginLimits(Clock()))
+    await door.check(asking("ci:right"), "library", Right.PUSH)
     known.accounts = Accounts(accounts=(CI.model_copy(update={"password_hash": OTHER_HASH}),))
-    assert not await door.allows(basic("ci:right"), "library", Right.PUSH)
-    assert await door.allows(basic("ci:newer"), "library", Right.PUSH)
+    assert not await door.allows(asking("ci:right"), "library", Right.PUSH)
+    assert await door.allows(asking("ci:newer"), "library", Right.PUSH)
     known.accounts = Accounts()
-    assert not await door.allows(basic("ci:newer"), "library", Right.PUSH)
+    assert not await door.allows(asking("ci:newer"), "library", Right.PUSH)
 
 
 async def test_everybody_may_do_everything_until_there_are_accounts() -> None:
     known = Known(None)
-    door = Authorization(known, Hashes().verify)
-    await door.check(basic("ci:wrong"), "*", Right.PUSH)
-    await door.identify("")
+    door = Authorization(known, Hashes().verify, LoginLimits(Clock()))
+    await door.check(asking("ci:wrong"), "*", Right.PUSH)
+    await door.identify(Asker("", SOURCE))
     known.accounts = Accounts(accounts=(CI,))
-    assert not await door.allows(basic("ci:wrong"), "library", Right.PULL)
+    assert not await door.allows(asking("ci:wrong"), "library", Right.PULL)
     with pytest.raises(UnauthorizedError):
-        await door.identify("")
+        await door.identify(Asker("", SOURCE))
 
 
 def test_two_accounts_of_one_name_are_refused() -> None:
@@ -133,9 +151,105 @@ def test_two_accounts_of_one_name_are_refused() -> None:
 
 async def test_who_lists_repositories_sees_all_while_there_are_no_accounts_and_then_what_they_may() -> None:
     known = Known(None)
-    door = Authorization(known, Hashes().verify)
-    assert (await door.reader(basic("ci:right"))).may_pull("secret")
+    door = Authorization(known, Hashes().verify, LoginLimits(Clock()))
+    assert (await door.reader(asking("ci:right"))).may_pull("secret")
     known.accounts = Accounts(accounts=(CI.model_copy(update={"projects": {"library": Right.PULL}}),))
-    reader = await door.reader(basic("ci:right"))
+    reader = await door.reader(asking("ci:right"))
     assert (reader.may_pull("library"), reader.may_pull("secret")) == (True, False)
-    assert not (await door.reader(basic(":"))).may_pull("library")
+    assert not (await door.reader(asking(":"))).may_pull("library")
+
+
+class Guesser:
+    """Tries passwords, at a time that it chooses."""
+
+    def __init__(self) -> None:
+        self.clock, self.hashes = Clock(), Hashes()
+        other = Account(name="other", password_hash=OTHER_HASH, projects={"library": Right.PULL})
+        self.door = Authorization(Known(Accounts(accounts=(CI, other))), self.hashes.verify, LoginLimits(self.clock))
+
+    async def gets(self, text: str, source: str = SOURCE) -> str:
+        try:
+            await self.door.check(asking(text, source), "library", Right.PULL)
+        except TooManyRequestsError as error:
+            return f"wait {error.headers['Retry-After']}"
+        except UnauthorizedError:
+            return "refused"
+        return "in"
+
+
+@pytest.mark.parametrize("text", ["ci:wrong", "nobody:wrong", "nobody:right", "another:newer"])
+async def test_refusing_an_unknown_account_is_as_much_work_as_refusing_a_known_one(text: str) -> None:
+    guesser = Guesser()
+    assert await guesser.gets(text) == "refused"
+    assert guesser.hashes.asked == 1
+
+
+async def test_after_some_failures_an_account_waits_longer_with_each_and_only_where_they_came_from() -> None:
+    guesser = Guesser()
+    assert [await guesser.gets("ci:wrong") for _ in range(FREE_OF_ACCOUNT)] == ["refused"] * FREE_OF_ACCOUNT
+    asked = guesser.hashes.asked
+    waits = []
+    for _ in range(9):
+        waits.append(await guesser.gets("ci:right"))
+        guesser.clock.now += float(waits[-1].removeprefix("wait "))
+        assert await guesser.gets("ci:wrong") == "refused"
+    assert waits == [f"wait {seconds}" for seconds in (1, 2, 4, 8, 16, 32, 60, 60, 60)]
+    assert guesser.hashes.asked == asked + 9
+    assert await guesser.gets("ci:right", ELSEWHERE) == "in"
+    guesser.clock.now += LONGEST_PAUSE_SECONDS
+    assert await guesser.gets("ci:right") == "in"
+    assert await guesser.gets("ci:wrong") == "refused"
+
+
+async def test_a_source_that_tries_many_accounts_waits_while_others_and_known_logins_do_not() -> None:
+    guesser = Guesser()
+    assert await guesser.gets("other:newer") == "in"
+    for number in range(FREE_OF_SOURCE):
+        assert await guesser.gets(f"nobody{number}:wrong") == "refused"
+    assert await guesser.gets("ci:right") == "wait 1"
+    assert await guesser.gets("other:newer") == "in"
+    assert await guesser.gets("ci:right", ELSEWHERE) == "in"
+
+
+async def test_a_remembered_password_cannot_be_guessed_while_a_source_waits() -> None:
+    guesser = Guesser()
+    assert await guesser.gets("other:newer") == "in"
+    for number in range(FREE_OF_SOURCE):
+        await guesser.gets(f"nobody{number}:wrong")
+    for number in range(FREE_OF_ACCOUNT):
+        assert await guesser.gets(f"other:{number}") == "wait 1"
+    assert await guesser.gets("other:newer") == "wait 1"
+
+
+async def test_a_remembered_login_does_not_give_others_new_guesses() -> None:
+    guesser = Guesser()
+    assert await guesser.gets("ci:right") == "in"
+    for _ in range(FREE_OF_ACCOUNT - 1):
+        await guesser.gets("ci:wrong")
+    assert await guesser.gets("ci:right") == "in"
+    await guesser.gets("ci:wrong")
+    assert await guesser.gets("ci:wrong") == "wait 1"
+
+
+async def test_requests_at_the_same_time_are_no_further_guesses() -> None:
+    guesser = Guesser()
+    outcomes = await asyncio.gather(*(guesser.gets("ci:wrong") for _ in range(50)))
+    assert outcomes.count("refused") == FREE_OF_ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1:2", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (None, ""),
+    ],
+)
+def test_addresses_of_one_customer_are_one_source(address: str | None, source: str) -> None:
+    assert source_of(address) == source
+
+
+async def test_the_hash_of_nobody_is_one() -> None:
+    assert not await verify_bcrypt("password", OF_NOBODY)

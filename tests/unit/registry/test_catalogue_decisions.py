@@ -25,7 +25,7 @@ FIRST, SECOND, THIRD = (outcome(number) for number in (1, 2, 3))
 SCAN = Scan(
     verdict="dangerous",
     findings=(Finding(file="model.pkl", what="os.system", severity="dangerous", reason="it runs commands"),),
-    scanner="picklescan",
+    scanner="klever",
     scanner_version="1.0.5",
 )
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from klever_registry.errors import StorageError
-from klever_registry.service.reconciling import LOST, STUCK, UNREADABLE
+from klever_registry.service.reconciling import HIDDEN, LOST, STUCK, UNREADABLE
+from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
 from support import oci_artifacts as oci
 from support.registry_units import REPOSITORY, RegistryUnits
@@ -140,3 +141,30 @@ async def test_one_that_fails_for_ever_is_shown_and_holds_up_no_other(registry: 
         await registry.reconciler.reconcile()
         await registry.work()
     assert "RuntimeError: nobody foresaw this" in registry.alarms.raised[STUCK]
+
+
+async def test_a_document_that_cannot_be_read_is_left_alone_and_holds_up_no_other(registry: RegistryUnits) -> None:
+    registry.documents.spoil(ModelRef.parse(VERSIONS[1]).key)
+    await registry.manifests.delete_tag("library/other", "v1")
+    await registry.push("v3", MODEL)
+    await registry.reconciler.reconcile()
+    await registry.work()
+    listing = await registry.documents.listing()
+    assert [str(each.document.spec.ref) for each in listing.documents] == [VERSIONS[0], f"{REPOSITORY}:v3"]
+    assert [entry.key for entry in listing.unreadable] == [ModelRef.parse(VERSIONS[1]).key]
+    assert registry.alarms.raised.keys() == {HIDDEN}
+    assert "nats kv del klever-models" in registry.alarms.raised[HIDDEN]
+    assert registry.publisher.names() == [*["ModelPushed"] * 4, "ModelDeleted"]
+    await registry.manifests.delete_tag(REPOSITORY, "v2")  # not even what was deleted is withdrawn unread
+    await registry.reconciler.reconcile()
+    assert len((await registry.documents.listing()).unreadable) == 1
+
+
+async def test_a_rebuild_leaves_a_document_that_cannot_be_read_alone(registry: RegistryUnits) -> None:
+    key = ModelRef.parse(VERSIONS[1]).key
+    registry.documents.spoil(key)
+    registry.manifests.lose()
+    assert await registry.reconciler.rebuild() == 0
+    listing = await registry.documents.listing()
+    assert listing.documents == ()
+    assert [entry.key for entry in listing.unreadable] == [key]

@@ -207,3 +207,15 @@ async def test_the_copy_is_there_before_anybody_can_see_the_policy() -> None:
     world.documents = Watched()
     world.policies = world.over(world.publisher)
     assert (await world.ask(TO_ONNX)).spec.policy == TO_ONNX
+
+
+async def test_a_project_that_cannot_be_read_is_left_alone_and_holds_up_no_other() -> None:
+    world = World()
+    document = await world.ask(TO_ONNX)
+    await world.policies.restore()
+    world.lose_the_bucket()
+    world.documents.spoil("broken")
+    await world.policies.restore()
+    listing = await world.documents.listing()
+    assert [stored.document.spec for stored in listing.documents] == [document.spec]
+    assert [entry.key for entry in listing.unreadable] == ["broken"]

@@ -11,6 +11,7 @@ from kleverkit.errors import PermanentError
 from kleverproto.models import ModelSpec
 from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
+from support import hostile_artifacts as hostile
 from support import oci_artifacts as oci
 from support.foreign_artifacts import Entry, Layer, Section
 from support.registry_units import ADDRESS, REPOSITORY, RegistryUnits
@@ -141,3 +142,30 @@ async def test_tags_of_referrers_are_no_versions(registry: RegistryUnits, ending
     assert await registry.versions() == [f"{REPOSITORY}:v1"]
     await registry.reconciler.reconcile()
     assert not registry.announcer.pending._waiting
+
+
+LARGE_MODELFILE = {"format": "ONNX", "description": "d" * (600 * 1024)}
+
+
+@pytest.mark.parametrize(
+    ("artifact", "says"),
+    [
+        (hostile.with_config(b"[" * 100_000), "config is not a JSON object: it is nested"),
+        (hostile.with_config(b"[1]"), "config is not a JSON object"),
+        (hostile.with_config(b"[" * 100_000, hostile.KITFILE_CONFIG), "config is not a JSON object: it is nested"),
+        (hostile.with_modelfile({"author": {"x": 1}}), "layout modelpack, but author of it is wrong"),
+        (hostile.with_modelfile(LARGE_MODELFILE), "in the catalogue, more than"),
+        (hostile.with_config(b"{}" + b" " * 5_000_000), "the config has 5000002 bytes"),
+    ],
+)
+async def test_a_model_that_cannot_be_announced_is_refused_with_the_reason(
+    registry: RegistryUnits, artifact: oci.Artifact, says: str
+) -> None:
+    with pytest.raises(PermanentError, match=says):
+        await recognized(registry, artifact)
+
+
+async def test_metadata_of_the_wrong_kind_are_left_out(registry: RegistryUnits) -> None:
+    found = await recognized(registry, hostile.with_config(b'{"AUTHOR": {"x": 1}, "format": "ONNX"}'))
+    assert found is not None
+    assert (found.metadata.author, found.metadata.format) == (None, "ONNX")

@@ -40,6 +40,12 @@ class Platform(WireModel):
     urls: PlatformUrls
 
 
+class LoginLink(WireModel):
+    """What lets a browser in."""
+
+    url: str
+
+
 class Rebuilt(WireModel):
     """What the registry answers once its catalogue is made anew."""
 

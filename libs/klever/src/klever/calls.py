@@ -9,7 +9,7 @@ from kleverproto.base import WireModel
 
 from .answers import Page, understood
 from .infer_bodies import to_json
-from .servers import find_server
+from .servers import find_gateway
 from .transport import Transport
 
 DocumentT = TypeVar("DocumentT", bound=WireModel)
@@ -22,20 +22,22 @@ class Calls:
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway; see `servers.find_server` for which one where it is None.
+        server: URL of the gateway; see `servers.find_gateway` for which one where it is None.
+        token: what the gateway requires; see there, too.
 
     Raises:
         InputError: the URL is none.
         PlatformError: no gateway is named, and no platform runs with this home.
     """
 
-    def __init__(self, server: str | None = None) -> None:
-        self.server = find_server(server)
+    def __init__(self, server: str | None = None, token: str | None = None) -> None:
+        self._gateway = find_gateway(server, token)
+        self.server = self._gateway.url
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=60, sock_connect=5)
         self._session = aiohttp.ClientSession(timeout=timeout, json_serialize=to_json)
-        self._http = Transport(self._session)
+        self._http = Transport(self._session, self._gateway)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

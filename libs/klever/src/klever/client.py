@@ -14,7 +14,7 @@ from kleverproto.references import ModelRef
 from ormb.adapters.credentials import find_credentials
 from ormb.layout import default_root
 
-from .answers import Page, Platform, Rebuilt, understood
+from .answers import LoginLink, Page, Platform, Rebuilt, understood
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
@@ -29,12 +29,18 @@ class KleverClient(JobCalls, ServingVerbs):
 
     Args:
         server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
+        token: what the gateway requires; by default `$KLEVER_TOKEN`, that in the file `$KLEVER_TOKEN_FILE`, or that of
+            this home where `server` is its platform.
     """
 
     async def platform(self) -> dict[str, Any]:
         """Version and URLs of the platform. Raises UnreachableError."""
         found: dict[str, Any] = await self._call("GET", "/platform")
         return found
+
+    async def login_link(self) -> str:
+        """A URL that lets a browser in, once and within minutes. Raises ApiError."""
+        return (await self._read(LoginLink, "POST", "/login-links")).url
 
     async def models(self, /, **filters: str) -> list[ModelDocument]:
         """All model versions; filters are `project`, `format`, `extraction`, `q`. Raises ApiError."""

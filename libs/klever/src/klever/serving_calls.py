@@ -121,6 +121,29 @@ class ServingCalls(Calls):
             raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
         return found
 
+    async def wait_for_rollout(
+        self, name: str, generation: int, namespace: str = "default", *, within: float = 120.0
+    ) -> ServingDocument:
+        """The serving, once the rollout of a generation has ended, however it did, or another one took its place.
+
+        Args:
+            name: the serving.
+            generation: what is rolled out.
+            namespace: where.
+            within: seconds.
+
+        Raises:
+            FailedError: it takes longer, or the serving is gone.
+        """
+
+        async def probe() -> ServingDocument | None:
+            serving = await self.serving(name, namespace)
+            if serving is None:
+                raise FailedError(f"{name} was deleted before its rollout had ended")
+            return serving if _is_rolled_out(serving, generation) else None
+
+        return await until(probe, within, lambda: f"the rollout of {name} has not ended")
+
     async def wait_for_deleted(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
         """Return once nothing of the serving is left. Raises FailedError."""
 
@@ -132,6 +155,14 @@ class ServingCalls(Calls):
 
 def _path(namespace: str, name: str) -> str:
     return f"/namespaces/{quote(namespace, safe='')}/servings/{quote(name, safe='')}"
+
+
+def _is_rolled_out(serving: ServingDocument, generation: int) -> bool:
+    rollout = serving.status.rollout
+    if rollout is None or rollout.generation != generation:
+        return True
+    is_settled = serving.status.phase in {ServingPhase.READY, ServingPhase.FAILED}
+    return is_settled and rollout.phase in {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
 
 
 def _has_ended(found: ServingDocument, generation: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from ormb.blocking import iterate_with, run_with
 
 from .client import KleverClient
-from .servers import find_server
+from .servers import find_gateway
 
 ArgumentsT = ParamSpec("ArgumentsT")
 ResultT = TypeVar("ResultT")
@@ -42,19 +42,22 @@ class Klever:
 
     Args:
         server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
+        token: what the gateway requires; see `KleverClient`.
 
     Raises:
         InputError: the URL is none.
         PlatformError: no gateway is named, and no platform runs with this home.
     """
 
-    def __init__(self, server: str | None = None) -> None:
-        self.server = find_server(server)
+    def __init__(self, server: str | None = None, token: str | None = None) -> None:
+        self._gateway = find_gateway(server, token)
+        self.server = self._gateway.url
 
     def _client(self) -> KleverClient:
-        return KleverClient(self.server)
+        return KleverClient(self.server, self._gateway.token)
 
     platform = _blocking(KleverClient.platform)
+    login_link = _blocking(KleverClient.login_link)
     events = _iterating(KleverClient.events)
 
     models = _blocking(KleverClient.models)
@@ -90,4 +93,5 @@ class Klever:
     serving_events = _blocking(KleverClient.serving_events)
     serving_log = _iterating(KleverClient.serving_log)
     wait_for_ready = _blocking(KleverClient.wait_for_ready)
+    wait_for_rollout = _blocking(KleverClient.wait_for_rollout)
     wait_for_deleted = _blocking(KleverClient.wait_for_deleted)

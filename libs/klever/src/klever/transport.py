@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from kleverproto.envelope import Event, parse
 
 from .answers import STRUCTURED, not_understood
 from .errors import ApiError, UnreachableError
+from .servers import Gateway
 
 SILENCE_SECONDS = 60.0
 """The gateway writes a comment more often than this, so a longer silence is a broken connection."""
@@ -21,16 +23,22 @@ RESUME_SECONDS = 60.0
 PAUSE_SECONDS = 0.5
 """Between two connections of an event stream."""
 SERVER_ERROR = 500
+UNAUTHORIZED = 401
 TEXT = "text/plain"
 GAP = "gap"
 """The name of what the gateway sends where events may be missing."""
 
 
 class Transport:
-    """Sends requests over a session that its owner opens and closes."""
+    """Sends requests over a session that its owner opens and closes, to the gateway with its token.
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    What a gateway answers names the addresses of other servers, such as the ingress: the token is not for them.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, gateway: Gateway) -> None:
         self._session = session
+        self._gateway = gateway
+        self._origin = URL(gateway.url).origin()
 
     async def json(self, method: str, url: str, **options: Any) -> Any:
         """Send a request and read JSON, None where the answer is empty.
@@ -55,16 +63,36 @@ class Transport:
     @asynccontextmanager
     async def response(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response that is no error, to be read in the block. Raises as `json`."""
+        headers = {**self.login(url), **options.pop("headers", {})}
         try:
-            async with self._session.request(method, url, **options) as response:
+            async with self._session.request(method, url, headers=headers, **options) as response:
                 if not response.ok:
-                    raise _problem(response.status, await response.read())
+                    raise self._advised(_problem(response.status, await response.read()), url)
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnreachableError(
                 f"{url} does not answer: is the platform running? `klever up` starts it on this machine, "
                 "`klever status` shows where it is"
             ) from error
+
+    def login(self, url: str) -> dict[str, str]:
+        """Headers for a URL: the token, where it is one of the gateway."""
+        if self._gateway.token is None or not self._is_gateway(url):
+            return {}
+        return {"Authorization": f"Bearer {self._gateway.token}"}
+
+    def _is_gateway(self, url: str) -> bool:
+        try:
+            return URL(url).origin() == self._origin
+        except ValueError:  # a part of a URL; the request will say so
+            return False
+
+    def _advised(self, error: ApiError, url: str) -> ApiError:
+        """An error with where this side takes the token from."""
+        if error.status != UNAUTHORIZED or not self._is_gateway(url):
+            return error
+        advice = f"{self._origin} takes its token from --token-file, KLEVER_TOKEN_FILE or KLEVER_TOKEN"
+        return ApiError(f"{error}; {advice}", status=error.status, code=error.code)
 
 
 async def follow_events(

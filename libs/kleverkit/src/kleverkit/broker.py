@@ -44,13 +44,14 @@ def make_broker(
     connection: Connection | None = None,
 ) -> NatsBroker:
     """An unconnected broker; it reconnects until the server ends an established connection with an error."""
-    connection = connection or Connection(ClientSource())
+    connection = connection or Connection(ClientSource(), settings.nats_credentials, metrics)
     broker = Broker(
         settings.nats_servers,
+        credentials=settings.nats_credentials,
         name=f"klever-{service}",
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type] # typed int, any seconds work
+        reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # typed int, any seconds work
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,

@@ -6,6 +6,7 @@ of each key, and only the server's count of what is left (`num_pending`) ends a 
 is an error, never a shorter listing.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -147,6 +148,7 @@ async def reading(client: Client, stream: str, prefix: str) -> AsyncIterator[Buc
 
 def _consumer(prefix: str) -> api.ConsumerConfig:
     return api.ConsumerConfig(
+        name=secrets.token_hex(16),  # nobody else can guess it, and take its messages
         deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
         ack_policy=api.AckPolicy.NONE,
         filter_subject=f"{prefix}>",

@@ -34,6 +34,7 @@ class ConsumerPart:
             "max_ack_pending": MAX_ACK_PENDING,
         }
         self._present: api.ConsumerConfig | None = None
+        self._seen: Position | None = None
         self._last: Position | None = None
 
     async def is_there(self, js: JetStreamContext) -> bool:
@@ -44,7 +45,8 @@ class ConsumerPart:
         except nats.js.errors.NotFoundError:
             return False
         self._present = info.config
-        await self._note(js, info)
+        if self._stream.created is not None and info.ack_floor is not None:
+            self._seen = Position(stream_created=self._stream.created, floor=info.ack_floor.stream_seq)
         return all(getattr(info.config, key) == value for key, value in self._wanted.items())
 
     async def make(self, js: JetStreamContext) -> None:
@@ -63,10 +65,8 @@ class ConsumerPart:
             await js.delete_consumer(self._spec.stream, self.name)
             raise nats.js.errors.Error(f"{self._spec.stream} was recreated meanwhile")
 
-    async def _note(self, js: JetStreamContext, info: api.ConsumerInfo) -> None:
-        if self._stream.created is None or info.ack_floor is None:
-            return
-        position = Position(stream_created=self._stream.created, floor=info.ack_floor.stream_seq)
-        if position != self._last:
-            await positions.save(js, self.name, position)
-        self._last = position
+    async def note(self, js: JetStreamContext) -> None:
+        """See `Part`: how far it has come."""
+        if self._seen is not None and self._seen != self._last:
+            await positions.save(js, self.name, self._seen)
+            self._last = self._seen

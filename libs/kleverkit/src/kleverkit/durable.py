@@ -33,7 +33,7 @@ def write_new(directory: Path, content: bytes) -> Path:
     """A file with a name of its own, its content on disk; the caller gives it its real name."""
     path = directory / f"_{secrets.token_hex(8)}"
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -41,6 +41,11 @@ def write_new(directory: Path, content: bytes) -> Path:
         path.unlink(missing_ok=True)
         raise
     return path
+
+
+def _private(path: str, flags: int) -> int:
+    """What this process writes is for its own user."""
+    return os.open(path, flags, 0o600)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -38,3 +38,9 @@ class ConflictError(TransientError):
     """Someone else changed the document first; read it again."""
 
     default_code = "conflict"
+
+
+class TooLargeError(PermanentError):
+    """It does not fit into a message of NATS."""
+
+    default_code = "too_large"

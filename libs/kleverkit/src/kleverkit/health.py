@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from .tokens import Token
 
 Check = Callable[[], Awaitable[str | None]]
 """None where it holds; else what is wrong, as a sentence for people."""
@@ -34,6 +37,21 @@ class Health:
         """Name of the check to what is wrong with it, if anything."""
         problems = await asyncio.gather(*(check() for check in self._checks.values()))
         return dict(zip(self._checks, problems, strict=True))
+
+
+def metrics_guard(token: Token) -> Middleware:
+    """A middleware: what is measured names what is served, so everything below `/metrics` requires the token."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        is_measured = resource is not None and resource.canonical.startswith("/metrics")
+        if not is_measured or token.is_in(request.headers.get("Authorization", "")):
+            return await handler(request)
+        sentence = "metrics need the platform's token: let Prometheus send it with `authorization: credentials_file`"
+        return web.json_response({"error": sentence}, status=401, headers={"WWW-Authenticate": "Bearer"})
+
+    return guarded
 
 
 def add_health_routes(app: web.Application, health: Health, metrics: CollectorRegistry) -> None:

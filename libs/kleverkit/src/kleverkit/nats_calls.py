@@ -7,12 +7,13 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from .errors import TransientError
+from .errors import TooLargeError, TransientError
 
 ResultT = TypeVar("ResultT")
 
 MESSAGE_NOT_FOUND = 10037
 """JetStream's error code for a message that a stream does not hold; a missing stream has another."""
+TOO_LARGE = "it is larger than a message of NATS may be (max_payload), so that it cannot be stored"
 
 
 async def call(awaitable: Awaitable[ResultT]) -> ResultT:
@@ -20,6 +21,7 @@ async def call(awaitable: Awaitable[ResultT]) -> ResultT:
 
     Raises:
         TransientError: the server, the stream or the consumer is not there now.
+        TooLargeError: what is sent is larger than a message may be.
         nats.js.errors.APIError: the server refuses the request, or does not hold the message.
     """
     try:
@@ -32,6 +34,8 @@ async def call(awaitable: Awaitable[ResultT]) -> ResultT:
         raise TransientError(f"NATS has lost what was asked for: {error.description or error}") from error
     except nats.js.errors.APIError:
         raise
+    except nats.errors.MaxPayloadError as error:
+        raise TooLargeError(TOO_LARGE) from error
     except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
         raise TransientError(f"NATS does not answer: {str(error) or type(error).__name__}") from error
 

@@ -6,11 +6,9 @@ import nats.js.errors
 from nats.js import JetStreamContext, api
 
 from kleverproto.base import WireModel
-from kleverproto.streams import BucketSpec
+from kleverproto.streams import POSITIONS_BUCKET
 
 from .nats_calls import MESSAGE_NOT_FOUND
-
-BUCKET = BucketSpec(name="klever-positions", owner="kleverkit")
 
 
 class Position(WireModel):
@@ -25,7 +23,7 @@ class Position(WireModel):
 async def load(js: JetStreamContext, consumer: str) -> Position | None:
     """The position that was saved last, or None. Raises what nats-py raises."""
     try:
-        message = await js.get_last_msg(f"KV_{BUCKET.name}", _subject(consumer))
+        message = await js.get_last_msg(f"KV_{POSITIONS_BUCKET.name}", _subject(consumer))
     except nats.js.errors.NotFoundError as error:
         if error.err_code != MESSAGE_NOT_FOUND:  # the bucket is missing, which says nothing about the position
             raise
@@ -35,7 +33,7 @@ async def load(js: JetStreamContext, consumer: str) -> Position | None:
 
 async def save(js: JetStreamContext, consumer: str, position: Position) -> None:
     """Replace the saved position. Raises what nats-py raises."""
-    await js.publish(_subject(consumer), position.model_dump_json().encode(), stream=f"KV_{BUCKET.name}")
+    await js.publish(_subject(consumer), position.model_dump_json().encode(), stream=f"KV_{POSITIONS_BUCKET.name}")
 
 
 def start_after(last: Position | None, stream: api.StreamInfo) -> dict[str, object]:
@@ -46,4 +44,4 @@ def start_after(last: Position | None, stream: api.StreamInfo) -> dict[str, obje
 
 
 def _subject(consumer: str) -> str:
-    return f"$KV.{BUCKET.name}.{consumer}"
+    return f"$KV.{POSITIONS_BUCKET.name}.{consumer}"

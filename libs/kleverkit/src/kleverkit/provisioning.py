@@ -35,11 +35,20 @@ class Part(Protocol):
         """Create it, or bring it up to date; nothing happens where another service was first."""
         ...
 
+    async def note(self, js: JetStreamContext) -> None:
+        """Keep what is needed to create it again as it was when it was last seen."""
+        ...
+
 
 class StreamPart:
-    """A stream of events."""
+    """A stream of events.
 
-    def __init__(self, spec: StreamSpec, replicas: int) -> None:
+    Args:
+        spec: of the contract.
+        replicas: copies in a cluster; None where another service decides that.
+    """
+
+    def __init__(self, spec: StreamSpec, replicas: int | None) -> None:
         self.name = spec.name
         self.created: datetime | None = None
         """When the server created the stream that was seen last: one that was deleted and made again is another."""
@@ -63,6 +72,9 @@ class StreamPart:
             return
         await _create(js, api.StreamConfig(name=self.name, **self._wanted))
 
+    async def note(self, js: JetStreamContext) -> None:
+        """See `Part`: nothing."""
+
 
 class BucketPart:
     """A KV bucket of documents."""
@@ -70,8 +82,8 @@ class BucketPart:
     def __init__(self, spec: BucketSpec, replicas: int) -> None:
         self.name = spec.name
         self._config = api.StreamConfig(  # as NATS ADR-8 has it; nats-py's own call has no first sequence
-            name=f"KV_{spec.name}",
-            subjects=[f"$KV.{spec.name}.>"],
+            name=spec.stream,
+            subjects=[spec.subjects],
             max_msgs_per_subject=1,
             discard=api.DiscardPolicy.NEW,
             allow_rollup_hdrs=True,
@@ -92,6 +104,9 @@ class BucketPart:
     async def make(self, js: JetStreamContext) -> None:
         """See `Part`."""
         await _create(js, self._config)
+
+    async def note(self, js: JetStreamContext) -> None:
+        """See `Part`: nothing."""
 
 
 async def make_storable(part: Part, js: JetStreamContext) -> None:
@@ -135,12 +150,11 @@ async def _create(js: JetStreamContext, config: api.StreamConfig) -> None:
             raise
 
 
-def _stream_settings(spec: StreamSpec, replicas: int) -> dict[str, Any]:
-    return {
+def _stream_settings(spec: StreamSpec, replicas: int | None) -> dict[str, Any]:
+    return ({} if replicas is None else {"num_replicas": replicas}) | {
         "subjects": list(spec.subjects),
         "max_age": _seconds(spec.max_age),
         "duplicate_window": _seconds(spec.duplicate_window),
-        "num_replicas": replicas,
     }
 
 

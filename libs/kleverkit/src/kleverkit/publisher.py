@@ -8,7 +8,8 @@ from faststream.nats import NatsBroker
 
 from kleverproto.envelope import Event, encode
 
-from .errors import TransientError
+from .errors import TooLargeError, TransientError
+from .nats_calls import TOO_LARGE
 
 
 class EventPublisher(Protocol):
@@ -19,6 +20,7 @@ class EventPublisher(Protocol):
 
         Raises:
             TransientError: the event is not known to be stored.
+            TooLargeError: it is larger than a message may be.
         """
         ...
 
@@ -47,6 +49,8 @@ class NatsEventPublisher:
             )
         except IncorrectState as error:
             raise TransientError(f"{event.type} could not be stored: not connected to NATS yet") from error
+        except nats.errors.MaxPayloadError as error:
+            raise TooLargeError(f"{event.type} could not be stored: {TOO_LARGE}") from error
         except (nats.errors.Error, OSError) as error:
             raise TransientError(f"{event.type} could not be stored: {str(error) or type(error).__name__}") from error
         return stored.seq

@@ -17,22 +17,27 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
+from kleverproto import permissions
 from kleverproto.envelope import EventSource
+from kleverproto.streams import TOPOLOGY
 from kleverserve.http_server import Refusal, Runner, json_refusal
 
 from .broker import include_routers, make_broker
 from .connection import Connection, hang_up
 from .consumption import Consumption
+from .credentials import CredentialsError
 from .errors import PermanentError
-from .health import Health, add_health_routes
+from .health import Health, add_health_routes, metrics_guard
 from .logging import configure_logging
 from .loops import BackgroundLoop, Loop, loops_check
+from .names_guard import names_guard
 from .nats_calls import ClientSource
 from .publisher import NatsEventPublisher
 from .settings import ServiceSettings, explain
 from .tasks import cancel
 from .telemetry import make_tracer_provider
-from .topology import Topology
+from .tokens import Token
+from .topology import Needs, Topology
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +62,8 @@ class Runtime:
     events: EventSource
     health: Health
     web: web.Application
+    token: Token | None
+    """That of the platform, where one is set."""
     loops: list[Loop] = field(default_factory=list)
     """Run for as long as the service does; started once NATS is there, restarted with a pause if they fail."""
     refusal: Refusal = json_refusal
@@ -70,18 +77,22 @@ class Runtime:
 
 
 def make_runtime(name: str, settings: ServiceSettings, *, application: web.Application | None = None) -> Runtime:
-    """Everything that the services share, unconnected; `application` may bring its own middlewares."""
+    """Everything that the services share, unconnected; `application` may bring its own middlewares.
+
+    Where NATS requires credentials, only the service TOPOLOGY may create what is missing there.
+    """
     metrics = CollectorRegistry()
     tracer_provider = make_tracer_provider(name, settings.otlp_endpoint)
     client, health = ClientSource(), Health()
-    connection = Connection(client)
+    connection = Connection(client, settings.nats_credentials, metrics)
     broker = make_broker(name, settings, tracer_provider=tracer_provider, metrics=metrics, connection=connection)
-    topology = Topology(client, replicas=settings.stream_replicas)
+    topology = Topology(client, _needs(name, settings), replicas=settings.stream_replicas)
     app = application if application is not None else web.Application()
     health.add("nats", connection.check)
     health.add("streams", topology.streams_problem)
+    token = Token.read(settings.token_file) if settings.token_file is not None else None
     add_health_routes(app, health, metrics)
-    return Runtime(
+    runtime = Runtime(
         name=name,
         settings=settings,
         tracer_provider=tracer_provider,
@@ -94,7 +105,18 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
         events=EventSource(name),
         health=health,
         web=app,
+        token=token,
     )
+    setting = f"{settings.model_config.get('env_prefix', '')}NAMES"
+    guards = [names_guard(settings.own_names, setting, lambda: runtime.refusal)]
+    app.middlewares[:0] = [*guards, metrics_guard(token)] if token is not None else guards
+    return runtime
+
+
+def _needs(name: str, settings: ServiceSettings) -> Needs:
+    if settings.nats_credentials is None:
+        return Needs()
+    return Needs(permissions.streams_of(name), permissions.buckets_of(name), creates=name == TOPOLOGY)
 
 
 async def run(runtime: Runtime) -> str | None:
@@ -165,7 +187,7 @@ async def _connect(runtime: Runtime) -> None:
     while True:
         try:
             runtime.client.set(await runtime.broker.connect())
-        except (nats.errors.Error, OSError) as error:
+        except (nats.errors.Error, CredentialsError, OSError) as error:
             await runtime.connection.on_error(error)
             await asyncio.sleep(CONNECT_RETRY_SECONDS)
         else:

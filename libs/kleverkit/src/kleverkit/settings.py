@@ -1,11 +1,14 @@
 """What an operator may set, common to all services."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kleverproto.mistakes import mistakes_in
+
+from .own_names import OwnNames
 
 
 class ServiceSettings(BaseSettings):
@@ -15,10 +18,17 @@ class ServiceSettings(BaseSettings):
 
     nats_url: str = "nats://127.0.0.1:4222"
     """Servers of NATS, comma-separated."""
+    nats_credentials: Path | None = None
+    """File with the service's NKey seed, as `klever up` makes it; without it the server must require no credentials."""
     host: str = "127.0.0.1"
     """Address on which HTTP is served."""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port on which HTTP is served; 0 lets the system choose."""
+    names: str = ""
+    """Further names of this server, comma-separated: `host` on the usual ports or its own, or `host:port`. Requests for
+    another `Host`, or from a page of another `Origin`, are refused; loopback and the address listened on are known."""
+    token_file: Path | None = None
+    """File with the token that `/metrics` requires, and in the gateway everything but `/healthz` and `/readyz`."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     """Least important message that is written: debug, info, warning or error."""
     log_format: Annotated[str, Field(pattern="^(json|console)$")] = "json"
@@ -32,10 +42,35 @@ class ServiceSettings(BaseSettings):
     retry_delay_cap_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Longest pause between two tries."""
 
+    @model_validator(mode="after")
+    def _names_are_valid(self) -> Self:
+        for name in self._all_names():
+            try:
+                OwnNames([name])
+            except ValueError as error:
+                raise ValueError(
+                    f"{name!r} cannot be a name of this server, {error}: write host or host:port"
+                ) from error
+        return self
+
+    def _all_names(self) -> list[str]:
+        """Every name that the settings give this server."""
+        return split(self.names)
+
+    @property
+    def own_names(self) -> OwnNames:
+        """What this server is called besides loopback and the address that it listens on."""
+        return OwnNames(self._all_names())
+
     @property
     def nats_servers(self) -> list[str]:
         """The servers as a list."""
-        return [server.strip() for server in self.nats_url.split(",")]
+        return split(self.nats_url)
+
+
+def split(text: str) -> list[str]:
+    """The items of a comma-separated setting."""
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def explain(error: ValidationError, settings: type[ServiceSettings]) -> str:

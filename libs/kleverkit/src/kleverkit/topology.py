@@ -4,15 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import nats.errors
 import nats.js.errors
 import structlog
 from nats.js import JetStreamContext
 
-from kleverproto.streams import BUCKETS, STREAMS, ConsumerSpec
+from kleverproto.streams import BUCKETS, POSITIONS_BUCKET, STREAMS, BucketSpec, ConsumerSpec, StreamSpec
 
-from . import positions
 from .consumers import ConsumerPart
 from .errors import TransientError
 from .nats_calls import ClientSource
@@ -41,20 +41,45 @@ UNREACHABLE = (
 """What ends a look at once, since the next part would fail in the same way."""
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a service needs on the server, besides its consumers.
+
+    Attributes:
+        streams: all of the contract, where nothing else is said.
+        buckets: likewise.
+        creates: whether the service creates what is missing; else it waits until another one has.
+    """
+
+    streams: Sequence[StreamSpec] = STREAMS
+    buckets: Sequence[BucketSpec] = (*BUCKETS, POSITIONS_BUCKET)
+    creates: bool = True
+
+
 class Topology:
     """What a service needs on the server: looked at again and again, and made where it is missing.
 
     Args:
         client: gives the connected client.
+        needs: what to look at.
         replicas: copies of each stream and bucket.
         clock: monotonic seconds.
     """
 
-    def __init__(self, client: ClientSource, *, replicas: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: ClientSource,
+        needs: Needs = Needs(),
+        *,
+        replicas: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._clock = clock
-        self._streams = {spec.name: StreamPart(spec, replicas) for spec in STREAMS}
-        self._buckets = [BucketPart(spec, replicas) for spec in (*BUCKETS, positions.BUCKET)]
+        self._creates = needs.creates
+        copies = replicas if needs.creates else None
+        self._streams = {spec.name: StreamPart(spec, copies) for spec in needs.streams}
+        self._buckets = [BucketPart(spec, replicas) for spec in needs.buckets]
         self._consumers: list[ConsumerPart] = []
         self._problems: dict[str, str] = {}
         self._failure: str | None = "they have not been looked at yet"
@@ -116,10 +141,14 @@ class Topology:
     async def _reconcile(self, part: Part, js: JetStreamContext) -> None:
         try:
             if not await part.is_there(js):
-                self._problems[part.name] = f"{part.name} is missing"
+                self._problems[part.name] = f"{part.name} is missing, or not as the contract says"
+                if not self._creates:
+                    return
                 await make_storable(part, js)
                 note = log.warning if self._complete.is_set() else log.info
                 note("created on NATS, since it was missing or not as it should be", name=part.name)
+            elif self._creates:
+                await part.note(js)
         except UNREACHABLE:
             raise
         except nats.errors.Error as error:

@@ -11,6 +11,8 @@ from . import deadletters, jobs, models, projects, servings, subjects
 from .base import WireModel
 from .streams import DEAD, JOBS, LOGS, MODELS, SERVINGS, StreamSpec
 
+ANY = "any"
+"""Stands among the producers of an event that external systems may publish."""
 SCHEMA_BASE = "https://klever.dev/schemas"
 
 
@@ -128,7 +130,7 @@ class _DeadLetterType(EventType):
 
 EVENT_TYPES: tuple[EventType, ...] = (
     _event(models.ModelPushed, "model", "pushed", MODELS, "registry any", "jobrunner gateway"),
-    _event(models.ModelUpdated, "model", "updated", MODELS, "registry", "gateway"),
+    _event(models.ModelUpdated, "model", "updated", MODELS, "registry", "jobrunner deployer gateway"),
     _event(models.ModelDeleteRequested, "model", "deleterequested", MODELS, "gateway any", "registry"),
     _event(models.ModelDeleted, "model", "deleted", MODELS, "registry", "gateway"),
     _event(projects.ProjectPolicyRequested, "project", "policyrequested", MODELS, "gateway any", "registry"),
@@ -139,7 +141,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         event="requested",
         names=_job,
         stream=JOBS,
-        producers=("gateway", "any"),
+        producers=("gateway", "jobrunner", "deployer", ANY),
         consumers=("jobrunner",),
     ),
     _event(jobs.JobCancelRequested, "job", "cancelrequested", JOBS, "gateway any", "jobrunner"),
@@ -167,7 +169,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         event="lettered",
         names=_dead,
         stream=DEAD,
-        producers=("any",),
+        producers=("registry", "jobrunner", "deployer"),
         consumers=("operators",),
     ),
 )

@@ -167,7 +167,7 @@ def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidEventError(f"the payload is not JSON: {error}") from error
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from .accounts import ACCOUNT_NAME_PATTERN, HASH_PATTERN, PROJECT_PATTERN
 from .references import DIGEST_PATTERN, DNS_LABEL_PATTERN, REPOSITORY_PATTERN, TAG_PATTERN
+from .scans import TRUST_PATTERN
 from .traffic import COOKIE_PATTERN, HEADER_PATTERN, HEADER_PREFIX_PATTERN, HEADER_VALUE_PATTERN
 from .variants import ENV_PATTERN, PATH_PATTERN, WORD_PATTERN
 
@@ -26,6 +27,7 @@ PATTERNS = {
     HEADER_PREFIX_PATTERN: "what a header's value can begin with: visible ASCII characters, then spaces and tabs too",
     COOKIE_PATTERN: "a cookie's name, without spaces, semicolons or equals signs",
     ENV_PATTERN: "letters, digits and underscores, with no digit in front",
+    TRUST_PATTERN: "a class or function of a module, without dots in its name, such as my.module:MyTransformer",
     WORD_PATTERN: "text of one character or more, without a zero byte",
     PATH_PATTERN: "a path that begins with /",
 }

@@ -68,6 +68,8 @@ class HistoryEntry(WireModel):
     pushed_at: datetime
     verdict: Verdict | None = None
     """What its scan came to."""
+    untrusted: tuple[str, ...] = ()
+    """What that scan names that a project would have to trust."""
     extraction: ExtractionPhase | None = None
     """How parsing it ended."""
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -9,15 +10,16 @@ from .base import StrictWireModel, WireModel
 from .conversions import Quantization
 from .documents import Document, Intent
 from .references import Name
+from .scans import TrustedName
 
 
 class OnUnsafe(StrEnum):
     """What follows when loading a model would run code that it should not."""
 
     WARN = "warn"
-    """Say so in the catalogue, and serve it all the same."""
+    """Say so in the catalogue, and do not refuse it; its model server still loads only what is known or trusted."""
     BLOCK = "block"
-    """Refuse to serve it, and what could not be scanned."""
+    """Refuse to serve and to convert it, and what could not be scanned."""
 
 
 class OnInvalid(StrEnum):
@@ -37,6 +39,8 @@ class ProjectPolicy(StrictWireModel):
     quantize: Quantization | None = None
     """How the results are made smaller."""
     scan: OnUnsafe = OnUnsafe.BLOCK
+    trust: Annotated[tuple[TrustedName, ...], Field(max_length=200)] = ()
+    """Classes and functions beside the known ones, as module:Name, that models may name and model servers load."""
     invalid: OnInvalid = OnInvalid.BLOCK
 
 

@@ -83,6 +83,15 @@ class ModelRef(WireModel):
         return f"{self.repository}:{self.version}"
 
 
+def names_registry(text: str) -> bool:
+    """Whether a name begins with a registry, by Docker's rule.
+
+    Of several parts the first is one when it has a dot or a colon, or is `localhost`.
+    """
+    first, slash, _ = text.partition("/")
+    return bool(slash) and (first == "localhost" or "." in first or ":" in first)
+
+
 def is_digest(text: str) -> bool:
     """Whether the text is an OCI digest that we accept (sha256 or sha512)."""
     return re.fullmatch(DIGEST_PATTERN, text) is not None

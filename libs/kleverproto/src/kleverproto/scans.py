@@ -1,14 +1,17 @@
 """What a scan of a model's pickles found."""
 
-from typing import Literal
+from collections.abc import Collection
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
 
 from .base import WireModel
 
-Verdict = Literal["clean", "suspicious", "dangerous", "failed"]
-Severity = Literal["suspicious", "failed", "dangerous"]
-
-BLOCKED: frozenset[Verdict] = frozenset({"dangerous", "failed"})
-"""Verdicts that a project may block: what could not be read may hold anything."""
+Verdict = Literal["clean", "untrusted", "dangerous", "failed"]
+Severity = Literal["untrusted", "failed", "dangerous"]
+TRUST_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+TrustedName = Annotated[str, StringConstraints(pattern=TRUST_PATTERN, max_length=300)]
+"""A class or function of a module, such as my.module:MyTransformer."""
 
 
 class Finding(WireModel):
@@ -23,11 +26,26 @@ class Finding(WireModel):
 
 
 class Scan(WireModel):
-    """The result of scanning every file of a model that may hold a pickle."""
+    """The result of scanning every file of a model for pickles, whatever it is called."""
 
     verdict: Verdict
-    """The worst finding: dangerous, then failed, then suspicious; clean without any."""
+    """The worst finding: dangerous, then failed, then untrusted; clean without any."""
     findings: tuple[Finding, ...] = ()
     """The worst first; a hundred at most."""
+    untrusted: tuple[str, ...] = ()
+    """All classes and functions that are neither known nor dangerous, as module:Name: what a project would trust."""
     scanner: str
     scanner_version: str
+
+
+def is_blocked(verdict: Verdict, untrusted: Collection[str], trusted: Collection[str]) -> bool:
+    """Whether a project that blocks does so: all but what is clean, or clean once what it trusts is known.
+
+    Args:
+        verdict: of a scan.
+        untrusted: what that scan names beside it.
+        trusted: what the project trusts.
+    """
+    if verdict == "untrusted":
+        return not untrusted or not set(untrusted) <= set(trusted)
+    return verdict != "clean"

@@ -8,7 +8,7 @@ import re
 from . import safety
 from .models import ExtractionPhase, ModelDocument
 from .projects import OnInvalid, OnUnsafe, ProjectPolicy
-from .signatures import Signature, Tensor
+from .signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNKNOWN_ELEMENTS, UNSAID_ELEMENTS, Signature, Tensor
 
 INVALID_MODEL = "invalid_model"
 UNSERVABLE_MODEL = "unservable_model"
@@ -16,8 +16,12 @@ UNSERVABLE_MODEL = "unservable_model"
 Refusal = tuple[str, str]
 """Code and message."""
 
-_NOT_CARRIED = re.compile(r"bfloat16|float[468]_\w+|u?int[1-4]|complex\w+")
-"""Types of tensors that models have and the inference protocol has not, by their names in numpy and ml_dtypes."""
+_NOT_CARRIED = re.compile(r"bfloat16|float[468]_\w+|nf4|u?int[1-7]|qu?int\d+|complex\w+")
+"""Types of tensors that models have and the inference protocol has not, by their names in numpy, ml_dtypes and
+frameworks."""
+_NOT_ANSWERED = (UNKNOWN_ELEMENTS,)
+_NOT_SENT = (UNKNOWN_ELEMENTS, UNSAID_ELEMENTS, NO_TENSOR, NO_PLAIN_TENSOR)
+"""Servers leave out an output that is no tensor, or make tensors of it; an input has to be one."""
 
 _EXPORT = "export the model with a tensor of float32 or another type of the protocol there, and cast inside the model"
 
@@ -39,7 +43,7 @@ def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) 
         digest: which of its manifests; None for the present one.
         policy: of the version's project.
     """
-    if policy.scan is OnUnsafe.BLOCK and (refused := safety.refusal(document, digest)):
+    if policy.scan is OnUnsafe.BLOCK and (refused := safety.refusal(document, digest, policy)):
         return refused
     return _not_parsed(document, digest) if policy.invalid is OnInvalid.BLOCK else None
 
@@ -95,20 +99,30 @@ def _signature(document: ModelDocument, digest: str | None) -> Signature | None:
 
 def _not_carried(signature: Signature) -> str | None:
     """An input that cannot be sent, or outputs of which none can be answered."""
-    if "ir_version" in signature.details:  # ONNX: what is no tensor, or of a type that nobody knows, cannot be sent
-        for tensor in signature.inputs:
-            if tensor.dtype is None and (reason := signature.unknown.get(tensor.name)):
-                return f"of its input {tensor.name!r} one cannot know the type ({reason}): {_EXPORT}"
-    inputs = [("input", tensor) for tensor in signature.inputs if _is_not_carried(tensor)]
-    outputs = [("output", tensor) for tensor in signature.outputs if _is_not_carried(tensor)]
-    lacking = inputs or (outputs if len(outputs) == len(signature.outputs) else [])
-    if not lacking:
+    inputs = [reason for tensor in signature.inputs if (reason := _unsent(tensor, signature))]
+    outputs = [reason for tensor in signature.outputs if (reason := _unanswered(tensor, signature))]
+    if inputs:
+        return f"{inputs[0]}: {_EXPORT}"
+    return f"{outputs[0]}: {_EXPORT}" if outputs and len(outputs) == len(signature.outputs) else None
+
+
+def _unsent(tensor: Tensor, signature: Signature) -> str | None:
+    return _untyped("input", tensor, signature, _NOT_SENT) or _of_another_type("input", tensor)
+
+
+def _unanswered(tensor: Tensor, signature: Signature) -> str | None:
+    return _untyped("output", tensor, signature, _NOT_ANSWERED) or _of_another_type("output", tensor)
+
+
+def _untyped(side: str, tensor: Tensor, signature: Signature, reasons: tuple[str, ...]) -> str | None:
+    """A reason counts by how it begins: a tensor may be called as a field of signatures is, such as `outputs`."""
+    reason = signature.unknown.get(tensor.name, "")
+    if tensor.dtype is not None or not reason.startswith(reasons):
         return None
-    side, tensor = lacking[0]
-    return (
-        f"its {side} {tensor.name!r} is of type {tensor.dtype}, which the inference protocol does not have: {_EXPORT}"
-    )
+    return f"of its {side} {tensor.name!r} one cannot know the type ({reason})"
 
 
-def _is_not_carried(tensor: Tensor) -> bool:
-    return tensor.dtype is not None and _NOT_CARRIED.fullmatch(tensor.dtype) is not None
+def _of_another_type(side: str, tensor: Tensor) -> str | None:
+    if tensor.dtype is None or not _NOT_CARRIED.fullmatch(tensor.dtype):
+        return None
+    return f"its {side} {tensor.name!r} is of type {tensor.dtype}, which the inference protocol does not have"

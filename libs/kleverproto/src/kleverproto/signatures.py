@@ -6,6 +6,13 @@ from pydantic import Field
 
 from .base import WireModel
 
+UNKNOWN_TYPE = "unknown type"
+"""How the name of a type begins that is newer than the parser."""
+UNKNOWN_ELEMENTS = f"its elements are of {UNKNOWN_TYPE}"
+UNSAID_ELEMENTS = "the model does not say of what type its elements are"
+NO_TENSOR, NO_PLAIN_TENSOR = "not a tensor but a ", "not a plain tensor but a "
+"""How reasons in `Signature.unknown` begin for an input or output without a type that nothing can send or answer."""
+
 
 class Tensor(WireModel):
     """One input or output of a model."""

@@ -31,6 +31,11 @@ class ConsumerSpec:
     max_deliveries: int = 8
     """Tries before a message is dead-lettered."""
 
+    @property
+    def service(self) -> str:
+        """Who takes its messages."""
+        return self.durable.partition("-")[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class BucketSpec:
@@ -38,6 +43,18 @@ class BucketSpec:
 
     name: str
     owner: str
+    readers: tuple[str, ...] = ()
+    """Services that read it besides its owner."""
+
+    @property
+    def stream(self) -> str:
+        """The stream that holds it."""
+        return f"KV_{self.name}"
+
+    @property
+    def subjects(self) -> str:
+        """The filter for the subjects of all its keys."""
+        return f"$KV.{self.name}.>"
 
 
 MODELS = StreamSpec(
@@ -127,8 +144,12 @@ CONSUMERS = (
     DEPLOYER_UPDATED,
 )
 
-MODELS_BUCKET = BucketSpec(name="klever-models", owner="registry")
-PROJECTS_BUCKET = BucketSpec(name="klever-projects", owner="registry")
-JOBS_BUCKET = BucketSpec(name="klever-jobs", owner="jobrunner")
-SERVINGS_BUCKET = BucketSpec(name="klever-servings", owner="deployer")
+MODELS_BUCKET = BucketSpec(name="klever-models", owner="registry", readers=("jobrunner", "deployer", "gateway"))
+PROJECTS_BUCKET = BucketSpec(name="klever-projects", owner="registry", readers=("jobrunner", "deployer", "gateway"))
+JOBS_BUCKET = BucketSpec(name="klever-jobs", owner="jobrunner", readers=("deployer", "gateway"))
+SERVINGS_BUCKET = BucketSpec(name="klever-servings", owner="deployer", readers=("registry", "gateway"))
 BUCKETS = (MODELS_BUCKET, PROJECTS_BUCKET, JOBS_BUCKET, SERVINGS_BUCKET)
+
+TOPOLOGY = "topology"
+"""The service that creates streams, buckets and consumers, and notes how far each consumer has come."""
+POSITIONS_BUCKET = BucketSpec(name="klever-positions", owner=TOPOLOGY)

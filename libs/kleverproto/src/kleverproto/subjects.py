@@ -1,6 +1,7 @@
 """The only place where a NATS subject or a KV key is spelt."""
 
 import re
+from itertools import zip_longest
 
 PREFIX = "klever"
 
@@ -49,3 +50,24 @@ def any_kind(context: str, event: str, *names: str) -> str:
 def dead(stream: str) -> str:
     """Where messages of a stream go that were given up."""
     return f"{PREFIX}.dead.{stream}"
+
+
+def covers(pattern: str, inner: str) -> bool:
+    """Whether every subject that the inner filter takes is taken by the pattern, too."""
+    return _fits(pattern.split("."), inner.split("."), inner_may_be_wider=False)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether a subject can be taken by both filters."""
+    return _fits(one.split("."), other.split("."), inner_may_be_wider=True)
+
+
+def _fits(pattern: list[str], inner: list[str], *, inner_may_be_wider: bool) -> bool:
+    for ours, theirs in zip_longest(pattern, inner):
+        if ours is None or theirs is None:
+            return False
+        if ours == ">" or (theirs == ">" and inner_may_be_wider):
+            return True
+        if theirs == ">" or not (ours in ("*", theirs) or (theirs == "*" and inner_may_be_wider)):
+            return False
+    return True

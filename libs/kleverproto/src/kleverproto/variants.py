@@ -1,5 +1,6 @@
 """What a variant of a serving runs: part of the document that people write."""
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -22,6 +23,9 @@ LOADING_CODE = (
     *("PYTHON", "CLASSPATH", "JAVA", "JDK_", "_JAVA", "MLSERVER_", "MLFLOW_", "TRITON_"),
 )
 """Beginnings of the variables by which programs and runtimes choose what code they load."""
+
+SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|_TOKEN)$", re.IGNORECASE)
+"""How variables are called that hold what is for no other eyes."""
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
 RuntimeName = Literal["kleverserve", "triton", "mlserver"]
@@ -80,6 +84,13 @@ class Custom(StrictWireModel):
         return self
 
 
+class SecretRef(StrictWireModel):
+    """The value of a secret that the operator has set, which no document holds."""
+
+    secret: DnsLabel
+    """Its name, in the serving's namespace."""
+
+
 class Variant(StrictWireModel):
     """One version of a model behind the serving's URL."""
 
@@ -96,8 +107,8 @@ class Variant(StrictWireModel):
     """How many; with autoscaling, how many to begin with."""
     autoscaling: Autoscaling | None = None
     resources: Resources = Resources()
-    env: dict[EnvName, Word] = Field(default_factory=dict, max_length=100)
-    """Environment variables of the model server."""
+    env: dict[EnvName, Word | SecretRef] = Field(default_factory=dict, max_length=100)
+    """Environment variables of the model server; secrets by their names."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
     """Options of the runtime, such as `maxBatchSize`."""
 
@@ -105,6 +116,17 @@ class Variant(StrictWireModel):
     def _one_server(self) -> Self:
         if self.runtime is not None and self.custom is not None:
             raise ValueError("give a runtime or a custom server, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _no_secret_in_the_document(self) -> Self:
+        """Everybody who may read a serving would read it."""
+        plain = sorted(name for name, value in self.env.items() if SECRET_NAME.search(name) and isinstance(value, str))
+        if plain:
+            raise ValueError(
+                f"env holds the value of {', '.join(plain)} for everybody to see: `klever secrets set NAME`, and then "
+                f"env: {{{plain[0]}: {{secret: NAME}}}}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,9 @@ PROGRAMMING = (AttributeError, ImportError, NameError, NotImplementedError)
 """What Python raises about the code of a model, or of the framework that runs it, and never about values."""
 DATA = (str, bytes, int, float, complex, list, tuple, dict, set)
 DATA_PACKAGES = frozenset({"numpy", "pandas", "scipy", "polars", "pyarrow"})
-WORDS = re.compile(r"not implemented|unimplemented|no kernel|no module named", re.IGNORECASE)
+WORDS = re.compile(
+    r"not implemented|unimplemented|no kernel|no module named|unresolved custom op|select tensorflow op", re.IGNORECASE
+)
 """Of engines that raise the same class of errors about everything."""
 
 

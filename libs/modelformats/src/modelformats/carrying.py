@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kleverproto.signatures import Signature
+from kleverproto.signatures import UNKNOWN_ELEMENTS, Signature
 
 from .weights import BITS
 
@@ -21,3 +21,7 @@ def uncarried(signature: Signature) -> Iterator[str]:
                     f"the {kind} {tensor.name!r} is of type {tensor.dtype}, for which the inference protocol has no "
                     "datatype, so it cannot be served: cast it inside the model, such as to float32 or int32"
                 )
+            reason = signature.unknown.get(tensor.name, "")
+            if tensor.dtype is None and reason.startswith(UNKNOWN_ELEMENTS):
+                remedy = "cast it inside the model to another type"
+                yield f"the {kind} {tensor.name!r} cannot be served, as {reason}: {remedy}"

@@ -1,20 +1,20 @@
 """What a format file offers, and small readings that several formats share."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from kleverproto.signatures import Signature
+from kleverserve.errors import ModelLoadError
+from kleverserve.selection import Fixed, Rule, files_matching, head, only
 
 from .errors import InvalidModelError
 
 PROTOBUF_OUT_OF_MEMORY = "Arena alloc failed"
 """Protobuf reports it as an error in the message."""
 
-
-SNIFF = 4096
-"""Bytes from a file's start that tell its format."""
+__all__ = ["Format", "files_matching", "head", "model_file", "reading", "single_file", "the_only"]
 
 
 class Format(Protocol):
@@ -36,12 +36,6 @@ class Format(Protocol):
         ...
 
 
-def files_matching(directory: Path, *patterns: str) -> list[Path]:
-    """The regular files at the top of the directory that match a pattern, in order."""
-    found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
-    return sorted(found)
-
-
 def single_file(directory: Path, *patterns: str) -> Path:
     """The one file that matches. Raises InvalidModelError when there is none, or more than one."""
     return the_only(files_matching(directory, *patterns), " or ".join(patterns))
@@ -54,39 +48,22 @@ def the_only(candidates: Sequence[Path], wanted: str) -> Path:
         candidates: files or directories.
         wanted: what they are called in the message.
     """
-    if not candidates:
-        raise InvalidModelError(f"there is no {wanted}")
-    if len(candidates) > 1:
-        names = ", ".join(path.name for path in candidates[:5])
-        raise InvalidModelError(f"expected one {wanted}, found {len(candidates)}: {names}")
-    return candidates[0]
+    with _selecting():
+        return only(candidates, wanted)
 
 
-def model_file(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> Path:
-    """The one file of a usual name or, when there is none, the one that begins like the format.
-
-    Raises InvalidModelError when there is none, or more than one.
-    """
-    return the_only(_candidates(directory, patterns, looks_like), " or ".join(patterns))
+def model_file(rule: Rule | Fixed, directory: Path) -> Path:
+    """The file that a rule chooses. Raises InvalidModelError when there is none, or more than one."""
+    with _selecting():
+        return rule.file(directory)
 
 
-def has_model_file(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> bool:
-    """Whether `model_file` would have one to give."""
-    return len(_candidates(directory, patterns, looks_like)) == 1
-
-
-def _candidates(directory: Path, patterns: tuple[str, ...], looks_like: Callable[[bytes], bool]) -> list[Path]:
-    named = files_matching(directory, *patterns)
-    return named or [path for path in files_matching(directory, "*") if looks_like(head(path, SNIFF))]
-
-
-def head(path: Path, size: int) -> bytes:
-    """The first bytes of a file; empty when it cannot be read."""
+@contextmanager
+def _selecting() -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError:
-        return b""
+        yield
+    except ModelLoadError as error:
+        raise InvalidModelError(str(error)) from error
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from .weights import BITS, unknown_type
+
 MAGIC = b"\x89HDF\r\n\x1a\n"
 READ_LIMIT = 64 * 1024**2
 """Bytes of headers and text in one file, however often it names them."""
@@ -17,7 +19,12 @@ READ_COST = 128
 OBJECTS_LIMIT = 200_000
 DATASPACE, DATATYPE, LINK, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE = 0x01, 0x03, 0x06, 0x0C, 0x10, 0x11
 LINK_INFO, ATTRIBUTE_INFO = 0x02, 0x15
-INTEGER, FLOAT, STRING, ENUMERATION, VARIABLE = 0, 1, 3, 8, 9
+INTEGER, FLOAT, STRING, OPAQUE, REFERENCE, ENUMERATION, VARIABLE = 0, 1, 3, 5, 7, 8, 9
+CLASSES = {2: "time", 4: "bit field", OPAQUE: "opaque", 6: "compound", ENUMERATION: "enumeration", 10: "array"}
+"""Of data types, where they are no plain numbers."""
+NO_NUMBERS = {STRING, REFERENCE, VARIABLE}
+NOTED = "dtype"
+"""The attribute in which Keras notes the type of what HDF5 has no type for."""
 BFLOAT_EXPONENT = 8
 NOWHERE = b"\xff" * 8
 
@@ -27,11 +34,12 @@ Object = list[tuple[int, bytes]]
 
 @dataclass(frozen=True)
 class DataSet:
-    """Its path in the file, numpy type (None where it is not a number) and shape."""
+    """Its path in the file, numpy type (None where it holds no numbers), shape, and bytes of one element."""
 
     path: str
     dtype: str | None
     shape: tuple[int, ...]
+    size: int
 
 
 class Hdf5:
@@ -76,7 +84,17 @@ class Hdf5:
             waiting += [(f"{path}/{name}", member) for name, member in self._members(messages)]
             found = dict(messages)
             if DATATYPE in found and DATASPACE in found:
-                yield DataSet(path, _dtype(found[DATATYPE]), self._dimensions(found[DATASPACE]))
+                kind, shape = found[DATATYPE], self._dimensions(found[DATASPACE])
+                yield DataSet(path, self._dtype(kind, messages), shape, _element_size(kind))
+
+    def _dtype(self, kind: bytes, messages: Object) -> str | None:
+        """By the data type, or the attribute where Keras notes it: bfloat16 is opaque to HDF5."""
+        dtype = numpy_name(kind)
+        if kind[0] & 15 != OPAQUE:
+            return dtype
+        attributes = (self._attribute(content, NOTED) for type_, content in messages if type_ == ATTRIBUTE)
+        noted = next((text for text in attributes if text is not None), "")
+        return noted if BITS.get(noted) == 8 * _element_size(kind) else dtype
 
     def _read(self, at: int, size: int) -> bytes:
         self._left -= max(size, READ_COST)
@@ -223,10 +241,19 @@ class Hdf5:
                 raise ValueError("a group's table is not one")
 
 
-def _dtype(content: bytes) -> str | None:
-    kind, size = content[0] & 15, int.from_bytes(content[4:8], "little")
-    if kind == INTEGER:
-        return f"{'' if content[1] & 8 else 'u'}int{8 * size}"
-    if kind == FLOAT:
-        return "bfloat16" if size == 2 and content[13] == BFLOAT_EXPONENT else f"float{8 * size}"  # noqa: PLR2004
-    return "bool" if kind == ENUMERATION and size == 1 else None
+def _element_size(kind: bytes) -> int:
+    return int.from_bytes(kind[4:8], "little")
+
+
+def numpy_name(kind: bytes) -> str | None:
+    """The numpy name of a data type as files write it, or that of an unknown one; None where it holds no numbers."""
+    number, bits = kind[0] & 15, 8 * _element_size(kind)
+    if number in NO_NUMBERS:
+        return None
+    if number == INTEGER:
+        name = f"{'' if kind[1] & 8 else 'u'}int{bits}"
+    elif number == FLOAT:
+        name = "bfloat16" if bits == 16 and kind[13] == BFLOAT_EXPONENT else f"float{bits}"  # noqa: PLR2004
+    else:
+        name = "bool" if number == ENUMERATION and bits == 8 else CLASSES.get(number, f"class {number}")  # noqa: PLR2004
+    return name if name in BITS else unknown_type(name)

@@ -109,19 +109,6 @@ def read_pickles(file: BinaryIO, count: int, *, limit: int = UNPACKED_LIMIT) -> 
     return found
 
 
-def read_globals(stream: BoundedStream, found: Globals) -> None:
-    """Put the classes and functions that one pickle names into `found`, as far as it can be read.
-
-    Args:
-        stream: stands at the pickle; afterwards behind it.
-        found: by module and name; keeps what was found when the pickle turns out to be damaged.
-
-    Raises:
-        Exception: as `read_pickle`.
-    """
-    _Reader(stream, found).load()
-
-
 def class_name(value: Any) -> str | None:
     """The dotted name of an inert object's class."""
     if not isinstance(value, Inert):
@@ -139,10 +126,10 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
 
     dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
 
-    def __init__(self, file: BoundedStream, found: Globals | None = None) -> None:
+    def __init__(self, file: BoundedStream, known: Globals | None = None) -> None:
         super().__init__(cast("BinaryIO", file))
         self._stream = file
-        self._globals: Globals = {} if found is None else found
+        self._globals: Globals = {} if known is None else known
 
     def find_class(self, module: str, name: str) -> Any:
         """An inert class in place of the real one, the same each time: a class takes a kilobyte."""

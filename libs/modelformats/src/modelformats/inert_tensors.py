@@ -1,14 +1,16 @@
 """PyTorch tensors inside inert pickles: names, types and shapes; their numbers lie elsewhere and stay there.
 
 What is called: torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, …), _rebuild_parameter(tensor, …); a
-storage is a persistent id ("storage", class, key, device, size), as torch/serialization.py writes it.
+storage is a persistent id ("storage", class, key, device, size), as torch/serialization.py writes it. Types without a
+class of storages have _rebuild_tensor_v3, whose seventh argument is the type, and storages measured in bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .inert_pickle import PERSISTENT, Inert, class_name
+from .weights import BITS, Weight, named_type, unknown_type
 
 DTYPES = {
     "Float": "float32",
@@ -26,10 +28,21 @@ DTYPES = {
     "QInt8": "int8",
     "QUInt8": "uint8",
     "QInt32": "int32",
+    "QUInt4x2": "uint4",
+    "QUInt2x4": "uint2",
+    **{f"UInt{bits}": f"uint{bits}" for bits in (16, 32, 64)},
+    "ComplexHalf": "complex32",
+    **{f"Float8_{kind}": f"float8_{kind}" for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")},
+    "Float4_e2m1fn_x2": "float4_e2m1fn_x2",
 }
 """Storage class, without its ending, to numpy's name."""
-REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor")
+TYPED = "_rebuild_tensor_v3"
+REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", TYPED, "_rebuild_qtensor")
 WRAPPED = ("_rebuild_parameter", "_rebuild_parameter_with_state")
+SUBCLASSED = "_rebuild_from_type_v2"
+"""Called with a function of the others, a class of tensors, what the function is called with, and a state."""
+UNTYPED = "Untyped"
+LARGEST = 2**62
 NAMES_LIMIT = 4096
 """Characters of a dotted name."""
 
@@ -39,10 +52,23 @@ class InertTensor:
     """A tensor that nobody has made."""
 
     name: str
-    dtype: str | None
+    dtype: str
     shape: tuple[int, ...]
     storage: Any
     """Equal for tensors that are the same part of the same numbers, such as tied weights."""
+    key: str | None
+    """Names its storage in the archive."""
+    size: int | None
+    """Bytes of its storage, where the pickle has them."""
+
+    def weight(self, sizes: Mapping[str, int]) -> Weight:
+        """What it counts as; of an unknown type it has the bytes of its storage.
+
+        Args:
+            sizes: bytes of storages by their keys.
+        """
+        size = None if self.dtype in BITS else self.size if self.size is not None else sizes.get(self.key or "")
+        return Weight(self.dtype, self.shape, size)
 
 
 def tensors_in(root: Any) -> Iterator[InertTensor]:
@@ -85,26 +111,45 @@ def _joined(name: str, key: Any) -> str:
 
 
 def _tensor(name: str, value: Any) -> InertTensor | None:
-    called = (class_name(value) or "").rpartition(".")[2] if isinstance(value, Inert) else ""
-    if called in WRAPPED and value.arguments:
-        return _tensor(name, value.arguments[0])
-    if called not in REBUILT or len(value.arguments) < 3:  # noqa: PLR2004 - storage, offset, shape
+    return _rebuilt(name, _bare(class_name(value)), value.arguments) if isinstance(value, Inert) else None
+
+
+def _rebuilt(name: str, called: str, arguments: Any) -> InertTensor | None:
+    if called in WRAPPED and arguments:
+        return _tensor(name, arguments[0])
+    if called == SUBCLASSED and len(arguments) > 2 and isinstance(arguments[2], tuple):  # noqa: PLR2004 - see SUBCLASSED
+        return _rebuilt(name, _bare(getattr(arguments[0], "made_by", None)), arguments[2])
+    if called not in REBUILT or len(arguments) < 3:  # noqa: PLR2004 - storage, offset, shape
         return None
-    storage, offset, shape = value.arguments[:3]
+    written, offset, shape = arguments[:3]
     if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape):
         raise ValueError(f"the tensor {name[:100]!r} has no shape")
-    part = offset if isinstance(offset, int) else None
-    return InertTensor(name, _dtype(storage), shape, (_key(storage), part, shape))
+    storage = _storage(written)
+    dtype = named_type(DTYPES, storage.kind)
+    if called == TYPED and len(arguments) > 6:  # noqa: PLR2004 - see above
+        bare = _bare(getattr(arguments[6], "made_by", None))
+        dtype = bare if bare in BITS else unknown_type(bare)
+    part = (storage.key, offset if isinstance(offset, int) else None, shape)
+    return InertTensor(name, dtype, shape, part, storage.key if isinstance(storage.key, str) else None, storage.size)
 
 
-def _dtype(storage: Any) -> str | None:
-    if not isinstance(storage, Inert) or storage.made_by != PERSISTENT or len(storage.arguments) < 2:  # noqa: PLR2004
-        return None
-    kind = getattr(storage.arguments[1], "made_by", "")
-    return DTYPES.get(kind.rpartition(".")[2].removesuffix("Storage"))
+def _bare(dotted: str | None) -> str:
+    return (dotted or "").rpartition(".")[2]
 
 
-def _key(storage: Any) -> Any:
-    named = isinstance(storage, Inert) and storage.made_by == PERSISTENT and len(storage.arguments) > 2  # noqa: PLR2004
-    key = storage.arguments[2] if named else None
-    return key if isinstance(key, str | int) else id(storage)
+@dataclass(frozen=True)
+class _Storage:
+    kind: str
+    """Of its class, without its ending."""
+    key: Any
+    size: int | None
+    """Bytes, where that is what the pickle gives."""
+
+
+def _storage(written: Any) -> _Storage:
+    if not isinstance(written, Inert) or written.made_by != PERSISTENT:
+        return _Storage("storage", id(written), None)
+    kind, key, size = (written.arguments[at] if at < len(written.arguments) else None for at in (1, 2, 4))
+    bare = _bare(getattr(kind, "made_by", None)).removesuffix("Storage")
+    has_size = bare == UNTYPED and isinstance(size, int) and 0 <= size < LARGEST
+    return _Storage(bare, key if isinstance(key, str | int) else id(written), size if has_size else None)

@@ -1,31 +1,36 @@
 """Weights counted by their types and shapes, without their values."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from kleverproto.signatures import Parameters
+from kleverproto.signatures import UNKNOWN_TYPE, Parameters
 
 MAX_ELEMENTS = 2**48
 """More than any tensor has; a shape beyond it is damage."""
 LONGEST_TYPE = 40
 """Characters of an unknown type's name that are shown."""
-UNKNOWN, SHOWN = "unknown type", 5
-"""How the name of such a type begins, and how many of them are named."""
+SHOWN = 5
+"""So many unknown types are named."""
+NEWER = "newer than this version of Klever"
 BITS = {
     "bool": 8,
+    "uint1": 1,
     **dict.fromkeys(("int2", "uint2"), 2),
-    **dict.fromkeys(("int4", "uint4", "float4_e2m1fn"), 4),
-    **dict.fromkeys(("float6_e2m3fn", "float6_e3m2fn"), 6),
+    "uint3": 3,
+    **dict.fromkeys(("int4", "uint4", "float4_e2m1fn", "nf4"), 4),
+    **dict.fromkeys(("uint6", "float6_e2m3fn", "float6_e3m2fn"), 6),
+    "float4_e2m1fn_x2": 8,
     **dict.fromkeys(("float8_e3m4", "float8_e4m3", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz"), 8),
     **dict.fromkeys(("float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), 8),
     **{f"{sign}int{bits}": bits for sign in ("", "u") for bits in (8, 16, 32, 64)},
     **{f"float{bits}": bits for bits in (16, 32, 64)},
+    **{f"q{sign}int{bits}": bits for sign in ("", "u") for bits in (8, 16, 32)},
     "bfloat16": 16,
-    "complex64": 64,
-    "complex128": 128,
+    **{f"complex{bits}": bits for bits in (32, 64, 128)},
 }
-"""Bits of one element, by the name of numpy or ml_dtypes; types below a byte are packed. Strings have no size."""
+"""Bits of one element, by the name of numpy or ml_dtypes, or of the framework where these have none; types below a byte
+are packed. Strings have no size."""
 
 
 class Weight(NamedTuple):
@@ -41,15 +46,33 @@ class Weight(NamedTuple):
 def unknown_type(written: object) -> str:
     """What weights of a type that is newer than this reader are counted as: the type as the file writes it."""
     text = str(written)
-    return f"{UNKNOWN} {text[:LONGEST_TYPE] if text.isprintable() else '?'}"
+    return f"{UNKNOWN_TYPE} {text[:LONGEST_TYPE] if text.isprintable() else '?'}"
 
 
-def newer_types(dtypes: Iterable[str | None]) -> dict[str, str]:
+def named_type(names: Mapping[Any, str], written: Any) -> str:
+    """The name of the type that a file writes so, by the format's table of types, or what `unknown_type` gives."""
+    return names.get(written) or unknown_type(written)
+
+
+def unknown_elements(written: object) -> str:
+    """Why an input or output has no type: that which the file writes is newer than this reader."""
+    return f"its elements are of {unknown_type(written)}: {NEWER}"
+
+
+def unknown_tensors(names: Mapping[Any, str], written: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """`unknown_elements` for those inputs and outputs, by name, whose types a format's table lacks."""
+    return {name: unknown_elements(kind) for name, kind in written if kind not in names}
+
+
+def newer_types(weights: Iterable[Weight]) -> dict[str, str]:
     """Why some weights are counted as of an unknown type, for `Signature.unknown`; empty where none are."""
-    unknown = sorted({dtype for dtype in dtypes if dtype is not None and dtype.startswith(UNKNOWN)})
-    if not unknown:
+    newer = [weight for weight in weights if (weight.dtype or "").startswith(UNKNOWN_TYPE)]
+    if not newer:
         return {}
-    return {"parameters": f"there are weights of {', '.join(unknown[:SHOWN])}: newer than this version of Klever"}
+    names = sorted({str(weight.dtype) for weight in newer})
+    unmeasured = any(weight.size is None for weight in newer)
+    size = "; the file does not say how many bytes they all have" if unmeasured else ""
+    return {"parameters": f"there are weights of {', '.join(names[:SHOWN])}: {NEWER}{size}"}
 
 
 def size_in_bytes(dtype: str | None, shape: Sequence[int]) -> int | None:

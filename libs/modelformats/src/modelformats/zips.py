@@ -1,24 +1,9 @@
 """Zip archives of models: members found by the end of their name, and read up to a limit."""
 
-from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
-from .format import head
-
-MAGIC = b"PK\x03\x04"
 MEMBERS_LIMIT = 200_000
 """A member for each weight, as PyTorch writes them, and more than any model has."""
-
-
-def member_names(path: Path) -> list[str]:
-    """The names in an archive; empty where the file is none that can be read."""
-    if head(path, len(MAGIC)) != MAGIC:
-        return []
-    try:
-        with ZipFile(path) as archive:
-            return archive.namelist()
-    except (BadZipFile, OSError, ValueError, NotImplementedError):
-        return []
 
 
 def find(archive: ZipFile, end: str) -> str | None:

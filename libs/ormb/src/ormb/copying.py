@@ -1,10 +1,11 @@
 """From one registry to another without a copy in the local store: blobs pass through a temporary file each."""
 
 import asyncio
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from modelformats.bounded_json import load_json
 
 from .digest import digest_bytes
 from .errors import NotFoundError, RegistryError
@@ -58,7 +59,7 @@ class Copier:
             RegistryError: also where the target has signatures under a tag of cosign that the source has not.
         """
         manifest, media_type = await self._registry.get_manifest(source)
-        document: dict[str, Any] = json.loads(manifest)
+        document: dict[str, Any] = load_json(manifest)
         digest = source.digest or digest_bytes(manifest)
         self._seen.add(digest)
         for entry in document.get("manifests") or []:
@@ -107,7 +108,7 @@ class Copier:
             manifest, _ = await self._registry.get_manifest(reference)
         except NotFoundError:
             return None
-        return {str(layer["digest"]) for layer in json.loads(manifest).get("layers") or []}
+        return {str(layer["digest"]) for layer in load_json(manifest).get("layers") or []}
 
     async def _blobs(self, source: Reference, target: Reference, document: dict[str, Any]) -> None:
         blobs = [document["config"], *document["layers"]] if "config" in document else []

@@ -190,6 +190,7 @@ def staged(destination: Path, digest: str) -> Iterator[Path]:
         mine = stage if is_ours else Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
         try:
             yield mine
+            _check(destination)  # once more: others had time to put something there
             _move_all(mine, destination, digest)
         except (RegistryUnavailableError, asyncio.CancelledError, KeyboardInterrupt):
             raise  # the next try goes on from here
@@ -228,7 +229,7 @@ def _check(destination: Path) -> None:
     if destination.exists() and not destination.is_dir():
         raise DestinationError(f"{destination} is a file: export to a directory")
     for name in EXPORTED - _exported_names(destination):
-        if (destination / name).exists():
+        if os.path.lexists(destination / name):  # a link that leads nowhere, too
             raise DestinationError(f"{destination / name} exists already: remove it or export elsewhere with -d")
 
 

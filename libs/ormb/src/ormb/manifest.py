@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from modelformats.bounded_json import load_json
+
 from . import mediatypes
 from .digest import digest_bytes
 from .errors import UnsupportedArtifactError
@@ -32,7 +34,7 @@ class Descriptor(BaseModel):
     def is_executable(self) -> bool:
         """Whether the file that the layer holds may be run, where its metadata say so."""
         try:
-            return bool(json.loads(self.annotations.get(mediatypes.FILE_METADATA, "{}")).get("mode", 0) & 0o100)
+            return bool(load_json(self.annotations.get(mediatypes.FILE_METADATA, "{}")).get("mode", 0) & 0o100)
         except (ValueError, TypeError, AttributeError):
             return False
 
@@ -65,7 +67,7 @@ class ModelManifest(BaseModel):
         """Directories without an entry, where the manifest names them. Raises UnsupportedArtifactError."""
         text = (self.document.get("annotations") or {}).get(mediatypes.EMPTY_DIRECTORIES, "[]")
         try:
-            return tuple(str(path) for path in json.loads(text))
+            return tuple(str(path) for path in load_json(text))
         except (ValueError, TypeError) as error:
             raise UnsupportedArtifactError(f"the artifact's empty directories cannot be read: {error}") from error
 

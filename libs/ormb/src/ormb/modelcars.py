@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 import zstandard
 
+from .bounded_tar import entries
 from .errors import UnsupportedArtifactError
 from .layouts import layer_types
 from .layouts.layer_types import Compression, layer_type
@@ -47,8 +48,7 @@ def _plain(compression: Compression, start: bytes) -> bytes:
 
 def _names(plain: bytes) -> Iterator[str]:
     try:
-        with tarfile.open(fileobj=io.BytesIO(plain), mode="r|") as archive:
-            for member in archive:
-                yield member.name
-    except tarfile.TarError:
+        for _, member in entries(io.BytesIO(plain)):
+            yield member.name
+    except (tarfile.TarError, UnsupportedArtifactError):
         return  # the rest of the layer was not looked at

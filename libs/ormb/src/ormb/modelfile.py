@@ -1,5 +1,6 @@
 """ormbfile.yaml: what the author says of a model. Field names follow ormb's spec v1alpha1."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from kleverproto.mistakes import worded
 from kleverproto.models import ModelMetadata
 from kleverproto.signatures import Signature as FoundSignature
 from kleverproto.signatures import Tensor as FoundTensor
+from modelformats.bounded_yaml import load_yaml
 
 from .errors import InvalidModelFileError
 
@@ -98,6 +100,9 @@ class ModelFile(_Part):
     size: int | None = None
 
 
+_KEYS = {key.lower() for name, field in ModelFile.model_fields.items() for key in (name, field.alias or name)}
+
+
 def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
     """Read the YAML of an ormbfile.
 
@@ -109,9 +114,9 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
         InvalidModelFileError: not YAML, an unknown key, a value of the wrong kind; every problem at once.
     """
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidModelFileError(f"{source} is not YAML: {error}") from error
+        data = load_yaml(text)
+    except ValueError as error:
+        raise InvalidModelFileError(f"{source} is not YAML that can be read: {error}") from error
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -124,13 +129,13 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
 
 def lenient_modelfile(data: dict[str, Any]) -> ModelFile:
     """What can be kept of metadata that another tool, or an older version, has written; the rest is left out."""
-    said = {key: value for key, value in data.items() if value is not None}
-    while True:
-        try:
-            return ModelFile.model_validate(said)
-        except ValidationError as error:
-            for problem in error.errors():
-                said.pop(str(problem["loc"][0]), None)
+    given = {key.lower(): value for key, value in data.items()}
+    said: dict[str, Any] = {}
+    for key in _KEYS & given.keys():
+        with suppress(ValidationError):  # each key by itself, so that the time is linear, whatever is wrong
+            part = ModelFile.model_validate({key: given[key]})
+            said |= {name: getattr(part, name) for name in part.model_fields_set}
+    return ModelFile.model_construct(**said)
 
 
 def dump_modelfile(modelfile: ModelFile) -> str:

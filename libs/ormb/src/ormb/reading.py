@@ -1,11 +1,14 @@
 """From the bytes of a manifest to a model; pure."""
 
-import json
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
 
+from modelformats.bounded_json import load_json
+
 from .digest import digest_bytes
+from .errors import UnsupportedArtifactError
 from .layouts import layout_of
 from .layouts.layout import Layout, config_type
 from .layouts.modelcar import MODELCAR
@@ -21,20 +24,26 @@ def parse_model_manifest(manifest: bytes, config: bytes | None = None) -> ModelM
         manifest: its bytes.
         config: its config blob, where `config_wanted` names one and it was fetched.
     """
-    found = parse_manifest(manifest, config)
-    return None if found is None or found.layout == MODELCAR.name else found
+    with suppress(UnsupportedArtifactError):
+        found = parse_manifest(manifest, config)
+        return None if found is None or found.layout == MODELCAR.name else found
+    return None
 
 
 def parse_manifest(manifest: bytes, config: bytes | None = None) -> ModelManifest | None:
-    """As `parse_model_manifest`, and container images, which may hold a model under /models."""
+    """As `parse_model_manifest`, and container images, which may hold a model under /models.
+
+    Raises:
+        UnsupportedArtifactError: it has a layout of models, and cannot be read as one.
+    """
     document = _document(manifest)
     layout = layout_of(document) if document else None
     if document is None or layout is None:
         return None
     try:
         return _read(layout, document, digest_bytes(manifest), config)
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnsupportedArtifactError(f"the manifest is of the layout {layout.name}, but {_why(error)}") from error
 
 
 def config_wanted(manifest: bytes) -> Descriptor | None:
@@ -52,7 +61,7 @@ def config_wanted(manifest: bytes) -> Descriptor | None:
 def chosen_of_index(manifest: bytes) -> str | None:
     """The digest to take from an index: that of the usual platform, else the first; None where it is no index."""
     try:
-        entries: list[dict[str, Any]] = json.loads(manifest)["manifests"]
+        entries: list[dict[str, Any]] = load_json(manifest)["manifests"]
         platforms = [entry.get("platform") or {} for entry in entries]
         usual = [(p.get("os"), p.get("architecture")) == PREFERRED for p in platforms]
         chosen = entries[usual.index(True) if True in usual else 0]
@@ -63,10 +72,17 @@ def chosen_of_index(manifest: bytes) -> str | None:
 
 def _document(manifest: bytes) -> dict[str, Any] | None:
     try:
-        document = json.loads(manifest)
+        document = load_json(manifest)
     except ValueError:
         return None
     return document if isinstance(document, dict) and "subject" not in document else None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, problem['loc'])) or 'a part'} of it is wrong: {problem['msg']}"
+    return f"it cannot be read: {type(error).__name__}: {error!s:.200}"
 
 
 def _read(layout: Layout, document: dict[str, Any], digest: str, config: bytes | None) -> ModelManifest:
@@ -84,5 +100,5 @@ def _read(layout: Layout, document: dict[str, Any], digest: str, config: bytes |
 
 def blobs_named(manifest: bytes) -> list[str]:
     """Digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError where it is none."""
-    document = json.loads(manifest)
+    document = load_json(manifest)
     return [part["digest"] for part in (document["config"], *document["layers"])]

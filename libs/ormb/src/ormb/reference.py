@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from kleverproto.references import DIGEST_PATTERN, REPOSITORY_PATTERN, TAG_PATTERN
+from kleverproto.references import DIGEST_PATTERN, REPOSITORY_PATTERN, TAG_PATTERN, names_registry
 
 from .errors import InvalidReferenceError
 
@@ -31,9 +31,9 @@ class Reference:
             InvalidReferenceError: it names no host, or a part breaks the grammar.
         """
         name, _, digest = text.partition("@")
-        host, slash, path = name.partition("/")
+        host, _, path = name.partition("/")
         repository, colon, tag = path.partition(":")
-        if not slash or not _looks_like_host(host):
+        if not names_registry(name) or not _HOST.match(host):
             raise InvalidReferenceError(f"{text!r} names no registry: {_EXAMPLE}")
         if not re.match(REPOSITORY_PATTERN, repository):
             raise InvalidReferenceError(f"{text!r}: {repository!r} is no repository name: {_EXAMPLE}, in lower case")
@@ -78,8 +78,3 @@ class Reference:
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.host}/{self.repository}{tag}{f'@{self.digest}' if self.digest else ''}"
-
-
-def _looks_like_host(text: str) -> bool:
-    """A first segment is a host when it could not be a project: it has a dot or a port, or is localhost."""
-    return bool(_HOST.match(text)) and (text == "localhost" or "." in text or ":" in text)

@@ -1,11 +1,12 @@
 """Artifacts about other artifacts (OCI 1.1 `subject`), on registries with and without the referrers API."""
 
-import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from modelformats.bounded_json import load_json
 
 from . import mediatypes
 from .digest import digest_bytes, digest_file
@@ -95,7 +96,7 @@ class Referrers:
         """
         content, _ = await self._registry.get_manifest(reference)
         try:
-            document = json.loads(content)
+            document = load_json(content)
             (layer,) = (Descriptor.model_validate(each) for each in document["layers"])
         except (ValueError, KeyError, TypeError) as error:
             raise UnsupportedArtifactError(f"{reference} is no artifact of one file") from error
@@ -123,7 +124,7 @@ class Referrers:
         if digest_bytes(content) == subject:
             return []  # `cosign copy` lets the tag name the artifact itself
         try:
-            entries: list[dict[str, Any]] = json.loads(content)["manifests"]
+            entries: list[dict[str, Any]] = load_json(content)["manifests"]
         except (ValueError, KeyError, TypeError) as error:
             raise RegistryError(f"{tagged} is no list of referrers") from error
         return entries

@@ -2,14 +2,13 @@
 
 import shutil
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from .bounded_tar import entries
 from .decompressing import plain_bytes
 from .errors import UnsafePathError, UnsupportedArtifactError
 from .layouts.layout import LayerFiles
-from .limits import MAX_ENTRIES
 from .linking import Link, Links, aim_of
 from .paths import below, safe_path
 from .space import writing_to
@@ -34,13 +33,12 @@ def unpack(source: Path, files: LayerFiles, destination: Path, links: Links) -> 
     """
     root = destination / files.target if files.target else destination
     try:
-        with (
-            writing_to(destination),
-            plain_bytes(source, files) as plain,
-            tarfile.open(fileobj=plain, mode="r|") as archive,
-        ):
+        with writing_to(destination), plain_bytes(source, files) as plain:
             return [
-                path for member, path in _entries(archive, files) if _write(archive, member, root / path, files, links)
+                path
+                for archive, member in entries(plain)
+                if (path := below(safe_path(member.name), files.below)) is not None
+                and _write(archive, member, root / path, files, links)
             ]
     except (tarfile.TarError, OSError) as error:
         raise UnsupportedArtifactError(f"layer {files.descriptor.digest} cannot be unpacked: {error}") from error
@@ -54,18 +52,6 @@ def decompress(source: Path, files: LayerFiles, target: Path) -> None:
             shutil.copyfileobj(plain, file)
     except OSError as error:
         raise UnsupportedArtifactError(f"layer {files.descriptor.digest} cannot be unpacked: {error}") from error
-
-
-def _entries(archive: tarfile.TarFile, files: LayerFiles) -> Iterator[tuple[tarfile.TarInfo, PurePosixPath]]:
-    """Every entry that is wanted, and its path."""
-    for count, member in enumerate(archive):
-        if count >= MAX_ENTRIES:
-            raise UnsupportedArtifactError(
-                f"layer {files.descriptor.digest} has more than {MAX_ENTRIES} entries: it is refused"
-            )
-        path = below(safe_path(member.name), files.below)
-        if path is not None:
-            yield member, path
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, files: LayerFiles, links: Links) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from kleverkit.health import holds
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_documents import NatsDocuments, NatsStream
+from kleverkit.secret_files import SecretFiles
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
@@ -66,7 +67,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     scaler = Scaler(envoy)
     room = _waiting_room(settings, workloads, scaler)
     routes = FollowedRoutes(envoy, room)
-    servers = Servers(workloads, routes, settings.ingress_url, settings.ready_timeout_seconds, scaler, room.endpoint)
+    servers = _servers(settings, workloads, routes, scaler, room)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     shelf = Shelf(store)
     models = _models(runtime, settings, catalogue, shelf)
@@ -107,6 +108,13 @@ def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[Servin
     return Restorer(records, bucket, stream, requests.incarnation)
 
 
+def _servers(
+    settings: DeployerSettings, workloads: LocalWorkloads, routes: FollowedRoutes, scaler: Scaler, room: WaitingRoom
+) -> Servers:
+    url, patience = settings.ingress_url, settings.ready_timeout_seconds
+    return Servers(workloads, routes, url, patience, scaler, room.endpoint, settings.allow_commands)
+
+
 def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler: Scaler) -> WaitingRoom:
     return WaitingRoom(
         lambda backend: ready_endpoint(backend, workloads.states()),
@@ -122,7 +130,8 @@ def _workloads(settings: DeployerSettings, work_dir: Path) -> LocalWorkloads:
     if server is None or server.origin is None:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
     path = server_path(work_dir / "python", Path(server.origin).parent)
-    launching = Launching(Path(sys.executable), path, max_request_bytes=settings.max_request_bytes)
+    secrets = SecretFiles(settings.secrets)
+    launching = Launching(Path(sys.executable), path, secrets, max_request_bytes=settings.max_request_bytes)
     return LocalWorkloads(work_dir / "workloads", launching, grace_seconds=settings.grace_seconds)
 
 

@@ -122,8 +122,8 @@ class Conversions(Protocol):
 class Workloads(Protocol):
     """Model servers. They are restarted when they end by themselves, and outlive a crash of the deployer."""
 
-    def refusal(self, variant: Variant) -> str | None:
-        """Why a variant cannot run here, for people; None where it can."""
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
+        """Why a variant of a serving in a namespace cannot run here, for people; None where it can."""
         ...
 
     async def start(self, spec: ReplicaSpec) -> None:

@@ -18,6 +18,10 @@ def _default_toolchains() -> Path:
     return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
 
 
+def _default_secrets() -> Path:
+    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "secrets"
+
+
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
 
@@ -40,8 +44,13 @@ class DeployerSettings(ServiceSettings):
     """A model server that is not ready after this long has failed."""
     grace_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Longest time for requests in flight when a model server is stopped."""
+    allow_commands: bool = False
+    """Run servings with `custom.command`: whoever may deploy then runs programs as this service's user. What ran is
+    stopped and Failed once this is off."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two looks at everything, should an event have been missed."""
+    secrets: Path = Field(default_factory=_default_secrets)
+    """What servings name as `{secret: …}` in `env`; `klever secrets` writes it."""
     toolchains: Path = Field(default_factory=_default_toolchains)
     """Environments of model servers, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 

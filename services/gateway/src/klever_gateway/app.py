@@ -16,6 +16,7 @@ from kleverproto.servings import ServingDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET, BucketSpec
 
 from . import keys, openapi
+from .access import Access, add_browser_rules
 from .adapters.nats_events import NatsEventLog
 from .adapters.nats_requests import NatsRequests
 from .adapters.sqlite import SqliteProjection
@@ -25,6 +26,7 @@ from .operations import Operation
 from .ports import Projection, Requests
 from .problems import refusal
 from .routes.documentation import add_pages
+from .routes.login import add_login
 from .routes.registry import add_signpost
 from .service.arrivals import Arrivals
 from .service.deletions import Deletions
@@ -34,6 +36,7 @@ from .service.policies import Policies
 from .service.projecting import Projector
 from .service.reading import Reading
 from .service.servings import Servings
+from .service.sessions import Sessions
 from .service.settling import Settling
 from .service.versions import Versions
 from .service.watching import Watching
@@ -49,7 +52,10 @@ def build(settings: GatewaySettings) -> Runtime:
     runtime = make_runtime("gateway", settings, application=application)
     runtime.refusal = refusal
     tracer = runtime.tracer_provider.get_tracer("klever_gateway")
-    application.middlewares.extend(make_middlewares(tracer, runtime.metrics))
+    application[keys.SESSIONS] = sessions = Sessions()
+    access = Access(runtime.token, sessions) if runtime.token is not None else None
+    application.middlewares.extend(make_middlewares(tracer, runtime.metrics, access))
+    application.on_response_prepare.append(add_browser_rules)
     projection, arrivals = SqliteProjection(settings.data_dir / PROJECTION_FILE), Arrivals()
     runtime.on_stop.append(projection.close)
     requests = NatsRequests(runtime.publisher, runtime.client)
@@ -72,9 +78,15 @@ def _add_use_cases(
         clock=utc_now,
     )
     policies = Policies(writing)
-    versions = Versions(projection, arrivals, policies.get, wait_seconds=settings.model_wait_seconds)
+    versions = Versions(
+        projection,
+        arrivals,
+        policies.get,
+        wait_seconds=settings.model_wait_seconds,
+        allow_commands=settings.allow_commands,
+    )
     runtime.web[keys.READING] = reading
-    runtime.web[keys.DELETIONS] = Deletions(writing, reading)
+    runtime.web[keys.DELETIONS] = Deletions(writing, reading, settings.registry)
     runtime.web[keys.SERVINGS] = Servings(writing, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies
@@ -114,4 +126,5 @@ def _add_routes(application: web.Application, operations: Sequence[Operation]) -
     for operation in operations:
         application.router.add_route(operation.method, operation.path, operation.handler)
     add_pages(application)
+    add_login(application)
     add_signpost(application)

@@ -23,6 +23,18 @@ class InvalidRequestError(PermanentError):
         self.errors = errors
 
 
+class UnauthorizedError(PermanentError):
+    """Nobody says who asks, or who they say is not known."""
+
+    default_code = "unauthorized"
+
+
+class LoginLinkError(PermanentError):
+    """The link lets nobody in."""
+
+    default_code = "login_link_not_valid"
+
+
 class MalformedRequestError(PermanentError):
     """The body is not JSON."""
 
@@ -59,6 +71,12 @@ class ModelServedError(PermanentError):
     default_code = "model_served"
 
 
+class OtherRegistryError(PermanentError):
+    """What is to be deleted is kept by a registry that is not the platform's."""
+
+    default_code = "other_registry"
+
+
 class NoRolloutError(PermanentError):
     """Nothing is being rolled out that could be steered."""
 
@@ -78,9 +96,12 @@ __all__ = [
     "InvalidRequestError",
     "JobFinishedError",
     "JobNotRetriableError",
+    "LoginLinkError",
     "MalformedRequestError",
     "ModelServedError",
     "NoRolloutError",
     "NotFoundError",
+    "OtherRegistryError",
+    "UnauthorizedError",
     "UnsupportedMediaTypeError",
 ]

@@ -104,7 +104,9 @@ SPEC_BODY: dict[str, Any] = {
 }
 
 
-POLICY = ProjectPolicy(convert=("ONNX",), quantize=Quantization.INT8, scan=OnUnsafe.BLOCK)
+POLICY = ProjectPolicy(
+    convert=("ONNX",), quantize=Quantization.INT8, scan=OnUnsafe.BLOCK, trust=("my.module:MyTransformer",)
+)
 PROJECT = ProjectDocument(
     spec=ProjectSpec(name="library", policy=POLICY), status=ProjectStatus(), created_at=NOW, updated_at=NOW
 )

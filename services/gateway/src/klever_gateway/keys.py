@@ -10,6 +10,7 @@ from .service.jobs import Jobs
 from .service.policies import Policies
 from .service.reading import Reading
 from .service.servings import Servings
+from .service.sessions import Sessions
 from .service.watching import Watching
 
 
@@ -35,6 +36,7 @@ POLICIES: Final = web.AppKey("POLICIES", Policies)
 DELETIONS: Final = web.AppKey("DELETIONS", Deletions)
 READING: Final = web.AppKey("READING", Reading)
 SERVINGS: Final = web.AppKey("SERVINGS", Servings)
+SESSIONS: Final = web.AppKey("SESSIONS", Sessions)
 JOBS: Final = web.AppKey("JOBS", Jobs)
 WATCHING: Final = web.AppKey("WATCHING", Watching)
 PLATFORM: Final = web.AppKey("PLATFORM", Platform)

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from kleverkit.errors import KleverError
 
+from .access import Access, make_access, route_of
 from .problems import problem, problem_of, problem_of_http, problem_response
 
 REQUEST_ID = "X-Request-Id"
@@ -24,15 +25,16 @@ _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 log = structlog.get_logger(__name__)
 
 
-def make_middlewares(tracer: trace.Tracer, metrics: CollectorRegistry) -> list[Middleware]:
-    """The chain, outermost first."""
+def make_middlewares(tracer: trace.Tracer, metrics: CollectorRegistry, access: Access | None) -> list[Middleware]:
+    """The chain, outermost first; without `access` everybody may ask."""
     seconds = Histogram(
         "klever_gateway_request_seconds",
         "How long requests took, until the response was complete.",
         ("method", "route", "status"),
         registry=metrics,
     )
-    return [_traced(tracer), _identified, _measured(seconds), _explained]
+    authorized = [make_access(access)] if access is not None else []
+    return [_traced(tracer), _identified, _measured(seconds), _explained, *authorized]
 
 
 def _traced(tracer: trace.Tracer) -> Middleware:
@@ -40,9 +42,9 @@ def _traced(tracer: trace.Tracer) -> Middleware:
 
     @web.middleware
     async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
-        name = f"{request.method} {_route(request)}"
+        name = f"{request.method} {route_of(request)}"
         context = propagate.extract(request.headers)
-        attributes = {"http.request.method": request.method, "http.route": _route(request)}
+        attributes = {"http.request.method": request.method, "http.route": route_of(request)}
         kind = trace.SpanKind.SERVER
         with tracer.start_as_current_span(name, context, kind, attributes) as span:
             response = await handler(request)
@@ -75,7 +77,7 @@ def _measured(seconds: Histogram) -> Middleware:
             status = str(response.status)
             return response
         finally:
-            seconds.labels(request.method, _route(request), status).observe(time.perf_counter() - began)
+            seconds.labels(request.method, route_of(request), status).observe(time.perf_counter() - began)
 
     return measured
 
@@ -98,8 +100,3 @@ async def _explained(request: web.Request, handler: Handler) -> web.StreamRespon
     except Exception:
         log.exception("request failed", method=request.method, path=request.path)
         return problem_response(INTERNAL)
-
-
-def _route(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "unmatched"

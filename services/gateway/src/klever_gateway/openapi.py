@@ -10,13 +10,14 @@ from pydantic.json_schema import models_json_schema
 
 from .operations import JSON, Failure, Operation, Success
 from .problems import MEDIA_TYPE, ProblemDetails, problem
-from .routes import documentation, events, jobs, logs, models, platform, policies, servings
+from .routes import documentation, events, jobs, login, logs, models, platform, policies, servings
 
 VERSION: Final = "0.1.0"
 REF_TEMPLATE = "#/components/schemas/{model}"
 
 OPERATIONS: tuple[Operation, ...] = (
     *platform.OPERATIONS,
+    *login.OPERATIONS,
     *models.OPERATIONS,
     *policies.OPERATIONS,
     *jobs.OPERATIONS,
@@ -45,11 +46,23 @@ REQUEST_HEADERS = {
     "If-Match": ("The generation that the change is based on; refused with 412 if there is another.", "1"),
     "Last-Event-ID": ("The `id` of the last event seen.", "12-30-7"),
 }
+SECURITY_SCHEMES = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "What the file `token` in the platform's home holds; browsers get in by `klever login-link`.",
+    },
+}
 RESPONSE_HEADERS = {
     "X-Correlation-Id": "Carried as `correlationid` by every event that follows from the request.",
     "ETag": "The generation, for `If-Match`.",
 }
 FAILURES = {
+    Failure.UNAUTHORIZED: (
+        "The token is missing, or wrong.",
+        "unauthorized",
+        "the request has no token: send `Authorization: Bearer` with what the file `token` holds",
+    ),
     Failure.MALFORMED: ("The body is not JSON.", "malformed_json", "the body is not JSON: EOF at line 1"),
     Failure.NOT_FOUND: ("There is no such thing.", "not_found", "there is no serving iris in default"),
     Failure.CONFLICT: (
@@ -93,7 +106,8 @@ def document(operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
-        "components": {"schemas": _schemas(lines)},
+        "components": {"schemas": _schemas(lines), "securitySchemes": SECURITY_SCHEMES},
+        "security": [{name: []} for name in SECURITY_SCHEMES],
     }
 
 
@@ -124,7 +138,7 @@ def _operation(line: Operation) -> dict[str, Any]:
     if line.body:
         content = {JSON: {"schema": _reference(line.body.model), "example": dict(line.body.example)}}
         described["requestBody"] = {"required": True, "content": content}
-    for failure in sorted(line.failures):
+    for failure in sorted({Failure.UNAUTHORIZED, *line.failures}):
         described["responses"][str(failure.value)] = _failure(failure)
     described["responses"]["default"] = _problem("Any other error.", 500, "internal", "the gateway has a fault")
     return described

@@ -18,6 +18,7 @@ class Failure(IntEnum):
     """The error responses that operations can have."""
 
     MALFORMED = 400
+    UNAUTHORIZED = 401
     NOT_FOUND = 404
     CONFLICT = 409
     GENERATION_MISMATCH = 412

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from kleverkit.errors import KleverError, NotFoundError, TransientError
+from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
 from kleverproto.base import WireModel
 from kleverproto.mistakes import Mistake, mistakes_in
 
@@ -16,9 +16,12 @@ from .errors import (
     InvalidRequestError,
     JobFinishedError,
     JobNotRetriableError,
+    LoginLinkError,
     MalformedRequestError,
     ModelServedError,
     NoRolloutError,
+    OtherRegistryError,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
 
@@ -26,19 +29,30 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 
 STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
+    (UnauthorizedError, HTTPStatus.UNAUTHORIZED),
+    (LoginLinkError, HTTPStatus.FORBIDDEN),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (AlreadyExistsError, HTTPStatus.CONFLICT),
     (JobFinishedError, HTTPStatus.CONFLICT),
     (JobNotRetriableError, HTTPStatus.CONFLICT),
     (ModelServedError, HTTPStatus.CONFLICT),
     (NoRolloutError, HTTPStatus.CONFLICT),
+    (OtherRegistryError, HTTPStatus.CONFLICT),
     (GenerationMismatchError, HTTPStatus.PRECONDITION_FAILED),
     (UnsupportedMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (MalformedRequestError, HTTPStatus.BAD_REQUEST),
     (InvalidRequestError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large", 431: "headers_too_large"}
+HTTP_CODES = {
+    403: "foreign_origin",
+    404: "no_such_route",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    421: "unknown_host",
+    431: "headers_too_large",
+}
 
 
 class ProblemField(WireModel):
@@ -107,6 +121,8 @@ def problem_response(details: ProblemDetails, headers: dict[str, str] | None = N
     sent = dict(headers or {})
     if details.status == HTTPStatus.SERVICE_UNAVAILABLE:
         sent["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if details.status == HTTPStatus.UNAUTHORIZED:
+        sent["WWW-Authenticate"] = 'Bearer realm="klever"'
     body = details.model_dump_json(exclude_none=True)
     return web.Response(text=body, status=details.status, content_type=MEDIA_TYPE, headers=sent)
 

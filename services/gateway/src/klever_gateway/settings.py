@@ -1,16 +1,15 @@
 """What an operator may set for the gateway."""
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
+from yarl import URL
 
 from kleverkit.settings import ServiceSettings
-
-LOCAL_NAMES = {"localhost"}
 
 
 def _default_data_dir() -> Path:
@@ -28,12 +27,17 @@ class GatewaySettings(ServiceSettings):
     """Where the projection's SQLite file lies; it may be deleted at any time and is rebuilt."""
     registry_url: str = "http://127.0.0.1:5000"
     """Where people push models, told by `/platform`."""
+    registry_address: str | None = None
+    """host:port of the registry as the catalogue has it (`KLEVER_REGISTRY_PUBLIC_ADDRESS`), the only one that
+    versions are deleted from; that of `registry_url` by default."""
     ingress_url: str = "http://127.0.0.1:8081"
     """Where people call models, told by `/platform`."""
     public_url: str = "http://127.0.0.1:8080"
     """Where people reach this API, told by `/platform`."""
-    allow_anonymous: bool = False
-    """Serve on an address that others can reach although nobody has to log in."""
+    open: bool = False
+    """Let in everybody who reaches the gateway, without a token."""
+    allow_commands: bool = False
+    """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """How long a request waits for a model version that was pushed just now."""
     restore_seconds: Annotated[float, Field(ge=0)] = 300.0
@@ -43,18 +47,20 @@ class GatewaySettings(ServiceSettings):
     slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0
     """A client that takes nothing from its event stream for this long is cut off."""
 
+    @property
+    def registry(self) -> str:
+        """host:port of the platform's registry."""
+        return self.registry_address or urlsplit(self.registry_url).netloc
+
     @model_validator(mode="after")
-    def _anonymous_only_on_loopback(self) -> Self:
-        if not self.allow_anonymous and not _is_loopback(self.host):
+    def _somebody_is_let_in(self) -> Self:
+        if self.open == (self.token_file is not None):
             raise ValueError(
-                f"the gateway has no login, so it does not serve on {self.host}, which others may reach: set "
-                "KLEVER_GATEWAY_HOST=127.0.0.1, or KLEVER_GATEWAY_ALLOW_ANONYMOUS=true to let anyone in"
+                "who may ask is not clear: set KLEVER_GATEWAY_TOKEN_FILE=<file with 32 or more random characters>, "
+                "as `klever up` does, or KLEVER_GATEWAY_OPEN=1 to let in everybody, and not both"
             )
         return self
 
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in LOCAL_NAMES
+    def _all_names(self) -> list[str]:
+        public = [URL(self.public_url).authority] if "public_url" in self.model_fields_set else []
+        return [*super()._all_names(), *public]

@@ -34,6 +34,7 @@ from .adapters.toolchain_converter import ToolchainConverter
 from .adapters.worker_process import WorkerLimits
 from .conversion import Conversions
 from .handlers import build_router
+from .metrics import add_metrics
 from .policies import Policies
 from .ports import Backlog, Work
 from .results import Results
@@ -75,7 +76,9 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     )
     runtime.serve([build_router(jobs, _policies(runtime))])
     runtime.web.cleanup_ctx.append(_resources(scratch, results, models, pool))
-    runtime.loops += [_once(jobs, NatsBacklog(runtime.client)), Deletions(ledger).run]
+    deletions = Deletions(ledger)
+    add_metrics(runtime.metrics, deletions)
+    runtime.loops += [_once(jobs, NatsBacklog(runtime.client)), deletions.run]
     runtime.health.add("workers", holds(pool.is_ready, "no worker process is ready yet"))
     runtime.health.add("disk", disk.check)
     return runtime

@@ -11,7 +11,7 @@ from kleverproto.job_ids import job_id
 from kleverproto.jobs import JobKind, JobRequested, JobSpec
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument
-from kleverproto.scans import BLOCKED
+from kleverproto.scans import is_blocked
 from kleverproto.servable import unconvertible
 from kleverproto.subjects import escape
 
@@ -45,7 +45,9 @@ def wanted(model: ModelDocument, project: ProjectDocument) -> list[JobSpec]:
     cannot be converted.
     """
     policy, spec, scan = project.spec.policy, model.spec, model.status.scan
-    blocked = policy.scan is OnUnsafe.BLOCK and scan is not None and scan.verdict in BLOCKED
+    blocked = (
+        policy.scan is OnUnsafe.BLOCK and scan is not None and is_blocked(scan.verdict, scan.untrusted, policy.trust)
+    )
     if blocked or unconvertible(model) or {CONVERTED_FROM, UNVERIFIED} & spec.metadata.labels.keys():
         return []
     return [

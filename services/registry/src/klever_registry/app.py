@@ -1,5 +1,6 @@
 """The registry, put together."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from .adapters.local import (
 )
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
+from .domain.logins import LoginLimits
 from .handlers import build_router
 from .ports import BlobStore, Inventory, ManifestStore, PolicyCopies, SignatureStore, Uploads
 from .routes import add_catalogue, add_routes, add_webhooks, guard, refusal, refusals
@@ -154,7 +156,7 @@ def _authorization(settings: RegistrySettings) -> tuple[Authorization | None, Ch
             raise had_accounts(note, "none are configured: set KLEVER_REGISTRY_ACCOUNTS=<file>")
         return None, _always_well
     source = AccountsFile(settings.accounts, note, open_until_there=settings.open_until_accounts)
-    return Authorization(source, verify_bcrypt), source.check
+    return Authorization(source, verify_bcrypt, LoginLimits(time.monotonic)), source.check
 
 
 async def _always_well() -> str | None:

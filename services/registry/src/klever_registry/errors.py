@@ -1,5 +1,6 @@
 """Errors of the distribution API: each has the code and the HTTP status that the OCI specification gives it."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -139,6 +140,21 @@ class UnauthorizedError(DistributionError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, headers={"WWW-Authenticate": 'Basic realm="klever", charset="UTF-8"'})
+
+
+class TooManyRequestsError(DistributionError):
+    """Too many were made, or are still open; another may succeed later.
+
+    Args:
+        message: what happened and what to do.
+        pause: seconds until then.
+    """
+
+    oci_code = "TOOMANYREQUESTS"
+    status = 429
+
+    def __init__(self, message: str, *, pause: float) -> None:
+        super().__init__(message, headers={"Retry-After": str(math.ceil(pause))})
 
 
 class DeniedError(DistributionError):

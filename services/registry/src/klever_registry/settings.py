@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from kleverkit.settings import ServiceSettings
+from kleverkit.settings import ServiceSettings, split
 
 
 def _default_data_dir() -> Path:
@@ -82,7 +82,10 @@ class RegistrySettings(ServiceSettings):
     @property
     def external_hosts(self) -> list[str]:
         """The external registries as a list."""
-        return [host.strip() for host in self.external_registries.split(",") if host.strip()]
+        return split(self.external_registries)
+
+    def _all_names(self) -> list[str]:
+        return [*super()._all_names(), *filter(None, [self.public_address])]
 
 
 def _is_loopback(host: str) -> bool:

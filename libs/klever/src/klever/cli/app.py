@@ -5,12 +5,14 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from klever.cli.references import check_registries
 from klever.errors import KleverError
+from klever.servers import read_token
 from kleverproto.references import InvalidReferenceError
 from ormb.cli.completion import add_completion
 from ormb.errors import OrmbError
@@ -19,11 +21,33 @@ if TYPE_CHECKING:
     from klever.client import KleverClient
 
 ResultT = TypeVar("ResultT")
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
-SERVER = click.option(
-    "--server", envvar="KLEVER_SERVER", help="URL of the gateway; that of the platform with this home by default."
-)
+TOKEN = "klever.token"  # noqa: S105 - a key, not a token
+"""Key in click's context: the token that an option named."""
+
+
+def _remember_token(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        with errors_as_lines():
+            context.meta[TOKEN] = read_token(path)
+
+
+def SERVER(command: CommandT) -> CommandT:  # noqa: N802 - used as the other options are
+    """Options that name a gateway, and the token that it requires; `call` takes the token from the context."""
+    command = click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_remember_token,
+        help="File with the gateway's token; by default $KLEVER_TOKEN, $KLEVER_TOKEN_FILE, or this home's.",
+    )(command)
+    return click.option(
+        "--server", envvar="KLEVER_SERVER", help="URL of the gateway; that of the platform with this home by default."
+    )(command)
+
+
 NAMESPACE = click.option("-n", "--namespace", default="default", show_default=True, help="Where the serving lives.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -53,7 +77,7 @@ def call(server: str | None, work: Callable[["KleverClient"], Awaitable[ResultT]
     context = click.get_current_context(silent=True)
 
     async def main() -> ResultT:
-        async with KleverClient(server) as client:
+        async with KleverClient(server, context.meta.get(TOKEN) if context else None) as client:
             await check_registries(client, context)
             return await work(client)
 

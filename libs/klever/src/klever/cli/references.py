@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klever.errors import ApiError, InputError
-from kleverproto.references import InvalidReferenceError, ModelRef
+from kleverproto.references import InvalidReferenceError, ModelRef, names_registry
 from ormb.errors import OrmbError
 from ormb.reference import Reference
 
@@ -24,13 +24,16 @@ class ModelRefType(click.ParamType[ModelRef]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ModelRef:
         """Parse it, or say how one is written."""
+        text = str(value)
         try:
-            return ModelRef.parse(str(value))
-        except InvalidReferenceError as error:
-            reference = _in_a_registry(str(value))
-            if reference is None or reference.tag is None:
-                self.fail(str(error), param, ctx)
-        ref = ModelRef.from_repository(reference.repository, reference.tag)
+            if not names_registry(text):
+                return ModelRef.parse(text)
+            reference = Reference.parse_named(text)
+            if reference.tag is None:
+                raise InvalidReferenceError(f"{text!r} names a digest: write the version, host/project/model:version")
+            ref = ModelRef.from_repository(reference.repository, reference.tag)
+        except (ValueError, OrmbError) as error:
+            self.fail(str(error), param, ctx)
         if ctx is not None:
             ctx.meta.setdefault(REGISTRIES, {})[ref] = reference
         return ref
@@ -53,13 +56,6 @@ async def check_registries(client: "KleverClient", context: click.Context | None
             raise
         if not _is_same(reference, registry):
             raise InputError(f"{ref} of this platform lies in {registry}, not in {reference.host}: name it as {ref}")
-
-
-def _in_a_registry(text: str) -> Reference | None:
-    try:
-        return Reference.parse_named(text)
-    except OrmbError:
-        return None
 
 
 def _is_same(reference: Reference, registry: str) -> bool:

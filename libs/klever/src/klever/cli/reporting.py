@@ -75,6 +75,10 @@ class Lines:
         for name, url in (("API", f"{urls.api}/docs"), ("registry", urls.registry), ("ingress", urls.ingress)):
             click.echo(f"    {name:{NAME_WIDTH}} {url}", err=True)
 
+    def login_link(self, url: str) -> None:
+        """How a browser gets in."""
+        click.echo(f"    {'browser':{NAME_WIDTH}} {url} (good once, for 5 minutes)", err=True)
+
     def _done(self, name: str, text: str) -> None:
         self._say("✓", "green", name, text)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from klever.client import KleverClient
 
 WAIT = click.option("--wait/--no-wait", default=True, help="Wait until it is served, and show the steps.")
+WAIT_FOR_END = click.option("--wait/--no-wait", default=True, help="Wait until the rollout has ended.")
 DIGEST_LEFT_OUT = 52
 """Hex digits of a digest that people are not shown."""
 TIMEOUT = click.option(

@@ -1,18 +1,24 @@
 """What `klever up` and `klever demo` share: ports, programs, and an end by Ctrl-C at any moment."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sysconfig
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from klever.errors import PlatformError
-from klever.platform.plan import Ports
+from klever.errors import KleverError, PlatformError
+from klever.platform.home import Home
+from klever.platform.plan import Ports, Urls
 from klever.platform.ports import MAX_PORT, PUBLIC
+from klever.servers import read_token
+
+if TYPE_CHECKING:
+    from klever.cli.reporting import Lines
 
 PORT = click.option(
     "--port",
@@ -29,6 +35,11 @@ PORTS = click.option(
     envvar="KLEVER_PORTS",
     help="auto takes any free ones. Also $KLEVER_PORTS.",
 )
+
+
+def keep_private() -> None:
+    """Let files that this process and its children create be their owner's alone."""
+    os.umask(0o077)
 
 
 def wanted_ports(single: tuple[str, ...], mode: str) -> Ports:
@@ -79,6 +90,17 @@ async def _cancel_after(stop: asyncio.Event, task: "asyncio.Future[None]") -> No
     """Once only: a second cancellation would cut the clean-up short."""
     await stop.wait()
     task.cancel()
+
+
+async def show_login_link(home: Home, urls: Urls, lines: "Lines") -> None:
+    """Print how a browser gets in."""
+    from klever.client import KleverClient  # noqa: PLC0415 - loads HTTP
+
+    try:
+        async with KleverClient(urls.api, read_token(home.token)) as client:
+            lines.login_link(await client.login_link())
+    except KleverError as error:  # the platform runs all the same
+        lines.note(f"there is no link for a browser yet, `klever login-link` prints one: {error}")
 
 
 async def forever() -> None:

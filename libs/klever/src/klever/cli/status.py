@@ -17,7 +17,7 @@ def report(home: Home) -> dict[str, Any]:
     """The state of every part; `ready` when all of them are."""
     state = read_state(home.state)
     if state is None:
-        return {"ready": False, "home": str(home.path), "parts": [], "rssMb": 0}
+        return {"ready": False, "home": str(home.path), "allowCommands": False, "parts": [], "rssMb": 0}
     answers = asyncio.run(_answers(state))
     parts = [_part(name, running, answers[name]) for name, running in state.parts.items()]
     others = [
@@ -28,6 +28,7 @@ def report(home: Home) -> dict[str, Any]:
         "ready": all(part["state"] in {"ready", "running"} for part in parts),
         "home": str(home.path),
         "urls": vars(state.urls),
+        "allowCommands": state.allow_commands,
         "parts": parts,
         "rssMb": sum(part["rssMb"] for part in parts),
     }

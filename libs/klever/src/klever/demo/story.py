@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from klever import tensors
 from klever.client import KleverClient
+from klever.platform.home import Home
 from klever.platform.plan import Urls
 from klever.rollouts import base_of, with_model
+from klever.servers import read_token
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
@@ -60,14 +62,14 @@ class Teller(Protocol):
         ...
 
 
-async def tell(urls: Urls, work_dir: Path, teller: Teller) -> dict[str, Any]:
+async def tell(urls: Urls, home: Home, teller: Teller) -> dict[str, Any]:
     """Push, see the signature, deploy, predict, and give a second version a fifth of the traffic.
 
     Returns:
         What happened, as `klever demo --json` prints it, without the platform's own part.
     """
-    async with KleverClient(urls.api) as client, OrmbClient(work_dir / "ormb") as ormb:
-        story = _Story(urls, work_dir, teller, client, ormb)
+    async with KleverClient(urls.api, read_token(home.token)) as client, OrmbClient(home.path / "ormb") as ormb:
+        story = _Story(urls, home.path, teller, client, ormb)
         return await story.run()
 
 

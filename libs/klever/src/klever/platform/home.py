@@ -6,8 +6,32 @@ from pathlib import Path
 
 import platformdirs
 
+from klever.errors import PlatformError
+
+PRIVATE = 0o700
 ACCOUNTS_SETTING = "KLEVER_REGISTRY_ACCOUNTS"
 """Environment variable that names another file of accounts than the home's."""
+
+
+@dataclass(frozen=True)
+class NatsFiles:
+    """Keys of those who may connect to NATS, and the server's configuration, in a directory of their own."""
+
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        """What nats-server reads; it holds public keys only."""
+        return self.directory / "nats-server.conf"
+
+    @property
+    def externals(self) -> Path:
+        """Which external systems have credentials."""
+        return self.directory / "externals.json"
+
+    def credentials_of(self, name: str) -> Path:
+        """The file with the seed of a service, or of an operator."""
+        return self.directory / f"{name}.nk"
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,21 @@ class Home:
         """Who may use the registry; everybody on this machine until the file is there for the first time."""
         return self.path / "accounts.yaml"
 
+    @property
+    def nats_files(self) -> NatsFiles:
+        """Who may connect to NATS; not beside its store, which may be lost."""
+        return NatsFiles(self.path / "credentials" / "nats")
+
+    @property
+    def secrets(self) -> Path:
+        """What servings name as `{secret: …}`."""
+        return self.path / "secrets"
+
+    @property
+    def token(self) -> Path:
+        """What everybody who asks the platform has to send."""
+        return self.path / "token"
+
     def of(self, part: str) -> Path:
         """Where a part keeps its own."""
         return self.path / part
@@ -51,6 +90,13 @@ class Home:
         return self.logs / f"{part}.log"
 
     def create(self) -> None:
-        """Make the directories."""
-        for path in (self.logs, self.state.parent):
+        """Make the directories, for the owner only. Raises PlatformError."""
+        for path in (self.path, self.logs, self.state.parent):
             path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.chmod(PRIVATE)
+        except OSError as error:
+            raise PlatformError(
+                f"{self.path} cannot be closed to other users ({error.strerror}): give it to the user that runs the "
+                "platform, or set KLEVER_HOME to another directory"
+            ) from error

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
+from kleverproto.streams import TOPOLOGY
+
 from .home import Home
 
 HOST = "127.0.0.1"
@@ -24,6 +26,7 @@ class Ports:
     registry: int = 5000
     ingress: int = 8081
     nats: int = 4222
+    topology: int = 0
     jobrunner: int = 0
     deployer: int = 0
 
@@ -78,7 +81,9 @@ def urls(ports: Ports) -> Urls:
     )
 
 
-def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None) -> tuple[Part, ...]:
+def parts(
+    home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None, allow_commands: bool = False
+) -> tuple[Part, ...]:
     """The processes, in the order in which they are started; they are stopped in the reverse.
 
     Args:
@@ -87,11 +92,20 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
         nats_server: path of the nats-server program.
         accounts: file of those who may use the registry, which must be there; by default that of the home, which may
             come later: until then everybody on this machine may.
+        allow_commands: whether servings may run programs of those who deploy.
     """
-    where = urls(ports)
+    where, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     login = {"ACCOUNTS": str(accounts or home.accounts), "OPEN_UNTIL_ACCOUNTS": "false" if accounts else "true"}
     return (
         _nats(home, ports, nats_server),
+        _service(
+            TOPOLOGY,
+            "streams, buckets and consumers on NATS",
+            home,
+            ports.topology,
+            where,
+            program="kleverkit.topology_service",
+        ),
         _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **login),
         _service(JOBRUNNER, "parses models", home, ports.jobrunner, where),
         _service(
@@ -101,8 +115,10 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
             ports.deployer,
             where,
             WORK_DIR=str(home.of(DEPLOYER)),
+            SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=where.ingress,
+            **commands,
         ),
         _service(
             GATEWAY,
@@ -113,22 +129,26 @@ def parts(home: Home, ports: Ports, nats_server: str, *, accounts: Path | None =
             REGISTRY_URL=where.registry,
             INGRESS_URL=where.ingress,
             PUBLIC_URL=where.api,
+            **commands,
         ),
     )
 
 
 def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
-    store = str(home.of(NATS))
-    command = (nats_server, "--addr", HOST, "--port", str(ports.nats), "--jetstream", "--store_dir", store)
+    store, config = str(home.of(NATS)), str(home.nats_files.config)
+    address = ("--addr", HOST, "--port", str(ports.nats))
+    command = (nats_server, "--config", config, *address, "--jetstream", "--store_dir", store)
     url = urls(ports).nats
     return Part(NATS, "NATS JetStream, events and documents", command, "tcp", ports.nats, url, _marked(home))
 
 
-def _service(name: str, title: str, home: Home, port: int, where: Urls, **settings: str) -> Part:
+def _service(name: str, title: str, home: Home, port: int, where: Urls, *, program: str = "", **settings: str) -> Part:
     prefix = f"KLEVER_{name.upper()}_"
-    common = {"NATS_URL": where.nats, "HOST": HOST, "PORT": str(port)}
+    credentials = str(home.nats_files.credentials_of(name))
+    common = {"NATS_URL": where.nats, "NATS_CREDENTIALS": credentials, "HOST": HOST, "PORT": str(port)}
+    common |= {"TOKEN_FILE": str(home.token)}
     environment = {f"{prefix}{key}": value for key, value in (common | settings).items()}
-    command = (sys.executable, "-m", f"klever_{name}")
+    command = (sys.executable, "-m", program or f"klever_{name}")
     return Part(name, title, command, "http", port, f"http://{HOST}:{port}", _marked(home) | environment)
 
 

@@ -45,6 +45,8 @@ class PlatformState:
     urls: Urls
     parts: dict[str, Running]
     ready: bool
+    allow_commands: bool = False
+    """Whether servings may run programs of those who deploy."""
 
     def write(self, path: Path) -> None:
         """Replace the file in one step. Raises OSError."""
@@ -60,6 +62,7 @@ def read_state(path: Path) -> PlatformState | None:
             urls=Urls(**data["urls"]),
             parts={name: Running(**part) for name, part in data["parts"].items()},
             ready=data["ready"],
+            allow_commands=data["allow_commands"],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

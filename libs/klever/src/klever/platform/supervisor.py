@@ -14,8 +14,10 @@ from kleverkit.bounded_logs import begin_anew
 
 from .child import Child, keep_previous, stop_leftovers
 from .home import Home
+from .nats_access import NatsAccess
 from .plan import Part, Urls
 from .state import PlatformState, Running
+from .token import provide_token
 
 READY_SECONDS = 60.0
 """Longest start of a part on a slow machine."""
@@ -49,13 +51,17 @@ class Supervisor:
         parts: what to run.
         urls: what to tell others.
         reporter: whom to tell.
+        allow_commands: whether servings may run programs of those who deploy, as `klever status` shows it.
     """
 
-    def __init__(self, home: Home, parts: Sequence[Part], urls: Urls, reporter: Reporter) -> None:
+    def __init__(
+        self, home: Home, parts: Sequence[Part], urls: Urls, reporter: Reporter, *, allow_commands: bool = False
+    ) -> None:
         self._home = home
         self._parts = parts
         self._urls = urls
         self._reporter = reporter
+        self._allow_commands = allow_commands
         self._children: dict[str, Child] = {}
         self._failures: dict[str, str] = {}
         self._is_state_old = False
@@ -71,6 +77,8 @@ class Supervisor:
         self._home.create()
         with _locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
+            NatsAccess(self._home.nats_files).prepare()
+            provide_token(self._home.token)
             for part in self._parts:
                 keep_previous(self._home.log_of(part.name))
             keepers: list[asyncio.Task[None]] = []
@@ -170,7 +178,9 @@ class Supervisor:
             name: replace(child.running, failure=self._failures.get(name, "")) for name, child in self._children.items()
         }
         try:
-            PlatformState(Running.of(os.getpid()), self._urls, running, self._ready).write(self._home.state)
+            supervisor = Running.of(os.getpid())
+            state = PlatformState(supervisor, self._urls, running, self._ready, self._allow_commands)
+            state.write(self._home.state)
         except OSError:
             self._is_state_old = True
         else:

@@ -15,24 +15,24 @@ import numpy as np
 
 from kleverserve.errors import InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
+from kleverserve.recognition import CATBOOST
 from kleverserve.tensors import Array, Datatype
 
-from .files import one_line, single_file
+from .files import one_line
 from .matrices import INPUT, as_declared, matrix_input, names_parameter, observed_output
 from .runs import running
 
-PATTERNS = ("*.cbm", "*.json", "*.catboost", "*.bin")
 CLASSIFIERS = frozenset({"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"})
 LABELS, PROBABILITIES = "predict", "predict_proba"
 
 
 def load(directory: Path, *, threads: int) -> "CatBoostModel":
-    """Load the only CatBoost model below `directory`; one run may use `threads` threads.
+    """Load the CatBoost model in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or CatBoost cannot load it.
     """
-    file = single_file(directory, *PATTERNS)
+    file = CATBOOST.file(directory)
     kind = "json" if file.read_bytes()[:1] == b"{" else "cbm"
     try:
         model = catboost.CatBoost().load_model(str(file), format=kind)

@@ -11,21 +11,23 @@ import torch
 
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
+from kleverserve.recognition import EXPORTED_PROGRAM
 
-from .files import one_line, single_file
+from .files import called, one_line
 from .torch_model import DATATYPES, TorchModel, flattened, use_threads
 
 
 def load(directory: Path, *, threads: int) -> TorchModel:
-    """Load the only `.pt2` file below `directory`; one run may use `threads` threads.
+    """Load the exported program in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, PyTorch cannot load it, or V2 cannot carry what it takes.
     """
-    file = single_file(directory, "*.pt2")
+    file = EXPORTED_PROGRAM.file(directory)
     use_threads(threads)
     try:
-        program = torch.export.load(str(file))
+        with called(file, ".pt2") as named:
+            program = torch.export.load(str(named))
         call = program.module()
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise ModelLoadError(f"PyTorch cannot load {file} as an exported program: {one_line(error)}") from error

@@ -1,22 +1,21 @@
-"""Finding a model's file, and saying in one line what an engine said in many."""
+"""A model's file for engines that go by its name, and what an engine said in many lines in one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from kleverserve.errors import ModelLoadError
 
-
-def single_file(directory: Path, *patterns: str) -> Path:
-    """The only file below `directory` that matches one of the patterns.
-
-    Raises:
-        ModelLoadError: there is none, or more than one; names the patterns and what was found.
-    """
-    files = sorted({file for pattern in patterns for file in directory.rglob(pattern) if file.is_file()})
-    if len(files) != 1:
-        found = ", ".join(str(file.relative_to(directory)) for file in files) or "none"
-        wanted = " or ".join(pattern.removeprefix("*") for pattern in patterns)
-        raise ModelLoadError(f"{directory} must hold exactly one {wanted} file, found: {found}")
-    return files[0]
+@contextmanager
+def called(file: Path, suffix: str) -> Iterator[Path]:
+    """Inside, a path to the file whose name ends in `suffix`: the file's own, or a link in a private directory."""
+    if file.name.endswith(suffix):
+        yield file
+        return
+    with TemporaryDirectory(prefix="kleverserve-") as directory:
+        link = Path(directory) / f"model{suffix}"
+        link.symlink_to(file.absolute())
+        yield link
 
 
 def one_line(error: BaseException) -> str:

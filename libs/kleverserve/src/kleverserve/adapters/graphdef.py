@@ -5,19 +5,19 @@ Inputs and outputs are called as their nodes: the placeholders, and the nodes th
 
 from pathlib import Path
 
-from .files import single_file
+from kleverserve.recognition import GRAPHDEF
+
 from .openvino_model import OpenVinoModel, compiled
 
 
 def load(directory: Path, *, threads: int) -> OpenVinoModel:
-    """Load the only `.graphdef` or `.pb` file below `directory`; one run may use `threads` threads.
+    """Load the graph in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or OpenVINO cannot run it.
     """
-    file = single_file(directory, "*.graphdef", "*.pb")
-    model, name = compiled(file, directory, threads=threads, name=_node)
-    return OpenVinoModel(model, name, platform="openvino_graphdef")
+    file = GRAPHDEF.file(directory)
+    return OpenVinoModel(*compiled(file, directory, threads=threads, name=_node), platform="openvino_graphdef")
 
 
 def _node(tensor: str) -> str:

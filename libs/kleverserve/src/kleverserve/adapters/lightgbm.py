@@ -11,23 +11,23 @@ import lightgbm
 import numpy as np
 
 from kleverserve.errors import ModelLoadError
+from kleverserve.recognition import LIGHTGBM
 from kleverserve.tensors import Array, Datatype
 
-from .files import one_line, single_file
+from .files import one_line
 from .matrices import INPUT, as_declared, matrix_input, observed_output
 from .runs import running
 
-PATTERNS = ("*.txt", "*.lgb", "*.lightgbm", "*.model", "*.bst")
 OUTPUT = "predict"
 
 
 def load(directory: Path, *, threads: int) -> "LightGbmModel":
-    """Load the only booster below `directory`; one run may use `threads` threads.
+    """Load the booster in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or LightGBM cannot load it.
     """
-    file = single_file(directory, *PATTERNS)
+    file = LIGHTGBM.file(directory)
     lightgbm.register_logger(_Silent())
     try:
         return LightGbmModel(lightgbm.Booster(model_file=str(file)), threads)

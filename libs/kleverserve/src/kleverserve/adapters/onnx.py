@@ -16,9 +16,10 @@ import onnxruntime as ort
 import orjson
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from kleverserve.adapters.files import one_line, single_file
+from kleverserve.adapters.files import one_line
 from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
+from kleverserve.recognition import ONNX
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
 
 log = logging.getLogger(__name__)
@@ -46,12 +47,12 @@ ClassKeys: TypeAlias = list[int] | list[str]
 
 
 def load(directory: Path, *, threads: int) -> "OnnxModel":
-    """Load the only `.onnx` file below `directory`; one run may use `threads` threads.
+    """Load the model in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, onnxruntime refuses it, or the protocol cannot express it.
     """
-    return OnnxModel(_session(single_file(directory, "*.onnx"), threads))
+    return OnnxModel(_session(ONNX.file(directory), threads))
 
 
 class OnnxModel:
@@ -118,6 +119,7 @@ def _session(file: Path, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = FATAL_ONLY
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever the file is called
     try:
         return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from .files import single_file
+from kleverserve.recognition import OPENVINO
+
 from .openvino_model import OpenVinoModel, compiled
 
 
 def load(directory: Path, *, threads: int) -> OpenVinoModel:
-    """Load the only `.xml` file below `directory`; one run may use `threads` threads.
+    """Load the model in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or OpenVINO cannot run it.
     """
-    file = single_file(directory, "*.xml")
+    file = OPENVINO.file(directory)
     return OpenVinoModel(*compiled(file, directory, threads=threads), platform="openvino_ir")

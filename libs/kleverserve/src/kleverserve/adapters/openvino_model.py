@@ -42,12 +42,17 @@ DATATYPES = {
 SINK = "/sink_port_"
 """Between the name of a result and its number, in the name of its node."""
 
+PLACES = 2
+"""The output of Unique that says where among the unique values each of the given ones is."""
+
 Name = Callable[[str], str]
 """From OpenVINO's name of a tensor to the one that clients of the original know."""
 
 
-def compiled(file: Path, directory: Path, *, threads: int, name: Name = str) -> "tuple[Any, Name]":
+def compiled(file: Path, directory: Path, *, threads: int, name: Name = str) -> "tuple[Any, Name, int]":
     """Read a model and compile it; one run may use `threads` threads, and as many go on at once as cores allow.
+
+    The number says how many outputs are the model's own; what OpenVINO has to compute besides comes after them.
 
     An input whose rank the file leaves open gets the shape that ormbfile.yaml declares.
 
@@ -64,7 +69,9 @@ def compiled(file: Path, directory: Path, *, threads: int, name: Name = str) -> 
     try:
         model = core.read_model(str(file))
         _give_ranks(model, declared_signature(directory).inputs, name)
-        return core.compile_model(model, "CPU", hints), name
+        outputs = len(model.outputs)
+        _have_places_computed(model)
+        return core.compile_model(model, "CPU", hints), name, outputs
     except RuntimeError as error:
         raise ModelLoadError(f"OpenVINO cannot load {file}: {one_line(error)}") from error
 
@@ -79,12 +86,12 @@ class OpenVinoModel:
     row_wise = False
     example = None
 
-    def __init__(self, model: Any, name: Name = str, *, platform: str) -> None:
+    def __init__(self, model: Any, name: Name, outputs: int, *, platform: str) -> None:
         self.platform = platform
         self._model = model
         self._own = threading.local()
         self.inputs = [_describe(port, name) for port in model.inputs]
-        self.outputs = [_describe(port, name) for port in model.outputs]
+        self.outputs = [_describe(port, name) for port in model.outputs[:outputs]]
         self._positions = {spec.name: position for position, spec in enumerate(self.outputs)}
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
@@ -116,6 +123,13 @@ def _give_ranks(model: Any, declared: Sequence[Declared], name: Name) -> None:
         shapes[port] = openvino.PartialShape(list(shape))
     if shapes:
         model.reshape(shapes)
+
+
+def _have_places_computed(model: Any) -> None:
+    """Ask every Unique for the place of each value: where nothing does, the values that OpenVINO gives are wrong."""
+    places = [node.output(PLACES) for node in model.get_ops() if node.get_type_name() == "Unique"]
+    if unused := [port for port in places if not port.get_target_inputs()]:
+        model.add_outputs(unused)
 
 
 def _name(port: Any, name: Name) -> str:

@@ -24,9 +24,10 @@ from pypmml import Model, PMMLContext
 from kleverserve.errors import InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.openscoring import IS_TARGET
+from kleverserve.recognition import PMML
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
 
-from .files import one_line, single_file
+from .files import one_line
 from .runs import running
 
 DATATYPES = {
@@ -46,12 +47,12 @@ JVM_OPTIONS = ("-Xrs",)
 
 
 def load(directory: Path, *, threads: int) -> "PmmlModel":  # noqa: ARG001 - PMML4S scores in the caller's thread
-    """Load the only `.pmml` or `.xml` file below `directory`.
+    """Load the PMML document in `directory`.
 
     Raises:
         ModelLoadError: there is not exactly one, Java is missing, or PMML4S cannot read it.
     """
-    file = single_file(directory, "*.pmml", "*.xml")
+    file = PMML.file(directory)
     _start_jvm()
     try:
         document = file.read_text()

@@ -5,15 +5,16 @@ Inputs and outputs are called as in the signature that TensorFlow's own servers 
 
 from pathlib import Path
 
-from .files import single_file
+from kleverserve.recognition import SAVED_MODEL
+
 from .openvino_model import OpenVinoModel, compiled
 
 
 def load(directory: Path, *, threads: int) -> OpenVinoModel:
-    """Load the only SavedModel below `directory`; one run may use `threads` threads.
+    """Load the SavedModel in `directory`; one run may use `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one `saved_model.pb`, or OpenVINO cannot run the model.
+        ModelLoadError: there is no `saved_model.pb`, or OpenVINO cannot run the model.
     """
-    folder = single_file(directory, "saved_model.pb").parent
+    folder = SAVED_MODEL.file(directory).parent
     return OpenVinoModel(*compiled(folder, directory, threads=threads), platform="openvino_savedmodel")

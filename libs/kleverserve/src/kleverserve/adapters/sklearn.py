@@ -22,10 +22,11 @@ from threadpoolctl import ThreadpoolController
 from kleverserve.breakage import is_broken
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.pickles import remedy, sklearn_version
+from kleverserve.recognition import SKLEARN
 from kleverserve.tensors import Array
 
 from .declared import declared_signature
-from .files import one_line, single_file
+from .files import one_line
 from .matrices import as_declared, names_parameter, observed_output
 from .runs import running
 from .sklearn_inputs import Layout, layout_of, trial_inputs
@@ -35,17 +36,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATTERNS = ("*.joblib", "*.pkl", "*.pickle")
 PROBABILITIES = "predict_proba"
 
 
 def load(directory: Path, *, threads: int) -> "SklearnModel":
-    """Load the only estimator below `directory`; one run may use `threads` threads.
+    """Load the estimator in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, this scikit-learn cannot load it, or it is not fitted.
     """
-    file = single_file(directory, *PATTERNS)
+    file = SKLEARN.file(directory)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:

@@ -1,37 +1,100 @@
-"""TensorFlow Lite models, run by OpenVINO, or by LiteRT where OpenVINO lacks an operator; tensors as in the file."""
+"""TensorFlow Lite models run by LiteRT on the CPU, which has kernels for all operators of the format.
 
-import logging
-from importlib import import_module
+OpenVINO reads the format too, but answers some models otherwise (UNIQUE) and says nothing (docs/performance.md).
+"""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+# The toolchain has it, the workspace does not.
+
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from kleverserve.breakage import is_broken
 from kleverserve.errors import ModelLoadError
-from kleverserve.model import Model
+from kleverserve.model import TensorSpec
+from kleverserve.recognition import TFLITE
+from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
 
-from .files import single_file
-from .openvino_model import OpenVinoModel, compiled
+from .files import one_line
+from .runs import running
 
-log = logging.getLogger(__name__)
+DATATYPES = {kind: datatype for datatype, kind in NUMPY_TYPES.items() if datatype is not Datatype.BYTES}
 
 
-def load(directory: Path, *, threads: int) -> Model:
-    """Load the only `.tflite` file below `directory`; one run may use `threads` threads.
+def load(directory: Path, *, threads: int) -> "LiteRtModel":
+    """Load the model in `directory`; one run may use `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one, or neither OpenVINO nor LiteRT can run it.
+        ModelLoadError: there is not exactly one, or LiteRT cannot run it.
     """
-    file = single_file(directory, "*.tflite")
-    try:
-        return OpenVinoModel(*compiled(file, directory, threads=threads), platform="openvino_tflite")
-    except ModelLoadError as error:
-        log.info("%s: LiteRT runs it instead", error)
-        return _by_litert(file, error, threads=threads)
+    return LiteRtModel(TFLITE.file(directory), threads=threads)
 
 
-def _by_litert(file: Path, refusal: ModelLoadError, *, threads: int) -> Model:
-    # Imported only here: most models do without it, and its library takes memory in every replica.
-    second = import_module(f"{__package__}.litert_model").LiteRtModel
-    try:
-        model: Model = second(file, threads=threads)
-    except ModelLoadError as error:
-        raise ModelLoadError(f"{refusal}; {error}") from error
-    return model
+class LiteRtModel:
+    """A model as a `Model`; each thread that predicts has an interpreter of its own over the same mapped file.
+
+    Raises:
+        ModelLoadError: LiteRT cannot run it, or an input or output has an element type that the protocol lacks.
+    """
+
+    platform = "litert_tflite"
+    row_wise = False
+    example = None
+
+    def __init__(self, file: Path, *, threads: int) -> None:
+        self._file = file
+        self._threads = threads
+        self._own = threading.local()
+        try:
+            interpreter = self._interpreter()  # not kept: it packs weights of its own, and other threads predict
+            self.inputs = [_describe(detail) for detail in interpreter.get_input_details()]
+            self._allocate(interpreter)
+        except (RuntimeError, ValueError) as error:
+            raise ModelLoadError(f"LiteRT cannot load {file}: {one_line(error)}") from error
+        self.outputs = [_describe(detail) for detail in interpreter.get_output_details()]
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Run the model; see `Model.predict`."""
+        interpreter = self._own.__dict__.pop("interpreter", None) or self._interpreter()
+        with running():
+            results = _run(interpreter, inputs, outputs)
+        self._own.interpreter = interpreter  # one that failed is not used again: it repeats what it complained about
+        return results
+
+    def _allocate(self, interpreter: Any) -> None:
+        """Have LiteRT find its kernels; open dimensions are 1 here, which a model need not take."""
+        try:
+            interpreter.allocate_tensors()
+        except RuntimeError as error:
+            is_open = any(-1 in (spec.shape or ()) for spec in self.inputs)
+            if not is_open or is_broken(error):
+                raise
+
+    def _interpreter(self) -> Any:
+        return Interpreter(model_path=str(self._file), num_threads=self._threads)
+
+
+def _run(interpreter: Any, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+    given = {detail["name"]: detail for detail in interpreter.get_input_details()}
+    for name, detail in given.items():
+        if tuple(detail["shape"]) != inputs[name].shape:
+            interpreter.resize_tensor_input(detail["index"], inputs[name].shape, strict=True)
+    interpreter.allocate_tensors()
+    for name, detail in given.items():
+        interpreter.set_tensor(detail["index"], inputs[name])
+    interpreter.invoke()
+    taken = {detail["name"]: detail["index"] for detail in interpreter.get_output_details()}
+    return {name: interpreter.get_tensor(taken[name]) for name in outputs}
+
+
+def _describe(detail: Mapping[str, Any]) -> TensorSpec:
+    name, kind = str(detail["name"]), np.dtype(detail["dtype"])
+    if kind not in DATATYPES:
+        raise ModelLoadError(f"'{name}' holds elements of type {kind}, which LiteRT or V2 does not have here")
+    declared = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+    return TensorSpec(name, DATATYPES[kind], tuple(int(length) for length in declared))

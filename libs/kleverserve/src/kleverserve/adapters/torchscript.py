@@ -16,22 +16,21 @@ import torch
 
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.model import TensorSpec
+from kleverserve.recognition import TORCHSCRIPT
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
 
 from .declared import FILE_NAME, Declared, declared_signature
-from .files import one_line, single_file
+from .files import one_line
 from .torch_model import DATATYPES, TorchModel, run, use_threads
-
-PATTERNS = ("*.pt", "*.pth", "*.ts", "*.torchscript")
 
 
 def load(directory: Path, *, threads: int) -> TorchModel:
-    """Load the only TorchScript archive below `directory`; one run may use `threads` threads.
+    """Load the TorchScript archive in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, PyTorch cannot load it, or it does not fit what is declared of it.
     """
-    file = single_file(directory, *PATTERNS)
+    file = TORCHSCRIPT.file(directory)
     use_threads(threads)
     try:
         module = torch.jit.load(str(file), map_location="cpu").eval()

@@ -17,24 +17,24 @@ import numpy as np
 import xgboost
 
 from kleverserve.errors import ModelLoadError
+from kleverserve.recognition import XGBOOST
 from kleverserve.tensors import Array, Datatype
 
-from .files import one_line, single_file
+from .files import one_line
 from .matrices import INPUT, as_declared, matrix_input, observed_output
 from .runs import running
 
-PATTERNS = ("*.json", "*.ubj", "*.xgboost", "*.xgb", "*.bst", "*.model", "*.bin", "*.deprecated")
 OUTPUT = "predict"
 LINEAR = "gblinear"
 
 
 def load(directory: Path, *, threads: int) -> "XGBoostModel":
-    """Load the only booster below `directory`; one run may use `threads` threads.
+    """Load the booster in `directory`; one run may use `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or XGBoost cannot load it.
     """
-    file = single_file(directory, *PATTERNS)
+    file = XGBOOST.file(directory)
     booster = xgboost.Booster({"nthread": threads, "verbosity": 0})
     try:
         booster.load_model(bytearray(file.read_bytes()))

@@ -82,7 +82,7 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     settings._custom_grpc_server_settings = GRPC_SETTINGS  # noqa: SLF001
     model = ModelSettings(
         name=given.name,
-        implementation=KINDS[given.format].implementation,
+        implementation=KINDS[given.format],
         max_batch_size=0,  # never by a variable of the environment: rows of a model may depend on each other
         max_batch_time=0.0,
         parameters=ModelParameters(uri=str(artifact), version=given.version, extra=_extra(given)),

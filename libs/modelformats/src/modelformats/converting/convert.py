@@ -95,7 +95,7 @@ def _signature(format_name: str, directory: Path) -> Signature:
 async def _step(pair: Pair, source: Subject, destination: Path, workshop: Workshop) -> ConversionStep:
     started = time.monotonic()
     options = {name: value for name, value in source.options.items() if name in pair.options}
-    request = request_for(source.directory, source.signature, options, destination)
+    request = await in_thread(request_for, source.directory, pair.source, source.signature, options, destination)
     versions = await workshop.run(pair.toolchain, pair.program, request)
     check_result(destination, pair.program)
     return ConversionStep(

@@ -42,14 +42,6 @@ class Hints:
         """Both; of what both know, the other's."""
         return Hints({**self.limits, **other.limits}, {**self.columns, **other.columns})
 
-    def without_gaps(self) -> "Hints":
-        """No missing values in any column."""
-        columns = {
-            place: Column(column.values, tuple(odd for odd in column.odd if odd == odd))  # noqa: PLR0124  # not NaN
-            for place, column in self.columns.items()
-        }
-        return Hints(self.limits, columns)
-
     def renamed(self, known: Sequence[str], wanted: Sequence[str]) -> "Hints":
         """The limits by the wanted names, where a converter has given the inputs others."""
         if len(known) != len(wanted) or set(known) == set(wanted):

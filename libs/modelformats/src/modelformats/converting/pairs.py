@@ -96,7 +96,7 @@ RUNNERS: dict[str, Runner] = {
     "GraphDef": Runner("run_tf", "tf"),
     "H5": Runner("run_tf", "tf"),
     "Keras": Runner("run_tf", "tf"),
-    "TFLite": Runner("run_tf", "tf"),
+    "TFLite": Runner("run_litert", "openvino"),
     "TorchScript": Runner("run_torch", "torch"),
     "ExportedProgram": Runner("run_torch", "torch"),
     "CaffeModel": Runner("run_caffe", "caffe"),

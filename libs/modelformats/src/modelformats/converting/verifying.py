@@ -21,9 +21,6 @@ from .pairs import HINTS, RUNNERS, Runner, Tolerance
 from .samples import NoSamplesError, Samples, given_samples, samples_for
 from .workshop import Workshop, request_for
 
-WITHOUT_GAPS = frozenset({"PMML"})
-"""Formats whose converters do not write where scikit-learn's trees send missing values: none are among the samples."""
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -110,8 +107,6 @@ async def _samples(source: Subject, result: Subject, workshop: Workshop, program
     if source.samples:
         return [given_samples(source.samples, source.signature.inputs or result.signature.inputs)]
     hints = await _hints(source, result, workshop, programs)
-    if result.format in WITHOUT_GAPS:
-        hints = hints.without_gaps()
     try:
         return samples_for(source.signature.inputs, hints)
     except NoSamplesError:
@@ -129,8 +124,8 @@ async def _hints(source: Subject, result: Subject, workshop: Workshop, programs:
             continue
         with TemporaryDirectory(prefix="klever-hints-") as scratch:
             path = Path(scratch) / "hints.npz"
-            request = request_for(subject.directory, subject.signature, subject.options)
             try:
+                request = await _request(subject)
                 await workshop.run(program.toolchain, program.program, _on(request, path, path))
                 known = known.with_more(read_hints(await in_thread(_load, path, program.program)))
             except (ConversionError, ValueError, TypeError, IndexError) as error:
@@ -138,6 +133,10 @@ async def _hints(source: Subject, result: Subject, workshop: Workshop, programs:
     return known.renamed(
         [tensor.name for tensor in result.signature.inputs], [tensor.name for tensor in source.signature.inputs]
     )
+
+
+async def _request(subject: Subject) -> dict[str, Any]:
+    return await in_thread(request_for, subject.directory, subject.format, subject.signature, subject.options)
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class _Runs:
         self.workshop.on_line(f"running the {subject.format} model on samples")
         results = self.scratch / "results"
         results.mkdir()
-        request = request_for(subject.directory, subject.signature, subject.options)
+        request = await _request(subject)
         await self.workshop.run(runner.toolchain, runner.program, _on(request, self._samples, results))
         return await in_thread(self._take, results, runner.program)
 

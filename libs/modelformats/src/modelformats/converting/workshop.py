@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kleverproto.signatures import Signature, Tensor
+from modelformats.errors import InvalidModelError
+from modelformats.model_files import model_files
 
 from .errors import ConversionError
 from .running import PROGRAMS, Limits, run_program
@@ -38,11 +40,24 @@ class Workshop:
 
 
 def request_for(
-    source: Path, signature: Signature, options: Mapping[str, str], destination: Path = Path(os.devnull)
+    source: Path,
+    format_name: str,
+    signature: Signature,
+    options: Mapping[str, str],
+    destination: Path = Path(os.devnull),
 ) -> dict[str, Any]:
-    """What every request says about the model (see programs/program.py)."""
+    """What every request says about the model (see programs/program.py).
+
+    Raises ConversionError: a file of the model is missing, or more than one could be it.
+    """
+    try:
+        files = model_files(format_name, source.absolute())
+    except InvalidModelError as error:
+        raise ConversionError("invalid_model", str(error)) from error
     return {
         "source": str(source.absolute()),
+        "format": format_name,
+        "files": list(map(str, files)),
         "destination": str(destination.absolute()),
         "inputs": [_described(tensor) for tensor in signature.inputs],
         "outputs": [_described(tensor) for tensor in signature.outputs],

@@ -67,13 +67,11 @@ class CaffeModel:
 
     def validate(self, directory: Path) -> None:
         """One *.caffemodel file, and one *.prototxt file or one with `deploy` in its name."""
-        single_file(directory, WEIGHTS)
-        _network_file(directory)
+        files(directory)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs, outputs and layers of the network; weights counted by the shapes of their blobs."""
-        self.validate(directory)
-        network, weights = _network_file(directory), single_file(directory, WEIGHTS)
+        network, weights = files(directory)
         with reading(network, "Caffe network"):
             net = read_text(network)
             layers = [layer for layer in net.messages(*LAYERS) if _in_test(layer)]
@@ -91,6 +89,11 @@ class CaffeModel:
             details={"network": net.text("name"), "network_file": network.name},
             unknown=_unknown(inputs, outputs),
         )
+
+
+def files(directory: Path) -> tuple[Path, Path]:
+    """The network and its weights. Raises InvalidModelError when one is missing, or there are several."""
+    return _network_file(directory), single_file(directory, WEIGHTS)
 
 
 def _network_file(directory: Path) -> Path:

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.flatbuffer import Buffer, Table
-from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.format import head, model_file, reading
 from modelformats.plain import listed, table, text, whole
 from modelformats.tabular import INPUT, LABELS, PROBABILITIES
+from modelformats.weights import unknown_tensors
 
-PATTERNS = ("*.cbm",)
-MAGIC, CORE = b"CBM1", 8
+MAGIC, CORE = recognition.CATBOOST_MAGIC, 8
 """What a file begins with, and where the flatbuffer does: its size stands between them."""
 JSON_LIMIT = 64 * 1024 * 1024
-JSON_KEYS = (b'"features_info"', b'"model_info"', b'"oblivious_trees"')
 TREES, NOTES = 1, 2
 """Fields of TModelCore."""
 DIMENSION, TREE_SIZES = 0, 2
@@ -33,21 +33,17 @@ class CatBoost:
 
     def detect(self, directory: Path) -> bool:
         """A *.cbm file, or one file that begins as CatBoost's."""
-        return has_model_file(directory, PATTERNS, _looks_like)
+        return recognition.CATBOOST.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One model file."""
-        model_file(directory, PATTERNS, _looks_like)
+        model_file(recognition.CATBOOST, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Features in, classes and probabilities or predictions out; trees counted."""
-        path = model_file(directory, PATTERNS, _looks_like)
+        path = model_file(recognition.CATBOOST, directory)
         with reading(path, "CatBoost model"):
             return _signature(_binary(path) if head(path, 4) == MAGIC else _json(path))
-
-
-def _looks_like(start: bytes) -> bool:
-    return start.startswith(MAGIC) or (start.lstrip().startswith(b"{") and any(key in start for key in JSON_KEYS))
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -127,7 +123,8 @@ def _signature(model: dict[str, Any]) -> Signature:
             "loss": text(table(notes, "params", "loss_function").get("type")),
             "feature_kinds": {kind: count for kind in KINDS if (count := sum(kind == a for a, _, _ in columns))},
         },
-        unknown={"parameters": "trees hold thresholds and leaf values, not tensors"},
+        unknown={"parameters": "trees hold thresholds and leaf values, not tensors"}
+        | (unknown_tensors(LABEL_TYPES, [(LABELS, kind)]) if classes and (kind := _label_type(notes)) else {}),
     )
 
 
@@ -152,11 +149,15 @@ def _column(kind: str, at: int, name: Any) -> Tensor:
 def _outputs(notes: dict[str, Any], classes: list[str], dimension: int) -> tuple[Tensor, ...]:
     if not classes:
         return (Tensor(name=LABELS, dtype="float64", shape=(-1, dimension) if dimension > 1 else (-1,)),)
-    kind = text(table(notes, "class_params").get("class_label_type")) or ""
     return (
-        Tensor(name=LABELS, dtype=LABEL_TYPES.get(kind), shape=(-1,)),
+        Tensor(name=LABELS, dtype=LABEL_TYPES.get(_label_type(notes)), shape=(-1,)),
         Tensor(name=PROBABILITIES, dtype="float64", shape=(-1, len(classes))),
     )
+
+
+def _label_type(notes: dict[str, Any]) -> str:
+    """Empty where the file says none."""
+    return text(table(notes, "class_params").get("class_label_type")) or ""
 
 
 CATBOOST = CatBoost()

@@ -6,41 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import Parameters, Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Parameters, Signature, Tensor
+from kleverserve.selection import Rule
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file, the_only
-from modelformats.weights import counted
+from modelformats.format import head, model_file, reading, the_only
+from modelformats.weights import NEWER, counted, newer_types, unknown_elements
 
 from .coreml_messages import MODEL
+from .coreml_weights import program_weights
 
-PATTERN, PACKAGE = "*.mlmodel", "*.mlpackage"
+PACKAGE = "*.mlpackage"
 MANIFEST, DATA = "Manifest.json", "Data"
 MANIFEST_LIMIT = 1024**2
 VERSION_TAG, DESCRIPTION_TAG, VERSIONS = 0x08, 0x12, range(1, 33)
 DTYPES = {0x10010: "float16", 0x10020: "float32", 0x10040: "float64", 0x20008: "int8", 0x20020: "int32"}
 """Of ArrayFeatureType."""
-WEIGHT_DTYPES = {
-    1: "bool",
-    10: "float16",
-    11: "float32",
-    12: "float64",
-    13: "bfloat16",
-    21: "int8",
-    22: "int16",
-    23: "int32",
-    24: "int64",
-    31: "uint8",
-    32: "uint16",
-    33: "uint32",
-    34: "uint64",
-}
-"""Of MIL's DataType, as far as numpy has them."""
 COLORS = {10: 1, 20: 3, 30: 3, 40: 1}
 """Colour spaces to channels: grey, RGB, BGR, grey in float16."""
 GREY_FLOAT16 = 40
 SCALARS = ("int64", "float64", "str")
 NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 CONSTANT = "const"
+UNKNOWN_LAYER = "unknown layer"
 FRAMEWORK_KEY = "com.github.apple.coremltools.version"
 
 
@@ -51,10 +38,10 @@ class CoreML:
 
     def detect(self, directory: Path) -> bool:
         """A *.mlmodel file, a *.mlpackage, what is in one, or one file that begins and parses as a Core ML model."""
-        if files_matching(directory, PATTERN) or _packages(directory):
+        if RULE.named(directory) or _packages(directory):
             return True
-        candidates = [path for path in files_matching(directory, "*") if _looks_like(head(path, 3))]
-        return len(candidates) == 1 and _parses(candidates[0])
+        alike = RULE.alike(directory)
+        return len(alike) == 1 and _parses(alike[0])
 
     def validate(self, directory: Path) -> None:
         """One *.mlmodel file, or one package with the files that it lists."""
@@ -64,7 +51,7 @@ class CoreML:
         """Features in and out; operators of the model, and of all models in a pipeline."""
         path = _model_file(directory)
         with reading(path, "Core ML model"):
-            return _signature(_load(path))
+            return _signature(_load(path), path.parent)
 
 
 def _packages(directory: Path) -> list[Path]:
@@ -76,7 +63,7 @@ def _packages(directory: Path) -> list[Path]:
 def _model_file(directory: Path) -> Path:
     packages = _packages(directory)
     if not packages:
-        return single_file(directory, PATTERN)
+        return model_file(RULE, directory)
     manifest = the_only(packages, PACKAGE) / MANIFEST
     with reading(manifest, "manifest of a Core ML package"):
         listed = json.loads(head(manifest, MANIFEST_LIMIT))
@@ -90,7 +77,8 @@ def _model_file(directory: Path) -> Path:
     return path
 
 
-def _looks_like(start: bytes) -> bool:
+def _looks_like(path: Path) -> bool:
+    start = head(path, 3)
     return len(start) == 3 and start[0] == VERSION_TAG and start[1] in VERSIONS and start[2] == DESCRIPTION_TAG  # noqa: PLR2004
 
 
@@ -116,12 +104,12 @@ def _kind(model: Any) -> str | None:
     return next((str(name) for name in names if name not in {"version", "description"}), None)
 
 
-def _signature(model: Any) -> Signature:
+def _signature(model: Any, directory: Path) -> Signature:
     main = _main(model.description)
     metadata = model.description.metadata
     own = {entry.key: entry.value for entry in metadata.own}
     named = {name: getattr(metadata, name) for name in ("description", "version", "author", "license")}
-    parameters, unknown = _parameters(model)
+    parameters, unknown = _parameters(model, directory)
     features = [*main.inputs, *main.outputs]
     unknown |= {feature.name: reason for feature in features if (reason := _reason(feature.type))}
     return Signature(
@@ -161,7 +149,8 @@ def _tensor(feature: Any) -> Tensor:
         free = image.HasField("enumerated") or image.HasField("range")
         sizes = (-1, -1) if free else (image.height, image.width)
         dtype = "float16" if image.colors == GREY_FLOAT16 else "uint8"
-        return Tensor(name=feature.name, dtype=dtype, shape=(*sizes, COLORS.get(image.colors, -1)))
+        channels = COLORS.get(image.colors)
+        return Tensor(name=feature.name, dtype=dtype if channels else None, shape=(*sizes, channels or -1))
     return Tensor(name=feature.name)
 
 
@@ -176,12 +165,17 @@ def _shape(array: Any) -> tuple[int, ...] | None:
 
 
 def _reason(kind: Any) -> str | None:
+    """Why a feature has no type or no shape."""
     for name in ("dictionary", "sequence"):
         if kind.HasField(name):
-            return f"not a tensor but a {name}, which has no dtype and shape of its own"
+            return f"{NO_TENSOR}{name}, which has no dtype and shape of its own"
+    if kind.HasField("image") and kind.image.colors not in COLORS:
+        return unknown_elements(f"colour space {kind.image.colors}")
+    if kind.HasField("array") and kind.array.dtype not in DTYPES:
+        return unknown_elements(hex(kind.array.dtype)) if kind.array.dtype else UNSAID_ELEMENTS
     if kind.HasField("array") and _shape(kind.array) is None:
         return "the file does not give its shape"
-    return None
+    return None if kind.ListFields() else f"{NO_TENSOR}feature of an unknown kind: {NEWER}"
 
 
 def _operators(model: Any) -> Iterator[str]:
@@ -207,7 +201,7 @@ def _inner(model: Any) -> list[Any]:
 
 def _layers(network: Any) -> Iterator[str]:
     for layer in network.layers:
-        yield from (field.name for field, _ in layer.ListFields())
+        yield from [field.name for field, _ in layer.ListFields()] or [UNKNOWN_LAYER]
         for inner in (layer.branch.then, layer.branch.otherwise, layer.loop.condition, layer.loop.body):
             yield from _layers(inner)
 
@@ -220,14 +214,13 @@ def _operations(model: Any) -> Iterator[Any]:
             blocks.extend(operation.blocks)
 
 
-def _parameters(model: Any) -> tuple[Parameters | None, dict[str, str]]:
+def _parameters(model: Any, directory: Path) -> tuple[Parameters | None, dict[str, str]]:
     """The tensors of a program that lie in its file of weights."""
     if _kind(model) != "mlProgram":
         return None, {"parameters": "only programs tell the shapes of their weights; this model is of an older kind"}
-    values = (entry.value for operation in _operations(model) for entry in operation.attributes)
-    types = (value.type.tensor for value in values if value.HasField("blob"))
-    sized = ((WEIGHT_DTYPES.get(kind.dtype), [one.constant.size for one in kind.dimensions]) for kind in types)
-    return counted(sized), {}
+    weights = list(program_weights(_operations(model), directory))
+    return counted(weights), newer_types(weights)
 
 
+RULE = Rule("CoreML", ("*.mlmodel",), _looks_like)
 CORE_ML = CoreML()

@@ -7,20 +7,22 @@ serialized_exported_program.json.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from kleverproto.signatures import Signature, Tensor
+from kleverproto.signatures import UNSAID_ELEMENTS, Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
-from modelformats.weights import counted
-from modelformats.zips import member_names, read_member
+from modelformats.torch_archives import byte_order, member_sizes
+from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
+from modelformats.zips import read_member
 
-PATTERN = "*.pt2"
-GRAPH = re.compile(r"(?:[^/]+/)?(?:models/[^/]+\.json|serialized_exported_program\.json)")
+CONFIG = re.compile(r"(?:[^/]+/)?data/(?:weights/model_weights|constants/model_constants)_config\.json")
+"""Say in which members weights are."""
 JSON_LIMIT = 128 * 1024**2
 SYMBOL = re.compile(r"Symbol\('(\w+)'[^()]*\)|([A-Za-z_]\w*)")
 """A size of its own; sums and products of such sizes are any size."""
@@ -34,6 +36,7 @@ DTYPES = {
     6: "float16",
     7: "float32",
     8: "float64",
+    9: "complex32",
     10: "complex64",
     11: "complex128",
     12: "bool",
@@ -43,6 +46,9 @@ DTYPES = {
     30: "float8_e5m2",
     31: "float8_e4m3fnuz",
     32: "float8_e5m2fnuz",
+    33: "float8_e8m0fnu",
+    34: "uint32",
+    35: "uint64",
 }
 """ScalarType of the schema."""
 SCALARS = {"as_int": "int64", "as_float": "float64", "as_bool": "bool", "as_string": "str", "as_sym_int": "int64"}
@@ -56,55 +62,73 @@ class ExportedProgram:
 
     def detect(self, directory: Path) -> bool:
         """A *.pt2 file, or one zip with such a graph."""
-        return len(_candidates(directory)) == 1
+        return recognition.EXPORTED_PROGRAM.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One such file."""
-        _file(directory)
+        model_file(recognition.EXPORTED_PROGRAM, directory)
 
     def extract(self, directory: Path) -> Signature:
         """What the user gives and gets; operators of all graphs; weights by the shapes of their values."""
-        path = _file(directory)
+        path = model_file(recognition.EXPORTED_PROGRAM, directory)
         with reading(path, "exported program"), ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if GRAPH.fullmatch(name)]
+            names = [name for name in archive.namelist() if recognition.EXPORTED_GRAPH.fullmatch(name)]
             if len(names) != 1:
                 raise InvalidModelError(f"{path.name} has {len(names)} graphs, not one: save it with torch.export.save")
-            return _signature(json.loads(read_member(archive, names[0], JSON_LIMIT)))
+            program = json.loads(read_member(archive, names[0], JSON_LIMIT))
+            return _signature(program, lambda: _stored(archive), byte_order(archive))
 
 
-def _candidates(directory: Path) -> list[Path]:
-    named = files_matching(directory, PATTERN)
-    return named or [path for path in files_matching(directory, "*") if any(map(GRAPH.fullmatch, member_names(path)))]
+def _stored(archive: ZipFile) -> dict[str, int]:
+    """Bytes of weights by their names in the program, as archives since PyTorch 2.9 have them."""
+    sizes = dict[str, int]()
+    for config in (name for name in archive.namelist() if CONFIG.fullmatch(name)):
+        stored = member_sizes(archive, config.rpartition("/")[0] + "/")
+        entries = table(json.loads(read_member(archive, config, JSON_LIMIT)), "config")
+        places = {name: text(table(entry).get("path_name")) for name, entry in entries.items()}
+        sizes |= {name: stored[place] for name, place in places.items() if place is not None and place in stored}
+    return sizes
 
 
-def _file(directory: Path) -> Path:
-    return the_only(_candidates(directory), PATTERN)
-
-
-def _signature(program: Any) -> Signature:
-    graph, told = table(program, "graph_module", "graph"), table(program, "graph_module", "signature")
+def _signature(program: Any, stored: Callable[[], Mapping[str, int]], order: str | None) -> Signature:
+    """By what gives the bytes of weights, called only where types do not give them, and the order of bytes."""
+    graph, described = table(program, "graph_module", "graph"), table(program, "graph_module", "signature")
     if not listed(graph.get("nodes")):
         raise ValueError("it has no graph")
     values, version = table(graph, "tensor_values"), table(program, "schema_version")
-    inputs = listed(told.get("input_specs"))
+    specs = listed(described.get("input_specs"))
+    inputs = tuple(_specified(specs, values))
+    outputs = {tensor.name: tensor for tensor in _specified(listed(described.get("output_specs")), values)}.values()
+    weights = list(_weights(specs, values, {}))
+    if newer_types(weights):
+        weights = list(_weights(specs, values, stored()))
     return Signature(
-        inputs=tuple(_specified(inputs, values)),
-        outputs=tuple(
-            {tensor.name: tensor for tensor in _specified(listed(told.get("output_specs")), values)}.values()
-        ),
+        inputs=inputs,
+        outputs=tuple(outputs),
         operators=dict(sorted(Counter(_operators(graph)).items())),
-        parameters=counted((tensor.dtype, _fixed(tensor)) for tensor in _weights(inputs, values)),
+        parameters=counted(weights),
         framework="PyTorch",
         framework_version=text(program.get("torch_version")),
         details={
             "schema_version": ".".join(str(version.get(part)) for part in ("major", "minor")),
             "aten": table(program, "opset_version").get("aten"),
+            "byte_order": order,
             "ranges": {name: table(program, "range_constraints", name) for name in table(program, "range_constraints")},
         },
-        unknown={}
-        if text(program.get("torch_version"))
-        else {"framework_version": "files of old versions do not tell"},
+        unknown=_unknown(program) | _untyped((*inputs, *outputs), values) | newer_types(weights),
     )
+
+
+def _unknown(program: Any) -> dict[str, str]:
+    if text(program.get("torch_version")):
+        return {}
+    return {"framework_version": "files of old versions do not say which PyTorch wrote them"}
+
+
+def _untyped(tensors: tuple[Tensor, ...], values: dict[str, Any]) -> dict[str, str]:
+    """Why some inputs and outputs have no type."""
+    numbers = {tensor.name: _dtype(table(values, tensor.name)) for tensor in tensors if tensor.dtype is None}
+    return {name: unknown_elements(number) if number > 0 else UNSAID_ELEMENTS for name, number in numbers.items()}
 
 
 def _specified(specs: list[Any], values: dict[str, Any]) -> Iterator[Tensor]:
@@ -118,22 +142,23 @@ def _specified(specs: list[Any], values: dict[str, Any]) -> Iterator[Tensor]:
             yield Tensor(name=text(table(argument, kind).get("as_name")) or kind, dtype=SCALARS[kind], shape=())
 
 
-def _weights(specs: list[Any], values: dict[str, Any]) -> Iterator[Tensor]:
+def _weights(specs: list[Any], values: dict[str, Any], sizes: Mapping[str, int]) -> Iterator[Weight]:
     for spec in specs:
         for kind in WEIGHTS:
             if (name := text(table(spec, kind, "arg").get("name"))) is not None:
-                yield _tensor(name, values)
+                tensor, number = _tensor(name, values), _dtype(table(values, name))
+                own = text(table(spec, kind).get(f"{kind}_name")) or ""
+                yield Weight(named_type(DTYPES, number), _fixed(tensor), None if tensor.dtype else sizes.get(own))
 
 
 def _tensor(name: str, values: dict[str, Any]) -> Tensor:
     value = table(values, name)
-    return Tensor(
-        name=name, dtype=DTYPES.get(_whole(value.get("dtype"))), shape=tuple(map(_size, listed(value.get("sizes"))))
-    )
+    return Tensor(name=name, dtype=DTYPES.get(_dtype(value)), shape=tuple(map(_size, listed(value.get("sizes")))))
 
 
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else -1
+def _dtype(value: dict[str, Any]) -> int:
+    number = value.get("dtype")
+    return number if isinstance(number, int) else 0
 
 
 def _size(said: Any) -> int | str:

@@ -75,7 +75,7 @@ def _signature(files: list[GgufFile]) -> Signature:
         },
         unknown=dict.fromkeys(("inputs", "outputs", "operators"), WEIGHTS_ONLY)
         | {"framework_version": "the file does not say what wrote it"}
-        | newer_types(weight.dtype for weight in weights),
+        | newer_types(weights),
         warnings=(BIG_ENDIAN,) if is_big_endian else (),
     )
 

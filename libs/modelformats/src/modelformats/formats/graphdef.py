@@ -3,7 +3,6 @@
 Field numbers follow tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,function,versions}.proto.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -11,22 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.skimming import Schema
-from modelformats.weights import counted
+from modelformats.weights import Weight, counted, named_type, newer_types
 
-from .tensorflow_types import DTYPES
+from .tensorflow_types import DTYPES, dtype_of, why_untyped
 
 if TYPE_CHECKING:
     from modelformats.converting.programs.protobuf_messages import Messages
 
-PATTERN, OTHER_PATTERN = "*.graphdef", "*.pb"
-OTHERS = ("saved_model.pb", "init_net.pb", "predict_net.pb")
-"""Ends of names that *.pb files of other formats have."""
-SNIFF = 1024
-FIRST_NODE = re.compile(rb"\x0a[\x80-\xff]{0,9}[\x00-\x7f]\x0a.[\w.][\w.\\/>-]*\x12.[A-Za-z_]\w*", re.DOTALL)
-"""A node, its name, its operator."""
 INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
 BOOLEAN = {"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr", "LogicalNot"}
@@ -52,6 +46,10 @@ MESSAGES: "Messages" = {
     "Dim": (("size", 1, "int64"),),
 }
 SCHEMA = Schema("klever.graphdef", MESSAGES, "GraphDef")
+SIZED_SCHEMA = Schema(
+    "klever.graphdef.sized", {**MESSAGES, "Constant": (*MESSAGES["Constant"], ("content_size", 4, "size"))}, "GraphDef"
+)
+"""Has the sizes of constants too, which takes longer to read: for types whose sizes are not known."""
 
 
 class GraphDef:
@@ -61,48 +59,40 @@ class GraphDef:
 
     def detect(self, directory: Path) -> bool:
         """A *.graphdef file, or one file that begins with a node as graphs do."""
-        return bool(files_matching(directory, PATTERN)) or len(_frozen(directory, "*")) == 1
+        return recognition.GRAPHDEF.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.graphdef file, or one *.pb file."""
-        _file(directory)
+        """One *.graphdef file, or other file that begins with a node."""
+        model_file(recognition.GRAPHDEF, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Placeholders in; nodes that no other consumes out; operators of the graph and of its functions."""
-        path = _file(directory)
+        path = model_file(recognition.GRAPHDEF, directory)
         with reading(path, "GraphDef"):
             graph = SCHEMA.read(path)
             if not any(node.op for node in graph.nodes):
                 raise InvalidModelError(f"{path.name} has no graph: it is empty or not a GraphDef")
+            if any(tensor.dtype not in DTYPES for tensor in _constants(graph)):
+                graph = SIZED_SCHEMA.read(path)
             return _signature(graph)
-
-
-def _frozen(directory: Path, pattern: str) -> list[Path]:
-    found = [path for path in files_matching(directory, pattern) if not path.name.endswith(OTHERS)]
-    return [path for path in found if FIRST_NODE.match(head(path, SNIFF))]
-
-
-def _file(directory: Path) -> Path:
-    candidates = files_matching(directory, PATTERN) or _frozen(directory, OTHER_PATTERN)
-    return the_only(candidates, f"{PATTERN} or frozen {OTHER_PATTERN}")
 
 
 def _signature(graph: Any) -> Signature:
     consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
-    ends = (node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT)
-    nodes = chain(graph.nodes, *(function.nodes for function in graph.library.functions))
+    ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
     outputs = tuple(_output(node) for node in ends)
+    weights = [_weight(tensor) for tensor in _constants(graph)]
     unknown = {"framework_version": "a GraphDef holds the version of its schema, not that of TensorFlow"}
     if any(tensor.shape is None for tensor in outputs):
         unknown["outputs"] = "the graph has no shapes of results; outputs are the nodes that no other consumes"
     return Signature(
         inputs=tuple(_input(node) for node in graph.nodes if node.op in INPUTS),
         outputs=outputs,
-        operators=dict(sorted(Counter(node.op for node in nodes).items())),
-        parameters=counted(weight for node in graph.nodes if node.op == "Const" for weight in _weights(node)),
+        operators=dict(sorted(Counter(node.op for node in _nodes(graph)).items())),
+        parameters=counted(weights),
         framework="TensorFlow",
         details={"producer": graph.versions.producer},
-        unknown=unknown,
+        unknown=unknown | dict(_untyped(graph, ends)) | newer_types(weights),
     )
 
 
@@ -118,31 +108,48 @@ def _attributes(node: Any) -> dict[str, Any]:
 def _input(node: Any) -> Tensor:
     attributes = _attributes(node)
     shape = _shape(attributes["shape"].shape) if "shape" in attributes else None
-    return Tensor(name=node.name, dtype=_dtype(attributes.get("dtype")), shape=shape)
+    return Tensor(name=node.name, dtype=dtype_of(_type(node, "dtype")), shape=shape)
 
 
 def _output(node: Any) -> Tensor:
     attributes = _attributes(node)
-    told = next((attributes[key] for key in RESULT_TYPES if key in attributes), None)
-    dtype = "bool" if node.op in BOOLEAN else _dtype(told)
+    dtype = "bool" if node.op in BOOLEAN else dtype_of(_type(node, *RESULT_TYPES))
     shapes = attributes["_output_shapes"].list.shapes if "_output_shapes" in attributes else ()
     return Tensor(name=node.name, dtype=dtype, shape=_shape(shapes[0]) if shapes else None)
 
 
-def _dtype(attribute: Any) -> str | None:
-    return DTYPES.get(attribute.type) if attribute is not None else None
+def _type(node: Any, *keys: str) -> int:
+    """The number in the first of these attributes that a node has; 0 where it has none."""
+    attributes = _attributes(node)
+    return next((int(attributes[key].type) for key in keys if key in attributes), 0)
+
+
+def _untyped(graph: Any, ends: list[Any]) -> Iterator[tuple[str, str]]:
+    """Why some inputs and outputs have no type; the type of a result is not always in the graph."""
+    kinds = [(node.name, _type(node, "dtype")) for node in graph.nodes if node.op in INPUTS]
+    kinds += [(node.name, _type(node, *RESULT_TYPES)) for node in ends if node.op not in BOOLEAN]
+    for name, kind in kinds:
+        if kind and (reason := why_untyped(kind)):
+            yield name, reason
 
 
 def _shape(shape: Any) -> tuple[int, ...] | None:
     return None if shape.unknown_rank else tuple(max(int(dim.size), -1) for dim in shape.dims)
 
 
-def _weights(node: Any) -> Iterator[tuple[str | None, list[int]]]:
-    """The type and shape of a constant."""
-    for entry in node.attributes:
-        if entry.key == "value":
-            tensor = entry.value.tensor
-            yield DTYPES.get(tensor.dtype), [dim.size for dim in tensor.shape.dims]
+def _constants(graph: Any) -> list[Any]:
+    """Of the graph and of its functions, where branches and loops keep theirs."""
+    nodes = (node for node in _nodes(graph) if node.op == "Const")
+    return [entry.value.tensor for node in nodes for entry in node.attributes if entry.key == "value"]
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    return chain(graph.nodes, *(function.nodes for function in graph.library.functions))
+
+
+def _weight(tensor: Any) -> Weight:
+    size = None if tensor.dtype in DTYPES else getattr(tensor, "content_size", 0) or None
+    return Weight(named_type(DTYPES, tensor.dtype), [dim.size for dim in tensor.shape.dims], size)
 
 
 GRAPH_DEF = GraphDef()

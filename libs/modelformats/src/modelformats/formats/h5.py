@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from kleverproto.signatures import Parameters, Signature
+from kleverproto.signatures import Signature
+from kleverserve.selection import Rule
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import head, model_file, reading
 from modelformats.hdf5 import MAGIC, Hdf5
-from modelformats.weights import counted
+from modelformats.weights import Weight, counted, element_count, newer_types
 
 from .keras_config import read_config
 
-PATTERNS = ("*.h5", "*.hdf5")
 CONFIG, WEIGHTS = "model_config", "/model_weights/"
 OPTIMIZER, RANDOM = "/optimizer", "/seed_generator/"
 
@@ -23,18 +23,18 @@ class H5:
 
     def detect(self, directory: Path) -> bool:
         """A *.h5 or *.hdf5 file, or one HDF5 file that holds a Keras model."""
-        if files_matching(directory, *PATTERNS):
+        if RULE.named(directory):
             return True
-        candidates = [path for path in files_matching(directory, "*") if head(path, len(MAGIC)) == MAGIC]
-        return len(candidates) == 1 and _holds_model(candidates[0])
+        alike = RULE.alike(directory)
+        return len(alike) == 1 and _holds_model(alike[0])
 
     def validate(self, directory: Path) -> None:
-        """One *.h5 or *.hdf5 file."""
-        single_file(directory, *PATTERNS)
+        """One HDF5 file."""
+        model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
-        path = single_file(directory, *PATTERNS)
+        path = model_file(RULE, directory)
         with reading(path, "HDF5 file of Keras"):
             return _signature(path)
 
@@ -56,22 +56,29 @@ def _signature(path: Path) -> Signature:
                 f"{path.name} has weights but no {CONFIG}: save the whole model with model.save(), not its weights"
             )
         model = read_config(json.loads(config))
+        found = weights(file, WEIGHTS)
         return Signature(
             inputs=model.inputs,
             outputs=model.outputs,
             operators=model.operators,
-            parameters=weights(file, WEIGHTS),
+            parameters=counted(found),
             framework="Keras",
             framework_version=file.text("keras_version"),
             details=model.details | {"backend": file.text("backend")},
-            unknown=model.unknown,
+            unknown=model.unknown | newer_types(found),
         )
 
 
-def weights(file: Hdf5, group: str) -> Parameters:
-    """Count the data sets of numbers in a group, those of optimizers and random generators aside. Raises ValueError."""
+def weights(file: Hdf5, group: str) -> list[Weight]:
+    """The data sets of numbers in a group, those of optimizers and random generators aside. Raises ValueError."""
     found = [item for item in file.data_sets() if item.path.startswith(group) and not item.path.startswith(OPTIMIZER)]
-    return counted((item.dtype, item.shape) for item in found if item.dtype and RANDOM not in item.path)
+    kept = (item for item in found if item.dtype and RANDOM not in item.path)
+    return [Weight(item.dtype, item.shape, item.size * element_count(item.shape)) for item in kept]
 
 
+def _looks_like(path: Path) -> bool:
+    return head(path, len(MAGIC)) == MAGIC
+
+
+RULE = Rule("H5", ("*.h5", "*.hdf5"), _looks_like)
 H5_FORMAT = H5()

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from kleverproto.signatures import Parameters, Signature
+from kleverproto.signatures import Signature
+from kleverserve.selection import Rule, member_names
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, single_file
+from modelformats.format import model_file, reading
 from modelformats.hdf5 import Hdf5
-from modelformats.zips import member_names, read_member
+from modelformats.weights import Weight, counted, newer_types
+from modelformats.zips import read_member
 
 from .h5 import weights
 from .keras_config import read_config
 
-PATTERN = "*.keras"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 JSON_LIMIT = 16 * 1024**2
 LOCAL_HEADER = 30
@@ -28,19 +29,15 @@ class Keras:
 
     def detect(self, directory: Path) -> bool:
         """A *.keras file, or one zip with the members of one."""
-        if files_matching(directory, PATTERN):
-            return True
-        return (
-            len([path for path in files_matching(directory, "*") if {CONFIG, METADATA} <= set(member_names(path))]) == 1
-        )
+        return RULE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.keras file."""
-        single_file(directory, PATTERN)
+        """One model file."""
+        model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
-        path = single_file(directory, PATTERN)
+        path = model_file(RULE, directory)
         with reading(path, "Keras model"), ZipFile(path) as archive:
             if CONFIG not in archive.namelist():
                 raise InvalidModelError(f"{path.name} has no {CONFIG}: save the model with Keras 3, model.save()")
@@ -57,11 +54,11 @@ def _signature(path: Path, archive: ZipFile) -> Signature:
         inputs=model.inputs,
         outputs=model.outputs,
         operators=model.operators,
-        parameters=found,
+        parameters=None if found is None else counted(found),
         framework="Keras",
         framework_version=metadata.get("keras_version"),
         details=model.details | {"saved": metadata.get("date_saved")},
-        unknown=model.unknown if found is not None else model.unknown | {"parameters": reason},
+        unknown=model.unknown | ({"parameters": reason} if found is None else newer_types(found)),
     )
 
 
@@ -69,7 +66,7 @@ def _json(archive: ZipFile, name: str) -> Any:
     return json.loads(read_member(archive, name, JSON_LIMIT))
 
 
-def _weights(path: Path, member: ZipInfo) -> Parameters | None:
+def _weights(path: Path, member: ZipInfo) -> list[Weight] | None:
     """Read in place: a member that is stored is a part of the zip's own bytes."""
     if member.compress_type != ZIP_STORED:
         return None
@@ -81,4 +78,9 @@ def _weights(path: Path, member: ZipInfo) -> Parameters | None:
         return weights(Hdf5(file, begin), "/")
 
 
+def _looks_like(path: Path) -> bool:
+    return {CONFIG, METADATA} <= set(member_names(path))
+
+
+RULE = Rule("Keras", ("*.keras",), _looks_like)
 KERAS = Keras()

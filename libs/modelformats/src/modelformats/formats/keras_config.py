@@ -7,10 +7,14 @@ from typing import Any
 
 from kleverproto.signatures import Tensor
 from modelformats.errors import InvalidModelError
+from modelformats.weights import BITS, unknown_tensors
 
 from .keras_shapes import Shape, result_shape
 
 INPUT = "InputLayer"
+QUANTIZED = "_from_"
+"""In names of policies between the type of quantized weights and that of results."""
+DTYPES = {name: name for name in (*BITS, "str")}
 NO_SHAPE = "the configuration holds layers, not shapes, and the shape that this model's last layers make is not known"
 NO_LAYERS = "the model is a class of its own, whose layers and inputs are in its Python code"
 
@@ -63,12 +67,14 @@ def read_config(model: Any) -> KerasModel:
         first = described[names[0]]
         start = _Layer(first.kind, first.config, _declared(layers[0]) or _declared({"config": config}))
         inputs, outputs = [_tensor(names[0], start)], [_tensor(names[-1], described[names[-1]])]
+    written = ((tensor.name, tensor.dtype) for tensor in (*inputs, *outputs) if tensor.dtype)
     return KerasModel(
-        inputs=tuple(inputs),
-        outputs=tuple(outputs),
+        inputs=_known(inputs),
+        outputs=_known(outputs),
         operators=dict(sorted(Counter(_kinds(layers)).items())),
         details=details,
-        unknown={"outputs": NO_SHAPE} if any(tensor.shape is None for tensor in outputs) else {},
+        unknown=({"outputs": NO_SHAPE} if any(tensor.shape is None for tensor in outputs) else {})
+        | unknown_tensors(DTYPES, written),
     )
 
 
@@ -179,5 +185,9 @@ def _dtype(declared: Any) -> str | None:
         declared = (declared.get("config") or {}).get("name")
     if not isinstance(declared, str):
         return None
-    name = declared.removeprefix("mixed_")
+    name = declared.rpartition(QUANTIZED)[2].removeprefix("mixed_")
     return "str" if name == "string" else name
+
+
+def _known(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(t if t.dtype in DTYPES else t.model_copy(update={"dtype": None}) for t in tensors)

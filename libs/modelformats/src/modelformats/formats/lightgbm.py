@@ -1,15 +1,14 @@
 """LightGBM text models, versions 2 to 4 (`GBDT::SaveModelToString`): the lines before the first tree."""
 
-from itertools import pairwise
 from pathlib import Path
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.format import head, model_file, reading
 from modelformats.plain import texts, whole
 from modelformats.tabular import INPUT, LABELS
 
-PATTERNS = ("*.lgb", "*.lgbm", "*.lightgbm")
 HEADER_LIMIT = 16 * 1024 * 1024
 FIRST_TREE = b"\nTree="
 NO_TREE = b"\nend of trees"
@@ -22,28 +21,23 @@ class LightGBM:
 
     def detect(self, directory: Path) -> bool:
         """A file of one of the usual names, or one text that begins as LightGBM's."""
-        return has_model_file(directory, PATTERNS, _looks_like)
+        return recognition.LIGHTGBM.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One model file."""
-        model_file(directory, PATTERNS, _looks_like)
+        model_file(recognition.LIGHTGBM, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Features in, predictions out; trees counted."""
-        path = model_file(directory, PATTERNS, _looks_like)
+        path = model_file(recognition.LIGHTGBM, directory)
         with reading(path, "LightGBM text model"):
             start = head(path, HEADER_LIMIT)
-            if not _looks_like(start):
+            if not recognition.begins_as_lightgbm(start):
                 raise InvalidModelError(f"{path.name} does not begin as a LightGBM text model (tree, version=…)")
             end = next((at for mark in (FIRST_TREE, NO_TREE) if (at := start.find(mark)) >= 0), None)
             if end is None:
                 raise InvalidModelError(f"{path.name} ends before its first tree: save the model again")
             return _signature(start[:end].decode(), path.stat().st_size - end)
-
-
-def _looks_like(start: bytes) -> bool:
-    lines = start[:200].replace(b"\r", b"").split(b"\n")
-    return any(a == b"tree" and b.startswith(b"version=v") for a, b in pairwise(lines[:3]))
 
 
 def _signature(header: str, rest: int) -> Signature:

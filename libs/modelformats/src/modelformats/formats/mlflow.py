@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import reading
+from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
 from modelformats.versions import other_version
+from modelformats.weights import unknown_tensors
 
-FILE = "MLmodel"
-LOGGED = "artifacts"
 MERGE = "<<"
 SIZE_LIMIT = 1024 * 1024
 DEEPEST = 50
@@ -33,6 +33,8 @@ DTYPES = {
     "datetime": "datetime64",
 }
 """Types of columns to numpy's."""
+NESTED = {"array", "object", "map", "any", "sparkml-vector"}
+"""Types of columns whose values are not all of one type of numpy's."""
 UNSIGNED = "the model was logged without a signature: give one with infer_signature when logging it"
 
 
@@ -43,27 +45,21 @@ class MLflow:
 
     def detect(self, directory: Path) -> bool:
         """An MLmodel file at the top, or where MLflow 3 has that of a logged model."""
-        return _file(directory) is not None
+        return recognition.MLFLOW.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """Such a file."""
-        if _file(directory) is None:
-            raise InvalidModelError(f"there is no {FILE}")
+        model_file(recognition.MLFLOW, directory)
 
     def extract(self, directory: Path) -> Signature:
         """The signature that the model was logged with, and its flavours."""
-        self.validate(directory)
-        path = _file(directory) or directory
+        path = model_file(recognition.MLFLOW, directory)
         with reading(path, "MLmodel file"):
-            return _signature(_document(path))
+            return _signature(read_document(path))
 
 
-def _file(directory: Path) -> Path | None:
-    places = (directory / FILE, directory / LOGGED / FILE)
-    return next((path for path in places if path.is_file()), None)
-
-
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """What an MLmodel file says. Raises InvalidModelError, and what YAML's reader raises."""
     import yaml  # noqa: PLC0415 - only MLflow needs it
 
     if path.stat().st_size > SIZE_LIMIT:
@@ -84,6 +80,7 @@ def _signature(model: dict[str, Any]) -> Signature:
     signature = table(model, "signature")
     inputs, outputs = _specs(signature, "inputs", FIRST_INPUT), _specs(signature, "outputs", FIRST_OUTPUT)
     unknown = dict.fromkeys(("operators", "parameters"), "MLflow describes the model; its files are not read")
+    unknown |= _untyped(signature)
     unknown |= {field: UNSIGNED for field, specs in (("inputs", inputs), ("outputs", outputs)) if not specs}
     framework, version = _framework(flavours)
     return Signature(
@@ -116,6 +113,18 @@ def _entries(signature: dict[str, Any], field: str) -> list[Any]:
     """Lists are JSON inside the YAML."""
     written = signature.get(field)
     return [entry for entry in listed(json.loads(written) if isinstance(written, str) else None) if table(entry)]
+
+
+def _untyped(signature: dict[str, Any]) -> dict[str, str]:
+    """Why some columns have no type."""
+    written = dict[str, str]()
+    for field, first in (("inputs", FIRST_INPUT), ("outputs", FIRST_OUTPUT)):
+        specs, entries = _specs(signature, field, first), _entries(signature, field)
+        columns = zip(specs, entries, strict=True)
+        written |= {spec.name: str(entry.get("type")) for spec, entry in columns if entry.get("type") != "tensor"}
+    nested = {name: f"a column of {kind}, whose values have no one type" for name, kind in written.items()}
+    unknown = unknown_tensors(DTYPES, written.items())
+    return {name: nested[name] if written[name] in NESTED else reason for name, reason in unknown.items()}
 
 
 def _specs(signature: dict[str, Any], field: str, first: int) -> tuple[Tensor, ...]:

@@ -11,11 +11,13 @@ from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, single_file
 from modelformats.ndarray_list import DTYPES, named, read_arrays
-from modelformats.weights import counted
+from modelformats.weights import counted, unknown_tensors
 
 SYMBOL, PARAMS = "*symbol.json", "*.params"
 SYMBOL_LIMIT = 16 * 1024**2
 VARIABLE = "null"
+UNSAID = -1
+"""As a type: the default of MXNet."""
 LOSS = "Output"
 """Ends the names of operators, such as SoftmaxOutput, that take a label when they are trained."""
 
@@ -31,17 +33,14 @@ class MXNetParams:
 
     def validate(self, directory: Path) -> None:
         """One *symbol.json and one *.params file."""
-        single_file(directory, SYMBOL)
-        single_file(directory, PARAMS)
+        files(directory)
 
     def extract(self, directory: Path) -> Signature:
         """Variables that are no weights in, heads out; operators of the graph and of those in it."""
-        self.validate(directory)
-        params = single_file(directory, PARAMS)
+        symbol, params = files(directory)
         with reading(params, "list of MXNet arrays"):
             arrays = read_arrays(params)
             parameters = counted((array.dtype, array.shape) for array in arrays)
-        symbol = single_file(directory, SYMBOL)
         with reading(symbol, "MXNet symbol"):
             graph = _graph(symbol)
             inputs, labels = _inputs(graph["nodes"], set(named(arrays)))
@@ -54,8 +53,13 @@ class MXNetParams:
                 framework="MXNet",
                 framework_version=_version(graph),
                 details={"labels": labels},
-                unknown=_unknown(inputs),
+                unknown=_unknown(inputs) | unknown_tensors(DTYPES, _types(graph["nodes"], inputs)),
             )
+
+
+def files(directory: Path) -> tuple[Path, Path]:
+    """The symbol and its arrays. Raises InvalidModelError when one is missing, or there are several."""
+    return single_file(directory, SYMBOL), single_file(directory, PARAMS)
 
 
 def _graph(path: Path) -> Any:
@@ -83,10 +87,21 @@ def _inputs(nodes: list[Any], weights: set[str]) -> tuple[tuple[Tensor, ...], li
 
 def _tensor(node: Any) -> Tensor:
     attributes = _attributes(node)
-    dtype = DTYPES.get(int(attributes.get("__dtype__", -1)))
+    dtype = DTYPES.get(_type(node))
     sizes = attributes.get("__shape__")
     shape = tuple(int(size) or -1 for size in re.findall(r"-?\d+", sizes)) if sizes is not None else None
     return Tensor(name=node["name"], dtype=dtype, shape=shape)
+
+
+def _type(node: Any) -> int:
+    return int(_attributes(node).get("__dtype__", UNSAID))
+
+
+def _types(nodes: list[Any], inputs: tuple[Tensor, ...]) -> Iterator[tuple[str, int]]:
+    """The types of inputs by number, where the graph says them."""
+    names = {tensor.name for tensor in inputs}
+    written = ((node["name"], _type(node)) for node in nodes if node["name"] in names)
+    return ((name, number) for name, number in written if number != UNSAID)
 
 
 def _attributes(node: Any) -> dict[str, Any]:

@@ -6,15 +6,14 @@ gives types and shapes of inputs: `{"data": [1, [1, 3, 224, 224]]}`.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kleverproto.signatures import Parameters, Signature, Tensor
+from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, single_file
 from modelformats.skimming import Schema
-from modelformats.weights import counted
+from modelformats.weights import Weight, counted, named_type, newer_types, unknown_type
 
 if TYPE_CHECKING:
     from modelformats.converting.programs.protobuf_messages import Messages
@@ -40,6 +39,11 @@ DTYPES = {
 }
 """TensorProto.DataType."""
 FILLS = {
+    **dict.fromkeys(("ConstantFill", "GaussianFill", "GivenTensorFill", "MSRAFill", "RangeFill"), "float32"),
+    **dict.fromkeys(("UniformFill", "XavierFill"), "float32"),
+    **dict.fromkeys(("Float16ConstantFill", "Float16UniformFill"), "float16"),
+    **dict.fromkeys(("Int8GivenIntTensorFill", "LengthsRangeFill", "UniformIntFill"), "int32"),
+    "Int8GivenTensorFill": "uint8",
     "GivenTensorBoolFill": "bool",
     "GivenTensorByteStringToUInt8Fill": "uint8",
     "GivenTensorDoubleFill": "float64",
@@ -48,7 +52,7 @@ FILLS = {
     "GivenTensorIntFill": "int32",
     "GivenTensorStringFill": "str",
 }
-"""Operators that fill with other numbers than floats."""
+"""What operators fill with, unless they have an argument `dtype`."""
 
 MESSAGES: "Messages" = {
     "NetDef": (
@@ -79,23 +83,26 @@ class NetDef:
 
     def validate(self, directory: Path) -> None:
         """One *init_net.pb and one *predict_net.pb file."""
-        single_file(directory, INIT)
-        single_file(directory, PREDICT)
+        files(directory)
 
     def extract(self, directory: Path) -> Signature:
         """What is fed and given by the net that predicts, its operators, and the weights that the other net fills."""
-        self.validate(directory)
-        predict = _net(single_file(directory, PREDICT))
-        init = _net(single_file(directory, INIT))
+        init_file, predict_file = files(directory)
+        predict, init = _net(predict_file), _net(init_file)
         info = _value_info(directory / VALUE_INFO)
-        with reading(single_file(directory, INIT), "NetDef"):
+        with reading(init_file, "NetDef"):
             return _signature(init, predict, info)
+
+
+def files(directory: Path) -> tuple[Path, Path]:
+    """The nets that fill and that predict. Raises InvalidModelError when one is missing, or there are several."""
+    return single_file(directory, INIT), single_file(directory, PREDICT)
 
 
 def _net(path: Path) -> Any:
     with reading(path, "NetDef"):
         net = SCHEMA.read(path)
-        fills_nothing = not net.operators and net.name and path.match(INIT)
+        fills_nothing = not net.operators and net.name and Path(path.name.lower()).match(INIT)
         if not fills_nothing and not any(operator.type for operator in net.operators):
             raise InvalidModelError(f"{path.name} has no operators: it is empty or not a NetDef")
         return net
@@ -115,7 +122,7 @@ def _value_info(path: Path) -> dict[str, Any]:
 def _signature(init: Any, predict: Any, info: dict[str, Any]) -> Signature:
     taken = _fed(init, predict)
     fed = set(taken)
-    weights = (operator for operator in init.operators if not fed & set(operator.outputs))
+    weights = [_weight(operator) for operator in init.operators if not fed & set(operator.outputs)]
     inputs = tuple(_tensor(name, info) for name in taken)
     outputs = tuple(_tensor(name, info) for name in predict.external_outputs or _left(predict))
     unknown = {"framework_version": "a NetDef does not tell which Caffe2 wrote it"}
@@ -128,10 +135,10 @@ def _signature(init: Any, predict: Any, info: dict[str, Any]) -> Signature:
         inputs=inputs,
         outputs=outputs,
         operators=dict(sorted(Counter(operator.type for operator in predict.operators).items())),
-        parameters=_parameters(weights),
+        parameters=counted(weights),
         framework="Caffe2",
         details={"net": predict.name},
-        unknown=unknown,
+        unknown=unknown | newer_types(weights),
     )
 
 
@@ -174,15 +181,11 @@ def _shape(operator: Any) -> list[int]:
     return next((list(argument.numbers) for argument in operator.arguments if argument.name == "shape"), [])
 
 
-def _parameters(operators: Iterator[Any]) -> Parameters:
-    return counted((_dtype(operator), _shape(operator)) for operator in operators)
-
-
-def _dtype(operator: Any) -> str | None:
-    """By the operator's name, or for those that fill with one number or at random, by an argument."""
-    if operator.type in FILLS:
-        return FILLS[operator.type]
-    return next((DTYPES.get(found.number) for found in operator.arguments if found.name == "dtype"), "float32")
+def _weight(operator: Any) -> Weight:
+    """By an argument of operators that fill with one number or at random, else by the operator's name."""
+    numbers = [argument.number for argument in operator.arguments if argument.name == "dtype"]
+    dtype = named_type(DTYPES, numbers[0]) if numbers else FILLS.get(operator.type, unknown_type(operator.type))
+    return Weight(dtype, _shape(operator))
 
 
 NET_DEF = NetDef()

@@ -4,19 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import model_file, reading
 from modelformats.parts import check_parts
-from modelformats.weights import newer_types, unknown_type
+from modelformats.weights import newer_types, unknown_elements
 
 from .onnx_messages import DTYPES, NEWEST_IR, NEWEST_OPSET, SCHEMA, SIZED_SCHEMA
 from .onnx_weights import Contents, contents_of
-
-PATTERN = "*.onnx"
-IR_VERSION_TAG = 0x08
-SNIFFED = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
-"""Tags that may follow `ir_version` in a ModelProto: producer, domain, version, doc, graph, opset."""
 
 
 class Onnx:
@@ -26,14 +22,14 @@ class Onnx:
 
     def detect(self, directory: Path) -> bool:
         """A *.onnx file, or one file that begins as a ModelProto does and parses as one."""
-        if files_matching(directory, PATTERN):
+        if recognition.ONNX.named(directory):
             return True
-        candidates = [path for path in files_matching(directory, "*") if _looks_like(head(path, 4))]
-        return len(candidates) == 1 and _readable(candidates[0]) is not None
+        alike = recognition.ONNX.alike(directory)
+        return len(alike) == 1 and _readable(alike[0]) is not None
 
     def validate(self, directory: Path) -> None:
-        """One *.onnx file, and the files in which it keeps weights."""
-        path = single_file(directory, PATTERN)
+        """One file, and the files in which it keeps weights."""
+        path = model_file(recognition.ONNX, directory)
         model = _readable(path)
         if model is not None:  # otherwise `extract` says what is wrong with it
             with reading(path, "ONNX model"):
@@ -41,7 +37,7 @@ class Onnx:
 
     def extract(self, directory: Path) -> Signature:
         """Inputs and outputs of the main graph, operators of all graphs and functions."""
-        path = single_file(directory, PATTERN)
+        path = model_file(recognition.ONNX, directory)
         with reading(path, "ONNX model"):
             model = _load(path)
             contents = contents_of(model)
@@ -49,10 +45,6 @@ class Onnx:
             if contents.needs_sizes():
                 contents = contents_of(SIZED_SCHEMA.read(path))
             return _signature(model, contents)
-
-
-def _looks_like(start: bytes) -> bool:
-    return len(start) >= 3 and start[0] == IR_VERSION_TAG and 1 <= start[1] <= 32 and start[2] in SNIFFED  # noqa: PLR2004
 
 
 def _readable(path: Path) -> Any:
@@ -86,7 +78,7 @@ def _signature(model: Any, contents: Contents) -> Signature:
             "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
             "graph": model.graph.name,
         },
-        unknown=_unknown(model) | newer_types(unknown_type(kind) for kind in contents.unknown_types()),
+        unknown=_unknown(model) | newer_types(contents.measured()),
         warnings=(
             *(_uncarried(value) for value in model.graph.input if _kind(value) is not None),
             *_newer_versions(model),
@@ -123,15 +115,11 @@ def _unknown(model: Any) -> dict[str, str]:
 def _open(value: Any) -> str | None:
     """Why the type of an input or output cannot be known."""
     if kind := _kind(value):
-        return f"not a tensor but a {kind}, which has no dtype and shape of its own"
+        return f"{NO_TENSOR}{kind}, which has no dtype and shape of its own"
     elements = value.type.tensor_type.elem_type
     if not elements:
-        return "the model does not say of what type its elements are"
-    return (
-        None
-        if elements in DTYPES
-        else f"its elements are of {unknown_type(elements)}: newer than this version of Klever"
-    )
+        return UNSAID_ELEMENTS
+    return None if elements in DTYPES else unknown_elements(elements)
 
 
 def _uncarried(value: Any) -> str:

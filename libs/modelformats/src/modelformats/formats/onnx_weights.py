@@ -7,7 +7,7 @@ from typing import Any
 
 from kleverproto.signatures import Parameters
 from modelformats.parts import Part, whole_bytes
-from modelformats.weights import Weight, counted, size_in_bytes, unknown_type
+from modelformats.weights import Weight, counted, named_type, size_in_bytes
 
 from .onnx_messages import DTYPES
 
@@ -33,15 +33,16 @@ class Contents:
 
     def parameters(self) -> Parameters:
         """Weights counted by type. Raises ValueError: a tensor has dimensions that none can have."""
-        return counted([*map(_weight, self.weights), *map(_bare_weight, self.bare)])
+        return counted(self.measured())
+
+    def measured(self) -> list[Weight]:
+        """The weights with their sizes, as far as they can be measured."""
+        return [*map(_weight, self.weights), *map(_bare_weight, self.bare)]
 
     def needs_sizes(self) -> bool:
         """Whether there are weights that only SIZED_SCHEMA can measure."""
-        return bool(self.unknown_types()) or any(attribute.name in LISTS for attribute in self.bare)
-
-    def unknown_types(self) -> list[int]:
-        """The types of weights that are newer than the list of types here."""
-        return sorted({tensor.data_type for tensor in self.weights} - DTYPES.keys())
+        has_newer = any(tensor.data_type not in DTYPES for tensor in self.weights)
+        return has_newer or any(attribute.name in LISTS for attribute in self.bare)
 
     def external_parts(self) -> Iterator[Part]:
         """The tensors whose data is in files beside the model (docs/ExternalData of ONNX). Raises as `parameters`."""
@@ -110,6 +111,5 @@ def _size(tensor: Any, said: dict[str, str]) -> int | None:
 
 
 def _weight(tensor: Any) -> Weight:
-    if tensor.data_type in DTYPES:
-        return Weight(DTYPES[tensor.data_type], tensor.dims)
-    return Weight(unknown_type(tensor.data_type), tensor.dims, _size(tensor, _external(tensor)))
+    size = None if tensor.data_type in DTYPES else _size(tensor, _external(tensor))
+    return Weight(named_type(DTYPES, tensor.data_type), tensor.dims, size)

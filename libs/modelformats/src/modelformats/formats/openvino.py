@@ -6,17 +6,17 @@ Follows docs.openvino.ai, "OpenVINO IR format".
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from kleverproto.signatures import Parameters, Signature, Tensor
+from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import model_file, reading
 from modelformats.parts import Part, check_parts, whole_bytes
+from modelformats.weights import Weight, counted, named_type, newer_types, unknown_tensors
 from modelformats.xml_documents import parse_xml
 
-SNIFF = 2048
 INPUT, OUTPUT, CONSTANT = "Parameter", "Result", "Const"
 LARGEST = 2**62
 SINK = "/sink_port_"
@@ -27,12 +27,21 @@ COMMA = re.compile(r"(?<!\\),")
 DTYPES = {
     **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
     **{f"i{bits}": f"int{bits}" for bits in (4, 8, 16, 32, 64)},
-    **{f"u{bits}": f"uint{bits}" for bits in (1, 4, 8, 16, 32, 64)},
+    **{f"u{bits}": f"uint{bits}" for bits in (1, 2, 3, 4, 6, 8, 16, 32, 64)},
     "bf16": "bfloat16",
+    "f8e4m3": "float8_e4m3fn",
+    "f8e5m2": "float8_e5m2",
+    "f8e8m0": "float8_e8m0fnu",
+    "f4e2m1": "float4_e2m1fn",
+    "nf4": "nf4",
     "boolean": "bool",
+    "bool": "bool",
+    "bin": "uint1",
     "string": "str",
 }
-"""Element types to numpy; precisions of ports are the same in upper case, FP32 for f32."""
+"""Element types to numpy; precisions of ports are the same in upper case, FP32 for f32, BOOL and BIN."""
+ANY_TYPE = {"dynamic", "undefined", "unspecified", ""}
+"""Where any type may be given, or none is written."""
 
 
 class OpenVino:
@@ -42,11 +51,11 @@ class OpenVino:
 
     def detect(self, directory: Path) -> bool:
         """One XML file whose root element is `net`."""
-        return len(_graphs(directory)) == 1
+        return len(recognition.OPENVINO.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
         """An .xml file and the .bin file of the same name."""
-        path = _graph(directory)
+        path = model_file(recognition.OPENVINO, directory)
         check_parts(path, [Part("its weights", path.with_suffix(".bin").name)])
         try:
             with reading(path, "OpenVINO IR"):
@@ -57,21 +66,12 @@ class OpenVino:
 
     def extract(self, directory: Path) -> Signature:
         """Parameters in, results out; layers of bodies (If, Loop, TensorIterator) are operators, too."""
-        path = _graph(directory)
+        path = model_file(recognition.OPENVINO, directory)
         with reading(path, "OpenVINO IR"):
             root = parse_xml(path, "net")
             signature = _signature(root)
             check_parts(path, _constants(path, root))
             return signature
-
-
-def _graphs(directory: Path) -> list[Path]:
-    return [path for path in files_matching(directory, "*.xml") if b"<net" in head(path, SNIFF)]
-
-
-def _graph(directory: Path) -> Path:
-    found = _graphs(directory)
-    return found[0] if len(found) == 1 else single_file(directory, "*.xml")
 
 
 def _signature(root: Any) -> Signature:
@@ -83,15 +83,33 @@ def _signature(root: Any) -> Signature:
         del kinds[kind]
     ports = _output_ports(layers)
     sources = {(edge.get("to-layer")): (edge.get("from-layer"), edge.get("from-port")) for edge in _edges(root)}
+    inputs = [_input(layer) for layer in layers if layer.get("type") == INPUT]
+    outputs = [_output(layer, sources, ports) for layer in layers if layer.get("type") == OUTPUT]
+    weights = list(_weights(root.iterdescendants("layer")))
+    typed = ((end.name, end.written) for end in (*inputs, *outputs) if end.written not in ANY_TYPE)
     return Signature(
-        inputs=tuple(_input(layer) for layer in layers if layer.get("type") == INPUT),
-        outputs=tuple(_output(layer, sources, ports) for layer in layers if layer.get("type") == OUTPUT),
+        inputs=tuple(map(_tensor, inputs)),
+        outputs=tuple(map(_tensor, outputs)),
         operators=dict(sorted(kinds.items())),
-        parameters=_parameters(root.iterdescendants("layer")),
+        parameters=counted(weights),
         framework="OpenVINO",
         framework_version=_version(root),
         details={"ir_version": root.get("version")},
+        unknown=unknown_tensors(DTYPES, typed) | newer_types(weights),
     )
+
+
+class _End(NamedTuple):
+    """An input or output."""
+
+    name: str
+    written: str
+    """Its type."""
+    port: Any
+
+
+def _tensor(end: _End) -> Tensor:
+    return Tensor(name=end.name, dtype=DTYPES.get(end.written), shape=_shape(end.port))
 
 
 def _edges(root: Any) -> list[Any]:
@@ -102,18 +120,17 @@ def _output_ports(layers: Iterable[Any]) -> dict[tuple[str | None, str | None], 
     return {(layer.get("id"), port.get("id")): port for layer in layers for port in layer.findall("output/port")}
 
 
-def _input(layer: Any) -> Tensor:
+def _input(layer: Any) -> _End:
     port, data = layer.find("output/port"), layer.find("data")
-    dtype = DTYPES.get(str(data.get("element_type"))) if data is not None else None
     names = port.get("names") if port is not None else None
-    return Tensor(name=_name(layer, names), dtype=dtype or _dtype(port), shape=_shape(port))
+    return _End(_name(layer, names), (_element_type(data) if data is not None else "") or _precision(port), port)
 
 
-def _output(layer: Any, sources: Any, ports: Any) -> Tensor:
+def _output(layer: Any, sources: Any, ports: Any) -> _End:
     """A result is called as what it is the result of."""
     port, source = layer.find("input/port"), ports.get(sources.get(layer.get("id")))
     own = layer.get("output_names") or (source.get("names") if source is not None else None)
-    return Tensor(name=_name(layer, own), dtype=_dtype(port), shape=_shape(port))
+    return _End(_name(layer, own), _precision(port), port)
 
 
 def _name(layer: Any, names: str | None) -> str:
@@ -124,10 +141,13 @@ def _name(layer: Any, names: str | None) -> str:
     return own if own in several else min(several, default=layer_name)
 
 
-def _dtype(port: Any) -> str | None:
-    if port is None:
-        return None
-    return DTYPES.get(str(port.get("precision") or "").lower().replace("fp", "f"))
+def _element_type(data: Any) -> str:
+    return str(data.get("element_type") or "")
+
+
+def _precision(port: Any) -> str:
+    """The type of a port, written as an element type."""
+    return str(port.get("precision") or "").lower().replace("fp", "f") if port is not None else ""
 
 
 def _shape(port: Any) -> tuple[int, ...] | None:
@@ -143,20 +163,16 @@ def _constants(path: Path, root: Any) -> Iterator[Part]:
             yield Part(f"the weights {layer.get('name')!r}", path.with_suffix(".bin").name, end)
 
 
-def _parameters(layers: Iterable[Any]) -> Parameters:
-    count, sizes = 0, Counter[str]()
+def _weights(layers: Iterable[Any]) -> Iterator[Weight]:
     for layer in layers:
         data = layer.find("data")
         if layer.get("type") != CONSTANT or data is None:
             continue
         dims = [int(dim) for dim in str(data.get("shape") or "").split(",") if dim.strip()]
-        elements, size = prod(dims), int(data.get("size") or 0)
-        if min([*dims, size, 0]) < 0 or max(elements, size) > LARGEST:
+        size = int(data.get("size") or 0)
+        if min([*dims, size, 0]) < 0 or size > LARGEST:
             raise InvalidModelError("a constant has an impossible size")
-        count += elements
-        kind = str(data.get("element_type"))
-        sizes[DTYPES.get(kind, kind)] += size
-    return Parameters(count=count, bytes_by_dtype=dict(sorted(sizes.items())))
+        yield Weight(named_type(DTYPES, _element_type(data)), dims, size)
 
 
 def _version(root: Any) -> str | None:

@@ -6,7 +6,7 @@ paddle/fluid/pir/serialize_deserialize.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from modelformats.converting.programs.protobuf_messages import Messages
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file, the_only
 from modelformats.skimming import Schema
-from modelformats.weights import counted
+from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
 
 PROGRAM, PIR, PARAMS = "*.pdmodel", "*.json", "*.pdiparams"
 SNIFF, PIR_LIMIT = 256, 64 * 1024**2
@@ -25,7 +25,7 @@ MESSAGES: Messages = {
     "Version": (("number", 1, "int64"),),
     "Block": (("variables", 3, "*Variable"), ("operators", 4, "*Operator")),
     "Variable": (("name", 1, "string"), ("type", 2, "Type"), ("persistable", 3, "bool")),
-    "Type": (("kind", 1, "int32"), ("dense", 3, "Dense")),
+    "Type": (("kind", 1, "int32"), ("rows", 2, "Described"), ("dense", 3, "Dense")),
     "Dense": (("tensor", 1, "Described"),),
     "Described": (("dtype", 1, "int32"), ("dims", 2, "*int64")),
     "Operator": (
@@ -37,7 +37,8 @@ MESSAGES: Messages = {
     "Slot": (("name", 1, "string"), ("arguments", 2, "*string")),
     "Attribute": (("name", 1, "string"), ("number", 3, "int32")),
 }
-DENSE = 7
+DENSE, ROWS = 7, 8
+"""Kinds of variables that hold a tensor; tables of embeddings may have only some of their rows."""
 DTYPES = {
     0: "bool",
     1: "int16",
@@ -51,6 +52,9 @@ DTYPES = {
     22: "bfloat16",
     23: "complex64",
     24: "complex128",
+    25: "str",
+    32: "float8_e4m3fn",
+    33: "float8_e5m2",
     36: "uint16",
     37: "uint32",
     38: "uint64",
@@ -59,9 +63,9 @@ PIR_DTYPES = {
     "bool": "bool",
     "i8": "int8",
     "ui8": "uint8",
-    "i16": "int16",
-    "i32": "int32",
-    "i64": "int64",
+    **{f"{sign}i{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (16, 32, 64)},
+    "f8e4m3fn": "float8_e4m3fn",
+    "f8e5m2": "float8_e5m2",
     "f16": "float16",
     "bf16": "bfloat16",
     "f32": "float32",
@@ -71,6 +75,7 @@ PIR_DTYPES = {
 }
 FEEDS, FETCH, COLUMN = ("feed", "data"), "fetch", "col"
 PIR_PARAMETER = "p"
+NOT_DENSE = "not a dense tensor"
 
 _SCHEMA = Schema("klever.paddlepaddle", MESSAGES, "Program")
 
@@ -118,7 +123,9 @@ def _of_program(path: Path) -> Signature:
     variables = {variable.name: variable for variable in main.variables}
     fed = [(_column(op), name) for op in main.operators if op.type == "feed" for name in _arguments(op.outputs)]
     fetched = [(_column(op), name) for op in main.operators if op.type == FETCH for name in _arguments(op.inputs)]
-    weights = [v for block in program.blocks for v in block.variables if v.persistable and v.type.kind == DENSE]
+    kept = [v.type for block in program.blocks for v in block.variables if v.persistable]
+    described = [each.dense.tensor if each.kind == DENSE else each.rows for each in kept if each.kind in {DENSE, ROWS}]
+    weights = [Weight(named_type(DTYPES, tensor.dtype), tensor.dims) for tensor in described]
     operators = Counter(op.type for block in program.blocks for op in block.operators)
     inputs = tuple(_tensor(name, variables) for _, name in sorted(fed))
     outputs = tuple(_tensor(name, variables) for _, name in sorted(fetched))
@@ -126,11 +133,11 @@ def _of_program(path: Path) -> Signature:
         inputs=inputs,
         outputs=outputs,
         operators={name: operators[name] for name in sorted(operators) if name not in {"feed", FETCH}},
-        parameters=counted((DTYPES.get(v.type.dense.tensor.dtype), v.type.dense.tensor.dims) for v in weights),
+        parameters=counted(weights),
         framework="PaddlePaddle",
         framework_version=_version(program.version.number),
         details={"program": "ProgramDesc", "blocks": len(program.blocks)},
-        unknown=_unknown(inputs, outputs),
+        unknown=_unknown(inputs, outputs, _dense_types(variables)) | newer_types(weights),
     )
 
 
@@ -151,6 +158,10 @@ def _tensor(name: str, variables: dict[str, Any]) -> Tensor:
     return Tensor(name=name, dtype=DTYPES.get(tensor.dtype), shape=tuple(tensor.dims))
 
 
+def _dense_types(variables: dict[str, Any]) -> dict[str, int]:
+    return {name: v.type.dense.tensor.dtype for name, v in variables.items() if v.type.kind == DENSE}
+
+
 def _version(number: int) -> str | None:
     """2005002 is 2.5.2; builds between releases say 0."""
     return f"{number // 10**6}.{number // 1000 % 1000}.{number % 1000}" if number > 0 else None
@@ -167,9 +178,11 @@ def _of_pir(path: Path) -> Signature:
         raise InvalidModelError(f"{path.name} has no operators: it is JSON, but not a program of PaddlePaddle")
     named = [(_bare(op["#"]), op) for op in operators]
     counts = Counter(name for name, _ in named if name not in {*FEEDS, FETCH, PIR_PARAMETER})
-    weights = [_pir_type(op["O"]) for name, op in named if name == PIR_PARAMETER]
+    weights = [_pir_weight(op["O"]) for name, op in named if name == PIR_PARAMETER]
     inputs = tuple(_pir_tensor(_pir_name(op), op["O"]) for name, op in named if name in FEEDS)
     outputs = tuple(_pir_tensor(_pir_name(op), op["O"]) for name, op in named if name == FETCH)
+    ends = {_pir_name(op): _pir_type(op["O"]) for name, op in named if name in {*FEEDS, FETCH}}
+    dense = {name: written for name, (written, shape) in ends.items() if shape is not None}
     return Signature(
         inputs=inputs,
         outputs=outputs,
@@ -177,7 +190,9 @@ def _of_pir(path: Path) -> Signature:
         parameters=counted(weights),
         framework="PaddlePaddle",
         details={"program": "PIR", "pir_version": int(document["base_code"]["version"])},
-        unknown=_unknown(inputs, outputs) | {"framework_version": "programs of PIR do not say who wrote them"},
+        unknown=_unknown(inputs, outputs, dense)
+        | {"framework_version": "programs of PIR do not say who wrote them"}
+        | newer_types(weights),
     )
 
 
@@ -200,25 +215,31 @@ def _pir_name(operator: Any) -> str:
 
 
 def _pir_tensor(name: str, results: Any) -> Tensor:
-    dtype, shape = _pir_type(results)
-    return Tensor(name=name, dtype=dtype, shape=shape if dtype else None)
+    written, shape = _pir_type(results)
+    return Tensor(name=name, dtype=PIR_DTYPES.get(written) if shape is not None else None, shape=shape)
 
 
-def _pir_type(results: Any) -> tuple[str | None, tuple[int, ...]]:
-    """The numpy type, None where numpy has none, and the shape of a result, which stands alone or in a list."""
+def _pir_weight(results: Any) -> Weight:
+    written, shape = _pir_type(results)
+    return Weight(named_type(PIR_DTYPES, written), shape or ())
+
+
+def _pir_type(results: Any) -> tuple[str, tuple[int, ...] | None]:
+    """The type and shape of a result, which stands alone or in a list; no shape where it is no dense tensor."""
     kind = (results[0] if isinstance(results, list) else results)["TT"]
     if not kind["#"].endswith("t_dtensor"):
-        return None, ()
+        return str(kind["#"]), None
     element, sizes = kind["D"][:2]
-    return PIR_DTYPES.get(_bare(element["#"]).removeprefix("t_")), tuple(int(size) for size in sizes)
+    return _bare(element["#"]).removeprefix("t_"), tuple(int(size) for size in sizes)
 
 
-def _unknown(inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> dict[str, str]:
+def _unknown(inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], dense: Mapping[str, int | str]) -> dict[str, str]:
+    """Why something cannot be known, by the types that dense tensors have as the file writes them."""
     unknown = {"inputs": "the program feeds nothing: it was not saved for inference"} if not inputs else {}
     if not outputs:
         unknown["outputs"] = "the program fetches nothing: it was not saved for inference"
-    reason = "not a dense tensor of one of numpy's types"
-    return unknown | {tensor.name: reason for tensor in (*inputs, *outputs) if tensor.dtype is None}
+    untyped = [tensor.name for tensor in (*inputs, *outputs) if tensor.dtype is None]
+    return unknown | {name: unknown_elements(dense[name]) if name in dense else NOT_DENSE for name in untyped}
 
 
 PADDLE_PADDLE = PaddlePaddle()

@@ -5,17 +5,19 @@ Read without unpickling (see `modelformats.inert_pickle`).
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
+from kleverserve.selection import member_names
 from modelformats.format import files_matching, head, reading, the_only
 from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
-from modelformats.weights import counted
-from modelformats.zips import find, member_names, read_member
+from modelformats.torch_archives import byte_order, member_sizes
+from modelformats.weights import counted, newer_types
+from modelformats.zips import find, read_member
 
 PATTERNS = ("*.pickle", "*.pkl", "*.pt", "*.pth", "*.ckpt")
 OTHER_PATTERN = "*.bin"
@@ -49,7 +51,7 @@ class Pickle:
         """The class of what is in it; the tensors of a state or module; the modules inside a module."""
         path = _file(directory)
         with reading(path, "pickle"):
-            return _signature(_load(path))
+            return _of_archive(path) if _is_archive(path) else _signature(_load(path), {}, None)
 
 
 def _candidates(directory: Path) -> list[Path]:
@@ -73,11 +75,15 @@ def _file(directory: Path) -> Path:
     return the_only(_candidates(directory) or named, " or ".join(PATTERNS))
 
 
+def _of_archive(path: Path) -> Signature:
+    with ZipFile(path) as archive:
+        member = find(archive, DATA) or DATA
+        content = read_member(archive, member, PICKLE_LIMIT)
+        sizes = member_sizes(archive, f"{member.removesuffix(DATA)}data/")
+        return _signature(read_pickles(io.BytesIO(content), 1)[0], sizes, byte_order(archive))
+
+
 def _load(path: Path) -> Any:
-    if _is_archive(path):
-        with ZipFile(path) as archive:
-            content = read_member(archive, find(archive, DATA) or DATA, PICKLE_LIMIT)
-        return read_pickles(io.BytesIO(content), 1)[0]
     with path.open("rb") as file:
         found = read_pickles(file, LEGACY_OBJECT + 1)
     if found[0] != TORCH_MAGIC:
@@ -87,9 +93,10 @@ def _load(path: Path) -> Any:
     return found[LEGACY_OBJECT]
 
 
-def _signature(root: Any) -> Signature:
+def _signature(root: Any, sizes: Mapping[str, int], order: str | None) -> Signature:
+    """By the bytes of storages that lie beside the pickle, and the order of their bytes."""
     tensors = list(tensors_in(root))
-    own = {tensor.storage: (tensor.dtype, tensor.shape) for tensor in tensors}
+    own = {tensor.storage: tensor.weight(sizes) for tensor in tensors}.values()
     modules = Counter(_modules(root))
     unknown = dict.fromkeys(("inputs", "outputs"), NO_SIGNATURE)
     if not modules:
@@ -98,14 +105,15 @@ def _signature(root: Any) -> Signature:
         unknown["parameters"] = "it holds no tensors of PyTorch"
     return Signature(
         operators=dict(sorted(modules.items())),
-        parameters=counted(own.values()) if tensors else None,
+        parameters=counted(own) if tensors else None,
         framework="PyTorch" if tensors or modules else None,
         details={
             "class": _named(root),
             "keys": [name[:200] for name in _keys(root)],
             "tensors": len(tensors),
+            "byte_order": order,
         },
-        unknown=unknown,
+        unknown=unknown | newer_types(own),
     )
 
 

@@ -1,17 +1,16 @@
 """PMML 3 to 4.4 (dmg.org): the data dictionary, the mining schema and the output fields."""
 
-from codecs import BOM_UTF8
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file
+from modelformats.format import model_file, reading
+from modelformats.weights import unknown_tensors
 from modelformats.xml_documents import parse_xml
 
-PATTERN = "*.pmml"
-SNIFF = 4096
 ACTIVE, TARGETS = "active", {"predicted", "target"}
 NO_VALUE = {"invalid", "missing"}
 PROBABILITY_FEATURES = {"probability", "confidence", "affinity", "standardError"}
@@ -19,7 +18,14 @@ PROBABILITY_FEATURES = {"probability", "confidence", "affinity", "standardError"
 VALUE, REGRESSION = "predictedValue", "regression"
 NO_OUTPUTS = {"outputs": "the document names neither outputs nor a target: what comes out is the engine's own"}
 
-DTYPES = {"string": "str", "integer": "int64", "float": "float32", "double": "float64", "boolean": "bool"}
+DTYPES = {
+    **dict.fromkeys(("string", "date", "time", "dateTime", "timeSeconds"), "str"),
+    **{f"{unit}Since[{year}]": "str" for unit in ("dateDays", "dateTimeSeconds") for year in (0, 1960, 1970, 1980)},
+    "integer": "int64",
+    "float": "float32",
+    "double": "float64",
+    "boolean": "bool",
+}
 """PMML dataType to numpy; dates and times travel as text."""
 
 
@@ -30,23 +36,17 @@ class Pmml:
 
     def detect(self, directory: Path) -> bool:
         """A *.pmml file, or one file whose root element is PMML."""
-        if files_matching(directory, PATTERN):
-            return True
-        return len([path for path in files_matching(directory, "*") if _looks_like(head(path, SNIFF))]) == 1
+        return recognition.PMML.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.pmml file and nothing else."""
-        single_file(directory, PATTERN)
+        """One document."""
+        model_file(recognition.PMML, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Active fields in; output fields, then the targets that none of these shows, out."""
-        path = single_file(directory, PATTERN)
+        path = model_file(recognition.PMML, directory)
         with reading(path, "PMML document"):
             return _signature(parse_xml(path, "PMML"))
-
-
-def _looks_like(start: bytes) -> bool:
-    return start.removeprefix(BOM_UTF8).lstrip().startswith(b"<") and b"<PMML" in start
 
 
 def _signature(root: Any) -> Signature:
@@ -61,6 +61,8 @@ def _signature(root: Any) -> Signature:
     outputs = [_output(element, fields, targets) for element in declared]
     if not any(_feature(element) == VALUE for element in declared):
         outputs += [_target(_field(name, fields), function) for name in targets]
+    typed = [(name, field.get("dataType")) for name, field in fields.items() if name in dict(usage)]
+    typed += [(element.get("name"), _output_type(element, fields, targets)) for element in declared]
     application = root.find("{*}Header/{*}Application")
     return Signature(
         inputs=tuple(_field(name, fields) for name, kind in usage if kind == ACTIVE),
@@ -69,7 +71,9 @@ def _signature(root: Any) -> Signature:
         framework=application.get("name") if application is not None else None,
         framework_version=application.get("version") if application is not None else None,
         details={"pmml_version": root.get("version"), "function": function},
-        unknown={"parameters": "PMML holds rules and coefficients, not tensors"} | ({} if outputs else NO_OUTPUTS),
+        unknown={"parameters": "PMML holds rules and coefficients, not tensors"}
+        | ({} if outputs else NO_OUTPUTS)
+        | unknown_tensors(DTYPES, ((name, written) for name, written in typed if written)),
     )
 
 
@@ -99,6 +103,11 @@ def _feature(element: Any) -> str:
 
 
 def _output(element: Any, fields: dict[str, Any], targets: list[str]) -> Tensor:
+    dtype = _dtype(_output_type(element, fields, targets))
+    return Tensor(name=element.get("name"), dtype=dtype, shape=(-1,), op_type=element.get("optype"))
+
+
+def _output_type(element: Any, fields: dict[str, Any], targets: list[str]) -> str | None:
     """Where an output field declares no type, it has that of what it shows: the target, or a probability."""
     feature = _feature(element)
     declared = element.get("dataType")
@@ -107,11 +116,11 @@ def _output(element: Any, fields: dict[str, Any], targets: list[str]) -> Tensor:
     shown = fields.get(element.get("targetField") or (targets[0] if targets else ""))
     if declared is None and shown is not None:
         declared = shown.get("dataType")
-    return Tensor(name=element.get("name"), dtype=_dtype(declared), shape=(-1,), op_type=element.get("optype"))
+    return str(declared) if declared is not None else None
 
 
 def _dtype(data_type: str | None) -> str | None:
-    return None if data_type is None else DTYPES.get(data_type, "str")
+    return DTYPES.get(data_type or "")
 
 
 def _child(element: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from kleverproto.signatures import Signature
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading
 from modelformats.parts import check_numbered, check_parts
-from modelformats.weights import Weight, counted, newer_types, size_in_bytes, unknown_type
+from modelformats.weights import Weight, counted, named_type, newer_types, size_in_bytes
 
 from .transformers import INDEX_PATTERN, describe, shards
 
@@ -80,7 +80,7 @@ class SafeTensors:
             framework_version=about.version,
             details={**about.details, "tensors": dict(sorted(types.items())), "files": len(headers)},
             unknown=dict.fromkeys(("inputs", "outputs", "operators"), WEIGHTS_ONLY)
-            | newer_types(weight.dtype for _, weight in tensors),
+            | newer_types(weight for _, weight in tensors),
             warnings=about.warnings,
         )
 
@@ -123,7 +123,7 @@ def _tensors(header: dict[str, Any]) -> Iterator[tuple[str, Weight]]:
             continue
         begin, end = _offsets(entry)
         written, shape = str(entry["dtype"]), tuple(int(size) for size in entry["shape"])
-        dtype = DTYPES.get(written, unknown_type(written))
+        dtype = named_type(DTYPES, written)
         if size_in_bytes(dtype, shape) not in {None, end - begin}:
             raise ValueError(f"a tensor of type {written} and shape {list(shape)} has {end - begin} bytes")
         yield written, Weight(dtype, shape, end - begin)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import Signature, Tensor
+from kleverproto.signatures import NO_PLAIN_TENSOR, Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import reading
+from modelformats.format import model_file, reading
 
 from .savedmodel_messages import SCHEMA
-from .tensorflow_types import DTYPES
+from .tensorflow_types import dtype_of, why_untyped
 
 FILE = "saved_model.pb"
 SERVE, DEFAULT = "serve", "serving_default"
@@ -31,11 +32,11 @@ class SavedModel:
 
     def detect(self, directory: Path) -> bool:
         """saved_model.pb is there."""
-        return (directory / FILE).is_file()
+        return recognition.SAVED_MODEL.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """saved_model.pb at the top, and the files of its variables."""
-        path = _file(directory)
+        path = model_file(recognition.SAVED_MODEL, directory)
         try:
             with reading(path, "SavedModel"):
                 graph = _meta_graph(path)
@@ -45,17 +46,11 @@ class SavedModel:
 
     def extract(self, directory: Path) -> Signature:
         """The serving signature's tensors; operators of the graph and of its functions."""
-        path = _file(directory)
+        path = model_file(recognition.SAVED_MODEL, directory)
         with reading(path, "SavedModel"):
             graph = _meta_graph(path)
             _check_variables(directory, graph)
             return _signature(graph)
-
-
-def _file(directory: Path) -> Path:
-    if not (directory / FILE).is_file():
-        raise InvalidModelError(f"there is no {FILE}")
-    return directory / FILE
 
 
 def _check_variables(directory: Path, graph: Any) -> None:
@@ -99,7 +94,7 @@ def _signature(graph: Any) -> Signature:
             "signature": chosen_key,
             "signatures": {key: _described(value) for key, value in sorted(signatures.items())},
         },
-        unknown=unknown | (_encodings(chosen) if chosen else {}),
+        unknown=unknown | (_untyped(chosen) if chosen else {}),
         warnings=(*_choice(chosen_key, sorted(signatures)), *(_uncarried(chosen) if chosen else ())),
     )
 
@@ -119,13 +114,15 @@ def _choice(chosen: str | None, names: list[str]) -> Iterator[str]:
         )
 
 
-def _encodings(signature: Any) -> dict[str, str]:
-    """Why some inputs and outputs have no type and shape."""
-    return {
-        entry.key: f"not a plain tensor but a {kind} one, which is made of several"
-        for entry in (*signature.inputs, *signature.outputs)
-        if (kind := _encoding(entry))
-    }
+def _untyped(signature: Any) -> dict[str, str]:
+    """Why some inputs and outputs have no type, or no type and shape."""
+    reasons = {entry.key: _why_untyped(entry) for entry in (*signature.inputs, *signature.outputs)}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _why_untyped(entry: Any) -> str | None:
+    kind = _encoding(entry)
+    return f"{NO_PLAIN_TENSOR}{kind} one, which is made of several" if kind else why_untyped(entry.value.dtype)
 
 
 def _uncarried(signature: Any) -> Iterator[str]:
@@ -160,7 +157,7 @@ def _tensor(entry: Any) -> Tensor:
         return Tensor(name=entry.key)
     shape = entry.value.shape
     dims = None if shape.unknown_rank else tuple(max(int(dim.size), -1) for dim in shape.dims)
-    return Tensor(name=entry.key, dtype=DTYPES.get(entry.value.dtype), shape=dims)
+    return Tensor(name=entry.key, dtype=dtype_of(entry.value.dtype), shape=dims)
 
 
 def _described(signature: Any) -> dict[str, Any]:

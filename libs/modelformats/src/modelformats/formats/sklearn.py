@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from modelformats.format import files_matching, head, reading, single_file
+from kleverserve import recognition
+from modelformats.format import files_matching, model_file, reading
 from modelformats.inert_arrays import InertArray, inert_array
 from modelformats.inert_pickle import Inert, class_name, read_pickle
 from modelformats.plain import listed
@@ -15,12 +16,8 @@ from modelformats.versions import other_version
 from .sklearn_inputs import bare_name, inner_steps, inputs_of
 from .sklearn_outputs import SEARCHES, outputs_of, uncallable
 
-PATTERNS = ("*.joblib", "*.pkl")
 TOOLCHAIN = "sklearn"
 """Where such models are loaded, to be served and converted."""
-SNIFF = 64 * 1024
-PICKLE_START = b"\x80"
-"""How a pickle of protocol 2 or later begins."""
 MAX_FEATURES = 2**31
 NO_TYPES = "scikit-learn takes any numbers; the file does not say which"
 
@@ -36,23 +33,19 @@ class SKLearn:
             return False  # MLflow packs such files with metadata of its own
         if files_matching(directory, "*.joblib"):
             return True
-        return len([path for path in files_matching(directory, "*") if _looks_like(head(path, SNIFF))]) == 1
+        return len(recognition.SKLEARN.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
-        """One *.joblib or *.pkl file."""
-        single_file(directory, *PATTERNS)
+        """One *.joblib or *.pkl file, or other pickle that names sklearn."""
+        model_file(recognition.SKLEARN, directory)
 
     def extract(self, directory: Path) -> Signature:
         """The estimator's class chain and what fitting left in its attributes."""
-        path = single_file(directory, *PATTERNS)
+        path = model_file(recognition.SKLEARN, directory)
         with reading(path, "joblib or pickle file"):
             signature = signature_of(read_pickle(path))
         warnings = other_version("scikit-learn", TOOLCHAIN, signature.framework_version)
         return signature.model_copy(update={"warnings": (*signature.warnings, *warnings)})
-
-
-def _looks_like(start: bytes) -> bool:
-    return start.startswith(PICKLE_START) and b"sklearn" in start
 
 
 def signature_of(root: Any) -> Signature:

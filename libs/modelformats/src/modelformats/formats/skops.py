@@ -10,13 +10,14 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
-from modelformats.format import files_matching, reading, the_only
+from kleverserve.selection import Rule, member_names
+from modelformats.format import model_file, reading
 from modelformats.inert_pickle import SMALL_ARRAY, Inert
-from modelformats.zips import member_names, read_member
+from modelformats.zips import read_member
 
 from .sklearn import signature_of
 
-PATTERN, SCHEMA = "*.skops", "schema.json"
+SCHEMA = "schema.json"
 SCHEMA_LIMIT = 64 * 1024**2
 HEADER_LIMIT = 64 * 1024
 DEEPEST = 200
@@ -29,28 +30,19 @@ class Skops:
 
     def detect(self, directory: Path) -> bool:
         """A *.skops file, or one zip with a schema.json at its top."""
-        return len(_candidates(directory)) == 1
+        return RULE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One such file."""
-        _file(directory)
+        model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """What `formats.sklearn` tells of the same estimator."""
-        path = _file(directory)
+        path = model_file(RULE, directory)
         with reading(path, "skops file"), ZipFile(path) as archive:
             schema = json.loads(read_member(archive, SCHEMA, SCHEMA_LIMIT))
             found = signature_of(_Nodes(archive).value(schema))
             return found.model_copy(update={"details": {**found.details, "skops_version": _version(schema)}})
-
-
-def _candidates(directory: Path) -> list[Path]:
-    named = files_matching(directory, PATTERN)
-    return named or [path for path in files_matching(directory, "*") if SCHEMA in member_names(path)]
-
-
-def _file(directory: Path) -> Path:
-    return the_only(_candidates(directory), PATTERN)
 
 
 def _version(schema: Any) -> str | None:
@@ -125,4 +117,9 @@ class _Nodes:
         return made
 
 
+def _looks_like(path: Path) -> bool:
+    return SCHEMA in member_names(path)
+
+
+RULE = Rule("Skops", ("*.skops",), _looks_like)
 SKOPS = Skops()

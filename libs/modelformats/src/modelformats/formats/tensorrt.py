@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from kleverproto.signatures import Signature
+from kleverserve.selection import Rule
 from modelformats.errors import InvalidModelError
-from modelformats.format import has_model_file, head, model_file
+from modelformats.format import head, model_file
 
-PATTERNS = ("*.plan", "*.engine", "*.trt")
 MAGICS = (b"ftrt", b"ptrt")
 """`trtf` and `trtp` as little-endian numbers: the plan's header."""
 CLOSED = "an engine is read only by TensorRT of the version that built it, on a GPU of the same kind"
@@ -19,16 +19,16 @@ class TensorRT:
 
     def detect(self, directory: Path) -> bool:
         """A file of one of the usual names, or one file that begins as an engine."""
-        return has_model_file(directory, PATTERNS, _looks_like)
+        return RULE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One engine file."""
-        model_file(directory, PATTERNS, _looks_like)
+        model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """That it is an engine, and of which size."""
-        path = model_file(directory, PATTERNS, _looks_like)
-        if not _looks_like(head(path, 4)):
+        path = model_file(RULE, directory)
+        if not _looks_like(path):
             raise InvalidModelError(f"{path.name} does not begin as a TensorRT engine: it is of another format")
         return Signature(
             framework="TensorRT",
@@ -37,8 +37,11 @@ class TensorRT:
         )
 
 
-def _looks_like(start: bytes) -> bool:
-    return start.startswith(MAGICS)
+def _looks_like(path: Path) -> bool:
+    return head(path, 4) in MAGICS
+
+
+RULE = Rule("TensorRT", ("*.plan", "*.engine", "*.trt"), _looks_like)
 
 
 TENSORRT = TensorRT()

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.flatbuffer import Buffer, Table
-from modelformats.format import files_matching, head, reading, single_file
-from modelformats.weights import Weight, counted, newer_types, unknown_type
+from modelformats.format import model_file, reading
+from modelformats.weights import Weight, counted, named_type, newer_types, unknown_tensors
 
-from .tflite_names import BUILTINS, CUSTOM, DTYPES
+from .tflite_names import BUILTINS, CUSTOM, DTYPES, HANDLES
 
-PATTERN = "*.tflite"
-IDENTIFIER = b"TFL3"
 RUNTIME = "min_runtime_version"
 
 # Fields by the number that their order in schema.fbs gives them.
@@ -33,19 +32,17 @@ class TFLite:
 
     def detect(self, directory: Path) -> bool:
         """A *.tflite file, or one file with the identifier of the format."""
-        if files_matching(directory, PATTERN):
-            return True
-        return len([path for path in files_matching(directory, "*") if head(path, 8)[4:] == IDENTIFIER]) == 1
+        return recognition.TFLITE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.tflite file."""
-        single_file(directory, PATTERN)
+        """One model file."""
+        model_file(recognition.TFLITE, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Inputs and outputs of the main graph, operators and constants of all graphs."""
-        path = single_file(directory, PATTERN)
+        path = model_file(recognition.TFLITE, directory)
         with reading(path, "TensorFlow Lite model"), path.open("rb") as file:
-            if head(path, 8)[4:] != IDENTIFIER:
+            if not recognition.is_tflite(path):
                 raise InvalidModelError(f"{path.name} does not begin as TensorFlow Lite models do: convert it again")
             return _signature(Buffer(file).root())
 
@@ -59,9 +56,10 @@ def _signature(model: Table) -> Signature:
     sizes = {index: _stored(data) for index, data in enumerate(buffers)}
     constants = {tensor.number(BUFFER, "<I"): tensor for found in tensors for tensor in found}
     weights = [_weight(tensor, size) for index, tensor in constants.items() if (size := sizes.get(index))]
+    inputs, outputs = (_chosen(tensors[0], graphs[0].numbers(field)) for field in (INPUTS, OUTPUTS))
     return Signature(
-        inputs=_tensors(tensors[0], graphs[0].numbers(INPUTS)),
-        outputs=_tensors(tensors[0], graphs[0].numbers(OUTPUTS)),
+        inputs=tuple(map(_tensor, inputs)),
+        outputs=tuple(map(_tensor, outputs)),
         operators=dict(sorted(Counter(_operators(model, graphs)).items())),
         parameters=counted(weights),
         framework="TensorFlow Lite",
@@ -73,7 +71,8 @@ def _signature(model: Table) -> Signature:
         }
         | _runtime(model, buffers),
         unknown={"framework_version": "the file holds the oldest runtime that can run it, not who wrote it"}
-        | newer_types(weight.dtype for weight in weights),
+        | _untyped([*inputs, *outputs])
+        | newer_types(weights),
     )
 
 
@@ -84,13 +83,19 @@ def _stored(buffer: Table) -> int:
 
 def _weight(tensor: Table, size: int) -> Weight:
     kind = tensor.number(TYPE, "<b")
-    dtype = DTYPES.get(kind, unknown_type(kind))
-    return Weight(dtype, tensor.numbers(SHAPE), None if kind in DTYPES else size)
+    return Weight(named_type(DTYPES, kind), tensor.numbers(SHAPE), None if kind in DTYPES else size)
 
 
-def _tensors(tensors: list[Table], indices: tuple[int, ...]) -> tuple[Tensor, ...]:
+def _chosen(tensors: list[Table], indices: tuple[int, ...]) -> list[Table]:
     """An index below zero stands for a tensor that is left out."""
-    return tuple(_tensor(tensors[index]) for index in indices if index >= 0)
+    return [tensors[index] for index in indices if index >= 0]
+
+
+def _untyped(tensors: list[Table]) -> dict[str, str]:
+    """Why some inputs and outputs have no type."""
+    kinds = [(tensor.text(NAME), tensor.number(TYPE, "<b")) for tensor in tensors]
+    handles = {name: f"{NO_TENSOR}{HANDLES[kind]}" for name, kind in kinds if kind in HANDLES}
+    return unknown_tensors(DTYPES, kinds) | handles
 
 
 def _tensor(tensor: Table) -> Tensor:

@@ -18,7 +18,13 @@ DTYPES = {
     16: "uint16",
     17: "int4",
     18: "bfloat16",
+    19: "int2",
+    20: "uint4",
+    21: "float8_e4m3fn",
+    22: "float8_e5m2",
 }
+HANDLES = {13: "resource", 14: "variant"}
+"""Types whose elements are no numbers or texts."""
 
 CUSTOM = 32
 """The number of operators that are named in the file."""

@@ -12,14 +12,15 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, the_only
+from modelformats.format import model_file, reading
 from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
-from modelformats.weights import counted
-from modelformats.zips import find, member_names, read_member
+from modelformats.torch_archives import byte_order, member_sizes
+from modelformats.weights import Weight, counted, newer_types
+from modelformats.zips import find, read_member
 
-PATTERNS = ("*.pt", "*.pth", "*.ts", "*.torchscript", "*.ptl")
 DATA, CONSTANTS, VERSION = "data.pkl", "constants.pkl", "version"
 PICKLE_LIMIT, CODE_LIMIT = 256 * 1024**2, 8 * 1024**2
 SCALARS = {"int": "int64", "float": "float64", "bool": "bool", "str": "str"}
@@ -36,36 +37,24 @@ class TorchScript:
 
     def detect(self, directory: Path) -> bool:
         """One zip with data.pkl and constants.pkl."""
-        return len(_candidates(directory)) == 1
+        return len(recognition.TORCHSCRIPT.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
         """One such file."""
-        _file(directory)
+        model_file(recognition.TORCHSCRIPT, directory)
 
     def extract(self, directory: Path) -> Signature:
         """The arguments of forward() in, what it returns out; operators as often as modules call them; weights."""
-        path = _file(directory)
+        path = model_file(recognition.TORCHSCRIPT, directory)
         with reading(path, "TorchScript archive"), ZipFile(path) as archive:
             data = find(archive, DATA)
             if data is None:
                 raise InvalidModelError(f"{path.name} has no {DATA}: save the model with torch.jit.save")
             constants = find(archive, CONSTANTS)
             frozen = _object(archive, constants) if constants else ()
-            return _signature(_object(archive, data), frozen, _Code(archive, data.removesuffix(DATA)))
-
-
-def _candidates(directory: Path) -> list[Path]:
-    return [path for path in files_matching(directory, "*") if _is_script(path)]
-
-
-def _is_script(path: Path) -> bool:
-    ends = {name.partition("/")[2] for name in member_names(path)}
-    return {DATA, CONSTANTS} <= ends
-
-
-def _file(directory: Path) -> Path:
-    """By name where the author has said the format."""
-    return the_only(_candidates(directory) or files_matching(directory, *PATTERNS), " or ".join(PATTERNS))
+            root, prefix = _object(archive, data), data.removesuffix(DATA)
+            weights = _weights(archive, prefix, root, frozen)
+            return _signature(root, weights, _Code(archive, prefix), byte_order(archive))
 
 
 def _object(archive: ZipFile, member: str) -> Any:
@@ -106,11 +95,17 @@ class _Code:
         return content.decode()
 
 
-def _signature(root: Any, constants: Any, code: _Code) -> Signature:
+def _weights(archive: ZipFile, prefix: str, root: Any, constants: Any) -> list[Weight]:
+    """Freezing makes constants of the weights. Both pickles number their storages from 0."""
+    weights = list[Weight]()
+    for directory, part in (("data", root), ("constants", constants)):
+        sizes = member_sizes(archive, f"{prefix}{directory}/")
+        weights += {tensor.storage: tensor.weight(sizes) for tensor in tensors_in(part)}.values()
+    return weights
+
+
+def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None) -> Signature:
     arguments, result = _forward(code.of(class_name(root) or ""))
-    # Freezing makes constants of the weights. Both pickles number their storages from 0.
-    held = [(place, tensor) for place, part in enumerate((root, constants)) for tensor in tensors_in(part)]
-    tensors = {(place, tensor.storage): (tensor.dtype, tensor.shape) for place, tensor in held}
     unknown = {"framework_version": "the archive tells the version of its format, not that of PyTorch"}
     if arguments is None:
         unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no forward() that could be read")
@@ -120,14 +115,15 @@ def _signature(root: Any, constants: Any, code: _Code) -> Signature:
         inputs=tuple(_tensor(name, kind) for name, kind, default in arguments or () if not default),
         outputs=tuple(_tensor(f"output_{place}", kind) for place, kind in enumerate(_results(result))),
         operators=dict(sorted(Counter(_operators(root, code)).items())),
-        parameters=counted(tensors.values()),
+        parameters=counted(weights),
         framework="PyTorch",
         details={
             "class": class_name(root),
             "archive_version": code.version(),
+            "byte_order": order,
             "arguments": {name: kind + default for name, kind, default in arguments or ()},
         },
-        unknown=unknown,
+        unknown=unknown | newer_types(weights),
     )
 
 

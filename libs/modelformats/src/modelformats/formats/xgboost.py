@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
+from kleverserve import recognition
 from modelformats.errors import InvalidModelError
-from modelformats.format import has_model_file, head, model_file, reading
+from modelformats.format import head, model_file, reading
 from modelformats.plain import listed, table, text, texts, whole
 from modelformats.tabular import INPUT, LABELS
 from modelformats.ubjson import read_ubjson
 
-PATTERNS = ("*.xgboost", "*.ubj", "*.xgb", "*.bst")
 JSON_LIMIT = 64 * 1024 * 1024
 """JSON has to be read as a whole; unlike UBJSON it cannot be passed over."""
 START = 512
-BOOSTERS = {"gbtree", "dart", "gblinear"}
-LEARNER_HEAD = 136
-"""Bytes of LearnerModelParamLegacy in src/learner.cc: base score, features, classes, flags, version, targets, rest."""
-LONGEST_NAME = 64
 NO_PARAMETERS = "trees hold thresholds and leaf values, not tensors"
 
 
@@ -33,35 +29,22 @@ class XGBoost:
 
     def detect(self, directory: Path) -> bool:
         """A file of one of the usual names, or one file that begins as a learner does."""
-        return has_model_file(directory, PATTERNS, _looks_like)
+        return recognition.XGBOOST.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
         """One model file."""
-        model_file(directory, PATTERNS, _looks_like)
+        model_file(recognition.XGBOOST, directory)
 
     def extract(self, directory: Path) -> Signature:
         """Features in, predictions out; trees counted."""
-        path = model_file(directory, PATTERNS, _looks_like)
+        path = model_file(recognition.XGBOOST, directory)
         with reading(path, "XGBoost model"):
             start = head(path, START)
-            if _is_ubjson(start):
+            if recognition.is_ubjson(start):
                 return _signature(read_ubjson(path, counted=frozenset({"trees"})), "UBJSON")
             if start.lstrip().startswith(b"{"):
                 return _signature(_json(path), "JSON")
             return _signature(_legacy(start), "binary")
-
-
-def _looks_like(start: bytes) -> bool:
-    if start.lstrip().startswith(b"{"):
-        return _is_ubjson(start) or b'"learner"' in start[:200]
-    try:
-        return bool(_legacy(start[:START]))
-    except (ValueError, struct.error):
-        return False
-
-
-def _is_ubjson(start: bytes) -> bool:
-    return start[:1] == b"{" and start[1:2] in {b"i", b"U", b"I", b"l", b"L"} and start[1:2] != b""
 
 
 def _json(path: Path) -> Any:
@@ -72,12 +55,9 @@ def _json(path: Path) -> Any:
 
 def _legacy(start: bytes) -> dict[str, Any]:
     """The header of the old binary format, as the JSON one has it."""
-    begin = 4 if start.startswith(b"binf") else 0
+    begin = recognition.xgboost_header(start)
     _, features, classes, _, _, major, minor, targets = struct.unpack_from("<fIiiiIII", start, begin)
-    objective, at = _name(start, begin + LEARNER_HEAD)
-    booster, at = _name(start, at)
-    if booster not in BOOSTERS:
-        raise ValueError(f"its booster is {booster!r}")
+    objective, booster, at = recognition.xgboost_names(start)
     trees = struct.unpack_from("<i", start, at)[0] if booster != "gblinear" else 0
     return {
         "learner": {
@@ -89,14 +69,6 @@ def _legacy(start: bytes) -> dict[str, Any]:
     }
 
 
-def _name(start: bytes, at: int) -> tuple[str, int]:
-    (length,) = struct.unpack_from("<Q", start, at)
-    if not 0 < length <= LONGEST_NAME:
-        raise ValueError("it does not begin as an XGBoost model")
-    end = at + 8 + length
-    return start[at + 8 : end].decode(), end
-
-
 def _signature(model: Any, encoding: str) -> Signature:
     learner = table(model, "learner")
     booster = table(learner, "gradient_booster")
@@ -104,7 +76,7 @@ def _signature(model: Any, encoding: str) -> Signature:
     features, classes = whole(shape.get("num_feature")), whole(shape.get("num_class")) or 0
     targets = whole(shape.get("num_target")) or 1
     kind, objective = text(booster.get("name")), text(table(learner, "objective").get("name"))
-    if kind not in BOOSTERS or features is None:
+    if kind not in recognition.XGBOOST_BOOSTERS or features is None:
         raise InvalidModelError("the file has no learner with a booster and a number of features: is it a model?")
     version = [str(part) for part in listed(model.get("version")) if whole(part) is not None]
     return Signature(

@@ -1,10 +1,10 @@
 """What a registry's answer means: the errors that people read."""
 
-import json
 import time
 
 import aiohttp
 
+from modelformats.bounded_json import load_json
 from ormb.errors import AuthenticationError, NotFoundError, OrmbError, RegistryError
 from ormb.reference import Reference
 
@@ -98,6 +98,6 @@ def _detail(body: bytes) -> str:
 
 def _errors(body: bytes) -> list[dict[str, str]]:
     try:
-        return [{str(key): str(value) for key, value in error.items()} for error in json.loads(body)["errors"]]
+        return [{str(key): str(value) for key, value in error.items()} for error in load_json(body)["errors"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []

@@ -1,7 +1,6 @@
 """Answers a registry's challenges: a Bearer token from its token endpoint (Docker token authentication), or Basic."""
 
 import asyncio
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
+from modelformats.bounded_json import load_json
 from modelformats.threads import in_thread
 from ormb.errors import AuthenticationError, ForeignHostError
 from ormb.reference import Reference
@@ -161,7 +161,7 @@ def _token_request(realm: URL, fields: dict[str, str], credentials: Credentials 
 
 def _token_in(answer: bytes, realm: str) -> str:
     try:
-        said = json.loads(answer)
+        said = load_json(answer)
         token = said.get("token") or said["access_token"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AuthenticationError(f"{realm} answers without a token: ask who runs this registry") from error

@@ -31,6 +31,8 @@ def describe_scan(scan: Scan) -> Iterator[str]:
     for finding in scan.findings[:SHOWN]:
         where = f"{finding.file} names {finding.what}" if finding.what else finding.file
         yield f"  {finding.severity}: {where}: {finding.reason}"
+    if scan.untrusted:
+        yield f"  untrusted: {', '.join(scan.untrusted)}"
     if (more := len(scan.findings) - SHOWN) > 0:
         yield f"  and {more} more: --json shows them"
 

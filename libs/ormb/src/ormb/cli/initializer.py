@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from modelformats.threads import in_thread
-from ormb.cli.app import ReferenceType, errors_as_lines
+from ormb.cli.app import CA_FILE, ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
 from ormb.initializer.laying_out import described, is_laid_out, lay_out
 from ormb.initializer.targets import Target, usual_target
@@ -57,6 +57,7 @@ def version() -> None:
 @click.option("--relayout/--no-relayout", default=True, help="--no-relayout is --target plain.")
 @click.option("--plain-http", is_flag=True, envvar="ORMB_PLAIN_HTTP", help="Speak http to the registry.")
 @click.option("--insecure", is_flag=True, envvar="ORMB_INSECURE", help="Do not verify the registry's certificate.")
+@CA_FILE
 def pull_and_export(  # noqa: PLR0913 - one parameter for each option
     uri: Reference,
     destination: Path,
@@ -66,6 +67,7 @@ def pull_and_export(  # noqa: PLR0913 - one parameter for each option
     relayout: bool,
     plain_http: bool,
     insecure: bool,
+    ca_file: Path | None,
 ) -> None:
     """Write the model to the destination. Nothing is done where it is there already.
 
@@ -76,7 +78,7 @@ def pull_and_export(  # noqa: PLR0913 - one parameter for each option
     """
     wanted = Target.PLAIN if not relayout else Target(target) if target else None
     root = Path(os.environ["ROOTPATH"]) if os.environ.get("ROOTPATH") else None
-    client = OrmbClient(root, plain_http=plain_http, insecure=insecure)
+    client = OrmbClient(root, plain_http=plain_http, insecure=insecure, ca_file=ca_file)
     with errors_as_lines():
         said = asyncio.run(_run(client, uri, destination.resolve(), wanted, name or destination.resolve().name))
     click.echo(said)

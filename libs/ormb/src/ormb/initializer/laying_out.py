@@ -6,6 +6,7 @@ from pathlib import Path
 
 import modelformats
 from kleverproto.signatures import Signature
+from modelformats.model_files import model_files
 from ormb.errors import UnsupportedArtifactError
 from ormb.modelfile import FILE_NAME, load_modelfile, to_metadata
 from ormb.packing import MODEL
@@ -34,7 +35,18 @@ def described(exported: Path, name: str, version: str) -> ServedModel:
     files = tuple(name for path, name in entries.items() if path.is_file())
     empty = tuple(name for path, name in entries.items() if path.is_dir() and not any(path.iterdir()))
     declared = to_metadata(modelfile).declared_signature
-    return ServedModel(name, version, format_name, files, _signature(format_name, directory) or declared, empty)
+    main, problem = _main(format_name, directory)
+    signature = _signature(format_name, directory) or declared
+    return ServedModel(name, version, format_name, main, files, signature, empty, problem)
+
+
+def _main(format_name: str, directory: Path) -> tuple[str, str]:
+    """The path of the model's file in its directory, and else why there is none."""
+    try:
+        files = model_files(format_name, directory)
+    except modelformats.InvalidModelError as error:
+        return "", str(error)
+    return files[0].relative_to(directory).as_posix() if files else "", ""
 
 
 def lay_out(exported: Path, destination: Path, target: Target, model: ServedModel, digest: str) -> Plan:

@@ -51,6 +51,8 @@ class ServedModel:
         name: what the server will call it.
         version: tag of the artifact.
         format: the model's format.
+        main: path below `model/` of the file that the parser reads; empty where it reads none.
+        problem: why there is no such file; empty otherwise.
         files: paths of all files below `model/`.
         signature: what is known of inputs and outputs.
         empty_directories: paths of the directories without an entry below `model/`.
@@ -59,9 +61,11 @@ class ServedModel:
     name: str
     version: str
     format: str
+    main: str
     files: tuple[str, ...]
     signature: Signature | None
     empty_directories: tuple[str, ...] = ()
+    problem: str = ""
 
 
 def usual_target(format_name: str | None) -> Target:
@@ -87,7 +91,7 @@ def plan(target: Target, model: ServedModel) -> Plan:
         case Target.MLSERVER:
             return _mlserver(model)
         case Target.OPENSCORING:
-            return Plan({f"model/{_single(model, '.pmml')}": "1/model.pmml", "ormbfile.yaml": "ormbfile.yaml"})
+            return _openscoring(model)
 
 
 def _triton(model: ServedModel) -> Plan:
@@ -97,7 +101,7 @@ def _triton(model: ServedModel) -> Plan:
     if platform.whole_directory:
         moves = {"model": f"1/{platform.file}"}
     else:
-        main = _single(model, *platform.suffixes)
+        main = _main(model)
         beside = (*model.files, *model.empty_directories)
         others = {f"model/{name}": f"1/{name}" for name in beside if name != main}
         moves = {f"model/{main}": f"1/{platform.file}", **others}
@@ -109,7 +113,8 @@ def _mlserver(model: ServedModel) -> Plan:
     implementation = MLSERVER.get(model.format)
     if implementation is None:
         raise _unserved(Target.MLSERVER, model, tuple(MLSERVER))
-    uri = PurePosixPath("model", _mlflow(model) if model.format == "MLflow" else _single(model))
+    main = PurePosixPath("model", _main(model))
+    uri = main.parent if model.format == "MLflow" else main
     settings = {
         "name": model.name,
         "implementation": implementation,
@@ -121,22 +126,17 @@ def _mlserver(model: ServedModel) -> Plan:
     )
 
 
-def _mlflow(model: ServedModel) -> str:
-    """The directory of its MLmodel file, which is not the top for the folder of a logged model of MLflow 3."""
-    places = [PurePosixPath(name).parent for name in model.files if PurePosixPath(name).name == "MLmodel"]
-    return min(places, key=lambda path: len(path.parts), default=PurePosixPath()).as_posix()
+def _openscoring(model: ServedModel) -> Plan:
+    if model.format != "PMML":
+        raise _unserved(Target.OPENSCORING, model, ("PMML",))
+    return Plan({f"model/{_main(model)}": "1/model.pmml", "ormbfile.yaml": "ormbfile.yaml"})
 
 
-def _single(model: ServedModel, *suffixes: str) -> str:
-    """The one file at the top that is the model."""
-    top = [name for name in model.files if "/" not in name]
-    found = [name for name in top if not suffixes or PurePosixPath(name).suffix in suffixes]
-    if len(found) != 1:
-        wanted = " or ".join(suffixes) or "file"
-        raise UnsupportedArtifactError(
-            f"expected one {wanted} in the {model.format} model, found {len(found)}: {', '.join(found[:5]) or 'none'}"
-        )
-    return found[0]
+def _main(model: ServedModel) -> str:
+    """The model's file, below `model/`. Raises UnsupportedArtifactError where it is not one."""
+    if not model.main:
+        raise UnsupportedArtifactError(f"the {model.format} model cannot be laid out: {model.problem}")
+    return model.main
 
 
 def _unserved(target: Target, model: ServedModel, formats: tuple[str, ...]) -> UnsupportedArtifactError:

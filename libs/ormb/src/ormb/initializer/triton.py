@@ -12,16 +12,15 @@ class Platform:
 
     name: str
     file: str
-    suffixes: tuple[str, ...] = ()
     whole_directory: bool = False
 
 
 PLATFORMS = {
-    "ONNX": Platform("onnxruntime_onnx", "model.onnx", (".onnx",)),
+    "ONNX": Platform("onnxruntime_onnx", "model.onnx"),
     "SavedModel": Platform("tensorflow_savedmodel", "model.savedmodel", whole_directory=True),
-    "GraphDef": Platform("tensorflow_graphdef", "model.graphdef", (".graphdef",)),
-    "TorchScript": Platform("pytorch_libtorch", "model.pt", (".pt",)),
-    "TensorRT": Platform("tensorrt_plan", "model.plan", (".plan", ".engine")),
+    "GraphDef": Platform("tensorflow_graphdef", "model.graphdef"),
+    "TorchScript": Platform("pytorch_libtorch", "model.pt"),
+    "TensorRT": Platform("tensorrt_plan", "model.plan"),
 }
 
 DATATYPES = {

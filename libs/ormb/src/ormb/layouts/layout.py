@@ -1,11 +1,11 @@
 """What a layout says of an artifact."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
 
+from modelformats.bounded_json import load_json
 from ormb.errors import UnsupportedArtifactError
 from ormb.manifest import Descriptor, ModelManifest
 from ormb.modelfile import ModelFile
@@ -119,7 +119,7 @@ def config_type(document: dict[str, Any]) -> str:
 def config_document(content: bytes | None) -> dict[str, Any]:
     """The JSON object in a config blob; empty where it was not read. Raises UnsupportedArtifactError."""
     try:
-        return dict(json.loads(content or b"{}"))
+        return dict(load_json(content or b"{}"))
     except (ValueError, TypeError) as error:
         raise UnsupportedArtifactError(f"the artifact's config is not a JSON object: {error}") from error
 

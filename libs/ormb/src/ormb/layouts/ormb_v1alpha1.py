@@ -1,6 +1,5 @@
 """ORMB v1alpha1, the layout of the Go `ormb`: one gzipped tar of `model/`, and the ormbfile as config."""
 
-import json
 from typing import Any
 
 from ormb.manifest import Descriptor, ModelManifest, canonical_json
@@ -8,7 +7,7 @@ from ormb.modelfile import ModelFile, lenient_modelfile
 
 from . import layer_types
 from .layer_types import layer_type
-from .layout import ArtifactFiles, LayerFiles, config_type
+from .layout import ArtifactFiles, LayerFiles, config_document, config_type
 
 CONFIG = "application/vnd.caicloud.model.config.v1alpha1+json"
 LAYER = "application/tar+gzip"
@@ -33,7 +32,7 @@ class OrmbV1Alpha1:
         """The config, without the time that Go writes for none."""
         if config is None:
             return None
-        data = json.loads(config)
+        data = config_document(config)
         return lenient_modelfile({key: value for key, value in data.items() if (key, value) != ("created", NEVER)})
 
     def files(self, manifest: ModelManifest) -> ArtifactFiles:

@@ -27,7 +27,7 @@ class InMemoryWorkloads:
         self._change = asyncio.Event()
         self._next_port = 1
 
-    def refusal(self, variant: Variant) -> str | None:
+    def refusal(self, _namespace: str, variant: Variant) -> str | None:
         """See `Workloads`: nothing is refused but what claims a GPU."""
         return "there are no GPUs" if variant.resources.gpu else None
 

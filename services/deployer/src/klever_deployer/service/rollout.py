@@ -3,17 +3,19 @@
 Every pass may be the first after a crash, so it trusts nothing but the document, the processes and the proxy.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from klever_deployer.domain import availability, replicas
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.outcomes import is_unannounced
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.replicas import Deployment, ServingName
 from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import same_servers, stage_of
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
+from kleverproto.commands import COMMANDS_NOT_ALLOWED
 from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
 from kleverproto.served import applied_models
@@ -72,7 +74,7 @@ class Rollout:
         if document.status.phase is ServingPhase.DELETING:
             await self.servers.remove(serving)
             await self.records.bury(document)
-        elif availability.is_applied(document):
+        elif availability.is_applied(document) and not self._may_run_again(document):
             await self._maintain(serving, document)
         else:
             await self._apply(serving, document)
@@ -120,7 +122,7 @@ class Rollout:
 
     async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """Have everything here that the new version needs. Raises ServingError."""
-        self.servers.check(stage.wanted)
+        self.servers.check(stage.serving, stage.wanted)
         latest = document
 
         async def on_step(step: str) -> None:
@@ -139,7 +141,8 @@ class Rollout:
         rollout, applied = document.status.rollout, document.status.applied
         if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
             return
-        await self.servers.start(serving, stable, await self.models.prepare(stable))
+        allowed = self.servers.allowed(stable)
+        await self.servers.start(serving, allowed, await self.models.prepare(allowed))
         await self.servers.adopt(serving, stable)
         if rollout is None or rollout.generation != document.generation:
             await self.servers.route(Stage(serving, applied, stable))
@@ -155,9 +158,10 @@ class Rollout:
         """What served before gets everything again; what was started in vain is stopped."""
         applied = document.status.applied
         stable = replicas.deployments(applied, document.status.variants)
+        allowed = self.servers.allowed(stable)
         if applied is not None:
             with suppress(ServingError):
-                await self.servers.start(serving, stable, await self.models.prepare(stable))
+                await self.servers.start(serving, allowed, await self.models.prepare(allowed))
             with suppress(RefusedByProxyError):  # what the proxy has of it holds
                 await self.servers.route(Stage(serving, applied, stable))
         latest = await self.records.read(serving)  # steps were recorded since the document was read
@@ -173,7 +177,15 @@ class Rollout:
             rollout=rollout,
             variants=self.servers.statuses(Stage(serving, applied, stable)) if applied else (),
         )
-        await self.servers.stop_superfluous(serving, stable)
+        await self.servers.stop_superfluous(serving, allowed)
+
+    def _may_run_again(self, document: ServingDocument) -> bool:
+        """Whether it was stopped only since the operator did not allow its commands, and does now."""
+        status = document.status
+        is_stopped = status.phase is ServingPhase.FAILED and status.observed_generation >= document.generation
+        wanted = replicas.deployments(document.spec, status.variants)
+        by_operator = status.problem is not None and status.problem.code == COMMANDS_NOT_ALLOWED
+        return is_stopped and by_operator and self.servers.allowed(wanted) == wanted
 
     async def _maintain(self, serving: ServingName, document: ServingDocument) -> None:
         """Nothing new is asked for: keep what was applied running, and the proxy pointed at what is ready."""
@@ -183,12 +195,28 @@ class Rollout:
             return
         recorded = Stage(serving, applied, replicas.deployments(applied, document.status.variants))
         stage = self.servers.scaler.scaled(recorded)
+        allowed = self.servers.allowed(stage.wanted)
         try:
-            await self.servers.start(serving, stage.wanted, await self.models.prepare(stage.wanted))
-            await self.servers.adopt(serving, stage.wanted)
+            await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+            await self.servers.adopt(serving, allowed)
+            if allowed != stage.wanted:
+                document = await self._withdraw(document, stage, allowed)
             await self.servers.route(stage)
         except ServingError as error:
             await self.records.update(document, problem=error.problem)
             return
         await self.observer.record(document, stage)
-        await self.servers.stop_superfluous(serving, stage.wanted)
+        await self.servers.stop_superfluous(serving, allowed)
+
+    async def _withdraw(
+        self, document: ServingDocument, stage: Stage, allowed: Sequence[Deployment]
+    ) -> ServingDocument:
+        """Stop what was applied and the operator does not allow any more, and record why; it stays wanted."""
+        await self.servers.stop_superfluous(stage.serving, allowed)
+        try:
+            self.servers.check_commands(stage.wanted)
+        except ServingError as error:
+            status = document.status
+            if (status.phase, status.problem) != (ServingPhase.FAILED, error.problem):
+                return await self.records.settle(document, phase=ServingPhase.FAILED, problem=error.problem)
+        return document

@@ -11,6 +11,7 @@ from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, Repl
 from klever_deployer.domain.routing import BackendKey, Stage
 from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, ServingError
 from klever_deployer.ports import DataPlane, Workloads
+from kleverproto.commands import command_refusal
 from kleverproto.servings import VariantStatus
 
 from .scaling import Scaler
@@ -31,6 +32,7 @@ class Servers:
         ready_timeout: seconds a model server may take to be ready.
         scaler: how many replicas those variants should have that follow their requests.
         waiting_room: where requests for a variant wait that has no replica.
+        allow_commands: whether the operator lets variants run programs of their authors.
     """
 
     workloads: Workloads
@@ -39,20 +41,38 @@ class Servers:
     ready_timeout: float
     scaler: Scaler
     waiting_room: Callable[[BackendKey], Endpoint]
+    allow_commands: bool
     _adopted: set[ServingName] = field(default_factory=set)
     _prepared: dict[ServingName, dict[VersionKey, Prepared]] = field(default_factory=dict)
     """What was started last, for replicas that are added while a rollout goes on."""
 
-    def check(self, wanted: Sequence[Deployment]) -> None:
-        """Raises ServingError where a variant cannot run here."""
+    def check(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+        """Raises ServingError where a variant cannot or may not run here."""
+        self.check_commands(wanted)
         for each in wanted:
-            if (refused := self.workloads.refusal(each.variant)) is not None:
+            if (refused := self.workloads.refusal(serving.namespace, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
+
+    def check_commands(self, wanted: Sequence[Deployment]) -> None:
+        """Raises ServingError where the operator does not let a variant run."""
+        for each in wanted:
+            if refused := command_refusal(each.variant, allowed=self.allow_commands):
+                code, message = refused
+                raise ServingError(message, code=code)
+
+    def allowed(self, wanted: Sequence[Deployment]) -> tuple[Deployment, ...]:
+        """Those of these variants that the operator lets run."""
+        return tuple(each for each in wanted if not command_refusal(each.variant, allowed=self.allow_commands))
 
     async def start(
         self, serving: ServingName, wanted: Sequence[Deployment], prepared: dict[VersionKey, Prepared]
     ) -> None:
-        """Start what is missing; what runs is adopted, and watched from now on."""
+        """Start what is missing; what runs is adopted, and watched from now on.
+
+        Raises:
+            ServingError: the operator does not let a variant run; then nothing is started.
+        """
+        self.check_commands(wanted)
         self._prepared[serving] = self._prepared.get(serving, {}) | prepared
         for spec in replicas.replica_specs(serving, wanted, prepared):
             await self.workloads.start(spec)

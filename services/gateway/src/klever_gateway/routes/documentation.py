@@ -5,6 +5,7 @@ from http import HTTPStatus
 import swagger_ui_bundle
 from aiohttp import web
 
+from klever_gateway.access import PAGE_KEY
 from klever_gateway.keys import OPENAPI
 from klever_gateway.operations import JSON, Operation, Success
 
@@ -12,6 +13,8 @@ DOCS = "/docs"
 ASSETS = "/docs/assets"
 OPENAPI_PATH = "/openapi.json"
 
+PAGE_KEY_ITEM = "klever-page-key"
+"""Under which the pages keep their half of a session."""
 PAGE = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -24,7 +27,14 @@ PAGE = f"""<!doctype html>
   <div id="swagger-ui"></div>
   <script src="{ASSETS}/swagger-ui-bundle.js"></script>
   <script>
-    SwaggerUIBundle({{url: "{OPENAPI_PATH}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null}});
+    const withPageKey = (request) => {{
+      request.headers["{PAGE_KEY}"] = localStorage.getItem("{PAGE_KEY_ITEM}") ?? "";
+      return request;
+    }};
+    SwaggerUIBundle({{
+      url: "{OPENAPI_PATH}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null,
+      requestInterceptor: withPageKey,
+    }});
   </script>
 </body>
 </html>

@@ -2,7 +2,7 @@
 
 from klever_gateway.domain.queries import Query
 from klever_gateway.domain.rows import Collection
-from klever_gateway.errors import ModelServedError
+from klever_gateway.errors import ModelServedError, OtherRegistryError
 from kleverproto.models import ModelDeleteRequested, ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.served import served_models, still_served
@@ -19,21 +19,29 @@ class Deletions:
     """Accepts that versions are to go; the registry deletes them, and is the last to say whether one is served.
 
     All methods raise TransientError when the request could not be stored.
+
+    Args:
+        writing: stores the requests.
+        reading: what there is.
+        registry: host:port of the platform's registry, the only one that deletes for it.
     """
 
-    def __init__(self, writing: Writing, reading: Reading) -> None:
+    def __init__(self, writing: Writing, reading: Reading, registry: str) -> None:
         self._writing = writing
         self._reading = reading
+        self._registry = registry
 
     async def delete(self, project: str, model: str, version: str) -> Written:
         """Ask for one version to go.
 
         Raises:
             NotFoundError: there is no such version.
+            OtherRegistryError: another registry keeps it.
             ModelServedError: it is served.
         """
         row = await self._reading.version(project, model, version)
         document = ModelDocument.model_validate_json(row.body)
+        self._require_ours([document])
         await self._require_unused([document.spec.ref])
         return await self._request(document)
 
@@ -42,11 +50,13 @@ class Deletions:
 
         Raises:
             NotFoundError: there is no such model.
+            OtherRegistryError: another registry keeps at least one of them; then none goes.
             ModelServedError: at least one of them is served; then none goes.
         """
         query = Query(where={"project": project, "model": model}, limit=EVERYTHING)
         page = await self._reading.versions(project, model, query)
         documents = [ModelDocument.model_validate_json(body) for body in page.bodies]
+        self._require_ours(documents)
         await self._require_unused([document.spec.ref for document in documents])
         for document in documents:
             await self._request(document)
@@ -60,6 +70,12 @@ class Deletions:
         event = self._writing.event(request)
         await self._writing.requests.store(event)
         return Written(document.model_dump_json(), document.generation, event.correlation_id or event.id)
+
+    def _require_ours(self, documents: list[ModelDocument]) -> None:
+        elsewhere = [document.spec for document in documents if document.spec.registry != self._registry]
+        if elsewhere:
+            kept = "; ".join(f"{spec.ref} is kept by {spec.registry}: delete it there" for spec in elsewhere)
+            raise OtherRegistryError(f"{kept} (the platform deletes from {self._registry} only)")
 
     async def _require_unused(self, refs: list[ModelRef]) -> None:
         page = await self._reading.find(Collection.SERVINGS, Query(sort="name", limit=EVERYTHING))

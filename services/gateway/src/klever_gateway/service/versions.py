@@ -8,9 +8,10 @@ from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverkit.expressions import expression_mistakes
+from kleverproto.commands import command_refusal
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
-from kleverproto.references import ModelRef
+from kleverproto.references import ModelRef, names_registry
 from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
@@ -31,6 +32,7 @@ class Versions:
         arrivals: tells of new ones.
         policy_of: the policy of a project.
         wait_seconds: how long a version may take to arrive, and to be scanned and parsed, that was pushed just now.
+        allow_commands: whether the operator lets variants run programs of their authors.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class Versions:
         policy_of: Callable[[str], Awaitable[ProjectPolicy]],
         *,
         wait_seconds: float,
+        allow_commands: bool,
     ) -> None:
         self._projection = projection
         self._arrivals = arrivals
         self._policy_of = policy_of
         self._wait_seconds = wait_seconds
+        self._allow_commands = allow_commands
 
     async def get(self, reference: ModelRef, field: str) -> ModelDocument:
         """The version.
@@ -82,8 +86,8 @@ class Versions:
             served: what the serving serves already; that may be gone from the catalogue.
 
         Raises:
-            InvalidRequestError: a version or digest does not exist, its project does not let it be served, or nothing
-                could serve it; names every one of them.
+            InvalidRequestError: a version or digest does not exist, its project does not let it be served, nothing
+                could serve it, or the operator does not let it run; names every one of them.
         """
         found = await asyncio.gather(*(self._served(variant, served) for variant in spec.variants))
         documents = [document for document, _ in found]
@@ -107,6 +111,8 @@ class Versions:
         self, variant: Variant, served: Container[ServedModel]
     ) -> tuple[ModelDocument | None, list[tuple[str, str, str]]]:
         """The version of a variant; code, field and message of what is wrong with it."""
+        if command := command_refusal(variant, allowed=self._allow_commands):
+            return None, [(command[0], "custom.command", command[1])]
         reference = ModelRef.parse(variant.model)
         is_served = variant.digest is not None and ServedModel(reference, variant.digest) in served
         document = await (self._find(reference) if is_served else self._await(reference))
@@ -158,4 +164,5 @@ def _problems(variant: Variant, document: ModelDocument | None) -> list[tuple[st
 
 
 def _not_found(reference: ModelRef) -> str:
-    return f"there is no model version {reference}: push it first with `ormb push`"
+    host = f", or leave out {reference.project} if it is the registry" if names_registry(reference.repository) else ""
+    return f"there is no model version {reference}: push it first with `ormb push`{host}"

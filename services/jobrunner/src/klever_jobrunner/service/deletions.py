@@ -3,12 +3,16 @@
 import asyncio
 from datetime import timedelta
 
+import structlog
+
 from klever_jobrunner.domain.life import Known, Tomb
-from kleverkit.documents import Buried, change
+from kleverkit.documents import Buried, Unreadable, change
 from kleverproto.documents import Tombstone
 from kleverproto.jobs import JobDeleted, JobDocument
 
 from .ledger import Ledger
+
+log = structlog.get_logger(__name__)
 
 TOMBSTONE_AGE = timedelta(hours=1)
 """No request is late by more than this."""
@@ -21,6 +25,8 @@ class Deletions:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.unreadable: frozenset[str] = frozenset()
+        """Keys of the jobs that cannot be read, as another release wrote them or damaged; they are left alone."""
 
     async def announce(self, buried: Buried[JobDocument]) -> None:
         """Publish a deletion that is not known to be published, and remember that it is. Raises TransientError."""
@@ -35,11 +41,19 @@ class Deletions:
     async def repair(self) -> None:
         """Announce what is not announced; remove what is old. Raises TransientError."""
         oldest = self._ledger.clock() - TOMBSTONE_AGE
-        for buried in await self._ledger.documents.buried():
+        listing = await self._ledger.documents.listing()
+        self._note(listing.unreadable)
+        for buried in listing.buried:
             if not buried.tombstone.announced:
                 await self.announce(buried)
             elif buried.tombstone.deleted_at < oldest:
                 await self._ledger.documents.forget(buried.key, buried.revision)
+
+    def _note(self, unreadable: tuple[Unreadable, ...]) -> None:
+        for entry in unreadable:
+            if entry.key not in self.unreadable:
+                log.error("a job cannot be read and is left alone", key=entry.key, error=entry.why)
+        self.unreadable = frozenset(entry.key for entry in unreadable)
 
     async def run(self) -> None:
         """The background loop."""

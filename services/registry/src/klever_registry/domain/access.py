@@ -10,6 +10,16 @@ READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True)
+class Asker:
+    """Who asks, as a request says it."""
+
+    header: str
+    """The Authorization header; empty where there is none."""
+    source: str
+    """Whom failed logins are counted to."""
+
+
+@dataclass(frozen=True)
 class Reader:
     """Who asks, as far as reading goes; without an account anybody, and without accounts they may read everything."""
 

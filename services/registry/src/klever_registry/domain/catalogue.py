@@ -145,7 +145,7 @@ def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> Model
     """The verdict stays with the digest, which may be served when the tag names another."""
     if scan is None or is_late(status.scanned_by, outcome):
         return status
-    history = _history_with(status, verdict=scan.verdict)
+    history = _history_with(status, verdict=scan.verdict, untrusted=scan.untrusted)
     return status.model_copy(update={"scan": scan, "history": history, "scanned_by": outcome})
 
 

@@ -1,12 +1,12 @@
 """Manifests as they come in: what they are, what they need, what they refer to. OCI image-spec 1.1, Docker v2.2."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from klever_registry.errors import ManifestInvalidError
 from kleverproto.references import is_digest
+from modelformats.bounded_json import load_json
 
 from .media_types import IMAGES, INDEXES
 
@@ -82,9 +82,9 @@ def parse_manifest(content: bytes, digest: str, media_type: str | None = None) -
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ManifestInvalidError(f"the manifest is not JSON: {error}") from error
+        document = load_json(content)
+    except ValueError as error:
+        raise ManifestInvalidError(f"the manifest is not JSON that can be read: {error}") from error
     if not isinstance(document, dict) or document.get("schemaVersion") != 2:  # noqa: PLR2004 - the only version
         raise ManifestInvalidError("a manifest is a JSON object with schemaVersion 2")
     return document

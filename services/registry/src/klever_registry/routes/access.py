@@ -3,14 +3,16 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from klever_registry.domain.access import Reader, project_of, wanted_right
+from klever_registry.domain.access import Asker, Reader, project_of, wanted_right
+from klever_registry.domain.logins import source_of
+from klever_registry.domain.names import repository_name
 from klever_registry.service.authorization import Authorization
 from kleverproto.accounts import ANY_PROJECT, Right
 
 from .base import PREFIX, repository
 
-MAY_MOUNT = web.RequestKey("may_mount", bool)
-"""Whether the request may read the repository that it mounts from."""
+MOUNTED_FROM = web.RequestKey("mounted_from", str)
+"""The repository that a blob is to be mounted from; absent where none is named, or the client may not read it."""
 READER = web.RequestKey("reader", Reader)
 """Who lists repositories; absent where everybody may read everything."""
 CATALOGUE = f"{PREFIX}/_catalog"
@@ -23,21 +25,33 @@ def guard(authorization: Authorization | None) -> Middleware:
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if authorization is not None:
             await _check(request, authorization)
+        await _note_source(request, authorization)
         return await handler(request)
 
     return guarded
 
 
 async def _check(request: web.Request, authorization: Authorization) -> None:
-    header = request.headers.get("Authorization", "")
+    asker = _asker(request)
     if "name" in request.match_info:
-        await authorization.check(header, project_of(repository(request)), wanted_right(request.method))
-        if source := request.query.get("from"):
-            request[MAY_MOUNT] = await authorization.allows(header, project_of(source), Right.PULL)
-    elif request.path == CATALOGUE and header:
-        request[READER] = await authorization.reader(header)
+        await authorization.check(asker, project_of(repository(request)), wanted_right(request.method))
+    elif request.path == CATALOGUE and asker.header:
+        request[READER] = await authorization.reader(asker)
     elif request.path.startswith(PREFIX):
         # Clients learn here that there is a login, also where reading needs none.
-        await authorization.identify(header)
+        await authorization.identify(asker)
     elif request.path.startswith("/catalogue"):
-        await authorization.check(header, ANY_PROJECT, Right.PUSH)
+        await authorization.check(asker, ANY_PROJECT, Right.PUSH)
+
+
+async def _note_source(request: web.Request, authorization: Authorization | None) -> None:
+    """The name is normalised once, so that the repository that is mounted from is the one that was asked about."""
+    if "name" not in request.match_info or not request.query.get("from"):
+        return
+    source = repository_name(request.query["from"])
+    if authorization is None or await authorization.allows(_asker(request), project_of(source), Right.PULL):
+        request[MOUNTED_FROM] = source
+
+
+def _asker(request: web.Request) -> Asker:
+    return Asker(request.headers.get("Authorization", ""), source_of(request.remote))

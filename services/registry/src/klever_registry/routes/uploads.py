@@ -10,7 +10,7 @@ from klever_registry.domain.ranges import parse_chunk, upload_range
 from klever_registry.errors import ChunkOutOfOrderError, DigestInvalidError, SizeInvalidError
 from klever_registry.service.distribution import Distribution
 
-from .access import MAY_MOUNT
+from .access import MOUNTED_FROM
 from .base import CONTENT_DIGEST, PREFIX, blob_location, repository
 
 
@@ -73,11 +73,10 @@ class Upload:
 
     async def _mounted(self, request: web.Request) -> bool:
         """Whether the blob could be had from `from`; if not, the client is to upload it."""
-        mount, source = request.query.get("mount"), request.query.get("from")
-        if not mount or not source or not request.get(MAY_MOUNT, True):
+        mount, source = request.query.get("mount"), request.get(MOUNTED_FROM)
+        if not mount or not source:
             return False
-        blob, origin = names.digest(mount), names.repository_name(source)
-        return await self._distribution.blobs.mount(repository(request), blob, source=origin)
+        return await self._distribution.blobs.mount(repository(request), names.digest(mount), source=source)
 
 
 @contextmanager

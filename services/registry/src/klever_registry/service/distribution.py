@@ -23,6 +23,7 @@ from klever_registry.errors import (
 )
 from klever_registry.ports import BlobStore, ManifestStore, Uploads, Usage
 from kleverproto.served import still_served
+from modelformats.threads import in_thread
 
 
 class Observer(Protocol):
@@ -61,7 +62,8 @@ class Distribution:
             ManifestBlobUnknownError: the repository lacks something that it names.
         """
         tag = reference if names.is_tag(reference) else None
-        manifest = parse_manifest(content, _digest(content, None if tag else reference), media_type)
+        digest = await in_thread(_digest, content, None if tag else reference)
+        manifest = await in_thread(parse_manifest, content, digest, media_type)
         wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
         async with self._parts_of[repository]:  # or a deletion could take a blob between the look and the manifest
             await self._require_parts(repository, manifest)

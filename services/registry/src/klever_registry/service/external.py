@@ -22,6 +22,7 @@ from kleverproto.references import ModelRef
 
 from .alarms import Alarms
 from .announcing import Announcer, model_ref
+from .hidden import unhidden
 from .records import Records
 
 log = structlog.get_logger(__name__)
@@ -60,7 +61,7 @@ class Notifications:
         """A manifest that was deleted took every tag along that the catalogue knows of it."""
         if notice.tag is not None:
             return [notice.tag]
-        specs = [stored.document.spec for stored in await self._documents.all()]
+        specs = [stored.document.spec for stored in (await self._documents.listing()).documents]
         return [spec.ref.version for spec in specs if _is_about(notice, spec.registry, spec.ref, spec.digest)]
 
 
@@ -103,8 +104,9 @@ class Scanner:
         """Compare once; a registry that cannot be listed to its end changes nothing."""
         is_loss_accepted, self._is_loss_accepted = self._is_loss_accepted, False
         tags = {ref: digest async for ref, digest in self._listed()}
-        documents = [stored.document for stored in await self._records.documents.all()]
-        compared = catalogue.compare_elsewhere(tags, documents, self._host)
+        stored = await self._records.documents.listing()
+        documents = [each.document for each in stored.documents]
+        compared = catalogue.compare_elsewhere(unhidden(tags, stored), documents, self._host)
         denied = {ref for ref in compared.lost if await self._registry.is_deleted(ref.repository, ref.version)}
         lost = {ref for ref in denied if not await self._registry.has(ref.repository)}
         is_grave = replace(compared, lost=frozenset(lost)).is_grave and not is_loss_accepted

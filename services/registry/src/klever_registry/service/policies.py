@@ -57,9 +57,12 @@ class Policies:
         """Bring back what the bucket has lost, or has in an older state; copy the rest. Raises TransientError."""
         async with self._lock:
             copies = await self.copies.all()
-            for key, copy in copies.items():
-                await change(self.documents, key, partial(restored, copy=copy))
-            for stored in await self.documents.all():
+            hidden = (await self.documents.listing()).unreadable
+            for entry in hidden:
+                log.error("a project cannot be read and is left alone", key=entry.key, error=entry.why)
+            for key in copies.keys() - {entry.key for entry in hidden}:
+                await change(self.documents, key, partial(restored, copy=copies[key]))
+            for stored in (await self.documents.listing()).documents:
                 if copies.get(stored.key) != stored.document:
                     await self._keep(stored.key, stored.document)
 

@@ -9,6 +9,8 @@ from klever_registry.ports import ManifestSource
 from kleverkit.errors import PermanentError
 from kleverproto.models import LayerInfo, ModelMetadata, ModelSpec
 from kleverproto.references import ModelRef
+from modelformats.threads import in_thread
+from ormb.errors import UnsupportedArtifactError
 from ormb.layouts.modelcar import MODELCAR
 from ormb.limits import CONFIG_LIMIT
 from ormb.manifest import ModelManifest
@@ -16,6 +18,8 @@ from ormb.modelcars import START, holds_model
 from ormb.modelfile import to_metadata
 from ormb.reading import chosen_of_index, config_wanted, parse_manifest
 
+SPEC_LIMIT = 512 * 1024
+"""Bytes of what the catalogue keeps of an artifact: a message of NATS has at most 1 MiB, and a signature comes too."""
 REMEMBERED = 50_000
 """Images of which it is remembered whether they carry a model."""
 
@@ -34,24 +38,28 @@ class Recognizer:
         self._images: dict[str, bool] = {}
 
     async def spec(self, ref: ModelRef, manifest: Manifest) -> ModelSpec | None:
-        """The spec of a model version; None for an image without a model, a referrer or a broken model.
+        """The spec of a model version; None for an image without a model, or a referrer.
 
-        Of an index the manifest counts that `ormb pull` takes; the version has the digest of the index.
+        Of an index the manifest counts that `ormb pull` takes; the version has the digest of the index. What a stranger
+        wrote is read in threads, so that other requests do not wait for it.
 
         Raises:
             TransientError: the registry does not answer.
-            PermanentError: it has lost a part of the artifact.
+            PermanentError: it has lost a part of the artifact, or the artifact cannot be read as a model.
         """
-        chosen = await self._chosen(ref, manifest)
-        model = parse_manifest(chosen.content, await self._config(ref, chosen))
-        if model is None or manifest.subject is not None:
+        if manifest.subject is not None:
             return None
-        if model.layout == MODELCAR.name and not await self._carries_model(ref, model):
-            return None
-        return _spec(ref, manifest.digest, self._address, model)
+        try:
+            chosen = await self._chosen(ref, manifest)
+            model = await in_thread(parse_manifest, chosen.content, await self._config(ref, chosen))
+            if model is None or (model.layout == MODELCAR.name and not await self._carries_model(ref, model)):
+                return None
+            return await in_thread(_spec, ref, manifest.digest, self._address, model)
+        except UnsupportedArtifactError as error:
+            raise PermanentError(f"{error}. Push {ref} again once that is mended") from error
 
     async def _chosen(self, ref: ModelRef, manifest: Manifest) -> Manifest:
-        digest = chosen_of_index(manifest.content) if manifest.children else None
+        digest = await in_thread(chosen_of_index, manifest.content) if manifest.children else None
         if digest is None:
             return manifest
         chosen = await self._manifests.get(ref.repository, digest)
@@ -60,9 +68,11 @@ class Recognizer:
         return chosen
 
     async def _config(self, ref: ModelRef, manifest: Manifest) -> bytes | None:
-        wanted = config_wanted(manifest.content)
-        if wanted is None or wanted.size > CONFIG_LIMIT:
+        wanted = await in_thread(config_wanted, manifest.content)
+        if wanted is None:
             return None
+        if wanted.size > CONFIG_LIMIT:
+            raise UnsupportedArtifactError(f"the config has {wanted.size} bytes, more than {CONFIG_LIMIT}")
         config = await self._manifests.config(ref.repository, wanted.digest, wanted.size)
         if config is None:
             raise PermanentError(f"{self._address} has lost the config {wanted.digest} of {ref}: push it again")
@@ -79,14 +89,14 @@ class Recognizer:
     async def _looked_into(self, ref: ModelRef, image: ModelManifest) -> bool:
         for layer in reversed(image.layers):  # models are mostly copied last
             start = await self._manifests.start_of_blob(ref.repository, layer.digest, min(START, layer.size))
-            if holds_model(layer.media_type, start):
+            if await in_thread(holds_model, layer.media_type, start):
                 return True
         return False
 
 
-def _spec(ref: ModelRef, digest: str, registry: str, model: ModelManifest) -> ModelSpec | None:
+def _spec(ref: ModelRef, digest: str, registry: str, model: ModelManifest) -> ModelSpec:
     try:
-        return ModelSpec(
+        spec = ModelSpec(
             ref=ref,
             digest=digest,
             registry=registry,
@@ -95,8 +105,16 @@ def _spec(ref: ModelRef, digest: str, registry: str, model: ModelManifest) -> Mo
             layers=tuple(LayerInfo(**_layer(layer)) for layer in model.layers),
             metadata=to_metadata(model.modelfile) if model.modelfile else ModelMetadata(),
         )
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise UnsupportedArtifactError(f"{where} of the artifact is wrong: {problem['msg']}") from error
+    if (size := len(spec.model_dump_json())) > SPEC_LIMIT:
+        raise UnsupportedArtifactError(
+            f"its layers and metadata are {size} bytes in the catalogue, more than {SPEC_LIMIT}: use fewer layers, and "
+            "put what is large into files"
+        )
+    return spec
 
 
 def _layer(layer: Any) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from klever_registry.errors import StorageError
 from klever_registry.ports import ManifestStore
 from kleverkit.errors import TransientError
 from kleverproto.references import ModelRef
+from kleverproto.streams import MODELS_BUCKET
 
 from .alarms import Alarms
 from .announcing import model_ref
+from .hidden import problem as hidden_problem
+from .hidden import unhidden
 from .pending import Observed, PendingTags
 from .records import Records
 from .restoring import Restorer
@@ -21,6 +24,7 @@ from .restoring import Restorer
 log = structlog.get_logger(__name__)
 
 LOST, UNREADABLE, STUCK = "models_lost", "repositories_unreadable", "announcements_stuck"
+HIDDEN = "documents_unreadable"
 NAMED = 5
 """Versions that an alarm names."""
 
@@ -74,13 +78,15 @@ class Reconciler:
     async def reconcile(self) -> None:
         """Compare once, after what NATS has lost was brought back. Raises TransientError."""
         await self._restorer.restore()
-        documents = [stored.document for stored in await self._records.documents.all()]
+        stored = await self._records.documents.listing()
+        documents = [each.document for each in stored.documents]
         listing = await self._listing()  # after the documents: a push between the two is no loss
         readable = [document for document in documents if document.spec.ref.repository not in listing.unreadable]
-        compared = catalogue.compare(listing.tags, listing.deleted, readable, self._address)
+        compared = catalogue.compare(unhidden(listing.tags, stored), listing.deleted, readable, self._address)
         for ref in sorted(compared.differing, key=str):
             self._pending.add_unless_waiting(ref)
         self._raise_alarms(listing, compared)
+        self._alarms.set(HIDDEN, hidden_problem(stored, MODELS_BUCKET))
         await self._records.tidy()
 
     async def rebuild(self) -> int:
@@ -94,7 +100,7 @@ class Reconciler:
             StorageError: a repository cannot be read; nothing was changed.
             TransientError: NATS does not answer.
         """
-        known = await self._records.documents.all()
+        known = (await self._records.documents.listing()).documents
         listing = await self._listing()
         for problem in listing.unreadable.values():
             raise StorageError(problem)

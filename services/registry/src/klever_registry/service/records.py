@@ -55,7 +55,7 @@ class Records:
 
     async def tidy(self) -> None:
         """Finish the deletions that a crash interrupted, and forget old ones. Raises TransientError."""
-        for buried in await self.documents.buried():
+        for buried in (await self.documents.listing()).buried:
             await self.finish(buried)
             if buried.tombstone.announced and buried.tombstone.deleted_at < self.clock() - TOMBSTONE_AGE:
                 await self.documents.forget(buried.key, buried.revision)

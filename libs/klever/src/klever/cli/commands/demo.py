@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
-from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
+from klever.cli.starting import (
+    PORT,
+    PORTS,
+    find_nats_server,
+    forever,
+    keep_private,
+    run_until_stopped,
+    show_login_link,
+    wanted_ports,
+)
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
 from klever.platform.ports import reserved
@@ -36,6 +45,7 @@ def demo(context: click.Context, *, leave: bool, as_json: bool, single: tuple[st
     klever demo --exit --json
     """
     told = _Told()
+    keep_private()
     with errors_as_lines():
         run_until_stopped(_demo(wanted_ports(single, ports), told, leave=leave, as_json=as_json))
     context.exit(0 if told.whole else INTERRUPTED)
@@ -71,7 +81,7 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
     async with Supervisor(home, parts(home, ports, find_nats_server()), where, lines).running():
         platform_ready = round(time.monotonic() - begun, 3)
         lines.heading("A model becomes an endpoint")
-        found = await tell(where, home.path, lines)
+        found = await tell(where, home, lines)
         timings = {"platformReady": platform_ready, **found.pop("timingsSeconds")}
         told.whole = True
         lines.heading("Look around")
@@ -79,6 +89,7 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
         if as_json:
             print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
         if not leave:
+            await show_login_link(home, where, lines)
             lines.heading("Ctrl-C stops everything")
             await forever()
         lines.heading("Stopping")

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines, waiting
+from klever.cli.app import AS_JSON, SERVER, call, cli, waiting
 from klever.cli.conversions import describe_error
 from klever.cli.references import ModelRefType
 from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, UNVERIFIED
 from kleverproto.models import ExtractionPhase, ModelDocument
-from kleverproto.references import ModelRef
+from kleverproto.references import ModelRef, names_registry
 from ormb.cli.describing import describe_scan, describe_signature
 from ormb.cli.output import print_json, print_table
 
@@ -87,8 +87,9 @@ def delete(name: str, *, is_confirmed: bool, wait: bool, server: str | None) -> 
     klever models delete library/mymodel --yes
     """
     one = ":" in name.rpartition("/")[2]
-    with errors_as_lines():
-        ref = ModelRef.parse(name if one else f"{name}:all")
+    if names_registry(name) and not one:
+        raise click.UsageError(f"{name} names a registry: write PROJECT/MODEL, as `klever models list` shows it")
+    ref = ModelRefType().convert(name if one else f"{name}:all", None, click.get_current_context())
     if not is_confirmed:
         click.confirm(f"Delete {ref if one else f'every version of {ref.repository}'}?", abort=True, err=True)
 

@@ -1,5 +1,6 @@
 """`klever up`, `down` and `status`: the platform on this machine."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,7 +11,16 @@ import click
 import psutil
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
-from klever.cli.starting import PORT, PORTS, find_nats_server, forever, run_until_stopped, wanted_ports
+from klever.cli.starting import (
+    PORT,
+    PORTS,
+    find_nats_server,
+    forever,
+    keep_private,
+    run_until_stopped,
+    show_login_link,
+    wanted_ports,
+)
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import Part, Ports, parts, urls
@@ -24,25 +34,37 @@ DOWN_SECONDS = 60.0
 
 @cli.command()
 @click.option("--detach", is_flag=True, help="Return once everything is ready, and leave it running.")
+@click.option(
+    "--allow-commands",
+    is_flag=True,
+    envvar="KLEVER_ALLOW_COMMANDS",
+    help="Let whoever may deploy run programs on this machine (custom.command). Also $KLEVER_ALLOW_COMMANDS.",
+)
+@click.option("--background", is_flag=True, hidden=True, help="What --detach starts: it shows the link itself.")
 @PORT
 @PORTS
-def up(*, detach: bool, single: tuple[str, ...], ports: str) -> None:
+def up(*, detach: bool, allow_commands: bool, background: bool, single: tuple[str, ...], ports: str) -> None:
     """Run the platform: NATS, registry, jobrunner, deployer with Envoy, gateway. State is kept in $KLEVER_HOME.
 
     \b
     klever up
     klever up --port registry=5001 --detach
+    klever up --allow-commands
     """
+    keep_private()
     with errors_as_lines():
         if detach:
-            _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}"])
+            more = ["--allow-commands"] if allow_commands else []
+            _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
-            run_until_stopped(_run(Home.default(), wanted_ports(single, ports)))
+            wanted = wanted_ports(single, ports)
+            run_until_stopped(_run(Home.default(), wanted, allow_commands=allow_commands, background=background))
 
 
-def _parts(home: Home, ports: Ports) -> tuple[Part, ...]:
+def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...]:
     chosen = os.environ.get(ACCOUNTS_SETTING)
-    return parts(home, ports, find_nats_server(), accounts=Path(chosen) if chosen else None)
+    accounts = Path(chosen) if chosen else None
+    return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands)
 
 
 @cli.command()
@@ -66,6 +88,22 @@ def down() -> None:
     click.echo("Stopped." if supervisor or left else f"Nothing runs with {home.path}.")
 
 
+@cli.command("nats-config")
+def nats_config() -> None:
+    """Write what a nats-server of your own needs to require credentials, and the credentials of each service.
+
+    \b
+    klever nats-config
+    """
+    from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
+
+    files = Home.default().nats_files
+    with errors_as_lines():
+        NatsAccess(files).prepare()
+    click.echo(f"{files.config} is for `nats-server --config`, or to be included in yours; it holds public keys only.")
+    click.echo(f"{files.credentials_of('SERVICE')} is for KLEVER_SERVICE_NATS_CREDENTIALS of each service.")
+
+
 @cli.command()
 @AS_JSON
 def status(*, as_json: bool) -> None:
@@ -87,10 +125,12 @@ def status(*, as_json: bool) -> None:
         rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in found["parts"]]
         print_table([("PART", "STATE", "URL", "MEMORY"), *rows])
         click.echo(f"{found['rssMb']} MB in all; logs in {home.logs}")
+        commands = "allowed: whoever may deploy runs programs here" if found["allowCommands"] else "refused"
+        click.echo(f"Commands of servings (`klever up --allow-commands`): {commands}")
     sys.exit(0 if found["ready"] else 1)
 
 
-async def _run(home: Home, wanted: Ports) -> None:
+async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: bool) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
@@ -102,9 +142,12 @@ async def _run(home: Home, wanted: Ports) -> None:
     with reserved(wanted) as (ports, _):
         where = urls(ports)
         lines.heading(f"Klever, state in {home.path}")
-        async with Supervisor(home, _parts(home, ports), where, lines).running():
+        planned = _parts(home, ports, allow_commands=allow_commands)
+        async with Supervisor(home, planned, where, lines, allow_commands=allow_commands).running():
             lines.heading("Ready")
             lines.urls(where)
+            if not background:
+                await show_login_link(home, where, lines)
             if sys.stdin.isatty():
                 lines.heading("Ctrl-C stops everything")
             try:
@@ -128,6 +171,7 @@ def _end(supervisor: psutil.Process) -> None:
 
 def _detach(home: Home, options: list[str]) -> None:
     """Start a supervisor that outlives this command, and show what it says until it is ready. Raises PlatformError."""
+    from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_state  # noqa: PLC0415 - loads psutil
 
     home.create()
@@ -135,7 +179,7 @@ def _detach(home: Home, options: list[str]) -> None:
     log.write_bytes(b"")
     with log.open("ab") as output, log.open() as said:  # what is appended to can be shortened
         process = subprocess.Popen(
-            [sys.executable, "-m", "klever.cli", "up", *options],
+            [sys.executable, "-m", "klever.cli", "up", "--background", *options],
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
@@ -146,6 +190,7 @@ def _detach(home: Home, options: list[str]) -> None:
             click.echo(said.read(), err=True, nl=False)
             state = read_state(home.state)
             if state is not None and state.ready and state.supervisor.pid == process.pid:
+                asyncio.run(show_login_link(home, state.urls, Lines()))
                 click.echo("It runs in the background: `klever status` shows it, `klever down` stops it.", err=True)
                 return
             time.sleep(0.05)

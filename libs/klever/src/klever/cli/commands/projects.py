@@ -7,12 +7,23 @@ import click
 from klever.cli.app import AS_JSON, SERVER, call, cli
 from kleverproto.conversions import Quantization
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
+from kleverserve.unpickling.allowlist import parse_trust
 from ormb.cli.output import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
 
 NOTHING = "none"
+
+
+def _trusted(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names as they are. Raises BadParameter where one is none, or of what nobody may trust."""
+    for name in set(names) - {NOTHING}:
+        try:
+            parse_trust(name)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+    return names
 
 
 @cli.group()
@@ -54,6 +65,13 @@ def get(project: str, *, as_json: bool, server: str | None) -> None:
     type=click.Choice([each.value for each in OnInvalid]),
     help="What follows when the files of a model could not be parsed.",
 )
+@click.option(
+    "--trust",
+    multiple=True,
+    metavar="MODULE:NAME",
+    callback=_trusted,
+    help="Let models name this class or function, whose code loading them runs; 'none' for no more.",
+)
 @AS_JSON
 @SERVER
 def set_policy(  # noqa: PLR0913 - what a policy has
@@ -62,15 +80,17 @@ def set_policy(  # noqa: PLR0913 - what a policy has
     quantize: str | None,
     scan: str | None,
     invalid: str | None,
+    trust: tuple[str, ...],
     *,
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Change the policy of a project; what is not given stays as it is.
+    """Change the policy of a project; what is not given stays as it is, and --trust adds to what is trusted.
 
     \b
     klever projects policy set library --convert ONNX --quantize int8
     klever projects policy set library --convert none --scan warn
+    klever projects policy set library --trust my.module:MyTransformer
     """
     changed: dict[str, object] = {}
     if convert:
@@ -81,12 +101,14 @@ def set_policy(  # noqa: PLR0913 - what a policy has
         changed["scan"] = OnUnsafe(scan)
     if invalid:
         changed["invalid"] = OnInvalid(invalid)
-    if not changed:
-        raise click.UsageError("say what to change: --convert, --quantize, --scan or --invalid")
+    if not changed and not trust:
+        raise click.UsageError("say what to change: --convert, --quantize, --scan, --invalid or --trust")
 
     async def work(client: "KleverClient") -> ProjectPolicy:
-        wanted = (await client.policy(project)).model_copy(update=changed)
-        return await client.set_policy(project, wanted)
+        before = await client.policy(project)
+        kept = () if NOTHING in trust else before.trust
+        trusted = dict.fromkeys((*kept, *(name for name in trust if name != NOTHING)))
+        return await client.set_policy(project, before.model_copy(update={**changed, "trust": tuple(trusted)}))
 
     _show(call(server, work), as_json=as_json)
 
@@ -99,3 +121,4 @@ def _show(found: ProjectPolicy, *, as_json: bool) -> None:
     click.echo(f"quantize:  {found.quantize.value if found.quantize else 'no'}")
     click.echo(f"scan:      {found.scan.value}")
     click.echo(f"invalid:   {found.invalid.value}")
+    click.echo(f"trust:     {', '.join(found.trust) or 'nothing beside what is known'}")

@@ -1,7 +1,6 @@
 """Caffe's nets: layers of a prototxt, weights of a caffemodel; both generations of layers (caffe.proto of BVLC)."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,15 +26,9 @@ ABBREVIATIONS = {"ELU", "LRN", "MVN"}
 DATA = {"Input", "Data", "DummyData", "HDF5Data", "ImageData", "MemoryData", "WindowData"}
 
 
-def prototxt(request: Request) -> Path:
-    """The network as it is used: the one file, or the one with `deploy` in its name."""
-    deploy = sorted(request.source.glob("*deploy*.prototxt"))
-    return deploy[0] if len(deploy) == 1 else request.single_file("*.prototxt")
-
-
 def read_layers(request: Request) -> tuple[Fields, list[Fields]]:
     """The network, and its layers without those of training. Raises ProblemError when it cannot be read."""
-    path = prototxt(request)
+    path, _ = request.files
     try:
         net = read_text(path)
     except ValueError as error:
@@ -48,7 +41,7 @@ def read_layers(request: Request) -> tuple[Fields, list[Fields]]:
 
 def read_weights(request: Request) -> dict[str, list[NDArray[np.float32]]]:
     """The blobs of each layer, by its name. Raises ProblemError when the file is no caffemodel."""
-    path = request.single_file("*.caffemodel")
+    _, path = request.files
     net = NET()
     try:
         net.ParseFromString(path.read_bytes())

@@ -5,14 +5,13 @@ from typing import Any
 import catboost  # type: ignore[import-not-found]  # only in its toolchain
 
 from .program import INVALID_MODEL, ProblemError, Request
-from .tables import only_file
 
 CLASSIFIERS = frozenset({"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"})
 
 
 def load_model(request: Request) -> Any:
     """The model, binary or JSON: a classifier, or a regressor. Raises ProblemError when it is none."""
-    path = only_file(request)
+    path = request.file
     kind = "json" if path.read_bytes()[:1] == b"{" else "cbm"
     try:
         model = catboost.CatBoost().load_model(str(path), format=kind)

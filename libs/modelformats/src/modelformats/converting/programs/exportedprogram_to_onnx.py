@@ -17,7 +17,7 @@ from .torch_models import last_line, load_exported
 
 def convert(request: Request) -> dict[str, str]:
     """Convert the program."""
-    exported = load_exported(request.single_file("*.pt2"))
+    exported = load_exported(request.file)
     opset = {"opset_version": int(request.options["opset"])} if "opset" in request.options else {}
     try:
         result = torch.onnx.export(exported, dynamo=True, verbose=False, **opset)

@@ -11,7 +11,7 @@ from .tensorflow_to_onnx import to_onnx
 
 def convert(request: Request) -> dict[str, str]:
     """Convert the graph between the inputs and outputs of its signature, else between its own ends."""
-    path = request.single_file("*.graphdef", "*.pb")
+    path = request.file
     inputs, outputs = ends_of(read_graph(path), request)
     say(f"converting from {', '.join(inputs)} to {', '.join(outputs)}")
     ends = ["--inputs", ",".join(inputs), "--outputs", ",".join(outputs)]

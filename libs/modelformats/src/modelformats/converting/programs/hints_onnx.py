@@ -16,7 +16,7 @@ _WEIGHTS = frozenset({"Cast", "Identity", "DequantizeLinear"})
 
 def convert(request: Request) -> dict[str, str]:
     """Write `limit/<input>` for each input that indexes a table; the smallest where there are several."""
-    graph = onnx.load(request.single_file("*.onnx"), load_external_data=False).graph
+    graph = onnx.load(request.file, format="protobuf", load_external_data=False).graph
     makers = {name: node for node in graph.node for name in node.output}
     inputs = {value.name for value in graph.input} - {weights.name for weights in graph.initializer}
     shapes = {weights.name: list(weights.dims) for weights in graph.initializer}

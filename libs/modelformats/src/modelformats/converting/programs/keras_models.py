@@ -5,14 +5,13 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import h5py
 
 from .program import INVALID_MODEL, UNSUPPORTED_OPERATOR, ProblemError, Request
-
-PATTERNS = ("*.keras", "*.h5", "*.hdf5")
 
 
 def load(request: Request) -> tuple[Any, str]:
@@ -20,7 +19,7 @@ def load(request: Request) -> tuple[Any, str]:
 
     Raises ProblemError when the file is none, or has Python code in it.
     """
-    path = request.single_file(*PATTERNS)
+    path = request.file
     version, config = _described(path)
     if "Lambda" in _classes(config, path):
         raise ProblemError(
@@ -30,9 +29,17 @@ def load(request: Request) -> tuple[Any, str]:
         )
     package = "tf_keras" if version.startswith("2.") else "keras"
     try:
-        return _loaded(package, path), package
+        with TemporaryDirectory() as directory:
+            return _loaded(package, _named(path, Path(directory))), package
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise ProblemError(INVALID_MODEL, f"{package} cannot load {path.name}: {_first_line(error)}") from error
+
+
+def _named(path: Path, directory: Path) -> Path:
+    """A link to the file with the suffix that Keras demands of its content."""
+    link = directory / ("model.keras" if is_zipfile(path) else "model.h5")
+    link.symlink_to(path)
+    return link
 
 
 def _loaded(package: str, path: Path) -> Any:
@@ -49,7 +56,7 @@ def _loaded(package: str, path: Path) -> Any:
 def _described(path: Path) -> tuple[str, str]:
     """Version of Keras that wrote the file, and the model's description as JSON text."""
     try:
-        if path.suffix == ".keras":
+        if is_zipfile(path):
             with ZipFile(path) as archive:
                 metadata = json.loads(archive.read("metadata.json"))
                 return str(metadata.get("keras_version", "3")), archive.read("config.json").decode()

@@ -3,12 +3,11 @@
 import lightgbm  # type: ignore[import-not-found]  # only in its toolchain
 
 from .program import INVALID_MODEL, ProblemError, Request
-from .tables import only_file
 
 
 def load_booster(request: Request) -> lightgbm.Booster:
     """The model from its text. Raises ProblemError when it is none."""
-    path = only_file(request)
+    path = request.file
     try:
         return lightgbm.Booster(model_file=str(path))
     except lightgbm.basic.LightGBMError as error:

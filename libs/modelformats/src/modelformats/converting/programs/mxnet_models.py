@@ -42,7 +42,7 @@ class Checkpoint:
 
 def load_checkpoint(request: Request) -> Checkpoint:
     """Load the model's two files. Raises ProblemError when MXNet cannot read one."""
-    symbol, params = request.single_file("*symbol.json"), request.single_file("*.params")
+    symbol, params = request.files
     try:
         trained = mx.sym.load_json(symbol.read_text())
         used = mx.sym.load_json(_without_losses(trained.tojson()))

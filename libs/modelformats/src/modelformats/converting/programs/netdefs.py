@@ -102,7 +102,7 @@ class Net:
 
 def read_net(request: Request) -> Net:
     """Both files. Raises ProblemError when one is no NetDef, or fills weights in a way that is not known here."""
-    init, predict = _parse(request.single_file(f"*{INIT}")), _parse(request.single_file(f"*{PREDICT}"))
+    init, predict = (_parse(file) for file in request.files)
     weights = dict(_filled(_operator(each)) for each in init.op)
     operators = [_operator(each) for each in predict.op]
     inputs = [name for name in predict.external_input if name not in weights]
@@ -134,7 +134,7 @@ def _parse(path: Path) -> Any:
         net.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf's own kind of error is not importable everywhere
         raise ProblemError(INVALID_MODEL, f"{path.name} is no NetDef: {error}") from error
-    fills_nothing = net.name and path.match(f"*{INIT}")
+    fills_nothing = net.name and path.name.lower().endswith(INIT)
     if not net.op and not fills_nothing:
         raise ProblemError(INVALID_MODEL, f"{path.name} has no operators: it is empty or no NetDef")
     return net

@@ -62,6 +62,7 @@ def _optimised(source: Path, without: Sequence[str] = ()) -> onnx.ModelProto:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(path)
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever the file is called
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
         try:
             onnxruntime.InferenceSession(

@@ -28,7 +28,7 @@ _SHOWN = 8
 
 def convert(request: Request) -> dict[str, str]:
     """Convert the model as the option `quantize` says. Raises ProblemError where the result would be no smaller."""
-    source = request.single_file("*.onnx")
+    source = request.file
     _check(source)
     kind = request.options.get("quantize")
     if kind not in _QUANTISED:
@@ -42,7 +42,7 @@ def convert(request: Request) -> dict[str, str]:
 
 def _check(source: Path) -> None:
     try:
-        model = onnx.load(source, load_external_data=False)
+        model = onnx.load(source, format="protobuf", load_external_data=False)
     except (DecodeError, OSError) as error:
         raise ProblemError(INVALID_MODEL, f"{source.name} cannot be read as ONNX: {error}") from error
     if not model.graph.node:

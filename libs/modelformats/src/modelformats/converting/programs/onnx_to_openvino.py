@@ -11,7 +11,7 @@ from .program import INVALID_MODEL, UNSUPPORTED_OPERATOR, ProblemError, Request,
 
 def convert(request: Request) -> dict[str, str]:
     """Convert the model; its weights become float16 with the option compress_to_fp16=true."""
-    path = request.single_file("*.onnx")
+    path = request.file
     try:
         model = openvino.convert_model(path)
     except openvino.frontend.OpConversionFailure as error:

@@ -48,14 +48,16 @@ class Request:
     """Programs that run a model: the inputs, .npz files by input name; see `samples.first_that_runs`."""
     results: Path | None = None
     """Programs that run a model: where to write the outputs, an .npz file by output name, in the model's order."""
+    format: str = ""
+    """Of the source."""
+    files: tuple[Path, ...] = ()
+    """The files of the source that are the model, in the order of its parser (see `modelformats.model_files`)."""
 
-    def single_file(self, *patterns: str) -> Path:
-        """The one file of the source that matches. Raises ProblemError when there is none, or more than one."""
-        found = sorted({path for pattern in patterns for path in self.source.glob(pattern) if path.is_file()})
-        if len(found) != 1:
-            wanted = " or ".join(patterns)
-            raise ProblemError(INVALID_MODEL, f"expected one {wanted} file among the model's files, found {len(found)}")
-        return found[0]
+    @property
+    def file(self) -> Path:
+        """The model's file, where it is one."""
+        (file,) = self.files
+        return file
 
     def sample_files(self) -> tuple[Path, Path]:
         """Where the inputs of a run are, and where its outputs go."""
@@ -84,6 +86,8 @@ def parse_request(text: str) -> Request:
         options=dict(fields.get("options", {})),
         samples=Path(fields["samples"]) if fields.get("samples") else None,
         results=Path(fields["results"]) if fields.get("results") else None,
+        format=fields.get("format", ""),
+        files=tuple(map(Path, fields.get("files", ()))),
     )
 
 

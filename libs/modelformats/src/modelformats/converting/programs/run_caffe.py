@@ -6,7 +6,7 @@
 import cv2
 import numpy as np
 
-from .caffe_nets import declared_shapes, prototxt, read_layers
+from .caffe_nets import declared_shapes, read_layers
 from .program import INVALID_MODEL, ProblemError, Request, main, versions
 from .samples import first_that_runs, matched, read_samples, write_results
 
@@ -15,7 +15,7 @@ def convert(request: Request) -> dict[str, str]:
     """Set the inputs, run forward, give what no layer takes."""
     net, layers = read_layers(request)
     names = [name for name, _ in declared_shapes(net, layers)]
-    path, weights = prototxt(request), request.single_file("*.caffemodel")
+    path, weights = request.files
     try:
         model = cv2.dnn.readNetFromCaffe(str(path), str(weights))
         model.setInputsNames(names)

@@ -11,7 +11,9 @@ FLOAT = "tensor(float)"
 
 def convert(request: Request) -> dict[str, str]:
     """Run the model on the samples."""
-    session = onnxruntime.InferenceSession(request.single_file("*.onnx"), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever the file is called
+    session = onnxruntime.InferenceSession(request.file, options, providers=["CPUExecutionProvider"])
     entries = session.get_inputs()
     inputs = matched(read_samples(request), [entry.name for entry in entries])
     for entry in entries:

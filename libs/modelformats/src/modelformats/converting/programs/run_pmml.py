@@ -12,10 +12,9 @@ from pypmml import Model, PMMLContext
 from pypmml.jvm import PMMLError
 
 from .program import INVALID_MODEL, ProblemError, Request, main, versions
-from .samples import first_that_runs, read_samples
+from .samples import Array, first_that_runs, read_samples
 from .tables import write_predictions
 
-PATTERN = "*.pmml"
 PREDICTED = "predicted_"
 """Before the name of a target: what PMML4S calls the label or number that it predicts."""
 VOTES = "probability_"
@@ -25,7 +24,7 @@ SUPPORT_VECTORS = "{*}SupportVectorMachineModel"
 
 def convert(request: Request) -> dict[str, str]:
     """Predict labels, and probabilities where the document declares them; or numbers."""
-    path = request.single_file(PATTERN)
+    path = request.file
     try:
         PMMLContext.getOrCreate()
         model = Model.fromFile(str(path))
@@ -40,7 +39,7 @@ def convert(request: Request) -> dict[str, str]:
 
 def predict(request: Request, model: Any) -> None:
     """Score every row of the samples."""
-    root = ET.parse(request.single_file(PATTERN)).getroot()  # noqa: S314  # programs are confined
+    root = ET.parse(request.file).getroot()  # noqa: S314  # programs are confined
     probabilities = probability_fields(root)
     model.setSupplementOutput(True)
     scored = [model.predict(row) for row in rows(request, columns(root, model.targetNames))]
@@ -80,7 +79,8 @@ def columns(root: ET.Element, targets: list[str]) -> list[str]:
 def rows(request: Request, names: list[str]) -> Iterator[dict[str, Any]]:
     """The samples, row by row: one matrix with a column for each name, or a vector for each of some names.
 
-    Values are Python's own numbers: the bridge to Java refuses NumPy's. Raises ProblemError for another width.
+    Values are Python's own numbers, None where one is missing: the bridge to Java refuses NumPy's. Raises ProblemError
+    for another width.
     """
     samples = read_samples(request)
     first = next(iter(samples.values()))
@@ -88,9 +88,18 @@ def rows(request: Request, names: list[str]) -> Iterator[dict[str, Any]]:
         if first.shape[1] != len(names):
             raise ProblemError(INVALID_MODEL, f"the model has {len(names)} columns, the samples {first.shape[1]}")
         samples = dict(zip(names, first.T, strict=True))
-    values = {name: array.tolist() for name, array in samples.items()}
+    values = {name: python_values(array) for name, array in samples.items()}
     for row in zip(*values.values(), strict=True):
         yield dict(zip(values, row, strict=True))
+
+
+def python_values(array: Array) -> list[Any]:
+    """The elements as Python's own, with None in place of NaN."""
+    values = array.astype(object)
+    if array.dtype.kind == "f":
+        values[np.isnan(array)] = None
+    listed: list[Any] = values.tolist()
+    return listed
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Run a TensorFlow model once: SavedModel, GraphDef, Keras (H5, .keras) or TensorFlow Lite."""
+"""Run a TensorFlow model once: SavedModel, GraphDef or Keras (H5, .keras)."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -24,13 +23,13 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _run(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
-    if (request.source / "saved_model.pb").is_file():
-        return _run_saved_model(request, samples)
-    if any(request.source.glob("*.tflite")):
-        return _run_tflite(request.single_file("*.tflite"), samples)
-    if any(path for pattern in keras_models.PATTERNS for path in request.source.glob(pattern)):
-        return _run_keras(request, samples)
-    return _run_graph(request, samples)
+    match request.format:
+        case "SavedModel":
+            return _run_saved_model(request, samples)
+        case "GraphDef":
+            return _run_graph(request, samples)
+        case _:
+            return _run_keras(request, samples)
 
 
 def _run_saved_model(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
@@ -42,7 +41,7 @@ def _run_saved_model(request: Request, samples: Mapping[str, Array]) -> Mapping[
 
 
 def _run_graph(request: Request, samples: Mapping[str, Array]) -> Mapping[str, Any]:
-    graph = read_graph(request.single_file("*.graphdef", "*.pb"))
+    graph = read_graph(request.file)
     inputs, outputs = ends_of(graph, request)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(graph, name="")
@@ -62,19 +61,6 @@ def _run_keras(request: Request, samples: Mapping[str, Array]) -> Mapping[str, A
     outputs = tf.nest.flatten(result)
     names = getattr(model, "output_names", None) or [f"output_{position}" for position in range(len(outputs))]
     return dict(zip(names, outputs, strict=True))
-
-
-def _run_tflite(path: Path, samples: Mapping[str, Array]) -> Mapping[str, Any]:
-    interpreter = tf.lite.Interpreter(str(path))
-    inputs = {entry["name"]: entry["index"] for entry in interpreter.get_input_details()}
-    values = matched(samples, list(inputs))
-    for name, value in values.items():
-        interpreter.resize_tensor_input(inputs[name], value.shape)
-    interpreter.allocate_tensors()
-    for name, value in values.items():
-        interpreter.set_tensor(inputs[name], value)
-    interpreter.invoke()
-    return {entry["name"]: interpreter.get_tensor(entry["index"]) for entry in interpreter.get_output_details()}
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _call(request: Request, samples: list[Any]) -> Any:
-    if any(request.source.glob("*.pt2")):
-        return load_exported(request.single_file("*.pt2")).module()(*samples)
+    if request.format == "ExportedProgram":
+        return load_exported(request.file).module()(*samples)
     module = load_script(request)
     return module(*samples, *defaults_after(module, len(samples)))
 

@@ -13,7 +13,7 @@ from .samples import read_samples
 
 def load_estimator(request: Request) -> Any:
     """The fitted estimator. Raises ProblemError when this scikit-learn cannot load it."""
-    path = request.single_file("*.joblib", "*.pkl")
+    path = request.file
     try:
         estimator = joblib.load(path)
     except Exception as error:  # unpickling raises anything

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 from sklearn2pmml import make_pmml_pipeline, sklearn2pmml
 
 from .program import TOOLCHAIN_FAILED, UNSUPPORTED_OPERATOR, ProblemError, Request, main, say, versions
@@ -20,6 +21,10 @@ NAMESPACE = "http://www.dmg.org/PMML-4_4"
 REASON = "Exception: "
 VENDOR_METHOD = "x-"
 """Begins what is not of the PMML standard."""
+OF_TREES = {"allow_missing": True, "compact": False}
+"""Options of JPMML, for whatever trees there are: send missing values where the estimator's trees send them."""
+INFINITE, LARGEST = "INF", str(np.finfo(np.float32).max)
+"""The threshold of a split between missing and other values: PMML4S cannot read it, and no number goes beyond this."""
 
 
 def convert(request: Request) -> dict[str, str]:
@@ -31,7 +36,9 @@ def convert(request: Request) -> dict[str, str]:
         )
     names = column_names(estimator, request)
     path = request.destination / FILE
-    export(make_pmml_pipeline(estimator, active_fields=names), path)
+    pipeline = make_pmml_pipeline(estimator, active_fields=names)
+    pipeline.configure(**OF_TREES)
+    export(pipeline, path)
     complete(path, names)
     return versions("sklearn2pmml", "scikit-learn")
 
@@ -81,6 +88,8 @@ def complete(path: Path, names: list[str]) -> None:
                 UNSUPPORTED_OPERATOR,
                 f"the model needs {method}, which is not of the PMML standard: convert an estimator with one target",
             )
+        if element.get("value") == INFINITE and element.tag == f"{{{NAMESPACE}}}SimplePredicate":
+            element.set("value", LARGEST)
     dictionary = document.getroot().find(f"{{{NAMESPACE}}}DataDictionary")
     if dictionary is None:
         raise ProblemError(TOOLCHAIN_FAILED, "the converter wrote a document without a data dictionary")

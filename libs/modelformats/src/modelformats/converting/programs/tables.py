@@ -1,6 +1,5 @@
 """What programs for models of tables share: one matrix in; labels and probabilities, or numbers, out."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,8 +42,3 @@ def write_predictions(request: Request, labels: Any, probabilities: Any = None) 
     if probabilities is not None:
         outputs["predict_proba"] = np.asarray(probabilities)
     write_results(request, outputs)
-
-
-def only_file(request: Request) -> Path:
-    """The one file of the model, whatever it is called."""
-    return request.single_file("*")

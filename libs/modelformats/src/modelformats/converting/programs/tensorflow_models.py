@@ -23,7 +23,7 @@ def chosen_signature(request: Request) -> tuple[str, str]:
     Raises ProblemError when the model has no such tag or signature.
     """
     message = saved_model_pb2.SavedModel()
-    _parse(message, request.source / "saved_model.pb")
+    _parse(message, request.file)
     tag = request.options.get("tag", SERVE)
     graph = next((graph for graph in message.meta_graphs if tag in graph.meta_info_def.tags), None)
     if graph is None:

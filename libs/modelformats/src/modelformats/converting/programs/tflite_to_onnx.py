@@ -8,7 +8,7 @@ _IDENTIFIER = b"TFL3"
 
 def convert(request: Request) -> dict[str, str]:
     """Convert the model; quantised weights and activations stay quantised."""
-    path = request.single_file("*.tflite")
+    path = request.file
     with path.open("rb") as file:
         if file.read(8)[4:] != _IDENTIFIER:
             raise ProblemError(INVALID_MODEL, f"{path.name} is not a TensorFlow Lite model")

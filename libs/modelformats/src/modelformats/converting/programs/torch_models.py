@@ -11,7 +11,6 @@ import torch
 
 from .program import INPUT_SHAPE_NEEDED, INVALID_MODEL, Input, ProblemError, Request
 
-TORCHSCRIPT = ("*.pt", "*.pth", "*.ts", "*.torchscript")
 BATCH, FREE = 2, 16
 """Sizes of the example in a first dimension, and in others, that may be of any size."""
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8"})
@@ -19,7 +18,7 @@ _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8"})
 
 def load_script(request: Request) -> Any:
     """A TorchScript module, for inference on the CPU. Raises ProblemError when the file is none."""
-    path = request.single_file(*TORCHSCRIPT)
+    path = request.file
     try:
         return torch.jit.load(str(path), map_location="cpu").eval()
     except RuntimeError as error:

@@ -6,12 +6,11 @@ from typing import Any
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 
 from .program import INVALID_MODEL, ProblemError, Request
-from .tables import only_file
 
 
 def load_booster(request: Request) -> xgboost.Booster:
     """The model, JSON or UBJSON whatever it is called. Raises ProblemError when it is none."""
-    path = only_file(request)
+    path = request.file
     booster = xgboost.Booster()
     try:
         booster.load_model(bytearray(path.read_bytes()))

@@ -2,15 +2,17 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from string import Template
+from typing import Protocol
 
 from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
 from klever_deployer.domain.runtimes import WITH_GRPC
 from klever_deployer.settings import MAX_REQUEST_BYTES
+from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
 from kleverproto.variants import Variant
 
@@ -48,15 +50,20 @@ class Launch:
     command: tuple[str, ...]
     env: Mapping[str, str]
     """All of it."""
-    ready_path: str
-    """A GET of it answers 200 when the server takes requests."""
     cwd: Path | None = None
-    memory: int | None = None
-    """Bytes that it may use."""
     cores: int | None = None
 
 
-Launcher = Callable[[ReplicaSpec, Ports], Launch]
+class Launcher(Protocol):
+    """Knows how servers are started."""
+
+    def __call__(self, spec: ReplicaSpec, ports: Ports) -> Launch:
+        """How to start a replica. Raises LookupError where something that it needs is missing."""
+        ...
+
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
+        """Why a variant cannot run here, for people; None where it can."""
+        ...
 
 
 def takes_grpc(spec: ReplicaSpec) -> bool:
@@ -71,32 +78,45 @@ class Launching:
     Args:
         python: the deployer's own interpreter, whose environment holds kleverserve.
         server_path: a directory that holds nothing but kleverserve, for the other environments.
+        secrets: what variants name in `env`.
         inherited: the deployer's environment variables.
         max_request_bytes: of a body or message; servers of the user's own get it as an environment variable.
     """
 
     python: Path
     server_path: Path
+    secrets: SecretFiles
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     max_request_bytes: int = MAX_REQUEST_BYTES
 
     def __call__(self, spec: ReplicaSpec, ports: Ports) -> Launch:
-        """How to start a replica."""
-        variant, name = spec.variant, spec.key.serving.name
+        """How to start a replica. Raises SecretNotFoundError."""
+        variant, cwd = spec.variant, None
         env = {key: value for key, value in self.inherited.items() if key in INHERITED}
         cores = _cores(variant)
         env |= {"OMP_NUM_THREADS": str(cores or 1)}
-        ready = f"/v2/models/{name}/ready"
         if spec.prepared.runtime == CUSTOM and variant.custom is not None:
             env |= _custom_env(spec, ports) | {"MAX_REQUEST_BYTES": str(self.max_request_bytes)}
             command = tuple(Template(word).safe_substitute(env) for word in variant.custom.command)
-            ready, cwd = variant.custom.ready_path, spec.prepared.model.directory
+            cwd = spec.prepared.model.directory
         else:
-            command, cwd = self._command(spec, ports, cores or 1), None
+            command = self._command(spec, ports, cores or 1)
             if spec.prepared.python is not None:
                 env |= {"PYTHONPATH": str(self.server_path)}
-        memory = bytes_of(variant.resources.memory) if variant.resources.memory else None
-        return Launch(command, env | variant.env, ready, cwd, memory, cores)
+        own = self.secrets.resolved(spec.key.serving.namespace, variant.env)
+        return Launch(command, env | own, cwd, cores)
+
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
+        """Why a variant cannot run as processes of this machine, for people; None where it can."""
+        if variant.resources.gpu is not None:
+            return f"variant {variant.name} wants a GPU, and model servers get none here: leave resources.gpu out"
+        if variant.custom is not None and not variant.custom.command:
+            return f"variant {variant.name} is an image, which needs a cluster: give custom.command to run it here"
+        try:
+            self.secrets.resolved(namespace, variant.env)
+        except SecretNotFoundError as error:
+            return f"variant {variant.name}: {error}"
+        return None
 
     def _command(self, spec: ReplicaSpec, ports: Ports, threads: int) -> tuple[str, ...]:
         prepared = spec.prepared
@@ -112,13 +132,16 @@ class Launching:
         )
 
 
-def refusal(variant: Variant) -> str | None:
-    """Why a variant cannot run as processes of this machine."""
-    if variant.resources.gpu is not None:
-        return f"variant {variant.name} wants a GPU, and model servers get none here: leave resources.gpu out"
-    if variant.custom is not None and not variant.custom.command:
-        return f"variant {variant.name} is an image, which needs a cluster: give custom.command to run it here"
-    return None
+def ready_path(spec: ReplicaSpec) -> str:
+    """A GET of it answers 200 when the server takes requests."""
+    custom = spec.variant.custom
+    return custom.ready_path if custom is not None else f"/v2/models/{spec.key.serving.name}/ready"
+
+
+def memory_limit(spec: ReplicaSpec) -> int | None:
+    """Bytes that a server may use; None where it may use all."""
+    memory = spec.variant.resources.memory
+    return bytes_of(memory) if memory else None
 
 
 def server_path(directory: Path, package: Path) -> Path:

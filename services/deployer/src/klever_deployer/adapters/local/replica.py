@@ -10,10 +10,11 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.causes import explained
-from klever_deployer.domain.replicas import Endpoint, ReplicaSpec, ReplicaState
+from klever_deployer.domain.replicas import CUSTOM, Endpoint, ReplicaSpec, ReplicaState
 
 from . import processes
-from .launching import Launch, Launcher, Ports, takes_grpc
+from .launching import Launcher, Ports, memory_limit, ready_path, takes_grpc
+from .own_servers import fault_of
 from .processes import ProcessRecord
 
 log = structlog.get_logger(__name__)
@@ -121,8 +122,9 @@ class Replica:
 
     async def _run_once(self) -> float:
         """Return when the server has ended: seconds since it was ready first. Raises OSError where none starts."""
-        record = self._adopted() or self._start()
-        prober = asyncio.create_task(self._probe(record))
+        adopted = self._adopted()
+        record = adopted or self._start()
+        prober = asyncio.create_task(self._probe(record, is_tried=adopted is not None))
         ended = asyncio.create_task(self._end_of(record))
         try:
             await asyncio.wait({prober, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -174,7 +176,7 @@ class Replica:
     async def _end_of(self, record: ProcessRecord) -> None:
         """Return when it has ended, by itself or because it used too much."""
         gone = asyncio.create_task(processes.wait_gone(record))
-        limit = self._launch.memory
+        limit = memory_limit(self._spec)
         try:
             while limit is not None and not gone.done():
                 used = processes.memory_of(record)
@@ -186,13 +188,17 @@ class Replica:
         finally:
             gone.cancel()
 
-    async def _probe(self, record: ProcessRecord) -> None:
+    async def _probe(self, record: ProcessRecord, *, is_tried: bool) -> None:
         """Say whether it takes requests, at once when that changes, for as long as this runs."""
         self._first_ready = None
         endpoint, gone = Endpoint(HOST, record.port, record.grpc_port), 0
         while True:
             status = await self._asked(record)
             ready = status == OK
+            if ready and not is_tried:
+                is_tried = True
+                if not await self._stands_a_trial(record):
+                    return
             gone = gone + 1 if self._first_ready is not None and status in NO_MODEL else 0
             if gone == GONE_LOOKS:
                 processes.note(self._places.log, "ended: the server runs, and its model is gone")
@@ -205,19 +211,26 @@ class Replica:
                 self._write_down()
             await asyncio.sleep(FIRST_PROBE_SECONDS if self._first_ready is None else PROBE_SECONDS)
 
+    async def _stands_a_trial(self, record: ProcessRecord) -> bool:
+        """Whether it may count as ready; one of the user's own that answers its own samples with errors is ended."""
+        if self._spec.prepared.runtime != CUSTOM:
+            return True
+        url = f"http://{HOST}:{record.port}/v2/models/{self._spec.key.serving.name}"
+        fault = await fault_of(self._session, url)
+        if fault is None:
+            return True
+        processes.note(self._places.log, f"ended: {fault}")
+        await processes.stop(record, grace_seconds=0.0)
+        return False
+
     async def _asked(self, record: ProcessRecord) -> int | None:
         """The status of its answer to whether it is ready; None where it gives none."""
-        url = f"http://{HOST}:{record.port}{self._launch.ready_path}"
+        url = f"http://{HOST}:{record.port}{ready_path(self._spec)}"
         try:
             async with self._session.get(url, timeout=PROBE_TIMEOUT) as response:
                 return response.status
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
-
-    @property
-    def _launch(self) -> Launch:
-        """How it runs; the ports do not matter here."""
-        return self._launcher(self._spec, Ports(HOST, 0))
 
     def _change(self, **changes: object) -> None:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type] # fields of ReplicaState

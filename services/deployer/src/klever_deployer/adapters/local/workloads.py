@@ -10,7 +10,7 @@ from klever_deployer.domain.replicas import ReplicaKey, ReplicaSpec, ReplicaStat
 from kleverproto.variants import Variant
 
 from . import processes
-from .launching import Launcher, refusal
+from .launching import Launcher
 from .log_files import LogFiles, name_pattern, new_name
 from .processes import ProcessRecord
 from .replica import Places, Replica
@@ -53,9 +53,9 @@ class LocalWorkloads:
             await processes.stop(record, grace_seconds=self._grace)
         await asyncio.Event().wait()
 
-    def refusal(self, variant: Variant) -> str | None:
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
         """See `Workloads`."""
-        return refusal(variant)
+        return self._launcher.refusal(namespace, variant)
 
     async def start(self, spec: ReplicaSpec) -> None:
         """See `Workloads`. A process that an earlier deployer started for this replica is adopted."""

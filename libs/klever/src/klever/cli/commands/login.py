@@ -1,0 +1,22 @@
+"""`klever login-link`: how a browser gets in."""
+
+import click
+
+from klever.cli.app import AS_JSON, SERVER, call, cli
+from ormb.cli.output import print_json
+
+
+@cli.command("login-link")
+@AS_JSON
+@SERVER
+def login_link(*, as_json: bool, server: str | None) -> None:
+    """Print a link that lets a browser in: good once, for five minutes.
+
+    \b
+    klever login-link
+    """
+    url = call(server, lambda client: client.login_link())
+    if as_json:
+        print_json({"url": url})
+    else:
+        click.echo(url)

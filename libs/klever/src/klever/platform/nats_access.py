@@ -1,0 +1,142 @@
+"""Who may connect to the NATS of a home: a key for each service and each external system, and the server's file."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import nkeys
+from pydantic import Field, TypeAdapter, ValidationError
+
+from klever.errors import PlatformError
+from kleverkit.durable import replace_file
+from kleverproto import permissions
+from kleverproto.base import WireModel
+from kleverproto.streams import CONSUMERS, TOPOLOGY
+
+from .home import NatsFiles
+from .nats_config import ACCOUNT, Client, server_config
+
+OPERATOR = "operator"
+"""Who may do everything: for people who look into NATS, and for recovery."""
+SERVICES = (*permissions.SERVICES, TOPOLOGY)
+RESERVED = {ACCOUNT, OPERATOR, *SERVICES, *(consumer.durable for consumer in CONSUMERS)}
+
+
+class External(WireModel):
+    """A system outside the platform that publishes or receives events."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    key: str
+    """Public NKey; nobody but the system itself keeps the seed."""
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+    @property
+    def harmless_request(self) -> str:
+        """A subject that the server answers: what it knows of a consumer of the system's own."""
+        return next(each for each in self.permissions().publish if each.startswith("$JS.API.CONSUMER.INFO."))
+
+    def permissions(self) -> permissions.Permissions:
+        """What it may do. Raises PlatformError: it goes beyond what external systems may."""
+        try:
+            return permissions.of_external(self.name, publish=self.publish, subscribe=self.subscribe)
+        except ValueError as error:
+            raise PlatformError(f"{self.name} cannot have such credentials: {error}") from error
+
+
+_EXTERNALS = TypeAdapter(list[External])
+
+
+class NatsAccess:
+    """Keeps the files, for their owner's eyes only.
+
+    Args:
+        files: where they are; the directory is made where it is missing.
+    """
+
+    def __init__(self, files: NatsFiles) -> None:
+        self._files = files
+
+    def prepare(self) -> None:
+        """Make what is missing, and write the configuration anew. Raises PlatformError, OSError."""
+        with self._locked():
+            replace_file(self._files.config, self._rendered(self.externals()))
+
+    def externals(self) -> list[External]:
+        """The external systems that have credentials. Raises PlatformError."""
+        try:
+            return _EXTERNALS.validate_json(self._files.externals.read_bytes())
+        except FileNotFoundError:
+            return []
+        except ValidationError as error:
+            raise PlatformError(
+                f"{self._files.externals} cannot be read: restore it, or remove it and issue all anew"
+            ) from error
+
+    def add(self, name: str, *, publish: Sequence[str], subscribe: Sequence[str]) -> tuple[External, str]:
+        """Let an external system in; returns its seed, too, which is kept nowhere. Raises PlatformError, OSError."""
+        seed = _new_seed()
+        with self._locked():
+            known = self.externals()
+            if name in RESERVED or any(one.name == name for one in known):
+                raise PlatformError(f"{name} has credentials already, or is a name of the platform's own: take another")
+            try:
+                new = External(name=name, key=_public_key(seed), publish=tuple(publish), subscribe=tuple(subscribe))
+            except ValidationError as error:
+                raise PlatformError(f"{name!r} is no name: use lower-case letters, digits and dashes") from error
+            self._keep([*known, new])
+        return new, seed
+
+    def remove(self, name: str) -> None:
+        """Refuse an external system from now on. Raises PlatformError, OSError."""
+        with self._locked():
+            known = self.externals()
+            kept = [one for one in known if one.name != name]
+            if kept == known:
+                raise PlatformError(f"{name} has no credentials: `klever events credentials --list` shows who has")
+            self._keep(kept)
+
+    def _keep(self, externals: list[External]) -> None:
+        config = self._rendered(externals)  # first, since it refuses what cannot be
+        replace_file(self._files.externals, _EXTERNALS.dump_json(externals, by_alias=True, indent=1))
+        replace_file(self._files.config, config)
+
+    def _rendered(self, externals: list[External]) -> bytes:
+        names = [one.name for one in externals]
+        clients = {name: Client(self._key(name), permissions.of_service(name, names)) for name in permissions.SERVICES}
+        clients[TOPOLOGY] = Client(self._key(TOPOLOGY), permissions.of_topology())
+        clients |= {one.name: Client(one.key, one.permissions()) for one in externals}
+        return server_config(self._key(OPERATOR), clients).encode()
+
+    def _key(self, name: str) -> str:
+        """The public key of a service, whose seed is made where there is none that can be read."""
+        path = self._files.credentials_of(name)
+        try:
+            key = _public_key(path.read_text().strip())
+            path.chmod(0o600)
+        except (FileNotFoundError, nkeys.NkeysError, ValueError):
+            seed = _new_seed()
+            replace_file(path, f"{seed}\n".encode())
+            return _public_key(seed)
+        return key
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time."""
+        self._files.directory.mkdir(parents=True, exist_ok=True)
+        self._files.directory.chmod(0o700)
+        lock = os.open(self._files.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+def _new_seed() -> str:
+    return str(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER).decode())
+
+
+def _public_key(seed: str) -> str:
+    return str(nkeys.from_seed(bytearray(seed.encode())).public_key.decode())

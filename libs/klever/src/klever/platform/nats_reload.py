@@ -1,0 +1,73 @@
+"""Lets the nats-server of a platform that runs know of changed credentials."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+import nats.errors
+import psutil
+from nats.aio.client import Client
+
+from .home import Home
+from .plan import NATS
+from .state import read_running
+
+ADMITTED_SECONDS = 20.0
+PAUSE_SECONDS = 0.1
+
+
+def reload_nats(home: Home) -> str | None:
+    """Let the server read its configuration again; its URL, or None where it does not run and reads it when it does."""
+    state = read_running(home.state)
+    server = state.parts.get(NATS) if state else None
+    process = server.process() if server else None
+    if state is None or process is None:
+        return None
+    try:
+        process.send_signal(signal.SIGHUP)
+    except psutil.NoSuchProcess:
+        return None
+    return state.urls.nats
+
+
+def admitted(url: str, seed: str, request: str, reload: Callable[[], object], within: float = ADMITTED_SECONDS) -> bool:
+    """Whether a client with this seed is let in, and gets an answer, before so many seconds have passed.
+
+    An account that nats-server 2.15 has just read of imports nothing until the configuration is reloaded once more.
+
+    Args:
+        url: of the server, which was let know of the seed.
+        seed: of the client.
+        request: subject of something that the client may ask.
+        reload: lets the server read its configuration again.
+        within: seconds.
+    """
+    return asyncio.run(_admitted(url, seed, request, reload, time.monotonic() + within))
+
+
+async def _admitted(url: str, seed: str, request: str, reload: Callable[[], object], deadline: float) -> bool:
+    while time.monotonic() < deadline:
+        try:
+            await _ask(url, seed, request)
+        except nats.errors.NoRespondersError:
+            reload()
+        except (nats.errors.Error, OSError, TimeoutError):
+            """Not let in yet."""
+        else:
+            return True
+        await asyncio.sleep(PAUSE_SECONDS)
+    return False
+
+
+async def _ask(url: str, seed: str, request: str) -> None:
+    client = Client()
+    try:
+        await client.connect(url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=_raised_anyway)
+        await client.request(request, timeout=2)
+    finally:
+        await client.close()
+
+
+async def _raised_anyway(_error: Exception) -> None:
+    """`connect` raises it, too."""

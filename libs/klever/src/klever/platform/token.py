@@ -1,0 +1,50 @@
+"""The token that everybody who asks this platform has to send."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from klever.errors import PlatformError
+from kleverkit.durable import sync_directory
+
+BYTES = 32
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def provide_token(path: Path) -> None:
+    """Have a token in a file that only its owner may read; one that is there stays.
+
+    Raises:
+        PlatformError: what is there is not a file of ours alone.
+        OSError: it cannot be written.
+    """
+    try:
+        _check(path)
+    except FileNotFoundError:
+        _write(path, secrets.token_urlsafe(BYTES))
+
+
+def _check(path: Path) -> None:
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
+        raise PlatformError(
+            f"{path} is not a file that you alone may read, so others may know the token in it: remove it, and "
+            "`klever up` writes another"
+        )
+
+
+def _write(path: Path, token: str) -> None:
+    """Whole or not at all, and never for a moment readable by others."""
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{token}\n")
+            file.flush()
+            os.fsync(descriptor)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)

@@ -1,0 +1,39 @@
+"""XML with a document type: entities that grow without end, or that name files and addresses."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from xml.parsers import expat
+
+from .finding import Carried, dangerous
+
+PROLOG = 64 * 1024
+
+
+class _BegunError(Exception):
+    """The root element is there."""
+
+
+def code_of_xml(path: Path) -> Iterator[Carried]:
+    """Whether a document declares a type; bytes that are no XML carry nothing."""
+    if _declares_type(path):
+        yield dangerous("xml", "doctype", "the document declares a type, with which readers open other files")
+
+
+def _declares_type(path: Path) -> bool:
+    found = False
+
+    def declared(*_arguments: object) -> None:
+        nonlocal found
+        found = True
+        raise _BegunError
+
+    def begun(*_arguments: object) -> None:
+        raise _BegunError
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = declared
+    parser.StartElementHandler = begun
+    with path.open("rb") as file, suppress(_BegunError, expat.ExpatError):
+        parser.Parse(file.read(PROLOG), False)  # noqa: FBT003 - expat's own signature
+    return found

@@ -1,0 +1,109 @@
+"""Keras configurations: layers that are code, objects of other modules, and texts that name files.
+
+As `keras.saving` and its predecessors in TensorFlow take a configuration apart: versions 2 and 3 look classes up by
+`module`, run the bytecode of Lambda layers, and some layers read the files that they name.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from .finding import Carried, dangerous, untrusted
+from .tensorflow_operators import operator_of
+
+KERAS = {"keras", "tf_keras", "tensorflow"}
+PARTS = re.compile(
+    r"(?:tf_)?keras(?:\.src)?(?:\.(?:layers|models|activations|initializers|losses|metrics|optimizers|regularizers|constraints"
+    r"|dtype_policies|quantizers|random|ops|backend|engine|mixed_precision|legacy)(?:\.\w+)*)?",
+    re.ASCII,
+)
+"""Parts of Keras with nothing but layers and functions of tensors."""
+FUNCTIONS = re.compile(
+    r"(?:tf_)?keras(?:\.src)?\.(?:activations|initializers|losses|metrics|regularizers|constraints|ops)(?:\.\w+)*",
+    re.ASCII,
+)
+LAMBDAS = {"Lambda", "__lambda__"}
+SYMBOLS = {"TFOpLambda", "SlicingOpLambda"}
+PLAIN_SYMBOL = re.compile(
+    r"(?:math|nn|linalg|signal|image|strings|sparse|ragged|bitwise|dtypes|random|__operators__)?\.?\w+", re.ASCII
+)
+NO_PLAIN_SYMBOLS = {
+    "py_function",
+    "numpy_function",
+    "py_func",
+    "io",
+    "raw_ops",
+    "load_library",
+    "load_op_library",
+    "print",
+}
+FILES = ("vocabulary", "idf_weights")
+"""What lookup layers take as the name of a file where it is a text."""
+
+
+def code_of_config(config: Any) -> Iterator[Carried]:
+    """What loading a model with this configuration would run. The configuration is parsed JSON of bounded depth."""
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield from _of_object(value)
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def _of_object(value: dict[str, Any]) -> Iterator[Carried]:
+    kind, inner = value.get("class_name"), value.get("config")
+    if kind in LAMBDAS:
+        yield dangerous("keras.layers", "Lambda", "a Lambda layer holds Python bytecode, which loading runs")
+    if kind in SYMBOLS and isinstance(inner, dict):
+        yield from _symbol(inner.get("function"))
+    if isinstance(value.get("node_def"), str | dict):
+        yield from _node(value["node_def"])
+    if any(isinstance(value.get(key), str) for key in FILES):
+        yield dangerous("keras.layers", "vocabulary", "a layer reads the file that the configuration names")
+    if kind is not None and "module" in value:
+        yield from _module(value["module"], kind, inner)
+    registered = value.get("registered_name")
+    if isinstance(registered, str) and ">" in registered and registered.partition(">")[0] not in KERAS:
+        package, _, name = registered.rpartition(">")
+        yield untrusted(
+            _plain(package), _plain(name), f"an object is of the class {registered!r:.80}, registered elsewhere"
+        )
+
+
+def _module(module: Any, kind: Any, inner: Any) -> Iterator[Carried]:
+    if module is None or (
+        module == "builtins" and kind in {"dict", "list", "tuple", "set", "str", "int", "float", "bool"}
+    ):
+        return
+    is_function = kind == "function" or not isinstance(inner, dict)
+    name = inner if kind == "function" and isinstance(inner, str) else kind
+    if isinstance(module, str) and (FUNCTIONS if is_function else PARTS).fullmatch(module):
+        return
+    root = str(module).partition(".")[0]
+    reason = f"the configuration names {name!r:.80} of the module {module!r:.80}"
+    make = dangerous if root in KERAS or root in sys.stdlib_module_names else untrusted
+    yield make(_plain(module), _plain(name), reason)
+
+
+def _symbol(name: Any) -> Iterator[Carried]:
+    parts = set(str(name).split("."))
+    if not isinstance(name, str) or not PLAIN_SYMBOL.fullmatch(name) or parts & NO_PLAIN_SYMBOLS:
+        yield dangerous(
+            "tensorflow", _plain(name), f"a layer calls {name!r:.80} of TensorFlow, which is no plain operation"
+        )
+
+
+def _node(node: Any) -> Iterator[Carried]:
+    """Layers of TensorFlow 2.3 hold an operator as JSON, or as JSON inside a text."""
+    found = re.search(r'"?op"?\s*:\s*"(\w+)"', node) if isinstance(node, str) else None
+    name = found[1] if found else node.get("op") if isinstance(node, dict) else None
+    if isinstance(name, str) and (carried := operator_of(name)) is not None:
+        yield carried
+
+
+def _plain(text: Any) -> str:
+    return re.sub(r"[^\w.]", "_", str(text))[:100] or "_"

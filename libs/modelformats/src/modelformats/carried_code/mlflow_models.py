@@ -1,0 +1,60 @@
+"""MLflow models: MLmodel names the Python that loads the model, and folders that Python looks into first.
+
+As `mlflow.pyfunc.load_model` reads it (mlflow.org, "Python Function"): `code` goes to the front of the module path,
+`loader_module` is imported, and flavours may name the class that holds the model.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modelformats.formats.mlflow import read_document
+from modelformats.plain import table
+
+from .finding import Carried, dangerous, untrusted
+
+FILE, PYTHON = "MLmodel", "python_function"
+LOADERS = frozenset(
+    f"mlflow.{name}" for name in ("sklearn", "xgboost", "lightgbm", "catboost", "onnx", "statsmodels", "pmdarima")
+)
+"""Load data, and pickles, which are judged by what is in them."""
+CODE = ("code", "code_path", "code_paths")
+CODE_FILES = ("model_code_path", "python_model_code_path")
+CLASS = "model_class"
+CLASSES = re.compile(r"(?:xgboost|lightgbm|catboost)\.[a-z_]+\.[A-Za-z]\w*")
+NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+def is_mlmodel(path: Path) -> bool:
+    """Whether MLflow would read a file: it goes by the name."""
+    return path.name == FILE
+
+
+def code_of_mlmodel(path: Path) -> Iterator[Carried]:
+    """What loading the model beside this file would import. Raises InvalidModelError, ValueError, YAMLError."""
+    flavours = table(read_document(path), "flavors")
+    yield from _loader(table(flavours, PYTHON))
+    for name, flavour in flavours.items():
+        yield from _in_flavour(str(name), table(flavour))
+
+
+def _loader(python: dict[str, Any]) -> Iterator[Carried]:
+    module = python.get("loader_module")
+    if module is None or (isinstance(module, str) and module in LOADERS):
+        return
+    if not isinstance(module, str) or not NAME.fullmatch(module):
+        yield dangerous("mlflow", "loader_module", f"MLmodel names {module!r:.80} as the module that loads the model")
+        return
+    yield untrusted(module, "_load_pyfunc", f"MLmodel has the model loaded by the module {module}")
+
+
+def _in_flavour(name: str, flavour: dict[str, Any]) -> Iterator[Carried]:
+    if any(flavour.get(key) for key in CODE):
+        reason = f"the flavour {name} puts a folder of the model before all other modules of Python"
+        yield untrusted("mlflow", "code_paths", reason)
+    if any(flavour.get(key) for key in CODE_FILES):
+        yield untrusted("mlflow", "model_code_path", f"the flavour {name} runs a Python file of the model")
+    given = flavour.get(CLASS)
+    if given is not None and not (isinstance(given, str) and CLASSES.fullmatch(given)):
+        yield dangerous("mlflow", CLASS, f"the flavour {name} makes an object of {given!r:.80}")

@@ -1,0 +1,189 @@
+"""Every pickle in a file, whatever the file is called: as it is, behind compression, and in archives inside archives.
+
+What is called like a pickle must be one that can be read to its end. Anything else counts as a pickle where it can be,
+or where it calls something before it cannot.
+"""
+
+import io
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
+
+from kleverserve.unpickling.compression import is_packed, is_zlib, unpacked
+from kleverserve.unpickling.errors import LimitError
+from kleverserve.unpickling.reading import one_line
+from kleverserve.unpickling.streams import CHUNK, UNPACKED_LIMIT
+
+from .scanned_pickles import Found, Opens, pickles_in
+from .zips import MEMBERS_LIMIT
+
+PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt"}
+"""Names that promise a pickle."""
+NUMPY_START, ZIP_START = b"\x93NUMPY", b"PK\x03\x04"
+MAX_DEPTH = 4
+"""Of archives and compressed files in each other."""
+IN_MEMORY = 16 * 1024**2
+"""Bytes of a compressed archive that are kept without a file."""
+Named = tuple[str, Found]
+"""The name of a file, and what is in it."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file, or a member of an archive.
+
+    Attributes:
+        name: path inside the model's directory; `!` leads into an archive.
+        opens: opens it at its start.
+        size: of a file on disk, which can be read from anywhere; None for what lies inside another.
+        depth: how many others it lies in.
+    """
+
+    name: str
+    opens: Opens
+    size: int | None = None
+    depth: int = 0
+
+    @property
+    def promises(self) -> bool:
+        """Whether its name promises a pickle."""
+        return PurePosixPath(self.name.rpartition("!")[2]).suffix.lower() in PICKLED
+
+    def inner(self, opens: Opens, name: str = "") -> "Item":
+        """What lies in it: a member, or what is behind its compression."""
+        return replace(
+            self, name=f"{self.name}!{name}" if name else self.name, opens=opens, size=None, depth=self.depth + 1
+        )
+
+
+def scan_item(item: Item) -> Iterator[Named]:
+    """What a file would run, and what is wrong with it. A file may be two things at once, and is scanned as both."""
+    try:
+        if item.depth > MAX_DEPTH:
+            raise LimitError(f"more than {MAX_DEPTH} archives lie inside each other")  # noqa: TRY301
+        with item.opens() as stream:
+            start = stream.read(tarfile.BLOCKSIZE)
+            # To look for an archive at the end of a member is to read the whole of it: of weights, the whole model.
+            is_zip = start.startswith(ZIP_START) or (item.size is not None and zipfile.is_zipfile(stream))
+        yield from _scan(item, start, is_zip=is_zip)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - archives raise anything on hostile bytes
+        yield item.name, Found(None, problem=one_line(error))
+
+
+def _scan(item: Item, start: bytes, *, is_zip: bool) -> Iterator[Named]:
+    scans = [
+        *([_scan_zip] if is_zip else []),
+        *([_scan_packed] if is_packed(start) else []),
+        *([_scan_tar] if _is_tar(start) else []),
+        *([_scan_array] if start.startswith(NUMPY_START) else []),
+    ]
+    for scan in scans:
+        yield from scan(item)
+    if not start.startswith((ZIP_START, NUMPY_START)):  # where unpicklers find nothing that they understand
+        yield from _scan_pickles(item, promised=item.promises and not scans)
+
+
+def _scan_pickles(item: Item, *, promised: bool) -> Iterator[Named]:
+    for found in pickles_in(item.opens, promised=promised, size=item.size):
+        yield item.name, found
+
+
+def _scan_packed(item: Item) -> Iterator[Named]:
+    inner = item.inner(lambda: unpacked(item.opens(), closes=True))
+    with item.opens() as stream:
+        surely = item.promises or not is_zlib(stream.read(2))
+    if surely or _unpacks(inner):  # two bytes may begin a text, too
+        yield from scan_item(inner)
+    else:
+        yield from _scan_pickles(inner, promised=False)
+
+
+def _unpacks(item: Item) -> bool:
+    try:
+        with item.opens() as stream:
+            stream.read(tarfile.BLOCKSIZE)
+    except pickle.UnpicklingError:
+        return False
+    return True
+
+
+def _scan_array(item: Item) -> Iterator[Named]:
+    """A *.npy file: an array of objects is a pickle behind the header."""
+    with item.opens() as stream:
+        has_objects = _read_header(stream)
+    if has_objects:
+        yield from _scan_pickles(replace(item, opens=lambda: _behind_header(item)), promised=True)
+
+
+def _behind_header(item: Item) -> BinaryIO:
+    stream = item.opens()
+    _read_header(stream)
+    return stream
+
+
+def _read_header(stream: BinaryIO) -> bool:
+    """Whether the array has objects."""
+    from numpy.lib import format as npy  # noqa: PLC0415 - only such files need it
+
+    read = npy.read_array_header_1_0 if npy.read_magic(stream) == (1, 0) else npy.read_array_header_2_0
+    return bool(read(stream)[2].hasobject)
+
+
+def _scan_zip(item: Item) -> Iterator[Named]:
+    with _seekable(item) as stream, zipfile.ZipFile(stream) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        size = stream.seek(0, io.SEEK_END)
+        _check(len(members), sum(member.file_size for member in members), size)
+        for member in members:
+            yield from scan_item(item.inner(_opener(archive.open, member), member.filename))
+
+
+def _scan_tar(item: Item) -> Iterator[Named]:
+    with _seekable(item) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+        members = [member for member in archive if member.isfile()]
+        size = stream.seek(0, io.SEEK_END)
+        _check(len(members), sum(member.size for member in members), size)
+        for member in members:
+            yield from scan_item(item.inner(_opener(archive.extractfile, member), member.name))
+
+
+def _opener(opens: Callable[..., object], member: object) -> Opens:
+    return lambda: cast("BinaryIO", opens(member))
+
+
+def _check(members: int, unpacked_size: int, size: int) -> None:
+    if members > MEMBERS_LIMIT:
+        raise LimitError(f"the archive holds more than {MEMBERS_LIMIT} files")
+    if unpacked_size > max(UNPACKED_LIMIT, 2 * size):
+        raise LimitError(f"the archive unpacks to more than {UNPACKED_LIMIT} bytes")
+
+
+def _seekable(item: Item) -> BinaryIO:
+    """The stream, or a copy of what lies inside another."""
+    stream = item.opens()
+    if item.size is not None:
+        return stream
+    copy = cast("BinaryIO", SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115 - the caller closes it
+    written = 0
+    with stream:
+        while data := stream.read(CHUNK):
+            written += copy.write(data)
+            if written > UNPACKED_LIMIT:
+                raise LimitError(f"an archive inside another unpacks to more than {UNPACKED_LIMIT} bytes")
+    copy.seek(0)
+    return copy
+
+
+def _is_tar(start: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(start, tarfile.ENCODING, "surrogateescape")
+    except tarfile.TarError:
+        return False
+    return True

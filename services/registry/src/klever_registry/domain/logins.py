@@ -1,0 +1,87 @@
+"""How often a password may be guessed: counted by account and source, and by source alone. Pure."""
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FREE_OF_ACCOUNT, FREE_OF_SOURCE = 5, 20
+"""Failures in a row without a pause: of one account from one source, and of all accounts from one."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+FORGOTTEN_SECONDS = 900.0
+"""After so long without another failure the earlier ones do not count."""
+REMEMBERED = 20_000
+IPV6_SITE = 64
+"""Bits of an IPv6 address that one customer is given: the rest is theirs to choose."""
+
+Key = tuple[str, str]
+ALL = ""
+"""Stands for every account; no account has this name."""
+
+
+@dataclass
+class _Failures:
+    count: int
+    last: float
+
+
+class LoginLimits:
+    """Remembers failed logins. The pause after one doubles with each, up to a minute.
+
+    Args:
+        now: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._failures: OrderedDict[Key, _Failures] = OrderedDict()
+
+    def pause_of_account(self, source: str, name: str) -> float:
+        """Seconds for which this account's passwords are not looked at from this source; 0 where they are."""
+        return self._pause((source, name), FREE_OF_ACCOUNT)
+
+    def pause_of_source(self, source: str) -> float:
+        """The same for every account."""
+        return self._pause((source, ALL), FREE_OF_SOURCE)
+
+    def failed(self, source: str, name: str) -> None:
+        """A wrong name or password was given."""
+        self._count((source, name))
+        self._count((source, ALL))
+
+    def withheld(self, source: str, name: str) -> None:
+        """A password was given that nobody looks at now."""
+        self._count((source, name))
+
+    def succeeded(self, source: str, name: str) -> None:
+        """The right one was given. What was tried with other accounts still counts."""
+        self._failures.pop((source, name), None)
+
+    def _count(self, key: Key) -> None:
+        known = self._known(key)
+        self._failures[key] = _Failures(known.count + 1 if known else 1, self._now())
+        self._failures.move_to_end(key)
+        if len(self._failures) > REMEMBERED:
+            self._failures.popitem(last=False)
+
+    def _known(self, key: Key) -> _Failures | None:
+        known = self._failures.get(key)
+        return known if known is not None and self._now() - known.last < FORGOTTEN_SECONDS else None
+
+    def _pause(self, key: Key, free: int) -> float:
+        known = self._known(key)
+        if known is None or known.count < free:
+            return 0.0
+        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(known.count - free, 10), LONGEST_PAUSE_SECONDS)
+        return max(0.0, known.last + pause - self._now())
+
+
+def source_of(address: str | None) -> str:
+    """Whom failures from an address are counted to."""
+    try:
+        parsed = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return address or ""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, IPV6_SITE), strict=False))

@@ -1,0 +1,100 @@
+"""Servers of the user's own that describe their model are asked for a sample before they count as ready."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from klever_deployer.adapters.local.own_servers import fault_of
+
+ROWS = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]}
+Status = Callable[[Any], int]
+
+
+@asynccontextmanager
+async def own_server(metadata: Any, status: Status) -> AsyncIterator[tuple[str, list[Any]]]:
+    """The URL of a model, and what was asked."""
+    asked: list[Any] = []
+    closing = asyncio.Event()
+
+    async def describe(_request: web.Request) -> web.Response:
+        if metadata is None:
+            raise web.HTTPNotFound
+        return web.Response(text=metadata) if isinstance(metadata, str) else web.json_response(metadata)
+
+    async def infer(request: web.Request) -> web.StreamResponse:
+        document = await request.json()
+        asked.append(document["inputs"])
+        code = status(document["inputs"])
+        if code == HANGS:
+            await closing.wait()
+        return web.json_response({"error": "no weights"}, status=code)
+
+    application = web.Application()
+    application.add_routes([web.get("/v2/models/m", describe), web.post("/v2/models/m/infer", infer)])
+    runner = web.AppRunner(application, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v2/models/m", asked
+    finally:
+        closing.set()
+        await runner.cleanup()
+
+
+HANGS = -1
+
+
+def always(status: int) -> Status:
+    return lambda _: status
+
+
+async def fault(metadata: Any, status: Status, seconds: float = 30.0) -> tuple[str | None, list[Any]]:
+    async with own_server(metadata, status) as (url, asked), aiohttp.ClientSession() as session:
+        return await fault_of(session, url, seconds), asked
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        "no JSON",
+        {},
+        {"inputs": []},
+        {"inputs": None},
+        [],
+        {"inputs": [{"name": "x"}]},
+        {"inputs": [{"name": "x", "datatype": "COMPLEX", "shape": [1]}]},
+    ],
+    ids=str,
+)
+async def test_a_server_that_describes_no_inputs_is_asked_nothing(metadata: Any) -> None:
+    assert await fault(metadata, always(500)) == (None, [])
+
+
+@pytest.mark.parametrize("status", [200, 400, 422])
+async def test_one_that_answers_or_refuses_the_values_is_ready(status: int) -> None:
+    problem, asked = await fault(ROWS, always(status))
+    assert problem is None
+    assert asked == [[{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.0, 0.0, 0.0, 0.0]}]]
+
+
+async def test_one_that_answers_another_sample_is_ready() -> None:
+    problem, asked = await fault(ROWS, lambda inputs: 200 if inputs[0]["shape"] == [2, 4] else 500)
+    assert problem is None
+    assert len(asked) > 1
+
+
+async def test_one_that_answers_every_sample_with_an_error_says_it() -> None:
+    problem, _ = await fault(ROWS, always(500))
+    assert problem == 'it answers a small sample with 500: {"error": "no weights"}'
+
+
+async def test_one_that_does_not_answer_says_it() -> None:
+    problem, _ = await fault(ROWS, always(HANGS), seconds=0.2)
+    assert problem == "it did not answer a small sample within 0.2 s"

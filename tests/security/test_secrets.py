@@ -1,0 +1,113 @@
+"""Secrets of servings: documents hold their names, files hold their values, and only model servers get them."""
+
+import json
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from click.testing import CliRunner
+from pydantic import ValidationError
+
+from klever.cli.__main__ import cli
+from klever_deployer.adapters.local.launching import Launching
+from klever_deployer.adapters.local.workloads import LocalWorkloads
+from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec
+from kleverkit.secret_files import SecretFiles
+from kleverproto.variants import Custom, SecretRef, Variant
+from support.deployer import key, variant
+from support.waiting import eventually
+
+VALUE = "hunter2\nof two lines"
+WRITES = """
+import http.server, os, pathlib
+pathlib.Path(os.environ["SEEN"]).write_text(os.environ["DATABASE_PASSWORD"])
+where = os.environ["HOST"], int(os.environ["PORT"])
+http.server.HTTPServer(where, http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KLEVER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+async def workloads(home: Path, tmp_path: Path) -> AsyncIterator[LocalWorkloads]:
+    launching = Launching(Path(sys.executable), tmp_path, SecretFiles(home / "secrets"))
+    running = LocalWorkloads(tmp_path / "workloads", launching, grace_seconds=1.0)
+    yield running
+    await running.close()
+
+
+def ask(*arguments: str, value: str | None = None) -> tuple[int, str]:
+    answer = CliRunner().invoke(cli, ["secrets", *arguments], input=value)
+    return answer.exit_code, answer.output
+
+
+def own(seen: Path) -> Variant:
+    env: dict[str, Any] = {"SEEN": str(seen), "DATABASE_PASSWORD": SecretRef(secret="db")}
+    return variant("v1", custom=Custom(command=(sys.executable, "-c", WRITES, "$DATABASE_PASSWORD")), env=env)
+
+
+def test_a_secret_is_in_a_file_of_its_owner_and_shown_to_nobody(home: Path) -> None:
+    assert ask("set", "db", value=VALUE + "\n")[0] == 0
+    status, listed = ask("list", "--json")
+    assert (status, json.loads(listed)) == (0, {"secrets": [{"namespace": "default", "name": "db"}]})
+    [file] = (home / "secrets").glob("*/*")
+    assert file.read_text() == VALUE
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent, file.parent.parent)] == [
+        0o600,
+        0o700,
+        0o700,
+    ]
+    assert ask("delete", "db")[0] == 0
+    assert ask("delete", "db")[1] == "Error: there is no secret db in namespace default: `klever secrets list`\n"
+
+
+@pytest.mark.parametrize("name", ["../accounts", "a/b", "", ".hidden", "UPPER", "_part"])
+def test_a_name_that_leads_elsewhere_is_refused(home: Path, name: str) -> None:
+    status, said = ask("set", name, value="x")
+    assert (status, "lower-case letters" in said, home.exists()) == (1, True, False)
+
+
+async def test_a_model_server_gets_the_value_and_its_document_and_arguments_do_not(
+    workloads: LocalWorkloads, home: Path, tmp_path: Path
+) -> None:
+    SecretFiles(home / "secrets").set("default", "db", VALUE)
+    served = own(tmp_path / "seen")
+    await workloads.start(ReplicaSpec(key("v1"), Prepared(LocalModel(tmp_path, "ONNX"), CUSTOM), served))
+
+    async def ready() -> bool:
+        return workloads.states()[0].ready
+
+    await eventually(ready, within=20)
+    written = "".join(path.read_text() for path in (tmp_path / "workloads").rglob("*") if path.is_file())
+    assert (tmp_path / "seen").read_text() == VALUE
+    assert "hunter2" not in written + served.model_dump_json()
+    [pid] = [int(json.loads(path.read_text())["pid"]) for path in (tmp_path / "workloads").rglob("*.json")]
+    assert "hunter2" not in " ".join(psutil.Process(pid).cmdline())
+
+
+async def test_a_secret_that_is_not_set_says_how(workloads: LocalWorkloads, tmp_path: Path) -> None:
+    refused = workloads.refusal("default", own(tmp_path / "seen"))
+    assert refused == "variant v1: there is no secret db in namespace default: `klever secrets set db` sets it"
+
+
+async def test_a_secret_of_another_namespace_is_not_there(
+    workloads: LocalWorkloads, home: Path, tmp_path: Path
+) -> None:
+    SecretFiles(home / "secrets").set("other", "db", VALUE)
+    assert "there is no secret db in namespace default" in (workloads.refusal("default", own(tmp_path / "seen")) or "")
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_PASSWORD", "HF_TOKEN", "AWS_SECRET", "OPENAI_API_KEY", "aws_secret_access_key"]
+)
+def test_a_value_that_looks_like_a_secret_does_not_get_into_a_document(name: str) -> None:
+    with pytest.raises(ValidationError, match="klever secrets set"):
+        variant("v1").model_validate({"name": "v1", "model": "library/iris:v1", "env": {name: "hunter2"}})

@@ -1,0 +1,52 @@
+"""The file with the platform's token."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from klever.errors import PlatformError
+from klever.platform.home import Home
+from klever.platform.plan import Ports, parts
+from klever.platform.token import provide_token
+
+
+def test_a_token_is_made_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    provide_token(path)
+    token = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(token.strip()) == 43  # 256 bits
+    provide_token(path)
+    assert path.read_text() == token
+    assert [each.name for each in tmp_path.iterdir()] == ["token"]
+
+
+def test_every_platform_has_another(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        provide_token(tmp_path / name)
+    assert (tmp_path / "one").read_text() != (tmp_path / "two").read_text()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622, 0o644])
+def test_a_token_that_others_may_know_is_refused_with_what_to_do(mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    provide_token(path)
+    path.chmod(mode)
+    with pytest.raises(PlatformError, match=f"{path} is not a file that you alone may read.*remove it"):
+        provide_token(path)
+
+
+def test_a_link_or_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
+    provide_token(tmp_path / "elsewhere")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "directory").mkdir(mode=0o700)
+    for name in ("link", "directory"):
+        with pytest.raises(PlatformError):
+            provide_token(tmp_path / name)
+
+
+def test_every_service_gets_the_file_of_the_home() -> None:
+    found = parts(Home(Path("/h")), Ports(1, 2, 3, 4, 5, 6), "/bin/nats-server")
+    files = {part.environment.get(f"KLEVER_{part.name.upper()}_TOKEN_FILE") for part in found if part.name != "nats"}
+    assert files == {"/h/token"}
