@@ -48,32 +48,6 @@ async def test_who_comes_second_waits_for_the_first(store: ToolchainStore) -> No
     assert "waiting for another process that works on toolchain tiny" in lines
 
 
-async def test_a_cancelled_installation_keeps_its_lock_until_its_thread_has_ended(
-    store: ToolchainStore, recipes: Path, tmp_path: Path
-) -> None:
-    asked, answer = asyncio.Event(), asyncio.Event()
-
-    async def slow_index(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.set()
-        await answer.wait()
-        writer.close()
-
-    async with await asyncio.start_server(slow_index, "127.0.0.1", 0) as index:
-        port = index.sockets[0].getsockname()[1]
-        (recipes / "tiny.txt").write_text(f"# python: 3.11\n# imports: json\n# index: http://127.0.0.1:{port}/\n")
-        first = asyncio.create_task(store.ensure("tiny", print))
-        await asked.wait()  # a thread waits for the index
-        first.cancel()
-        lines: list[str] = []
-        other = ToolchainStore(tmp_path / "toolchains", recipes=recipes)
-        second = asyncio.create_task(other.ensure("tiny", lines.append))
-        await eventually(lambda: _is_true("waiting for another process that works on toolchain tiny" in lines))
-        assert not first.done()
-        answer.set()
-        assert (await second).is_file()
-    assert first.cancelled()
-
-
 async def test_what_a_cancelled_installation_has_started_ends_with_it(tmp_path: Path, recipes: Path) -> None:
     uv, pid = tmp_path / "uv", tmp_path / "pid"
     uv.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {pid}.part; mv {pid}.part {pid}\nwait\n")
@@ -137,23 +111,6 @@ async def test_what_cannot_be_made_says_what_is_missing(
         await store.ensure("tiny", print)
 
 
-async def test_where_an_index_does_not_answer_more_is_installed_from_the_usual_one(
-    store: ToolchainStore, recipes: Path
-) -> None:
-    (recipes / "tiny.txt").write_text(
-        "# python: 3.11\n# imports: json\n# index: http://127.0.0.1:9/\n# otherwise: more.requirements\n"
-    )
-    (recipes / "more.requirements").write_text("# nothing yet\n")
-    lines: list[str] = []
-    await store.ensure("tiny", lines.append)
-    assert "http://127.0.0.1:9/ does not answer: installing from the usual index, which takes more space" in lines
-    before = read_recipe("tiny", recipes).digest
-    (recipes / "more.requirements").write_text("no such requirement\n")
-    assert read_recipe("tiny", recipes).digest != before
-    with pytest.raises(ConversionError, match="uv pip failed"):
-        await store.ensure("tiny", print)
-
-
 async def test_what_several_toolchains_share_is_installed_with_each_and_part_of_its_digest(
     store: ToolchainStore, recipes: Path
 ) -> None:
@@ -195,7 +152,7 @@ def test_every_recipe_pins_each_package() -> None:
         recipe = read_recipe(name)
         assert recipe.imports
         for line in recipe.requirements.read_text().splitlines():
-            assert line.startswith("#") or "==" in line
+            assert line.startswith(("#", "    --hash=sha256:")) or "==" in line
 
 
 @pytest.mark.parametrize("toolchain", sorted({pair.toolchain for pair in PAIRS}))
@@ -204,8 +161,8 @@ def test_every_pair_has_a_recipe(toolchain: str) -> None:
 
 
 def pins(file: Path) -> dict[str, str]:
-    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
-    return dict(line.split("==") for line in lines)
+    lines = [line for line in file.read_text().splitlines() if "==" in line]
+    return dict(line.split()[0].split("==") for line in lines)
 
 
 def test_the_model_server_gets_what_it_needs_beside_numpy_in_the_versions_of_the_lock() -> None:

@@ -1,10 +1,10 @@
 """Recipes of toolchains: one pinned requirements file each, with what else must be known in its comments.
 
 A line `# key: values` is one of: `python` (the version to make the environment with), `imports` (modules that must
-import, else the environment is broken), `commands` (programs that must be on PATH), `index` (a package index to
-install from, when it answers), `otherwise` (a file with what must be installed too where it does not answer), `with` (a
-file with what is always installed too, which several toolchains share: what the model server needs to run in them).
-Every package is listed, with its version, so installing resolves nothing.
+import, else the environment is broken), `commands` (programs that must be on PATH), `with` (a file with what is always
+installed too, which several toolchains share: what the model server needs to run in them). Every package is listed,
+with its version and the hashes of its files (`tools/toolchain_hashes.py`), so that installing resolves nothing and
+trusts no index.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from .errors import ConversionError
 
 RECIPES = Path(__file__).with_name("toolchains")
-_SETTING = re.compile(r"^# (python|imports|commands|index|otherwise|with): (.+)$", re.MULTILINE)
+_SETTING = re.compile(r"^# (python|imports|commands|with): (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Recipe:
     python: str
     imports: tuple[str, ...]
     commands: tuple[str, ...] = ()
-    index: str | None = None
-    otherwise: Path | None = None
     shared: Path | None = None
     """What `with` names."""
 
@@ -43,8 +41,8 @@ def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
         raise ConversionError("toolchain_failed", f"there is no toolchain {name!r}; there are: {known}")
     text = path.read_text()
     settings: dict[str, str] = {key: value.strip() for key, value in _SETTING.findall(text)}
-    otherwise, shared = (directory / settings[key] if key in settings else None for key in ("otherwise", "with"))
-    texts = [text, *(path.read_text() for path in (otherwise, shared) if path)]
+    shared = directory / settings["with"] if "with" in settings else None
+    texts = [text, *([shared.read_text()] if shared else [])]
     return Recipe(
         name=name,
         requirements=path,
@@ -52,8 +50,6 @@ def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
         python=settings.get("python", "3.11"),
         imports=tuple(settings.get("imports", "").split()),
         commands=tuple(settings.get("commands", "").split()),
-        index=settings.get("index"),
-        otherwise=otherwise,
         shared=shared,
     )
 

@@ -5,8 +5,6 @@ import fcntl
 import json
 import os
 import shutil
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +22,6 @@ OnLine = Callable[[str], None]
 _MARK = "toolchain.json"
 """Written into an environment once it is complete."""
 _LOCK_POLL_SECONDS = 0.1
-_INDEX_SECONDS = 5.0
 _IMPORT_SECONDS = 120.0
 _KEPT_LINES = 8
 
@@ -102,8 +99,11 @@ class ToolchainStore:
         on_line(f"installing toolchain {recipe.name}")
         await in_thread(shutil.rmtree, environment, ignore_errors=True)
         await self._run_uv("venv", "-q", "--python", recipe.python, environment, on_line=on_line)
-        install = ("pip", "install", "--no-deps", "--compile-bytecode", "--python", python)
-        await self._run_uv(*install, *await _sources(recipe, on_line), on_line=on_line)
+        # Wheels with the hashes of the recipe, and nothing that runs code to be built.
+        verified = ("--require-hashes", "--no-build", "--no-deps", "--index-strategy", "first-index")
+        files = ("-r", recipe.requirements, *(("-r", recipe.shared) if recipe.shared else ()))
+        install = ("pip", "install", *verified, "--compile-bytecode", "--python", python)
+        await self._run_uv(*install, *files, on_line=on_line)
         problem = await _imports(python, recipe)
         if problem is not None:
             raise ConversionError("toolchain_failed", f"toolchain {recipe.name} was installed but is broken: {problem}")
@@ -153,26 +153,6 @@ async def _imports(python: Path | str, recipe: Recipe) -> str | None:
     except ConversionError as error:
         return str(error)
     return (lines[-1] if lines else f"exit code {status}") if status else None
-
-
-async def _sources(recipe: Recipe, on_line: OnLine) -> tuple[str | Path, ...]:
-    """The arguments of `uv pip install` that say what to install, and from where."""
-    own = ("-r", recipe.requirements, *(("-r", recipe.shared) if recipe.shared else ()))
-    if recipe.index is None:
-        return own
-    if await in_thread(_answers, recipe.index):
-        # The index of a family holds some other packages too, of other versions than the ones pinned.
-        return ("--index", recipe.index, "--index-strategy", "unsafe-best-match", *own)
-    on_line(f"{recipe.index} does not answer: installing from the usual index, which takes more space")
-    return (*own, "-r", recipe.otherwise) if recipe.otherwise else own
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=_INDEX_SECONDS):  # noqa: S310  # the recipe's address, not a user's
-            return True
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
 
 
 async def _run(command: str, *arguments: str, on_line: OnLine) -> tuple[int, list[str]]:
