@@ -49,7 +49,7 @@ async def deployed(gateway: Gateway) -> Any:
 
 
 async def test_a_project_without_a_policy_blocks_what_is_dangerous(gateway: Gateway) -> None:
-    nothing = {"convert": [], "quantize": None, "scan": "block", "trust": [], "invalid": "block"}
+    nothing: dict[str, Any] = {"convert": [], "quantize": None, "scan": "block", "trust": [], "invalid": "block"}
     assert await gateway.json(POLICY) == nothing
 
 
