@@ -61,6 +61,23 @@ def test_what_an_mlmodel_has_imported(loader: str, more: str, expected: tuple[st
     assert verdict(tmp_path) == expected
 
 
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        ("[numpy.dtype, sklearn.pipeline.Pipeline]", ("clean", [])),
+        ("[mine.Transformer]", ("untrusted", ["mine:Transformer"])),
+        ("[os.system]", ("dangerous", ["mlflow:skops_trusted_types"])),
+        ("[1]", ("dangerous", ["mlflow:skops_trusted_types"])),
+    ],
+)
+def test_what_an_mlmodel_has_skops_trust(types: str, expected: tuple[str, list[str]], tmp_path: Path) -> None:
+    sklearn = "{serialization_format: skops, skops_trusted_types: %s}" % types  # noqa: UP031 - braces of YAML
+    (tmp_path / "MLmodel").write_text(
+        f"flavors:\n  python_function: {{loader_module: mlflow.sklearn}}\n  sklearn: {sklearn}\n"
+    )
+    assert verdict(tmp_path) == expected
+
+
 # Keras
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kleverserve.unpickling.allowlist import Allowlist, Use
 from modelformats.formats.mlflow import read_document
-from modelformats.plain import table
+from modelformats.plain import listed, table
 
 from .finding import Carried, dangerous, untrusted
 
@@ -21,7 +22,7 @@ LOADERS = frozenset(
 """Load data, and pickles, which are judged by what is in them."""
 CODE = ("code", "code_path", "code_paths")
 CODE_FILES = ("model_code_path", "python_model_code_path")
-CLASS = "model_class"
+CLASS, SKOPS = "model_class", "skops_trusted_types"
 CLASSES = re.compile(r"(?:xgboost|lightgbm|catboost)\.[a-z_]+\.[A-Za-z]\w*")
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
@@ -55,6 +56,21 @@ def _in_flavour(name: str, flavour: dict[str, Any]) -> Iterator[Carried]:
         yield untrusted("mlflow", "code_paths", reason)
     if any(flavour.get(key) for key in CODE_FILES):
         yield untrusted("mlflow", "model_code_path", f"the flavour {name} runs a Python file of the model")
+    for trusted in listed(flavour.get(SKOPS)):
+        yield from _trusted_by_file(trusted)
     given = flavour.get(CLASS)
     if given is not None and not (isinstance(given, str) and CLASSES.fullmatch(given)):
         yield dangerous("mlflow", CLASS, f"the flavour {name} makes an object of {given!r:.80}")
+
+
+def _trusted_by_file(written: object) -> Iterator[Carried]:
+    """What MLmodel has skops trust is what the model's own maker wrote there."""
+    module, _, name = str(written).rpartition(".")
+    use = Allowlist().use((module, name))
+    if use not in {Use.UNKNOWN, Use.DANGEROUS}:
+        return
+    reason = f"MLmodel has skops trust {written!r:.80}"
+    if use is Use.UNKNOWN and NAME.fullmatch(module) and name.isidentifier():
+        yield untrusted(module, name, reason)
+    else:
+        yield dangerous("mlflow", SKOPS, reason)
