@@ -17,6 +17,7 @@ from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from aiohttp.test_utils import TestServer
 
+from klever.platform.ports import is_free
 from ormb.adapters.announcements import announced
 from ormb.adapters.own_registries import OwnRegistries, OwnResolver
 from ormb.client import OrmbClient
@@ -148,23 +149,24 @@ async def test_after_a_kill_who_listens_on_the_port_of_the_platform_hears_no_pas
     home.mkdir()
     async with running_platform(home, HOME=str(user), ORMB_ROOTPATH="") as platform:
         host = platform.registry_host
+        port = int(host.rpartition(":")[2])
         platform.process.kill()
         await platform.process.wait()
-        await eventually(lambda: nothing_left(home), within=60)
+        await eventually(lambda: nothing_left(home, port), within=60)
         assert list((user / ".ormb" / "local").iterdir()) != []
-        async with listening("127.0.0.1", int(host.rpartition(":")[2])) as heard:
+        async with listening("127.0.0.1", port) as heard:
             code, _ = await ormb_push(user, model, f"{host}/library/adder:v1")
     assert code == 1
     assert heard != []
     assert not any("Authorization" in each for each in heard)
 
 
-async def nothing_left(home: Path) -> bool:
-    """Whether a killed platform has ended; what it left is killed, too."""
+async def nothing_left(home: Path, port: int) -> bool:
+    """Whether a killed platform has ended and let go of a port; what it left is killed, too."""
     left = processes_of(home)
     for process in left:
         process.kill()
-    return not left
+    return not left and is_free(port)
 
 
 @asynccontextmanager
