@@ -32,13 +32,13 @@ def main(root: Path) -> None:
     scaler = StandardScaler().fit(table)
     joblib.dump(scaler, folder(root / "scaler") / "scaler.joblib")
     by_tensor = infer_signature(table.astype(np.float32), linear.predict(table))
-    mlflow.sklearn.save_model(linear, folder(root / "tensor") / "mlflow", signature=by_tensor)
+    mlflow.sklearn.save_model(linear, folder(root / "tensor"), signature=by_tensor)
     by_columns = infer_signature(features, framed.predict(features))
-    mlflow.sklearn.save_model(framed, folder(root / "columns") / "mlflow", signature=by_columns)
-    mlflow.sklearn.save_model(linear, folder(root / "unsigned") / "mlflow")
+    mlflow.sklearn.save_model(framed, folder(root / "columns"), signature=by_columns)
+    mlflow.sklearn.save_model(linear, folder(root / "unsigned"))
     broken = LogisticRegression(max_iter=500).fit(table, species)
     del broken.coef_  # as pickles of another release lack a part
-    mlflow.sklearn.save_model(broken, folder(root / "unsigned-broken") / "mlflow")
+    mlflow.sklearn.save_model(broken, folder(root / "unsigned-broken"))
 
     rows = np.array(ROWS, np.float32)
     for name in ("sklearn", "tensor", "unsigned"):
