@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import kleverserve
 from modelformats.converting.comparing import compare
 from modelformats.converting.errors import ConversionError
 from modelformats.converting.pairs import TREES
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 FILE = Path(__file__).parents[1] / "data" / "estimators.json"
 """What docs/formats.md says is made of it."""
+SERVER = Path(kleverserve.__file__).parents[1]
 MAKER = Path(__file__).with_name("makers") / "every_estimator.py"
 NO_CONVERTER = re.compile(r"Unable to find a shape calculator.*", re.DOTALL)
 
@@ -31,7 +33,7 @@ def test_every_estimator_answers_the_same_as_onnx_or_is_refused_as_recorded(
 ) -> None:
     done = subprocess.run(
         [toolchain_python(toolchains, "sklearn"), MAKER, tmp_path],
-        env={**os.environ, "PYTHONPATH": str(PROGRAMS.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": f"{PROGRAMS.parent}:{SERVER}", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
