@@ -38,6 +38,10 @@ COMMANDS = {
     "KLEVER_PORT": ("", "Ports of `klever up` and `klever demo`, such as `gateway=9000 registry=9001`."),
     "KLEVER_PORTS": ("`default`", "`auto` lets `klever up` and `klever demo` take any free ports."),
     "KLEVER_TOOLCHAINS": ("`~/.cache/klever/toolchains`", "Environments of converters and model servers."),
+    "KLEVER_TRUST": (
+        "",
+        "Set by the platform for each model server and conversion: what the model's project trusts. Another value is ignored.",
+    ),
     "KLEVER_ALLOW_UNSANDBOXED": ("", "`1` runs models that may run code where the sandbox is not complete."),
     "ORMB_ROOTPATH": ("`~/.ormb`", "Where `ormb` keeps its local store and credentials."),
     "ORMB_USERNAME": ("", "User for every registry; used with `ORMB_PASSWORD`, before any stored credentials."),
