@@ -40,7 +40,7 @@ COMMANDS = {
     "KLEVER_TOOLCHAINS": ("`~/.cache/klever/toolchains`", "Environments of converters and model servers."),
     "KLEVER_TRUST": (
         "",
-        "Set by the platform for each model server and conversion: what the model's project trusts. Another value is ignored.",
+        "What a model's project trusts; set by the platform for model servers and conversions, never read by it.",
     ),
     "KLEVER_ALLOW_UNSANDBOXED": ("", "`1` runs models that may run code where the sandbox is not complete."),
     "ORMB_ROOTPATH": ("`~/.ormb`", "Where `ormb` keeps its local store and credentials."),
