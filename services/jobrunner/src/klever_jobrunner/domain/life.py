@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from klever_jobrunner.errors import OF_THE_BYTES
+from kleverproto.deletions import deletion_requested, last_document, newest_intent
 from kleverproto.documents import Intent, Problem, Tombstone, is_late
 from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatus
 
@@ -35,17 +36,15 @@ class Claim:
 
 
 def requested(known: Known, request: Request, now: datetime) -> JobDocument | None:
-    """The job after a request was heard; None for a late one, and while a deletion is not announced."""
+    """The job after a request was heard; None for a late one."""
     if is_late(_heard(known, is_push=request.is_push), request.intent):
-        return None
-    if isinstance(known, Tombstone) and not known.announced:
         return None
     heard = {"push" if request.is_push else "intent": request.intent}
     if isinstance(known, JobDocument) and not _is_asked_anew(known.status, request):
         return _with(known, now, **heard)
     before = {"intent": _heard(known, is_push=False), "push": _heard(known, is_push=True)}
     status = JobStatus.model_validate(before | heard)
-    last = known.document if isinstance(known, Tombstone) else known
+    last = last_document(known)
     generation = last.generation + 1 if last else 1
     created_at = known.created_at if isinstance(known, JobDocument) else now
     return JobDocument(
@@ -126,7 +125,7 @@ def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: da
     if is_late(_heard(known, is_push=False), intent):
         return None
     if isinstance(known, Tombstone):
-        return known.model_copy(update={"intent": intent})
+        return known.replace(intent=intent)
     job = known or unheard
     if job is None:
         return Tomb(intent=intent, announced=True, deleted_at=now)
@@ -135,14 +134,14 @@ def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: da
     return _with(job, now, intent=intent)
 
 
-def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> Tomb | None:
+def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
     """The tombstone of a job, one that runs is cancelled; None for a late deletion. `unheard`: see `cancelled`."""
-    if is_late(_heard(known, is_push=False), intent):
-        return None
-    job = known.document if isinstance(known, Tombstone) else known or unheard
-    if job is not None and not job.status.phase.is_final:
-        job = stopped(job, now)
-    return Tomb(document=job, intent=intent, announced=job is None, deleted_at=now)
+
+    def bury(job: JobDocument) -> Tomb:
+        final = job if job.status.phase.is_final else stopped(job, now)
+        return Tomb(document=final, intent=intent, deleted_at=now)
+
+    return deletion_requested(known or unheard, newest_intent(known), intent, now, begin=bury)
 
 
 def unheard_of(name: str, spec: JobSpec | None, now: datetime) -> JobDocument | None:
@@ -188,12 +187,10 @@ def as_asked(job: JobDocument, spec: JobSpec) -> JobDocument:
 
 def _heard(known: Known, *, is_push: bool) -> Intent | None:
     """The newest request that has left its mark: of pushes, or of everything else."""
-    if isinstance(known, Tombstone) and not is_push:
-        return known.intent
-    job = known.document if isinstance(known, Tombstone) else known
-    if job is None:
-        return None
-    return job.status.push if is_push else job.status.intent
+    if not is_push:
+        return newest_intent(known)
+    job = last_document(known)
+    return job.status.push if job else None
 
 
 def _is_asked_anew(status: JobStatus, request: Request) -> bool:

@@ -21,7 +21,6 @@ from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobSpec
 
 from .attempts import Attempts, ended
 from .claims import Claims
-from .deletions import Deletions
 from .ledger import Ledger, Recorded
 from .runs import Run, Runs
 from .slots import FairSlots
@@ -56,7 +55,6 @@ class Jobs:
         self._attempts = attempts
         self._lack = lack
         self._slots = slots
-        self._deletions = Deletions(ledger)
         self._runs = Runs()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -91,7 +89,7 @@ class Jobs:
         )
         if isinstance(recorded, Buried):
             self._runs.stop(name, recorded.tombstone)
-            await self._deletions.announce(recorded)
+            await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
 
     async def recover(self, backlog: Backlog) -> None:
         """Do what an earlier process left, without waiting for the redelivery of its messages.
@@ -164,7 +162,7 @@ class Jobs:
     async def _ended(self, request: Request, recorded: Recorded) -> JobDocument | None:
         """The job where there is nothing to do; None where it has to be looked at again."""
         if isinstance(recorded, Buried):
-            await self._deletions.announce(recorded)
+            await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
             is_late = life.is_heard(recorded.tombstone, request)
             return life.never_run(request, self._ledger.clock()) if is_late else None
         if recorded is None or not recorded.document.status.phase.is_final:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kleverproto.conversions import unverified_warnings
-from kleverproto.documents import Intent, Problem, Tombstone, is_late
+from kleverproto.documents import Intent, Problem, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
@@ -84,15 +84,6 @@ def announced(present: ModelDocument | None, generation: int) -> ModelDocument |
         return None
     status = present.status.model_copy(update={"announced_generation": generation})
     return present.model_copy(update={"status": status})
-
-
-def deletion_announced(
-    present: "ModelDocument | Tombstone[ModelDocument] | None", document: ModelDocument | None
-) -> Tombstone[ModelDocument] | None:
-    """The tombstone once ModelDeleted of the document is in the stream; None where another one is there by now."""
-    if not isinstance(present, Tombstone) or present.announced or present.document != document:
-        return None
-    return present.model_copy(update={"announced": True})
 
 
 def needs_announcing(document: ModelDocument) -> bool:
