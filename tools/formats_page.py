@@ -112,8 +112,8 @@ deploys it.
 _ROUTES = """
 ### Measured
 
-The conversions that the tests run (`task test:toolchains`), and the largest difference between the outputs of results and
-sources.
+The conversions that the tests run (`task test:toolchains`), and the largest difference between the outputs of
+results and sources.
 """
 
 
