@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, RUNTIMES
+from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, serving_here
 from kleverproto.signatures import Signature, Tensor
+from kleverserve.runtimes import DirectoryLayout, supports
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
 from modelformats.converting.pairs import HALF, PAIRS
 from modelformats.scanning import scan_directory
@@ -37,7 +38,8 @@ and conversions select the same file by the same rule, or refuse the model with 
 ## Supported formats
 
 The columns of inputs and outputs show what is extracted from the small model of the tests: names (n), types (t), shapes (s). A
-dash is explained below. The conversions are those that the tests have run. Every file of
+dash is explained below. `served by` lists the runtimes on this machine, the default first; `laid out for` lists the
+layouts that `ormb-storage-initializer` writes for container images (`plain` accepts every format). The conversions are those that the tests have run. Every file of
 every model is scanned for pickles by its content. The catalogue lists what they would call when they are loaded, and a
 project that blocks (the default) neither serves nor converts a model that is not clean.
 """
@@ -48,7 +50,17 @@ def page() -> str:
     sys.path.insert(0, str(TESTS))
     found = dict(_parsed())
     rows = [_row(name, found[name]) for name in KNOWN_FORMATS]
-    columns = ("format", "inputs", "outputs", "operators", "weights", "scanned", "converted to", "served by")
+    columns = (
+        "format",
+        "inputs",
+        "outputs",
+        "operators",
+        "weights",
+        "scanned",
+        "converted to",
+        "served by",
+        "laid out for",
+    )
     return "\n".join(
         [
             HEAD,
@@ -126,7 +138,9 @@ Estimators that are not listed need another kind of data (labels, texts, images)
 def _of_estimators() -> str:
     recorded: dict[str, Any] = json.loads(ESTIMATORS.read_text())
     lines = [f"- {sentence.rstrip('.')}: {', '.join(names)}" for sentence, names in recorded["refused"].items()]
-    return "\n".join([f"Equal after conversion to ONNX: {', '.join(recorded['converted'])}.\n", "Refused:\n", *lines, ""])
+    return "\n".join(
+        [f"Equal after conversion to ONNX: {', '.join(recorded['converted'])}.\n", "Refused:\n", *lines, ""]
+    )
 
 
 def _parsed() -> Iterator[tuple[str, Signature]]:
@@ -147,7 +161,7 @@ def _row(name: str, found: Signature) -> tuple[str, ...]:
     targets = ", ".join(converted_to(name)) or NONE
     operators, weights = ("yes" if known else NONE for known in (found.operators, found.parameters))
     tensors = (_known(found.inputs), _known(found.outputs))
-    return name, *tensors, operators, weights, "yes", targets, _served_by(name)
+    return name, *tensors, operators, weights, "yes", targets, _served_by(name), _laid_out_for(name)
 
 
 def converted_to(name: str) -> tuple[str, ...]:
@@ -187,7 +201,12 @@ def _measured() -> Iterator[tuple[str, ...]]:
 def _served_by(name: str) -> str:
     if name in CONVERTED:
         return f"as {CONVERTED_TO}"
-    return ", ".join(runtime for runtime, formats in RUNTIMES.items() if name in formats) or NONE
+    return ", ".join(serving_here(name)) or NONE
+
+
+def _laid_out_for(name: str) -> str:
+    """The servers whose container images `ormb-storage-initializer` prepares directories for."""
+    return ", ".join(layout for layout in DirectoryLayout if name in supports(layout)) or NONE
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
