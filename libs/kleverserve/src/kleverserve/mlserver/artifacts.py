@@ -4,13 +4,10 @@ from pathlib import Path
 
 from kleverserve.errors import ModelLoadError
 from kleverserve.recognition import RULES
+from kleverserve.runtimes import RUNTIMES
 
-KINDS = {
-    "MLflow": "kleverserve.mlserver.mlflow.MLflow",
-    "SKLearn": "kleverserve.mlserver.sklearn.SKLearn",
-    "XGBoost": "kleverserve.mlserver.xgboost.XGBoost",
-}
-"""Format to the runtime, as MLServer's settings name it."""
+IMPLEMENTATIONS = {name: f"kleverserve.mlserver.{name.lower()}.{name}" for name in RUNTIMES["mlserver"].served_here}
+"""Format to our runtime, as MLServer's settings name it."""
 
 
 def find_artifact(directory: Path, model_format: str) -> Path:
@@ -19,7 +16,9 @@ def find_artifact(directory: Path, model_format: str) -> Path:
     Raises:
         ModelLoadError: the format is not served by MLServer, or there is not exactly one such file.
     """
-    if model_format not in KINDS:
-        raise ModelLoadError(f"MLServer does not serve {model_format}; the formats are: {', '.join(sorted(KINDS))}")
+    if model_format not in IMPLEMENTATIONS:
+        raise ModelLoadError(
+            f"MLServer does not serve {model_format}; the formats are: {', '.join(sorted(IMPLEMENTATIONS))}"
+        )
     file = RULES[model_format].file(directory.resolve() / "model")
     return file.parent if model_format == "MLflow" else file

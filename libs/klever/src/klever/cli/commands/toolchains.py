@@ -9,7 +9,7 @@ import click
 
 from klever.cli.app import AS_JSON, cli
 from kleverkit.directories import toolchains_directory
-from ormb.cli.output import human_size, print_json, print_table
+from ormb.console.printing import human_size, print_json, print_table
 
 if TYPE_CHECKING:
     from modelformats.converting.toolchains import Toolchain, ToolchainStore
