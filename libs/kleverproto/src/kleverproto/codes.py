@@ -70,7 +70,9 @@ DIGEST_NOT_FOUND = _code("digest_not_found", "The version has no such digest in 
 MODEL_NOT_FOUND = _code(
     "model_not_found", "The version is not in the catalogue or in its registry.", "jobrunner deployer gateway", 422
 )
-OTHER_REGISTRY = _code("other_registry", "The version is in another registry: delete it there.", "registry gateway", 409)
+OTHER_REGISTRY = _code(
+    "other_registry", "The version is in another registry: delete it there.", "registry gateway", 409
+)
 PULL_FAILED = _code("pull_failed", "The model cannot be pulled from its registry.", "jobrunner deployer")
 PUSH_FAILED = _code("push_failed", "The result cannot be pushed to the registry.", "jobrunner")
 INVALID_MODEL = _code("invalid_model", "The files of the model cannot be parsed.", "jobrunner deployer gateway", 422)
@@ -98,14 +100,10 @@ INPUT_SHAPE_NEEDED = _code("input_shape_needed", "The conversion requires the sh
 VERIFICATION_FAILED = _code("verification_failed", "The result does not agree with its source.", "jobrunner")
 NOT_VERIFIED = _code("not_verified", "The result could not be compared with its source.", "jobrunner")
 TOOLCHAIN_FAILED = _code("toolchain_failed", "A tool failed, or cannot be installed.", "jobrunner deployer")
-UNSANDBOXED = _code(
-    "unsandboxed", "The model may run code, and this system cannot confine it.", "jobrunner deployer"
-)
+UNSANDBOXED = _code("unsandboxed", "The model may run code, and this system cannot confine it.", "jobrunner deployer")
 
 # Of servings
-INVALID_EXPRESSION = _code(
-    "invalid_expression", "A regular expression is not valid RE2.", "deployer gateway", 422
-)
+INVALID_EXPRESSION = _code("invalid_expression", "A regular expression is not valid RE2.", "deployer gateway", 422)
 COMMANDS_NOT_ALLOWED = _code(
     "commands_not_allowed", "The platform does not run commands of users.", "deployer gateway", 422
 )

@@ -15,7 +15,7 @@ from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import same_servers, stage_of
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
-from kleverproto.commands import COMMANDS_NOT_ALLOWED
+from kleverproto.codes import COMMANDS_NOT_ALLOWED
 from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
 from kleverproto.served import applied_models

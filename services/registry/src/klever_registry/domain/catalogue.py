@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from kleverproto.codes import UNSUPPORTED_FORMAT
 from kleverproto.conversions import unverified_warnings
 from kleverproto.documents import Intent, Problem, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
@@ -14,8 +15,6 @@ from ormb.agreement import contradictions
 
 HISTORY_LIMIT = 100
 """Digests of a tag that are remembered; a document must stay far below the size of a NATS message."""
-UNSUPPORTED_FORMAT = "unsupported_format"
-"""Code of the problem of a job that does not know the model's format."""
 
 
 @dataclass(frozen=True)
