@@ -9,8 +9,8 @@ from typing import Any
 
 from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, RUNTIMES
 from kleverproto.signatures import Signature, Tensor
+from modelconversion.pairs import HALF, PAIRS
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
-from modelformats.converting.pairs import HALF, PAIRS
 from modelformats.scanning import scan_directory
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -126,7 +126,9 @@ Estimators that are not listed need another kind of data (labels, texts, images)
 def _of_estimators() -> str:
     recorded: dict[str, Any] = json.loads(ESTIMATORS.read_text())
     lines = [f"- {sentence.rstrip('.')}: {', '.join(names)}" for sentence, names in recorded["refused"].items()]
-    return "\n".join([f"Equal after conversion to ONNX: {', '.join(recorded['converted'])}.\n", "Refused:\n", *lines, ""])
+    return "\n".join(
+        [f"Equal after conversion to ONNX: {', '.join(recorded['converted'])}.\n", "Refused:\n", *lines, ""]
+    )
 
 
 def _parsed() -> Iterator[tuple[str, Signature]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 
 
 def toolchains_root() -> Path:

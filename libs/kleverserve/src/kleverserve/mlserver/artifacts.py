@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from kleverserve.errors import ModelLoadError
-from kleverserve.recognition import RULES
+from modelfiles.recognition import RULES
+from modelfiles.selection import FileSelectionError
 
 KINDS = {
     "MLflow": "kleverserve.mlserver.mlflow.MLflow",
@@ -21,5 +22,8 @@ def find_artifact(directory: Path, model_format: str) -> Path:
     """
     if model_format not in KINDS:
         raise ModelLoadError(f"MLServer does not serve {model_format}; the formats are: {', '.join(sorted(KINDS))}")
-    file = RULES[model_format].file(directory.resolve() / "model")
+    try:
+        file = RULES[model_format].file(directory.resolve() / "model")
+    except FileSelectionError as error:
+        raise ModelLoadError(str(error)) from error
     return file.parent if model_format == "MLflow" else file
