@@ -10,8 +10,8 @@ from typing import Any
 from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, serving_here
 from kleverproto.signatures import Signature, Tensor
 from kleverserve.runtimes import DirectoryLayout, supports
+from modelconversion.pairs import HALF, PAIRS
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
-from modelformats.converting.pairs import HALF, PAIRS
 from modelformats.scanning import scan_directory
 
 TESTS = Path(__file__).parents[1] / "tests"

@@ -13,11 +13,11 @@ from kleverproto.codes import CODES
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "libs/kleverproto/src/kleverproto/codes.py"
-PROGRAMS = ROOT / "libs/modelformats/src/modelformats/converting/programs"
+PROGRAMS = ROOT / "libs/modelconversion/src/modelconversion/programs"
 """They run in the environments of toolchains, which have the standard library only."""
 WORDS = {"internal", "unavailable", "invalid", "not_found", "conflict", "storage"}
 """Codes that are words of other vocabularies too: in code they are allowed where no code can be meant."""
-SHARED = ("kleverkit", "kleverproto", "modelformats", "ormb")
+SHARED = ("kleverkit", "kleverproto", "modelconversion", "modelformats", "ormb")
 CONSTANTS = {
     name: value for name, value in vars(codes).items() if name.isupper() and isinstance(value, str) and value in CODES
 }

@@ -11,8 +11,8 @@ from kleverproto.codes import UNSANDBOXED
 from kleverproto.conversions import Conversion
 from kleverproto.signatures import Signature
 from kleversandbox.support import Confinement, Support
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.execution import Limits
+from modelconversion.toolchains.store import ToolchainStore
 
 MISSING = Confinement(Support(missing=("Landlock is not enabled",)))
 NO_UV = "there is no such uv"

@@ -9,12 +9,12 @@ from kleverkit.errors import TransientError
 from kleverproto.codes import UNSANDBOXED
 from kleverproto.conversions import Conversion, ConversionRecord
 from kleversandbox.support import Confinement
-from modelformats.converting.convert import convert
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.fingerprint import fingerprint
-from modelformats.converting.planning import plan
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.conversion import convert
+from modelconversion.errors import ConversionError
+from modelconversion.execution import Limits
+from modelconversion.fingerprint import fingerprint
+from modelconversion.planner import plan
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.foreign_code import may_run_code
 
 
