@@ -10,6 +10,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from klever_jobrunner.adapters.nats_backlog import NatsBacklog
+from klever_jobrunner.adapters.nats_withdrawals import NatsWithdrawals
 from klever_jobrunner.handlers import build_router
 from klever_jobrunner.policies import Policies
 from klever_jobrunner.ports import Work
@@ -104,7 +105,7 @@ async def running_jobrunner(
     ledger = Ledger(documents, runtime.publisher, runtime.events, utc_now)
     claims = Claims(ledger, renew_seconds=0.2)
     attempts = Attempts(ledger, claims, works, directory)
-    jobs = Jobs(name, ledger, claims, attempts, lack, {JobKind.CONVERT: FairSlots(1)})
+    jobs = Jobs(name, ledger, claims, attempts, NatsWithdrawals(runtime.client), lack, {JobKind.CONVERT: FairSlots(1)})
     models = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
     runtime.serve([build_router(jobs, Policies(models, projects, runtime.publisher, runtime.events))])

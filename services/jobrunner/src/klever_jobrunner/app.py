@@ -32,6 +32,7 @@ from .adapters.disk import Disk
 from .adapters.home import runner_name
 from .adapters.local import WorkerPool
 from .adapters.nats_backlog import NatsBacklog
+from .adapters.nats_withdrawals import NatsWithdrawals
 from .adapters.ormb_models import OrmbModels
 from .adapters.toolchain_converter import ToolchainConverter
 from .adapters.worker_process import WorkerLimits
@@ -75,6 +76,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
         ledger,
         claims,
         Attempts(ledger, claims, works, scratch),
+        NatsWithdrawals(runtime.client),
         disk.lack,
         slots={JobKind.CONVERT: FairSlots(settings.conversions)},
     )

@@ -13,7 +13,7 @@ from klever_jobrunner.domain import life
 from klever_jobrunner.domain.life import Claim
 from klever_jobrunner.domain.requests import Request
 from klever_jobrunner.errors import DISK_FULL
-from klever_jobrunner.ports import Backlog
+from klever_jobrunner.ports import Backlog, Withdrawals
 from kleverkit.documents import Buried, Stored
 from kleverkit.errors import TransientError
 from kleverproto.documents import Intent, Problem
@@ -36,16 +36,18 @@ class Jobs:
         ledger: documents and events.
         claims: claims of other jobrunners.
         attempts: does the work.
+        withdrawals: what the stream says where the bucket has lost a tombstone.
         lack: why nothing can be begun now, such as a full disk; None where nothing is missing.
         slots: how many of the heavy kinds run at a time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self,
         runner: str,
         ledger: Ledger,
         claims: Claims,
         attempts: Attempts,
+        withdrawals: Withdrawals,
         lack: Callable[[], str | None],
         slots: Mapping[JobKind, FairSlots] = MappingProxyType({}),
     ) -> None:
@@ -53,6 +55,7 @@ class Jobs:
         self._ledger = ledger
         self._claims = claims
         self._attempts = attempts
+        self._withdrawals = withdrawals
         self._lack = lack
         self._slots = slots
         self._runs = Runs()
@@ -113,6 +116,8 @@ class Jobs:
     async def _job_of(self, run: Run) -> JobDocument:
         """The job of a request once it has ended."""
         request = run.request
+        if await self._is_withdrawn(request):
+            return life.never_run(request, self._ledger.clock())
         lock = self._locks.setdefault(request.job, asyncio.Lock())
         if lock.locked():  # it waits for the result of the run that is under way, and is not one from after its end
             await self._ledger.record(request.job, lambda known, now: life.requested(known, request, now))
@@ -126,6 +131,12 @@ class Jobs:
                 if (job := await self._ended(request, recorded)) is not None:
                     return job
                 lapsed = await self._until_released(recorded)
+
+    async def _is_withdrawn(self, request: Request) -> bool:
+        """Whether a job that the bucket does not hold was cancelled or deleted since: the bucket may be a new one."""
+        if await self._ledger.find(request.job) is not None:
+            return False
+        return await self._withdrawals.is_withdrawn(request)
 
     @asynccontextmanager
     async def _place(self, request: Request) -> AsyncIterator[None]:
