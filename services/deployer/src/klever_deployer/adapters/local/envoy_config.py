@@ -1,0 +1,267 @@
+"""What moves in Envoy's configuration, clusters and routes, as plain values of the v3 API; pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from klever_deployer.domain.paths import path_prefix
+from klever_deployer.domain.replicas import Endpoint, ServingName
+from klever_deployer.domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRoute, Share
+from kleverproto.traffic import Cookie, HeaderMatch, Retries
+
+from .envoy_closed import GRPC_SERVICE, closed_routes, not_found
+
+Json = dict[str, Any]
+
+TYPES = "type.googleapis.com/envoy"
+BUFFERS = f"{TYPES}.extensions.filters.http.buffer.v3"
+LISTENER, ROUTES = "ingress", "servings"
+MANY = 1_000_000
+"""Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
+NOT_ANSWERED = "connect-failure,refused-stream,reset-before-request,reset"
+"""A model server that ends before its answer begins has answered nobody, and a prediction may be made twice."""
+RESENT = 8 * 1024 * 1024
+"""Bytes of a body that are kept until the answer begins; a request with a larger one cannot be sent again."""
+SERVER_ERRORS = "gateway-error"
+OTHER_REPLICA: Json = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": {"@type": f"{TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+}
+OTHERS_TRIED = 5
+"""Looks for a replica that has not had the request yet, before it goes to one that has."""
+BACKEND_HEADER = "x-klever-backend"
+"""Tells the waiting room whose replicas a request waits for."""
+OUTLIERS: Json = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 2,
+    "enforcing_consecutive_local_origin_failure": 100,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_success_rate": 0,
+    "interval": "0.100s",
+    "base_ejection_time": "0.300s",
+    "max_ejection_time": "0.300s",
+    "max_ejection_percent": 100,
+}
+"""A replica that cannot be reached gets no requests for a moment; one that answers is judged by the rollout.
+
+Envoy sees the end of that moment only every `interval`. Where all are out, it tries all (its panic mode): the one that
+ended first may be back when the next one ends.
+"""
+MILLION = 1_000_000
+HTTP, GRPC = "", "/grpc"
+"""What a cluster's servers speak, as the suffix of its name."""
+UNARY = f"{GRPC_SERVICE}ModelInfer"
+BUFFER = "buffer"
+"""Holds a request back until all of it is there, up to a limit: off but where a route turns it on."""
+FRAME = 5
+"""Bytes before each message of gRPC."""
+
+
+def clusters(table: RoutingTable) -> list[Json]:
+    """One cluster for each variant and revision: old and new stand side by side while traffic moves."""
+    found = [
+        _cluster(backend, route, suffix)
+        for route in table.values()
+        for backend in route.backends
+        for suffix in _protocols(backend)
+    ]
+    return sorted(found, key=lambda cluster: str(cluster["name"]))
+
+
+def routes(table: RoutingTable, *, limit: int) -> list[Json]:
+    """A prefix for each serving, and 404 for everything else, and for what clients have no business with.
+
+    Args:
+        table: the servings.
+        limit: bytes of a message by gRPC; by HTTP the servers themselves know it.
+    """
+    own, found = (
+        [
+            one
+            for serving in sorted(table)
+            if table[serving].is_custom is custom
+            for one in _routes(table[serving], limit)
+        ]
+        for custom in (True, False)
+    )
+    missing = "nothing is served at this path: `klever get` shows what is"
+    every = [_packed_messages(), *own, *closed_routes(), *found, not_found({"prefix": "/"}, missing)]
+    host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RESENT}
+    return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
+
+
+def discovery(version: str, resources: list[Json]) -> Json:
+    """A discovery response, as Envoy reads it from a file."""
+    return {"version_info": version, "resources": resources}
+
+
+def cluster_names(table: RoutingTable) -> set[str]:
+    """The clusters that a table needs."""
+    return {
+        backend.key.name + suffix
+        for route in table.values()
+        for backend in route.backends
+        for suffix in _protocols(backend)
+    }
+
+
+def _routes(route: ServingRoute, limit: int) -> list[Json]:
+    """The rules in their order, then the weights; by path for HTTP, by headers for gRPC."""
+    parts = [*((rule.shares, rule) for rule in route.rules), (route.shares, None)]
+    by_path = [_route(route, shares, rule, HTTP) for shares, rule in parts]
+    with_grpc = {backend.key for backend in route.backends if GRPC in _protocols(backend)}
+    chosen = [(tuple(share for share in shares if share.backend in with_grpc), rule) for shares, rule in parts]
+    by_headers = [_route(route, shares, rule, GRPC) for shares, rule in chosen if shares]
+    return [*(one for each in by_headers for one in (_unary(each, limit), each)), *by_path]
+
+
+def _packed_messages() -> Json:
+    """Refuses messages that are compressed: not every server limits what they unpack to.
+
+    A refusal says so as gRPC's rules for compression have it.
+    """
+    headers = [
+        {"name": "grpc-encoding", "present_match": True},
+        {"name": "grpc-encoding", "string_match": {"exact": "identity"}, "invert_match": True},
+    ]
+    why = "compressed messages are not taken: send them as they are"
+    return {
+        "match": {"prefix": GRPC_SERVICE, "grpc": {}, "headers": headers},
+        "direct_response": {"status": 415, "body": {"inline_string": why}},
+        "response_headers_to_add": [_header("grpc-accept-encoding", "identity")],
+    }
+
+
+def _unary(route: Json, limit: int) -> Json:
+    """Not every server limits the messages that it takes by gRPC, so the ingress does; streams are left alone."""
+    match = {name: value for name, value in route["match"].items() if name != "prefix"}
+    held = {BUFFER: {"@type": f"{BUFFERS}.BufferPerRoute", "buffer": {"max_request_bytes": limit + FRAME}}}
+    return {**route, "match": {"path": UNARY, **match}, "typed_per_filter_config": held}
+
+
+def buffer(limit: int) -> Json:
+    """The filter that holds requests back."""
+    return {"@type": f"{BUFFERS}.Buffer", "max_request_bytes": limit + FRAME}
+
+
+def _protocols(backend: Backend) -> tuple[str, ...]:
+    """What its servers speak, as suffixes of cluster names."""
+    return (HTTP, GRPC) if any(endpoint.grpc_port for endpoint in backend.endpoints) else (HTTP,)
+
+
+def _match(serving: ServingName, protocol: str) -> Json:
+    """Seldon Core's way: gRPC has no room for a name in its path, so two headers name the serving."""
+    if protocol == HTTP:
+        return {"prefix": path_prefix(serving), "headers": []}
+    named = {"seldon": serving.name, "namespace": serving.namespace}
+    headers = [{"name": name, "string_match": {"exact": value}} for name, value in named.items()]
+    return {"prefix": GRPC_SERVICE, "grpc": {}, "headers": headers}
+
+
+def _route(route: ServingRoute, shares: Iterable[Share], rule: Rule | None, protocol: str) -> Json:
+    match = _match(route.serving, protocol)
+    if rule is not None:
+        match["headers"] += [{"name": name, "string_match": _string_match(value)} for name, value in rule.headers]
+    action: Json = {
+        "weighted_clusters": {"clusters": [_weighted(share, protocol) for share in shares]},
+        **({"prefix_rewrite": "/"} if protocol == HTTP else {}),
+        "timeout": _seconds(route.timeouts.request_seconds),
+        "retry_policy": _retry_policy(route.retries),
+    }
+    if route.sticky is not None and route.sticky.header is not None:
+        action["hash_policy"] = [{"header": {"header_name": route.sticky.header}}]
+        action["weighted_clusters"]["use_hash_policy"] = True
+    if route.sticky is not None and route.sticky.cookie is not None and rule is None:
+        for share, cluster in zip(shares, action["weighted_clusters"]["clusters"], strict=True):
+            cluster["response_headers_to_add"].append(_set_cookie(route.sticky.cookie, share))
+    mirrored_too = route.mirror is not None and _has(route, route.mirror.backend, protocol)
+    if route.mirror is not None and mirrored_too:
+        fraction = {"numerator": round(route.mirror.percent * MILLION / 100), "denominator": "MILLION"}
+        mirrored = {"cluster": route.mirror.backend.name + protocol, "runtime_fraction": {"default_value": fraction}}
+        action["request_mirror_policies"] = [mirrored]
+    return {"match": match, "route": action}
+
+
+def _has(route: ServingRoute, key: BackendKey, protocol: str) -> bool:
+    return any(backend.key == key and protocol in _protocols(backend) for backend in route.backends)
+
+
+def _weighted(share: Share, protocol: str) -> Json:
+    return {
+        "name": share.backend.name + protocol,
+        "weight": share.weight,
+        "request_headers_to_add": [_header(BACKEND_HEADER, share.backend.name)],
+        "response_headers_to_add": [_header("x-klever-variant", share.backend.variant)],
+    }
+
+
+def _string_match(match: HeaderMatch) -> Json:
+    if match.regex is not None:
+        return {"safe_regex": {"regex": match.regex}}
+    return {"prefix": match.prefix} if match.prefix is not None else {"exact": match.exact}
+
+
+def _retry_policy(retries: Retries) -> Json:
+    policy: Json = {
+        "retry_on": f"{NOT_ANSWERED},{SERVER_ERRORS}" if retries.on_server_error else NOT_ANSWERED,
+        "num_retries": retries.attempts,
+        "retry_back_off": {"base_interval": "0.050s", "max_interval": "0.500s"},
+        "retry_host_predicate": [OTHER_REPLICA],
+        "host_selection_retry_max_attempts": OTHERS_TRIED,
+    }
+    if retries.per_try_seconds is not None:
+        policy["per_try_timeout"] = _seconds(retries.per_try_seconds)
+    return policy
+
+
+def _set_cookie(cookie: Cookie, share: Share) -> Json:
+    """A client that has none yet is told whom it got; the rules before the weights read it."""
+    age = f"; Max-Age={cookie.ttl_seconds}" if cookie.ttl_seconds else ""
+    value = f"{cookie.name}={share.backend.token}; Path={path_prefix(share.backend.serving)}{age}; HttpOnly"
+    return {
+        "header": {"key": "set-cookie", "value": value.replace("%", "%%")},
+        "append_action": "APPEND_IF_EXISTS_OR_ADD",
+    }
+
+
+def _cluster(backend: Backend, route: ServingRoute, protocol: str) -> Json:
+    name = backend.key.name + protocol
+    places = [address(e.host, e.port if protocol == HTTP else e.grpc_port) for e in _ordered(backend.endpoints)]
+    endpoints = [{"endpoint": {"address": place}} for place in places]
+    spoken = "http_protocol_options" if protocol == HTTP else "http2_protocol_options"
+    limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), MANY)
+    options = {
+        "@type": f"{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
+        # Shorter than the model server's keep-alive, so that Envoy closes an idle connection first.
+        "common_http_protocol_options": {"idle_timeout": "30s"},
+        "explicit_http_config": {spoken: {}},
+    }
+    return {
+        "@type": f"{TYPES}.config.cluster.v3.Cluster",
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": _seconds(route.timeouts.connect_seconds),
+        "lb_policy": "RING_HASH" if route.sticky is not None else "ROUND_ROBIN",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        "circuit_breakers": {"thresholds": [limits]},
+        "outlier_detection": OUTLIERS,
+        "typed_extension_protocol_options": {
+            f"{TYPES.rpartition('/')[2]}.extensions.upstreams.http.v3.HttpProtocolOptions": options
+        },
+    }
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f}s"
+
+
+def _ordered(endpoints: tuple[Endpoint, ...]) -> list[Endpoint]:
+    return sorted(endpoints, key=lambda endpoint: (endpoint.host, endpoint.port))
+
+
+def address(host: str, port: int) -> Json:
+    """A TCP address."""
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _header(name: str, value: str) -> Json:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
