@@ -42,9 +42,9 @@ such file or several.
 The columns of inputs and outputs show what is extracted from the small model of the tests: names (n), types (t),
 shapes (s). A dash is explained below. `served by` lists the runtimes on this machine, the default first; `laid out for`
 lists the directory layouts that `ormb-storage-initializer` writes for other container images. The conversions are
-those that the tests have run. Every file of every model is scanned for pickles by its content. The catalogue lists what they would call when they are loaded, and a project that
-blocks (the default) neither serves nor converts a model that is not clean.
-"""
+those that the tests have run. Every file of every model is scanned for pickles by its content. The catalogue lists what
+they would call when they are loaded, and a project that blocks (the default) neither serves nor converts a model that
+is not clean.
 
 
 def page() -> str:
