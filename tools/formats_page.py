@@ -45,6 +45,7 @@ lists the directory layouts that `ormb-storage-initializer` writes for other con
 those that the tests have run. Every file of every model is scanned for pickles by its content. The catalogue lists what
 they would call when they are loaded, and a project that blocks (the default) neither serves nor converts a model that
 is not clean.
+"""
 
 
 def page() -> str:
