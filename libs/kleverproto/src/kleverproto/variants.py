@@ -29,7 +29,7 @@ SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE
 """How variables are called that hold what is for no other eyes."""
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
-RuntimeName = Literal["kleverserve", "triton", "mlserver"]
+RuntimeName = Literal["kleverserve", "triton", "mlserver", "openscoring"]
 
 
 class Network(StrEnum):

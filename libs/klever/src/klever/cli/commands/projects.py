@@ -7,7 +7,7 @@ import click
 from klever.cli.app import AS_JSON, SERVER, call, cli
 from kleverproto.conversions import Quantization
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy, ProjectPolicyChanges
-from kleverserve.unpickling.allowlist import parse_trust
+from modelfiles.unpickling.allowlist import parse_trust
 from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
