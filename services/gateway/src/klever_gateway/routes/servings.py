@@ -2,32 +2,16 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import READING, SERVINGS
-from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import (
-    CORRELATION_ID,
-    accepted,
-    checked,
-    document,
-    if_match,
-    items,
-    page,
-    read_body,
-    read_query,
-)
-from klever_gateway.schemas import (
-    CreateServing,
-    EventList,
-    NamespaceName,
-    RecentQuery,
-    ReplaceServing,
-    ServingList,
-    ServingName,
-    ServingQuery,
-    SteerRollout,
-)
+from klever_gateway.routes.common.keys import READING, SERVINGS
+from klever_gateway.routes.common.requests import checked, if_match, read_body, read_query
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.openapi.operation import BASE, Body, Failure, Operation, Success
+from klever_gateway.routes.schemas.answers import EventList, ServingList
+from klever_gateway.routes.schemas.names import NamespaceName, ServingName
+from klever_gateway.routes.schemas.queries import RecentQuery, ServingQuery
+from klever_gateway.routes.schemas.servings import CreateServing, ReplaceServing, SteerRollout
 from kleverproto.servings import ServingDocument, ServingRequested
 
 PATH = f"{BASE}/namespaces/{{namespace}}/servings"

@@ -1,21 +1,17 @@
-"""Requests to values, and values to responses."""
+"""Reads bodies, queries and headers of requests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from .domain.queries import Page
-from .domain.rows import Row
-from .errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
-from .operations import JSON
+from klever_gateway.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
+from klever_gateway.routes.openapi.operation import JSON
+
 from .problems import invalid
-from .service.writing import Written
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-CORRELATION_ID = "X-Correlation-Id"
 
 
 async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
@@ -63,34 +59,3 @@ def if_match(request: web.Request) -> int | None:
     if not text.isdecimal():
         raise InvalidRequestError(f"If-Match takes a generation such as 3, not {text!r}")
     return int(text)
-
-
-def document(row: Row) -> web.Response:
-    """A document as it lies in the projection."""
-    return web.Response(text=row.body, content_type=JSON, headers={"ETag": f'"{row.generation}"'})
-
-
-def value(found: BaseModel) -> web.Response:
-    """A value that is no document."""
-    return web.Response(text=found.model_dump_json(), content_type=JSON)
-
-
-def page(found: Page) -> web.Response:
-    """Part of a list, its documents as they lie in the projection."""
-    return _list(found.total, found.bodies)
-
-
-def items(total: int, values: Sequence[BaseModel], *, status: int = 200) -> web.Response:
-    """Part of a list of values."""
-    return _list(total, [value.model_dump_json(exclude_none=True) for value in values], status)
-
-
-def accepted(written: Written) -> web.Response:
-    """202 with the document as it will be."""
-    headers = {CORRELATION_ID: written.correlation_id, "ETag": f'"{written.generation}"'}
-    return web.Response(text=written.body, status=202, content_type=JSON, headers=headers)
-
-
-def _list(total: int, bodies: Sequence[str], status: int = 200) -> web.Response:
-    text = f'{{"metadata":{{"totalItems":{total}}},"items":[{",".join(bodies)}]}}'
-    return web.Response(text=text, status=status, content_type=JSON)

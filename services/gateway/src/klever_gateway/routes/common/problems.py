@@ -5,11 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
-from kleverproto.base import WireModel
-from kleverproto.mistakes import Mistake, mistakes_in
-
-from .errors import (
+from klever_gateway.errors import (
     AlreadyExistsError,
     FieldError,
     GenerationMismatchError,
@@ -24,6 +20,9 @@ from .errors import (
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
+from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
+from kleverproto.base import WireModel
+from kleverproto.mistakes import Mistake, mistakes_in
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1

@@ -5,13 +5,13 @@ from typing import Final
 
 from aiohttp import web
 
-from .service.deletions import Deletions
-from .service.jobs import Jobs
-from .service.policies import Policies
-from .service.reading import Reading
-from .service.servings import Servings
-from .service.sessions import Sessions
-from .service.watching import Watching
+from klever_gateway.service.deletions import Deletions
+from klever_gateway.service.jobs import Jobs
+from klever_gateway.service.policies import Policies
+from klever_gateway.service.reading import Reading
+from klever_gateway.service.servings import Servings
+from klever_gateway.service.sessions import Sessions
+from klever_gateway.service.watching import Watching
 
 
 @dataclass(frozen=True, kw_only=True)

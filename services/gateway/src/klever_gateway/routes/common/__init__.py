@@ -1,0 +1,1 @@
+"""What all routes share: authentication, problem details, reading requests and writing responses."""

@@ -1,0 +1,1 @@
+"""The description of the API: operations, examples, and the OpenAPI document made from them."""
