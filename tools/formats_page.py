@@ -126,9 +126,7 @@ Estimators that are not listed need another kind of data (labels, texts, images)
 def _of_estimators() -> str:
     recorded: dict[str, Any] = json.loads(ESTIMATORS.read_text())
     lines = [f"- {sentence.rstrip('.')}: {', '.join(names)}" for sentence, names in recorded["refused"].items()]
-    return "\n".join(
-        [f"Equal after conversion to ONNX: {', '.join(recorded['converted'])}.\n", "Refused:\n", *lines, ""]
-    )
+    return "\n".join([f"Equal after conversion to ONNX: {', '.join(recorded['converted'])}.\n", "Refused:\n", *lines, ""])
 
 
 def _parsed() -> Iterator[tuple[str, Signature]]:
