@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.adapters.local import WorkerPool
+from klever_jobrunner.adapters.worker_pool import WorkerPool
 from klever_jobrunner.adapters.worker_process import WorkerLimits
 from klever_jobrunner.errors import JobError
 
 WORKER = """
 import os, socket, subprocess, sys
 from pathlib import Path
-from klever_jobrunner.worker import Job, serve
+from klever_jobrunner.adapters.worker import Job, serve
 from kleverproto.jobs import JobResult
 from kleverproto.signatures import Signature
 

@@ -15,7 +15,7 @@ from klever_jobrunner.service.deletions import Deletions
 from klever_jobrunner.service.jobs import Jobs
 from klever_jobrunner.service.ledger import Ledger
 from klever_jobrunner.service.slots import FairSlots
-from klever_jobrunner.works import Extraction
+from klever_jobrunner.service.extraction import Extraction
 from kleverkit.documents import Documents
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 
 from klever_jobrunner.adapters.nats_backlog import NatsBacklog
 from klever_jobrunner.handlers import build_router
-from klever_jobrunner.policies import Policies
+from klever_jobrunner.service.policies import Policies
 from klever_jobrunner.ports import Work
 from klever_jobrunner.service.attempts import Attempts
 from klever_jobrunner.service.claims import Claims

@@ -5,7 +5,7 @@ import signal
 import sys
 
 from klever_jobrunner.errors import OUT_OF_MEMORY, JobError
-from klever_jobrunner.worker import Job, serve
+from klever_jobrunner.adapters.worker import Job, serve
 from kleverproto.jobs import JobResult
 from kleverproto.signatures import Signature
 

@@ -10,7 +10,7 @@ import pytest
 from klever_jobrunner.domain.life import MAX_ATTEMPTS
 from klever_jobrunner.errors import INTERNAL, INVALID_MODEL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
 from klever_jobrunner.ports import OnLine, Work
-from klever_jobrunner.works import Extraction
+from klever_jobrunner.service.extraction import Extraction
 from kleverkit.errors import TransientError
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult, JobStarted

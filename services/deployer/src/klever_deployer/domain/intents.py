@@ -9,6 +9,7 @@ from typing import Any
 
 from kleverproto.documents import Intent, Tombstone, is_late
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
+from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     Followed,
     ServingDocument,
@@ -32,7 +33,7 @@ def requested(present: Known, request: ServingRequested, intent: Intent, now: da
     if is_late(_intent_of(present), intent):
         return None
     if isinstance(present, ServingDocument):
-        return with_spec(present, request, intent, now)
+        return with_spec(present, request.spec, intent, now, at_least=request.generation)
     before = present.document if present else None
     return ServingDocument(
         namespace=request.namespace,
@@ -45,12 +46,22 @@ def requested(present: Known, request: ServingRequested, intent: Intent, now: da
     )
 
 
-def with_spec(present: ServingDocument, request: ServingRequested, intent: Intent, now: datetime) -> ServingDocument:
-    """The document with another spec, pending; only the intent is another where the spec is the same."""
-    generation = max(next_generation(present, request.spec), request.generation)
+def with_spec(
+    present: ServingDocument, spec: ServingSpec, intent: Intent, now: datetime, *, at_least: int = 1
+) -> ServingDocument:
+    """The document with another spec, pending; only the intent is another where the spec is the same.
+
+    Args:
+        present: what is stored.
+        spec: what is wanted.
+        intent: the request for it.
+        now: the present.
+        at_least: the generation that was promised to whoever asked.
+    """
+    generation = max(next_generation(present, spec), at_least)
     if generation == present.generation:
         return with_status(present, now, intent=intent)
-    changed = present.model_copy(update={"spec": request.spec, "generation": generation})
+    changed = present.model_copy(update={"spec": spec, "generation": generation})
     return with_status(
         changed, now, phase=ServingPhase.PENDING, intent=intent, problem=None, step="", unavailable_since=None
     )
@@ -91,8 +102,7 @@ def pushed(present: Known, push: Followed, ref: str, cause: Intent, now: datetim
     spec = followed(present.spec, ref, push.digest)
     if spec == present.spec or (last is not None and last.digest == push.digest):
         return seen
-    request = ServingRequested(namespace=present.namespace, name=present.name, spec=spec)
-    return with_spec(seen, request, cause.model_copy(update={"sequence": known.sequence}), now)
+    return with_spec(seen, spec, cause.model_copy(update={"sequence": known.sequence}), now)
 
 
 def steered(

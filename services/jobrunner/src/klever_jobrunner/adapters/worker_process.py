@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
-from klever_jobrunner.extraction import SIGNATURE_LIMIT
-from klever_jobrunner.worker import Answer, Job
+from klever_jobrunner.adapters.parsing import SIGNATURE_LIMIT
+from klever_jobrunner.adapters.worker import Answer, Job
 from kleversandbox.homes import remove_home
 from kleversandbox.policy import MEBI, Limits, Policy
 from kleversandbox.starting import starting
@@ -38,7 +38,7 @@ class WorkerLimits:
     """Jobs after which a fresh process takes over."""
     recycle_mb: int = 256
     """A worker that has held more than this is replaced, so that the memory is given back."""
-    command: Sequence[str] = (sys.executable, "-m", "klever_jobrunner.worker")
+    command: Sequence[str] = (sys.executable, "-m", "klever_jobrunner.adapters.worker")
     """Called with the processor seconds of one job."""
 
 

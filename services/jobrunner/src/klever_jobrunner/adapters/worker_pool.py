@@ -9,7 +9,7 @@ from typing import Any, Self
 import structlog
 
 from klever_jobrunner.errors import TIMED_OUT, WORKER_DIED, JobError
-from klever_jobrunner.worker import Answer, Job
+from klever_jobrunner.adapters.worker import Answer, Job
 from kleverkit.errors import TransientError
 from kleverproto.jobs import JobResult
 from kleverproto.scans import Scan

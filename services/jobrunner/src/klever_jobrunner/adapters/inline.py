@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from klever_jobrunner.extraction import extract, scan
+from klever_jobrunner.adapters.parsing import extract, scan
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
