@@ -31,12 +31,14 @@ from .routes.openapi.operation import Operation
 from .routes.operations import OPERATIONS
 from .routes.registry import add_signpost
 from .service.arrivals import Arrivals
+from .service.decisions import Decisions
 from .service.deletions import Deletions
 from .service.jobs import Jobs
 from .service.owners import Owned
 from .service.policies import Policies
 from .service.projecting import Projector
 from .service.reading import Reading
+from .service.serving_requests import ServingRequests
 from .service.servings import Servings
 from .service.sessions import Sessions
 from .service.settling import Settling
@@ -89,7 +91,11 @@ def _add_use_cases(
     )
     runtime.web[keys.READING] = reading
     runtime.web[keys.DELETIONS] = Deletions(writing, reading, settings.registry)
-    runtime.web[keys.SERVINGS] = Servings(writing, versions)
+    decisions = Decisions(event_log, wait_seconds=settings.decision_seconds)
+    runtime.loops.append(decisions.run)
+    runtime.health.add("decisions", decisions.check)
+    serving_requests = ServingRequests(writing=writing, decisions=decisions, arrivals=arrivals)
+    runtime.web[keys.SERVINGS] = Servings(serving_requests, versions)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies
     runtime.web[keys.WATCHING] = Watching(event_log)

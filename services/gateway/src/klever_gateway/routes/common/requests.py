@@ -1,17 +1,25 @@
 """Reads bodies, queries and headers of requests."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
 from klever_gateway.routes.openapi.operation import JSON
+from kleverproto.servings import LARGEST_GENERATION
 
 from .problems import invalid
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+IF_MATCH = "If-Match"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+CONDITIONS = (IF_MATCH, IDEMPOTENCY_KEY)
+LONGEST_KEY = 255
 
 
 async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
@@ -47,15 +55,27 @@ def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "")
         raise invalid(error, model, prefix) from error
 
 
-def if_match(request: web.Request) -> int | None:
-    """The generation that the client has seen; None for any.
+async def read_conditions(request: web.Request) -> Conditions:
+    """The headers `If-Match` and `Idempotency-Key`. Raises InvalidRequestError."""
+    return Conditions(if_match=_if_match(request), key=await _request_key(request))
 
-    Raises:
-        InvalidRequestError: the header holds no generation.
-    """
-    text = request.headers.get("If-Match", "*").removeprefix("W/").strip('"')
+
+def _if_match(request: web.Request) -> int | None:
+    """The generation that the client has seen; None for any."""
+    text = request.headers.get(IF_MATCH, "*").removeprefix("W/").strip('"')
     if text == "*":
         return None
-    if not text.isdecimal():
+    if not text.isdecimal() or not 0 < int(text) < LARGEST_GENERATION:
         raise InvalidRequestError(f"If-Match takes a generation such as 3, not {text!r}")
     return int(text)
+
+
+async def _request_key(request: web.Request) -> str | None:
+    """What identifies the request at every gateway: the client's key with all that it is sent with."""
+    given = request.headers.get(IDEMPOTENCY_KEY)
+    if given is None:
+        return None
+    if not 0 < len(given) <= LONGEST_KEY:
+        raise InvalidRequestError(f"{IDEMPOTENCY_KEY} takes 1 to {LONGEST_KEY} characters, such as a UUID")
+    parts = (request.method, request.path, request.headers.get(IF_MATCH, ""), given)
+    return sha256("\n".join(parts).encode(errors="surrogateescape") + b"\n" + await request.read()).hexdigest()

@@ -18,7 +18,14 @@ PATH_PARAMETERS = {
     "id": ("The job's id.", "2b3f4d0e-6c5b-5d0c-9b1e-0e6b8e4f7a10"),
 }
 REQUEST_HEADERS = {
-    "If-Match": ("The generation that the change is based on; refused with 412 if there is another.", "1"),
+    "If-Match": (
+        "The generation that the change is based on; the response is 412 if the serving has another one.",
+        "1",
+    ),
+    "Idempotency-Key": (
+        "Identifies the request: sent again within two minutes, to this gateway or to another, it is done once.",
+        "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    ),
     "Last-Event-ID": ("The `id` of the last event seen.", "12-30-7"),
 }
 SECURITY_SCHEMES = {

@@ -29,7 +29,7 @@ class CreateJob(StrictWireModel):
     @field_validator("conversion")
     @classmethod
     def _can_be_made(cls, value: Conversion | None) -> Conversion | None:
-        return value.model_copy(update={"to": conversion_target(value.to)}) if value else None
+        return value.replace(to=conversion_target(value.to)) if value else None
 
     @model_validator(mode="after")
     def _says_what_to_make(self) -> Self:
