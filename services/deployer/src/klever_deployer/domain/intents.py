@@ -5,7 +5,7 @@ is handled late, again, or after a later one changes nothing.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Unpack
 
 from kleverproto.documents import Intent, Tombstone, is_late
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
@@ -16,6 +16,7 @@ from kleverproto.servings import (
     ServingPhase,
     ServingRequested,
     ServingStatus,
+    ServingStatusChanges,
     next_generation,
 )
 
@@ -61,7 +62,7 @@ def with_spec(
     generation = max(next_generation(present, spec), at_least)
     if generation == present.generation:
         return with_status(present, now, intent=intent)
-    changed = present.model_copy(update={"spec": spec, "generation": generation})
+    changed = present.replace(spec=spec, generation=generation)
     return with_status(
         changed, now, phase=ServingPhase.PENDING, intent=intent, problem=None, step="", unavailable_since=None
     )
@@ -102,7 +103,7 @@ def pushed(present: Known, push: Followed, ref: str, cause: Intent, now: datetim
     spec = followed(present.spec, ref, push.digest)
     if spec == present.spec or (last is not None and last.digest == push.digest):
         return seen
-    return with_spec(seen, spec, cause.model_copy(update={"sequence": known.sequence}), now)
+    return with_spec(seen, spec, cause.at(known.sequence), now)
 
 
 def steered(
@@ -120,16 +121,16 @@ def steered(
         return None
     if not (rollout.generation == present.generation == generation) or rollout.phase in ENDED:
         return None
-    rollout = _steered(rollout, action).model_copy(update={"steered": intent.sequence})
-    return with_status(present, now, rollout=rollout, intent=intent.model_copy(update={"sequence": known.sequence}))
+    rollout = _steered(rollout, action).replace(steered=intent.sequence)
+    return with_status(present, now, rollout=rollout, intent=intent.at(known.sequence))
 
 
-def with_status(document: ServingDocument, now: datetime, **changes: Any) -> ServingDocument:
+def with_status(document: ServingDocument, now: datetime, **changes: Unpack[ServingStatusChanges]) -> ServingDocument:
     """The document with another status; the same document where the status is the same."""
-    status = document.status.model_copy(update=changes)
+    status = document.status.replace(**changes)
     if status == document.status:
         return document
-    return document.model_copy(update={"status": status, "updated_at": now})
+    return document.replace(status=status, updated_at=now)
 
 
 def intent_of(present: Known) -> Intent | None:
@@ -141,5 +142,5 @@ def intent_of(present: Known) -> Intent | None:
 
 def _steered(rollout: RolloutStatus, action: RolloutAction) -> RolloutStatus:
     if action in {RolloutAction.PAUSE, RolloutAction.RESUME}:
-        return rollout.model_copy(update={"paused": action is RolloutAction.PAUSE})
-    return rollout.model_copy(update={"action": action})
+        return rollout.replace(paused=action is RolloutAction.PAUSE)
+    return rollout.replace(action=action)
