@@ -18,6 +18,7 @@ from klever_gateway.ports import Entry, Gap, Logged, NextStep
 from klever_gateway.service.arrivals import Arrivals
 from klever_gateway.service.decisions import Decisions
 from klever_gateway.service.owners import Owned
+from klever_gateway.service.serving_changes import ServingChanges
 from klever_gateway.service.serving_requests import ServingRequests
 from klever_gateway.service.servings import Servings
 from klever_gateway.service.versions import Versions
@@ -145,6 +146,7 @@ class OneGateway:
 
     projection: LiveProjection
     servings: Servings
+    changes: ServingChanges
     decisions: Decisions
 
     async def shown(self) -> ServingDocument:
@@ -175,11 +177,12 @@ async def gateway_over(deployer: Deployer, *, wait_seconds: float = 0.05) -> Asy
 
     versions = Versions(projection, arrivals, policy_of, wait_seconds=0, allow_commands=False)
     decisions = Decisions(deployer.log, wait_seconds=wait_seconds)
-    requests = ServingRequests(writing=writing, decisions=decisions, arrivals=arrivals)
+    requests = ServingRequests(writing=writing, decisions=decisions, arrivals=arrivals, catch_up_seconds=0.01)
     following = asyncio.create_task(decisions.run())
     try:
         await eventually(lambda: _is_following(decisions))
-        yield OneGateway(projection, Servings(requests, versions), decisions)
+        servings = Servings(requests, versions)
+        yield OneGateway(projection, servings, ServingChanges(servings, requests), decisions)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

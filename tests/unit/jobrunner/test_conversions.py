@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from klever_jobrunner.service.conversions import Conversions
+from klever_jobrunner.adapters.samples import read_samples
 from klever_jobrunner.errors import (
     INVALID_SAMPLES,
     NOT_VERIFIED,
@@ -21,7 +21,7 @@ from klever_jobrunner.errors import (
 )
 from klever_jobrunner.ports import ConversionSource, FetchedModel, OnLine
 from klever_jobrunner.results import KeptResult, Results
-from klever_jobrunner.adapters.samples import read_samples
+from klever_jobrunner.service.conversions import Conversions
 from kleverproto.conversions import Conversion, ConversionRecord, Difference, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
 from kleverproto.references import ModelRef

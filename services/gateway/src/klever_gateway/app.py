@@ -38,6 +38,7 @@ from .service.owners import Owned
 from .service.policies import Policies
 from .service.projecting import Projector
 from .service.reading import Reading
+from .service.serving_changes import ServingChanges
 from .service.serving_requests import ServingRequests
 from .service.servings import Servings
 from .service.sessions import Sessions
@@ -95,7 +96,8 @@ def _add_use_cases(
     runtime.loops.append(decisions.run)
     runtime.health.add("decisions", decisions.check)
     serving_requests = ServingRequests(writing=writing, decisions=decisions, arrivals=arrivals)
-    runtime.web[keys.SERVINGS] = Servings(serving_requests, versions)
+    runtime.web[keys.SERVINGS] = servings = Servings(serving_requests, versions)
+    runtime.web[keys.SERVING_CHANGES] = ServingChanges(servings, serving_requests)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies
     runtime.web[keys.WATCHING] = Watching(event_log)

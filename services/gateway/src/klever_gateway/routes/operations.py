@@ -1,6 +1,6 @@
 """Every operation of the API; the router and the OpenAPI document are made from this table."""
 
-from . import documentation, events, jobs, login, logs, models, platform, policies, servings
+from . import documentation, events, jobs, login, logs, models, platform, policies, serving_changes, servings
 from .openapi.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -11,6 +11,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *jobs.OPERATIONS,
     *logs.OPERATIONS,
     *servings.OPERATIONS,
+    *serving_changes.OPERATIONS,
     *events.OPERATIONS,
     *documentation.OPERATIONS,
 )

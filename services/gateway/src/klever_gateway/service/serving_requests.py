@@ -7,6 +7,7 @@ from klever_gateway.domain.rows import Collection, Row, serving_row
 from klever_gateway.domain.servings import Known
 from klever_gateway.errors import rejection_error
 from kleverkit.errors import TransientError
+from kleverproto.preconditions import ABSENT
 from kleverproto.servings import (
     ServingDeleteRequested,
     ServingDocument,
@@ -22,7 +23,7 @@ from .writing import Writing, Written
 ServingRequest = ServingRequested | ServingDeleteRequested | ServingRolloutRequested
 
 CATCH_UP_SECONDS = 1.0
-"""The longest wait for a document that a client, or a decision, knows of and this gateway has not read yet."""
+"""A client, or a decision, may know of a document that arrives here a moment later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,13 @@ class ServingRequests:
         writing: stores requests and shows what was accepted.
         decisions: the deployer's decisions.
         arrivals: learns of each change of the projection.
+        catch_up_seconds: the longest wait for a document that this gateway has not read yet.
     """
 
     writing: Writing
     decisions: Decisions
     arrivals: Arrivals
+    catch_up_seconds: float = CATCH_UP_SECONDS
 
     async def find(self, namespace: str, name: str) -> Known:
         """What is known of a name. Raises TransientError if the servings were never read: one may exist."""
@@ -57,7 +60,16 @@ class ServingRequests:
         known = await self.find(namespace, name)
         if not generation or (known.last is not None and known.last.generation >= generation):
             return known
-        return await self.arrivals.until(find_generation, CATCH_UP_SECONDS) or known
+        return await self.arrivals.until(find_generation, self.catch_up_seconds) or known
+
+    async def wait_for_change(self, namespace: str, name: str, generation: int) -> None:
+        """Return once the serving is at another generation, or after a moment."""
+
+        async def is_changed() -> bool | None:
+            present = (await self.find(namespace, name)).present
+            return (present.generation if present else ABSENT) != generation or None
+
+        await self.arrivals.until(is_changed, self.catch_up_seconds)
 
     async def submit(
         self,
@@ -103,7 +115,7 @@ class ServingRequests:
             is_there = row is not None and row.generation >= generation and row.sequence >= place
             return row if row is not None and row.body and is_there else None
 
-        return await self.arrivals.until(find_row, CATCH_UP_SECONDS)
+        return await self.arrivals.until(find_row, self.catch_up_seconds)
 
 
 def _has_precondition(data: ServingRequest) -> bool:

@@ -7,12 +7,11 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from klever_gateway.domain.invalid import invalid_request
 from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
 from klever_gateway.routes.openapi.operation import JSON
 from kleverproto.servings import LARGEST_GENERATION
-
-from .problems import invalid
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -35,7 +34,7 @@ async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
             raise MalformedRequestError(f"the body is not JSON: {error.errors()[0]['msg']}") from error
-        raise invalid(error, model) from error
+        raise invalid_request(error, model) from error
 
 
 def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
@@ -52,7 +51,7 @@ def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "")
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise invalid(error, model, prefix) from error
+        raise invalid_request(error, model, prefix) from error
 
 
 async def read_conditions(request: web.Request) -> Conditions:
