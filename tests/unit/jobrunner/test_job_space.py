@@ -18,8 +18,8 @@ from kleverproto.conversions import Conversion
 from kleverproto.jobs import JobPhase
 from kleverproto.signatures import Signature
 from kleversandbox.support import Confinement, Support
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.execution import Limits
+from modelconversion.toolchains.store import ToolchainStore
 from support.jobs import Runner, request
 from support.model_files import write
 

@@ -21,8 +21,8 @@ from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
 from kleverproto.subjects import escape
 from kleversandbox.support import Confinement, find_support
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.execution import Limits
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.threads import in_thread
 from ormb.client import OrmbClient
 from ormb.layout import default_root

@@ -8,7 +8,7 @@ from klever.header_rules import describe_rule
 from kleverproto.rollouts import RolloutPhase, RolloutStatus, RolloutStep
 from kleverproto.servings import ServingDocument
 from kleverproto.traffic import Traffic
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 DIGEST_LEFT_OUT = 52
 """Hex digits of a digest that people are not shown."""

@@ -1,4 +1,4 @@
-"""Requests, recorded: each is decided on inside the compare-and-set, by its place in the stream and its precondition."""
+"""Requests, recorded: each is decided inside the compare-and-set, by its place in the stream and its precondition."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

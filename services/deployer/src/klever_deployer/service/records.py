@@ -155,7 +155,7 @@ class Records:
         await self.change(serving, decide)
 
     async def announce_decision(self, serving: ServingName, intent: Intent, decided: ServingRequestDecided) -> None:
-        """Publish the decision about a request; a second one about the same request is dropped. Raises TransientError."""
+        """Publish the decision about a request; a second one about it is dropped. Raises TransientError."""
         await self._publish(serving, intent, decided)
 
     async def publish(self, document: ServingDocument, data: WireModel, step: str = "") -> None:

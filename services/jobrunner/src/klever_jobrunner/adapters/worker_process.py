@@ -20,7 +20,7 @@ from kleversandbox.system_paths import READABLE, SYSTEM, interpreter_paths
 from modelformats.threads import in_thread, until_ended
 
 START_SECONDS = 30.0
-MODULES = ("klever_jobrunner", "kleverkit", "kleverproto", "kleversandbox", "kleverserve", "modelformats")
+MODULES = ("klever_jobrunner", "kleverkit", "kleverproto", "kleversandbox", "modelfiles", "modelformats")
 """What a worker imports of ours."""
 KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "KLEVER_PLATFORM")
 """Environment of a worker; the last one tells `klever down` what belongs to the platform."""

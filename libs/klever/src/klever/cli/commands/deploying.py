@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -18,7 +18,8 @@ from kleverproto.references import ModelRef, dns_label
 from kleverproto.serving_changes import DeployVersion
 from kleverproto.serving_specs import ServingManifest
 from kleverproto.servings import ServingDocument
-from ormb.cli.output import print_json
+from kleverproto.variants import RuntimeName
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -31,7 +32,7 @@ STRATEGIES = ("rolling", "recreate", "blueGreen", "canary")
 @click.option("--name", help="Name of the serving; the model's own name by default.")
 @click.option("--traffic", type=click.IntRange(1, 100), help="Percent for this version; the others keep the rest.")
 @click.option("--replicas", type=click.IntRange(1, 64), help="Processes of this version; as many as before, or 1.")
-@click.option("--runtime", type=click.Choice(["kleverserve", "triton", "mlserver"]), help="By the format, if absent.")
+@click.option("--runtime", type=click.Choice(get_args(RuntimeName)), help="By the format, if absent.")
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="How the new version takes over.")
 @click.option(
     "--on-push",

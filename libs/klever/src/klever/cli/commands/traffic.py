@@ -12,7 +12,7 @@ from klever.header_rules import parse_rule
 from klever.serving_bodies import checked_change
 from kleverproto.serving_changes import ChangeTraffic, ScaleServing
 from kleverproto.traffic import Cookie, Mirror, Sticky
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 
 @cli.command()
