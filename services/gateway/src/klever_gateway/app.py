@@ -23,11 +23,11 @@ from .ports import Projection, Requests
 from .routes.common import keys
 from .routes.common.access import Access, add_browser_rules
 from .routes.common.middlewares import make_middlewares
+from .routes.common.operation import Operation
 from .routes.common.problems import refusal
 from .routes.documentation import add_pages
 from .routes.login import add_login
 from .routes.openapi import document as openapi
-from .routes.openapi.operation import Operation
 from .routes.operations import OPERATIONS
 from .routes.registry import add_signpost
 from .service.arrivals import Arrivals

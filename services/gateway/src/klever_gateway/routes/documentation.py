@@ -7,7 +7,7 @@ from aiohttp import web
 
 from klever_gateway.routes.common.access import PAGE_KEY
 from klever_gateway.routes.common.keys import OPENAPI
-from klever_gateway.routes.openapi.operation import JSON, Operation, Success
+from klever_gateway.routes.common.operation import JSON, Operation, Success
 
 DOCS = "/docs"
 ASSETS = "/docs/assets"

@@ -10,9 +10,9 @@ from klever_gateway.domain.positions import Interest, Position
 from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Gap, NextStep
 from klever_gateway.routes.common.keys import STREAM_PACE, WATCHING, StreamPace
+from klever_gateway.routes.common.operation import BASE, Failure, Operation, Success
 from klever_gateway.routes.common.requests import read_query
 from klever_gateway.routes.openapi import examples
-from klever_gateway.routes.openapi.operation import BASE, Failure, Operation, Success
 from klever_gateway.routes.schemas.queries import WatchQuery
 
 LAST_EVENT_ID = "Last-Event-ID"

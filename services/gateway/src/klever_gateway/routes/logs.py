@@ -8,8 +8,8 @@ import structlog
 from aiohttp import web
 
 from klever_gateway.routes.common.keys import READING, STREAM_PACE
+from klever_gateway.routes.common.operation import Failure, Operation, Success
 from klever_gateway.routes.common.requests import read_query
-from klever_gateway.routes.openapi.operation import Failure, Operation, Success
 from klever_gateway.routes.schemas.queries import LogQuery, ServingLogQuery
 from kleverkit.errors import TransientError
 

@@ -1,7 +1,7 @@
 """Every operation of the API; the router and the OpenAPI document are made from this table."""
 
 from . import documentation, events, jobs, login, logs, models, platform, policies, serving_changes, servings
-from .openapi.operation import Operation
+from .common.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *platform.OPERATIONS,

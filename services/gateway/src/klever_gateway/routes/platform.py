@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from klever_gateway.routes.common.keys import PLATFORM
-from klever_gateway.routes.openapi.operation import BASE, JSON, Operation, Success
+from klever_gateway.routes.common.operation import BASE, JSON, Operation, Success
 from klever_gateway.routes.schemas.answers import PlatformInfo, Urls
 
 

@@ -6,10 +6,10 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from klever_gateway.routes.common.keys import SERVING_CHANGES
+from klever_gateway.routes.common.operation import Body, Failure, Handler, Operation, Success
 from klever_gateway.routes.common.requests import CONDITIONS, checked, read_body, read_conditions
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted
 from klever_gateway.routes.openapi import examples
-from klever_gateway.routes.openapi.operation import Body, Failure, Handler, Operation, Success
 from klever_gateway.routes.schemas.names import ServingName
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, ScaleServing
 from kleverproto.servings import ServingDocument

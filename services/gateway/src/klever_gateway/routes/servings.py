@@ -4,6 +4,7 @@ from aiohttp import web
 
 from klever_gateway.domain.rows import Collection
 from klever_gateway.routes.common.keys import READING, SERVINGS
+from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
 from klever_gateway.routes.common.requests import (
     CONDITIONS,
     IDEMPOTENCY_KEY,
@@ -14,7 +15,6 @@ from klever_gateway.routes.common.requests import (
 )
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
 from klever_gateway.routes.openapi import examples
-from klever_gateway.routes.openapi.operation import BASE, Body, Failure, Operation, Success
 from klever_gateway.routes.schemas.answers import EventList, ServingList
 from klever_gateway.routes.schemas.names import NamespaceName, ServingName
 from klever_gateway.routes.schemas.queries import RecentQuery, ServingQuery

@@ -1,1 +1,1 @@
-"""What all routes share: authentication, problem details, reading requests and writing responses."""
+"""What all routes share: operations, authentication, problem details, reading requests and writing responses."""

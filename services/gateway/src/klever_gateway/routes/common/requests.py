@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from klever_gateway.domain.invalid import invalid_request
 from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
-from klever_gateway.routes.openapi.operation import JSON
 from kleverproto.servings import LARGEST_GENERATION
+
+from .operation import JSON
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

@@ -7,8 +7,9 @@ from pydantic import BaseModel
 
 from klever_gateway.domain.queries import Page
 from klever_gateway.domain.rows import Row
-from klever_gateway.routes.openapi.operation import JSON
 from klever_gateway.service.writing import Written
+
+from .operation import JSON
 
 CORRELATION_ID = "X-Correlation-Id"
 

@@ -1,1 +1,1 @@
-"""The description of the API: operations, examples, and the OpenAPI document made from them."""
+"""The description of the API: examples, and the OpenAPI document made from the operations."""

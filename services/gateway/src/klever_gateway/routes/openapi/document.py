@@ -8,9 +8,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from klever_gateway.routes.common.operation import JSON, Failure, Operation, Success
 from klever_gateway.routes.common.problems import MEDIA_TYPE, ProblemDetails, problem
 
-from .operation import JSON, Failure, Operation, Success
 from .texts import FAILURES, PATH_PARAMETERS, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_SCHEMES, TAGS
 
 VERSION: Final = "0.1.0"

@@ -1,6 +1,6 @@
 """What the OpenAPI document says of tags, parameters, headers and errors."""
 
-from .operation import Failure
+from klever_gateway.routes.common.operation import Failure
 
 TAGS = {
     "platform": "What runs here.",
