@@ -7,7 +7,8 @@ and for each subject by itself, so that a mistake there is seen.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kleverproto.catalogue import ANY, EVENT_TYPES
+from kleverproto.catalogue import EVENT_TYPES
+from kleverproto.publishers import ANY
 from kleverproto.streams import BUCKETS, CONSUMERS, POSITIONS_BUCKET, STREAMS
 
 TOPOLOGY, GATEWAY = "topology", "gateway"
@@ -98,7 +99,7 @@ def _streams() -> Iterator[Power]:
         events = [event for event in EVENT_TYPES if event.stream is stream]
         users = {name for event in events for name in (*event.producers, *event.consumers)}
         takers = {consumer.service for consumer in CONSUMERS if consumer.stream == stream.name}
-        follower = {GATEWAY} if any(GATEWAY in event.consumers for event in events) else set()
+        follower = {GATEWAY} & set(stream.readers)
         yield _power(f"$JS.API.STREAM.INFO.{stream.name}", *users, *takers, TOPOLOGY)
         yield _power(f"$JS.API.STREAM.MSG.GET.{stream.name}", *takers, *follower)
         for verb in ("CREATE", "INFO", "MSG.NEXT"):

@@ -1,6 +1,5 @@
 """Model servers in the environments of their toolchains, as the deployer starts them."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -12,12 +11,10 @@ from typing import Any
 
 import aiohttp
 import psutil
-import pytest
 
 from klever_deployer.adapters.local.launching import server_packages
 from kleverserve.readiness import is_ready
-from modelconversion.errors import ConversionError
-from modelconversion.toolchains.store import ToolchainStore
+from support import toolchains
 from support.processes import ServerProcess, free_port
 
 PROGRAMS = Path(__file__).parents[1] / "serving" / "programs"
@@ -32,11 +29,7 @@ START_SECONDS = 60.0
 
 def toolchain_python(name: str) -> Path:
     """The Python of a toolchain, which is made first when it is missing; skips the test where it cannot be."""
-    root = Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
-    try:
-        return asyncio.run(ToolchainStore(root).ensure(name, print))
-    except ConversionError as error:
-        pytest.skip(f"toolchain {name} cannot be made here: {error}")
+    return toolchains.toolchain_python(toolchains.toolchain_store(), name)
 
 
 def run_program(python: Path, program: str, *arguments: str | Path) -> str:

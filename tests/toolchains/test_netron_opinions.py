@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kleverkit.directories import toolchains_directory
 from kleverproto.signatures import Tensor
 from modelconversion.errors import ConversionError
 from modelconversion.toolchains.store import ToolchainStore
@@ -35,8 +35,7 @@ LEFT_OUT = {"CaffeModel": {"relu", "softmaxwithloss"}, "GraphDef": {"identity"}}
 @pytest.fixture(scope="module")
 def netron() -> Path:
     """The directory of netron's modules."""
-    root = Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
-    store = ToolchainStore(root, recipes=HERE / "recipes")
+    store = ToolchainStore(toolchains_directory(), recipes=HERE / "recipes")
     try:
         python = asyncio.run(store.ensure("netron", print))
     except ConversionError as error:

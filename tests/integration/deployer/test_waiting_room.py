@@ -11,11 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from klever_deployer.adapters.followed_routes import FollowedRoutes
+from klever_deployer.adapters.local.envoy_config import BACKEND_HEADER
 from klever_deployer.adapters.memory import InMemoryDataPlane
 from klever_deployer.adapters.waiting_room import WaitingRoom
 from klever_deployer.domain.replicas import Endpoint
 from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
-from klever_deployer.envoy_config import BACKEND_HEADER
 from support.data_planes import backend_key
 from support.processes import free_port
 from support.raw_http import Answer, chunked, exchange, head, read_answer

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from klever_deployer import envoy_config, envoy_listener
+from klever_deployer.adapters.local import envoy_config, envoy_listener
 from klever_deployer.domain.replicas import Endpoint, ServingName
 from klever_deployer.domain.routing import Backend, BackendKey, RoutingTable, ServingRoute, Share
 from kleverproto.traffic import Retries

@@ -8,7 +8,7 @@ import pytest
 from klever_deployer.service.records import SupersededError
 from kleverproto.documents import Intent
 from kleverproto.rollouts import RolloutAction, RolloutStatus
-from kleverproto.servings import ServingDeleted, ServingPhase, ServingRequested
+from kleverproto.servings import ServingDeleted, ServingPhase, ServingProgressed
 from support.deployer import IRIS, DiedError, World, spec
 from support.golden_events import NOW
 
@@ -170,7 +170,7 @@ async def test_a_step_for_an_intent_that_was_replaced_is_refused(world: World) -
 async def test_the_same_step_is_the_same_event_and_names_its_cause(world: World) -> None:
     await world.request(spec("v1"), intent=intent(5))
     document = await world.document()
-    data = ServingRequested(namespace="default", name="iris", spec=spec("v1"))
+    data = ServingProgressed(namespace="default", name="iris", generation=1, step="loaded")
     for step in ("a", "a", "b"):
         await world.records.publish(document, data, step)
     first, second = world.publisher.events

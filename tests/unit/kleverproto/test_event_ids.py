@@ -8,7 +8,7 @@ from kleverproto.jobs import JobCancelled
 from kleverproto.servings import ServingDeleted
 from support.golden_events import JOB_SPEC
 
-SOURCE = EventSource("deployer")
+SOURCE = EventSource("test")
 
 
 def identity(data: WireModel, *parts: str) -> str:

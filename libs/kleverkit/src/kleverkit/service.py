@@ -217,6 +217,8 @@ def main(service: str, settings_type: type[SettingsT], build: Callable[[Settings
         settings = settings_type()
     except ValidationError as error:
         sys.exit(explain(error, settings_type))
+    except PermanentError as error:
+        sys.exit(str(error))
     configure_logging(service, level=settings.log_level, fmt=settings.log_format)
     try:
         runtime = build(settings)

@@ -1,7 +1,7 @@
 """Who may pull and push in the embedded registry: the file that the CLI writes and the registry reads."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Self, TypedDict, Unpack
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -39,6 +39,14 @@ class Account(StrictWireModel):
     """Right by project; `*` is every project."""
 
 
+class AccountsChanges(TypedDict, total=False):
+    """What may be replaced in a Accounts."""
+
+    accounts: tuple[Account, ...]
+    anonymous_pull: tuple[ProjectName, ...]
+    quotas: dict[ProjectName, int]
+
+
 class Accounts(StrictWireModel):
     """Everybody whom the registry knows."""
 
@@ -56,6 +64,10 @@ class Accounts(StrictWireModel):
             raise ValueError(f"there are two accounts of the name {twice[0]!r}")
         return self
 
+    def replace(self, **changes: Unpack[AccountsChanges]) -> Self:
+        """The same accounts with other values for some fields."""
+        return self.model_copy(update=changes)
+
     def find(self, name: str) -> Account | None:
         """The account of a name."""
         return next((account for account in self.accounts if account.name == name), None)
@@ -66,8 +78,8 @@ class Accounts(StrictWireModel):
 
     def with_account(self, account: Account) -> "Accounts":
         """The same with an account more, or instead of the one of its name."""
-        return self.model_copy(update={"accounts": (*self.without(account.name).accounts, account)})
+        return self.replace(accounts=(*self.without(account.name).accounts, account))
 
     def without(self, name: str) -> "Accounts":
         """The same without an account."""
-        return self.model_copy(update={"accounts": tuple(one for one in self.accounts if one.name != name)})
+        return self.replace(accounts=tuple(one for one in self.accounts if one.name != name))

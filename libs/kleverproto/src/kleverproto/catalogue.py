@@ -1,4 +1,4 @@
-"""Every event type: its name, model, subject, stream, who sends it and who listens.
+"""Every event type: its name, model, subject and stream; its producers and consumers follow from other tables.
 
 Schemas, AsyncAPI, docs/events.md, the encoder and the tests are all fed from this table.
 """
@@ -9,10 +9,9 @@ from typing import Any, cast
 
 from . import deadletters, jobs, models, projects, servings, subjects
 from .base import WireModel
-from .streams import DEAD, JOBS, LOGS, MODELS, SERVINGS, StreamSpec
+from .publishers import producers_of
+from .streams import CONSUMERS, DEAD, JOBS, LOGS, MODELS, SERVINGS, StreamSpec
 
-ANY = "any"
-"""Stands among the producers of an event that external systems may publish."""
 SCHEMA_BASE = "https://klever.dev/schemas"
 
 
@@ -27,8 +26,6 @@ class EventType:
     names: Callable[[Any], tuple[str, ...]]
     """Data to the names that end the subject."""
     stream: StreamSpec
-    producers: tuple[str, ...]
-    consumers: tuple[str, ...]
     version: int = 1
 
     @property
@@ -50,6 +47,17 @@ class EventType:
     def filter(self) -> str:
         """The subject filter that takes every event of this type."""
         return subjects.every(self.context, self.event)
+
+    @property
+    def producers(self) -> tuple[str, ...]:
+        """Who may publish it."""
+        return producers_of(self.data)
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Services with a consumer that takes it, then those that read its stream."""
+        taking = [each.service for each in CONSUMERS if subjects.covers(self.filter, each.subject)]
+        return tuple(dict.fromkeys([*taking, *self.stream.readers]))
 
     def subject(self, data: WireModel) -> str:
         """The NATS subject for this data."""
@@ -83,27 +91,9 @@ def _dead(data: Any) -> tuple[str, ...]:
 _NAMES = {"model": _model, "project": _project, "job": _job, "serving": _serving, "dead": _dead}
 
 
-def _event(  # noqa: PLR0913 - the columns of the table below
-    data: type[WireModel],
-    context: str,
-    event: str,
-    stream: StreamSpec,
-    producers: str,
-    consumers: str,
-    *,
-    about: str = "",
-) -> EventType:
+def _event(data: type[WireModel], context: str, event: str, stream: StreamSpec, *, about: str = "") -> EventType:
     """A row of the table; `about` is the context whose names end the subject, where that is another one."""
-    names = _NAMES[about or context]
-    return EventType(
-        data=data,
-        context=context,
-        event=event,
-        names=names,
-        stream=stream,
-        producers=tuple(producers.split()),
-        consumers=tuple(consumers.split()),
-    )
+    return EventType(data=data, context=context, event=event, names=_NAMES[about or context], stream=stream)
 
 
 class _JobRequestedType(EventType):
@@ -129,49 +119,33 @@ class _DeadLetterType(EventType):
 
 
 EVENT_TYPES: tuple[EventType, ...] = (
-    _event(models.ModelPushed, "model", "pushed", MODELS, "registry any", "jobrunner gateway"),
-    _event(models.ModelUpdated, "model", "updated", MODELS, "registry", "jobrunner deployer gateway"),
-    _event(models.ModelDeleteRequested, "model", "deleterequested", MODELS, "gateway any", "registry"),
-    _event(models.ModelDeleted, "model", "deleted", MODELS, "registry", "gateway"),
-    _event(projects.ProjectPolicyRequested, "project", "policyrequested", MODELS, "gateway any", "registry"),
-    _event(projects.ProjectPolicyChanged, "project", "policychanged", MODELS, "registry", "gateway"),
-    _JobRequestedType(
-        data=jobs.JobRequested,
-        context="job",
-        event="requested",
-        names=_job,
-        stream=JOBS,
-        producers=("gateway", "jobrunner", "deployer", ANY),
-        consumers=("jobrunner",),
-    ),
-    _event(jobs.JobCancelRequested, "job", "cancelrequested", JOBS, "gateway any", "jobrunner"),
-    _event(jobs.JobDeleteRequested, "job", "deleterequested", JOBS, "gateway any", "jobrunner"),
-    _event(jobs.JobStarted, "job", "started", JOBS, "jobrunner", "gateway"),
-    _event(jobs.JobCompleted, "job", "completed", JOBS, "jobrunner", "registry gateway"),
-    _event(jobs.JobFailed, "job", "failed", JOBS, "jobrunner", "registry gateway"),
-    _event(jobs.JobCancelled, "job", "cancelled", JOBS, "jobrunner", "gateway"),
-    _event(jobs.JobDeleted, "job", "deleted", JOBS, "jobrunner", "gateway"),
-    _event(jobs.JobLogged, "log", "written", LOGS, "jobrunner", "gateway", about="job"),
-    _event(servings.ServingLogged, "log", "served", LOGS, "deployer", "gateway", about="serving"),
-    _event(servings.ServingRequested, "serving", "requested", SERVINGS, "gateway any", "deployer"),
-    _event(servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS, "gateway any", "deployer"),
-    _event(servings.ServingRolloutRequested, "serving", "rolloutrequested", SERVINGS, "gateway any", "deployer"),
-    _event(servings.ServingProgressed, "serving", "progressed", SERVINGS, "deployer", "gateway"),
-    _event(servings.ServingReady, "serving", "ready", SERVINGS, "deployer", "gateway"),
-    _event(servings.ServingUnavailable, "serving", "unavailable", SERVINGS, "deployer", "gateway"),
-    _event(servings.ServingFailed, "serving", "failed", SERVINGS, "deployer", "gateway"),
-    _event(servings.ServingRolledBack, "serving", "rolledback", SERVINGS, "deployer", "gateway"),
-    _event(servings.ServingDeleted, "serving", "deleted", SERVINGS, "deployer", "gateway"),
-    _event(servings.TrafficShifted, "serving", "trafficshifted", SERVINGS, "deployer", "gateway"),
-    _DeadLetterType(
-        data=deadletters.DeadLettered,
-        context="dead",
-        event="lettered",
-        names=_dead,
-        stream=DEAD,
-        producers=("registry", "jobrunner", "deployer"),
-        consumers=("operators",),
-    ),
+    _event(models.ModelPushed, "model", "pushed", MODELS),
+    _event(models.ModelUpdated, "model", "updated", MODELS),
+    _event(models.ModelDeleteRequested, "model", "deleterequested", MODELS),
+    _event(models.ModelDeleted, "model", "deleted", MODELS),
+    _event(projects.ProjectPolicyRequested, "project", "policyrequested", MODELS),
+    _event(projects.ProjectPolicyChanged, "project", "policychanged", MODELS),
+    _JobRequestedType(data=jobs.JobRequested, context="job", event="requested", names=_job, stream=JOBS),
+    _event(jobs.JobCancelRequested, "job", "cancelrequested", JOBS),
+    _event(jobs.JobDeleteRequested, "job", "deleterequested", JOBS),
+    _event(jobs.JobStarted, "job", "started", JOBS),
+    _event(jobs.JobCompleted, "job", "completed", JOBS),
+    _event(jobs.JobFailed, "job", "failed", JOBS),
+    _event(jobs.JobCancelled, "job", "cancelled", JOBS),
+    _event(jobs.JobDeleted, "job", "deleted", JOBS),
+    _event(jobs.JobLogged, "log", "written", LOGS, about="job"),
+    _event(servings.ServingLogged, "log", "served", LOGS, about="serving"),
+    _event(servings.ServingRequested, "serving", "requested", SERVINGS),
+    _event(servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS),
+    _event(servings.ServingRolloutRequested, "serving", "rolloutrequested", SERVINGS),
+    _event(servings.ServingProgressed, "serving", "progressed", SERVINGS),
+    _event(servings.ServingReady, "serving", "ready", SERVINGS),
+    _event(servings.ServingUnavailable, "serving", "unavailable", SERVINGS),
+    _event(servings.ServingFailed, "serving", "failed", SERVINGS),
+    _event(servings.ServingRolledBack, "serving", "rolledback", SERVINGS),
+    _event(servings.ServingDeleted, "serving", "deleted", SERVINGS),
+    _event(servings.TrafficShifted, "serving", "trafficshifted", SERVINGS),
+    _DeadLetterType(data=deadletters.DeadLettered, context="dead", event="lettered", names=_dead, stream=DEAD),
 )
 
 BY_DATA = {event_type.data: event_type for event_type in EVENT_TYPES}

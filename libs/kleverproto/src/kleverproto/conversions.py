@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import Field, field_validator, model_validator
 
@@ -46,6 +46,14 @@ class Quantization(StrEnum):
     FP16 = "fp16"
 
 
+class ConversionChanges(TypedDict, total=False):
+    """What may be replaced in a Conversion."""
+
+    samples: dict[str, Any]
+    samples_digest: Digest | None
+    ref: ModelRef | None
+
+
 class Conversion(StrictWireModel):
     """What a model is to become."""
 
@@ -85,12 +93,16 @@ class Conversion(StrictWireModel):
             raise ValueError("give samples or samplesDigest, not both")
         return self
 
+    def replace(self, **changes: Unpack[ConversionChanges]) -> Self:
+        """The same conversion with other values for some fields."""
+        return self.model_copy(update=changes)
+
     def result(self, source: ModelRef) -> ModelRef:
         """What the result is called."""
         if self.ref:
             return self.ref
         suffix = "-".join(part for part in (self.to.lower(), self.quantize) if part)
-        return source.model_copy(update={"version": f"{source.version[: 127 - len(suffix)]}-{suffix}"})
+        return source.with_version(f"{source.version[: 127 - len(suffix)]}-{suffix}")
 
 
 class ConversionStep(WireModel):
@@ -122,6 +134,13 @@ class Difference(WireModel):
     """Why agreement proves little, where it does."""
 
 
+class VerificationChanges(TypedDict, total=False):
+    """What may be replaced in a Verification."""
+
+    verified: bool
+    reason: str | None
+
+
 class Verification(WireModel):
     """What comparing the result with the source gave."""
 
@@ -130,6 +149,10 @@ class Verification(WireModel):
     """Why it could not be compared, where it was not."""
     differences: tuple[Difference, ...] = ()
     seconds: float = 0.0
+
+    def replace(self, **changes: Unpack[VerificationChanges]) -> Self:
+        """The same record with other values for some fields."""
+        return self.model_copy(update=changes)
 
     @property
     def error(self) -> float:

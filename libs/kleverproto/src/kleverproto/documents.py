@@ -1,22 +1,13 @@
 """The shape every stored document shares, and what is left of one that was deleted."""
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypedDict, TypeVar, Unpack
 
 from .base import WireModel
 
 SpecT = TypeVar("SpecT", bound=WireModel)
 StatusT = TypeVar("StatusT", bound=WireModel)
 DocT = TypeVar("DocT", bound=WireModel)
-
-
-class Condition(WireModel):
-    """A named fact about a document, as in Kubernetes."""
-
-    type: str
-    status: bool
-    reason: str
-    message: str = ""
 
 
 class Problem(WireModel):
@@ -26,6 +17,15 @@ class Problem(WireModel):
     """snake_case and stable, such as `invalid_model`."""
     message: str
     """What happened and what to do."""
+
+
+class DocumentChanges(TypedDict, Generic[SpecT, StatusT], total=False):
+    """What may be replaced in a document."""
+
+    spec: SpecT
+    status: StatusT
+    generation: int
+    updated_at: datetime
 
 
 class Document(WireModel, Generic[SpecT, StatusT]):
@@ -38,6 +38,10 @@ class Document(WireModel, Generic[SpecT, StatusT]):
     created_at: datetime
     updated_at: datetime
 
+    def replace(self, **changes: Unpack[DocumentChanges[SpecT, StatusT]]) -> Self:
+        """The same document with other values for some fields."""
+        return self.model_copy(update=changes)
+
 
 class Intent(WireModel):
     """The request that a document's spec or deletion comes from; its place in the stream orders requests."""
@@ -47,10 +51,21 @@ class Intent(WireModel):
     event_id: str
     correlation_id: str
 
+    def at(self, sequence: int) -> Self:
+        """The same request at another position."""
+        return self.model_copy(update={"sequence": sequence})
+
 
 def is_late(known: Intent | None, intent: Intent) -> bool:
     """Whether a request is a repetition of the known one, or older: it changes nothing."""
     return known is not None and intent.sequence <= known.sequence
+
+
+class TombstoneChanges(TypedDict, total=False):
+    """What may be replaced in a Tombstone."""
+
+    intent: Intent | None
+    announced: bool
 
 
 class Tombstone(WireModel, Generic[DocT]):
@@ -67,3 +82,7 @@ class Tombstone(WireModel, Generic[DocT]):
     announced: bool = False
     """Whether the event of the deletion is known to be published."""
     deleted_at: datetime
+
+    def replace(self, **changes: Unpack[TombstoneChanges]) -> Self:
+        """The same tombstone with other values for some fields."""
+        return self.model_copy(update=changes)

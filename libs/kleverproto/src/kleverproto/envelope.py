@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from .base import WireModel
 from .catalogue import BY_DATA, BY_TYPE, EventType
 from .mistakes import worded
+from .publishers import PUBLISHERS
 
 DataT = TypeVar("DataT", bound=WireModel)
 
@@ -79,9 +80,12 @@ class EventSource:
     Args:
         name: the service; becomes the CloudEvents `source`, `/klever/<name>`.
         clock: gives the present as an aware datetime.
+
+    Each method raises ValueError for an event that the service does not publish: NATS would refuse it.
     """
 
     def __init__(self, name: str, clock: Callable[[], datetime] = utc_now) -> None:
+        self._name = name
         self._source = f"/klever/{name}"
         self._clock = clock
 
@@ -105,6 +109,8 @@ class EventSource:
 
     def _make(self, data: DataT, event_id: str, correlation: str, causation: str | None) -> Event[DataT]:
         event_type = BY_DATA[type(data)]
+        if self._name in PUBLISHERS and self._name not in event_type.producers:
+            raise ValueError(f"{self._name} does not publish {event_type.type}: add it to kleverproto.publishers")
         return Event(
             id=event_id,
             source=self._source,

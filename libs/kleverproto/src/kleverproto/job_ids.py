@@ -13,5 +13,5 @@ def _made(spec: JobSpec) -> tuple[str, ...]:
     """What sets conversions of the same bytes apart."""
     if spec.conversion is None:
         return ()
-    named = spec.conversion.model_copy(update={"ref": spec.conversion.result(spec.ref)})
+    named = spec.conversion.replace(ref=spec.conversion.result(spec.ref))
     return (named.model_dump_json(exclude_defaults=True),)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self, TypedDict, Unpack
 
 from .base import WireModel
 from .conversions import Conversion, ConvertedModel
@@ -50,6 +51,10 @@ class JobSpec(WireModel):
     conversion: Conversion | None = None
     """What a `convert` job is to make."""
 
+    def for_ref(self, ref: ModelRef) -> Self:
+        """The same work, for another name of the same bytes."""
+        return self.model_copy(update={"ref": ref})
+
 
 class JobResult(WireModel):
     """What a job found out or made."""
@@ -57,6 +62,20 @@ class JobResult(WireModel):
     signature: Signature | None = None
     scan: Scan | None = None
     converted: ConvertedModel | None = None
+
+
+class JobStatusChanges(TypedDict, total=False):
+    """What may be replaced in a JobStatus."""
+
+    phase: JobPhase
+    attempts: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: JobResult | None
+    problem: Problem | None
+    runner: str
+    intent: Intent | None
+    push: Intent | None
 
 
 class JobStatus(WireModel):
@@ -76,6 +95,10 @@ class JobStatus(WireModel):
     """The newest request of the stream KLEVER_JOBS about it: one that comes later with a lower sequence is late."""
     push: Intent | None = None
     """The newest push that asked for it. Its sequence is one of KLEVER_MODELS, and says nothing beside `intent`."""
+
+    def replace(self, **changes: Unpack[JobStatusChanges]) -> Self:
+        """The same status with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 class JobDocument(Document[JobSpec, JobStatus]):

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -61,6 +62,14 @@ class ExtractionPhase(StrEnum):
     UNSUPPORTED = "Unsupported"
 
 
+class HistoryEntryChanges(TypedDict, total=False):
+    """What may be replaced in a HistoryEntry."""
+
+    verdict: Verdict | None
+    untrusted: tuple[str, ...]
+    extraction: ExtractionPhase | None
+
+
 class HistoryEntry(WireModel):
     """A digest that the tag once named."""
 
@@ -72,6 +81,26 @@ class HistoryEntry(WireModel):
     """What that scan names that a project would have to trust."""
     extraction: ExtractionPhase | None = None
     """How parsing it ended."""
+
+    def replace(self, **changes: Unpack[HistoryEntryChanges]) -> Self:
+        """The same entry with other values for some fields."""
+        return self.model_copy(update=changes)
+
+
+class ModelStatusChanges(TypedDict, total=False):
+    """What may be replaced in a ModelStatus."""
+
+    announced_generation: int
+    extraction: ExtractionPhase
+    signature: Signature | None
+    signature_digest: Digest | None
+    scan: Scan | None
+    warnings: tuple[str, ...]
+    job_id: str | None
+    problem: Problem | None
+    extracted_by: Intent | None
+    scanned_by: Intent | None
+    history: tuple[HistoryEntry, ...]
 
 
 class ModelStatus(WireModel):
@@ -95,6 +124,10 @@ class ModelStatus(WireModel):
     """The outcome of a job that the scan comes from, likewise."""
     history: tuple[HistoryEntry, ...] = ()
     """Oldest first, the present one last."""
+
+    def replace(self, **changes: Unpack[ModelStatusChanges]) -> Self:
+        """The same status with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 class ModelDocument(Document[ModelSpec, ModelStatus]):

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import subjects
-from .catalogue import ANY, EVENT_TYPES
+from .catalogue import EVENT_TYPES
+from .publishers import ANY, PUBLISHERS
 from .streams import BUCKETS, CONSUMERS, POSITIONS_BUCKET, STREAMS, TOPOLOGY, BucketSpec, ConsumerSpec, StreamSpec
 
-SERVICES = ("registry", "jobrunner", "deployer", "gateway")
+SERVICES = tuple(PUBLISHERS)
 INBOX = "_INBOX.>"
 """What every client may subscribe to, in an account that it shares with nobody."""
 
@@ -118,8 +119,7 @@ def _events(service: str) -> list[str]:
 def _followed(service: str) -> list[str]:
     """Streams that a service reads with short-lived consumers, since it has no durable one there."""
     own = {consumer.stream for consumer in CONSUMERS if consumer.service == service}
-    wanted = {event.stream.name for event in EVENT_TYPES if service in event.consumers}
-    return [stream.name for stream in STREAMS if stream.name in wanted - own]
+    return [stream.name for stream in STREAMS if service in stream.readers and stream.name not in own]
 
 
 def _stored(service: str) -> list[str]:

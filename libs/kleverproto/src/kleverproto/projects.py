@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -31,6 +31,16 @@ class OnInvalid(StrEnum):
     """Refuse to serve and to convert it."""
 
 
+class ProjectPolicyChanges(TypedDict, total=False):
+    """What may be replaced in a ProjectPolicy."""
+
+    convert: tuple[str, ...]
+    quantize: Quantization | None
+    scan: OnUnsafe
+    trust: tuple[TrustedName, ...]
+    invalid: OnInvalid
+
+
 class ProjectPolicy(StrictWireModel):
     """What happens by itself when a model is pushed."""
 
@@ -43,12 +53,23 @@ class ProjectPolicy(StrictWireModel):
     """Classes and functions beside the known ones, as module:Name, that models may name and model servers load."""
     invalid: OnInvalid = OnInvalid.BLOCK
 
+    def replace(self, **changes: Unpack[ProjectPolicyChanges]) -> Self:
+        """The same policy with other values for some fields."""
+        return self.model_copy(update=changes)
+
 
 class ProjectSpec(WireModel):
     """What people want of a project."""
 
     name: Name
     policy: ProjectPolicy = ProjectPolicy()
+
+
+class ProjectStatusChanges(TypedDict, total=False):
+    """What may be replaced in a ProjectStatus."""
+
+    intent: Intent | None
+    converts_since: dict[str, datetime]
 
 
 class ProjectStatus(WireModel):
@@ -58,6 +79,10 @@ class ProjectStatus(WireModel):
     """The request that it comes from; None after it was restored from a copy."""
     converts_since: dict[str, datetime] = Field(default_factory=dict)
     """Format of the policy's conversions to when it was asked for: what was pushed before that is left alone."""
+
+    def replace(self, **changes: Unpack[ProjectStatusChanges]) -> Self:
+        """The same status with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 class ProjectDocument(Document[ProjectSpec, ProjectStatus]):

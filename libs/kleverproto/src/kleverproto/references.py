@@ -69,6 +69,10 @@ class ModelRef(WireModel):
             project, model = "library", repository
         return cls(project=project, model=model, version=version)
 
+    def with_version(self, version: str) -> Self:
+        """Another version of the same model."""
+        return type(self)(project=self.project, model=self.model, version=version)
+
     @property
     def repository(self) -> str:
         """The OCI repository, `project/model`."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -59,6 +60,20 @@ class RolloutStep(WireModel):
     """Of the step before."""
 
 
+class RolloutStatusChanges(TypedDict, total=False):
+    """What may be replaced in a RolloutStatus."""
+
+    phase: RolloutPhase
+    weight: int
+    since: datetime
+    paused: bool
+    action: RolloutAction | None
+    steered: int
+    message: str
+    measured: Measurement | None
+    steps: tuple[RolloutStep, ...]
+
+
 class RolloutStatus(WireModel):
     """A rollout, and what was measured."""
 
@@ -78,6 +93,10 @@ class RolloutStatus(WireModel):
     measured: Measurement | None = None
     """In the step so far."""
     steps: tuple[RolloutStep, ...] = ()
+
+    def replace(self, **changes: Unpack[RolloutStatusChanges]) -> Self:
+        """The same rollout with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 class Revision(WireModel):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, TypedDict, Unpack, cast
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -17,6 +17,15 @@ from .variants import Variant
 
 ALL = 100
 """Percent."""
+
+
+class ServingSpecChanges(TypedDict, total=False):
+    """What may be replaced in a ServingSpec."""
+
+    variants: tuple[Variant, ...]
+    traffic: Traffic
+    strategy: Strategy
+    policy: ServingPolicy
 
 
 class ServingSpec(StrictWireModel):
@@ -46,6 +55,10 @@ class ServingSpec(StrictWireModel):
         if found or spec is None:
             raise ValidationError.from_exception_data(cls.__name__, found)
         return spec
+
+    def replace(self, **changes: Unpack[ServingSpecChanges]) -> Self:
+        """The same spec with other values for some fields; whether they fit together is not checked."""
+        return self.model_copy(update=changes)
 
 
 class Metadata(StrictWireModel):

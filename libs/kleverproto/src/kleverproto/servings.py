@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -63,6 +64,24 @@ class Followed(WireModel):
     """Of the tag's document: a tag that was deleted and pushed again counts anew."""
 
 
+class ServingStatusChanges(TypedDict, total=False):
+    """What may be replaced in a ServingStatus."""
+
+    phase: ServingPhase
+    observed_generation: int
+    url: str | None
+    variants: tuple[VariantStatus, ...]
+    applied: ServingSpec | None
+    rollout: RolloutStatus | None
+    revisions: tuple[Revision, ...]
+    followed: dict[str, Followed]
+    step: str
+    problem: Problem | None
+    ready_at: datetime | None
+    unavailable_since: datetime | None
+    intent: Intent | None
+
+
 class ServingStatus(WireModel):
     """What is, as against what should be."""
 
@@ -88,6 +107,10 @@ class ServingStatus(WireModel):
     unavailable_since: datetime | None = None
     """Since when requests are not answered, though the generation is applied; None while they are."""
     intent: Intent | None = None
+
+    def replace(self, **changes: Unpack[ServingStatusChanges]) -> Self:
+        """The same status with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 class ServingDocument(Document[ServingSpec, ServingStatus]):
@@ -116,6 +139,13 @@ def next_generation(current: ServingDocument | None, spec: ServingSpec) -> int:
     return current.generation + 1
 
 
+class ServingRequestedChanges(TypedDict, total=False):
+    """What may be replaced in a ServingRequested."""
+
+    spec: ServingSpec
+    generation: int
+
+
 class ServingRequested(WireModel):
     """Someone wants this served, replacing what the name served before."""
 
@@ -124,6 +154,10 @@ class ServingRequested(WireModel):
     spec: ServingSpec
     generation: int = Field(default=1, ge=1, le=LARGEST_GENERATION)
     """The generation that was promised to whoever asked, who may wait for it: it becomes this one at least."""
+
+    def replace(self, **changes: Unpack[ServingRequestedChanges]) -> Self:
+        """The same request with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 class ServingDeleteRequested(WireModel):

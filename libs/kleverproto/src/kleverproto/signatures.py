@@ -1,6 +1,6 @@
 """What a model takes and gives: the result of parsing a model file."""
 
-from typing import Any
+from typing import Any, Self, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -12,6 +12,13 @@ UNKNOWN_ELEMENTS = f"its elements are of {UNKNOWN_TYPE}"
 UNSAID_ELEMENTS = "the model does not say of what type its elements are"
 NO_TENSOR, NO_PLAIN_TENSOR = "not a tensor but a ", "not a plain tensor but a "
 """How reasons in `Signature.unknown` begin for an input or output without a type that nothing can send or answer."""
+
+
+class TensorChanges(TypedDict, total=False):
+    """What may be replaced in a Tensor."""
+
+    dtype: str | None
+    shape: tuple[int | str, ...] | None
 
 
 class Tensor(WireModel):
@@ -27,12 +34,26 @@ class Tensor(WireModel):
     values: tuple[str, ...] = ()
     """PMML only: the values a categorical field may take."""
 
+    def replace(self, **changes: Unpack[TensorChanges]) -> Self:
+        """The same tensor with other values for some fields."""
+        return self.model_copy(update=changes)
+
 
 class Parameters(WireModel):
     """The weights of a model, counted without loading them."""
 
     count: int = 0
     bytes_by_dtype: dict[str, int] = Field(default_factory=dict)
+
+
+class SignatureChanges(TypedDict, total=False):
+    """What may be replaced in a Signature."""
+
+    format: str | None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    details: dict[str, Any]
+    warnings: tuple[str, ...]
 
 
 class Signature(WireModel):
@@ -56,3 +77,7 @@ class Signature(WireModel):
     """Field to the reason why it cannot be known from the file alone."""
     warnings: tuple[str, ...] = ()
     """Sentences on what will go wrong where the model is loaded or called, each with a remedy."""
+
+    def replace(self, **changes: Unpack[SignatureChanges]) -> Self:
+        """The same signature with other values for some fields."""
+        return self.model_copy(update=changes)

@@ -15,6 +15,8 @@ class StreamSpec:
     max_age: timedelta
     duplicate_window: timedelta = timedelta(minutes=2)
     """How long the server remembers a `Nats-Msg-Id`."""
+    readers: tuple[str, ...] = ()
+    """Who reads all of it with short-lived consumers: the gateway for its clients, or operators."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +60,23 @@ class BucketSpec:
 
 
 MODELS = StreamSpec(
-    name="KLEVER_MODELS", subjects=(subjects.every("model"), subjects.every("project")), max_age=timedelta(days=90)
+    name="KLEVER_MODELS",
+    subjects=(subjects.every("model"), subjects.every("project")),
+    max_age=timedelta(days=90),
+    readers=("gateway",),
 )
-JOBS = StreamSpec(name="KLEVER_JOBS", subjects=(subjects.every("job"),), max_age=timedelta(days=30))
-SERVINGS = StreamSpec(name="KLEVER_SERVINGS", subjects=(subjects.every("serving"),), max_age=timedelta(days=90))
-DEAD = StreamSpec(name="KLEVER_DEAD", subjects=(subjects.every("dead"),), max_age=timedelta(days=90))
-LOGS = StreamSpec(name="KLEVER_LOGS", subjects=(subjects.every("log"),), max_age=timedelta(days=7))
+JOBS = StreamSpec(
+    name="KLEVER_JOBS", subjects=(subjects.every("job"),), max_age=timedelta(days=30), readers=("gateway",)
+)
+SERVINGS = StreamSpec(
+    name="KLEVER_SERVINGS", subjects=(subjects.every("serving"),), max_age=timedelta(days=90), readers=("gateway",)
+)
+DEAD = StreamSpec(
+    name="KLEVER_DEAD", subjects=(subjects.every("dead"),), max_age=timedelta(days=90), readers=("operators",)
+)
+LOGS = StreamSpec(
+    name="KLEVER_LOGS", subjects=(subjects.every("log"),), max_age=timedelta(days=7), readers=("gateway",)
+)
 STREAMS = (MODELS, JOBS, SERVINGS, DEAD, LOGS)
 
 COUNTED_BY_JOBS = 1_000_000

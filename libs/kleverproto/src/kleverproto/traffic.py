@@ -1,6 +1,6 @@
 """How the requests of a serving are spread: part of the document that people write."""
 
-from typing import Annotated, Self
+from typing import Annotated, Self, TypedDict, Unpack
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -76,6 +76,15 @@ class Sticky(StrictWireModel):
         return self
 
 
+class TrafficChanges(TypedDict, total=False):
+    """What may be replaced in a Traffic."""
+
+    weights: dict[str, int]
+    rules: tuple[HeaderRule, ...]
+    mirror: Mirror | None
+    sticky: Sticky | None
+
+
 class Traffic(StrictWireModel):
     """How requests are spread over the variants."""
 
@@ -86,6 +95,10 @@ class Traffic(StrictWireModel):
     """In this order, before the weights."""
     mirror: Mirror | None = None
     sticky: Sticky | None = None
+
+    def replace(self, **changes: Unpack[TrafficChanges]) -> Self:
+        """The same traffic with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 class Timeouts(StrictWireModel):

@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypedDict, Unpack
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -29,7 +29,7 @@ SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE
 """How variables are called that hold what is for no other eyes."""
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
-RuntimeName = Literal["kleverserve", "triton", "mlserver"]
+RuntimeName = Literal["kleverserve", "triton", "mlserver", "openscoring"]
 
 
 class Network(StrEnum):
@@ -100,6 +100,14 @@ class SecretRef(StrictWireModel):
     """Its name, in the serving's namespace."""
 
 
+class VariantChanges(TypedDict, total=False):
+    """What may be replaced in a Variant."""
+
+    digest: Digest | None
+    replicas: int
+    autoscaling: Autoscaling | None
+
+
 class Variant(StrictWireModel):
     """One version of a model behind the serving's URL."""
 
@@ -121,7 +129,11 @@ class Variant(StrictWireModel):
     network: Network = Network.NONE
     """What its model servers may reach."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
-    """Options of the runtime, such as `maxBatchSize`."""
+    """Options of the runtime, such as `maxBatchRows`."""
+
+    def replace(self, **changes: Unpack[VariantChanges]) -> Self:
+        """The same variant with other values for some fields."""
+        return self.model_copy(update=changes)
 
     @model_validator(mode="after")
     def _one_server(self) -> Self:

@@ -28,26 +28,12 @@ from .middleware import make_middleware
 from .model import Model, ModelLoader
 from .openscoring_routes import PMML_PLATFORMS, OpenScoring
 from .routes import Routes
+from .runtimes import RUNTIMES
 
 log = logging.getLogger(__name__)
 
-ADAPTERS = {
-    name: f"kleverserve.adapters.{name.lower()}"
-    for name in (
-        "CatBoost",
-        "ExportedProgram",
-        "GraphDef",
-        "LightGBM",
-        "ONNX",
-        "OpenVINO",
-        "PMML",
-        "SKLearn",
-        "SavedModel",
-        "TFLite",
-        "TorchScript",
-        "XGBoost",
-    )
-}
+ADAPTERS = {name: f"kleverserve.adapters.{name.lower()}" for name in RUNTIMES["kleverserve"].served_here}
+"""Format to the module that loads its models."""
 LAST_ANSWERS_SECONDS = 0.5  # for writing answers to clients that are slow to read, after the drain
 
 

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from klever_deployer.domain.replicas import Endpoint, ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute, successor
-from klever_deployer.envoy_config import BACKEND_HEADER
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverserve.http_server import Runner, json_refusal
 
+from .local.envoy_config import BACKEND_HEADER
 from .passing_on import ReplicaLostError, pass_on, session
 
 log = structlog.get_logger(__name__)

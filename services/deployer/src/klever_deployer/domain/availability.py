@@ -58,10 +58,10 @@ def observed(
     if (lost is None) == (status.phase is ServingPhase.READY):
         return document
     if lost is None:
-        changes = {"phase": ServingPhase.READY, "ready_at": now, "unavailable_since": None, "step": UNANNOUNCED}
-    else:
-        changes = {"phase": ServingPhase.PROGRESSING, "unavailable_since": now, "step": UNANNOUNCED}
-    return with_status(document, now, **changes)
+        return with_status(
+            document, now, phase=ServingPhase.READY, ready_at=now, unavailable_since=None, step=UNANNOUNCED
+        )
+    return with_status(document, now, phase=ServingPhase.PROGRESSING, unavailable_since=now, step=UNANNOUNCED)
 
 
 def is_applied(document: ServingDocument) -> bool:

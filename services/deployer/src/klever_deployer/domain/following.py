@@ -15,11 +15,8 @@ def follows(spec: ServingSpec, ref: str) -> bool:
 def followed(spec: ServingSpec, ref: str, digest: str) -> ServingSpec:
     """The spec with the manifest that the tag names now."""
     named = ModelRef.parse(ref)
-    variants = (
-        each.model_copy(update={"digest": digest}) if ModelRef.parse(each.model) == named else each
-        for each in spec.variants
-    )
-    return spec.model_copy(update={"variants": tuple(variants)})
+    variants = (each.replace(digest=digest) if ModelRef.parse(each.model) == named else each for each in spec.variants)
+    return spec.replace(variants=tuple(variants))
 
 
 def is_late(known: Followed | None, push: Followed) -> bool:

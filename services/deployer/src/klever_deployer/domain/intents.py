@@ -5,16 +5,18 @@ is handled late, again, or after a later one changes nothing.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Unpack
 
 from kleverproto.documents import Intent, Tombstone, is_late
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
+from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     Followed,
     ServingDocument,
     ServingPhase,
     ServingRequested,
     ServingStatus,
+    ServingStatusChanges,
     next_generation,
 )
 
@@ -32,7 +34,7 @@ def requested(present: Known, request: ServingRequested, intent: Intent, now: da
     if is_late(_intent_of(present), intent):
         return None
     if isinstance(present, ServingDocument):
-        return with_spec(present, request, intent, now)
+        return with_spec(present, request.spec, intent, now, at_least=request.generation)
     before = present.document if present else None
     return ServingDocument(
         namespace=request.namespace,
@@ -45,12 +47,22 @@ def requested(present: Known, request: ServingRequested, intent: Intent, now: da
     )
 
 
-def with_spec(present: ServingDocument, request: ServingRequested, intent: Intent, now: datetime) -> ServingDocument:
-    """The document with another spec, pending; only the intent is another where the spec is the same."""
-    generation = max(next_generation(present, request.spec), request.generation)
+def with_spec(
+    present: ServingDocument, spec: ServingSpec, intent: Intent, now: datetime, *, at_least: int = 1
+) -> ServingDocument:
+    """The document with another spec, pending; only the intent is another where the spec is the same.
+
+    Args:
+        present: what is stored.
+        spec: what is wanted.
+        intent: the request for it.
+        now: the present.
+        at_least: the generation that was promised to whoever asked.
+    """
+    generation = max(next_generation(present, spec), at_least)
     if generation == present.generation:
         return with_status(present, now, intent=intent)
-    changed = present.model_copy(update={"spec": request.spec, "generation": generation})
+    changed = present.replace(spec=spec, generation=generation)
     return with_status(
         changed, now, phase=ServingPhase.PENDING, intent=intent, problem=None, step="", unavailable_since=None
     )
@@ -91,8 +103,7 @@ def pushed(present: Known, push: Followed, ref: str, cause: Intent, now: datetim
     spec = followed(present.spec, ref, push.digest)
     if spec == present.spec or (last is not None and last.digest == push.digest):
         return seen
-    request = ServingRequested(namespace=present.namespace, name=present.name, spec=spec)
-    return with_spec(seen, request, cause.model_copy(update={"sequence": known.sequence}), now)
+    return with_spec(seen, spec, cause.at(known.sequence), now)
 
 
 def steered(
@@ -110,16 +121,16 @@ def steered(
         return None
     if not (rollout.generation == present.generation == generation) or rollout.phase in ENDED:
         return None
-    rollout = _steered(rollout, action).model_copy(update={"steered": intent.sequence})
-    return with_status(present, now, rollout=rollout, intent=intent.model_copy(update={"sequence": known.sequence}))
+    rollout = _steered(rollout, action).replace(steered=intent.sequence)
+    return with_status(present, now, rollout=rollout, intent=intent.at(known.sequence))
 
 
-def with_status(document: ServingDocument, now: datetime, **changes: Any) -> ServingDocument:
+def with_status(document: ServingDocument, now: datetime, **changes: Unpack[ServingStatusChanges]) -> ServingDocument:
     """The document with another status; the same document where the status is the same."""
-    status = document.status.model_copy(update=changes)
+    status = document.status.replace(**changes)
     if status == document.status:
         return document
-    return document.model_copy(update={"status": status, "updated_at": now})
+    return document.replace(status=status, updated_at=now)
 
 
 def _intent_of(present: Known) -> Intent | None:
@@ -130,5 +141,5 @@ def _intent_of(present: Known) -> Intent | None:
 
 def _steered(rollout: RolloutStatus, action: RolloutAction) -> RolloutStatus:
     if action in {RolloutAction.PAUSE, RolloutAction.RESUME}:
-        return rollout.model_copy(update={"paused": action is RolloutAction.PAUSE})
-    return rollout.model_copy(update={"action": action})
+        return rollout.replace(paused=action is RolloutAction.PAUSE)
+    return rollout.replace(action=action)

@@ -67,16 +67,16 @@ def in_present_stream(
 ) -> ServingDocument | Tombstone[ServingDocument]:
     """What is known of a serving, with the places of its requests in the stream that there is now."""
     if isinstance(known, Tombstone):
-        return known.model_copy(update={"intent": _moved(known.intent, loss)})
+        return known.replace(intent=_moved(known.intent, loss))
     status, rollout = known.status, known.status.rollout
     if rollout is not None:
-        rollout = rollout.model_copy(update={"steered": loss.place_of(rollout.steered)})
-    status = status.model_copy(update={"intent": _moved(status.intent, loss), "rollout": rollout})
-    return known.model_copy(update={"status": status})
+        rollout = rollout.replace(steered=loss.place_of(rollout.steered))
+    status = status.replace(intent=_moved(status.intent, loss), rollout=rollout)
+    return known.replace(status=status)
 
 
 def _moved(intent: Intent | None, loss: Loss) -> Intent | None:
-    return intent.model_copy(update={"sequence": loss.place_of(intent.sequence)}) if intent else None
+    return intent.at(loss.place_of(intent.sequence)) if intent else None
 
 
 def _sequence(known: ServingDocument | Tombstone[ServingDocument]) -> int:

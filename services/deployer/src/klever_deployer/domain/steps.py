@@ -67,16 +67,14 @@ def moved(
     """The rollout after a step that spreads the traffic over the variants like this."""
     step = RolloutStep(weight=move.weight, weights=weights, at=now, message=move.message, measured=measured)
     phase = RolloutPhase.PROMOTED if move.weight == WHOLE else RolloutPhase.PROGRESSING
-    return status.model_copy(
-        update={
-            "phase": phase,
-            "weight": move.weight,
-            "since": now,
-            "message": move.message,
-            "measured": None,
-            "action": None,
-            "steps": (*status.steps, step),
-        }
+    return status.replace(
+        phase=phase,
+        weight=move.weight,
+        since=now,
+        message=move.message,
+        measured=None,
+        action=None,
+        steps=(*status.steps, step),
     )
 
 

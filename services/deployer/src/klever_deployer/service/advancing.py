@@ -9,7 +9,7 @@ from klever_deployer.domain.replicas import Deployment
 from klever_deployer.domain.routing import WHOLE, Stage
 from klever_deployer.errors import RolledBackError
 from kleverproto.rollouts import Measurement, Revision, RolloutPhase, RolloutStatus
-from kleverproto.servings import ServingDocument, TrafficShifted
+from kleverproto.servings import ServingDocument, ServingStatusChanges, TrafficShifted
 
 from .records import Records
 from .servers import Servers
@@ -68,10 +68,10 @@ class Advance:
         self, document: ServingDocument, stage: Stage, move: steps.Stay, measured: Measurement
     ) -> ServingDocument:
         rollout = _rollout(document)
-        changes = {"phase": move.phase, "message": move.message, "measured": measured}
+        stayed = rollout.replace(phase=move.phase, message=move.message, measured=measured)
         is_known = rollout.phase is move.phase
         variants = self.servers.statuses(replace(stage, percent=rollout.weight))
-        document = await self.records.update(document, rollout=rollout.model_copy(update=changes), variants=variants)
+        document = await self.records.update(document, rollout=stayed, variants=variants)
         if not is_known and move.phase is not RolloutPhase.PROGRESSING:
             document = await self.records.step(document, move.message)
         return document
@@ -84,11 +84,12 @@ class Advance:
         there = _whole(stage) if move.weight == WHOLE else replace(stage, percent=move.weight)
         await self.servers.route(there)
         weights = routing.variant_percents(there)
-        changes: dict[str, object] = {"rollout": steps.moved(_rollout(document), move, weights, measured, now)}
+        changes: ServingStatusChanges = {"rollout": steps.moved(_rollout(document), move, weights, measured, now)}
         if move.weight == WHOLE:
             revision = Revision(generation=document.generation, spec=stage.spec, ready_at=now)
             changes |= {"applied": stage.spec, "revisions": stages.revisions_with(document, revision)}
-        document = await self.records.update(document, variants=self.servers.statuses(there), **changes)
+        changes["variants"] = self.servers.statuses(there)
+        document = await self.records.update(document, **changes)
         return await self._publish(document, there)
 
     async def _publish(self, document: ServingDocument, stage: Stage) -> ServingDocument:

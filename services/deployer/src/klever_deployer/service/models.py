@@ -82,8 +82,8 @@ class Models:
         """
         for place, mistake in expression_mistakes(spec):
             raise ServingError(f"{place}: {mistake}", code=INVALID_EXPRESSION)
-        variants = [v.model_copy(update={"digest": await self._accept(v, served)}) for v in spec.variants]
-        return spec.model_copy(update={"variants": tuple(variants)})
+        variants = [v.replace(digest=await self._accept(v, served)) for v in spec.variants]
+        return spec.replace(variants=tuple(variants))
 
     async def prepare(self, wanted: Iterable[Deployment], on_step: OnStep = _silently) -> dict[VersionKey, Prepared]:
         """Have the variants' models here, converted where that is needed, and their environments installed.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Unpack
 from weakref import WeakValueDictionary
 
 from klever_deployer.domain.intents import Known, with_status
@@ -16,7 +16,14 @@ from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import EventSource
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDeleted, ServingDocument, ServingPhase, ServingProgressed, serving_key
+from kleverproto.servings import (
+    ServingDeleted,
+    ServingDocument,
+    ServingPhase,
+    ServingProgressed,
+    ServingStatusChanges,
+    serving_key,
+)
 from kleverproto.subjects import split
 
 from .copies import Copies
@@ -84,16 +91,16 @@ class Records:
             raise SupersededError(str(serving))
         return stored.document
 
-    async def update(self, document: ServingDocument, **changes: Any) -> ServingDocument:
+    async def update(self, document: ServingDocument, **changes: Unpack[ServingStatusChanges]) -> ServingDocument:
         """Change the status of the document that was read. Raises as `alter`."""
         now = self.clock()
         return await self.alter(document, lambda present: with_status(present, now, **changes))
 
     async def resolved(self, document: ServingDocument, spec: ServingSpec) -> ServingDocument:
         """Record the digests of a spec's tags. Raises as `alter`."""
-        changes = {"spec": spec, "updated_at": self.clock()}
+        now = self.clock()
         return await self.alter(
-            document, lambda present: present.model_copy(update=changes) if present.spec != spec else present
+            document, lambda present: present.replace(spec=spec, updated_at=now) if present.spec != spec else present
         )
 
     async def step(self, document: ServingDocument, step: str) -> ServingDocument:
@@ -109,9 +116,9 @@ class Records:
         await self.publish(document, progressed, step)
         return document
 
-    async def settle(self, document: ServingDocument, **changes: Any) -> ServingDocument:
+    async def settle(self, document: ServingDocument, **changes: Unpack[ServingStatusChanges]) -> ServingDocument:
         """Record how a rollout ended, and publish it. Raises as `alter`."""
-        return await self.announce(await self.update(document, step=UNANNOUNCED, **changes))
+        return await self.announce(await self.update(document, **(changes | {"step": UNANNOUNCED})))
 
     async def announce(self, document: ServingDocument) -> ServingDocument:
         """Publish an outcome that is recorded, and record that it is published. Raises as `alter`."""
@@ -142,7 +149,7 @@ class Records:
 
         def decide(present: Known) -> Tombstone[ServingDocument] | None:
             is_ours = isinstance(present, Tombstone) and present.intent == tombstone.intent
-            return tombstone.model_copy(update={"announced": True}) if is_ours else None
+            return tombstone.replace(announced=True) if is_ours else None
 
         await self.change(serving, decide)
 

@@ -168,8 +168,7 @@ class Rollout:
         rollout = (latest or document).status.rollout
         if rollout is not None and rollout.generation == document.generation:
             phase = RolloutPhase.ROLLED_BACK if isinstance(error, RolledBackError) else RolloutPhase.FAILED
-            changes = {"phase": phase, "weight": 0, "message": str(error), "action": None}
-            rollout = rollout.model_copy(update=changes)
+            rollout = rollout.replace(phase=phase, weight=0, message=str(error), action=None)
         document = await self.records.settle(
             document,
             phase=ServingPhase.FAILED,

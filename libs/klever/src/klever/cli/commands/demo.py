@@ -23,7 +23,7 @@ from klever.cli.starting import (
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
 from klever.platform.ports import reserved
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.cli.reporting import Lines

@@ -26,7 +26,7 @@ from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
 from klever.platform.ports import reserved
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 START_SECONDS = 90.0
 """Longest wait of `up --detach`."""

@@ -8,7 +8,7 @@ from klever.cli.app import AS_JSON, SERVER, call, cli
 from kleverproto.conversions import Quantization
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
 from modelfiles.unpickling.allowlist import parse_trust
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klever.cli.app import AS_JSON, cli
-from ormb.cli.output import human_size, print_json, print_table
+from kleverkit.directories import toolchains_directory
+from ormb.console.printing import human_size, print_json, print_table
 
 if TYPE_CHECKING:
     from modelconversion.toolchains.store import Toolchain, ToolchainStore
@@ -17,10 +18,9 @@ NAME = click.argument("name")
 FOLDER = click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    envvar="KLEVER_TOOLCHAINS",
-    default="~/.cache/klever/toolchains",
-    show_default=True,
-    help="Where they are kept; also $KLEVER_TOOLCHAINS.",
+    default=toolchains_directory,
+    show_default="$KLEVER_TOOLCHAINS, or ~/.cache/klever/toolchains",
+    help="Directory of the toolchains.",
 )
 
 

@@ -12,14 +12,13 @@ from typing import Any
 
 import structlog
 
-from klever_deployer import envoy_config, envoy_listener
 from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.routing import BackendKey, ServingRoute
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import MAX_REQUEST_BYTES
 
-from . import processes
+from . import envoy_config, envoy_listener, processes
 from .admin_socket import admin_socket
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import LISTENERS, EnvoyFiles

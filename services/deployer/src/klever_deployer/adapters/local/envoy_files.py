@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from klever_deployer import envoy_config
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.durable import replace_file
 
-from . import processes
+from . import envoy_config, processes
 from .envoy_admin import EnvoyAdmin
 
 POLL_SECONDS = 0.01

@@ -12,11 +12,11 @@ import json
 import time
 from typing import Any
 
-from klever_deployer import envoy_config
 from klever_deployer.domain.replicas import ServingName
 from klever_deployer.domain.routing import RoutingTable, ServingRoute, dump_table, load_table
 from klever_deployer.errors import DataPlaneError
 
+from . import envoy_config
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import CLUSTERS, POLL_SECONDS, ROUTES, EnvoyFiles
 

@@ -11,7 +11,7 @@ from string import Template
 from typing import Protocol
 
 from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
-from klever_deployer.domain.runtimes import WITH_GRPC
+from klever_deployer.domain.runtimes import has_grpc
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
@@ -19,12 +19,12 @@ from kleverproto.variants import Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths
+from kleverserve.runtimes import RUNTIMES
 
 from .confining import confined
 
 SERVER_PACKAGES = ("kleverserve", "modelfiles")
 TRITON = "triton"
-MODULES = {"kleverserve": "kleverserve", TRITON: "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
 MADE_BY_TRITON = ("/tmp",)  # noqa: S108
 """Its python backend makes an empty directory there, whatever TMPDIR is."""
 PLATFORM = "KLEVER_PLATFORM"
@@ -81,7 +81,7 @@ class Launcher(Protocol):
 
 def takes_grpc(spec: ReplicaSpec) -> bool:
     """Whether a server has a second port, for gRPC."""
-    return spec.prepared.runtime in WITH_GRPC
+    return has_grpc(spec.prepared.runtime)
 
 
 def has_inner(spec: ReplicaSpec) -> bool:
@@ -167,7 +167,7 @@ class Launching:
         if spec.variant.parameters:
             more += ("--parameters", json.dumps(spec.variant.parameters))
         return (
-            *(str(python), "-m", MODULES[prepared.runtime]),
+            *(str(python), "-m", RUNTIMES[prepared.runtime].module),
             *("--model-dir", str(prepared.model.directory), "--format", prepared.model.format),
             *("--name", spec.key.serving.name, "--version", spec.version),
             *("--host", ports.host, "--port", str(ports.http), "--threads", str(_cores(spec.variant) or 1)),

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .domain.exposed import grpc_expression, http_expression
-from .domain.paths import INGRESS
+from klever_deployer.domain.exposed import grpc_expression, http_expression
+from klever_deployer.domain.paths import INGRESS
 
 Json = dict[str, Any]
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from klever_deployer.domain.paths import path_prefix
+from klever_deployer.domain.replicas import Endpoint, ServingName
+from klever_deployer.domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRoute, Share
 from kleverproto.traffic import Cookie, HeaderMatch, Retries
 
-from .domain.paths import path_prefix
-from .domain.replicas import Endpoint, ServingName
-from .domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRoute, Share
 from .envoy_closed import GRPC_SERVICE, closed_routes, not_found
 
 Json = dict[str, Any]

@@ -1,0 +1,58 @@
+"""Which service publishes which events, and which of them external systems may publish.
+
+The catalogue, the permissions on NATS and `EventSource` follow from this table; a test compares it with the code of
+the services.
+"""
+
+from . import jobs, models, projects, servings
+from .base import WireModel
+from .deadletters import DeadLettered
+from .streams import CONSUMERS
+
+PUBLISHERS: dict[str, tuple[type[WireModel], ...]] = {
+    "registry": (models.ModelPushed, models.ModelUpdated, models.ModelDeleted, projects.ProjectPolicyChanged),
+    "jobrunner": (
+        jobs.JobRequested,
+        jobs.JobStarted,
+        jobs.JobLogged,
+        jobs.JobCompleted,
+        jobs.JobFailed,
+        jobs.JobCancelled,
+        jobs.JobDeleted,
+    ),
+    "deployer": (
+        jobs.JobRequested,
+        servings.ServingLogged,
+        servings.ServingProgressed,
+        servings.ServingReady,
+        servings.ServingUnavailable,
+        servings.ServingFailed,
+        servings.ServingRolledBack,
+        servings.ServingDeleted,
+        servings.TrafficShifted,
+    ),
+    "gateway": (
+        models.ModelDeleteRequested,
+        projects.ProjectPolicyRequested,
+        jobs.JobRequested,
+        jobs.JobCancelRequested,
+        jobs.JobDeleteRequested,
+        servings.ServingRequested,
+        servings.ServingDeleteRequested,
+        servings.ServingRolloutRequested,
+    ),
+}
+"""Service to the data of its events; dead letters aside."""
+
+ANY = "any"
+"""Stands for external systems among the producers of an event."""
+EXTERNAL = (models.ModelPushed, *PUBLISHERS["gateway"])
+"""What external systems may publish: that a model was pushed to a registry of theirs, and every request."""
+
+
+def producers_of(data: type[WireModel]) -> tuple[str, ...]:
+    """Who may publish an event: services, then ANY. Every service with a consumer publishes dead letters."""
+    if data is DeadLettered:
+        return tuple(name for name in PUBLISHERS if any(consumer.service == name for consumer in CONSUMERS))
+    services = [name for name, published in PUBLISHERS.items() if data in published]
+    return (*services, *([ANY] if data in EXTERNAL else []))
