@@ -10,8 +10,8 @@ from typing import Any
 from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, serving_here
 from kleverproto.signatures import Signature, Tensor
 from kleverserve.runtimes import DirectoryLayout, supports
+from modelconversion.pairs import HALF, PAIRS
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
-from modelformats.converting.pairs import HALF, PAIRS
 from modelformats.scanning import scan_directory
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -40,11 +40,9 @@ such file or several.
 ## Supported formats
 
 The columns of inputs and outputs show what is extracted from the small model of the tests: names (n), types (t),
-shapes (s). A dash is explained below. `served by` lists the runtimes on this machine, the default first; `laid out for`
-lists the directory layouts that `ormb-storage-initializer` writes for other container images. The conversions are
-those that the tests have run. Every file of every model is scanned for pickles by its content. The catalogue lists what
-they would call when they are loaded, and a project that blocks (the default) neither serves nor converts a model that
-is not clean.
+shapes (s). A dash is explained below. The conversions are those that the tests have run. Every file of every model is
+scanned for pickles by its content. The catalogue lists what they would call when they are loaded, and a project that
+blocks (the default) neither serves nor converts a model that is not clean.
 """
 
 
@@ -211,10 +209,7 @@ def _served_by(name: str) -> str:
 
 def _laid_out_for(name: str) -> str:
     """The servers whose container images `ormb-storage-initializer` prepares directories for."""
-    return (
-        ", ".join(each for each in DirectoryLayout if each is not DirectoryLayout.PLAIN and name in supports(each))
-        or NONE
-    )
+    return ", ".join(layout for layout in DirectoryLayout if name in supports(layout)) or NONE
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -10,8 +10,8 @@ from kleverproto.variants import RuntimeName
 from kleverserve.app import ADAPTERS
 from kleverserve.mlserver.artifacts import IMPLEMENTATIONS
 from kleverserve.runtimes import BUILT_IN, RUNTIMES, DirectoryLayout, Support, supports, usual_layout
+from modelconversion.toolchains.recipes import recipe_names
 from modelformats import KNOWN_FORMATS
-from modelformats.converting.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for member in ("libs", "services") for path in (ROOT / member).glob("*/src/**/*.py")]

@@ -129,7 +129,7 @@ class Variant(StrictWireModel):
     network: Network = Network.NONE
     """What its model servers may reach."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
-    """Options of the runtime, such as `maxBatchSize`."""
+    """Options of the runtime, such as `maxBatchRows`."""
 
     def replace(self, **changes: Unpack[VariantChanges]) -> Self:
         """The same variant with other values for some fields."""

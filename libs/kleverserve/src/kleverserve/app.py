@@ -14,6 +14,8 @@ from typing import cast
 
 from aiohttp import web
 
+from modelfiles.selection import FileSelectionError
+
 from .access import EVERYBODY, Access
 from .batching import Batcher, rows_at_most
 from .bodies import MOST_BYTES
@@ -73,7 +75,10 @@ def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa:
         load = cast("ModelLoader", import_module(ADAPTERS[format]).load)
     except ImportError as error:
         raise ModelLoadError(f"the engine for {format} is not installed here: {error}") from error
-    return load(files, threads=threads)
+    try:
+        return load(files, threads=threads)
+    except FileSelectionError as error:
+        raise ModelLoadError(str(error)) from error
 
 
 def build_application(

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 from kleverkit.health import holds
@@ -19,7 +18,7 @@ from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
 from kleversandbox.support import Confinement, find_support
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.toolchains.store import ToolchainStore
 from ormb.client import OrmbClient
 from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
@@ -29,7 +28,7 @@ from .adapters.conversions import JobConversions
 from .adapters.copies import FileCopies
 from .adapters.followed_routes import FollowedRoutes
 from .adapters.local.envoy import EnvoyDataPlane
-from .adapters.local.launching import Launching, server_path
+from .adapters.local.launching import Launching, server_packages, server_path
 from .adapters.local.model_store import LocalModelStore
 from .adapters.local.workloads import LocalWorkloads
 from .adapters.toolchains import LocalToolchains
@@ -130,11 +129,8 @@ def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler:
 
 
 def _workloads(settings: DeployerSettings, work_dir: Path, confinement: Confinement) -> LocalWorkloads:
-    """Model servers, run by this interpreter or by that of a toolchain, which must find kleverserve and no more."""
-    server = find_spec("kleverserve")
-    if server is None or server.origin is None:
-        raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    path = server_path(work_dir / "python", Path(server.origin).parent)
+    """Model servers, run by this interpreter or by that of a toolchain, which imports the server's packages only."""
+    path = server_path(work_dir / "python", server_packages())
     secrets = SecretFiles(settings.secrets)
     limit = settings.max_request_bytes
     launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit)

@@ -20,7 +20,7 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.http_server import HEADER_BYTES
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
-from kleverserve.unpickling.allowlist import trust_only
+from modelfiles.unpickling.allowlist import trust_only
 
 from .artifacts import IMPLEMENTATIONS, find_artifact
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from kleverserve.errors import ModelLoadError
-from kleverserve.recognition import RULES
 from kleverserve.runtimes import RUNTIMES
+from modelfiles.recognition import RULES
+from modelfiles.selection import FileSelectionError
 
 IMPLEMENTATIONS = {name: f"kleverserve.mlserver.{name.lower()}.{name}" for name in RUNTIMES["mlserver"].served_here}
 """Format to our runtime, as MLServer's settings name it."""
@@ -20,5 +21,8 @@ def find_artifact(directory: Path, model_format: str) -> Path:
         raise ModelLoadError(
             f"MLServer does not serve {model_format}; the formats are: {', '.join(sorted(IMPLEMENTATIONS))}"
         )
-    file = RULES[model_format].file(directory.resolve() / "model")
+    try:
+        file = RULES[model_format].file(directory.resolve() / "model")
+    except FileSelectionError as error:
+        raise ModelLoadError(str(error)) from error
     return file.parent if model_format == "MLflow" else file

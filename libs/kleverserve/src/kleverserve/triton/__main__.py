@@ -20,7 +20,7 @@ from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
 from kleverserve.runtimes import RUNTIMES
-from kleverserve.unpickling.allowlist import trust_only
+from modelfiles.unpickling.allowlist import trust_only
 
 from .closing import CLOSED
 from .folder import run_folder

@@ -17,7 +17,7 @@ from kleverproto.serving_specs import ServingManifest, ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.strategies import BlueGreen, Canary, Recreate, Rolling
 from kleverproto.variants import RuntimeName
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

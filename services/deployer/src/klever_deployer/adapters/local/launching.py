@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from string import Template
@@ -22,6 +23,7 @@ from kleverserve.runtimes import RUNTIMES
 
 from .confining import confined
 
+SERVER_PACKAGES = ("kleverserve", "modelfiles")
 TRITON = "triton"
 MADE_BY_TRITON = ("/tmp",)  # noqa: S108
 """Its python backend makes an empty directory there, whatever TMPDIR is."""
@@ -93,7 +95,7 @@ class Launching:
 
     Args:
         python: the deployer's own interpreter, whose environment holds kleverserve.
-        server_path: a directory that holds nothing but kleverserve, so that nothing else of ours is imported.
+        server_path: a directory with the model server's packages only, so that no other package of ours is imported.
         secrets: what variants name in `env`.
         confinement: what confines them.
         inherited: the deployer's environment variables.
@@ -185,14 +187,23 @@ def memory_limit(spec: ReplicaSpec) -> int | None:
     return bytes_of(memory) if memory else None
 
 
-def server_path(directory: Path, package: Path) -> Path:
-    """Make a directory that holds nothing but kleverserve, and so brings nothing else into a model's environment."""
+def server_path(directory: Path, packages: Iterable[Path]) -> Path:
+    """Make a directory that holds links to these packages, and so brings nothing else into a model's environment."""
     directory.mkdir(parents=True, exist_ok=True)
-    link = directory / package.name
-    if not link.is_symlink() or link.readlink() != package:
-        link.unlink(missing_ok=True)
-        link.symlink_to(package)
+    for package in packages:
+        link = directory / package.name
+        if not link.is_symlink() or link.readlink() != package:
+            link.unlink(missing_ok=True)
+            link.symlink_to(package)
     return directory
+
+
+def server_packages() -> tuple[Path, ...]:
+    """The directories of the packages that the model server consists of. Raises RuntimeError where one is missing."""
+    origins = [spec.origin for name in SERVER_PACKAGES if (spec := find_spec(name)) is not None]
+    if len(origins) < len(SERVER_PACKAGES) or None in origins:
+        raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
+    return tuple(Path(origin).parent for origin in origins if origin is not None)
 
 
 def _cores(variant: Variant) -> int | None:
