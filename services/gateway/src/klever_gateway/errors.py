@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from kleverkit.errors import NotFoundError, PermanentError
+from kleverproto.documents import Problem
+from kleverproto.preconditions import ALREADY_EXISTS, GENERATION_MISMATCH, NO_ROLLOUT
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class UnsupportedMediaTypeError(PermanentError):
 class AlreadyExistsError(PermanentError):
     """The name is taken."""
 
-    default_code = "already_exists"
+    default_code = ALREADY_EXISTS
 
 
 class JobFinishedError(PermanentError):
@@ -80,13 +82,25 @@ class OtherRegistryError(PermanentError):
 class NoRolloutError(PermanentError):
     """Nothing is being rolled out that could be steered."""
 
-    default_code = "no_rollout"
+    default_code = NO_ROLLOUT
 
 
 class GenerationMismatchError(PermanentError):
     """The document is not at the generation that the client has seen."""
 
-    default_code = "generation_mismatch"
+    default_code = GENERATION_MISMATCH
+
+
+REJECTIONS: dict[str, type[PermanentError]] = {
+    ALREADY_EXISTS: AlreadyExistsError,
+    GENERATION_MISMATCH: GenerationMismatchError,
+    NO_ROLLOUT: NoRolloutError,
+}
+
+
+def rejection_error(problem: Problem) -> PermanentError:
+    """The error for a request that its precondition rejects."""
+    return REJECTIONS.get(problem.code, GenerationMismatchError)(problem.message)
 
 
 __all__ = [
@@ -104,4 +118,5 @@ __all__ = [
     "OtherRegistryError",
     "UnauthorizedError",
     "UnsupportedMediaTypeError",
+    "rejection_error",
 ]

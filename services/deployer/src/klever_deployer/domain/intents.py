@@ -31,7 +31,7 @@ ENDED = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
 
 def requested(present: Known, request: ServingRequested, intent: Intent, now: datetime) -> ServingDocument | None:
     """The document once a spec is wanted; None where the request is late."""
-    if is_late(_intent_of(present), intent):
+    if is_late(intent_of(present), intent):
         return None
     if isinstance(present, ServingDocument):
         return with_spec(present, request.spec, intent, now, at_least=request.generation)
@@ -76,7 +76,7 @@ def deletion_requested(
     The tombstone of what was never there keeps a request from coming to life that was made before the deletion and
     is handled after it.
     """
-    if is_late(_intent_of(present), intent):
+    if is_late(intent_of(present), intent):
         return None
     if isinstance(present, ServingDocument):
         return with_status(present, now, phase=ServingPhase.DELETING, intent=intent, step="")
@@ -133,7 +133,8 @@ def with_status(document: ServingDocument, now: datetime, **changes: Unpack[Serv
     return document.replace(status=status, updated_at=now)
 
 
-def _intent_of(present: Known) -> Intent | None:
+def intent_of(present: Known) -> Intent | None:
+    """The request that a document or tombstone comes from."""
     if isinstance(present, ServingDocument):
         return present.status.intent
     return present.intent if present else None

@@ -15,6 +15,7 @@ from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import EventSource
+from kleverproto.preconditions import ServingRequestDecided
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     ServingDeleted,
@@ -152,6 +153,10 @@ class Records:
             return tombstone.replace(announced=True) if is_ours else None
 
         await self.change(serving, decide)
+
+    async def announce_decision(self, serving: ServingName, intent: Intent, decided: ServingRequestDecided) -> None:
+        """Publish the decision about a request; a second one about it is dropped. Raises TransientError."""
+        await self._publish(serving, intent, decided)
 
     async def publish(self, document: ServingDocument, data: WireModel, step: str = "") -> None:
         """Publish an event that follows from the document's intent; the same step again is the same event."""

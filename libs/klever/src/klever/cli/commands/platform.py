@@ -15,11 +15,11 @@ from klever.cli.starting import (
     PORT,
     PORTS,
     find_nats_server,
-    forever,
     keep_private,
-    registry_logged_in,
     run_until_stopped,
+    running,
     show_login_link,
+    wait_for_interrupt,
     wanted_ports,
 )
 from klever.errors import PlatformError
@@ -169,15 +169,11 @@ async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: b
         lines.heading(f"Klever, state in {home.path}")
         planned = _parts(home, ports, allow_commands=allow_commands)
         supervisor = Supervisor(home, planned, where, lines, allow_commands=allow_commands)
-        async with registry_logged_in(home, ports, lines), supervisor.running():
+        async with running(supervisor, home, ports, lines):
             lines.heading("Ready")
             lines.urls(where)
-            if not background:
-                await show_login_link(home, where, lines)
-            if sys.stdin.isatty():
-                lines.heading("Ctrl-C stops everything")
             try:
-                await forever()
+                await wait_for_interrupt(home, where, lines, show_link=not background, show_hint=sys.stdin.isatty())
             finally:
                 lines.heading("Stopping")
 
