@@ -96,7 +96,7 @@ def test_a_code_is_defined_once() -> None:
 
 
 def test_the_gateway_answers_with_the_status_of_the_table() -> None:
-    from klever_gateway.problems import HTTP_CODES, problem_of  # noqa: PLC0415 - it moves with the gateway's rooms
+    from klever_gateway.routes.common.problems import HTTP_CODES, problem_of  # noqa: PLC0415 - it moves with the gateway's rooms
 
     own = [kind for kind in vars(gateway_errors).values() if isinstance(kind, type) and issubclass(kind, KleverError)]
     shared: list[type[KleverError]] = [NotFoundError, TooLargeError, TransientError]

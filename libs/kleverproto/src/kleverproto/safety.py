@@ -57,9 +57,9 @@ def _why(document: ModelDocument, scan: Scan, policy: ProjectPolicy) -> str:
         return _not_trusted(str(ref), document, scan.untrusted, policy)
     finding = f"{worst.file} names {worst.what}" if worst.what else f"{worst.file or 'it'} cannot be scanned"
     return (
-        f"{ref} may run foreign code when it is loaded: {finding} ({worst.reason}). Push it in a format without pickles, "
-        f"such as ONNX or skops; or allow it with `klever projects policy set {ref.project} --scan warn`: its model "
-        "server still loads only what is known or trusted"
+        f"{ref} may run foreign code when it is loaded: {finding} ({worst.reason}). Push it in a format without "
+        f"pickles, such as ONNX or skops; or allow it with `klever projects policy set {ref.project} --scan warn`: its "
+        "model server still loads only known and trusted names"
     )
 
 

@@ -49,7 +49,7 @@ def inspect_directory(directory: Path) -> Inspection:
     name = modelfile.format or modelformats.detect_format(files)
     signature, problem = _parsed(name, files)
     declared = to_metadata(modelfile).declared_signature
-    found = (*signature.warnings, *contradictions(declared, signature)) if signature else ()
+    warnings = (*signature.warnings, *contradictions(declared, signature)) if signature else ()
     return Inspection(
         directory=str(directory),
         format=name,
@@ -57,7 +57,7 @@ def inspect_directory(directory: Path) -> Inspection:
         signature=signature,
         problem=problem,
         scan=scan_directory(files),
-        warnings=(*unverified_warnings(modelfile.labels), *found),
+        warnings=(*unverified_warnings(modelfile.labels), *warnings),
     )
 
 
@@ -66,8 +66,8 @@ def _modelfile(path: Path) -> ModelFile:
 
 
 def _unknown() -> str:
-    known = ", ".join(modelformats.KNOWN_FORMATS)
-    return f"the files show none of the formats that are known: write `format:` into {FILE_NAME}, one of {known}"
+    formats = ", ".join(modelformats.KNOWN_FORMATS)
+    return f"the files show none of the formats that are known: write `format:` into {FILE_NAME}, one of {formats}"
 
 
 def _parsed(name: str | None, files: Path) -> tuple[Signature | None, Problem | None]:

@@ -17,6 +17,7 @@ from kleverproto.codes import (
     UNAUTHORIZED,
     UNSUPPORTED_MEDIA_TYPE,
 )
+from kleverproto.documents import Problem
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,18 @@ class GenerationMismatchError(PermanentError):
     default_code = GENERATION_MISMATCH
 
 
+REJECTIONS: dict[str, type[PermanentError]] = {
+    ALREADY_EXISTS: AlreadyExistsError,
+    GENERATION_MISMATCH: GenerationMismatchError,
+    NO_ROLLOUT: NoRolloutError,
+}
+
+
+def rejection_error(problem: Problem) -> PermanentError:
+    """The error for a request that its precondition rejects."""
+    return REJECTIONS.get(problem.code, GenerationMismatchError)(problem.message)
+
+
 __all__ = [
     "AlreadyExistsError",
     "FieldError",
@@ -118,4 +131,5 @@ __all__ = [
     "OtherRegistryError",
     "UnauthorizedError",
     "UnsupportedMediaTypeError",
+    "rejection_error",
 ]

@@ -17,6 +17,7 @@ from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import EventSource
+from kleverproto.preconditions import ServingRequestDecided
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     ServingDeleted,
@@ -156,6 +157,10 @@ class Records:
         serving = name_of_key(key)
         deleted = ServingDeleted(namespace=serving.namespace, name=serving.name)
         await self._publish(serving, tombstone.intent, deleted)
+
+    async def announce_decision(self, serving: ServingName, intent: Intent, decided: ServingRequestDecided) -> None:
+        """Publish the decision about a request; a second one about it is dropped. Raises TransientError."""
+        await self._publish(serving, intent, decided)
 
     async def publish(self, document: ServingDocument, data: WireModel, step: str = "") -> None:
         """Publish an event that follows from the document's intent; the same step again is the same event."""

@@ -100,10 +100,10 @@ class Versions:
             message = "; ".join(dict.fromkeys(error.message for error in errors))
             raise InvalidRequestError(message, errors=errors, code=problems[0][0])
         variants = tuple(
-            variant.model_copy(update={"digest": variant.digest or (document.spec.digest if document else None)})
+            variant.replace(digest=variant.digest or (document.spec.digest if document else None))
             for variant, document in zip(spec.variants, documents, strict=True)
         )
-        return spec.model_copy(update={"variants": variants})
+        return spec.replace(variants=variants)
 
     async def _served(
         self, variant: Variant, served: Container[ServedModel]

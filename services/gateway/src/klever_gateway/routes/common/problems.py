@@ -3,22 +3,8 @@
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
 
-from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
-from kleverproto.base import WireModel
-from kleverproto.codes import (
-    BODY_TOO_LARGE,
-    FOREIGN_ORIGIN,
-    HEADERS_TOO_LARGE,
-    HTTP_ERROR,
-    METHOD_NOT_ALLOWED,
-    NO_SUCH_ROUTE,
-    UNKNOWN_HOST,
-)
-from kleverproto.mistakes import Mistake, mistakes_in
-
-from .errors import (
+from klever_gateway.errors import (
     AlreadyExistsError,
     FieldError,
     GenerationMismatchError,
@@ -32,6 +18,17 @@ from .errors import (
     OtherRegistryError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
+)
+from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
+from kleverproto.base import WireModel
+from kleverproto.codes import (
+    BODY_TOO_LARGE,
+    FOREIGN_ORIGIN,
+    HEADERS_TOO_LARGE,
+    HTTP_ERROR,
+    METHOD_NOT_ALLOWED,
+    NO_SUCH_ROUTE,
+    UNKNOWN_HOST,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -134,14 +131,3 @@ def problem_response(details: ProblemDetails, headers: dict[str, str] | None = N
         sent["WWW-Authenticate"] = 'Bearer realm="klever"'
     body = details.model_dump_json(exclude_none=True)
     return web.Response(text=body, status=details.status, content_type=MEDIA_TYPE, headers=sent)
-
-
-def invalid(error: ValidationError, model: type[BaseModel], prefix: str = "") -> InvalidRequestError:
-    """All that is wrong with what should have been a model, by field."""
-    errors = tuple(_field_error(each, prefix) for each in mistakes_in(error, model))
-    fields = ", ".join(dict.fromkeys(each.field for each in errors))
-    return InvalidRequestError(f"the request is not valid: see {fields}", errors=errors)
-
-
-def _field_error(found: Mistake, prefix: str) -> FieldError:
-    return FieldError(".".join(filter(None, [prefix, found.place])) or "body", found.message)
