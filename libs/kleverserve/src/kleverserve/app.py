@@ -14,6 +14,7 @@ from typing import cast
 
 from aiohttp import web
 
+from modelfiles.runtimes import RUNTIMES
 from modelfiles.selection import FileSelectionError
 
 from .access import EVERYBODY, Access
@@ -29,7 +30,6 @@ from .middleware import make_middleware
 from .model import Model, ModelLoader
 from .openscoring_routes import PMML_PLATFORMS, OpenScoring
 from .routes import Routes
-from .runtimes import RUNTIMES
 
 log = logging.getLogger(__name__)
 

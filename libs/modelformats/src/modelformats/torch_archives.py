@@ -5,8 +5,6 @@ from zipfile import ZipFile
 
 from modelfiles.zips import find, read_member
 
-JSON_LIMIT = 128 * 1024**2
-"""Bytes of a graph or configuration in an exported program, which is read as a whole."""
 BYTE_ORDER, LONGEST = "byteorder", 16
 ORDERS = {"little": "little-endian", "big": "big-endian"}
 

@@ -19,7 +19,7 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
-from kleverserve.runtimes import RUNTIMES
+from modelfiles.runtimes import RUNTIMES
 from modelfiles.unpickling.allowlist import trust_only
 
 from .closing import CLOSED

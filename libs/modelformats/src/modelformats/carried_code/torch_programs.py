@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 from modelfiles.recognition import EXPORTED_GRAPH
 from modelfiles.zips import read_member
-from modelformats.torch_archives import JSON_LIMIT
+from modelformats.formats.exported_program import JSON_LIMIT
 
 from .finding import Carried, dangerous, untrusted
 

@@ -18,11 +18,12 @@ from modelfiles.zips import read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
-from modelformats.torch_archives import JSON_LIMIT, byte_order, member_sizes
+from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
 
 CONFIG = re.compile(r"(?:[^/]+/)?data/(?:weights/model_weights|constants/model_constants)_config\.json")
 """Say in which members weights are."""
+JSON_LIMIT = 128 * 1024**2
 SYMBOL = re.compile(r"Symbol\('(\w+)'[^()]*\)|([A-Za-z_]\w*)")
 """A size of its own; sums and products of such sizes are any size."""
 DEEPEST = 50
