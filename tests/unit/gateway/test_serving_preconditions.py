@@ -157,3 +157,17 @@ async def test_a_rejected_request_that_is_repeated_stays_rejected(gateways: Pair
         with pytest.raises(GenerationMismatchError):
             await gateway.servings.replace(request(3), Conditions(if_match=1, key="a key"))
     assert len(deployer.requests) == 3
+
+
+async def test_a_gateway_that_starts_after_a_decision_finds_it(gateways: Pair, deployer: Deployer) -> None:
+    first, _ = gateways
+    await first.servings.create(request())
+    accepted, rejected = Conditions(if_match=1, key="accepted"), Conditions(if_match=1, key="rejected")
+    await first.servings.replace(request(2), accepted)
+    with pytest.raises(GenerationMismatchError):
+        await first.servings.replace(request(3), rejected)
+    async with gateway_over(deployer) as third:
+        assert (await third.servings.replace(request(2), accepted)).generation == 2
+        with pytest.raises(GenerationMismatchError):
+            await third.servings.replace(request(3), rejected)
+    assert len(deployer.requests) == 3
