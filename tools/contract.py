@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import formats_page
+import problems_page
 import settings_page
 import yaml
 from faststream.nats import NatsBroker
@@ -68,6 +69,7 @@ def files() -> dict[Path, str]:
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),
         Path("docs/openapi.json"): openapi.text(OPERATIONS),
+        Path("docs/problems.md"): problems_page.page(),
         Path("docs/settings.md"): settings_page.page(),
     }
 

@@ -7,12 +7,9 @@ can decide that a request is right, since another gateway may have stored one at
 from pydantic import Field
 
 from .base import WireModel
+from .codes import ALREADY_EXISTS, GENERATION_MISMATCH, NO_ROLLOUT
 from .documents import Problem
 from .references import DnsLabel
-
-ALREADY_EXISTS = "already_exists"
-GENERATION_MISMATCH = "generation_mismatch"
-NO_ROLLOUT = "no_rollout"
 
 ABSENT = 0
 """The expected generation of a serving that must not exist."""

@@ -40,6 +40,7 @@ from .ports import ModelCatalogue
 from .routes import ingress_metrics
 from .service.advancing import Advance
 from .service.copies import Copies
+from .service.followers import Followers
 from .service.following import Following
 from .service.intents import Intents
 from .service.logbook import Logbook
@@ -87,10 +88,10 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         clock=clock,
         resync_seconds=settings.resync_seconds,
     )
-    intents = Intents(records)
-    runtime.serve([build_router(intents, Following(catalogue, intents), reconciler, restorer)])
+    intents, followers = Intents(records), Followers(servings, copies)
+    runtime.serve([build_router(intents, Following(catalogue, intents, followers), reconciler, restorer)])
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
-    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run]
+    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run, followers.run]
     runtime.loops += [room.run, restorer.run, reconciler.run, scaler.run, observer.run]
     runtime.on_stop += [workloads.close, envoy.close]
     _report(runtime, envoy, restorer, copies)

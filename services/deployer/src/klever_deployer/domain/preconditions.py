@@ -5,12 +5,13 @@ exactly one is accepted, whichever gateways they come from. A request that is re
 recognised by its position in the stream, and is accepted again.
 """
 
+from kleverproto.deletions import newest_intent
 from kleverproto.documents import Intent, Problem, is_late
 from kleverproto.preconditions import ABSENT, nothing_to_steer, overtaken, unmet_precondition
 from kleverproto.rollouts import RolloutAction
 from kleverproto.servings import ServingDocument
 
-from .intents import Known, intent_of
+from .intents import Known
 from .replicas import ServingName
 
 
@@ -28,7 +29,7 @@ def rejection(serving: ServingName, present: Known, expected: int | None, intent
         expected: the generation that the request requires; None for any.
         intent: the request.
     """
-    known = intent_of(present)
+    known = newest_intent(present)
     if expected is None or (known is not None and known.sequence == intent.sequence):
         return None
     late = overtaken(serving.name) if is_late(known, intent) else None

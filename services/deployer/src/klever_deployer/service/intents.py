@@ -8,22 +8,16 @@ from klever_deployer.domain.intents import Known
 from klever_deployer.domain.preconditions import generation_of, rejection, steering_rejection
 from klever_deployer.domain.replicas import ServingName
 from kleverkit.documents import Stored
-from kleverproto.documents import Intent, Problem, Tombstone, is_late
+from kleverproto.documents import Intent, Problem, Tombstone
 from kleverproto.preconditions import ServingRequestDecided
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import RolloutAction
 from kleverproto.servings import Followed, ServingDeleteRequested, ServingDocument, ServingRequested
 
-from .records import Decide, Present, Records
+from .records import Decide, Present, Records, key_of
 
 Reject = Callable[[Known], Problem | None]
 """Why a request is rejected; None if it is accepted."""
-
-
-class _UnannouncedDeletionError(Exception):
-    def __init__(self, tombstone: Tombstone[ServingDocument]) -> None:
-        super().__init__()
-        self.tombstone = tombstone
 
 
 class _RejectedError(Exception):
@@ -90,7 +84,7 @@ class Intents:
     async def _record_if(self, serving: ServingName, intent: Intent, expected: int | None, decide: Decide) -> None:
         """Record a request; one with an expected generation is decided."""
         if expected is None:
-            await self._record(serving, intent, decide)
+            await self._record(serving, decide)
         else:
             await self._decide(serving, intent, decide, lambda known: rejection(serving, known, expected, intent))
 
@@ -104,7 +98,7 @@ class Intents:
 
         generation, problem = 0, None
         try:
-            stored = await self._record(serving, intent, decide_or_reject)
+            stored = await self._record(serving, decide_or_reject)
             generation = stored.document.generation if isinstance(stored, Stored) else 0
         except _RejectedError as error:
             generation, problem = error.generation, error.problem
@@ -113,21 +107,12 @@ class Intents:
         )
         await self.records.announce_decision(serving, intent, decided)
 
-    async def _record(self, serving: ServingName, intent: Intent, decide: Decide) -> Present:
-        """Decide; but before a tombstone is replaced, publish its deletion where a crash prevented that.
+    async def _record(self, serving: ServingName, decide: Decide) -> Present:
+        """Decide in order.
 
         What the bucket has lost is still known here. So is a tombstone that it has forgotten, for as long as the stream
         may hold requests from before it: a consumer that was created anew delivers them once more.
         """
-
-        def decide_in_order(present: Known) -> ServingDocument | Tombstone[ServingDocument] | None:
-            present = present or self.records.copies.last(serving)
-            if isinstance(present, Tombstone) and not present.announced and not is_late(present.intent, intent):
-                raise _UnannouncedDeletionError(present)
-            return decide(present)
-
-        while True:
-            try:
-                return await self.records.change(serving, decide_in_order)
-            except _UnannouncedDeletionError as error:
-                await self.records.announce_deletion(serving, error.tombstone)
+        return await self.records.deletions.change(
+            key_of(serving), lambda present: decide(present or self.records.copies.last(serving))
+        )

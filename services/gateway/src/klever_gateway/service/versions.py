@@ -8,6 +8,7 @@ from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverkit.expressions import expression_mistakes
+from kleverproto.codes import DIGEST_NOT_FOUND, INVALID_EXPRESSION, MODEL_NOT_FOUND
 from kleverproto.commands import command_refusal
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
@@ -18,10 +19,6 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
 from .arrivals import Arrivals
-
-MODEL_NOT_FOUND = "model_not_found"
-DIGEST_NOT_FOUND = "digest_not_found"
-INVALID_EXPRESSION = "invalid_expression"
 
 
 class Versions:

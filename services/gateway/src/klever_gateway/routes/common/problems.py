@@ -21,6 +21,15 @@ from klever_gateway.errors import (
 )
 from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
 from kleverproto.base import WireModel
+from kleverproto.codes import (
+    BODY_TOO_LARGE,
+    FOREIGN_ORIGIN,
+    HEADERS_TOO_LARGE,
+    HTTP_ERROR,
+    METHOD_NOT_ALLOWED,
+    NO_SUCH_ROUTE,
+    UNKNOWN_HOST,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -43,12 +52,12 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 HTTP_CODES = {
-    403: "foreign_origin",
-    404: "no_such_route",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    421: "unknown_host",
-    431: "headers_too_large",
+    403: FOREIGN_ORIGIN,
+    404: NO_SUCH_ROUTE,
+    405: METHOD_NOT_ALLOWED,
+    413: BODY_TOO_LARGE,
+    421: UNKNOWN_HOST,
+    431: HEADERS_TOO_LARGE,
 }
 
 
@@ -99,7 +108,7 @@ def problem_of(error: KleverError) -> ProblemDetails | None:
 
 def problem_of_http(error: web.HTTPException, method: str, path: str) -> ProblemDetails:
     """What a client is told when the router refuses."""
-    code = HTTP_CODES.get(error.status, "http_error")
+    code = HTTP_CODES.get(error.status, HTTP_ERROR)
     detail = {
         404: f"nothing is served under {path}: /docs lists what is",
         405: f"{path} does not take {method}: see the Allow header",
@@ -110,7 +119,7 @@ def problem_of_http(error: web.HTTPException, method: str, path: str) -> Problem
 
 def refusal(status: int, message: str) -> web.Response:
     """The answer to a request that no handler sees."""
-    return problem_response(problem(status, HTTP_CODES.get(status, "http_error"), message))
+    return problem_response(problem(status, HTTP_CODES.get(status, HTTP_ERROR), message))
 
 
 def problem_response(details: ProblemDetails, headers: dict[str, str] | None = None) -> web.Response:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from klever_gateway.routes.common.operation import JSON, Failure, Operation, Success
 from klever_gateway.routes.common.problems import MEDIA_TYPE, ProblemDetails, problem
+from kleverproto.codes import INTERNAL
 
 from .texts import FAILURES, PATH_PARAMETERS, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_SCHEMES, TAGS
 
@@ -68,7 +69,7 @@ def _operation(line: Operation) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": content}
     for failure in sorted({Failure.UNAUTHORIZED, *line.failures}):
         described["responses"][str(failure.value)] = _failure(failure)
-    described["responses"]["default"] = _problem("Any other error.", 500, "internal", "the gateway has a fault")
+    described["responses"]["default"] = _problem("Any other error.", 500, INTERNAL, "the gateway has a fault")
     return described
 
 

@@ -1,6 +1,16 @@
 """What the OpenAPI document says of tags, parameters, headers and errors."""
 
 from klever_gateway.routes.common.operation import Failure
+from kleverproto.codes import (
+    ALREADY_EXISTS,
+    GENERATION_MISMATCH,
+    INVALID,
+    MALFORMED_JSON,
+    NOT_FOUND,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+)
 
 TAGS = {
     "platform": "What runs here.",
@@ -42,30 +52,30 @@ RESPONSE_HEADERS = {
 FAILURES = {
     Failure.UNAUTHORIZED: (
         "The token is missing, or wrong.",
-        "unauthorized",
+        UNAUTHORIZED,
         "the request has no token: send `Authorization: Bearer` with what the file `token` holds",
     ),
-    Failure.MALFORMED: ("The body is not JSON.", "malformed_json", "the body is not JSON: EOF at line 1"),
-    Failure.NOT_FOUND: ("There is no such thing.", "not_found", "there is no serving iris in default"),
+    Failure.MALFORMED: ("The body is not JSON.", MALFORMED_JSON, "the body is not JSON: EOF at line 1"),
+    Failure.NOT_FOUND: ("There is no such thing.", NOT_FOUND, "there is no serving iris in default"),
     Failure.CONFLICT: (
         "It is there already, or has ended.",
-        "already_exists",
+        ALREADY_EXISTS,
         "there is a serving iris in default: replace it with PUT, or delete it",
     ),
     Failure.GENERATION_MISMATCH: (
         "Someone else was first.",
-        "generation_mismatch",
+        GENERATION_MISMATCH,
         "the serving is at generation 3, not at generation 2: read it again and repeat the change",
     ),
     Failure.UNSUPPORTED_MEDIA_TYPE: (
         "The body is not declared as JSON.",
-        "unsupported_media_type",
+        UNSUPPORTED_MEDIA_TYPE,
         "send the body with Content-Type: application/json, not text/plain",
     ),
-    Failure.INVALID: ("The request cannot be accepted; `errors` says why.", "invalid", "see query.limit"),
+    Failure.INVALID: ("The request cannot be accepted; `errors` says why.", INVALID, "see query.limit"),
     Failure.UNAVAILABLE: (
         "The event bus cannot be reached; nothing was stored.",
-        "unavailable",
+        UNAVAILABLE,
         "NATS cannot be reached, so nothing was stored: try again in a moment",
     ),
 }
