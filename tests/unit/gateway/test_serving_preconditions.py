@@ -1,7 +1,6 @@
 """If-Match over several gateways: the deployer decides, and its decision reaches the client that asked."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,17 +13,6 @@ from support.two_gateways import Deployer, OneGateway, gateway_over
 
 def request(replicas: int = 1) -> ServingRequested:
     return ServingRequested(namespace="default", name="iris", spec=serving_spec(replicas=replicas))
-
-
-@pytest.fixture
-def deployer() -> Deployer:
-    return Deployer()
-
-
-@pytest.fixture
-async def gateways(deployer: Deployer) -> AsyncIterator[tuple[OneGateway, OneGateway]]:
-    async with gateway_over(deployer) as first, gateway_over(deployer) as second:
-        yield first, second
 
 
 Pair = tuple[OneGateway, OneGateway]
