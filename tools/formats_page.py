@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, RUNTIMES
+from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, serving_here
 from kleverproto.signatures import Signature, Tensor
+from modelconversion.pairs import HALF, PAIRS
+from modelfiles.runtimes import DirectoryLayout, supports
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
-from modelformats.converting.pairs import HALF, PAIRS
 from modelformats.scanning import scan_directory
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -50,7 +51,17 @@ def page() -> str:
     sys.path.insert(0, str(TESTS))
     found = dict(_parsed())
     rows = [_row(name, found[name]) for name in KNOWN_FORMATS]
-    columns = ("format", "inputs", "outputs", "operators", "weights", "scanned", "converted to", "served by")
+    columns = (
+        "format",
+        "inputs",
+        "outputs",
+        "operators",
+        "weights",
+        "scanned",
+        "converted to",
+        "served by",
+        "laid out for",
+    )
     return "\n".join(
         [
             HEAD,
@@ -153,7 +164,7 @@ def _row(name: str, found: Signature) -> tuple[str, ...]:
     targets = ", ".join(converted_to(name)) or NONE
     operators, weights = ("yes" if known else NONE for known in (found.operators, found.parameters))
     tensors = (_known(found.inputs), _known(found.outputs))
-    return name, *tensors, operators, weights, "yes", targets, _served_by(name)
+    return name, *tensors, operators, weights, "yes", targets, _served_by(name), _laid_out_for(name)
 
 
 def converted_to(name: str) -> tuple[str, ...]:
@@ -193,7 +204,12 @@ def _measured() -> Iterator[tuple[str, ...]]:
 def _served_by(name: str) -> str:
     if name in CONVERTED:
         return f"as {CONVERTED_TO}"
-    return ", ".join(runtime for runtime, formats in RUNTIMES.items() if name in formats) or NONE
+    return ", ".join(serving_here(name)) or NONE
+
+
+def _laid_out_for(name: str) -> str:
+    """The servers whose container images `ormb-storage-initializer` prepares directories for."""
+    return ", ".join(layout for layout in DirectoryLayout if name in supports(layout)) or NONE
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -14,8 +14,7 @@ import aiohttp
 import psutil
 import pytest
 
-import kleverserve
-from klever_deployer.adapters.local.launching import Launching, server_path
+from klever_deployer.adapters.local.launching import Launching, server_packages, server_path
 from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec, ReplicaState
@@ -70,10 +69,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def local(directory: Path) -> LocalWorkloads:
-    package = Path(kleverserve.__file__).parent
     launching = Launching(
         Path(sys.executable),
-        server_path(directory / "python", package),
+        server_path(directory / "python", server_packages()),
         SecretFiles(directory / "secrets"),
         Confinement(find_support()),
     )

@@ -12,9 +12,9 @@ import pytest
 
 from kleverkit.directories import toolchains_directory
 from kleverproto.signatures import Tensor
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from support import model_files
 
 HERE = Path(__file__).with_name("netron")

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from modelfiles.runtimes import TABULAR_ROWS
+
 from .errors import ApiError, ExecutionError, ModelLoadError
 from .independence import judge
 from .lane import Lane
@@ -21,7 +23,6 @@ from .protocol import InferRequest
 from .tensors import Array
 
 Results: TypeAlias = dict[str, Array]
-DEFAULT_ROWS = 64
 OPTION = "maxBatchRows"
 NOT_KNOWN = "it cannot be shown that this model's rows are independent"
 
@@ -42,7 +43,7 @@ def rows_at_most(model: Model, asked_for: int | None) -> int:
     Raises:
         ModelLoadError: a number was asked for, and rows are not independent, or may not be.
     """
-    wanted = asked_for or (DEFAULT_ROWS if model.row_wise else 1)
+    wanted = asked_for or (TABULAR_ROWS if model.row_wise else 1)
     if wanted == 1:
         return 1
     verdict = judge(model, wanted)

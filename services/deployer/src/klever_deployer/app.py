@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from kleverkit.health import holds
@@ -25,7 +24,7 @@ from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import JOBS_BUCKET, LEASES_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
 from kleversandbox.support import Confinement, find_support
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.toolchains.store import ToolchainStore
 from ormb.client import OrmbClient
 from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
@@ -36,7 +35,7 @@ from .adapters.copies import FileCopies
 from .adapters.followed_routes import FollowedRoutes
 from .adapters.local.envoy import EnvoyDataPlane
 from .adapters.local.home_lock import HomeLock
-from .adapters.local.launching import Launching, server_path
+from .adapters.local.launching import Launching, server_packages, server_path
 from .adapters.local.model_store import LocalModelStore
 from .adapters.local.workloads import LocalWorkloads
 from .adapters.toolchains import LocalToolchains
@@ -48,6 +47,7 @@ from .ports import ModelCatalogue
 from .routes import ingress_metrics
 from .service.advancing import Advance
 from .service.copies import Copies
+from .service.followers import Followers
 from .service.following import Following
 from .service.intents import Intents
 from .service.logbook import Logbook
@@ -147,10 +147,10 @@ def _assemble(
         clock=clock,
         resync_seconds=settings.resync_seconds,
     )
-    intents = Intents(records)
-    runtime.serve([build_router(intents, Following(catalogue, intents), reconciler, restorer)])
+    intents, followers = Intents(records), Followers(servings, copies)
+    runtime.serve([build_router(intents, Following(catalogue, intents, followers), reconciler, restorer)])
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
-    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run]
+    runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run, followers.run]
     runtime.loops += [room.run, restorer.run, reconciler.run, scaler.run, observer.run]
     _report(runtime, envoy, restorer, copies)
     add_metrics(runtime.metrics, restorer, reconciler)
@@ -187,11 +187,8 @@ def _waiting_room(settings: DeployerSettings, workloads: LocalWorkloads, scaler:
 
 
 def _workloads(settings: DeployerSettings, work_dir: Path, confinement: Confinement) -> LocalWorkloads:
-    """Model servers, run by this interpreter or by that of a toolchain, which must find kleverserve and no more."""
-    server = find_spec("kleverserve")
-    if server is None or server.origin is None:
-        raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    path = server_path(work_dir / "python", Path(server.origin).parent)
+    """Model servers, run by this interpreter or by that of a toolchain, which imports the server's packages only."""
+    path = server_path(work_dir / "python", server_packages())
     secrets = SecretFiles(settings.secrets)
     limit = settings.max_request_bytes
     launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit)

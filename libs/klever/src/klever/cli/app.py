@@ -15,7 +15,7 @@ from klever.errors import KleverError
 from klever.servers import read_token
 from kleverkit.errors import PermanentError
 from kleverproto.references import InvalidReferenceError
-from ormb.cli.completion import add_completion
+from ormb.console.completion import add_completion
 from ormb.errors import OrmbError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""scikit-learn estimators in joblib or pickle files, read without unpickling (see `modelformats.inert_pickle`)."""
+"""scikit-learn estimators in joblib or pickle files, read without unpickling (see `modelfiles.inert_pickle`)."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.inert_pickle import Inert, class_name, read_pickle
 from modelformats.format import files_matching, model_file, reading
 from modelformats.inert_arrays import InertArray, inert_array
-from modelformats.inert_pickle import Inert, class_name, read_pickle
 from modelformats.plain import listed
 from modelformats.versions import other_version
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from klever_jobrunner.adapters.parsing import extract, scan
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
+
+from .parsing import extract, scan
 
 
 class InlineExecutor:

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import modelformats
+from klever_jobrunner.errors import INVALID_MODEL, OUT_OF_MEMORY, SIGNATURE_TOO_LARGE, UNSUPPORTED_FORMAT, JobError
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 from modelformats.scanning import scan_directory
-
-from .errors import INVALID_MODEL, OUT_OF_MEMORY, SIGNATURE_TOO_LARGE, UNSUPPORTED_FORMAT, JobError
 
 SIGNATURE_LIMIT = 512 * 1024
 """Bytes of JSON. Documents and events carry signatures, and a message of NATS holds 1 MiB."""

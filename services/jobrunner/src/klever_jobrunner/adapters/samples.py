@@ -7,9 +7,8 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from klever_jobrunner.errors import INVALID_SAMPLES, JobError
 from kleverproto.conversions import SAMPLES_BYTES
-
-from .errors import INVALID_SAMPLES, JobError
 
 
 def read_samples(path: Path, limit: int = SAMPLES_BYTES) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
-"""A worker process: takes one job a line on standard input, answers one line each, ends when its input does.
+"""A worker process: takes a task on each line of standard input, answers one line each, exits when its input ends.
 
-Started by `adapters.local`, in the sandbox, which it makes still smaller before it reads a foreign byte.
+Started by `adapters.worker_process`, in the sandbox, which it makes still smaller before it reads a foreign byte.
 """
 
 import os
@@ -14,7 +14,7 @@ from threading import Thread
 from typing import BinaryIO, Literal
 
 import modelformats
-from klever_jobrunner import extraction
+from klever_jobrunner.adapters import parsing
 from klever_jobrunner.errors import JobError
 from kleverproto.base import WireModel
 from kleverproto.documents import Problem
@@ -24,15 +24,15 @@ from kleversandbox.inside import refuse_programs
 KIBI = 1024
 
 
-class Job(WireModel):
+class Task(WireModel):
     """A line in."""
 
-    task: Literal["extract", "scan"] = "extract"
+    action: Literal["extract", "scan"] = "extract"
     directory: Path
     format: str | None = None
 
 
-class Answer(WireModel):
+class Reply(WireModel):
     """A line out: a result or a problem; the first one, which has neither, says that the worker is warm."""
 
     result: JobResult | None = None
@@ -41,43 +41,43 @@ class Answer(WireModel):
     """Most memory that the process has held so far."""
 
 
-Do = Callable[[Job], JobResult]
+TaskFunction = Callable[[Task], JobResult]
 
 
-def serve(do: Do, *, cpu_seconds: float) -> None:
-    """Do the jobs that come with this function, for ever."""
+def serve(perform: TaskFunction, *, cpu_seconds: float) -> None:
+    """Perform tasks with this function until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the pool ends its workers itself
     answers = _own_stdout()
     modelformats.preload()
     refuse_programs()
     lines: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_read, args=(lines,), daemon=True).start()
-    _send(answers, Answer(peak_mb=_peak_mb()))
+    _send(answers, Reply(peak_mb=_peak_mb()))
     while True:
-        job = Job.model_validate_json(lines.get())
+        task = Task.model_validate_json(lines.get())
         _limit_cpu(cpu_seconds)
-        _send(answers, _answer(do, job))
+        _send(answers, _reply(perform, task))
 
 
 def _read(lines: SimpleQueue[bytes]) -> None:
-    """Take jobs; end the process at once, even in the middle of a job, when the pool has closed the pipe or died."""
+    """Take tasks; exit at once, even in the middle of a task, when the pool has closed the pipe or died."""
     for line in sys.stdin.buffer:
         lines.put(line)
     os._exit(0)
 
 
-def _answer(do: Do, job: Job) -> Answer:
+def _reply(perform: TaskFunction, task: Task) -> Reply:
     try:
-        return Answer(result=do(job), peak_mb=_peak_mb())
+        return Reply(result=perform(task), peak_mb=_peak_mb())
     except JobError as error:
-        return Answer(problem=error.problem, peak_mb=_peak_mb())
+        return Reply(problem=error.problem, peak_mb=_peak_mb())
 
 
-def work(job: Job) -> JobResult:
-    """What a job asks for. Raises JobError."""
-    if job.task == "scan":
-        return JobResult(scan=extraction.scan(job.directory))
-    return JobResult(signature=extraction.extract(job.directory, job.format))
+def perform_task(task: Task) -> JobResult:
+    """Scan or parse a model in this process. Raises JobError."""
+    if task.action == "scan":
+        return JobResult(scan=parsing.scan(task.directory))
+    return JobResult(signature=parsing.extract(task.directory, task.format))
 
 
 def _own_stdout() -> BinaryIO:
@@ -88,7 +88,7 @@ def _own_stdout() -> BinaryIO:
 
 
 def _limit_cpu(seconds: float) -> None:
-    """Processor time is counted over the life of the process, so the limit moves on with each job."""
+    """Processor time is counted over the life of the process, so the limit grows with each task."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime + seconds) + 1, hard))
@@ -103,10 +103,10 @@ def _peak_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KIBI**2
 
 
-def _send(answers: BinaryIO, answer: Answer) -> None:
-    answers.write(answer.model_dump_json().encode() + b"\n")
+def _send(answers: BinaryIO, reply: Reply) -> None:
+    answers.write(reply.model_dump_json().encode() + b"\n")
     answers.flush()
 
 
 if __name__ == "__main__":
-    serve(work, cpu_seconds=float(sys.argv[1]))
+    serve(perform_task, cpu_seconds=float(sys.argv[1]))

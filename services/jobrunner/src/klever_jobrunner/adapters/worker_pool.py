@@ -9,12 +9,12 @@ from typing import Any, Self
 import structlog
 
 from klever_jobrunner.errors import TIMED_OUT, WORKER_DIED, JobError
-from klever_jobrunner.adapters.worker import Answer, Job
 from kleverkit.errors import TransientError
 from kleverproto.jobs import JobResult
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
 
+from .worker import Reply, Task
 from .worker_process import WorkerDiedError, WorkerLimits, WorkerProcess
 
 log = structlog.get_logger(__name__)
@@ -62,34 +62,34 @@ class WorkerPool:
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
         """See `ports.JobExecutor`."""
-        found = await self._done(Job(task="extract", directory=directory, format=format_name))
-        return found.signature or Signature()
+        result = await self._run_task(Task(directory=directory, format=format_name))
+        return result.signature or Signature()
 
     async def scan(self, directory: Path) -> Scan:
         """See `ports.JobExecutor`."""
-        found = await self._done(Job(task="scan", directory=directory))
-        if found.scan is None:
+        result = await self._run_task(Task(action="scan", directory=directory))
+        if result.scan is None:
             raise JobError("the worker answered without a scan", code=WORKER_DIED)
-        return found.scan
+        return result.scan
 
-    async def _done(self, job: Job) -> JobResult:
-        """A job whose worker dies is tried once more: it may not have been the model."""
+    async def _run_task(self, task: Task) -> JobResult:
+        """A task whose worker dies is tried once more: it may not have been the model."""
         try:
-            answer = await self._do(job)
+            answer = await self._run_once(task)
         except WorkerDiedError:
             try:
-                answer = await self._do(job)
+                answer = await self._run_once(task)
             except WorkerDiedError as error:
                 raise self._died(error) from error
         if answer.problem:
             raise JobError(answer.problem.message, code=answer.problem.code)
         return answer.result or JobResult()
 
-    async def _do(self, job: Job) -> Answer:
+    async def _run_once(self, task: Task) -> Reply:
         worker = await self._take()
         is_fit = False
         try:
-            answer = await worker.do(job)
+            answer = await worker.run_task(task)
             is_fit = not worker.is_worn
         except TimeoutError as error:
             raise self._too_long() from error

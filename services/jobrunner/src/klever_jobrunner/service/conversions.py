@@ -1,12 +1,26 @@
-"""Conversions: fetch, convert and check, describe, push; or push what an earlier one has made."""
+"""Conversions: fetch, convert and check, describe, push; or publish what an earlier one has made."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import modelformats
+from klever_jobrunner.errors import NOT_VERIFIED, UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
+from klever_jobrunner.ports import (
+    ConversionSource,
+    Converter,
+    FetchedModel,
+    JobExecutor,
+    ModelSink,
+    ModelSource,
+    OnLine,
+    ResultIndex,
+    Samples,
+    SampleSource,
+    StoredResult,
+    Trusted,
+)
+from kleverproto.codes import UNSERVABLE_MODEL
 from kleverproto.conversions import (
     CONVERTED_FROM,
     MEASURED_ERROR,
@@ -15,7 +29,7 @@ from kleverproto.conversions import (
     Verification,
 )
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
-from kleverproto.servable import UNSERVABLE_MODEL, cannot_be_called
+from kleverproto.servable import cannot_be_called
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
 from ormb.agreement import completed
@@ -23,22 +37,17 @@ from ormb.digest import digest_bytes, hexadecimal
 from ormb.modelfile import FILE_NAME, ModelFile, dump_modelfile, to_metadata
 from ormb.packing import MODEL
 
-from .errors import NOT_VERIFIED, UNSUPPORTED_CONVERSION, UNSUPPORTED_FORMAT, JobError
-from .ports import ConversionSource, Converter, JobExecutor, ModelSink, ModelSource, OnLine, SampleSource, Trusted
-from .results import KeptResult, Results
-from .samples import read_samples
-
 
 @dataclass(frozen=True)
 class Conversions:
-    """Makes new versions of other formats; see `ports.Work`.
+    """Makes new versions of other formats; see `ports.Operation`.
 
     Attributes:
         source: fetches models.
-        executor: finds their signatures.
+        executor: extracts their signatures.
         converter: converts them.
-        results: keeps what was made.
-        sink: pushes it.
+        results: finds what earlier conversions have made.
+        sink: pushes what this one makes.
         samples: fetches inputs to check with.
         trusted: what a project trusts.
     """
@@ -46,62 +55,71 @@ class Conversions:
     source: ModelSource
     executor: JobExecutor
     converter: Converter
-    results: Results
+    results: ResultIndex
     sink: ModelSink
     samples: SampleSource
     trusted: Trusted
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
         spec, wanted = job.spec, _wanted(job)
-        kept = await self._kept(spec, wanted)
-        if kept is not None:
-            on_line("this conversion has been done before: its result is used")
-        made = kept or await self._make(spec, wanted, scratch, on_line)
-        ref = wanted.result(spec.ref)
-        on_line(f"pushing {ref}")
-        digest = await self.sink.publish(ref, spec.registry, made.directory, made.record)
-        on_line(f"pushed {ref}")
-        converted = ConvertedModel(
-            ref=ref, digest=digest, registry=spec.registry, is_cached=kept is not None, record=made.record
-        )
-        return JobResult(converted=converted)
-
-    async def _kept(self, spec: JobSpec, wanted: Conversion) -> KeptResult | None:
-        if spec.format is None:
-            return None
-        return await in_thread(self.results.find, self._key(spec, spec.format, wanted))
-
-    async def _make(self, spec: JobSpec, wanted: Conversion, scratch: Path, on_line: OnLine) -> KeptResult:
+        if spec.format is not None and (known := await self._reuse(spec, spec.format, wanted, on_line)):
+            return known
         on_line(f"fetching {spec.ref} from {spec.registry}")
         model = await self.source.fetch(spec, scratch / "source")
-        name = await in_thread(_format, spec.format or model.format, model.directory)
-        key = self._key(spec, name, wanted)
-        described_by = model.modelfile or ModelFile()
-        signature = completed(
-            to_metadata(described_by).declared_signature, await self._signature(model.directory, name)
-        )
-        if reason := cannot_be_called(signature):
-            raise JobError(f"{spec.ref} cannot be converted: {reason}", code=UNSERVABLE_MODEL)
-        on_line(f"converting {name} to {wanted.to}")
-        made = scratch / "result"
-        (made / MODEL).mkdir(parents=True)
-        samples = await self._samples(spec, wanted, scratch)
-        source = ConversionSource(model.directory, name, signature, samples, await self.trusted(spec.ref.project))
-        record = await self.converter.convert(source, wanted, made / MODEL, on_line)
-        _check_verified(record.verification, wanted)
-        (made / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted, record.verification)))
-        return await in_thread(self.results.keep, key, made, record)
+        format_name = await in_thread(_format, spec.format or model.format, model.directory)
+        if spec.format is None and (known := await self._reuse(spec, format_name, wanted, on_line)):
+            return known
+        result = await self._convert(job, model, format_name, scratch, on_line)
+        await self.results.record(spec, self._key(spec, format_name, wanted), result)
+        return _result(spec, result, is_cached=False)
 
-    async def _samples(self, spec: JobSpec, wanted: Conversion, scratch: Path) -> Mapping[str, Any]:
+    async def _reuse(self, spec: JobSpec, format_name: str, wanted: Conversion, on_line: OnLine) -> JobResult | None:
+        """Publish the result of an earlier conversion; None where there is none. Raises as `run_job`."""
+        ref = wanted.result(spec.ref)
+        known = await self.results.find(spec, self._key(spec, format_name, wanted))
+        if known is None or not await self.sink.republish(ref, spec.registry, known):
+            return None
+        on_line(f"this conversion has been done before: {known.ref} is published as {ref}")
+        return _result(spec, StoredResult(ref, known.digest, known.record), is_cached=True)
+
+    async def _convert(
+        self, job: JobDocument, model: FetchedModel, format_name: str, scratch: Path, on_line: OnLine
+    ) -> StoredResult:
+        spec, wanted = job.spec, _wanted(job)
+        described_by = model.modelfile or ModelFile()
+        signature = await self._signature(spec, model, format_name)
+        on_line(f"converting {format_name} to {wanted.to}")
+        directory = scratch / "result"
+        (directory / MODEL).mkdir(parents=True)
+        samples = await self._samples(spec, wanted, scratch)
+        trust = await self.trusted(spec.ref.project)
+        source = ConversionSource(model.directory, format_name, signature, samples, trust)
+        record = await self.converter.convert(source, wanted, directory / MODEL, on_line)
+        _check_verified(record.verification, wanted)
+        (directory / FILE_NAME).write_text(dump_modelfile(described(described_by, spec, wanted, record.verification)))
+        ref = wanted.result(spec.ref)
+        on_line(f"pushing {ref}")
+        digest = await self.sink.publish(ref, spec.registry, directory, record)
+        on_line(f"pushed {ref}")
+        return StoredResult(ref, digest, record)
+
+    async def _samples(self, spec: JobSpec, wanted: Conversion, scratch: Path) -> Samples:
         """The request's own, or those that it names. Raises JobError, TransientError."""
         if wanted.samples_digest is None:
             return wanted.samples
-        path = await self.samples.fetch_samples(spec, wanted.samples_digest, scratch)
-        return await in_thread(read_samples, path)
+        return await self.samples.fetch_samples(spec, wanted.samples_digest, scratch)
 
-    async def _signature(self, directory: Path, format_name: str) -> Signature:
-        """What is known of inputs and outputs; nothing where nobody can parse the format."""
+    async def _signature(self, spec: JobSpec, model: FetchedModel, format_name: str) -> Signature:
+        """What is known of inputs and outputs. Raises JobError where the model cannot be called."""
+        declared = to_metadata(model.modelfile or ModelFile()).declared_signature
+        signature = completed(declared, await self._extracted(model.directory, format_name))
+        if reason := cannot_be_called(signature):
+            raise JobError(f"{spec.ref} cannot be converted: {reason}", code=UNSERVABLE_MODEL)
+        return signature
+
+    async def _extracted(self, directory: Path, format_name: str) -> Signature:
+        """What the files say; nothing where there is no parser for the format."""
         try:
             return await self.executor.extract(directory, format_name)
         except JobError as error:
@@ -111,9 +129,16 @@ class Conversions:
 
     def _key(self, spec: JobSpec, format_name: str, wanted: Conversion) -> str:
         """What the result depends on."""
-        what = wanted.model_copy(update={"ref": None}).model_dump(mode="json")
+        what = wanted.replace(ref=None).model_dump(mode="json")
         parts = [spec.ref.repository, spec.digest, what, self.converter.fingerprint(format_name, wanted)]
         return hexadecimal(digest_bytes(json.dumps(parts, sort_keys=True).encode()))
+
+
+def _result(spec: JobSpec, stored: StoredResult, *, is_cached: bool) -> JobResult:
+    converted = ConvertedModel(
+        ref=stored.ref, digest=stored.digest, registry=spec.registry, is_cached=is_cached, record=stored.record
+    )
+    return JobResult(converted=converted)
 
 
 def _check_verified(verification: Verification, wanted: Conversion) -> None:

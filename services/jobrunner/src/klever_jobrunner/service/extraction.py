@@ -1,22 +1,21 @@
-"""What jobs of each kind do; conversions have a file of their own."""
+"""Jobs that parse or scan a model."""
 
 from pathlib import Path
 
+from klever_jobrunner.errors import JobError
+from klever_jobrunner.ports import JobExecutor, ModelSource, OnLine
 from kleverproto.jobs import JobDocument, JobResult
-
-from .errors import JobError
-from .ports import JobExecutor, ModelSource, OnLine
 
 
 class Extraction:
-    """Finds a model's signature, and what its pickles would run; see `ports.Work`."""
+    """Finds a model's signature, and what its pickles would run; see `ports.Operation`."""
 
     def __init__(self, source: ModelSource, executor: JobExecutor) -> None:
         self._source = source
         self._executor = executor
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`. Tells nothing: thousands of these are done, each in milliseconds."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`. Logs no lines: there are thousands of these jobs, each of milliseconds."""
         del on_line
         model = await self._source.fetch(job.spec, scratch / "model")
         scan = await self._executor.scan(model.directory)
@@ -28,14 +27,14 @@ class Extraction:
 
 
 class Scanning:
-    """Looks for what a model's pickles would run; see `ports.Work`."""
+    """Looks for what a model's pickles would run; see `ports.Operation`."""
 
     def __init__(self, source: ModelSource, executor: JobExecutor) -> None:
         self._source = source
         self._executor = executor
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
         model = await self._source.fetch(job.spec, scratch / "model")
         scan = await self._executor.scan(model.directory)
         on_line(f"{scan.scanner} {scan.scanner_version}: {scan.verdict}")
