@@ -16,16 +16,19 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingRequested
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
+from support import oci_artifacts as oci
 from support.constant_load import Load, constant_load
 from support.deployer_service import Surroundings
 from support.nats_server import NatsServer
+from support.oci_artifacts import OciClient
 from support.processes import free_port
-from support.registry_service import running_registry
+from support.registry_service import Platform, platform, running_registry
 from support.replicas import ReplicaProcess, leader_and_standby
 from support.small_models import adder
 from support.waiting import eventually
 
 TAKEOVER_SECONDS = 10.0
+MODELS = 30
 
 
 def adders(version: str) -> ServingSpec:
@@ -59,7 +62,7 @@ async def deployers(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Deplo
         session = await stack.enter_async_context(aiohttp.ClientSession())
         for replica in replicas:
             stack.callback(replica.stop)
-            replica.start()
+            replica.start(within=60)
         world = Surroundings(client, session, registry.address, DeployerSettings(work_dir=tmp_path / "deployer"))
         await world.allow_unsafe()
         first, second = replicas
@@ -111,3 +114,76 @@ async def test_a_standby_that_is_killed_changes_nothing_and_the_last_deployer_st
     leader.stop()
     with pytest.raises(aiohttp.ClientConnectionError):
         await deployers.world.infer(url, {})
+
+
+@dataclass
+class Registries:
+    """Two registries of one data directory."""
+
+    platform: Platform
+    session: aiohttp.ClientSession
+    replicas: tuple[ReplicaProcess, ReplicaProcess]
+
+    async def push(self, number: int) -> str:
+        """Push a model to either replica, to the other one where that is away, as behind a balancer; its digest."""
+        artifact = oci.model(f"weights {number}".encode())
+        order = self.replicas if number % 2 else self.replicas[::-1]
+        for attempt in range(40):
+            try:
+                await OciClient(self.session, order[attempt % 2].address).push("storm/iris", f"v{number}", artifact)
+            except (aiohttp.ClientError, AssertionError):
+                continue
+            return artifact.digest
+        raise AssertionError(f"v{number} could not be pushed")
+
+
+@pytest.fixture
+async def registries(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Registries]:
+    settings = {
+        "nats_url": own_nats.url,
+        "data_dir": tmp_path / "registry",
+        "public_address": "localhost:5000",
+        "open": "true",
+        "collect_seconds": 0.2,
+        "reconcile_seconds": 1,
+    }
+    first, second = (ReplicaProcess("registry", number, tmp_path, settings) for number in (1, 2))
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        for replica in (first, second):
+            stack.callback(replica.stop)
+            replica.start(within=60)
+        await leader_and_standby(first, second)
+        yield Registries(await stack.enter_async_context(platform(own_nats.url)), session, (first, second))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("victim", ["leader", "standby"])
+async def test_pushes_to_two_registries_survive_the_death_of_either_and_each_is_announced_once(
+    registries: Registries, victim: str
+) -> None:
+    leader, standby = await leader_and_standby(*registries.replicas)
+    killed, survivor = (leader, standby) if victim == "leader" else (standby, leader)
+    slots, pushed = asyncio.Semaphore(4), dict[int, str]()
+
+    async def push(number: int) -> None:
+        async with slots:
+            pushed[number] = await registries.push(number)
+
+    async def has_pushed() -> bool:
+        return len(pushed) >= MODELS // 3
+
+    async with asyncio.TaskGroup() as pushes:
+        for number in range(MODELS):
+            pushes.create_task(push(number))
+        await eventually(has_pushed, within=30)
+        killed.kill()
+    await leads(survivor, within=TAKEOVER_SECONDS)
+    for number, digest in pushed.items():
+        assert (await registries.platform.settled(f"storm/iris:v{number}", digest)).generation == 1
+    versions = [event.data.ref.version for event in await registries.platform.events("model.pushed")]
+    assert sorted(versions) == sorted(f"v{number}" for number in range(MODELS))
+    tags = await OciClient(registries.session, survivor.address).request("GET", "/v2/storm/iris/tags/list")
+    assert sorted(tags.json()["tags"]) == sorted(versions)
+    killed.start()
+    await leader_and_standby(*registries.replicas)
