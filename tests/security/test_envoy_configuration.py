@@ -1,7 +1,6 @@
 """Envoy gets only what it takes: what people write is judged by Envoy's own rules before."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from klever_deployer.domain.routing import Rule, Share
 from kleverkit.expressions import MAX_PROGRAM, expression_mistake
 from kleverproto.traffic import HeaderMatch
-from support.data_planes import Bench, Upstream, backend_key, behind_envoy, route, upstreams
+from support.data_planes import Bench, Upstream, behind_envoy, changed, route, upstreams, version_key
 from support.deployer import IRIS, World, spec, variant
 from support.processes import free_port
 
@@ -32,9 +31,9 @@ async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_every_expression_that_is_accepted_envoy_takes(envoy: Bench, upstream: Upstream) -> None:
     accepted = [pattern for pattern in TAKEN if expression_mistake(pattern) is None]
     assert LARGEST in accepted
-    shares = (Share(backend_key("v1"), 100),)
+    shares = (Share(version_key("v1"), 100),)
     rules = tuple(Rule((("x-user", HeaderMatch(regex=pattern)),), shares) for pattern in accepted)
-    await envoy.data_plane.apply(replace(route((upstream, 100)), rules=rules))
+    await envoy.data_plane.apply(changed(route((upstream, 100)), rules=rules))
     assert await envoy.ask() == "v1"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.following import Following
 from kleverkit.documents import Documents
 from kleverproto.envelope import Event

@@ -1,9 +1,9 @@
 """What the use cases need of the world."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from kleverproto.conversions import ConvertedModel
 from kleverproto.documents import Tombstone
@@ -14,8 +14,8 @@ from kleverproto.servings import ServingDocument
 from kleverproto.variants import Variant
 
 from .domain.analysis import Counts
-from .domain.replicas import LocalModel, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
-from .domain.routing import BackendKey, ServingRoute
+from .domain.routing import ServingRoute
+from .domain.versions import Deployment, ModelFacts, ServingName, VersionKey, VersionSpec, VersionState
 
 OnStep = Callable[[str], Awaitable[None]]
 """Called with a step that takes a while, for people."""
@@ -41,23 +41,16 @@ class Policies(Protocol):
         ...
 
 
-class ModelStore(Protocol):
-    """Models on this machine, by digest."""
+class ModelRegistries(Protocol):
+    """The registries that models are pulled from."""
 
-    async def find(self, digest: str) -> LocalModel | None:
-        """The model if it is here."""
-        ...
+    async def describe(self, ref: ModelRef, digest: str, registry: str) -> ModelFacts:
+        """What a manifest says of its model, without pulling it: for one that its tag no longer names.
 
-    async def fetch(self, ref: ModelRef, digest: str, registry: str) -> LocalModel:
-        """The model, pulled if it is not here. Raises ServingError (`pull_failed`, …), TransientError."""
-        ...
-
-    async def digests(self) -> set[str]:
-        """The models that are here."""
-        ...
-
-    async def remove(self, digest: str) -> None:
-        """Remove a model; nothing happens where it is not here."""
+        Raises:
+            ServingError: it is not there (`model_not_found`), or is no model (`pull_failed`).
+            TransientError: the registry does not answer now.
+        """
         ...
 
 
@@ -78,18 +71,6 @@ class CopyStore(Protocol):
 
     async def remove(self, serving: ServingName) -> None:
         """Remove a copy; nothing happens where there is none. Raises OSError."""
-        ...
-
-
-class Toolchains(Protocol):
-    """Environments that model servers run in."""
-
-    def is_installed(self, name: str) -> bool:
-        """Whether it is there, so that `ensure` takes no minutes."""
-        ...
-
-    async def ensure(self, name: str) -> Path:
-        """Its interpreter; installed first where it is missing. Raises ServingError (`toolchain_failed`)."""
         ...
 
 
@@ -119,67 +100,94 @@ class Conversions(Protocol):
         ...
 
 
+class Preparation(Protocol):
+    """Models, and environments of model servers, where workloads find them."""
+
+    async def find(self, digest: str) -> ModelFacts | None:
+        """What is known here of a model that was prepared before; None where it was not."""
+        ...
+
+    async def prepare(self, spec: VersionSpec, on_step: OnStep) -> None:
+        """Have everything ready that a version's replicas need; nothing happens where it is.
+
+        Raises:
+            ServingError: it cannot be (`pull_failed`, `toolchain_failed`, `unsandboxed`, …).
+            TransientError: something does not answer now.
+        """
+        ...
+
+    async def retain(self, digests: Collection[str]) -> None:
+        """Remove the models that are none of these, but for those that are being prepared.
+
+        Args:
+            digests: of the models that servings need, all of which are known.
+        """
+        ...
+
+
 class Workloads(Protocol):
-    """Model servers. They are restarted when they end by themselves, and outlive a crash of the deployer."""
+    """Model servers, by version. They are restarted when they exit, and outlive the deployer."""
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
         """Why a variant of a serving in a namespace cannot run here, for people; None where it can."""
         ...
 
-    async def start(self, spec: ReplicaSpec) -> None:
-        """Make a replica run; nothing happens where it runs already."""
+    async def apply(self, spec: VersionSpec, replicas: int) -> None:
+        """Have so many replicas of a version run; those that run already are kept, or adopted.
+
+        Returns once this is accepted; `states` says how far it is. A replica that is no longer needed stops after
+        requests are no longer routed to it, and has answered those that it has.
+
+        Args:
+            spec: what they run.
+            replicas: how many; for a variant with autoscaling the number that `Scaling` reports, which a platform
+                that scales by itself does not need.
+
+        Raises:
+            ServingError: the backend refuses it, and will again.
+            TransientError: it does not answer now.
+        """
         ...
 
-    async def stop(self, key: ReplicaKey) -> None:
-        """Let a replica finish its requests and end; nothing happens where there is none."""
+    async def remove(self, version: VersionKey) -> None:
+        """Let a version's replicas finish their requests and exit; returns when none is left.
+
+        Nothing happens where there is none. Raises TransientError.
+        """
         ...
 
-    def states(self) -> list[ReplicaState]:
-        """Every replica there is."""
+    def states(self) -> list[VersionState]:
+        """Every version there is, also those that an earlier deployer has left."""
         ...
 
     async def changed(self) -> set[ServingName]:
-        """Wait until some replica is in another state; the servings concerned."""
-        ...
-
-
-@dataclass(frozen=True)
-class LogPart:
-    """Lines that a replica has written."""
-
-    key: ReplicaKey
-    id: str
-    """Tells the part from all others of the replica."""
-    end: int
-    """Where the next part begins."""
-    lines: tuple[str, ...]
-
-
-class ReplicaLogs(Protocol):
-    """What replicas write, in parts; a part comes again until it is taken."""
-
-    def read(self) -> list[LogPart]:
-        """The next part of each replica that has written something."""
-        ...
-
-    def taken(self, parts: list[LogPart]) -> None:
-        """These need not come again."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is read."""
+        """Wait until some version is in another state; the servings concerned."""
         ...
 
 
 class DataPlane(Protocol):
-    """The proxy in front of the model servers."""
+    """The proxy in front of the model servers. Routes name versions; it follows where their replicas are."""
+
+    @property
+    def drain_seconds(self) -> float:
+        """The longest time for which a change waits for requests that are in flight by the old route."""
+        ...
 
     async def apply(self, route: ServingRoute) -> None:
-        """Route a serving's requests so, without dropping one: returns when nothing flows by the old route.
+        """Route a serving's requests so, without failing one.
+
+        Returns once every new request takes the new route, and those by the old one have ended or had `drain_seconds`.
 
         Raises:
             RefusedByProxyError: the proxy refuses it, and will again; what was there still holds.
             DataPlaneError: the proxy does not answer now; what was there still holds.
+        """
+        ...
+
+    async def remove(self, serving: ServingName) -> None:
+        """Answer 404 for a serving; returns once requests in flight have ended or had `drain_seconds`.
+
+        Raises DataPlaneError.
         """
         ...
 
@@ -191,10 +199,109 @@ class DataPlane(Protocol):
         """The servings that the proxy has a route for, once it runs."""
         ...
 
-    async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
-        """What was counted of these so far; nothing of those that the proxy does not know. Raises DataPlaneError."""
+
+class RequestCounts(Protocol):
+    """What was counted of requests: by the proxy itself, or by what collects its metrics."""
+
+    async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
+        """What was counted of these so far; those of which nothing is known are left out. Raises DataPlaneError."""
         ...
 
-    async def remove(self, serving: ServingName) -> None:
-        """Answer 404 for a serving; returns when its requests in flight have ended. Raises DataPlaneError."""
+
+class Scaling(Protocol):
+    """The number of replicas of versions with autoscaling."""
+
+    async def declare(self, serving: ServingName, deployments: Collection[Deployment]) -> dict[VersionKey, int]:
+        """Scale those of these versions that have autoscaling, from now on, and no others of the serving.
+
+        Args:
+            serving: whose they are; none of them means that the serving is gone.
+            deployments: each with the number of replicas that it begins with where it was not scaled before.
+
+        Returns:
+            How many replicas each of them should have now, within the bounds of its autoscaling.
+
+        Raises:
+            TransientError: the backend does not answer now.
+        """
+        ...
+
+    async def changed(self) -> set[ServingName]:
+        """Wait until some version should have another number of replicas; the servings concerned."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """Lines that a replica has written."""
+
+    version: VersionKey
+    replica: int
+    """Which of the version's replicas."""
+    id: str
+    """Sets the part apart from all others of the replica."""
+    lines: tuple[str, ...]
+
+
+class ReplicaLogs(Protocol):
+    """What replicas write, in parts."""
+
+    async def read(self) -> list[LogPart]:
+        """The next part of each replica that has written something; the same one until it is acknowledged."""
+        ...
+
+    async def acknowledge(self, parts: Collection[LogPart]) -> None:
+        """Continue after these parts, also in the next deployer."""
+        ...
+
+
+class Backend(Protocol):
+    """Where servings run: everything that the deployer needs of one substrate.
+
+    It is entered before it is used, and runs in the background. Exiting stops nothing that serves: the next deployer
+    enters and adopts it.
+    """
+
+    @property
+    def models(self) -> Preparation:
+        """Models and environments."""
+        ...
+
+    @property
+    def workloads(self) -> Workloads:
+        """Model servers."""
+        ...
+
+    @property
+    def data_plane(self) -> DataPlane:
+        """Routes to them."""
+        ...
+
+    @property
+    def requests(self) -> RequestCounts:
+        """What was counted of requests."""
+        ...
+
+    @property
+    def scaling(self) -> Scaling:
+        """Numbers of replicas."""
+        ...
+
+    @property
+    def logs(self) -> ReplicaLogs:
+        """What model servers write."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    async def run(self) -> None:
+        """Do what has to be done in the background, until cancelled."""
+        ...
+
+    async def problem(self) -> str | None:
+        """A readiness check: why servings cannot be served now; None where they can."""
         ...

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kleverproto.variants import Variant
 
-from .replicas import CUSTOM
+from .versions import CUSTOM
 
 RUNTIMES: dict[str, dict[str, str | None]] = {
     "kleverserve": {

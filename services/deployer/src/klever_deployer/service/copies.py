@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore, ServingCopy
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingPhase

@@ -9,8 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Protocol
 
-from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
 from klever_deployer.domain.runtimes import WITH_GRPC
+from klever_deployer.domain.versions import CUSTOM
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
@@ -20,6 +20,7 @@ from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths
 
 from .confining import confined
+from .replica_specs import ReplicaSpec
 
 TRITON = "triton"
 MODULES = {"kleverserve": "kleverserve", TRITON: "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
