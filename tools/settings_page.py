@@ -1,5 +1,9 @@
 """docs/settings.md: every setting of every service, from the classes that read them, and what the commands read."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pydantic.fields import FieldInfo
 
 from klever_deployer.settings import DeployerSettings
@@ -19,9 +23,11 @@ SERVICES: dict[str, type[ServiceSettings]] = {
 COMMON = "KLEVER_<SERVICE>_"
 COMMANDS = {
     "KLEVER_HOME": (
-        "the user data directory",
-        "Where a platform on this machine keeps its state, and commands find it.",
+        "`~/.local/share/klever`",
+        "Directory in which commands and services keep their state, by default the system's user data directory.",
     ),
+    "XDG_DATA_HOME": ("`~/.local/share`", "On Linux, the directory of the default of `KLEVER_HOME`."),
+    "XDG_CACHE_HOME": ("`~/.cache`", "On Linux, the directory of the default of `KLEVER_TOOLCHAINS`."),
     "KLEVER_SERVER": ("the platform with this home", "URL of the gateway that `klever` and the SDK talk to."),
     "KLEVER_TOKEN": (
         "that of this home, for its platform only",
@@ -37,7 +43,10 @@ COMMANDS = {
     ),
     "KLEVER_PORT": ("", "Ports of `klever up` and `klever demo`, such as `gateway=9000 registry=9001`."),
     "KLEVER_PORTS": ("`default`", "`auto` lets `klever up` and `klever demo` take any free ports."),
-    "KLEVER_TOOLCHAINS": ("`~/.cache/klever/toolchains`", "Environments of converters and model servers."),
+    "KLEVER_TOOLCHAINS": (
+        "`~/.cache/klever/toolchains`",
+        "Directory of the environments of converters and model servers. All platforms of a user share it.",
+    ),
     "KLEVER_TRUST": (
         "",
         "What a model's project trusts; set by the platform for model servers and conversions, never read by it.",
@@ -74,10 +83,11 @@ Services read environment variables. `klever up` sets ports, addresses and direc
 def page() -> str:
     """The whole page."""
     common = dict(ServiceSettings.model_fields)
-    parts = [HEAD, _table("Every service", COMMON, common)]
-    for service, settings in SERVICES.items():
-        own = {name: field for name, field in settings.model_fields.items() if _differs(field, common.get(name))}
-        parts.append(_table(service, str(settings.model_config.get("env_prefix")), own))
+    with _only_directories_set():
+        parts = [HEAD, _table("Every service", COMMON, common)]
+        for service, settings in SERVICES.items():
+            own = {name: field for name, field in settings.model_fields.items() if _differs(field, common.get(name))}
+            parts.append(_table(service, str(settings.model_config.get("env_prefix")), own))
     rows = [f"| `{name}` | {default} | {meaning} |" for name, (default, meaning) in COMMANDS.items()]
     parts.append(_page_table("Commands, and what they share with services", rows))
     return "\n".join(parts)
@@ -85,7 +95,7 @@ def page() -> str:
 
 def _table(title: str, prefix: str, fields: dict[str, FieldInfo]) -> str:
     rows = [
-        f"| `{prefix}{name.upper()}` | {_default(name, field)} | {' '.join((field.description or '').split())} |"
+        f"| `{prefix}{name.upper()}` | {_default(field)} | {' '.join((field.description or '').split())} |"
         for name, field in fields.items()
     ]
     return _page_table(title, rows)
@@ -99,7 +109,19 @@ def _differs(field: FieldInfo, usual: FieldInfo | None) -> bool:
     return usual is None or (field.default, field.description) != (usual.default, usual.description)
 
 
-def _default(name: str, field: FieldInfo) -> str:
-    if field.default_factory is not None:
-        return "below `$KLEVER_HOME`" if name.endswith("_dir") else "the service's own"
-    return "" if field.default is None else f"`{field.default}`"
+def _default(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    return "" if default is None else f"`{str(default).removeprefix(os.sep)}`"
+
+
+@contextmanager
+def _only_directories_set() -> Iterator[None]:
+    """An environment in which a default directory has the name of its variable, and nothing else is set."""
+    saved = dict(os.environ)
+    os.environ.clear()
+    os.environ.update({name: f"/${name}" for name in ("KLEVER_HOME", "KLEVER_TOOLCHAINS")})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)

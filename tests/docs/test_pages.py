@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kleverkit.directories import toolchains_directory
 from support.doc_pages import RUN, Block, blocks_of, shows
 from support.net_namespace import NetNamespace, net_namespace
-from support.toolchains import toolchains_root
 from support.waiting import eventually
 from support.whole_platform import processes_below
 
@@ -34,7 +34,7 @@ class Reader:
             "PATH": f"{self._scripts}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(directory / "home"),
             "KLEVER_HOME": str(directory / "home" / "klever"),
-            "KLEVER_TOOLCHAINS": str(toolchains_root()),
+            "KLEVER_TOOLCHAINS": str(toolchains_directory()),
             "UV_PROJECT": str(ROOT),  # `uv run` is what someone types who stands in the repository
             "UV_NO_SYNC": "1",
         }

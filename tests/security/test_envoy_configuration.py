@@ -1,31 +1,15 @@
 """Envoy gets only what it takes: what people write is judged by Envoy's own rules before."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from klever_deployer.domain.routing import Rule, Share
 from kleverkit.expressions import MAX_PROGRAM, expression_mistake
 from kleverproto.traffic import HeaderMatch
-from support.data_planes import Bench, Upstream, behind_envoy, changed, route, upstreams, version_key
+from support.data_planes import Bench, Upstream, changed, route, version_key
 from support.deployer import IRIS, World, spec, variant
-from support.processes import free_port
 
 LARGEST = "a" * (MAX_PROGRAM - 4)
 TAKEN = [r"a\z", "(?i)x", r"\pL+", r"\C", "(?P<n>x)", "(?<n>x)", "[[:alpha:]]", r"\x{10ffff}", "a{1000}?b|", LARGEST]
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with upstreams("v1") as (one,):
-        yield one
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with behind_envoy(tmp_path, free_port()) as bench:
-        yield bench
 
 
 async def test_every_expression_that_is_accepted_envoy_takes(envoy: Bench, upstream: Upstream) -> None:

@@ -1,16 +1,11 @@
 """What clients of a model cannot reach through a real Envoy: the management of the model server behind it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
-from support.data_planes import Bench, Upstream, behind_envoy, changed, route, route_to, upstreams
+from support.data_planes import Bench, Upstream, changed, route, route_to
 from support.deployer import IRIS
 from support.dying_servers import GrpcServer
-from support.processes import free_port
 from support.raw_http import Answer, exchange, head
 
 PREFIX = "/seldon/default/iris"
@@ -47,18 +42,6 @@ OPEN = [
     *("/v2/models/iris/versions/v1.2_3/infer", "/v2/models/iris/infer?trace=/v2/repository", "/v2/models/iris/stats"),
     *("/openscoring/model", "/openscoring/model/iris/batch", "/invocations", "/v2/x/../models/iris"),
 ]
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with upstreams("v1") as (one,):
-        yield one
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with behind_envoy(tmp_path, free_port()) as bench:
-        yield bench
 
 
 async def ask(bench: Bench, path: str, method: str = "GET") -> Answer:

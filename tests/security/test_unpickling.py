@@ -11,7 +11,7 @@ import pytest
 from modelformats.scanning import scan_directory
 from support.model_files import sklearn_joblib, write
 from support.pickle_attacks import FILES, HIDDEN, also_a_tar, command, in_zip
-from support.serving_runtimes import SOURCE, Runtime, toolchain_python
+from support.serving_runtimes import SERVER_PATH, Runtime, toolchain_python
 from support.trusted_classes import Doubling
 
 TESTS = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ CANNOT_LOAD = 3
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """The built-in server in its toolchain, where classes of these tests can be imported."""
-    paths = os.pathsep.join((str(SOURCE), str(TESTS)))
+    paths = os.pathsep.join((SERVER_PATH, str(TESTS)))
     return Runtime(
         "kleverserve",
         toolchain_python("sklearn"),

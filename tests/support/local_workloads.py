@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import kleverserve
-from klever_deployer.adapters.local.launching import Launching, server_path
+from klever_deployer.adapters.local.launching import Launching, server_packages, server_path
 from klever_deployer.adapters.local.replica_processes import ReplicaProcesses
 from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared
 from klever_deployer.adapters.local.workloads import LocalWorkloads
@@ -17,7 +16,7 @@ from kleversandbox.support import Confinement, find_support
 
 def launching_in(directory: Path) -> Launching:
     """Starts servers with the interpreter of the tests."""
-    path = server_path(directory / "python", Path(kleverserve.__file__).parent)
+    path = server_path(directory / "python", server_packages())
     return Launching(Path(sys.executable), path, SecretFiles(directory / "secrets"), Confinement(find_support()))
 
 

@@ -1,6 +1,5 @@
 """Model servers in the environments of their toolchains, as the deployer starts them."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -12,16 +11,16 @@ from typing import Any
 
 import aiohttp
 import psutil
-import pytest
 
-import kleverserve
+from klever_deployer.adapters.local.launching import server_packages
 from kleverserve.readiness import is_ready
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
+from support import toolchains
 from support.processes import ServerProcess, free_port
 
 PROGRAMS = Path(__file__).parents[1] / "serving" / "programs"
-SOURCE = Path(kleverserve.__file__).parents[1]
+PACKAGES = server_packages()
+SERVER_PATH = os.pathsep.join(str(package.parent) for package in PACKAGES)
+"""A PYTHONPATH of directories with nothing but the packages of the model server."""
 HOST = "127.0.0.1"
 MODEL = "m"
 VERSION = "v1"
@@ -30,11 +29,7 @@ START_SECONDS = 60.0
 
 def toolchain_python(name: str) -> Path:
     """The Python of a toolchain, which is made first when it is missing; skips the test where it cannot be."""
-    root = Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
-    try:
-        return asyncio.run(ToolchainStore(root).ensure(name, print))
-    except ConversionError as error:
-        pytest.skip(f"toolchain {name} cannot be made here: {error}")
+    return toolchains.toolchain_python(toolchains.toolchain_store(), name)
 
 
 def run_program(python: Path, program: str, *arguments: str | Path) -> str:
@@ -63,8 +58,8 @@ class Runtime:
 
     @property
     def environment(self) -> dict[str, str]:
-        """With kleverserve as a bare folder, which is how it gets into toolchains."""
-        return {**os.environ, "PYTHONPATH": str(SOURCE), **self.extra}
+        """With the model server as bare folders, which is how it gets into toolchains."""
+        return {**os.environ, "PYTHONPATH": SERVER_PATH, **self.extra}
 
     def run_to_the_end(self, directory: Path, model_format: str, *extra: str) -> subprocess.CompletedProcess[str]:
         """Run a server that is expected to end by itself."""

@@ -7,18 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
-
-
-def toolchains_root() -> Path:
-    """Where the toolchains of this machine are, or where KLEVER_TOOLCHAINS says."""
-    return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
+from kleverkit.directories import toolchains_directory
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 
 
 def toolchain_store() -> ToolchainStore:
     """The toolchains of this machine."""
-    return ToolchainStore(toolchains_root())
+    return ToolchainStore(toolchains_directory())
 
 
 def toolchain_python(store: ToolchainStore, toolchain: str) -> Path:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelconversion.errors import ConversionError
+from modelconversion.programs.netdef.nets import Net, Operator, write_net
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.programs.netdefs import Net, Operator, write_net
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.caffe_networks import NETWORKS, make
 from toolchains.conversions import Conversion, check, signature
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from modelformats.errors import InvalidModelError
 from modelformats.model_files import model_files
 from toolchains.conversions import Conversion, check, signature

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 from collections import Counter
@@ -11,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from kleverkit.directories import toolchains_directory
 from kleverproto.signatures import Tensor
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from support import model_files
 
 HERE = Path(__file__).with_name("netron")
@@ -35,8 +35,7 @@ LEFT_OUT = {"CaffeModel": {"relu", "softmaxwithloss"}, "GraphDef": {"identity"}}
 @pytest.fixture(scope="module")
 def netron() -> Path:
     """The directory of netron's modules."""
-    root = Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
-    store = ToolchainStore(root, recipes=HERE / "recipes")
+    store = ToolchainStore(toolchains_directory(), recipes=HERE / "recipes")
     try:
         python = asyncio.run(store.ensure("netron", print))
     except ConversionError as error:

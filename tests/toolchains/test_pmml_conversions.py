@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.conversions import Conversion, check
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs

@@ -30,8 +30,8 @@ class GatedWork:
     done: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
         on_line(f"working in {scratch}")
         await self.gate.wait()
         self.done.append(job.id)
@@ -56,8 +56,8 @@ class Rig:
 @pytest.fixture
 async def rig(nats_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
     conversions, scans = GatedWork(), GatedWork()
-    works = {JobKind.CONVERT: conversions, JobKind.SCAN: scans, JobKind.EXTRACT: scans}
-    async with running_jobrunner(nats_url, tmp_path, works) as service:
+    operations = {JobKind.CONVERT: conversions, JobKind.SCAN: scans, JobKind.EXTRACT: scans}
+    async with running_jobrunner(nats_url, tmp_path, operations) as service:
         yield Rig(service, conversions, scans)
         conversions.gate.set()
         scans.gate.set()

@@ -97,6 +97,8 @@ def started(world: World) -> VersionSpec:
     [
         ("ONNX", {}, "kleverserve", None),
         ("ONNX", {"runtime": "triton"}, "triton", "triton"),
+        ("PMML", {"runtime": "openscoring"}, "openscoring", "pmml"),
+        ("LightGBM", {"runtime": "mlserver"}, "mlserver", "mlserver"),
         ("SKLearn", {}, "kleverserve", "sklearn"),
         ("SKLearn", {"runtime": "mlserver"}, "mlserver", "mlserver"),
         ("SavedModel", {}, "kleverserve", "openvino"),
@@ -141,6 +143,7 @@ async def test_a_server_of_ones_own_gets_the_model_as_it_is(world: World) -> Non
     ("model_format", "changes", "code", "words"),
     [
         ("PMML", {"runtime": "triton"}, "unsupported_format", "which triton does not serve: leave runtime out"),
+        ("TorchScript", {"runtime": "triton"}, "unsupported_format", "leave runtime out, or choose kleverserve"),
         ("Skops", {}, "unsupported_format", "`klever convert library/iris:v1 --to ONNX`, and deploy the result"),
         ("GGUF", {}, "unsupported_format", "give it a server of your own"),
         ("SKLearn", {"runtime": "triton", "parameters": {"a": 1}}, "unsupported_parameters", "leave a out"),

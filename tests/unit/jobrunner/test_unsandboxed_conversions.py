@@ -10,9 +10,9 @@ from klever_jobrunner.ports import ConversionSource
 from kleverproto.conversions import Conversion
 from kleverproto.signatures import Signature
 from kleversandbox.support import Confinement, Support
-from modelformats.converting.errors import UNSANDBOXED
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.errors import UNSANDBOXED
+from modelconversion.execution import Limits
+from modelconversion.toolchains.store import ToolchainStore
 
 MISSING = Confinement(Support(missing=("Landlock is not enabled",)))
 NO_UV = "there is no such uv"

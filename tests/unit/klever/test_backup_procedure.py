@@ -15,6 +15,6 @@ def named(text: str) -> set[str]:
 
 def test_what_is_to_be_backed_up_is_in_the_procedure() -> None:
     wanted = {path for line in OPERATIONS.splitlines() if "| no: back it up |" in line for path in named(line)}
-    procedure = OPERATIONS.split("Stop the platform and copy", 1)[1].split("\n\n", 1)[0]
+    procedure = OPERATIONS.split("stop the platform and copy", 1)[1].split("\n\n", 1)[0]
     assert Home(Path("/h")).accounts.name in wanted
     assert wanted <= named(procedure)

@@ -41,7 +41,9 @@ def test_several_artifacts_are_named(tmp_path: Path) -> None:
 
 
 def test_mlserver_names_the_formats_it_serves(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match=r"does not serve ONNX; the formats are: MLflow, SKLearn, XGBoost"):
+    with pytest.raises(
+        ModelLoadError, match=r"does not serve ONNX; the formats are: CatBoost, LightGBM, MLflow, SKLearn, XGBoost"
+    ):
         find_artifact(model(tmp_path, "model.onnx"), "ONNX")
 
 

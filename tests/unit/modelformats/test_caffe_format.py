@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Parameters, Signature
+from modelfiles.protobuf.text import DEPTH_LIMIT, SIZE_LIMIT
 from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
-from modelformats.converting.programs.protobuf_text import DEPTH_LIMIT, SIZE_LIMIT
 from support import caffe_models
 from support.model_files import write
 from support.protobufs import field, varint

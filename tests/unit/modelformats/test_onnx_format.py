@@ -8,9 +8,9 @@ from onnx import IR_VERSION, ModelProto, TensorProto, ValueInfoProto, helper
 from onnx.defs import onnx_opset_version
 
 from kleverproto.signatures import Signature
+from modelfiles.protobuf.skimming import Schema
 from modelformats import InvalidModelError, extract_signature
 from modelformats.formats.onnx_messages import MESSAGES, SCHEMA
-from modelformats.skimming import Schema
 from support import onnx_models
 from support.model_files import write
 

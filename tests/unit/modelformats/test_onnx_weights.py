@@ -7,8 +7,8 @@ import pytest
 from onnx import ModelProto, NodeProto, StringStringEntryProto, TensorProto, helper
 
 from kleverproto.signatures import Parameters, Signature
+from modelfiles.protobuf.skimming import FIELDS_LIMIT
 from modelformats import InvalidModelError, extract_signature, validate_layout
-from modelformats.skimming import FIELDS_LIMIT
 from support.model_files import write
 from support.protobufs import field
 

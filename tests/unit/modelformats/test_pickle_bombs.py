@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from modelfiles.inert_pickle import read_pickle
 from modelformats import InvalidModelError, extract_signature
-from modelformats.inert_pickle import read_pickle
 from support.memory import parse_apart
 from support.model_files import sklearn_joblib, write
 

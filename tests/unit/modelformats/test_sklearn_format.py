@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
-from modelformats.versions import pinned
+from modelformats.versions import LOADERS
 from support import model_files
 from support.model_files import write
 
@@ -69,13 +69,13 @@ def test_a_pickle_of_another_release_is_warned_of_with_both_versions_and_the_rem
     found = saved_by("1.3.2", tmp_path)
     assert found.framework_version == "1.3.2"
     (warning,) = found.warnings
-    here = pinned("scikit-learn", "sklearn")
+    here = LOADERS["scikit-learn", "sklearn"]
     assert f"saved by scikit-learn 1.3.2 and is loaded by {here}" in warning
     assert f"save it again with {here}" in warning
 
 
 def test_a_pickle_of_the_same_release_is_not_warned_of(tmp_path: Path) -> None:
-    here = pinned("scikit-learn", "sklearn") or ""
+    here = LOADERS["scikit-learn", "sklearn"]
     release = here.rpartition(".")[0]
     assert saved_by(here, tmp_path).warnings == saved_by(f"{release}.7", tmp_path).warnings == ()
 

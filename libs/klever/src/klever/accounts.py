@@ -67,7 +67,7 @@ def allow_anonymous(path: Path, projects: Sequence[str]) -> None:
         checked = Accounts(anonymous_pull=tuple(projects))
     except ValidationError as error:
         raise AccountsError(f"{', '.join(projects)} cannot be projects: {worded(error, Accounts)}") from error
-    _write(path, read(path).model_copy(update={"anonymous_pull": checked.anonymous_pull}))
+    _write(path, read(path).replace(anonymous_pull=checked.anonymous_pull))
 
 
 def set_quota(path: Path, project: str, size: str) -> None:
@@ -89,7 +89,7 @@ def set_quota(path: Path, project: str, size: str) -> None:
         raise AccountsError(f"{project} cannot be a project: {worded(error, Accounts)}") from error
     except ValueError as error:
         raise AccountsError(str(error)) from error
-    _write(path, known.model_copy(update={"quotas": checked.quotas}))
+    _write(path, known.replace(quotas=checked.quotas))
 
 
 def _why(error: Exception) -> str:

@@ -116,7 +116,8 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
 def _needs(name: str, settings: ServiceSettings) -> Needs:
     if settings.nats_credentials is None:
         return Needs()
-    return Needs(permissions.streams_of(name), permissions.buckets_of(name), creates=name == TOPOLOGY)
+    buckets = (*permissions.buckets_of(name), *permissions.leases_of(name))
+    return Needs(permissions.streams_of(name), buckets, creates=name == TOPOLOGY)
 
 
 async def run(runtime: Runtime) -> str | None:
@@ -217,6 +218,8 @@ def main(service: str, settings_type: type[SettingsT], build: Callable[[Settings
         settings = settings_type()
     except ValidationError as error:
         sys.exit(explain(error, settings_type))
+    except PermanentError as error:
+        sys.exit(str(error))
     configure_logging(service, level=settings.log_level, fmt=settings.log_format)
     try:
         runtime = build(settings)

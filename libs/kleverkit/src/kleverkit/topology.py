@@ -11,7 +11,7 @@ import nats.js.errors
 import structlog
 from nats.js import JetStreamContext
 
-from kleverproto.streams import BUCKETS, POSITIONS_BUCKET, STREAMS, BucketSpec, ConsumerSpec, StreamSpec
+from kleverproto.streams import BUCKETS, LEASES_BUCKET, POSITIONS_BUCKET, STREAMS, BucketSpec, ConsumerSpec, StreamSpec
 
 from .consumers import ConsumerPart
 from .errors import TransientError
@@ -52,7 +52,7 @@ class Needs:
     """
 
     streams: Sequence[StreamSpec] = STREAMS
-    buckets: Sequence[BucketSpec] = (*BUCKETS, POSITIONS_BUCKET)
+    buckets: Sequence[BucketSpec] = (*BUCKETS, POSITIONS_BUCKET, LEASES_BUCKET)
     creates: bool = True
 
 

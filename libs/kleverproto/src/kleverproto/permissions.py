@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from . import subjects
 from .catalogue import EVENT_TYPES
 from .publishers import ANY, PUBLISHERS
-from .streams import BUCKETS, CONSUMERS, POSITIONS_BUCKET, STREAMS, TOPOLOGY, BucketSpec, ConsumerSpec, StreamSpec
+from .streams import (
+    BUCKETS,
+    CONSUMERS,
+    LEASE_HOLDERS,
+    LEASES_BUCKET,
+    POSITIONS_BUCKET,
+    STREAMS,
+    TOPOLOGY,
+    BucketSpec,
+    ConsumerSpec,
+    StreamSpec,
+)
 
 SERVICES = tuple(PUBLISHERS)
 INBOX = "_INBOX.>"
@@ -46,8 +57,13 @@ def streams_of(service: str) -> tuple[StreamSpec, ...]:
 def buckets_of(service: str) -> tuple[BucketSpec, ...]:
     """The buckets that a service writes or reads."""
     if service == TOPOLOGY:
-        return (*BUCKETS, POSITIONS_BUCKET)
+        return (*BUCKETS, POSITIONS_BUCKET, LEASES_BUCKET)
     return tuple(bucket for bucket in BUCKETS if service == bucket.owner or service in bucket.readers)
+
+
+def leases_of(service: str) -> tuple[BucketSpec, ...]:
+    """The bucket of leases, where a service holds one."""
+    return (LEASES_BUCKET,) if service in LEASE_HOLDERS else ()
 
 
 def of_service(service: str, externals: Iterable[str] = ()) -> Permissions:
@@ -69,6 +85,7 @@ def of_service(service: str, externals: Iterable[str] = ()) -> Permissions:
         *(subject for stream in followed for subject in _following(stream)),
         *(subject for bucket in buckets_of(service) for subject in _reading(bucket)),
         *(subject for bucket in buckets_of(service) if bucket.owner == service for subject in _writing(bucket)),
+        *(subject for bucket in leases_of(service) for subject in _leasing(bucket, service)),
     ]
     return Permissions(
         tuple(publish),
@@ -123,7 +140,8 @@ def _followed(service: str) -> list[str]:
 
 
 def _stored(service: str) -> list[str]:
-    return [*(stream.name for stream in streams_of(service)), *(bucket.stream for bucket in buckets_of(service))]
+    buckets = (*buckets_of(service), *leases_of(service))
+    return [*(stream.name for stream in streams_of(service)), *(bucket.stream for bucket in buckets)]
 
 
 def _api(verb: str, *names: str) -> str:
@@ -155,6 +173,11 @@ def _reading(bucket: BucketSpec) -> list[str]:
 def _writing(bucket: BucketSpec) -> list[str]:
     """Write keys, and purge what is left of a deleted one."""
     return [bucket.subjects, _api("STREAM.PURGE", bucket.stream)]
+
+
+def _leasing(bucket: BucketSpec, service: str) -> list[str]:
+    """Read the leases, and write the one that has the service's name."""
+    return [_api("STREAM.MSG.GET", bucket.stream), f"$KV.{bucket.name}.{service}"]
 
 
 def _keeping(consumer: ConsumerSpec) -> list[str]:

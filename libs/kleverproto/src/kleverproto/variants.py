@@ -29,7 +29,7 @@ SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE
 """How variables are called that hold what is for no other eyes."""
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
-RuntimeName = Literal["kleverserve", "triton", "mlserver"]
+RuntimeName = Literal["kleverserve", "triton", "mlserver", "openscoring"]
 
 
 class Network(StrEnum):
@@ -129,7 +129,7 @@ class Variant(StrictWireModel):
     network: Network = Network.NONE
     """What its model servers may reach."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
-    """Options of the runtime, such as `maxBatchSize`."""
+    """Options of the runtime, such as `maxBatchRows`."""
 
     def replace(self, **changes: Unpack[VariantChanges]) -> Self:
         """The same variant with other values for some fields."""

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 import uvloop
 
+from modelfiles.unpickling.allowlist import trust_only
+
 from .app import ADAPTERS, ServerOptions, load_model, serve
 from .command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from .errors import ModelLoadError
 from .logs import configure_logging
 from .parameters import Parameters, parse_parameters
 from .trial import try_out
-from .unpickling.allowlist import trust_only
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

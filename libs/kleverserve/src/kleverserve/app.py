@@ -14,6 +14,8 @@ from typing import cast
 
 from aiohttp import web
 
+from modelfiles.selection import FileSelectionError
+
 from .batching import Batcher, rows_at_most
 from .bodies import MOST_BYTES
 from .command_line import MAX_BODY_BYTES
@@ -26,26 +28,12 @@ from .middleware import make_middleware
 from .model import Model, ModelLoader
 from .openscoring_routes import PMML_PLATFORMS, OpenScoring
 from .routes import Routes
+from .runtimes import RUNTIMES
 
 log = logging.getLogger(__name__)
 
-ADAPTERS = {
-    name: f"kleverserve.adapters.{name.lower()}"
-    for name in (
-        "CatBoost",
-        "ExportedProgram",
-        "GraphDef",
-        "LightGBM",
-        "ONNX",
-        "OpenVINO",
-        "PMML",
-        "SKLearn",
-        "SavedModel",
-        "TFLite",
-        "TorchScript",
-        "XGBoost",
-    )
-}
+ADAPTERS = {name: f"kleverserve.adapters.{name.lower()}" for name in RUNTIMES["kleverserve"].served_here}
+"""Format to the module that loads its models."""
 LAST_ANSWERS_SECONDS = 0.5  # for writing answers to clients that are slow to read, after the drain
 
 
@@ -84,7 +72,10 @@ def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa:
         load = cast("ModelLoader", import_module(ADAPTERS[format]).load)
     except ImportError as error:
         raise ModelLoadError(f"the engine for {format} is not installed here: {error}") from error
-    return load(files, threads=threads)
+    try:
+        return load(files, threads=threads)
+    except FileSelectionError as error:
+        raise ModelLoadError(str(error)) from error
 
 
 def build_application(

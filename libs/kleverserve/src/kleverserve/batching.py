@@ -18,10 +18,10 @@ from .independence import judge
 from .lane import Lane
 from .model import Model
 from .protocol import InferRequest
+from .runtimes import TABULAR_ROWS
 from .tensors import Array
 
 Results: TypeAlias = dict[str, Array]
-DEFAULT_ROWS = 64
 OPTION = "maxBatchRows"
 NOT_KNOWN = "it cannot be shown that this model's rows are independent"
 
@@ -42,7 +42,7 @@ def rows_at_most(model: Model, asked_for: int | None) -> int:
     Raises:
         ModelLoadError: a number was asked for, and rows are not independent, or may not be.
     """
-    wanted = asked_for or (DEFAULT_ROWS if model.row_wise else 1)
+    wanted = asked_for or (TABULAR_ROWS if model.row_wise else 1)
     if wanted == 1:
         return 1
     verdict = judge(model, wanted)

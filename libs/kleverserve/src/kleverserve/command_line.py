@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .unpickling.allowlist import parse_trust
+from modelfiles.unpickling.allowlist import parse_trust
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 EXIT_CANNOT_LISTEN = 1

@@ -70,6 +70,7 @@ class ModelLoader(Protocol):
         """Load the model whose files are in `directory`; one run may use `threads` threads.
 
         Raises:
-            ModelLoadError: the files are missing, broken, or need what this server cannot do.
+            FileSelectionError: none of the files is the model, or more than one.
+            ModelLoadError: the files are broken, or need what this server cannot do.
         """
         ...

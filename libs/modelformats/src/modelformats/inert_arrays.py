@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .inert_pickle import SMALL_ARRAY, Inert, class_name, dtype_string
+from modelfiles.inert_pickle import SMALL_ARRAY, Inert, class_name, dtype_string
 
 PLAIN_KINDS = set("biufUS")
 """Booleans, integers, floats, text, bytes: the first letters of NumPy's dtype strings."""

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .inert_pickle import PERSISTENT, Inert, class_name
+from modelfiles.inert_pickle import PERSISTENT, Inert, class_name
+
 from .weights import BITS, Weight, named_type, unknown_type
 
 DTYPES = {

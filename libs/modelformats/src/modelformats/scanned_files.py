@@ -14,13 +14,13 @@ from pathlib import PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from kleverserve.unpickling.compression import is_packed, is_perhaps_packed, unpacked
-from kleverserve.unpickling.errors import LimitError
-from kleverserve.unpickling.reading import one_line
-from kleverserve.unpickling.streams import CHUNK, UNPACKED_LIMIT
+from modelfiles.unpickling.compression import is_packed, is_perhaps_packed, unpacked
+from modelfiles.unpickling.errors import LimitError
+from modelfiles.unpickling.reading import one_line
+from modelfiles.unpickling.streams import CHUNK, UNPACKED_LIMIT
+from modelfiles.zips import MEMBERS_LIMIT
 
 from .scanned_pickles import Found, Opens, pickles_in
-from .zips import MEMBERS_LIMIT
 
 PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt"}
 """Names that promise a pickle."""

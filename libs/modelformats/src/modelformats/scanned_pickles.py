@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from kleverserve.unpickling.allowlist import Allowlist, Use
-from kleverserve.unpickling.reading import BYTES_BEHIND, Report, examine
-from kleverserve.unpickling.streams import UNPACKED_LIMIT, StrictStream
+from modelfiles.unpickling.allowlist import Allowlist, Use
+from modelfiles.unpickling.reading import BYTES_BEHIND, Report, examine
+from modelfiles.unpickling.streams import UNPACKED_LIMIT, StrictStream
 
 PICKLES_IN_A_FILE = 100
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C

@@ -1,18 +1,18 @@
 """Scans a model for what would run on loading. Nothing is unpickled.
 
-Every file is read by the parser that model servers load with (`kleverserve.unpickling`), whatever it is called, and
+Every file is read by the parser that model servers load with (`modelfiles.unpickling`), whatever it is called, and
 what it names is looked up in their list.
 """
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from kleverproto.scans import Finding, Scan, Severity
-from kleverserve import __version__
-from kleverserve.unpickling.allowlist import SCRIPT, Use
-from kleverserve.unpickling.reading import one_line
+from modelfiles.unpickling.allowlist import SCRIPT, Use
+from modelfiles.unpickling.reading import one_line
 
 from .carried_code.files import code_of
 from .carried_code.finding import Carried
@@ -21,6 +21,7 @@ from .scanned_files import Item, scan_item
 from .scanned_pickles import Found
 
 SCANNER = "klever"
+VERSION = version("modelformats")
 MOST_FINDINGS = 100
 """Of the worst; a hostile file may name a million things."""
 MOST_UNTRUSTED = 100
@@ -53,7 +54,7 @@ def scan_directory(directory: Path) -> Scan:
         findings=tuple(worst),
         untrusted=tuple(sorted(untrusted)[:MOST_UNTRUSTED]),
         scanner=SCANNER,
-        scanner_version=__version__,
+        scanner_version=VERSION,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from zipfile import ZipFile
 
-from .zips import find, read_member
+from modelfiles.zips import find, read_member
 
 BYTE_ORDER, LONGEST = "byteorder", 16
 ORDERS = {"little": "little-endian", "big": "big-endian"}

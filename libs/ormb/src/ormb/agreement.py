@@ -39,19 +39,19 @@ def completed(declared: Signature | None, found: Signature) -> Signature:
     if declared is None:
         return found
     inputs, outputs = _completed(declared.inputs, found.inputs), _completed(declared.outputs, found.outputs)
-    return found.model_copy(update={"inputs": inputs, "outputs": outputs})
+    return found.replace(inputs=inputs, outputs=outputs)
 
 
 def _completed(declared: Sequence[Tensor], found: Sequence[Tensor]) -> tuple[Tensor, ...]:
     said = {tensor.name: tensor for tensor in declared}
     if not found:
-        return tuple(tensor.model_copy(update={"dtype": _dtype(tensor.dtype)}) for tensor in declared)
+        return tuple(tensor.replace(dtype=_dtype(tensor.dtype)) for tensor in declared)
     return tuple(_filled(said[tensor.name], tensor) if tensor.name in said else tensor for tensor in found)
 
 
 def _filled(declared: Tensor, found: Tensor) -> Tensor:
     shape = declared.shape if found.shape is None else found.shape
-    return found.model_copy(update={"dtype": found.dtype or _dtype(declared.dtype), "shape": shape})
+    return found.replace(dtype=found.dtype or _dtype(declared.dtype), shape=shape)
 
 
 def _of(kind: str, declared: Sequence[Tensor], found: Sequence[Tensor]) -> Iterator[str]:

@@ -152,7 +152,7 @@ class Unpacker:
 
     def _modelfile(self, model: Path) -> ModelFile:
         said = self._said()
-        return said if said.format else said.model_copy(update={"format": modelformats.detect_format(model)})
+        return said if said.format else said.replace(format=modelformats.detect_format(model))
 
     def _path(self, layer: LayerFiles) -> Path:
         if layer.is_final:

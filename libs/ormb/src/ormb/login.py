@@ -24,8 +24,8 @@ async def check_login(host: str, credentials: Credentials, root: Path, how: Conn
     scope = Reference(host, "")
 
     async def ask() -> None:
-        async with registry.request("GET", registry.api(scope), scope):
+        async with registry.api.request("GET", registry.api.root(scope), scope):
             return
 
     async with connected(root, how, find=lambda _host, _warn: credentials) as registry:
-        await registry.retried(ask)
+        await registry.api.retried(ask)

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, TypedDict, Unpack
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -80,6 +80,14 @@ class GitSource(_Part):
     git: GitRepo | None = None
 
 
+class ModelFileChanges(TypedDict, total=False):
+    """The fields that `ModelFile.replace` may change."""
+
+    format: str | None
+    directory_structure: tuple[str, ...]
+    size: int | None
+
+
 class ModelFile(_Part):
     """The whole file. `format` is all that is needed; where it is absent it is detected."""
 
@@ -98,6 +106,10 @@ class ModelFile(_Part):
     dataset: GitSource | None = None
     directory_structure: tuple[str, ...] = ()
     size: int | None = None
+
+    def replace(self, **changes: Unpack[ModelFileChanges]) -> Self:
+        """The same ormbfile with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 _KEYS = {key.lower() for name, field in ModelFile.model_fields.items() for key in (name, field.alias or name)}

@@ -1,26 +1,13 @@
 """What an operator may set for the deployer."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
-
-
-def _default_work_dir() -> Path:
-    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "deployer"
-
-
-def _default_toolchains() -> Path:
-    return Path(os.environ.get("KLEVER_TOOLCHAINS", "~/.cache/klever/toolchains")).expanduser()
-
-
-def _default_secrets() -> Path:
-    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "secrets"
-
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
@@ -30,7 +17,7 @@ class DeployerSettings(PullingServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="KLEVER_DEPLOYER_", extra="ignore", use_attribute_docstrings=True)
 
-    work_dir: Path = Field(default_factory=_default_work_dir)
+    work_dir: Path = Field(default_factory=lambda: home_directory() / "deployer")
     """Models that are served, Envoy's configuration, logs, and what runs: read again after a restart."""
     ingress_host: str = "127.0.0.1"
     """Address on which Envoy takes requests for models."""
@@ -52,11 +39,11 @@ class DeployerSettings(PullingServiceSettings):
     stopped and Failed once this is off."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two looks at everything, should an event have been missed."""
-    secrets: Path = Field(default_factory=_default_secrets)
+    secrets: Path = Field(default_factory=lambda: home_directory() / "secrets")
     """What servings name as `{secret: …}` in `env`; `klever secrets` writes it."""
     allow_unsandboxed: bool = Field(default_factory=allow_unsandboxed)
     """Serve models that may run code without a complete sandbox; all services: `KLEVER_ALLOW_UNSANDBOXED`."""
-    toolchains: Path = Field(default_factory=_default_toolchains)
+    toolchains: Path = Field(default_factory=toolchains_directory)
     """Environments of model servers, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
     @property

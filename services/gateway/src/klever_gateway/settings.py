@@ -1,6 +1,5 @@
 """What an operator may set for the gateway."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -9,11 +8,8 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 from yarl import URL
 
+from kleverkit.directories import home_directory
 from kleverkit.settings import ServiceSettings
-
-
-def _default_data_dir() -> Path:
-    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "gateway"
 
 
 class GatewaySettings(ServiceSettings):
@@ -23,7 +19,7 @@ class GatewaySettings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port on which the API is served; 0 lets the system choose."""
-    data_dir: Path = Field(default_factory=_default_data_dir)
+    data_dir: Path = Field(default_factory=lambda: home_directory() / "gateway")
     """Where the projection's SQLite file lies; it may be deleted at any time and is rebuilt."""
     registry_url: str = "http://127.0.0.1:5000"
     """Where people push models, told by `/platform`."""

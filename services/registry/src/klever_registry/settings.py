@@ -1,18 +1,14 @@
 """What an operator may set for the registry."""
 
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from kleverkit.directories import home_directory
 from kleverkit.settings import ServiceSettings, split
-
-
-def _default_data_dir() -> Path:
-    return Path(os.environ.get("KLEVER_HOME", "~/.klever")).expanduser() / "registry"
 
 
 class RegistrySettings(ServiceSettings):
@@ -22,7 +18,7 @@ class RegistrySettings(ServiceSettings):
 
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
     """Port on which the registry is served; 0 lets the system choose and needs `public_address`."""
-    data_dir: Path = Field(default_factory=_default_data_dir)
+    data_dir: Path = Field(default_factory=lambda: home_directory() / "registry")
     """Where blobs and manifests lie. One file system, since blobs are shared by hard links."""
     min_free_mib: Annotated[float, Field(ge=0)] = 64.0
     """With less free space at `data_dir` the registry is not ready: pushes are about to fail."""

@@ -13,8 +13,9 @@ import click
 from klever.cli.references import check_registries
 from klever.errors import KleverError
 from klever.servers import read_token
+from kleverkit.errors import PermanentError
 from kleverproto.references import InvalidReferenceError
-from ormb.cli.completion import add_completion
+from ormb.console.completion import add_completion
 from ormb.errors import OrmbError
 
 if TYPE_CHECKING:
@@ -52,7 +53,18 @@ NAMESPACE = click.option("-n", "--namespace", default="default", show_default=Tr
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; an error of Klever becomes one line on standard error and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Group`."""
+        try:
+            return super().invoke(ctx)
+        except (KleverError, PermanentError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version("klever"), prog_name="klever")
 def cli() -> None:
     """From a model file to a production endpoint.

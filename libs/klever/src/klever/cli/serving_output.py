@@ -11,7 +11,7 @@ from kleverproto.rollouts import RolloutPhase, RolloutStatus, RolloutStep
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.traffic import Traffic
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 from .app import call, waiting
 from .steps import Steps

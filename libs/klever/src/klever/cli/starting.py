@@ -24,6 +24,7 @@ from ormb.own_registry import OwnRegistry
 
 if TYPE_CHECKING:
     from klever.cli.reporting import Lines
+    from klever.platform.supervisor import Supervisor
 
 PORT = click.option(
     "--port",
@@ -98,7 +99,14 @@ async def _cancel_after(stop: asyncio.Event, task: "asyncio.Future[None]") -> No
 
 
 @asynccontextmanager
-async def registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
+async def running(supervisor: "Supervisor", home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
+    """Run a platform for the block; meanwhile `ormb` and `klever` of this user log in to its registry."""
+    async with _registry_logged_in(home, ports, lines), supervisor.running():
+        yield
+
+
+@asynccontextmanager
+async def _registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
     """Let `ormb` and `klever` of this user log in to the platform's registry for the block, where they can be."""
     with ExitStack() as stack:
         try:
@@ -106,6 +114,23 @@ async def registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> AsyncI
         except (OSError, OrmbError) as error:  # the platform runs all the same
             lines.note(f"`ormb` does not log in by itself, `klever registry login` says how: {error}")
         yield
+
+
+async def wait_for_interrupt(home: Home, urls: Urls, lines: "Lines", *, show_link: bool, show_hint: bool) -> None:
+    """Wait until cancelled.
+
+    Args:
+        home: of the platform that runs.
+        urls: its addresses.
+        lines: where to print.
+        show_link: print the link that lets a browser in.
+        show_hint: print how the platform is stopped.
+    """
+    if show_link:
+        await show_login_link(home, urls, lines)
+    if show_hint:
+        lines.heading("Ctrl-C stops everything")
+    await asyncio.Event().wait()
 
 
 async def show_login_link(home: Home, urls: Urls, lines: "Lines") -> None:
@@ -117,8 +142,3 @@ async def show_login_link(home: Home, urls: Urls, lines: "Lines") -> None:
             lines.login_link(await client.login_link())
     except KleverError as error:  # the platform runs all the same
         lines.note(f"there is no link for a browser yet, `klever login-link` prints one: {error}")
-
-
-async def forever() -> None:
-    """Wait until cancelled."""
-    await asyncio.Event().wait()

@@ -1,12 +1,11 @@
 """Where the platform keeps its state on this machine."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from klever.errors import PlatformError
+from kleverkit.directories import home_directory
+from kleverkit.errors import PermanentError
 
 PRIVATE = 0o700
 ACCOUNTS_SETTING = "KLEVER_REGISTRY_ACCOUNTS"
@@ -42,9 +41,11 @@ class Home:
 
     @classmethod
     def default(cls) -> "Home":
-        """`$KLEVER_HOME`, else the system's place for a user's data."""
-        chosen = os.environ.get("KLEVER_HOME") or platformdirs.user_data_dir("klever")
-        return cls(Path(chosen).expanduser().resolve())
+        """The home that every command and service uses. Raises PlatformError if this user has no home directory."""
+        try:
+            return cls(home_directory())
+        except PermanentError as error:
+            raise PlatformError(str(error)) from error
 
     @property
     def logs(self) -> Path:

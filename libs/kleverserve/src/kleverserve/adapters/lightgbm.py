@@ -11,8 +11,8 @@ import lightgbm
 import numpy as np
 
 from kleverserve.errors import ModelLoadError
-from kleverserve.recognition import LIGHTGBM
 from kleverserve.tensors import Array, Datatype
+from modelfiles.recognition import LIGHTGBM
 
 from .files import one_line
 from .matrices import INPUT, as_declared, matrix_input, observed_output

@@ -22,11 +22,11 @@ from threadpoolctl import ThreadpoolController
 from kleverserve.breakage import is_broken
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.pickles import remedy, sklearn_version
-from kleverserve.recognition import SKLEARN
 from kleverserve.tensors import Array
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.errors import RefusedPickleError
-from kleverserve.unpickling.loading import load as load_pickle
+from modelfiles.recognition import SKLEARN
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.errors import RefusedPickleError
+from modelfiles.unpickling.loading import load as load_pickle
 
 from .declared import declared_signature
 from .files import one_line

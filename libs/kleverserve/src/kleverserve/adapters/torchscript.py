@@ -16,11 +16,11 @@ import torch
 
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.model import TensorSpec
-from kleverserve.recognition import TORCHSCRIPT
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.errors import RefusedPickleError
-from kleverserve.unpickling.guard import guarded
+from modelfiles.recognition import TORCHSCRIPT
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.errors import RefusedPickleError
+from modelfiles.unpickling.guard import guarded
 
 from .declared import FILE_NAME, Declared, declared_signature
 from .files import one_line

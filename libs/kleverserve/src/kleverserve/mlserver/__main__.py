@@ -19,9 +19,9 @@ from kleverserve.errors import ModelLoadError
 from kleverserve.http_server import HEADER_BYTES
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
-from kleverserve.unpickling.allowlist import trust_only
+from modelfiles.unpickling.allowlist import trust_only
 
-from .artifacts import KINDS, find_artifact
+from .artifacts import IMPLEMENTATIONS, find_artifact
 
 if TYPE_CHECKING:
     from mlserver import MLServer
@@ -36,7 +36,7 @@ OUR_LOGGING = {"version": 1, "disable_existing_loggers": False}
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = server_parser("kleverserve.mlserver", "Serve one model by MLServer.", KINDS)
+    parser = server_parser("kleverserve.mlserver", "Serve one model by MLServer.", IMPLEMENTATIONS)
     parser.add_argument("--grpc-port", type=int, default=0, help="MLServer always serves gRPC; 0 takes a free port")
     return parser.parse_args(arguments)
 
@@ -83,7 +83,7 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     settings._custom_grpc_server_settings = GRPC_SETTINGS  # noqa: SLF001
     model = ModelSettings(
         name=given.name,
-        implementation=KINDS[given.format],
+        implementation=IMPLEMENTATIONS[given.format],
         max_batch_size=0,  # never by a variable of the environment: rows of a model may depend on each other
         max_batch_time=0.0,
         parameters=ModelParameters(uri=str(artifact), version=given.version, extra=_extra(given)),

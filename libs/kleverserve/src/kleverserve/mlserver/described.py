@@ -15,8 +15,8 @@ from kleverserve.model import TensorSpec
 from kleverserve.samples import made_up
 from kleverserve.tensors import Datatype
 from kleverserve.trial import SECONDS
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.guard import guarded
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.guard import guarded
 
 log = logging.getLogger(__name__)
 

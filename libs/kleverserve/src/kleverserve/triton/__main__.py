@@ -12,14 +12,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kleverserve.app import ADAPTERS
 from kleverserve.child import Child, Stop, stop_signals
 from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from kleverserve.errors import ModelLoadError
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
-from kleverserve.unpickling.allowlist import trust_only
+from kleverserve.runtimes import RUNTIMES
+from modelfiles.unpickling.allowlist import trust_only
 
 from .folder import run_folder
 from .hop import Hop
@@ -29,6 +29,7 @@ from .sample import refusal
 
 log = logging.getLogger(__name__)
 
+FORMATS = RUNTIMES["triton"].served_here
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.05
 LAST_SECONDS = 2.0  # for Triton to end its model processes, after the drain
@@ -36,7 +37,7 @@ LAST_SECONDS = 2.0  # for Triton to end its model processes, after the drain
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = server_parser("kleverserve.triton", "Serve one model by Triton Inference Server.", ADAPTERS)
+    parser = server_parser("kleverserve.triton", "Serve one model by Triton Inference Server.", FORMATS)
     parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port; 0 takes a free one")
     parser.add_argument("--inner-port", type=int, default=0, help="where Triton itself listens; 0 takes a free port")
     given = parser.parse_args(arguments)

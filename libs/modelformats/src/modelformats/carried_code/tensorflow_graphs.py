@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelformats.skimming import Schema
+from modelfiles.protobuf.skimming import Schema
 
 from .finding import Carried
 from .tensorflow_operators import operator_of, saver_of
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 GRAPH: "Messages" = {
     "GraphDef": (("nodes", 1, "*NodeDef"), ("library", 2, "FunctionLibrary")),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from zipfile import ZipFile
 
-from modelformats.zips import read_member
+from modelfiles.zips import read_member
 
 from .finding import Carried, dangerous, untrusted
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Parameters, Signature, Tensor
-from modelformats.converting.programs.protobuf_text import Fields, read_text
+from modelfiles.protobuf.skimming import Schema
+from modelfiles.protobuf.text import Fields, read_text
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, single_file
-from modelformats.skimming import Schema
 from modelformats.weights import counted
 
 from .caffe_shapes import Shape, result_shape
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 NETWORK, WEIGHTS = "*.prototxt", "*.caffemodel"
 DEPLOY = "*deploy*.prototxt"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from modelformats.converting.programs.protobuf_text import Fields
+from modelfiles.protobuf.text import Fields
 
 Shape = tuple[int, ...]
 UNCHANGED = {

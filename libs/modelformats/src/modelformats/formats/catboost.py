@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.flatbuffers import Buffer, Table
 from modelformats.errors import InvalidModelError
-from modelformats.flatbuffer import Buffer, Table
 from modelformats.format import head, model_file, reading
 from modelformats.plain import listed, table, text, whole
 from modelformats.tabular import INPUT, LABELS, PROBABILITIES

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Parameters, Signature, Tensor
-from kleverserve.selection import Rule
+from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading, the_only
 from modelformats.weights import NEWER, counted, newer_types, unknown_elements

@@ -13,13 +13,13 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import UNSAID_ELEMENTS, Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.zips import read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
-from modelformats.zips import read_member
 
 CONFIG = re.compile(r"(?:[^/]+/)?data/(?:weights/model_weights|constants/model_constants)_config\.json")
 """Say in which members weights are."""

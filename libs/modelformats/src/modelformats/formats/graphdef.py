@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
-from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types
 
 from .tensorflow_types import DTYPES, dtype_of, why_untyped
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule
+from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading
 from modelformats.hdf5 import MAGIC, Hdf5

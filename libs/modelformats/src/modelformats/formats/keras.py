@@ -6,12 +6,12 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule, member_names
+from modelfiles.selection import Rule, member_names
+from modelfiles.zips import read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.hdf5 import Hdf5
 from modelformats.weights import Weight, counted, newer_types
-from modelformats.zips import read_member
 
 from .h5 import weights
 from .keras_config import read_config

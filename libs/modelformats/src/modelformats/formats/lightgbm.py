@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading
 from modelformats.plain import texts, whole

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
+from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, single_file
-from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_type
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 INIT, PREDICT, VALUE_INFO = "*init_net.pb", "*predict_net.pb", "value_info.json"
 VALUE_INFO_LIMIT = 1024**2

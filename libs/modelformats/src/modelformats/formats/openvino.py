@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.parts import Part, check_parts, whole_bytes

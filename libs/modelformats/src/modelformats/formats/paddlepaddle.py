@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from modelformats.converting.programs.protobuf_messages import Messages
+from modelfiles.protobuf.messages import Messages
+from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file, the_only
-from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
 
 PROGRAM, PIR, PARAMS = "*.pdmodel", "*.json", "*.pdiparams"

@@ -11,13 +11,13 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import member_names
+from modelfiles.inert_pickle import Inert, class_name, read_pickles
+from modelfiles.selection import member_names
+from modelfiles.zips import find, read_member
 from modelformats.format import files_matching, head, reading, the_only
-from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import counted, newer_types
-from modelformats.zips import find, read_member
 
 PATTERNS = ("*.pickle", "*.pkl", "*.pt", "*.pth", "*.ckpt")
 OTHER_PATTERN = "*.bin"

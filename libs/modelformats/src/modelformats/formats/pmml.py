@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.weights import unknown_tensors

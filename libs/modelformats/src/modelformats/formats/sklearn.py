@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.inert_pickle import Inert, class_name, read_pickle
 from modelformats.format import files_matching, model_file, reading
 from modelformats.inert_arrays import InertArray, inert_array
-from modelformats.inert_pickle import Inert, class_name, read_pickle
 from modelformats.plain import listed
 from modelformats.versions import other_version
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kleverproto.signatures import Tensor
+from modelfiles.inert_pickle import Inert, class_name
 from modelformats.inert_arrays import inert_array
-from modelformats.inert_pickle import Inert, class_name
 from modelformats.tabular import INPUT
 
 TEXT_VECTORIZERS = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}

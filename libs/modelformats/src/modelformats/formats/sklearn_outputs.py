@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kleverproto.signatures import Tensor
+from modelfiles.inert_pickle import Inert, class_name
 from modelformats.inert_arrays import InertArray, inert_array
-from modelformats.inert_pickle import Inert, class_name
 from modelformats.tabular import LABELS, PROBABILITIES, TRANSFORMED
 
 from .sklearn_inputs import bare_name, inner_steps

@@ -10,10 +10,10 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule, member_names
+from modelfiles.inert_pickle import SMALL_ARRAY, Inert
+from modelfiles.selection import Rule, member_names
+from modelfiles.zips import read_member
 from modelformats.format import model_file, reading
-from modelformats.inert_pickle import SMALL_ARRAY, Inert
-from modelformats.zips import read_member
 
 from .sklearn import signature_of
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule
+from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file
 

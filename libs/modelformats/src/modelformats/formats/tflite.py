@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_TENSOR, Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.flatbuffers import Buffer, Table
 from modelformats.errors import InvalidModelError
-from modelformats.flatbuffer import Buffer, Table
 from modelformats.format import model_file, reading
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_tensors
 

@@ -12,14 +12,14 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.inert_pickle import Inert, class_name, read_pickles
+from modelfiles.zips import find, read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
-from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, newer_types
-from modelformats.zips import find, read_member
 
 DATA, CONSTANTS, VERSION = "data.pkl", "constants.pkl", "version"
 PICKLE_LIMIT, CODE_LIMIT = 256 * 1024**2, 8 * 1024**2

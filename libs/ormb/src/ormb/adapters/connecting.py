@@ -10,6 +10,7 @@ import aiohttp
 
 from ormb.own_registry import OwnRegistry
 
+from .api import RegistryApi
 from .challenge import Authorizer, FindCredentials
 from .http import HttpRegistry
 from .own_registries import OwnRegistries, OwnResolver
@@ -59,13 +60,8 @@ async def connected(root: Path, how: Connecting, *, find: FindCredentials | None
         _session(tls, how.connections, registries, force_close=True) as once,
     ):
         transport = Transport(session, once=once)
-        yield HttpRegistry(
-            transport,
-            Authorizer(find or registries.find, transport),
-            sessions=UploadSessions(root / "uploads"),
-            plain_http=how.plain_http,
-            chunk_bytes=how.chunk_bytes,
-        )
+        api = RegistryApi(transport, Authorizer(find or registries.find, transport), plain_http=how.plain_http)
+        yield HttpRegistry(api, sessions=UploadSessions(root / "uploads"), chunk_bytes=how.chunk_bytes)
 
 
 def _session(

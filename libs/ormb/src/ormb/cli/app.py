@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from ormb.cli.completion import add_completion
+from ormb.console.completion import add_completion
 from ormb.errors import OrmbError
 from ormb.reference import Reference
 

@@ -8,12 +8,12 @@ from klever_jobrunner.ports import ConversionSource, OnLine
 from kleverkit.errors import TransientError
 from kleverproto.conversions import Conversion, ConversionRecord
 from kleversandbox.support import Confinement
-from modelformats.converting.convert import convert
-from modelformats.converting.errors import UNSANDBOXED, ConversionError, NoRouteError
-from modelformats.converting.fingerprint import fingerprint
-from modelformats.converting.planning import plan
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.conversion import convert
+from modelconversion.errors import UNSANDBOXED, ConversionError, NoRouteError
+from modelconversion.execution import Limits
+from modelconversion.fingerprint import fingerprint
+from modelconversion.planner import plan
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.foreign_code import may_run_code
 
 

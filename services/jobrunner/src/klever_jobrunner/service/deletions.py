@@ -65,5 +65,5 @@ class Deletions:
 def _announced(known: Known, tombstone: Tomb) -> Tomb | None:
     """The tombstone, its deletion announced; None where another one has taken its place meanwhile."""
     if isinstance(known, Tombstone) and known.intent == tombstone.intent:
-        return known.model_copy(update={"announced": True})
+        return known.replace(announced=True)
     return None

@@ -10,7 +10,7 @@ from klever.cli.references import ModelRefType
 from kleverproto.conversions import Conversion, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 from ormb.layout import default_root
 
 if TYPE_CHECKING:

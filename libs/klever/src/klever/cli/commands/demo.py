@@ -13,17 +13,16 @@ from klever.cli.starting import (
     PORT,
     PORTS,
     find_nats_server,
-    forever,
     keep_private,
-    registry_logged_in,
     run_until_stopped,
-    show_login_link,
+    running,
+    wait_for_interrupt,
     wanted_ports,
 )
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
 from klever.platform.ports import reserved
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.cli.reporting import Lines
@@ -80,7 +79,7 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
     begun, where = time.monotonic(), urls(ports)
     lines.heading("The platform comes up")
     supervisor = Supervisor(home, parts(home, ports, find_nats_server()), where, lines)
-    async with registry_logged_in(home, ports, lines), supervisor.running():
+    async with running(supervisor, home, ports, lines):
         platform_ready = round(time.monotonic() - begun, 3)
         lines.heading("A model becomes an endpoint")
         found = await tell(where, home, lines)
@@ -91,7 +90,5 @@ async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave:
         if as_json:
             print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
         if not leave:
-            await show_login_link(home, where, lines)
-            lines.heading("Ctrl-C stops everything")
-            await forever()
+            await wait_for_interrupt(home, where, lines, show_link=True, show_hint=True)
         lines.heading("Stopping")

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -16,7 +16,8 @@ from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingManifest, ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.strategies import BlueGreen, Canary, Recreate, Rolling
-from ormb.cli.output import print_json
+from kleverproto.variants import RuntimeName
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -29,7 +30,7 @@ STRATEGIES = {"rolling": Rolling, "recreate": Recreate, "blueGreen": BlueGreen, 
 @click.option("--name", help="Name of the serving; the model's own name by default.")
 @click.option("--traffic", type=click.IntRange(1, 100), help="Percent for this version; the others keep the rest.")
 @click.option("--replicas", type=click.IntRange(1, 64), help="Processes of this version; as many as before, or 1.")
-@click.option("--runtime", type=click.Choice(["kleverserve", "triton", "mlserver"]), help="By the format, if absent.")
+@click.option("--runtime", type=click.Choice(get_args(RuntimeName)), help="By the format, if absent.")
 @click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="How the new version takes over.")
 @click.option(
     "--on-push",

@@ -9,7 +9,7 @@ from klever.errors import PlatformError
 from klever.platform.home import Home
 from kleverproto.permissions import publishable_by_externals
 from kleverproto.streams import DEAD, STREAMS
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 READABLE = tuple(subject for stream in STREAMS if stream is not DEAD for subject in stream.subjects)
 """What is subscribed to where nothing is said; dead letters must be named."""

@@ -11,8 +11,8 @@ from klever.cli.conversions import describe_conversion
 from klever.cli.references import ModelRefType
 from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobResult
 from kleverproto.references import ModelRef
-from ormb.cli.describing import describe_scan
-from ormb.cli.output import print_json, print_table
+from ormb.console.descriptions import describe_scan
+from ormb.console.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

@@ -3,7 +3,7 @@
 import click
 
 from klever.cli.app import AS_JSON, SERVER, call, cli
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 
 @cli.command("login-link")

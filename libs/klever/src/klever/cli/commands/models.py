@@ -11,8 +11,8 @@ from klever.cli.references import ModelRefType
 from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, UNVERIFIED
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef, names_registry
-from ormb.cli.describing import describe_scan, describe_signature
-from ormb.cli.output import print_json, print_table
+from ormb.console.descriptions import describe_scan, describe_signature
+from ormb.console.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

@@ -15,18 +15,18 @@ from klever.cli.starting import (
     PORT,
     PORTS,
     find_nats_server,
-    forever,
     keep_private,
-    registry_logged_in,
     run_until_stopped,
+    running,
     show_login_link,
+    wait_for_interrupt,
     wanted_ports,
 )
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
 from klever.platform.ports import reserved
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 START_SECONDS = 90.0
 """Longest wait of `up --detach`."""
@@ -169,15 +169,11 @@ async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: b
         lines.heading(f"Klever, state in {home.path}")
         planned = _parts(home, ports, allow_commands=allow_commands)
         supervisor = Supervisor(home, planned, where, lines, allow_commands=allow_commands)
-        async with registry_logged_in(home, ports, lines), supervisor.running():
+        async with running(supervisor, home, ports, lines):
             lines.heading("Ready")
             lines.urls(where)
-            if not background:
-                await show_login_link(home, where, lines)
-            if sys.stdin.isatty():
-                lines.heading("Ctrl-C stops everything")
             try:
-                await forever()
+                await wait_for_interrupt(home, where, lines, show_link=not background, show_hint=sys.stdin.isatty())
             finally:
                 lines.heading("Stopping")
 

@@ -6,9 +6,9 @@ import click
 
 from klever.cli.app import AS_JSON, SERVER, call, cli
 from kleverproto.conversions import Quantization
-from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
-from kleverserve.unpickling.allowlist import parse_trust
-from ormb.cli.output import print_json
+from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy, ProjectPolicyChanges
+from modelfiles.unpickling.allowlist import parse_trust
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -92,7 +92,7 @@ def set_policy(  # noqa: PLR0913 - what a policy has
     klever projects policy set library --convert none --scan warn
     klever projects policy set library --trust my.module:MyTransformer
     """
-    changed: dict[str, object] = {}
+    changed: ProjectPolicyChanges = {}
     if convert:
         changed["convert"] = tuple(each for each in convert if each != NOTHING)
     if quantize:
@@ -106,7 +106,7 @@ def set_policy(  # noqa: PLR0913 - what a policy has
 
     async def work(client: "KleverClient") -> ProjectPolicy:
         before = await client.policy(project)
-        wanted = before.model_copy(update={**changed, "trust": merged_trust(before.trust, trust)})
+        wanted = before.replace(**changed).replace(trust=merged_trust(before.trust, trust))
         return await client.set_policy(project, wanted)
 
     _show(call(server, work), as_json=as_json)

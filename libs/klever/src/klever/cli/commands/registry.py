@@ -11,7 +11,7 @@ from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from kleverproto.accounts import PLATFORM_ACCOUNT
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 ACCOUNTS = click.option(
     "--file",

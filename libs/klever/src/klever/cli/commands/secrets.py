@@ -11,7 +11,7 @@ from klever.errors import InputError
 from klever.platform.home import Home
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.references import DnsLabel
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 NAMESPACE = click.option("--namespace", "-n", default="default", show_default=True, help="Of the servings that use it.")
 _LABEL = TypeAdapter(DnsLabel)

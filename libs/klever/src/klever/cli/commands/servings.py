@@ -11,7 +11,7 @@ from klever.cli.serving_output import describe_sandboxes, describe_step, describ
 from klever.errors import InputError
 from kleverproto.following import OnPush
 from kleverproto.servings import ServingDocument
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient

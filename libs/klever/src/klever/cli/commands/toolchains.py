@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klever.cli.app import AS_JSON, cli
-from ormb.cli.output import human_size, print_json, print_table
+from kleverkit.directories import toolchains_directory
+from ormb.console.printing import human_size, print_json, print_table
 
 if TYPE_CHECKING:
-    from modelformats.converting.toolchains import Toolchain, ToolchainStore
+    from modelconversion.toolchains.store import Toolchain, ToolchainStore
 
 NAME = click.argument("name")
 FOLDER = click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    envvar="KLEVER_TOOLCHAINS",
-    default="~/.cache/klever/toolchains",
-    show_default=True,
-    help="Where they are kept; also $KLEVER_TOOLCHAINS.",
+    default=toolchains_directory,
+    show_default="$KLEVER_TOOLCHAINS, or ~/.cache/klever/toolchains",
+    help="Directory of the toolchains.",
 )
 
 
@@ -76,13 +76,13 @@ def remove(name: str, directory: Path) -> None:
 
 
 def _store(directory: Path) -> "ToolchainStore":
-    from modelformats.converting.toolchains import ToolchainStore  # noqa: PLC0415 - help needs none
+    from modelconversion.toolchains.store import ToolchainStore  # noqa: PLC0415 - help needs none
 
     return ToolchainStore(directory.expanduser())
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    from modelformats.converting.errors import ConversionError  # noqa: PLC0415 - see _store
+    from modelconversion.errors import ConversionError  # noqa: PLC0415 - see _store
 
     try:
         return asyncio.run(work())

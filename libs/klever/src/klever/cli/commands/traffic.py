@@ -13,7 +13,7 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.traffic import Cookie, Mirror, Sticky
 from kleverproto.variants import Autoscaling
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 
 @cli.command()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ormb.cli.app import Options, ReferenceType, cli, errors_as_lines, run, shared_options
-from ormb.cli.output import facts, human_size, print_json, print_summary, print_table
+from ormb.cli.output import facts, print_summary
+from ormb.console.printing import human_size, print_json, print_table
 from ormb.reference import Reference
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _show_directory(directory: Path, *, as_json: bool) -> None:
 
 
 def _show_found(found: "Inspection") -> None:
-    from ormb.cli.describing import describe_scan, describe_signature  # noqa: PLC0415 - loads the contract
+    from ormb.console.descriptions import describe_scan, describe_signature  # noqa: PLC0415 - loads the contract
 
     if found.signature:
         click.echo("signature:")

@@ -7,7 +7,8 @@ import click
 
 from ormb import known_digests
 from ormb.cli.app import ReferenceType, cli, errors_as_lines
-from ormb.cli.output import facts, human_size, print_json, print_table
+from ormb.cli.output import facts
+from ormb.console.printing import human_size, print_json, print_table
 from ormb.digest import hexadecimal
 from ormb.layout import STORE, LocalLayout, default_root
 from ormb.reference import Reference

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -11,12 +10,12 @@ from klever_deployer.settings import DeployerSettings
 from kleverkit.loops import BackgroundLoop, loops_check
 from kleverkit.secret_files import SecretFiles
 from kleversandbox.support import Confinement, find_support
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.toolchains.store import ToolchainStore
 from ormb.client import OrmbClient
 
 from .envoy import Envoy
 from .ingress import LocalIngress
-from .launching import Launching, server_path
+from .launching import Launching, server_packages, server_path
 from .log_files import LogFiles
 from .model_store import LocalModelStore
 from .preparation import LocalPreparation
@@ -95,11 +94,8 @@ class LocalBackend:
 def _workloads(
     settings: DeployerSettings, work_dir: Path, confinement: Confinement, models: LocalPreparation
 ) -> LocalWorkloads:
-    """Model servers, run by this interpreter or by that of a toolchain, which must find kleverserve and no more."""
-    server = find_spec("kleverserve")
-    if server is None or server.origin is None:
-        raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
-    path = server_path(work_dir / "python", Path(server.origin).parent)
+    """Model servers, run by this interpreter or by that of a toolchain, which imports the server's packages only."""
+    path = server_path(work_dir / "python", server_packages())
     secrets, limit = SecretFiles(settings.secrets), settings.max_request_bytes
     launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit)
     directory, grace = work_dir / "workloads", settings.grace_seconds

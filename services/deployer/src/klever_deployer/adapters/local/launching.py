@@ -2,14 +2,15 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from string import Template
 from typing import Protocol
 
-from klever_deployer.domain.runtimes import WITH_GRPC
+from klever_deployer.domain.runtimes import has_grpc
 from klever_deployer.domain.versions import CUSTOM
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
@@ -18,12 +19,13 @@ from kleverproto.variants import Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths
+from kleverserve.runtimes import RUNTIMES
 
 from .confining import confined
 from .replica_specs import ReplicaSpec
 
+SERVER_PACKAGES = ("kleverserve", "modelfiles")
 TRITON = "triton"
-MODULES = {"kleverserve": "kleverserve", TRITON: "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
 MADE_BY_TRITON = ("/tmp",)  # noqa: S108
 """Its python backend makes an empty directory there, whatever TMPDIR is."""
 PLATFORM = "KLEVER_PLATFORM"
@@ -80,7 +82,7 @@ class Launcher(Protocol):
 
 def takes_grpc(spec: ReplicaSpec) -> bool:
     """Whether a server has a second port, for gRPC."""
-    return spec.prepared.runtime in WITH_GRPC
+    return has_grpc(spec.prepared.runtime)
 
 
 def has_inner(spec: ReplicaSpec) -> bool:
@@ -94,7 +96,7 @@ class Launching:
 
     Args:
         python: the deployer's own interpreter, whose environment holds kleverserve.
-        server_path: a directory that holds nothing but kleverserve, so that nothing else of ours is imported.
+        server_path: a directory with the model server's packages only, so that no other package of ours is imported.
         secrets: what variants name in `env`.
         confinement: what confines them.
         inherited: the deployer's environment variables.
@@ -166,7 +168,7 @@ class Launching:
         if spec.variant.parameters:
             more += ("--parameters", json.dumps(spec.variant.parameters))
         return (
-            *(str(python), "-m", MODULES[prepared.runtime]),
+            *(str(python), "-m", RUNTIMES[prepared.runtime].module),
             *("--model-dir", str(prepared.model.directory), "--format", prepared.model.format),
             *("--name", spec.key.serving.name, "--version", spec.version),
             *("--host", ports.host, "--port", str(ports.http), "--threads", str(_cores(spec.variant) or 1)),
@@ -186,14 +188,23 @@ def memory_limit(spec: ReplicaSpec) -> int | None:
     return bytes_of(memory) if memory else None
 
 
-def server_path(directory: Path, package: Path) -> Path:
-    """Make a directory that holds nothing but kleverserve, and so brings nothing else into a model's environment."""
+def server_path(directory: Path, packages: Iterable[Path]) -> Path:
+    """Make a directory that holds links to these packages, and so brings nothing else into a model's environment."""
     directory.mkdir(parents=True, exist_ok=True)
-    link = directory / package.name
-    if not link.is_symlink() or link.readlink() != package:
-        link.unlink(missing_ok=True)
-        link.symlink_to(package)
+    for package in packages:
+        link = directory / package.name
+        if not link.is_symlink() or link.readlink() != package:
+            link.unlink(missing_ok=True)
+            link.symlink_to(package)
     return directory
+
+
+def server_packages() -> tuple[Path, ...]:
+    """The directories of the packages that the model server consists of. Raises RuntimeError where one is missing."""
+    origins = [spec.origin for name in SERVER_PACKAGES if (spec := find_spec(name)) is not None]
+    if len(origins) < len(SERVER_PACKAGES) or None in origins:
+        raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
+    return tuple(Path(origin).parent for origin in origins if origin is not None)
 
 
 def _cores(variant: Variant) -> int | None:

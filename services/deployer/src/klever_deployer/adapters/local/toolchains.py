@@ -5,8 +5,8 @@ from pathlib import Path
 import structlog
 
 from klever_deployer.errors import TOOLCHAIN_FAILED, ServingError
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 
 log = structlog.get_logger(__name__)
 
