@@ -1,0 +1,127 @@
+"""One suite for every place where model servers run: processes of this machine and memory."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from klever_deployer.domain.versions import ModelFacts, VersionSpec
+from kleverproto.variants import Gpu, Resources
+from support.deployer import IRIS, variant, version_spec
+from support.onnx_models import look_up, model_directory
+from support.workload_benches import BROKEN, WORKLOADS, WorkloadsBench
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models")
+    for tag in ("v1", "v2"):
+        model_directory(look_up(), directory / tag)
+    (directory / BROKEN / "model").mkdir(parents=True)
+    (directory / BROKEN / "model" / "model.onnx").write_bytes(b"no model at all")
+    return directory
+
+
+@pytest.fixture(params=WORKLOADS)
+async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> AsyncIterator[WorkloadsBench]:
+    async with WORKLOADS[request.param](tmp_path, models) as bench:
+        yield bench
+
+
+def converted() -> VersionSpec:
+    """A version that serves what was made of its model."""
+    spec = version_spec("v1")
+    facts = ModelFacts("ONNX", unverified="the check crashed")
+    return replace(spec, model=replace(spec.model, facts=facts, made="library/iris:v1-onnx@sha256:0"))
+
+
+async def test_a_version_gets_ready_and_its_serving_is_announced(bench: WorkloadsBench) -> None:
+    spec = version_spec("v1")
+    for _ in range(2):
+        await bench.workloads.apply(spec, 2)
+    await bench.until(spec, ready=2)
+    assert [state.key for state in bench.workloads.states()] == [spec.key]
+    assert await bench.workloads.changed() == {IRIS}
+
+
+async def test_the_state_of_a_version_says_what_runs(bench: WorkloadsBench) -> None:
+    spec = converted()
+    await bench.workloads.apply(spec, 1)
+    state = await bench.until(spec, ready=1)
+    assert (state.runtime, state.made, state.unverified) == ("kleverserve", spec.model.made, "the check crashed")
+    assert (bool(state.sandbox), state.problem) == (True, None)
+
+
+async def test_a_removed_version_is_gone_and_may_be_removed_and_applied_again(bench: WorkloadsBench) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+    for _ in range(2):
+        await bench.workloads.remove(spec.key)
+        assert bench.workloads.states() == []
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+
+
+async def test_a_version_has_as_many_replicas_as_were_applied_last(bench: WorkloadsBench) -> None:
+    spec = version_spec("v1")
+    for replicas in (1, 2, 0, 1):
+        await bench.workloads.apply(spec, replicas)
+        await bench.until(spec, ready=replicas)
+        assert [state.key for state in bench.workloads.states()] == [spec.key]
+
+
+async def test_versions_run_side_by_side(bench: WorkloadsBench) -> None:
+    old, new = version_spec("v1"), version_spec("v2")
+    await bench.workloads.apply(old, 1)
+    await bench.workloads.apply(new, 1)
+    await bench.until(old, ready=1)
+    await bench.until(new, ready=1)
+    await bench.workloads.remove(old.key)
+    assert bench.state(old) is None
+    await bench.until(new, ready=1)
+
+
+async def test_a_model_that_cannot_be_loaded_is_a_problem_with_the_reason(bench: WorkloadsBench) -> None:
+    spec = version_spec(BROKEN)
+    await bench.workloads.apply(spec, 1)
+    state = await bench.until_problem(spec)
+    assert (state.desired, state.ready) == (1, 0)
+    assert "model" in (state.problem or "")
+
+
+async def test_a_replica_that_exits_is_started_again_and_counted(bench: WorkloadsBench) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+    await bench.workloads.changed()
+    await bench.kill(spec)
+    assert await bench.workloads.changed() == {IRIS}
+    await bench.until(spec, ready=1, restarts=1)
+
+
+async def test_the_next_deployer_finds_what_runs_and_adopts_it(bench: WorkloadsBench) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 2)
+    await bench.until(spec, ready=2)
+    await bench.hand_over()
+    assert [state.key for state in bench.workloads.states()] == [spec.key]
+    await bench.workloads.apply(spec, 2)
+    await bench.until(spec, ready=2)
+
+
+async def test_the_next_deployer_removes_what_it_does_not_apply(bench: WorkloadsBench) -> None:
+    kept, gone = version_spec("v1"), version_spec("v2")
+    for spec in (kept, gone):
+        await bench.workloads.apply(spec, 1)
+        await bench.until(spec, ready=1)
+    await bench.hand_over()
+    await bench.workloads.remove(gone.key)
+    assert [state.key for state in bench.workloads.states()] == [kept.key]
+
+
+async def test_what_cannot_run_there_is_refused(bench: WorkloadsBench) -> None:
+    refused = bench.workloads.refusal("default", variant("v1", resources=Resources(gpu=Gpu())))
+    assert "GPU" in (refused or "")
+    assert bench.workloads.refusal("default", variant("v1")) is None
