@@ -275,3 +275,42 @@ async def test_the_operator_may_serve_it_all_the_same(world: World) -> None:
     world.confinement = WITHOUT_SANDBOX._replace(allow_unsandboxed=True)
     world.start_anew()
     assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
+
+
+async def test_a_format_that_nothing_serves_is_refused_by_the_catalogue_alone(world: World) -> None:
+    world.store.unreachable.add(digest("v1"))
+    problem = (await applied(world, "GGUF")).status.problem
+    assert (problem and problem.code, world.store.here) == ("unsupported_format", set())
+
+
+async def test_a_model_that_is_converted_is_not_pulled_itself(world: World) -> None:
+    await applied(world, "H5")
+    assert world.store.here == {made_digest(digest("v1"))}
+
+
+async def test_the_format_of_a_manifest_that_its_tag_no_longer_names_is_read_from_the_registry(world: World) -> None:
+    await world.move_tag("v1", digest("v2"))
+    world.store.formats[digest("v1")] = "SKLearn"
+    await world.allow_unsafe()
+    await world.request(spec("v1").replace(variants=(variant("v1"),)))
+    await world.rollout().converge(IRIS)
+    assert (await world.document()).status.phase is ServingPhase.READY
+    assert world.store.described[0].startswith(f"library/iris:v1@{digest('v1')} in ")
+    assert world.toolchains.installed == {"sklearn"}
+
+
+@pytest.mark.parametrize("model_format", ["ONNX", "H5"])
+async def test_what_serves_serves_on_with_the_next_deployer_while_the_catalogue_has_lost_it(
+    world: World, model_format: str
+) -> None:
+    document = await applied(world, model_format)
+    world.catalogue.__init__()  # type: ignore[misc] # another bucket, and empty
+    world.conversions.made.clear()
+    for version in world.workloads.states():
+        await world.workloads.remove(version.key)
+    world.start_anew()
+    await world.rollout().converge(IRIS)
+    again = await world.document()
+    assert (again.status.phase, again.status.problem) == (ServingPhase.READY, None)
+    assert world.running() == ["v1"]
+    assert [each.made for each in again.status.variants] == [each.made for each in document.status.variants]
