@@ -136,10 +136,12 @@ class InMemoryLogs:
 
     def __init__(self) -> None:
         self._parts: list[LogPart] = []
+        self._written = 0
 
     def write(self, version: VersionKey, replica: int, *lines: str) -> None:
         """Let a replica write."""
-        self._parts.append(LogPart(version, replica, str(len(self._parts)), lines))
+        self._written += 1
+        self._parts.append(LogPart(version, replica, str(self._written), lines))
 
     async def read(self) -> list[LogPart]:
         """See `ReplicaLogs`."""
