@@ -9,7 +9,7 @@ import pytest
 
 from klever_deployer.domain import routing
 from klever_deployer.domain.analysis import measurement, total
-from klever_deployer.domain.routing import Mirroring, Rule, Share, Stage
+from klever_deployer.domain.routing import HeaderCondition, Mirroring, Rule, Share, Stage
 from klever_deployer.domain.versions import ServingName
 from kleverproto.traffic import Cookie, HeaderMatch, Sticky
 from support.data_plane_benches import DATA_PLANES, DataPlaneBench
@@ -202,7 +202,7 @@ async def test_requests_errors_and_latencies_of_each_version_are_counted(bench: 
 
         async def counted() -> bool:
             counts = await bench.requests.counts(keys)
-            return sum(each.latencies[-1][1] for each in counts.values() if each.latencies) == 60
+            return sum(each.latencies[-1].requests for each in counts.values() if each.latencies) == 60
 
         assert await eventually(counted)
         counts = await bench.requests.counts(keys)
@@ -214,4 +214,4 @@ async def test_requests_errors_and_latencies_of_each_version_are_counted(bench: 
 
 
 def _rule(variant: str, **headers: HeaderMatch) -> Rule:
-    return Rule(tuple(headers.items()), (Share(version_key(variant), 100),))
+    return Rule(tuple(HeaderCondition(*each) for each in headers.items()), (Share(version_key(variant), 100),))

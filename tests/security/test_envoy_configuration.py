@@ -2,7 +2,7 @@
 
 import pytest
 
-from klever_deployer.domain.routing import Rule, Share
+from klever_deployer.domain.routing import HeaderCondition, Rule, Share
 from kleverkit.expressions import MAX_PROGRAM, expression_mistake
 from kleverproto.traffic import HeaderMatch
 from support.data_planes import Bench, Upstream, changed, route, version_key
@@ -16,7 +16,7 @@ async def test_every_expression_that_is_accepted_envoy_takes(envoy: Bench, upstr
     accepted = [pattern for pattern in TAKEN if expression_mistake(pattern) is None]
     assert LARGEST in accepted
     shares = (Share(version_key("v1"), 100),)
-    rules = tuple(Rule((("x-user", HeaderMatch(regex=pattern)),), shares) for pattern in accepted)
+    rules = tuple(Rule((HeaderCondition("x-user", HeaderMatch(regex=pattern)),), shares) for pattern in accepted)
     await envoy.data_plane.apply(changed(route((upstream, 100)), rules=rules))
     assert await envoy.ask() == "v1"
 

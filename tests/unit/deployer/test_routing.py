@@ -7,7 +7,7 @@ import pytest
 from klever_deployer.adapters.local.placed_routes import Endpoints, dump_table, load_table, placed
 from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.domain import paths, routing
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share, Stage, successor
+from klever_deployer.domain.routing import HeaderCondition, RoutedVersion, ServingRoute, Share, Stage, successor
 from klever_deployer.domain.versions import Deployment, VersionKey
 from kleverproto.strategies import BlueGreen
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
@@ -78,7 +78,7 @@ def test_a_rule_leads_to_its_variant_whatever_the_weights() -> None:
     wanted = (deployment("v1"), deployment("v2"))
     found = routing.route(with_rule(Stage(IRIS, spec("v1", "v2", weights=(100, 0)), wanted)))
     [rule] = found.rules
-    assert rule.headers == (("accept-language", HeaderMatch(prefix="de")),)
+    assert rule.conditions == (HeaderCondition("accept-language", HeaderMatch(prefix="de")),)
     assert [share.version for share in rule.shares] == [key("v2")]
 
 
@@ -97,7 +97,10 @@ def test_a_blue_green_version_that_waits_is_reached_by_its_header_only() -> None
     found = routing.route(stage)
     assert shares(found) == {"v2": 0, "v1": 10000}
     [preview] = found.rules
-    assert (preview.headers, preview.shares[0].version) == ((("x-try", HeaderMatch(exact="true")),), key("v2"))
+    assert (preview.conditions, preview.shares[0].version) == (
+        (HeaderCondition("x-try", HeaderMatch(exact="true")),),
+        key("v2"),
+    )
 
 
 def test_a_mirror_names_its_version() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from zlib import crc32
 
-from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.analysis import Bucket, Counts
 from klever_deployer.domain.routing import Rule, ServingRoute, Share
 from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import HeaderMatch
@@ -71,12 +71,12 @@ class InMemoryDataPlane:
         buckets = Counter(dict(before.latencies))
         for upper in (1.0, 10.0, 100.0, 1000.0, float("inf")):
             buckets[upper] += milliseconds <= upper
-        latencies = tuple(sorted(buckets.items()))
+        latencies = tuple(Bucket(upper, count) for upper, count in sorted(buckets.items()))
         self.counted[version] = Counts(before.requests + 1, before.errors + is_error, latencies)
 
 
 def _matches(rule: Rule, headers: Mapping[str, str]) -> bool:
-    return all(name in headers and _is_match(match, headers[name]) for name, match in rule.headers)
+    return all(each.name in headers and _is_match(each.match, headers[each.name]) for each in rule.conditions)
 
 
 def _is_match(match: HeaderMatch, value: str) -> bool:

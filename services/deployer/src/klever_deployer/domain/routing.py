@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from kleverproto.percents import apportion
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.strategies import BlueGreen
-from kleverproto.traffic import HeaderMatch, Mirror, Retries, Sticky, Timeouts
+from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror, Retries, Sticky, Timeouts
 
 from .versions import Deployment, ServingName, VersionKey
 
@@ -33,11 +33,19 @@ class Share:
     weight: int
 
 
+@dataclass(frozen=True, order=True)
+class HeaderCondition:
+    """A header that a request must have."""
+
+    name: str
+    match: HeaderMatch = field(compare=False)
+
+
 @dataclass(frozen=True)
 class Rule:
-    """Requests with all these headers are spread like this."""
+    """Requests that meet all conditions are spread like this."""
 
-    headers: tuple[tuple[str, HeaderMatch], ...]
+    conditions: tuple[HeaderCondition, ...]
     shares: tuple[Share, ...]
 
 
@@ -105,7 +113,7 @@ def _larger(old: Deployment, new: Deployment) -> Deployment:
 def route(stage: Stage) -> ServingRoute:
     """Where requests go while a serving is at a stage."""
     traffic, shares = stage.spec.traffic, _weighted(stage)
-    rules = tuple(Rule(tuple(sorted(rule.headers.items())), _only(stage, rule.variant)) for rule in traffic.rules)
+    rules = tuple(Rule(_conditions(rule), _only(stage, rule.variant)) for rule in traffic.rules)
     return ServingRoute(
         serving=stage.serving,
         versions=tuple(
@@ -162,6 +170,10 @@ def _weighted(stage: Stage) -> tuple[Share, ...]:
     return tuple(Share(key, weight) for key, weight in weights.items())
 
 
+def _conditions(rule: HeaderRule) -> tuple[HeaderCondition, ...]:
+    return tuple(HeaderCondition(name, match) for name, match in sorted(rule.headers.items()))
+
+
 def _only(stage: Stage, variant: str) -> tuple[Share, ...]:
     """All to one variant: in a rollout, to its old and new version in proportion."""
     new = [each.key(stage.serving) for each in stage.wanted if each.variant.name == variant]
@@ -179,7 +191,7 @@ def _preview(stage: Stage) -> tuple[Rule, ...]:
     shares = tuple(
         Share(each.key(stage.serving), stage.spec.traffic.weights.get(each.variant.name, 0)) for each in stage.wanted
     )
-    return (Rule(((strategy.preview_header, HeaderMatch(exact="true")),), shares),)
+    return (Rule((HeaderCondition(strategy.preview_header, HeaderMatch(exact="true")),), shares),)
 
 
 def _kept(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
@@ -187,18 +199,14 @@ def _kept(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
     if sticky is None or sticky.cookie is None:
         return ()
     return tuple(
-        Rule(
-            (
-                (
-                    "cookie",
-                    HeaderMatch(regex=rf"(?:.*; ?)?{re.escape(f'{sticky.cookie.name}={share.version.token}')}(?:;.*)?"),
-                ),
-            ),
-            (share,),
-        )
+        Rule((HeaderCondition("cookie", _has_cookie(f"{sticky.cookie.name}={share.version.token}")),), (share,))
         for share in shares
         if share.weight
     )
+
+
+def _has_cookie(cookie: str) -> HeaderMatch:
+    return HeaderMatch(regex=rf"(?:.*; ?)?{re.escape(cookie)}(?:;.*)?")
 
 
 def _mirroring(stage: Stage, mirror: Mirror | None) -> Mirroring | None:

@@ -105,7 +105,7 @@ class Models:
             return variant.digest
         document = await self._document(variant)
         digest = variant.digest or document.spec.digest
-        policy = await self.policies.of(document.spec.ref.project)
+        policy = await self.policies.find(document.spec.ref.project)
         if lacking := missing_knowledge(document, policy):
             raise TransientError(f"{document.spec.ref} is not {lacking} yet")
         refused = not_allowed(document, digest, policy) or (None if variant.custom else unservable(document, digest))
@@ -131,7 +131,7 @@ class Models:
         return spec
 
     async def _trusted(self, variant: Variant) -> tuple[str, ...]:
-        return (await self.policies.of(ModelRef.parse(variant.model).project)).trust
+        return (await self.policies.find(ModelRef.parse(variant.model).project)).trust
 
     async def _made_before(self, deployment: Deployment) -> ModelSource | None:
         """What is recorded as made of its model, where it is prepared."""

@@ -154,7 +154,7 @@ def _route(placed: PlacedRoute, shares: Iterable[Share], rule: Rule | None, prot
     route = placed.route
     match = _match(route.serving, protocol)
     if rule is not None:
-        match["headers"] += [{"name": name, "string_match": _string_match(value)} for name, value in rule.headers]
+        match["headers"] += [{"name": each.name, "string_match": _string_match(each.match)} for each in rule.conditions]
     action: Json = {
         "weighted_clusters": {"clusters": [_weighted(share, protocol) for share in shares]},
         **({"prefix_rewrite": "/"} if protocol == HTTP else {}),
