@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import formats_page
+import problems_page
 import settings_page
 import yaml
 from faststream.nats import NatsBroker
 from faststream.specification import AsyncAPI
 
-from klever_gateway import openapi
+from klever_gateway.routes.openapi import document as openapi
+from klever_gateway.routes.operations import OPERATIONS
 from kleverproto.catalogue import EVENT_TYPES, EventType
 from kleverproto.streams import BUCKETS, CONSUMERS, STREAMS
 
@@ -66,7 +68,8 @@ def files() -> dict[Path, str]:
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),
-        Path("docs/openapi.json"): openapi.text(),
+        Path("docs/openapi.json"): openapi.text(OPERATIONS),
+        Path("docs/problems.md"): problems_page.page(),
         Path("docs/settings.md"): settings_page.page(),
     }
 

@@ -51,7 +51,7 @@ from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, Proje
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
+from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingPhase, ServingRequested
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from kleversandbox.support import Confinement, Support
@@ -460,13 +460,28 @@ class World:
         await self.catalogue.update(stored.key, document, stored.revision)
 
     async def request(
-        self, wanted: ServingSpec, serving: ServingName = IRIS, *, intent: Intent | None = None, generation: int = 1
+        self,
+        wanted: ServingSpec,
+        serving: ServingName = IRIS,
+        *,
+        intent: Intent | None = None,
+        generation: int = 1,
+        expected: int | None = None,
     ) -> None:
-        request = ServingRequested(namespace=serving.namespace, name=serving.name, spec=wanted, generation=generation)
+        request = ServingRequested(
+            namespace=serving.namespace,
+            name=serving.name,
+            spec=wanted,
+            generation=generation,
+            expected_generation=expected,
+        )
         await self.intents.request(request, intent or self.next_intent())
 
-    async def request_deletion(self, serving: ServingName = IRIS, *, intent: Intent | None = None) -> None:
-        await self.intents.request_deletion(serving, intent or self.next_intent())
+    async def request_deletion(
+        self, serving: ServingName = IRIS, *, intent: Intent | None = None, expected: int | None = None
+    ) -> None:
+        request = ServingDeleteRequested(namespace=serving.namespace, name=serving.name, expected_generation=expected)
+        await self.intents.request_deletion(request, intent or self.next_intent())
 
     def next_intent(self) -> Intent:
         self.sequence += 1

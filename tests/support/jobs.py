@@ -106,6 +106,21 @@ class Backlog:
         return self.requests
 
 
+class InMemoryWithdrawals:
+    """See `ports.Withdrawals`."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def add(self, job: str, sequence: int) -> None:
+        """A cancellation or deletion was stored at this place."""
+        self._last[job] = max(sequence, self._last.get(job, 0))
+
+    async def is_withdrawn(self, request: Request) -> bool:
+        """See `ports.Withdrawals`."""
+        return self._last.get(request.job, 0) > request.intent.sequence
+
+
 class Gated(RecordingPublisher):
     """Stores JobStarted when it is let."""
 
@@ -136,6 +151,7 @@ class Runner:
         name: str = "runner-1",
         renew_seconds: float = 0.01,
         lapse_seconds: float = 30.0,
+        withdrawals: InMemoryWithdrawals | None = None,
     ) -> None:
         self.documents = InMemoryDocuments[JobDocument]() if documents is None else documents
         self.publisher = RecordingPublisher() if publisher is None else publisher
@@ -154,7 +170,8 @@ class Runner:
         heavy: dict[JobKind, FairSlots] = {}
         if slots is not None:
             heavy[JobKind.EXTRACT] = FairSlots(slots, lambda: self.monitor.running(JobKind.EXTRACT, except_by=name))
-        self.jobs = Jobs(name, ledger, claims, attempts, lambda: self.lack, heavy)
+        self.withdrawals = withdrawals or InMemoryWithdrawals()
+        self.jobs = Jobs(name, ledger, claims, attempts, self.withdrawals, lambda: self.lack, heavy)
         self.adoption = Adoption(self.jobs, claims, heavy, pause=0.01)
         self.deletions = Deletions(ledger)
         self.loops: list[asyncio.Task[None]] = []
@@ -175,10 +192,12 @@ class Runner:
 
     async def cancel(self, sequence: int, job: str = "job-1") -> None:
         """Handle the cancellation cancel-<sequence>."""
+        self.withdrawals.add(job, sequence)
         await self.jobs.cancel(intent(f"cancel-{sequence}", sequence), job, request().spec)
 
     async def delete(self, sequence: int, job: str = "job-1") -> None:
         """Handle the deletion delete-<sequence>."""
+        self.withdrawals.add(job, sequence)
         await self.jobs.delete(intent(f"delete-{sequence}", sequence), job, request().spec)
 
     def published(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from klever_jobrunner.adapters.nats_backlog import NatsBacklog
+from klever_jobrunner.adapters.nats_withdrawals import NatsWithdrawals
 from klever_jobrunner.handlers import build_router
 from klever_jobrunner.ports import Operation
 from klever_jobrunner.service.adoption import Adoption
@@ -109,7 +110,7 @@ async def running_jobrunner(
     claims = Claims(ledger, monitor, renew_seconds=0.2, lapse_seconds=lapse_seconds)
     attempts = Attempts(ledger, claims, operations, directory)
     slots = {JobKind.CONVERT: FairSlots(1, lambda: monitor.running(JobKind.CONVERT, except_by=name))}
-    jobs = Jobs(name, ledger, claims, attempts, lack, slots)
+    jobs = Jobs(name, ledger, claims, attempts, NatsWithdrawals(runtime.client), lack, slots)
     runtime.loops += [monitor.run, Adoption(jobs, claims, slots, pause=0.2).run]
     models = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)

@@ -147,10 +147,8 @@ def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
     assert life.begun(tomb, request(1), RUNNER, NOW) is None
 
 
-def test_a_job_is_not_begun_anew_over_a_deletion_that_is_not_announced() -> None:
+def test_a_job_that_begins_anew_after_its_deletion_has_the_next_generation() -> None:
     tomb = life.deleted(begun(), intent("delete", 2), None, NOW)
-    assert tomb is not None
-    assert life.begun(tomb, request(3), RUNNER, NOW) is None
-    again = life.begun(tomb.model_copy(update={"announced": True}), request(3), RUNNER, NOW)
+    again = life.begun(tomb, request(3), RUNNER, NOW)
     assert again is not None
     assert again.generation == 2

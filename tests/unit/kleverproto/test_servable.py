@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from kleverproto.codes import INVALID_MODEL
 from kleverproto.documents import Problem
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
-from kleverproto.servable import INVALID_MODEL, missing_knowledge, refusal, unconvertible, unservable
+from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
 from modelformats.carrying import CARRIED
 from modelformats.weights import BITS, unknown_elements

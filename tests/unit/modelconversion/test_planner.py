@@ -74,7 +74,7 @@ def test_an_option_that_no_step_understands_is_refused() -> None:
 def test_a_format_that_nothing_converts_is_said_to_be_one(source: str) -> None:
     with pytest.raises(NoRouteError, match="nor to any other format") as caught:
         plan(source, "ONNX")
-    assert caught.value.code == "no_route"
+    assert caught.value.code == "unsupported_conversion"
 
 
 @pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])

@@ -3,10 +3,9 @@
 Whoever may deploy could otherwise do what the platform's own user can. Gateway and deployer decide by this.
 """
 
+from .codes import COMMANDS_NOT_ALLOWED
 from .servable import Refusal
 from .variants import Variant
-
-COMMANDS_NOT_ALLOWED = "commands_not_allowed"
 
 
 def command_refusal(variant: Variant, *, allowed: bool) -> Refusal | None:

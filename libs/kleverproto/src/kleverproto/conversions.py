@@ -49,6 +49,7 @@ class Quantization(StrEnum):
 class ConversionChanges(TypedDict, total=False):
     """What may be replaced in a Conversion."""
 
+    to: str
     samples: dict[str, Any]
     samples_digest: Digest | None
     ref: ModelRef | None

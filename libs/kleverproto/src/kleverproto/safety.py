@@ -1,11 +1,10 @@
 """Whether a model version may be served, as far as its scan tells; see `servable` for all that decides."""
 
+from .codes import NOT_SCANNED, UNSAFE_MODEL
 from .models import ExtractionPhase, ModelDocument
 from .projects import ProjectPolicy
 from .scans import Scan, is_blocked
 
-UNSAFE_MODEL = "unsafe_model"
-NOT_SCANNED = "model_not_scanned"
 NAMES_SHOWN = 10
 """Of what a model names; a project that trusts them all has to name each."""
 

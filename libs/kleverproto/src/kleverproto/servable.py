@@ -6,12 +6,10 @@ Documents may change between the two: what one has let pass, the other may refus
 import re
 
 from . import safety
+from .codes import INVALID_MODEL, UNSERVABLE_MODEL
 from .models import ExtractionPhase, ModelDocument
 from .projects import OnInvalid, OnUnsafe, ProjectPolicy
 from .signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNKNOWN_ELEMENTS, UNSAID_ELEMENTS, Signature, Tensor
-
-INVALID_MODEL = "invalid_model"
-UNSERVABLE_MODEL = "unservable_model"
 
 Refusal = tuple[str, str]
 """Code and message."""

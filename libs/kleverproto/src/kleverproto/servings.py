@@ -144,6 +144,7 @@ class ServingRequestedChanges(TypedDict, total=False):
 
     spec: ServingSpec
     generation: int
+    expected_generation: int | None
 
 
 class ServingRequested(WireModel):
@@ -154,6 +155,8 @@ class ServingRequested(WireModel):
     spec: ServingSpec
     generation: int = Field(default=1, ge=1, le=LARGEST_GENERATION)
     """The generation that was promised to whoever asked, who may wait for it: it becomes this one at least."""
+    expected_generation: int | None = Field(default=None, ge=0, le=LARGEST_GENERATION)
+    """The request is rejected unless the serving has this generation; 0: unless it does not exist; None: never."""
 
     def replace(self, **changes: Unpack[ServingRequestedChanges]) -> Self:
         """The same request with other values for some fields."""
@@ -165,6 +168,8 @@ class ServingDeleteRequested(WireModel):
 
     namespace: DnsLabel
     name: DnsLabel
+    expected_generation: int | None = Field(default=None, ge=1, le=LARGEST_GENERATION)
+    """The request is rejected unless the serving has this generation; None: never."""
 
 
 class ServingRolloutRequested(WireModel):
@@ -173,7 +178,7 @@ class ServingRolloutRequested(WireModel):
     namespace: DnsLabel
     name: DnsLabel
     generation: int
-    """The one that is rolled out; for another one the request is late and ignored."""
+    """The one that is rolled out; the request is rejected if another one is."""
     action: RolloutAction
 
 

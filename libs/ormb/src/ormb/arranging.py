@@ -34,8 +34,8 @@ class Tree:
 
     def below(self, root: PurePosixPath, *roles: Role) -> Paths:
         """The files below a directory, with a role; any role if none is given."""
-        wanted = roles or tuple(Role)
-        return frozenset(path for path, role in self.roles.items() if path.is_relative_to(root) and role in wanted)
+        selected = roles or tuple(Role)
+        return frozenset(path for path, role in self.roles.items() if path.is_relative_to(root) and role in selected)
 
     def format_of(self, root: PurePosixPath, files: Paths) -> str | None:
         """The format of some files, were they alone in a model directory; None where it is unknown or they lack some.
@@ -55,23 +55,25 @@ class Tree:
 
     def _format_in(self, directory: Path) -> str | None:
         candidates = (self.format, modelformats.detect_format(directory))
-        return next((found for found in candidates if found and _is_complete(found, directory)), None)
+        return next((candidate for candidate in candidates if candidate and _is_complete(candidate, directory)), None)
 
 
-def arrange(stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | None, said: str | None) -> None:
+def arrange(
+    stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | None, declared_format: str | None
+) -> None:
     """Turn the tree into `model/`, with what is the model, and `extra/`, with the other files at their paths.
 
     Args:
         stage: holds the tree.
         roles: every file of the tree.
         model_path: the file or directory that the artifact names as its model.
-        said: the format that it names.
+        declared_format: the format that the artifact names.
 
     Raises:
         NoSpaceError.
         UnsupportedArtifactError: two layers have a file and a directory of the same name.
     """
-    tree = Tree(stage / TREE, roles, said)
+    tree = Tree(stage / TREE, roles, declared_format)
     try:
         with writing_to(stage):
             _move(tree, stage, *model_files(tree, model_path))
@@ -99,28 +101,28 @@ def model_files(tree: Tree, model_path: str | None) -> tuple[PurePosixPath, Path
     if named is None:
         return _by_weights(tree)
     root = named.parent if named in tree.roles else named
-    own = tree.below(named, Role.MODEL, Role.PART) or tree.below(named)
+    files = tree.below(named, Role.MODEL, Role.PART) or tree.below(named)
     rivals = (
         _rivals(named, tree.below(root, Role.MODEL, Role.PART)) if named in tree.roles else frozenset[PurePosixPath]()
     )
-    parts = own | (tree.below(root, Role.MODEL, Role.PART) - rivals)
-    return root, _widest(tree, root, (own, parts, tree.below(root) - rivals))
+    parts = files | (tree.below(root, Role.MODEL, Role.PART) - rivals)
+    return root, _widest(tree, root, (files, parts, tree.below(root) - rivals))
 
 
 def _by_weights(tree: Tree) -> tuple[PurePosixPath, Paths]:
     weights = tree.below(HERE, Role.MODEL)
     for root in (HERE, _common(weights)):
-        own = tree.below(root, Role.MODEL, Role.PART)
-        if tree.format_of(root, own):
-            return root, _widest(tree, root, (own, tree.below(root)))
+        files = tree.below(root, Role.MODEL, Role.PART)
+        if tree.format_of(root, files):
+            return root, _widest(tree, root, (files, tree.below(root)))
     return HERE, tree.below(HERE)
 
 
 def _widest(tree: Tree, root: PurePosixPath, choices: tuple[Paths, ...]) -> Paths:
     """The most files of which the format is that of the fewest that have one; all where none have."""
     formats = {files: tree.format_of(root, files) for files in dict.fromkeys(choices)}
-    first = next((found for found in formats.values() if found), None)
-    return [files for files, found in formats.items() if found == first][-1]
+    first = next((candidate for candidate in formats.values() if candidate), None)
+    return [files for files, candidate in formats.items() if candidate == first][-1]
 
 
 def _named(roles: Mapping[PurePosixPath, Role], model_path: str | None) -> PurePosixPath | None:

@@ -127,5 +127,5 @@ class _Forwards:
             self._at += len(skipped)
 
 
-def _refused(what: str) -> UnsupportedArtifactError:
-    return UnsupportedArtifactError(f"the archive has {what}: it is refused")
+def _refused(content: str) -> UnsupportedArtifactError:
+    return UnsupportedArtifactError(f"the archive has {content}: it is refused")

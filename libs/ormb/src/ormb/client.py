@@ -126,9 +126,9 @@ class OrmbClient:
             missing = [part for part in parts.values() if not self.layout.has_blob(part.digest)]
             watcher.started(sum(part.size for part in missing))
             with self.layout.incoming() as directory:
-                wanted = [(part, directory / f"{hexadecimal(part.digest)}.part") for part in missing]
-                await self._transfer.download(reference, wanted, watcher)
-                for part, path in wanted:
+                downloads = [(part, directory / f"{hexadecimal(part.digest)}.part") for part in missing]
+                await self._transfer.download(reference, downloads, watcher)
+                for part, path in downloads:
                     await in_thread(_place, path, self.layout.blob_path(part.digest))
             await in_thread(self.layout.add_manifest, reference, manifest)
         return info
@@ -226,9 +226,9 @@ class OrmbClient:
             yield
 
     def _pack(self, directory: Path, archives: Path | None) -> PackedModel:
-        known = KnownDigests(self.root / known_digests.DIRECTORY, directory)
-        packed = pack(directory, archives, digest=known.digest)
-        known.keep()
+        digests = KnownDigests(self.root / known_digests.DIRECTORY, directory)
+        packed = pack(directory, archives, digest=digests.digest)
+        digests.keep()
         return packed
 
     def _mounts(self, reference: Reference) -> dict[str, str]:

@@ -86,10 +86,10 @@ class Copier:
 
     async def _copy_signatures(self, source: Reference, target: Reference) -> None:
         """All signatures of an artifact are layers of one manifest: none that only the target has is overwritten."""
-        wanted = await self._layers(source)
-        if wanted is None:
+        signatures = await self._layers(source)
+        if signatures is None:
             return
-        if (there := await self._layers(target)) and not there <= wanted:
+        if (present := await self._layers(target)) and not present <= signatures:
             raise RegistryError(
                 f"{target} has signatures that {source} has not, and copying would overwrite them: copy with "
                 "--no-referrers, or delete that tag first"

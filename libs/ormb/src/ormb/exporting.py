@@ -187,15 +187,15 @@ def staged(destination: Path, digest: str) -> Iterator[Path]:
     stage = destination / f".ormb-{hexadecimal(digest)[:12]}"
     stage.mkdir(exist_ok=True)
     with try_lock(stage / LOCK) as is_ours:
-        mine = stage if is_ours else Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
+        stage = stage if is_ours else Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
         try:
-            yield mine
+            yield stage
             _check(destination)  # once more: others had time to put something there
-            _move_all(mine, destination, digest)
+            _move_all(stage, destination, digest)
         except (RegistryUnavailableError, asyncio.CancelledError, KeyboardInterrupt):
             raise  # the next try goes on from here
         except BaseException:
-            shutil.rmtree(mine, ignore_errors=True)
+            shutil.rmtree(stage, ignore_errors=True)
             raise
 
 

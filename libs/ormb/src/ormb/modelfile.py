@@ -35,9 +35,9 @@ class _Part(BaseModel):
         """Files for the Go ormb have `dtype` as well as `dType`; it lets pass, and forgets, what it does not know."""
         if not isinstance(data, dict):
             return data
-        known = {(field.alias or name).lower(): field.alias for name, field in cls.model_fields.items()}
-        names = {*cls.model_fields, *known.values()}
-        return {key if key in names else known.get(str(key).lower(), key): value for key, value in data.items()}
+        aliases = {(field.alias or name).lower(): field.alias for name, field in cls.model_fields.items()}
+        names = {*cls.model_fields, *aliases.values()}
+        return {key if key in names else aliases.get(str(key).lower(), key): value for key, value in data.items()}
 
 
 class Tensor(_Part):
@@ -141,13 +141,13 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
 
 def lenient_modelfile(data: dict[str, Any]) -> ModelFile:
     """What can be kept of metadata that another tool, or an older version, has written; the rest is left out."""
-    given = {key.lower(): value for key, value in data.items()}
-    said: dict[str, Any] = {}
-    for key in _KEYS & given.keys():
+    values = {key.lower(): value for key, value in data.items()}
+    fields: dict[str, Any] = {}
+    for key in _KEYS & values.keys():
         with suppress(ValidationError):  # each key by itself, so that the time is linear, whatever is wrong
-            part = ModelFile.model_validate({key: given[key]})
-            said |= {name: getattr(part, name) for name in part.model_fields_set}
-    return ModelFile.model_construct(**said)
+            part = ModelFile.model_validate({key: values[key]})
+            fields |= {name: getattr(part, name) for name in part.model_fields_set}
+    return ModelFile.model_construct(**fields)
 
 
 def dump_modelfile(modelfile: ModelFile) -> str:

@@ -65,7 +65,7 @@ class Transfer:
         return sum(await _all(send(digest, content) for digest, content in distinct.items()))
 
     async def download(
-        self, reference: Reference, wanted: Iterable[tuple[Descriptor, Path]], progress: Progress
+        self, reference: Reference, targets: Iterable[tuple[Descriptor, Path]], progress: Progress
     ) -> None:
         """Write each blob to its path; what an earlier try has left there is gone on with.
 
@@ -78,7 +78,7 @@ class Transfer:
             async with slots:
                 await self._fetch_with_retries(reference, descriptor, path, progress)
 
-        await _all(fetch(descriptor, path) for descriptor, path in wanted)
+        await _all(fetch(descriptor, path) for descriptor, path in targets)
 
     async def _fetch_with_retries(
         self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress

@@ -28,6 +28,7 @@ from .ports import Backend, ModelCatalogue, ModelRegistries
 from .routes import ingress_metrics
 from .service.advancing import Advance
 from .service.copies import Copies
+from .service.followers import Followers
 from .service.following import Following
 from .service.intents import Intents
 from .service.logbook import Logbook
@@ -65,11 +66,11 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         clock=clock,
         resync_seconds=settings.resync_seconds,
     )
-    intents = Intents(records)
-    runtime.serve([build_router(intents, Following(catalogue, intents), reconciler, restorer)])
+    intents, followers = Intents(records), Followers(servings, copies)
+    runtime.serve([build_router(intents, Following(catalogue, intents, followers), reconciler, restorer)])
     logbook = Logbook(backend.logs, runtime.publisher, runtime.events)
     loops = BackendLoops(backend, [reconciler.run, observer.run, logbook.run])
-    runtime.loops += [copies.run, restorer.run, loops.run]
+    runtime.loops += [copies.run, followers.run, restorer.run, loops.run]
     if settings.stop_on_exit:
         runtime.on_stop.append(backend.stop)
     runtime.health.add("ingress", backend.problem)

@@ -40,9 +40,8 @@ def build_router(intents: Intents, following: Following, reconciler: Reconciler,
 
     async def on_serving_delete_requested(event: Event[ServingDeleteRequested], message: NatsMessage) -> None:
         await restorer.check()
-        serving = ServingName(event.data.namespace, event.data.name)
-        await intents.request_deletion(serving, _intent(event, message))
-        reconciler.intend(serving)
+        await intents.request_deletion(event.data, _intent(event, message))
+        reconciler.intend(ServingName(event.data.namespace, event.data.name))
 
     async def on_model_updated(event: Event[ModelUpdated]) -> None:
         await restorer.check()

@@ -31,6 +31,7 @@ from ormb.own_registry import OwnRegistry
 from .adapters.disk import Disk
 from .adapters.home import claim_home
 from .adapters.nats_backlog import NatsBacklog
+from .adapters.nats_withdrawals import NatsWithdrawals
 from .adapters.ormb_models import OrmbModels
 from .adapters.registry_results import RegistryResults
 from .adapters.toolchain_converter import ToolchainConverter
@@ -73,6 +74,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
         ledger,
         claims,
         Attempts(ledger, claims, operations, home.scratch),
+        NatsWithdrawals(runtime.client),
         disk.lack,
         slots={JobKind.CONVERT: slots},
     )

@@ -198,3 +198,11 @@ class Backlog(Protocol):
     async def unfinished(self) -> list[Request]:
         """Requests that were delivered and may not have been acknowledged, oldest first. Raises TransientError."""
         ...
+
+
+class Withdrawals(Protocol):
+    """The cancellations and deletions that the stream of requests holds."""
+
+    async def is_withdrawn(self, request: Request) -> bool:
+        """Whether the job was cancelled or deleted after it was requested. Raises TransientError."""
+        ...

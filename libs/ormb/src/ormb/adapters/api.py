@@ -55,8 +55,8 @@ class RegistryApi:
         push: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request with what authorization is known; a challenge is learnt from, for the next attempt."""
-        known = self._authorizer.headers(reference, push=push)
-        async with self._transport.send(Request(method, url, {**(headers or {}), **known}, data)) as response:
+        authorization = self._authorizer.headers(reference, push=push)
+        async with self._transport.send(Request(method, url, {**(headers or {}), **authorization}, data)) as response:
             is_registry = is_same_origin(response.url, url)
             if response.status == UNAUTHORIZED and is_registry:
                 await self._authorizer.learn(reference, response, push=push)

@@ -69,9 +69,9 @@ class HttpRegistry:
 
         async def page(url: URL) -> URL | None:
             async with self.api.request("GET", url, reference, headers={"Accept": mediatypes.OCI_INDEX}) as response:
-                found = await listed_in(response, "manifests")
-                pages.count(len(found))
-                entries.extend(found)
+                manifests = await listed_in(response, "manifests")
+                pages.count(len(manifests))
+                entries.extend(manifests)
                 return self.api.next_page(reference, response)
 
         url: URL | None = self.api.url(reference, f"referrers/{digest}")

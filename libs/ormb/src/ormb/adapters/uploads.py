@@ -78,11 +78,11 @@ class Uploads:
         size, digest = content.descriptor.size, content.descriptor.digest
         source = content.source
         if size <= self._chunk_bytes or isinstance(source, bytes) or reference.host in self._whole_only:
-            begun = await self._begin(reference, digest, mount_from)
-            if begun is None:
+            session = await self._begin(reference, digest, mount_from)
+            if session is None:
                 sent.add(size)
             else:
-                await self._whole(reference, content, begun, sent)
+                await self._whole(reference, content, session, sent)
             return
         session = await self._resumed(reference, digest, size) or await self._begin(reference, digest, mount_from)
         if session is None:
@@ -102,11 +102,11 @@ class Uploads:
 
     async def _resumed(self, reference: Reference, digest: str, size: int) -> UploadSession | None:
         """The upload that another process began, as far as the registry still has it."""
-        known = self._sessions.find(reference, digest)
-        if known is None:
+        stored = self._sessions.find(reference, digest)
+        if stored is None:
             return None
         try:
-            url = self._url(reference, known)
+            url = self._url(reference, stored)
             async with self._api.request("GET", url, reference, push=True) as response:
                 last = response.headers.get("Range", "").rpartition("-")[2]
                 session = UploadSession(self._location(reference, url, response), int(last) + 1 if last else 0)
@@ -170,9 +170,9 @@ class Uploads:
             self._sessions.forget(reference, digest)  # the next attempt begins anew
             raise
 
-    def _location(self, reference: Reference, asked: URL, response: aiohttp.ClientResponse) -> str:
+    def _location(self, reference: Reference, url: URL, response: aiohttp.ClientResponse) -> str:
         """Where an upload continues: only ever at the registry, which gets the credentials."""
-        return str(within(self._api.root(reference), response.headers.get("Location", str(asked)), asked))
+        return str(within(self._api.root(reference), response.headers.get("Location", str(url)), url))
 
     def _url(self, reference: Reference, session: UploadSession) -> URL:
         """Where the next piece goes; checked again, since the session may come from a file."""
@@ -197,8 +197,8 @@ class _Sent:
 
 
 def _least_piece(response: aiohttp.ClientResponse) -> int:
-    said = response.headers.get(MIN_LENGTH, "")
-    return int(said) if said.isascii() and said.isdigit() else 0
+    length = response.headers.get(MIN_LENGTH, "")
+    return int(length) if length.isascii() and length.isdigit() else 0
 
 
 def _with_digest(location: URL, digest: str) -> URL:

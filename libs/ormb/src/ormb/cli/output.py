@@ -31,7 +31,7 @@ def facts(info: "ModelInfo") -> dict[str, Any]:
 
 
 def print_summary(info: "ModelInfo") -> None:
-    """The four lines that every verb prints."""
+    """Print the four lines that every command prints about a model."""
     click.echo(f"ref:       {info.reference}")
     click.echo(f"digest:    {hexadecimal(info.digest)}")
     click.echo(f"size:      {human_size(info.size)}")
@@ -39,14 +39,14 @@ def print_summary(info: "ModelInfo") -> None:
 
 
 def layers_line(info: "ModelInfo") -> str:
-    """`2 layers, 6.1KB total`."""
+    """Return text such as `2 layers, 6.1KB total`."""
     count = len(info.manifest.layers)
     return f"{count} {'layer' if count == 1 else 'layers'}, {human_size(info.size)} total"
 
 
 @contextmanager
 def progress(verb: str, *, quiet: bool) -> Iterator[Progress]:
-    """A bar with rate and time left on a terminal, nothing elsewhere."""
+    """Show a progress bar with rate and remaining time if standard error is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield Silent()
         return
@@ -65,7 +65,7 @@ def progress(verb: str, *, quiet: bool) -> Iterator[Progress]:
 
 
 class _Bar:
-    """Progress on a rich bar."""
+    """Shows progress in a bar of rich."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar

@@ -1,22 +1,22 @@
-"""`completion`, the command that every program of ours has."""
+"""The `completion` command of the command lines."""
 
 import click
 from click.shell_completion import get_completion_class
 
 
 def add_completion(group: click.Group, program: str) -> None:
-    """Give a program the command that prints what lets a shell complete its commands and options."""
+    """Add the command that prints the completion script of a program."""
 
     @group.command(help=_help(program))
     @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
     def completion(shell: str) -> None:
-        found = get_completion_class(shell)
-        if found is not None:
-            click.echo(found(group, {}, program, f"_{program.upper()}_COMPLETE").source())
+        completer = get_completion_class(shell)
+        if completer is not None:
+            click.echo(completer(group, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
 def _help(program: str) -> str:
-    return f"""Print what lets a shell complete commands and options; the shell's start-up file evaluates it.
+    return f"""Print the completion script for a shell. Evaluate it in the start-up file of the shell.
 
     \b
     {program} completion bash

@@ -1,4 +1,4 @@
-"""How a model's signature and scan are shown."""
+"""Descriptions of the signature and of the scan of a model, line by line."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,11 @@ from kleverproto.scans import Scan
 from kleverproto.signatures import Parameters, Signature, Tensor
 
 SHOWN = 10
-"""Findings of a scan; the rest are counted."""
+"""Number of findings that are shown; the remaining ones are counted."""
 
 
 def describe_signature(signature: Signature) -> Iterator[str]:
-    """Inputs, outputs, operators and weights, line by line."""
+    """Return the lines with inputs, outputs, operators and weights."""
     for title, tensors in (("inputs", signature.inputs), ("outputs", signature.outputs)):
         if tensors:
             yield f"  {title}:"
@@ -19,27 +19,27 @@ def describe_signature(signature: Signature) -> Iterator[str]:
         yield f"  operators: {', '.join(f'{name} {count}' for name, count in signature.operators.items())}"
     if signature.parameters:
         yield f"  parameters: {_weights(signature.parameters)}"
-    made_by = " ".join(part for part in (signature.framework, signature.framework_version) if part)
-    if made_by:
-        yield f"  made by: {made_by}"
+    framework = " ".join(part for part in (signature.framework, signature.framework_version) if part)
+    if framework:
+        yield f"  framework: {framework}"
     yield from (f"  {name} unknown: {reason}" for name, reason in signature.unknown.items())
 
 
 def describe_scan(scan: Scan) -> Iterator[str]:
-    """The verdict and the worst findings, line by line."""
+    """Return the lines with the verdict and the worst findings."""
     yield f"scan:        {scan.verdict} ({scan.scanner} {scan.scanner_version})"
     for finding in scan.findings[:SHOWN]:
-        where = f"{finding.file} names {finding.what}" if finding.what else finding.file
-        yield f"  {finding.severity}: {where}: {finding.reason}"
+        source = f"{finding.file} names {finding.what}" if finding.what else finding.file
+        yield f"  {finding.severity}: {source}: {finding.reason}"
     if scan.untrusted:
-        yield f"  a project trusts it by: {' '.join(f'--trust {name}' for name in scan.untrusted)}"
+        yield f"  --trust options of a project policy: {' '.join(f'--trust {name}' for name in scan.untrusted)}"
     if (more := len(scan.findings) - SHOWN) > 0:
-        yield f"  and {more} more: --json shows them"
+        yield f"  and {more} more findings; show them with --json"
 
 
-def _weights(found: Parameters) -> str:
-    sizes = ", ".join(f"{dtype} {size} bytes" for dtype, size in found.bytes_by_dtype.items())
-    return f"{found.count} ({sizes})" if sizes else str(found.count)
+def _weights(parameters: Parameters) -> str:
+    sizes = ", ".join(f"{dtype} {size} bytes" for dtype, size in parameters.bytes_by_dtype.items())
+    return f"{parameters.count} ({sizes})" if sizes else str(parameters.count)
 
 
 def _tensor(tensor: Tensor) -> str:

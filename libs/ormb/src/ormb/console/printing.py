@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 
 def human_size(size: int) -> str:
-    """Bytes in binary units without a space: 905B, 6.1KB, 5.0GB."""
+    """Return a size in binary units, without a space: 905B, 6.1KB, 5.0GB."""
     value = float(size)
     for unit in ("B", "KB", "MB", "GB"):
         if value < 1024:  # noqa: PLR2004 - binary units
@@ -20,7 +20,7 @@ def human_size(size: int) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output; models and dataclasses get the camelCase names of the API."""
+    """Print one JSON document; fields of models and dataclasses get the camelCase names of the API."""
     click.echo(json.dumps(_as_json(value), indent=2, ensure_ascii=False))
 
 
@@ -37,7 +37,7 @@ def _as_json(value: Any) -> Any:
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Columns with a head, as wide as they need to be."""
+    """Print rows in columns; the first row is the header."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kleverproto.variants import Variant
-from kleverserve.runtimes import BUILT_IN, RUNTIMES
+from modelfiles.runtimes import BUILT_IN, RUNTIMES
 
 from .versions import CUSTOM
 

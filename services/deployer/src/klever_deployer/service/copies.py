@@ -7,9 +7,11 @@ from datetime import datetime
 
 import structlog
 
+from klever_deployer.domain.following import FollowIndex
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore, ServingCopy
 from kleverproto.documents import Intent, Tombstone
+from kleverproto.references import ModelRef
 from kleverproto.rollouts import Revision, RolloutAction, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import Followed, ServingDocument, ServingPhase
@@ -30,6 +32,7 @@ class Copies:
     def __init__(self, store: CopyStore) -> None:
         self._store = store
         self._known: dict[ServingName, ServingCopy] = {}
+        self._index = FollowIndex()
         self._unwritten: set[ServingName] = set()
         self._problem: str | None = None
         self._lock = asyncio.Lock()
@@ -40,6 +43,8 @@ class Copies:
         async with self._lock:
             if not self._is_read:
                 self._known = await self._store.read() | self._known
+                for serving, copy in self._known.items():
+                    self._index.put(serving, _spec(copy))
                 self._is_read = True
 
     def all(self) -> dict[ServingName, ServingCopy]:
@@ -50,6 +55,10 @@ class Copies:
         """The servings that are not deleted."""
         return [copy for copy in self._known.values() if isinstance(copy, ServingDocument)]
 
+    def followers(self, ref: ModelRef) -> frozenset[ServingName]:
+        """The servings that follow a tag."""
+        return self._index.followers(ref)
+
     def last(self, serving: ServingName) -> ServingCopy | None:
         """What was stored of a serving last, also where its tombstone is forgotten."""
         return self._known.get(serving)
@@ -57,6 +66,7 @@ class Copies:
     async def keep(self, serving: ServingName, copy: ServingCopy) -> None:
         """Keep what the bucket holds. A disk that is full delays the copy and is a matter of readiness, no more."""
         before, self._known[serving] = self._known.get(serving), copy
+        self._index.put(serving, _spec(copy))
         if serving not in self._unwritten and before is not None and _essence(before) == _essence(copy):
             return
         self._unwritten.add(serving)
@@ -105,6 +115,10 @@ class Copies:
         except BaseException:
             self._unwritten.add(serving)
             raise
+
+
+def _spec(copy: ServingCopy) -> ServingSpec | None:
+    return copy.spec if isinstance(copy, ServingDocument) else None
 
 
 @dataclass(frozen=True)

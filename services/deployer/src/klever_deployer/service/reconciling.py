@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -24,8 +24,6 @@ from .rollout import Rollout
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-TOMBSTONE_AGE = timedelta(hours=1)
-"""Longer than any redelivery of a request from before the deletion."""
 
 
 @dataclass
@@ -125,11 +123,8 @@ class Reconciler:
 
     async def _forget(self, buried: tuple[Buried[ServingDocument], ...]) -> None:
         """Remove old tombstones; copies of them stay for as long as a stream that is restored may hold requests."""
-        now = self._clock()
-        for each in buried:
-            if each.tombstone.announced and each.tombstone.deleted_at < now - TOMBSTONE_AGE:
-                await self._records.documents.forget(each.key, each.revision)
-        await self._records.copies.forget(now - SERVINGS.max_age)
+        await self._records.deletions.sweep(each for each in buried if each.tombstone.announced)
+        await self._records.copies.forget(self._clock() - SERVINGS.max_age)
 
     def _desk(self, serving: ServingName) -> _Desk:
         desk = self._desks.setdefault(serving, _Desk())

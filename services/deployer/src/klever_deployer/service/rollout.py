@@ -15,7 +15,7 @@ from klever_deployer.domain.stages import same_servers, stage_of
 from klever_deployer.domain.versions import Deployment, ServingName
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
-from kleverproto.commands import COMMANDS_NOT_ALLOWED
+from kleverproto.codes import COMMANDS_NOT_ALLOWED
 from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
 from kleverproto.served import applied_models
@@ -25,7 +25,7 @@ from kleverproto.strategies import Recreate
 from .advancing import Advance
 from .models import Models
 from .observing import Observer
-from .records import Records
+from .records import Records, key_of
 from .servers import Servers
 
 
@@ -82,7 +82,7 @@ class Rollout:
     async def _clean_up(self, serving: ServingName, tombstone: Tombstone[ServingDocument]) -> None:
         if self.servers.is_there(serving):
             await self.servers.remove(serving)
-        await self.records.announce_deletion(serving, tombstone)
+        await self.records.deletions.finish(key_of(serving), tombstone)
 
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
         """The old variants serve on until the new ones are ready; and for good, if those never are or do not do."""

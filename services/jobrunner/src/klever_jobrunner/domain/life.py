@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Unpack
 
 from klever_jobrunner.errors import OF_THE_BYTES
+from kleverproto.deletions import deletion_requested, last_document, newest_intent
 from kleverproto.documents import Intent, Problem, Tombstone, is_late
 from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatus, JobStatusChanges
 
@@ -36,16 +37,14 @@ class Claim:
 
 
 def requested(known: Known, request: Request, now: datetime) -> JobDocument | None:
-    """The job after a request was heard; None for a late one, and while a deletion is not announced."""
+    """The job after a request was heard; None for a late one."""
     if is_late(_heard(known, is_push=request.is_push), request.intent):
-        return None
-    if isinstance(known, Tombstone) and not known.announced:
         return None
     if isinstance(known, JobDocument) and not _is_asked_anew(known.status, request):
         return known.replace(status=_hear(known.status, request), updated_at=now)
     before = JobStatus(intent=_heard(known, is_push=False), push=_heard(known, is_push=True))
     status = _hear(before, request)
-    last = known.document if isinstance(known, Tombstone) else known
+    last = last_document(known)
     generation = last.generation + 1 if last else 1
     created_at = known.created_at if isinstance(known, JobDocument) else now
     return JobDocument(
@@ -136,14 +135,14 @@ def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: da
     return _with(job, now, intent=intent)
 
 
-def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> Tomb | None:
+def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
     """The tombstone of a job, one that runs is cancelled; None for a late deletion. `unheard`: see `cancelled`."""
-    if is_late(_heard(known, is_push=False), intent):
-        return None
-    job = known.document if isinstance(known, Tombstone) else known or unheard
-    if job is not None and not job.status.phase.is_final:
-        job = stopped(job, now)
-    return Tomb(document=job, intent=intent, announced=job is None, deleted_at=now)
+
+    def bury(job: JobDocument) -> Tomb:
+        final = job if job.status.phase.is_final else stopped(job, now)
+        return Tomb(document=final, intent=intent, deleted_at=now)
+
+    return deletion_requested(known or unheard, newest_intent(known), intent, now, begin=bury)
 
 
 def unheard_of(name: str, spec: JobSpec | None, now: datetime) -> JobDocument | None:
@@ -189,12 +188,10 @@ def as_asked(job: JobDocument, spec: JobSpec) -> JobDocument:
 
 def _heard(known: Known, *, is_push: bool) -> Intent | None:
     """The newest request that has left its mark: of pushes, or of everything else."""
-    if isinstance(known, Tombstone) and not is_push:
-        return known.intent
-    job = known.document if isinstance(known, Tombstone) else known
-    if job is None:
-        return None
-    return job.status.push if is_push else job.status.intent
+    if not is_push:
+        return newest_intent(known)
+    job = last_document(known)
+    return job.status.push if job else None
 
 
 def _hear(status: JobStatus, request: Request) -> JobStatus:

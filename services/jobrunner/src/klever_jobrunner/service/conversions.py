@@ -20,6 +20,7 @@ from klever_jobrunner.ports import (
     StoredResult,
     Trusted,
 )
+from kleverproto.codes import UNSERVABLE_MODEL
 from kleverproto.conversions import (
     CONVERTED_FROM,
     MEASURED_ERROR,
@@ -28,7 +29,7 @@ from kleverproto.conversions import (
     Verification,
 )
 from kleverproto.jobs import JobDocument, JobResult, JobSpec
-from kleverproto.servable import UNSERVABLE_MODEL, cannot_be_called
+from kleverproto.servable import cannot_be_called
 from kleverproto.signatures import Signature
 from modelformats.threads import in_thread
 from ormb.agreement import completed

@@ -12,7 +12,7 @@ import structlog
 from klever_jobrunner.domain import life
 from klever_jobrunner.domain.requests import Request, request_for
 from klever_jobrunner.errors import DISK_FULL
-from klever_jobrunner.ports import Backlog
+from klever_jobrunner.ports import Backlog, Withdrawals
 from kleverkit.documents import Buried, Stored
 from kleverkit.errors import TransientError
 from kleverproto.documents import Intent, Problem
@@ -20,7 +20,6 @@ from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobSpec
 
 from .attempts import Attempts, ended
 from .claims import Claims
-from .deletions import Deletions
 from .ledger import Ledger, Recorded
 from .runs import Run, Runs
 from .slots import FairSlots
@@ -36,16 +35,18 @@ class Jobs:
         ledger: documents and events.
         claims: claims of other jobrunners.
         attempts: does the work.
+        withdrawals: what the stream says where the bucket has lost a tombstone.
         lack: why nothing can be begun now, such as a full disk; None where nothing is missing.
         slots: how many of the heavy kinds run at a time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self,
         runner: str,
         ledger: Ledger,
         claims: Claims,
         attempts: Attempts,
+        withdrawals: Withdrawals,
         lack: Callable[[], str | None],
         slots: Mapping[JobKind, FairSlots] = MappingProxyType({}),
     ) -> None:
@@ -54,9 +55,9 @@ class Jobs:
         self._claims = claims
         self._monitor = claims.monitor
         self._attempts = attempts
+        self._withdrawals = withdrawals
         self._lack = lack
         self._slots = slots
-        self._deletions = Deletions(ledger)
         self._runs = Runs(runner)
         self._monitor.listen(self._runs.on_write)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -114,7 +115,7 @@ class Jobs:
         )
         if isinstance(recorded, Buried):
             self._monitor.observe(recorded)
-            await self._deletions.announce(recorded)
+            await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
 
     async def recover(self, backlog: Backlog) -> None:
         """Do what an earlier process left, without waiting for the redelivery of its messages.
@@ -138,6 +139,8 @@ class Jobs:
     async def _job_of(self, run: Run, lapsed: JobDocument | None = None) -> JobDocument | None:
         """The job of a request once it has ended; None where an adopted one was begun elsewhere."""
         request = run.request
+        if await self._is_withdrawn(request):
+            return life.never_run(request, self._ledger.clock())
         lock = self._locks.setdefault(request.job, asyncio.Lock())
         if lock.locked():  # it waits for the result of the run that is under way, and is not one from after its end
             await self._ledger.record(request.job, lambda known, now: life.requested(known, request, now))
@@ -153,6 +156,12 @@ class Jobs:
                 if (job := await self._ended(request, recorded)) is not None:
                     return job
                 lapsed = await self._until_released(recorded)
+
+    async def _is_withdrawn(self, request: Request) -> bool:
+        """Whether a job that the bucket does not hold was cancelled or deleted since: the bucket may be a new one."""
+        if await self._ledger.find(request.job) is not None:
+            return False
+        return await self._withdrawals.is_withdrawn(request)
 
     @asynccontextmanager
     async def _slot(self, run: Run) -> AsyncIterator[bool]:
@@ -190,7 +199,7 @@ class Jobs:
     async def _ended(self, request: Request, recorded: Recorded) -> JobDocument | None:
         """The job where there is nothing to do; None where it has to be looked at again."""
         if isinstance(recorded, Buried):
-            await self._deletions.announce(recorded)
+            await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
             is_late = life.is_heard(recorded.tombstone, request)
             return life.never_run(request, self._ledger.clock()) if is_late else None
         if recorded is None or not recorded.document.status.phase.is_final:

@@ -19,7 +19,7 @@ from kleverproto.variants import Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths
-from kleverserve.runtimes import RUNTIMES
+from modelfiles.runtimes import RUNTIMES
 
 from .confining import confined
 from .replica_specs import ReplicaSpec

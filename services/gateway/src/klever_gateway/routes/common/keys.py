@@ -5,13 +5,14 @@ from typing import Final
 
 from aiohttp import web
 
-from .service.deletions import Deletions
-from .service.jobs import Jobs
-from .service.policies import Policies
-from .service.reading import Reading
-from .service.servings import Servings
-from .service.sessions import Sessions
-from .service.watching import Watching
+from klever_gateway.service.deletions import Deletions
+from klever_gateway.service.jobs import Jobs
+from klever_gateway.service.policies import Policies
+from klever_gateway.service.reading import Reading
+from klever_gateway.service.serving_changes import ServingChanges
+from klever_gateway.service.servings import Servings
+from klever_gateway.service.sessions import Sessions
+from klever_gateway.service.watching import Watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ POLICIES: Final = web.AppKey("POLICIES", Policies)
 DELETIONS: Final = web.AppKey("DELETIONS", Deletions)
 READING: Final = web.AppKey("READING", Reading)
 SERVINGS: Final = web.AppKey("SERVINGS", Servings)
+SERVING_CHANGES: Final = web.AppKey("SERVING_CHANGES", ServingChanges)
 SESSIONS: Final = web.AppKey("SESSIONS", Sessions)
 JOBS: Final = web.AppKey("JOBS", Jobs)
 WATCHING: Final = web.AppKey("WATCHING", Watching)

@@ -3,13 +3,8 @@
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
 
-from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
-from kleverproto.base import WireModel
-from kleverproto.mistakes import Mistake, mistakes_in
-
-from .errors import (
+from klever_gateway.errors import (
     AlreadyExistsError,
     FieldError,
     GenerationMismatchError,
@@ -23,6 +18,17 @@ from .errors import (
     OtherRegistryError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
+)
+from kleverkit.errors import KleverError, NotFoundError, TooLargeError, TransientError
+from kleverproto.base import WireModel
+from kleverproto.codes import (
+    BODY_TOO_LARGE,
+    FOREIGN_ORIGIN,
+    HEADERS_TOO_LARGE,
+    HTTP_ERROR,
+    METHOD_NOT_ALLOWED,
+    NO_SUCH_ROUTE,
+    UNKNOWN_HOST,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,12 +52,12 @@ STATUS: tuple[tuple[type[KleverError], HTTPStatus], ...] = (
     (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 HTTP_CODES = {
-    403: "foreign_origin",
-    404: "no_such_route",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    421: "unknown_host",
-    431: "headers_too_large",
+    403: FOREIGN_ORIGIN,
+    404: NO_SUCH_ROUTE,
+    405: METHOD_NOT_ALLOWED,
+    413: BODY_TOO_LARGE,
+    421: UNKNOWN_HOST,
+    431: HEADERS_TOO_LARGE,
 }
 
 
@@ -102,7 +108,7 @@ def problem_of(error: KleverError) -> ProblemDetails | None:
 
 def problem_of_http(error: web.HTTPException, method: str, path: str) -> ProblemDetails:
     """What a client is told when the router refuses."""
-    code = HTTP_CODES.get(error.status, "http_error")
+    code = HTTP_CODES.get(error.status, HTTP_ERROR)
     detail = {
         404: f"nothing is served under {path}: /docs lists what is",
         405: f"{path} does not take {method}: see the Allow header",
@@ -113,7 +119,7 @@ def problem_of_http(error: web.HTTPException, method: str, path: str) -> Problem
 
 def refusal(status: int, message: str) -> web.Response:
     """The answer to a request that no handler sees."""
-    return problem_response(problem(status, HTTP_CODES.get(status, "http_error"), message))
+    return problem_response(problem(status, HTTP_CODES.get(status, HTTP_ERROR), message))
 
 
 def problem_response(details: ProblemDetails, headers: dict[str, str] | None = None) -> web.Response:
@@ -125,14 +131,3 @@ def problem_response(details: ProblemDetails, headers: dict[str, str] | None = N
         sent["WWW-Authenticate"] = 'Bearer realm="klever"'
     body = details.model_dump_json(exclude_none=True)
     return web.Response(text=body, status=details.status, content_type=MEDIA_TYPE, headers=sent)
-
-
-def invalid(error: ValidationError, model: type[BaseModel], prefix: str = "") -> InvalidRequestError:
-    """All that is wrong with what should have been a model, by field."""
-    errors = tuple(_field_error(each, prefix) for each in mistakes_in(error, model))
-    fields = ", ".join(dict.fromkeys(each.field for each in errors))
-    return InvalidRequestError(f"the request is not valid: see {fields}", errors=errors)
-
-
-def _field_error(found: Mistake, prefix: str) -> FieldError:
-    return FieldError(".".join(filter(None, [prefix, found.place])) or "body", found.message)

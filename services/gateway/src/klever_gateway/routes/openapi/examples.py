@@ -54,16 +54,14 @@ MODEL = ModelDocument(
 )
 _JOB_SPEC = JobSpec(kind=JobKind.EXTRACT, ref=REF, digest=DIGEST, registry="127.0.0.1:5000", format="ONNX")
 PENDING_JOB = JobDocument(id=job_id(_JOB_SPEC), spec=_JOB_SPEC, status=JobStatus(), created_at=NOW, updated_at=NOW)
-JOB = PENDING_JOB.model_copy(
-    update={
-        "status": JobStatus(
-            phase=JobPhase.SUCCEEDED,
-            attempts=1,
-            started_at=NOW,
-            finished_at=NOW,
-            result=JobResult(signature=SIGNATURE),
-        )
-    }
+JOB = PENDING_JOB.replace(
+    status=JobStatus(
+        phase=JobPhase.SUCCEEDED,
+        attempts=1,
+        started_at=NOW,
+        finished_at=NOW,
+        result=JobResult(signature=SIGNATURE),
+    )
 )
 _VARIANT = Variant(name="v1", model=str(REF), digest=DIGEST)
 PENDING_SERVING = ServingDocument(
@@ -75,20 +73,16 @@ PENDING_SERVING = ServingDocument(
     updated_at=NOW,
 )
 _VARIANT_STATUS = VariantStatus(name="v1", model=str(REF), digest=DIGEST, ready_replicas=1, replicas=1, weight=100)
-SERVING = PENDING_SERVING.model_copy(
-    update={
-        "status": ServingStatus(
-            phase=ServingPhase.READY,
-            observed_generation=1,
-            url=URL,
-            variants=(_VARIANT_STATUS,),
-            ready_at=NOW,
-        )
-    }
+SERVING = PENDING_SERVING.replace(
+    status=ServingStatus(
+        phase=ServingPhase.READY,
+        observed_generation=1,
+        url=URL,
+        variants=(_VARIANT_STATUS,),
+        ready_at=NOW,
+    )
 )
-DELETING_SERVING = SERVING.model_copy(
-    update={"status": SERVING.status.model_copy(update={"phase": ServingPhase.DELETING})}
-)
+DELETING_SERVING = SERVING.replace(status=SERVING.status.replace(phase=ServingPhase.DELETING))
 EVENT: Event[Any] = EventSource("deployer", clock=lambda: NOW).event(
     ServingReady(namespace="default", name="iris", generation=1, url=URL, variants=(_VARIANT_STATUS,)),
     event_id="0b9c2f5e-3d0f-5a51-9c38-0d9d7c0f6c11",

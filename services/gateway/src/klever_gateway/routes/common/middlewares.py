@@ -11,6 +11,7 @@ from opentelemetry import propagate, trace
 from prometheus_client import CollectorRegistry, Histogram
 
 from kleverkit.errors import KleverError
+from kleverproto import codes
 
 from .access import Access, make_access, route_of
 from .problems import problem, problem_of, problem_of_http, problem_response
@@ -18,7 +19,7 @@ from .problems import problem, problem_of, problem_of_http, problem_response
 REQUEST_ID = "X-Request-Id"
 CLIENT_LEFT = "499"
 """The status in metrics of a request whose client did not wait for the answer."""
-INTERNAL = problem(500, "internal", "the gateway has a fault: look into its log for this request's id")
+INTERNAL = problem(500, codes.INTERNAL, "the gateway has a fault: look into its log for this request's id")
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 

@@ -1,26 +1,16 @@
-"""Bodies, queries and envelopes of the API, beyond the documents of the contract."""
+"""What lists take: which part of them, in which order, and their filters."""
 
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
-from kleverproto.base import StrictWireModel, WireModel
-from kleverproto.conversions import Conversion
-from kleverproto.envelope import Event
-from kleverproto.formats import conversion_target, known_format
-from kleverproto.jobs import JobDocument, JobKind, JobPhase
-from kleverproto.models import ExtractionPhase, ModelDocument
-from kleverproto.projects import ProjectPolicy
-from kleverproto.references import DnsLabel, ModelRef, Name
-from kleverproto.rollouts import RolloutAction
-from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingPhase
-from kleverproto.variants import ModelReference
-
-from .domain.queries import ModelSummary, ProjectSummary, Query
-from .domain.rows import Value, moment
-
-ItemT = TypeVar("ItemT")
+from klever_gateway.domain.queries import Query
+from klever_gateway.domain.rows import Value, moment
+from kleverproto.base import StrictWireModel
+from kleverproto.formats import known_format
+from kleverproto.jobs import JobKind, JobPhase
+from kleverproto.models import ExtractionPhase
+from kleverproto.servings import ServingPhase
 
 
 class PageQuery(StrictWireModel):
@@ -147,136 +137,3 @@ class WatchQuery(StrictWireModel):
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
-
-
-class CreateServing(StrictWireModel):
-    """A new serving."""
-
-    name: DnsLabel
-    spec: ServingSpec
-
-
-class ReplaceServing(StrictWireModel):
-    """A serving as it should be."""
-
-    spec: ServingSpec
-
-
-class SteerRollout(StrictWireModel):
-    """What to do with a rollout that is under way."""
-
-    action: RolloutAction
-
-
-class ServingName(StrictWireModel):
-    """What a serving is called."""
-
-    namespace: DnsLabel
-    name: DnsLabel
-
-
-class CreateJob(StrictWireModel):
-    """A job to be done on a model version."""
-
-    kind: JobKind = JobKind.EXTRACT
-    ref: ModelReference
-    """`project/model:version`."""
-    conversion: Conversion | None = None
-    """What a `convert` job is to make."""
-
-    @field_validator("ref")
-    @classmethod
-    def _is_a_reference(cls, value: str) -> str:
-        return str(ModelRef.parse(value))
-
-    @field_validator("conversion")
-    @classmethod
-    def _can_be_made(cls, value: Conversion | None) -> Conversion | None:
-        return value.model_copy(update={"to": conversion_target(value.to)}) if value else None
-
-    @model_validator(mode="after")
-    def _says_what_to_make(self) -> Self:
-        if self.kind is JobKind.CONVERT and self.conversion is None:
-            raise ValueError('a convert job says what to make: {"conversion": {"to": "ONNX"}}')
-        if self.kind is not JobKind.CONVERT and self.conversion is not None:
-            raise ValueError('`conversion` is for jobs of the kind convert: add "kind": "convert"')
-        return self
-
-
-class ReplacePolicy(ProjectPolicy):
-    """What is to happen by itself to the models of a project."""
-
-    @field_validator("convert")
-    @classmethod
-    def _can_be_made(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(conversion_target, value)))
-
-    @property
-    def policy(self) -> ProjectPolicy:
-        """As the registry keeps it."""
-        return ProjectPolicy.model_validate(self.model_dump())
-
-
-class ProjectName(StrictWireModel):
-    """A project."""
-
-    project: Name
-
-
-class NamespaceName(StrictWireModel):
-    """A namespace."""
-
-    namespace: DnsLabel
-
-
-class Urls(WireModel):
-    """Where the platform's doors are."""
-
-    gateway: str
-    registry: str
-    ingress: str
-
-
-class PlatformInfo(WireModel):
-    """What runs here."""
-
-    version: str
-    urls: Urls
-
-
-class ListMetadata(WireModel):
-    """About a list."""
-
-    total_items: int
-    """Items in all pages together."""
-
-
-class ItemList(WireModel, Generic[ItemT]):
-    """A part of a list."""
-
-    metadata: ListMetadata
-    items: tuple[ItemT, ...]
-
-
-class ProjectList(ItemList[ProjectSummary]):
-    """Projects."""
-
-
-class ModelList(ItemList[ModelSummary]):
-    """Models of a project."""
-
-
-class VersionList(ItemList[ModelDocument]):
-    """Model versions."""
-
-
-class JobList(ItemList[JobDocument]):
-    """Jobs."""
-
-
-class ServingList(ItemList[ServingDocument]):
-    """Servings."""
-
-
-class EventList(ItemList[Event[Any]]):
-    """Events, oldest first."""

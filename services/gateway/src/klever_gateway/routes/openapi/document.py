@@ -8,88 +8,17 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from .operations import JSON, Failure, Operation, Success
-from .problems import MEDIA_TYPE, ProblemDetails, problem
-from .routes import documentation, events, jobs, login, logs, models, platform, policies, servings
+from klever_gateway.routes.common.operation import JSON, Failure, Operation, Success
+from klever_gateway.routes.common.problems import MEDIA_TYPE, ProblemDetails, problem
+from kleverproto.codes import INTERNAL
+
+from .texts import FAILURES, PATH_PARAMETERS, REQUEST_HEADERS, RESPONSE_HEADERS, SECURITY_SCHEMES, TAGS
 
 VERSION: Final = "0.1.0"
 REF_TEMPLATE = "#/components/schemas/{model}"
 
-OPERATIONS: tuple[Operation, ...] = (
-    *platform.OPERATIONS,
-    *login.OPERATIONS,
-    *models.OPERATIONS,
-    *policies.OPERATIONS,
-    *jobs.OPERATIONS,
-    *logs.OPERATIONS,
-    *servings.OPERATIONS,
-    *events.OPERATIONS,
-    *documentation.OPERATIONS,
-)
 
-TAGS = {
-    "platform": "What runs here.",
-    "models": "The catalogue of model versions. A version appears when it is pushed to the registry.",
-    "jobs": "Work on models, such as reading their signature.",
-    "servings": "Model versions behind a URL.",
-    "events": "Everything that happens.",
-}
-PATH_PARAMETERS = {
-    "project": ("First part of the repository's name.", "library"),
-    "model": ("The rest of the repository's name.", "iris"),
-    "version": ("The tag.", "v1"),
-    "namespace": ("Keeps apart names of different people; a DNS label.", "default"),
-    "name": ("The serving's name, a DNS label.", "iris"),
-    "id": ("The job's id.", "2b3f4d0e-6c5b-5d0c-9b1e-0e6b8e4f7a10"),
-}
-REQUEST_HEADERS = {
-    "If-Match": ("The generation that the change is based on; refused with 412 if there is another.", "1"),
-    "Last-Event-ID": ("The `id` of the last event seen.", "12-30-7"),
-}
-SECURITY_SCHEMES = {
-    "token": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "What the file `token` in the platform's home holds; browsers get in by `klever login-link`.",
-    },
-}
-RESPONSE_HEADERS = {
-    "X-Correlation-Id": "Carried as `correlationid` by every event that follows from the request.",
-    "ETag": "The generation, for `If-Match`.",
-}
-FAILURES = {
-    Failure.UNAUTHORIZED: (
-        "The token is missing, or wrong.",
-        "unauthorized",
-        "the request has no token: send `Authorization: Bearer` with what the file `token` holds",
-    ),
-    Failure.MALFORMED: ("The body is not JSON.", "malformed_json", "the body is not JSON: EOF at line 1"),
-    Failure.NOT_FOUND: ("There is no such thing.", "not_found", "there is no serving iris in default"),
-    Failure.CONFLICT: (
-        "It is there already, or has ended.",
-        "already_exists",
-        "there is a serving iris in default: replace it with PUT, or delete it",
-    ),
-    Failure.GENERATION_MISMATCH: (
-        "Someone else was first.",
-        "generation_mismatch",
-        "the serving is at generation 3, not at generation 2: read it again and repeat the change",
-    ),
-    Failure.UNSUPPORTED_MEDIA_TYPE: (
-        "The body is not declared as JSON.",
-        "unsupported_media_type",
-        "send the body with Content-Type: application/json, not text/plain",
-    ),
-    Failure.INVALID: ("The request cannot be accepted; `errors` says why.", "invalid", "see query.limit"),
-    Failure.UNAVAILABLE: (
-        "The event bus cannot be reached; nothing was stored.",
-        "unavailable",
-        "NATS cannot be reached, so nothing was stored: try again in a moment",
-    ),
-}
-
-
-def document(operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """The document, as JSON values."""
     lines = tuple(operations)
     paths: dict[str, dict[str, Any]] = {}
@@ -111,9 +40,9 @@ def document(operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
     }
 
 
-def text() -> str:
+def text(operations: Iterable[Operation]) -> str:
     """The document as it is served and checked in."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document(operations), indent=2, ensure_ascii=False) + "\n"
 
 
 def _schemas(lines: tuple[Operation, ...]) -> dict[str, Any]:
@@ -140,7 +69,7 @@ def _operation(line: Operation) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": content}
     for failure in sorted({Failure.UNAUTHORIZED, *line.failures}):
         described["responses"][str(failure.value)] = _failure(failure)
-    described["responses"]["default"] = _problem("Any other error.", 500, "internal", "the gateway has a fault")
+    described["responses"]["default"] = _problem("Any other error.", 500, INTERNAL, "the gateway has a fault")
     return described
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from klever_gateway.errors import UnauthorizedError
+from klever_gateway.service.sessions import Session, Sessions, is_of
 from kleverkit.tokens import Token
-
-from .errors import UnauthorizedError
-from .service.sessions import Session, Sessions, is_of
 
 PAGE_KEY = "X-Klever-Page-Key"
 """Header in which the gateway's own pages send what they keep of a session."""
