@@ -506,10 +506,8 @@ class World:
         advance = Advance(self.records, servers, tick_seconds=0.005)
         return Rollout(self.records, models, servers, advance, Observer(self.records, servers))
 
-    @asynccontextmanager
-    async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
-        """A new one, that runs."""
-        restorer = self.restorer()
+    def reconciler(self, restorer: Restorer, *, resync_seconds: float = 60.0) -> tuple[Reconciler, Servers]:
+        """A new one, and the servers that it reconciles."""
         rollout = self.rollout()
         reconciler = Reconciler(
             records=self.records,
@@ -519,7 +517,15 @@ class World:
             clock=lambda: self.now,
             resync_seconds=resync_seconds,
         )
-        tasks = [asyncio.create_task(loop()) for loop in (reconciler.run, restorer.run, rollout.observer.run)]
+        return reconciler, rollout.servers
+
+    @asynccontextmanager
+    async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
+        """A new one, that runs."""
+        restorer = self.restorer()
+        reconciler, servers = self.reconciler(restorer, resync_seconds=resync_seconds)
+        observer = Observer(self.records, servers)
+        tasks = [asyncio.create_task(loop()) for loop in (reconciler.run, restorer.run, observer.run)]
         try:
             yield reconciler
         finally:

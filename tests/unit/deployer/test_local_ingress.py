@@ -98,9 +98,12 @@ async def test_replicas_that_moved_while_the_proxy_did_not_answer_get_requests_o
     assert world.proxy.failures == []
 
 
-async def test_a_refused_route_does_not_take_the_place_of_the_one_before(world: World) -> None:
-    world.proxy.failures = [RefusedByProxyError("Envoy refuses it")]
-    with pytest.raises(RefusedByProxyError):
+@pytest.mark.parametrize("failure", [RefusedByProxyError("Envoy refuses it"), DataPlaneError("Envoy does not answer")])
+async def test_a_route_that_was_not_applied_does_not_take_the_place_of_the_one_before(
+    world: World, failure: Exception
+) -> None:
+    world.proxy.failures = [failure]
+    with pytest.raises(type(failure)):
         await world.ingress.apply(version_route(("v2", 100)))
     world.move(THERE)
     await world.until((THERE,))
@@ -130,3 +133,13 @@ async def test_a_route_of_an_earlier_deployer_stays_as_it_is_until_its_serving_i
 
 async def test_a_serving_without_a_route_has_no_request_to_wait_for() -> None:
     await World().ingress.refresh(IRIS)
+
+
+async def test_a_deployer_that_has_left_its_backend_changes_no_route_until_it_applies_one_again(world: World) -> None:
+    world.ingress.reset()
+    taken = len(world.proxy.taken)
+    world.move(THERE)
+    await others()
+    assert len(world.proxy.taken) == taken
+    await world.ingress.apply(version_route(("v1", 100)))
+    assert world.proxy.endpoints() == [(THERE,)]

@@ -7,6 +7,7 @@ import pytest
 
 from klever_deployer.adapters.local.replica_specs import LocalModel
 from klever_deployer.domain.versions import ServingName
+from klever_deployer.service.servers import Servers
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingPhase
 from support.deployer import IRIS, InMemoryModels, World, digest, key, spec
@@ -162,3 +163,25 @@ async def test_what_fails_for_now_is_tried_again(failure: Exception) -> None:
         await world.settled(ServingPhase.READY)
     assert world.told().count("ServingReady") == 1
     assert "ServingFailed" not in world.told()
+
+
+async def test_a_reconciler_that_runs_again_waits_again_for_replicas_that_it_has_not_seen() -> None:
+    world = await ready_world("v1")
+    reconciler, servers = None, None
+    for _ in range(2):
+        [running] = world.workloads.states()
+        world.workloads.become(replace(running, ready=0))
+        if reconciler is None:
+            reconciler, servers = world.reconciler(world.restorer())
+        assert servers is not None
+        task = asyncio.create_task(reconciler.run())
+        await others()
+        assert not servers.has_adopted(IRIS)
+        world.workloads.become(running)
+
+        async def is_adopted(servers: Servers = servers) -> bool:
+            return servers.has_adopted(IRIS)
+
+        assert await eventually(is_adopted)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -58,9 +58,9 @@ class InMemoryWorkloads:
         """See `Workloads`."""
         self._states.pop(version, None)
 
-    def states(self) -> list[VersionState]:
+    def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
-        return list(self._states.values())
+        return [state for state in self._states.values() if serving in {None, state.key.serving}]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""

@@ -69,8 +69,8 @@ class Workloads(Protocol):
         """
         ...
 
-    def states(self) -> list[VersionState]:
-        """Every version there is, also those that an earlier deployer has left."""
+    def states(self, serving: ServingName | None = None) -> list[VersionState]:
+        """The versions of a serving, or of all servings; also those that an earlier deployer has left."""
         ...
 
     async def changed(self) -> set[ServingName]:

@@ -59,7 +59,8 @@ class Observer:
     """What was applied, from the document that it was made of."""
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Compares all servings periodically, until cancelled."""
+        self._began = None
         while True:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)

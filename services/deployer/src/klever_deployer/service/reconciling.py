@@ -82,6 +82,7 @@ class Reconciler:
     async def run(self) -> None:
         """Look at everything now and then, and at once at what changes; workers end with this."""
         self._is_running = True
+        self._rollout.servers.begin()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch(self._backend.workloads.changed))

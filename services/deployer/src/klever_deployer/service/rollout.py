@@ -94,7 +94,7 @@ class Rollout:
             document = await self._prepare(document, stage)
             await self._start(stage)
             document = await self.advance.to_the_end(document, stage)
-            await self._run(serving, stage.wanted)
+            await self.servers.apply(serving, stage.wanted, {})
         except ServingError as error:
             await self._give_up(serving, document, error)
             return

@@ -69,6 +69,11 @@ class Servers:
         for each in wanted:
             await self.backend.workloads.apply(self._applied[serving][each.key(serving)], each.replicas)
 
+    def begin(self) -> None:
+        """Assume nothing of what runs: another deployer may have had the backend since."""
+        self._adopted.clear()
+        self._applied.clear()
+
     async def adopt(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Once for each serving, wait until what an earlier deployer has started is probed.
 
@@ -88,7 +93,7 @@ class Servers:
 
     def states(self, serving: ServingName) -> list[VersionState]:
         """The versions of a serving."""
-        return [state for state in self.backend.workloads.states() if state.key.serving == serving]
+        return self.backend.workloads.states(serving)
 
     def is_routed(self, serving: ServingName) -> bool:
         """Whether the proxy has a route to it."""
@@ -112,7 +117,8 @@ class Servers:
         """The same, and the replicas that are missing start."""
         scaled = await self.scale(stage)
         if scaled != stage:
-            await self.apply(stage.serving, scaled.running, {})
+            applied = self._applied.get(stage.serving, {})
+            await self.apply(stage.serving, [each for each in scaled.running if each.key(stage.serving) in applied], {})
         return scaled
 
     async def until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
@@ -127,7 +133,7 @@ class Servers:
 
     def are_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> bool:
         """Whether every replica takes requests. Raises ServingError where one never will."""
-        states = self.backend.workloads.states()
+        states = self.states(serving)
         if (problem := versions.start_problem(serving, wanted, states)) is not None:
             raise ServingError(problem, code=MODEL_SERVER_FAILED)
         return versions.are_ready(serving, wanted, states)
@@ -138,7 +144,7 @@ class Servers:
 
     def statuses(self, stage: Stage) -> tuple[VariantStatus, ...]:
         """The variants as they are recorded."""
-        states, weights = self.backend.workloads.states(), routing.percents(stage)
+        states, weights = self.states(stage.serving), routing.percents(stage)
         return versions.statuses(stage.serving, stage.running, states, weights=weights)
 
     async def counts(self, serving: ServingName, wanted: Sequence[Deployment]) -> Counts:
@@ -148,7 +154,7 @@ class Servers:
 
     async def remove_others(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Stop the versions of a serving that are none of these."""
-        for key in versions.superfluous(serving, wanted, self.backend.workloads.states()):
+        for key in versions.superfluous(serving, wanted, self.states(serving)):
             await self.backend.workloads.remove(key)
 
     async def remove(self, serving: ServingName) -> None:

@@ -67,6 +67,8 @@ class LocalBackend:
     async def __aexit__(self, *_error: object) -> None:
         """Leave model servers and Envoy to the next deployer."""
         await self.workloads.abandon()
+        self.data_plane.reset()
+        self.scaling.reset()
         self.logs.close()
 
     async def run(self) -> None:

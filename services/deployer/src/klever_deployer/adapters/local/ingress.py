@@ -9,7 +9,7 @@ import structlog
 
 from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import ServingName, VersionKey
-from klever_deployer.errors import RefusedByProxyError
+from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.notices import Notices
 
 from .placed_routes import Endpoints, PlacedRoute, placed
@@ -84,7 +84,7 @@ class LocalIngress:
         await self._set(route.serving, route)
         try:
             await self._place(route.serving)
-        except RefusedByProxyError:
+        except (RefusedByProxyError, DataPlaneError):
             await self._set(route.serving, before)
             raise
 
@@ -92,6 +92,14 @@ class LocalIngress:
         """See `DataPlane`."""
         await self._set(serving, None)
         await self._proxy.remove(serving)
+        async with self._applied:
+            self._applied.notify_all()
+
+    def reset(self) -> None:
+        """Forgets the routes: another deployer applies them from now on."""
+        for serving in list(self._routes):
+            self._room.forget(serving)
+        self._routes.clear()
 
     async def follow(self, moved: Notices[ServingName]) -> None:
         """Send requests to the replicas that there are, whenever these have changed; until cancelled."""

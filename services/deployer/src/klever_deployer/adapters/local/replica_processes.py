@@ -88,9 +88,10 @@ class ReplicaProcesses:
         """Every replica there is, also those that are being stopped."""
         return {*self._replicas, *self._left, *self._stopping}
 
-    def states(self) -> list[ReplicaState]:
-        """Every replica there is."""
-        return [*(replica.state for replica in self._replicas.values()), *(ReplicaState(key) for key in self._left)]
+    def states(self, serving: ServingName | None = None) -> list[ReplicaState]:
+        """The replicas of a serving, or of all servings."""
+        running = [each.state for key, each in self._replicas.items() if serving is None or key.serving == serving]
+        return [*running, *(ReplicaState(key) for key in self._left if serving is None or key.serving == serving)]
 
     async def stop_all(self) -> None:
         """Stop every model server, and start none any more."""

@@ -62,6 +62,10 @@ class RequestScaling:
                 scaled.autoscaling = autoscaling
         return {key: self._scaled[key].bound() for key in wanted if key in self._scaled}
 
+    def reset(self) -> None:
+        """Forgets the versions: another deployer scales them from now on."""
+        self._scaled.clear()
+
     async def changed(self) -> set[ServingName]:
         """See `Scaling`."""
         return await self._changed.take()

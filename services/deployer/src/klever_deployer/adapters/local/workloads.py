@@ -87,12 +87,13 @@ class LocalWorkloads:
             await self._keep(key)
         await asyncio.gather(*(self.replicas.stop(key) for key in keys))
 
-    def states(self) -> list[VersionState]:
+    def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
         by_version: defaultdict[VersionKey, list[ReplicaState]] = defaultdict(list)
         for version in self._applied:
-            by_version[version] = []
-        for state in self.replicas.states():
+            if serving is None or version.serving == serving:
+                by_version[version] = []
+        for state in self.replicas.states(serving):
             by_version[state.key.version].append(state)
         return [_state(version, self._applied.get(version), states) for version, states in by_version.items()]
 
@@ -127,26 +128,27 @@ class LocalWorkloads:
 
     def _present(self, version: VersionKey) -> list[ReplicaState]:
         """The replicas that are not about to be stopped, in order."""
-        states = (each for each in self.replicas.states() if each.key.version == version)
+        states = (each for each in self.replicas.states(version.serving) if each.key.version == version)
         return sorted((each for each in states if each.key not in self._leaving), key=lambda state: state.key)
 
     def _keys(self, version: VersionKey) -> list[ReplicaKey]:
-        return [state.key for state in self.replicas.states() if state.key.version == version]
+        return [state.key for state in self.replicas.states(version.serving) if state.key.version == version]
 
     async def _keep(self, key: ReplicaKey) -> None:
-        """Not stop a replica by itself any more; one that is being stopped already is."""
+        """Cancels the retirement of a replica, unless the replica is already being stopped."""
         if (task := self._leaving.pop(key, None)) is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     async def _retire(self, key: ReplicaKey) -> None:
-        """Stop a replica once no request is sent to it."""
+        """Stops a replica once no request is sent to it; retries until that succeeds."""
         while True:
             try:
                 await self._withdraw(key.serving)
                 await self.replicas.stop(key)
-            except (TransientError, ServingError, OSError) as error:
-                log.warning("a replica is stopped later", replica=key.id, error=str(error))
+            except Exception as error:
+                known = isinstance(error, TransientError | ServingError | OSError)
+                log.warning("replica not stopped, retrying", replica=key.id, error=str(error), exc_info=not known)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._leaving.pop(key, None)
