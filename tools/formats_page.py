@@ -9,8 +9,8 @@ from typing import Any
 
 from klever_deployer.domain.runtimes import CONVERTED, CONVERTED_TO, serving_here
 from kleverproto.signatures import Signature, Tensor
-from kleverserve.runtimes import DirectoryLayout, supports
 from modelconversion.pairs import HALF, PAIRS
+from modelfiles.runtimes import DirectoryLayout, supports
 from modelformats import KNOWN_FORMATS, detect_format, extract_signature
 from modelformats.scanning import scan_directory
 

@@ -22,8 +22,7 @@ import psutil
 from bench import report
 from bench.report import Figure, at_most
 from klever.client import KleverClient
-from klever.rollouts import with_model, with_scale, with_traffic
-from kleverproto.references import ModelRef
+from kleverproto.serving_changes import ChangeTraffic, DeployVersion, ScaleServing
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
 from support.constant_load import constant_load
@@ -66,9 +65,7 @@ class Bench:
 
     async def deploy(self, ref: str, name: str = "bench", traffic: int | None = None) -> str:
         """The URL of a version that is served now."""
-        present = await self.client.serving(name)
-        spec = with_model(present.spec if present else None, ModelRef.parse(ref), traffic)
-        wanted = await self.client.apply(name, spec)
+        wanted = await self.client.deploy_version(name, DeployVersion(model=ref, traffic=traffic))
         found = await self.client.wait_for_ready(name, wanted.generation, within=300)
         return found.status.url or ""
 
@@ -92,11 +89,8 @@ class Bench:
 
     async def weigh(self, percent: int) -> None:
         """So much for v2."""
-        present = await self.client.serving("bench")
-        if present is None:
-            raise LookupError("bench")
-        spec = with_traffic(present.spec, {"v1": 100 - percent, "v2": percent})
-        wanted = await self.client.apply("bench", spec)
+        change = ChangeTraffic(weights={"v1": 100 - percent, "v2": percent})
+        wanted = await self.client.change_traffic("bench", change)
         await self.client.wait_for_ready("bench", wanted.generation)
 
     async def spread(self) -> list[Figure]:
@@ -109,8 +103,8 @@ class Bench:
         by_weight = await _answered(url, SPREAD)
         share = 100 * by_weight["v2"] / SPREAD
         rule = HeaderRule(headers={"x-user": HeaderMatch(prefix="a")}, variant="v2")
-        spec = with_traffic(present.spec, {"v1": 100, "v2": 0}, rules=(rule,), mirror=Mirror(variant="v2"))
-        wanted = await self.client.apply("bench", spec)
+        change = ChangeTraffic(weights={"v1": 100, "v2": 0}, rules=(rule,), mirror=Mirror(variant="v2"))
+        wanted = await self.client.change_traffic("bench", change)
         await self.client.wait_for_ready("bench", wanted.generation)
         ruled = await _answered(url, RULED, **{"x-user": "ann"})
         before = await self.counted("v2")
@@ -136,8 +130,9 @@ class Bench:
         if present is None or present.status.url is None:
             raise LookupError("bench")
         scaling = Autoscaling(min_replicas=0, max_replicas=1, scale_down_seconds=0.5)
-        base = with_model(None, ModelRef.parse("bench/adder:v1"), None)
-        wanted = await self.client.apply("bench", with_scale(base, None, None, scaling))
+        await self.client.change_traffic("bench", ChangeTraffic.model_validate({"rules": None, "mirror": None}))
+        await self.client.deploy_version("bench", DeployVersion(model="bench/adder:v1"))
+        wanted = await self.client.scale("bench", ScaleServing(autoscaling=scaling))
         await self.client.wait_for_ready("bench", wanted.generation)
         seconds = []
         for _ in range(WAKES):

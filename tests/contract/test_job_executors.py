@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.adapters.local import WorkerPool
-from klever_jobrunner.adapters.memory import InlineExecutor
+from klever_jobrunner.adapters.inline import InlineExecutor
+from klever_jobrunner.adapters.worker_pool import WorkerPool
 from klever_jobrunner.errors import INVALID_MODEL, UNSUPPORTED_FORMAT, JobError
 from klever_jobrunner.ports import JobExecutor
 from support.small_models import adder, broken

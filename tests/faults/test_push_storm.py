@@ -70,7 +70,7 @@ async def test_a_part_killed_in_the_middle_of_a_push_storm(platform: Platform, t
 @pytest.mark.timeout(180)
 async def test_workers_killed_in_the_middle_of_a_push_storm(platform: Platform, tmp_path: Path) -> None:
     async with storm(platform, tmp_path):
-        workers = platform.children("klever_jobrunner.worker")
+        workers = platform.children("klever_jobrunner.adapters.worker")
         for worker in workers:
             worker.kill()
     assert workers

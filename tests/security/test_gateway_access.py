@@ -13,8 +13,9 @@ import pytest
 
 from klever_deployer.app import build as build_deployer
 from klever_deployer.settings import DeployerSettings
-from klever_gateway import openapi
 from klever_gateway.app import build
+from klever_gateway.routes.openapi import document as openapi
+from klever_gateway.routes.operations import OPERATIONS as TABLE
 from klever_gateway.settings import GatewaySettings
 from klever_jobrunner.app import build as build_jobrunner
 from klever_jobrunner.settings import JobrunnerSettings
@@ -72,7 +73,7 @@ async def asking(runtime: Runtime) -> AsyncIterator[Door]:
 
 OPERATIONS = [
     pytest.param(method.upper(), re.sub(r"{\w+}", "x", path), id=operation["operationId"])
-    for path, methods in openapi.document()["paths"].items()
+    for path, methods in openapi.document(TABLE)["paths"].items()
     for method, operation in methods.items()
 ]
 

@@ -9,13 +9,14 @@ import pytest
 from kleverproto.variants import RuntimeName
 from kleverserve.app import ADAPTERS
 from kleverserve.mlserver.artifacts import IMPLEMENTATIONS
-from kleverserve.runtimes import BUILT_IN, RUNTIMES, DirectoryLayout, Support, supports, usual_layout
 from modelconversion.toolchains.recipes import recipe_names
+from modelfiles.runtimes import BUILT_IN, RUNTIMES, DirectoryLayout, Support, supports, usual_layout
 from modelformats import KNOWN_FORMATS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for member in ("libs", "services") for path in (ROOT / member).glob("*/src/**/*.py")]
-TABLE = ROOT / "libs" / "kleverserve" / "src" / "kleverserve" / "runtimes.py"
+TABLE = ROOT / "libs" / "modelfiles" / "src" / "modelfiles" / "runtimes.py"
+SERVER = ROOT / "libs" / "kleverserve" / "src"
 ROWS = [(runtime, name, support) for runtime in RUNTIMES.values() for name, support in runtime.formats.items()]
 SEVERAL = 2
 
@@ -53,7 +54,7 @@ def test_the_launchers_serve_what_the_table_says() -> None:
 
 @pytest.mark.parametrize("path", [*ADAPTERS.values(), *(name.rpartition(".")[0] for name in IMPLEMENTATIONS.values())])
 def test_every_format_that_is_served_here_has_a_module(path: str) -> None:
-    assert TABLE.parent.parent.joinpath(*path.split(".")).with_suffix(".py").is_file()
+    assert (SERVER / path.replace(".", "/")).with_suffix(".py").is_file()
 
 
 def test_mlserver_serves_the_same_formats_here_and_on_a_cluster() -> None:

@@ -25,7 +25,7 @@ async def url() -> AsyncIterator[str]:
         return web.Response(status=int(request.query["status"]), body=request.query["body"].encode())
 
     application = web.Application()
-    application.router.add_get("/fails", fail)
+    application.router.add_get("/v2/models/fails", fail)
     application.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(application, host="127.0.0.1") as triton:
         port = free_port()
@@ -37,13 +37,15 @@ async def url() -> AsyncIterator[str]:
 
 
 async def post(url: str, body: bytes, *headers: tuple[str, str]) -> Answer:
-    return await exchange(url, head("POST", "/v2/a%20b?c=%7E", ("Content-Length", str(len(body))), *headers), body)
+    return await exchange(
+        url, head("POST", "/v2/models/m/infer?c=%7E", ("Content-Length", str(len(body))), *headers), body
+    )
 
 
 async def test_only_what_triton_reads_is_passed_on(url: str) -> None:
     answer = await post(url, b"{}", *READ, ("Authorization", "secret"), ("X-More", "1"))
     came = answer.document
-    assert (came["path"], came["body"], answer.header("x-own")) == ("/v2/a%20b?c=%7E", "{}", None)
+    assert (came["path"], came["body"], answer.header("x-own")) == ("/v2/models/m/infer?c=%7E", "{}", None)
     passed = {name: value for name, value in came["headers"].items() if name not in {"Host", "Content-Length"}}
     assert passed == dict(READ)
 
@@ -65,7 +67,7 @@ async def test_only_what_triton_reads_is_passed_on(url: str) -> None:
 async def test_errors_are_json_and_the_clients_own_are_400(
     url: str, status: int, body: str, answered: int, message: str
 ) -> None:
-    answer = await exchange(url, head("GET", f"/fails?status={status}&body={body.replace(' ', '+')}"))
+    answer = await exchange(url, head("GET", f"/v2/models/fails?status={status}&body={body.replace(' ', '+')}"))
     assert (answer.status, answer.document) == (answered, {"error": message})
 
 
@@ -102,3 +104,9 @@ async def test_a_port_that_is_taken_is_an_oserror(url: str) -> None:
     taken = int(url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         Hop("127.0.0.1", taken, "http://127.0.0.1:1", LIMIT).start()
+
+
+@pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/models/m%2f..%2f..%2frepository/index", "/v2/logging"])
+async def test_management_does_not_reach_triton(url: str, path: str) -> None:
+    answer = await exchange(url, head("POST", path, ("Content-Length", "0")))
+    assert (answer.status, answer.document) == (404, {"error": "this path is not for clients of the model"})

@@ -1,15 +1,21 @@
 """Servings that take what is pushed to their tags, and those that do not."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
+from klever_deployer.service.followers import Followers
 from klever_deployer.service.following import Following
+from klever_deployer.service.records import key_of
 from kleverkit.documents import Documents
+from kleverkit.memory_documents import InMemoryDocuments
+from kleverkit.tasks import cancel
 from kleverproto.envelope import Event
 from kleverproto.following import OnPush, ServingPolicy
 from kleverproto.models import ModelDocument
@@ -19,6 +25,7 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingPhase, ServingReady
 from support.deployer import IRIS, World, digest, spec
 from support.golden_events import NOW
+from support.waiting import eventually
 
 DANGEROUS = Scan(
     verdict="dangerous",
@@ -45,9 +52,21 @@ async def served(world: World, wanted: ServingSpec) -> None:
     assert (await world.document()).status.phase is ServingPhase.READY
 
 
+@asynccontextmanager
+async def watched(world: World) -> AsyncIterator[Followers]:
+    """The followers of tags, from a watch of the bucket."""
+    followers = Followers(world.documents, world.records.copies)
+    watch = asyncio.create_task(followers.run())
+    try:
+        yield followers
+    finally:
+        await cancel([watch])
+
+
 async def told(world: World, event: Event[Any]) -> list[ServingName]:
     """The servings that change by an event; they have changed afterwards."""
-    names = await Following(DocumentCatalogue(world.catalogue), world.intents).updated(event)
+    async with watched(world) as followers:
+        names = await Following(DocumentCatalogue(world.catalogue), world.intents, followers).updated(event)
     for name in names:
         await world.rollout().converge(name)
     return names
@@ -104,11 +123,12 @@ async def test_an_older_push_whose_event_is_handled_last_is_not_served(world: Wo
     await served(world, following("v1"))
     catalogue = HeldUp(world.catalogue)
     older = await world.move_tag("v1", digest("second"))
-    handling = asyncio.create_task(Following(catalogue, world.intents).updated(older))
-    await catalogue.read.wait()
-    await told(world, await world.move_tag("v1", digest("third")))
-    catalogue.later.set()
-    assert await handling == []
+    async with watched(world) as followers:
+        handling = asyncio.create_task(Following(catalogue, world.intents, followers).updated(older))
+        await catalogue.read.wait()
+        await told(world, await world.move_tag("v1", digest("third")))
+        catalogue.later.set()
+        assert await handling == []
     assert await digests(world) == [digest("third")]
     assert (await world.document()).generation == 2
 
@@ -204,3 +224,45 @@ async def test_a_version_that_is_not_verified_is_not_deployed_by_the_policy_but_
     assert await digests(world) == [digest("v1")]
     await served(world, following("v1", "v2", weights=(60, 40)))
     assert await digests(world) == [digest("new"), digest("v2")]
+
+
+async def test_an_event_reads_only_the_documents_of_its_followers(world: World) -> None:
+    for number in range(500):
+        tag = "v1" if number < 2 else "v2"
+        await world.request(following(tag), ServingName("default", f"serving-{number}"))
+    async with watched(world) as followers:
+        updating = Following(DocumentCatalogue(world.catalogue), world.intents, followers)
+        event = await world.move_tag("v1", digest("new"))
+        await followers.find(ModelRef.parse("library/iris:v1"))
+        world.documents.reads, world.documents.listings = 0, []
+        changed = await updating.updated(event)
+    assert changed == [ServingName("default", f"serving-{number}") for number in range(2)]
+    assert (world.documents.reads, world.documents.listings) == (2, [])
+
+
+async def test_a_serving_that_another_process_has_stored_is_followed(world: World) -> None:
+    async with watched(world) as followers:
+        await served(world, following("v1"))
+        world.start_anew()  # with nothing in memory
+        ref = ModelRef.parse("library/iris:v1")
+        elsewhere = Followers(world.documents, world.records.copies)
+        watch = asyncio.create_task(elsewhere.run())
+        assert await elsewhere.find(ref) == await followers.find(ref) == {IRIS}
+        stored = await world.documents.get(key_of(IRIS))
+        assert stored is not None
+        await world.documents.update(stored.key, stored.document.replace(spec=following("v2")), stored.revision)
+
+        async def follows_another_tag() -> bool:
+            return await elsewhere.find(ref) == frozenset()
+
+        assert await eventually(follows_another_tag)
+        await cancel([watch])
+    assert await elsewhere.find(ModelRef.parse("library/iris:v2")) == {IRIS}
+
+
+async def test_a_serving_that_was_stored_a_moment_ago_is_followed_before_the_watch_has_seen_it(world: World) -> None:
+    followers = Followers(InMemoryDocuments(), world.records.copies)  # whose watch sees nothing
+    watch = asyncio.create_task(followers.run())
+    await served(world, following("v1"))
+    assert await followers.find(ModelRef.parse("library/iris:v1")) == {IRIS}
+    await cancel([watch])

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from klever_jobrunner.domain import life
-from klever_jobrunner.domain.life import Claim
 from klever_jobrunner.domain.requests import Request, intent_of, request_of
 from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, WORKER_DIED
 from kleverproto.documents import Intent, Problem, Tombstone
@@ -109,11 +108,18 @@ def test_an_outcome_is_published_under_the_tag_that_asked() -> None:
 def test_a_job_of_another_jobrunner_is_begun_only_when_its_claim_has_lapsed() -> None:
     job = begun()
     assert life.begun(job, request(), "runner-2", NOW) is None
-    taken = life.begun(job, request(), "runner-2", NOW, lapsed=Claim.on(job))
+    taken = life.begun(job, request(), "runner-2", NOW, lapsed=job)
     assert taken is not None
     assert (taken.status.runner, taken.status.attempts) == ("runner-2", 2)
     assert life.succeeded(taken, job, JobResult(), NOW) is None
     assert life.renewed(taken, job, NOW) is None
+
+
+def test_a_claim_that_was_renewed_since_it_was_seen_is_valid() -> None:
+    job = begun()
+    renewed = life.renewed(job, job, NOW + timedelta(seconds=5))
+    assert renewed is not None
+    assert life.begun(renewed, request(), "runner-2", NOW, lapsed=job) is None
 
 
 def test_a_job_that_its_bucket_has_lost_is_recorded_again() -> None:
@@ -141,10 +147,8 @@ def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
     assert life.begun(tomb, request(1), RUNNER, NOW) is None
 
 
-def test_a_job_is_not_begun_anew_over_a_deletion_that_is_not_announced() -> None:
+def test_a_job_that_begins_anew_after_its_deletion_has_the_next_generation() -> None:
     tomb = life.deleted(begun(), intent("delete", 2), None, NOW)
-    assert tomb is not None
-    assert life.begun(tomb, request(3), RUNNER, NOW) is None
-    again = life.begun(tomb.model_copy(update={"announced": True}), request(3), RUNNER, NOW)
+    again = life.begun(tomb, request(3), RUNNER, NOW)
     assert again is not None
     assert again.generation == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from klever_jobrunner.adapters.disk import Disk, Space
-from klever_jobrunner.adapters.home import runner_name
+from klever_jobrunner.adapters.home import claim_home
 from klever_jobrunner.adapters.toolchain_converter import ToolchainConverter
 from klever_jobrunner.domain.life import MAX_ATTEMPTS
 from klever_jobrunner.errors import DISK_FULL
@@ -122,11 +122,20 @@ async def test_the_real_disk_is_looked_at(tmp_path: Path) -> None:
     assert await Disk((tmp_path,)).check() is None
 
 
-def test_a_jobrunner_keeps_its_name_in_its_home(tmp_path: Path) -> None:
-    name = runner_name(tmp_path / "home")
-    assert runner_name(tmp_path / "home") == name != runner_name(tmp_path / "other")
+def test_jobrunners_that_share_a_directory_have_names_and_scratch_directories_of_their_own(tmp_path: Path) -> None:
+    first, second = claim_home(tmp_path), claim_home(tmp_path)
+    assert first.name != second.name
+    assert first.scratch != second.scratch
+
+
+def test_the_next_process_has_the_name_of_the_one_that_ended(tmp_path: Path) -> None:
+    first, second = claim_home(tmp_path), claim_home(tmp_path)
+    first.release()
+    assert claim_home(tmp_path).name == first.name
+    second.release()
+    assert claim_home(tmp_path).name == second.name
 
 
 def test_a_jobrunner_that_cannot_keep_its_name_has_one_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
-    assert runner_name(tmp_path / "file" / "home")
+    assert claim_home(tmp_path / "file" / "home").name

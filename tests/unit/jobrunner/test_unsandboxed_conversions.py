@@ -7,10 +7,10 @@ import pytest
 from klever_jobrunner.adapters.toolchain_converter import ToolchainConverter
 from klever_jobrunner.errors import JobError
 from klever_jobrunner.ports import ConversionSource
+from kleverproto.codes import UNSANDBOXED
 from kleverproto.conversions import Conversion
 from kleverproto.signatures import Signature
 from kleversandbox.support import Confinement, Support
-from modelconversion.errors import UNSANDBOXED
 from modelconversion.execution import Limits
 from modelconversion.toolchains.store import ToolchainStore
 

@@ -123,7 +123,7 @@ def test_a_rule_that_the_ingress_could_not_take_is_refused(change: dict[str, Any
         ({"resources": {"memory": "1m"}}, "less than one byte"),
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 2}}, "above maxReplicas"),
         ({"custom": {}}, "give a command, an image, or both"),
-        ({"runtime": "tfserving"}, "'kleverserve', 'triton' or 'mlserver'"),
+        ({"runtime": "tfserving"}, "'kleverserve', 'triton', 'mlserver' or 'openscoring'"),
         ({"env": {"A-B": "x"}}, "pattern"),
         ({"env": {"A": "x\x00y"}}, "pattern"),
         ({"env": {"LD_PRELOAD": "/models/x.so"}}, "what code a model server loads"),

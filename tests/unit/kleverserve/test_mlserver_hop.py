@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from kleverserve.access import EVERYBODY, HEADER, Access
 from kleverserve.http_server import HEADER_BYTES
 from kleverserve.mlserver.hop import Hop, Message, Receive, Send
 
 BODY = b' {"inputs": []}'
 LIMIT = 1000
+PATH = "/v2/models/m/infer"
 
 
 class Inner:
@@ -30,7 +32,9 @@ class Inner:
         await send({"type": "http.response.body", "body": b"{}"})
 
 
-async def asked(inner: Inner, parts: Sequence[bytes], **headers: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+async def asked(
+    inner: Inner, parts: Sequence[bytes], path: str = PATH, access: Access = EVERYBODY, /, **headers: str
+) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Status, document and headers of the answer to a POST of a body in these parts; it ends too early without any."""
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     if messages:
@@ -44,7 +48,8 @@ async def asked(inner: Inner, parts: Sequence[bytes], **headers: str) -> tuple[i
         sent.append(message)
 
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    await Hop(inner, LIMIT)({"type": "http", "method": "POST", "path": "/x", "headers": named}, receive, send)
+    scope = {"type": "http", "method": "POST", "path": path, "headers": named}
+    await Hop(inner, LIMIT, access)(scope, receive, send)
     start, body = sent
     return start["status"], json.loads(body["body"]), {k.decode(): v.decode() for k, v in start["headers"]}
 
@@ -85,3 +90,19 @@ async def test_a_failure_is_json_and_repeats_nothing(caplog: pytest.LogCaptureFi
     status, document, _ = await asked(Inner(ValueError("sesame")), [BODY])
     assert (status, document) == (500, {"error": "the server failed: ValueError"})
     assert "sesame" not in "".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/docs", "/v2/models/m/generate", "/openapi.json", "/"])
+async def test_management_does_not_reach_mlserver(path: str) -> None:
+    inner = Inner()
+    status, document, _ = await asked(inner, [BODY], path)
+    assert (status, document, inner.body) == (404, {"error": "this path is not for clients of the model"}, b"")
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 403), ({HEADER: "other"}, 403), ({HEADER: "key"}, 200)])
+async def test_a_server_with_a_key_answers_only_requests_with_it(headers: dict[str, str], status: int) -> None:
+    inner = Inner()
+    answered, *_ = await asked(inner, [BODY], PATH, Access("key"), **headers)
+    assert (answered, inner.body) == (status, BODY if status == 200 else b"")
+    ready, *_ = await asked(inner, [BODY], "/v2/models/m/ready", Access("key"))
+    assert ready == 200

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve.runtimes import RUNTIMES, DirectoryLayout, usual_layout
+from modelfiles.runtimes import RUNTIMES, DirectoryLayout, usual_layout
 from ormb.errors import UnsupportedArtifactError
 from ormb.initializer import triton
 from ormb.initializer.laying_out import described, lay_out

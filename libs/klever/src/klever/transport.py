@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from kleverproto.codes import HTTP_ERROR
 from kleverproto.envelope import Event, parse
 
 from .answers import STRUCTURED, not_understood
@@ -161,7 +162,7 @@ def _problem(status: int, body: bytes) -> ApiError:
     errors = problem.get("errors")
     details = "; ".join(_one_problem(error) for error in errors) if isinstance(errors, list) else ""
     reason = details or problem.get("detail") or problem.get("error") or _of_no_problem(status, body)
-    return ApiError(str(reason), status=status, code=str(problem.get("code", "http_error")))
+    return ApiError(str(reason), status=status, code=str(problem.get("code", HTTP_ERROR)))
 
 
 def _one_problem(error: Any) -> str:

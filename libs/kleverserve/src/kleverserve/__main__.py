@@ -13,6 +13,7 @@ import uvloop
 
 from modelfiles.unpickling.allowlist import trust_only
 
+from .access import Access
 from .app import ADAPTERS, ServerOptions, load_model, serve
 from .command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from .errors import ModelLoadError
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         max_batch_rows=given.parameters.max_batch_rows,
         drain_seconds=given.drain_seconds,
         max_body_bytes=given.max_body_bytes,
+        access=Access.from_environment(os.environ),
     )
     try:
         model = load_model(given.model_dir, format=given.format, threads=options.threads)

@@ -14,8 +14,10 @@ from typing import cast
 
 from aiohttp import web
 
+from modelfiles.runtimes import RUNTIMES
 from modelfiles.selection import FileSelectionError
 
+from .access import EVERYBODY, Access
 from .batching import Batcher, rows_at_most
 from .bodies import MOST_BYTES
 from .command_line import MAX_BODY_BYTES
@@ -28,7 +30,6 @@ from .middleware import make_middleware
 from .model import Model, ModelLoader
 from .openscoring_routes import PMML_PLATFORMS, OpenScoring
 from .routes import Routes
-from .runtimes import RUNTIMES
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class ServerOptions:
     """How long requests in flight may take to finish after SIGTERM."""
     max_body_bytes: int = MAX_BODY_BYTES
     """Largest body of a request, as it is sent and once it is unpacked."""
+    access: Access = EVERYBODY
+    """Who may use the port."""
     max_batch_rows: int | None = None
     """Rows that requests are put together to; by the model if None. See `rows_at_most`."""
 
@@ -89,7 +92,7 @@ def build_application(
     batcher = Batcher(model, lane, max_rows=rows, observe=metrics.observe_rows, runs_at_once=at_once)
     routes = Routes(model, name=options.name, version=options.version, lane=lane, batcher=batcher, lifecycle=lifecycle)
     application = web.Application(
-        client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics)]
+        client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics, options.access)]
     )
     application[MOST_BYTES] = options.max_body_bytes
     application.add_routes(routes.table(metrics))

@@ -13,12 +13,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from modelfiles.runtimes import TABULAR_ROWS
+
 from .errors import ApiError, ExecutionError, ModelLoadError
 from .independence import judge
 from .lane import Lane
 from .model import Model
 from .protocol import InferRequest
-from .runtimes import TABULAR_ROWS
 from .tensors import Array
 
 Results: TypeAlias = dict[str, Array]

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from kleverproto.codes import TOOLCHAIN_FAILED
 from kleverproto.conversions import ConversionRecord, ConversionStep
 from kleverproto.signatures import Signature
 from modelformats.catalogue import KNOWN_FORMATS, extract_signature
@@ -90,7 +91,7 @@ def _signature(format_name: str, directory: Path) -> Signature:
     try:
         return extract_signature(format_name, directory)
     except InvalidModelError as error:
-        raise ConversionError("toolchain_failed", f"the result is no {format_name} model: {error}") from error
+        raise ConversionError(TOOLCHAIN_FAILED, f"the result is no {format_name} model: {error}") from error
 
 
 async def _step(pair: Pair, source: Subject, destination: Path, workshop: Workshop) -> ConversionStep:

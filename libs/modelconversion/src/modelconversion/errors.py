@@ -1,10 +1,8 @@
 """Why a conversion did not come about."""
 
-DISK_FULL = "disk_full"
-UNSANDBOXED = "unsandboxed"
-"""The model may run code, and this system cannot confine it."""
+from kleverproto.codes import DISK_FULL, OUT_OF_MEMORY, TIMED_OUT, TOOLCHAIN_FAILED, UNSUPPORTED_CONVERSION
 
-OF_THE_MACHINE = frozenset({"out_of_memory", "timed_out", DISK_FULL})
+OF_THE_MACHINE = frozenset({OUT_OF_MEMORY, TIMED_OUT, DISK_FULL})
 """Codes that say nothing of the model: with more memory, time or space the same conversion may succeed."""
 
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
@@ -22,10 +20,10 @@ class NoRouteError(ConversionError):
     """No conversions lead from the source's format to what was asked for."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("no_route", message)
+        super().__init__(UNSUPPORTED_CONVERSION, message)
 
 
 def failed_tool(message: str) -> ConversionError:
     """The error of a tool that failed with this message: `disk_full` where it says so, else `toolchain_failed`."""
     is_full = any(sign in message for sign in _NO_SPACE)
-    return ConversionError(DISK_FULL if is_full else "toolchain_failed", message)
+    return ConversionError(DISK_FULL if is_full else TOOLCHAIN_FAILED, message)

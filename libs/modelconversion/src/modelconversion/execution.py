@@ -10,6 +10,15 @@ from tempfile import mkdtemp
 from typing import Any
 
 import modelfiles
+from kleverproto.codes import (
+    INPUT_SHAPE_NEEDED,
+    INVALID_MODEL,
+    OUT_OF_MEMORY,
+    TIMED_OUT,
+    TOOLCHAIN_FAILED,
+    UNSANDBOXED,
+    UNSUPPORTED_OPERATOR,
+)
 from kleversandbox import policy as sandbox
 from kleversandbox.__main__ import EXIT_NO_PROGRAM, EXIT_NO_SANDBOX
 from kleversandbox.homes import remove_home
@@ -18,7 +27,7 @@ from kleversandbox.starting import starting
 from kleversandbox.system_paths import READABLE, SYSTEM, interpreter_paths, paths_in
 from modelformats.threads import in_thread
 
-from .errors import UNSANDBOXED, ConversionError, failed_tool
+from .errors import ConversionError, failed_tool
 from .process_groups import End, run_group
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -27,7 +36,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 READERS = Path(modelfiles.__file__).parent
 """The package with which programs read files of models, the only one of ours that they can import beside their own."""
 
-_CODES = ("unsupported_operator", "invalid_model", "input_shape_needed")
+_CODES = (UNSUPPORTED_OPERATOR, INVALID_MODEL, INPUT_SHAPE_NEEDED)
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "LD_LIBRARY_PATH")
 _READ = ("source", "samples")
@@ -142,20 +151,20 @@ def _read_report(path: Path) -> dict[str, Any] | None:
 def _outcome(ended: End, report: dict[str, Any] | None) -> dict[str, str]:
     problem = None if report is None else report.get("problem")
     if ended.timed_out or -ended.status == signal.SIGXCPU:
-        raise ConversionError("timed_out", "the conversion took longer than it may; ask for a higher limit")
+        raise ConversionError(TIMED_OUT, "the conversion took longer than it may; ask for a higher limit")
     if isinstance(problem, dict):
         raise _reported(str(problem.get("code")), str(problem.get("message")))
     versions = None if report is None else report.get("versions")
     if ended.status == 0 and isinstance(versions, dict):
         return {str(name): str(value) for name, value in versions.items()}
     if ended.status in {EXIT_NO_SANDBOX, EXIT_NO_PROGRAM} and ended.last_lines[-1:]:
-        code = UNSANDBOXED if ended.status == EXIT_NO_SANDBOX else "toolchain_failed"
+        code = UNSANDBOXED if ended.status == EXIT_NO_SANDBOX else TOOLCHAIN_FAILED
         raise ConversionError(code, ended.last_lines[-1].removeprefix("klever: "))
     raise _died(ended)
 
 
 def _reported(code: str, message: str) -> ConversionError:
-    if code == "toolchain_failed" and any(sign in message for sign in _OUT_OF_MEMORY):
+    if code == TOOLCHAIN_FAILED and any(sign in message for sign in _OUT_OF_MEMORY):
         return _out_of_memory()
     return ConversionError(code, message) if code in _CODES else failed_tool(message)
 
@@ -171,4 +180,4 @@ def _died(ended: End) -> ConversionError:
 
 
 def _out_of_memory() -> ConversionError:
-    return ConversionError("out_of_memory", "the conversion needs more memory than it may use; ask for a higher limit")
+    return ConversionError(OUT_OF_MEMORY, "the conversion needs more memory than it may use; ask for a higher limit")

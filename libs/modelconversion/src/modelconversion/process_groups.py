@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kleverproto.codes import TOOLCHAIN_FAILED
 from kleversandbox.starting import Start
 from modelformats.threads import until_ended
 
@@ -78,7 +79,7 @@ async def session_of(*command: str, **options: Any) -> AsyncIterator[Process]:
         if starting.exception() is not error:
             raise
         message = f"{command[0]} cannot be run ({error.strerror}): install it"
-        raise ConversionError("toolchain_failed", message) from error
+        raise ConversionError(TOOLCHAIN_FAILED, message) from error
     finally:
         if not starting.cancelled() and starting.exception() is None:
             await _kill(starting.result())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from kleverproto.codes import INVALID_MODEL, TOOLCHAIN_FAILED
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
 from modelformats.model_files import model_files
@@ -60,7 +61,7 @@ def request_for(
     try:
         files = model_files(format_name, source.absolute())
     except InvalidModelError as error:
-        raise ConversionError("invalid_model", str(error)) from error
+        raise ConversionError(INVALID_MODEL, str(error)) from error
     return {
         "source": str(source.absolute()),
         "format": format_name,
@@ -79,13 +80,13 @@ def _described(tensor: Tensor) -> dict[str, Any]:
 def check_empty(directory: Path) -> None:
     """Refuse to write among other files. Raises ConversionError."""
     if any(directory.iterdir()):
-        raise ConversionError("toolchain_failed", f"{directory} is not empty: give a new directory")
+        raise ConversionError(TOOLCHAIN_FAILED, f"{directory} is not empty: give a new directory")
 
 
 def check_result(directory: Path, program: str) -> None:
     """Refuse a result without files, or with links that lead out of it. Raises ConversionError."""
     paths = sorted(directory.rglob("*"))
     if any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in paths):
-        raise ConversionError("toolchain_failed", f"{program} left something else than files behind")
+        raise ConversionError(TOOLCHAIN_FAILED, f"{program} left something else than files behind")
     if not any(path.is_file() for path in paths):
-        raise ConversionError("toolchain_failed", f"{program} wrote no files")
+        raise ConversionError(TOOLCHAIN_FAILED, f"{program} wrote no files")

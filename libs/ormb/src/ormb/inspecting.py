@@ -4,6 +4,7 @@ from pathlib import Path
 
 import modelformats
 from kleverproto.base import WireModel
+from kleverproto.codes import INVALID_MODEL, UNSUPPORTED_FORMAT
 from kleverproto.conversions import unverified_warnings
 from kleverproto.documents import Problem
 from kleverproto.scans import Scan
@@ -73,9 +74,9 @@ def _parsed(name: str | None, files: Path) -> tuple[Signature | None, Problem | 
     try:
         if name is None:
             modelformats.refuse_pointers(files)
-            return None, Problem(code="unsupported_format", message=_unknown())
+            return None, Problem(code=UNSUPPORTED_FORMAT, message=_unknown())
         return modelformats.extract_signature(name, files), None
     except modelformats.InvalidModelError as error:
-        return None, Problem(code="invalid_model", message=str(error))
+        return None, Problem(code=INVALID_MODEL, message=str(error))
     except modelformats.UnsupportedFormatError as error:
-        return None, Problem(code="unsupported_format", message=str(error))
+        return None, Problem(code=UNSUPPORTED_FORMAT, message=str(error))

@@ -36,6 +36,8 @@ class GatewaySettings(ServiceSettings):
     """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """How long a request waits for a model version that was pushed just now."""
+    decision_seconds: Annotated[float, Field(ge=0)] = 3.0
+    """How long a request with a precondition (If-Match, a new serving, a rollout's action) waits for the deployer."""
     restore_seconds: Annotated[float, Field(ge=0)] = 300.0
     """How long documents are shown that a lost bucket held and their owner has not restored yet."""
     keep_alive_seconds: Annotated[float, Field(gt=0)] = 15.0

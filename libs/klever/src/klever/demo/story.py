@@ -11,10 +11,10 @@ from klever import tensors
 from klever.client import KleverClient
 from klever.platform.home import Home
 from klever.platform.plan import Urls
-from klever.rollouts import base_of, with_model
 from klever.servers import read_token
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from kleverproto.servings import ServingDocument
 from ormb.client import OrmbClient
 from ormb.own_registry import OwnRegistry
@@ -115,9 +115,8 @@ class _Demo:
 
     async def _deploy(self, ref: ModelRef, traffic: int | None) -> tuple[ServingDocument, float]:
         started = time.monotonic()
-        present = await self._client.serving(NAME)
-        spec = with_model(base_of(present), ref, traffic)
-        requested = await self._client.apply(NAME, spec, replacing=present)
+        change = DeployVersion(model=str(ref), traffic=traffic)
+        requested = await self._client.deploy_version(NAME, change)
         serving = await self._client.wait_for_ready(NAME, requested.generation)
         seconds = round(time.monotonic() - started, 3)
         self._reporter.deployed(serving, seconds)

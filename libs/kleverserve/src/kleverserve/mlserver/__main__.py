@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
+from kleverserve.access import Access
 from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from kleverserve.errors import ModelLoadError
 from kleverserve.http_server import HEADER_BYTES
@@ -46,12 +47,13 @@ def main(arguments: Sequence[str]) -> int:
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
+    access = Access.from_environment(os.environ)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read when the engines are imported
     try:
         artifact = find_artifact(given.model_dir, given.format)
         given.port = port_or_free(given.host, given.port)
         given.grpc_port = port_or_free(given.host, given.grpc_port)
-        return asyncio.run(_serve(given, artifact))
+        return asyncio.run(_serve(given, artifact, access))
     except ModelLoadError as error:
         return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
     except ImportError as error:
@@ -63,10 +65,11 @@ def main(arguments: Sequence[str]) -> int:
         return int(str(error.code))
 
 
-async def _serve(given: argparse.Namespace, artifact: Path) -> int:
+async def _serve(given: argparse.Namespace, artifact: Path, access: Access) -> int:
     from mlserver import MLServer, ModelSettings, Settings  # noqa: PLC0415  # slow, and after OMP_NUM_THREADS is set
     from mlserver.settings import ModelParameters  # noqa: PLC0415
 
+    from .grpc_server import ClientsServer  # noqa: PLC0415
     from .rest import SERVER_SETTINGS, prepare  # noqa: PLC0415
 
     settings = Settings(
@@ -89,7 +92,8 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
         parameters=ModelParameters(uri=str(artifact), version=given.version, extra=_extra(given)),
     )
     server = MLServer(settings)
-    prepare(server._rest_server._app, limit=given.max_body_bytes)  # noqa: SLF001
+    prepare(server._rest_server._app, limit=given.max_body_bytes, access=access)  # noqa: SLF001
+    server._grpc_server = ClientsServer(server._grpc_server, access)  # noqa: SLF001
     logging.getLogger("mlserver").handlers.clear()  # else each line is written twice
     stopping = _stop_on_signals(server, given.drain_seconds)
     announcing = asyncio.create_task(_announce(given, server))

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from kleverserve.errors import ModelLoadError
-from kleverserve.runtimes import RUNTIMES
 from modelfiles.recognition import RULES
+from modelfiles.runtimes import RUNTIMES
 from modelfiles.selection import FileSelectionError
 
 IMPLEMENTATIONS = {name: f"kleverserve.mlserver.{name.lower()}.{name}" for name in RUNTIMES["mlserver"].served_here}

@@ -11,12 +11,15 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from kleverserve.access import HEADER, Access
+from kleverserve.client_paths import CLOSED, is_client_path
 from kleverserve.decoding import JSON, check_content_type, check_length, content_coding, decoded
 from kleverserve.errors import (
     ApiError,
     ExecutionError,
     HeadersTooLargeError,
     InvalidRequestError,
+    NotFoundError,
     TooLargeError,
     UnsupportedContentError,
 )
@@ -40,11 +43,13 @@ class Hop:
     Args:
         app: what comes next.
         limit: bytes of a body, as it is sent and once it is unpacked.
+        access: who may use the port.
     """
 
-    def __init__(self, app: Application, limit: int) -> None:
+    def __init__(self, app: Application, limit: int, access: Access) -> None:
         self._app = app
         self._limit = limit
+        self._access = access
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
@@ -53,6 +58,7 @@ class Hop:
             return
         sending = _Sending(send)
         try:
+            self._check_access(scope)
             _check(scope["headers"])
             if scope["method"] == "POST":
                 body = await self._plain(scope["headers"], receive)
@@ -63,6 +69,13 @@ class Hop:
         except Exception as error:
             log.exception("%s %s failed", scope["method"], scope["path"])
             await sending.refuse(ExecutionError(f"the server failed: {type(error).__name__}"))
+
+    def _check_access(self, scope: Message) -> None:
+        """Raises ApiError."""
+        if not is_client_path(scope["path"]):
+            raise NotFoundError(CLOSED)
+        key = next(iter(_values(scope["headers"], HEADER.encode())), None)
+        self._access.check_request(scope["path"], key)
 
     async def _plain(self, headers: Iterable[Header], receive: Receive) -> bytes:
         """The body as it was before it was compressed. Raises ApiError."""

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from kleverserve.access import Access
 from kleverserve.decoding import JSON
 from kleverserve.http_server import HEADER_BYTES, LINGER_SECONDS, TOO_LARGE
 
@@ -46,11 +47,11 @@ SERVER_SETTINGS: dict[str, Any] = {
 """For MLServer's `_custom_rest_server_settings`: what it hands to uvicorn."""
 
 
-def prepare(app: FastAPI, *, limit: int) -> None:
+def prepare(app: FastAPI, *, limit: int, access: Access) -> None:
     """Put our hop before the application. To be called before it starts."""
     app.add_exception_handler(RequestValidationError, _not_the_protocol)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(Hop, limit=limit)
+    app.add_middleware(Hop, limit=limit, access=access)
 
 
 async def _not_the_protocol(_request: Request, error: Exception) -> Response:

@@ -12,15 +12,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kleverserve.access import Access
 from kleverserve.child import Child, Stop, stop_signals
 from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from kleverserve.errors import ModelLoadError
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
-from kleverserve.runtimes import RUNTIMES
+from modelfiles.runtimes import RUNTIMES
 from modelfiles.unpickling.allowlist import trust_only
 
+from .closing import CLOSED
 from .folder import run_folder
 from .hop import Hop
 from .installation import Installation, child_environment, find_installation
@@ -51,9 +53,10 @@ def main(arguments: Sequence[str]) -> int:
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
+    access = Access.from_environment(os.environ)
     with run_folder() as folder, stop_signals() as stop:
         try:
-            return Launcher(given, folder, find_installation(), stop).run()
+            return Launcher(given, folder, find_installation(), stop, access).run()
         except ModelLoadError as error:
             return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
         except OSError as error:
@@ -68,13 +71,17 @@ class Launcher:
         folder: for the model repository; somebody else removes it.
         found: which Triton.
         stop: becomes true when we are asked to end.
+        access: who may use the port for HTTP.
     """
 
-    def __init__(self, given: argparse.Namespace, folder: Path, found: Installation, stop: Stop) -> None:
+    def __init__(
+        self, given: argparse.Namespace, folder: Path, found: Installation, stop: Stop, access: Access
+    ) -> None:
         self._given = given
         self._folder = folder
         self._found = found
         self._stop = stop
+        self._access = access
         self._port = port_or_free(given.host, given.port)
         self._own_port = port_or_free(LOOPBACK, given.inner_port)
         self._grpc_port = None if given.grpc_port is None else port_or_free(given.host, given.grpc_port)
@@ -93,7 +100,7 @@ class Launcher:
             return code
         server = self._start(self._command(config.read_text()))
         upstream = f"http://{LOOPBACK}:{self._own_port}"
-        hop = Hop(self._given.host, self._port, upstream, self._given.max_body_bytes)
+        hop = Hop(self._given.host, self._port, upstream, self._given.max_body_bytes, self._access)
         with self._stop.calling(server.terminate):
             try:
                 hop.start()
@@ -124,10 +131,12 @@ class Launcher:
             f"--backend-directory={write_backends(self._folder, self._found)}",
             f"--backend-config=python,shm-region-prefix-name={self._folder.name}-",
             "--disable-auto-complete-config",
+            "--model-control-mode=none",
             f"--http-address={LOOPBACK}",
             f"--http-port={self._own_port}",
             *grpc,
             "--allow-metrics=false",
+            *CLOSED,
             f"--exit-timeout-secs={math.ceil(given.drain_seconds)}",
         ]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from kleverserve.app import load_model
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ModelLoadError
-from kleverserve.runtimes import RUNTIMES
 from kleverserve.trial import try_out
+from modelfiles.runtimes import RUNTIMES
 
 from .config import model_config
 from .sample import write_sample

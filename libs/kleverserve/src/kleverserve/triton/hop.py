@@ -18,9 +18,11 @@ import uvloop
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from kleverserve.access import EVERYBODY, HEADER, Access
 from kleverserve.bodies import MOST_BYTES, read_body
+from kleverserve.client_paths import CLOSED, is_client_path
 from kleverserve.decoding import JSON, check_content_type
-from kleverserve.errors import ApiError, NotReadyError
+from kleverserve.errors import ApiError, NotFoundError, NotReadyError
 from kleverserve.http_server import Runner, json_refusal
 from kleverserve.routes import BINARY_HEADER
 
@@ -50,12 +52,14 @@ class Hop:
         port: where it listens.
         upstream: Triton's address, as a URL.
         limit: bytes of a body, as it is sent and once it is unpacked.
+        access: who may use the port.
     """
 
-    def __init__(self, host: str, port: int, upstream: str, limit: int) -> None:
+    def __init__(self, host: str, port: int, upstream: str, limit: int, access: Access = EVERYBODY) -> None:
         self._address = (host, port)
         self._upstream = upstream
         self._limit = limit
+        self._access = access
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._listens = threading.Event()
@@ -91,7 +95,7 @@ class Hop:
     async def _serve(self) -> None:
         async with _session(self._upstream) as session:
             runner = Runner(
-                application(session, self._limit, self._ready.is_set),
+                application(session, self._limit, self._access, self._ready.is_set),
                 shutdown_timeout=LAST_ANSWERS_SECONDS,
                 auto_decompress=False,
             )
@@ -104,18 +108,24 @@ class Hop:
                 await runner.cleanup()
 
 
-def application(session: aiohttp.ClientSession, limit: int, is_ready: Callable[[], bool]) -> web.Application:
+def application(
+    session: aiohttp.ClientSession, limit: int, access: Access, is_ready: Callable[[], bool]
+) -> web.Application:
     """The hop, unbound.
 
     Args:
         session: whose base is Triton.
         limit: bytes of a body.
+        access: who may use it.
         is_ready: whether Triton has answered a sample.
     """
     app = web.Application(client_max_size=limit, middlewares=[_errors])
     app[MOST_BYTES] = limit
 
     async def passed_on(request: web.Request) -> web.StreamResponse:
+        if not is_client_path(request.rel_url.raw_path):
+            raise NotFoundError(CLOSED)
+        access.check_request(request.path, request.headers.get(HEADER))
         if request.path.endswith(READINESS) and not is_ready():
             raise NotReadyError("Triton has not answered a sample yet")
         body = None

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kleverproto.codes import VERIFICATION_FAILED
 from kleverproto.conversions import Difference
 from modelconversion.errors import ConversionError
 from modelconversion.pairs import Tolerance
@@ -90,4 +91,4 @@ def _weakness(values: NDArray[np.float64], largest: float) -> str | None:
 
 
 def _failed(what: str) -> ConversionError:
-    return ConversionError("verification_failed", f"the converted model does not do what the source does: {what}")
+    return ConversionError(VERIFICATION_FAILED, f"the converted model does not do what the source does: {what}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kleverproto.codes import INVALID_SAMPLES
 from kleverproto.signatures import Tensor
 from modelconversion.errors import ConversionError
 
@@ -103,12 +104,12 @@ def given_samples(values: Mapping[str, Any], inputs: Iterable[Tensor]) -> Sample
     if known and set(known) != set(values):
         names = ", ".join(known)
         raise ConversionError(
-            "invalid_samples", f"the model's inputs are {names}; samples are given for {', '.join(values)}"
+            INVALID_SAMPLES, f"the model's inputs are {names}; samples are given for {', '.join(values)}"
         )
     try:
         return {name: np.asarray(value, known[name].dtype if name in known else None) for name, value in values.items()}
     except (ValueError, TypeError, OverflowError) as error:
-        raise ConversionError("invalid_samples", f"the samples are no arrays of the inputs' types: {error}") from error
+        raise ConversionError(INVALID_SAMPLES, f"the samples are no arrays of the inputs' types: {error}") from error
 
 
 def _is_free(size: int | str) -> bool:

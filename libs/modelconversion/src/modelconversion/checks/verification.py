@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kleverproto.codes import INVALID_SAMPLES, TOOLCHAIN_FAILED, VERIFICATION_FAILED
 from kleverproto.conversions import Difference, Verification
 from kleverproto.signatures import Signature
 from modelconversion.errors import OF_THE_MACHINE, ConversionError
@@ -70,14 +71,14 @@ async def verify(
             if error.code in OF_THE_MACHINE:
                 raise
             if source.samples:
-                raise ConversionError("invalid_samples", f"the source does not run on the samples: {error}") from error
+                raise ConversionError(INVALID_SAMPLES, f"the source does not run on the samples: {error}") from error
             return Verification(verified=False, reason=f"the source does not run on made-up samples: {error}")
         try:
             got = await runs.outputs(result)
         except ConversionError as error:
             if error.code in OF_THE_MACHINE:
                 raise
-            raise ConversionError("verification_failed", f"the converted model does not run: {error}") from error
+            raise ConversionError(VERIFICATION_FAILED, f"the converted model does not run: {error}") from error
     differences = _compared(source, expected, got, tolerance)
     seconds = round(time.monotonic() - started, 3)
     return _judged(Verification(verified=True, differences=differences, seconds=seconds))
@@ -193,4 +194,4 @@ def _load(path: Path, program: str) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError) as error:
-        raise ConversionError("toolchain_failed", f"{program} left no outputs that can be read: {error}") from error
+        raise ConversionError(TOOLCHAIN_FAILED, f"{program} left no outputs that can be read: {error}") from error

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from kleverproto.codes import TOOLCHAIN_FAILED
 from modelconversion.errors import ConversionError
 
 RECIPES = Path(__file__).with_name("requirements")
@@ -38,7 +39,7 @@ def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
     path = directory / f"{name}.txt"
     if path.parent != directory or not path.is_file():
         known = ", ".join(recipe_names(directory))
-        raise ConversionError("toolchain_failed", f"there is no toolchain {name!r}; there are: {known}")
+        raise ConversionError(TOOLCHAIN_FAILED, f"there is no toolchain {name!r}; there are: {known}")
     text = path.read_text()
     settings: dict[str, str] = {key: value.strip() for key, value in _SETTING.findall(text)}
     shared = directory / settings["with"] if "with" in settings else None

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kleverproto.codes import TOOLCHAIN_FAILED
 from modelconversion.errors import ConversionError, failed_tool
 from modelconversion.process_groups import session_of
 from modelformats.threads import in_thread
@@ -94,7 +95,7 @@ class ToolchainStore:
     async def _build(self, recipe: Recipe, on_line: OnLine) -> None:
         missing = [command for command in recipe.commands if shutil.which(command) is None]
         if missing:
-            raise ConversionError("toolchain_failed", f"toolchain {recipe.name} needs {missing[0]}: install it first")
+            raise ConversionError(TOOLCHAIN_FAILED, f"toolchain {recipe.name} needs {missing[0]}: install it first")
         environment, python = self._root / recipe.name, self._python(recipe.name)
         on_line(f"installing toolchain {recipe.name}")
         await in_thread(shutil.rmtree, environment, ignore_errors=True)
@@ -106,7 +107,7 @@ class ToolchainStore:
         await self._run_uv(*install, *files, on_line=on_line)
         problem = await _imports(python, recipe)
         if problem is not None:
-            raise ConversionError("toolchain_failed", f"toolchain {recipe.name} was installed but is broken: {problem}")
+            raise ConversionError(TOOLCHAIN_FAILED, f"toolchain {recipe.name} was installed but is broken: {problem}")
         size = await in_thread(_size, environment)
         (environment / _MARK).write_text(json.dumps({"digest": recipe.digest, "size": size}))
         on_line(f"toolchain {recipe.name} is ready")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelfiles.protobuf.skimming import Schema
+from modelformats.formats.tensorflow_types import node_name
 
 from .finding import Carried
 from .tensorflow_operators import operator_of, saver_of
@@ -92,13 +93,13 @@ class _Graph:
 
     def before(self, names: Iterable[str]) -> set[str]:
         """The nodes with these names, or names of their results, and all that they wait for."""
-        waiting, found = [_node_name(name) for name in names], set[str]()
+        waiting, found = [node_name(name) for name in names], set[str]()
         while waiting:
             name = waiting.pop()
             if name in found or name not in self.nodes:
                 continue
             found.add(name)
-            waiting.extend(map(_node_name, self.nodes[name].inputs))
+            waiting.extend(map(node_name, self.nodes[name].inputs))
         return found
 
     def called_by(self, nodes: Iterable[Any]) -> set[str]:
@@ -126,8 +127,3 @@ def _called(node: Any) -> Iterator[str]:
     for entry in node.attributes:
         yield entry.value.function.name
         yield from (function.name for function in entry.value.list.functions)
-
-
-def _node_name(consumed: str) -> str:
-    """An input is `node`, `node:1` for its second result, or `^node` for its end only."""
-    return consumed.removeprefix("^").partition(":")[0]

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from zipfile import ZipFile
 
+from modelfiles.recognition import EXPORTED_GRAPH
 from modelfiles.zips import read_member
+from modelformats.formats.exported_program import JSON_LIMIT
 
 from .finding import Carried, dangerous, untrusted
 
 CODE = re.compile(r"(?:[^/]+/)?code/.+\.py")
-GRAPH = re.compile(r"(?:[^/]+/)?(?:models/[^/]+\.json|serialized_exported_program\.json)")
-MOST_CODE, MOST_JSON = 64 * 1024**2, 128 * 1024**2
+MOST_CODE = 64 * 1024**2
 WORD = re.compile(r"#[^\n]*|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|[A-Za-z_]\w*|\.|\(", re.ASCII | re.DOTALL)
 FILES = frozenset({"save", "from_file", "load"})
 NAMESPACES = frozenset(
@@ -156,8 +157,8 @@ def code_of_exported_program(archive: ZipFile) -> Iterator[Carried]:
     """
     seen = set[Carried]()
     for name in archive.namelist():
-        if GRAPH.fullmatch(name):
-            for carried in _in_graph(json.loads(read_member(archive, name, MOST_JSON))):
+        if EXPORTED_GRAPH.fullmatch(name):
+            for carried in _in_graph(json.loads(read_member(archive, name, JSON_LIMIT))):
                 if carried not in seen:
                     seen.add(carried)
                     yield carried

@@ -16,7 +16,7 @@ from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.weights import Weight, counted, named_type, newer_types
 
-from .tensorflow_types import DTYPES, dtype_of, why_untyped
+from .tensorflow_types import DTYPES, dtype_of, node_name, why_untyped
 
 if TYPE_CHECKING:
     from modelfiles.protobuf.messages import Messages
@@ -78,7 +78,7 @@ class GraphDef:
 
 
 def _signature(graph: Any) -> Signature:
-    consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
+    consumed = {node_name(name) for node in graph.nodes for name in node.inputs}
     ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
     outputs = tuple(_output(node) for node in ends)
     weights = [_weight(tensor) for tensor in _constants(graph)]
@@ -94,11 +94,6 @@ def _signature(graph: Any) -> Signature:
         details={"producer": graph.versions.producer},
         unknown=unknown | dict(_untyped(graph, ends)) | newer_types(weights),
     )
-
-
-def _node_name(consumed: str) -> str:
-    """An input is `node`, `node:1` for its second result, or `^node` for its end only."""
-    return consumed.removeprefix("^").partition(":")[0]
 
 
 def _attributes(node: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Pickles of any object, and what torch.save writes: a zip around one, or, before PyTorch 1.6, several in a row.
 
-Read without unpickling (see `modelformats.inert_pickle`).
+Read without unpickling (see `modelfiles.inert_pickle`).
 """
 
 import io

@@ -1,4 +1,4 @@
-"""scikit-learn estimators in joblib or pickle files, read without unpickling (see `modelformats.inert_pickle`)."""
+"""scikit-learn estimators in joblib or pickle files, read without unpickling (see `modelfiles.inert_pickle`)."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kleverserve.runtimes import DirectoryLayout, usual_layout
+from modelfiles.runtimes import DirectoryLayout, usual_layout
 from modelformats.threads import in_thread
 from ormb.cli.app import CA_FILE, ReferenceType, errors_as_lines
 from ormb.client import OrmbClient

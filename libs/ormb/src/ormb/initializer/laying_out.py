@@ -6,7 +6,7 @@ from pathlib import Path
 
 import modelformats
 from kleverproto.signatures import Signature
-from kleverserve.runtimes import DirectoryLayout
+from modelfiles.runtimes import DirectoryLayout
 from modelformats.model_files import model_files
 from ormb.errors import UnsupportedArtifactError
 from ormb.modelfile import FILE_NAME, load_modelfile, to_metadata

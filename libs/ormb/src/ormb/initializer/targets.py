@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from kleverproto.signatures import Signature
-from kleverserve.runtimes import DirectoryLayout, Support, supports
+from modelfiles.runtimes import DirectoryLayout, Support, supports
 from ormb.errors import UnsupportedArtifactError
 from ormb.modelfile import FILE_NAME
 

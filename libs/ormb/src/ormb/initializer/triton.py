@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve.runtimes import Support
+from modelfiles.runtimes import Support
 
 DATATYPES = {
     "bool": "TYPE_BOOL",

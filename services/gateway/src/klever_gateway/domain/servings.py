@@ -35,15 +35,15 @@ def as_requested(known: Known, request: ServingRequested, now: datetime) -> Serv
         namespace=request.namespace,
         name=request.name,
         spec=request.spec,
-        status=status.model_copy(update={"phase": ServingPhase.PENDING, "problem": None, "step": ""}),
+        status=status.replace(phase=ServingPhase.PENDING, problem=None, step=""),
         generation=generation,
         created_at=present.created_at if present else now,
         updated_at=now,
     )
 
 
-def is_under_way(document: ServingDocument) -> bool:
-    """Whether there is a rollout of the document's generation that has not ended."""
+def is_in_progress(document: ServingDocument) -> bool:
+    """Whether a rollout of the document's generation is in progress."""
     rollout = document.status.rollout
     ended = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
     return rollout is not None and rollout.generation == document.generation and rollout.phase not in ended
@@ -51,5 +51,4 @@ def is_under_way(document: ServingDocument) -> bool:
 
 def as_deleting(current: ServingDocument, now: datetime) -> ServingDocument:
     """The serving while it goes away."""
-    status = current.status.model_copy(update={"phase": ServingPhase.DELETING})
-    return current.model_copy(update={"status": status, "updated_at": now})
+    return current.replace(status=current.status.replace(phase=ServingPhase.DELETING), updated_at=now)

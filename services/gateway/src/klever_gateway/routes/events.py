@@ -6,14 +6,14 @@ import json
 import structlog
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.positions import Interest, Position
 from klever_gateway.errors import FieldError, InvalidRequestError
-from klever_gateway.keys import STREAM_PACE, WATCHING, StreamPace
-from klever_gateway.operations import BASE, Failure, Operation, Success
-from klever_gateway.parsing import read_query
 from klever_gateway.ports import Gap, NextStep
-from klever_gateway.schemas import WatchQuery
+from klever_gateway.routes.common.keys import STREAM_PACE, WATCHING, StreamPace
+from klever_gateway.routes.common.operation import BASE, Failure, Operation, Success
+from klever_gateway.routes.common.requests import read_query
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.queries import WatchQuery
 
 LAST_EVENT_ID = "Last-Event-ID"
 EVENT_STREAM = "text/event-stream"

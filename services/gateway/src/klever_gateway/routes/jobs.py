@@ -2,12 +2,16 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import JOBS, READING
-from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import CORRELATION_ID, accepted, checked, document, items, page, read_body, read_query
-from klever_gateway.schemas import CreateJob, EventList, JobList, JobQuery, NamespaceName, RecentQuery
+from klever_gateway.routes.common.keys import JOBS, READING
+from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
+from klever_gateway.routes.common.requests import checked, read_body, read_query
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.answers import EventList, JobList
+from klever_gateway.routes.schemas.jobs import CreateJob
+from klever_gateway.routes.schemas.names import NamespaceName
+from klever_gateway.routes.schemas.queries import JobQuery, RecentQuery
 from kleverproto.jobs import JobDocument
 
 PATH = f"{BASE}/namespaces/{{namespace}}/modeljobs"

@@ -7,10 +7,10 @@ from http import HTTPStatus
 from aiohttp import web
 from yarl import URL
 
-from klever_gateway.access import cookie_name
 from klever_gateway.errors import LoginLinkError
-from klever_gateway.keys import PLATFORM, SESSIONS
-from klever_gateway.operations import BASE, JSON, Operation, Success
+from klever_gateway.routes.common.access import cookie_name
+from klever_gateway.routes.common.keys import PLATFORM, SESSIONS
+from klever_gateway.routes.common.operation import BASE, JSON, Operation, Success
 from klever_gateway.service.sessions import CODE_SECONDS, SESSION_SECONDS
 from kleverproto.base import WireModel
 

@@ -7,10 +7,10 @@ from contextlib import aclosing
 import structlog
 from aiohttp import web
 
-from klever_gateway.keys import READING, STREAM_PACE
-from klever_gateway.operations import Failure, Operation, Success
-from klever_gateway.parsing import read_query
-from klever_gateway.schemas import LogQuery, ServingLogQuery
+from klever_gateway.routes.common.keys import READING, STREAM_PACE
+from klever_gateway.routes.common.operation import Failure, Operation, Success
+from klever_gateway.routes.common.requests import read_query
+from klever_gateway.routes.schemas.queries import LogQuery, ServingLogQuery
 from kleverkit.errors import TransientError
 
 from . import jobs, servings

@@ -2,13 +2,15 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.queries import ModelSummary, ProjectSummary
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import DELETIONS, READING
-from klever_gateway.operations import BASE, Failure, Operation, Success
-from klever_gateway.parsing import CORRELATION_ID, accepted, document, items, page, read_query
-from klever_gateway.schemas import ModelList, ModelQuery, PageQuery, ProjectList, VersionList, VersionQuery
+from klever_gateway.routes.common.keys import DELETIONS, READING
+from klever_gateway.routes.common.operation import BASE, Failure, Operation, Success
+from klever_gateway.routes.common.requests import read_query
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.answers import ModelList, ProjectList, VersionList
+from klever_gateway.routes.schemas.queries import ModelQuery, PageQuery, VersionQuery
 from kleverproto.models import ModelDocument
 
 MODELS = f"{BASE}/projects/{{project}}/models"

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from klever_gateway.keys import PLATFORM
-from klever_gateway.operations import BASE, JSON, Operation, Success
-from klever_gateway.schemas import PlatformInfo, Urls
+from klever_gateway.routes.common.keys import PLATFORM
+from klever_gateway.routes.common.operation import BASE, JSON, Operation, Success
+from klever_gateway.routes.schemas.answers import PlatformInfo, Urls
 
 
 async def get_platform(request: web.Request) -> web.Response:

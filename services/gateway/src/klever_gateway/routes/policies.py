@@ -2,11 +2,13 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
-from klever_gateway.keys import POLICIES
-from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import CORRELATION_ID, accepted, checked, read_body, value
-from klever_gateway.schemas import ProjectName, ReplacePolicy
+from klever_gateway.routes.common.keys import POLICIES
+from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
+from klever_gateway.routes.common.requests import checked, read_body
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, value
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.names import ProjectName
+from klever_gateway.routes.schemas.policies import ReplacePolicy
 from kleverproto.projects import ProjectDocument, ProjectPolicy
 
 PATH = f"{BASE}/projects/{{project}}/policy"

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 from yarl import URL
 
-from klever_gateway.keys import PLATFORM
+from klever_gateway.routes.common.keys import PLATFORM
 
 
 async def name_the_registry(request: web.Request) -> web.Response:

@@ -2,32 +2,23 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import READING, SERVINGS
-from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import (
-    CORRELATION_ID,
-    accepted,
+from klever_gateway.routes.common.keys import READING, SERVINGS
+from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
+from klever_gateway.routes.common.requests import (
+    CONDITIONS,
+    IDEMPOTENCY_KEY,
     checked,
-    document,
-    if_match,
-    items,
-    page,
     read_body,
+    read_conditions,
     read_query,
 )
-from klever_gateway.schemas import (
-    CreateServing,
-    EventList,
-    NamespaceName,
-    RecentQuery,
-    ReplaceServing,
-    ServingList,
-    ServingName,
-    ServingQuery,
-    SteerRollout,
-)
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.answers import EventList, ServingList
+from klever_gateway.routes.schemas.names import NamespaceName, ServingName
+from klever_gateway.routes.schemas.queries import RecentQuery, ServingQuery
+from klever_gateway.routes.schemas.servings import CreateServing, ReplaceServing, SteerRollout
 from kleverproto.servings import ServingDocument, ServingRequested
 
 PATH = f"{BASE}/namespaces/{{namespace}}/servings"
@@ -57,7 +48,7 @@ async def create_serving(request: web.Request) -> web.Response:
     where = checked(NamespaceName, dict(request.match_info))
     wanted = await read_body(request, CreateServing)
     asked = ServingRequested(namespace=where.namespace, name=wanted.name, spec=wanted.spec)
-    return accepted(await request.app[SERVINGS].create(asked))
+    return accepted(await request.app[SERVINGS].create(asked, await read_conditions(request)))
 
 
 async def replace_serving(request: web.Request) -> web.Response:
@@ -65,20 +56,22 @@ async def replace_serving(request: web.Request) -> web.Response:
     named = checked(ServingName, dict(request.match_info))
     wanted = await read_body(request, ReplaceServing)
     asked = ServingRequested(namespace=named.namespace, name=named.name, spec=wanted.spec)
-    return accepted(await request.app[SERVINGS].replace(asked, if_match=if_match(request)))
+    return accepted(await request.app[SERVINGS].replace(asked, await read_conditions(request)))
 
 
 async def steer_rollout(request: web.Request) -> web.Response:
     """Ask for a rollout to be paused, resumed, promoted or aborted."""
     names = request.match_info
     wanted = await read_body(request, SteerRollout)
-    return accepted(await request.app[SERVINGS].steer(names["namespace"], names["name"], wanted.action))
+    conditions = await read_conditions(request)
+    return accepted(await request.app[SERVINGS].steer(names["namespace"], names["name"], wanted.action, conditions))
 
 
 async def delete_serving(request: web.Request) -> web.Response:
     """Ask for a serving to go away."""
     names = request.match_info
-    return accepted(await request.app[SERVINGS].delete(names["namespace"], names["name"]))
+    conditions = await read_conditions(request)
+    return accepted(await request.app[SERVINGS].delete(names["namespace"], names["name"], conditions))
 
 
 async def list_serving_events(request: web.Request) -> web.Response:
@@ -146,10 +139,11 @@ OPERATIONS = (
         handler=create_serving,
         tag="servings",
         summary="Ask for a new serving",
+        headers=(IDEMPOTENCY_KEY,),
         description="Digests that are left out are taken from the versions' tags now.",
         body=Body(model=CreateServing, example={"name": "iris", "spec": examples.SPEC_BODY}),
         success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
-        failures=(*_WRITE_FAILURES, Failure.CONFLICT),
+        failures=(*_WRITE_FAILURES, Failure.CONFLICT, Failure.GENERATION_MISMATCH),
     ),
     Operation(
         id="replaceServing",
@@ -159,7 +153,7 @@ OPERATIONS = (
         tag="servings",
         summary="Ask for another spec of a serving, or for a new serving",
         description="What served before goes on until the new spec is ready.",
-        headers=("If-Match",),
+        headers=CONDITIONS,
         body=Body(model=ReplaceServing, example={"spec": examples.SPEC_BODY}),
         success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
         failures=(*_WRITE_FAILURES, Failure.GENERATION_MISMATCH),
@@ -172,9 +166,10 @@ OPERATIONS = (
         tag="servings",
         summary="Pause, resume, promote or abort a rollout that is under way",
         description="Answers with the serving as it is; `status.rollout` tells what becomes of it.",
+        headers=CONDITIONS,
         body=Body(model=SteerRollout, example={"action": "promote"}),
         success=_accepted("The serving.", examples.SERVING),
-        failures=(*_WRITE_FAILURES, Failure.NOT_FOUND, Failure.CONFLICT),
+        failures=(*_WRITE_FAILURES, Failure.NOT_FOUND, Failure.CONFLICT, Failure.GENERATION_MISMATCH),
     ),
     Operation(
         id="deleteServing",
@@ -183,8 +178,9 @@ OPERATIONS = (
         handler=delete_serving,
         tag="servings",
         summary="Ask for a serving to go away",
+        headers=CONDITIONS,
         success=_accepted("The serving, Deleting.", examples.DELETING_SERVING),
-        failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
+        failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.GENERATION_MISMATCH, Failure.UNAVAILABLE),
     ),
     Operation(
         id="listServingEvents",

@@ -86,9 +86,11 @@ class Jobs:
         if phase is JobPhase.SUCCEEDED or not phase.is_final:
             raise JobNotRetriableError(f"job {wanted} is {phase}: only one that failed or was cancelled can be retried")
         event = self._writing.event(JobRequested(id=wanted, spec=document.spec, again=True))
-        anew = {"status": JobStatus(), "generation": document.generation + 1, "updated_at": self._writing.clock()}
-        pending = job_row(row.key, row.revision, document.model_copy(update=anew), accepted=True)
-        return await self._writing.submit(event, Collection.JOBS, pending)
+        generation, now = document.generation + 1, self._writing.clock()
+        pending = document.replace(status=JobStatus(), generation=generation, updated_at=now)
+        return await self._writing.submit(
+            event, Collection.JOBS, job_row(row.key, row.revision, pending, accepted=True)
+        )
 
     async def delete(self, namespace: str, wanted: str) -> Written:
         """Ask for a job to be forgotten, and stopped if it runs. Raises NotFoundError."""

@@ -30,7 +30,7 @@ class Policies:
         present, now = await self._document(project), self._writing.clock()
         spec = ProjectSpec(name=project, policy=policy)
         wanted = (
-            present.model_copy(update={"spec": spec, "generation": present.generation + 1, "updated_at": now})
+            present.replace(spec=spec, generation=present.generation + 1, updated_at=now)
             if present
             else ProjectDocument(spec=spec, status=ProjectStatus(), created_at=now, updated_at=now)
         )

@@ -8,20 +8,18 @@ from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverkit.expressions import expression_mistakes
+from kleverproto.codes import DIGEST_NOT_FOUND, INVALID_EXPRESSION, MODEL_NOT_FOUND
 from kleverproto.commands import command_refusal
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef, names_registry
-from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
+from kleverproto.refusals import Refusal
+from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
 from .arrivals import Arrivals
-
-MODEL_NOT_FOUND = "model_not_found"
-DIGEST_NOT_FOUND = "digest_not_found"
-INVALID_EXPRESSION = "invalid_expression"
 
 
 class Versions:
@@ -102,10 +100,10 @@ class Versions:
             message = "; ".join(dict.fromkeys(error.message for error in errors))
             raise InvalidRequestError(message, errors=errors, code=problems[0][0])
         variants = tuple(
-            variant.model_copy(update={"digest": variant.digest or (document.spec.digest if document else None)})
+            variant.replace(digest=variant.digest or (document.spec.digest if document else None))
             for variant, document in zip(spec.variants, documents, strict=True)
         )
-        return spec.model_copy(update={"variants": variants})
+        return spec.replace(variants=variants)
 
     async def _served(
         self, variant: Variant, served: Container[ServedModel]

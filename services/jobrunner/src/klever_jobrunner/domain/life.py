@@ -6,10 +6,12 @@ one is the newest. A step takes what is stored and returns what should be, or No
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Unpack
 
 from klever_jobrunner.errors import OF_THE_BYTES
+from kleverproto.deletions import deletion_requested, last_document, newest_intent
 from kleverproto.documents import Intent, Problem, Tombstone, is_late
-from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatus
+from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatus, JobStatusChanges
 
 from .requests import Request
 
@@ -35,17 +37,14 @@ class Claim:
 
 
 def requested(known: Known, request: Request, now: datetime) -> JobDocument | None:
-    """The job after a request was heard; None for a late one, and while a deletion is not announced."""
+    """The job after a request was heard; None for a late one."""
     if is_late(_heard(known, is_push=request.is_push), request.intent):
         return None
-    if isinstance(known, Tombstone) and not known.announced:
-        return None
-    heard = {"push" if request.is_push else "intent": request.intent}
     if isinstance(known, JobDocument) and not _is_asked_anew(known.status, request):
-        return _with(known, now, **heard)
-    before = {"intent": _heard(known, is_push=False), "push": _heard(known, is_push=True)}
-    status = JobStatus.model_validate(before | heard)
-    last = known.document if isinstance(known, Tombstone) else known
+        return known.replace(status=_hear(known.status, request), updated_at=now)
+    before = JobStatus(intent=_heard(known, is_push=False), push=_heard(known, is_push=True))
+    status = _hear(before, request)
+    last = last_document(known)
     generation = last.generation + 1 if last else 1
     created_at = known.created_at if isinstance(known, JobDocument) else now
     return JobDocument(
@@ -54,7 +53,7 @@ def requested(known: Known, request: Request, now: datetime) -> JobDocument | No
 
 
 def begun(
-    known: Known, request: Request, runner: str, now: datetime, *, lapsed: Claim | None = None
+    known: Known, request: Request, runner: str, now: datetime, *, lapsed: JobDocument | None = None
 ) -> JobDocument | None:
     """The job with one more attempt, by this jobrunner; None where there is nothing to begin.
 
@@ -63,11 +62,12 @@ def begun(
         request: what asks for it.
         runner: this jobrunner, which works on it neither now nor under another request.
         now: the present.
-        lapsed: a claim of another jobrunner that is not renewed any more.
+        lapsed: the job as it was last written by another jobrunner whose claim has lapsed. Where it was written since,
+            the claim is valid.
     """
     heard = requested(known, request, now)
     job = heard or known
-    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner, lapsed):
+    if not isinstance(job, JobDocument) or job.status.phase.is_final or (_is_held(job, runner) and known != lapsed):
         return heard
     return _with(
         job,
@@ -84,7 +84,7 @@ def held_up(known: Known, request: Request, runner: str, problem: Problem, now: 
     """The job with the reason why this jobrunner cannot begin it now; it is Pending."""
     heard = requested(known, request, now)
     job = heard or known
-    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner, None):
+    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner):
         return heard
     if job.status.phase is JobPhase.PENDING and job.status.problem == problem:
         return heard
@@ -126,7 +126,7 @@ def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: da
     if is_late(_heard(known, is_push=False), intent):
         return None
     if isinstance(known, Tombstone):
-        return known.model_copy(update={"intent": intent})
+        return known.replace(intent=intent)
     job = known or unheard
     if job is None:
         return Tomb(intent=intent, announced=True, deleted_at=now)
@@ -135,14 +135,14 @@ def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: da
     return _with(job, now, intent=intent)
 
 
-def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> Tomb | None:
+def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
     """The tombstone of a job, one that runs is cancelled; None for a late deletion. `unheard`: see `cancelled`."""
-    if is_late(_heard(known, is_push=False), intent):
-        return None
-    job = known.document if isinstance(known, Tombstone) else known or unheard
-    if job is not None and not job.status.phase.is_final:
-        job = stopped(job, now)
-    return Tomb(document=job, intent=intent, announced=job is None, deleted_at=now)
+
+    def bury(job: JobDocument) -> Tomb:
+        final = job if job.status.phase.is_final else stopped(job, now)
+        return Tomb(document=final, intent=intent, deleted_at=now)
+
+    return deletion_requested(known or unheard, newest_intent(known), intent, now, begin=bury)
 
 
 def unheard_of(name: str, spec: JobSpec | None, now: datetime) -> JobDocument | None:
@@ -183,17 +183,19 @@ def as_asked(job: JobDocument, spec: JobSpec) -> JobDocument:
     """The job under the tag that was asked for; the bytes are the same."""
     if job.spec.digest != spec.digest:
         return job
-    return job.model_copy(update={"spec": job.spec.model_copy(update={"ref": spec.ref})})
+    return job.replace(spec=job.spec.for_ref(spec.ref))
 
 
 def _heard(known: Known, *, is_push: bool) -> Intent | None:
     """The newest request that has left its mark: of pushes, or of everything else."""
-    if isinstance(known, Tombstone) and not is_push:
-        return known.intent
-    job = known.document if isinstance(known, Tombstone) else known
-    if job is None:
-        return None
-    return job.status.push if is_push else job.status.intent
+    if not is_push:
+        return newest_intent(known)
+    job = last_document(known)
+    return job.status.push if job else None
+
+
+def _hear(status: JobStatus, request: Request) -> JobStatus:
+    return status.replace(push=request.intent) if request.is_push else status.replace(intent=request.intent)
 
 
 def _is_asked_anew(status: JobStatus, request: Request) -> bool:
@@ -207,9 +209,8 @@ def _is_asked_anew(status: JobStatus, request: Request) -> bool:
     return request.again or status.problem is None or status.problem.code not in OF_THE_BYTES
 
 
-def _is_held(job: JobDocument, runner: str, lapsed: Claim | None) -> bool:
-    is_running = job.status.phase is JobPhase.RUNNING
-    return is_running and job.status.runner != runner and Claim.on(job) != lapsed
+def _is_held(job: JobDocument, runner: str) -> bool:
+    return job.status.phase is JobPhase.RUNNING and job.status.runner != runner
 
 
 def _current(known: Known, job: JobDocument) -> JobDocument | None:
@@ -243,5 +244,5 @@ def _ended(
     return _with(job, now, phase=phase, finished_at=now, result=result, problem=problem)
 
 
-def _with(job: JobDocument, now: datetime, **status: object) -> JobDocument:
-    return job.model_copy(update={"status": job.status.model_copy(update=status), "updated_at": now})
+def _with(job: JobDocument, now: datetime, **status: Unpack[JobStatusChanges]) -> JobDocument:
+    return job.replace(status=job.status.replace(**status), updated_at=now)

@@ -4,8 +4,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from kleverproto.codes import UNSUPPORTED_FORMAT
 from kleverproto.conversions import unverified_warnings
-from kleverproto.documents import Intent, Problem, Tombstone, is_late
+from kleverproto.documents import Intent, Problem, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
@@ -14,8 +15,6 @@ from ormb.agreement import contradictions
 
 HISTORY_LIMIT = 100
 """Digests of a tag that are remembered; a document must stay far below the size of a NATS message."""
-UNSUPPORTED_FORMAT = "unsupported_format"
-"""Code of the problem of a job that does not know the model's format."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +83,6 @@ def announced(present: ModelDocument | None, generation: int) -> ModelDocument |
         return None
     status = present.status.model_copy(update={"announced_generation": generation})
     return present.model_copy(update={"status": status})
-
-
-def deletion_announced(
-    present: "ModelDocument | Tombstone[ModelDocument] | None", document: ModelDocument | None
-) -> Tombstone[ModelDocument] | None:
-    """The tombstone once ModelDeleted of the document is in the stream; None where another one is there by now."""
-    if not isinstance(present, Tombstone) or present.announced or present.document != document:
-        return None
-    return present.model_copy(update={"announced": True})
 
 
 def needs_announcing(document: ModelDocument) -> bool:

@@ -7,7 +7,8 @@ import click
 from klever import tensors
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.inputs import named_value
-from klever.cli.serving_output import describe_sandboxes, describe_step, describe_traffic, nothing_served, show, summary
+from klever.cli.serving_output import describe_sandboxes, describe_step, describe_traffic, show, summary
+from klever.cli.serving_requests import find_serving
 from klever.errors import InputError
 from kleverproto.following import OnPush
 from kleverproto.servings import ServingDocument
@@ -30,7 +31,7 @@ def get(name: str | None, namespace: str | None, *, as_json: bool, server: str |
     klever get mymodel
     """
     if name is not None:
-        show(_serving(server, name, namespace or "default"), as_json=as_json)
+        show(find_serving(server, name, namespace or "default"), as_json=as_json)
         return
     found = call(server, lambda client: client.servings(namespace))
     if as_json:
@@ -52,7 +53,7 @@ def describe(name: str, namespace: str, *, as_json: bool, server: str | None) ->
     \b
     klever describe mymodel
     """
-    found = _serving(server, name, namespace)
+    found = find_serving(server, name, namespace)
     events = call(server, lambda client: client.serving_events(name, namespace))
     if as_json:
         print_json({"serving": found, "events": events})
@@ -143,16 +144,6 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     columns = [[_readable(value) for value in tensors.rows(output)] for output in outputs]
     print_table([tuple(o["name"] for o in outputs), *zip(*columns, strict=False)])
     click.echo(f"answered by {answer.get('model_name', name)} {answer.get('model_version', '')}", err=True)
-
-
-def _serving(server: str | None, name: str, namespace: str) -> ServingDocument:
-    async def work(client: "KleverClient") -> ServingDocument:
-        found = await client.serving(name, namespace)
-        if found is None:
-            raise nothing_served(name, namespace)
-        return found
-
-    return call(server, work)
 
 
 def _problem(data: Any) -> str:
