@@ -2,12 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from kleverkit.health import holds
 from kleverkit.incarnations import RememberedBucket
+from kleverkit.leadership import Leadership
+from kleverkit.lease_state import LeaseRecord, LeaseStatus
+from kleverkit.leases import Lease
 from kleverkit.nats_documents import NatsDocuments, NatsStream
 from kleverkit.secret_files import SecretFiles
 from kleverkit.service import Runtime, make_runtime
@@ -16,7 +22,7 @@ from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
+from kleverproto.streams import JOBS_BUCKET, LEASES_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
 from kleversandbox.support import Confinement, find_support
 from modelconversion.toolchains.store import ToolchainStore
 from ormb.client import OrmbClient
@@ -28,6 +34,7 @@ from .adapters.conversions import JobConversions
 from .adapters.copies import FileCopies
 from .adapters.followed_routes import FollowedRoutes
 from .adapters.local.envoy import EnvoyDataPlane
+from .adapters.local.home_lock import HomeLock
 from .adapters.local.launching import Launching, server_packages, server_path
 from .adapters.local.model_store import LocalModelStore
 from .adapters.local.workloads import LocalWorkloads
@@ -57,8 +64,60 @@ from .settings import DeployerSettings
 
 
 def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
-    """The service, ready to run."""
+    """The service, ready to run; it does nothing until it is the leader."""
     runtime = make_runtime("deployer", settings)
+    home = HomeLock(settings.work_dir.resolve())
+    home.join()
+    ingress = _Ingress()
+    runtime.web.add_routes([ingress_metrics(ingress.metrics)])
+    records = NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord)
+    lease = runtime.compete(Lease(records, runtime.name, runtime.metrics))
+    lead = partial(_lead, runtime, settings, clock, home, ingress)
+    runtime.leadership = Leadership(lease, lead, lost=[LeaseStatus.STANDBY])  # the home's lock outlasts an expiry
+    runtime.on_stop.append(partial(_stop_if_last, runtime, settings, home))
+    return runtime
+
+
+@dataclass
+class _Ingress:
+    """The leader's Envoy."""
+
+    envoy: EnvoyDataPlane | None = None
+
+    async def metrics(self) -> bytes:
+        """What Envoy counts; nothing in a standby."""
+        return b"" if self.envoy is None else await self.envoy.metrics()
+
+
+@asynccontextmanager
+async def _lead(
+    runtime: Runtime,
+    settings: DeployerSettings,
+    clock: Callable[[], datetime],
+    home: HomeLock,
+    ingress: _Ingress,
+) -> AsyncIterator[None]:
+    async with home.exclusive():
+        workloads, ingress.envoy = _assemble(runtime, settings, clock)
+        try:
+            yield
+        finally:
+            await workloads.abandon()
+
+
+async def _stop_if_last(runtime: Runtime, settings: DeployerSettings, home: HomeLock) -> None:
+    """What serves outlives its deployer, unless that is asked to stop and no other is there to take over."""
+    with home.left() as is_last:
+        if is_last and runtime.exit_reason is None:
+            work_dir = settings.work_dir.resolve()
+            await _workloads(settings, work_dir, Confinement(find_support(), settings.allow_unsandboxed)).close()
+            await _envoy(settings, work_dir).close()
+
+
+def _assemble(
+    runtime: Runtime, settings: DeployerSettings, clock: Callable[[], datetime]
+) -> tuple[LocalWorkloads, EnvoyDataPlane]:
+    """Everything that the leader is, with what the one before has left in the home."""
     work_dir = settings.work_dir.resolve()
     own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
     store = LocalModelStore(work_dir / "models", OrmbClient(default_root(), own=own))
@@ -93,17 +152,15 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     logbook = Logbook(workloads.logs, runtime.publisher, runtime.events)
     runtime.loops += [logbook.run, workloads.run, envoy.run, envoy.logs.run, store.run, copies.run, followers.run]
     runtime.loops += [room.run, restorer.run, reconciler.run, scaler.run, observer.run]
-    runtime.on_stop += [workloads.close, envoy.close]
     _report(runtime, envoy, restorer, copies)
     add_metrics(runtime.metrics, restorer, reconciler)
-    return runtime
+    return workloads, envoy
 
 
 def _report(runtime: Runtime, envoy: EnvoyDataPlane, restorer: Restorer, copies: Copies) -> None:
     runtime.health.add("ingress", holds(envoy.is_live, "Envoy does not answer: see envoy.log in the work directory"))
     runtime.health.add("servings", restorer.problem)
     runtime.health.add("copies", copies.check)
-    runtime.web.add_routes([ingress_metrics(envoy.metrics)])
 
 
 def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[ServingDocument], work_dir: Path) -> Restorer:

@@ -7,6 +7,7 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.replicas import ReplicaKey, ReplicaSpec, ReplicaState, ServingName
+from kleverkit.tasks import cancel
 from kleverproto.variants import Variant
 from kleversandbox.homes import remove_home
 from modelformats.threads import in_thread
@@ -103,9 +104,11 @@ class LocalWorkloads:
             self._session = None
 
     async def abandon(self) -> None:
-        """Stop watching, and leave the processes to the next deployer."""
+        """Stop watching, start none any more, and leave the processes to the next deployer."""
+        self._closed = True
         await asyncio.gather(*(replica.abandon() for replica in self._replicas.values()))
         self._replicas.clear()
+        await cancel([*self._stopping.values()])
         if self._session is not None:
             await self._session.close()
             self._session = None
