@@ -61,7 +61,6 @@ async def world(cluster: NatsCluster, tmp_path: Path) -> AsyncIterator[tuple[Sur
         | {
             "work_dir": tmp_path / "deployer",
             "ingress_port": free_port(),
-            "registry_address": registry.address,
         },
     )
     async with AsyncExitStack() as stack:
