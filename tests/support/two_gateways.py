@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from klever_deployer.adapters.memory import InMemoryCopies
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.followers import Followers
 from klever_deployer.service.following import Following
 from klever_deployer.service.records import key_of

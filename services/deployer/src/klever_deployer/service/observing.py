@@ -11,8 +11,8 @@ import structlog
 from klever_deployer.domain import availability
 from klever_deployer.domain.intents import with_status
 from klever_deployer.domain.outcomes import is_unannounced
-from klever_deployer.domain.replicas import ReplicaState, ServingName, deployments
 from klever_deployer.domain.routing import Stage
+from klever_deployer.domain.versions import ServingName, VersionState, deployments
 from kleverkit.errors import TransientError
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
@@ -33,7 +33,7 @@ RESTART_SECONDS = 1.0
 class _Seen:
     """A serving at one moment."""
 
-    states: list[ReplicaState]
+    states: list[VersionState]
     routed: bool
 
 
@@ -59,7 +59,8 @@ class Observer:
     """What was applied, from the document that it was made of."""
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Compares all servings periodically, until cancelled."""
+        self._began = None
         while True:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)
@@ -67,8 +68,8 @@ class Observer:
     async def look(self) -> None:
         """Look at every serving once, and record what has changed."""
         self._began = self.clock() if self._began is None else self._began
-        states: dict[ServingName, list[ReplicaState]] = defaultdict(list)
-        for state in self.servers.workloads.states():
+        states: dict[ServingName, list[VersionState]] = defaultdict(list)
+        for state in self.servers.backend.workloads.states():
             states[state.key.serving].append(state)
         routed = self._routed()
         documents = self.records.copies.documents()
@@ -111,9 +112,10 @@ class Observer:
     def _routed(self) -> set[ServingName]:
         """The servings with a route through a proxy that runs, or is restarted a moment after it ended."""
         now = self.clock()
-        if self.servers.data_plane.is_up():
+        data_plane = self.servers.backend.data_plane
+        if data_plane.is_up():
             self._proxy_seen = now
-        return self.servers.data_plane.served() if now - self._proxy_seen < RESTART_SECONDS else set()
+        return data_plane.served() if now - self._proxy_seen < RESTART_SECONDS else set()
 
     def _stage(self, document: ServingDocument, applied: ServingSpec) -> Stage:
         serving = name_of(document)

@@ -10,8 +10,8 @@ import structlog
 
 from klever_deployer.domain.availability import is_applied
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.replicas import ServingName
-from klever_deployer.ports import DataPlane, Workloads
+from klever_deployer.domain.versions import ServingName
+from klever_deployer.ports import Backend
 from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingDocument
@@ -20,8 +20,6 @@ from kleverproto.streams import SERVINGS
 from .records import Records, SupersededError, name_of, name_of_key
 from .restoring import Restorer
 from .rollout import Rollout
-from .scaling import Scaler
-from .shelf import Shelf
 
 log = structlog.get_logger(__name__)
 
@@ -45,34 +43,25 @@ class Reconciler:
         records: which servings there are.
         restorer: knows whether that is all of them.
         rollout: applies one.
-        workloads: reports replicas that changed.
-        scaler: reports numbers of replicas that should change.
-        data_plane: routes of servings that are gone are removed from it.
-        shelf: models that nothing serves any more are removed from it.
+        backend: reports what has changed; routes and models that nothing needs any more are removed from it.
         clock: the present.
         resync_seconds: pause between two looks at everything.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(
         self,
         *,
         records: Records,
         restorer: Restorer,
         rollout: Rollout,
-        workloads: Workloads,
-        scaler: Scaler,
-        data_plane: DataPlane,
-        shelf: Shelf,
+        backend: Backend,
         clock: Callable[[], datetime],
         resync_seconds: float,
     ) -> None:
         self._records = records
         self._restorer = restorer
         self._rollout = rollout
-        self._workloads = workloads
-        self._scaler = scaler
-        self._data_plane = data_plane
-        self._shelf = shelf
+        self._backend = backend
         self._clock = clock
         self._resync_seconds = resync_seconds
         self._is_running = False
@@ -93,10 +82,11 @@ class Reconciler:
     async def run(self) -> None:
         """Look at everything now and then, and at once at what changes; workers end with this."""
         self._is_running = True
+        self._rollout.servers.begin()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch(self._workloads.changed))
-                group.create_task(self._watch(self._scaler.changed))
+                group.create_task(self._watch(self._backend.workloads.changed))
+                group.create_task(self._watch(self._backend.scaling.changed))
                 group.create_task(self._watch(self._restorer.changed))
                 group.create_task(self._resync())
         finally:
@@ -122,13 +112,14 @@ class Reconciler:
         """Wake the workers of all servings, and of what runs of none: they read the document before they act."""
         servings = await self._restorer.servings()
         names = {name_of(document) for document in servings.documents}
-        strangers = {state.key.serving for state in self._workloads.states()} | self._data_plane.served()
+        running = {state.key.serving for state in self._backend.workloads.states()}
+        strangers = running | self._backend.data_plane.served()
         unannounced = {name_of_key(each.key) for each in servings.buried if not each.tombstone.announced}
         for name in names | strangers | unannounced:
             self._desk(name).wake.set()
         is_proven = strangers <= names | {name_of_key(each.key) for each in servings.buried}
         if is_proven and all(is_applied(document) for document in servings.documents):
-            await self._shelf.clear({digest for document in servings.documents for digest in _digests(document)})
+            await self._backend.models.retain({each for document in servings.documents for each in _digests(document)})
         await self._forget(servings.buried)
 
     async def _forget(self, buried: tuple[Buried[ServingDocument], ...]) -> None:

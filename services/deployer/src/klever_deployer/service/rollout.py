@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from klever_deployer.domain import availability, replicas
+from klever_deployer.domain import availability, versions
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.outcomes import is_unannounced
-from klever_deployer.domain.replicas import Deployment, ServingName
 from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import same_servers, stage_of
+from klever_deployer.domain.versions import Deployment, ServingName
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
 from kleverproto.codes import COMMANDS_NOT_ALLOWED
@@ -90,14 +90,15 @@ class Rollout:
             await self._keep_old(serving, document)
         try:
             document = await self._begin(document)
-            stage = self.servers.scaler.scaled(stage_of(serving, document))
+            stage = await self.servers.scale(stage_of(serving, document))
             document = await self._prepare(document, stage)
             await self._start(stage)
             document = await self.advance.to_the_end(document, stage)
+            await self.servers.apply(serving, stage.wanted, {})
         except ServingError as error:
             await self._give_up(serving, document, error)
             return
-        await self.servers.stop_superfluous(serving, stage.wanted)
+        await self.servers.remove_others(serving, stage.wanted)
         await self.records.settle(
             document,
             phase=ServingPhase.READY,
@@ -129,7 +130,7 @@ class Rollout:
             nonlocal latest
             latest = await self.records.step(latest, step)
 
-        await self.models.prepare(stage.wanted, on_step)
+        await self.models.prepare(stage.serving, stage.wanted, on_step)
         rollout = latest.status.rollout
         if rollout is None or not rollout.steps:  # else a rollout goes on that someone has steered, or a crash broke
             await on_step("models are here; starting model servers")
@@ -142,7 +143,7 @@ class Rollout:
         if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
             return
         allowed = self.servers.allowed(stable)
-        await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+        await self._run(serving, allowed)
         await self.servers.adopt(serving, stable)
         if rollout is None or rollout.generation != document.generation:
             await self.servers.route(Stage(serving, applied, stable))
@@ -150,18 +151,22 @@ class Rollout:
     async def _start(self, stage: Stage) -> None:
         """Start the new version and wait until it is ready. Raises ServingError."""
         if isinstance(stage.spec.strategy, Recreate) and not same_servers(stage):
-            await self.servers.stop_superfluous(stage.serving, stage.wanted)
-        await self.servers.start(stage.serving, stage.wanted, await self.models.prepare(stage.wanted))
+            await self.servers.remove_others(stage.serving, stage.wanted)
+        await self._run(stage.serving, stage.held)
         await self.servers.until_ready(stage.serving, stage.wanted)
+
+    async def _run(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+        """Have these variants run, with everything that they need. Raises ServingError."""
+        await self.servers.apply(serving, wanted, await self.models.prepare(serving, wanted))
 
     async def _give_up(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
         """What served before gets everything again; what was started in vain is stopped."""
         applied = document.status.applied
-        stable = replicas.deployments(applied, document.status.variants)
+        stable = versions.deployments(applied, document.status.variants)
         allowed = self.servers.allowed(stable)
         if applied is not None:
             with suppress(ServingError):
-                await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+                await self._run(serving, allowed)
             with suppress(RefusedByProxyError):  # what the proxy has of it holds
                 await self.servers.route(Stage(serving, applied, stable))
         latest = await self.records.read(serving)  # steps were recorded since the document was read
@@ -176,13 +181,13 @@ class Rollout:
             rollout=rollout,
             variants=self.servers.statuses(Stage(serving, applied, stable)) if applied else (),
         )
-        await self.servers.stop_superfluous(serving, allowed)
+        await self.servers.remove_others(serving, allowed)
 
     def _may_run_again(self, document: ServingDocument) -> bool:
         """Whether it was stopped only since the operator did not allow its commands, and does now."""
         status = document.status
         is_stopped = status.phase is ServingPhase.FAILED and status.observed_generation >= document.generation
-        wanted = replicas.deployments(document.spec, status.variants)
+        wanted = versions.deployments(document.spec, status.variants)
         by_operator = status.problem is not None and status.problem.code == COMMANDS_NOT_ALLOWED
         return is_stopped and by_operator and self.servers.allowed(wanted) == wanted
 
@@ -190,13 +195,13 @@ class Rollout:
         """Nothing new is asked for: keep what was applied running, and the proxy pointed at what is ready."""
         applied = document.status.applied
         if applied is None:
-            await self.servers.stop_superfluous(serving, ())
+            await self.servers.remove_others(serving, ())
             return
-        recorded = Stage(serving, applied, replicas.deployments(applied, document.status.variants))
-        stage = self.servers.scaler.scaled(recorded)
+        recorded = Stage(serving, applied, versions.deployments(applied, document.status.variants))
+        stage = await self.servers.scale(recorded)
         allowed = self.servers.allowed(stage.wanted)
         try:
-            await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+            await self._run(serving, allowed)
             await self.servers.adopt(serving, allowed)
             if allowed != stage.wanted:
                 document = await self._withdraw(document, stage, allowed)
@@ -205,13 +210,13 @@ class Rollout:
             await self.records.update(document, problem=error.problem)
             return
         await self.observer.record(document, stage)
-        await self.servers.stop_superfluous(serving, allowed)
+        await self.servers.remove_others(serving, allowed)
 
     async def _withdraw(
         self, document: ServingDocument, stage: Stage, allowed: Sequence[Deployment]
     ) -> ServingDocument:
         """Stop what was applied and the operator does not allow any more, and record why; it stays wanted."""
-        await self.servers.stop_superfluous(stage.serving, allowed)
+        await self.servers.remove_others(stage.serving, allowed)
         try:
             self.servers.check_commands(stage.wanted)
         except ServingError as error:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sysconfig
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ from typing import Any
 import structlog
 
 from klever_deployer.domain.analysis import Counts, total
-from klever_deployer.domain.replicas import ServingName
-from klever_deployer.domain.routing import BackendKey, ServingRoute
+from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import MAX_REQUEST_BYTES
 
@@ -23,8 +23,9 @@ from .admin_socket import admin_socket
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import LISTENERS, EnvoyFiles
 from .envoy_logs import EnvoyLogs
-from .envoy_routes import TABLE, EnvoyRoutes
+from .envoy_routes import EnvoyRoutes
 from .held_port import HeldPort
+from .placed_routes import PlacedRoute
 from .processes import ProcessRecord
 from .relaying import Relay
 
@@ -46,8 +47,8 @@ def envoy_program() -> str:
     return found
 
 
-class EnvoyDataPlane:
-    """See `ports.DataPlane`. Envoy outlives a killed deployer and is adopted by the next one.
+class Envoy:
+    """See `ingress.Proxy` and `ports.RequestCounts`. Envoy outlives the deployer and is adopted by the next one.
 
     Args:
         directory: Envoy's files.
@@ -82,15 +83,19 @@ class EnvoyDataPlane:
         self._admin = admin or EnvoyAdmin(self._places.admin_address)
         self.logs = EnvoyLogs(directory / "access.log", self._places.log, self._admin)
         self._files = EnvoyFiles(directory, self._admin, self._places.log)
-        table = directory / TABLE
         self._routes = EnvoyRoutes(
-            self._files, self._admin, _text(table), drain_seconds=drain_seconds, limit=max_request_bytes
+            self._files, self._admin, self._places.table, drain_seconds=drain_seconds, limit=max_request_bytes
         )
-        self._record = ProcessRecord.read(self._places.record)
+        self._record: ProcessRecord | None = None
         self._held_port = HeldPort(host, port, Relay(envoy_listener.relay_name(host, port)))
 
+    def load(self) -> None:
+        """Read what the last deployer has left: before anything else."""
+        self._record = ProcessRecord.read(self._places.record)
+        self._routes.load()
+
     async def run(self) -> None:
-        """Keep Envoy running for as long as this runs; it is left running afterwards, see `close`."""
+        """Keep Envoy running for as long as this runs; it is left running afterwards, see `stop`."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._held_port.run())
             group.create_task(self._keep())
@@ -98,6 +103,11 @@ class EnvoyDataPlane:
     async def is_live(self) -> bool:
         """A readiness check."""
         return self._routes.is_up() and await self._admin.is_live()
+
+    @property
+    def drain_seconds(self) -> float:
+        """See `DataPlane`."""
+        return self._routes.drain_seconds
 
     def is_up(self) -> bool:
         """See `DataPlane`."""
@@ -107,18 +117,18 @@ class EnvoyDataPlane:
         """See `DataPlane`."""
         return self._routes.served()
 
-    async def apply(self, route: ServingRoute) -> None:
-        """See `DataPlane`."""
-        await self._routes.replace(route.serving, route)
+    async def apply(self, route: PlacedRoute) -> None:
+        """See `Proxy`."""
+        await self._routes.replace(route.route.serving, route)
 
     async def remove(self, serving: ServingName) -> None:
         """See `DataPlane`."""
         await self._routes.replace(serving, None)
 
-    async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
-        """See `DataPlane`."""
+    async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
+        """See `RequestCounts`."""
         await self._routes.until_up()
-        names = {key: (key.name + envoy_config.HTTP, key.name + envoy_config.GRPC) for key in backends}
+        names = {key: (key.name + envoy_config.HTTP, key.name + envoy_config.GRPC) for key in versions}
         counted = await self._admin.counts({name for both in names.values() for name in both})
         present = {key: [counted[name] for name in both if name in counted] for key, both in names.items()}
         return {key: total(counts) for key, counts in present.items() if counts}
@@ -127,8 +137,8 @@ class EnvoyDataPlane:
         """Everything that Envoy counts, as Prometheus reads it. Raises DataPlaneError."""
         return await self._admin.metrics()
 
-    async def close(self) -> None:
-        """Stop Envoy."""
+    async def stop(self) -> None:
+        """End Envoy, which fails requests from then on."""
         if self._record is not None:
             await processes.stop(self._record, grace_seconds=5.0)
         self._places.record.unlink(missing_ok=True)
@@ -239,6 +249,10 @@ class _Places:
         return self.directory / "envoy.json"
 
     @property
+    def table(self) -> Path:
+        return self.directory / "table.json"
+
+    @property
     def log(self) -> Path:
         return self.directory / "envoy.log"
 
@@ -248,10 +262,3 @@ class _Places:
             return self.directory.stat().st_ino, self.admin_address.stat().st_ino
         except OSError:
             return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

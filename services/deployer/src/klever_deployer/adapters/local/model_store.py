@@ -5,23 +5,24 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from klever_deployer.domain.replicas import LocalModel
+from klever_deployer.domain.versions import ModelSource
 from klever_deployer.errors import MODEL_NOT_FOUND, PULL_FAILED, ServingError
 from kleverkit.errors import TransientError
 from kleverproto.conversions import UNVERIFIED
-from kleverproto.references import ModelRef
 from ormb.client import OrmbClient
 from ormb.errors import NotFoundError, OrmbError
 from ormb.exporting import is_exported
 from ormb.modelfile import FILE_NAME, load_modelfile
 from ormb.reference import Reference
 
+from .replica_specs import LocalModel
+
 REMOVED = ".removed."
 """Begins the name of a model while it is removed."""
 
 
 class LocalModelStore:
-    """See `ports.ModelStore`.
+    """See `shelf.ModelStore`.
 
     Args:
         directory: one directory for each digest.
@@ -46,8 +47,11 @@ class LocalModelStore:
         """See `ModelStore`."""
         return await asyncio.to_thread(self._find, digest)
 
-    async def fetch(self, ref: ModelRef, digest: str, registry: str) -> LocalModel:
+    async def fetch(self, source: ModelSource) -> LocalModel:
         """See `ModelStore`."""
+        ref, digest, registry = source.ref, source.digest, source.registry
+        if registry is None:
+            raise TransientError(f"{ref}@{digest} is not here, and the catalogue does not know where it is: waiting")
         await self._opened.wait()
         path = self._path(digest)
         try:

@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.causes import explained
-from klever_deployer.domain.replicas import CUSTOM, Endpoint, ReplicaSpec, ReplicaState
+from klever_deployer.domain.versions import CUSTOM
 from kleversandbox.homes import make_home, remove_home
 from kleversandbox.starting import starting
 from modelformats.threads import in_thread
@@ -19,6 +19,7 @@ from . import processes
 from .launching import Launch, Launcher, Ports, has_inner, memory_limit, ready_path, takes_grpc
 from .own_servers import fault_of
 from .processes import OWNER, ProcessRecord
+from .replica_specs import Endpoint, ReplicaSpec, ReplicaState
 
 log = structlog.get_logger(__name__)
 
@@ -82,9 +83,6 @@ class Replica:
             spec.key,
             # It may well be ready: requests that go there now stay there until that is known.
             endpoint=Endpoint(HOST, adopted.port, adopted.grpc_port) if adopted else None,
-            runtime=spec.prepared.runtime,
-            made=spec.prepared.model.made,
-            unverified=spec.prepared.model.unverified,
             sandbox=adopted.sandbox if adopted else "",
         )
         self._spec = spec
@@ -124,7 +122,8 @@ class Replica:
                 stayed, failure = 0.0, f"it cannot be started: {error}"
             in_vain = 1 if stayed >= STABLE_SECONDS else in_vain + 1
             lost_hope = failure if in_vain >= HOPELESS else None
-            self._change(endpoint=None, ready=False, restarts=self.state.restarts + 1, failure=lost_hope)
+            restarts = self.state.restarts + 1
+            self._change(replace(self.state, endpoint=None, ready=False, restarts=restarts, failure=lost_hope))
             await asyncio.sleep(min(FIRST_PAUSE * 2 ** (in_vain - 1), LONGEST_PAUSE))
 
     async def _run_once(self) -> float:
@@ -221,7 +220,7 @@ class Replica:
             if ready and self._first_ready is None:
                 self._first_ready = monotonic()
             if ready != self.state.ready:
-                self._change(endpoint=endpoint, ready=ready, failure=None)
+                self._change(replace(self.state, endpoint=endpoint, ready=ready, failure=None))
             if not self._is_written:
                 self._write_down()
             await asyncio.sleep(FIRST_PROBE_SECONDS if self._first_ready is None else PROBE_SECONDS)
@@ -247,6 +246,6 @@ class Replica:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
 
-    def _change(self, **changes: object) -> None:
-        self.state = replace(self.state, **changes)  # type: ignore[arg-type] # fields of ReplicaState
-        self._on_change(self.state)
+    def _change(self, state: ReplicaState) -> None:
+        self.state = state
+        self._on_change(state)

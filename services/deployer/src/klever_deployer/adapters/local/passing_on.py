@@ -8,8 +8,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from klever_deployer.domain.replicas import Endpoint
 from kleverserve.http_server import HEADER_BYTES, HEADERS, json_refusal
+
+from .replica_specs import Endpoint
 
 HOP_BY_HOP = frozenset(
     {
