@@ -10,7 +10,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from klever_registry.adapters.memory import InMemoryBlobs, InMemoryManifests, InMemoryPolicyCopies, InMemoryUploads
+from klever_registry.adapters.memory import (
+    InMemoryBlobs,
+    InMemoryLocks,
+    InMemoryManifests,
+    InMemoryPolicyCopies,
+    InMemoryUploads,
+)
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageLostError
 from klever_registry.service.admission import Admission, Limits
@@ -151,7 +157,7 @@ class RegistryUnits:
         self.announcer = Announcer(
             manifests=self.embedded, records=self.records, signatures=signatures, address=ADDRESS
         )
-        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies())
+        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies(), InMemoryLocks())
         restorer = Restorer(
             models=RememberedBucket(self.home / "models.json", self.documents),
             policies=policies,
@@ -173,6 +179,7 @@ class RegistryUnits:
             observer=self.announcer,
             usage=self.served,
             admission=unlimited(),
+            locks=InMemoryLocks(),
         )
         self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
 

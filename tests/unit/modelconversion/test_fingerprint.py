@@ -16,14 +16,14 @@ def test_the_same_request_has_the_same_fingerprint() -> None:
 
 
 def test_another_route_or_option_has_another() -> None:
-    found = {
+    fingerprints = {
         fingerprint(ROUTE, {}),
         fingerprint(ROUTE, {"opset": "17"}),
         fingerprint(ROUTE, {"opset": "18"}),
         fingerprint(plan("Keras", "ONNX"), {}),
         fingerprint(plan("H5", "SavedModel"), {}),
     }
-    assert len(found) == 5
+    assert len(fingerprints) == 5
 
 
 def test_another_program_or_pinned_version_has_another(tmp_path: Path) -> None:

@@ -115,10 +115,10 @@ def test_columns_of_a_transformer_are_found_by_position_slice_and_mask(tmp_path:
         ("b", StandardScaler(), slice(2, 4)),
         ("c", OneHotEncoder(), [True, False, False, False]),
     ]
-    found = looked_at(ColumnTransformer(parts).fit(table), tmp_path).columns
-    assert (found[0].values, found[1].values) == ((1, 2), (3, 4))
-    assert min(found[2].values) < 0
-    assert max(found[3].values) > 9
+    columns = looked_at(ColumnTransformer(parts).fit(table), tmp_path).columns
+    assert (columns[0].values, columns[1].values) == ((1, 2), (3, 4))
+    assert min(columns[2].values) < 0
+    assert max(columns[3].values) > 9
 
 
 def test_trees_behind_an_imputer_have_values_around_their_thresholds_and_gaps(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_behind_a_scaler_thresholds_are_not_those_of_the_columns(tmp_path: Path)
 def test_histograms_have_categories_thresholds_and_gaps(tmp_path: Path) -> None:
     table = np.column_stack([np.repeat([3.0, 8.0], 100), ROWS[:, 0]])
     model = HistGradientBoostingRegressor(categorical_features=[0], max_iter=5).fit(table, ROWS[:, 0] + table[:, 0])
-    found = looked_at(model, tmp_path).columns
-    assert found[0].values == (3, 8)
-    assert len(found[1].values) > 5
-    assert np.isnan(found[1].odd).any()
+    columns = looked_at(model, tmp_path).columns
+    assert columns[0].values == (3, 8)
+    assert len(columns[1].values) > 5
+    assert np.isnan(columns[1].odd).any()

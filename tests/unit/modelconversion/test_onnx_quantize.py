@@ -178,7 +178,7 @@ def answers(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
 
 def float_weights(path: Path) -> int:
     """Bytes in initializers of every graph."""
-    return sum(len(found) for found in _raw_floats(onnx.load(path).graph))
+    return sum(len(values) for values in _raw_floats(onnx.load(path).graph))
 
 
 def _raw_floats(graph: GraphProto) -> list[bytes]:
@@ -195,10 +195,10 @@ def test_a_quantised_model_is_smaller_and_answers_alike(
     before, after = quantised(make(), kind, tmp_path)
     assert after.stat().st_size < share * before.stat().st_size
     inputs = {"x": np.abs(np.random.default_rng(1).standard_normal((1, WIDTH)).astype(np.float32))}
-    expected, found = answers(before, inputs), answers(after, inputs)
-    assert list(found) == list(expected)
+    expected, actual = answers(before, inputs), answers(after, inputs)
+    assert list(actual) == list(expected)
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=0, atol=off * np.abs(values).max())
+        np.testing.assert_allclose(actual[name], values, rtol=0, atol=off * np.abs(values).max())
 
 
 @pytest.mark.parametrize("make", [in_constants, convolution, in_branches, embedding])

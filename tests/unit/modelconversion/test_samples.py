@@ -159,10 +159,10 @@ def test_hints_of_tables_lie_on_either_side_of_each_threshold_and_on_none(tmp_pa
     columns.missing([0])
     columns.write(Request(tmp_path, tmp_path, tmp_path, samples=tmp_path, results=tmp_path / "hints.npz"))
     with np.load(tmp_path / "hints.npz") as arrays:
-        found = read_hints(dict(arrays))
-    assert found.columns[0].values == (-1.0, 2.0, pytest.approx(7.0))
-    assert np.isnan(found.columns[0].odd[0])
-    assert found.columns[2] == Column(("red", "blue"), ("green",))
+        hints = read_hints(dict(arrays))
+    assert hints.columns[0].values == (-1.0, 2.0, pytest.approx(7.0))
+    assert np.isnan(hints.columns[0].odd[0])
+    assert hints.columns[2] == Column(("red", "blue"), ("green",))
 
 
 def test_a_limit_is_that_of_the_input_whatever_the_converter_calls_it() -> None:

@@ -55,8 +55,8 @@ def test_boosted_numbers_are_the_same_with_missing_unknown_and_known_categories(
     estimator = HistGradientBoostingRegressor(
         loss=loss, quantile=0.4, max_iter=8, categorical_features=categorical, random_state=0
     ).fit(table, AMOUNT)
-    (found,) = answers(converted(estimator), X=asked)
-    np.testing.assert_allclose(found[:, 0], estimator.predict(asked.astype(np.float64)), rtol=1e-5, atol=1e-5)
+    (outputs,) = answers(converted(estimator), X=asked)
+    np.testing.assert_allclose(outputs[:, 0], estimator.predict(asked.astype(np.float64)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_boosted_numbers_are_the_same_with_missing_unknown_and_known_categories(
 )
 def test_boosted_classes_and_their_probabilities_are_the_same(labels: NDArray[Any]) -> None:
     estimator = HistGradientBoostingClassifier(max_iter=5, categorical_features=[3], random_state=0).fit(TABLE, labels)
-    found, probabilities = answers(converted(estimator), X=UNSEEN)
+    labels, probabilities = answers(converted(estimator), X=UNSEEN)
     wide = UNSEEN.astype(np.float64)
     np.testing.assert_allclose(probabilities, estimator.predict_proba(wide), atol=1e-5)
-    assert found.tolist() == estimator.predict(wide).tolist()
+    assert labels.tolist() == estimator.predict(wide).tolist()
 
 
 def request_for(*inputs: Input) -> Request:

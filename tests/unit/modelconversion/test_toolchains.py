@@ -9,13 +9,16 @@ import pytest
 
 from klever_deployer.adapters.local.launching import SERVER_PACKAGES
 from modelconversion.errors import ConversionError
+from modelconversion.execution import PROGRAMS, READERS
 from modelconversion.pairs import PAIRS
 from modelconversion.toolchains.recipes import RECIPES, read_recipe, recipe_names
 from modelconversion.toolchains.store import ToolchainStore
 from modelformats.versions import LOADERS
 from support.waiting import eventually
 
-LOCK = Path(__file__).parents[3] / "uv.lock"
+ROOT = Path(__file__).parents[3]
+LOCK = ROOT / "uv.lock"
+CONTAINERFILE = ROOT / "deploy/toolchains/Containerfile"
 
 
 @pytest.fixture
@@ -194,6 +197,13 @@ def test_what_the_model_server_needs_does_not_contradict_a_toolchain_that_it_run
     assert {name: own[name] for name in own.keys() & server.keys()} == {
         name: server[name] for name in own.keys() & server.keys()
     }
+
+
+def test_the_image_of_a_toolchain_copies_directories_that_exist_and_runs_programs() -> None:
+    lines = CONTAINERFILE.read_text().splitlines()
+    copied = {line.split()[2]: ROOT / line.split()[1] for line in lines if line.startswith("COPY ")}
+    assert copied == {"requirements": RECIPES, "programs": PROGRAMS, "modelfiles": READERS}
+    assert lines[-1] == 'ENTRYPOINT ["python", "-P", "-m"]'
 
 
 def _has_ended(pid: int) -> bool:

@@ -102,9 +102,9 @@ def test_pickle_itself_would_have_called_it(tmp_path: Path, name: str) -> None:
 
 def test_a_global_is_only_remembered(tmp_path: Path) -> None:
     write(tmp_path, "model.pkl", pickle.dumps(os.system))
-    found = read_pickle(tmp_path / "model.pkl")
-    assert found.made_by in {"posix.system", "os.system", "nt.system"}
-    assert found is not os.system
+    value = read_pickle(tmp_path / "model.pkl")
+    assert value.made_by in {"posix.system", "os.system", "nt.system"}
+    assert value is not os.system
 
 
 def test_what_would_be_called_is_remembered_with_its_arguments(tmp_path: Path) -> None:

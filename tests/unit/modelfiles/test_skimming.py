@@ -78,5 +78,5 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path) -> None:
     start = b"\x0a\x10\x0a\x01x\x12\x0bPlaceholder" + b"\x0a\x09\x0a\x01y\x12\x01R\x1a\x01x"
     with (write(tmp_path, "model.graphdef", start + b"\x7a\x80\x80\x80\x80\x20") / "model.graphdef").open("ab") as file:
         file.truncate(file.tell() + 8 * 1024**3)
-    found = parse_apart("GraphDef", tmp_path, room_mb=60)
-    assert (found.outcome, found.grown_mb < 10) == ("parsed", True)
+    outcome = parse_apart("GraphDef", tmp_path, room_mb=60)
+    assert (outcome.outcome, outcome.grown_mb < 10) == ("parsed", True)

@@ -100,8 +100,8 @@ def test_two_files_of_unusual_name_are_no_model(tmp_path: Path) -> None:
 def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right: str, wrong: str) -> None:
     model_files.write_model(tmp_path, right)
     if right == wrong:
-        found = extract_signature(wrong, tmp_path)
-        assert found.operators or found.parameters or found.inputs
+        signature = extract_signature(wrong, tmp_path)
+        assert signature.operators or signature.parameters or signature.inputs
         return
     if (right, wrong) == ("SKLearn", "Pickle"):
         return  # it is one

@@ -1,10 +1,15 @@
 """The deployer, put together."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from kleverkit.incarnations import RememberedBucket
+from kleverkit.leadership import Leadership
+from kleverkit.lease_state import LeaseRecord, LeaseStatus
+from kleverkit.leases import Lease
 from kleverkit.nats_documents import NatsDocuments, NatsStream
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -12,7 +17,7 @@ from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
+from kleverproto.streams import JOBS_BUCKET, LEASES_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS, SERVINGS_BUCKET
 from ormb.client import OrmbClient
 from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
@@ -21,6 +26,7 @@ from .adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from .adapters.conversions import JobConversions
 from .adapters.copies import FileCopies
 from .adapters.local.backend import LocalBackend
+from .adapters.local.home_lock import HomeLock
 from .adapters.model_registries import OciRegistries
 from .handlers import build_router
 from .metrics import add_metrics
@@ -44,17 +50,59 @@ from .settings import DeployerSettings
 
 
 def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
-    """The service, ready to run."""
+    """The service, ready to run; it is a standby until it holds the lease."""
     runtime = make_runtime("deployer", settings)
-    work_dir = settings.work_dir.resolve()
+    home = HomeLock(settings.work_dir.resolve())
+    home.join()
     own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
     backend = LocalBackend(settings, OrmbClient(default_root(), own=own))
+    registries = OciRegistries(lambda: OrmbClient(default_root(), own=own))
+    runtime.web.add_routes([ingress_metrics(backend.requests.metrics)])
+    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
+    lead = partial(_lead, runtime, settings, clock, home, backend, registries)
+    # the home's lock outlasts an expired lease
+    runtime.leadership = Leadership(runtime.compete(lease), lead, lost=[LeaseStatus.STANDBY])
+    runtime.on_stop.append(partial(_stop_if_last, runtime, settings, home, backend))
+    return runtime
+
+
+@asynccontextmanager
+async def _lead(
+    runtime: Runtime,
+    settings: DeployerSettings,
+    clock: Callable[[], datetime],
+    home: HomeLock,
+    backend: LocalBackend,
+    registries: ModelRegistries,
+) -> AsyncIterator[None]:
+    async with home.exclusive():
+        _assemble(runtime, settings, clock, backend, registries)
+        runtime.health.add("ingress", backend.problem)
+        yield
+
+
+async def _stop_if_last(runtime: Runtime, settings: DeployerSettings, home: HomeLock, backend: LocalBackend) -> None:
+    """Stops model servers and Envoy, unless the process has failed or another deployer is there to take over."""
+    with home.left() as is_last:
+        if settings.stop_on_exit and is_last and runtime.exit_reason is None:
+            await backend.stop()
+
+
+def _assemble(
+    runtime: Runtime,
+    settings: DeployerSettings,
+    clock: Callable[[], datetime],
+    backend: Backend,
+    registries: ModelRegistries,
+) -> None:
+    """Adds the use cases of the leader to the runtime."""
+    work_dir = settings.work_dir.resolve()
     servings = NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument)
     copies = Copies(FileCopies(work_dir / "servings"))
     records = Records(servings, runtime.publisher, runtime.events, clock, copies)
     restorer = _restorer(runtime, records, servings, work_dir)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
-    models = _models(runtime, catalogue, OciRegistries(lambda: OrmbClient(default_root(), own=own)), backend)
+    models = _models(runtime, catalogue, registries, backend)
     servers = Servers(backend, settings.ingress_url, settings.ready_timeout_seconds, settings.allow_commands)
     observer = Observer(records, servers)
     rollout = Rollout(records, models, servers, Advance(records, servers), observer)
@@ -71,15 +119,10 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     logbook = Logbook(backend.logs, runtime.publisher, runtime.events)
     loops = BackendLoops(backend, [reconciler.run, observer.run, logbook.run])
     runtime.loops += [copies.run, followers.run, restorer.run, loops.run]
-    if settings.stop_on_exit:
-        runtime.on_stop.append(backend.stop)
-    runtime.health.add("ingress", backend.problem)
     runtime.health.add("backend", loops.problem)
     runtime.health.add("servings", restorer.problem)
     runtime.health.add("copies", copies.check)
-    runtime.web.add_routes([ingress_metrics(backend.requests.metrics)])
     add_metrics(runtime.metrics, restorer, reconciler)
-    return runtime
 
 
 def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[ServingDocument], work_dir: Path) -> Restorer:

@@ -1,4 +1,4 @@
-"""How the result of a conversion is shown."""
+"""Descriptions of the results of conversions."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,12 @@ from kleverproto.conversions import ConvertedModel
 
 
 def describe_error(error: float) -> str:
-    """The largest difference of a result from its source, given in parts of the output's range."""
-    return f"outputs differ from the source's by at most {100 * error:.2g} % of their range"
+    """Return text with the largest difference from the source, given as a fraction of the output's range."""
+    return f"outputs differ from those of the source by at most {100 * error:.2g} % of their range"
 
 
 def describe_conversion(made: ConvertedModel) -> Iterator[str]:
-    """What was made, on which way, and how it was checked, line by line."""
+    """Return lines with the result, its route and its verification."""
     steps, check = made.record.steps, made.record.verification
     yield f"result:      {made.ref}, {made.digest}"
     if steps:

@@ -40,7 +40,7 @@ class External(WireModel):
     def permissions(self) -> permissions.Permissions:
         """What it may do. Raises PlatformError: it goes beyond what external systems may."""
         try:
-            return permissions.of_external(self.name, publish=self.publish, subscribe=self.subscribe)
+            return permissions.external_permissions(self.name, publish=self.publish, subscribe=self.subscribe)
         except ValueError as error:
             raise PlatformError(f"{self.name} cannot have such credentials: {error}") from error
 
@@ -104,8 +104,10 @@ class NatsAccess:
 
     def _rendered(self, externals: list[External]) -> bytes:
         names = [one.name for one in externals]
-        clients = {name: Client(self._key(name), permissions.of_service(name, names)) for name in permissions.SERVICES}
-        clients[TOPOLOGY] = Client(self._key(TOPOLOGY), permissions.of_topology())
+        clients = {
+            name: Client(self._key(name), permissions.service_permissions(name, names)) for name in permissions.SERVICES
+        }
+        clients[TOPOLOGY] = Client(self._key(TOPOLOGY), permissions.topology_permissions())
         clients |= {one.name: Client(one.key, one.permissions()) for one in externals}
         return server_config(self._key(OPERATOR), clients).encode()
 

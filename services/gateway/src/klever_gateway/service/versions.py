@@ -13,7 +13,8 @@ from kleverproto.commands import command_refusal
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef, names_registry
-from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
+from kleverproto.refusals import Refusal
+from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant

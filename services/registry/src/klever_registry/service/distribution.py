@@ -1,8 +1,6 @@
 """Manifests as clients push, pull and delete them. OCI distribution-spec 1.1."""
 
-import asyncio
 import hashlib
-from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from klever_registry.errors import (
     TooLargeError,
     UnsupportedError,
 )
-from klever_registry.ports import BlobStore, ManifestStore, Uploads, Usage
+from klever_registry.ports import BlobStore, Locks, ManifestStore, Uploads, Usage
 from kleverproto.served import still_served
 from modelformats.threads import in_thread
 
@@ -57,7 +55,7 @@ class Body:
 class Distribution:
     """The use cases of the distribution API that are more than one step."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         *,
         blobs: BlobStore,
@@ -66,13 +64,14 @@ class Distribution:
         observer: Observer,
         usage: Usage,
         admission: Admission,
+        locks: Locks,
     ) -> None:
         self.blobs = blobs
         self.uploads = uploads
         self._admission = admission
         self._manifests = manifests
         self._observer = observer
-        self._parts_of: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks = locks
         self._usage = usage
 
     async def push(
@@ -90,7 +89,9 @@ class Distribution:
         digest = await in_thread(_digest, content, None if tag else reference)
         manifest = await in_thread(parse_manifest, content, digest, media_type)
         wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
-        async with self._parts_of[repository]:  # or a deletion could take a blob between the look and the manifest
+        async with self._locks.exclusive(
+            parts_of(repository)
+        ):  # or a deletion could take a blob between the look and the manifest
             await self._require_parts(repository, manifest)
             await self._admission.take(repository, len(content))
             for each in wanted or (None,):
@@ -164,7 +165,7 @@ class Distribution:
             UnsupportedError: it is a manifest, or a manifest names it.
             StorageError: a manifest cannot be read, so that nobody knows what it needs.
         """
-        async with self._parts_of[repository]:
+        async with self._locks.exclusive(parts_of(repository)):
             index = await self._manifests.index(repository) or RepositoryIndex()
             if digest in index.manifests:
                 raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
@@ -267,6 +268,11 @@ class Distribution:
                 f"push {', '.join(missing)} to {repository} before the manifest that names it",
                 detail={"digest": missing[0]},
             )
+
+
+def parts_of(repository: str) -> str:
+    """Name of the lock for what manifests of a repository need."""
+    return f"parts of {repository}"
 
 
 def _digest(content: bytes, wanted: str | None) -> str:

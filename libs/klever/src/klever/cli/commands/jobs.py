@@ -1,4 +1,4 @@
-"""`klever jobs`: what the platform did with a model, and why it failed."""
+"""`klever jobs`: jobs on models, with their logs and problems."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 @cli.group()
 def jobs() -> None:
-    """Jobs on models."""
+    """Manage jobs on models."""
 
 
 @jobs.command("list")
 @NAMESPACE
 @AS_JSON
 @SERVER
-@click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Only of this kind.")
-@click.option("--phase", type=click.Choice([phase.value for phase in JobPhase]), help="Only in this phase.")
-@click.option("--model", "ref", type=ModelRefType(), help="Only on this model version, `project/model:version`.")
-@click.option("--since", type=click.DateTime(), help="Only those asked for at this time (UTC) or later.")
+@click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Show only jobs of this kind.")
+@click.option("--phase", type=click.Choice([phase.value for phase in JobPhase]), help="Show only jobs in this phase.")
+@click.option(
+    "--model", "ref", type=ModelRefType(), help="Show only jobs on this model version, `project/model:version`."
+)
+@click.option("--since", type=click.DateTime(), help="Show only jobs that were requested at or after this time (UTC).")
 def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: Any) -> None:
     """List jobs.
 
@@ -44,7 +46,7 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: An
     if as_json:
         print_json([document.model_dump(mode="json") for document in found])
     elif not found:
-        click.echo("No jobs. Each push of a model makes one.")
+        click.echo("No jobs. Each push of a model creates one.")
     else:
         print_table([("ID", "KIND", "MODEL", "PHASE", "REASON"), *(_row(document) for document in found)])
 
@@ -61,7 +63,7 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: An
 @AS_JSON
 @SERVER
 def create(ref: ModelRef, kind: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Parse or scan a model again, after a job failed for a reason outside the model: memory, time, the registry.
+    """Parse or scan a model again, for example after a job failed because of memory, a timeout or the registry.
 
     \b
     klever jobs create library/mymodel:v1
@@ -71,7 +73,7 @@ def create(ref: ModelRef, kind: str, namespace: str, *, as_json: bool, server: s
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        click.echo(f"{found.id}: `klever jobs get {found.id}` shows what becomes of it")
+        click.echo(f"{found.id}: show the progress with `klever jobs get {found.id}`")
 
 
 @jobs.command()
@@ -101,11 +103,11 @@ def get(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> No
 
 @jobs.command()
 @click.argument("job_id")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log until the job has finished.")
 @NAMESPACE
 @SERVER
 def logs(job_id: str, namespace: str, *, follow: bool, server: str | None) -> None:
-    """Show what the tools of a job have written.
+    """Show the log of a job.
 
     \b
     klever jobs logs --follow 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
@@ -124,7 +126,7 @@ def logs(job_id: str, namespace: str, *, follow: bool, server: str | None) -> No
 @AS_JSON
 @SERVER
 def events(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Show what happened to a job.
+    """Show the events of a job.
 
     \b
     klever jobs events 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
@@ -141,13 +143,13 @@ def events(job_id: str, namespace: str, *, as_json: bool, server: str | None) ->
 @NAMESPACE
 @SERVER
 def cancel(job_id: str, namespace: str, *, server: str | None) -> None:
-    """Stop a job.
+    """Cancel a job.
 
     \b
     klever jobs cancel 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
     call(server, lambda client: client.cancel_job(job_id, namespace))
-    click.echo(f"{job_id}: will be cancelled, unless it ends first")
+    click.echo(f"{job_id}: will be cancelled unless it finishes first")
 
 
 @jobs.command()
@@ -155,13 +157,13 @@ def cancel(job_id: str, namespace: str, *, server: str | None) -> None:
 @NAMESPACE
 @SERVER
 def retry(job_id: str, namespace: str, *, server: str | None) -> None:
-    """Do a job again that failed or was cancelled.
+    """Retry a job that failed or was cancelled.
 
     \b
     klever jobs retry 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
     call(server, lambda client: client.retry_job(job_id, namespace))
-    click.echo(f"{job_id}: `klever jobs get {job_id}` shows what becomes of it")
+    click.echo(f"{job_id}: show the progress with `klever jobs get {job_id}`")
 
 
 @jobs.command()
@@ -169,7 +171,7 @@ def retry(job_id: str, namespace: str, *, server: str | None) -> None:
 @NAMESPACE
 @SERVER
 def delete(job_id: str, namespace: str, *, server: str | None) -> None:
-    """Forget a job, stopping it if it runs; what it has made stays.
+    """Delete a job, and cancel it if it runs. Its results are kept.
 
     \b
     klever jobs delete 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11

@@ -1,4 +1,4 @@
-"""`klever toolchain`: the environments of converters on this machine."""
+"""`klever toolchain`: the toolchains of converters and model servers on this machine."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -26,7 +26,7 @@ FOLDER = click.option(
 
 @cli.group()
 def toolchain() -> None:
-    """Environments of the converters, one for each family; a conversion makes the one that it needs."""
+    """Manage toolchains: the environments of converters and model servers, which are installed on first use."""
 
 
 @toolchain.command("list")
@@ -50,7 +50,7 @@ def list_toolchains(directory: Path, *, as_json: bool) -> None:
 @AS_JSON
 @FOLDER
 def install(name: str, directory: Path, *, as_json: bool) -> None:
-    """Make a toolchain now, so that the first conversion need not wait.
+    """Install a toolchain, so that the first conversion does not have to wait for it.
 
     \b
     klever toolchain install onnx
@@ -66,7 +66,7 @@ def install(name: str, directory: Path, *, as_json: bool) -> None:
 @NAME
 @FOLDER
 def remove(name: str, directory: Path) -> None:
-    """Delete a toolchain; the next conversion that needs it makes it anew.
+    """Remove a toolchain. It is installed again when a conversion needs it.
 
     \b
     klever toolchain remove tf

@@ -106,7 +106,7 @@ class ReplicaProcesses:
         await asyncio.gather(*(replica.abandon() for replica in self._replicas.values()))
         self._left = self._read_left()
         self._replicas.clear()
-        await asyncio.gather(*self._stopping.values(), return_exceptions=True)
+        await cancel([*self._stopping.values()])  # the next deployer stops what its home still records
         await self._close_session()
 
     async def _close_session(self) -> None:
