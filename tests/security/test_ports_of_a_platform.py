@@ -35,7 +35,7 @@ async def deployed(platform: Platform, **changes: Any) -> str:
         wanted = {"variants": [{"name": "v1", "model": "library/adder:v1", **changes}]}
         applied = await client.apply("adder", ServingSpec.model_validate(wanted))
         document = await client.wait_for_ready("adder", applied.generation)
-    return f"{document.status.url}/v2/models/adder/infer"
+    return document.status.url or ""
 
 
 async def status_of(url: str, key: str = "") -> int:
@@ -67,7 +67,7 @@ async def test_only_the_ingress_reaches_a_model_also_after_its_server_and_the_de
     assert await is_closed()
     for server in platform.children("kleverserve"):
         server.kill()
-    await eventually(is_closed, within=60)
+    await eventually(is_closed, within=120)
 
 
 async def test_a_request_wakes_a_model_through_the_waiting_room(platform: Platform) -> None:

@@ -187,7 +187,7 @@ async def test_a_request_for_a_superseded_revision_goes_to_the_one_that_serves(r
         waiting = asyncio.create_task(room.post("/v2", b"{}"))
         await eventually(lambda: last_woken_is(replica, NEWER))
         room.room.forget(VERSION.serving)
-        assert (await waiting).document["error"] == f"{VERSION.serving} is not served any more"
+        assert (await waiting).document["error"] == f"{VERSION.serving} is no longer served"
 
 
 async def last_woken_is(replica: Replica, version: VersionKey) -> bool:
@@ -251,7 +251,7 @@ async def test_no_more_wait_than_there_is_room_for(replica: Replica) -> None:
         announced = ("Content-Length", str(LIMIT))  # whose bodies never come
         waiting = [asyncio.create_task(room.ask("/v2", announced)) for _ in range(4)]
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert {task.result().document["error"] for task in done} == {"3 requests wait already: try again in a moment"}
+        assert {task.result().document["error"] for task in done} == {"3 requests are waiting already: try again later"}
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -288,7 +288,7 @@ async def test_a_replica_that_ends_while_it_works_is_an_answer_too(replica: Repl
     async with opened(replica) as room:
         answer = await room.ask("/ends", method="GET")
     assert answer.status == 503
-    assert answer.document == {"error": "the model server ended while it worked on the request"}
+    assert answer.document == {"error": "the model server exited while it processed the request"}
 
 
 async def test_nobody_but_the_ingress_wakes_a_replica(replica: Replica) -> None:

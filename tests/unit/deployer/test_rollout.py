@@ -15,11 +15,11 @@ from support.waiting import eventually
 FIRST = [
     "record Pending ",
     "record Pending ",
-    "record Progressing models are here; starting model servers",
+    "record Progressing models are prepared; starting model servers",
     "publish ServingProgressed",
     "start v1",
     "route v1=100",
-    "record Progressing models are here; starting model servers",
+    "record Progressing models are prepared; starting model servers",
     "publish TrafficShifted",
     "record Progressing 100 % of the traffic: all at once",
     "publish ServingProgressed",

@@ -31,10 +31,10 @@ def unavailable(stage: Stage, states: Iterable[VersionState], *, routed: bool) -
             reason = start_problem(stage.serving, [each], present)
             if reason is not None:
                 return Problem(code=MODEL_SERVER_FAILED, message=reason)
-            message = f"no model server of variant {each.variant.name} is ready: it is started again by itself"
+            message = f"no model server of variant {each.variant.name} is ready: it restarts automatically"
             return Problem(code=NO_REPLICAS, message=message)
     if not routed:
-        message = f"the ingress is away, or has no route to {stage.serving}: this is mended by itself"
+        message = f"the ingress is down or has no route to {stage.serving}: it is restored automatically"
         return Problem(code=NO_ROUTE, message=message)
     return None
 

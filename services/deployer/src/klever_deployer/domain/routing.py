@@ -78,7 +78,7 @@ class ServingRoute:
 
 @dataclass(frozen=True)
 class Stage:
-    """What is there of a serving while it goes from one spec to another; without a rollout both are the same."""
+    """The state of a serving between two specs; without a rollout both are the same."""
 
     serving: ServingName
     spec: ServingSpec

@@ -1,4 +1,4 @@
-"""Gives a new version its traffic, step by step, and takes it back where the version does not do well."""
+"""Shifts traffic to a new version step by step, and back if the version exceeds its limits."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -33,10 +33,10 @@ class Advance:
         """Return once the new version has everything.
 
         Raises:
-            RolledBackError: it did not do well, or someone aborted.
-            ServingError: it does not run any more.
+            RolledBackError: it exceeded a limit, or the rollout was aborted.
+            ServingError: it no longer runs.
             SupersededError: a newer intent came.
-            TransientError: something does not answer now; the next pass goes on with the step that is recorded.
+            TransientError: something does not answer now; the next pass resumes from the recorded step.
         """
         if _rollout(document).steps:  # a crash may have come between a step and its event
             document = await self._publish(document, replace(stage, percent=_rollout(document).weight))

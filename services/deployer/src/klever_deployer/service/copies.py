@@ -101,7 +101,7 @@ class Copies:
                     await self._put(serving)
             except OSError as error:
                 if self._problem is None:
-                    log.warning("copies of servings cannot be written", error=str(error))
+                    log.warning("copies of servings not written, retrying", error=str(error))
                 self._problem = f"copies of servings cannot be written in the deployer's home: {error}"
             else:
                 self._problem = None

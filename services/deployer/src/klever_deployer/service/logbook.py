@@ -1,4 +1,4 @@
-"""What model servers write, as events."""
+"""Publishes the output of model servers as events."""
 
 import asyncio
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class Logbook:
     events: EventSource
 
     async def run(self) -> None:
-        """Publish what is written, until cancelled; while NATS is away nothing is lost, only late."""
+        """Publishes output until cancelled; while NATS is not available, output is kept and published later."""
         while True:
             try:
                 if not await self.publish():
                     await asyncio.sleep(PAUSE_SECONDS)
             except TransientError as error:
-                log.warning("lines of model servers are late", error=str(error))
+                log.warning("output of model servers not published, retrying", error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def publish(self) -> bool:

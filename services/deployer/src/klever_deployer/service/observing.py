@@ -1,4 +1,4 @@
-"""What really runs, recorded: a serving whose requests are not answered is not Ready."""
+"""Records the actual state of servings: a serving that does not respond is not Ready."""
 
 import asyncio
 import time
@@ -66,7 +66,7 @@ class Observer:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look at every serving once, and record what has changed."""
+        """Compares every serving once, and records what has changed."""
         self._began = self.clock() if self._began is None else self._began
         states: dict[ServingName, list[VersionState]] = defaultdict(list)
         for state in self.servers.backend.workloads.states():
@@ -86,7 +86,7 @@ class Observer:
         try:
             await self.record(document)
         except (TransientError, SupersededError) as error:
-            log.warning("the state of a serving is recorded later", serving=str(name_of(document)), error=str(error))
+            log.warning("state of serving not recorded, retrying", serving=str(name_of(document)), error=str(error))
 
     async def record(self, document: ServingDocument, stage: Stage | None = None) -> ServingDocument:
         """Record how a serving is now, with an event if its phase changes. Raises as `Records.alter`.
@@ -110,7 +110,7 @@ class Observer:
         return availability.observed(document, stage, seen.states, now, routed=seen.routed)
 
     def _routed(self) -> set[ServingName]:
-        """The servings with a route through a proxy that runs, or is restarted a moment after it ended."""
+        """The servings with a route through a proxy that runs, or has been down for a moment only."""
         now = self.clock()
         data_plane = self.servers.backend.data_plane
         if data_plane.is_up():

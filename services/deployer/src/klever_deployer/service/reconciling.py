@@ -1,4 +1,4 @@
-"""One worker for each serving: converges when woken, begins again when a newer intent comes, tries again on failure."""
+"""One worker per serving: converges when woken, restarts on a newer intent, and retries after failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -70,9 +70,9 @@ class Reconciler:
         """Servings with replicas or a route, and neither a document nor a tombstone: nothing proves them deleted."""
 
     def intend(self, serving: ServingName) -> None:
-        """An intent was recorded: drop what is being done for the serving, and look again.
+        """Interrupts the worker of a serving for which an intent was recorded, and starts it again.
 
-        Nothing happens while the reconciler does not run: it looks at everything when it begins.
+        Nothing happens while the reconciler does not run: it reads all servings when it starts.
         """
         if self._is_running:
             desk = self._desk(serving)
@@ -80,7 +80,7 @@ class Reconciler:
             desk.wake.set()
 
     async def run(self) -> None:
-        """Look at everything now and then, and at once at what changes; workers end with this."""
+        """Reconciles all servings periodically, and changed servings at once; the workers stop with it."""
         self._is_running = True
         self._rollout.servers.begin()
         try:
@@ -105,11 +105,11 @@ class Reconciler:
             try:
                 await self._look_at_everything()
             except TransientError as error:
-                log.warning("cannot read the servings now", error=str(error))
+                log.warning("servings not read, retrying", error=str(error))
             await asyncio.sleep(self._resync_seconds)
 
     async def _look_at_everything(self) -> None:
-        """Wake the workers of all servings, and of what runs of none: they read the document before they act."""
+        """Wakes the workers of all servings, and of everything that runs: they read the document before they act."""
         servings = await self._restorer.servings()
         names = {name_of(document) for document in servings.documents}
         running = {state.key.serving for state in self._backend.workloads.states()}
@@ -123,7 +123,7 @@ class Reconciler:
         await self._forget(servings.buried)
 
     async def _forget(self, buried: tuple[Buried[ServingDocument], ...]) -> None:
-        """Remove old tombstones; copies of them stay for as long as a stream that is restored may hold requests."""
+        """Removes old tombstones; their copies are kept as long as a restored stream may hold requests."""
         await self._records.deletions.sweep(each for each in buried if each.tombstone.announced)
         await self._records.copies.forget(self._clock() - SERVINGS.max_age)
 
@@ -150,13 +150,15 @@ class Reconciler:
                 desk.wake.set()
             except Exception as error:
                 known = isinstance(error, TransientError)
-                log.warning("serving not converged", serving=str(serving), error=str(error), exc_info=not known)
+                log.warning(
+                    "serving not converged, retrying", serving=str(serving), error=str(error), exc_info=not known
+                )
                 await _pause_or(desk.wake, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 desk.wake.set()
 
     async def _converge_or_drop(self, serving: ServingName, desk: _Desk) -> Known:
-        """Converge, unless a newer intent comes first; what was there. Raises SupersededError."""
+        """Converges and returns what was stored. Raises SupersededError if a newer intent is recorded meanwhile."""
         work = asyncio.create_task(self._rollout.converge(serving))
         newer = asyncio.create_task(desk.intent.wait())
         try:
@@ -175,7 +177,7 @@ class Reconciler:
         if is_known or not self._rollout.servers.is_there(serving):
             self.unexplained.discard(serving)
         elif serving not in self.unexplained:
-            log.error("a serving runs of which nothing is known: it is left alone", serving=str(serving))
+            log.error("a serving without document or tombstone runs; it is not changed", serving=str(serving))
             self.unexplained.add(serving)
 
 
@@ -187,7 +189,7 @@ def _digests(document: ServingDocument) -> set[str]:
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel, and wait until all have ended, however often this is cancelled meanwhile."""
+    """Cancels tasks and waits until all have finished, even if this is cancelled meanwhile."""
     for task in tasks:
         task.cancel()
     ending = asyncio.gather(*tasks, return_exceptions=True)

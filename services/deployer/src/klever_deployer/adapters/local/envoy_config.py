@@ -1,4 +1,4 @@
-"""What moves in Envoy's configuration, clusters and routes, as plain values of the v3 API; pure."""
+"""The dynamic part of Envoy's configuration: clusters and routes, as plain values of the v3 API; pure."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +22,7 @@ LISTENER, ROUTES = "ingress", "servings"
 MANY = 1_000_000
 """Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
 NOT_ANSWERED = "connect-failure,refused-stream,reset-before-request,reset"
-"""A model server that ends before its answer begins has answered nobody, and a prediction may be made twice."""
+"""A request whose response has not begun can be repeated: a prediction may be computed twice."""
 RESENT = 8 * 1024 * 1024
 """Bytes of a body that are kept until the answer begins; a request with a larger one cannot be sent again."""
 SERVER_ERRORS = "gateway-error"
@@ -216,7 +216,7 @@ def _retry_policy(retries: Retries) -> Json:
 
 
 def _set_cookie(cookie: Cookie, share: Share) -> Json:
-    """A client that has none yet is told whom it got; the rules before the weights read it."""
+    """Sets the cookie of the version that responded; the rules before the weights read it."""
     age = f"; Max-Age={cookie.ttl_seconds}" if cookie.ttl_seconds else ""
     value = f"{cookie.name}={share.version.token}; Path={path_prefix(share.version.serving)}{age}; HttpOnly"
     return {

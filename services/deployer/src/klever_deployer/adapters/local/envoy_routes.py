@@ -1,7 +1,7 @@
 """The routes of all servings in one Envoy, changed without dropping a request.
 
 The order of a change is the whole point: clusters come before the routes that use them, and go after their last
-request has ended. Changed in any other order, Envoy fails requests while it catches up.
+request has completed. Changed in any other order, Envoy fails requests while it catches up.
 
 A change that was not seen through, by an error or because the deployer was killed, leaves it unknown what Envoy has.
 The next change then assumes nothing: it writes everything, and waits until Envoy says that it has that.
@@ -99,7 +99,7 @@ class EnvoyRoutes:
             self._up.set()
 
     def went_down(self) -> None:
-        """Envoy has ended: changes wait."""
+        """Envoy has exited: changes wait."""
         self._up.clear()
 
     async def replace(self, serving: ServingName, route: PlacedRoute | None) -> None:

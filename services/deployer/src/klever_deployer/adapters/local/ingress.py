@@ -1,4 +1,4 @@
-"""The data plane of one machine: Envoy, which is told of replicas as they come and go."""
+"""The data plane of one machine: Envoy, configured with the replicas of each version."""
 
 import asyncio
 from collections.abc import Callable
@@ -108,7 +108,7 @@ class LocalIngress:
             outcomes = await asyncio.gather(*map(self._place, servings), return_exceptions=True)
             failed = {each: error for each, error in zip(servings, outcomes, strict=True) if error is not None}
             for serving, error in failed.items():
-                log.warning("requests are not sent to other replicas yet", serving=str(serving), error=str(error))
+                log.warning("replicas not updated in the proxy, retrying", serving=str(serving), error=str(error))
                 moved.add(serving)
             if failed:
                 await asyncio.sleep(RETRY_SECONDS)

@@ -110,7 +110,7 @@ class LogFiles:
         try:
             replace_file(self._marks, json.dumps(marks).encode())
         except OSError as error:
-            log.warning("how far logs were read cannot be written", error=str(error))
+            log.warning("positions in logs not written", error=str(error))
 
     def _find(self) -> None:
         if self._known is None:
@@ -155,7 +155,7 @@ class LogFiles:
             opened.file.close()
             del self._open[path]
         elif size > LARGEST_FILE and opened.mark.offset == size:
-            os.truncate(path, 0)  # servers append, so they go on at the new end
+            os.truncate(path, 0)  # servers append, so they continue at the new end
             self._begin_anew(opened)
 
     def _begin_anew(self, opened: _Open) -> None:

@@ -77,7 +77,7 @@ class LocalModelStore:
         return _model(path) if is_exported(path, digest) else None
 
     def _remove(self, digest: str) -> None:
-        """In one step out of the way, for what a crash leaves half removed must not be taken for the model."""
+        """Renames the directory first, so that the remains of an interrupted removal are not treated as the model."""
         path = self._path(digest)
         removed = path.with_name(REMOVED + path.name)
         shutil.rmtree(removed, ignore_errors=True)
@@ -90,7 +90,7 @@ class LocalModelStore:
 
 
 def _digest(path: Path) -> str:
-    """Of a model, or of what is left of one that was being removed."""
+    """The digest of a model, or of the remains of one that was being removed."""
     return path.name.removeprefix(REMOVED).replace("-", ":", 1)
 
 

@@ -8,6 +8,7 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.versions import ServingName
+from kleverkit.tasks import cancel
 from kleversandbox.homes import remove_home
 from modelformats.threads import in_thread
 
@@ -53,7 +54,7 @@ class ReplicaProcesses:
         """End what a deployer started and was killed before it could write it down; then nothing more."""
         known = [*self._left.values(), *(replica.record for replica in self._replicas.values() if replica.record)]
         for record in processes.strangers(self._directory, known):
-            log.warning("stopping a model server that nobody wrote down", pid=record.pid)
+            log.warning("stopping a model server without a record", pid=record.pid)
             await processes.stop(record, grace_seconds=self._grace)
         for home in self._homes.glob("*"):
             if home.name not in {state.key.id for state in self.states()}:
@@ -126,7 +127,7 @@ class ReplicaProcesses:
                 self._left[key] = record  # what is not forgotten is still there, to be stopped again
             raise
         finally:
-            del self._stopping[key]  # in this very turn: who waits for what has ended would never be woken
+            del self._stopping[key]  # in the same turn of the event loop: a waiter would otherwise never be woken
 
     def _read_left(self) -> dict[ReplicaKey, ProcessRecord]:
         """What an earlier deployer left: adopted when it is started here, stopped if nothing needs it."""

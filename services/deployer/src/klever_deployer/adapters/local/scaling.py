@@ -79,12 +79,12 @@ class RequestScaling:
             self._changed.add(version.serving)
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Repeats until cancelled."""
         while True:
             try:
                 await self.look()
             except TransientError as error:
-                log.warning("the requests in flight are not available now", error=str(error))
+                log.warning("requests in flight not read, retrying", error=str(error))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

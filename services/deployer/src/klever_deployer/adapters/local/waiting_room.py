@@ -1,4 +1,4 @@
-"""Where requests wait for a variant that has no replica: they wake it, and are passed on once one is ready."""
+"""Holds requests for a version without replicas: they start one, and are forwarded once it is ready."""
 
 import asyncio
 import socket
@@ -36,7 +36,7 @@ class WaitingRoom:
 
     Args:
         find: the replica of a version that is ready, if any; or raises LookupError that says why there will be none.
-        wake: is told that a request waits for a version.
+        wake: called when a request waits for a version.
         patience: seconds that a request waits at most.
         most: requests that may wait at a time.
         limit: bytes of a body.
@@ -71,7 +71,7 @@ class WaitingRoom:
         return Endpoint(HOST, self._listen().getsockname()[1])
 
     def follow(self, route: ServingRoute) -> None:
-        """From now on requests for what this route no longer has go to what serves in its place."""
+        """Redirects requests for versions that this route no longer has to their successors."""
         self._servings[route.serving] = route
 
     def forget(self, serving: ServingName) -> None:
@@ -79,7 +79,7 @@ class WaitingRoom:
         self._servings.pop(serving, None)
 
     async def run(self) -> None:
-        """Take requests, until cancelled; then send away who still waits."""
+        """Accepts requests until cancelled; then refuses those that still wait."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = Runner(
@@ -114,15 +114,15 @@ class WaitingRoom:
         if self._keys and not self._keys.is_right(version.serving, request.headers.get(HEADER)):
             return json_refusal(403, REFUSAL)
         if self._present.total() >= self._most:
-            return _refused(f"{self._most} requests wait already: try again in a moment")
+            return _refused(f"{self._most} requests are waiting already: try again later")
         try:
             with self._counted(version):
                 return await self._answered(request, version)
         except LookupError as error:
             return _refused(str(error.args[0]))
         except ReplicaLostError as error:
-            log.warning("a request that waited was lost", version=version.name, error=str(error))
-            return _refused("the model server ended while it worked on the request")
+            log.warning("waiting request lost", version=version.name, error=str(error))
+            return _refused("the model server exited while it processed the request")
 
     @contextmanager
     def _counted(self, version: VersionKey) -> Iterator[None]:
@@ -141,7 +141,7 @@ class WaitingRoom:
             endpoint = await self._ready(version, until)
             try:
                 return await pass_on(request, endpoint, self._session, limit=self._limit)
-            except aiohttp.ClientConnectorError:  # it ended a moment ago, or is not known to have ended yet
+            except aiohttp.ClientConnectorError:  # it has just exited, and its state may not be updated yet
                 await asyncio.sleep(POLL_SECONDS)
         raise LookupError("the deployer is stopping")
 
@@ -156,11 +156,11 @@ class WaitingRoom:
         raise LookupError(f"no model server was ready after {self._patience:g} s")
 
     async def _search(self, version: VersionKey) -> Endpoint:
-        """One for all who wait for a version; it ends when nobody does."""
+        """Shared by all requests that wait for a version; stops when none waits."""
         try:
             while (endpoint := self._find(serves := self._serving_now(version))) is None:
                 if version not in self._present:
-                    raise LookupError("nobody waits any more")
+                    raise LookupError("no request waits")
                 self._wake(serves)
                 await asyncio.sleep(POLL_SECONDS)
             return endpoint
@@ -170,7 +170,7 @@ class WaitingRoom:
     def _serving_now(self, version: VersionKey) -> VersionKey:
         """The version, or what serves in its place since a newer revision took over. Raises LookupError."""
         if version.serving not in self._servings:
-            raise LookupError(f"{version.serving} is not served any more")
+            raise LookupError(f"{version.serving} is no longer served")
         route = self._servings[version.serving]
         target = version if route is None else successor(version, route)
         if target is None:
