@@ -16,7 +16,7 @@ from kleverkit.leases import Lease, NotLeaderError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
-from kleverkit.processes import ProcessRecord
+from kleverkit.processes import ProcessReference
 from kleverkit.provisioning import provision
 from kleverproto.documents import Tombstone
 from kleverproto.envelope import utc_now
@@ -58,7 +58,7 @@ class Replica:
             Connected(self),
             "registry",
             self.metrics,
-            process=ProcessRecord(pid=self.pid, identity=str(self.pid), machine="m"),
+            process=ProcessReference(pid=self.pid, identity=str(self.pid), machine="m"),
             timing=TIMING,
             clock=lambda: self.now,
             exited=lambda process: process.pid in self.dead,

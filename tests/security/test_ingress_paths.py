@@ -3,8 +3,7 @@
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from klever_deployer.domain.routing import Backend, ServingRoute, Share
-from support.data_planes import Bench, Upstream, backend_key, route
+from support.data_planes import Bench, Upstream, changed, route, route_to
 from support.deployer import IRIS
 from support.dying_servers import GrpcServer
 from support.raw_http import Answer, exchange, head
@@ -54,7 +53,7 @@ async def test_management_paths_never_reach_a_model_server_however_they_are_writ
     envoy: Bench, upstream: Upstream
 ) -> None:
     own = route((upstream, 100))
-    await envoy.data_plane.apply(replace(own, backends=tuple(replace(each, custom=False) for each in own.backends)))
+    await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     answers = [await ask(envoy, path, method) for path in CLOSED for method in ("GET", "POST")]
     assert {answer.status for answer in answers} <= {400, 404}
     assert upstream.answered == 0
@@ -79,8 +78,7 @@ async def call(bench: Bench, name: str) -> Answer:
 
 async def test_management_calls_by_grpc_never_reach_a_model_server(envoy: Bench) -> None:
     server = GrpcServer("v1")
-    backend = Backend(backend_key("v1"), (await server.start(),))
-    await envoy.data_plane.apply(ServingRoute(IRIS, (backend,), (Share(backend.key, 100),)))
+    await envoy.data_plane.apply(route_to(await server.start()))
     refused = [(await call(envoy, name)).header("grpc-status") for name in MANAGING_CALLS]
     asked = server.asked
     served = await call(envoy, "ModelInfer")
@@ -95,6 +93,6 @@ async def test_a_server_of_the_users_own_keeps_its_paths(envoy: Bench, upstream:
 
 async def test_a_refusal_says_why(envoy: Bench, upstream: Upstream) -> None:
     own = route((upstream, 100))
-    await envoy.data_plane.apply(replace(own, backends=tuple(replace(each, custom=False) for each in own.backends)))
+    await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     refused = await ask(envoy, "/v2/repository/index")
     assert refused.document == {"error": "this path is not for clients of the model"}

@@ -125,9 +125,8 @@ async def surroundings(nats_url: str, directory: Path, **more: Any) -> AsyncIter
         nats_url=nats_url,
         port=free_port(),
         work_dir=directory / "deployer",
-        ingress_port=free_port(),
         grace_seconds=5.0,
-        **more,
+        **{"ingress_port": free_port()} | more,
     )
     async with (
         running_registry(directory / "registry", nats_url) as registry,

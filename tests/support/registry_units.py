@@ -10,12 +10,19 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from klever_registry.adapters.memory import InMemoryBlobs, InMemoryManifests, InMemoryPolicyCopies, InMemoryUploads
+from klever_registry.adapters.memory import (
+    InMemoryBlobs,
+    InMemoryLocks,
+    InMemoryManifests,
+    InMemoryPolicyCopies,
+    InMemoryUploads,
+)
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageLostError
 from klever_registry.service.admission import Admission, Limits
 from klever_registry.service.alarms import Alarms
 from klever_registry.service.announcing import Announcer
+from klever_registry.service.blobs import Blobs
 from klever_registry.service.deletions import Deletions
 from klever_registry.service.distribution import Distribution
 from klever_registry.service.embedded import Embedded
@@ -151,7 +158,7 @@ class RegistryUnits:
         self.announcer = Announcer(
             manifests=self.embedded, records=self.records, signatures=signatures, address=ADDRESS
         )
-        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies())
+        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies(), InMemoryLocks())
         restorer = Restorer(
             models=RememberedBucket(self.home / "models.json", self.documents),
             policies=policies,
@@ -167,12 +174,16 @@ class RegistryUnits:
         )
         uploads = InMemoryUploads(self.blobs)
         self.distribution = Distribution(
-            blobs=self.blobs,
-            uploads=uploads,
+            blobs=Blobs(
+                store=self.blobs,
+                uploads=uploads,
+                manifests=self.manifests,
+                admission=unlimited(),
+                locks=InMemoryLocks(),
+            ),
             manifests=self.manifests,
             observer=self.announcer,
             usage=self.served,
-            admission=unlimited(),
         )
         self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
 

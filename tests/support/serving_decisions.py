@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from klever_deployer.adapters.memory import InMemoryCopies
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from klever_deployer.adapters.memory import InMemoryCopies
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
@@ -69,7 +69,8 @@ class OneLog:
         yield reader.get
 
     async def recent(self, interest: Interest, limit: int) -> list[Entry]:
-        raise NotImplementedError
+        about = [event for event in self.events if event.type in interest.types and event.subject == interest.subject]
+        return [Entry(SERVINGS.name, Mark(1, number), event) for number, event in enumerate(about, 1)][-limit:]
 
     def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
         raise NotImplementedError

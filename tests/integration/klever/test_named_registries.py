@@ -64,10 +64,10 @@ def test_a_model_of_another_registry_is_not_deleted_here(gateway: str, registry:
 def test_all_versions_of_a_model_are_not_deleted_by_a_registrys_name(gateway: str, name: str) -> None:
     result = invoke(gateway, "models", "delete", name, "--yes")
     assert result.exit_code == 2
-    assert f"{name} names a registry: write PROJECT/MODEL" in result.stderr
+    assert f"{name} contains a registry: write PROJECT/MODEL" in result.stderr
 
 
 def test_a_model_in_a_registry_is_not_named_by_its_digest(gateway: str) -> None:
     result = get(gateway, f"localhost:5000/library/iris@sha256:{'ab' * 32}")
     assert result.exit_code == 2
-    assert "write the version, host/project/model:version" in result.stderr
+    assert "write a version, host/project/model:version" in result.stderr

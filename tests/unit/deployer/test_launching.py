@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.local.launching import Launch, Launching, Ports
-from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec
+from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared, ReplicaSpec
+from klever_deployer.domain.versions import CUSTOM
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, Network
 from kleversandbox.support import Confinement, Support
-from support.deployer import key, variant
+from support.deployer import process_key, variant
 
 LIMIT = 12_345
 COMPLETE = Confinement(Support(abi=7, has_filter=True))
@@ -26,7 +27,7 @@ HOME = Path("home")
 def replica(runtime: str, trust: tuple[str, ...] = ()) -> ReplicaSpec:
     custom = Custom(command=("serve", "$PORT")) if runtime == CUSTOM else None
     served = variant("v1").model_copy(update={"custom": custom})
-    return ReplicaSpec(key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime, None, trust), served)
+    return ReplicaSpec(process_key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime, None, trust), served)
 
 
 @pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.records import key_of
 from kleverkit.errors import TransientError
 from kleverproto.documents import Intent, Tombstone

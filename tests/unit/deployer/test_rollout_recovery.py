@@ -53,9 +53,9 @@ async def prepared(change: Change) -> World:
 
 
 def always_served(world: World) -> bool:
-    """Every route leads to replicas that run."""
-    running = {state.endpoint for state in world.workloads.states() if state.ready}
-    routed = {e for route in world.data_plane.routes.values() for b in route.backends for e in b.endpoints}
+    """Every route leads to versions that take requests."""
+    running = {state.key for state in world.workloads.states() if state.ready}
+    routed = {version.key for route in world.data_plane.routes.values() for version in route.versions}
     return routed <= running
 
 
@@ -106,7 +106,7 @@ async def test_after_the_machine_went_down_in_a_rollout_the_old_version_serves_u
     world.unready["v2"] = None
     await _die(world, 3)
     for state in world.workloads.states():
-        await world.workloads.stop(state.key)
+        await world.workloads.remove(state.key)
     async with world.deployer():
 
         async def both_run() -> bool:

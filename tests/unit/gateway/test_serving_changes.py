@@ -1,7 +1,6 @@
 """Changes that are made from what a serving has: none is lost, and none is made twice, at whichever gateways."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,22 +12,11 @@ from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, 
 from kleverproto.servings import ServingRequested
 from kleverproto.traffic import Mirror, Sticky
 from support.gateway import NOW, serving_spec
-from support.two_gateways import Deployer, OneGateway, gateway_over
+from support.two_gateways import Deployer, OneGateway
 
 IRIS = ("default", "iris")
 V1 = DeployVersion(model="library/iris:v1")
 V2 = DeployVersion(model="library/iris:v2")
-
-
-@pytest.fixture
-def deployer() -> Deployer:
-    return Deployer()
-
-
-@pytest.fixture
-async def gateways(deployer: Deployer) -> AsyncIterator[tuple[OneGateway, OneGateway]]:
-    async with gateway_over(deployer) as first, gateway_over(deployer) as second:
-        yield first, second
 
 
 Pair = tuple[OneGateway, OneGateway]

@@ -1,7 +1,6 @@
 """If-Match over several gateways: the deployer decides, and its decision reaches the client that asked."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,17 +13,6 @@ from support.two_gateways import Deployer, OneGateway, gateway_over
 
 def request(replicas: int = 1) -> ServingRequested:
     return ServingRequested(namespace="default", name="iris", spec=serving_spec(replicas=replicas))
-
-
-@pytest.fixture
-def deployer() -> Deployer:
-    return Deployer()
-
-
-@pytest.fixture
-async def gateways(deployer: Deployer) -> AsyncIterator[tuple[OneGateway, OneGateway]]:
-    async with gateway_over(deployer) as first, gateway_over(deployer) as second:
-        yield first, second
 
 
 Pair = tuple[OneGateway, OneGateway]
@@ -156,4 +144,18 @@ async def test_a_rejected_request_that_is_repeated_stays_rejected(gateways: Pair
     for gateway in (first, second):
         with pytest.raises(GenerationMismatchError):
             await gateway.servings.replace(request(3), Conditions(if_match=1, key="a key"))
+    assert len(deployer.requests) == 3
+
+
+async def test_a_gateway_that_starts_after_a_decision_finds_it(gateways: Pair, deployer: Deployer) -> None:
+    first, _ = gateways
+    await first.servings.create(request())
+    accepted, rejected = Conditions(if_match=1, key="accepted"), Conditions(if_match=1, key="rejected")
+    await first.servings.replace(request(2), accepted)
+    with pytest.raises(GenerationMismatchError):
+        await first.servings.replace(request(3), rejected)
+    async with gateway_over(deployer) as third:
+        assert (await third.servings.replace(request(2), accepted)).generation == 2
+        with pytest.raises(GenerationMismatchError):
+            await third.servings.replace(request(3), rejected)
     assert len(deployer.requests) == 3

@@ -10,13 +10,12 @@ from kleverkit.documents import NEVER
 from kleverkit.leadership import run_together, while_leading
 from kleverkit.lease_state import DEFAULT_TIMING, LeaseRecord, LeaseStatus, Timing
 from kleverkit.leases import Lease
-from kleverkit.loops import BackgroundLoop
 from kleverkit.memory_documents import InMemoryDocuments
-from kleverkit.processes import ProcessRecord
+from kleverkit.processes import ProcessReference
 from kleverkit.tasks import cancel
 from support.waiting import eventually, others
 
-OTHER = ProcessRecord(pid=2, identity="2", machine="m")
+OTHER = ProcessReference(pid=2, identity="2", machine="m")
 
 
 class Work:
@@ -93,7 +92,7 @@ async def test_a_failure_of_the_work_is_raised(records: InMemoryDocuments[LeaseR
 
 async def test_loops_that_run_together_end_together() -> None:
     first, second = Work(), Work()
-    running = asyncio.create_task(run_together([BackgroundLoop(first.run), BackgroundLoop(second.run)]))
+    running = asyncio.create_task(run_together([first.run, second.run]))
     await others()
     await cancel([running])
     assert (first.ended, second.ended) == (1, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kleverkit.processes import ProcessRecord, has_exited, identity, this_process
+from kleverkit.processes import ProcessReference, has_exited, identity, this_process
 
 PID = 4711
 
@@ -60,7 +60,7 @@ def test_this_process_has_not_exited() -> None:
 
 def test_a_process_has_exited_when_its_id_is_free_or_another_ones(tmp_path: Path) -> None:
     proc = with_namespace(procfs(tmp_path), 1)
-    record = ProcessRecord(pid=PID, identity="boot-1:1000", machine="boot-1 pid:[1]")
+    record = ProcessReference(pid=PID, identity="boot-1:1000", machine="boot-1 pid:[1]")
     assert not has_exited(record, proc)
     procfs(tmp_path, ticks=2000)
     assert has_exited(record, proc)
@@ -71,5 +71,5 @@ def test_a_process_has_exited_when_its_id_is_free_or_another_ones(tmp_path: Path
 def test_a_process_of_another_machine_or_container_cannot_be_seen_and_has_not_exited(
     tmp_path: Path, machine: str
 ) -> None:
-    record = ProcessRecord(pid=4, identity="boot-1:1", machine=machine)
+    record = ProcessReference(pid=4, identity="boot-1:1", machine=machine)
     assert not has_exited(record, with_namespace(procfs(tmp_path), 1))

@@ -46,7 +46,7 @@ def read(archive: bytes) -> dict[str, bytes]:
     ],
 )
 def test_headers_that_pass_a_limit_are_refused(archive: bytes) -> None:
-    with pytest.raises(UnsupportedArtifactError, match="it is refused"):
+    with pytest.raises(UnsupportedArtifactError, match="which is not allowed"):
         read(archive)
 
 

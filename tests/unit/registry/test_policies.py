@@ -7,7 +7,7 @@ import pytest
 
 from klever_registry.adapters.local import LocalPolicyCopies
 from klever_registry.adapters.local.disk import Disk
-from klever_registry.adapters.memory import InMemoryPolicyCopies
+from klever_registry.adapters.memory import InMemoryLocks, InMemoryPolicyCopies
 from klever_registry.errors import StorageFullError
 from klever_registry.service.policies import Policies
 from kleverkit.errors import TransientError
@@ -39,7 +39,7 @@ class World:
         self.policies = self.over(self.publisher)
 
     def over(self, publisher: RecordingPublisher) -> Policies:
-        return Policies(self.documents, publisher, EventSource("registry"), lambda: NOW, self.copies)
+        return Policies(self.documents, publisher, EventSource("registry"), lambda: NOW, self.copies, InMemoryLocks())
 
     def lose_the_bucket(self) -> None:
         self.documents = InMemoryDocuments()

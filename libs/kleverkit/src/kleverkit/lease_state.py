@@ -13,7 +13,7 @@ from enum import StrEnum
 from kleverproto.base import WireModel
 
 from .documents import NEVER, Buried, Stored
-from .processes import ProcessRecord
+from .processes import ProcessReference
 
 
 class LeaseRecord(WireModel):
@@ -21,7 +21,7 @@ class LeaseRecord(WireModel):
 
     holder: str
     """Unique to one start of one process."""
-    process: ProcessRecord
+    process: ProcessReference
     """The holder's process: where it has provably exited nobody has to wait."""
     duration_seconds: float
     """Unless the record changes for this long, another replica may acquire the lease."""
@@ -112,7 +112,7 @@ class LeaseState:
         """NATS did not answer: who waits for a renewal waits from the beginning, or an outage would look like one."""
         return replace(self, sighting=replace(self.sighting, since=None) if self.sighting else None)
 
-    def may_write(self, now: float, has_exited: Callable[[ProcessRecord], bool]) -> bool:
+    def may_write(self, now: float, has_exited: Callable[[ProcessReference], bool]) -> bool:
         """Whether the record may be replaced by one of this replica, to acquire the lease or to renew it."""
         if self.sighting is None or self.sighting.since is None:
             return False

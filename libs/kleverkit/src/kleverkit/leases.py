@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from .documents import Documents
 from .errors import ConflictError, TransientError
 from .lease_state import DEFAULT_TIMING, LeaseRecord, LeaseState, LeaseStatus, Timing
-from .processes import ProcessRecord, has_exited, this_process
+from .processes import ProcessReference, has_exited, this_process
 from .repeats import Repeats
 from .tasks import cancel
 
@@ -54,10 +54,10 @@ class Lease:
         name: str,
         metrics: CollectorRegistry,
         *,
-        process: ProcessRecord | None = None,
+        process: ProcessReference | None = None,
         timing: Timing = DEFAULT_TIMING,
         clock: Callable[[], float] = boot_seconds,
-        exited: Callable[[ProcessRecord], bool] = has_exited,
+        exited: Callable[[ProcessReference], bool] = has_exited,
     ) -> None:
         self.name = name
         self._records = records

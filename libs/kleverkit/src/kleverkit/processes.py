@@ -43,7 +43,7 @@ def _by_time(pid: int) -> str | None:
         return None
 
 
-class ProcessRecord(WireModel):
+class ProcessReference(WireModel):
     """A process, as another one can recognise it later."""
 
     pid: int
@@ -53,15 +53,20 @@ class ProcessRecord(WireModel):
     """The boot and the PID namespace in which `pid` counts."""
 
 
-def this_process(proc: Path = PROC) -> ProcessRecord:
+def this_process(proc: Path = PROC) -> ProcessReference:
     """The process that asks."""
     pid = os.getpid()
-    return ProcessRecord(pid=pid, identity=identity(pid, proc) or "", machine=_machine(proc))
+    return ProcessReference(pid=pid, identity=identity(pid, proc) or "", machine=_machine(proc))
 
 
-def has_exited(process: ProcessRecord, proc: Path = PROC) -> bool:
+def has_exited(process: ProcessReference, proc: Path = PROC) -> bool:
     """Whether it is certain that a process has exited; False where that cannot be seen from here."""
-    return process.machine == _machine(proc) and identity(process.pid, proc) != process.identity
+    return is_visible(process, proc) and identity(process.pid, proc) != process.identity
+
+
+def is_visible(process: ProcessReference, proc: Path = PROC) -> bool:
+    """Whether its id means the same here: on this machine, since its last boot, and in this container."""
+    return process.machine == _machine(proc)
 
 
 def _machine(proc: Path) -> str:

@@ -89,8 +89,10 @@ class Topology:
         self._repeats = Repeats(clock=clock)
 
     def need(self, consumers: Iterable[ConsumerSpec]) -> None:
-        """Keep these consumers too."""
-        self._consumers += [ConsumerPart(spec, self._streams[spec.stream]) for spec in consumers]
+        """Keep these consumers too, those that are kept already aside."""
+        known = {part.name for part in self._consumers}
+        new = [spec for spec in consumers if spec.durable not in known]
+        self._consumers += [ConsumerPart(spec, self._streams[spec.stream]) for spec in new]
 
     def look_now(self) -> None:
         """Look without waiting for the next time: something does not work."""

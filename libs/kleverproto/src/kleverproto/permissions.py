@@ -66,7 +66,7 @@ def leases_of(service: str) -> tuple[BucketSpec, ...]:
     return (LEASES_BUCKET,) if service in LEASE_HOLDERS else ()
 
 
-def of_service(service: str, externals: Iterable[str] = ()) -> Permissions:
+def service_permissions(service: str, externals: Iterable[str] = ()) -> Permissions:
     """What one of SERVICES may do.
 
     Args:
@@ -93,7 +93,7 @@ def of_service(service: str, externals: Iterable[str] = ()) -> Permissions:
     )
 
 
-def of_topology() -> Permissions:
+def topology_permissions() -> Permissions:
     """What the service TOPOLOGY may do: create what is missing; neither read nor write events and documents."""
     stored = [*(stream.name for stream in STREAMS), *(bucket.stream for bucket in buckets_of(TOPOLOGY))]
     publish = [_api(verb, name) for verb in ("STREAM.INFO", "STREAM.CREATE") for name in stored]
@@ -103,7 +103,7 @@ def of_topology() -> Permissions:
     return Permissions(tuple(publish))
 
 
-def of_external(name: str, *, publish: Iterable[str], subscribe: Iterable[str]) -> Permissions:
+def external_permissions(name: str, *, publish: Iterable[str], subscribe: Iterable[str]) -> Permissions:
     """What an external system may do: publish these events, and read others with a consumer of its own name.
 
     Args:
@@ -160,7 +160,7 @@ def _following(stream: str) -> list[str]:
 
 
 def _touching(stream: str, consumer: str) -> list[str]:
-    """What the name of a short-lived consumer must not be used for: to change someone's, or to take its messages."""
+    """Calls by which a short-lived consumer could change another consumer or take its messages."""
     return [_api(f"CONSUMER.{verb}", stream, consumer) for verb in ("CREATE", "MSG.NEXT")]
 
 

@@ -1,4 +1,4 @@
-"""What the author declares in ormbfile.yaml, beside what the model's files show."""
+"""Comparison of the signature declared in ormbfile.yaml with the signature parsed from the model's files."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -19,23 +19,23 @@ ALIASES = {
     "string": "str",
     "boolean": "bool",
 }
-"""Spellings of types that people and frameworks use beside numpy's."""
+"""Names of types that people and frameworks use, with the names of NumPy."""
 PREFIXES = ("dt_", "type_")
-"""Of the names in TensorFlow and in Triton."""
+"""Prefixes of type names in TensorFlow and Triton."""
 
 
 def contradictions(declared: Signature | None, parsed: Signature) -> tuple[str, ...]:
-    """A sentence for each point in which the two cannot both be right; what either leaves open is none."""
+    """Return a sentence for each contradiction. Fields that one of the two leaves open are no contradiction."""
     if declared is None:
         return ()
     return (
-        *_of("input", declared.inputs, parsed.inputs),
-        *_of("output", declared.outputs, parsed.outputs),
+        *_contradictions("input", declared.inputs, parsed.inputs),
+        *_contradictions("output", declared.outputs, parsed.outputs),
     )
 
 
 def completed(declared: Signature | None, parsed: Signature) -> Signature:
-    """What was found, with what the author declares wherever the files leave something open."""
+    """Return the parsed signature, completed with the declared one where the files leave fields open."""
     if declared is None:
         return parsed
     inputs, outputs = _completed(declared.inputs, parsed.inputs), _completed(declared.outputs, parsed.outputs)
@@ -54,7 +54,7 @@ def _filled(declared: Tensor, parsed: Tensor) -> Tensor:
     return parsed.replace(dtype=parsed.dtype or _dtype(declared.dtype), shape=shape)
 
 
-def _of(kind: str, declared: Sequence[Tensor], parsed: Sequence[Tensor]) -> Iterator[str]:
+def _contradictions(kind: str, declared: Sequence[Tensor], parsed: Sequence[Tensor]) -> Iterator[str]:
     if not declared or not parsed:
         return
     by_name = {tensor.name: tensor for tensor in parsed}
@@ -62,7 +62,7 @@ def _of(kind: str, declared: Sequence[Tensor], parsed: Sequence[Tensor]) -> Iter
         if tensor.name in by_name:
             yield from _differences(kind, tensor, by_name[tensor.name])
         else:
-            yield f"ormbfile.yaml declares the {kind} {tensor.name!r}; the model has {_listed(by_name)}"
+            yield f"ormbfile.yaml declares the {kind} {tensor.name!r}, but the model has {_listed(by_name)}"
     if missing := sorted(set(by_name) - {tensor.name for tensor in declared}):
         yield f"the model has the {kind} {_listed(missing)}, which ormbfile.yaml does not declare"
 
@@ -80,7 +80,7 @@ def _differences(kind: str, declared: Tensor, parsed: Tensor) -> Iterator[str]:
 
 
 def _dtype(name: str | None) -> str | None:
-    """Numpy's name of a type; None where it is not known what is meant."""
+    """Return the NumPy name of a type; None if the name is unknown."""
     if name is None:
         return None
     text = name.lower()
@@ -94,7 +94,7 @@ def _dtype(name: str | None) -> str | None:
 
 
 def _fits(declared: Sequence[int | str], parsed: Sequence[int | str]) -> bool:
-    """Whether some size is both; a dimension of any size fits all."""
+    """Whether two shapes can be the same; a dimension of variable size matches every size."""
     same_rank = len(declared) == len(parsed)
     return same_rank and all(
         a == b or not isinstance(a, int) or not isinstance(b, int) or -1 in {a, b}

@@ -30,7 +30,7 @@ class ServingError(PermanentError):
 
 
 class RolledBackError(ServingError):
-    """A new version did not do well at the ingress, or someone aborted its rollout."""
+    """A new version exceeded a limit of its analysis, or its rollout was aborted."""
 
 
 class DataPlaneError(TransientError):

@@ -13,7 +13,7 @@ from kleverproto.envelope import Event
 from kleverproto.models import ModelUpdated
 from kleverproto.servings import ServingDeleteRequested, ServingRequested, ServingRolloutRequested
 
-from .domain.replicas import ServingName
+from .domain.versions import ServingName
 from .service.following import Following
 from .service.intents import Intents
 from .service.reconciling import Reconciler

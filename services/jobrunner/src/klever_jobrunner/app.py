@@ -1,7 +1,6 @@
 """The jobrunner, put together."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -20,23 +19,19 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
 from kleverproto.subjects import escape
-from kleversandbox.support import Confinement, find_support
-from modelconversion.execution import Limits
-from modelconversion.toolchains.store import ToolchainStore
 from modelformats.threads import in_thread
 from ormb.client import OrmbClient
 from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
 
 from .adapters.disk import Disk
+from .adapters.execution import toolchain_converter, worker_pool
 from .adapters.home import claim_home
 from .adapters.nats_backlog import NatsBacklog
 from .adapters.nats_withdrawals import NatsWithdrawals
 from .adapters.ormb_models import OrmbModels
 from .adapters.registry_results import RegistryResults
-from .adapters.toolchain_converter import ToolchainConverter
 from .adapters.worker_pool import WorkerPool
-from .adapters.worker_process import WorkerLimits
 from .handlers import build_router
 from .metrics import add_metrics
 from .ports import Backlog, Operation, Trusted, TrustedNames
@@ -53,15 +48,12 @@ from .service.policies import Policies
 from .service.slots import FairSlots
 from .settings import JobrunnerSettings
 
-MEBI = 2**20
-CORES = os.cpu_count() or 1
-
 
 def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
     runtime = make_runtime("jobrunner", settings)
     home = claim_home(settings.work_dir)
-    pool = WorkerPool(home.scratch, settings.workers, _limits(settings))
+    pool = worker_pool(settings, home.scratch, settings.workers)
     client = OrmbClient(default_root(), own=OwnRegistry.of(settings.registry_address, settings.registry_password_file))
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
@@ -97,7 +89,7 @@ def _operations(
         JobKind.EXTRACT: Extraction(models, pool),
         JobKind.SCAN: Scanning(models, pool),
         JobKind.CONVERT: Conversions(
-            models, pool, _converter(settings), RegistryResults(client), models, models, _trusted(runtime)
+            models, pool, toolchain_converter(settings), RegistryResults(client), models, models, _trusted(runtime)
         ),
     }
 
@@ -116,24 +108,6 @@ def _trusted(runtime: Runtime) -> Trusted:
         return stored.document.spec.policy.trust if stored else ()
 
     return trusted
-
-
-def _limits(settings: JobrunnerSettings) -> WorkerLimits:
-    return WorkerLimits(
-        memory_mb=settings.worker_memory_mb,
-        timeout_seconds=settings.job_timeout_seconds,
-        max_jobs=settings.worker_max_jobs,
-    )
-
-
-def _converter(settings: JobrunnerSettings) -> ToolchainConverter:
-    limits = Limits(
-        cpu_seconds=int(settings.conversion_timeout_seconds * CORES),
-        wall_seconds=settings.conversion_timeout_seconds,
-        memory_bytes=settings.conversion_memory_mb * MEBI,
-    )
-    toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
-    return ToolchainConverter(toolchains, limits, Confinement(find_support(), settings.allow_unsandboxed))
 
 
 def _resources(scratch: Path, client: OrmbClient, pool: WorkerPool) -> Callable[[web.Application], AsyncIterator[None]]:

@@ -4,6 +4,7 @@ Everything on the disk may raise StorageError, and what cannot be read is never 
 """
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -138,6 +139,14 @@ class Uploads(Protocol):
 
     async def purge(self, older_than: timedelta) -> int:
         """Throw away the uploads to which nothing was added for so long; return their number."""
+        ...
+
+
+class Locks(Protocol):
+    """Turns of everybody who uses the same data, in this process and in other replicas."""
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Nobody else is in a block of this name meanwhile."""
         ...
 
 

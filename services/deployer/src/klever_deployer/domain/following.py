@@ -7,7 +7,7 @@ from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import Followed
 
-from .replicas import ServingName
+from .versions import ServingName
 
 
 def followed_tags(spec: ServingSpec) -> frozenset[ModelRef]:

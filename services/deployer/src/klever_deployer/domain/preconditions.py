@@ -12,7 +12,7 @@ from kleverproto.rollouts import RolloutAction
 from kleverproto.servings import ServingDocument
 
 from .intents import Known
-from .replicas import ServingName
+from .versions import ServingName
 
 
 def generation_of(present: Known) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kleverproto.variants import Variant
 from modelfiles.runtimes import BUILT_IN, RUNTIMES
 
-from .replicas import CUSTOM
+from .versions import CUSTOM
 
 UNPICKLED = frozenset({"SKLearn", "MLflow", "TorchScript", "ExportedProgram"})
 """Formats whose servers unpickle: they load what is known, and what the model's project trusts."""

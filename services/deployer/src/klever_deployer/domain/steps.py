@@ -85,7 +85,8 @@ def describe(step: RolloutStep) -> str:
 
 def _canary(canary: Canary, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
     over = now - status.since >= timedelta(seconds=canary.interval_seconds)
-    verdict, why = judge(measured, canary.analysis, interval_is_over=over)
+    judgement = judge(measured, canary.analysis, interval_is_over=over)
+    verdict, why = judgement.verdict, judgement.reason
     if status.weight and verdict is Verdict.ROLL_BACK:
         return RollBack(ANALYSIS_FAILED, f"at {status.weight} %: {why}")
     if status.paused:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Protocol
 
 from klever_deployer.domain.following import FollowIndex
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from kleverkit.documents import Change, Documents, Snapshot
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument

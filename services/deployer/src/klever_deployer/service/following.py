@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ModelCatalogue
 from kleverproto.conversions import UNVERIFIED
 from kleverproto.documents import Intent

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from klever_deployer.domain import intents
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.preconditions import generation_of, rejection, steering_rejection
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from kleverkit.documents import Stored
 from kleverproto.documents import Intent, Problem, Tombstone
 from kleverproto.preconditions import ServingRequestDecided

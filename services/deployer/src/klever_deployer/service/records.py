@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from klever_deployer.domain.intents import Known, with_status
 from klever_deployer.domain.outcomes import UNANNOUNCED, occasion, outcome, step_after
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from kleverkit.deletions import Deletions
 from kleverkit.documents import Buried, Documents, Stored, change
 from kleverkit.publisher import EventPublisher

@@ -1,52 +1,55 @@
 """Changes of a serving that say what is different: a version, the traffic, the replicas, an earlier revision."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
 
+from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.routes.common.keys import SERVING_CHANGES
 from klever_gateway.routes.common.operation import Body, Failure, Handler, Operation, Success
 from klever_gateway.routes.common.requests import CONDITIONS, checked, read_body, read_conditions
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted
 from klever_gateway.routes.openapi import examples
 from klever_gateway.routes.schemas.names import ServingName
+from klever_gateway.service.writing import Written
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, ScaleServing
 from kleverproto.servings import ServingDocument
 
 from .servings import ONE
 
+ChangeT = TypeVar("ChangeT", bound=BaseModel)
+
 
 async def deploy_version(request: web.Request) -> web.Response:
     """Serve a model version, or give it a share of the traffic."""
-    names, change = _names(request), await read_body(request, DeployVersion)
-    changes, conditions = request.app[SERVING_CHANGES], await read_conditions(request)
-    return accepted(await changes.deploy(names.namespace, names.name, change, conditions))
+    return await _change(request, DeployVersion, request.app[SERVING_CHANGES].deploy)
 
 
 async def change_traffic(request: web.Request) -> web.Response:
     """Split the requests in another way."""
-    names, change = _names(request), await read_body(request, ChangeTraffic)
-    changes, conditions = request.app[SERVING_CHANGES], await read_conditions(request)
-    return accepted(await changes.change_traffic(names.namespace, names.name, change, conditions))
+    return await _change(request, ChangeTraffic, request.app[SERVING_CHANGES].change_traffic)
 
 
 async def scale_serving(request: web.Request) -> web.Response:
     """Change the number of replicas."""
-    names, change = _names(request), await read_body(request, ScaleServing)
-    changes, conditions = request.app[SERVING_CHANGES], await read_conditions(request)
-    return accepted(await changes.scale(names.namespace, names.name, change, conditions))
+    return await _change(request, ScaleServing, request.app[SERVING_CHANGES].scale)
 
 
 async def roll_back(request: web.Request) -> web.Response:
     """Serve an earlier revision again."""
-    names, change = _names(request), await read_body(request, RollBack)
-    changes, conditions = request.app[SERVING_CHANGES], await read_conditions(request)
-    return accepted(await changes.roll_back(names.namespace, names.name, change, conditions))
+    return await _change(request, RollBack, request.app[SERVING_CHANGES].roll_back)
 
 
-def _names(request: web.Request) -> ServingName:
-    return checked(ServingName, dict(request.match_info))
+async def _change(
+    request: web.Request,
+    body: type[ChangeT],
+    make_change: Callable[[str, str, ChangeT, Conditions], Awaitable[Written]],
+) -> web.Response:
+    """Read the names, the body and the conditions, and make the change."""
+    names, change = checked(ServingName, dict(request.match_info)), await read_body(request, body)
+    return accepted(await make_change(names.namespace, names.name, change, await read_conditions(request)))
 
 
 def _operation(

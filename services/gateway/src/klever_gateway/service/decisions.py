@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import replace
 
 import structlog
 
@@ -49,13 +50,30 @@ class Decisions:
         """A readiness check: a decision that comes before this gateway follows them would not be seen."""
         return None if self._is_following else "the decisions about requests are not followed yet"
 
-    async def wait_for(self, request_id: str) -> ServingRequestDecided | None:
-        """The decision about a request; None if it does not arrive in time."""
+    async def wait_for(self, request_id: str, serving: str) -> ServingRequestDecided | None:
+        """The decision about a request; None if it is not published in time.
+
+        A request may be repeated at a gateway that was not running when it was decided; the stream has the decision.
+
+        Args:
+            request_id: the id of the request's event.
+            serving: `namespace/name`.
+        """
 
         async def find_decision() -> ServingRequestDecided | None:
             return self._by_request.get(request_id)
 
-        return await self._arrivals.until(find_decision, self._wait_seconds)
+        decided = await self._arrivals.until(find_decision, self._wait_seconds)
+        return decided or await self._find_published(request_id, serving)
+
+    async def _find_published(self, request_id: str, serving: str) -> ServingRequestDecided | None:
+        try:
+            entries = await self._event_log.recent(replace(INTEREST, subject=serving), REMEMBERED)
+        except TransientError as error:
+            log.warning("decisions cannot be read", serving=serving, error=str(error))
+            return None
+        events = (entry.event for entry in entries if entry.event.causation_id == request_id)
+        return next((event.data for event in events if isinstance(event.data, ServingRequestDecided)), None)
 
     async def _follow(self) -> None:
         position = await self._event_log.end()

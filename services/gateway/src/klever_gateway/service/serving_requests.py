@@ -96,14 +96,15 @@ class ServingRequests:
         event = self.writing.repeatable_event(data, conditions.key, attempt)
         key = serving_key(document.namespace, document.name)
         sequence = await self.writing.requests.store(event)
-        if _has_precondition(data) and (row := await self._decided_row(event.id, key, _place(data, sequence))):
+        serving = f"{document.namespace}/{document.name}"
+        if _has_precondition(data) and (row := await self._decided_row(event.id, serving, key, _place(data, sequence))):
             return Written(row.body, row.generation, event.correlation_id or event.id)
         row = serving_row(key, 0, document, accepted=is_shown)
         return await self.writing.show(event, Collection.SERVINGS, replace(row, sequence=sequence))
 
-    async def _decided_row(self, request_id: str, key: str, place: int) -> Row | None:
+    async def _decided_row(self, request_id: str, serving: str, key: str, place: int) -> Row | None:
         """The document after a request was accepted; None if the decision or the document does not arrive in time."""
-        decided = await self.decisions.wait_for(request_id)
+        decided = await self.decisions.wait_for(request_id, serving)
         if decided is None:
             return None
         if decided.problem is not None:

@@ -57,7 +57,7 @@ class Attempts:
             except JobError as error:
                 outcome = error
             except Exception as error:
-                problem = _problem(error)
+                problem = problem_of(error)
                 if not life.is_last_attempt(job):
                     await self._ledger.record(job.id, lambda known, now: life.put_back(known, job, problem, now))
                     raise TransientError(problem.message, code=problem.code) from error
@@ -97,10 +97,10 @@ def ended(recorded: Recorded, job: JobDocument) -> JobDocument:
     return recorded.document
 
 
-def _problem(error: Exception) -> Problem:
-    """Why an attempt ended that another one may mend."""
+def problem_of(error: Exception) -> Problem:
+    """Why an attempt failed that did not fail for good; `internal` where the error is one of the jobrunner itself."""
     if isinstance(error, OSError) and error.errno in NO_SPACE:
-        return Problem(code=DISK_FULL, message=f"no space is left on the disk: {error}; it is tried again")
+        return Problem(code=DISK_FULL, message=f"no space is left on the disk: {error}")
     if isinstance(error, TransientError):
         return Problem(code=DISK_FULL if error.code == DISK_FULL else PULL_FAILED, message=str(error))
     return Problem(code=INTERNAL, message=f"{type(error).__name__}: {error}")

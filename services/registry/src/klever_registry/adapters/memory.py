@@ -1,8 +1,11 @@
 """Blobs, uploads and manifests in this process: for tests and for trying things out."""
 
+import asyncio
 import hashlib
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from klever_registry.domain.index import RepositoryIndex
@@ -44,6 +47,19 @@ class InMemoryBlobs:
         """See `BlobStore`."""
         if self._blobs.pop((repository, digest), None) is None:
             raise BlobUnknownError(f"{repository} has no blob {digest}")
+
+
+class InMemoryLocks:
+    """See `Locks`."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[None]:
+        """See `Locks`."""
+        async with self._locks[name]:
+            yield
 
 
 class InMemoryUploads:

@@ -102,6 +102,15 @@ class Announcer:
             await self._catalogue(spec, manifest, anew=observed.anew)
         elif manifest is not None or await self._manifests.is_deleted(observed.ref.repository, observed.ref.version):
             await self._withdraw(observed.ref)
+        await self._look_again(observed, manifest)
+
+    async def _look_again(self, observed: Observed, manifest: Manifest | None) -> None:
+        """Another replica may have pushed or deleted the tag meanwhile: what it names now is announced last."""
+        if not self._owns_names or self.pending.is_superseded(observed):
+            return
+        now = await self._manifests.get(observed.ref.repository, observed.ref.version)
+        if (now and now.digest) != (manifest and manifest.digest):
+            self.pending.add(Observed(observed.ref, None))
 
     async def _named(self, observed: Observed) -> Manifest | None:
         """The manifest that was pushed; None where what the tag names now must be seen.

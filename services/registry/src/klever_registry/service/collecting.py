@@ -20,11 +20,26 @@ log = structlog.get_logger(__name__)
 
 
 class Collector:
-    """The sweeper of the registry's disk."""
+    """The sweeper of the registry's disk.
+
+    Args:
+        inventory: all blobs.
+        manifests: what needs them.
+        grace: how long a blob that nothing needs stays after its last use.
+        clock: the present, see `SteadyClock`.
+        check_lease: asked before each removal; raises NotLeaderError in a replica that may not remove anything.
+    """
 
     def __init__(
-        self, *, inventory: Inventory, manifests: ManifestStore, grace: timedelta, clock: Callable[[], datetime]
+        self,
+        *,
+        inventory: Inventory,
+        manifests: ManifestStore,
+        grace: timedelta,
+        clock: Callable[[], datetime],
+        check_lease: Callable[[], None],
     ) -> None:
+        self._check_lease = check_lease
         self._inventory = inventory
         self._manifests = manifests
         self._grace = grace
@@ -45,15 +60,20 @@ class Collector:
 
         Raises:
             StorageError: a manifest or an index cannot be read, so that nobody knows what it needs: nothing is removed.
+            NotLeaderError: another replica may be collecting by now.
         """
         before = self._clock() - self._grace
         garbage = {name: await self._garbage(name, before) for name in await self._inventory.repositories()}
         removed = [
-            await self._inventory.collect(repository, digest, before=before)
+            await self._remove(repository, digest, before)
             for repository, digests in garbage.items()
             for digest in digests
         ]
         return sum(removed)
+
+    async def _remove(self, repository: str, digest: str, before: datetime) -> bool:
+        self._check_lease()
+        return await self._inventory.collect(repository, digest, before=before)
 
     async def _garbage(self, repository: str, before: datetime) -> list[str]:
         used = await self._inventory.last_uses(repository)

@@ -1,4 +1,4 @@
-"""`klever login-link`: how a browser gets in."""
+"""`klever login-link`: prints a link that logs a browser in."""
 
 import click
 
@@ -10,7 +10,7 @@ from ormb.console.printing import print_json
 @AS_JSON
 @SERVER
 def login_link(*, as_json: bool, server: str | None) -> None:
-    """Print a link that lets a browser in: good once, for five minutes.
+    """Print a link that logs a browser in. It is valid once, for five minutes.
 
     \b
     klever login-link

@@ -38,7 +38,7 @@ class EnvoyLogs:
             try:
                 await self.rotate()
             except (DataPlaneError, OSError) as error:
-                log.warning("a log of envoy cannot be begun anew", error=str(error))
+                log.warning("log of envoy not rotated, retrying", error=str(error))
 
     async def rotate(self) -> None:
         """Begin new files where the present ones are too large. Raises DataPlaneError, OSError: to be tried again."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from string import Template
 from typing import Protocol
 
-from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
 from klever_deployer.domain.runtimes import has_grpc
+from klever_deployer.domain.versions import CUSTOM
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
@@ -22,6 +22,7 @@ from kleversandbox.system_paths import interpreter_paths, program_paths
 from modelfiles.runtimes import RUNTIMES
 
 from .confining import confined
+from .replica_specs import ReplicaSpec
 
 SERVER_PACKAGES = ("kleverserve", "modelfiles")
 TRITON = "triton"

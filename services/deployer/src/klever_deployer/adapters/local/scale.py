@@ -8,7 +8,7 @@ from math import ceil
 from kleverproto.variants import Autoscaling
 
 RECENT = 3
-"""Looks whose average counts as the present: one look alone would follow every gust."""
+"""Readings whose average is used: a single reading would follow every burst."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Scale:
 
 def asked_for(looks: Iterable[Demand], scaling: Autoscaling) -> int:
     """How many replicas these looks ask for."""
-    found = list(looks)
-    average = sum(look.in_flight for look in found) / len(found)
-    busy = any(look.in_flight or look.requests for look in found)
+    demands = list(looks)
+    average = sum(demand.in_flight for demand in demands) / len(demands)
+    busy = any(demand.in_flight or demand.requests for demand in demands)
     wanted = max(ceil(average / scaling.target_in_flight), 1 if busy else 0)
     return min(max(wanted, scaling.min_replicas), scaling.max_replicas)

@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 class LocalToolchains:
-    """See `ports.Toolchains`."""
+    """See `preparation.Toolchains`."""
 
     def __init__(self, store: ToolchainStore) -> None:
         self._store = store

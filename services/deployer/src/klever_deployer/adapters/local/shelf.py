@@ -1,15 +1,37 @@
 """The models on this machine: those that are needed stay, the others make room."""
 
 import asyncio
+from collections.abc import Collection
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import structlog
 
-from klever_deployer.domain.replicas import LocalModel
-from klever_deployer.ports import ModelStore
-from kleverproto.references import ModelRef
+from klever_deployer.domain.versions import ModelSource
+
+from .replica_specs import LocalModel
 
 log = structlog.get_logger(__name__)
+
+
+class ModelStore(Protocol):
+    """Models on a disk, by digest."""
+
+    async def find(self, digest: str) -> LocalModel | None:
+        """The model if it is here."""
+        ...
+
+    async def fetch(self, source: ModelSource) -> LocalModel:
+        """The model, pulled if it is not here. Raises ServingError (`pull_failed`, …), TransientError."""
+        ...
+
+    async def digests(self) -> set[str]:
+        """The models that are here."""
+        ...
+
+    async def remove(self, digest: str) -> None:
+        """Remove a model; nothing happens where it is not here."""
+        ...
 
 
 class Shelf:
@@ -30,19 +52,15 @@ class Shelf:
         async with self._use(digest):
             return await self._store.find(digest)
 
-    async def fetch(self, ref: ModelRef, digest: str, registry: str) -> LocalModel:
+    async def get(self, source: ModelSource) -> LocalModel:
         """The model, pulled if it is not here. Raises as `ModelStore.fetch`."""
-        async with self._use(digest):
-            return await self._store.fetch(ref, digest, registry)
+        async with self._use(source.digest):
+            return await self._store.find(source.digest) or await self._store.fetch(source)
 
-    async def clear(self, needed: set[str]) -> None:
-        """Remove the models that nobody needs and nobody has asked for since the clearing before.
-
-        Args:
-            needed: digests that servings need, all of which are known: what is not among them is removed.
-        """
+    async def retain(self, digests: Collection[str]) -> None:
+        """Remove the models that are none of these and that nobody has asked for since the clearing before."""
         used, self._used = self._used, set()
-        for digest in sorted(await self._store.digests() - needed):
+        for digest in sorted(await self._store.digests() - set(digests)):
             async with self._lock(digest):
                 if digest not in used | self._used:
                     log.info("removing a model that no serving needs", digest=digest)

@@ -1,4 +1,4 @@
-"""A request that is passed on as it is: its body, its headers and its answer, without either body in memory."""
+"""Forwards requests unchanged, streaming both bodies."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from klever_deployer.domain.replicas import Endpoint
 from kleverserve.http_server import HEADER_BYTES, HEADERS, json_refusal
+
+from .replica_specs import Endpoint
 
 HOP_BY_HOP = frozenset(
     {
@@ -27,7 +28,7 @@ class BodyTooLargeError(Exception):
 
 
 class ReplicaLostError(Exception):
-    """The replica ended while it worked on the request."""
+    """The replica exited while it processed the request."""
 
 
 @dataclass
@@ -62,7 +63,7 @@ class PassedBody:
 
 
 def end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """The headers that go on to the next hop, in their order, repeated ones repeated."""
+    """The headers that are forwarded to the next hop, in their order, including repeated ones."""
     multi = CIMultiDict(headers)
     named = {name.strip().lower() for value in multi.getall("Connection", ()) for name in value.split(",")}
     return CIMultiDict((name, value) for name, value in multi.items() if name.lower() not in HOP_BY_HOP | named)
@@ -89,7 +90,7 @@ async def pass_on(
 
     Raises:
         aiohttp.ClientConnectorError: the replica was not reached, and nothing of the request is used up.
-        ReplicaLostError: it ended before it answered.
+        ReplicaLostError: it exited before it responded.
     """
     if request.content_length is not None and request.content_length > limit:
         return _too_large(limit)
@@ -118,7 +119,7 @@ async def _answered(request: web.Request, answer: aiohttp.ClientResponse) -> web
         async for chunk in answer.content.iter_any():
             await response.write(chunk)
     except aiohttp.ClientError as error:
-        raise ConnectionResetError("the replica ended in the middle of its answer") from error
+        raise ConnectionResetError("the replica exited during its response") from error
     await response.write_eof()
     return response
 
