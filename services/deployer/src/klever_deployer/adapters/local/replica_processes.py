@@ -8,6 +8,7 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.versions import ServingName
+from kleverkit.tasks import cancel
 from kleversandbox.homes import remove_home
 from modelformats.threads import in_thread
 
