@@ -128,7 +128,7 @@ async def test_a_job_that_failed_is_found_tried_again_and_forgotten(shell: Shell
     assert "dev.klever.job.failed.v1" in await shell.ok(f"klever jobs events {job}")
     assert await shell.ok(f"klever jobs logs {job}") == ""
     too_late = await shell.run(f"klever jobs cancel {job}")
-    assert "has ended as Failed" in too_late.err
+    assert "has finished as Failed" in too_late.err
     await shell.ok(f"klever jobs retry {job}")
     assert await eventually(failed, within=20) == job
     await shell.ok(f"klever jobs delete {job}")

@@ -22,6 +22,7 @@ from klever_registry.errors import StorageLostError
 from klever_registry.service.admission import Admission, Limits
 from klever_registry.service.alarms import Alarms
 from klever_registry.service.announcing import Announcer
+from klever_registry.service.blobs import Blobs
 from klever_registry.service.deletions import Deletions
 from klever_registry.service.distribution import Distribution
 from klever_registry.service.embedded import Embedded
@@ -173,13 +174,16 @@ class RegistryUnits:
         )
         uploads = InMemoryUploads(self.blobs)
         self.distribution = Distribution(
-            blobs=self.blobs,
-            uploads=uploads,
+            blobs=Blobs(
+                store=self.blobs,
+                uploads=uploads,
+                manifests=self.manifests,
+                admission=unlimited(),
+                locks=InMemoryLocks(),
+            ),
             manifests=self.manifests,
             observer=self.announcer,
             usage=self.served,
-            admission=unlimited(),
-            locks=InMemoryLocks(),
         )
         self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
 

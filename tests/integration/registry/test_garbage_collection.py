@@ -14,6 +14,7 @@ from klever_registry.adapters.local import Layout, LocalBlobs, LocalInventory, L
 from klever_registry.domain.clocks import SteadyClock
 from klever_registry.domain.manifests import parse_manifest
 from klever_registry.errors import ManifestBlobUnknownError, StorageLostError
+from klever_registry.service.blobs import Blobs
 from klever_registry.service.collecting import Collector
 from klever_registry.service.distribution import Distribution
 from kleverkit.leases import NotLeaderError
@@ -47,13 +48,16 @@ class Disk:
         self.blobs, self.manifests = LocalBlobs(layout), LocalManifests(layout)
         uploads = LocalUploads(layout)
         self.distribution = Distribution(
-            blobs=self.blobs,
-            uploads=uploads,
+            blobs=Blobs(
+                store=self.blobs,
+                uploads=uploads,
+                manifests=self.manifests,
+                admission=unlimited(),
+                locks=LocalLocks(root / "locks" / "repositories"),
+            ),
             manifests=self.manifests,
             observer=Silent(),
             usage=FixedUsage(),
-            admission=unlimited(),
-            locks=LocalLocks(root / "locks" / "repositories"),
         )
         self.collector = Collector(
             inventory=LocalInventory(layout),
@@ -119,7 +123,7 @@ async def test_a_blob_that_was_just_used_is_not_removed(disk: Disk, use: str) ->
     await disk.blobs.put(REPOSITORY, digest, b"wanted")
     disk.age()
     if use == "head":
-        await disk.distribution.blob_size(REPOSITORY, digest)
+        await disk.distribution.blobs.size(REPOSITORY, digest)
     elif use == "mount":
         await disk.blobs.mount("library/other", digest, source=REPOSITORY)
     else:

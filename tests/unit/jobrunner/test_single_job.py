@@ -2,9 +2,7 @@
 
 import errno
 import io
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -80,17 +78,16 @@ async def test_a_kind_without_an_operation_fails(tmp_path: Path) -> None:
     assert code is ExitCode.FAILED
 
 
-def write(directory: Path, document: Any) -> str:
+def write(directory: Path, text: str) -> str:
     path = directory / "request.json"
-    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    path.write_text(text)
     return str(path)
 
 
-def test_a_request_is_read_from_a_file_or_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_is_read_from_a_file_or_from_standard_input(tmp_path: Path) -> None:
     text = RunRequest(spec=SPEC, trust=("my.models:Scaler",)).model_dump_json()
-    assert read_request(write(tmp_path, text)).trust == ("my.models:Scaler",)
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    assert read_request("-").spec == SPEC
+    assert read_request(write(tmp_path, text), io.BytesIO()).trust == ("my.models:Scaler",)
+    assert read_request("-", io.BytesIO(text.encode())).spec == SPEC
 
 
 @pytest.mark.parametrize(
@@ -102,9 +99,9 @@ def test_a_request_is_read_from_a_file_or_from_standard_input(tmp_path: Path, mo
         (" " * (REQUEST_BYTES + 1), f"more than {REQUEST_BYTES} bytes"),
     ],
 )
-def test_a_request_that_is_not_valid_is_refused_with_what_is_wrong(tmp_path: Path, content: str, says: str) -> None:
+def test_a_request_that_is_not_valid_is_refused_with_what_is_wrong(content: str, says: str) -> None:
     with pytest.raises(BadRequestError, match=says):
-        read_request(write(tmp_path, content))
+        read_request("-", io.BytesIO(content.encode()))
 
 
 def test_a_bad_request_has_an_exit_code_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

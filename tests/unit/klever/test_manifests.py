@@ -30,7 +30,7 @@ def test_every_problem_is_told_with_its_document_and_field() -> None:
     assert "  unknown key policy; the keys here are" in told
 
 
-@pytest.mark.parametrize(("text", "complaint"), [("a: [", "is not YAML"), ("---\n", "holds no document")])
+@pytest.mark.parametrize(("text", "complaint"), [("a: [", "is not YAML"), ("---\n", "contains no document")])
 def test_a_file_without_a_document_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         read_manifests(text, "s.yaml")

@@ -71,7 +71,7 @@ def test_a_picture_is_fitted_to_the_models_size_layout_and_range(
     [
         ("ragged.csv", b"1,2\n3\n", "rows of 1 to 2 cells"),
         ("empty.csv", b"", "is empty"),
-        ("bad.npy", b"nonsense", "holds no arrays"),
+        ("bad.npy", b"nonsense", "contains no arrays"),
         ("bad.json", b"[1", "not JSON"),
         ("bad.bin", b"\xff\xfe\xff", "is not text"),
     ],
@@ -86,7 +86,7 @@ def test_what_does_not_fit_the_model_is_explained(tmp_path: Path) -> None:
     (tmp_path / "words.csv").write_text("a\nb\n")
     with pytest.raises(InputError, match="is INT64, and 'b' in the table is not"):
         tensors_of({"a": read_values(tmp_path / "words.csv")}, a=("INT64", [-1]))
-    with pytest.raises(InputError, match="say which"):
+    with pytest.raises(InputError, match="select one"):
         tensors_of({"": [1]}, a=("INT64", [-1]), b=("INT64", [-1]))
     (tmp_path / "dot.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match="is no picture"):

@@ -32,13 +32,13 @@ Samples = dict[str, Any]
 
 def read_samples(texts: Sequence[str]) -> Samples:
     """Every sample on a command line. Raises InputError."""
-    found: Samples = {}
+    samples: Samples = {}
     for text in texts:
-        given = _parsed(text)
-        if twice := found.keys() & given.keys():
+        parsed = _parsed(text)
+        if twice := samples.keys() & parsed.keys():
             raise InputError(f"there are two samples for {', '.join(sorted(twice))}: give one for each input")
-        found |= given
-    return found
+        samples |= parsed
+    return samples
 
 
 async def with_samples(

@@ -1,4 +1,4 @@
-"""The part of the SDK that is said in a word: a version is deployed, asked, and taken down."""
+"""The common operations of the SDK: deploy a version, send it requests, and undeploy it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from .transport import SERVER_ERROR
 
 
 class ServingVerbs(ServingWaits):
-    """What is mostly done with servings; `ServingCalls` has what these are made of."""
+    """Common operations on servings; `ServingCalls` has the requests behind them."""
 
     async def deploy(
         self,
@@ -61,7 +61,7 @@ class ServingVerbs(ServingWaits):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Ask a served model through the ingress.
+        """Send values to a served model through the ingress.
 
         Args:
             name: the serving.
@@ -73,10 +73,10 @@ class ServingVerbs(ServingWaits):
             InputError: nothing is served under the name, or the values do not fit the model.
             ApiError: the model server refuses the request.
         """
-        found = await self.serving(name, namespace)
-        if found is None or found.status.url is None:
+        serving = await self.serving(name, namespace)
+        if serving is None or serving.status.url is None:
             raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
-        return await self.predict_at(found.status.url, values, headers=headers)
+        return await self.predict_at(serving.status.url, values, headers=headers)
 
     async def predict_at(
         self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None

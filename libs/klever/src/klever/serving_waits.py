@@ -12,7 +12,7 @@ from .serving_calls import ServingCalls
 
 
 class ServingWaits(ServingCalls):
-    """Waits until a request has led to something, and gives what that is."""
+    """Waits for the result of a request."""
 
     async def wait_for_ready(
         self,
@@ -27,7 +27,7 @@ class ServingWaits(ServingCalls):
 
         Args:
             name: the serving.
-            generation: what `apply` told.
+            generation: of the document that the request returned.
             namespace: where.
             within: seconds.
             on_step: called with what is waited for, whenever it is looked at.
@@ -39,21 +39,21 @@ class ServingWaits(ServingCalls):
 
         async def probe() -> ServingDocument | None:
             nonlocal waits_for
-            found = await self.serving(name, namespace)
-            if found is None or found.generation < generation:
+            serving = await self.serving(name, namespace)
+            if serving is None or serving.generation < generation:
                 return None
-            if _has_ended(found, generation):
-                return found
-            waits_for = progress(found, generation) or waits_for
+            if _has_ended(serving, generation):
+                return serving
+            waits_for = progress(serving, generation) or waits_for
             if on_step is not None:
                 on_step(waits_for)
             return None
 
-        found = await until(probe, within, lambda: f"{name} is not ready ({waits_for})")
-        if found.status.phase is ServingPhase.FAILED:
-            problem = found.status.problem
+        serving = await until(probe, within, lambda: f"{name} is not ready ({waits_for})")
+        if serving.status.phase is ServingPhase.FAILED:
+            problem = serving.status.problem
             raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
-        return found
+        return serving
 
     async def wait_for_rollout(
         self, name: str, generation: int, namespace: str = "default", *, within: float = 120.0
@@ -67,7 +67,7 @@ class ServingWaits(ServingCalls):
             within: seconds.
 
         Raises:
-            FailedError: it takes longer, or the serving is gone.
+            FailedError: it takes longer, or the serving was deleted.
         """
 
         async def probe() -> ServingDocument | None:
@@ -95,10 +95,10 @@ def _is_rolled_out(serving: ServingDocument, generation: int) -> bool:
     return is_settled and rollout.phase in {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
 
 
-def _has_ended(found: ServingDocument, generation: int) -> bool:
-    status = found.status
+def _has_ended(serving: ServingDocument, generation: int) -> bool:
+    status = serving.status
     if status.phase is ServingPhase.READY:
         return status.observed_generation >= generation
     waits = status.rollout is not None and status.rollout.phase is RolloutPhase.WAITING
-    ours = status.rollout is not None and status.rollout.generation == found.generation
+    ours = status.rollout is not None and status.rollout.generation == serving.generation
     return status.phase is ServingPhase.FAILED or (waits and ours)

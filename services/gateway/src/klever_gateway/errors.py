@@ -1,4 +1,4 @@
-"""What can be wrong with a request, each with the code that clients see."""
+"""Errors of requests, each with the code that clients see."""
 
 from dataclasses import dataclass
 
@@ -39,13 +39,13 @@ class InvalidRequestError(PermanentError):
 
 
 class UnauthorizedError(PermanentError):
-    """Nobody says who asks, or who they say is not known."""
+    """The request has no valid token or session."""
 
     default_code = UNAUTHORIZED
 
 
 class LoginLinkError(PermanentError):
-    """The link lets nobody in."""
+    """The login link has expired or was used."""
 
     default_code = LOGIN_LINK_NOT_VALID
 
@@ -63,37 +63,37 @@ class UnsupportedMediaTypeError(PermanentError):
 
 
 class AlreadyExistsError(PermanentError):
-    """The name is taken."""
+    """The name is in use."""
 
     default_code = ALREADY_EXISTS
 
 
 class JobFinishedError(PermanentError):
-    """There is nothing left to cancel."""
+    """The job has finished and cannot be cancelled."""
 
     default_code = JOB_FINISHED
 
 
 class JobNotRetriableError(PermanentError):
-    """There is nothing to do again."""
+    """The job cannot be retried."""
 
     default_code = JOB_NOT_RETRIABLE
 
 
 class ModelServedError(PermanentError):
-    """What is to be deleted is served."""
+    """The version to be deleted is served."""
 
     default_code = MODEL_SERVED
 
 
 class OtherRegistryError(PermanentError):
-    """What is to be deleted is kept by a registry that is not the platform's."""
+    """The version to be deleted is stored in another registry."""
 
     default_code = OTHER_REGISTRY
 
 
 class NoRolloutError(PermanentError):
-    """Nothing is being rolled out that could be steered."""
+    """The serving has no rollout in progress."""
 
     default_code = NO_ROLLOUT
 

@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import ValidationError
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = JobrunnerSettings()
-        request = read_request(options.request)
+        request = read_request(options.request, sys.stdin.buffer)
     except ValidationError as error:
         return _refuse(explain(error, JobrunnerSettings))
     except BadRequestError as error:
@@ -67,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(code)
 
 
-def read_request(path: str) -> RunRequest:
+def read_request(path: str, stdin: BinaryIO) -> RunRequest:
     """Read a request from a file, or from standard input for `-`. Raises BadRequestError."""
     try:
         if path == "-":
-            content = sys.stdin.buffer.read(REQUEST_BYTES + 1)
+            content = stdin.read(REQUEST_BYTES + 1)
         else:
             with Path(path).open("rb") as file:
                 content = file.read(REQUEST_BYTES + 1)

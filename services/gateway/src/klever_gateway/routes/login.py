@@ -1,4 +1,4 @@
-"""How a browser gets in: a link that is good once."""
+"""Logs a browser in with a link that can be used once."""
 
 import json
 import secrets
@@ -20,7 +20,7 @@ LOGIN = "/login"
 
 
 class LoginLink(WireModel):
-    """A way in for one browser."""
+    """A link that logs one browser in."""
 
     url: str
     """Open it in the browser; it is good once."""
@@ -82,7 +82,7 @@ OPERATIONS = (
         path=f"{BASE}/login-links",
         handler=create_login_link,
         tag="platform",
-        summary="Make a link that lets a browser in, once",
+        summary="Create a link that logs a browser in, once",
         success=Success(
             description="The link.",
             status=HTTPStatus.CREATED,

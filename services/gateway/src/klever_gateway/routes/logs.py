@@ -1,4 +1,4 @@
-"""What the tools of a job, and the model servers of a serving, say."""
+"""Logs of jobs and servings."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -58,8 +58,8 @@ OPERATIONS = (
         path=f"{jobs.ONE}/logs",
         handler=read_job_log,
         tag="jobs",
-        summary="Read what the tools of a job say",
-        description="Lines of text, kept for seven days; with `follow` as they come, until the job has ended.",
+        summary="Read the log of a job",
+        description="Lines of text, kept for seven days; with `follow` as they come, until the job has finished.",
         query=LogQuery,
         success=Success(description="The lines.", media_type=TEXT, example="tf2onnx: 12 operators\n"),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
@@ -70,8 +70,8 @@ OPERATIONS = (
         path=f"{servings.ONE}/logs",
         handler=read_serving_log,
         tag="servings",
-        summary="Read what the model servers of a serving write",
-        description="Lines of text, each behind its replica, kept for seven days; with `follow` as they come.",
+        summary="Read the log of a serving",
+        description="Lines of text, each behind its replica, kept for seven days; with `follow` as they are written.",
         query=ServingLogQuery,
         success=Success(description="The lines.", media_type=TEXT, example='v1/0 | {"event":"ready","port":40123}\n'),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),

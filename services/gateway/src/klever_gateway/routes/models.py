@@ -21,16 +21,16 @@ SLASHES = "Slashes in a model's name are written as `%2F`."
 async def list_projects(request: web.Request) -> web.Response:
     """Projects by name."""
     part = read_query(request, PageQuery)
-    total, found = await request.app[READING].projects(start=part.start, limit=part.limit)
-    return items(total, found)
+    total, summaries = await request.app[READING].projects(start=part.start, limit=part.limit)
+    return items(total, summaries)
 
 
 async def list_project_models(request: web.Request) -> web.Response:
     """Models of a project by name."""
     part = read_query(request, PageQuery)
     project = request.match_info["project"]
-    total, found = await request.app[READING].models(project, start=part.start, limit=part.limit)
-    return items(total, found)
+    total, summaries = await request.app[READING].models(project, start=part.start, limit=part.limit)
+    return items(total, summaries)
 
 
 async def list_versions(request: web.Request) -> web.Response:
@@ -48,13 +48,13 @@ async def get_version(request: web.Request) -> web.Response:
 
 
 async def delete_version(request: web.Request) -> web.Response:
-    """Ask for a version to be deleted."""
+    """Request the deletion of a version."""
     names = request.match_info
     return accepted(await request.app[DELETIONS].delete(names["project"], names["model"], names["version"]))
 
 
 async def delete_model(request: web.Request) -> web.Response:
-    """Ask for every version of a model to be deleted."""
+    """Delete every version of a model."""
     documents = await request.app[DELETIONS].delete_all(request.match_info["project"], request.match_info["model"])
     return items(len(documents), documents, status=202)
 
@@ -126,11 +126,11 @@ OPERATIONS = (
         path=f"{VERSIONS}/{{version}}",
         handler=delete_version,
         tag="models",
-        summary="Ask for a version of a model to be deleted",
+        summary="Delete a version of a model",
         description=f"A served version is not deleted. Other tags of the same bytes stay. {SLASHES}",
         success=Success(
             status=202,
-            description="The version as it is; it is gone once the registry has deleted it.",
+            description="The version as it is, until the registry has deleted it.",
             model=ModelDocument,
             example=examples.MODEL.model_dump(mode="json"),
             headers=(CORRELATION_ID, "ETag"),
@@ -143,8 +143,8 @@ OPERATIONS = (
         path=f"{MODELS}/{{model}}",
         handler=delete_model,
         tag="models",
-        summary="Ask for every version of a model to be deleted",
-        description=f"Nothing is deleted where one of them is served. {SLASHES}",
+        summary="Delete every version of a model",
+        description=f"Nothing is deleted if one of them is served. {SLASHES}",
         success=Success(
             status=202,
             description="The versions as they are.",

@@ -1,4 +1,4 @@
-"""Where someone has taken the gateway for the registry: the answer says where that is, as every OCI client shows it."""
+"""Requests of OCI clients that use the gateway's address for the registry: the error names the registry's address."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""What people want to happen to the models of a project."""
+"""Policies of projects: reads them, and stores requests for other ones."""
 
 from klever_gateway.domain.rows import Collection, policy_row
 from kleverkit.errors import TransientError
@@ -15,18 +15,18 @@ from .writing import Writing, Written
 
 
 class Policies:
-    """Reads policies, and accepts new ones; the registry keeps them."""
+    """Reads policies, and accepts new ones; the registry stores them."""
 
     def __init__(self, writing: Writing) -> None:
         self._writing = writing
 
     async def get(self, project: str) -> ProjectPolicy:
-        """The policy; one that does nothing where nobody has set any. Raises TransientError."""
-        found = await self._document(project)
-        return found.spec.policy if found else ProjectPolicy()
+        """The policy; one without actions if none was set. Raises TransientError."""
+        document = await self._document(project)
+        return document.spec.policy if document else ProjectPolicy()
 
     async def put(self, project: str, policy: ProjectPolicy) -> Written:
-        """Ask for another policy. Raises TransientError when the request could not be stored."""
+        """Requests another policy. Raises TransientError when the request could not be stored."""
         present, now = await self._document(project), self._writing.clock()
         spec = ProjectSpec(name=project, policy=policy)
         wanted = (

@@ -101,8 +101,8 @@ def _show(job: JobDocument, *, as_json: bool) -> None:
         raise click.ClickException(f"{problem.code}: {problem.message}" if problem else "the job was cancelled")
 
 
-def _options(given: tuple[str, ...]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
+def _options(texts: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
     for name, equals, _ in pairs:
         if not name or not equals:
             raise click.UsageError("write --option NAME=VALUE, such as --option opset=17")

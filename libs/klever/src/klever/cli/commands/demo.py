@@ -57,15 +57,15 @@ class _Outcome:
     completed = False
 
 
-async def _demo(wanted: Ports, outcome: _Outcome, *, leave: bool, as_json: bool) -> None:
+async def _demo(requested: Ports, outcome: _Outcome, *, leave: bool, as_json: bool) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
 
     directory = Path(tempfile.mkdtemp(prefix="klever-demo-"))
     try:
         lines = Lines()
-        with reserved(wanted, fall_back=True) as (ports, moved):
+        with reserved(requested, fall_back=True) as (ports, moved):
             for name in moved:
-                lines.note(f"port {getattr(wanted, name)} is in use: the {name} uses {getattr(ports, name)}")
+                lines.note(f"port {getattr(requested, name)} is in use: the {name} uses {getattr(ports, name)}")
             await _show(Home(directory), ports, lines, outcome, leave=leave, as_json=as_json)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -76,19 +76,19 @@ async def _show(home: Home, ports: Ports, lines: "Lines", outcome: _Outcome, *, 
     from klever.demo.story import run_demo  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor  # noqa: PLC0415
 
-    begun, where = time.monotonic(), urls(ports)
+    started, addresses = time.monotonic(), urls(ports)
     lines.heading("Starting the platform")
-    supervisor = Supervisor(home, parts(home, ports, find_nats_server()), where, lines)
+    supervisor = Supervisor(home, parts(home, ports, find_nats_server()), addresses, lines)
     async with running(supervisor, home, ports, lines):
-        platform_ready = round(time.monotonic() - begun, 3)
+        platform_ready = round(time.monotonic() - started, 3)
         lines.heading("A model becomes an endpoint")
-        result = await run_demo(where, home, lines)
+        result = await run_demo(addresses, home, lines)
         timings = {"platformReady": platform_ready, **result.pop("timingsSeconds")}
         outcome.completed = True
         lines.heading("Try it yourself")
-        lines.urls(where)
+        lines.urls(addresses)
         if as_json:
-            print_json({**result, "urls": urls_as_json(where), "timingsSeconds": timings})
+            print_json({**result, "urls": urls_as_json(addresses), "timingsSeconds": timings})
         if not leave:
-            await wait_for_interrupt(home, where, lines, show_link=True, show_hint=True)
+            await wait_for_interrupt(home, addresses, lines, show_link=True, show_hint=True)
         lines.heading("Stopping")

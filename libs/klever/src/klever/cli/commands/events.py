@@ -61,8 +61,8 @@ def credentials(  # noqa: PLR0913 - its options
         elif remove:
             _remove(name)
         else:
-            chosen = (publish, subscribe) if publish or subscribe else (publishable_by_externals(), READABLE)
-            _add(name, *chosen, output or Path(f"{name}.nk"))
+            subjects = (publish, subscribe) if publish or subscribe else (publishable_by_externals(), READABLE)
+            _add(name, *subjects, output or Path(f"{name}.nk"))
 
 
 def _add(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], output: Path) -> None:
@@ -101,9 +101,9 @@ def _remove(name: str) -> None:
 def _list(*, as_json: bool) -> None:
     from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
 
-    known = NatsAccess(Home.default().nats_files).externals()
+    externals = NatsAccess(Home.default().nats_files).externals()
     if as_json:
-        print_json([one.model_dump(mode="json", by_alias=True) for one in known])
+        print_json([one.model_dump(mode="json", by_alias=True) for one in externals])
         return
-    rows = [(one.name, " ".join(one.publish), " ".join(one.subscribe)) for one in known]
+    rows = [(one.name, " ".join(one.publish), " ".join(one.subscribe)) for one in externals]
     print_table([("NAME", "MAY PUBLISH", "MAY RECEIVE"), *rows])

@@ -42,13 +42,13 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: An
     klever jobs list --model library/mymodel:v1 --since 2026-11-01 --json
     """
     filters = _filters(**wanted)
-    found = call(server, lambda client: client.jobs(namespace, **filters))
+    documents = call(server, lambda client: client.jobs(namespace, **filters))
     if as_json:
-        print_json([document.model_dump(mode="json") for document in found])
-    elif not found:
+        print_json([document.model_dump(mode="json") for document in documents])
+    elif not documents:
         click.echo("No jobs. Each push of a model creates one.")
     else:
-        print_table([("ID", "KIND", "MODEL", "PHASE", "REASON"), *(_row(document) for document in found)])
+        print_table([("ID", "KIND", "MODEL", "PHASE", "REASON"), *(_row(document) for document in documents)])
 
 
 @jobs.command()
@@ -69,11 +69,11 @@ def create(ref: ModelRef, kind: str, namespace: str, *, as_json: bool, server: s
     klever jobs create library/mymodel:v1
     klever jobs create library/mymodel:v1 --kind scan
     """
-    found = call(server, lambda client: client.create_job(ref, JobKind(kind), namespace=namespace))
+    job = call(server, lambda client: client.create_job(ref, JobKind(kind), namespace=namespace))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(job.model_dump(mode="json"))
     else:
-        click.echo(f"{found.id}: show the progress with `klever jobs get {found.id}`")
+        click.echo(f"{job.id}: show the progress with `klever jobs get {job.id}`")
 
 
 @jobs.command()
@@ -87,17 +87,17 @@ def get(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> No
     \b
     klever jobs get 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
-    found = call(server, lambda client: client.job(job_id, namespace))
+    job = call(server, lambda client: client.job(job_id, namespace))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(job.model_dump(mode="json"))
         return
-    click.echo(f"id:       {found.id}")
-    click.echo(f"kind:     {found.spec.kind.value}")
-    click.echo(f"model:    {found.spec.ref}")
-    click.echo(f"phase:    {found.status.phase.value}, {found.status.attempts} attempt(s)")
-    if found.status.problem:
-        click.echo(f"problem:  {found.status.problem.code}: {found.status.problem.message}")
-    for line in _describe(found.status.result or JobResult()):
+    click.echo(f"id:       {job.id}")
+    click.echo(f"kind:     {job.spec.kind.value}")
+    click.echo(f"model:    {job.spec.ref}")
+    click.echo(f"phase:    {job.status.phase.value}, {job.status.attempts} attempt(s)")
+    if job.status.problem:
+        click.echo(f"problem:  {job.status.problem.code}: {job.status.problem.message}")
+    for line in _describe(job.status.result or JobResult()):
         click.echo(line)
 
 
@@ -131,11 +131,11 @@ def events(job_id: str, namespace: str, *, as_json: bool, server: str | None) ->
     \b
     klever jobs events 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
-    found = call(server, lambda client: client.job_events(job_id, namespace))
+    history = call(server, lambda client: client.job_events(job_id, namespace))
     if as_json:
-        print_json(found)
+        print_json(history)
         return
-    print_table([("TIME", "EVENT"), *((event.time.isoformat(timespec="seconds"), event.type) for event in found)])
+    print_table([("TIME", "EVENT"), *((event.time.isoformat(timespec="seconds"), event.type) for event in history)])
 
 
 @jobs.command()
@@ -190,8 +190,8 @@ def _describe(result: JobResult) -> Iterator[str]:
 def _filters(*, kind: str | None, phase: str | None, ref: ModelRef | None, since: datetime | None) -> dict[str, str]:
     named = {"project": ref.project, "model": ref.model, "version": ref.version} if ref else {}
     moment = since.replace(tzinfo=UTC).isoformat() if since else None
-    given = {"kind": kind, "phase": phase, "since": moment, **named}
-    return {name: value for name, value in given.items() if value is not None}
+    values = {"kind": kind, "phase": phase, "since": moment, **named}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _row(document: JobDocument) -> tuple[str, ...]:

@@ -35,14 +35,17 @@ def list_models(project: str | None, format_name: str | None, *, as_json: bool, 
     klever models list --format ONNX
     """
     filters = {key: value for key, value in (("project", project), ("format", format_name)) if value}
-    found = call(server, lambda client: client.models(**filters))
+    documents = call(server, lambda client: client.models(**filters))
     if as_json:
-        print_json([document.model_dump(mode="json") for document in found])
-    elif not found:
+        print_json([document.model_dump(mode="json") for document in documents])
+    elif not documents:
         click.echo("No models. Push one: ormb push ./mymodel localhost:5000/library/mymodel:v1")
     else:
         print_table(
-            [("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "VERIFIED", "PUSHED"), *(row(document) for document in found)]
+            [
+                ("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "VERIFIED", "PUSHED"),
+                *(row(document) for document in documents),
+            ]
         )
 
 
@@ -59,18 +62,18 @@ def get(ref: ModelRef, *, wait: bool, as_json: bool, server: str | None) -> None
     """
 
     async def work(client: "KleverClient") -> ModelDocument:
-        found = await client.model(ref)
-        if wait and found.status.extraction is ExtractionPhase.PENDING:
+        document = await client.model(ref)
+        if wait and document.status.extraction is ExtractionPhase.PENDING:
             with waiting(f"parsing {ref}", quiet=as_json):
                 await _parsed(client, ref)
-            found = await client.model(ref)
-        return found
+            document = await client.model(ref)
+        return document
 
-    found = call(server, work)
+    document = call(server, work)
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(document.model_dump(mode="json"))
         return
-    for line in describe(found):
+    for line in describe(document):
         click.echo(line)
 
 
@@ -143,8 +146,8 @@ def row(document: ModelDocument) -> tuple[str, ...]:
     """Return the row of a version in the list."""
     spec = document.spec
     pushed = document.updated_at.strftime("%Y-%m-%d %H:%M")
-    name, found = document.format or "-", document.status.extraction.value
-    return str(spec.ref), name, spec.digest[7:19], found, _mark(spec.metadata.labels), pushed
+    name, extraction = document.format or "-", document.status.extraction.value
+    return str(spec.ref), name, spec.digest[7:19], extraction, _mark(spec.metadata.labels), pushed
 
 
 def _mark(labels: Mapping[str, str]) -> str:

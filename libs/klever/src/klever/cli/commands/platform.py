@@ -74,13 +74,13 @@ def up(
             more = ["--allow-commands"] if allow_commands else []
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
-            wanted = wanted_ports(single, ports)
-            run_until_stopped(_run(Home.default(), wanted, allow_commands=allow_commands, background=background))
+            requested = wanted_ports(single, ports)
+            run_until_stopped(_run(Home.default(), requested, allow_commands=allow_commands, background=background))
 
 
 def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...]:
-    chosen = os.environ.get(ACCOUNTS_SETTING)
-    accounts = Path(chosen) if chosen else None
+    path = os.environ.get(ACCOUNTS_SETTING)
+    accounts = Path(path) if path else None
     if accounts is not None and not accounts.exists():
         raise PlatformError(
             f"{ACCOUNTS_SETTING} names {accounts}, which does not exist. Create it with `klever registry account add`, "
@@ -139,25 +139,25 @@ def status(*, as_json: bool) -> None:
     from klever.cli.status import report  # noqa: PLC0415 - loads HTTP
 
     home = Home.default()
-    found = report(home)
+    state = report(home)
     if as_json:
-        print_json(found)
-    elif not found["parts"]:
+        print_json(state)
+    elif not state["parts"]:
         click.echo(f"No platform runs with {home.path}. Start one with `klever up`")
     else:
-        rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in found["parts"]]
+        rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in state["parts"]]
         print_table([("PROCESS", "STATE", "URL", "MEMORY"), *rows])
-        for line in sandbox_lines(found["sandbox"]):
+        for line in sandbox_lines(state["sandbox"]):
             click.echo(line)
-        click.echo(f"{found['rssMb']} MB in total; logs in {home.logs}")
+        click.echo(f"{state['rssMb']} MB in total; logs in {home.logs}")
         commands = (
-            "allowed: users who can deploy can run programs on this machine" if found["allowCommands"] else "refused"
+            "allowed: users who can deploy can run programs on this machine" if state["allowCommands"] else "refused"
         )
         click.echo(f"Servings with commands (`klever up --allow-commands`): {commands}")
-    sys.exit(0 if found["ready"] else 1)
+    sys.exit(0 if state["ready"] else 1)
 
 
-async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: bool) -> None:
+async def _run(home: Home, requested: Ports, *, allow_commands: bool, background: bool) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
@@ -166,16 +166,16 @@ async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: b
         raise already_running(home)
     await stop_earlier(home)
     lines = Lines()
-    with reserved(wanted) as (ports, _):
-        where = urls(ports)
+    with reserved(requested) as (ports, _):
+        addresses = urls(ports)
         lines.heading(f"Klever, state in {home.path}")
         planned = _parts(home, ports, allow_commands=allow_commands)
-        supervisor = Supervisor(home, planned, where, lines, allow_commands=allow_commands)
+        supervisor = Supervisor(home, planned, addresses, lines, allow_commands=allow_commands)
         async with running(supervisor, home, ports, lines):
             lines.heading("Ready")
-            lines.urls(where)
+            lines.urls(addresses)
             try:
-                await wait_for_interrupt(home, where, lines, show_link=not background, show_hint=sys.stdin.isatty())
+                await wait_for_interrupt(home, addresses, lines, show_link=not background, show_hint=sys.stdin.isatty())
             finally:
                 lines.heading("Stopping")
 
@@ -201,7 +201,7 @@ def _detach(home: Home, options: list[str]) -> None:
     home.create()
     log = home.log_of("up")
     log.write_bytes(b"")
-    with log.open("ab") as output, log.open() as said:  # what is appended to can be shortened
+    with log.open("ab") as output, log.open() as messages:  # what is appended to can be shortened
         process = subprocess.Popen(
             [sys.executable, "-m", "klever.cli", "up", "--background", *options],
             stdout=output,
@@ -211,7 +211,7 @@ def _detach(home: Home, options: list[str]) -> None:
         )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
-            click.echo(said.read(), err=True, nl=False)
+            click.echo(messages.read(), err=True, nl=False)
             state = read_state(home.state)
             if state is not None and state.ready and state.supervisor.pid == process.pid:
                 asyncio.run(show_login_link(home, state.urls, Lines()))
@@ -221,7 +221,7 @@ def _detach(home: Home, options: list[str]) -> None:
                 )
                 return
             time.sleep(0.05)
-        click.echo(said.read(), err=True, nl=False)
+        click.echo(messages.read(), err=True, nl=False)
     if process.poll() is not None:
         sys.exit(1)  # its output contains the reason
     process.terminate()

@@ -119,18 +119,18 @@ def set_policy(  # noqa: PLR0913 - what a policy has
     _show(call(server, work), as_json=as_json)
 
 
-def merged_trust(before: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+def merged_trust(before: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the trusted names with the given ones added; `none` removes the present ones first."""
-    kept = () if NOTHING in given else before
-    return tuple(dict.fromkeys((*kept, *(name for name in given if name != NOTHING))))
+    remaining = () if NOTHING in names else before
+    return tuple(dict.fromkeys((*remaining, *(name for name in names if name != NOTHING))))
 
 
-def _show(found: ProjectPolicy, *, as_json: bool) -> None:
+def _show(policy_: ProjectPolicy, *, as_json: bool) -> None:
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(policy_.model_dump(mode="json"))
         return
-    click.echo(f"convert:   {', '.join(found.convert) or 'nothing'}")
-    click.echo(f"quantize:  {found.quantize.value if found.quantize else 'no'}")
-    click.echo(f"scan:      {found.scan.value}")
-    click.echo(f"invalid:   {found.invalid.value}")
-    click.echo(f"trust:     {', '.join(found.trust) or 'only known names'}")
+    click.echo(f"convert:   {', '.join(policy_.convert) or 'nothing'}")
+    click.echo(f"quantize:  {policy_.quantize.value if policy_.quantize else 'no'}")
+    click.echo(f"scan:      {policy_.scan.value}")
+    click.echo(f"invalid:   {policy_.invalid.value}")
+    click.echo(f"trust:     {', '.join(policy_.trust) or 'only known names'}")

@@ -125,13 +125,13 @@ def list_accounts(file: Path, *, as_json: bool) -> None:
     klever registry account list
     """
     with errors_as_lines():
-        known = accounts.read(file)
+        stored = accounts.read(file)
     if as_json:
-        may = [{"name": one.name, "projects": one.projects} for one in known.accounts]
-        print_json({"accounts": may, "anonymousPull": known.anonymous_pull})
+        may = [{"name": one.name, "projects": one.projects} for one in stored.accounts]
+        print_json({"accounts": may, "anonymousPull": stored.anonymous_pull})
         return
-    anonymous = ", ".join(known.anonymous_pull) or "nothing"
-    rows = [(one.name, ", ".join(f"{may} {where}" for where, may in one.projects.items())) for one in known.accounts]
+    anonymous = ", ".join(stored.anonymous_pull) or "nothing"
+    rows = [(one.name, ", ".join(f"{may} {where}" for where, may in one.projects.items())) for one in stored.accounts]
     print_table([("NAME", "MAY"), *rows, ("(anybody)", f"pull {anonymous}")])
 
 
@@ -166,8 +166,8 @@ def set_quota(project: str, size: str, file: Path) -> None:
     """
     with errors_as_lines():
         accounts.set_quota(file, project, size)
-    where = "Each project without its own quota" if project == "*" else f"The project {project}"
-    click.echo(f"{where} has {'no quota' if size == 'none' else f'a quota of {size}'} now.")
+    subject = "Each project without its own quota" if project == "*" else f"The project {project}"
+    click.echo(f"{subject} has {'no quota' if size == 'none' else f'a quota of {size}'} now.")
 
 
 @quota.command("list")
@@ -180,8 +180,8 @@ def list_quotas(file: Path, *, as_json: bool) -> None:
     klever registry quota list
     """
     with errors_as_lines():
-        known = accounts.read(file)
+        stored = accounts.read(file)
     if as_json:
-        print_json({"quotas": known.quotas})
+        print_json({"quotas": stored.quotas})
         return
-    print_table([("PROJECT", "BYTES"), *((project, str(size)) for project, size in known.quotas.items())])
+    print_table([("PROJECT", "BYTES"), *((project, str(size)) for project, size in stored.quotas.items())])

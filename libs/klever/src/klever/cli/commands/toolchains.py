@@ -38,11 +38,11 @@ def list_toolchains(directory: Path, *, as_json: bool) -> None:
     \b
     klever toolchain list
     """
-    found = _store(directory).list()
+    toolchains = _store(directory).list()
     if as_json:
-        print_json([_facts(each) for each in found])
+        print_json([_facts(each) for each in toolchains])
         return
-    print_table([("NAME", "INSTALLED", "SIZE", "PATH"), *(_row(each) for each in found)])
+    print_table([("NAME", "INSTALLED", "SIZE", "PATH"), *(_row(each) for each in toolchains)])
 
 
 @toolchain.command()
@@ -90,10 +90,10 @@ def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         raise click.ClickException(f"{error.code}: {error}") from error
 
 
-def _facts(found: "Toolchain") -> dict[str, Any]:
-    return {"name": found.name, "installed": found.installed, "size": found.size, "path": str(found.path)}
+def _facts(item: "Toolchain") -> dict[str, Any]:
+    return {"name": item.name, "installed": item.installed, "size": item.size, "path": str(item.path)}
 
 
-def _row(found: "Toolchain") -> tuple[str, ...]:
-    size = human_size(found.size) if found.size else "-"
-    return found.name, "yes" if found.installed else "no", size, str(found.path) if found.installed else "-"
+def _row(item: "Toolchain") -> tuple[str, ...]:
+    size = human_size(item.size) if item.size else "-"
+    return item.name, "yes" if item.installed else "no", size, str(item.path) if item.installed else "-"

@@ -1,4 +1,4 @@
-"""Who may ask: programs with the token, and browsers that were let in with a link."""
+"""Authentication: programs with the token, and browsers that logged in with a link."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from kleverkit.tokens import Token
 PAGE_KEY = "X-Klever-Page-Key"
 """Header in which the gateway's own pages send what they keep of a session."""
 OPEN_ROUTES = frozenset({"/healthz", "/readyz", "/metrics", "/login", "/v2", "/v2/{path}"})
-"""Asked without a token, or judged elsewhere (`/metrics`); below `/v2` is only where the registry is."""
+"""Requested without a token, or checked elsewhere (`/metrics`); `/v2` only names the registry's address."""
 PAGES = frozenset({"/", "/docs", "/docs/assets"})
-"""What a browser asks for by itself, without what its pages keep; it is the same for everybody."""
+"""Pages that a browser requests without the page key; they are the same for everybody."""
 SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
@@ -32,10 +32,10 @@ class Access:
         if header := request.headers.get(hdrs.AUTHORIZATION):
             return None if self.token.is_in(header) else "the token is not this gateway's"
         session = self.sessions.find(request.cookies.get(cookie_name(request), ""))
-        return "the request has no token" if session is None else _refused_page(request, session)
+        return "the request has no token" if session is None else _page_refusal(request, session)
 
 
-def _refused_page(request: web.Request, session: Session) -> str | None:
+def _page_refusal(request: web.Request, session: Session) -> str | None:
     """Pages are for whoever has the cookie; everything else has to come from them."""
     if route_of(request) in PAGES and request.method in SAFE:
         return None
@@ -74,7 +74,7 @@ def cookie_name(request: web.Request) -> str:
 
 
 async def add_browser_rules(_request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Signal: no address leaves with a Referer, no page is framed by another, nothing is taken for what it is not."""
+    """Signal: no address is sent as a Referer, no page is framed by another, no content type is guessed."""
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")

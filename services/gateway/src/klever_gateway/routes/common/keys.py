@@ -1,4 +1,4 @@
-"""Where handlers find what the application is built with."""
+"""Keys of the use cases in the application, for the routes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +17,7 @@ from klever_gateway.service.watching import Watching
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """What `/platform` tells."""
+    """The content of `/platform`."""
 
     version: str
     gateway: str
@@ -27,7 +27,7 @@ class Platform:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPace:
-    """How event streams are kept."""
+    """Pauses and limits of event streams."""
 
     keep_alive_seconds: float
     slow_client_seconds: float

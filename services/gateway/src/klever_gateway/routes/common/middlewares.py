@@ -1,4 +1,4 @@
-"""What happens around every request: a span, an id, a measurement, and errors as problem details."""
+"""Middlewares of every request: a span, an id, a measurement, and errors as problem details."""
 
 import re
 import time
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 def make_middlewares(tracer: trace.Tracer, metrics: CollectorRegistry, access: Access | None) -> list[Middleware]:
-    """The chain, outermost first; without `access` everybody may ask."""
+    """The chain, outermost first; without `access` there is no authentication."""
     seconds = Histogram(
         "klever_gateway_request_seconds",
         "How long requests took, until the response was complete.",

@@ -98,7 +98,7 @@ def problem(status: int, code: str, detail: str, *, errors: tuple[FieldError, ..
 
 
 def problem_of(error: KleverError) -> ProblemDetails | None:
-    """What a client is told of an error; None for one that is our own fault."""
+    """The problem that a client gets for an error; None for a fault of the gateway."""
     for kind, status in STATUS:
         if isinstance(error, kind):
             errors = error.errors if isinstance(error, InvalidRequestError) else ()
@@ -107,7 +107,7 @@ def problem_of(error: KleverError) -> ProblemDetails | None:
 
 
 def problem_of_http(error: web.HTTPException, method: str, path: str) -> ProblemDetails:
-    """What a client is told when the router refuses."""
+    """The problem that a client gets if the router refuses the request."""
     code = HTTP_CODES.get(error.status, HTTP_ERROR)
     detail = {
         404: f"nothing is served under {path}: /docs lists what is",

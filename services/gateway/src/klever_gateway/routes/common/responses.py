@@ -15,18 +15,18 @@ CORRELATION_ID = "X-Correlation-Id"
 
 
 def document(row: Row) -> web.Response:
-    """A document as it lies in the projection."""
+    """A document as the projection stores it."""
     return web.Response(text=row.body, content_type=JSON, headers={"ETag": f'"{row.generation}"'})
 
 
-def value(found: BaseModel) -> web.Response:
+def value(body: BaseModel) -> web.Response:
     """A value that is no document."""
-    return web.Response(text=found.model_dump_json(), content_type=JSON)
+    return web.Response(text=body.model_dump_json(), content_type=JSON)
 
 
-def page(found: Page) -> web.Response:
-    """Part of a list, its documents as they lie in the projection."""
-    return _list(found.total, found.bodies)
+def page(part: Page) -> web.Response:
+    """Part of a list, its documents as the projection stores them."""
+    return _list(part.total, part.bodies)
 
 
 def items(total: int, values: Sequence[BaseModel], *, status: int = 200) -> web.Response:

@@ -47,9 +47,9 @@ def text(operations: Iterable[Operation]) -> str:
 
 def _schemas(lines: tuple[Operation, ...]) -> dict[str, Any]:
     sent = {line.success.model for line in lines if line.success.model} | {ProblemDetails}
-    taken = {line.body.model for line in lines if line.body}
+    received = {line.body.model for line in lines if line.body}
     wanted = [(model, "serialization") for model in sorted(sent, key=_name)]
-    wanted += [(model, "validation") for model in sorted(taken, key=_name)]
+    wanted += [(model, "validation") for model in sorted(received, key=_name)]
     _, definitions = models_json_schema(wanted, ref_template=REF_TEMPLATE)  # type: ignore[arg-type] # literals
     return dict(sorted(definitions["$defs"].items()))
 
@@ -91,13 +91,13 @@ def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
     if query is None:
         return []
     schema = query.model_json_schema(ref_template=REF_TEMPLATE)
-    found = []
+    parameters = []
     for name, each in schema["properties"].items():
         inlined = _inlined(each, schema.get("$defs", {}))
         inlined.pop("title", None)
         description = inlined.pop("description", "")
-        found.append({"name": name, "in": "query", "description": description, "schema": inlined})
-    return found
+        parameters.append({"name": name, "in": "query", "description": description, "schema": inlined})
+    return parameters
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:

@@ -13,17 +13,17 @@ from kleverproto.codes import (
 )
 
 TAGS = {
-    "platform": "What runs here.",
+    "platform": "The version and the addresses of the platform.",
     "models": "The catalogue of model versions. A version appears when it is pushed to the registry.",
-    "jobs": "Work on models, such as reading their signature.",
+    "jobs": "Work on models, such as extracting their signature.",
     "servings": "Model versions behind a URL.",
-    "events": "Everything that happens.",
+    "events": "Events of models, jobs and servings.",
 }
 PATH_PARAMETERS = {
     "project": ("First part of the repository's name.", "library"),
     "model": ("The rest of the repository's name.", "iris"),
     "version": ("The tag.", "v1"),
-    "namespace": ("Keeps apart names of different people; a DNS label.", "default"),
+    "namespace": ("Separates names of different teams; a DNS label.", "default"),
     "name": ("The serving's name, a DNS label.", "iris"),
     "id": ("The job's id.", "2b3f4d0e-6c5b-5d0c-9b1e-0e6b8e4f7a10"),
 }
@@ -42,7 +42,7 @@ SECURITY_SCHEMES = {
     "token": {
         "type": "http",
         "scheme": "bearer",
-        "description": "What the file `token` in the platform's home holds; browsers get in by `klever login-link`.",
+        "description": "What the file `token` in the platform's home holds; browsers log in with `klever login-link`.",
     },
 }
 RESPONSE_HEADERS = {
@@ -56,14 +56,14 @@ FAILURES = {
         "the request has no token: send `Authorization: Bearer` with what the file `token` holds",
     ),
     Failure.MALFORMED: ("The body is not JSON.", MALFORMED_JSON, "the body is not JSON: EOF at line 1"),
-    Failure.NOT_FOUND: ("There is no such thing.", NOT_FOUND, "there is no serving iris in default"),
+    Failure.NOT_FOUND: ("The object does not exist.", NOT_FOUND, "there is no serving iris in default"),
     Failure.CONFLICT: (
-        "It is there already, or has ended.",
+        "The object exists already, or has finished.",
         ALREADY_EXISTS,
         "there is a serving iris in default: replace it with PUT, or delete it",
     ),
     Failure.GENERATION_MISMATCH: (
-        "Someone else was first.",
+        "The serving was changed meanwhile.",
         GENERATION_MISMATCH,
         "the serving is at generation 3, not at generation 2: read it again and repeat the change",
     ),

@@ -7,7 +7,7 @@ from kleverproto.projects import ProjectPolicy
 
 
 class ReplacePolicy(ProjectPolicy):
-    """What is to happen by itself to the models of a project."""
+    """The policy of a project."""
 
     @field_validator("convert")
     @classmethod

@@ -88,9 +88,9 @@ class JobQuery(SortedQuery):
     version: str | None = None
     """Only jobs on this version of them."""
     since: AwareDatetime | None = None
-    """Only jobs that were asked for at this moment (RFC 3339) or later."""
+    """Only jobs that were requested at this time (RFC 3339) or later."""
     until: AwareDatetime | None = None
-    """Only jobs that were asked for before this moment."""
+    """Only jobs that were requested before this time."""
 
 
 class ServingQuery(SortedQuery):
