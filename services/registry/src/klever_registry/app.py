@@ -143,14 +143,19 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     deletions = Deletions(distribution, documents, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
     runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
-    lease = runtime.compete(
-        Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
-    )
-    leading: list[Loop] = [partial(reconciler.run, settings.reconcile_seconds), *scans]
-    leading += _sweepers(settings, stores, steady, lease)
-    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
+    _run_in_the_leader(runtime, settings, stores, steady, [partial(reconciler.run, settings.reconcile_seconds), *scans])
     _report(runtime, storage=stores.problem, models=reconciler.check, accounts=check_accounts, served=served.check)
     return runtime
+
+
+def _run_in_the_leader(
+    runtime: Runtime, settings: RegistrySettings, stores: Stores, steady: SteadyClock, loops: Sequence[Loop]
+) -> None:
+    """Runs the loops and the sweepers in one replica at a time."""
+    records = NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord)
+    lease = runtime.compete(Lease(records, runtime.name, runtime.metrics))
+    sweepers = _sweepers(settings, stores, steady, lease)
+    runtime.loops.append(partial(while_leading, lease, partial(run_together, [*loops, *sweepers])))
 
 
 def _report(runtime: Runtime, **checks: Check) -> None:
