@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from klever_deployer.adapters.local.access_keys import AccessKeys
 from klever_deployer.adapters.local.envoy_config import VERSION_HEADER
 from klever_deployer.adapters.local.ingress import LocalIngress
 from klever_deployer.adapters.local.placed_routes import PlacedRoute
@@ -17,6 +18,7 @@ from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.adapters.local.waiting_room import WaitingRoom
 from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import ServingName, VersionKey
+from kleverserve.access import HEADER
 from support.data_planes import version_key
 from support.processes import free_port
 from support.raw_http import Answer, chunked, exchange, head, read_answer
@@ -107,8 +109,8 @@ class Room:
 
 
 @asynccontextmanager
-async def opened(replica: Replica, *, patience: float = 20.0) -> AsyncIterator[Room]:
-    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3, limit=LIMIT)
+async def opened(replica: Replica, *, patience: float = 20.0, keys: AccessKeys | None = None) -> AsyncIterator[Room]:
+    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3, limit=LIMIT, keys=keys)
     task = asyncio.create_task(room.run())
     endpoint = room.endpoint(VERSION)
     yield Room(f"http://{endpoint.host}:{endpoint.port}", room)
@@ -287,3 +289,13 @@ async def test_a_replica_that_ends_while_it_works_is_an_answer_too(replica: Repl
         answer = await room.ask("/ends", method="GET")
     assert answer.status == 503
     assert answer.document == {"error": "the model server exited while it processed the request"}
+
+
+async def test_nobody_but_the_ingress_wakes_a_replica(replica: Replica) -> None:
+    replica.started.set()
+    keys = AccessKeys(b"secret")
+    async with opened(replica, keys=keys) as room:
+        others = [(), ((HEADER, "guessed"),), ((HEADER, keys(ServingName("default", "another"))),)]
+        assert [(await room.ask("/v2", *headers, method="GET")).status for headers in others] == [403, 403, 403]
+        assert replica.woken == []
+        assert (await room.ask("/v2", (HEADER, keys(VERSION.serving)), method="GET")).status == 418

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from klever_deployer.adapters.local import envoy_config, envoy_listener
+from klever_deployer.adapters.local.access_keys import AccessKeys
 from klever_deployer.adapters.local.placed_routes import Place, PlacedRoute, RoutingTable
 from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
@@ -187,3 +188,20 @@ def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:
     assert len(http["route"]["weighted_clusters"]["clusters"]) == 2
     found = {cluster["name"]: endpoints(cluster) for cluster in envoy_config.clusters(table(both))}
     assert found == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
+
+
+def test_every_request_gets_the_key_of_its_serving_in_place_of_what_the_client_sent() -> None:
+    keys, of = AccessKeys(b"secret"), table(OLD, NEW) | table(OLD, serving=OTHER)
+    [configuration] = envoy_config.routes(of, limit=LIMIT, keys=keys)
+    [host] = configuration["virtual_hosts"]
+    served = [each for each in host["routes"] if "route" in each]
+    added = {each["match"]["prefix"]: each["request_headers_to_add"] for each in served}
+    assert added == {
+        f"/seldon/default/{serving.name}/": [
+            {
+                "header": {"key": "x-klever-access-key", "value": keys(serving)},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ]
+        for serving in (IRIS, OTHER)
+    }

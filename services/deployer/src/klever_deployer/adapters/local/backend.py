@@ -13,6 +13,7 @@ from kleversandbox.support import Confinement, find_support
 from modelconversion.toolchains.store import ToolchainStore
 from ormb.client import OrmbClient
 
+from .access_keys import AccessKeys
 from .envoy import Envoy
 from .ingress import LocalIngress
 from .launching import Launching, server_packages, server_path
@@ -41,14 +42,16 @@ class LocalBackend:
         toolchains = LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv")))
         self._store = LocalModelStore(work_dir / "models", client)
         self.models = LocalPreparation(Shelf(self._store), toolchains, confinement)
-        self.requests = _envoy(settings, work_dir)
+        keys = AccessKeys.kept_in(work_dir / "access.secret")
+        self.requests = _envoy(settings, work_dir, keys)
         self.scaling = RequestScaling(self.requests)
-        self.workloads = _workloads(settings, work_dir, confinement, self.models)
+        self.workloads = _workloads(settings, work_dir, confinement, self.models, keys)
         self._room = WaitingRoom(
             self.workloads.ready_endpoint,
             self.scaling.wake,
             patience=settings.ready_timeout_seconds,
             limit=settings.max_request_bytes,
+            keys=keys,
         )
         self.data_plane = LocalIngress(self.requests, self.workloads.endpoints, self._room)
         self.workloads.withdraw_by(self.data_plane.refresh)
@@ -94,12 +97,16 @@ class LocalBackend:
 
 
 def _workloads(
-    settings: DeployerSettings, work_dir: Path, confinement: Confinement, models: LocalPreparation
+    settings: DeployerSettings,
+    work_dir: Path,
+    confinement: Confinement,
+    models: LocalPreparation,
+    keys: AccessKeys,
 ) -> LocalWorkloads:
     """Model servers, run by this interpreter or by that of a toolchain, which imports the server's packages only."""
     path = server_path(work_dir / "python", server_packages())
     secrets, limit = SecretFiles(settings.secrets), settings.max_request_bytes
-    launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit)
+    launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit, keys=keys)
     directory, grace = work_dir / "workloads", settings.grace_seconds
     return LocalWorkloads(
         lambda on_change: ReplicaProcesses(directory, launching, on_change, grace_seconds=grace),
@@ -108,7 +115,7 @@ def _workloads(
     )
 
 
-def _envoy(settings: DeployerSettings, work_dir: Path) -> Envoy:
+def _envoy(settings: DeployerSettings, work_dir: Path, keys: AccessKeys) -> Envoy:
     return Envoy(
         work_dir / "envoy",
         host=settings.ingress_host,
@@ -116,4 +123,5 @@ def _envoy(settings: DeployerSettings, work_dir: Path) -> Envoy:
         drain_seconds=settings.grace_seconds,
         otlp_endpoint=settings.otlp_endpoint,
         max_request_bytes=settings.max_request_bytes,
+        keys=keys,
     )

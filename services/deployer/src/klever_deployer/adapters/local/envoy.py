@@ -19,6 +19,7 @@ from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import MAX_REQUEST_BYTES
 
 from . import envoy_config, envoy_listener, processes
+from .access_keys import AccessKeys
 from .admin_socket import admin_socket
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import LISTENERS, EnvoyFiles
@@ -57,6 +58,7 @@ class Envoy:
         drain_seconds: longest wait for requests by an old route.
         otlp_endpoint: where spans are sent by OTLP over HTTP; nowhere by default.
         max_request_bytes: of a body or message.
+        keys: which the model servers require; none by default.
         admin: Envoy's admin interface; found in the directory by default.
         patience: seconds after which an Envoy that does not respond is restarted.
     """
@@ -70,6 +72,7 @@ class Envoy:
         drain_seconds: float,
         otlp_endpoint: str | None = None,
         max_request_bytes: int = MAX_REQUEST_BYTES,
+        keys: AccessKeys | None = None,
         admin: EnvoyAdmin | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
@@ -84,7 +87,12 @@ class Envoy:
         self.logs = EnvoyLogs(directory / "access.log", self._places.log, self._admin)
         self._files = EnvoyFiles(directory, self._admin, self._places.log)
         self._routes = EnvoyRoutes(
-            self._files, self._admin, self._places.table, drain_seconds=drain_seconds, limit=max_request_bytes
+            self._files,
+            self._admin,
+            self._places.table,
+            drain_seconds=drain_seconds,
+            limit=max_request_bytes,
+            keys=keys,
         )
         self._record: ProcessRecord | None = None
         self._held_port = HeldPort(host, port, Relay(envoy_listener.relay_name(host, port)))

@@ -7,7 +7,9 @@ from klever_deployer.domain.paths import path_prefix
 from klever_deployer.domain.routing import Rule, ServingRoute, Share
 from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import Cookie, HeaderMatch, Retries
+from kleverserve.access import HEADER
 
+from .access_keys import AccessKeys
 from .envoy_closed import GRPC_SERVICE, closed_routes, not_found
 from .placed_routes import Endpoints, Place, PlacedRoute, RoutingTable
 from .replica_specs import Endpoint
@@ -69,16 +71,17 @@ def clusters(table: RoutingTable) -> list[Json]:
     return sorted(all_clusters, key=lambda cluster: str(cluster["name"]))
 
 
-def routes(table: RoutingTable, *, limit: int) -> list[Json]:
+def routes(table: RoutingTable, *, limit: int, keys: AccessKeys | None = None) -> list[Json]:
     """A prefix for each serving, and 404 for everything else, and for what clients have no business with.
 
     Args:
         table: the servings.
         limit: bytes of a message by gRPC; by HTTP the servers themselves know it.
+        keys: which the model servers require; none by default.
     """
     own, ours = (
         [
-            one
+            _with_key(one, serving, keys)
             for serving in sorted(table)
             if table[serving].route.is_custom is custom
             for one in _routes(table[serving], limit)
@@ -89,6 +92,11 @@ def routes(table: RoutingTable, *, limit: int) -> list[Json]:
     every = [_packed_messages(), *own, *closed_routes(), *ours, not_found({"prefix": "/"}, missing)]
     host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RESENT}
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
+
+
+def _with_key(route: Json, serving: ServingName, keys: AccessKeys | None) -> Json:
+    """A route whose requests contain the key of the serving, in place of what the client sent."""
+    return route | {"request_headers_to_add": [_header(HEADER, keys(serving))]} if keys else route
 
 
 def discovery(version: str, resources: list[Json]) -> Json:

@@ -17,6 +17,7 @@ from klever_deployer.domain.versions import ServingName
 from klever_deployer.errors import DataPlaneError
 
 from . import envoy_config
+from .access_keys import AccessKeys
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import CLUSTERS, POLL_SECONDS, ROUTES, EnvoyFiles
 from .placed_routes import PlacedRoute, RoutingTable, dump_table, load_table
@@ -36,13 +37,24 @@ class EnvoyRoutes:
         table: the file that holds what a deployer saw in effect last, as `dump_table` writes it.
         drain_seconds: longest wait for requests by an old route.
         limit: bytes of a message by gRPC.
+        keys: which the model servers require; none by default.
     """
 
-    def __init__(self, files: EnvoyFiles, admin: EnvoyAdmin, table: Path, *, drain_seconds: float, limit: int) -> None:
+    def __init__(
+        self,
+        files: EnvoyFiles,
+        admin: EnvoyAdmin,
+        table: Path,
+        *,
+        drain_seconds: float,
+        limit: int,
+        keys: AccessKeys | None = None,
+    ) -> None:
         self._files = files
         self._admin = admin
         self.drain_seconds = drain_seconds
         self._limit = limit
+        self._keys = keys
         self._file = table
         self._table: RoutingTable = {}
         self._is_settled = False
@@ -148,7 +160,7 @@ class EnvoyRoutes:
             return False
 
     def _routes(self, table: RoutingTable) -> list[envoy_config.Json]:
-        return envoy_config.routes(table, limit=self._limit)
+        return envoy_config.routes(table, limit=self._limit, keys=self._keys)
 
     def _may_be_in_use(self) -> Clusters:
         """Those of the table, and those that the routes written last name: they were accepted before these."""

@@ -19,8 +19,10 @@ from kleverproto.variants import Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths
+from kleverserve.access import VARIABLE
 from modelfiles.runtimes import RUNTIMES
 
+from .access_keys import AccessKeys
 from .confining import confined
 from .replica_specs import ReplicaSpec
 
@@ -29,6 +31,8 @@ TRITON = "triton"
 MADE_BY_TRITON = ("/tmp",)  # noqa: S108
 """Its python backend makes an empty directory there, whatever TMPDIR is."""
 PLATFORM = "KLEVER_PLATFORM"
+PROTECTED = (PLATFORM, "HOME", "TMPDIR", VARIABLE)
+"""Variables that a variant cannot set."""
 INHERITED = frozenset(
     {
         "PATH",
@@ -109,6 +113,8 @@ class Launching:
     confinement: Confinement
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     max_request_bytes: int = MAX_REQUEST_BYTES
+    keys: AccessKeys | None = None
+    """Which keys servers require; none by default."""
 
     def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
         """How to start a replica. Raises SecretNotFoundError."""
@@ -119,7 +125,7 @@ class Launching:
         policy = self._custom(spec, ports, env, home) if is_custom else self._ours(spec, ports, env, home)
         policy = confined(policy, spec, (ports.http, ports.grpc, ports.inner), given, self.confinement)
         own = self.secrets.resolved(spec.key.serving.namespace, spec.variant.env)
-        marks = {name: env[name] for name in (PLATFORM, "HOME", "TMPDIR") if name in env}
+        marks = {name: policy.environment[name] for name in PROTECTED if name in policy.environment}
         policy = policy._replace(environment=policy.environment | own | marks)
         return Launch(policy, given, self.confinement.describe(spec.variant.network.value), cores)
 
@@ -136,7 +142,7 @@ class Launching:
         code = (str(self.server_path), *(str(path.resolve()) for path in self.server_path.glob("*")))
         return Policy(
             self._command(spec, python, ports),
-            {**env, "PYTHONPATH": str(self.server_path)},
+            {**env, "PYTHONPATH": str(self.server_path), **self._key_of(spec)},
             str(home),
             execute=interpreter_paths(python),
             read=(*code, str(spec.prepared.model.directory)),
@@ -145,6 +151,10 @@ class Launching:
             needs_shared_memory=has_inner(spec),
             needs_processes=has_inner(spec),
         )
+
+    def _key_of(self, spec: ReplicaSpec) -> dict[str, str]:
+        """In the environment, which other users cannot read, unlike arguments."""
+        return {VARIABLE: self.keys(spec.key.serving)} if self.keys else {}
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
         """Why a variant cannot run as processes of this machine, for people; None where it can."""

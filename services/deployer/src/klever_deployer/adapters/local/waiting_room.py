@@ -13,8 +13,10 @@ from aiohttp import web
 from klever_deployer.domain.routing import ServingRoute, successor
 from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.settings import MAX_REQUEST_BYTES
+from kleverserve.access import HEADER, REFUSAL
 from kleverserve.http_server import Runner, json_refusal
 
+from .access_keys import AccessKeys
 from .envoy_config import VERSION_HEADER
 from .passing_on import ReplicaLostError, pass_on, session
 from .replica_specs import Endpoint
@@ -38,6 +40,7 @@ class WaitingRoom:
         patience: seconds that a request waits at most.
         most: requests that may wait at a time.
         limit: bytes of a body.
+        keys: which requests must contain, by serving; none by default.
     """
 
     def __init__(
@@ -48,12 +51,14 @@ class WaitingRoom:
         patience: float,
         most: int = MOST_WAITING,
         limit: int = MAX_REQUEST_BYTES,
+        keys: AccessKeys | None = None,
     ) -> None:
         self._find = find
         self._wake = wake
         self._patience = patience
         self._most = most
         self._limit = limit
+        self._keys = keys
         self._present: Counter[VersionKey] = Counter()
         self._searches: dict[VersionKey, asyncio.Task[Endpoint]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -106,6 +111,8 @@ class WaitingRoom:
         version = VersionKey.parse(request.headers.get(VERSION_HEADER, ""))
         if version is None or version.serving not in self._servings:
             return _refused("nothing is served here")
+        if self._keys and not self._keys.is_right(version.serving, request.headers.get(HEADER)):
+            return json_refusal(403, REFUSAL)
         if self._present.total() >= self._most:
             return _refused(f"{self._most} requests are waiting already: try again later")
         try:
