@@ -37,6 +37,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
+from support.bucket_contents import stored_in
 
 
 @dataclass
@@ -65,7 +66,7 @@ class JobsService:
 
     async def phases(self) -> dict[str, JobPhase]:
         """Where each job is in its life."""
-        return {each.document.id: each.document.status.phase for each in await self.documents.all()}
+        return {each.document.id: each.document.status.phase for each in await stored_in(self.documents)}
 
     async def is_idle(self) -> bool:
         """Whether every message of the jobs' stream is acknowledged, by every consumer."""

@@ -143,19 +143,22 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     deletions = Deletions(distribution, documents, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
     runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
-    _run_in_the_leader(runtime, settings, stores, steady, [partial(reconciler.run, settings.reconcile_seconds), *scans])
+    _lead(runtime, [partial(reconciler.run, settings.reconcile_seconds), *scans], settings, stores, steady)
     _report(runtime, storage=stores.problem, models=reconciler.check, accounts=check_accounts, served=served.check)
     return runtime
 
 
-def _run_in_the_leader(
-    runtime: Runtime, settings: RegistrySettings, stores: Stores, steady: SteadyClock, loops: Sequence[Loop]
+def _lead(
+    runtime: Runtime,
+    loops: Sequence[Loop],
+    settings: RegistrySettings,
+    stores: Stores,
+    clock: Callable[[], datetime],
 ) -> None:
-    """Runs the loops and the sweepers in one replica at a time."""
-    records = NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord)
-    lease = runtime.compete(Lease(records, runtime.name, runtime.metrics))
-    sweepers = _sweepers(settings, stores, steady, lease)
-    runtime.loops.append(partial(while_leading, lease, partial(run_together, [*loops, *sweepers])))
+    """Run these loops, and what removes things from the disk, in one replica at a time."""
+    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
+    leading = [*loops, *_sweepers(settings, stores, clock, runtime.compete(lease))]
+    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
 
 
 def _report(runtime: Runtime, **checks: Check) -> None:
