@@ -12,6 +12,7 @@ from kleverproto.models import ExtractionPhase
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from support import oci_artifacts as oci
+from support.bucket_contents import stored_in
 from support.golden_events import SCAN, SIGNATURE
 from support.nats_server import NatsServer
 from support.oci_artifacts import OciClient
@@ -146,7 +147,7 @@ async def test_lost_blobs_take_no_model_from_the_catalogue_and_come_back_with_a_
         service.stop()
         service.start()
         assert "2 of 2 models" in await eventually(lambda: problem(client, "models"))
-        assert len(await world.documents.all()) == 2
+        assert len(await stored_in(world.documents)) == 2
         shutil.move(tmp_path / "backup", repositories)
         await ready(client)
         assert (await client.request("GET", "/v2/library/iris/manifests/v1")).status == 200

@@ -184,6 +184,6 @@ async def test_pushes_to_two_registries_survive_the_death_of_either_and_each_is_
     versions = [event.data.ref.version for event in await registries.platform.events("model.pushed")]
     assert sorted(versions) == sorted(f"v{number}" for number in range(MODELS))
     tags = await OciClient(registries.session, survivor.address).request("GET", "/v2/storm/iris/tags/list")
-    assert sorted(tags.json()["tags"]) == sorted(versions)
+    assert sorted(tags.json["tags"]) == sorted(versions)
     killed.start()
     await leader_and_standby(*registries.replicas)

@@ -40,6 +40,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
 from support import oci_artifacts as oci
+from support.bucket_contents import stored_in
 from support.waiting import eventually
 
 ADDRESS = "127.0.0.1:5000"
@@ -199,7 +200,7 @@ class RegistryUnits:
 
     async def versions(self) -> list[str]:
         """What the catalogue has."""
-        return [str(stored.document.spec.ref) for stored in await self.documents.all()]
+        return [str(stored.document.spec.ref) for stored in await stored_in(self.documents)]
 
     async def document(self, tag: str, repository: str = REPOSITORY) -> ModelDocument | None:
         stored = await self.documents.get(ModelRef.parse(f"{repository}:{tag}").key)

@@ -12,6 +12,7 @@ from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed
 from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
 from support import oci_artifacts as oci
+from support.bucket_contents import stored_in
 from support.golden_events import SCAN, SIGNATURE
 from support.oci_artifacts import OciClient
 from support.registry_service import Platform
@@ -88,7 +89,7 @@ async def test_what_is_no_model_is_no_event(registry: OciClient, world: Platform
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     assert [event.data.ref.version for event in await world.events()] == ["v1"]
-    assert [stored.document.spec.ref.version for stored in await world.documents.all()] == ["v1"]
+    assert [stored.document.spec.ref.version for stored in await stored_in(world.documents)] == ["v1"]
 
 
 @pytest.mark.parametrize("reference", ["v1", MODEL.digest])

@@ -8,6 +8,7 @@ import pytest
 from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument
 from kleverproto.servings import ServingPhase, TrafficShifted
+from support.bucket_contents import stored_in
 from support.deployer import INGRESS, IRIS, World, digest, spec
 from support.golden_events import NOW
 from support.waiting import eventually
@@ -161,7 +162,7 @@ async def test_a_serving_whose_version_is_gone_from_the_catalogue_can_be_changed
 ) -> None:
     await world.request(spec("v1", "v2", weights=(80, 20)))
     await world.rollout().converge(IRIS)
-    for each in await world.catalogue.all():
+    for each in await stored_in(world.catalogue):
         await world.catalogue.bury(each.key, Tombstone[ModelDocument](deleted_at=NOW), each.revision)
     served = (await world.document()).spec
     wanted = spec("v1", "v2", **change)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from kleverproto.servings import ServingPhase, ServingStatus
+from support.bucket_contents import tombstones_in
 from support.deployer import IRIS, World, spec
 from support.waiting import eventually
 
@@ -61,7 +62,9 @@ def always_served(world: World) -> bool:
 
 async def end_of(world: World) -> tuple[object, ...]:
     document = await world.records.read(IRIS)
-    outcome: tuple[object, ...] = (await world.documents.buried(),) if document is None else _outcome(document.status)
+    outcome: tuple[object, ...] = (
+        (await tombstones_in(world.documents),) if document is None else _outcome(document.status)
+    )
     return (*outcome, world.running(), world.data_plane.routes, world.told())
 
 

@@ -132,7 +132,7 @@ def test_given_samples_have_the_types_of_the_inputs() -> None:
 
 @pytest.mark.parametrize(
     ("values", "reason"),
-    [({"y": [1]}, "the model's inputs are x; samples are given for y"), ({"x": [[1], [2, 3]]}, "are no arrays")],
+    [({"y": [1]}, "the model's inputs are x; samples are given for y"), ({"x": [[1], [2, 3]]}, "are not arrays")],
 )
 def test_given_samples_that_do_not_fit_are_refused(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConversionError, match=reason) as caught:

@@ -13,7 +13,7 @@ from modelconversion.errors import ConversionError
 from modelconversion.execution import PROGRAMS, Limits, run_program
 from support.waiting import eventually
 
-HEAD = "from .program import Request, ProblemError, main, say\n"
+HEAD = "from .program import Request, ProblemError, main, print_progress\n"
 FOOT = "\nif __name__ == '__main__':\n    main(convert)\n"
 
 
@@ -54,7 +54,7 @@ async def test_a_program_reports_its_versions_and_its_lines_are_passed_on(progra
     versions = await programs.run(
         """
         def convert(request: Request) -> dict[str, str]:
-            say(f"the answer is {request.options['answer']}")
+            print_progress(f"the answer is {request.options['answer']}")
             return {"tool": "1.0"}
         """
     )
@@ -125,7 +125,7 @@ async def test_a_cancelled_call_ends_the_program(programs: Programs) -> None:
             import os, signal
             def convert(request: Request) -> dict[str, str]:
                 (request.destination / "pid").write_text(str(os.getpid()))
-                say("started")
+                print_progress("started")
                 signal.pause()
             """
         )

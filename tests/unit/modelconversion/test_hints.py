@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from modelconversion.checks.hints import Hints, read_hints
 from modelconversion.programs.onnx import hints as hints_onnx
 from modelconversion.programs.program import Request
-from modelconversion.programs.sklearn.part_hints import UNKNOWN, look
+from modelconversion.programs.sklearn.part_hints import UNKNOWN, collect_hints
 from modelconversion.programs.sklearn.trees import ROUTES, route_missing, trees_of
 from modelconversion.programs.table_hints import Columns
 
@@ -95,7 +95,7 @@ def test_trees_that_are_not_those_of_the_estimator_are_left_alone() -> None:
 
 def looked_at(estimator: Any, directory: Path) -> Hints:
     columns = Columns()
-    look(estimator, list(range(estimator.n_features_in_)), columns)
+    collect_hints(estimator, list(range(estimator.n_features_in_)), columns)
     columns.write(request(directory))
     return hints(directory)
 

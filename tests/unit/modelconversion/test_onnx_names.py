@@ -87,7 +87,10 @@ def test_of_labels_and_probabilities_stays_what_a_booster_gives() -> None:
         )
 
     shares = np.exp(ROWS) / np.exp(ROWS).sum(axis=1, keepdims=True)
-    for change, expected in ((onnx_scores.of_two_classes, shares[:, 1]), (onnx_scores.of_classes, shares)):
+    for change, expected in (
+        (onnx_scores.keep_second_probability, shares[:, 1]),
+        (onnx_scores.keep_probabilities, shares),
+    ):
         made = classifier()
         change(made)
         (scores,) = run(made).values()

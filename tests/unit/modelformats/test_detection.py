@@ -107,7 +107,9 @@ def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right
         return  # it is one
     with pytest.raises(InvalidModelError) as refused:
         extract_signature(wrong, tmp_path)
-    assert re.search(rf"ormbfile.yaml says {wrong}, but .*; the files look like {right}$|expected", str(refused.value))
+    assert re.search(
+        rf"ormbfile.yaml declares {wrong}, but .*; the files look like {right}$|expected", str(refused.value)
+    )
     assert str(tmp_path) not in str(refused.value)
 
 

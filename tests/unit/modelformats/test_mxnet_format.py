@@ -112,7 +112,7 @@ def test_older_layouts_are_read(tmp_path: Path) -> None:
         (bytes(24), "does not begin"),
         (WEIGHTS[:90], "ends within an array"),
         (WEIGHTS[:-4], "ends too early"),
-        (struct.pack("<3Q", 0x112, 0, 2**40), "tells of 1099511627776 entries"),
+        (struct.pack("<3Q", 0x112, 0, 2**40), "declares 1099511627776 entries"),
         (listed(struct.pack("<I", 33)), "impossible number of dimensions"),
         (
             listed(struct.pack("<2I3q", 0xF993FAC8, 3, *[2**40] * 3) + struct.pack("<3i", 1, 0, 0)),

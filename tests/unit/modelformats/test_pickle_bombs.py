@@ -93,7 +93,7 @@ def test_labels_that_unfold_without_end_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "reason"),
-    [(b"J\xff\xff\xff\xff\x85", "negative"), (b"J\xff\xff\xff\x7f\x85", "an array says that it has more than")],
+    [(b"J\xff\xff\xff\xff\x85", "negative"), (b"J\xff\xff\xff\x7f\x85", "an array declares more than")],
     ids=["negative", "huge"],
 )
 def test_an_array_of_joblib_with_an_impossible_size_is_refused(tmp_path: Path, shape: bytes, reason: str) -> None:

@@ -106,14 +106,6 @@ class Documents(Protocol[DocT]):
         """The document or its tombstone now; None where the key was never written."""
         ...
 
-    async def all(self) -> list[Stored[DocT]]:
-        """Every document now, by key: complete, or an error, also where one cannot be read."""
-        ...
-
-    async def buried(self) -> list[Buried[DocT]]:
-        """Every tombstone now, by key: complete, or an error, also where one cannot be read."""
-        ...
-
     async def listing(self) -> Listing[DocT]:
         """Everything now: complete, or an error; for those who know what to do where an entry cannot be read."""
         ...
@@ -144,13 +136,6 @@ class Documents(Protocol[DocT]):
     async def incarnation(self) -> Incarnation:
         """Which bucket this is now."""
         ...
-
-
-def readable(listing: Listing[DocT]) -> Listing[DocT]:
-    """A listing in which everything can be read. Raises TransientError where something cannot."""
-    for each in listing.unreadable:
-        raise TransientError(f"{each.key} cannot be read: {each.why}")
-    return listing
 
 
 Decision = Callable[[DocT | Tombstone[DocT] | None], DocT | Tombstone[DocT] | None]

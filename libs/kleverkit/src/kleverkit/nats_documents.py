@@ -16,7 +16,7 @@ from kleverproto.mistakes import worded
 from kleverproto.streams import BucketSpec
 
 from .bucket_reading import OPERATION, Entry, is_deletion, reading
-from .documents import Buried, Change, Incarnation, Listing, Snapshot, Stored, Unreadable, readable
+from .documents import Buried, Change, Incarnation, Listing, Snapshot, Stored, Unreadable
 from .errors import ConflictError, TransientError
 from .nats_calls import ClientSource, call
 
@@ -67,14 +67,6 @@ class NatsDocuments(Generic[DocT]):
             is_deletion=is_deletion(message.headers),
         )
         return self._read(entry)
-
-    async def all(self) -> list[Stored[DocT]]:
-        """See `Documents`."""
-        return list(readable(await self.listing()).documents)
-
-    async def buried(self) -> list[Buried[DocT]]:
-        """See `Documents`."""
-        return list(readable(await self.listing()).buried)
 
     async def listing(self) -> Listing[DocT]:
         """See `Documents`."""

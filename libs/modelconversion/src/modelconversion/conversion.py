@@ -35,11 +35,11 @@ async def convert(  # noqa: PLR0913  # what, from what, to what, and where it is
     on_line: Callable[[str], None],
     trust: tuple[str, ...] = (),
 ) -> ConversionRecord:
-    """Write the model in another format into `destination`, an empty directory, and say how it came to be.
+    """Write the model in another format into `destination`, an empty directory, and describe how it was made.
 
-    `signature` is the source's: shapes and names that its files do not tell come from it. `samples` are inputs to check
-    the result with, by name; without any they are made from the signature. Pickles may name what is in `trust` beside
-    the known classes and functions. Raises ConversionError; what is in `destination` is then of no use.
+    `signature` is the source's: shapes and names that its files do not contain come from it. `samples` are inputs to
+    check the result with, by name; without any they are made from the signature. Pickles may name what is in `trust`
+    besides the known classes and functions. Raises ConversionError; the content of `destination` is then incomplete.
     """
     workshop = Workshop(toolchains, limits, on_line, trust=trust)
     return await convert_along(
@@ -85,13 +85,13 @@ async def convert_along(
 
 
 def _signature(format_name: str, directory: Path) -> Signature:
-    """What can be told of the result; nothing where its format is not parsed."""
+    """The signature of the result; empty where its format is not parsed."""
     if format_name not in KNOWN_FORMATS:
         return Signature()
     try:
         return extract_signature(format_name, directory)
     except InvalidModelError as error:
-        raise ConversionError(TOOLCHAIN_FAILED, f"the result is no {format_name} model: {error}") from error
+        raise ConversionError(TOOLCHAIN_FAILED, f"the result is not a valid {format_name} model: {error}") from error
 
 
 async def _step(pair: Pair, source: Subject, destination: Path, workshop: Workshop) -> ConversionStep:

@@ -3,13 +3,13 @@
 from kleverproto.codes import DISK_FULL, OUT_OF_MEMORY, TIMED_OUT, TOOLCHAIN_FAILED, UNSUPPORTED_CONVERSION
 
 OF_THE_MACHINE = frozenset({OUT_OF_MEMORY, TIMED_OUT, DISK_FULL})
-"""Codes that say nothing of the model: with more memory, time or space the same conversion may succeed."""
+"""Codes that do not depend on the model: with more memory, time or space the same conversion may succeed."""
 
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 
 
 class ConversionError(Exception):
-    """A conversion failed; `code` is stable, the message says what a person can do."""
+    """A conversion failed; `code` is stable, the message contains what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -24,6 +24,6 @@ class NoRouteError(ConversionError):
 
 
 def failed_tool(message: str) -> ConversionError:
-    """The error of a tool that failed with this message: `disk_full` where it says so, else `toolchain_failed`."""
+    """The error of a tool that failed with this message: `disk_full` if it shows that, else `toolchain_failed`."""
     is_full = any(sign in message for sign in _NO_SPACE)
     return ConversionError(DISK_FULL if is_full else TOOLCHAIN_FAILED, message)

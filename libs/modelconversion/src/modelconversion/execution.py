@@ -34,7 +34,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 """The programs that ship with this package."""
 
 READERS = Path(modelfiles.__file__).parent
-"""The package with which programs read files of models, the only one of ours that they can import beside their own."""
+"""The package with which programs read files: the only one of Klever that they can import besides their own."""
 
 _CODES = (UNSUPPORTED_OPERATOR, INVALID_MODEL, INPUT_SHAPE_NEEDED)
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
@@ -123,7 +123,7 @@ def _policy(
 
 
 def _environment(home: Path, code: Path, limits: Limits) -> dict[str, str]:
-    """An environment without secrets: a few variables of ours, and what frameworks need to be told."""
+    """An environment without secrets: a few variables of this process, and settings that frameworks need."""
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
         "HOME": str(home),
         "TMPDIR": str(home),
@@ -174,7 +174,9 @@ def _died(ended: End) -> ConversionError:
     # Nothing here sends SIGKILL to a program that still runs, other than for time: it is the system's, for memory.
     if ended.status == -signal.SIGKILL or any(sign in line for line in ended.last_lines for sign in _OUT_OF_MEMORY):
         return _out_of_memory()
-    how = f"was ended by {signal.Signals(-ended.status).name}" if ended.status < 0 else f"exited with {ended.status}"
+    how = (
+        f"was terminated by {signal.Signals(-ended.status).name}" if ended.status < 0 else f"exited with {ended.status}"
+    )
     last = ended.last_lines[-1] if ended.last_lines else "it printed nothing"
     return failed_tool(f"the converter {how} without a report; its last line: {last}")
 

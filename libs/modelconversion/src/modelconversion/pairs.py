@@ -8,8 +8,8 @@ class Tolerance:
     """How far a converted model's outputs may be from the source's.
 
     A difference counts in parts of the output's range, from its smallest to its largest value over the samples: what is
-    small beside a large offset may still be all that the output says. To that comes what float32 itself rounds, which
-    grows with the values.
+    small beside a large offset may still be all the information of the output. The rounding of float32 is added,
+    which grows with the values.
     """
 
     relative: float = 1e-4

@@ -93,7 +93,7 @@ async def _kill(process: Process) -> None:
 
 @asynccontextmanager
 async def _output_to(kept: deque[str], on_line: Callable[[str], None]) -> AsyncIterator[int]:
-    """A descriptor to write to, whose lines are passed on until its last holder is gone.
+    """A descriptor to write to, whose lines are passed on until its last holder has exited.
 
     A pipe of asyncio's own would make it wait for whoever holds the pipe instead of for the process.
     """
@@ -123,12 +123,12 @@ async def _pass_on(stream: asyncio.StreamReader, kept: deque[str], on_line: Call
         if len(rest) > _LINE_BYTES:
             lines, rest = [*lines, rest], b""
         for line in lines:
-            _say(line, kept, on_line)
+            _pass_line(line, kept, on_line)
     if rest:
-        _say(rest, kept, on_line)
+        _pass_line(rest, kept, on_line)
 
 
-def _say(line: bytes, kept: deque[str], on_line: Callable[[str], None]) -> None:
+def _pass_line(line: bytes, kept: deque[str], on_line: Callable[[str], None]) -> None:
     text = line.decode(errors="replace").rsplit("\r", 1)[-1].rstrip()
     if text:
         kept.append(text)

@@ -54,7 +54,7 @@ def request_for(
     options: Mapping[str, str],
     destination: Path = Path(os.devnull),
 ) -> dict[str, Any]:
-    """What every request says about the model (see programs/program.py).
+    """The part of every request that describes the model (see programs/program.py).
 
     Raises ConversionError: a file of the model is missing, or more than one could be it.
     """

@@ -58,7 +58,7 @@ class BoundedStream:
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:
-    """Joblib compresses whole files; the first bytes tell with what."""
+    """Joblib compresses whole files; the first bytes show with what."""
     magic = file.read(6)
     file.seek(0)
     if magic.startswith(b"\x1f\x8b"):

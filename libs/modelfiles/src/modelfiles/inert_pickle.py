@@ -98,15 +98,15 @@ def read_pickles(file: BinaryIO, count: int, *, limit: int = UNPACKED_LIMIT) -> 
 
     Raises as `read_pickle`, for the first one.
     """
-    stream, found = BoundedStream(unpacked(file), limit), list[Any]()
+    stream, objects = BoundedStream(unpacked(file), limit), list[Any]()
     for _ in range(count):
         try:
-            found.append(_Reader(stream).load())
+            objects.append(_Reader(stream).load())
         except Exception:  # the pickle module raises anything where no pickle begins
-            if not found:
+            if not objects:
                 raise
             break
-    return found
+    return objects
 
 
 def class_name(value: Any) -> str | None:
@@ -158,7 +158,7 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         raise ValueError("the pickle uses extension codes, which no model does")
 
     def load_bytearray8(self) -> None:
-        """Read before making room: `pickle` makes room for what the file says, before it looks whether it is there."""
+        """Read before making room: `pickle` allocates what the file declares before it checks that the bytes exist."""
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))
 
@@ -184,7 +184,7 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         for dimension in wrapper.attribute("shape") or ():
             size *= int(dimension)
             if size > UNPACKED_LIMIT:
-                raise ValueError(f"an array says that it has more than {UNPACKED_LIMIT} bytes")
+                raise ValueError(f"an array declares more than {UNPACKED_LIMIT} bytes")
         if size > SMALL_ARRAY:
             self._stream.skip(size)
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from .selection import Fixed, Rule, head, member_names
 
 SNIFF = 4096
-"""Bytes from a file's start that tell its format."""
+"""Bytes from the start of a file that show its format."""
 SKLEARN_SNIFF = 64 * 1024
 PICKLE_START = b"\x80"
 """How a pickle of protocol 2 or later begins."""
@@ -120,7 +120,7 @@ def is_ubjson(start: bytes) -> bool:
 
 
 def xgboost_names(start: bytes) -> tuple[str, str, int]:
-    """Objective and booster in the header of the old binary format, and where it goes on.
+    """Objective and booster in the header of the old binary format, and the position after them.
 
     Raises ValueError or struct.error where it is none.
     """

@@ -23,7 +23,7 @@ class Rule:
     """How the file of a format is chosen.
 
     Where `is_certain`, content decides, and usual names decide between several files of the right content; a file that
-    only has a usual name is chosen where no content is right, for the loader to say what is wrong with it. Otherwise
+    only has a usual name is chosen where no content is right, so that the loader reports the problem. Otherwise
     every file of a usual name or the right content counts, and there must be one.
     """
 

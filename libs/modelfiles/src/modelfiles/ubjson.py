@@ -18,7 +18,7 @@ LONGEST_TEXT = 16 * 1024 * 1024
 def read_ubjson(path: Path, *, counted: frozenset[str] = frozenset()) -> Any:
     """The value of a file; of the arrays under the keys in `counted` only the length, long arrays of numbers as None.
 
-    Raises ValueError: the file ends early, nests too deeply or has bytes that are no UBJSON.
+    Raises ValueError: the file ends early, nests too deeply or has bytes that are not UBJSON.
     """
     with path.open("rb") as file:
         return _Reader(file, path.stat().st_size, counted).value(0)
@@ -51,8 +51,8 @@ class _Reader:
         made: dict[str, Any] = {}
         while (marker := self._take(1)) != b"}":
             key = self._text(marker)
-            found = self.value(depth + 1)
-            made[key] = len(found) if key in self._counted and isinstance(found, list) else found
+            value = self.value(depth + 1)
+            made[key] = len(value) if key in self._counted and isinstance(value, list) else value
         return made
 
     def _array(self, depth: int) -> list[Any] | None:
@@ -60,7 +60,7 @@ class _Reader:
         if marker == b"$":
             return self._numbers(self._take(1))
         if marker == b"#":
-            # Not made to the length that the file says: each value is read before the next finds room.
+            # Not allocated by the length that the file declares: each value is read before the next finds room.
             return [self.value(depth + 1) for _ in range(self._length(self._take(1)))]
         made = []
         while marker != b"]":

@@ -18,7 +18,7 @@ def find(archive: ZipFile, end: str) -> str | None:
 
 
 def read_member(archive: ZipFile, name: str, limit: int) -> bytes:
-    """The bytes of a member. Raises ValueError where there are more than the limit, whatever the archive says."""
+    """The bytes of a member. Raises ValueError where there are more than the limit, whatever the archive declares."""
     with archive.open(name) as member:
         content = member.read(limit + 1)
     if len(content) > limit:

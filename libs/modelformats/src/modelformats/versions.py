@@ -25,7 +25,7 @@ def other_version(package: str, toolchain: str, written_by: str | None) -> Itera
     Args:
         package: the framework as the package index calls it.
         toolchain: the environment in which models of the format are loaded.
-        written_by: the version in the file; None where it says none.
+        written_by: the version in the file; None where it has none.
     """
     here = LOADERS[package, toolchain]
     if written_by is None or _release(written_by) == _release(here):

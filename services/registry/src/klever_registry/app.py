@@ -143,14 +143,22 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     deletions = Deletions(distribution, documents, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
     runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
-    lease = runtime.compete(
-        Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
-    )
-    leading: list[Loop] = [partial(reconciler.run, settings.reconcile_seconds), *scans]
-    leading += _sweepers(settings, stores, steady, lease)
-    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
+    _lead(runtime, [partial(reconciler.run, settings.reconcile_seconds), *scans], settings, stores, steady)
     _report(runtime, storage=stores.problem, models=reconciler.check, accounts=check_accounts, served=served.check)
     return runtime
+
+
+def _lead(
+    runtime: Runtime,
+    loops: Sequence[Loop],
+    settings: RegistrySettings,
+    stores: Stores,
+    clock: Callable[[], datetime],
+) -> None:
+    """Run these loops, and what removes things from the disk, in one replica at a time."""
+    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
+    leading = [*loops, *_sweepers(settings, stores, clock, runtime.compete(lease))]
+    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
 
 
 def _report(runtime: Runtime, **checks: Check) -> None:

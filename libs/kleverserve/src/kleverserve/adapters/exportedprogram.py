@@ -29,7 +29,7 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = EXPORTED_PROGRAM.file(directory)
     use_threads(threads)
     try:
-        with guarded(Allowlist.here()), called(file, ".pt2") as named:
+        with guarded(Allowlist.from_environment()), called(file, ".pt2") as named:
             program = torch.export.load(str(named))
         call = program.module()
     except (RuntimeError, ValueError, KeyError, OSError, RefusedPickleError) as error:

@@ -52,7 +52,7 @@ def load(directory: Path, *, threads: int) -> "SklearnModel":
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            estimator = load_pickle(file, Allowlist.here())
+            estimator = load_pickle(file, Allowlist.from_environment())
         except RefusedPickleError as error:
             raise ModelLoadError(f"{file} is not loaded: {error}") from error
         except Exception as error:  # unpickling raises anything

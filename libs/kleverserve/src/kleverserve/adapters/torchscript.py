@@ -36,7 +36,7 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = TORCHSCRIPT.file(directory)
     use_threads(threads)
     try:
-        with guarded(Allowlist.here()):
+        with guarded(Allowlist.from_environment()):
             module = torch.jit.load(str(file), map_location="cpu").eval()
     except (RuntimeError, ValueError, RefusedPickleError) as error:
         raise ModelLoadError(f"PyTorch cannot load {file} as TorchScript: {one_line(error)}") from error

@@ -37,7 +37,7 @@ class Described(MLModel):
     async def load(self) -> bool:
         """Load the model, or end the process: it serves nothing else, and MLServer would go on without it."""
         try:
-            with guarded(Allowlist.here()):  # MLServer's runtimes unpickle by themselves
+            with guarded(Allowlist.from_environment()):  # MLServer's runtimes unpickle by themselves
                 loaded = await super().load()
         except Exception as error:  # whatever the framework raises
             raise self._end(f"{type(error).__name__}: {error}") from error

@@ -37,10 +37,10 @@ def _compared(name: str, source: NDArray[Any], result: NDArray[Any], tolerance: 
         raise _failed(f"output {name} has shape {result.shape}, the source's has {source.shape}")
     flat, other = source.reshape(-1), result.reshape(-1)
     if flat.dtype.kind in "fc" or other.dtype.kind in "fc":
-        difference = _of_numbers(name, flat.astype(np.float64), other.astype(np.float64))
+        difference = _numeric_difference(name, flat.astype(np.float64), other.astype(np.float64))
         allowed = tolerance.allowed(difference.range, difference.largest)
     else:
-        difference = _of_labels(name, flat, other)
+        difference = _label_difference(name, flat, other)
         allowed = tolerance.relative
     if not difference.absolute <= allowed:
         raise _failed(
@@ -50,7 +50,7 @@ def _compared(name: str, source: NDArray[Any], result: NDArray[Any], tolerance: 
     return difference
 
 
-def _of_numbers(name: str, source: NDArray[np.float64], result: NDArray[np.float64]) -> Difference:
+def _numeric_difference(name: str, source: NDArray[np.float64], result: NDArray[np.float64]) -> Difference:
     finite = np.isfinite(source)
     # Where one is not finite, the other has to be the very same.
     agree = np.array_equal(source[~finite], result[~finite], equal_nan=True) and bool(np.isfinite(result[finite]).all())
@@ -70,7 +70,7 @@ def _of_numbers(name: str, source: NDArray[np.float64], result: NDArray[np.float
     )
 
 
-def _of_labels(name: str, source: NDArray[Any], result: NDArray[Any]) -> Difference:
+def _label_difference(name: str, source: NDArray[Any], result: NDArray[Any]) -> Difference:
     """Whole numbers and strings are labels or counts: they agree or they do not."""
     if source.dtype.kind != result.dtype.kind and "U" in {source.dtype.kind, result.dtype.kind}:
         source, result = source.astype(str), result.astype(str)
@@ -80,7 +80,7 @@ def _of_labels(name: str, source: NDArray[Any], result: NDArray[Any]) -> Differe
 
 
 def _weakness(values: NDArray[np.float64], largest: float) -> str | None:
-    """Why such values say little about whether two models compute the same."""
+    """Why such values do not show whether two models compute the same."""
     if not values.size:
         return "it has no finite value: agreement proves nothing"
     if largest < _ALMOST_ZERO:

@@ -1,4 +1,4 @@
-"""What a model's files say of the values that it distinguishes: sizes of vocabularies, thresholds, categories.
+"""What a model's files contain about the values that it distinguishes: sizes of vocabularies, thresholds, categories.
 
 Programs read them (`programs/<family>/hints.py`), each in its format's toolchain, and write an .npz file: the array
 `limit/<input>` with one integer, `values/<column>` and `odd/<column>` with the values of a column of a table.

@@ -1,7 +1,7 @@
 """Sample inputs for a model, made from its signature and from hints on the values that it distinguishes.
 
 A signature leaves sizes and ranges open, so several sets are made: what reaches most of the model first, then what more
-models take. The source runs on the first that it takes and whose outputs say something.
+models take. The source runs on the first that it takes and whose outputs are informative.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _TABLE = 4096
 _ELEMENTS, _LATER_ELEMENTS = 2**26, 2**22
 """Of an input, and of all inputs together in sets after the first."""
 _UNSAID = "float32"
-"""Where the files tell a shape and no type, the framework takes any numbers, and these in the first place."""
+"""Where the files contain a shape and no type, the framework takes any numbers, and these in the first place."""
 _MARKS = ("mask", "type_id", "segment")
 """Parts of the names of inputs that hold zeros and ones, whatever their type."""
 
@@ -38,7 +38,7 @@ Samples = dict[str, NDArray[Any]]
 
 
 class NoSamplesError(Exception):
-    """No inputs can be made of the signature; the message says why."""
+    """No inputs can be made of the signature; the message contains the reason."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Draw:
     batch: int | None = None
     """The size of a first dimension of any size; None for the usual one."""
     integers: int = 4
-    """Integers are below this, where no hint says more."""
+    """Integers are below this, where no hint is more precise."""
     low: float = 0.0
     spread: float = 1.0
     """Of floats: normally distributed around `low`."""
@@ -68,7 +68,7 @@ def samples_for(inputs: Iterable[Tensor], hints: Hints = Hints()) -> list[Sample
     problem: NoSamplesError | None = None
     for draw in _draws(tensors, hints):
         try:
-            samples = _set_of(tensors, hints, draw)
+            samples = _sample_set(tensors, hints, draw)
         except NoSamplesError as error:
             problem = problem or error
             continue
@@ -109,7 +109,7 @@ def given_samples(values: Mapping[str, Any], inputs: Iterable[Tensor]) -> Sample
     try:
         return {name: np.asarray(value, known[name].dtype if name in known else None) for name, value in values.items()}
     except (ValueError, TypeError, OverflowError) as error:
-        raise ConversionError(INVALID_SAMPLES, f"the samples are no arrays of the inputs' types: {error}") from error
+        raise ConversionError(INVALID_SAMPLES, f"the samples are not arrays of the inputs' types: {error}") from error
 
 
 def _is_free(size: int | str) -> bool:
@@ -127,7 +127,7 @@ def _is_of_table(tensor: Tensor) -> bool:
     return shape is not None and len(shape) <= 2 and all(isinstance(n, int) and 0 < n <= _TABLE for n in shape[1:])  # noqa: PLR2004
 
 
-def _set_of(tensors: Sequence[Tensor], hints: Hints, draw: Draw) -> Samples:
+def _sample_set(tensors: Sequence[Tensor], hints: Hints, draw: Draw) -> Samples:
     generator = np.random.default_rng(SEED)
     hints = hints if draw.is_hinted else Hints()
     is_table = all(_is_of_table(tensor) for tensor in tensors)
@@ -144,7 +144,7 @@ class _Sizes:
     free: int
     named: dict[str, int] = field(default_factory=dict)
 
-    def of(self, dimension: int | str, position: int) -> int:
+    def size(self, dimension: int | str, position: int) -> int:
         free = self.batch if position == 0 else self.free
         if isinstance(dimension, str):
             return self.named.setdefault(dimension, free)
@@ -154,7 +154,7 @@ class _Sizes:
 def _shape(tensor: Tensor, sizes: _Sizes) -> tuple[int, ...]:
     if tensor.shape is None:
         raise NoSamplesError(f"the shape of input {tensor.name} is not known")
-    shape = tuple(sizes.of(dimension, position) for position, dimension in enumerate(tensor.shape))
+    shape = tuple(sizes.size(dimension, position) for position, dimension in enumerate(tensor.shape))
     if np.prod(shape, dtype=np.float64) > _ELEMENTS:
         raise NoSamplesError(f"input {tensor.name} is too large to make samples of: {shape}")
     return shape

@@ -30,7 +30,7 @@ class Subject:
     directory: Path
     format: str
     signature: Signature = field(default_factory=Signature)
-    """What its runner is told; one that reads the model itself needs nothing."""
+    """Options for its runner; one that reads the model itself needs none."""
     options: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, Any] = field(default_factory=dict)
     """Inputs to run it on, as arrays or nested lists by name; made from signature and hints where there are none."""
@@ -104,7 +104,7 @@ def _judged(verification: Verification) -> Verification:
 
 
 async def _samples(source: Subject, result: Subject, workshop: Workshop, programs: Programs) -> list[Samples]:
-    """The given ones, or sets made from the signature; the result's may know what the source's files do not tell."""
+    """The given ones, or sets made from the signature; the result's may know what the source's files do not contain."""
     if source.samples:
         return [given_samples(source.samples, source.signature.inputs or result.signature.inputs)]
     hints = await _hints(source, result, workshop, programs)
@@ -117,7 +117,7 @@ async def _samples(source: Subject, result: Subject, workshop: Workshop, program
 
 
 async def _hints(source: Subject, result: Subject, workshop: Workshop, programs: Programs) -> Hints:
-    """What the two know of the values that they distinguish; nothing where a program fails, since they are no more."""
+    """What the two know of the values that they distinguish; nothing where a program fails, since they are optional."""
     known = Hints()
     for subject in (result, source):
         program = programs.hints.get(subject.format)

@@ -1,4 +1,4 @@
-"""What every program here shares: its request, its report, and how a failure is told.
+"""What every program here shares: its request, its report, and how it reports a failure.
 
 A program gets one argument, a JSON object (`Request`), and writes a JSON object at `report`: `{"versions": {...}}`
 when it succeeded, else `{"problem": {"code", "message"}}` with exit code 1. What it prints is progress for the user.
@@ -22,7 +22,7 @@ TOOLCHAIN_FAILED = "toolchain_failed"
 
 @dataclass(frozen=True)
 class Input:
-    """One input or output of the model, as its signature tells; null where the files do not say."""
+    """One input or output of the model, as in its signature; null where the files do not contain it."""
 
     name: str
     dtype: str | None = None
@@ -36,7 +36,7 @@ class Request:
     """What a program is asked to do."""
 
     source: Path
-    """Directory with the files of the model; not to be written to."""
+    """Directory with the files of the model; read-only."""
     destination: Path
     """An existing, empty directory for the files of the result. Unused by programs that run a model."""
     report: Path
@@ -69,7 +69,7 @@ class Request:
 
 
 class ProblemError(Exception):
-    """The program cannot do it; the message is a sentence that says why and what to do."""
+    """The program cannot do it; the message contains the reason and what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -101,30 +101,30 @@ def _tensor(entry: dict[str, Any]) -> Input:
 
 def versions(*packages: str) -> dict[str, str]:
     """The installed version of each package; one that is absent is left out."""
-    found = {}
+    installed = {}
     for package in packages:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def say(line: str) -> None:
-    """Tell the user what is going on."""
+def print_progress(line: str) -> None:
+    """Print a line of progress for the user, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def main(work: Callable[[Request], dict[str, str]]) -> None:
-    """Run the program on the request of its command line; `work` returns the versions of the tools it used."""
+def main(convert: Callable[[Request], dict[str, str]]) -> None:
+    """Run the program on the request of its command line; `convert` returns the versions of the tools it used."""
     request = parse_request(sys.argv[1])
     try:
-        report: dict[str, Any] = {"versions": work(request)}
+        report: dict[str, Any] = {"versions": convert(request)}
     except ProblemError as problem:
         report = {"problem": {"code": problem.code, "message": str(problem)}}
     except MemoryError:
-        raise  # it may only be the limit on this process; the one who set the limit says so
+        raise  # it may only be the limit on this process; the process that set the limit reports it
     except Exception as error:  # noqa: BLE001  # frameworks raise anything; the reader of the report needs the reason
         traceback.print_exc()
         lines = str(error).strip().splitlines()

@@ -12,11 +12,11 @@ from .program import INVALID_MODEL, TOOLCHAIN_FAILED, ProblemError, Request
 Array = NDArray[np.generic]
 
 
-def first_that_runs(work: Callable[[Request], dict[str, str]]) -> Callable[[Request], dict[str, str]]:
-    """Run a model on the first of several sets of samples that it takes and whose outputs say something.
+def first_that_runs(run_once: Callable[[Request], dict[str, str]]) -> Callable[[Request], dict[str, str]]:
+    """Run a model on the first of several sets of samples that it takes and whose outputs are informative.
 
     The request then has directories: `samples` with an .npz file for each set, in order, and `results`, where the
-    outputs of that set come to lie under the same name. Where no outputs say anything, the first set that ran counts.
+    outputs of that set are written under the same name. If no outputs are informative, the first set that ran counts.
     """
 
     def run(request: Request) -> dict[str, str]:
@@ -26,7 +26,7 @@ def first_that_runs(work: Callable[[Request], dict[str, str]]) -> Callable[[Requ
         for path in sorted(samples.glob("*.npz")):
             made = results / path.name
             try:
-                used = work(replace(request, samples=path, results=made))
+                used = run_once(replace(request, samples=path, results=made))
             except (MemoryError, ProblemError):
                 raise  # it is of no use to try others: no set is smaller than the first, or has other inputs
             except Exception as error:  # noqa: BLE001  # frameworks raise anything for inputs that a model does not take

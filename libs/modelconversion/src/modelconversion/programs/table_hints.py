@@ -13,7 +13,7 @@ from .samples import write_results
 _MOST = 256
 """Values of a column; of more, some spread evenly over them are kept."""
 _NARROW = 1e-5
-"""A gap between thresholds that is smaller, in parts of their size, float32 may not tell from none."""
+"""A gap between thresholds that is smaller, in parts of their size, float32 may not distinguish from none."""
 
 
 class Columns:
@@ -34,7 +34,7 @@ class Columns:
         self._values[column] += list(values)
 
     def odd(self, column: int, value: Any) -> None:
-        """The column may have this value, which is no ordinary one."""
+        """The column may have this value, which is not an ordinary one."""
         self._odd[column].append(value)
 
     def missing(self, columns: Iterable[int]) -> None:

@@ -10,14 +10,14 @@ from .samples import are_columns, read_samples, write_results
 
 
 def feature_count(request: Request) -> int:
-    """Columns of the table. Raises ProblemError when the signature does not tell."""
+    """Columns of the table. Raises ProblemError when the signature does not contain it."""
     if len(request.inputs) > 1:
         return len(request.inputs)
     shape = request.inputs[0].shape if request.inputs else None
     if shape is None or not isinstance(shape[-1], int) or shape[-1] < 1:
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
-            "the model does not say how many features it takes: declare its input in ormbfile.yaml "
+            "the model does not contain its number of features: declare its input in ormbfile.yaml "
             "(signature.inputs, a name, dType and size such as [-1, 4])",
         )
     return shape[-1]

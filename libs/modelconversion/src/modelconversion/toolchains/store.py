@@ -51,7 +51,7 @@ class ToolchainStore:
     async def ensure(self, name: str, on_line: OnLine) -> Path:
         """The Python of a toolchain, made first when it is missing, out of date or broken.
 
-        Raises ConversionError (toolchain_failed) when it cannot be made; the message says what to install.
+        Raises ConversionError (toolchain_failed) when it cannot be made; the message names what to install.
         """
         recipe = read_recipe(name, self._recipes)
         python = self._python(name)
@@ -124,11 +124,11 @@ class ToolchainStore:
         self._root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._root / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            said = False
+            is_reported = False
             while not _try_lock(descriptor):
-                if not said:
+                if not is_reported:
                     on_line(f"waiting for another process that works on toolchain {name}")
-                    said = True
+                    is_reported = True
                 await asyncio.sleep(_LOCK_POLL_SECONDS)
             yield
         finally:

@@ -28,7 +28,7 @@ SCALARS = {
 bytes it has, and `varints`, how many numbers of varying length are packed in it."""
 
 Messages = Mapping[str, tuple[tuple[str, int, str], ...]]
-"""Message to fields: name, number, type. `*` is repeated; of `?` one can tell whether it was there, as of messages.
+"""Message to fields: name, number, type. `*` is repeated; of `?` the presence is known, as of messages.
 A protobuf map is a repeated entry on the wire."""
 
 

@@ -29,8 +29,8 @@ class Fields:
 
     def text(self, name: str, default: str = "") -> str:
         """The last value of a scalar field, which is the one that counts."""
-        found = self.texts(name)
-        return found[-1] if found else default
+        values = self.texts(name)
+        return values[-1] if values else default
 
     def messages(self, *names: str) -> list["Fields"]:
         """The messages in fields of these names."""
@@ -38,8 +38,8 @@ class Fields:
 
     def message(self, name: str) -> "Fields":
         """The message in a field; an empty one where there is none."""
-        found = self.messages(name)
-        return found[-1] if found else Fields()
+        messages = self.messages(name)
+        return messages[-1] if messages else Fields()
 
 
 def read_text(path: Path) -> Fields:
@@ -95,9 +95,9 @@ def _add_values(fields: Fields, name: str, parts: Iterator[str], around: list[Fi
 def _parts(text: str) -> Iterator[str]:
     at = 0
     while at < len(text):
-        found = PARTS.match(text, at)
-        if found is None:
+        match = PARTS.match(text, at)
+        if match is None:
             raise ValueError(f"it has {text[at : at + 10]!r} where text of protobuf should be")
-        at = found.end()
-        if found.lastgroup != "space":
-            yield found.group()
+        at = match.end()
+        if match.lastgroup != "space":
+            yield match.group()

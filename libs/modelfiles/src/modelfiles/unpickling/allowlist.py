@@ -61,7 +61,7 @@ class Allowlist:
     trusted: frozenset[Pair] = frozenset()
 
     @classmethod
-    def here(cls) -> "Allowlist":
+    def from_environment(cls) -> "Allowlist":
         """What this process may name: see `trust_only`."""
         names = os.environ.get(VARIABLE, "").split(",")
         return cls(frozenset(parse_trust(name) for name in names if name))
@@ -84,7 +84,7 @@ class Allowlist:
 
 
 def parse_trust(text: str) -> Pair:
-    """The pair that `module:Name` says. Raises ValueError where it says none, or one that nobody may trust."""
+    """The pair in `module:Name`. Raises ValueError where there is none, or one that must not be trusted."""
     if not TRUST.fullmatch(text):
         raise ValueError(f"{text!r} names no class or function: write it as my.module:MyTransformer")
     module, _, name = text.partition(":")
@@ -96,7 +96,7 @@ def parse_trust(text: str) -> Pair:
 
 
 def trust_only(names: Iterable[str]) -> None:
-    """Have this process, and those that it starts, trust these beside what is listed, whatever the environment said."""
+    """Have this process, and those that it starts, trust these besides the list, and no others from the environment."""
     os.environ[VARIABLE] = ",".join(names)
 
 

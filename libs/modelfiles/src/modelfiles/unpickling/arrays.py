@@ -15,7 +15,7 @@ MOST_ELEMENTS = 2**48
 
 
 class ArrayWrapper:
-    """Stands for joblib's class of this purpose, which is not asked: what it says is checked here."""
+    """Stands for joblib's class of this purpose, which is not called: its values are checked here."""
 
     def __init__(self) -> None:
         self.dtype: Any = None

@@ -38,11 +38,11 @@ def load(path: Path, allowed: Allowlist) -> Any:
 
 def refusal(report: Report) -> str | None:
     """Why a pickle is not loaded, in a sentence; None where it is."""
-    if dangerous := report.of_use(Use.DANGEROUS):
+    if dangerous := report.pairs_with_use(Use.DANGEROUS):
         return f"it would run {_names(dangerous)}, which no model needs"
     if report.problem is not None:
         return report.problem
-    if unknown := report.of_use(Use.UNKNOWN):
+    if unknown := report.pairs_with_use(Use.UNKNOWN):
         options = " ".join(f"--trust {module}:{name}" for module, name in unknown[:NAMES_SHOWN])
         return f"it names {_names(unknown)}, which is not trusted: `klever projects policy set PROJECT {options}`"
     return None
@@ -58,17 +58,17 @@ class Loader(Machine):
         if use in {Use.UNKNOWN, Use.DANGEROUS} or TORCHSCRIPT.fullmatch(module):
             raise RefusedPickleError(f"it names {'.'.join(pair)}, which is neither listed nor trusted")
         try:
-            found = getattr(import_module(module), name)
+            value = getattr(import_module(module), name)
         except (ImportError, AttributeError) as error:
             if pair not in self._allowed.trusted:
                 raise  # another version of a known library: who loads it knows which
             raise RefusedPickleError(
                 f"it names {'.'.join(pair)}, which is trusted and not installed here: {error}"
             ) from error
-        home = getattr(found, "__module__", None)
+        home = getattr(value, "__module__", None)
         if isinstance(home, str) and home.partition(".")[0] != module.partition(".")[0]:
             raise RefusedPickleError(f"it names {'.'.join(pair)}, which {home} defines")
-        return found
+        return value
 
     def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
         """See `Machine.call`."""

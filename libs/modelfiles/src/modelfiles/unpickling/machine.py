@@ -1,6 +1,6 @@
 """The one parser of pickles: that of Python's library, each use of a class or function checked, joblib's arrays read.
 
-Python's parser in C takes some streams that this one refuses; nothing of ours uses that one.
+Python's parser in C takes some streams that this one refuses; no code of Klever uses that one.
 """
 
 import pickle
@@ -69,7 +69,7 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
                 raise LimitError(f"it names more than {MOST_NAMES} classes and functions")
             if not all(part.isidentifier() for part in ".".join(pair).split(".")):
                 raise RefusedPickleError(f"it names {'.'.join(pair)!r:.80}, which can be no class")
-            # Joblib reads what lies inside an array of objects as a pickle without arrays of its own.
+            # Joblib reads what lies inside an array of objects as a pickle without its own arrays.
             is_array = pair in WRAPPERS and not self._is_nested
             self.named[pair] = ArrayWrapper if is_array else self.resolve(pair, self._allowed.use(pair))
             self.pairs[id(self.named[pair])] = pair
@@ -119,7 +119,7 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     dispatch[pickle.BUILD[0]] = load_build
 
     def load_bytearray8(self) -> None:
-        """BYTEARRAY8: read before making room; `pickle` makes room for what the file says that there is."""
+        """BYTEARRAY8: read before making room; `pickle` allocates what the file declares."""
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))
 

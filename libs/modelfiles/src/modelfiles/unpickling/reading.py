@@ -36,7 +36,7 @@ class Report:
     is_limited: bool = False
     value: int | None = None
 
-    def of_use(self, use: Use) -> list[Pair]:
+    def pairs_with_use(self, use: Use) -> list[Pair]:
         """What it names of this use, sorted."""
         return sorted(pair for pair, listed in self.named.items() if listed is use)
 
@@ -149,8 +149,10 @@ def examine_whole(file: BinaryIO, allowed: Allowlist) -> Report:
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, short."""
-    said = " ".join(str(error).split())[:200]
+    """The message of an error, shortened."""
+    message = " ".join(str(error).split())[:200]
     return (
-        said if isinstance(error, RefusedPickleError) and said else f"{type(error).__name__}: {said}".removesuffix(": ")
+        message
+        if isinstance(error, RefusedPickleError) and message
+        else f"{type(error).__name__}: {message}".removesuffix(": ")
     )

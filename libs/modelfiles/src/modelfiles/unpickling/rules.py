@@ -34,7 +34,7 @@ def check_call(pair: Pair | None, use: Use, arguments: Any) -> None:
     if use not in CALLABLE:
         raise RefusedPickleError(f"it calls {'.'.join(pair)}, which models keep and pickles do not call")
     if not isinstance(arguments, tuple):
-        raise RefusedPickleError(f"it calls {'.'.join(pair)} with arguments that are no tuple")
+        raise RefusedPickleError(f"it calls {'.'.join(pair)} with arguments that are not a tuple")
     if pair == ENCODE and arguments[1:] != ("latin1",):
         raise RefusedPickleError("it encodes text in another way than pickles of bytes do")
 
@@ -73,7 +73,7 @@ def check_state(made: Any, state: Any, *, is_named: bool) -> None:
 
 
 def _check_dtype_state(dtype: np.dtype[Any], state: Any) -> None:
-    """NumPy believes what a state says of sizes and pointers, and would follow the bytes of an array."""
+    """NumPy trusts the sizes and pointers of a state, and would follow the bytes of an array."""
     if not isinstance(state, tuple) or len(state) not in {_SHORT_STATE, _LONG_STATE}:
         raise _bad_dtype("its state has another length")
     version, order, base, names, fields, size, alignment, flags = state[:_SHORT_STATE]

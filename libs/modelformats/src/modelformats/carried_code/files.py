@@ -89,5 +89,5 @@ def _beside_tokenizers(path: Path) -> Iterator[Carried]:
     if path.name == JINJA:
         yield from code_of_template(path.read_text(errors="replace"))
     elif path.name == TOKENIZER:
-        found = load_json(path.read_bytes(), most_bytes=CONFIG_LIMIT)
-        yield from code_of_template(json.dumps(found.get(TEMPLATE, "")) if isinstance(found, dict) else "")
+        config = load_json(path.read_bytes(), most_bytes=CONFIG_LIMIT)
+        yield from code_of_template(json.dumps(config.get(TEMPLATE, "")) if isinstance(config, dict) else "")

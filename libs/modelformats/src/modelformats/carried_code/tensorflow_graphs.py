@@ -93,24 +93,24 @@ class _Graph:
 
     def before(self, names: Iterable[str]) -> set[str]:
         """The nodes with these names, or names of their results, and all that they wait for."""
-        waiting, found = [node_name(name) for name in names], set[str]()
+        waiting, reached = [node_name(name) for name in names], set[str]()
         while waiting:
             name = waiting.pop()
-            if name in found or name not in self.nodes:
+            if name in reached or name not in self.nodes:
                 continue
-            found.add(name)
+            reached.add(name)
             waiting.extend(map(node_name, self.nodes[name].inputs))
-        return found
+        return reached
 
     def called_by(self, nodes: Iterable[Any]) -> set[str]:
         """The functions that nodes call, and those that these call."""
-        waiting, found = [name for node in nodes for name in _called(node)], set[str]()
+        waiting, called = [name for node in nodes for name in _called(node)], set[str]()
         while waiting:
             name = waiting.pop()
-            if name not in found and name in self.functions:
-                found.add(name)
+            if name not in called and name in self.functions:
+                called.add(name)
                 waiting.extend(self._calls[name])
-        return found
+        return called
 
     def bodies(self, names: Iterable[str]) -> list[Any]:
         """The nodes of functions."""

@@ -97,8 +97,8 @@ def files(directory: Path) -> tuple[Path, Path]:
 
 
 def _network_file(directory: Path) -> Path:
-    found = files_matching(directory, DEPLOY)
-    return found[0] if len(found) == 1 else single_file(directory, NETWORK)
+    networks = files_matching(directory, DEPLOY)
+    return networks[0] if len(networks) == 1 else single_file(directory, NETWORK)
 
 
 def _in_test(layer: Fields) -> bool:
@@ -116,7 +116,7 @@ def _kind(layer: Fields) -> str:
 
 
 def _ends(net: Fields, layers: list[Fields]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """What no layer makes and what no layer takes, as the framework tells them: in order, layers in place allowed."""
+    """What no layer makes and what no layer takes, as the framework does: in order, layers in place allowed."""
     shapes = dict(_declared(net))
     inputs = list(shapes)
     waiting = dict.fromkeys(inputs)

@@ -71,7 +71,7 @@ def _binary(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         buffer = Buffer(file)
         if buffer.number(len(MAGIC), "<I") > path.stat().st_size - CORE:
-            raise InvalidModelError(f"{path.name} is shorter than it says: it is truncated")
+            raise InvalidModelError(f"{path.name} is shorter than its header declares: it is truncated")
         model = buffer.root(CORE)
         trees = model.table(TREES)
         if trees is None:
@@ -156,7 +156,7 @@ def _outputs(notes: dict[str, Any], classes: list[str], dimension: int) -> tuple
 
 
 def _label_type(notes: dict[str, Any]) -> str:
-    """Empty where the file says none."""
+    """Empty where the file has none."""
     return text(table(notes, "class_params").get("class_label_type")) or ""
 
 

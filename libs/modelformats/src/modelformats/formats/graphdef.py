@@ -25,7 +25,7 @@ INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
 BOOLEAN = {"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr", "LogicalNot"}
 RESULT_TYPES = ("output_type", "out_type", "DstT", "dtype", "T")
-"""Attributes that say of which type an operator's result is, the more telling first."""
+"""Attributes with the type of an operator's result, the more specific first."""
 
 MESSAGES: "Messages" = {
     "GraphDef": (("nodes", 1, "*NodeDef"), ("library", 2, "FunctionLibrary"), ("versions", 4, "VersionDef")),

@@ -48,17 +48,17 @@ def _signature(path: Path, archive: ZipFile) -> Signature:
     model = read_config(_json(archive, CONFIG))
     metadata = _json(archive, METADATA) if METADATA in archive.namelist() else {}
     members = {member.filename: member for member in archive.infolist()}
-    found = _weights(path, members[WEIGHTS]) if WEIGHTS in members else None
+    stored = _weights(path, members[WEIGHTS]) if WEIGHTS in members else None
     reason = f"{WEIGHTS} is compressed or not in the file; Keras stores it as it is"
     return Signature(
         inputs=model.inputs,
         outputs=model.outputs,
         operators=model.operators,
-        parameters=None if found is None else counted(found),
+        parameters=None if stored is None else counted(stored),
         framework="Keras",
         framework_version=metadata.get("keras_version"),
         details=model.details | {"saved": metadata.get("date_saved")},
-        unknown=model.unknown | ({"parameters": reason} if found is None else newer_types(found)),
+        unknown=model.unknown | ({"parameters": reason} if stored is None else newer_types(stored)),
     )
 
 

@@ -36,7 +36,7 @@ class MXNetParams:
         files(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Variables that are no weights in, heads out; operators of the graph and of those in it."""
+        """Variables that are not weights in, heads out; operators of the graph and of those in it."""
         symbol, params = files(directory)
         with reading(params, "list of MXNet arrays"):
             arrays = read_arrays(params)
@@ -98,7 +98,7 @@ def _type(node: Any) -> int:
 
 
 def _types(nodes: list[Any], inputs: tuple[Tensor, ...]) -> Iterator[tuple[str, int]]:
-    """The types of inputs by number, where the graph says them."""
+    """The types of inputs by number, where the graph contains them."""
     names = {tensor.name for tensor in inputs}
     written = ((node["name"], _type(node)) for node in nodes if node["name"] in names)
     return ((name, number) for name, number in written if number != UNSAID)

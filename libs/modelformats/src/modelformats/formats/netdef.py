@@ -125,7 +125,7 @@ def _signature(init: Any, predict: Any, info: dict[str, Any]) -> Signature:
     weights = [_weight(operator) for operator in init.operators if not fed & set(operator.outputs)]
     inputs = tuple(_tensor(name, info) for name in taken)
     outputs = tuple(_tensor(name, info) for name in predict.external_outputs or _left(predict))
-    unknown = {"framework_version": "a NetDef does not tell which Caffe2 wrote it"}
+    unknown = {"framework_version": "a NetDef does not name the version of Caffe2 that wrote it"}
     for side, tensors in (("inputs", inputs), ("outputs", outputs)):
         if any(tensor.shape is None for tensor in tensors):
             unknown[side] = f"a NetDef has names, not types and shapes: add a {VALUE_INFO} or write the signature"

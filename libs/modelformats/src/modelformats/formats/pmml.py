@@ -92,7 +92,7 @@ def _field(name: str, fields: dict[str, Any]) -> Tensor:
 
 
 def _target(target: Tensor, function: str | None) -> Tensor:
-    """What is predicted of a whole number is no whole number."""
+    """The prediction for a whole number is not a whole number."""
     return (
         target.model_copy(update={"dtype": "float64"}) if (function, target.dtype) == (REGRESSION, "int64") else target
     )

@@ -18,7 +18,7 @@ def inputs_of(root: Inert, features: int | None) -> tuple[Tensor, ...]:
 
     Args:
         root: the estimator or pipeline.
-        features: how many columns it takes; None where it does not say.
+        features: how many columns it takes; None where it is not in the file.
     """
     first = next(iter(inner_steps(root)), root)
     if bare_name(first) in TEXT_VECTORIZERS:

@@ -38,7 +38,7 @@ DTYPES = {
 }
 """Quantized types have TensorFlow's own names."""
 HANDLES = {20: "resource", 21: "variant"}
-"""Types whose elements are no numbers or texts."""
+"""Types whose elements are neither numbers nor texts."""
 REFERENCE = 100
 """Added to the number of a type where a variable of TensorFlow 1 is meant, not its value."""
 

@@ -1,4 +1,4 @@
-"""TensorRT engines, told by how they begin. Only TensorRT of the same version, on its GPU, can read further."""
+"""TensorRT engines, by their first bytes. Only TensorRT of the same version, on its GPU, can read further."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ class _Code:
         self._classes: dict[str, dict[str, str]] = {}
         self._left = CODE_LIMIT
 
-    def of(self, qualified: str) -> str:
+    def class_text(self, qualified: str) -> str:
         """The text of a class such as __torch__.models.Net; empty where there is none."""
         module, _, name = qualified.rpartition(".")
         if module not in self._classes:
@@ -106,8 +106,8 @@ def _weights(archive: ZipFile, prefix: str, root: Any, constants: Any) -> list[W
 
 
 def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None) -> Signature:
-    arguments, result = _forward(code.of(class_name(root) or ""))
-    unknown = {"framework_version": "the archive tells the version of its format, not that of PyTorch"}
+    arguments, result = _forward(code.class_text(class_name(root) or ""))
+    unknown = {"framework_version": "the archive contains the version of its format, not that of PyTorch"}
     if arguments is None:
         unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no forward() that could be read")
     else:
@@ -186,7 +186,7 @@ def _operators(root: Any, code: _Code) -> Counter[str]:
     """How often the code of all modules calls what; each class's code is read once, however many modules there are."""
     calls: Counter[str] = Counter()
     for name, modules in _modules(root).items():
-        for operator, count in Counter(OPERATOR.findall(code.of(name))).items():
+        for operator, count in Counter(OPERATOR.findall(code.class_text(name))).items():
             calls[operator] += modules * count
     return calls
 

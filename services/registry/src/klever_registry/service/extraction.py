@@ -90,7 +90,7 @@ class Extractions:
         """All versions are told of again on a second delivery: the ids are the same, so the stream drops them."""
         tags = await self._signatures(job).tags_of(job.ref.repository, job.digest)
         for tag in tags:
-            ref = job.ref.model_copy(update={"version": tag})
+            ref = job.ref.with_version(tag)
             if changed := await self._set(ref, job.digest, change):
                 await self._records.publisher.publish(self._updated(cause, changed))
 

@@ -84,9 +84,9 @@ def with_spec(
     if is_late(present.status.intent, intent):
         return None
     if present.spec == spec:
-        return present.model_copy(update={"status": status})
+        return present.replace(status=status)
     generation = present.generation + 1
-    return present.model_copy(update={"spec": spec, "status": status, "generation": generation, "updated_at": now})
+    return present.replace(spec=spec, status=status, generation=generation, updated_at=now)
 
 
 def _converts_since(present: ProjectDocument | None, spec: ProjectSpec, asked_at: datetime) -> dict[str, datetime]:
@@ -105,4 +105,4 @@ def restored(
     """
     if isinstance(present, Tombstone) or (present is not None and present.generation >= copy.generation):
         return None
-    return copy.model_copy(update={"status": copy.status.model_copy(update={"intent": None})})
+    return copy.replace(status=copy.status.replace(intent=None))

@@ -48,12 +48,12 @@ class Builder:
     def blobs(self, layer: Fields, count: int) -> list[NDArray[np.float32]]:
         """The layer's weights. Raises ProblemError where there are fewer."""
         name = layer.text("name")
-        found = self._blobs.get(name, [])
-        if len(found) < count:
+        blobs = self._blobs.get(name, [])
+        if len(blobs) < count:
             raise ProblemError(
-                INVALID_MODEL, f"the caffemodel has {len(found)} blobs for the layer {name}, not {count}"
+                INVALID_MODEL, f"the caffemodel has {len(blobs)} blobs for the layer {name}, not {count}"
             )
-        return found
+        return blobs
 
     def weight(self, layer: Fields, suffix: str, values: NDArray[Any]) -> str:
         """Keep an array; gives its name."""
@@ -64,7 +64,7 @@ class Builder:
     def emit(
         self, kind: str, inputs: Sequence[str], output: str, result: Shape, *others: str, **arguments: Value
     ) -> None:
-        """One operator: what it makes and the shape of that, and further outputs that nobody takes."""
+        """One operator: what it makes and the shape of that, and further outputs that nothing uses."""
         self.operators.append(Operator(kind, tuple(inputs), (output, *others), arguments))
         self.shapes[output] = result
 

@@ -33,7 +33,7 @@ def read_layers(request: Request) -> tuple[Fields, list[Fields]]:
     try:
         net = read_text(path)
     except ValueError as error:
-        raise ProblemError(INVALID_MODEL, f"{path.name} is no prototxt: {error}") from error
+        raise ProblemError(INVALID_MODEL, f"{path.name} is not a prototxt file: {error}") from error
     layers = [layer for layer in net.messages("layer", "layers") if _in_test(layer)]
     if not layers:
         raise ProblemError(INVALID_MODEL, f"{path.name} has no layers: it is empty, a solver or no network")
@@ -41,22 +41,22 @@ def read_layers(request: Request) -> tuple[Fields, list[Fields]]:
 
 
 def read_weights(request: Request) -> dict[str, list[NDArray[np.float32]]]:
-    """The blobs of each layer, by its name. Raises ProblemError when the file is no caffemodel."""
+    """The blobs of each layer, by its name. Raises ProblemError when the file is not a caffemodel file."""
     _, path = request.files
     net = NET()
     try:
         net.ParseFromString(path.read_bytes())
         return {layer.name: [_array(blob) for blob in layer.blobs] for layer in (*net.layers, *net.old_layers)}
     except Exception as error:  # protobuf's own kind of error is not importable everywhere
-        raise ProblemError(INVALID_MODEL, f"{path.name} is no caffemodel: {error}") from error
+        raise ProblemError(INVALID_MODEL, f"{path.name} is not a caffemodel file: {error}") from error
 
 
 def kind(layer: Fields) -> str:
     """The layer's type, as newer networks write it."""
-    said = layer.text("type", "unknown")
-    if not said.isupper() or said in ABBREVIATIONS:
-        return said
-    return OLD_NAMES.get(said) or "".join(word.capitalize() for word in said.split("_"))
+    name = layer.text("type", "unknown")
+    if not name.isupper() or name in ABBREVIATIONS:
+        return name
+    return OLD_NAMES.get(name) or "".join(word.capitalize() for word in name.split("_"))
 
 
 def declared_shapes(net: Fields, layers: list[Fields]) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -70,11 +70,11 @@ def pooling(builder: Builder, layer: Fields) -> None:
     ]
     source, before = bottom, pad
     if kind == "AveragePool" and any(pad):
-        # Caffe counts the padding that it was told, and not what lies beyond it.
+        # Caffe counts the declared padding, and not what lies beyond it.
         source, before = f"{top}_padded", (0, 0)
         padded = (batch, channels, height + 2 * pad[0], width + 2 * pad[1])
         builder.emit("PadImage", [bottom], source, padded, pads=(*pad, *pad), order="NCHW")
-        behind = [max(0, left - told) for left, told in zip(behind, pad, strict=True)]
+        behind = [max(0, left - declared) for left, declared in zip(behind, pad, strict=True)]
     builder.emit(
         kind,
         [source],

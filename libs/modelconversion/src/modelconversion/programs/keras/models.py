@@ -75,12 +75,12 @@ def _described(path: Path) -> tuple[str, str]:
 
 def _classes(config: str, path: Path) -> set[str]:
     """The classes of the layers that a model's description names, at any depth."""
-    found: set[str] = set()
+    names: set[str] = set()
     try:
-        json.loads(config, object_hook=lambda entry: found.add(str(entry.get("class_name"))))
+        json.loads(config, object_hook=lambda entry: names.add(str(entry.get("class_name"))))
     except (ValueError, RecursionError) as error:
-        raise ProblemError(INVALID_MODEL, f"{path.name} has a description that is no JSON: {error}") from error
-    return found
+        raise ProblemError(INVALID_MODEL, f"{path.name} has a description that is not JSON: {error}") from error
+    return names
 
 
 def _text(value: Any) -> str:

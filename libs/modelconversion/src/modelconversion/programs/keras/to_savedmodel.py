@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..program import Request, main, say, versions
+from ..program import Request, main, print_progress, versions
 from . import models
 
 DEFAULT = "serving_default"
@@ -17,7 +17,7 @@ DEFAULT = "serving_default"
 def convert(request: Request) -> dict[str, str]:
     """Convert the model with the Keras that wrote it; inputs and outputs keep the model's own names."""
     model, package = models.load(request)
-    say(f"loaded {model.name} with {package}")
+    print_progress(f"loaded {model.name} with {package}")
     if package == "tf_keras":
         signatures = {DEFAULT: _signature(model, request).get_concrete_function()} if _is_built(model) else None
         model.save(request.destination, save_format="tf", signatures=signatures)
@@ -27,7 +27,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _is_built(model: Any) -> bool:
-    """Whether it is made of layers that are known, which a class of its own is not."""
+    """Whether it consists of known layers, unlike a user-defined class."""
     return bool(getattr(model, "inputs", None))
 
 

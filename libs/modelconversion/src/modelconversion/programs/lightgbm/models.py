@@ -15,7 +15,7 @@ def load_booster(request: Request) -> lightgbm.Booster:
 
 
 def objective(booster: lightgbm.Booster) -> str:
-    """Such as `multiclass`; empty where the model does not say."""
+    """Such as `multiclass`; empty where the model does not contain it."""
     lines = booster.model_to_string(num_iteration=1).splitlines()
-    said = next((line for line in lines if line.startswith("objective=")), "objective=")
-    return said.removeprefix("objective=").split(" ")[0]
+    line_of_objective = next((line for line in lines if line.startswith("objective=")), "objective=")
+    return line_of_objective.removeprefix("objective=").split(" ")[0]

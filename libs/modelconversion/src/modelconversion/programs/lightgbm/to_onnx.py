@@ -22,7 +22,9 @@ def convert(request: Request) -> dict[str, str]:
         zipmap=False,
     )
     if len(model.graph.output) > 1:
-        scores = onnx_scores.of_two_classes if objective(booster) == "binary" else onnx_scores.of_classes
+        scores = (
+            onnx_scores.keep_second_probability if objective(booster) == "binary" else onnx_scores.keep_probabilities
+        )
         scores(model)
     save(model, request)
     return versions("onnxmltools", "lightgbm", "onnx")

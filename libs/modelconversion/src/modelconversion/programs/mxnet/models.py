@@ -36,7 +36,7 @@ class Checkpoint:
 
     @property
     def inputs(self) -> list[str]:
-        """Names of the variables that are no weights."""
+        """Names of the variables that are not weights."""
         return [name for name in self.used.list_inputs() if name not in self.weights]
 
 
@@ -73,25 +73,25 @@ def _without_losses(symbol: str) -> str:
 
 
 def declared_inputs(request: Request, names: list[str]) -> list[Input]:
-    """What the signature tells of each input of the graph: by name, else by position.
+    """What the signature contains about each input of the graph: by name, else by position.
 
-    Raises ProblemError when it does not tell the shape of each.
+    Raises ProblemError when it does not contain the shape of each.
     """
-    told = {given.name: given for given in request.inputs}
-    if set(told) != set(names) and len(request.inputs) == len(names):
-        told = dict(zip(names, request.inputs, strict=True))
-    missing = [name for name in names if name not in told or told[name].shape is None]
+    declared = {given.name: given for given in request.inputs}
+    if set(declared) != set(names) and len(request.inputs) == len(names):
+        declared = dict(zip(names, request.inputs, strict=True))
+    missing = [name for name in names if name not in declared or declared[name].shape is None]
     if missing:
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
-            f"an MXNet model does not tell the shapes of its inputs: declare {', '.join(missing)} in ormbfile.yaml "
+            f"an MXNet model does not contain the shapes of its inputs: declare {', '.join(missing)} in ormbfile.yaml "
             "(signature.inputs, a name, dType and size such as [-1, 3, 224, 224])",
         )
-    return [told[name] for name in names]
+    return [declared[name] for name in names]
 
 
 def first_line(error: Exception) -> str:
-    """What MXNet says, without the stack of its own functions."""
+    """The message of MXNet, without the stack of its own functions."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = (line for line in lines if "Error:" in line or "Check failed" in line or "Error in operator" in line)
     return next(telling, lines[0] if lines else type(error).__name__)

@@ -69,18 +69,18 @@ def _inferred(checkpoint: Checkpoint, inputs: Sequence[Input], sizes: tuple[int,
     shapes = {name: array.shape for name, array in checkpoint.weights.items() if name in checkpoint.used.list_inputs()}
     shapes |= {name: _filled(given, sizes) for name, given in zip(checkpoint.inputs, inputs, strict=True)}
     try:
-        _, found, _ = checkpoint.used.infer_shape(**shapes)
+        _, shapes_of_outputs, _ = checkpoint.used.infer_shape(**shapes)
     except mx.MXNetError as error:
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
             f"the inputs as declared do not fit the model ({first_line(error)}): correct their size in ormbfile.yaml",
         ) from error
-    if found is None:
+    if shapes_of_outputs is None:
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
-            "MXNet cannot tell the outputs' shapes from the inputs': declare all dimensions in ormbfile.yaml",
+            "MXNet cannot infer the outputs' shapes from the inputs': declare all dimensions in ormbfile.yaml",
         )
-    return list(found)
+    return list(shapes_of_outputs)
 
 
 def _filled(given: Input, sizes: tuple[int, int]) -> tuple[int, ...]:
@@ -119,18 +119,18 @@ def export(checkpoint: Checkpoint, inputs: Sequence[Input]) -> Any:
 
 def onnx_name(output: str) -> str:
     """How the exporter calls an output of MXNet: without `_output`, with the number of one among several."""
-    name, found, number = output.rpartition("_output")
-    return name + number if found and (not number or number.isdecimal()) else output
+    name, separator, number = output.rpartition("_output")
+    return name + number if separator and (not number or number.isdecimal()) else output
 
 
 def arrange_outputs(graph: Any, names: Sequence[str], shapes: Sequence[Shape]) -> None:
     """Give the outputs the order of the source, and the shapes that are known of them."""
-    found = {output.name: output for output in graph.output}
-    if set(found) != set(names):
+    outputs = {output.name: output for output in graph.output}
+    if set(outputs) != set(names):
         return  # the exporter renames some outputs of recurrent operators
     del graph.output[:]
     for name, shape in zip(names, shapes, strict=True):
-        elements = found[name].type.tensor_type.elem_type
+        elements = outputs[name].type.tensor_type.elem_type
         graph.output.append(onnx.helper.make_tensor_value_info(name, elements, shape))
 
 

@@ -102,7 +102,7 @@ class Net:
 
 
 def read_net(request: Request) -> Net:
-    """Both files. Raises ProblemError when one is no NetDef, or fills weights in a way that is not known here."""
+    """Both files. Raises ProblemError when one is not a NetDef, or fills weights by an unknown operator."""
     init, predict = (_parse(file) for file in request.files)
     weights = dict(_filled(_operator(each)) for each in init.op)
     operators = [_operator(each) for each in predict.op]
@@ -134,7 +134,7 @@ def _parse(path: Path) -> Any:
     try:
         net.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf's own kind of error is not importable everywhere
-        raise ProblemError(INVALID_MODEL, f"{path.name} is no NetDef: {error}") from error
+        raise ProblemError(INVALID_MODEL, f"{path.name} is not a NetDef: {error}") from error
     fills_nothing = net.name and path.name.lower().endswith(INIT)
     if not net.op and not fills_nothing:
         raise ProblemError(INVALID_MODEL, f"{path.name} has no operators: it is empty or no NetDef")

@@ -26,7 +26,7 @@ def convert(request: Request) -> dict[str, str]:
             raise ProblemError(UNSUPPORTED_OPERATOR, f"the operator {operator.type} cannot be run")
         results = compute(operator, *(values[name] for name in operator.inputs))
         made = results if isinstance(results, list) else [results]
-        values.update(zip(operator.outputs, made, strict=False))  # further outputs are shapes that nobody takes
+        values.update(zip(operator.outputs, made, strict=False))  # further outputs are shapes that nothing uses
     write_results(request, {name: values[name] for name in net.outputs})
     return versions("numpy")
 

@@ -25,7 +25,7 @@ def convert(request: Request) -> dict[str, str]:
     if missing:
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
-            f"a NetDef does not tell the shape of its inputs: declare {', '.join(missing)} in ormbfile.yaml "
+            f"a NetDef does not contain the shapes of its inputs: declare {', '.join(missing)} in ormbfile.yaml "
             "(signature.inputs, a name, dType and size such as [-1, 3, 224, 224]), or add a value_info.json",
         )
     graph = Graph({name: len(shapes[name] or ()) for name in net.inputs}, net.weights)

@@ -13,7 +13,7 @@ OPSET = 17
 
 
 def opset(request: Request) -> int:
-    """The opset that was asked for. Raises ProblemError when it is no number."""
+    """The opset that was asked for. Raises ProblemError when it is not a number."""
     text = str(request.options.get("opset", OPSET))
     if not text.isdecimal():
         raise ProblemError(INPUT_SHAPE_NEEDED, f"the option opset is a number such as {OPSET}, not {text!r}")

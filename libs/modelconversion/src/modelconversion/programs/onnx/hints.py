@@ -37,12 +37,12 @@ def convert(request: Request) -> dict[str, str]:
 
 def _behind(name: str, makers: dict[str, onnx.NodeProto], passed: frozenset[str]) -> Iterator[str]:
     """A value, and what it is made of by operators that hand values on."""
-    found, waiting = set[str](), [name]
+    names, waiting = set[str](), [name]
     while waiting:
         here = waiting.pop()
-        if here in found:
+        if here in names:
             continue
-        found.add(here)
+        names.add(here)
         yield here
         if here in makers and makers[here].op_type in passed:
             waiting += makers[here].input

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from ..program import INVALID_MODEL, UNSUPPORTED_OPERATOR, ProblemError, Request, main, say, versions
+from ..program import INVALID_MODEL, UNSUPPORTED_OPERATOR, ProblemError, Request, main, print_progress, versions
 from .files import FILE
 from .graphs import float_bytes, graphs_of, operators_of
 from .preparation import prepared
@@ -27,7 +27,7 @@ _SHOWN = 8
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the model as the option `quantize` says. Raises ProblemError where the result would be no smaller."""
+    """Convert the model by the option `quantize`. Raises ProblemError where the result would be no smaller."""
     source = request.file
     _check(source)
     kind = request.options.get("quantize")
@@ -97,7 +97,7 @@ def _check_gain(kind: str, request: Request, prepared_model: onnx.ModelProto) ->
             f"the {kind} model would have {after} bytes, the model itself has {before}: only {floats - left} bytes of "
             "weights can be saved, less than quantising adds, so serve the model as it is",
         )
-    say(f"quantised to {kind}: {left} of {floats} bytes of float weights are left")
+    print_progress(f"quantised to {kind}: {left} of {floats} bytes of float weights are left")
 
 
 def _size(directory: Path) -> int:

@@ -5,7 +5,7 @@ import onnx
 _COLUMN = "column of the second class"
 
 
-def of_two_classes(model: onnx.ModelProto) -> None:
+def keep_second_probability(model: onnx.ModelProto) -> None:
     """The probability of the second class, as boosters of two classes give it."""
     graph, (_, probabilities) = model.graph, _outputs(model)
     graph.initializer.append(onnx.helper.make_tensor(_COLUMN, onnx.TensorProto.INT64, [], [1]))
@@ -13,13 +13,13 @@ def of_two_classes(model: onnx.ModelProto) -> None:
     _only(graph, "score", [None])
 
 
-def of_classes(model: onnx.ModelProto) -> None:
+def keep_probabilities(model: onnx.ModelProto) -> None:
     """The probability of each class."""
     graph, (_, probabilities) = model.graph, _outputs(model)
     _only(graph, probabilities, [None, None])
 
 
-def label(model: onnx.ModelProto) -> None:
+def keep_label(model: onnx.ModelProto) -> None:
     """The number of the class, a float as XGBoost gives it."""
     graph, (labels, _) = model.graph, _outputs(model)
     graph.node.append(onnx.helper.make_node("Cast", [labels], ["number"], to=onnx.TensorProto.FLOAT))

@@ -24,7 +24,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """The line that says what is wrong: the first ones name a place in OpenVINO's own sources."""
+    """The line with the reason: the first ones name a place in OpenVINO's own sources."""
     lines = [line.removeprefix("-- ") for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "operations:" in line), lines[-1] if lines else type(error).__name__)
 

@@ -17,7 +17,7 @@ SINK = "/sink_port_"
 def convert(request: Request) -> dict[str, str]:
     """Run the model on the samples."""
     core = openvino.Core()
-    # Without the hint some CPUs compute in bfloat16, whose differences would be taken for the conversion's.
+    # Without the hint some CPUs compute in bfloat16, whose differences would be attributed to the conversion.
     model = core.compile_model(request.file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     samples = read_samples(request)
     results = model(matched(samples, [_name(port, samples) for port in model.inputs]))

@@ -66,8 +66,8 @@ def most_votes(model: Any, row: dict[str, Any]) -> Any:
 def probability_fields(root: ET.Element) -> list[str]:
     """The outputs with the probability of each class, in the document's order; a chain has them in its last model."""
     fields = root.iterfind(".//{*}Output/{*}OutputField")
-    found = [field for field in fields if field.get("feature") == "probability" and field.get("value")]
-    return [field.get("name", "") for field in found]
+    probabilities = [field for field in fields if field.get("feature") == "probability" and field.get("value")]
+    return [field.get("name", "") for field in probabilities]
 
 
 def columns(root: ET.Element, targets: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from ..tables import feature_count
 MATRIX = "X"
 _SHAPE = "shape of a column"
 _TYPES = {"str": StringTensorType, "int64": Int64TensorType}
-"""By the type that the signature tells; any other one is a number."""
+"""By the type in the signature; any other one is a number."""
 
 
 def looks_at_columns(estimator: Any) -> bool:
@@ -23,7 +23,7 @@ def looks_at_columns(estimator: Any) -> bool:
 
 
 def initial_types(request: Request, estimator: Any) -> list[tuple[str, Any]]:
-    """What skl2onnx is to take for the inputs: a column each where the estimator needs that, else one matrix."""
+    """The types of inputs for skl2onnx: a column each where the estimator needs that, else one matrix."""
     inputs = request.inputs
     if len(inputs) > 1 and (looks_at_columns(estimator) or any(each.dtype in _TYPES for each in inputs)):
         return [(each.name, _TYPES.get(each.dtype or "", FloatTensorType)([None, 1])) for each in inputs]

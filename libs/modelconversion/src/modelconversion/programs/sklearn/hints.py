@@ -3,13 +3,13 @@
 from ..program import Request, main, versions
 from ..table_hints import Columns
 from .models import load_estimator
-from .part_hints import look
+from .part_hints import collect_hints
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Write what the parts of the estimator say that see its columns as they come."""
+    """Write the hints of the parts of the estimator that receive its columns unchanged."""
     estimator, columns = load_estimator(request), Columns()
-    look(estimator, list(range(getattr(estimator, "n_features_in_", 0))), columns)
+    collect_hints(estimator, list(range(getattr(estimator, "n_features_in_", 0))), columns)
     columns.write(request)
     return versions("scikit-learn")
 

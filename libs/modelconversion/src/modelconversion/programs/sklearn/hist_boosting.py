@@ -1,7 +1,7 @@
 """HistGradientBoosting to ONNX, in place of skl2onnx's converter.
 
 That one takes categories for thresholds, leaves out the link of a loss such as Poisson's, and writes booleans, which
-protobuf 7 does not take for numbers.
+protobuf 7 does not accept as numbers.
 """
 
 # mypy: disable-error-code="attr-defined"

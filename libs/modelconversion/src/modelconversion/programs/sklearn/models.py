@@ -36,7 +36,7 @@ def load_estimator(request: Request) -> Any:
 
 
 def has_probabilities(estimator: Any) -> bool:
-    """Whether it gives one table of probabilities; several targets have one each, which are no tensor."""
+    """Whether it gives one table of probabilities; several targets have one each, which are not a tensor."""
     return hasattr(estimator, "predict_proba") and not isinstance(getattr(estimator, "classes_", None), list)
 
 

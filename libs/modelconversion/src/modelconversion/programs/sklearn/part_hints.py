@@ -10,14 +10,14 @@ from .trees import trees_of
 UNKNOWN = "an unknown category"
 
 
-def look(part: Any, seen: list[int], columns: Columns) -> bool:
+def collect_hints(part: Any, seen: list[int], columns: Columns) -> bool:
     """Take down what a part distinguishes; whether what it gives is the columns that it saw, as they were."""
     if hasattr(part, "steps"):
-        return all(look(step, seen, columns) for _, step in part.steps if step not in (None, "passthrough"))
+        return all(collect_hints(step, seen, columns) for _, step in part.steps if step not in (None, "passthrough"))
     if hasattr(part, "transformers_"):
         for _, transformer, chosen in part.transformers_:
             if transformer not in ("drop", "passthrough"):
-                look(transformer, [seen[i] for i in _positions(part, chosen)], columns)
+                collect_hints(transformer, [seen[i] for i in _positions(part, chosen)], columns)
         return False
     if hasattr(part, "categories_"):
         _encoder(part, seen, columns)
@@ -28,7 +28,7 @@ def look(part: Any, seen: list[int], columns: Columns) -> bool:
     if hasattr(part, "_predictors"):
         _histograms(part, seen, columns)
     elif hasattr(part, "best_estimator_"):
-        return look(part.best_estimator_, seen, columns)
+        return collect_hints(part.best_estimator_, seen, columns)
     else:
         _ranges(part, seen, columns)
         for tree in trees_of(part):

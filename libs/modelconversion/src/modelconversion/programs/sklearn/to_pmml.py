@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from sklearn2pmml import make_pmml_pipeline, sklearn2pmml
 
-from ..program import TOOLCHAIN_FAILED, UNSUPPORTED_OPERATOR, ProblemError, Request, main, say, versions
+from ..program import TOOLCHAIN_FAILED, UNSUPPORTED_OPERATOR, ProblemError, Request, main, print_progress, versions
 from ..tables import feature_count
 from .models import load_estimator
 
@@ -52,14 +52,14 @@ def column_names(estimator: Any, request: Request) -> list[str]:
 
 
 def export(pipeline: Any, path: Path) -> None:
-    """Write the document. Raises ProblemError with what Java says when it cannot."""
-    said = StringIO()
+    """Write the document. Raises ProblemError with the message of Java when it cannot."""
+    output = StringIO()
     try:
-        with redirect_stdout(said):
+        with redirect_stdout(output):
             sklearn2pmml(pipeline, str(path))
     except RuntimeError as error:
-        say(said.getvalue())
-        reasons = [line.rpartition(REASON)[2] for line in said.getvalue().splitlines() if REASON in line]
+        print_progress(output.getvalue())
+        reasons = [line.rpartition(REASON)[2] for line in output.getvalue().splitlines() if REASON in line]
         if not reasons:
             raise ProblemError(TOOLCHAIN_FAILED, f"the converter failed: {error}") from error
         raise ProblemError(

@@ -65,12 +65,12 @@ def _refuse_foreign_operators(path: Path) -> None:
 
 def _operators(graph: onnx.GraphProto) -> set[str]:
     """The operators of ONNX's own domain, those of subgraphs included."""
-    found = {node.op_type for node in graph.node if node.domain in {"", "ai.onnx"}}
+    operators = {node.op_type for node in graph.node if node.domain in {"", "ai.onnx"}}
     for node in graph.node:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                found |= _operators(inner)
-    return found
+                operators |= _operators(inner)
+    return operators
 
 
 def _size(path: Path) -> int:

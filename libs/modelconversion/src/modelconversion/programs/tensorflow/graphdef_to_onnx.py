@@ -4,7 +4,7 @@ import onnx
 
 from ..onnx.files import FILE
 from ..onnx.names import rename
-from ..program import Request, main, say
+from ..program import Request, main, print_progress
 from .converter import to_onnx
 from .models import ends_of, read_graph
 
@@ -13,7 +13,7 @@ def convert(request: Request) -> dict[str, str]:
     """Convert the graph between the inputs and outputs of its signature, else between its own ends."""
     path = request.file
     inputs, outputs = ends_of(read_graph(path), request)
-    say(f"converting from {', '.join(inputs)} to {', '.join(outputs)}")
+    print_progress(f"converting from {', '.join(inputs)} to {', '.join(outputs)}")
     ends = ["--inputs", ",".join(inputs), "--outputs", ",".join(outputs)]
     used = to_onnx(request, ["--graphdef", str(path), *ends], path)
     model = onnx.load(request.destination / FILE, load_external_data=False)

@@ -18,7 +18,7 @@ _NO_RESULT = frozenset({"Const", "NoOp", "Assert", "Placeholder", "PlaceholderWi
 
 
 def chosen_signature(request: Request) -> tuple[str, str]:
-    """Tag and signature to convert: what the options `tag` and `signature` say, else what servers take.
+    """Tag and signature to convert: the options `tag` and `signature`, else what servers use.
 
     Raises ProblemError when the model has no such tag or signature.
     """
@@ -56,7 +56,7 @@ def ends_of(graph: Any, request: Request) -> tuple[list[str], list[str]]:
     inputs = _known([entry.name for entry in request.inputs], nodes) or inputs
     outputs = _known([entry.name for entry in request.outputs], nodes) or outputs
     if not inputs or not outputs:
-        raise ProblemError(INVALID_MODEL, "the graph has no placeholder or no result: say its inputs and outputs")
+        raise ProblemError(INVALID_MODEL, "the graph has no placeholder or no result: declare its inputs and outputs")
     return [_tensor(name) for name in inputs], [_tensor(name) for name in outputs]
 
 

@@ -1,4 +1,4 @@
-"""A PyTorch exported program (.pt2) to ONNX. It tells its inputs itself, with the sizes that are free."""
+"""A PyTorch exported program (.pt2) to ONNX. It describes its own inputs, with the sizes that are free."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.

@@ -49,7 +49,7 @@ def _example(entry: Input) -> Any:
     if entry.shape is None or not isinstance(dtype, torch.dtype):
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
-            f"the files do not tell the type and shape of input {entry.name}: write them into ormbfile.yaml",
+            f"the files do not contain the type and shape of input {entry.name}: declare them in ormbfile.yaml",
         )
     sizes = [
         size if isinstance(size, int) and size >= 0 else (FREE if position else BATCH)
@@ -86,6 +86,6 @@ def _tensors(result: Any) -> list[Any]:
 
 
 def last_line(error: Exception) -> str:
-    """What PyTorch says at the end; the lines before it are places in its sources."""
+    """The last line of PyTorch's message; the lines before it are places in its sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..program import INPUT_SHAPE_NEEDED, UNSUPPORTED_OPERATOR, ProblemError, Request, main, say
+from ..program import INPUT_SHAPE_NEEDED, UNSUPPORTED_OPERATOR, ProblemError, Request, main, print_progress
 from .models import defaults_after, examples, flattened, last_line, load_script
 
 _OPSET = 16
@@ -16,7 +16,7 @@ _OPSET = 16
 
 
 class _Bound(torch.nn.Module):  # type: ignore[misc]  # the base is untyped
-    """The script with its last parameters at their defaults, which are no inputs of the ONNX model."""
+    """The script with its last parameters at their defaults, which are not inputs of the ONNX model."""
 
     def __init__(self, script: Any, defaults: list[Any]) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ def convert(request: Request) -> dict[str, str]:
     module = load_script(request)
     if not request.inputs:
         raise ProblemError(
-            INPUT_SHAPE_NEEDED, "a TorchScript model does not tell its inputs: write them into ormbfile.yaml"
+            INPUT_SHAPE_NEEDED, "a TorchScript model does not describe its inputs: declare them in ormbfile.yaml"
         )
     arguments = tuple(examples(request.inputs))
     defaults = defaults_after(module, len(arguments))
@@ -41,7 +41,7 @@ def convert(request: Request) -> dict[str, str]:
     if defaults:
         # The trace is of this one call: the control flow within the script stays as it is.
         module = torch.jit.trace(_Bound(module, defaults), arguments, check_trace=False)
-    say(f"exporting {len(request.inputs)} inputs and {len(outputs)} outputs")
+    print_progress(f"exporting {len(request.inputs)} inputs and {len(outputs)} outputs")
     try:
         torch.onnx.export(
             module,

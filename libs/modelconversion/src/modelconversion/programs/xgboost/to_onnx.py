@@ -31,7 +31,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _check(booster: xgboost.Booster) -> None:
-    """Raise ProblemError for what the converter takes for something else."""
+    """Raise ProblemError for what the converter misinterprets."""
     if (targets := target_count(booster)) > 1:
         raise ProblemError(
             UNSUPPORTED_OPERATOR,
@@ -42,11 +42,11 @@ def _check(booster: xgboost.Booster) -> None:
 
 def _as_scores(model: onnx.ModelProto, aim: str) -> None:
     if aim == "multi:softmax":
-        onnx_scores.label(model)
+        onnx_scores.keep_label(model)
     elif aim.startswith("multi:"):
-        onnx_scores.of_classes(model)
+        onnx_scores.keep_probabilities(model)
     else:
-        onnx_scores.of_two_classes(model)
+        onnx_scores.keep_second_probability(model)
 
 
 if __name__ == "__main__":
