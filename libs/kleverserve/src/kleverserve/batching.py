@@ -104,8 +104,8 @@ class Batcher:
         model: what runs.
         lane: where it runs.
         max_rows: rows of one run, unless a single request has more; 1 for no company.
-        observe: is told the rows of each run.
-        runs_at_once: how many runs may go on at a time, in threads.
+        observe: called with the rows of each run.
+        runs_at_once: how many runs may be in progress at a time, in threads.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Batcher:
     async def predict(self, request: InferRequest) -> Results:
         """The outputs that a request wants. Raises ApiError."""
         rows = rows_of(request)
-        if not rows:  # none that could be told from those of others
+        if not rows:  # none that can be separated from those of other requests
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -173,7 +173,7 @@ class Batcher:
             self._max_rows = 1
             await self._answer_alone(chosen, error)
             return
-        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001 - every waiting request must get an outcome, whatever it is
             await self._answer_alone(chosen, error)
             return
         for each, result in zip(chosen, results, strict=True):

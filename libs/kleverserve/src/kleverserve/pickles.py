@@ -1,4 +1,4 @@
-"""Which scikit-learn wrote a pickle, told from its bytes, and what to do where another one has to load it."""
+"""Which scikit-learn wrote a pickle, according to its bytes, and what to do where another one has to load it."""
 
 import bz2
 import gzip
