@@ -270,6 +270,15 @@ async def test_whoever_waits_is_woken_by_acquisition_and_by_expiry(one: Replica)
     await lost
 
 
+async def test_a_request_waits_a_moment_for_the_lease_and_is_refused_by_a_standby(one: Replica, two: Replica) -> None:
+    waiting = asyncio.create_task(one.lease.require(30.0))
+    await one.look()
+    await waiting
+    await two.look()
+    with pytest.raises(NotLeaderError, match="klever_lease_held is 1"):
+        await two.lease.require(0.01)
+
+
 async def test_metrics_say_who_is_leader_and_a_standby_is_ready(one: Replica, two: Replica) -> None:
     await one.look()
     await two.look()

@@ -19,14 +19,14 @@ log = structlog.get_logger(__name__)
 
 REQUEST_SECONDS = 1.5
 """Longest wait for NATS before a renewal is tried again."""
+REQUIRED_SECONDS = 3.0
+"""How long a request that only the leader may handle waits for the lease, as after a start."""
 STALE_SECONDS = 15.0
 """A replica that could not read its lease for this long is not ready to take over."""
 
 
 class NotLeaderError(TransientError):
     """This replica does not hold the lease, so that it may not write."""
-
-    default_code = "not_leader"
 
 
 def boot_seconds() -> float:
@@ -87,7 +87,18 @@ class Lease:
     def check(self) -> None:
         """Raises NotLeaderError unless this replica holds the lease now: asked before each write that only it may."""
         if self.status is not LeaseStatus.HELD:
-            raise NotLeaderError(f"this replica does not hold the lease {self.name!r}: another one may")
+            raise NotLeaderError(
+                f"this replica does not hold the lease {self.name!r}: try again, or ask the replica whose metric "
+                "klever_lease_held is 1"
+            )
+
+    async def require(self, within: float = REQUIRED_SECONDS) -> None:
+        """Wait for the lease for so many seconds. Raises NotLeaderError."""
+        try:
+            async with asyncio.timeout(within):
+                await self.until(LeaseStatus.HELD)
+        except TimeoutError:
+            self.check()
 
     async def until(self, *statuses: LeaseStatus) -> None:
         """Wait until the status is one of these; it is asked for at once when the term expires."""

@@ -1,6 +1,7 @@
 """Compares the registry with the catalogue: what the registry has, or says that it deleted, wins."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -48,7 +49,7 @@ class Reconciler:
     data directory that was emptied, not mounted or restored from an old backup takes no model out of the catalogue.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         *,
         manifests: ManifestStore,
@@ -57,7 +58,9 @@ class Reconciler:
         alarms: Alarms,
         address: str,
         restorer: Restorer,
+        require_lease: Callable[[], Awaitable[None]],
     ) -> None:
+        self._require_lease = require_lease
         self._manifests = manifests
         self._records = records
         self._pending = pending
@@ -97,9 +100,11 @@ class Reconciler:
         external registries deny when they are compared next.
 
         Raises:
+            NotLeaderError: another replica compares registry and catalogue.
             StorageError: a repository cannot be read; nothing was changed.
             TransientError: NATS does not answer.
         """
+        await self._require_lease()
         known = (await self._records.documents.listing()).documents
         listing = await self._listing()
         for problem in listing.unreadable.values():
