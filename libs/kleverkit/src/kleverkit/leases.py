@@ -141,7 +141,7 @@ class Lease:
             pass  # another replica was first: the next look reads its record
         except Exception as error:  # noqa: BLE001 - whatever a request fails with says nothing about the holder
             self._state = self._state.unanswered()
-            if self._repeats.is_news(str(error)):
+            if self._repeats.is_new(str(error)):
                 log.warning("lease not read", lease=self.name, error=str(error) or type(error).__name__)
         else:
             self._answered_at = self._clock()

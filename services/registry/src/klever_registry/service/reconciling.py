@@ -93,7 +93,7 @@ class Reconciler:
         await self._records.tidy()
 
     async def rebuild(self) -> int:
-        """Make the catalogue of this registry anew from what the registry holds; how many tags there are.
+        """Rebuild the catalogue of this registry from what the registry holds; return the number of tags.
 
         Metadata come from manifests and configs, signatures from the referrers beside the models. Every version is
         announced once more. What the registry has lost is given up: withdrawn, as if it had been deleted. So is what
@@ -114,7 +114,7 @@ class Reconciler:
             if spec.registry == self._address and spec.ref not in listing.tags:
                 await self._records.withdraw(stored)
         for ref in sorted(listing.tags, key=str):
-            self._pending.add(Observed(ref, None, anew=True))
+            self._pending.add(Observed(ref, None, from_scratch=True))
         for scanner in self._restorer.scanners:
             scanner.scan_soon(accept_loss=True)
         await self.reconcile()
