@@ -194,6 +194,16 @@ async def test_a_released_lease_is_acquired_at_once(one: Replica, two: Replica) 
     assert await two.look() == HELD
 
 
+async def test_a_lease_that_cannot_be_released_expires(one: Replica, two: Replica) -> None:
+    await one.look()
+    await two.look()
+    one.is_connected = False
+    await one.lease.release()
+    assert one.lease.status == STANDBY
+    assert await two.look(after=5.9) == STANDBY
+    assert await two.look(after=0.1) == HELD
+
+
 async def test_the_lease_of_a_process_that_has_provably_exited_is_acquired_at_once(one: Replica, two: Replica) -> None:
     await one.look()
     two.dead.add(one.pid)

@@ -129,8 +129,8 @@ class Lease:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._records.update(self.name, self._record(released=True), term.revision)
-        except (TransientError, TimeoutError) as error:
-            log.warning("lease not released", lease=self.name, error=str(error) or "NATS does not answer")
+        except Exception as error:  # noqa: BLE001 - a process that stops must not fail because of this
+            log.warning("lease not released", lease=self.name, error=str(error) or type(error).__name__)
 
     async def look(self) -> None:
         """Renew the lease, or read who holds it and acquire it if it is free."""
