@@ -22,9 +22,12 @@ import psutil
 from bench import report
 from bench.report import Figure, at_most
 from klever.client import KleverClient
+from klever_deployer.adapters.local.access_keys import AccessKeys
+from klever_deployer.domain.versions import ServingName
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, ScaleServing
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
+from kleverserve.access import HEADER
 from support.constant_load import constant_load
 from support.framework_answers import CASES
 from support.small_models import adder
@@ -122,7 +125,9 @@ class Bench:
         await asyncio.sleep(2)
         servers = self.platform.children("kleverserve")
         [server] = [each for each in servers if f"--version {variant}" in " ".join(each.cmdline())]
-        return await _requests(f"http://127.0.0.1:{_port(server)}/metrics")
+        keys = AccessKeys.kept_in(self.platform.home / "deployer" / "access.secret")
+        key = keys(ServingName("default", "bench"))
+        return await _requests(f"http://127.0.0.1:{_port(server)}/metrics", key)
 
     async def wakes(self) -> list[Figure]:
         """The first request to a serving without a replica."""
@@ -200,8 +205,8 @@ async def _answered(url: str, count: int, **headers: str) -> Counter[str]:
     return answers
 
 
-async def _requests(url: str) -> int:
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
+async def _requests(url: str, key: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(url, headers={HEADER: key}) as response:
         lines = (await response.text()).splitlines()
     counts = [line for line in lines if line.startswith("kleverserve_infer_requests_total{")]
     return sum(int(float(line.rpartition(" ")[2])) for line in counts)

@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from klever_deployer.adapters.local.access_keys import AccessKeys
+from klever_deployer.domain.versions import ServingName
 from kleverproto.serving_specs import ServingSpec
 from kleverserve.access import HEADER
 from support.small_models import adder
@@ -73,3 +75,22 @@ async def test_only_the_ingress_reaches_a_model_also_after_its_server_and_the_de
 async def test_a_request_wakes_a_model_through_the_waiting_room(platform: Platform) -> None:
     url = await deployed(platform, autoscaling=SLEEPY)
     assert await status_of(url) == 200
+
+
+async def test_mirrored_requests_have_the_key_too(platform: Platform, tmp_path: Path) -> None:
+    await platform.push(adder(tmp_path / "second", 2), "library/adder:v2")
+    variants = [{"name": name, "model": f"library/adder:{name}"} for name in ("v1", "v2")]
+    traffic = {"weights": {"v1": 100, "v2": 0}, "mirror": {"variant": "v2"}}
+    async with platform.client() as client:
+        applied = await client.apply("adder", ServingSpec.model_validate({"variants": variants, "traffic": traffic}))
+        document = await client.wait_for_ready("adder", applied.generation)
+    key = AccessKeys.kept_in(platform.home / "deployer" / "access.secret")(ServingName("default", "adder"))
+    (record,) = (platform.home / "deployer" / "workloads" / "replicas").glob("*.v2.*.json")
+    metrics = f"http://127.0.0.1:{json.loads(record.read_text())['port']}/metrics"
+
+    async def was_mirrored() -> bool:
+        assert await status_of(document.status.url or "") == 200
+        async with aiohttp.ClientSession() as session, session.get(metrics, headers={HEADER: key}) as response:
+            return 'code="200"' in await response.text()
+
+    await eventually(was_mirrored, within=60)

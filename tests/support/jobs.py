@@ -159,7 +159,7 @@ class Runner:
         self.executor = GatedExecutor()
         self.executor.gate.set()
         self.directory = directory
-        self.lack: str | None = None
+        self.shortage: str | None = None
         self.now = NOW
         ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: self.now)
         self.monitor = JobMonitor(self.documents)
@@ -171,7 +171,7 @@ class Runner:
         if slots is not None:
             heavy[JobKind.EXTRACT] = FairSlots(slots, lambda: self.monitor.running(JobKind.EXTRACT, except_by=name))
         self.withdrawals = withdrawals or InMemoryWithdrawals()
-        self.jobs = Jobs(name, ledger, claims, attempts, self.withdrawals, lambda: self.lack, heavy)
+        self.jobs = Jobs(name, ledger, claims, attempts, self.withdrawals, lambda: self.shortage, heavy)
         self.adoption = Adoption(self.jobs, claims, heavy, pause=0.01)
         self.deletions = Deletions(ledger)
         self.loops: list[asyncio.Task[None]] = []

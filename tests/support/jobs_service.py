@@ -99,7 +99,7 @@ async def running_jobrunner(
     operations: Mapping[JobKind, Operation],
     *,
     name: str = "one",
-    lack: Callable[[], str | None] = lambda: None,
+    shortage: Callable[[], str | None] = lambda: None,
     lapse_seconds: float = 30.0,
 ) -> AsyncIterator[JobsService]:
     """Start it, with one slot for conversions, and stop it at the end."""
@@ -111,7 +111,7 @@ async def running_jobrunner(
     claims = Claims(ledger, monitor, renew_seconds=0.2, lapse_seconds=lapse_seconds)
     attempts = Attempts(ledger, claims, operations, directory)
     slots = {JobKind.CONVERT: FairSlots(1, lambda: monitor.running(JobKind.CONVERT, except_by=name))}
-    jobs = Jobs(name, ledger, claims, attempts, NatsWithdrawals(runtime.client), lack, slots)
+    jobs = Jobs(name, ledger, claims, attempts, NatsWithdrawals(runtime.client), shortage, slots)
     runtime.loops += [monitor.run, Adoption(jobs, claims, slots, pause=0.2).run]
     models = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)

@@ -33,7 +33,9 @@ def directory(small_disk: SmallDisk) -> Path:
 @pytest.fixture
 async def service(directory: Path, nats_url: str) -> AsyncIterator[JobsService]:
     operations = {JobKind.SCAN: Writing()}
-    async with running_jobrunner(nats_url, directory / "scratch", operations, lack=Disk((directory,)).lack) as running:
+    async with running_jobrunner(
+        nats_url, directory / "scratch", operations, shortage=Disk((directory,)).shortage
+    ) as running:
         yield running
 
 

@@ -1,5 +1,6 @@
 """Keys by which model servers and the waiting room recognise the ingress."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,16 @@ def test_only_its_owner_reads_the_secret(tmp_path: Path) -> None:
     assert (tmp_path / "access.secret").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("left", [b"", b"short"])
-def test_a_secret_that_was_cut_short_is_replaced(tmp_path: Path, left: bytes) -> None:
+@pytest.mark.parametrize("left", [b"", b"short", b"x" * 33])
+def test_a_damaged_secret_is_reported_and_never_used(tmp_path: Path, left: bytes) -> None:
     file = tmp_path / "access.secret"
     file.write_bytes(left)
-    assert AccessKeys.kept_in(file)(IRIS) == AccessKeys.kept_in(file)(IRIS)
-    assert len(file.read_bytes()) == 32
+    with pytest.raises(OSError, match="is damaged: delete it"):
+        AccessKeys.kept_in(file)
+
+
+def test_deployers_that_start_at_once_agree(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda _: AccessKeys.kept_in(tmp_path / "access.secret")(IRIS), range(32)))
+    assert len(set(keys)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["access.secret"]

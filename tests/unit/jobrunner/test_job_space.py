@@ -28,14 +28,14 @@ GIBI, MEBI = 2**30, 2**20
 
 async def test_no_job_begins_on_a_full_disk_and_none_fails_of_it(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
-    runner.lack = "the disk is full"
+    runner.shortage = "the disk is full"
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(TransientError, match="the disk is full"):
             await runner.jobs.run(request())
     waiting = (await runner.job()).status
     assert waiting.problem is not None
     assert (waiting.phase, waiting.attempts, waiting.problem.code) == (JobPhase.PENDING, 0, DISK_FULL)
-    runner.lack = None
+    runner.shortage = None
     await runner.jobs.run(request())
     done = (await runner.job()).status
     assert (done.phase, done.problem) == (JobPhase.SUCCEEDED, None)
@@ -49,7 +49,7 @@ async def test_a_job_that_a_killed_process_left_waits_too(tmp_path: Path) -> Non
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     again = Runner(tmp_path, runner.documents)
-    again.lack = "the disk is full"
+    again.shortage = "the disk is full"
     with pytest.raises(TransientError, match="the disk is full"):
         await again.jobs.run(request())
     assert await again.is_in(JobPhase.PENDING)
@@ -59,7 +59,7 @@ async def test_a_job_that_a_killed_process_left_waits_too(tmp_path: Path) -> Non
 async def test_what_has_ended_is_announced_also_on_a_full_disk(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     await runner.jobs.run(request(1))
-    runner.lack = "the disk is full"
+    runner.shortage = "the disk is full"
     await runner.jobs.run(request(2))
     assert runner.published() == ["JobStarted", "JobCompleted", "JobCompleted"]
 

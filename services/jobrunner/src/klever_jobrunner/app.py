@@ -67,7 +67,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
         claims,
         Attempts(ledger, claims, operations, home.scratch),
         NatsWithdrawals(runtime.client),
-        disk.lack,
+        disk.shortage,
         slots={JobKind.CONVERT: slots},
     )
     runtime.serve([build_router(jobs, _policies(runtime))])

@@ -45,7 +45,7 @@ class JobError(PermanentError):
         return Problem(code=self.code, message=str(self))
 
 
-OF_THE_BYTES = frozenset(
+DECIDED_BY_THE_MODEL = frozenset(
     {
         *(INVALID_MODEL, UNSUPPORTED_FORMAT, SIGNATURE_TOO_LARGE),
         *(
@@ -58,9 +58,10 @@ OF_THE_BYTES = frozenset(
         ),
     }
 )
-"""What the model's bytes alone decide: the same bytes again would fail again."""
+"""Failures that the model alone decides: another attempt with the same model fails in the same way."""
 
 __all__ = [
+    "DECIDED_BY_THE_MODEL",
     "DISK_FULL",
     "INPUT_SHAPE_NEEDED",
     "INTERNAL",
@@ -68,7 +69,6 @@ __all__ = [
     "INVALID_SAMPLES",
     "MODEL_NOT_FOUND",
     "NOT_VERIFIED",
-    "OF_THE_BYTES",
     "OUT_OF_MEMORY",
     "PULL_FAILED",
     "PUSH_FAILED",

@@ -22,9 +22,9 @@ class FetchedModel:
     directory: Path
     """Holds what the artifact has under `model/`."""
     format: str | None
-    """The model's format, where the artifact says it."""
+    """The model's format, where the artifact names it."""
     modelfile: ModelFile | None = None
-    """What the author says of it."""
+    """The author's description."""
 
 
 OnLine = Callable[[str], None]
@@ -54,20 +54,20 @@ class Operation(Protocol):
 
 
 class ModelSource(Protocol):
-    """Where models come from."""
+    """Fetches models."""
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
         """Write the model's files, those that the job needs, below a directory that does not exist yet.
 
         Raises:
             JobError: `model_not_found`, `pull_failed` or `unsupported_format`; trying again would not help.
-            TransientError: the registry does not answer now.
+            TransientError: the registry is not available.
         """
         ...
 
 
 class SampleSource(Protocol):
-    """Where inputs for checks come from."""
+    """Fetches inputs for checks."""
 
     async def fetch_samples(self, spec: JobSpec, digest: str, scratch: Path) -> Samples:
         """Read the .npz file that is attached to the model of a job under this digest.
@@ -79,16 +79,16 @@ class SampleSource(Protocol):
 
         Raises:
             JobError: `invalid_samples`: there is no such artifact, or one that holds no samples; or `pull_failed`.
-            TransientError: the registry does not answer now.
+            TransientError: the registry is not available.
         """
         ...
 
 
 class JobExecutor(Protocol):
-    """Parses models where they can do no harm."""
+    """Parses and scans models in isolation."""
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
-        """The signature of the model in a directory; without a format, the files tell it.
+        """The signature of the model in a directory; without a format, it is detected from the files.
 
         Raises:
             JobError: `invalid_model`, `unsupported_format`, `signature_too_large`, `out_of_memory`, `timed_out` or
@@ -164,7 +164,7 @@ class ModelSink(Protocol):
 
         Raises:
             JobError: `push_failed`; another attempt would not help.
-            TransientError: the registry does not answer now.
+            TransientError: the registry is not available.
         """
         ...
 
@@ -183,7 +183,7 @@ class ResultIndex(Protocol):
         """The result of a conversion of these bytes with this key, if one is known.
 
         Raises:
-            TransientError: the registry does not answer now.
+            TransientError: the registry is not available.
         """
         ...
 
@@ -193,7 +193,7 @@ class ResultIndex(Protocol):
 
 
 class Backlog(Protocol):
-    """What was handed to an earlier process of this service, which died before it was done."""
+    """Requests that were delivered to an earlier process of this service, which exited before it acknowledged them."""
 
     async def unfinished(self) -> list[Request]:
         """Requests that were delivered and may not have been acknowledged, oldest first. Raises TransientError."""

@@ -35,7 +35,7 @@ class Home:
 def claim_home(work_dir: Path) -> Home:
     """The first home below a directory that no other process uses.
 
-    Where the directory cannot be written, the name is new: the next process waits until the claims of this one lapse.
+    If the directory cannot be written, the name is new, and the next process waits until the claims of this one lapse.
     """
     number = 1
     while True:

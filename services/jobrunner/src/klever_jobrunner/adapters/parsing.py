@@ -53,10 +53,10 @@ def _too_much(doing: str) -> JobError:
 
 
 def _format(directory: Path, format_name: str | None) -> str:
-    found = format_name or modelformats.detect_format(directory)
-    if found is None:
+    detected = format_name or modelformats.detect_format(directory)
+    if detected is None:
         modelformats.refuse_pointers(directory)
         raise modelformats.UnsupportedFormatError(
             "the model does not say its format, and its files do not show it: write `format:` into ormbfile.yaml"
         )
-    return found
+    return detected

@@ -24,7 +24,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Attempts:
-    """Runs jobs that were begun.
+    """Runs jobs that this jobrunner has claimed.
 
     Args:
         ledger: documents and events.
@@ -67,9 +67,9 @@ class Attempts:
 
     async def _end(self, job: JobDocument, outcome: JobResult | JobError) -> JobDocument:
         if isinstance(outcome, JobError):
-            problem, found = outcome.problem, outcome.result
+            problem, partial_result = outcome.problem, outcome.result
             recorded = await self._ledger.record(
-                job.id, lambda known, now: life.failed(known, job, problem, now, result=found)
+                job.id, lambda known, now: life.failed(known, job, problem, now, result=partial_result)
             )
         else:
             recorded = await self._ledger.record(job.id, lambda known, now: life.succeeded(known, job, outcome, now))

@@ -36,7 +36,7 @@ class Jobs:
         claims: claims of other jobrunners.
         attempts: does the work.
         withdrawals: what the stream says where the bucket has lost a tombstone.
-        lack: why nothing can be begun now, such as a full disk; None where nothing is missing.
+        shortage: why no job can start now, such as a full disk; None if one can.
         slots: how many of the heavy kinds run at a time.
     """
 
@@ -47,7 +47,7 @@ class Jobs:
         claims: Claims,
         attempts: Attempts,
         withdrawals: Withdrawals,
-        lack: Callable[[], str | None],
+        shortage: Callable[[], str | None],
         slots: Mapping[JobKind, FairSlots] = MappingProxyType({}),
     ) -> None:
         self._runner = runner
@@ -56,7 +56,7 @@ class Jobs:
         self._monitor = claims.monitor
         self._attempts = attempts
         self._withdrawals = withdrawals
-        self._lack = lack
+        self._shortage = shortage
         self._slots = slots
         self._runs = Runs(runner)
         self._monitor.listen(self._runs.on_write)
@@ -100,10 +100,10 @@ class Jobs:
     async def cancel(self, intent: Intent, name: str, spec: JobSpec | None) -> None:
         """Stop a job that has not ended, also one whose request comes later. Raises TransientError."""
         recorded = await self._ledger.record(
-            name, lambda known, now: life.cancelled(known, intent, life.unheard_of(name, spec, now), now)
+            name, lambda known, now: life.cancelled(known, intent, life.unknown_job(name, spec, now), now)
         )
         if not isinstance(recorded, Stored) or recorded.document.status.intent != intent:
-            return  # late, deleted, or never heard of
+            return  # late, deleted, or unknown
         self._monitor.observe(recorded)
         if recorded.document.status.phase is JobPhase.CANCELLED:
             await self._ledger.publish_outcome(intent, recorded.document)
@@ -111,14 +111,14 @@ class Jobs:
     async def delete(self, intent: Intent, name: str, spec: JobSpec | None) -> None:
         """Forget a job, stopping it first, also one whose request comes later. Raises TransientError."""
         recorded = await self._ledger.record(
-            name, lambda known, now: life.deleted(known, intent, life.unheard_of(name, spec, now), now)
+            name, lambda known, now: life.deleted(known, intent, life.unknown_job(name, spec, now), now)
         )
         if isinstance(recorded, Buried):
             self._monitor.observe(recorded)
             await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
 
     async def recover(self, backlog: Backlog) -> None:
-        """Do what an earlier process left, without waiting for the redelivery of its messages.
+        """Resume what an earlier process left, without waiting for the redelivery of its messages.
 
         Raises:
             TransientError: NATS does not answer what is left.
@@ -137,7 +137,7 @@ class Jobs:
                 log.warning("a job was not resumed", job=request.job, error=str(error) or type(error).__name__)
 
     async def _job_of(self, run: Run, lapsed: JobDocument | None = None) -> JobDocument | None:
-        """The job of a request once it has ended; None where an adopted one was begun elsewhere."""
+        """The job of a request once it has ended; None if an adopted one was started elsewhere."""
         request = run.request
         if await self._is_withdrawn(request):
             return life.never_run(request, self._ledger.clock())
@@ -179,18 +179,18 @@ class Jobs:
             yield has_slot
 
     async def _begin(self, request: Request, lapsed: JobDocument | None) -> Recorded:
-        """Claim the job, if it is free. Raises TransientError where nothing can be begun now; the job is Pending."""
-        lack = self._lack()
-        if lack is None:
+        """Claim the job, if it is free. Raises TransientError if no job can start now; the job is Pending."""
+        shortage = self._shortage()
+        if shortage is None:
             return await self._ledger.record(
-                request.job, lambda known, now: life.begun(known, request, self._runner, now, lapsed=lapsed)
+                request.job, lambda known, now: life.claimed(known, request, self._runner, now, lapsed=lapsed)
             )
-        problem = Problem(code=DISK_FULL, message=lack)
+        problem = Problem(code=DISK_FULL, message=shortage)
         recorded = await self._ledger.record(
             request.job, lambda known, now: life.held_up(known, request, self._runner, problem, now)
         )
         if isinstance(recorded, Stored) and recorded.document.status.phase is JobPhase.PENDING:
-            raise TransientError(lack, code=DISK_FULL)
+            raise TransientError(shortage, code=DISK_FULL)
         return recorded
 
     def _is_ours(self, job: JobDocument) -> bool:
@@ -200,7 +200,7 @@ class Jobs:
         """The job where there is nothing to do; None where it has to be looked at again."""
         if isinstance(recorded, Buried):
             await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
-            is_late = life.is_heard(recorded.tombstone, request)
+            is_late = life.has_newer_request(recorded.tombstone, request)
             return life.never_run(request, self._ledger.clock()) if is_late else None
         if recorded is None or not recorded.document.status.phase.is_final:
             return None

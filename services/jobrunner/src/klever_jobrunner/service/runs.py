@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from klever_jobrunner.domain.life import Known, is_heard
+from klever_jobrunner.domain.life import Known, has_newer_request
 from klever_jobrunner.domain.requests import Request
 from kleverproto.jobs import JobDocument, JobPhase
 from kleverproto.subjects import escape
@@ -105,4 +105,4 @@ class Runs:
 
 def _is_withdrawn(known: Known, request: Request) -> bool:
     is_withdrawn = not isinstance(known, JobDocument) or known.status.phase is JobPhase.CANCELLED
-    return is_withdrawn and is_heard(known, request)
+    return is_withdrawn and has_newer_request(known, request)

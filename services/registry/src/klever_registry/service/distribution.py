@@ -161,9 +161,8 @@ def _digest(content: bytes, wanted: str | None) -> str:
     kind = names.algorithm(wanted) if wanted else "sha256"
     actual = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
     if wanted not in {None, actual}:
-        raise DigestInvalidError(
-            f"the manifest is {actual}, not {wanted}", detail={"expected": wanted, "actual": actual}
-        )
+        detail = {"expected": wanted, "actual": actual}
+        raise DigestInvalidError(f"the manifest is {actual}, not {wanted}", detail=detail)
     return actual
 
 

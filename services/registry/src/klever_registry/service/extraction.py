@@ -87,7 +87,7 @@ class Extractions:
         await self._record(cause, job, change)
 
     async def _record(self, cause: Event[Any], job: JobSpec, change: Change) -> None:
-        """All versions are announced again on redelivery: the ids are the same, so the stream drops them."""
+        """Announces all versions again on a redelivery: the event ids are the same, so the stream drops duplicates."""
         tags = await self._signatures(job).tags_of(job.ref.repository, job.digest)
         for tag in tags:
             ref = job.ref.with_version(tag)

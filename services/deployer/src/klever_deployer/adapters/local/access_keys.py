@@ -5,13 +5,15 @@ and the next deployer and an adopted model server agree. No serving learns the k
 """
 
 import hmac
+import os
 import secrets
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 from klever_deployer.domain.versions import ServingName
-from kleverkit.durable import replace_file
+from kleverkit.durable import write_new
 
 SECRET_BYTES = 32
 
@@ -28,15 +30,19 @@ class AccessKeys:
 
     @classmethod
     def kept_in(cls, file: Path) -> Self:
-        """With the secret in a file, which is created for its owner only where it does not exist. Raises OSError."""
+        """With the secret in a file, which is created if it does not exist, for its owner only. Raises OSError.
+
+        Deployers that share a directory agree: the first one that creates the file wins.
+        """
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            secret = file.read_bytes()
-        except FileNotFoundError:
-            secret = b""
-        if len(secret) != SECRET_BYTES:  # also where an earlier write was cut short
-            secret = secrets.token_bytes(SECRET_BYTES)
-            replace_file(file, secret)
+        if not file.exists():
+            new = write_new(file.parent, secrets.token_bytes(SECRET_BYTES))
+            with suppress(FileExistsError):
+                os.link(new, file)
+            new.unlink()
+        secret = file.read_bytes()
+        if len(secret) != SECRET_BYTES:
+            raise OSError(f"{file} is damaged: delete it, and restart the model servers, whose keys derive from it")
         return cls(secret)
 
     def __call__(self, serving: ServingName) -> str:
