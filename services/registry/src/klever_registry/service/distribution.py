@@ -163,8 +163,6 @@ def _digest(content: bytes, wanted: str | None) -> str:
     if wanted not in {None, actual}:
         detail = {"expected": wanted, "actual": actual}
         raise DigestInvalidError(f"the manifest is {actual}, not {wanted}", detail=detail)
-            f"the manifest is {actual}, not {wanted}", detail={"expected": wanted, "actual": actual}
-        )
     return actual
 
 

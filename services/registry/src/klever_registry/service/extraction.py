@@ -53,7 +53,7 @@ class Extractions:
         self._external = external
 
     async def completed(self, event: Event[JobCompleted], outcome: Intent) -> None:
-        """Something was found: keep it, and tell of every version with these bytes. Raises TransientError."""
+        """Store a result, and announce every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT and job.result.signature is not None:
             store, ref = self._signatures(job.spec), job.spec.ref
