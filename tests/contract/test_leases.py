@@ -194,6 +194,16 @@ async def test_a_released_lease_is_acquired_at_once(one: Replica, two: Replica) 
     assert await two.look() == HELD
 
 
+async def test_a_lease_that_cannot_be_released_expires(one: Replica, two: Replica) -> None:
+    await one.look()
+    await two.look()
+    one.is_connected = False
+    await one.lease.release()
+    assert one.lease.status == STANDBY
+    assert await two.look(after=5.9) == STANDBY
+    assert await two.look(after=0.1) == HELD
+
+
 async def test_the_lease_of_a_process_that_has_provably_exited_is_acquired_at_once(one: Replica, two: Replica) -> None:
     await one.look()
     two.dead.add(one.pid)
@@ -268,6 +278,15 @@ async def test_whoever_waits_is_woken_by_acquisition_and_by_expiry(one: Replica)
     one.is_connected = False
     await one.look(after=4.0)
     await lost
+
+
+async def test_a_request_waits_a_moment_for_the_lease_and_is_refused_by_a_standby(one: Replica, two: Replica) -> None:
+    waiting = asyncio.create_task(one.lease.require(30.0))
+    await one.look()
+    await waiting
+    await two.look()
+    with pytest.raises(NotLeaderError, match="klever_lease_held is 1"):
+        await two.lease.require(0.01)
 
 
 async def test_metrics_say_who_is_leader_and_a_standby_is_ready(one: Replica, two: Replica) -> None:

@@ -116,6 +116,28 @@ async def test_a_standby_that_is_killed_changes_nothing_and_the_last_deployer_st
         await deployers.world.infer(url, {})
 
 
+@pytest.mark.timeout(120)
+async def test_deployers_that_nats_disconnects_for_good_exit_and_leave_what_serves(
+    own_nats: NatsServer, deployers: Deployers, tmp_path: Path
+) -> None:
+    leader, _ = await leader_and_standby(*deployers.replicas)
+    url = await deployers.deploy("v1", adder(tmp_path / "1", 1))
+    async with constant_load(url) as load:
+        own_nats.config = "max_connections: -1"
+        own_nats.reload()
+        for replica in deployers.replicas:
+            assert replica.process is not None
+            assert await asyncio.to_thread(replica.process.wait, 30) == 1
+        count = load.answers.total() + 50
+        await eventually(lambda: has_answers(load, count), within=30)
+    assert load.failures == {}
+    own_nats.config = ""
+    own_nats.reload()
+    leader.start(within=60)
+    await eventually(leader.holds_the_lease, within=30)
+    leader.stop()
+
+
 @dataclass
 class Registries:
     """Two registries of one data directory."""

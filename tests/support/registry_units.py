@@ -33,6 +33,7 @@ from klever_registry.service.restoring import Restorer
 from klever_registry.service.signatures import Signatures
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import RememberedBucket
+from kleverkit.leases import NotLeaderError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import Event, EventSource
@@ -148,6 +149,7 @@ class RegistryUnits:
         self.served = FixedUsage()
         self.alarms = Alarms(CollectorRegistry())
         self.home = home
+        self.is_leader = True
         self.begin()
 
     def begin(self) -> None:
@@ -172,6 +174,7 @@ class RegistryUnits:
             alarms=self.alarms,
             address=ADDRESS,
             restorer=restorer,
+            require_lease=self.require_lease,
         )
         uploads = InMemoryUploads(self.blobs)
         self.distribution = Distribution(
@@ -187,6 +190,11 @@ class RegistryUnits:
             usage=self.served,
         )
         self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
+
+    async def require_lease(self) -> None:
+        """This replica leads unless a test says otherwise."""
+        if not self.is_leader:
+            raise NotLeaderError("this replica does not hold the lease")
 
     def lose_the_catalogue(self) -> None:
         """NATS has lost its store, and the bucket was created again."""

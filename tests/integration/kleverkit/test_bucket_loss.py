@@ -70,7 +70,7 @@ async def test_a_recreated_bucket_is_another_incarnation_and_is_watched_again(cl
     await changes.aclose()
 
 
-async def test_a_watch_whose_consumer_was_deleted_is_read_anew(client: Client, jobs: Jobs) -> None:
+async def test_a_watch_whose_consumer_was_deleted_is_read_again(client: Client, jobs: Jobs) -> None:
     changes = jobs.changes()
     await anext(changes)
     (consumer,) = await consumers(client)

@@ -63,7 +63,7 @@ async def test_a_blob_that_does_not_fit_is_507_with_the_reason_and_leaves_nothin
     assert files(directory) == before
 
 
-async def test_an_upload_in_pieces_is_507_and_goes_on_when_there_is_space(registry: OciClient, directory: Path) -> None:
+async def test_an_upload_in_chunks_is_507_and_resumes_when_there_is_space(registry: OciClient, directory: Path) -> None:
     filler = fill(directory)
     content = b"x" * 200_000
     filler.write_bytes(bytes(filler.stat().st_size - 64 * 1024))

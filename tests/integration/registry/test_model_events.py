@@ -93,7 +93,7 @@ async def test_what_is_no_model_is_no_event(registry: OciClient, world: Platform
 
 
 @pytest.mark.parametrize("reference", ["v1", MODEL.digest])
-async def test_a_deletion_is_told_and_the_tag_can_begin_anew(
+async def test_a_deletion_is_announced_and_the_tag_can_be_pushed_again(
     registry: OciClient, world: Platform, reference: str
 ) -> None:
     ref = ModelRef.parse("library/iris:v1")
@@ -142,7 +142,7 @@ async def test_a_signature_reaches_every_version_with_these_bytes_and_the_regist
     assert other.status.extraction is ExtractionPhase.PENDING
 
 
-async def test_a_catalogue_made_anew_has_its_models_and_signatures_again(registry: OciClient, world: Platform) -> None:
+async def test_a_rebuilt_catalogue_has_its_models_and_signatures_again(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     await world.publish(completed(job("library/iris:v1", MODEL.digest, registry)))
@@ -215,7 +215,7 @@ async def test_a_model_that_cannot_be_parsed_says_why(registry: OciClient, world
     assert await referrers(registry, MODEL.digest) == []
 
 
-async def test_what_a_scan_has_found_is_told_and_kept(registry: OciClient, world: Platform) -> None:
+async def test_findings_of_a_scan_are_announced_and_stored(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     spec = job("library/iris:v1", MODEL.digest, registry).model_copy(update={"kind": JobKind.SCAN})

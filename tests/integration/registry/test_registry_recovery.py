@@ -50,7 +50,7 @@ async def test_a_push_that_was_never_announced_is_found_after_a_crash(
             assert [event.data.digest for event in await world.events()] == [MODEL.digest]
 
 
-async def test_a_deletion_that_was_never_told_is_found_after_a_crash(
+async def test_an_unannounced_deletion_is_announced_after_a_crash(
     service: RegistryProcess, own_nats: NatsServer
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
@@ -81,7 +81,7 @@ async def test_a_generation_that_was_not_noted_as_announced_is_published_again(
         assert len(await world.events("pushed")) == 1  # the second one had the same id
 
 
-async def test_an_upload_goes_on_after_the_service_was_killed(service: RegistryProcess) -> None:
+async def test_an_upload_resumes_after_the_service_was_killed(service: RegistryProcess) -> None:
     async with oci_client(service.address) as client:
         await ready(client)
         location = await client.begin("library/iris")
@@ -99,7 +99,7 @@ async def test_an_upload_goes_on_after_the_service_was_killed(service: RegistryP
         assert blob.body == CONTENT
 
 
-async def test_what_was_pushed_is_not_told_again_by_comparing(service: RegistryProcess, own_nats: NatsServer) -> None:
+async def test_a_comparison_does_not_announce_pushes_again(service: RegistryProcess, own_nats: NatsServer) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
         await world.push(client, "library/iris:v1", MODEL)

@@ -95,7 +95,7 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
     ("files", "says"),
     [
         ({}, "has no model/ directory"),
-        ({"model/notes.txt": "x", "ormbfile.yaml": ""}, "cannot be told from its files: write `format:"),
+        ({"model/notes.txt": "x", "ormbfile.yaml": ""}, "cannot be detected from its files: write `format:"),
         ({"model/notes.txt": "x", "ormbfile.yaml": "format: ONNX"}, "onnx"),
         ({"model/notes.txt": "x", "ormbfile.yaml": "format: Onyx"}, "Onyx"),
     ],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kleverkit.leases import NotLeaderError
 from support import oci_artifacts as oci
 from support.registry_units import REPOSITORY, RegistryUnits
 
@@ -45,6 +46,18 @@ async def test_a_push_that_is_announced_after_its_deletion_at_another_replica_do
     await two.work()
     await one.work()
     assert await digest(one) is None
+
+
+async def test_a_standby_gives_no_model_up(replicas: tuple[RegistryUnits, RegistryUnits]) -> None:
+    """Its scanners would do so much later, when it leads."""
+    one, two = replicas
+    await one.push("v1", FIRST)
+    await one.work()
+    one.manifests.lose()
+    two.is_leader = False
+    with pytest.raises(NotLeaderError):
+        await two.reconciler.rebuild()
+    assert await digest(one) == FIRST.digest
 
 
 async def test_each_push_of_either_replica_is_announced_once(replicas: tuple[RegistryUnits, RegistryUnits]) -> None:

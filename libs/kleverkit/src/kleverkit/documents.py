@@ -56,7 +56,7 @@ class Listing(Generic[DocT]):
 
 @dataclass(frozen=True)
 class Incarnation:
-    """Which bucket this is: one that was deleted and created again is another, and its revisions begin anew.
+    """Which bucket this is: one that was deleted and created again is another one, and its revisions restart.
 
     Attributes:
         created: when the server created it.
@@ -130,7 +130,7 @@ class Documents(Protocol[DocT]):
         ...
 
     def changes(self) -> AsyncGenerator[Snapshot[DocT] | Change[DocT], None]:
-        """A snapshot, then every change for ever; a new snapshot whenever changes may have been missed."""
+        """A snapshot, then every change, forever; a new snapshot whenever changes may have been missed."""
         ...
 
     async def incarnation(self) -> Incarnation:

@@ -19,14 +19,14 @@ log = structlog.get_logger(__name__)
 
 REQUEST_SECONDS = 1.5
 """Longest wait for NATS before a renewal is tried again."""
+REQUIRED_SECONDS = 3.0
+"""How long a request that only the leader may handle waits for the lease, as after a start."""
 STALE_SECONDS = 15.0
 """A replica that could not read its lease for this long is not ready to take over."""
 
 
 class NotLeaderError(TransientError):
     """This replica does not hold the lease, so that it may not write."""
-
-    default_code = "not_leader"
 
 
 def boot_seconds() -> float:
@@ -87,7 +87,18 @@ class Lease:
     def check(self) -> None:
         """Raises NotLeaderError unless this replica holds the lease now: asked before each write that only it may."""
         if self.status is not LeaseStatus.HELD:
-            raise NotLeaderError(f"this replica does not hold the lease {self.name!r}: another one may")
+            raise NotLeaderError(
+                f"this replica does not hold the lease {self.name!r}: try again, or ask the replica whose metric "
+                "klever_lease_held is 1"
+            )
+
+    async def require(self, within: float = REQUIRED_SECONDS) -> None:
+        """Wait for the lease for so many seconds. Raises NotLeaderError."""
+        try:
+            async with asyncio.timeout(within):
+                await self.until(LeaseStatus.HELD)
+        except TimeoutError:
+            self.check()
 
     async def until(self, *statuses: LeaseStatus) -> None:
         """Wait until the status is one of these; it is asked for at once when the term expires."""
@@ -118,8 +129,8 @@ class Lease:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._records.update(self.name, self._record(released=True), term.revision)
-        except (TransientError, TimeoutError) as error:
-            log.warning("lease not released", lease=self.name, error=str(error) or "NATS does not answer")
+        except Exception as error:  # noqa: BLE001 - a process that stops must not fail because of this
+            log.warning("lease not released", lease=self.name, error=str(error) or type(error).__name__)
 
     async def look(self) -> None:
         """Renew the lease, or read who holds it and acquire it if it is free."""
@@ -130,7 +141,7 @@ class Lease:
             pass  # another replica was first: the next look reads its record
         except Exception as error:  # noqa: BLE001 - whatever a request fails with says nothing about the holder
             self._state = self._state.unanswered()
-            if self._repeats.is_news(str(error)):
+            if self._repeats.is_new(str(error)):
                 log.warning("lease not read", lease=self.name, error=str(error) or type(error).__name__)
         else:
             self._answered_at = self._clock()

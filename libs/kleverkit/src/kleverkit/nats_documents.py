@@ -113,7 +113,7 @@ class NatsDocuments(Generic[DocT]):
                         if (read := self._read_or_skip(entry)) is not None:
                             yield _change(read)
             except TransientError as error:
-                log.warning("bucket is read anew", bucket=self._stream, error=str(error))
+                log.warning("bucket is read again", bucket=self._stream, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def incarnation(self) -> Incarnation:

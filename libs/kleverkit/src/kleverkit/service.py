@@ -23,7 +23,7 @@ from kleverproto.streams import CONSUMERS, TOPOLOGY
 from kleverserve.http_server import Refusal, Runner, json_refusal
 
 from .broker import include_routers, make_broker
-from .connection import Connection, hang_up
+from .connection import Connection, close_broker
 from .consumption import Consumption
 from .credentials import CredentialsError
 from .errors import PermanentError
@@ -190,7 +190,7 @@ async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
     """Connect, provide, take messages, run loops; each for as long as it takes, since NATS may start later."""
     keeping = BackgroundLoop(runtime.topology.run)
     runtime.health.add("loops", loops_check([keeping]))
-    stack.push_async_callback(hang_up, runtime.broker)
+    stack.push_async_callback(close_broker, runtime.broker)
     prepared = None
     if runtime.leadership is None:
         prepared = _prepare(runtime, keeping)

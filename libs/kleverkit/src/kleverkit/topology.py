@@ -168,7 +168,7 @@ class Topology:
         return "; ".join(self._problems[part.name] for part in parts if part.name in self._problems) or None
 
     def _report(self, problem: str) -> None:
-        if self._repeats.is_news(problem):
+        if self._repeats.is_new(problem):
             log.warning("waiting for nats", error=problem)
 
 

@@ -1,9 +1,9 @@
-"""The launcher: `__main__.py DESCRIPTOR PARENT` reads a policy, gives up all that it does not allow, and runs it.
+"""The launcher: `__main__.py DESCRIPTOR PARENT` reads a policy, drops all other rights, and becomes the program.
 
 It is run by its path, with `python -I -S`: looking for packages would cost more than everything else here.
 
-Exit codes: those of the program; 125 where the sandbox is not available, 126 where the program cannot be run, 127 where
-there is none of that name. A line on standard error says why.
+Exit codes: those of the program; 125 if the sandbox is not available, 126 if the program cannot be executed, 127 if
+it does not exist. One line on standard error has the reason.
 """
 
 import errno

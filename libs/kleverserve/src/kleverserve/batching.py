@@ -104,7 +104,7 @@ class Batcher:
         model: what runs.
         lane: where it runs.
         max_rows: rows of one run, unless a single request has more; 1 for no company.
-        observe: called with the rows of each run.
+        observe: called with the number of rows of each run.
         runs_at_once: how many runs may be in progress at a time, in threads.
     """
 
@@ -128,7 +128,7 @@ class Batcher:
     async def predict(self, request: InferRequest) -> Results:
         """The outputs that a request wants. Raises ApiError."""
         rows = rows_of(request)
-        if not rows:  # none that can be separated from those of other requests
+        if not rows:  # none that can be distinguished from those of others
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)

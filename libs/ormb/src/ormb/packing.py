@@ -115,7 +115,7 @@ def _modelfile(root: Path) -> tuple[ModelFile, bytes]:
     detected = modelformats.detect_format(root / MODEL)
     if detected is None:
         raise InvalidModelDirectoryError(
-            f"the format of {root / MODEL} cannot be told from its files: write `format: …` into {path}; "
+            f"the format of {root / MODEL} cannot be detected from its files: write `format: …` into {path}; "
             f"known formats are {', '.join(modelformats.KNOWN_FORMATS)}"
         )
     modelfile = modelfile.replace(format=detected)

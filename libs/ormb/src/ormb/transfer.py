@@ -47,7 +47,7 @@ class Transfer:
         Args:
             reference: where to.
             contents: the blobs.
-            progress: is told of bytes.
+            progress: called with the number of bytes.
             mounts: digest to another repository of the registry that may have the blob.
         """
         distinct = {content.descriptor.digest: content for content in contents}
@@ -67,7 +67,7 @@ class Transfer:
     async def download(
         self, reference: Reference, targets: Iterable[tuple[Descriptor, Path]], progress: Progress
     ) -> None:
-        """Write each blob to its path; what an earlier try has left there is gone on with.
+        """Write each blob to its path; an interrupted transfer resumes.
 
         Raises:
             DigestMismatchError: the registry sent other bytes than the digest says; nothing is left at the path.

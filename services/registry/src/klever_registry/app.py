@@ -109,21 +109,16 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
     accounts, check_accounts = _accounts(settings)
-    authorization = _authorization(settings, accounts)
-    runtime = make_runtime(
-        "registry",
-        settings,
-        application=web.Application(middlewares=[refusals, plain_bodies, guard(authorization)]),
-    )
+    runtime = _runtime(settings, accounts)
     steady = SteadyClock(clock)
     stores = local_stores(settings, steady)
     alarms = Alarms(runtime.metrics)
-    runtime.refusal = refusal
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     records = Records(documents, runtime.publisher, runtime.events, clock)
     embedded = Embedded(stores.manifests, stores.blobs)
     announcer = Announcer(manifests=embedded, records=records, signatures=signatures, address=settings.address)
+    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
     external, scanners, scans = _follow(runtime, settings, records, alarms)
     policies, restorer = _policies(runtime, settings, stores, scanners, documents, clock)
     reconciler = Reconciler(
@@ -133,6 +128,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
         alarms=alarms,
         address=settings.address,
         restorer=restorer,
+        require_lease=lease.require,
     )
     served = ServedModels(NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument))
     admission = Admission(_limits(settings), stores.space, accounts, time.monotonic)
@@ -143,22 +139,18 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     deletions = Deletions(distribution, documents, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
     runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
-    _lead(runtime, [partial(reconciler.run, settings.reconcile_seconds), *scans], settings, stores, steady)
+    compare = partial(reconciler.run, settings.reconcile_seconds)
+    leading: list[Loop] = [compare, *scans, *_sweepers(settings, stores, steady, runtime.compete(lease))]
+    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
     _report(runtime, storage=stores.problem, models=reconciler.check, accounts=check_accounts, served=served.check)
     return runtime
 
 
-def _lead(
-    runtime: Runtime,
-    loops: Sequence[Loop],
-    settings: RegistrySettings,
-    stores: Stores,
-    clock: Callable[[], datetime],
-) -> None:
-    """Run these loops, and what removes things from the disk, in one replica at a time."""
-    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
-    leading = [*loops, *_sweepers(settings, stores, clock, runtime.compete(lease))]
-    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
+def _runtime(settings: RegistrySettings, accounts: AccountSource | None) -> Runtime:
+    guards = [refusals, plain_bodies, guard(_authorization(settings, accounts))]
+    runtime = make_runtime("registry", settings, application=web.Application(middlewares=guards))
+    runtime.refusal = refusal
+    return runtime
 
 
 def _report(runtime: Runtime, **checks: Check) -> None:

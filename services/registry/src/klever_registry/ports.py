@@ -1,6 +1,6 @@
 """What the service needs of its disk and of other registries. Every name and digest given here has been checked.
 
-Everything on the disk may raise StorageError, and what cannot be read is never taken for absent.
+Everything on the disk may raise StorageError, and what cannot be read is never treated as absent.
 """
 
 from collections.abc import AsyncIterator, Collection
@@ -32,7 +32,7 @@ class BlobStore(Protocol):
     """
 
     async def size(self, repository: str, digest: str) -> int | None:
-        """Bytes of a blob, or None where the repository has it not."""
+        """Bytes of a blob, or None if the repository does not have it."""
         ...
 
     def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
@@ -44,7 +44,7 @@ class BlobStore(Protocol):
         ...
 
     async def mount(self, repository: str, digest: str, *, source: str) -> bool:
-        """Let a repository have a blob of another one; False where that has it not."""
+        """Let a repository have a blob of another one; False if that repository does not have it."""
         ...
 
     async def delete(self, repository: str, digest: str) -> None:
@@ -134,11 +134,11 @@ class Uploads(Protocol):
         ...
 
     async def cancel(self, repository: str, upload: str) -> None:
-        """Throw the upload away. Raises UploadUnknownError."""
+        """Remove the upload. Raises UploadUnknownError."""
         ...
 
     async def purge(self, older_than: timedelta) -> int:
-        """Throw away the uploads to which nothing was added for so long; return their number."""
+        """Remove the uploads to which nothing was added for so long; return their number."""
         ...
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import IO, Protocol
 
 from klever.errors import PlatformError
-from kleverkit.bounded_logs import begin_anew
+from kleverkit.bounded_logs import truncate_if_large
 
 from .child import Child, keep_previous, stop_leftovers
 from .home import Home
@@ -160,7 +160,7 @@ class Supervisor:
         while True:
             for log in self._home.logs.glob("*.log"):
                 with suppress(OSError):
-                    await asyncio.to_thread(begin_anew, log)
+                    await asyncio.to_thread(truncate_if_large, log)
             if self._is_state_old:
                 self._write_state()
             await asyncio.sleep(LOOK_SECONDS)

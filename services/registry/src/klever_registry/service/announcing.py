@@ -66,7 +66,7 @@ class Announcer:
         self._observe(repository, tag, None)
 
     async def run(self) -> None:
-        """Work off changes for ever; one that fails holds up no other."""
+        """Announce changes until cancelled; one that fails does not block others."""
         while True:
             observed = await self.pending.take()
             try:
@@ -95,11 +95,11 @@ class Announcer:
         manifest = await self._named(observed)
         if manifest is None:
             if self.pending.is_superseded(observed):
-                return  # the tag changed once more, and that change tells the whole story
+                return  # the tag changed again, and that change is announced
             manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
         spec = await self._recognizer.spec(observed.ref, manifest) if manifest else None
         if manifest is not None and spec is not None:
-            await self._catalogue(spec, manifest, anew=observed.anew)
+            await self._catalogue(spec, manifest, from_scratch=observed.from_scratch)
         elif manifest is not None or await self._manifests.is_deleted(observed.ref.repository, observed.ref.version):
             await self._withdraw(observed.ref)
         await self._look_again(observed, manifest)
@@ -128,13 +128,13 @@ class Announcer:
             raise TransientError(f"the tag does not name {observed.digest} yet")
         return manifest
 
-    async def _catalogue(self, spec: ModelSpec, manifest: Manifest, *, anew: bool) -> None:
+    async def _catalogue(self, spec: ModelSpec, manifest: Manifest, *, from_scratch: bool) -> None:
         known = await self._signatures.find(spec.ref.repository, manifest.digest)
         now = self._records.clock()
 
         def decide(known_version: ModelDocument | Tombstone[ModelDocument] | None) -> ModelDocument | None:
             present = None if isinstance(known_version, Tombstone) else known_version
-            before = None if anew else present
+            before = None if from_scratch else present
             return catalogue.pushed(before, spec, now=now, known=known) if self._may_set(present) else None
 
         stored = await self._records.deletions.change(spec.ref.key, decide)

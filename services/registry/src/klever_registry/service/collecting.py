@@ -1,4 +1,4 @@
-"""Garbage collection: removes the blobs that nothing needs, while clients go on pushing.
+"""Garbage collection: removes unreferenced blobs while clients push.
 
 A push uses every blob before its manifest names it (upload, mount, HEAD, and once more when the manifest comes). The
 blobs are listed first, then the manifests, and a blob is removed only if nobody used it since: so whatever a manifest
@@ -50,9 +50,9 @@ class Collector:
         while True:
             try:
                 if removed := await self.collect():
-                    log.info("blobs that nothing needs were removed", count=removed)
+                    log.info("unreferenced blobs removed", count=removed)
             except StorageError as error:
-                log.error("no blobs are removed", error=str(error))  # noqa: TRY400 - the message says it all
+                log.error("unreferenced blobs are not removed", error=str(error))  # noqa: TRY400 - the message says it all
             await asyncio.sleep(pause_seconds)
 
     async def collect(self) -> int:
@@ -86,11 +86,11 @@ class Collector:
 
 
 async def purge_uploads(uploads: Uploads, older_than: timedelta, pause_seconds: float) -> None:
-    """Throw away the uploads that nobody ends, at once and again after each pause."""
+    """Remove abandoned uploads, at once and again after each pause."""
     while True:
         try:
             if purged := await uploads.purge(older_than):
-                log.info("abandoned uploads thrown away", count=purged)
+                log.info("abandoned uploads removed", count=purged)
         except StorageError as error:
-            log.error("no uploads are thrown away", error=str(error))  # noqa: TRY400 - the message says it all
+            log.error("abandoned uploads are not removed", error=str(error))  # noqa: TRY400 - the message says it all
         await asyncio.sleep(pause_seconds)

@@ -159,10 +159,11 @@ class Distribution:
 
 def _digest(content: bytes, wanted: str | None) -> str:
     kind = names.algorithm(wanted) if wanted else "sha256"
-    found = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
-    if wanted not in {None, found}:
-        raise DigestInvalidError(f"the manifest is {found}, not {wanted}", detail={"expected": wanted, "actual": found})
-    return found
+    actual = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
+    if wanted not in {None, actual}:
+        detail = {"expected": wanted, "actual": actual}
+        raise DigestInvalidError(f"the manifest is {actual}, not {wanted}", detail=detail)
+    return actual
 
 
 def _manifest_unknown(repository: str, reference: str) -> ManifestUnknownError:

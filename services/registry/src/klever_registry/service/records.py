@@ -54,7 +54,7 @@ class Records:
         log.info("model deleted", ref=str(deleted.ref), digest=deleted.digest)
 
     def event(self, data: ModelPushed | ModelDeleted, document: ModelDocument) -> Event[ModelPushed | ModelDeleted]:
-        """The id holds the time of the first push too: a tag that was deleted begins anew at generation 1."""
+        """The id holds the time of the first push too: a deleted tag restarts at generation 1."""
         life = (document.created_at.isoformat(), str(document.generation))
         event_id = derive_id(type(data).__name__, data.ref.repository, data.ref.version, data.digest, *life)
         return self.events.event(data, event_id=event_id)

@@ -50,7 +50,7 @@ INHERITED = frozenset(
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a server is told to listen."""
+    """The address that a server listens on."""
 
     host: str
     http: int

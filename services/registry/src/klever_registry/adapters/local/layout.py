@@ -80,7 +80,7 @@ class Layout:
         return list((self.layout(repository) / "blobs").glob("*/*"))
 
     def use(self, repository: str, digest: str) -> int | None:
-        """The size of a blob that is wanted now; None where the repository has it not."""
+        """The size of a blob that is wanted now; None if the repository does not have it."""
         path = self.blob(repository, digest)
         with self._uses(), suppress(FileNotFoundError):
             _touch(path)
@@ -141,7 +141,7 @@ class Layout:
             self.adopt(repository, digest, write_new(self.uploads(repository), content))
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
-        """Give a repository a blob of another one; False where that has it not."""
+        """Give a repository a blob of another one; False if that repository does not have it."""
         self.prepare(repository)
         target = self.blob(repository, digest)
         make_directory(target.parent)

@@ -103,8 +103,10 @@ class RemoteManifests:
 
     async def tags(self, repository: str) -> dict[str, str]:
         """See `Tags`."""
-        found = {tag: await self._digest(repository, tag) for tag in await self._list(repository, "tags/list", "tags")}
-        return {tag: digest for tag, digest in found.items() if digest}
+        digests = {
+            tag: await self._digest(repository, tag) for tag in await self._list(repository, "tags/list", "tags")
+        }
+        return {tag: digest for tag, digest in digests.items() if digest}
 
     def reference(self, repository: str, name: str) -> Reference:
         """A tag or digest of this registry."""
@@ -147,9 +149,9 @@ class RemoteManifests:
 
         async def page(address: URL) -> tuple[list[str], URL | None]:
             async with api.request("GET", address, scope) as response:
-                found = [str(entry) for entry in await listed_in(response, field)]
-                pages.count(len(found))
-                return found, api.next_page(scope, response)
+                entries = [str(entry) for entry in await listed_in(response, field)]
+                pages.count(len(entries))
+                return entries, api.next_page(scope, response)
 
         while url is not None:
             with translated():
