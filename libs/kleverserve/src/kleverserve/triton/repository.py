@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import kleverserve
+import modelfiles
 
 from .config import TRITON_VERSION
 from .installation import Installation
@@ -12,7 +13,7 @@ from .installation import Installation
 MODEL_FILE = """\
 import sys
 
-sys.path.insert(0, {path!r})
+sys.path[:0] = {paths!r}
 
 from kleverserve.triton.backend import TritonPythonModel
 """
@@ -25,7 +26,8 @@ def write_repository(directory: Path, *, name: str, config: str) -> Path:
     version.mkdir(parents=True)
     (repository / name / "config.pbtxt").write_text(config)
     # The backend's process ignores PYTHONPATH.
-    (version / "model.py").write_text(MODEL_FILE.format(path=str(Path(kleverserve.__file__).parents[1])))
+    paths = sorted({str(Path(package.__file__).parents[1]) for package in (kleverserve, modelfiles)})
+    (version / "model.py").write_text(MODEL_FILE.format(paths=paths))
     return repository
 
 
