@@ -121,7 +121,7 @@ def row_wise(triton: Runtime, tmp_path: Path) -> Runtime:
         shutil.copytree(package, source / package.name)
     with (source / "kleverserve" / "adapters" / "onnx.py").open("a") as adapter:
         adapter.write("\n\nOnnxModel.row_wise = True\n")
-    with (source / "kleverserve" / "runtimes.py").open("a") as table:
+    with (source / "modelfiles" / "runtimes.py").open("a") as table:
         table.write('\n\n_TRITON.formats["ONNX"] = Support("triton", batch_rows=4096)\n')
     return replace(triton, extra={**triton.extra, "PYTHONPATH": str(source)})
 

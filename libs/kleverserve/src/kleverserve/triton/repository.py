@@ -26,7 +26,7 @@ def write_repository(directory: Path, *, name: str, config: str) -> Path:
     version.mkdir(parents=True)
     (repository / name / "config.pbtxt").write_text(config)
     # The backend's process ignores PYTHONPATH.
-    paths = sorted({str(Path(package.__file__).parents[1]) for package in (kleverserve, modelfiles)})
+    paths = sorted({str(Path(path).parent) for package in (kleverserve, modelfiles) for path in package.__path__})
     (version / "model.py").write_text(MODEL_FILE.format(paths=paths))
     return repository
 
