@@ -72,6 +72,19 @@ async def test_only_the_ingress_reaches_a_model_also_after_its_server_and_the_de
     await eventually(is_closed, within=120)
 
 
+async def test_servers_with_another_key_than_the_ingress_are_replaced(platform: Platform) -> None:
+    url = await deployed(platform)
+    (server,) = platform.children("kleverserve")
+    (platform.home / "deployer" / "access.secret").unlink()
+    platform.kill("deployer")
+    await platform.healed()
+
+    async def is_served_by_another() -> bool:
+        return not server.is_running() and await status_of(url) == 200
+
+    await eventually(is_served_by_another, within=120)
+
+
 async def test_a_request_wakes_a_model_through_the_waiting_room(platform: Platform) -> None:
     url = await deployed(platform, autoscaling=SLEEPY)
     assert await status_of(url) == 200

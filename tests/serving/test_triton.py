@@ -210,7 +210,7 @@ async def test_the_end_of_triton_is_the_launchers_end(triton: Runtime, tmp_path:
         server = next(process for process in served.family() if process.name() == "tritonserver")
         server.kill()
         assert await asyncio.to_thread(served.process.wait, 15) == 1
-    assert "Triton ended with exit code -9" in served.log.read_text()
+    assert "Triton exited with code -9" in served.log.read_text()
 
 
 async def test_a_launcher_that_is_ended_while_it_loads_ends_at_once(triton: Runtime, tmp_path: Path) -> None:

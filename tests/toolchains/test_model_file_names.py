@@ -17,7 +17,7 @@ from toolchains.conversions import Conversion, check, signature
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 DECLARED = {"scripted": signature(x=("float32", (-1, 4)), y=("float32", (-1, 5)))}
-"""What a model's file does not tell."""
+"""What a model's file does not contain."""
 
 
 CASES = [

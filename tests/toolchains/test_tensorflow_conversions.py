@@ -32,7 +32,7 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
     "conversion",
     [
         Conversion("h5", "H5", "SavedModel", IMAGE),
-        Conversion("h5-of-keras-2", "H5", "ONNX", signature()),  # the result tells the inputs
+        Conversion("h5-of-keras-2", "H5", "ONNX", signature()),  # the result describes the inputs
         Conversion(
             "keras",
             "Keras",

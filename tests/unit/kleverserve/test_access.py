@@ -27,6 +27,9 @@ def test_a_request_without_the_key_is_refused(given: str | None) -> None:
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/v2/models/m/ready"])
 def test_probes_need_no_key(path: str) -> None:
     Access("key").check_request(path, None)
+    Access("key").check_request(path, "key")
+    with pytest.raises(ForbiddenError):
+        Access("key").check_request(path, "another")
     assert Access("key").allows_call("/inference.GRPCInferenceService/ModelReady", None)
 
 

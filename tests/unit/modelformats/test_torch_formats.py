@@ -97,10 +97,10 @@ def test_operators_of_inner_graphs_and_numbers_as_inputs_are_told(tmp_path: Path
         if not name.endswith("model.json"):
             return content
         program = json.loads(content)
-        graph, told = program["graph_module"]["graph"], program["graph_module"]["signature"]
+        graph, graph_signature = program["graph_module"]["graph"], program["graph_module"]["signature"]
         inner = {"nodes": [{"target": "torch.ops.aten.sin.default", "inputs": []}]}
         graph["nodes"][0]["inputs"].append({"arg": {"as_graph": {"name": "branch", "graph": inner}}})
-        told["input_specs"].append({"user_input": {"arg": {"as_int": 3}}})
+        graph_signature["input_specs"].append({"user_input": {"arg": {"as_int": 3}}})
         return json.dumps(program).encode()
 
     signature = extract_signature("ExportedProgram", rewritten(tmp_path, "exportedprogram/net.pt2", change))

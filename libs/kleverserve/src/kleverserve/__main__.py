@@ -1,6 +1,7 @@
 """`python -m kleverserve`: serve one model until SIGTERM.
 
-Exit codes: 0 stopped as asked, 1 the address cannot be listened on, 2 wrong arguments, 3 the model cannot be loaded.
+Exit codes: 0 stopped on request, 1 the server cannot listen on its address, 2 wrong arguments, 3 the model cannot be
+loaded.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Who may use the port of a model server: every process of the machine can connect to a port on loopback.
 
 A server that is started with a key answers only requests that contain it; the ingress adds it to the requests that it
-forwards. Liveness and readiness need no key. A server that is started without one answers everybody.
+forwards. Liveness and readiness need no key, but refuse another one, so that a probe shows whether the keys agree. A
+server that is started without one answers everybody.
 """
 
 import hmac
@@ -36,8 +37,9 @@ class Access:
         return cls(environment.pop(VARIABLE, ""))
 
     def check_request(self, path: str, key: str | None) -> None:
-        """Raises ForbiddenError where a request for a path needs another key than it has."""
-        if not path.endswith(_HEALTH) and not self._is_right(key):
+        """Raises ForbiddenError where a request lacks the key that its path requires, or has another."""
+        is_probe = key is None and path.endswith(_HEALTH)
+        if not is_probe and not self._is_right(key):
             raise ForbiddenError(REFUSAL)
 
     def allows_call(self, method: str, key: str | None) -> bool:

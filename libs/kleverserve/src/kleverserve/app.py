@@ -49,7 +49,7 @@ class ServerOptions:
     port: int = 0
     """0 takes a free one."""
     threads: int = 1
-    """Threads that one run of the model may use; as many runs go on at once as the cores then allow."""
+    """Threads that one run of the model may use; as many runs are in progress at once as the cores allow."""
     drain_seconds: float = 5.0
     """How long requests in flight may take to finish after SIGTERM."""
     max_body_bytes: int = MAX_BODY_BYTES

@@ -105,7 +105,7 @@ class Batcher:
         lane: where it runs.
         max_rows: rows of one run, unless a single request has more; 1 for no company.
         observe: called with the number of rows of each run.
-        runs_at_once: how many runs may go on at a time, in threads.
+        runs_at_once: how many runs may be in progress at a time, in threads.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class Batcher:
             self._max_rows = 1
             await self._answer_alone(chosen, error)
             return
-        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001 - every waiting request must get an outcome, whatever it is
             await self._answer_alone(chosen, error)
             return
         for each, result in zip(chosen, results, strict=True):

@@ -45,7 +45,7 @@ class Model(Protocol):
 
     @property
     def example(self) -> Mapping[str, Array] | None:
-        """Inputs that the model should take, where its files tell more of them than the metadata; else None."""
+        """Inputs that the model should take, where its files contain more about them than the metadata; else None."""
         ...
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:

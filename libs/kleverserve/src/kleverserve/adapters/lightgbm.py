@@ -61,7 +61,7 @@ class _Silent:
     """LightGBM writes to stdout, where the server's log goes; what matters it raises."""
 
     def info(self, message: str) -> None:
-        """Told nobody."""
+        """Discard the message."""
 
     def warning(self, message: str) -> None:
-        """Told nobody."""
+        """Discard the message."""

@@ -64,7 +64,7 @@ class OnnxModel:
 
     platform = "onnxruntime_onnx"
     row_wise = False
-    """A graph does not tell what its first dimension means."""
+    """A graph does not show what its first dimension means."""
     example = None
 
     def __init__(self, session: ort.InferenceSession) -> None:

@@ -96,6 +96,6 @@ def _count(module: Any) -> int:
     if result.type.kind() == "TupleType":
         return len(result.type.elements())
     raise ModelLoadError(
-        f"the model gives a {result.type}, whose length the file does not tell: "
+        f"the model gives a {result.type}, whose length the file does not contain: "
         f"declare each output with its name in {FILE_NAME}, under signature.outputs"
     )

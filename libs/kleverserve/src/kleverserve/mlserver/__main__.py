@@ -99,7 +99,7 @@ async def _serve(given: argparse.Namespace, artifact: Path, access: Access) -> i
     announcing = asyncio.create_task(_announce(given, server))
     await server.start([model])
     announcing.cancel()
-    return 0 if stopping.is_set() else fail("MLServer ended by itself: its log says why", EXIT_CANNOT_LISTEN)
+    return 0 if stopping.is_set() else fail("MLServer exited unexpectedly: see its log", EXIT_CANNOT_LISTEN)
 
 
 def _extra(given: argparse.Namespace) -> dict[str, str | int]:

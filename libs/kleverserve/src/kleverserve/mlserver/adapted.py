@@ -28,7 +28,7 @@ class Adapted(MLModel):
     outputs: list[MetadataTensor] | None
 
     async def load(self) -> bool:
-        """Load the model and have it answer a sample, or end the process: MLServer would go on without it."""
+        """Load the model and have it answer a sample, or end the process: MLServer would continue without it."""
         given = self.settings.parameters.extra
         try:
             self._model: Model = type(self).loader(Path(given["directory"]), threads=given["threads"])

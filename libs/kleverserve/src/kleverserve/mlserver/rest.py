@@ -1,4 +1,4 @@
-"""MLServer's REST server with our hop before it, and with errors as JSON."""
+"""MLServer's REST server with our middleware, and with errors as JSON."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from kleverserve.access import Access
 from kleverserve.decoding import JSON
 from kleverserve.http_server import HEADER_BYTES, LINGER_SECONDS, TOO_LARGE
 
-from .hop import Hop, error_body
+from .middleware import RequestMiddleware, error_body
 
 BAD_REQUEST, TOO_LARGE_STATUS = 400, 431
 
@@ -29,7 +29,7 @@ class Protocol(H11Protocol):
             super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, or has too large headers; without uvicorn's own words."""
+        """Answer what is not HTTP, or has too large headers; without uvicorn's own message."""
         del msg
         status = getattr(sys.exc_info()[1], "error_status_hint", BAD_REQUEST)
         body = error_body(TOO_LARGE if status == TOO_LARGE_STATUS else "the request is not valid HTTP")
@@ -48,10 +48,10 @@ SERVER_SETTINGS: dict[str, Any] = {
 
 
 def prepare(app: FastAPI, *, limit: int, access: Access) -> None:
-    """Put our hop before the application. To be called before it starts."""
+    """Add our middleware to the application, before it starts."""
     app.add_exception_handler(RequestValidationError, _not_the_protocol)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(Hop, limit=limit, access=access)
+    app.add_middleware(RequestMiddleware, limit=limit, access=access)
 
 
 async def _not_the_protocol(_request: Request, error: Exception) -> Response:

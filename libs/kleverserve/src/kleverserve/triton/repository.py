@@ -29,11 +29,11 @@ def write_repository(directory: Path, *, name: str, config: str) -> Path:
     return repository
 
 
-def write_backends(directory: Path, found: Installation) -> Path:
+def write_backends(directory: Path, installation: Installation) -> Path:
     """Put the python backend and the stub for this Python together below `directory`; the path for Triton."""
     backends = directory / "backends"
-    shutil.copytree(found.backend, backends / "python", ignore=shutil.ignore_patterns("__pycache__"))
-    _copy_program(found.stub, backends / "python" / found.stub.name)
+    shutil.copytree(installation.backend, backends / "python", ignore=shutil.ignore_patterns("__pycache__"))
+    _copy_program(installation.stub, backends / "python" / installation.stub.name)
     return backends
 
 

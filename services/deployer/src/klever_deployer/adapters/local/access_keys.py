@@ -42,7 +42,7 @@ class AccessKeys:
             new.unlink()
         secret = file.read_bytes()
         if len(secret) != SECRET_BYTES:
-            raise OSError(f"{file} is damaged: delete it, and restart the model servers, whose keys derive from it")
+            raise OSError(f"{file} is damaged: delete it; the model servers are then restarted with new keys")
         return cls(secret)
 
     def __call__(self, serving: ServingName) -> str:

@@ -19,7 +19,7 @@ from kleverproto.variants import Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths
-from kleverserve.access import VARIABLE
+from kleverserve.access import HEADER, VARIABLE
 from modelfiles.runtimes import RUNTIMES
 
 from .access_keys import AccessKeys
@@ -81,6 +81,10 @@ class Launcher(Protocol):
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
         """Why a variant cannot run here, for people; None where it can."""
+        ...
+
+    def probe_headers(self, spec: ReplicaSpec) -> Mapping[str, str]:
+        """Headers of readiness probes: with the key that the server must have been started with."""
         ...
 
 
@@ -151,6 +155,10 @@ class Launching:
             needs_shared_memory=has_inner(spec),
             needs_processes=has_inner(spec),
         )
+
+    def probe_headers(self, spec: ReplicaSpec) -> Mapping[str, str]:
+        """See `Launcher`. A custom server has no key."""
+        return {HEADER: self.keys(spec.key.serving)} if self.keys and spec.prepared.runtime != CUSTOM else {}
 
     def _key_of(self, spec: ReplicaSpec) -> dict[str, str]:
         """In the environment, which other users cannot read, unlike arguments."""

@@ -33,6 +33,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 MAX_FAILED_STARTS = 3
 """Consecutive failed starts after which a replica counts as failed; restarts continue with a growing pause."""
 OK = 200
+FORBIDDEN = 403
+"""The response of a server with another key than the ingress has, because the secret was replaced."""
 NO_MODEL = frozenset({400, 404})
 """How servers answer that run without the model, since someone unloaded it; one that is busy or drains answers 503."""
 GONE_LOOKS = 3
@@ -213,9 +215,9 @@ class Replica:
                 is_tried = True
                 if not await self._passes_trial(record):
                     return
-            gone = gone + 1 if self._first_ready is not None and status in NO_MODEL else 0
+            gone = gone + 1 if self._is_useless(status) else 0
             if gone == GONE_LOOKS:
-                processes.note(self._places.log, "ended: the server runs, and its model is gone")
+                processes.note(self._places.log, f"ended: its readiness probe gets status {status}")
                 await processes.stop(record, grace_seconds=0.0)
             if ready and self._first_ready is None:
                 self._first_ready = monotonic()
@@ -237,11 +239,17 @@ class Replica:
         await processes.stop(record, grace_seconds=0.0)
         return False
 
+    def _is_useless(self, status: int | None) -> bool:
+        """Whether only a restart helps: the model was unloaded, or the server has another key."""
+        has_key = bool(self._launcher.probe_headers(self._spec))
+        return (has_key and status == FORBIDDEN) or (self._first_ready is not None and status in NO_MODEL)
+
     async def _probe_status(self, record: ProcessRecord) -> int | None:
         """The status of the readiness response; None if there is none."""
         url = f"http://{HOST}:{record.port}{ready_path(self._spec)}"
         try:
-            async with self._session.get(url, timeout=PROBE_TIMEOUT) as response:
+            headers = self._launcher.probe_headers(self._spec)
+            async with self._session.get(url, headers=headers, timeout=PROBE_TIMEOUT) as response:
                 return response.status
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None

@@ -1,10 +1,10 @@
-"""What stands before Triton's HTTP API, so that it takes and refuses requests as the built-in server does.
+"""A reverse proxy in front of Triton's HTTP API, which accepts and refuses requests as the built-in server does.
 
 Triton itself closes the connection at 8 KiB of headers, takes bodies of any size and unpacks them without a limit,
 and answers a coding that it does not know with 501 and what is not JSON with 500.
 
-The hop costs about 0.2 ms of processor time a request. Measured with one row a request, the load generator on the
-same two cores: 3,000 requests/s with 16 connections, of 6,500 without it. gRPC does not pass here.
+The proxy costs about 0.2 ms of processor time a request. Measured with one row a request, the load generator on the
+same two cores: 3,000 requests/s with 16 connections, of 6,500 without it. gRPC does not pass through it.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ LAST_ANSWERS_SECONDS = 0.5
 START_SECONDS = 10.0
 
 
-class Hop:
+class Proxy:
     """A server in a thread of its own.
 
     Args:
@@ -65,7 +65,7 @@ class Hop:
         self._listens = threading.Event()
         self._ready = threading.Event()
         self._failure: OSError | None = None
-        self._thread = threading.Thread(target=self._run, name="hop", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def start(self) -> None:
         """Listen. Raises OSError."""
@@ -74,8 +74,8 @@ class Hop:
         if self._failure is not None:
             raise self._failure
 
-    def say_ready(self) -> None:
-        """Let clients hear from Triton whether it is ready; until now it was not, whatever it says itself."""
+    def announce_ready(self) -> None:
+        """From now on, readiness is what Triton reports; until now it was 503."""
         self._ready.set()
 
     def stop(self) -> None:
@@ -111,7 +111,7 @@ class Hop:
 def application(
     session: aiohttp.ClientSession, limit: int, access: Access, is_ready: Callable[[], bool]
 ) -> web.Application:
-    """The hop, unbound.
+    """The application of the proxy, not listening yet.
 
     Args:
         session: whose base is Triton.

@@ -1,4 +1,4 @@
-"""What stands before MLServer's REST API, without MLServer."""
+"""The middleware for MLServer's REST API, without MLServer."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from kleverserve.access import EVERYBODY, HEADER, Access
 from kleverserve.http_server import HEADER_BYTES
-from kleverserve.mlserver.hop import Hop, Message, Receive, Send
+from kleverserve.mlserver.middleware import Message, Receive, RequestMiddleware, Send
 
 BODY = b' {"inputs": []}'
 LIMIT = 1000
@@ -49,7 +49,7 @@ async def asked(
 
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": path, "headers": named}
-    await Hop(inner, LIMIT, access)(scope, receive, send)
+    await RequestMiddleware(inner, LIMIT, access)(scope, receive, send)
     start, body = sent
     return start["status"], json.loads(body["body"]), {k.decode(): v.decode() for k, v in start["headers"]}
 

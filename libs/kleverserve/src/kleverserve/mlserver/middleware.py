@@ -1,4 +1,4 @@
-"""What stands before MLServer's REST API, so that it takes and refuses requests as the built-in server does.
+"""Middleware for MLServer's REST API, so that it accepts and refuses requests as the built-in server does.
 
 MLServer itself parses JSON only under its own content type, and takes every other body for an input of the wrong type,
 which it then writes into its answer and its log; it unpacks gzip without a limit, and deflate not at all.
@@ -37,8 +37,8 @@ REPLACED = frozenset({b"content-encoding", b"content-length", b"content-type", b
 log = logging.getLogger(__name__)
 
 
-class Hop:
-    """ASGI middleware: hands on plain JSON below a limit, and answers every failure as JSON.
+class RequestMiddleware:
+    """ASGI middleware: passes on plain JSON below a limit, and responds to every failure with JSON.
 
     Args:
         app: what comes next.

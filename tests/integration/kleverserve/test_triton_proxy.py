@@ -1,4 +1,4 @@
-"""What stands before Triton's HTTP API, with a server in Triton's place that does as Triton does."""
+"""The proxy in front of Triton's HTTP API, with a server that behaves as Triton does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from kleverserve.triton.hop import Hop
+from kleverserve.triton.proxy import Proxy
 from support.processes import free_port
 from support.raw_http import Answer, exchange, head
 
@@ -29,11 +29,11 @@ async def url() -> AsyncIterator[str]:
     application.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(application, host="127.0.0.1") as triton:
         port = free_port()
-        hop = Hop("127.0.0.1", port, f"http://127.0.0.1:{triton.port}", LIMIT)
-        await asyncio.to_thread(hop.start)
-        hop.say_ready()
+        proxy = Proxy("127.0.0.1", port, f"http://127.0.0.1:{triton.port}", LIMIT)
+        await asyncio.to_thread(proxy.start)
+        proxy.announce_ready()
         yield f"http://127.0.0.1:{port}"
-        await asyncio.to_thread(hop.stop)
+        await asyncio.to_thread(proxy.stop)
 
 
 async def post(url: str, body: bytes, *headers: tuple[str, str]) -> Answer:
@@ -73,12 +73,12 @@ async def test_errors_are_json_and_the_clients_own_are_400(
 
 async def test_a_triton_that_is_gone_is_an_error_too() -> None:
     port = free_port()
-    hop = Hop("127.0.0.1", port, f"http://127.0.0.1:{free_port()}", LIMIT)
-    hop.start()
-    hop.say_ready()
+    proxy = Proxy("127.0.0.1", port, f"http://127.0.0.1:{free_port()}", LIMIT)
+    proxy.start()
+    proxy.announce_ready()
     answer = await exchange(f"http://127.0.0.1:{port}", head("GET", "/v2/health/ready"))
     assert (answer.status, answer.document) == (503, {"error": "Triton does not answer: ClientConnectorError"})
-    await asyncio.to_thread(hop.stop)
+    await asyncio.to_thread(proxy.stop)
 
 
 @pytest.mark.parametrize("path", ["/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/1/ready"])
@@ -90,20 +90,20 @@ async def test_a_triton_that_has_not_answered_a_sample_is_not_ready(path: str) -
     application.router.add_get("/{path:.*}", ready)
     async with TestServer(application, host="127.0.0.1") as triton:
         port = free_port()
-        hop = Hop("127.0.0.1", port, f"http://127.0.0.1:{triton.port}", LIMIT)
-        await asyncio.to_thread(hop.start)
+        proxy = Proxy("127.0.0.1", port, f"http://127.0.0.1:{triton.port}", LIMIT)
+        await asyncio.to_thread(proxy.start)
         url = f"http://127.0.0.1:{port}"
         assert (await exchange(url, head("GET", path))).status == 503
         assert (await exchange(url, head("GET", "/v2/health/live"))).status == 200
-        hop.say_ready()
+        proxy.announce_ready()
         assert (await exchange(url, head("GET", path))).status == 200
-        await asyncio.to_thread(hop.stop)
+        await asyncio.to_thread(proxy.stop)
 
 
 async def test_a_port_that_is_taken_is_an_oserror(url: str) -> None:
     taken = int(url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
-        Hop("127.0.0.1", taken, "http://127.0.0.1:1", LIMIT).start()
+        Proxy("127.0.0.1", taken, "http://127.0.0.1:1", LIMIT).start()
 
 
 @pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/models/m%2f..%2f..%2frepository/index", "/v2/logging"])
