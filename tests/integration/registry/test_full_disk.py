@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -110,8 +111,20 @@ async def test_a_tag_for_which_there_is_no_space_leaves_the_old_index(registry: 
     assert answer.status == 201
 
 
-async def test_a_read_only_file_system_is_said_and_still_serves(registry: OciClient, directory: Path) -> None:
+def remove_locks(directory: Path) -> None:
+    locks = [*directory.rglob("locks")]
+    assert locks
+    for folder in locks:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("has_locks", [True, False], ids=["with locks", "of a release without locks"])
+async def test_a_read_only_file_system_is_reported_and_still_serves(
+    registry: OciClient, directory: Path, *, has_locks: bool
+) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
+    if not has_locks:
+        remove_locks(directory)
     remount(directory, "ro")
     answer = await registry.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/")
     assert answer.status == 507

@@ -1,6 +1,7 @@
 """Two registries on one data directory: each has its own objects, and only the disk is shared."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -99,3 +100,10 @@ async def test_a_lock_is_held_by_one_replica_at_a_time(replicas: tuple[Replica, 
         await others(100)
         assert not entered.is_set()
     await asyncio.wait_for(waiting, 10)
+
+
+async def test_lock_files_that_were_removed_are_created_again(tmp_path: Path) -> None:
+    replica = Replica(tmp_path)
+    shutil.rmtree(tmp_path / "locks")
+    await replica.blobs.put(REPOSITORY, oci.sha256(b"blob"), b"blob")
+    assert await replica.blobs.size(REPOSITORY, oci.sha256(b"blob")) == 4

@@ -82,7 +82,7 @@ class Layout:
     def use(self, repository: str, digest: str) -> int | None:
         """The size of a blob that is wanted now; None if the repository does not have it."""
         path = self.blob(repository, digest)
-        with self._uses(), suppress(FileNotFoundError):
+        with self._users.held_if_possible(USES), suppress(FileNotFoundError):
             _touch(path)
             return path.stat().st_size
         return None
@@ -164,10 +164,7 @@ class Layout:
         return was_there
 
     def _uses(self) -> AbstractContextManager[None]:
-        """Held for using a blob and for removing one that is not used: never one in the midst of the other.
-
-        A disk that takes no lock takes no removal either.
-        """
+        """Held for using a blob and for removing one that is not used: never one in the midst of the other."""
         return self._users.held(USES)
 
     def _unlink(self, repository: str, digest: str) -> bool:

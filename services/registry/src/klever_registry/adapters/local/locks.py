@@ -14,6 +14,7 @@ from pathlib import Path
 from zlib import crc32
 
 from kleverkit.durable import make_directory
+from ormb.space import refusal
 
 FILES = 64
 POLL_SECONDS = 0.01
@@ -45,6 +46,19 @@ class LocalLocks:
             yield
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def held_if_possible(self, name: str) -> Iterator[None]:
+        """As `held`; without a lock on a disk that takes no lock file: nothing can be removed from it either."""
+        try:
+            os.close(_open(self._path(name)))
+        except OSError as error:
+            if refusal(error) is None:
+                raise
+            yield
+            return
+        with self.held(name):
+            yield
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[None]:
@@ -80,4 +94,12 @@ def try_lock_file(descriptor: int) -> bool:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Open a lock file. A read-only file system has locks too, where it has the file."""
+    if not path.parent.is_dir():
+        make_directory(path.parent)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        if refusal(error) is None or not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY)
