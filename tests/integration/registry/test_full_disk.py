@@ -125,13 +125,13 @@ async def test_a_read_only_file_system_is_reported_and_still_serves(
     await registry.push(REPOSITORY, "v1", MODEL)
     if not has_locks:
         remove_locks(directory)
-    remount(directory, "ro")
+    await remount(directory, "ro")
     answer = await registry.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/")
     assert answer.status == 507
     assert "read-only" in answer.json["errors"][0]["message"]
     assert "read-only" in (await problems(registry))["storage"]
     for blob in MODEL.blobs:
         assert (await registry.request("GET", f"/v2/{REPOSITORY}/blobs/{oci.sha256(blob)}")).body == blob
-    remount(directory, "rw")
+    await remount(directory, "rw")
     assert await problems(registry) == {}
     await registry.push(REPOSITORY, "v2", MODEL)
