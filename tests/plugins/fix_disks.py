@@ -1,5 +1,6 @@
 """File systems that tests may fill up."""
 
+import asyncio
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -50,6 +51,7 @@ async def remount(directory: Path, mode: str) -> None:
     """
 
     async def is_remounted() -> bool:
-        return subprocess.run(["mount", "-o", f"remount,{mode}", str(directory)], check=False).returncode == 0
+        mount = await asyncio.create_subprocess_exec("mount", "-o", f"remount,{mode}", str(directory))
+        return await mount.wait() == 0
 
     await eventually(is_remounted)
