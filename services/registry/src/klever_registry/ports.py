@@ -3,7 +3,7 @@
 Everything on the disk may raise StorageError, and what cannot be read is never treated as absent.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -35,7 +35,7 @@ class BlobStore(Protocol):
         """Bytes of a blob, or None if the repository does not have it."""
         ...
 
-    def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to `stop`, in pieces. Raises BlobUnknownError."""
         ...
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ class InMemoryBlobs:
         content = self._blobs.get((repository, digest))
         return None if content is None else len(content)
 
-    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """See `BlobStore`."""
         if (repository, digest) not in self._blobs:
             raise BlobUnknownError(f"{repository} has no blob {digest}")

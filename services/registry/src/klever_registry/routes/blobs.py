@@ -1,5 +1,7 @@
 """GET, HEAD and DELETE /v2/<name>/blobs/<digest>."""
 
+from contextlib import aclosing
+
 from aiohttp import web
 
 from klever_registry.domain.media_types import OCTET_STREAM
@@ -41,7 +43,7 @@ def _response(name: str, wanted: range | None, size: int) -> web.StreamResponse:
 
 
 async def _send(request: web.Request, response: web.StreamResponse, distribution: Distribution, wanted: range) -> None:
-    pieces = distribution.blobs.read(repository(request), digest(request), wanted)
-    async for piece in pieces:
-        await response.write(piece)
+    async with aclosing(distribution.blobs.read(repository(request), digest(request), wanted)) as pieces:
+        async for piece in pieces:  # a client that disconnects must not keep the file open until it is collected
+            await response.write(piece)
     await response.write_eof()

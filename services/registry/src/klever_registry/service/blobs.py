@@ -1,6 +1,6 @@
 """Blobs as clients send, mount and delete them. OCI distribution-spec 1.1."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ class Blobs:
         """Those of the blobs that the repository does not have."""
         return [digest for digest in digests if await self._store.size(repository, digest) is None]
 
-    def read(self, repository: str, digest: str, wanted: range) -> AsyncIterator[bytes]:
+    def read(self, repository: str, digest: str, wanted: range) -> AsyncGenerator[bytes, None]:
         """Bytes of a blob, in pieces. Raises BlobUnknownError."""
         return self._store.read(repository, digest, start=wanted.start, stop=wanted.stop)
 
