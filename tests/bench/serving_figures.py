@@ -69,8 +69,8 @@ class Bench:
     async def deploy(self, ref: str, name: str = "bench", traffic: int | None = None) -> str:
         """The URL of a version that is served now."""
         wanted = await self.client.deploy_version(name, DeployVersion(model=ref, traffic=traffic))
-        found = await self.client.wait_for_ready(name, wanted.generation, within=300)
-        return found.status.url or ""
+        serving = await self.client.wait_for_ready(name, wanted.generation, within=300)
+        return serving.status.url or ""
 
     async def changes(self) -> list[Figure]:
         """Requests that fail while traffic changes and versions are replaced."""

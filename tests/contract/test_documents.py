@@ -106,9 +106,9 @@ async def test_a_marker_of_a_deletion_proves_it_whatever_it_holds(nats_url: str)
     source.set(client)
     bucket = NatsDocuments(source, JOBS_BUCKET, JobDocument)
     await client.jetstream().publish(f"$KV.{JOBS_BUCKET.name}.job-9", b"{", headers={"KV-Operation": "DEL"})
-    found = await bucket.find("job-9")
-    assert isinstance(found, Buried)
-    assert not found.tombstone.announced
+    stored = await bucket.find("job-9")
+    assert isinstance(stored, Buried)
+    assert not stored.tombstone.announced
     await client.close()
 
 

@@ -74,8 +74,8 @@ async def test_what_a_pickle_would_run_is_found_and_does_not_run(executor: JobEx
     mark = tmp_path / "it-ran"
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.pkl").write_bytes(pickle.dumps(Writes(mark)))
-    found = await executor.scan(tmp_path / "model")
-    assert (found.verdict, found.findings[0].file) == ("dangerous", "model.pkl")
+    verdict = await executor.scan(tmp_path / "model")
+    assert (verdict.verdict, verdict.findings[0].file) == ("dangerous", "model.pkl")
     assert not mark.exists()
 
 

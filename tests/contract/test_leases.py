@@ -263,9 +263,9 @@ async def test_a_standby_acquires_the_lease_of_a_recreated_bucket_after_the_usua
 async def test_a_record_that_an_operator_deleted_is_one_that_is_missing(one: Replica, two: Replica) -> None:
     await one.look()
     await two.look()
-    found = await one.bucket.records.find("registry")
-    assert found is not None
-    await one.bucket.records.bury("registry", Tombstone(deleted_at=utc_now()), found.revision)
+    stored = await one.bucket.records.find("registry")
+    assert stored is not None
+    await one.bucket.records.bury("registry", Tombstone(deleted_at=utc_now()), stored.revision)
     assert await two.look(after=1.0) == STANDBY
     assert await one.look(after=1.0) == HELD
 

@@ -57,8 +57,8 @@ async def test_a_file_that_is_no_model_fails_its_job_and_says_why(platform: Plat
     failed = await eventually(lambda: platform.events("klever.job.failed.>"), within=30)
     assert failed[0]["data"]["problem"]["code"] == "invalid_model"
     await platform.push(adder(tmp_path / "good", 1), "library/adder:v1")
-    found = await platform.parsed("library/adder:v1")
-    assert found.status.extraction is ExtractionPhase.SUCCEEDED
+    model = await platform.parsed("library/adder:v1")
+    assert model.status.extraction is ExtractionPhase.SUCCEEDED
 
 
 @pytest.mark.timeout(120)

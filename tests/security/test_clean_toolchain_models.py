@@ -22,5 +22,5 @@ def test_ordinary_models_of_a_toolchain_are_clean(tmp_path: Path, toolchain: str
     printed = run_program(toolchain_python(toolchain), "pickled_models", tmp_path, READERS)
     written = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert kinds <= written & set(printed.split())
-    found = {name: scan_directory(tmp_path / name) for name in sorted(written)}
-    assert {name: scan.findings for name, scan in found.items() if scan.verdict != "clean"} == {}
+    verdict = {name: scan_directory(tmp_path / name) for name in sorted(written)}
+    assert {name: scan.findings for name, scan in verdict.items() if scan.verdict != "clean"} == {}

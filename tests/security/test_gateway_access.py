@@ -141,9 +141,9 @@ async def logged_in(door: Door) -> tuple[str, str]:
     assert cookie["samesite"] == "Strict"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
-    found = re.search(r'setItem\("klever-page-key", "([\w-]+)"\)', await answer.text())
-    assert found is not None
-    return f"{cookie.key}={cookie.value}", found[1]
+    match = re.search(r'setItem\("klever-page-key", "([\w-]+)"\)', await answer.text())
+    assert match is not None
+    return f"{cookie.key}={cookie.value}", match[1]
 
 
 async def test_a_link_lets_a_browser_in_once(door: Door) -> None:

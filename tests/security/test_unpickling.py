@@ -68,8 +68,8 @@ def test_what_cannot_be_looked_into_is_not_clean(tmp_path: Path, content: bytes)
 
 def test_a_class_of_ones_own_is_loaded_where_the_project_trusts_it(server: Runtime, tmp_path: Path) -> None:
     write(tmp_path / "model", "model.pkl", pickle.dumps(Doubling(2)))
-    found = scan_directory(tmp_path / "model")
-    assert (found.verdict, found.untrusted) == ("untrusted", ("support.trusted_classes:Doubling",))
+    verdict = scan_directory(tmp_path / "model")
+    assert (verdict.verdict, verdict.untrusted) == ("untrusted", ("support.trusted_classes:Doubling",))
     done = server.run_to_the_end(tmp_path, "SKLearn")  # whatever its environment says
     assert "--trust support.trusted_classes:Doubling" in done.stderr
     trusted = server.run_to_the_end(tmp_path, "SKLearn", *TRUSTING)

@@ -39,8 +39,8 @@ async def deployed(platform: Platform, client: KleverClient, directory: Path, na
     """The URL of a model directory, pushed and served."""
     await platform.push(directory, f"library/{name}:v1")
     wanted = await client.deploy_version(name, DeployVersion(model=f"library/{name}:v1"))
-    found = await client.wait_for_ready(name, wanted.generation, within=600)
-    return found.status.url or ""
+    serving = await client.wait_for_ready(name, wanted.generation, within=600)
+    return serving.status.url or ""
 
 
 @pytest.mark.parametrize("cases", list(CASES), indirect=True)

@@ -70,9 +70,9 @@ async def deployed(client: KleverClient, platform: Platform, directory: Path, na
     await platform.push(directory, f"library/{name}:v1")
     change = DeployVersion.model_validate({"model": f"library/{name}:v1", "runtime": runtime})
     wanted = await client.deploy_version(name, change)
-    found = await client.wait_for_ready(name, wanted.generation, within=600)
-    assert found.status.variants[0].runtime == runtime
-    return found.status.url or ""
+    serving = await client.wait_for_ready(name, wanted.generation, within=600)
+    assert serving.status.variants[0].runtime == runtime
+    return serving.status.url or ""
 
 
 async def test_triton_answers_as_the_frameworks_with_our_adapters(

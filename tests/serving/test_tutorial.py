@@ -121,8 +121,8 @@ async def test_a_job_that_failed_is_found_tried_again_and_forgotten(shell: Shell
     find = "klever jobs list --kind extract --phase Failed --model library/broken:v1 --json"
 
     async def failed() -> str:
-        found = json.loads(await shell.ok(find))
-        return str(found[0]["id"]) if found else ""
+        listed = json.loads(await shell.ok(find))
+        return str(listed[0]["id"]) if listed else ""
 
     job = await eventually(failed, within=20)
     assert "dev.klever.job.failed.v1" in await shell.ok(f"klever jobs events {job}")

@@ -29,7 +29,7 @@ from support.deployer import IRIS
 
 @dataclass
 class Answer:
-    """Of a server: its name, the path that it saw, and which variant the client was told."""
+    """Of a server: its name, the request path, and the variant in the response header."""
 
     name: str
     path: str

@@ -321,8 +321,8 @@ class InMemoryConversions:
         self.broken = False
 
     async def find(self, ref: ModelRef, digest: str, target: str) -> ConvertedModel | None:
-        found = self.made.get(digest)
-        return found if found is not None and found.ref == Conversion(to=target).result(ref) else None
+        made = self.made.get(digest)
+        return made if made is not None and made.ref == Conversion(to=target).result(ref) else None
 
     async def make(
         self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep

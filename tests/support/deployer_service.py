@@ -95,10 +95,10 @@ class Surroundings:
         """Whether a tombstone is there, and its event published."""
 
         async def is_announced() -> bool:
-            found = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
+            stored = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
                 serving_key("default", name)
             )
-            return isinstance(found, Buried) and found.tombstone.announced
+            return isinstance(stored, Buried) and stored.tombstone.announced
 
         return await eventually(is_announced)
 

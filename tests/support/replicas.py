@@ -20,7 +20,7 @@ class ReplicaProcess(ServerProcess):
 
     Args:
         service: its name.
-        number: tells its log from that of the others.
+        number: part of the name of its log file.
         directory: for the log.
         settings: without the prefix, in lower case.
     """

@@ -47,9 +47,9 @@ def seen(netron: Path, file: Path) -> Any:
     """What netron finds in a file."""
     command = ["node", str(HERE / "open_model.mjs"), str(netron), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    found = json.loads(done.stdout)
-    assert "error" not in found, found
-    return found
+    listed = json.loads(done.stdout)
+    assert "error" not in listed, listed
+    return listed
 
 
 def plain(operators: dict[str, int]) -> Counter[str]:

@@ -82,8 +82,8 @@ async def test_the_accepted_document_stays_until_the_owner_has_that_generation(g
     await owner.serving(serving_document(generation=2, spec=new, phase=ServingPhase.PROGRESSING))
 
     async def progressing() -> bool:
-        found = await gateway.json(f"{SERVINGS}/iris")
-        return bool(found["status"]["phase"] == "Progressing")
+        listed = await gateway.json(f"{SERVINGS}/iris")
+        return bool(listed["status"]["phase"] == "Progressing")
 
     await eventually(progressing)
 

@@ -125,7 +125,7 @@ async def test_a_second_jobrunner_takes_what_waits_for_the_slot_of_the_first(
     await eventually(lambda: _is_running(rig.service, 1))
     async with running_jobrunner(nats_url, tmp_path, {JobKind.CONVERT: GatedWork()}, name="two") as second:
         await eventually(lambda: _is_running(second, 2))
-        rig.conversions.gate.set()  # the first one's job ends, and that of the second one goes on
+        rig.conversions.gate.set()  # the first job ends, and the second one resumes
         await eventually(lambda: _is_running(second, 1))
         runners = {each.document.status.runner for each in (await second.documents.listing()).documents}
         assert runners == {"one", "two"}

@@ -136,12 +136,12 @@ def main(root: Path) -> None:
     """All of them."""
     warnings.simplefilter("ignore")
     for name, estimator, more in made():
-        found = fitted(name, estimator)
-        if found is None or not (hasattr(found[0], "predict") or hasattr(found[0], "transform")):
+        model = fitted(name, estimator)
+        if model is None or not (hasattr(model[0], "predict") or hasattr(model[0], "transform")):
             continue  # it needs data of another kind (labels, texts), or gives nothing for new rows
         directory = root / name
         try:
-            convert(*found, more, directory)
+            convert(*model, more, directory)
         except ProblemError as problem:
             (directory / "refused.txt").write_text(str(problem))
         except Exception as error:  # noqa: BLE001 - as `programs.program.main` takes it

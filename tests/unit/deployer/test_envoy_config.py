@@ -54,11 +54,11 @@ def route_list(of: RoutingTable) -> list[envoy_config.Json]:
     [configuration] = envoy_config.routes(of, limit=LIMIT)
     [host] = configuration["virtual_hosts"]
     refusal, *closed, last = host["routes"]
-    found = [*(each for each in closed if "not for clients" not in str(each)), last]
-    assert len(closed) - len(found) == 1, "what is closed is refused"
+    exposed = [*(each for each in closed if "not for clients" not in str(each)), last]
+    assert len(closed) - len(exposed) == 1, "what is closed is refused"
     assert refusal["match"]["prefix"] == "/inference.GRPCInferenceService/"
     assert refusal["direct_response"]["status"] == 415
-    return found
+    return exposed
 
 
 def test_each_variant_is_a_cluster_of_its_replicas_in_a_stable_order() -> None:
@@ -186,8 +186,8 @@ def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:
     assert "typed_per_filter_config" not in grpc, "streams have no end to wait for"
     assert [c["name"] for c in grpc["route"]["weighted_clusters"]["clusters"]] == ["default/iris/v2/bbbb/grpc"]
     assert len(http["route"]["weighted_clusters"]["clusters"]) == 2
-    found = {cluster["name"]: endpoints(cluster) for cluster in envoy_config.clusters(table(both))}
-    assert found == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
+    by_cluster = {cluster["name"]: endpoints(cluster) for cluster in envoy_config.clusters(table(both))}
+    assert by_cluster == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
 
 
 def test_every_request_gets_the_key_of_its_serving_in_place_of_what_the_client_sent() -> None:

@@ -22,7 +22,7 @@ OTHER = ServingName("default", "abalone")
 
 
 class RecordingProxy:
-    """Takes every route, but for those that it was told to fail."""
+    """Accepts every route except those in its list of failures."""
 
     drain_seconds = 0.0
 

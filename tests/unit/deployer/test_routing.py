@@ -76,8 +76,8 @@ def test_weights_of_both_specs_hold_within_their_parts() -> None:
 
 def test_a_rule_leads_to_its_variant_whatever_the_weights() -> None:
     wanted = (deployment("v1"), deployment("v2"))
-    found = routing.route(with_rule(Stage(IRIS, spec("v1", "v2", weights=(100, 0)), wanted)))
-    [rule] = found.rules
+    routed = routing.route(with_rule(Stage(IRIS, spec("v1", "v2", weights=(100, 0)), wanted)))
+    [rule] = routed.rules
     assert rule.conditions == (HeaderCondition("accept-language", HeaderMatch(prefix="de")),)
     assert [share.version for share in rule.shares] == [key("v2")]
 
@@ -94,9 +94,9 @@ def test_a_rule_for_a_variant_in_a_rollout_is_split_as_the_rollout_is() -> None:
 
 def test_a_blue_green_version_that_waits_is_reached_by_its_header_only() -> None:
     stage = replace(two(0), spec=spec("v2").model_copy(update={"strategy": BlueGreen(preview_header="x-try")}))
-    found = routing.route(stage)
-    assert shares(found) == {"v2": 0, "v1": 10000}
-    [preview] = found.rules
+    routed = routing.route(stage)
+    assert shares(routed) == {"v2": 0, "v1": 10000}
+    [preview] = routed.rules
     assert (preview.conditions, preview.shares[0].version) == (
         (HeaderCondition("x-try", HeaderMatch(exact="true")),),
         key("v2"),
@@ -106,8 +106,8 @@ def test_a_blue_green_version_that_waits_is_reached_by_its_header_only() -> None
 def test_a_mirror_names_its_version() -> None:
     traffic = spec("v1", "v2", weights=(100, 0)).traffic.model_copy(update={"mirror": Mirror(variant="v2", percent=20)})
     of = spec("v1", "v2", weights=(100, 0)).model_copy(update={"traffic": traffic})
-    found = routing.route(Stage(IRIS, of, (deployment("v1"), deployment("v2"))))
-    assert found.mirror == routing.Mirroring(key("v2"), 20)
+    routed = routing.route(Stage(IRIS, of, (deployment("v1"), deployment("v2"))))
+    assert routed.mirror == routing.Mirroring(key("v2"), 20)
 
 
 def test_a_routing_table_survives_json() -> None:

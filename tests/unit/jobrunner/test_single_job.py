@@ -26,7 +26,7 @@ RECORD = ConversionRecord(
 
 
 class Scripted:
-    """See `ports.Operation`: logs a line, and ends as it is told."""
+    """See `ports.Operation`: logs a line, and ends with the given outcome."""
 
     def __init__(self, outcome: JobResult | Exception) -> None:
         self.outcome = outcome

@@ -137,9 +137,9 @@ def test_help_loads_no_http_client() -> None:
 
 def test_toolchains_are_listed_whether_installed_or_not(tmp_path: Path) -> None:
     result = run("toolchain", "list", "--directory", str(tmp_path / "none"), "--json", home=tmp_path)
-    found = {each["name"]: each["installed"] for each in json.loads(result.stdout)}
-    assert found["onnx"] is False
-    assert not any(found.values())
+    listed = {each["name"]: each["installed"] for each in json.loads(result.stdout)}
+    assert listed["onnx"] is False
+    assert not any(listed.values())
 
 
 @pytest.mark.parametrize("verb", ["install", "remove"])

@@ -14,8 +14,13 @@ spec:
 
 
 def test_documents_of_a_file_are_read_in_their_order() -> None:
-    found = read_manifests(f"{GOOD}---\n{GOOD.replace('{name: iris}', '{name: other, namespace: lab}')}---\n", "s.yaml")
-    assert [(each.metadata.namespace, each.metadata.name) for each in found] == [("default", "iris"), ("lab", "other")]
+    manifests = read_manifests(
+        f"{GOOD}---\n{GOOD.replace('{name: iris}', '{name: other, namespace: lab}')}---\n", "s.yaml"
+    )
+    assert [(each.metadata.namespace, each.metadata.name) for each in manifests] == [
+        ("default", "iris"),
+        ("lab", "other"),
+    ]
 
 
 def test_every_problem_is_told_with_its_document_and_field() -> None:

@@ -20,12 +20,12 @@ LARGE_XATTR = hostile.pax(SCHILY_xattr="x" * 60_000)
 
 
 def read(archive: bytes) -> dict[str, bytes]:
-    found = {}
+    collected = {}
     for tar, member in entries(io.BytesIO(archive)):
         file = tar.extractfile(member)
         assert file is not None
-        found[member.name] = file.read()
-    return found
+        collected[member.name] = file.read()
+    return collected
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,10 @@ def model(
 
 
 def test_triton_finds_the_file_under_the_name_that_it_looks_for() -> None:
-    found = plan(DirectoryLayout.TRITON, model("ONNX", "classifier.onnx", "weights.bin"))
-    assert found.moves["model/classifier.onnx"] == "1/model.onnx"
-    assert found.moves["model/weights.bin"] == "1/weights.bin"
-    assert set(found.writes) == {"config.pbtxt"}
+    planned = plan(DirectoryLayout.TRITON, model("ONNX", "classifier.onnx", "weights.bin"))
+    assert planned.moves["model/classifier.onnx"] == "1/model.onnx"
+    assert planned.moves["model/weights.bin"] == "1/weights.bin"
+    assert set(planned.writes) == {"config.pbtxt"}
 
 
 def test_an_empty_directory_beside_the_file_is_there_for_triton(tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_an_empty_directory_beside_the_file_is_there_for_triton(tmp_path: Path) 
 
 
 def test_triton_finds_a_savedmodel_as_a_directory() -> None:
-    found = plan(DirectoryLayout.TRITON, model("SavedModel", "saved_model.pb", "variables/variables.index"))
-    assert found.moves["model"] == "1/model.savedmodel"
+    planned = plan(DirectoryLayout.TRITON, model("SavedModel", "saved_model.pb", "variables/variables.index"))
+    assert planned.moves["model"] == "1/model.savedmodel"
 
 
 def test_requests_never_share_a_run_of_a_model_whose_rows_may_depend_on_each_other() -> None:
@@ -126,17 +126,17 @@ def exported_model(directory: Path, format_name: str, *names: str) -> Path:
 
 
 def test_two_candidates_for_the_model_are_named_unless_it_is_laid_out_as_it_is(tmp_path: Path) -> None:
-    found = described(exported_model(tmp_path, "ONNX", "a.onnx", "b.onnx"), "iris", "v1")
+    planned = described(exported_model(tmp_path, "ONNX", "a.onnx", "b.onnx"), "iris", "v1")
     with pytest.raises(UnsupportedArtifactError, match=r"found 2: a\.onnx, b\.onnx"):
-        plan(DirectoryLayout.TRITON, found)
-    assert plan(DirectoryLayout.PLAIN, found).moves["model"] == "model"
+        plan(DirectoryLayout.TRITON, planned)
+    assert plan(DirectoryLayout.PLAIN, planned).moves["model"] == "model"
 
 
 @pytest.mark.parametrize("name", ["scripted.jit", "MODEL.PT", "weights"])
 def test_triton_finds_the_file_that_the_parser_reads_whatever_it_is_called(tmp_path: Path, name: str) -> None:
     exported = model_files.write(exported_model(tmp_path, "TorchScript", name), "model/notes.pt", "not a model")
-    found = plan(DirectoryLayout.TRITON, described(exported, "iris", "v1"))
-    assert found.moves[f"model/{name}"] == "1/model.pt"
+    planned = plan(DirectoryLayout.TRITON, described(exported, "iris", "v1"))
+    assert planned.moves[f"model/{name}"] == "1/model.pt"
 
 
 def test_mlserver_finds_the_file_that_the_parser_reads_beside_others(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ async def registry(tmp_path: Path) -> RegistryUnits:
 
 
 async def buried(registry: RegistryUnits) -> Tombstone[ModelDocument]:
-    found = await registry.documents.find(REF.key)
-    assert isinstance(found, Buried)
-    return found.tombstone
+    stored = await registry.documents.find(REF.key)
+    assert isinstance(stored, Buried)
+    return stored.tombstone
 
 
 async def recovered(registry: RegistryUnits) -> None:

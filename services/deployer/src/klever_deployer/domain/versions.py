@@ -137,7 +137,7 @@ class Deployment:
 
     @cached_property
     def revision(self) -> str:
-        """What tells the servers of one version from those of another: the bytes, and how they are run."""
+        """Identifies the servers of a version: the digest, and every setting that affects how they run."""
         facts = self.variant.model_dump(mode="json", exclude={"name", "model", "replicas", "autoscaling"})
         facts["version"] = ModelRef.parse(self.variant.model).version  # answers name it
         return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:SHORT]
