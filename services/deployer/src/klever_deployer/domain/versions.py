@@ -1,18 +1,15 @@
 """Versions of a serving: which are needed, and how they are."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import sha256
 
 from kleverproto.references import ModelRef
+from kleverproto.revisions import revision_of
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import VariantStatus
 from kleverproto.variants import Variant
 
-SHORT = 12
-"""Hex digits of a revision."""
 NAME_PARTS = 4
 """Of a version's name: namespace, serving, variant, revision."""
 CUSTOM = "custom"
@@ -138,9 +135,7 @@ class Deployment:
     @cached_property
     def revision(self) -> str:
         """Identifies the servers of a version: the digest, and every setting that affects how they run."""
-        facts = self.variant.model_dump(mode="json", exclude={"name", "model", "replicas", "autoscaling"})
-        facts["version"] = ModelRef.parse(self.variant.model).version  # answers name it
-        return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:SHORT]
+        return revision_of(self.variant)
 
     def key(self, serving: ServingName) -> VersionKey:
         """The version that it is."""

@@ -1,0 +1,77 @@
+"""The Deployment of a version."""
+
+from math import ceil
+
+from .containers import MODEL_VOLUME, SCRATCH_VOLUME, SHARED_MEMORY_VOLUME, initializer, model_server
+from .gpus import gpu_placement
+from .labels import VERSION, labels, metadata, selector
+from .manifest import Manifest, compact
+from .options import ClusterOptions
+from .servers import server_of
+from .version import ServedVersion
+
+USER = 65532
+"""Not root, also in images whose own user is root."""
+PROGRESS_SECONDS = 600
+"""A Deployment that makes no progress for this long has failed: fetching a model and an image takes minutes."""
+TERMINATION_MARGIN = 5
+
+
+def deployment(version: ServedVersion, options: ClusterOptions, replicas: int | None) -> Manifest:
+    """Render the Deployment.
+
+    Args:
+        version: what its pods run.
+        options: of the cluster.
+        replicas: their number; None leaves it to an autoscaler.
+    """
+    document = version.model_dump_json(exclude_defaults=True)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(version, options, **{VERSION: document}),
+        "spec": {
+            **({} if replicas is None else {"replicas": replicas}),
+            "revisionHistoryLimit": 2,
+            "progressDeadlineSeconds": PROGRESS_SECONDS + ceil(options.ready_seconds),
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(version)},
+            "selector": {"matchLabels": selector(version)},
+            "template": {"metadata": {"labels": labels(version, options)}, "spec": _pod(version, options)},
+        },
+    }
+
+
+def _rolling_update(version: ServedVersion) -> Manifest:
+    """A replica with a GPU is replaced in its place: there may be no second GPU."""
+    if version.variant.resources.gpu is not None:
+        return {"maxSurge": 0, "maxUnavailable": 1}
+    return {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def _pod(version: ServedVersion, options: ClusterOptions) -> Manifest:
+    return compact(
+        {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "imagePullSecrets": [{"name": name} for name in options.pull_secrets],
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "terminationGracePeriodSeconds": options.drain_seconds + ceil(options.grace_seconds) + TERMINATION_MARGIN,
+            "initContainers": [initializer(version, options)],
+            "containers": [model_server(version, options)],
+            "volumes": _volumes(version, options),
+            **gpu_placement(version.variant, options),
+        }
+    )
+
+
+def _volumes(version: ServedVersion, options: ClusterOptions) -> list[Manifest]:
+    volumes: list[Manifest] = [{"name": name, "emptyDir": {}} for name in (MODEL_VOLUME, SCRATCH_VOLUME)]
+    if server_of(version, options).needs_shared_memory:
+        volumes.append({"name": SHARED_MEMORY_VOLUME, "emptyDir": {"medium": "Memory"}})
+    return volumes

@@ -1,0 +1,5 @@
+"""Why a variant cannot be rendered."""
+
+
+class UnsupportedOnClusterError(ValueError):
+    """The variant has a setting that Kubernetes objects cannot express, or no image serves its format."""

@@ -1,0 +1,79 @@
+"""Container images: the repositories are in the table of runtimes, the tags here."""
+
+from importlib.metadata import version as installed_version
+
+from kleverproto.variants import Variant
+from modelfiles.runtimes import REPOSITORY, RUNTIMES, Support
+
+from .errors import UnsupportedOnClusterError
+from .options import ClusterOptions
+from .version import CUSTOM, ServedVersion
+
+INITIALIZER = f"{REPOSITORY}/ormb-storage-initializer"
+THIRD_PARTY_TAGS = {
+    "nvcr.io/nvidia/tritonserver": "25.02-py3",  # the last release with a backend for TensorFlow
+    "docker.io/seldonio/mlserver": "1.7.1",
+}
+
+
+def initializer_image(options: ClusterOptions) -> str:
+    """The image of the init container."""
+    return _tagged(INITIALIZER, options)
+
+
+def server_image(version: ServedVersion, options: ClusterOptions) -> str:
+    """The image of a version's model servers. Raises UnsupportedOnClusterError if there is none."""
+    return custom_image(version.variant) or _tagged(support_of(version).image or "", options)
+
+
+def custom_image(variant: Variant) -> str | None:
+    """The image of a custom server; None for a runtime. Raises UnsupportedOnClusterError for a command without one."""
+    if variant.custom is None:
+        return None
+    if variant.custom.image is None:
+        raise UnsupportedOnClusterError(
+            f"variant {variant.name} has a command and no image. Add `custom.image`: a cluster runs images only"
+        )
+    return variant.custom.image
+
+
+def support_of(version: ServedVersion) -> Support:
+    """How the version's runtime serves its format. Raises UnsupportedOnClusterError if no image does."""
+    runtime = RUNTIMES.get(version.runtime)
+    support = runtime.formats.get(version.format) if runtime is not None else None
+    if support is None or support.image is None:
+        raise UnsupportedOnClusterError(
+            f"{version.variant.model} is a {version.format or 'model of unknown format'}, for which {version.runtime} "
+            f"has no image. {_suggestion(version.format)}"
+        )
+    return support
+
+
+def runtime_on_cluster(runtime: str | None, model_format: str) -> str | None:
+    """The runtime whose image serves a format; None if there is none, or not of the runtime that is requested."""
+    return next((name for name in runtimes_on_cluster(model_format) if runtime in {None, name}), None)
+
+
+def runtimes_on_cluster(model_format: str) -> tuple[str, ...]:
+    """The runtimes whose images serve a format, the default first."""
+    return tuple(
+        name
+        for name, runtime in RUNTIMES.items()
+        if model_format in runtime.formats and runtime.formats[model_format].image is not None
+    )
+
+
+def is_custom(version: ServedVersion) -> bool:
+    """Whether the version runs a custom server."""
+    return version.runtime == CUSTOM
+
+
+def _suggestion(model_format: str) -> str:
+    names = runtimes_on_cluster(model_format)
+    return f"Set runtime to {' or '.join(names)}" if names else "Add a server of your own (`custom.image`)"
+
+
+def _tagged(repository: str, options: ClusterOptions) -> str:
+    replacement = options.images.get(repository)
+    tag = THIRD_PARTY_TAGS.get(repository) or installed_version("kleverkube")
+    return replacement or f"{repository}:{tag}"

@@ -1,0 +1,55 @@
+"""Labels and annotations that mark the objects of a version."""
+
+from pydantic import ValidationError
+
+from .manifest import Manifest
+from .naming import version_name
+from .options import ClusterOptions
+from .version import ServedVersion
+
+MANAGER = "klever"
+"""Field manager of server-side apply, and the value of the label `app.kubernetes.io/managed-by`."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+PLATFORM = "klever.dev/platform"
+SERVING = "klever.dev/serving"
+VARIANT = "klever.dev/variant"
+REVISION = "klever.dev/revision"
+VERSION = "klever.dev/version"
+"""Annotation with the whole version as JSON: see `ServedVersion`."""
+
+
+def selector(version: ServedVersion) -> dict[str, str]:
+    """The labels that select the pods of a version."""
+    return {SERVING: version.serving, VARIANT: version.variant.name, REVISION: version.revision}
+
+
+def labels(version: ServedVersion, options: ClusterOptions) -> dict[str, str]:
+    """The labels of every object of a version."""
+    return {
+        "app.kubernetes.io/name": version.serving,
+        "app.kubernetes.io/component": "model-server",
+        MANAGED_BY: MANAGER,
+        PLATFORM: options.platform,
+        **selector(version),
+    }
+
+
+def owned_by(options: ClusterOptions) -> str:
+    """The label selector of all objects of a platform."""
+    return f"{MANAGED_BY}={MANAGER},{PLATFORM}={options.platform}"
+
+
+def metadata(version: ServedVersion, options: ClusterOptions, **annotations: str) -> Manifest:
+    """The metadata of an object of a version."""
+    name = version_name(version.serving, version.variant.name, version.revision)
+    fields: Manifest = {"name": name, "namespace": version.namespace, "labels": labels(version, options)}
+    return {**fields, "annotations": annotations} if annotations else fields
+
+
+def recorded(annotations: dict[str, str] | None) -> ServedVersion | None:
+    """The version that the annotations of an object hold; None if they hold none, or one that is not valid."""
+    text = (annotations or {}).get(VERSION)
+    try:
+        return ServedVersion.model_validate_json(text) if text else None
+    except ValidationError:
+        return None

@@ -1,0 +1,39 @@
+"""The NetworkPolicy of a version without network access."""
+
+from kleverproto.variants import Network
+
+from .labels import metadata, selector
+from .manifest import Manifest
+from .options import ClusterOptions
+from .version import ServedVersion
+
+DNS_PORT = 53
+HTTP_PORT, HTTPS_PORT = 80, 443
+
+
+def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest | None:
+    """Render the NetworkPolicy; None for a version with network access.
+
+    A policy holds for whole pods, and the init container fetches the model: name servers and the port of the registry
+    stay reachable. The cluster's network plug-in must enforce policies.
+    """
+    if version.variant.network is not Network.NONE:
+        return None
+    dns = [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(version, options),
+        "spec": {
+            "podSelector": {"matchLabels": selector(version)},
+            "policyTypes": ["Egress"],
+            "egress": [{"ports": [*dns, {"protocol": "TCP", "port": _registry_port(version, options)}]}],
+        },
+    }
+
+
+def _registry_port(version: ServedVersion, options: ClusterOptions) -> int:
+    _, colon, port = version.registry.rpartition(":")
+    if colon and port.isdigit():
+        return int(port)
+    return HTTP_PORT if options.plain_http else HTTPS_PORT
