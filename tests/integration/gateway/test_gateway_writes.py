@@ -69,6 +69,25 @@ async def test_a_new_serving_is_pending_at_once_and_its_request_is_in_the_stream
     assert (await gateway.json("/servings"))["items"] == [document]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", SERVINGS, {"name": "iris", "spec": SPEC}),
+        ("PUT", f"{SERVINGS}/iris", {"spec": SPEC}),
+        ("POST", f"{SERVINGS}/iris/deploy", {"model": "library/iris:v1"}),
+    ],
+)
+async def test_a_dry_run_requests_nothing(
+    gateway: Gateway, owner: Owner, method: str, path: str, body: dict[str, Any]
+) -> None:
+    before = await owner.intent("KLEVER_SERVINGS")
+    answer = await gateway.send(method, f"{path}?dryRun=true", json=body)
+    assert answer.status == 200, answer.text
+    assert answer.json()["spec"]["variants"][0]["digest"] == digest(7)
+    assert (await gateway.send("GET", f"{SERVINGS}/iris")).status == 404
+    assert await owner.intent("KLEVER_SERVINGS") == before
+
+
 async def test_the_accepted_document_stays_until_the_owner_has_that_generation(gateway: Gateway, owner: Owner) -> None:
     await owner.serving(serving_document(phase=ServingPhase.READY, url="http://x"))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))

@@ -9,7 +9,7 @@ from klever_gateway.errors import GenerationMismatchError, InvalidRequestError, 
 from klever_gateway.service.serving_changes import ATTEMPTS
 from kleverproto.rollouts import Revision
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, ScaleServing
-from kleverproto.servings import ServingRequested
+from kleverproto.servings import ServingDocument, ServingRequested
 from kleverproto.traffic import Mirror, Sticky
 from support.gateway import NOW, serving_spec
 from support.two_gateways import Deployer, OneGateway
@@ -131,3 +131,16 @@ async def test_refusals_change_nothing(gateways: Pair, deployer: Deployer) -> No
     with pytest.raises(InvalidRequestError, match="has kept no earlier revision"):
         await first.changes.roll_back(*IRIS, RollBack())
     assert (await deployer.document()).generation == 1
+
+
+async def test_a_dry_run_returns_the_serving_as_it_would_be_and_requests_nothing(
+    gateways: Pair, deployer: Deployer
+) -> None:
+    first, _ = gateways
+    await first.changes.deploy(*IRIS, V1)
+    stored = len(deployer.requests)
+    written = await first.changes.deploy(*IRIS, V2, Conditions(dry_run=True))
+    serving = ServingDocument.model_validate_json(written.body)
+    assert [variant.model for variant in serving.spec.variants] == ["library/iris:v2"]
+    assert all(variant.digest for variant in serving.spec.variants)
+    assert (len(deployer.requests), (await deployer.document()).generation) == (stored, 1)

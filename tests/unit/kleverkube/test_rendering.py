@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from kleverkube.errors import UnsupportedOnClusterError
-from kleverkube.images import runtime_on_cluster
+from kleverkube.images import runtime_of
 from kleverkube.labels import VERSION, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.options import NVIDIA_PRODUCT, ClusterOptions
@@ -158,19 +158,24 @@ def test_other_settings_are_not_refused() -> None:
 
 @pytest.mark.parametrize(
     ("model_format", "runtime", "chosen"),
+    [("ONNX", None, "kleverserve"), ("ONNX", "triton", "triton"), ("TensorRT", None, "triton")],
+)
+def test_runtimes_are_chosen_by_their_images(model_format: str, runtime: str | None, chosen: str) -> None:
+    assert runtime_of(served(runtime=chosen).variant.model_copy(update={"runtime": runtime}), model_format) == chosen
+
+
+@pytest.mark.parametrize(
+    ("model_format", "runtime", "sentence"),
     [
-        ("ONNX", None, "kleverserve"),
-        ("ONNX", "triton", "triton"),
-        ("TensorRT", None, "triton"),
-        ("TFLite", "triton", None),
-        ("H5", None, None),
+        ("TFLite", "triton", "for which triton has no image. Set runtime to kleverserve"),
+        ("H5", None, "for which no runtime has an image. Convert it with `klever convert`"),
     ],
 )
-def test_runtimes_are_chosen_by_their_images(model_format: str, runtime: str | None, chosen: str | None) -> None:
-    assert runtime_on_cluster(runtime, model_format) == chosen
-
-
-@pytest.mark.parametrize(("model_format", "remedy"), [("TFLite", "Set runtime to kleverserve"), ("H5", "custom.image")])
-def test_a_format_without_an_image_is_refused_with_a_remedy(model_format: str, remedy: str) -> None:
-    with pytest.raises(UnsupportedOnClusterError, match=remedy):
-        render(served(model_format, "triton"), OPTIONS)
+def test_a_format_without_an_image_is_refused_with_a_remedy(
+    model_format: str, runtime: str | None, sentence: str
+) -> None:
+    with pytest.raises(UnsupportedOnClusterError) as refused:
+        runtime_of(served().variant.model_copy(update={"runtime": runtime}), model_format)
+    assert sentence in str(refused.value)
+    with pytest.raises(UnsupportedOnClusterError):
+        render(served(model_format, runtime or "kleverserve"), OPTIONS)

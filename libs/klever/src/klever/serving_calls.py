@@ -61,6 +61,10 @@ class ServingCalls(Calls):
         """
         return await self._change("POST", f"{_path(namespace, name)}/deploy", change)
 
+    async def preview_version(self, name: str, change: DeployVersion, namespace: str = "default") -> ServingDocument:
+        """The serving as it would be after `deploy_version`; nothing is requested. Raises ApiError, like it."""
+        return await self._change("POST", f"{_path(namespace, name)}/deploy", change, dryRun="true")
+
     async def change_traffic(self, name: str, change: ChangeTraffic, namespace: str = "default") -> ServingDocument:
         """Request another split of the requests; what is not set in the change stays. Raises ApiError."""
         return await self._change("PATCH", f"{_path(namespace, name)}/traffic", change)
@@ -103,9 +107,9 @@ class ServingCalls(Calls):
         async for line in self._http.lines(self._url(f"{_path(namespace, name)}/logs"), params):
             yield line
 
-    async def _change(self, method: str, path: str, change: WireModel) -> ServingDocument:
+    async def _change(self, method: str, path: str, change: WireModel, **query: str) -> ServingDocument:
         body = change.model_dump(mode="json", exclude_unset=True)
-        return await self._read(ServingDocument, method, path, json=body)
+        return await self._read(ServingDocument, method, path, json=body, params=query)
 
 
 def _path(namespace: str, name: str) -> str:

@@ -39,22 +39,22 @@ def custom_image(variant: Variant) -> str | None:
 
 def support_of(version: ServedVersion) -> Support:
     """How the version's runtime serves its format. Raises UnsupportedOnClusterError if no image does."""
-    runtime = RUNTIMES.get(version.runtime)
-    support = runtime.formats.get(version.format) if runtime is not None else None
-    if support is None or support.image is None:
-        raise UnsupportedOnClusterError(
-            f"{version.variant.model} is a {version.format or 'model of unknown format'}, for which {version.runtime} "
-            f"has no image. {_suggestion(version.format)}"
-        )
-    return support
+    if version.runtime not in _runtimes(version.format):
+        raise _no_image(version.variant.model, version.format, version.runtime)
+    return RUNTIMES[version.runtime].formats[version.format]
 
 
-def runtime_on_cluster(runtime: str | None, model_format: str) -> str | None:
-    """The runtime whose image serves a format; None if there is none, or not of the runtime that is requested."""
-    return next((name for name in runtimes_on_cluster(model_format) if runtime in {None, name}), None)
+def runtime_of(variant: Variant, model_format: str) -> str:
+    """The runtime that serves a variant on a cluster. Raises UnsupportedOnClusterError if no image does."""
+    if variant.custom is not None:
+        return CUSTOM
+    candidates = [name for name in _runtimes(model_format) if variant.runtime in {None, name}]
+    if not candidates:
+        raise _no_image(variant.model, model_format, variant.runtime or "no runtime")
+    return candidates[0]
 
 
-def runtimes_on_cluster(model_format: str) -> tuple[str, ...]:
+def _runtimes(model_format: str) -> tuple[str, ...]:
     """The runtimes whose images serve a format, the default first."""
     return tuple(
         name
@@ -63,14 +63,24 @@ def runtimes_on_cluster(model_format: str) -> tuple[str, ...]:
     )
 
 
+def _no_image(model: str, model_format: str, runtime: str) -> UnsupportedOnClusterError:
+    described = f"{model} is a {model_format or 'model of unknown format'}"
+    has = "has an image" if runtime == "no runtime" else "has no image"
+    return UnsupportedOnClusterError(f"{described}, for which {runtime} {has}. {_suggestion(model_format)}")
+
+
 def is_custom(version: ServedVersion) -> bool:
     """Whether the version runs a custom server."""
     return version.runtime == CUSTOM
 
 
 def _suggestion(model_format: str) -> str:
-    names = runtimes_on_cluster(model_format)
-    return f"Set runtime to {' or '.join(names)}" if names else "Add a server of your own (`custom.image`)"
+    names = _runtimes(model_format)
+    return (
+        f"Set runtime to {' or '.join(names)}"
+        if names
+        else "Convert it with `klever convert`, or add a server of your own (`custom.image`)"
+    )
 
 
 def _tagged(repository: str, options: ClusterOptions) -> str:

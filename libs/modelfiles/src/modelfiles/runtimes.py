@@ -11,6 +11,8 @@ from types import MappingProxyType
 
 BUILT_IN = "built-in"
 """The environment of the platform itself, which needs no toolchain."""
+UNPICKLED = frozenset({"SKLearn", "MLflow", "TorchScript", "ExportedProgram"})
+"""Formats whose servers unpickle: they load known names, and those that the model's project trusts."""
 REPOSITORY = "ghcr.io/kleveross"
 """Where the container images of Klever are."""
 

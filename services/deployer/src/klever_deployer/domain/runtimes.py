@@ -7,8 +7,6 @@ from modelfiles.runtimes import BUILT_IN, RUNTIMES
 
 from .versions import CUSTOM
 
-UNPICKLED = frozenset({"SKLearn", "MLflow", "TorchScript", "ExportedProgram"})
-"""Formats whose servers unpickle: they load what is known, and what the model's project trusts."""
 CONVERTED = frozenset({"CaffeModel", "NetDef", "MXNetParams", "H5", "Keras"})
 """What nothing serves as it is, and the platform converts first."""
 CONVERTED_TO = "ONNX"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from klever_deployer.domain.runtimes import (
     CONVERTED_TO,
-    UNPICKLED,
     choose,
     needs_conversion,
     parameters_refusal,
@@ -38,6 +37,7 @@ from kleverproto.servable import refusal as not_allowed
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
+from modelfiles.runtimes import UNPICKLED
 
 RESTORE_SECONDS = 120.0
 """How long the registry may take to restore a catalogue that was lost."""

@@ -10,12 +10,14 @@ from .servings import Known
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """The headers `If-Match` and `Idempotency-Key` of a request."""
+    """The headers `If-Match` and `Idempotency-Key`, and the query `dryRun`, of a request."""
 
     if_match: int | None = None
     """The generation that the client has seen; None for any."""
     key: str | None = None
     """The same key again is the same request, at whichever gateway; None: every request is a new one."""
+    dry_run: bool = False
+    """Whether the request is only checked, and not made."""
 
 
 NO_CONDITIONS = Conditions()

@@ -13,6 +13,7 @@ from klever_gateway.routes.common.requests import CONDITIONS, checked, read_body
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted
 from klever_gateway.routes.openapi import examples
 from klever_gateway.routes.schemas.names import ServingName
+from klever_gateway.routes.schemas.queries import WriteQuery
 from klever_gateway.service.writing import Written
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, ScaleServing
 from kleverproto.servings import ServingDocument
@@ -68,6 +69,7 @@ def _operation(
             "With `If-Match`, it is rejected instead."
         ),
         headers=CONDITIONS,
+        query=WriteQuery,
         body=Body(model=body[0], example=body[1]),
         success=Success(
             status=202,

@@ -17,7 +17,7 @@ from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, doc
 from klever_gateway.routes.openapi import examples
 from klever_gateway.routes.schemas.answers import EventList, ServingList
 from klever_gateway.routes.schemas.names import NamespaceName, ServingName
-from klever_gateway.routes.schemas.queries import RecentQuery, ServingQuery
+from klever_gateway.routes.schemas.queries import RecentQuery, ServingQuery, WriteQuery
 from klever_gateway.routes.schemas.servings import CreateServing, ReplaceServing, SteerRollout
 from kleverproto.servings import ServingDocument, ServingRequested
 
@@ -140,6 +140,7 @@ OPERATIONS = (
         tag="servings",
         summary="Create a serving",
         headers=(IDEMPOTENCY_KEY,),
+        query=WriteQuery,
         description="Absent digests are resolved from the versions' tags now.",
         body=Body(model=CreateServing, example={"name": "iris", "spec": examples.SPEC_BODY}),
         success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
@@ -154,6 +155,7 @@ OPERATIONS = (
         summary="Replace the spec of a serving, or create the serving",
         description="The present spec keeps serving until the new one is ready.",
         headers=CONDITIONS,
+        query=WriteQuery,
         body=Body(model=ReplaceServing, example={"spec": examples.SPEC_BODY}),
         success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
         failures=(*_WRITE_FAILURES, Failure.GENERATION_MISMATCH),
@@ -167,6 +169,7 @@ OPERATIONS = (
         summary="Pause, resume, promote or abort the rollout in progress",
         description="Returns the serving as it is; `status.rollout` shows the progress.",
         headers=CONDITIONS,
+        query=WriteQuery,
         body=Body(model=SteerRollout, example={"action": "promote"}),
         success=_accepted("The serving.", examples.SERVING),
         failures=(*_WRITE_FAILURES, Failure.NOT_FOUND, Failure.CONFLICT, Failure.GENERATION_MISMATCH),
@@ -179,6 +182,7 @@ OPERATIONS = (
         tag="servings",
         summary="Delete a serving",
         headers=CONDITIONS,
+        query=WriteQuery,
         success=_accepted("The serving, Deleting.", examples.DELETING_SERVING),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.GENERATION_MISMATCH, Failure.UNAVAILABLE),
     ),

@@ -85,7 +85,7 @@ class ServingRequests:
         Args:
             data: the request.
             document: the serving after the request, as far as this gateway knows.
-            conditions: of the client.
+            conditions: of the client; in a dry run, nothing is stored.
             is_shown: whether `document` is shown until the owner's arrives.
             attempt: counts the requests that one request of a client leads to.
 
@@ -93,6 +93,8 @@ class ServingRequests:
             GenerationMismatchError, AlreadyExistsError, NoRolloutError: the deployer has rejected it.
             TransientError: the request could not be stored.
         """
+        if conditions.dry_run:
+            return Written(document.model_dump_json(), document.generation, "")
         event = self.writing.repeatable_event(data, conditions.key, attempt)
         key = serving_key(document.namespace, document.name)
         sequence = await self.writing.requests.store(event)

@@ -1,6 +1,7 @@
 """Requests for servings."""
 
 import asyncio
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from klever_gateway.domain.preconditions import NO_CONDITIONS, Conditions, proven_unmet
@@ -41,7 +42,7 @@ class Servings:
             AlreadyExistsError: the name is taken.
             InvalidRequestError: a model does not exist.
         """
-        return await self.replace(request, Conditions(if_match=ABSENT, key=conditions.key))
+        return await self.replace(request, replace(conditions, if_match=ABSENT))
 
     async def replace(
         self, request: ServingRequested, conditions: Conditions = NO_CONDITIONS, *, attempt: int = 0

@@ -24,7 +24,7 @@ class Written:
     """The document as it will be, as JSON."""
     generation: int
     correlation_id: str
-    """Carried by every event that follows from the request."""
+    """Carried by every event that follows from the request; empty after a dry run, which no event follows."""
 
 
 @dataclass(frozen=True, kw_only=True)

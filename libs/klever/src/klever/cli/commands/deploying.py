@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from klever.cli.app import NAMESPACE, SERVER, call, cli, errors_as_lines, waiting
+from klever.cli.dry_runs import DryRun, dry_run_options, print_objects
 from klever.cli.references import ModelRefType
 from klever.cli.serving_output import show
 from klever.cli.serving_requests import RequestOptions, request_change, request_options
@@ -39,6 +40,7 @@ STRATEGIES = ("rolling", "recreate", "blueGreen", "canary")
     type=click.Choice([each.value for each in OnPush]),
     help="When a tag is pushed again: keep what serves, or deploy.",
 )
+@dry_run_options
 @request_options()
 def deploy(  # noqa: PLR0913 - one parameter for each option
     ref: ModelRef,
@@ -49,6 +51,7 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
     runtime: str | None,
     strategy: str | None,
     on_push: str | None,
+    dry_run: DryRun | None,
     options: RequestOptions,
 ) -> None:
     """Serve a model version, or give it a share of a serving's traffic.
@@ -61,6 +64,7 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
     klever deploy library/mymodel:v2 --name mymodel --traffic 20
     klever deploy library/mymodel:v3 --name mymodel --strategy canary
     klever deploy library/mymodel:stable --name mymodel --on-push deploy
+    klever deploy library/mymodel:v1 --dry-run -o yaml --backend plain
     """
     chosen = name or dns_label(ref.model.replace("/", "-"))
     fields = {
@@ -72,6 +76,9 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
     }
     given = {field: value for field, value in fields.items() if value is not None}
     change = checked_change(DeployVersion, {"model": str(ref), **given})
+    if dry_run is not None:
+        print_objects(options.server, dry_run, lambda client: client.preview_version(chosen, change, options.namespace))
+        return
     done = request_change(options, chosen, lambda client: client.deploy_version(chosen, change, options.namespace))
     show(done, as_json=options.as_json)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from klever_gateway.domain.invalid import invalid_request
 from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
+from klever_gateway.routes.schemas.queries import WriteQuery
 from kleverproto.servings import LARGEST_GENERATION
 
 from .operation import JSON
@@ -56,8 +57,9 @@ def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "")
 
 
 async def read_conditions(request: web.Request) -> Conditions:
-    """The headers `If-Match` and `Idempotency-Key`. Raises InvalidRequestError."""
-    return Conditions(if_match=_if_match(request), key=await _request_key(request))
+    """The headers `If-Match` and `Idempotency-Key`, and the query. Raises InvalidRequestError."""
+    dry_run = read_query(request, WriteQuery).dry_run
+    return Conditions(if_match=_if_match(request), key=await _request_key(request), dry_run=dry_run)
 
 
 def _if_match(request: web.Request) -> int | None:

@@ -35,7 +35,9 @@ def items(total: int, values: Sequence[BaseModel], *, status: int = 200) -> web.
 
 
 def accepted(written: Written) -> web.Response:
-    """202 with the document as it will be."""
+    """202 with the document as it will be; 200 with the document as it would be after a dry run."""
+    if not written.correlation_id:
+        return web.Response(text=written.body, content_type=JSON)
     headers = {CORRELATION_ID: written.correlation_id, "ETag": f'"{written.generation}"'}
     return web.Response(text=written.body, status=202, content_type=JSON, headers=headers)
 

@@ -137,3 +137,10 @@ class WatchQuery(StrictWireModel):
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+
+class WriteQuery(StrictWireModel):
+    """How a change of a serving is requested."""
+
+    dry_run: bool = False
+    """Check the request and return the serving as it would be, with status 200. Nothing is requested."""

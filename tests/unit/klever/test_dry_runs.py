@@ -1,0 +1,82 @@
+"""`klever deploy --dry-run`: Kubernetes objects of the serving as it would be."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from klever.cli.__main__ import cli
+from kleverproto.models import ModelDocument, ModelMetadata, ModelSpec
+from kleverproto.projects import ProjectPolicy
+from kleverproto.references import ModelRef
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingStatus
+from support.served_versions import DIGEST, served
+from support.stub_gateway import stub_gateway
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def documents(model_format: str) -> dict[str, Any]:
+    """What a gateway answers for library/iris:v1 of a format, and for its deployment."""
+    spec = ModelSpec(
+        ref=ModelRef.parse("library/iris:v1"),
+        digest=DIGEST,
+        registry="registry.example.com",
+        artifact_type="model",
+        size=1,
+        metadata=ModelMetadata(format=model_format),
+    )
+    model = ModelDocument(spec=spec, status={}, generation=1, created_at=NOW, updated_at=NOW)
+    serving = ServingDocument(
+        namespace="default",
+        name="iris",
+        spec=ServingSpec.model_validate({"variants": [served().variant.model_dump(mode="json")]}),
+        status=ServingStatus(),
+        generation=1,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return {
+        "/namespaces/default/servings/iris/deploy": serving.model_dump(mode="json"),
+        "/projects/library/models/iris/versions/v1": model.model_dump(mode="json"),
+        "/projects/library/policy": ProjectPolicy(trust=("numpy:dtype",)).model_dump(mode="json"),
+    }
+
+
+def dry_run(model_format: str, home: Path, *arguments: str) -> Result:
+    with stub_gateway(documents(model_format)) as url:
+        environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": url, "KLEVER_TOKEN": "t"}
+        command = ["deploy", "library/iris:v1", "--name", "iris", "--dry-run", *arguments]
+        return CliRunner().invoke(cli, command, env=environment)
+
+
+def test_the_objects_are_printed_as_yaml(tmp_path: Path) -> None:
+    result = dry_run("SKLearn", tmp_path, "-o", "yaml", "--backend", "plain", "--plain-http")
+    assert result.exit_code == 0, result.output
+    objects = list(yaml.safe_load_all(result.stdout))
+    assert [each["kind"] for each in objects] == ["NetworkPolicy", "Service", "Deployment"]
+    [server] = objects[2]["spec"]["template"]["spec"]["containers"]
+    assert server["image"].startswith("ghcr.io/kleveross/kleverserve-sklearn:")
+    assert server["args"][-2:] == ["--trust", "numpy:dtype"]
+    [initializer] = objects[2]["spec"]["template"]["spec"]["initContainers"]
+    assert {"name": "ORMB_PLAIN_HTTP", "value": "1"} in initializer["env"]
+
+
+def test_the_objects_are_printed_as_one_list_in_json(tmp_path: Path) -> None:
+    result = dry_run("ONNX", tmp_path, "-o", "json")
+    objects = json.loads(result.stdout)
+    assert (objects["kind"], len(objects["items"])) == ("List", 3)
+
+
+@pytest.mark.parametrize(
+    ("model_format", "sentence"), [("H5", "Convert it with `klever convert`"), ("GGUF", "`custom.image`")]
+)
+def test_a_model_that_no_image_serves_is_refused(tmp_path: Path, model_format: str, sentence: str) -> None:
+    result = dry_run(model_format, tmp_path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert sentence in result.stderr
