@@ -84,7 +84,7 @@ async def test_a_model_of_ones_own_from_the_folder_to_the_endpoint(shell: Shell,
     await shell.ok("klever undeploy mymodel")
     gone = await shell.run("klever predict mymodel --input X=@x.json")
     assert gone.code != 0
-    assert "nothing is served as mymodel" in gone.err
+    assert "serving mymodel not found" in gone.err
 
 
 async def curl_gets_the_same(where: dict[str, str]) -> None:

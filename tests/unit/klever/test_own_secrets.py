@@ -38,7 +38,7 @@ def test_a_token_that_others_may_know_is_refused_with_what_to_do(mode: int, tmp_
     path = tmp_path / "token"
     provide_secret(path)
     path.chmod(mode)
-    with pytest.raises(PlatformError, match=f"{path} is not a file that you alone may read.*remove it"):
+    with pytest.raises(PlatformError, match=f"{path} is not a file that only you can read.*remove it"):
         provide_secret(path)
 
 

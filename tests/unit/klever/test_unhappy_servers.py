@@ -109,7 +109,7 @@ def test_without_a_platform_in_this_home_none_of_another_home_is_used(tmp_path: 
     ("status", "body", "complaint"),
     [
         (401, OCI, "'ci' may not push in *"),
-        (404, "", "refused with HTTP status 404"),
+        (404, "", "rejected with HTTP status 404"),
         (200, {}, "does not respond like a gateway of this release"),
     ],
 )
