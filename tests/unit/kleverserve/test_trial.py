@@ -63,7 +63,7 @@ def test_several_small_samples_are_tried(check: Check, spec: TensorSpec) -> None
     assert try_out(Checked(check, spec)).sample is not None
 
 
-def test_what_the_model_should_take_by_its_own_files_is_tried_first() -> None:
+def test_the_models_own_example_is_tried_first() -> None:
     model = Checked(lambda x: only("cook" in x), TensorSpec("x", Datatype.BYTES, (-1,)))
     assert try_out(model).sample is None
     known = {"x": np.array(["cook"], object)}
@@ -100,7 +100,7 @@ class Estimator:
         (lambda x: helper_that_is_missing(x), "name 'helper_that_is_missing' is not defined"),  # type: ignore[name-defined]  # noqa: F821, PLW0108
     ],
 )
-def test_a_model_that_fails_on_whatever_inputs_is_not_served(check: Check, reason: str) -> None:
+def test_a_model_that_fails_on_any_inputs_is_not_served(check: Check, reason: str) -> None:
     with pytest.raises(
         ModelLoadError, match=r"^the model was loaded but fails when it is run: the model failed: "
     ) as e:
