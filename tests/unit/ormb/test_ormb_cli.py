@@ -37,7 +37,7 @@ class Ormb:
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
-def test_every_command_has_help_with_what_it_is_for_and_an_example(ormb: "Ormb", name: str) -> None:
+def test_every_command_has_help_with_its_purpose_and_an_example(ormb: "Ormb", name: str) -> None:
     usage, _, text = ormb.ok(name, "--help").partition("\n")
     assert usage.startswith(f"Usage: ormb {name}")
     about, *rest = text.strip().splitlines()
@@ -45,7 +45,7 @@ def test_every_command_has_help_with_what_it_is_for_and_an_example(ormb: "Ormb",
     assert any(line.strip().startswith(f"ormb {name}") for line in rest)
 
 
-def test_saving_listing_tagging_exporting_and_removing(ormb: Ormb, tmp_path: Path) -> None:
+def test_a_model_is_saved_listed_tagged_exported_and_removed(ormb: Ormb, tmp_path: Path) -> None:
     saved = ormb.ok("save", str(adder(tmp_path / "adder", 1)), REFERENCE)
     assert "v1: saved" in saved
     assert "ONNX" in saved
