@@ -140,7 +140,7 @@ def test_a_manifest_that_no_registry_accepts_is_refused_before_anything_is_sent(
     LocalLayout(tmp_path / "cache").save(pack(tmp_path / "m", tmp_path / "archives"), REFERENCE)
 
 
-def test_an_archive_with_too_long_a_list_of_names_is_refused(tmp_path: Path) -> None:
+def test_an_archive_with_too_many_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "archives").mkdir()
     with pytest.raises(InvalidModelDirectoryError, match=r"has 1500 files, .*: more than an archive may have"):
         pack(deep(tmp_path / "m", 1500), tmp_path / "archives")
