@@ -100,7 +100,7 @@ def test_the_inputs_of_a_v2_request_are_samples_of_their_types() -> None:
         (['{"inputs": [{"name": "x"}]}'], "V2 request have no"),
     ],
 )
-def test_what_is_no_sample_is_explained(texts: list[str], reason: str) -> None:
+def test_an_invalid_sample_is_explained(texts: list[str], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         read_samples(texts)
 
