@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from .service.reconciling import Reconciler
-from .service.restoring import Restorer
+from .service.reconciler import Reconciler
+from .service.restorer import Restorer
 
 
 def add_metrics(registry: CollectorRegistry, restorer: Restorer, reconciler: Reconciler) -> None:

@@ -22,8 +22,8 @@ from kleverproto.servings import (
     next_generation,
 )
 
-from .following import followed, follows
-from .following import is_late as is_late_push
+from .followed_tags import followed, follows
+from .followed_tags import is_late as is_late_push
 
 Known = ServingDocument | Tombstone[ServingDocument] | None
 """What is stored of a serving."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from klever_deployer.domain.following import FollowIndex
+from klever_deployer.domain.followed_tags import FollowIndex
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore, ServingCopy
 from kleverproto.documents import Intent, Tombstone

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from klever_deployer.domain.following import FollowIndex
+from klever_deployer.domain.followed_tags import FollowIndex
 from klever_deployer.domain.versions import ServingName
 from kleverkit.documents import Change, Documents, Snapshot
 from kleverproto.references import ModelRef

@@ -22,9 +22,9 @@ from kleverproto.served import applied_models
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.strategies import Recreate
 
-from .advancing import Advance
 from .models import Models
-from .observing import Observer
+from .observer import Observer
+from .promoter import Promoter
 from .records import Records, key_of
 from .servers import Servers
 
@@ -37,14 +37,14 @@ class Rollout:
         records: documents and events.
         models: what variants serve.
         servers: model servers, and the proxy in front of them.
-        advance: gives a new version its traffic.
+        promoter: gives a new version its traffic.
         observer: records what really runs.
     """
 
     records: Records
     models: Models
     servers: Servers
-    advance: Advance
+    promoter: Promoter
     observer: Observer
 
     async def converge(self, serving: ServingName) -> Known:
@@ -93,7 +93,7 @@ class Rollout:
             stage = await self.servers.scale(stage_of(serving, document))
             document = await self._prepare(document, stage)
             await self._start(stage)
-            document = await self.advance.to_the_end(document, stage)
+            document = await self.promoter.promote(document, stage)
             await self.servers.apply(serving, stage.wanted, {})
         except ServingError as error:
             await self._give_up(serving, document, error)

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Following:
+class Updater:
     """Records what pushes ask for.
 
     Args:
@@ -33,7 +33,7 @@ class Following:
     intents: Intents
     followers: Followers
 
-    async def updated(self, event: Event[ModelUpdated]) -> list[ServingName]:
+    async def update_followers(self, event: Event[ModelUpdated]) -> list[ServingName]:
         """A version is known better: once it is scanned, have it served. The servings that change by it.
 
         Raises:

@@ -18,7 +18,7 @@ from kleverproto.servings import ServingDocument
 from kleverproto.streams import SERVINGS
 
 from .records import Records, SupersededError, name_of, name_of_key
-from .restoring import Restorer
+from .restorer import Restorer
 from .rollout import Rollout
 
 log = structlog.get_logger(__name__)

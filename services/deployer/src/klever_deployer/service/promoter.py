@@ -16,7 +16,7 @@ from .servers import Servers
 
 
 @dataclass(frozen=True)
-class Advance:
+class Promoter:
     """Takes a new version, that is ready, from no traffic to all of it.
 
     Args:
@@ -29,7 +29,7 @@ class Advance:
     servers: Servers
     tick_seconds: float = 0.5
 
-    async def to_the_end(self, document: ServingDocument, stage: Stage) -> ServingDocument:
+    async def promote(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """Return once the new version has everything.
 
         Raises:

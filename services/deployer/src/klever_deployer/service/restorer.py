@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.restoring import Loss, in_present_stream, is_announced, restored
+from klever_deployer.domain.restoration import Loss, in_present_stream, is_announced, restored
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ServingCopy
 from kleverkit.documents import Buried, Incarnation, Stored, Unreadable, write
