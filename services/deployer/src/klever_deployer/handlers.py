@@ -1,4 +1,4 @@
-"""Messages in: what should be served, what should go, and what was pushed."""
+"""Handlers of incoming messages: requests to deploy, steer and delete servings, and pushed models."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from .service.updater import Updater
 def build_router(intents: Intents, updater: Updater, reconciler: Reconciler, restorer: Restorer) -> NatsRouter:
     """The handlers of this service: they record the intent and return; the reconciler does the work.
 
-    A request is looked at only once nothing is missing from the bucket: it may be about a serving that was lost.
+    A request is handled only after lost servings are restored: it may concern one of them.
     """
     router = NatsRouter()
 
