@@ -109,7 +109,10 @@ async def test_a_pickled_model_is_parsed_and_refused_by_a_runtime_without_it(she
     await save_and_push(shell, "pickled", "library/pickled:v1")
     refused = await shell.run("klever deploy library/pickled:v1 --name pickled")
     assert refused.code != 0
-    assert "library/pickled:v1 is a Pickle, which nothing serves: give it a server of your own" in refused.err
+    assert (
+        "library/pickled:v1 is a Pickle, which no runtime serves: set `custom.command` to use your own server"
+        in refused.err
+    )
 
 
 @pytest.mark.timeout(120)
