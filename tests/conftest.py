@@ -12,6 +12,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of p
 
 pytest_plugins = [
     "plugins.fix_disks",
+    "plugins.fix_kube",
     "plugins.fix_nats",
     "plugins.fix_oci",
     "plugins.fix_platform",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from klever_deployer.adapters.kubernetes.preparation import ClusterPreparation
 from klever_deployer.adapters.local.preparation import LocalPreparation
 from klever_deployer.adapters.local.shelf import Shelf
 from klever_deployer.adapters.memory import InMemoryPreparation
@@ -18,7 +19,11 @@ def local() -> Preparation:
     return LocalPreparation(Shelf(InMemoryModels()), InMemoryToolchains(), confinement)
 
 
-PREPARATIONS: dict[str, Callable[[], Preparation]] = {"memory": InMemoryPreparation, "local": local}
+PREPARATIONS: dict[str, Callable[[], Preparation]] = {
+    "memory": InMemoryPreparation,
+    "local": local,
+    "kubernetes": ClusterPreparation,
+}
 
 
 @pytest.fixture(params=PREPARATIONS)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from klever_deployer.adapters.kubernetes.scaling import ClusterScaling
 from klever_deployer.adapters.local.scaling import RequestScaling
 from klever_deployer.adapters.memory import InMemoryScaling
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
@@ -48,7 +49,23 @@ class ByRequests(ScalingBench):
             await self.scaling.look()
 
 
-SCALINGS: dict[str, Callable[[], ScalingBench]] = {"memory": InMemory, "requests": ByRequests}
+class ByAutoscaler(ScalingBench):
+    """An autoscaler of a cluster, which writes the number into the Deployment."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[VersionKey, int] = {}
+        self.scaling: ClusterScaling = ClusterScaling(self._numbers.get)
+
+    async def load(self, version: VersionKey, replicas: int) -> None:
+        self._numbers[version] = replicas
+        self.scaling.on_change(version)
+
+
+SCALINGS: dict[str, Callable[[], ScalingBench]] = {
+    "memory": InMemory,
+    "requests": ByRequests,
+    "kubernetes": ByAutoscaler,
+}
 
 
 @pytest.fixture(params=SCALINGS)

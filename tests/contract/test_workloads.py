@@ -1,4 +1,4 @@
-"""One suite for every place where model servers run: processes of this machine and memory."""
+"""One suite for every place where model servers run: processes of this machine, a cluster, and memory."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from klever_deployer.domain.versions import ModelFacts, VersionSpec
-from kleverproto.variants import Gpu, Resources
 from support.deployer import IRIS, variant, version_spec
 from support.onnx_models import look_up, model_directory
 from support.workload_benches import BROKEN, WORKLOADS, WorkloadsBench
@@ -25,7 +24,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=WORKLOADS)
 async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> AsyncIterator[WorkloadsBench]:
-    async with WORKLOADS[request.param](tmp_path, models) as bench:
+    async with WORKLOADS[request.param](tmp_path, models, lambda: request.getfixturevalue("kubeconfig")) as bench:
         yield bench
 
 
@@ -122,6 +121,6 @@ async def test_the_next_deployer_removes_versions_that_it_does_not_apply(bench: 
 
 
 async def test_an_unsupported_spec_is_refused(bench: WorkloadsBench) -> None:
-    refused = bench.workloads.refusal("default", variant("v1", resources=Resources(gpu=Gpu())))
-    assert "GPU" in (refused or "")
+    settings, word = bench.unsupported
+    assert word in (bench.workloads.refusal("default", variant("v1", **settings)) or "")
     assert bench.workloads.refusal("default", variant("v1")) is None

@@ -1,18 +1,28 @@
 """Places where model servers run, for the suite of all of them."""
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
+from kubernetes_asyncio.client import ApiClient
 
+from klever_deployer.adapters.kubernetes.api import KubernetesApi
+from klever_deployer.adapters.kubernetes.connecting import connected
+from klever_deployer.adapters.kubernetes.states import version_key
+from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.ports import Workloads
+from kleverkube.options import ClusterOptions
+from kleverproto.variants import Custom, Gpu, Resources
 from support.local_workloads import launching_in, make_workloads
+from support.played_kubelet import PlayedKubelet
 from support.waiting import eventually
 
 BROKEN = "broken"
@@ -23,6 +33,8 @@ class WorkloadsBench(ABC):
     """Somewhere model servers run."""
 
     workloads: Workloads
+    unsupported: tuple[dict[str, Any], str] = ({"resources": Resources(gpu=Gpu())}, "GPU")
+    """Settings of a variant that cannot run there, and a word of the reason."""
 
     @abstractmethod
     async def hand_over(self) -> None:
@@ -101,16 +113,74 @@ class OnThisMachine(WorkloadsBench):
         process.kill()
 
 
+class OnCluster(WorkloadsBench):
+    """A real API server with the controllers of Deployments; the nodes are played."""
+
+    unsupported = ({"custom": Custom(command=("serve",))}, "image")
+
+    def __init__(self, client: ApiClient) -> None:
+        self.api = KubernetesApi(client)
+        self.kubelet = PlayedKubelet(client, BROKEN)
+        self.workloads: ClusterWorkloads = self._make()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _make(self) -> ClusterWorkloads:
+        return ClusterWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+
+    async def start(self) -> None:
+        """Read what the cluster has, and follow it."""
+        await self.workloads.load()
+        loops = (self.workloads.deployments.run, self.workloads.pods.run, self.kubelet.run)
+        self._tasks = [asyncio.create_task(loop()) for loop in loops]
+
+    async def stop(self) -> None:
+        """Follow the cluster no longer."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def clear(self) -> None:
+        """Remove everything."""
+        for state in self.workloads.states():
+            await self.workloads.remove(state.key)
+
+    async def hand_over(self) -> None:
+        await self.stop()
+        self.workloads = self._make()
+        await self.start()
+
+    async def kill(self, spec: VersionSpec) -> None:
+        [(namespace, name)] = [
+            name for name, pod in self.workloads.pods.objects.items() if version_key(pod) == spec.key
+        ]
+        await self.kubelet.restart(name, namespace)
+
+
+Kubeconfig = Callable[[], Path]
+
+
 @asynccontextmanager
-async def in_memory(_directory: Path, _models: Path) -> AsyncIterator[WorkloadsBench]:
+async def in_memory(_directory: Path, _models: Path, _kubeconfig: Kubeconfig) -> AsyncIterator[WorkloadsBench]:
     yield InMemory()
 
 
 @asynccontextmanager
-async def on_this_machine(directory: Path, models: Path) -> AsyncIterator[WorkloadsBench]:
+async def on_this_machine(directory: Path, models: Path, _kubeconfig: Kubeconfig) -> AsyncIterator[WorkloadsBench]:
     bench = OnThisMachine(directory, models)
     yield bench
     await bench.workloads.replicas.stop_all()
 
 
-WORKLOADS = {"memory": in_memory, "local": on_this_machine}
+@asynccontextmanager
+async def on_cluster(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnCluster]:
+    async with connected(kubeconfig()) as client:
+        bench = OnCluster(client)
+        await bench.start()
+        try:
+            yield bench
+            await bench.clear()
+        finally:
+            await bench.stop()
+
+
+WORKLOADS = {"memory": in_memory, "local": on_this_machine, "kubernetes": on_cluster}

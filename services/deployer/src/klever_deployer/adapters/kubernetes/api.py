@@ -1,0 +1,201 @@
+"""Requests to the API server: server-side apply, reads, lists, watches, deletions and logs."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient
+
+from kleverkube.labels import MANAGER
+from kleverkube.manifest import Manifest
+
+from .failures import NOT_FOUND, ApiUnavailableError, RefusedByClusterError, failure
+from .resources import PODS, Resource, resource_of
+
+REQUEST_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+PAGE = 500
+"""Objects of one response to a list."""
+SUCCESS = range(200, 300)
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All objects at one moment."""
+
+    items: list[Manifest]
+    version: str
+    """From which a watch continues."""
+
+
+class KubernetesApi:
+    """The requests that servings need; kubernetes_asyncio provides credentials and connections.
+
+    Its generated methods read no newer fields and no strict validation, and its watch loses events when the first
+    list is cut off, so requests are made by path.
+
+    All methods raise ApiUnavailableError if the server does not respond, and RefusedByClusterError if it refuses.
+
+    Args:
+        client: configured for a cluster; not closed here.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def apply(self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True) -> Manifest:
+        """Apply an object on the server, with strict validation of its fields; the object as it is stored.
+
+        Args:
+            manifest: all fields that the manager determines; fields that it determined before are removed.
+            manager: field manager.
+            force: whether to take fields from other managers; else RefusedByClusterError or ApiUnavailableError.
+        """
+        metadata = manifest["metadata"]
+        path = resource_of(manifest).path(metadata["namespace"], metadata["name"])
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
+        return await self._json("PATCH", path, query, manifest)
+
+    async def read(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        """Read one object; None if it does not exist."""
+        try:
+            return await self._json("GET", resource.path(namespace, name))
+        except RefusedByClusterError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def list(self, resource: Resource, selector: str, namespace: str | None = None) -> Listing:
+        """List the objects with these labels, in all namespaces by default."""
+        items: list[Manifest] = []
+        query = {"labelSelector": selector, "limit": str(PAGE)}
+        while True:
+            page = await self._json("GET", resource.path(namespace), query)
+            items += page["items"]
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return Listing(items, metadata["resourceVersion"])
+            query["continue"] = metadata["continue"]
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object after the objects that it owns. No effect if it does not exist."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
+        try:
+            await self._json("DELETE", resource.path(namespace, name), body=options)
+        except RefusedByClusterError as error:
+            if error.status != NOT_FOUND:
+                raise
+
+    async def watch(
+        self, resource: Resource, selector: str, version: str, *, seconds: int, silence: float
+    ) -> AsyncGenerator[Manifest, None]:
+        """Yield the events after a version: `type` and `object`; bookmarks as well.
+
+        Args:
+            resource: the kind of objects.
+            selector: their labels.
+            version: from a listing or an event.
+            seconds: after which the server ends the watch.
+            silence: seconds without a byte after which the connection is treated as lost.
+
+        Raises:
+            ExpiredError: the version is too old.
+        """
+        query = {
+            "watch": "true",
+            "labelSelector": selector,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        async with self._response("GET", resource.path(), query, silence=silence) as response:
+            async for line in response.content:
+                yield _event(line, f"watch {resource.plural}")
+
+    async def log_lines(
+        self, namespace: str, pod: str, container: str, *, since: str | None, silence: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of a container, each with its time, until it exits.
+
+        Args:
+            namespace: of the pod.
+            pod: its name.
+            container: its name in the pod.
+            since: RFC 3339; from the beginning if None.
+            silence: seconds without a line after which the connection is treated as lost.
+        """
+        query = {"container": container, "follow": "true", "timestamps": "true"} | (
+            {"sinceTime": since} if since else {}
+        )
+        async with self._response("GET", PODS.path(namespace, pod, "log"), query, silence=silence) as response:
+            async for line in response.content:
+                yield line
+
+    async def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Manifest | None = None
+    ) -> Manifest:
+        async with self._response(method, path, query or {}, body) as response:
+            try:
+                document: Manifest = json.loads(await response.read())
+            except ValueError as error:
+                raise ApiUnavailableError(f"{method} {path}: the response is not JSON") from error
+            return document
+
+    @asynccontextmanager
+    async def _response(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Manifest | None = None,
+        silence: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response with a good status. With `silence`, it may take any time in all."""
+        what = f"{method} {path}"
+        total = REQUEST_SECONDS if silence is None else None
+        limits = aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        try:
+            response = await self._request(method, path, query, body, limits)
+            async with response:
+                if response.status not in SUCCESS:
+                    text = await response.text(errors="replace")
+                    raise failure(response.status, text, what, response.headers.get("Retry-After"))
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
+
+    async def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: Manifest | None, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        headers: dict[str, Any] = dict(APPLY) if method == "PATCH" else {}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        response: aiohttp.ClientResponse = await self._client.rest_client.request(
+            method,
+            f"{self._client.configuration.host}{path}",
+            query_params=dict(query),
+            headers={**headers, "Accept": "application/json, */*"},
+            body=body,
+            _preload_content=False,
+            _request_timeout=limits,
+        )
+        return response
+
+
+def _event(line: bytes, what: str) -> Manifest:
+    """An event of a watch. Raises the error that an event of type ERROR is."""
+    try:
+        event: Manifest = json.loads(line)
+        kind, changed = event["type"], event["object"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ApiUnavailableError(f"{what}: an event is not valid") from error
+    if kind == "ERROR":
+        raise failure(int(changed.get("code", 0)) or 500, json.dumps(changed), what)
+    return event
+
+
+def _cause(error: Exception) -> str:
+    return str(error) or type(error).__name__

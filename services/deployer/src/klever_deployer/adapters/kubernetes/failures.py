@@ -1,0 +1,80 @@
+"""Responses of the API server that are no success, as errors by what to do next."""
+
+import json
+from typing import Any
+
+from klever_deployer.errors import UNSUPPORTED_HERE, ServingError
+from kleverkit.errors import TransientError
+
+CONFLICT, GONE, TOO_MANY_REQUESTS, SERVER_ERROR = 409, 410, 429, 500
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+RETRIED = frozenset({UNAUTHORIZED, CONFLICT, TOO_MANY_REQUESTS})
+"""Statuses after which the same request may succeed: credentials are renewed, and writes are repeated."""
+
+
+class ApiUnavailableError(TransientError):
+    """The API server does not respond, or asks to be left alone for a while.
+
+    Attributes:
+        retry_after: seconds to wait, if the server has said so.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ExpiredError(ApiUnavailableError):
+    """The version from which a watch should continue is gone: list again."""
+
+
+class RefusedByClusterError(ServingError):
+    """The API server refuses an object; a retry does not help.
+
+    Attributes:
+        status: of the response.
+    """
+
+    default_code = UNSUPPORTED_HERE
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def failure(status: int, body: str, what: str, retry_after: str | None = None) -> TransientError | ServingError:
+    """The error for a response.
+
+    Args:
+        status: of HTTP, or of a Status object in a watch.
+        body: a Status object as JSON, or text.
+        what: the request, for people.
+        retry_after: the header `Retry-After`.
+    """
+    message = f"{what}: {_message(body) or f'status {status}'}"
+    if status == GONE:
+        return ExpiredError(message)
+    if status in RETRIED or status >= SERVER_ERROR:
+        return ApiUnavailableError(message, retry_after=_seconds(retry_after))
+    return RefusedByClusterError(f"{message}{_remedy(status, body)}", status=status)
+
+
+def _message(body: str) -> str:
+    """The message of a Status object; priority and fairness responds with text."""
+    try:
+        status: Any = json.loads(body)
+    except ValueError:
+        return " ".join(body.split())[:500]
+    return str(status.get("message", "")) if isinstance(status, dict) else ""
+
+
+def _remedy(status: int, body: str) -> str:
+    if status == NOT_FOUND and "namespaces" in _message(body):
+        return ". Create it with `kubectl create namespace`"
+    if status == FORBIDDEN and "cannot" in _message(body):
+        return ". Grant this to the deployer's account (RBAC)"
+    return ""
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text and text.isdecimal() else None

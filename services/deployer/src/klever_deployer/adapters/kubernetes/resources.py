@@ -1,0 +1,35 @@
+"""Kinds of objects that servings consist of, and their paths in the API."""
+
+from dataclasses import dataclass
+
+from kleverkube.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of objects."""
+
+    kind: str
+    group: str
+    """Path of the group and version, such as `apis/apps/v1`."""
+    plural: str
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str = "") -> str:
+        """The path of all objects, of those in a namespace, or of one of them."""
+        place = f"/namespaces/{namespace}" if namespace else ""
+        object_path = f"/{name}" if name else ""
+        return f"/{self.group}{place}/{self.plural}{object_path}{f'/{subresource}' if subresource else ''}"
+
+
+DEPLOYMENTS = Resource("Deployment", "apis/apps/v1", "deployments")
+SERVICES = Resource("Service", "api/v1", "services")
+PODS = Resource("Pod", "api/v1", "pods")
+AUTOSCALERS = Resource("HorizontalPodAutoscaler", "apis/autoscaling/v2", "horizontalpodautoscalers")
+NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "networkpolicies")
+
+OF_KIND = {each.kind: each for each in (DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES)}
+
+
+def resource_of(manifest: Manifest) -> Resource:
+    """The resource of an object that is rendered."""
+    return OF_KIND[manifest["kind"]]

@@ -1,0 +1,15 @@
+"""A Kubernetes API server for tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.kube_api_server import kube_api_server
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of an API server with controllers and without nodes; skips if its programs are missing."""
+    with kube_api_server(tmp_path_factory.mktemp("kube")) as path:
+        yield path

@@ -1,0 +1,121 @@
+"""A real Kubernetes API server with etcd and the controllers of workloads, without nodes, on loopback."""
+
+import os
+import shutil
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.processes import ServerProcess, answers, free_port
+
+TOKEN = "administrator-of-the-tests"
+PROGRAMS = ("kube-apiserver", "kube-controller-manager")
+CONTROLLERS = ",".join(
+    f"{name}-controller"
+    for name in ("deployment", "replicaset", "garbage-collector", "namespace", "serviceaccount", "resourcequota")
+)
+START_SECONDS = 90.0
+
+
+def cached_program(name: str) -> Path | None:
+    """A program that `task test:cluster` has built; None if it was not built."""
+    cache = Path(os.environ.get("KLEVER_CACHE") or Path.home() / ".cache" / "klever") / "go" / name
+    return cache if cache.exists() else None
+
+
+@contextmanager
+def kube_api_server(directory: Path) -> Iterator[Path]:
+    """Runs the servers; yields a kubeconfig of an administrator. Skips if a program is missing."""
+    missing = [name for name in PROGRAMS if cached_program(name) is None]
+    missing += [] if shutil.which("etcd") else ["etcd (Debian's etcd-server)"]
+    if missing:
+        pytest.skip(
+            f"the Kubernetes backend is NOT TESTED here: {', '.join(missing)} missing; `task test:cluster` builds"
+        )
+    with ExitStack() as servers:
+        etcd_url = _start_etcd(directory, servers)
+        kubeconfig = _start_api_server(directory, etcd_url, servers)
+        _start_controllers(directory, kubeconfig, servers)
+        yield kubeconfig
+
+
+def _start_etcd(directory: Path, servers: ExitStack) -> str:
+    client, peer = free_port(), free_port()
+    url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
+    command = [
+        *("etcd", "--data-dir", str(directory / "etcd"), "--unsafe-no-fsync"),
+        *("--listen-client-urls", url, "--advertise-client-urls", url),
+        *("--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url),
+        *("--initial-cluster", f"default={peer_url}"),
+    ]
+    server = ServerProcess(
+        command, directory / "etcd.log", lambda: answers(client), env={**os.environ, "GOMAXPROCS": "2"}
+    )
+    servers.callback(server.stop)
+    server.start(within=START_SECONDS)
+    return url
+
+
+def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> Path:
+    port, key = free_port(), directory / "accounts.key"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    tokens = directory / "tokens.csv"
+    tokens.write_text(f'{TOKEN},administrator,administrator,"system:masters"\n')
+    command = [
+        *(
+            str(cached_program("kube-apiserver")),
+            f"--etcd-servers={etcd_url}",
+            f"--cert-dir={directory / 'certificates'}",
+        ),
+        *("--bind-address=127.0.0.1", f"--secure-port={port}", "--endpoint-reconciler-type=none"),
+        *(f"--token-auth-file={tokens}", "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16"),
+        *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}"),
+        *(f"--service-account-signing-key-file={key}", "--min-request-timeout=60"),
+        *("--disable-admission-plugins=ServiceAccount", "--kubelet-preferred-address-types=InternalIP"),
+    ]
+    server = ServerProcess(command, directory / "api-server.log", lambda: _is_ready(port))
+    servers.callback(server.stop)
+    server.start(within=START_SECONDS)
+    kubeconfig = directory / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(_kubeconfig(port)))
+    return kubeconfig
+
+
+def _start_controllers(directory: Path, kubeconfig: Path, servers: ExitStack) -> None:
+    port = free_port()
+    command = [
+        *(str(cached_program("kube-controller-manager")), f"--kubeconfig={kubeconfig}", "--leader-elect=false"),
+        *(f"--controllers={CONTROLLERS}", "--bind-address=127.0.0.1", f"--secure-port={port}"),
+        *(f"--cert-dir={directory / 'certificates-of-controllers'}", "--concurrent-gc-syncs=5"),
+        *("--kube-api-qps=200", "--kube-api-burst=400"),
+    ]
+    server = ServerProcess(command, directory / "controllers.log", lambda: answers(port))
+    servers.callback(server.stop)
+    server.start(within=START_SECONDS)
+
+
+def _is_ready(port: int) -> bool:
+    request = urllib.request.Request(f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
+    try:
+        with urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=2) as response:  # noqa: S310, S323
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _kubeconfig(port: int) -> dict[str, object]:
+    cluster = {"server": f"https://127.0.0.1:{port}", "insecure-skip-tls-verify": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "administrator", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "administrator"}}],
+        "current-context": "tests",
+    }

@@ -1,0 +1,81 @@
+"""Plays the scheduler and the kubelet of a cluster without nodes: pods start, fail, restart and exit."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api
+
+from kleverkube.containers import SERVER
+from kleverkube.labels import MANAGED_BY, MANAGER
+
+MERGE = "application/merge-patch+json"
+EVERY_SECONDS = 0.05
+MODIFIED = 409
+
+
+class PlayedKubelet:
+    """Starts every pod of Klever.
+
+    Args:
+        client: of the cluster.
+        broken: the tag of a model that no server loads.
+    """
+
+    def __init__(self, client: ApiClient, broken: str) -> None:
+        self._core = CoreV1Api(client)
+        self._broken = broken
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        while True:
+            pods = await self._core.list_pod_for_all_namespaces(label_selector=f"{MANAGED_BY}={MANAGER}")
+            for pod in pods.items:
+                try:
+                    await self._play(pod)
+                except ApiException as error:
+                    if error.status not in {404, MODIFIED}:
+                        raise
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def restart(self, name: str, namespace: str) -> None:
+        """Let the server of a pod exit; it starts again."""
+        await self._report(name, namespace, running(restarts=1, ready=False))
+        await self._report(name, namespace, running(restarts=1))
+
+    async def report(self, name: str, namespace: str, status: dict[str, Any]) -> None:
+        """Let a pod have a status."""
+        await self._report(name, namespace, status)
+
+    async def _play(self, pod: Any) -> None:
+        name, namespace = pod.metadata.name, pod.metadata.namespace
+        if pod.metadata.deletion_timestamp is not None:
+            await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+        elif not pod.status.container_statuses:
+            arguments = pod.spec.containers[0].args
+            status = crash_looping("cannot load the model") if self._broken in arguments else running()
+            await self._report(name, namespace, status)
+
+    async def _report(self, name: str, namespace: str, status: dict[str, Any]) -> None:
+        body = {"status": status}
+        await self._core.patch_namespaced_pod_status(name, namespace, body, _content_type=MERGE)  # type: ignore[call-arg]
+
+
+def running(restarts: int = 0, *, ready: bool = True) -> dict[str, Any]:
+    """The status of a pod whose server runs."""
+    now = datetime.now(UTC).isoformat()
+    container = {**_container(restarts), "ready": ready, "state": {"running": {"startedAt": now}}}
+    condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": now}
+    return {"phase": "Running", "conditions": [condition], "containerStatuses": [container]}
+
+
+def crash_looping(message: str) -> dict[str, Any]:
+    """The status of a pod whose server exits at each start."""
+    ended = {"exitCode": 3, "reason": "Error", "message": message}
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 20s"}
+    container = {**_container(2), "state": {"waiting": waiting}, "lastState": {"terminated": ended}}
+    return {"phase": "Running", "containerStatuses": [container]}
+
+
+def _container(restarts: int) -> dict[str, Any]:
+    return {"name": SERVER, "image": "server", "imageID": "server", "ready": False, "restartCount": restarts}
