@@ -1,0 +1,1 @@
+"""Servings on Kubernetes."""
