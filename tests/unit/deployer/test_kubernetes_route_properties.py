@@ -1,18 +1,23 @@
 """Properties of rendered routes of any document, in any step of a rollout."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from klever_deployer.adapters.kubernetes.routes.services import Json
 from klever_deployer.adapters.kubernetes.routes.splits import http_splits, percents
+from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
 from klever_deployer.domain import routing
-from klever_deployer.domain.routing import ServingRoute, Share, Stage
+from klever_deployer.domain.routing import Rule, ServingRoute, Share, Stage
+from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Cookie, HeaderMatch, HeaderRule, Mirror, Sticky, Traffic
 from support.data_planes import version_key
 from support.deployer import IRIS, deployment, spec
 from support.kubernetes_routes import ServicesOf
-from support.rendered_routes import istio
+from support.rendered_routes import gateway_api, istio
 
 NAMES = ("v1", "v2", "v3", "v4")
 values = st.text("abc,;= ", min_size=1, max_size=5).map(lambda text: f"x{text}x")
@@ -57,6 +62,18 @@ def istio_routes(objects: list[Json]) -> list[Json]:
     return [each for each in objects[-1]["spec"]["http"] if "route" in each]
 
 
+def gateway_objects_or_none(route: ServingRoute, services: ServicesOf) -> list[Json]:
+    """Nothing if the route is refused."""
+    try:
+        return gateway_api(replace(route, sticky=None), services)
+    except RefusedByProxyError:
+        return []
+
+
+def gateway_rules(route: ServingRoute, services: ServicesOf) -> list[Json]:
+    return [rule for each in gateway_objects_or_none(route, services) for rule in each["spec"]["rules"]]
+
+
 @given(routes(), services)
 def test_weights_of_istio_are_positive_and_sum_to_a_hundred(route: ServingRoute, services: ServicesOf) -> None:
     for each in istio_routes(istio(route, services)):
@@ -82,6 +99,75 @@ def test_header_rules_of_istio_keep_their_order(route: ServingRoute, services: S
         [(each.name, each.match.model_dump(exclude_none=True)) for each in rule.conditions] for rule in route.rules
     ]
     assert headers == [*document, []]
+
+
+@given(routes(), services)
+def test_weights_of_the_gateway_api_are_positive_and_sum_to_a_hundred(
+    route: ServingRoute, services: ServicesOf
+) -> None:
+    for rule in gateway_rules(route, services):
+        weights = [backend["weight"] for backend in rule["backendRefs"]]
+        assert sum(weights) == 100
+        assert min(weights) > 0
+
+
+requests = st.dictionaries(st.sampled_from(["x-user", "x-ring", "x-age"]), values | st.sampled_from(["a", "7"]))
+
+
+@given(routes(), requests)
+def test_the_gateway_api_chooses_the_versions_of_the_first_rule_that_matches(
+    route: ServingRoute, request: dict[str, str]
+) -> None:
+    """The match with the most headers wins, then the first one (HTTPRouteRule.matches)."""
+    route = replace(route, rules=tuple(rule for rule in route.rules if rule not in cookies(route)), sticky=None)
+    for each in gateway_objects_or_none(route, ServicesOf()):
+        matching = [rule for rule in each["spec"]["rules"] if is_match(rule["matches"][0], request)]
+        chosen = max(matching, key=lambda rule: len(rule["matches"][0].get("headers", [])))
+        assert {backend["name"] for backend in chosen["backendRefs"]} == expected_services(route, request)
+
+
+@given(routes(), requests)
+def test_istio_chooses_the_versions_of_the_first_rule_that_matches(
+    route: ServingRoute, request: dict[str, str]
+) -> None:
+    chosen = next(
+        each
+        for each in istio_routes(istio(route, ServicesOf()))
+        if all(
+            name in request and is_value(match, request[name])
+            for name, match in each["match"][0].get("headers", {}).items()
+        )
+    )
+    hosts = {each["destination"]["host"].split(".")[0] for each in chosen["route"]}
+    assert hosts == expected_services(route, request)
+
+
+def cookies(route: ServingRoute) -> tuple[Rule, ...]:
+    return routing.cookie_rules(route.sticky, route.shares)
+
+
+def expected_services(route: ServingRoute, request: dict[str, str]) -> set[str]:
+    """By the data plane in memory."""
+    data_plane = InMemoryDataPlane()
+    data_plane.routes[IRIS] = route
+    shares = data_plane.shares(IRIS, request)
+    return {ServicesOf()(share.version).name for share in shares if share.weight}
+
+
+def is_match(match: Json, request: dict[str, str]) -> bool:
+    """Whether a match of an HTTPRoute fits the headers of a request."""
+    for header in match.get("headers", []):
+        kind = "regex" if header.get("type") == "RegularExpression" else "exact"
+        if header["name"] not in request or not is_value({kind: header["value"]}, request[header["name"]]):
+            return False
+    return True
+
+
+def is_value(match: Json, value: str) -> bool:
+    [(kind, expected)] = match.items()
+    if kind == "regex":
+        return re.fullmatch(expected, value) is not None
+    return value.startswith(expected) if kind == "prefix" else bool(value == expected)
 
 
 @given(routes())
