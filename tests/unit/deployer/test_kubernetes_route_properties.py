@@ -4,27 +4,29 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klever_deployer.adapters.kubernetes.routes.services import Json
 from klever_deployer.adapters.kubernetes.routes.splits import http_splits, percents
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
 from klever_deployer.domain import routing
-from klever_deployer.domain.routing import Rule, ServingRoute, Share, Stage
+from klever_deployer.domain.routing import ServingRoute, Share, Stage
 from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Cookie, HeaderMatch, HeaderRule, Mirror, Sticky, Traffic
 from support.data_planes import version_key
 from support.deployer import IRIS, deployment, spec
-from support.kubernetes_routes import ServicesOf
+from support.kubernetes_routes import ServicesOf, rule, v2_route
 from support.rendered_routes import gateway_api, istio
 
 NAMES = ("v1", "v2", "v3", "v4")
-values = st.text("abc,;= ", min_size=1, max_size=5).map(lambda text: f"x{text}x")
+HEADERS = st.sampled_from(["x-user", "x-ring", "x-age"])
+VALUES = st.sampled_from(["a", "ab", "a.b", "b"])
+"""Few, so that requests match rules, several at a time."""
 matches = st.one_of(
-    values.map(lambda value: HeaderMatch(exact=value)),
-    values.map(lambda value: HeaderMatch(prefix=value)),
-    st.sampled_from(["a|b", ".*", "[0-9]+"]).map(lambda value: HeaderMatch(regex=value)),
+    VALUES.map(lambda value: HeaderMatch(exact=value)),
+    VALUES.map(lambda value: HeaderMatch(prefix=value)),
+    st.sampled_from(["a|b", ".*", "a.+"]).map(lambda value: HeaderMatch(regex=value)),
 )
 
 
@@ -32,7 +34,7 @@ matches = st.one_of(
 def traffic(draw: st.DrawFn, names: tuple[str, ...]) -> Traffic:
     cuts = sorted(draw(st.lists(st.integers(0, 100), min_size=len(names) - 1, max_size=len(names) - 1)))
     weights = [end - start for start, end in zip([0, *cuts], [*cuts, 100], strict=True)]
-    headers = st.dictionaries(st.sampled_from(["x-user", "x-ring", "x-age"]), matches, min_size=1)
+    headers = st.dictionaries(HEADERS, matches, min_size=1)
     rules = st.lists(st.builds(HeaderRule, headers=headers, variant=st.sampled_from(names)), max_size=5)
     mirrors = st.builds(Mirror, variant=st.sampled_from(names), percent=st.floats(0.1, 100))
     return Traffic(
@@ -71,7 +73,7 @@ def gateway_objects_or_none(route: ServingRoute, services: ServicesOf) -> list[J
 
 
 def gateway_rules(route: ServingRoute, services: ServicesOf) -> list[Json]:
-    return [rule for each in gateway_objects_or_none(route, services) for rule in each["spec"]["rules"]]
+    return [one for each in gateway_objects_or_none(route, services) for one in each["spec"]["rules"]]
 
 
 @given(routes(), services)
@@ -96,7 +98,7 @@ def test_header_rules_of_istio_keep_their_order(route: ServingRoute, services: S
     by_path = [each["match"][0] for each in istio_routes(istio(route, services)) if "rewrite" in each]
     headers = [list(match.get("headers", {}).items()) for match in by_path]
     document = [
-        [(each.name, each.match.model_dump(exclude_none=True)) for each in rule.conditions] for rule in route.rules
+        [(each.name, each.match.model_dump(exclude_none=True)) for each in ruled.conditions] for ruled in route.rules
     ]
     assert headers == [*document, []]
 
@@ -105,28 +107,34 @@ def test_header_rules_of_istio_keep_their_order(route: ServingRoute, services: S
 def test_weights_of_the_gateway_api_are_positive_and_sum_to_a_hundred(
     route: ServingRoute, services: ServicesOf
 ) -> None:
-    for rule in gateway_rules(route, services):
-        weights = [backend["weight"] for backend in rule["backendRefs"]]
+    for each in gateway_rules(route, services):
+        weights = [backend["weight"] for backend in each["backendRefs"]]
         assert sum(weights) == 100
         assert min(weights) > 0
 
 
-requests = st.dictionaries(st.sampled_from(["x-user", "x-ring", "x-age"]), values | st.sampled_from(["a", "7"]))
+ruled_routes = st.lists(
+    st.tuples(st.dictionaries(HEADERS, matches, min_size=1), st.sampled_from(["v1", "v2"])), min_size=2, max_size=4
+).map(
+    lambda drawn: v2_route(("v1", 50), ("v2", 50), rules=tuple(rule(variant, **headers) for headers, variant in drawn))
+)
+requests = st.dictionaries(HEADERS, VALUES, min_size=1)
 
 
-@given(routes(), requests)
+@settings(max_examples=500, deadline=None)
+@given(ruled_routes, requests)
 def test_the_gateway_api_chooses_the_versions_of_the_first_rule_that_matches(
     route: ServingRoute, request: dict[str, str]
 ) -> None:
     """The match with the most headers wins, then the first one (HTTPRouteRule.matches)."""
-    route = replace(route, rules=tuple(rule for rule in route.rules if rule not in cookies(route)), sticky=None)
     for each in gateway_objects_or_none(route, ServicesOf()):
-        matching = [rule for rule in each["spec"]["rules"] if is_match(rule["matches"][0], request)]
-        chosen = max(matching, key=lambda rule: len(rule["matches"][0].get("headers", [])))
+        matching = [one for one in each["spec"]["rules"] if is_match(one["matches"][0], request)]
+        chosen = max(matching, key=lambda one: len(one["matches"][0].get("headers", [])))
         assert {backend["name"] for backend in chosen["backendRefs"]} == expected_services(route, request)
 
 
-@given(routes(), requests)
+@settings(max_examples=500, deadline=None)
+@given(ruled_routes, requests)
 def test_istio_chooses_the_versions_of_the_first_rule_that_matches(
     route: ServingRoute, request: dict[str, str]
 ) -> None:
@@ -140,10 +148,6 @@ def test_istio_chooses_the_versions_of_the_first_rule_that_matches(
     )
     hosts = {each["destination"]["host"].split(".")[0] for each in chosen["route"]}
     assert hosts == expected_services(route, request)
-
-
-def cookies(route: ServingRoute) -> tuple[Rule, ...]:
-    return routing.cookie_rules(route.sticky, route.shares)
 
 
 def expected_services(route: ServingRoute, request: dict[str, str]) -> set[str]:
@@ -172,8 +176,9 @@ def is_value(match: Json, value: str) -> bool:
 
 @given(routes())
 def test_every_version_with_a_weight_gets_requests(route: ServingRoute) -> None:
-    for rule, split in zip([*(rule.shares for rule in route.rules), route.shares], http_splits(route), strict=True):
-        assert set(split.percents) == {share.version for share in rule if share.weight}
+    shares = [*(ruled.shares for ruled in route.rules), route.shares]
+    for each, split in zip(shares, http_splits(route), strict=True):
+        assert set(split.percents) == {share.version for share in each if share.weight}
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def _policy(route: ServingRoute) -> Json:
             "http": {"idleTimeout": seconds(IDLE_SECONDS)},
         },
         "loadBalancer": _balancing(route),
-        "outlierDetection": OUTLIERS,
+        "outlierDetection": dict(OUTLIERS),
     }
 
 

@@ -76,11 +76,10 @@ class HttpRoutes:
         }
 
     def _rule(self, paths: OpenPaths, split: Split) -> Json:
-        headers = [*paths.headers, *map(_header, split.conditions)]
         mirrors = [] if self.route.mirror is None else self._mirrors(self.route.mirror, is_grpc=paths.is_grpc)
-        filters = [*paths.rewrites, *mirrors, *self._extensions()]
+        filters = [*paths.rewrites(), *mirrors, *self._extensions()]
         return {
-            "matches": [{"path": path, **({"headers": headers} if headers else {})} for path in paths.paths],
+            "matches": [{"path": path, **_headers(paths, split)} for path in paths.paths()],
             **({"filters": filters} if filters else {}),
             "backendRefs": [
                 {**self._backend(version, is_grpc=paths.is_grpc), "weight": percent}
@@ -111,6 +110,11 @@ def duration(seconds: float) -> str:
     whole, milliseconds = divmod(round(seconds * 1000), 1000)
     parts = (f"{whole}s" if whole else "", f"{milliseconds}ms" if milliseconds else "")
     return "".join(parts)
+
+
+def _headers(paths: OpenPaths, split: Split) -> Json:
+    headers = [*paths.headers(), *map(_header, split.conditions)]
+    return {"headers": headers} if headers else {}
 
 
 def _header(condition: HeaderCondition) -> Json:
