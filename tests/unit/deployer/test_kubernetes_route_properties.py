@@ -76,6 +76,7 @@ def gateway_rules(route: ServingRoute, services: ServicesOf) -> list[Json]:
     return [one for each in gateway_objects_or_none(route, services) for one in each["spec"]["rules"]]
 
 
+@settings(max_examples=40, deadline=None)
 @given(routes(), services)
 def test_weights_of_istio_are_positive_and_sum_to_a_hundred(route: ServingRoute, services: ServicesOf) -> None:
     for each in istio_routes(istio(route, services)):
@@ -84,6 +85,7 @@ def test_weights_of_istio_are_positive_and_sum_to_a_hundred(route: ServingRoute,
         assert min(weights) > 0
 
 
+@settings(max_examples=40, deadline=None)
 @given(routes(), services)
 def test_every_destination_of_istio_has_a_destination_rule(route: ServingRoute, services: ServicesOf) -> None:
     objects = istio(route, services)
@@ -93,6 +95,7 @@ def test_every_destination_of_istio_has_a_destination_rule(route: ServingRoute, 
         assert {destination["destination"]["host"] for destination in (*each["route"], *mirrors)} <= ruled
 
 
+@settings(max_examples=40, deadline=None)
 @given(routes(), services)
 def test_header_rules_of_istio_keep_their_order(route: ServingRoute, services: ServicesOf) -> None:
     by_path = [each["match"][0] for each in istio_routes(istio(route, services)) if "rewrite" in each]
@@ -103,6 +106,7 @@ def test_header_rules_of_istio_keep_their_order(route: ServingRoute, services: S
     assert headers == [*document, []]
 
 
+@settings(max_examples=40, deadline=None)
 @given(routes(), services)
 def test_weights_of_the_gateway_api_are_positive_and_sum_to_a_hundred(
     route: ServingRoute, services: ServicesOf
@@ -121,7 +125,7 @@ ruled_routes = st.lists(
 requests = st.dictionaries(HEADERS, VALUES, min_size=1)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ruled_routes, requests)
 def test_the_gateway_api_chooses_the_versions_of_the_first_rule_that_matches(
     route: ServingRoute, request: dict[str, str]
@@ -133,7 +137,7 @@ def test_the_gateway_api_chooses_the_versions_of_the_first_rule_that_matches(
         assert {backend["name"] for backend in chosen["backendRefs"]} == expected_services(route, request)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ruled_routes, requests)
 def test_istio_chooses_the_versions_of_the_first_rule_that_matches(
     route: ServingRoute, request: dict[str, str]
@@ -174,6 +178,7 @@ def is_value(match: Json, value: str) -> bool:
     return value.startswith(expected) if kind == "prefix" else bool(value == expected)
 
 
+@settings(max_examples=40, deadline=None)
 @given(routes())
 def test_every_version_with_a_weight_gets_requests(route: ServingRoute) -> None:
     shares = [*(ruled.shares for ruled in route.rules), route.shares]
