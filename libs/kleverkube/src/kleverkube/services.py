@@ -9,6 +9,8 @@ from .version import ServedVersion
 HTTP_SERVICE_PORT = 8080
 GRPC_SERVICE_PORT = 8081
 """The same for all runtimes: `targetPort` names the port of the container."""
+APP_PROTOCOLS = {"http": "http", "grpc": "kubernetes.io/h2c"}
+"""Istio and implementations of the Gateway API read them."""
 
 
 def service(version: ServedVersion, options: ClusterOptions) -> Manifest:
@@ -25,4 +27,4 @@ def service(version: ServedVersion, options: ClusterOptions) -> Manifest:
 
 
 def _port(name: str, number: int) -> Manifest:
-    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP", "appProtocol": name}
+    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP", "appProtocol": APP_PROTOCOLS[name]}

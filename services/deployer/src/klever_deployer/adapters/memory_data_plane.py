@@ -53,10 +53,15 @@ class InMemoryDataPlane:
         route = self.routes.get(serving)
         if route is None:
             return None
-        shares = next((rule.shares for rule in route.rules if _matches(rule, headers)), route.shares)
+        shares = self.shares(serving, headers)
         if route.sticky is not None and route.sticky.header is not None and route.sticky.header in headers:
             return _by_hash(shares, headers[route.sticky.header])
         return self._chance.choices([share.version for share in shares], [share.weight for share in shares])[0]
+
+    def shares(self, serving: ServingName, headers: Mapping[str, str]) -> tuple[Share, ...]:
+        """The versions that share the requests of a serving with these headers. Raises KeyError without a route."""
+        route = self.routes[serving]
+        return next((rule.shares for rule in route.rules if _matches(rule, headers)), route.shares)
 
     def mirrored(self, serving: ServingName) -> VersionKey | None:
         """The version that a copy of a request to a serving goes to, if any."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from kleverproto.percents import apportion
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.strategies import BlueGreen
-from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror, Retries, Sticky, Timeouts
+from kleverproto.traffic import Cookie, HeaderMatch, HeaderRule, Mirror, Retries, Sticky, Timeouts
 
+from .paths import path_prefix
 from .versions import Deployment, ServingName, VersionKey
 
 WHOLE = 100
@@ -121,7 +122,7 @@ def route(stage: Stage) -> ServingRoute:
             for each in stage.running
         ),
         shares=shares,
-        rules=(*_preview(stage), *rules, *_kept(traffic.sticky, shares)),
+        rules=(*_preview(stage), *rules, *cookie_rules(traffic.sticky, shares)),
         mirror=_mirroring(stage, traffic.mirror),
         sticky=traffic.sticky,
         timeouts=stage.spec.timeouts,
@@ -155,6 +156,23 @@ def variant_percents(stage: Stage) -> dict[str, int]:
     for key, percent in percents(stage).items():
         shares[key.variant] = shares.get(key.variant, 0) + percent
     return shares
+
+
+def cookie_rules(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
+    """Rules that route clients whose cookie names a version to it, for as long as it has a share."""
+    if sticky is None or sticky.cookie is None:
+        return ()
+    return tuple(
+        Rule((HeaderCondition("cookie", _has_cookie(f"{sticky.cookie.name}={share.version.token}")),), (share,))
+        for share in shares
+        if share.weight
+    )
+
+
+def set_cookie(cookie: Cookie, version: VersionKey) -> str:
+    """The value of `Set-Cookie` in responses of a version, which `cookie_rules` matches in later requests."""
+    age = f"; Max-Age={cookie.ttl_seconds}" if cookie.ttl_seconds else ""
+    return f"{cookie.name}={version.token}; Path={path_prefix(version.serving)}{age}; HttpOnly"
 
 
 def _weighted(stage: Stage) -> tuple[Share, ...]:
@@ -192,17 +210,6 @@ def _preview(stage: Stage) -> tuple[Rule, ...]:
         Share(each.key(stage.serving), stage.spec.traffic.weights.get(each.variant.name, 0)) for each in stage.wanted
     )
     return (Rule((HeaderCondition(strategy.preview_header, HeaderMatch(exact="true")),), shares),)
-
-
-def _kept(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
-    """Rules that keep clients on the version that their cookie names, while it has a share."""
-    if sticky is None or sticky.cookie is None:
-        return ()
-    return tuple(
-        Rule((HeaderCondition("cookie", _has_cookie(f"{sticky.cookie.name}={share.version.token}")),), (share,))
-        for share in shares
-        if share.weight
-    )
 
 
 def _has_cookie(cookie: str) -> HeaderMatch:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import Rule, ServingRoute, Share
+from klever_deployer.domain.routing import Rule, ServingRoute, Share, set_cookie
 from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import Cookie, HeaderMatch, Retries
 from kleverserve.access import HEADER
@@ -217,10 +217,8 @@ def _retry_policy(retries: Retries) -> Json:
 
 def _set_cookie(cookie: Cookie, share: Share) -> Json:
     """Sets the cookie of the version that responded; the rules before the weights read it."""
-    age = f"; Max-Age={cookie.ttl_seconds}" if cookie.ttl_seconds else ""
-    value = f"{cookie.name}={share.version.token}; Path={path_prefix(share.version.serving)}{age}; HttpOnly"
     return {
-        "header": {"key": "set-cookie", "value": value.replace("%", "%%")},
+        "header": {"key": "set-cookie", "value": set_cookie(cookie, share.version).replace("%", "%%")},
         "append_action": "APPEND_IF_EXISTS_OR_ADD",
     }
 

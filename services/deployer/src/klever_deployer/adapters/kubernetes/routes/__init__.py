@@ -1,0 +1,1 @@
+"""Routes of servings as objects of Kubernetes, for Istio or for the Gateway API; pure."""
