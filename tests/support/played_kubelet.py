@@ -6,12 +6,16 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api
 
+from klever_deployer.adapters.kubernetes.api import KubernetesApi
+from klever_deployer.adapters.kubernetes.resources import PODS
+from klever_deployer.adapters.kubernetes.watched import Watched, object_name
 from kleverkube.containers import SERVER
 from kleverkube.labels import MANAGED_BY, MANAGER
+from kleverkube.manifest import Manifest
 
 MERGE = "application/merge-patch+json"
-EVERY_SECONDS = 0.05
-MODIFIED = 409
+SUPERSEDED = (404, 409)
+"""Statuses for a pod that has changed since; the watch reports it."""
 
 
 class PlayedKubelet:
@@ -25,18 +29,19 @@ class PlayedKubelet:
     def __init__(self, client: ApiClient, broken: str) -> None:
         self._core = CoreV1Api(client)
         self._broken = broken
+        self._changed = asyncio.Event()
+        selector = f"{MANAGED_BY}={MANAGER}"
+        self._pods = Watched(KubernetesApi(client), PODS, selector, lambda _pod: self._changed.set())
 
     async def run(self) -> None:
         """Play until cancelled."""
-        while True:
-            pods = await self._core.list_pod_for_all_namespaces(label_selector=f"{MANAGED_BY}={MANAGER}")
-            for pod in pods.items:
-                try:
+        await self._pods.load()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pods.run())
+            while await self._changed.wait():
+                self._changed.clear()
+                for pod in list(self._pods.objects.values()):
                     await self._play(pod)
-                except ApiException as error:
-                    if error.status not in {404, MODIFIED}:
-                        raise
-            await asyncio.sleep(EVERY_SECONDS)
 
     async def restart(self, name: str, namespace: str) -> None:
         """Let the server of a pod exit; it starts again."""
@@ -47,14 +52,18 @@ class PlayedKubelet:
         """Let a pod have a status."""
         await self._report(name, namespace, status)
 
-    async def _play(self, pod: Any) -> None:
-        name, namespace = pod.metadata.name, pod.metadata.namespace
-        if pod.metadata.deletion_timestamp is not None:
-            await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
-        elif not pod.status.container_statuses:
-            arguments = pod.spec.containers[0].args
-            status = crash_looping("cannot load the model") if self._broken in arguments else running()
-            await self._report(name, namespace, status)
+    async def _play(self, pod: Manifest) -> None:
+        namespace, name = object_name(pod)
+        try:
+            if "deletionTimestamp" in pod["metadata"]:
+                await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+            elif not pod.get("status", {}).get("containerStatuses"):
+                arguments = pod["spec"]["containers"][0]["args"]
+                status = crash_looping("cannot load the model") if self._broken in arguments else running()
+                await self._report(name, namespace, status)
+        except ApiException as error:
+            if error.status not in SUPERSEDED:
+                raise
 
     async def _report(self, name: str, namespace: str, status: dict[str, Any]) -> None:
         body = {"status": status}

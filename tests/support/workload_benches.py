@@ -119,6 +119,7 @@ class OnCluster(WorkloadsBench):
     unsupported = ({"custom": Custom(command=("serve",))}, "image")
 
     def __init__(self, client: ApiClient) -> None:
+        self.client = client
         self.api = KubernetesApi(client)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads = self._make()

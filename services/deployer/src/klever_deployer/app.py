@@ -28,6 +28,8 @@ from .adapters.copies import FileCopies
 from .adapters.local.backend import LocalBackend
 from .adapters.local.home_lock import HomeLock
 from .adapters.model_registries import OciRegistries
+from .domain.runtimes import ChooseRuntime, choose_on_cluster
+from .domain.runtimes import choose as choose_here
 from .handlers import build_router
 from .metrics import add_metrics
 from .ports import Backend, ModelCatalogue, ModelRegistries
@@ -55,15 +57,25 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     home = HomeLock(settings.work_dir.resolve())
     home.join()
     own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
-    backend = LocalBackend(settings, OrmbClient(default_root(), own=own))
     registries = OciRegistries(lambda: OrmbClient(default_root(), own=own))
-    runtime.web.add_routes([ingress_metrics(backend.requests.metrics)])
+    backend: Backend
+    if settings.backend == "local":
+        local = backend = LocalBackend(settings, OrmbClient(default_root(), own=own))
+        runtime.web.add_routes([ingress_metrics(local.requests.metrics)])
+        runtime.on_stop.append(partial(_stop_if_last, runtime, settings, home, local))
+    else:
+        backend = _cluster(settings)
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
     lead = partial(_lead, runtime, settings, clock, home, backend, registries)
     # the home's lock outlasts an expired lease
     runtime.leadership = Leadership(runtime.compete(lease), lead, lost=[LeaseStatus.STANDBY])
-    runtime.on_stop.append(partial(_stop_if_last, runtime, settings, home, backend))
     return runtime
+
+
+def _cluster(settings: DeployerSettings) -> Backend:
+    from .adapters.kubernetes.backend import ClusterBackend  # noqa: PLC0415 - its client takes seconds to import
+
+    return ClusterBackend(settings)
 
 
 @asynccontextmanager
@@ -72,7 +84,7 @@ async def _lead(
     settings: DeployerSettings,
     clock: Callable[[], datetime],
     home: HomeLock,
-    backend: LocalBackend,
+    backend: Backend,
     registries: ModelRegistries,
 ) -> AsyncIterator[None]:
     async with home.exclusive():
@@ -102,7 +114,8 @@ def _assemble(
     records = Records(servings, runtime.publisher, runtime.events, clock, copies)
     restorer = _restorer(runtime, records, servings, work_dir)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
-    models = _models(runtime, catalogue, registries, backend)
+    choose = choose_here if settings.backend == "local" else choose_on_cluster
+    models = _models(runtime, catalogue, registries, backend, choose)
     servers = Servers(backend, settings.ingress_url, settings.ready_timeout_seconds, settings.allow_commands)
     observer = Observer(records, servers)
     rollout = Rollout(records, models, servers, Promoter(records, servers), observer)
@@ -132,11 +145,14 @@ def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[Servin
     return Restorer(records, bucket, stream, requests.incarnation)
 
 
-def _models(runtime: Runtime, catalogue: ModelCatalogue, registries: ModelRegistries, backend: Backend) -> Models:
+def _models(
+    runtime: Runtime, catalogue: ModelCatalogue, registries: ModelRegistries, backend: Backend, choose: ChooseRuntime
+) -> Models:
     return Models(
         catalogue,
         DocumentPolicies(NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)),
         registries,
         backend.models,
         JobConversions(NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument), runtime.publisher, runtime.events),
+        choose,
     )

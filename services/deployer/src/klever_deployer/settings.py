@@ -1,15 +1,17 @@
 """The deployer's settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
+from kleverproto.references import DNS_LABEL_PATTERN
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 
 
 class DeployerSettings(PullingServiceSettings):
@@ -45,6 +47,23 @@ class DeployerSettings(PullingServiceSettings):
     """Serve models that may run code without a complete sandbox; `KLEVER_ALLOW_UNSANDBOXED` sets it everywhere."""
     toolchains: Path = Field(default_factory=toolchains_directory)
     """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
+
+    backend: Literal["local", "plain"] = "local"
+    """Where servings run: `local` processes of this machine, or `plain` Deployments of a Kubernetes cluster."""
+    kubeconfig: Path | None = None
+    """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
+    cluster_platform: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
+    """Value of the label `klever.dev/platform` of all objects, if several platforms share a cluster."""
+    cluster_routes: Literal["istio", "gateway-api"] = "istio"
+    """Routes on a cluster are VirtualServices and DestinationRules, or HTTPRoutes."""
+    cluster_gateway: Annotated[str, Field(pattern=GATEWAY_PATTERN)] = "istio-system/kleveross-gateway"
+    """Namespace and name of the Gateway object by which requests enter the cluster."""
+    cluster_registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
+    """Secret with `username` and `password` for pulls of models, in each namespace of servings; may be absent."""
+    cluster_plain_http: bool = False
+    """Let pods pull models by http."""
+    cluster_images: dict[str, str] = Field(default_factory=dict)
+    """Image repositories to images that replace them, as JSON."""
 
     @property
     def ingress_url(self) -> str:

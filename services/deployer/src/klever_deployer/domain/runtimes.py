@@ -1,7 +1,11 @@
 """Chooses the runtime and the environment that serve a variant on this machine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
+from kleverkube.errors import UnsupportedOnClusterError
+from kleverkube.images import runtime_of
 from kleverproto.variants import Variant
 from modelfiles.runtimes import BUILT_IN, RUNTIMES
 
@@ -21,6 +25,10 @@ class Choice:
     """None for the deployer's own environment."""
 
 
+ChooseRuntime = Callable[[Variant, str], Choice | None]
+"""Chooses the runtime of a variant by the format of its model."""
+
+
 def needs_conversion(variant: Variant, model_format: str) -> bool:
     """Return whether the model must be converted before it can be served."""
     return variant.custom is None and model_format in CONVERTED
@@ -36,6 +44,14 @@ def choose(variant: Variant, model_format: str) -> Choice | None:
         if support is not None and support.environment is not None:
             return Choice(name, None if support.environment == BUILT_IN else support.environment)
     return None
+
+
+def choose_on_cluster(variant: Variant, model_format: str) -> Choice:
+    """The choice for a variant on a cluster. Raises ServingError if no image serves the format."""
+    try:
+        return Choice(runtime_of(variant, model_format), None)
+    except UnsupportedOnClusterError as error:
+        raise ServingError(str(error), code=UNSUPPORTED_FORMAT) from error
 
 
 def has_grpc(runtime: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from klever_deployer.domain.runtimes import (
     CONVERTED_TO,
+    ChooseRuntime,
     choose,
     needs_conversion,
     parameters_refusal,
@@ -57,6 +58,7 @@ class Models:
         registries: describe manifests that are not in the catalogue.
         preparation: makes models and environments available to replicas.
         conversions: converts models whose own format no runtime serves.
+        choose: chooses the runtime on the backend.
         clock: seconds, growing.
     """
 
@@ -65,6 +67,7 @@ class Models:
     registries: ModelRegistries
     preparation: Preparation
     conversions: Conversions
+    choose: ChooseRuntime = choose
     clock: Callable[[], float] = time.monotonic
     _missed: dict[str, float] = field(default_factory=dict)
     """Versions that disappeared from the catalogue, and the time since when they are missing."""
@@ -119,7 +122,7 @@ class Models:
         model = await self._made_before(deployment) or await self._source(variant, deployment.digest)
         if needs_conversion(variant, model.facts.format):
             model = await self._converted(variant, model, on_step)
-        choice = choose(variant, model.facts.format)
+        choice = self.choose(variant, model.facts.format)
         if choice is None:
             routes = self.conversions.routes(model.facts.format)
             raise ServingError(refusal(variant, model.facts.format, routes), code=UNSUPPORTED_FORMAT)

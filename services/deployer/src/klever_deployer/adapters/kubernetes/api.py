@@ -41,10 +41,14 @@ class KubernetesApi:
     All methods raise ApiUnavailableError if the server does not respond, and RefusedByClusterError if it refuses.
 
     Args:
-        client: configured for a cluster; not closed here.
+        client: configured for a cluster, not closed here; None until `use` provides one.
     """
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient | None = None) -> None:
+        self._client = client
+
+    def use(self, client: ApiClient | None) -> None:
+        """Make all requests by this client."""
         self._client = client
 
     async def apply(self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True) -> Manifest:
@@ -172,6 +176,8 @@ class KubernetesApi:
         self, method: str, path: str, query: Mapping[str, str], body: Manifest | None, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         headers: dict[str, Any] = dict(APPLY) if method == "PATCH" else {}
+        if self._client is None:
+            raise ApiUnavailableError("the deployer is not connected to a cluster")
         await self._client.update_params_for_auth(headers, [], ["BearerToken"])
         response: aiohttp.ClientResponse = await self._client.rest_client.request(
             method,

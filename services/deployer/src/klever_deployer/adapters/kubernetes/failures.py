@@ -10,6 +10,8 @@ CONFLICT, GONE, TOO_MANY_REQUESTS, SERVER_ERROR = 409, 410, 429, 500
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 RETRIED = frozenset({UNAUTHORIZED, CONFLICT, TOO_MANY_REQUESTS})
 """Statuses after which the same request may succeed: credentials are renewed, and writes are repeated."""
+NOT_TYPED = "failed to create typed patch object"
+"""Part of the message of a server-side apply with a wrong field, whose status is 500."""
 
 
 class ApiUnavailableError(TransientError):
@@ -54,7 +56,7 @@ def failure(status: int, body: str, what: str, retry_after: str | None = None) -
     message = f"{what}: {_message(body) or f'status {status}'}"
     if status == GONE:
         return ExpiredError(message)
-    if status in RETRIED or status >= SERVER_ERROR:
+    if (status in RETRIED or status >= SERVER_ERROR) and NOT_TYPED not in message:
         return ApiUnavailableError(message, retry_after=_seconds(retry_after))
     return RefusedByClusterError(f"{message}{_remedy(status, body)}", status=status)
 

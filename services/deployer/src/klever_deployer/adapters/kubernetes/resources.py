@@ -27,7 +27,14 @@ PODS = Resource("Pod", "api/v1", "pods")
 AUTOSCALERS = Resource("HorizontalPodAutoscaler", "apis/autoscaling/v2", "horizontalpodautoscalers")
 NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "networkpolicies")
 
-OF_KIND = {each.kind: each for each in (DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES)}
+VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "virtualservices")
+DESTINATION_RULES = Resource("DestinationRule", "apis/networking.istio.io/v1", "destinationrules")
+HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httproutes")
+
+OF_KIND = {
+    each.kind: each
+    for each in (DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES)
+}
 
 
 def resource_of(manifest: Manifest) -> Resource:

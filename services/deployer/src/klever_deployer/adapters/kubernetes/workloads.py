@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
@@ -37,6 +37,7 @@ class ClusterWorkloads:
         api: the cluster.
         options: of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
+        on_change: called with each version whose Deployment or pods have changed.
         clock: the present time.
     """
 
@@ -45,11 +46,13 @@ class ClusterWorkloads:
         api: KubernetesApi,
         options: ClusterOptions,
         registry: Callable[[str], str | None],
+        on_change: Callable[[VersionKey], None] = lambda _version: None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._api = api
         self._options = options
         self._registry = registry
+        self._report = on_change
         self._clock = clock
         self._numbers = ReplicaNumbers(api)
         self._changed: Notices[ServingName] = Notices()
@@ -108,6 +111,20 @@ class ClusterWorkloads:
         """See `Workloads`."""
         return await self._changed.take()
 
+    def number(self, version: VersionKey) -> int | None:
+        """The number of replicas in the Deployment of a version; None if there is no Deployment."""
+        deployment = self._deployment(version)
+        return deployment["spec"].get("replicas", 1) if deployment is not None else None
+
+    def find(self, version: VersionKey) -> ServedVersion | None:
+        """What the Deployment of a version describes; None if there is no Deployment."""
+        deployment = self._deployment(version)
+        return recorded(deployment["metadata"].get("annotations")) if deployment is not None else None
+
+    def all_pods(self) -> Iterable[Manifest]:
+        """The pods of all versions."""
+        return self.pods.objects.values()
+
     def served(self) -> Iterator[ServedVersion]:
         """The versions that the Deployments describe."""
         for deployment in self.deployments.objects.values():
@@ -160,6 +177,7 @@ class ClusterWorkloads:
     def _on_change(self, changed: Manifest) -> None:
         if (key := version_key(changed)) is not None:
             self._changed.add(key.serving)
+            self._report(key)
 
 
 def name_of(key: VersionKey) -> str:

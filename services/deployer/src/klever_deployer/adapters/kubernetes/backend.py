@@ -1,0 +1,116 @@
+"""A Kubernetes cluster as a backend: Deployments behind the cluster's own data plane."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Self
+
+from klever_deployer.domain.versions import VersionKey
+from klever_deployer.errors import DataPlaneError
+from klever_deployer.settings import DeployerSettings
+from kleverkit.loops import BackgroundLoop, loops_check
+from kleverkube.options import ClusterOptions
+from kleverkube.servers import server_of
+from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
+from kleverkube.version import ServedVersion
+
+from .api import KubernetesApi
+from .connecting import connected
+from .data_plane import ClusterDataPlane
+from .pod_logs import PodLogs
+from .preparation import ClusterPreparation
+from .resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
+from .routes.gateway_api import gateway_objects
+from .routes.http_routes import GatewayIngress
+from .routes.istio import istio_objects
+from .routes.services import VersionService
+from .routes.virtual_services import IstioIngress
+from .scaling import ClusterScaling
+from .uncounted import UncountedRequests
+from .workloads import ClusterWorkloads, name_of
+
+
+class ClusterBackend:
+    """See `ports.Backend`. A cluster keeps serving while no deployer runs.
+
+    Args:
+        settings: which cluster, and how.
+    """
+
+    def __init__(self, settings: DeployerSettings) -> None:
+        self._kubeconfig = settings.kubeconfig
+        self._api = KubernetesApi()
+        self._options = _options(settings)
+        self.models = ClusterPreparation(self._served)
+        self.scaling = ClusterScaling(self._number)
+        self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, self.scaling.on_change)
+        self.data_plane = self._data_plane(settings)
+        self.requests = UncountedRequests()
+        positions = settings.work_dir.resolve() / "cluster-logs.json"
+        self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
+        self._watched = [self.workloads.deployments, self.workloads.pods, *self.data_plane.watched.values()]
+        self._loops = [BackgroundLoop(loop) for loop in (*(each.run for each in self._watched), self.logs.run)]
+        self._connection = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Connect, and read what runs. Raises TransientError, ServingError."""
+        async with AsyncExitStack() as stack:
+            self._api.use(await stack.enter_async_context(connected(self._kubeconfig)))
+            self.scaling.reset()
+            self.logs.load()
+            await self.workloads.load()
+            await self.data_plane.load()
+            self._connection = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Leave what serves to the next deployer."""
+        await self._connection.aclose()
+
+    async def run(self) -> None:
+        """See `Backend`. A part that fails is restarted, and the others continue."""
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                group.create_task(loop.forever())
+
+    async def problem(self) -> str | None:
+        """See `Backend`."""
+        problems = [each.problem for each in self._watched if each.problem is not None]
+        return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
+
+    def _served(self) -> Iterable[ServedVersion]:
+        return self.workloads.served()
+
+    def _number(self, version: VersionKey) -> int | None:
+        return self.workloads.number(version)
+
+    def _data_plane(self, settings: DeployerSettings) -> ClusterDataPlane:
+        if settings.cluster_routes == "istio":
+            istio = IstioIngress(gateways=(settings.cluster_gateway,))
+            render = partial(istio_objects, ingress=istio, services=self._service)
+            return ClusterDataPlane(self._api, self._options, render, (DESTINATION_RULES, VIRTUAL_SERVICES))
+        namespace, _, name = settings.cluster_gateway.partition("/")
+        gateway = GatewayIngress(name=name, namespace=namespace)
+        render = partial(gateway_objects, ingress=gateway, services=self._service)
+        return ClusterDataPlane(self._api, self._options, render, (HTTP_ROUTES,))
+
+    def _service(self, key: VersionKey) -> VersionService:
+        """The Service of a version. Raises DataPlaneError if it was not applied."""
+        version = self.workloads.find(key)
+        if version is None:
+            raise DataPlaneError(f"version {key.name} is not on the cluster yet")
+        grpc = GRPC_SERVICE_PORT if server_of(version, self._options).grpc_port else None
+        return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
+
+
+def _options(settings: DeployerSettings) -> ClusterOptions:
+    return ClusterOptions(
+        platform=settings.cluster_platform,
+        registry_secret=settings.cluster_registry_secret,
+        plain_http=settings.cluster_plain_http,
+        images=settings.cluster_images,
+        ready_seconds=settings.ready_timeout_seconds,
+        grace_seconds=settings.grace_seconds,
+        max_request_bytes=settings.max_request_bytes,
+    )

@@ -1,0 +1,118 @@
+"""Routes of servings as objects of a data plane of the cluster: Istio, or the Gateway API."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.domain.versions import ServingName
+from klever_deployer.errors import DataPlaneError, RefusedByProxyError
+from kleverkit.errors import TransientError
+from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, SERVING, owned_by
+from kleverkube.manifest import Manifest
+from kleverkube.options import ClusterOptions
+
+from .api import KubernetesApi
+from .failures import RefusedByClusterError
+from .resources import Resource, resource_of
+from .watched import ObjectName, Watched, object_name
+
+SETTLE_SECONDS = 1.0
+"""Time in which proxies receive a change; a weight was live within 0.31 s in an idle mesh."""
+
+
+class ClusterDataPlane:
+    """See `ports.DataPlane`: the objects of routes, which a control plane translates for its proxies.
+
+    Args:
+        api: the cluster.
+        options: of the cluster.
+        render: the objects of a route; raises RefusedByProxyError.
+        resources: the kinds of these objects; each served serving has one of the last kind.
+        settle_seconds: see SETTLE_SECONDS.
+    """
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        options: ClusterOptions,
+        render: Callable[[ServingRoute], list[Manifest]],
+        resources: Sequence[Resource],
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
+        self._api = api
+        self._options = options
+        self._render = render
+        self._settle_seconds = settle_seconds
+        selector = owned_by(options)
+        self.watched = {each: Watched(api, each, selector, lambda _changed: None) for each in resources}
+        self._main = resources[-1]
+
+    @property
+    def drain_seconds(self) -> float:
+        """See `DataPlane`. Pods complete requests in flight themselves while they terminate."""
+        return self._settle_seconds
+
+    async def load(self) -> None:
+        """Read the routes that the cluster has. Raises TransientError, ServingError."""
+        for watched in self.watched.values():
+            await watched.load()
+
+    async def apply(self, route: ServingRoute) -> None:
+        """See `DataPlane`."""
+        objects = [self._owned(each, route.serving) for each in self._render(route)]
+        try:
+            changes = [await self._apply(each) for each in objects]
+            if any(changes):
+                await asyncio.sleep(self._settle_seconds)
+            await self._delete_others(route.serving, {(each["kind"], object_name(each)) for each in objects})
+        except RefusedByClusterError as error:
+            raise RefusedByProxyError(str(error)) from error
+        except TransientError as error:
+            raise DataPlaneError(str(error)) from error
+
+    async def remove(self, serving: ServingName) -> None:
+        """See `DataPlane`."""
+        try:
+            if await self._delete_others(serving, set()):
+                await asyncio.sleep(self._settle_seconds)
+        except (RefusedByClusterError, TransientError) as error:
+            raise DataPlaneError(str(error)) from error
+
+    def is_up(self) -> bool:
+        """See `DataPlane`."""
+        return all(watched.problem is None for watched in self.watched.values())
+
+    def served(self) -> set[ServingName]:
+        """See `DataPlane`."""
+        return {serving for each in self.watched[self._main].objects.values() if (serving := _serving(each))}
+
+    async def _apply(self, manifest: Manifest) -> bool:
+        """Apply an object; whether that has changed it."""
+        watched = self.watched[resource_of(manifest)]
+        before = watched.objects.get(object_name(manifest))
+        stored = await self._api.apply(manifest)
+        watched.put(stored)
+        return before is None or before["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]
+
+    async def _delete_others(self, serving: ServingName, kept: set[tuple[str, ObjectName]]) -> bool:
+        """Delete the objects of a serving that are none of these, those that others refer to last."""
+        deleted = False
+        for resource in reversed(self.watched):
+            watched = self.watched[resource]
+            for name, manifest in list(watched.objects.items()):
+                if _serving(manifest) == serving and (resource.kind, name) not in kept:
+                    await self._api.delete(resource, *name)
+                    watched.forget(manifest)
+                    deleted = True
+        return deleted
+
+    def _owned(self, manifest: Manifest, serving: ServingName) -> Manifest:
+        labels = {MANAGED_BY: MANAGER, PLATFORM: self._options.platform, SERVING: serving.name}
+        metadata = manifest["metadata"]
+        return {**manifest, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), **labels}}}
+
+
+def _serving(manifest: Manifest) -> ServingName | None:
+    metadata = manifest["metadata"]
+    name = metadata.get("labels", {}).get(SERVING)
+    return ServingName(metadata["namespace"], name) if name else None

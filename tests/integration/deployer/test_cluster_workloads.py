@@ -1,0 +1,150 @@
+"""Deployments on a real API server: who determines replicas, what is repaired, and what the cluster refuses."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
+
+from klever_deployer.adapters.kubernetes.failures import RefusedByClusterError
+from klever_deployer.adapters.kubernetes.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
+from klever_deployer.adapters.kubernetes.workloads import name_of
+from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
+from kleverproto.variants import Autoscaling, Resources
+from support.deployer import version_spec
+from support.waiting import eventually
+from support.workload_benches import OnCluster, on_cluster
+
+APPLY = "application/merge-patch+json"
+SCALED = Autoscaling(min_replicas=2, max_replicas=8)
+
+
+@pytest.fixture
+async def bench(kubeconfig: Path, tmp_path: Path) -> AsyncIterator[OnCluster]:
+    async with on_cluster(tmp_path, tmp_path, lambda: kubeconfig) as bench:
+        yield bench
+
+
+def spec_with(**changes: Any) -> VersionSpec:
+    """A version; changes of `autoscaling` and `replicas` leave its revision as it is."""
+    spec = version_spec("v1")
+    variant = spec.variant.model_copy(update={"resources": Resources(cpu="100m"), **changes})
+    return replace(spec, variant=variant)
+
+
+async def stored(bench: OnCluster, spec: VersionSpec) -> dict[str, Any]:
+    deployment = await bench.api.read(DEPLOYMENTS, "default", name_of(spec.key))
+    assert deployment is not None
+    return deployment
+
+
+async def scale(bench: OnCluster, spec: VersionSpec, replicas: int) -> None:
+    """Set the number of replicas as an autoscaler does."""
+    body = {"spec": {"replicas": replicas}}
+    apps = AppsV1Api(bench.client)
+    await apps.patch_namespaced_deployment_scale(
+        name_of(spec.key),
+        "default",
+        body,
+        field_manager="kube-controller-manager",
+        _content_type=APPLY,  # type: ignore[call-arg]
+    )
+
+
+async def test_an_autoscaler_determines_the_replicas_of_a_version(bench: OnCluster) -> None:
+    spec = spec_with(autoscaling=SCALED)
+    await bench.workloads.apply(spec, 3)
+    await bench.until(spec, ready=3)
+    await scale(bench, spec, 5)
+    for _ in range(2):
+        await bench.workloads.apply(spec, 3)
+    await bench.until(spec, ready=5)
+    assert bench.workloads.number(spec.key) == 5
+
+
+async def test_a_version_keeps_its_replicas_when_autoscaling_begins_and_ends(bench: OnCluster) -> None:
+    fixed, scaled = spec_with(replicas=3), spec_with(autoscaling=SCALED)
+    await bench.workloads.apply(fixed, 3)
+    await bench.workloads.apply(scaled, 3)
+    assert (await stored(bench, fixed))["spec"]["replicas"] == 3
+    await scale(bench, scaled, 4)
+    await bench.workloads.apply(scaled, 4)
+    assert (await stored(bench, fixed))["spec"]["replicas"] == 4
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(fixed.key)) is not None
+    await bench.workloads.apply(fixed, 3)
+    assert (await stored(bench, fixed))["spec"]["replicas"] == 3
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(fixed.key)) is None
+
+
+async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    apps = AppsV1Api(bench.client)
+    container = {"name": "server", "image": "evil.example.com/x:1"}
+    drift = {"spec": {"replicas": 0, "template": {"spec": {"containers": [container]}}}}
+    await apps.patch_namespaced_deployment(name_of(spec.key), "default", drift)
+    await bench.workloads.apply(spec, 1)
+    repaired = (await stored(bench, spec))["spec"]
+    assert repaired["replicas"] == 1
+    assert repaired["template"]["spec"]["containers"][0]["image"].startswith("ghcr.io/kleveross/kleverserve:")
+
+
+async def test_a_deployment_that_was_deleted_is_applied_again(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+    await bench.api.delete(DEPLOYMENTS, "default", name_of(spec.key))
+
+    async def is_noticed() -> bool:
+        return bench.state(spec) is None
+
+    await eventually(is_noticed, within=30)
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+
+
+async def test_nothing_of_a_removed_version_is_left(bench: OnCluster) -> None:
+    spec = spec_with(autoscaling=SCALED)
+    await bench.workloads.apply(spec, 2)
+    await bench.workloads.remove(spec.key)
+    for resource in (DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES):
+        assert await bench.api.read(resource, "default", name_of(spec.key)) is None
+    assert (await CoreV1Api(bench.client).list_namespaced_pod("default")).items == []
+
+
+async def test_a_namespace_that_does_not_exist_is_refused_with_a_remedy(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    elsewhere = replace(spec, key=VersionKey(ServingName("nowhere", "iris"), "v1", spec.key.revision))
+    with pytest.raises(RefusedByClusterError, match=r'"nowhere" not found\. Create it with `kubectl'):
+        await bench.workloads.apply(elsewhere, 1)
+
+
+async def test_an_unknown_field_is_refused_and_not_dropped(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    deployment = await stored(bench, spec)
+    metadata = {"name": deployment["metadata"]["name"], "namespace": "default"}
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replcas": 2}}
+    with pytest.raises(RefusedByClusterError, match="replcas"):
+        await bench.api.apply(manifest, manager="test")
+
+
+async def test_a_quota_that_is_exceeded_is_the_problem_of_the_version(bench: OnCluster) -> None:
+    core, name = CoreV1Api(bench.client), "small"
+    quota = {"metadata": {"name": name}, "spec": {"hard": {"limits.memory": "64Mi"}}}
+    await core.create_namespaced_resource_quota("default", quota)
+    try:
+        spec = spec_with(resources=Resources(memory="512Mi"))
+
+        async def is_counted() -> bool:
+            return bool((await core.read_namespaced_resource_quota(name, "default")).status.hard)
+
+        await eventually(is_counted, within=30)
+        await bench.workloads.apply(spec, 1)
+        problem = (await bench.until_problem(spec)).problem or ""
+        assert problem.startswith("the cluster refuses its pods: ")
+        assert "exceeded quota: small" in problem
+    finally:
+        await core.delete_namespaced_resource_quota(name, "default")
