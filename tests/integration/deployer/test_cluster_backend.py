@@ -1,0 +1,127 @@
+"""The whole backend on a real API server; nodes and proxies are played."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes_asyncio.client import ApiClient, ApiextensionsV1Api, CustomObjectsApi
+
+from klever_deployer.adapters.kubernetes.backend import ClusterBackend
+from klever_deployer.adapters.kubernetes.connecting import connected
+from klever_deployer.adapters.kubernetes.failures import ApiUnavailableError
+from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
+from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
+from klever_deployer.errors import DataPlaneError
+from klever_deployer.settings import DeployerSettings
+from support.deployer import IRIS, version_spec
+from support.played_kubelet import PlayedKubelet
+from support.waiting import eventually
+
+GROUP = "networking.istio.io"
+KINDS = {"VirtualService": "virtualservices", "DestinationRule": "destinationrules"}
+
+
+def definition(kind: str, plural: str) -> dict[str, Any]:
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": kind, "plural": plural, "singular": kind.lower()}
+    spec = {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]}
+    return {"metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
+
+
+@pytest.fixture
+async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
+    """Of a cluster with Istio's kinds of objects."""
+    async with connected(kubeconfig) as client:
+        extensions = ApiextensionsV1Api(client)
+        present = {each.metadata.name for each in (await extensions.list_custom_resource_definition()).items}
+        for kind, plural in KINDS.items():
+            if f"{plural}.{GROUP}" not in present:
+                await extensions.create_custom_resource_definition(definition(kind, plural))
+            await eventually(lambda plural=plural: served(client, plural), within=30)
+        yield client
+
+
+async def served(client: ApiClient, plural: str) -> bool:
+    groups = await CustomObjectsApi(client).get_api_resources(GROUP, "v1")
+    return any(each.name == plural for each in groups.resources)
+
+
+@pytest.fixture
+def settings(kubeconfig: Path, tmp_path: Path) -> DeployerSettings:
+    return DeployerSettings(backend="plain", kubeconfig=kubeconfig, work_dir=tmp_path)
+
+
+@asynccontextmanager
+async def running(backend: ClusterBackend, client: ApiClient) -> AsyncIterator[None]:
+    async with backend:
+        loops = (backend.run, PlayedKubelet(client, "broken").run)
+        tasks = [asyncio.create_task(loop()) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def ignore(_step: str) -> None:
+    return
+
+
+async def until_ready(backend: ClusterBackend, spec: VersionSpec) -> VersionState:
+    async def ready() -> VersionState | None:
+        return next((each for each in backend.workloads.states(IRIS) if each.key == spec.key and each.ready), None)
+
+    state = await eventually(ready, within=30)
+    assert state is not None
+    return state
+
+
+def route(spec: VersionSpec) -> ServingRoute:
+    return ServingRoute(IRIS, (RoutedVersion(spec.key),), (Share(spec.key, 1),))
+
+
+async def test_a_version_is_served_adopted_and_removed(settings: DeployerSettings, client: ApiClient) -> None:
+    backend, spec = ClusterBackend(settings), version_spec("v1")
+    async with running(backend, client):
+        await backend.models.prepare(spec, ignore)
+        await backend.workloads.apply(spec, 1)
+        await until_ready(backend, spec)
+        await backend.data_plane.apply(route(spec))
+        assert (backend.data_plane.served(), await backend.problem()) == ({IRIS}, None)
+    successor = ClusterBackend(settings)
+    async with running(successor, client):
+        state = await until_ready(successor, spec)
+        assert (state.runtime, successor.data_plane.served()) == ("kleverserve", {IRIS})
+        assert await successor.models.find(spec.model.digest) == ModelFacts("ONNX")
+        await successor.data_plane.remove(IRIS)
+        await successor.workloads.remove(spec.key)
+    assert (successor.data_plane.served(), successor.workloads.states()) == (set(), [])
+
+
+async def test_a_route_waits_for_its_versions(settings: DeployerSettings, client: ApiClient) -> None:
+    backend = ClusterBackend(settings)
+    async with running(backend, client):
+        with pytest.raises(DataPlaneError, match="is not on the cluster yet"):
+            await backend.data_plane.apply(route(version_spec("v1")))
+
+
+async def test_a_backend_can_be_entered_again(settings: DeployerSettings, client: ApiClient) -> None:
+    backend, spec = ClusterBackend(settings), version_spec("v1")
+    async with running(backend, client):
+        await backend.models.prepare(spec, ignore)
+        await backend.workloads.apply(spec, 1)
+        await until_ready(backend, spec)
+    async with running(backend, client):
+        await until_ready(backend, spec)
+        await backend.workloads.remove(spec.key)
+
+
+async def test_a_deployer_without_a_cluster_says_so(tmp_path: Path) -> None:
+    missing = DeployerSettings(backend="plain", kubeconfig=tmp_path / "missing", work_dir=tmp_path)
+    with pytest.raises(ApiUnavailableError, match=r"no credentials for a cluster.*Set KUBECONFIG"):
+        await ClusterBackend(missing).__aenter__()
