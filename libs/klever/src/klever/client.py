@@ -51,7 +51,7 @@ class KleverClient(JobCalls, ServingVerbs):
 
     async def model(self, ref: ModelRef | str) -> ModelDocument:
         """One model version. Raises ApiError with status 404 where there is none."""
-        return await self._get(_version_path(ModelRef.of(ref)), ModelDocument)
+        return await self._get(_version_path(ModelRef.coerce(ref)), ModelDocument)
 
     async def delete_model(self, ref: ModelRef | str) -> ModelDocument:
         """Ask for a version to be deleted; other tags of the same bytes stay. The version as it is.
@@ -59,7 +59,7 @@ class KleverClient(JobCalls, ServingVerbs):
         Raises:
             ApiError: with status 404 where there is none, with 409 where it is served.
         """
-        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.of(ref)))
+        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.coerce(ref)))
 
     async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
         """Ask for every version of a model to be deleted; the versions as they are. Raises as `delete_model`."""
