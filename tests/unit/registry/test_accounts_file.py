@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_read_at_the_start_ends_the_start(path: Path) -> N
 
 async def test_the_first_account_counts_at_once(path: Path) -> None:
     remove(path)
-    source = AccountsFile(path, may_come_later=True)
+    source = AccountsFile(path, is_optional=True)
     assert await names(source) == []
     assert await source.check() is None
     write(path, content("ada"))
@@ -113,7 +113,7 @@ async def test_the_first_account_counts_at_once(path: Path) -> None:
 
 async def test_a_first_file_that_cannot_be_read_lets_nobody_in(path: Path) -> None:
     remove(path)
-    source = AccountsFile(path, may_come_later=True)
+    source = AccountsFile(path, is_optional=True)
     write(path, "accounts: [")
     assert await names(source) == []
     assert await source.check() is not None

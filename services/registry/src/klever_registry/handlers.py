@@ -1,4 +1,4 @@
-"""Messages in: what became of jobs, what people want of projects and models."""
+"""Handlers of messages: outcomes of jobs, and requests for projects and models."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from .service.policies import Policies
 
 
 def build_router(extractions: Extractions, policies: Policies, deletions: Deletions) -> NatsRouter:
-    """The handlers of this service."""
+    """Build the router with the handlers of this service."""
     router = NatsRouter()
 
     async def on_job_completed(event: Event[JobCompleted], message: NatsMessage) -> None:
@@ -44,6 +44,6 @@ def build_router(extractions: Extractions, policies: Policies, deletions: Deleti
 
 
 def _intent(event: Event[Any], message: NatsMessage) -> Intent:
-    """The event's place in its stream: what is handled later may have been sent before."""
+    """Return the event's ids and sequence. The sequence orders events, which may be handled in another order."""
     sequence = Delivery.of(message).sequence
     return Intent(sequence=sequence, event_id=event.id, correlation_id=event.correlation_id or event.id)

@@ -1,4 +1,4 @@
-"""Lets nobody past who may not: HTTP Basic authentication for everything under /v2/ and /catalogue."""
+"""HTTP Basic authentication and authorization of all requests below /v2/ and /catalogue."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -12,14 +12,14 @@ from kleverproto.accounts import ANY_PROJECT, Right
 from .base import PREFIX, repository
 
 MOUNTED_FROM = web.RequestKey("mounted_from", str)
-"""The repository that a blob is to be mounted from; absent where none is named, or the client may not read it."""
+"""Source repository of a mount; absent without a source, or if the client may not read it."""
 READER = web.RequestKey("reader", Reader)
-"""Who lists repositories; absent where the registry is open."""
+"""Rights of a client that lists repositories; absent in a registry without authentication."""
 CATALOGUE = f"{PREFIX}/_catalog"
 
 
 def guard(authorization: Authorization | None) -> Middleware:
-    """The middleware; without an authorization everybody may do everything."""
+    """Create the middleware. Without `authorization`, all requests are allowed."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -38,14 +38,14 @@ async def _check(request: web.Request, authorization: Authorization) -> None:
     elif request.path == CATALOGUE and asker.header:
         request[READER] = await authorization.reader(asker)
     elif request.path.startswith(PREFIX):
-        # Clients learn here that there is a login, also where reading needs none.
+        # Clients learn from this response that logins exist, even if reading does not require one.
         await authorization.identify(asker)
     elif request.path.startswith("/catalogue"):
         await authorization.check(asker, ANY_PROJECT, Right.PUSH)
 
 
 async def _note_source(request: web.Request, authorization: Authorization | None) -> None:
-    """The name is normalised once, so that the repository that is mounted from is the one that was asked about."""
+    """Normalise the source of a mount once, so that the authorized repository is the one that is used."""
     if "name" not in request.match_info or not request.query.get("from"):
         return
     source = repository_name(request.query["from"])

@@ -7,7 +7,7 @@ from klever_registry.errors import BlobUnknownError
 from .layout import Layout
 
 PIECE = 1024 * 1024
-"""Bytes read at a time: one visit to a thread each."""
+"""Bytes per read. Each read is one call in a thread."""
 
 
 class LocalBlobs:
@@ -33,7 +33,7 @@ class LocalBlobs:
                 left -= len(piece)
                 yield piece
         finally:
-            file.close()  # nothing was written, so that this does not block
+            file.close()  # does not block, because nothing was written
 
     async def put(self, repository: str, digest: str, content: bytes) -> None:
         """See `BlobStore`."""

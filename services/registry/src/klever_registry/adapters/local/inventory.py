@@ -1,4 +1,4 @@
-"""All blobs on the local disk. The time of a blob's last use is the modification time of its file."""
+"""All blobs on the local disk. The modification time of a file is the time of the blob's last use."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
