@@ -121,9 +121,9 @@ def _pattern(pattern: str) -> str:
     return PATTERNS.get(pattern, f"does not match {pattern}")
 
 
-def _choice(given: Any, expected: Sequence[str]) -> str:
+def _choice(value: Any, expected: Sequence[str]) -> str:
     by_folded = {each.lower(): each for each in expected}
-    near = difflib.get_close_matches(str(given).lower(), by_folded, n=1)
+    near = difflib.get_close_matches(str(value).lower(), by_folded, n=1)
     hint = f", did you mean {by_folded[near[0]]}?" if near else ""
     only = f"must be {expected[0]}" if len(expected) == 1 else f"must be one of {', '.join(expected)}"
     return f"{only}{hint}"

@@ -192,15 +192,15 @@ def _within(filters: Iterable[str], bounds: Iterable[str], what: str) -> list[st
     """Return the filters without those that others cover. Raises ValueError if one is not within the bounds."""
     allowed = list(bounds)
     kept: list[str] = []
-    for wanted in dict.fromkeys(filters):
-        if not any(subjects.covers(bound, wanted) for bound in allowed):
-            raise ValueError(f"{wanted} is not within the {what}: {', '.join(allowed)}")
-        if any(subjects.covers(other, wanted) for other in kept):
+    for candidate in dict.fromkeys(filters):
+        if not any(subjects.covers(bound, candidate) for bound in allowed):
+            raise ValueError(f"{candidate} is not within the {what}: {', '.join(allowed)}")
+        if any(subjects.covers(other, candidate) for other in kept):
             continue
-        kept = [other for other in kept if not subjects.covers(wanted, other)]
-        if twin := next((other for other in kept if subjects.overlap(other, wanted)), None):
-            raise ValueError(f"{wanted} and {twin} overlap: name subjects that do not")
-        kept.append(wanted)
+        kept = [other for other in kept if not subjects.covers(candidate, other)]
+        if twin := next((other for other in kept if subjects.overlap(other, candidate)), None):
+            raise ValueError(f"{candidate} and {twin} overlap: name subjects that do not")
+        kept.append(candidate)
     return kept
 
 

@@ -101,7 +101,7 @@ class SecretRef(StrictWireModel):
 
 
 class VariantChanges(TypedDict, total=False):
-    """What may be replaced in a Variant."""
+    """Fields of Variant that can be replaced."""
 
     digest: Digest | None
     replicas: int

@@ -24,19 +24,19 @@ def build_router(extractions: Extractions, policies: Policies, deletions: Deleti
     router = NatsRouter()
 
     async def on_job_completed(event: Event[JobCompleted], message: NatsMessage) -> None:
-        await extractions.completed(event, _intent(event, message))
+        await extractions.record_result(event, _intent(event, message))
 
     async def on_job_failed(event: Event[JobFailed], message: NatsMessage) -> None:
-        await extractions.failed(event, _intent(event, message))
+        await extractions.record_failure(event, _intent(event, message))
 
     async def on_policy_requested(event: Event[ProjectPolicyRequested], message: NatsMessage) -> None:
-        await policies.requested(event, _intent(event, message))
+        await policies.handle_request(event, _intent(event, message))
 
     subscribe(router, streams.REGISTRY_COMPLETED, on_job_completed)
     subscribe(router, streams.REGISTRY_FAILED, on_job_failed)
 
     async def on_model_delete_requested(event: Event[ModelDeleteRequested]) -> None:
-        await deletions.requested(event.data)
+        await deletions.handle_request(event.data)
 
     subscribe(router, streams.REGISTRY_POLICIES, on_policy_requested)
     subscribe(router, streams.REGISTRY_DELETE, on_model_delete_requested)

@@ -197,8 +197,8 @@ async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
 
     In Python 3.11 `asyncio.wait_for`, which nats-py uses, loses a cancellation that coincides with a message.
     """
-    left = set(tasks)
-    while left:
-        for task in left:
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.1)
+        _, pending = await asyncio.wait(pending, timeout=0.1)

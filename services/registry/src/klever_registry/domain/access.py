@@ -10,7 +10,7 @@ READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True)
-class Asker:
+class Requester:
     """Credentials and source of a request."""
 
     header: str
@@ -56,7 +56,7 @@ def project_of(repository: str) -> str:
     return repository.partition("/")[0]
 
 
-def wanted_right(method: str) -> Right:
+def required_right(method: str) -> Right:
     """Return the right that a request on a repository requires. Reading is pulling, every other method is pushing."""
     return Right.PULL if method in READING else Right.PUSH
 

@@ -7,13 +7,13 @@ from .index import RepositoryIndex
 from .manifests import Manifest
 
 
-def needed(index: RepositoryIndex, manifests: Iterable[Manifest]) -> frozenset[str]:
+def referenced_digests(index: RepositoryIndex, manifests: Iterable[Manifest]) -> frozenset[str]:
     """Return the digests that a repository must keep: all manifests, tagged or not, and their blobs."""
     parts = (digest for manifest in manifests for digest in (*manifest.blobs, *manifest.foreign))
     return frozenset((*index.manifests, *parts))
 
 
-def unneeded(used: Mapping[str, datetime], keep: frozenset[str], *, before: datetime) -> list[str]:
+def unused_digests(used: Mapping[str, datetime], keep: frozenset[str], *, before: datetime) -> list[str]:
     """Return the digests to remove, sorted: no manifest names them, and no client has used them recently.
 
     Args:

@@ -68,8 +68,8 @@ class RepositoryIndex:
         return replace(rest, manifests=kept)
 
     def _without(self, tags: set[str]) -> "RepositoryIndex":
-        left = {tag: digest for tag, digest in self.tags.items() if tag not in tags}
-        return replace(self, tags=left, deleted=(*self.deleted, *sorted(tags))[-DELETED_LIMIT:])
+        remaining = {tag: digest for tag, digest in self.tags.items() if tag not in tags}
+        return replace(self, tags=remaining, deleted=(*self.deleted, *sorted(tags))[-DELETED_LIMIT:])
 
     def tags_of(self, digest: str) -> list[str]:
         """Return the tags that name a manifest, sorted."""

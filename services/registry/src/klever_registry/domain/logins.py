@@ -10,7 +10,7 @@ FREE_OF_ACCOUNT, FREE_OF_SOURCE = 5, 20
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 FORGOTTEN_SECONDS = 900.0
 """Time without a failure after which earlier failures are forgotten."""
-REMEMBERED = 20_000
+MAX_ENTRIES = 20_000
 IPV6_SITE = 64
 """Length of the IPv6 prefix that one customer gets. Its addresses count as one source."""
 
@@ -44,16 +44,16 @@ class LoginLimits:
         """Return the seconds for which passwords of all accounts from this source are not checked."""
         return self._pause((source, ALL), FREE_OF_SOURCE)
 
-    def failed(self, source: str, name: str) -> None:
+    def record_failure(self, source: str, name: str) -> None:
         """Record a wrong name or password."""
         self._count((source, name))
         self._count((source, ALL))
 
-    def withheld(self, source: str, name: str) -> None:
+    def record_withheld(self, source: str, name: str) -> None:
         """Record a password that was not checked because of a pause."""
         self._count((source, name))
 
-    def succeeded(self, source: str, name: str) -> None:
+    def record_success(self, source: str, name: str) -> None:
         """Record a successful login. Failures with other accounts still count."""
         self._failures.pop((source, name), None)
 
@@ -61,7 +61,7 @@ class LoginLimits:
         known = self._known(key)
         self._failures[key] = _Failures(known.count + 1 if known else 1, self._now())
         self._failures.move_to_end(key)
-        if len(self._failures) > REMEMBERED:
+        if len(self._failures) > MAX_ENTRIES:
             self._failures.popitem(last=False)
 
     def _known(self, key: Key) -> _Failures | None:

@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from klever_registry.domain.access import Asker, Reader, project_of, wanted_right
+from klever_registry.domain.access import Reader, Requester, project_of, required_right
 from klever_registry.domain.logins import source_of
 from klever_registry.domain.names import repository_name
 from klever_registry.service.authorization import Authorization
@@ -32,16 +32,16 @@ def guard(authorization: Authorization | None) -> Middleware:
 
 
 async def _check(request: web.Request, authorization: Authorization) -> None:
-    asker = _asker(request)
+    requester = _requester(request)
     if "name" in request.match_info:
-        await authorization.check(asker, project_of(repository(request)), wanted_right(request.method))
-    elif request.path == CATALOGUE and asker.header:
-        request[READER] = await authorization.reader(asker)
+        await authorization.check(requester, project_of(repository(request)), required_right(request.method))
+    elif request.path == CATALOGUE and requester.header:
+        request[READER] = await authorization.reader(requester)
     elif request.path.startswith(PREFIX):
         # Clients learn from this response that logins exist, even if reading does not require one.
-        await authorization.identify(asker)
+        await authorization.identify(requester)
     elif request.path.startswith("/catalogue"):
-        await authorization.check(asker, ANY_PROJECT, Right.PUSH)
+        await authorization.check(requester, ANY_PROJECT, Right.PUSH)
 
 
 async def _note_source(request: web.Request, authorization: Authorization | None) -> None:
@@ -49,9 +49,9 @@ async def _note_source(request: web.Request, authorization: Authorization | None
     if "name" not in request.match_info or not request.query.get("from"):
         return
     source = repository_name(request.query["from"])
-    if authorization is None or await authorization.allows(_asker(request), project_of(source), Right.PULL):
+    if authorization is None or await authorization.allows(_requester(request), project_of(source), Right.PULL):
         request[MOUNTED_FROM] = source
 
 
-def _asker(request: web.Request) -> Asker:
-    return Asker(request.headers.get("Authorization", ""), source_of(request.remote))
+def _requester(request: web.Request) -> Requester:
+    return Requester(request.headers.get("Authorization", ""), source_of(request.remote))

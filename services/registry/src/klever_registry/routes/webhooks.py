@@ -27,7 +27,7 @@ def add_webhooks(app: web.Application, notifications: Notifications, secret: Sec
         async def receive(request: web.Request) -> web.StreamResponse:
             try:
                 _check(request.headers.get(HEADER, ""), secret)
-                await notifications.take(parse(await request.read()))
+                await notifications.dispatch(parse(await request.read()))
             except (NotificationRefusedError, NotificationInvalidError, TransientError) as error:
                 return _problem(error)
             return web.Response(status=202)
@@ -38,14 +38,14 @@ def add_webhooks(app: web.Application, notifications: Notifications, secret: Sec
     app.router.add_post("/webhooks/distribution", receiver(parse_distribution))
 
 
-def _check(given: str, secret: SecretStr | None) -> None:
+def _check(header: str, secret: SecretStr | None) -> None:
     """Check the secret in the header, bare (as Harbor sends it) or as Bearer token. Raises NotificationRefusedError."""
     if secret is None:
         raise NotificationRefusedError(
             "this registry does not accept notifications without a secret: set KLEVER_REGISTRY_WEBHOOK_SECRET"
         )
     expected = secret.get_secret_value().encode()
-    if not hmac.compare_digest(given.removeprefix("Bearer ").encode(errors="surrogateescape"), expected):
+    if not hmac.compare_digest(header.removeprefix("Bearer ").encode(errors="surrogateescape"), expected):
         raise NotificationRefusedError(
             "the secret is missing or wrong: configure the registry to send KLEVER_REGISTRY_WEBHOOK_SECRET as "
             "Authorization header"

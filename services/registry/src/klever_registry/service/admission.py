@@ -65,11 +65,11 @@ class Admission:
         async for chunk in chunks:
             offset += len(chunk)
             self._require_size(offset)
-            await self.take(repository, len(chunk))
+            await self.reserve(repository, len(chunk))
             yield chunk
 
-    async def take(self, repository: str, size: int) -> None:
-        """Count further bytes of a project. Raises QuotaExceededError."""
+    async def reserve(self, repository: str, size: int) -> None:
+        """Reserve further bytes of a project. Raises QuotaExceededError."""
         project = project_of(repository)
         quota = await self._quota(project)
         if quota is None:

@@ -18,7 +18,7 @@ from .records import Records
 
 log = structlog.get_logger(__name__)
 
-EARLY_LOOKS = 5
+EARLY_READS = 5
 """Number of reads of a tag, over about three seconds, until it names the digest in an external notification."""
 
 
@@ -92,7 +92,7 @@ class Announcer:
             self.pending.add(Observed(ref, digest))
 
     async def _announce(self, observed: Observed) -> None:
-        manifest = await self._named(observed)
+        manifest = await self._resolve(observed)
         if manifest is None:
             if self.pending.is_superseded(observed):
                 return  # a later change of the tag will be announced
@@ -102,9 +102,9 @@ class Announcer:
             await self._catalogue(spec, manifest, from_scratch=observed.from_scratch)
         elif manifest is not None or await self._manifests.is_deleted(observed.ref.repository, observed.ref.version):
             await self._withdraw(observed.ref)
-        await self._look_again(observed, manifest)
+        await self._recheck(observed, manifest)
 
-    async def _look_again(self, observed: Observed, manifest: Manifest | None) -> None:
+    async def _recheck(self, observed: Observed, manifest: Manifest | None) -> None:
         """Announce the tag again if another replica has changed it meanwhile."""
         if not self._owns_names or self.pending.is_superseded(observed):
             return
@@ -112,7 +112,7 @@ class Announcer:
         if (now and now.digest) != (manifest and manifest.digest):
             self.pending.add(Observed(observed.ref, None))
 
-    async def _named(self, observed: Observed) -> Manifest | None:
+    async def _resolve(self, observed: Observed) -> Manifest | None:
         """Return the pushed manifest; None if the tag must be resolved.
 
         Notifications of external registries are late, repeated, out of order, or precede the change of the tag. If the
@@ -124,7 +124,7 @@ class Announcer:
             return await self._manifests.get(observed.ref.repository, observed.digest)
         manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
         is_early = manifest is None or manifest.digest != observed.digest
-        if is_early and self.pending.failures(observed) < EARLY_LOOKS and not self.pending.is_superseded(observed):
+        if is_early and self.pending.failures(observed) < EARLY_READS and not self.pending.is_superseded(observed):
             raise TransientError(f"the tag does not name {observed.digest} yet")
         return manifest
 

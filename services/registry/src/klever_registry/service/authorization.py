@@ -8,7 +8,7 @@ import os
 import shlex
 from collections.abc import Awaitable, Callable
 
-from klever_registry.domain.access import Asker, Reader, may, parse_basic
+from klever_registry.domain.access import Reader, Requester, may, parse_basic
 from klever_registry.domain.logins import LoginLimits
 from klever_registry.errors import DeniedError, TooManyRequestsError, UnauthorizedError
 from klever_registry.ports import AccountSource
@@ -16,11 +16,11 @@ from kleverproto.accounts import ANY_PROJECT, PLATFORM_ACCOUNT, Account, Account
 
 Verify = Callable[[str, str], Awaitable[bool]]
 """Returns whether a password (first argument) matches a hash. Slow by design."""
-OF_NOBODY = "$2b$12$" + "." * 53
+UNMATCHABLE_HASH = "$2b$12$" + "." * 53
 """A hash that no password matches."""
-PLATFORM = Account(name=PLATFORM_ACCOUNT, password_hash=OF_NOBODY, projects={ANY_PROJECT: Right.PUSH})
+PLATFORM = Account(name=PLATFORM_ACCOUNT, password_hash=UNMATCHABLE_HASH, projects={ANY_PROJECT: Right.PUSH})
 """The account of the platform itself. Its password is random and long, so that it requires no slow hash."""
-NAMED = 128
+MAX_NAME_LENGTH = 128
 """Maximum number of characters of a name in an error."""
 
 
@@ -52,11 +52,11 @@ class Authorization:
         self._known: dict[str, tuple[str, bytes]] = {}
         self._hashing = asyncio.Lock()
 
-    async def check(self, asker: Asker, project: str, right: Right) -> None:
+    async def check(self, requester: Requester, project: str, right: Right) -> None:
         """Authorize a request.
 
         Args:
-            asker: the credentials of the request.
+            requester: the credentials of the request.
             project: the project of the request; `*` for every project.
             right: the required right.
 
@@ -66,58 +66,59 @@ class Authorization:
             TooManyRequestsError: there were too many failed logins.
         """
         accounts = await self._source.read()
-        account = await self._identify(accounts, asker)
+        account = await self._identify(accounts, requester)
         if may(accounts, account, project, right):
             return
         if account is None:
             raise UnauthorizedError(f"log in to {right} in {project}: `ormb login` with an account of this registry")
-        scope = f"{'to' if right is Right.PUSH else 'from'} {_named(project)}"
+        scope = f"{'to' if right is Right.PUSH else 'from'} {_project_text(project)}"
         raise DeniedError(
             f"{account.name} may not {right} {scope}. Ask the operator: `{_command(account, project, right)}`"
         )
 
-    async def allows(self, asker: Asker, project: str, right: Right) -> bool:
+    async def allows(self, requester: Requester, project: str, right: Right) -> bool:
         """Return whether `check` authorizes a request. Raises TooManyRequestsError."""
         try:
-            await self.check(asker, project, right)
+            await self.check(requester, project, right)
         except (UnauthorizedError, DeniedError):
             return False
         return True
 
-    async def reader(self, asker: Asker) -> Reader:
+    async def reader(self, requester: Requester) -> Reader:
         """Return the rights to read, for checks of many projects. Raises as `check`, except without a login."""
         accounts = await self._source.read()
-        return Reader(accounts, await self._identify(accounts, asker))
+        return Reader(accounts, await self._identify(accounts, requester))
 
-    async def identify(self, asker: Asker) -> None:
+    async def identify(self, requester: Requester) -> None:
         """Check only the login. Raises as `check`, also without a login."""
-        if await self._identify(await self._source.read(), asker) is None:
+        if await self._identify(await self._source.read(), requester) is None:
             raise UnauthorizedError("log in: `ormb login` with an account of this registry")
 
-    async def _identify(self, accounts: Accounts, asker: Asker) -> Account | None:
+    async def _identify(self, accounts: Accounts, requester: Requester) -> Account | None:
         try:
-            given = parse_basic(asker.header)
+            login = parse_basic(requester.header)
         except ValueError as error:
             raise UnauthorizedError(f"{error}: this registry requires a name and a password") from error
-        if given is None:
+        if login is None:
             return None
-        name, password = given
+        name, password = login
         if name == PLATFORM_ACCOUNT and self._is_platform(password):
             return PLATFORM  # before any pause: guesses of others must not block the platform
         account = accounts.find(name)
-        if pause := self._limits.pause_of_account(asker.source, name):
+        if pause := self._limits.pause_of_account(requester.source, name):
             raise _too_many(pause)
         mac = hmac.digest(self._key, password.encode(), hashlib.sha256)
         if account is not None and self._known.get(name) == (account.password_hash, mac):
             return account
         async with self._hashing:
-            self._require_no_pause(asker.source, name)
+            self._require_no_pause(requester.source, name)
             hashed = account.password_hash if account else self._decoy_hash(accounts, name)
             if not await self._verify(password, hashed) or account is None:
-                self._limits.failed(asker.source, name)
-                raise UnauthorizedError(f"the name {name[:NAMED]!r} or its password is wrong: run `ormb login` again")
+                self._limits.record_failure(requester.source, name)
+                shown = name[:MAX_NAME_LENGTH]
+                raise UnauthorizedError(f"the name {shown!r} or its password is wrong: run `ormb login` again")
             self._known[name] = (hashed, mac)
-        self._limits.succeeded(asker.source, name)
+        self._limits.record_success(requester.source, name)
         return account
 
     def _require_no_pause(self, source: str, name: str) -> None:
@@ -125,7 +126,7 @@ class Authorization:
         if pause := self._limits.pause_of_account(source, name):
             raise _too_many(pause)
         if pause := self._limits.pause_of_source(source):
-            self._limits.withheld(source, name)  # otherwise cached passwords could be guessed meanwhile
+            self._limits.record_withheld(source, name)  # otherwise cached passwords could be guessed meanwhile
             raise _too_many(pause)
 
     def _decoy_hash(self, accounts: Accounts, name: str) -> str:
@@ -133,7 +134,7 @@ class Authorization:
 
         It is constant for a name, and as expensive as the hashes of existing accounts.
         """
-        hashes = [account.password_hash for account in accounts.accounts] or [OF_NOBODY]
+        hashes = [account.password_hash for account in accounts.accounts] or [UNMATCHABLE_HASH]
         chosen = hmac.digest(self._key, name.encode(), hashlib.sha256)
         return hashes[int.from_bytes(chosen[:8], "big") % len(hashes)]
 
@@ -145,7 +146,7 @@ def _too_many(pause: float) -> TooManyRequestsError:
     )
 
 
-def _named(project: str) -> str:
+def _project_text(project: str) -> str:
     return "every project" if project == ANY_PROJECT else project
 
 

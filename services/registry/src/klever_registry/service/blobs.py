@@ -49,21 +49,21 @@ class Blobs:
         self._admission = admission
         self._locks = locks
 
-    def kept(self, repository: str) -> AbstractAsyncContextManager[None]:
+    def deletion_lock(self, repository: str) -> AbstractAsyncContextManager[None]:
         """Prevent deletions of blobs of the repository, between a check of blobs and the storing of their manifest."""
         return self._locks.exclusive(f"blobs of {repository}")
 
     async def admit(self, repository: str, size: int) -> None:
-        """Count further bytes of the repository's project. Raises QuotaExceededError."""
-        await self._admission.take(repository, size)
+        """Reserve further bytes of the repository's project. Raises QuotaExceededError."""
+        await self._admission.reserve(repository, size)
 
     async def missing(self, repository: str, digests: Iterable[str]) -> list[str]:
         """Return those of the blobs that the repository does not have."""
         return [digest for digest in digests if await self._store.size(repository, digest) is None]
 
-    def read(self, repository: str, digest: str, wanted: range) -> AsyncGenerator[bytes, None]:
+    def read(self, repository: str, digest: str, selected: range) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a blob in chunks. Raises BlobUnknownError."""
-        return self._store.read(repository, digest, start=wanted.start, stop=wanted.stop)
+        return self._store.read(repository, digest, start=selected.start, stop=selected.stop)
 
     async def size(self, repository: str, digest: str) -> int:
         """Return the size of a blob in bytes. Raises BlobUnknownError."""
@@ -80,7 +80,7 @@ class Blobs:
             UnsupportedError: the blob is a manifest, or a manifest refers to it.
             StorageError: a manifest cannot be read, so that its blobs are unknown.
         """
-        async with self.kept(repository):
+        async with self.deletion_lock(repository):
             index = await self._manifests.index(repository) or RepositoryIndex()
             if digest in index.manifests:
                 raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
@@ -100,7 +100,7 @@ class Blobs:
         if size is None:
             return False
         if await self._store.size(repository, digest) is None:
-            await self._admission.take(repository, size)
+            await self._admission.reserve(repository, size)
         return await self._store.mount(repository, digest, source=source)
 
     async def begin_upload(self, repository: str) -> str:
@@ -111,13 +111,13 @@ class Blobs:
     async def append(self, repository: str, upload: str, body: Body) -> int:
         """Append a chunk and return the new offset. Raises as `Uploads.append`, TooLargeError, QuotaExceededError."""
         chunks = await self._bounded(repository, upload, body)
-        async with self._given_up_beyond_limits(repository, upload):
+        async with self._cancelled_beyond_limits(repository, upload):
             return await self.uploads.append(repository, upload, chunks, start=body.start)
 
     async def finish(self, repository: str, upload: str, digest: str, body: Body) -> None:
         """Append the last chunk and store the blob. Raises as `Uploads.commit`, and as `append`."""
         chunks = await self._bounded(repository, upload, body)
-        async with self._given_up_beyond_limits(repository, upload):
+        async with self._cancelled_beyond_limits(repository, upload):
             await self.uploads.commit(repository, upload, digest, chunks, start=body.start)
 
     async def _bounded(self, repository: str, upload: str, body: Body) -> AsyncIterator[bytes]:
@@ -125,7 +125,7 @@ class Blobs:
         return self._admission.bounded(repository, body.chunks, offset=offset, announced=body.announced)
 
     @asynccontextmanager
-    async def _given_up_beyond_limits(self, repository: str, upload: str) -> AsyncIterator[None]:
+    async def _cancelled_beyond_limits(self, repository: str, upload: str) -> AsyncIterator[None]:
         """Cancel the upload if it exceeds a limit, because it can never finish."""
         try:
             yield

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from klever_registry.domain.garbage import needed, unneeded
+from klever_registry.domain.garbage import referenced_digests, unused_digests
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageError
 from klever_registry.ports import Inventory, ManifestStore, Uploads
@@ -77,12 +77,12 @@ class Collector:
 
     async def _garbage(self, repository: str, before: datetime) -> list[str]:
         used = await self._inventory.last_uses(repository)
-        return unneeded(used, await self._needed(repository), before=before)
+        return unused_digests(used, await self._needed(repository), before=before)
 
     async def _needed(self, repository: str) -> frozenset[str]:
         index = await self._manifests.index(repository) or RepositoryIndex()
         manifests = [await self._manifests.get(repository, digest) for digest in index.manifests]
-        return needed(index, [manifest for manifest in manifests if manifest is not None])
+        return referenced_digests(index, [manifest for manifest in manifests if manifest is not None])
 
 
 async def purge_uploads(uploads: Uploads, older_than: timedelta, pause_seconds: float) -> None:

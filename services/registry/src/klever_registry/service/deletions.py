@@ -29,7 +29,7 @@ class Deletions:
     documents: Documents[ModelDocument]
     address: str
 
-    async def requested(self, wanted: ModelDeleteRequested) -> None:
+    async def handle_request(self, request: ModelDeleteRequested) -> None:
         """Delete a version, if it is still in the state that the sender has seen. A late request changes nothing.
 
         Raises:
@@ -37,9 +37,9 @@ class Deletions:
             TransientError: a server does not respond; or the version is served, perhaps only because the deletion of
                 its serving has not arrived yet.
         """
-        stored = await self.documents.get(wanted.ref.key)
-        if stored is None or not _is_meant(stored.document, wanted):
-            log.info("deletion is late", ref=str(wanted.ref), digest=wanted.digest)
+        stored = await self.documents.get(request.ref.key)
+        if stored is None or not _is_current(stored.document, request):
+            log.info("deletion is late", ref=str(request.ref), digest=request.digest)
             return
         spec = stored.document.spec
         if spec.registry != self.address:
@@ -50,6 +50,6 @@ class Deletions:
             raise TransientError(str(error), code=error.code) from error
 
 
-def _is_meant(document: ModelDocument, wanted: ModelDeleteRequested) -> bool:
+def _is_current(document: ModelDocument, request: ModelDeleteRequested) -> bool:
     present = (document.spec.digest, document.generation, document.created_at)
-    return present == (wanted.digest, wanted.generation, wanted.created_at)
+    return present == (request.digest, request.generation, request.created_at)

@@ -66,7 +66,7 @@ class Distribution:
         digest = await in_thread(_digest, content, None if tag else reference)
         manifest = await in_thread(parse_manifest, content, digest, media_type)
         all_tags = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
-        async with self.blobs.kept(repository):
+        async with self.blobs.deletion_lock(repository):
             await self._require_parts(repository, manifest)
             await self.blobs.admit(repository, len(content))
             for each in all_tags or (None,):
@@ -157,12 +157,12 @@ class Distribution:
             )
 
 
-def _digest(content: bytes, wanted: str | None) -> str:
-    kind = names.algorithm(wanted) if wanted else "sha256"
+def _digest(content: bytes, expected: str | None) -> str:
+    kind = names.algorithm(expected) if expected else "sha256"
     actual = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
-    if wanted not in {None, actual}:
-        detail = {"expected": wanted, "actual": actual}
-        raise DigestInvalidError(f"the manifest is {actual}, not {wanted}", detail=detail)
+    if expected not in {None, actual}:
+        detail = {"expected": expected, "actual": actual}
+        raise DigestInvalidError(f"the manifest is {actual}, not {expected}", detail=detail)
     return actual
 
 

@@ -22,7 +22,7 @@ from kleverproto.references import ModelRef
 
 from .alarms import Alarms
 from .announcing import Announcer, model_ref
-from .hidden import unhidden
+from .hidden import readable_only
 from .records import Records
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ class Notifications:
         self._announcers = announcers
         self._documents = documents
 
-    async def take(self, notices: Iterable[Notice]) -> None:
+    async def dispatch(self, notices: Iterable[Notice]) -> None:
         """Queue every tag in the notices. Raises TransientError."""
         for notice in notices:
             announcer = self._announcers.get(notice.host)
@@ -81,25 +81,25 @@ class Scanner:
         self._announcer = announcer
         self._records = records
         self._alarms = alarms
-        self._wanted = asyncio.Event()
+        self._scan_requested = asyncio.Event()
         self._is_loss_accepted = False
 
     async def run(self, pause_seconds: float) -> None:
         """Compare immediately, and again after each pause or call of `scan_soon`."""
         while True:
-            self._wanted.clear()
+            self._scan_requested.clear()
             try:
                 await self.scan()
             except (PermanentError, TransientError) as error:
                 log.warning("external registry not compared", registry=self._host, error=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_seconds):
-                    await self._wanted.wait()
+                    await self._scan_requested.wait()
 
     def scan_soon(self, *, accept_loss: bool = False) -> None:
         """Start a comparison now. With `accept_loss`, missing models are withdrawn even if most of them are missing."""
         self._is_loss_accepted = self._is_loss_accepted or accept_loss
-        self._wanted.set()
+        self._scan_requested.set()
 
     async def scan(self) -> None:
         """Compare once. An incomplete listing changes nothing."""
@@ -107,7 +107,7 @@ class Scanner:
         tags = {ref: digest async for ref, digest in self._listed()}
         stored = await self._records.documents.listing()
         documents = [each.document for each in stored.documents]
-        compared = catalogue.compare_elsewhere(unhidden(tags, stored), documents, self._host)
+        compared = catalogue.compare_elsewhere(readable_only(tags, stored), documents, self._host)
         denied = {ref for ref in compared.lost if await self._registry.is_deleted(ref.repository, ref.version)}
         lost = {ref for ref in denied if not await self._registry.has(ref.repository)}
         is_grave = replace(compared, lost=frozenset(lost)).is_grave and not is_loss_accepted

@@ -27,7 +27,7 @@ Change = Callable[[ModelDocument | None, datetime], ModelDocument | None]
 """Returns the version after an outcome; None if nothing changes."""
 
 
-async def _attached(
+async def _attach(
     store: SignatureStore, repository: str, digest: str, signature: Signature
 ) -> AttachedSignature | None:
     """Attach a signature to its model. If the disk is full, only the catalogue gets it."""
@@ -52,19 +52,19 @@ class Extractions:
         self._embedded = signatures
         self._external = external
 
-    async def completed(self, event: Event[JobCompleted], outcome: Intent) -> None:
+    async def record_result(self, event: Event[JobCompleted], outcome: Intent) -> None:
         """Store a result, and publish the update of every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT and job.result.signature is not None:
             store, ref = self._signatures(job.spec), job.spec.ref
-            attached = await _attached(store, ref.repository, job.spec.digest, job.result.signature)
+            attached = await _attach(store, ref.repository, job.spec.digest, job.result.signature)
             if attached is not None:
                 extraction = Extraction(job.id, attached=attached, scan=job.result.scan)
                 await self._extracted(event, job.spec, extraction, outcome)
         elif job.spec.kind is JobKind.SCAN and job.result.scan is not None:
             await self._scanned(event, job.spec, job.result.scan, outcome)
 
-    async def failed(self, event: Event[JobFailed], outcome: Intent) -> None:
+    async def record_failure(self, event: Event[JobFailed], outcome: Intent) -> None:
         """Store the problem, and publish the update of every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT:

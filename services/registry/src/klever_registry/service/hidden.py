@@ -10,7 +10,7 @@ from kleverproto.streams import BucketSpec
 ValueT = TypeVar("ValueT")
 
 
-def unhidden(refs: Mapping[ModelRef, ValueT], listing: Listing[Any]) -> dict[ModelRef, ValueT]:
+def readable_only(refs: Mapping[ModelRef, ValueT], listing: Listing[Any]) -> dict[ModelRef, ValueT]:
     """Remove the versions whose documents are unreadable, because their state in the catalogue is unknown."""
     hidden = {entry.key for entry in listing.unreadable}
     return {ref: value for ref, value in refs.items() if ref.key not in hidden}

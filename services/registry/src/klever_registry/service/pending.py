@@ -10,7 +10,7 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 NOTABLE_FAILURES = 8
 """Number of consecutive failures after which a change is reported. Fewer may be a restart of NATS."""
-NAMED = 5
+MAX_NAMED = 5
 """Maximum number of changes in an alarm."""
 
 
@@ -69,7 +69,7 @@ class PendingTags:
         if not self.stuck:
             return None
         reasons = [f"{ref}: {reason}" for ref, reason in self.stuck.items()]
-        return f"{len(reasons)} changes could not be announced, first {'; '.join(reasons[:NAMED])}"
+        return f"{len(reasons)} changes could not be announced, first {'; '.join(reasons[:MAX_NAMED])}"
 
     def done(self, observed: Observed) -> None:
         """Remove a completed change, so that the next change of the tag can be taken."""

@@ -37,7 +37,7 @@ class Policies:
     copies: PolicyCopies
     locks: Locks
 
-    async def requested(self, event: Event[ProjectPolicyRequested], intent: Intent) -> None:
+    async def handle_request(self, event: Event[ProjectPolicyRequested], intent: Intent) -> None:
         """Store a policy and publish the change, unless a later request was handled before. Raises TransientError."""
         request, now, requested_at = event.data, self.clock(), event.time
         spec = ProjectSpec(name=request.project, policy=request.policy)

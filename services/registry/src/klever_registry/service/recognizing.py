@@ -20,7 +20,7 @@ from ormb.reading import chosen_of_index, config_wanted, parse_manifest
 
 SPEC_LIMIT = 512 * 1024
 """Maximum size of a spec in bytes: a NATS message has at most 1 MiB, and must also hold the signature."""
-REMEMBERED = 50_000
+CACHED_IMAGES = 50_000
 """Number of images with a cached result."""
 
 
@@ -50,15 +50,15 @@ class Recognizer:
         if manifest.subject is not None:
             return None
         try:
-            chosen = await self._chosen(ref, manifest)
+            chosen = await self._select_manifest(ref, manifest)
             model = await in_thread(parse_manifest, chosen.content, await self._config(ref, chosen))
-            if model is None or (model.layout == MODELCAR.name and not await self._carries_model(ref, model)):
+            if model is None or (model.layout == MODELCAR.name and not await self._has_model(ref, model)):
                 return None
             return await in_thread(_spec, ref, manifest.digest, self._address, model)
         except UnsupportedArtifactError as error:
             raise PermanentError(f"{error}. Correct that and push {ref} again") from error
 
-    async def _chosen(self, ref: ModelRef, manifest: Manifest) -> Manifest:
+    async def _select_manifest(self, ref: ModelRef, manifest: Manifest) -> Manifest:
         digest = await in_thread(chosen_of_index, manifest.content) if manifest.children else None
         if digest is None:
             return manifest
@@ -78,15 +78,15 @@ class Recognizer:
             raise PermanentError(f"{self._address} has lost the config {descriptor.digest} of {ref}: push it again")
         return config
 
-    async def _carries_model(self, ref: ModelRef, image: ModelManifest) -> bool:
+    async def _has_model(self, ref: ModelRef, image: ModelManifest) -> bool:
         """Return whether an image contains a model. Results are cached, because each comparison repeats the check."""
         if image.digest not in self._images:
-            while len(self._images) >= REMEMBERED:
+            while len(self._images) >= CACHED_IMAGES:
                 del self._images[next(iter(self._images))]
-            self._images[image.digest] = await self._looked_into(ref, image)
+            self._images[image.digest] = await self._contains_model(ref, image)
         return self._images[image.digest]
 
-    async def _looked_into(self, ref: ModelRef, image: ModelManifest) -> bool:
+    async def _contains_model(self, ref: ModelRef, image: ModelManifest) -> bool:
         for layer in reversed(image.layers):  # images usually copy the model last
             start = await self._manifests.start_of_blob(ref.repository, layer.digest, min(START, layer.size))
             if await in_thread(holds_model, layer.media_type, start):

@@ -17,7 +17,7 @@ from kleverproto.streams import MODELS_BUCKET
 from .alarms import Alarms
 from .announcing import model_ref
 from .hidden import problem as hidden_problem
-from .hidden import unhidden
+from .hidden import readable_only
 from .pending import Observed, PendingTags
 from .records import Records
 from .restoring import Restorer
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 LOST, UNREADABLE, STUCK = "models_lost", "repositories_unreadable", "announcements_stuck"
 HIDDEN = "documents_unreadable"
-NAMED = 5
+MAX_NAMED = 5
 """Maximum number of versions in an alarm."""
 
 
@@ -85,7 +85,7 @@ class Reconciler:
         documents = [each.document for each in stored.documents]
         listing = await self._listing()  # after the documents, so that a push in between does not look like a loss
         readable = [document for document in documents if document.spec.ref.repository not in listing.unreadable]
-        compared = catalogue.compare(unhidden(listing.tags, stored), listing.deleted, readable, self._address)
+        compared = catalogue.compare(readable_only(listing.tags, stored), listing.deleted, readable, self._address)
         for ref in sorted(compared.differing, key=str):
             self._pending.add_unless_waiting(ref)
         self._raise_alarms(listing, compared)
@@ -148,9 +148,9 @@ class Reconciler:
 
 def _lost(compared: Comparison, address: str) -> str:
     named = sorted(map(str, compared.lost))
-    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
     return (
         f"{len(named)} of {compared.known} models of {address} are missing in its data directory without having been "
-        f"deleted: {', '.join(named[:NAMED])}{more}. Restore the directory from a backup, push the models again, or "
-        "remove them from the catalogue with `klever registry rebuild`"
+        f"deleted: {', '.join(named[:MAX_NAMED])}{more}. Restore the directory from a backup, push the models again, "
+        "or remove them from the catalogue with `klever registry rebuild`"
     )

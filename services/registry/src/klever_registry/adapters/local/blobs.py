@@ -28,9 +28,9 @@ class LocalBlobs:
             raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest}) from error
         try:
             await self._disk.read(file.seek, start)
-            left = stop - start
-            while left and (piece := await self._disk.read(file.read, min(PIECE, left))):
-                left -= len(piece)
+            remaining = stop - start
+            while remaining and (piece := await self._disk.read(file.read, min(PIECE, remaining))):
+                remaining -= len(piece)
                 yield piece
         finally:
             file.close()  # does not block, because nothing was written

@@ -15,7 +15,7 @@ class LocalInventory:
 
     async def repositories(self) -> list[str]:
         """See `Inventory`."""
-        return await self._layout.disk.read(self._layout.inhabited)
+        return await self._layout.disk.read(self._layout.repositories_with_layout)
 
     async def last_uses(self, repository: str) -> dict[str, datetime]:
         """See `Inventory`."""

@@ -70,7 +70,7 @@ class Layout:
         paths = (Path(folder) for folder, _, files in self._walk(LAYOUT_DIRECTORY) if {INDEX_FILE, INDEXED} & {*files})
         return sorted(str(path.parent.relative_to(self._repositories)) for path in paths)
 
-    def inhabited(self) -> list[str]:
+    def repositories_with_layout(self) -> list[str]:
         """Return all repositories that have a layout, with or without an index, sorted."""
         paths = (Path(folder).parent for folder, _, _ in self._walk(LAYOUT_DIRECTORY))
         return sorted(str(path.relative_to(self._repositories)) for path in paths)

@@ -43,12 +43,12 @@ class _Session:
     def write(self, file: FileIO, pieces: Sequence[bytes]) -> None:
         """Append bytes. If the disk stores only a part of them, the hash is that of the part."""
         for piece in pieces:
-            left = memoryview(piece)
-            while left:
-                written = file.write(left)
-                self.hasher.update(left[:written])
+            remaining = memoryview(piece)
+            while remaining:
+                written = file.write(remaining)
+                self.hasher.update(remaining[:written])
                 self.hashed += written
-                left = left[written:]
+                remaining = remaining[written:]
 
     def digest(self, path: Path, name: str) -> str:
         if name == HASH and self.hashed == path.stat().st_size:
