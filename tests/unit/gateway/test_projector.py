@@ -65,7 +65,7 @@ async def test_a_projection_whose_changes_do_not_arrive_is_not_ready() -> None:
         assert "newer changes have not arrived" in (await projector.check() or "")
 
 
-async def test_a_bucket_whose_changes_do_not_arrive_is_read_anew() -> None:
+async def test_a_bucket_whose_changes_do_not_arrive_is_read_again() -> None:
     documents, projection = DeafDocuments(), InMemoryProjection()
     projector = make_projector(documents, projection, look_seconds=0.02)
     async with running(projector):

@@ -17,7 +17,7 @@ def sessions(clock: Clock) -> Sessions:
     return Sessions(clock, lambda: f"secret-{next(numbers)}")
 
 
-def test_a_code_is_good_once() -> None:
+def test_a_code_is_valid_once() -> None:
     here = sessions(Clock())
     code = here.new_code()
     assert here.log_in("another") is None
@@ -27,7 +27,7 @@ def test_a_code_is_good_once() -> None:
     assert here.log_in(code) is None
 
 
-def test_a_code_is_good_for_five_minutes() -> None:
+def test_a_code_is_valid_for_five_minutes() -> None:
     clock = Clock()
     here = sessions(clock)
     code = here.new_code()
@@ -35,7 +35,7 @@ def test_a_code_is_good_for_five_minutes() -> None:
     assert here.log_in(code) is None
 
 
-def test_a_session_ends() -> None:
+def test_a_session_expires() -> None:
     clock = Clock()
     here = sessions(clock)
     session = here.log_in(here.new_code())
@@ -47,7 +47,7 @@ def test_a_session_ends() -> None:
     assert here.find("") is None
 
 
-def test_a_call_needs_the_key_of_its_page_besides_the_cookie() -> None:
+def test_a_call_requires_the_key_of_its_page_and_the_cookie() -> None:
     here = sessions(Clock())
     first, second = (here.log_in(here.new_code()) for _ in range(2))
     assert first is not None
@@ -59,7 +59,7 @@ def test_a_call_needs_the_key_of_its_page_besides_the_cookie() -> None:
     assert not has_page_key(first, "\udcff")
 
 
-def test_the_oldest_make_room() -> None:
+def test_the_oldest_sessions_are_removed_at_the_limit() -> None:
     here = sessions(Clock())
     codes = [here.new_code() for _ in range(MAX_ENTRIES + 1)]
     assert here.log_in(codes[0]) is None

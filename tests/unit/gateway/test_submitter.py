@@ -49,7 +49,7 @@ def make_submitter(projection: InMemoryProjection, requests: OneStream) -> Submi
     )
 
 
-async def test_what_was_accepted_is_shown_with_its_place_among_the_requests() -> None:
+async def test_an_accepted_request_is_shown_with_its_position() -> None:
     projection = InMemoryProjection()
     submitter = make_submitter(projection, OneStream())
     await submitter.submit(submitter.event(REQUEST), Collection.SERVINGS, ROW)
@@ -58,13 +58,13 @@ async def test_what_was_accepted_is_shown_with_its_place_among_the_requests() ->
     assert (shown.sequence, shown.event_id, shown.revision) == (7, "request", 0)
 
 
-async def test_what_is_stored_is_accepted_also_where_it_cannot_be_shown() -> None:
+async def test_a_stored_request_is_accepted_even_if_it_cannot_be_shown() -> None:
     submitter = make_submitter(FullProjection(), OneStream())
     accepted = await submitter.submit(submitter.event(REQUEST), Collection.SERVINGS, ROW)
     assert accepted.correlation_id == "request"
 
 
-async def test_what_is_not_stored_is_neither_accepted_nor_shown() -> None:
+async def test_a_request_that_is_not_stored_is_neither_accepted_nor_shown() -> None:
     projection = InMemoryProjection()
     submitter = make_submitter(projection, OneStream(is_away=True))
     with pytest.raises(TransientError):
