@@ -53,7 +53,7 @@ def test_a_name_that_is_no_folder_is_refused(name: str, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as ended:
         parse_arguments([*about, "--name", name])
     assert ended.value.code == 2
-    assert "--name must be letters" in capsys.readouterr().err
+    assert "--name must consist of letters" in capsys.readouterr().err
     assert parse_arguments([*about, "--name", "iris-2.b_c"]).name == "iris-2.b_c"
 
 
