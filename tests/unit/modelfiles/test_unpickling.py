@@ -93,7 +93,7 @@ WIDE = dtype_of(b"U1", dtype_state(3, "<", None, None, None, 400, 4, 8))
         pytest.param(b"cbuiltins\nlist\n}S'a'\nK\x01sb.", "of a class or function", id="BUILD-on-a-class"),
         pytest.param(b"cfunctools\npartial\n(cnumpy\nlog1p\ntR)R.", "calls an object", id="REDUCE-of-an-object"),
         pytest.param(b"cnumpy\nlog1p\n(K\x01tR.", "pickles do not call", id="REDUCE-of-a-value"),
-        pytest.param(b"cbuiltins\nobject\n)\x81}S'__class__'\ncbuiltins\nlist\nsb.", "is special", id="dunder-attribute"),
+        pytest.param(b"cbuiltins\nobject\n)\x81}S'__class__'\ncbuiltins\nlist\nsb.", "special", id="dunder-attribute"),
         pytest.param(b"c_codecs\nencode\n(S'a'\nS'zip'\ntR.", "encodes text", id="codec"),
         pytest.param(pickle.dumps(stats.norm(0, 1)), "not trusted", id="distribution-that-runs-its-state"),
         pytest.param(pickle.dumps(CountVectorizer(input="filename")), "reads any file", id="vectorizer-of-files"),
