@@ -2,7 +2,7 @@
 
     uv run --group dev python tools/allowlist.py
 
-Run it after a toolchain's packages have changed, and read what is new in the list: each must be harmless with any
+Run it after a toolchain's packages have changed, and review the new entries: each must be harmless with any
 arguments and any state (see modelfiles/unpickling/allowlist.py).
 """
 

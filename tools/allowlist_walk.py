@@ -43,7 +43,7 @@ MAKERS = re.compile(r"__pyx_unpickle_\w+|newObj")
 
 
 def main() -> None:
-    """One line for each: use, module, name."""
+    """Print one line for each: use, module, name."""
     warnings.simplefilter("ignore")
     found = {line for name in PACKAGES for module in _modules(name) for line in _lines(module)}
     found |= {f"value {module} {name}" for module, name in VALUES_BESIDE if _has(module, name)}

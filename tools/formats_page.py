@@ -208,7 +208,7 @@ def _served_by(name: str) -> str:
 
 
 def _laid_out_for(name: str) -> str:
-    """The servers whose container images `ormb-storage-initializer` prepares directories for."""
+    """The servers for whose container images `ormb-storage-initializer` prepares directories."""
     return ", ".join(layout for layout in DirectoryLayout if name in supports(layout)) or NONE
 
 

@@ -1,4 +1,4 @@
-"""docs/settings.md: every setting of every service, from the classes that read them, and what the commands read."""
+"""Generates docs/settings.md: every setting of every service and every variable that the commands read."""
 
 import os
 from collections.abc import Iterator
@@ -116,7 +116,7 @@ def _default(field: FieldInfo) -> str:
 
 @contextmanager
 def _only_directories_set() -> Iterator[None]:
-    """An environment in which a default directory has the name of its variable, and nothing else is set."""
+    """An environment in which each default directory is the name of its variable, and nothing else is set."""
     saved = dict(os.environ)
     os.environ.clear()
     os.environ.update({name: f"/${name}" for name in ("KLEVER_HOME", "KLEVER_TOOLCHAINS")})

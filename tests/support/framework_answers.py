@@ -1,4 +1,4 @@
-"""Models that frameworks make in their toolchains for tests, and what the frameworks answer."""
+"""Models that frameworks create in their toolchains for tests, and the answers of the frameworks."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ CASES = {
 
 
 def assert_answers(outputs: list[dict[str, Any]], expected: dict[str, Any], rows: slice) -> None:
-    """Every expected output is there, with the framework's values for these rows."""
+    """Check that every expected output is present with the framework's values for these rows."""
     given = {output["name"]: output for output in outputs}
     for name, values in expected.items():
         wanted, output = np.array(values[rows]), given[name]

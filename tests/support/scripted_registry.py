@@ -1,4 +1,4 @@
-"""An OCI registry in memory that answers as a test wants it to, and keeps what it was asked."""
+"""An in-memory OCI registry that answers as a test scripts it, and records its requests."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ Script = Callable[[web.Request], web.Response | None]
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     target: str
@@ -34,7 +34,7 @@ class Asked:
 
 @dataclass
 class ScriptedRegistry:
-    """Takes and gives any blob and manifest; `script` sees each request first."""
+    """Stores and serves any blob and manifest; `script` handles each request first."""
 
     script: Script = lambda _request: None
     is_deaf: Callable[[web.Request], bool] = lambda _request: False
@@ -48,7 +48,7 @@ class ScriptedRegistry:
 
     @asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[str]:
-        """Serve on a free port; gives host:port."""
+        """Serve on a free port. Yields host:port."""
         application = web.Application(client_max_size=64 * 1024 * 1024)
         application.router.add_route("*", "/{rest:.*}", self._answer)
         server = TestServer(application, host=host, scheme="https" if tls else "http")
@@ -62,11 +62,11 @@ class ScriptedRegistry:
 
     @property
     def reference(self) -> Reference:
-        """Something to push here, or pull."""
+        """A reference in this registry."""
         return Reference(self.host, "m", "v1")
 
     def targets(self, method: str) -> list[str]:
-        """What was asked with a method."""
+        """The targets of the requests with a method."""
         return [asked.target for asked in self.requests if asked.method == method]
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -120,7 +120,7 @@ class ScriptedRegistry:
         return self.content(request, self.blobs[digest])
 
     def content(self, request: web.Request, content: bytes) -> web.Response:
-        """Bytes, or the rest of them where the request asks for that."""
+        """The bytes, or the requested range of them."""
         start = request.headers.get("Range", "").removeprefix("bytes=").rstrip("-")
         if not start:
             return web.Response(body=content)
@@ -138,7 +138,7 @@ class ScriptedRegistry:
 
 
 def wants(authorization: str, *challenges: str) -> Script:
-    """Asks for a login by these header lines, and takes one Authorization; gives the token `t` to ann."""
+    """Requires a login with these header lines and accepts one Authorization. Issues the token `t` to ann."""
 
     def answer(request: web.Request) -> web.Response | None:
         said = request.headers.get("Authorization")

@@ -1,4 +1,4 @@
-"""Something that answers as a gateway, in a thread of the test."""
+"""A stub of the gateway, in a thread of the test."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ API = "/api/v1alpha1"
 
 
 class InTurn(list[Any]):
-    """One answer after the other; the last one stays."""
+    """Gives one answer after the other. The last one is repeated."""
 
     def next(self) -> Any:
         return self.pop(0) if len(self) > 1 else self[0]
@@ -19,7 +19,7 @@ class InTurn(list[Any]):
 
 @contextmanager
 def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
-    """The URL of a gateway that answers these paths, below the API's, with JSON or text, others with 404."""
+    """The URL of a gateway that answers these paths, below the API's, with JSON or text, and others with 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -46,7 +46,7 @@ def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Whether everything is as it has to be, by what was accepted; each thing that is not is a sentence."""
+"""Compares the state of the platform with the accepted requests. Each violation is a sentence."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ GRACE_SECONDS = 5.0
 OK, NOT_FOUND = 200, 404
 RIGHT: dict[Fate, set[str | None]] = {
     Fate.RUN: {"Succeeded"},
-    Fate.CANCELLED: {"Cancelled", "Succeeded"},  # it may have ended first; see `_late_starts`
+    Fate.CANCELLED: {"Cancelled", "Succeeded"},  # it may have completed first; see `_late_starts`
     Fate.DELETED: {None},
 }
 """In which phase a job ends that someone wants this of."""
@@ -35,14 +35,14 @@ RIGHT: dict[Fate, set[str | None]] = {
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a stream."""
+    """A message in a stream."""
 
     stored_at: float
     event: Event[Any]
 
 
 async def violations(world: World, readiness: Readiness, listener: Listener) -> list[str]:
-    """All that is wrong now."""
+    """Return all current violations."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, world.nats() as client:
         found = [f"the {part} is not ready: {reason}" for part, reason in (await readiness.now()).items()]
         found += [each async for each in _catalogue(world, session)]
@@ -78,7 +78,7 @@ async def _servings(world: World, session: aiohttp.ClientSession) -> AsyncIterat
 
 
 async def _answer(world: World, session: aiohttp.ClientSession, name: str) -> int | str | None:
-    """The number of the version that answers; None for no such serving."""
+    """Return the number of the version that answers, or None if the serving does not exist."""
     load = Load()
     await load.ask(session, f"{world.urls.ingress}/seldon/default/{name}/v2/models/{name}/infer")
     if load.answers:
@@ -144,7 +144,7 @@ def _repeated_pushes(messages: list[Message]) -> list[str]:
 
 
 def _repeated_ends(messages: list[Message]) -> list[str]:
-    """A job ends once for each request or push that it answers."""
+    """A job completes once for each request or push that it answers."""
     ends = Counter(
         (message.event.data.id, message.event.causation_id)
         for message in messages
@@ -167,7 +167,7 @@ def _late_starts(world: World, messages: list[Message]) -> list[str]:
 
 
 async def read(client: Client, stream: str) -> list[Message]:
-    """Everything that a stream holds."""
+    """Return every message of a stream."""
     js = client.jetstream()
     config = api.ConsumerConfig(ack_policy=api.AckPolicy.NONE, mem_storage=True, inactive_threshold=30)
     subscription = await js.pull_subscribe("", stream=stream, config=config)

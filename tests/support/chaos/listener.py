@@ -1,4 +1,4 @@
-"""Someone who follows the live events all the time, as a client of the platform does."""
+"""A client that follows the live events during the whole run."""
 
 import time
 from collections import Counter
@@ -18,13 +18,13 @@ CONNECT_SECONDS = 2.0
 
 @dataclass
 class Listener:
-    """Follows the events, until cancelled.
+    """Follows the events until it is cancelled.
 
     Attributes:
-        heard: how often each event came since the last gap.
-        known: every event that ever came.
+        heard: how often each event arrived since the last gap.
+        known: every event that ever arrived.
         gaps: the last one of each stream.
-        repeated: events that came more than once with no gap in between.
+        repeated: events that arrived more than once without a gap in between.
     """
 
     world: World
@@ -37,7 +37,7 @@ class Listener:
     """By the clock of the event store: what was stored before was not waited for."""
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         self.since = time.time() + CONNECT_SECONDS
         while True:
             try:
@@ -49,7 +49,7 @@ class Listener:
             await pause(0.5)
 
     def missed(self, stream: str, event_ids: set[str]) -> set[str]:
-        """Events that a stream holds and that never came, where no gap explains that."""
+        """Return events of a stream that never arrived and that no gap explains."""
         whole = self.gaps.get(stream) in {None, Loss.RECREATED} and not self.restarts
         return event_ids - self.known if whole else set()
 

@@ -1,4 +1,4 @@
-"""A light constant load: people who push, deploy, undeploy, ask for jobs and predict, and do not give up."""
+"""A light constant load: users who push, deploy, undeploy, request jobs and predict, and who retry."""
 
 import asyncio
 import time
@@ -36,15 +36,15 @@ SERVER_ERROR, ACCEPTED, NOT_FOUND, CONFLICT = 500, 202, 404, 409
 
 
 class AwayError(Exception):
-    """Ask again."""
+    """The gateway or registry is not reachable; retry."""
 
 
 class Users:
-    """All of them.
+    """All users.
 
     Args:
-        world: whom they ask, and where they keep account.
-        seed: what they do, in which order.
+        world: the platform that they use, with its ledger.
+        seed: determines their actions.
         directory: an existing one for the models that they push.
     """
 
@@ -63,11 +63,11 @@ class Users:
         self.is_stopping = asyncio.Event()
 
     async def close(self) -> None:
-        """They leave."""
+        """Close the connections of the users."""
         await self._session.close()
 
     async def run(self) -> None:
-        """Until `is_stopping` is set; each finishes what it has begun."""
+        """Run until `is_stopping` is set. Each user completes the action in progress."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pushes(Random(f"{self._seed}/pushes")))
             tasks.create_task(self._jobs(Random(f"{self._seed}/jobs")))
@@ -92,14 +92,14 @@ class Users:
         self._world.ledger.pushed(ref, number, digest)
 
     async def deploy(self, name: str, ref: str) -> None:
-        """Have a version served."""
+        """Deploy a version."""
         spec = {"variants": [{"name": dns_label(ref.rpartition(":")[2]), "model": ref}]}
         answer = await self._ask("PUT", f"/namespaces/default/servings/{name}", {ACCEPTED}, json={"spec": spec})
         if answer is not None:
             self._world.ledger.wanted(name, self._world.ledger.versions[ref].number, answer["request"])
 
     async def undeploy(self, name: str) -> None:
-        """Have a serving removed."""
+        """Undeploy a serving."""
         answer = await self._ask("DELETE", f"/namespaces/default/servings/{name}", {ACCEPTED, NOT_FOUND})
         if answer is not None:
             self._world.ledger.wanted(name, None, answer["request"])
@@ -163,7 +163,7 @@ class Users:
             await pause(0.1)
 
     async def _watch(self) -> None:
-        """See what the platform has taken up."""
+        """Record the requests that the platform has handled."""
         while not self.is_stopping.is_set():
             await pause(0.5)
             try:
@@ -200,7 +200,7 @@ class Users:
                 return await response.json()
 
     async def _ask(self, method: str, path: str, expected: set[int], **options: Any) -> dict[str, Any] | None:
-        """Ask until there is an answer; None for one that no fault explains."""
+        """Retry a request until it is answered. Return None for an answer that no fault explains."""
 
         async def once() -> dict[str, Any] | None:
             url = f"{self._world.urls.api}{API}{path}"
@@ -236,7 +236,7 @@ class Users:
             await pause(0.3)
 
     def _explains_full_disk(self, error: str) -> bool:
-        """Whether a push is refused for the reason that there is."""
+        """Return whether a push was refused because a disk is full."""
         disk = self._world.disks.get("registry")
         return disk is not None and disk.is_full and "INSUFFICIENT_STORAGE" in error
 
