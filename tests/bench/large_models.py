@@ -59,7 +59,7 @@ LARGE: dict[str, tuple[str, Callable[[Path], None]]] = {
     "SKLearn": ("SKLearn", sklearn),
     "SavedModel": ("SavedModel", saved_model),
 }
-"""Title to format and maker."""
+"""Title to format and the function that creates the model."""
 
 
 def _onnx(tensor: onnx.TensorProto, directory: Path) -> None:

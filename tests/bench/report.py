@@ -20,7 +20,7 @@ class Figure:
     measured: str
     goal: str = ""
     is_met: bool | None = None
-    """None where there is no goal."""
+    """None if there is no target."""
 
     def cells(self) -> tuple[str, ...]:
         """As the table shows it."""

@@ -27,7 +27,7 @@ from support.processes import free_port
 from support.small_models import adder
 
 PAIRS, CONNECTIONS = 21, 16
-"""Servers with and without it that are started in turn; what one costs is compared with its neighbour."""
+"""Numbers of servers with and without the sandbox, started in turn. Each is compared with its neighbour."""
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
 GOAL = 3.0
 HOST = "127.0.0.1"

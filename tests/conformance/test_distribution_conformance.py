@@ -22,7 +22,7 @@ ON = (
     "OCI_API_MANIFESTS_DIGEST_HEADER",
     "OCI_API_MANIFESTS_TAG_PARAM",
 )
-"""What the suite leaves out by default."""
+"""Parts of the suite that are disabled by default."""
 
 
 @pytest.mark.timeout(600)

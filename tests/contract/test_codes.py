@@ -14,9 +14,9 @@ from kleverproto.codes import CODES
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "libs/kleverproto/src/kleverproto/codes.py"
 PROGRAMS = ROOT / "libs/modelconversion/src/modelconversion/programs"
-"""They run in the environments of toolchains, which have the standard library only."""
+"""Programs that run in the environments of toolchains, which have only the standard library."""
 WORDS = {"internal", "unavailable", "invalid", "not_found", "conflict", "storage"}
-"""Codes that are words of other vocabularies too: in code they are allowed where no code can be meant."""
+"""Codes that are also words of other vocabularies. They are allowed in code that cannot mean the code."""
 SHARED = ("kleverkit", "kleverproto", "modelconversion", "modelformats", "ormb")
 CONSTANTS = {
     name: value for name, value in vars(codes).items() if name.isupper() and isinstance(value, str) and value in CODES

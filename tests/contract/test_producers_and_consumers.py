@@ -25,7 +25,7 @@ from support.golden_events import EXAMPLES
 
 SERVICES = Path(__file__).parents[2] / "services"
 SAMPLES = "examples.py"
-"""The gateway shows events of others in its documentation."""
+"""Events of other services that the gateway shows in its documentation."""
 HANDLERS = {
     "deployer": klever_deployer.handlers,
     "jobrunner": klever_jobrunner.handlers,

@@ -35,14 +35,14 @@ WITHOUT_DATA = {
         *("jobs logs", "logs"),  # lines, as programs have written them
     },
 }
-"""Commands that say in a sentence what they have done."""
+"""Commands that report their result in a sentence."""
 ELSEWHERE = {"klever demo", "klever toolchain install", "klever convert"}
-"""Commands of which other tests read the JSON: tests/e2e/test_demo.py; toolchains are installed by tests/toolchains."""
+"""Commands whose JSON other tests read: tests/e2e/test_demo.py; toolchains are installed by tests/toolchains."""
 CAMEL_CASE = re.compile(r"^[a-zA-Z][a-zA-Z0-9]*$")
 NAMES_OF_OTHERS = {"annotations", "details", "env", "labels", "metrics", "operators", "parameters", "projects"}
-"""Objects whose keys people, models, formats or other tools have chosen."""
+"""Objects whose keys are chosen by users, models, formats or other tools."""
 PROTOCOL = {"model_name", "model_version"}
-"""The Open Inference Protocol spells its own names."""
+"""Names defined by the Open Inference Protocol."""
 
 
 def commands(group: click.Group, *prefix: str) -> Iterator[tuple[str, click.Command]]:

@@ -33,7 +33,7 @@ class Client:
     gateways: list[GatewayProcess]
     at: int
     counts: Counter[int] = field(default_factory=Counter)
-    """Status of the answers to changes, after all repetitions."""
+    """Numbers of answers by status, after all retries."""
     repeated: int = 0
 
     async def run(self, stop: asyncio.Event) -> None:

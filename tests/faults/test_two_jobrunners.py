@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(120)
 
 LAPSE_SECONDS = 3.0
 TAKEN_OVER_WITHIN = 10.0
-"""After the claim of a dead jobrunner has lapsed."""
+"""Seconds after the claim of a dead jobrunner has expired."""
 TESTS = Path(__file__).parents[1]
 
 

@@ -25,7 +25,7 @@ docs: [{path: ./README.md}]
 COMPRESSIONS = ("none", "gzip", "gzip-fastest", "zstd")
 PACKINGS = [(form, compression) for form in ("tar", "raw") for compression in COMPRESSIONS]
 PACKINGS_OF_MODEL_PACK = [*(("tar", compression) for compression in COMPRESSIONS), ("raw", "none")]
-"""The specification has no compressed files."""
+"""Packings without compression, because the specification has no compressed files."""
 
 
 @pytest.fixture

@@ -40,9 +40,9 @@ DATA: tuple[tuple[Any, ...], ...] = (
     (TEXTS,),
     ([{"a": 1, "b": 2.0}] * 40,),
 )
-"""What an estimator is fitted on: the first that it takes."""
+"""Data to fit an estimator on: the first that it accepts is used."""
 UNFITTED = {"SparseCoder"}
-"""Estimators that are used without being fitted."""
+"""Estimators that are used without a fit."""
 RUN_ANYTHING = """
 builtins: eval exec compile open __import__ getattr setattr delattr globals locals vars input breakpoint type map
 os: system popen execl execv execve spawnl spawnv remove unlink rmdir rename link symlink putenv kill fork

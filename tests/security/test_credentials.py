@@ -30,7 +30,7 @@ from support.scripted_registry import ANN, BASIC_CHALLENGE, Script, ScriptedRegi
 from support.small_models import adder
 
 Trap = Callable[[str], Script]
-"""Given where to, a registry that sends its clients there once they have logged in."""
+"""Given a target, returns a registry that redirects its clients there once they have logged in."""
 ELSEWHERE_CHALLENGES = ('Basic realm="r"', 'Bearer realm="http://{host}/token",service="s"')
 
 

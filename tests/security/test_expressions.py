@@ -15,7 +15,7 @@ from support.model_files import DATA
 
 TIMES = 4
 LINEAR = TIMES * 2
-"""Quadratic would be 16."""
+"""The largest allowed growth; quadratic growth would be 16."""
 FUNCTION = b"  def forward(self: __torch__.Net,\n"
 
 

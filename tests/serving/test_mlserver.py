@@ -30,13 +30,13 @@ FORMATS = {
     "catboost": "CatBoost",
     **dict.fromkeys(("tensor", "unsigned", "columns"), "MLflow"),
 }
-"""Folders that the program `mlserver_models` makes: MLflow models with signatures of either kind, and with none."""
+"""Directories that the program `mlserver_models` creates: MLflow models with signatures of either kind, and without."""
 ONE_TENSOR = {
     **dict.fromkeys(("sklearn", "scaler", "xgboost", "targets", "lightgbm", "catboost"), "input"),
     "tensor": "input-0",
     "unsigned": "anything",
 }
-"""What the only input of a model is called."""
+"""The name of a model's only input."""
 FILES = {
     "MLmodel",
     "classifier.joblib",

@@ -26,7 +26,7 @@ ODD = {
     "openvino": ("MODEL.XML", "openvino", "other.xml"),
     "pmml-classifier": ("model.xml", "pmml", "other.pmml"),
 }
-"""Model to the name that its file gets, the toolchain that serves it, and the name of another file beside it."""
+"""Model to the name of its file, the toolchain that serves it, and the name of another file beside it."""
 MAKERS = {name: (toolchain, maker) for maker, (toolchain, names) in CASES.items() for name in names.split()}
 
 

@@ -24,7 +24,7 @@ from support.waiting import eventually
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.1, 5.6, 2.4]]
 FLAT = [value for row in ROWS for value in row]
 SECONDS_OF_WORK = 3_000_000
-"""Steps of the loop model that keep it busy for some seconds."""
+"""Steps of the loop model that take several seconds."""
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,9 @@ class Load:
     """The answers received so far."""
 
     answers: Counter[float] = field(default_factory=Counter)
-    """The first number of an answer, to how often it came."""
+    """Number of answers by the first number in them."""
     failures: Counter[int | str] = field(default_factory=Counter)
-    """A status other than 200, or what broke the connection, to how often it came."""
+    """Number of failures by status other than 200, or by the error that broke the connection."""
 
     async def ask(self, session: aiohttp.ClientSession, url: str, body: Mapping[str, Any] = ONE) -> None:
         """Send one request."""

@@ -69,7 +69,7 @@ def digest(version: str) -> str:
 
 
 PARSED = ModelStatus(scan=CLEAN, extraction=ExtractionPhase.SUCCEEDED)
-"""What is known of a version that may be served."""
+"""The status of a version that may be served."""
 
 
 def spec(*versions: str, weights: tuple[int, ...] = (100,), replicas: int = 1) -> ServingSpec:
@@ -135,7 +135,7 @@ class Steps:
 
     taken: list[str] = field(default_factory=list)
     left: int | None = None
-    """So many more, then it dies."""
+    """The number of steps before it dies."""
     died: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, step: str) -> None:
@@ -150,15 +150,15 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
         super().__init__()
         self._steps = steps
         self.reads = 0
-        """How many documents were read by their key."""
+        """The number of documents that were read by their key."""
         self.listings: list[int] = []
-        """How many documents each listing had."""
+        """The number of documents in each listing."""
         self.listed: Callable[[list[Stored[ServingDocument]]], list[Stored[ServingDocument]]] = list
-        """What a listing makes of the documents that there are."""
+        """Returns the result of a listing from the existing documents."""
         self.unreachable = False
-        """Whether nothing can be written."""
+        """True if nothing can be written."""
         self.hold: tuple[asyncio.Event, asyncio.Event] | None = None
-        """The next listing sets the first once it has read the documents, and returns once the second is set."""
+        """The next listing sets the first event once it has read the documents, and returns once the second is set."""
 
     async def find(self, key: str) -> Stored[ServingDocument] | Buried[ServingDocument] | None:
         self.reads += 1
@@ -235,7 +235,7 @@ class SteppedDataPlane(InMemoryDataPlane):
         super().__init__()
         self._steps = steps
         self.on_apply: Callable[[ServingRoute], Awaitable[None]] | None = None
-        """Happens before a route is applied."""
+        """Called before a route is applied."""
 
     async def apply(self, route: ServingRoute) -> None:
         if self.on_apply is not None:
@@ -257,7 +257,7 @@ class InMemoryModels:
         self.formats: dict[str, str] = {}
         self.unreachable: set[str] = set()
         self.described: list[str] = []
-        """The manifests that a registry was asked for."""
+        """The manifests that were requested from a registry."""
 
     async def find(self, digest: str) -> LocalModel | None:
         return self._model(digest) if digest in self.here else None

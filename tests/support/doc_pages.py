@@ -14,7 +14,7 @@ RUN = {"sh": ("bash", "-euo", "pipefail", "-c"), "python": ("python", "-c")}
 FENCE = re.compile(r"^\s*```(\w*)\s*$")
 MARKER = re.compile(r"^\s*<!-- (not run|file|terminal|fails)(?:: (.*?))? -->\s*$")
 LEFT_OUT = "…"
-"""In a block of output: whatever stands there."""
+"""Stands for any text in a block of output."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Block:
     """A fenced block of a page."""
 
     line: int
-    """Of the opening fence, counted from 1."""
+    """The line of the opening fence, counted from 1."""
     language: str
     text: str
     marker: str = ""
     argument: str = ""
-    """What follows the colon of the marker: a reason, or a file's name."""
+    """The text after the colon of the marker: a reason, or the name of a file."""
     output: str | None = None
-    """What the page shows as printed."""
+    """The output that the page shows."""
 
     @property
     def is_run(self) -> bool:

@@ -14,7 +14,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 STATUS_200 = b"\x88"
-"""In HPACK's static table."""
+"""An index of HPACK's static table."""
 
 
 def _literal(name: bytes, value: bytes) -> bytes:

@@ -23,7 +23,7 @@ class Entry:
     type: bytes = tarfile.REGTYPE
     link: str = ""
     size: int | None = None
-    """Where the header lies about it."""
+    """The size in the header, if it differs from the real one."""
 
 
 def tar(*entries: Entry) -> bytes:

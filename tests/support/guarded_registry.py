@@ -20,12 +20,12 @@ class GuardedRegistry:
     """Serves `library/iris:v1` to authorised clients."""
 
     scheme: str
-    """`basic`, `bearer`, or `anonymous`: open to everybody."""
+    """`basic`, `bearer`, or `anonymous`, which requires no login."""
     model: oci.Artifact = field(default_factory=oci.model)
     scopes: list[str] = field(default_factory=list)
-    """What tokens were asked for."""
+    """The scopes of the requested tokens."""
     tokens: set[str] = field(default_factory=set)
-    """What was handed out and has not expired."""
+    """The issued tokens that have not expired."""
     host: str = ""
 
     @asynccontextmanager

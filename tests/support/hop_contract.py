@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from support.raw_http import Answer, chunked, exchange, head
 
 SENTINEL = "sesame-6f1d2c"
-"""Stands in headers and bodies that are refused; no log and no answer may repeat it."""
+"""A marker in headers and bodies that are refused. No log and no answer may repeat it."""
 
 
 @dataclass(frozen=True)

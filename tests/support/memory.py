@@ -44,7 +44,7 @@ def watched(call):
         outcome = type(error).__name__
     return f"{outcome} {(peak() - before) // 1024}"
 """
-"""The begin of a program: how a call ended (or the exception's name), and by how many MB the process grew by it."""
+"""The start of a program that measures a call: its outcome (or exception name) and the growth of the process in MB."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from modelformats.formats.savedmodel_messages import SCHEMA
 from support import caffe_models, onnx_models
 
 DATA = Path(__file__).parent.parent / "data" / "models"
-"""Files of the real frameworks; its README tells how they were made."""
+"""Files of the real frameworks; its README describes how they were made."""
 CORE_ML_SPECIFICATION = "Data/com.apple.CoreML/model.mlmodel"
 FLOAT, INT64, STRING = 1, 9, 7
-"""tensorflow/core/framework/types.proto."""
+"""Numbers from tensorflow/core/framework/types.proto."""
 
 PMML = """<?xml version="1.0"?>
 <PMML xmlns="http://www.dmg.org/PMML-4_4" version="4.4">

@@ -18,7 +18,7 @@ LEASES = f"KV_{LEASES_BUCKET.name}"
 LEASE_HOLDERS = ("registry", "deployer")
 STORED = (LEASES, *(stream.name for stream in STREAMS), *(f"KV_{bucket.name}" for bucket in ALL_BUCKETS))
 ON_A_STREAM = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.MSG.DELETE")
-"""What can destroy a stream, or let it take others' messages."""
+"""Calls that can destroy a stream, or let it receive the messages of others."""
 READS_A_STREAM = ("STREAM.SNAPSHOT", "DIRECT.GET", "CONSUMER.CREATE", "CONSUMER.NAMES", "CONSUMER.LIST")
 ON_THE_SERVER = (
     *("INFO", "STREAM.NAMES", "STREAM.LIST", "STREAM.TEMPLATE.CREATE.X", "STREAM.CREATE.OTHER", "STREAM.RESTORE.OTHER"),

@@ -23,9 +23,9 @@ class NetNamespace:
     """A namespace that exists as long as its process."""
 
     holder: int
-    """A process in it."""
+    """A process in the namespace."""
     user: bool
-    """Whether it has a user namespace too, which makes it without root."""
+    """True if it has a user namespace too, which allows creating it without root."""
 
     def command(self, *command: str) -> tuple[str, ...]:
         """A command line that runs another one in the namespace."""

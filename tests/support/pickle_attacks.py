@@ -77,7 +77,7 @@ FILES: dict[str, Callable[[Path], bytes]] = {
     "import-by-name": lambda canary: called("builtins", "exec", f"open({str(canary)!r}, 'w')"),
     "method-of-an-object": lambda canary: pickle.dumps(Chained(canary)),
 }
-"""Each is a pickle or joblib file that makes the canary when `joblib.load` loads it."""
+"""Pickle or joblib files that create the canary when `joblib.load` loads them."""
 
 
 class Chained:
@@ -142,4 +142,4 @@ HIDDEN: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
     "before-a-zip": lambda content: ("model.bin", content + in_zip(b"x")),
     "behind-plain-pickles": lambda content: ("model.bin", pickle.dumps(1) * 3 + content),
 }
-"""Names and containers in which a pickle is no less one."""
+"""Names and containers that do not hide a pickle."""

@@ -12,7 +12,7 @@ from typing import Self
 from klever.platform.ports import hold
 
 _held: list[socket.socket] = []
-"""Kept to the end of the process, so that neither another worker nor a client of its own is given the same port."""
+"""Locks kept to the end of the process, so that no other worker and no client of ours gets the same port."""
 
 
 def free_port() -> int:

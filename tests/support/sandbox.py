@@ -32,19 +32,19 @@ class Surroundings:
     secret: str
     """A file beside the home."""
     outside: str
-    """Its directory."""
+    """The directory of the secret."""
     model: str
     victim: int
     """Another process of the same user."""
     address: int
-    """Of a secret in its memory."""
+    """The address of a secret in its memory."""
     shared: str
-    """Name of its shared memory."""
+    """The name of its shared memory."""
     tcp: int
     udp: int
     unix: str
     log: str
-    """A UNIX socket that takes datagrams."""
+    """A UNIX socket that receives datagrams."""
     abstract: str
     descriptor: int
 

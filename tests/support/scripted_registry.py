@@ -17,7 +17,7 @@ ANN = Credentials("ann", "secret")
 BASIC_CHALLENGE, BEARER_CHALLENGE = 'Basic realm="a, b"', 'Bearer realm="http://{host}/token",service="s"'
 
 Script = Callable[[web.Request], web.Response | None]
-"""Answers in the registry's place, or leaves it to the registry."""
+"""Answers instead of the registry, or returns None to let the registry answer."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Asked:
 
     method: str
     target: str
-    """Path and query, byte for byte."""
+    """Path and query, unchanged."""
     authorization: str | None
     range: str | None
     cookie: str | None = None
@@ -38,7 +38,7 @@ class ScriptedRegistry:
 
     script: Script = lambda _request: None
     is_deaf: Callable[[web.Request], bool] = lambda _request: False
-    """Requests whose body is not read, and which are never answered."""
+    """Selects requests whose body is not read, and which are never answered."""
     requests: list[Asked] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[bytes, str]] = field(default_factory=dict)

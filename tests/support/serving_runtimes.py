@@ -20,7 +20,7 @@ from support.processes import ServerProcess, free_port
 PROGRAMS = Path(__file__).parents[1] / "serving" / "programs"
 PACKAGES = server_packages()
 SERVER_PATH = os.pathsep.join(str(package.parent) for package in PACKAGES)
-"""A PYTHONPATH of directories with nothing but the packages of the model server."""
+"""A PYTHONPATH of directories with only the packages of the model server."""
 HOST = "127.0.0.1"
 MODEL = "m"
 VERSION = "v1"
@@ -48,7 +48,7 @@ class Runtime:
     python: Path
     logs: Path
     extra: dict[str, str] = field(default_factory=dict)
-    """Further environment variables."""
+    """Additional environment variables."""
     has_grpc: bool = True
 
     def command(self, directory: Path, model_format: str, *extra: str) -> list[str]:

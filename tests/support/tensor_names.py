@@ -12,7 +12,7 @@ DATATYPES = {
     **{f"{kind}int{bits}": f"{kind.upper()}INT{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)},
     **{f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)},
 }
-"""NumPy's names of types to the protocol's."""
+"""NumPy's names of types to those of the protocol."""
 
 
 def assert_same_tensors(signature: Signature, metadata: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from modelfiles.unpickling.reading import examine_whole
 from modelfiles.unpickling.streams import StrictStream
 
 HARMFUL = ("os.system", "os.exec", "os.posix_spawn", "os.remove", "subprocess.Popen", "exec", "compile")
-"""What models have no need of; Python reports it before it happens (PEP 578)."""
+"""Audit events that models do not need; Python raises them before the action (PEP 578)."""
 events: list[str] = []
 
 

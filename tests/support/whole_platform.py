@@ -31,7 +31,7 @@ from ormb.reference import Reference
 from support.waiting import eventually
 
 PARTS = 6
-"""nats, topology, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
+"""nats, topology, registry, jobrunner, deployer, gateway; Envoy and the model servers belong to the deployer."""
 
 
 @dataclass

@@ -27,7 +27,7 @@ def names_of(tensors: Iterable[Tensor]) -> list[str]:
 
 
 RENAMED = {("SKLearn", "PMML")}
-"""What docs/formats.md says of: PMML has a field for each column and each class."""
+"""Renamed tensors that docs/formats.md describes: PMML has a field for each column and each class."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from support.toolchains import toolchain_python
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 FILE = Path(__file__).parents[1] / "data" / "estimators.json"
-"""What docs/formats.md says is made of it."""
+"""The results that docs/formats.md describes."""
 READERS = Path(modelfiles.__file__).parents[1]
 MAKER = Path(__file__).with_name("makers") / "every_estimator.py"
 NO_CONVERTER = re.compile(r"Unable to find a shape calculator.*", re.DOTALL)

@@ -17,7 +17,7 @@ from toolchains.conversions import Conversion, check, signature
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 DECLARED = {"scripted": signature(x=("float32", (-1, 4)), y=("float32", (-1, 5)))}
-"""What a model's file does not contain."""
+"""Properties that a model's file does not contain."""
 
 
 CASES = [
@@ -29,7 +29,7 @@ CASES = [
     ("tf/tensorflow_models", "tflite", "TFLite", "ONNX", "model.bin", "other.tflite"),
     ("onnx/onnx_models", "perceptron", "ONNX", "OpenVINO", "net.ort", "other.onnx"),
 ]
-"""Toolchain and maker, model, source, target, the name that the model's file gets, that of another file beside it."""
+"""Toolchain and program, model, source, target, the name of the model's file, the name of another file beside it."""
 
 
 @dataclass(frozen=True)

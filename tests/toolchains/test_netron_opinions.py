@@ -19,17 +19,17 @@ from support import model_files
 
 HERE = Path(__file__).with_name("netron")
 AROUND = {"inputlayer", "parameter", "result", "const", "input", "data", "constant"}
-"""What one of the two counts as an operator and the other as an input, output or weight."""
+"""Elements that one of the two counts as an operator and the other as an input, output or weight."""
 OPERATORS = (
     *("CaffeModel", "CoreML", "ExportedProgram", "GraphDef", "H5", "Keras", "MXNetParams", "NetDef", "ONNX"),
     *("OpenVINO", "PaddlePaddle", "TFLite", "TorchScript"),
 )
-"""Formats of which netron shows a graph."""
+"""Formats whose graph netron shows."""
 SHAPES = ("ExportedProgram", "ONNX", "OpenVINO", "PaddlePaddle", "TFLite")
-"""Formats of which netron shows the inputs' shapes."""
+"""Formats whose input shapes netron shows."""
 TYPES = {*SHAPES, "CoreML"}
 LEFT_OUT = {"CaffeModel": {"relu", "softmaxwithloss"}, "GraphDef": {"identity"}}
-"""netron draws activations in place as part of their layer and layers of training, and no identities."""
+"""Operators that netron does not draw separately: in-place activations, layers of training, and identities."""
 
 
 @pytest.fixture(scope="module")

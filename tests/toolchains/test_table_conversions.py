@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(900)  # the first run installs
 SAMPLES = {
     "mixed-columns": {"income": [0.5, -1.25, 2.0], "age": [1.5, 0.25, -2.0], "city": ["Ulm", "Bonn", "Rome"]},
 }
-"""By model; made up for the others."""
+"""Samples by model; other models get generated ones."""
 
 
 @pytest.fixture

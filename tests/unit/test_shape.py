@@ -1,4 +1,4 @@
-"""The sizes and habits that CONTRIBUTING.md promises, checked over every tracked Python file."""
+"""The limits and rules of CONTRIBUTING.md, checked over every tracked Python file."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ LONGEST_FILE = 300
 LONGEST_BODY = 40
 HANDLER_STATEMENTS = 5
 ALLOWED_LONG_FILES: dict[str, str] = {}
-"""Path to the reason why it may be longer."""
+"""Path to the reason why the file may be longer."""
 
 SLEEP = re.compile(r"\b(?:asyncio|time)\.sleep\(")
 PATCH = re.compile(r"\b(?:monkeypatch\.setattr|mock\.patch|patch\.object|MagicMock|AsyncMock)\b")

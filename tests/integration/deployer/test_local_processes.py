@@ -20,7 +20,7 @@ for detached in (False, True):
     subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=detached)
 signal.pause()
 """
-"""A server with two worker processes, one in a session of its own."""
+"""A server with two worker processes, one in a separate session."""
 
 
 @pytest.fixture

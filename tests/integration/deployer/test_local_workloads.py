@@ -447,7 +447,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Server).serve_forever()
 """
-"""A server that forgets its model when it is asked to, and never loads it again."""
+"""A server that unloads its model on request and never loads it again."""
 
 
 async def test_a_server_whose_model_was_removed_is_restarted(here: Bench) -> None:

@@ -39,9 +39,9 @@ class Replica:
     failure: str = ""
     woken: list[VersionKey] = field(default_factory=list)
     elsewhere: list[Endpoint] = field(default_factory=list)
-    """Found first."""
+    """Replicas that are found first."""
     only: VersionKey | None = None
-    """The version that it is of; of all by default."""
+    """The only version of the replica; by default all."""
 
     def find(self, version: VersionKey) -> Endpoint | None:
         if self.failure:

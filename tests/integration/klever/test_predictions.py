@@ -15,7 +15,7 @@ from kleverserve import binary
 from kleverserve.tensors import Datatype
 
 NO_GATEWAY = "http://127.0.0.1:1"
-"""What is asked by its URL needs none."""
+"""A gateway that is not called, because the serving is addressed by its URL."""
 
 METADATA = {"name": "m", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}], "outputs": []}
 

@@ -12,7 +12,7 @@ from support.guarded_nats import GuardedNats
 from support.kit_service import kit_service
 
 SLOW = 60.0
-"""A process may take long to start on a busy machine."""
+"""Seconds, since a process may take long to start on a busy machine."""
 
 
 @pytest.fixture

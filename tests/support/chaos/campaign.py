@@ -17,11 +17,11 @@ from .world import World
 
 FIRST_REF = "chaos/steady:v1"
 RECOVERY_SECONDS = 30.0
-"""After a fault of the data plane."""
+"""Seconds after a fault of the data plane."""
 NOTICE_SECONDS = 3.0
-"""After a fault a service may still say that it was not ready."""
+"""Seconds after a fault in which a service may still report that it was not ready."""
 SETTLE_SECONDS = 150.0
-"""For everything to be right once the faults are over."""
+"""Seconds for everything to recover once the faults are over."""
 
 
 @dataclass(frozen=True)

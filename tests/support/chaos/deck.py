@@ -9,7 +9,7 @@ from .world import SERVICES
 
 ALL = frozenset(SERVICES)
 LONG = (9.0, 10.0)
-"""Long enough for a service to notice, and to be asked."""
+"""Seconds, long enough for a service to detect a fault and to be polled."""
 
 FAULTS = (
     Fault(faults.kill_part),

@@ -23,14 +23,14 @@ from .users import API, MOVING
 from .world import SERVICES, World
 
 GRACE_SECONDS = 5.0
-"""How long a request to stop a job may be on its way."""
+"""Seconds that a request to stop a job may be in transit."""
 OK, NOT_FOUND = 200, 404
 RIGHT: dict[Fate, set[str | None]] = {
     Fate.RUN: {"Succeeded"},
     Fate.CANCELLED: {"Cancelled", "Succeeded"},  # it may have completed first; see `_late_starts`
     Fate.DELETED: {None},
 }
-"""In which phase a job ends that someone wants this of."""
+"""The phases in which a job may end, by its requested end."""
 
 
 @dataclass(frozen=True)

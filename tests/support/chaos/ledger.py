@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 Outcome = int | None
-"""The number of the version that a serving answers with; None for no serving."""
+"""The number of the version that a serving answers with, or None for no serving."""
 
 
 class Fate(StrEnum):
@@ -29,13 +29,13 @@ class Serving:
 
     outcome: Outcome
     request: str
-    """Its correlation id."""
+    """The correlation id of the request."""
     before: frozenset[Outcome] = frozenset({None})
-    """What it may be where this request is lost."""
+    """The possible outcomes if this request is lost."""
     handled: bool = False
-    """Whether the platform was seen to have taken it up."""
+    """True if the platform has handled the request."""
     excused: bool = False
-    """Whether its stream was lost before that."""
+    """True if its stream was lost before that."""
 
     @property
     def right(self) -> set[Outcome]:
@@ -51,11 +51,11 @@ class Job:
     fate: Fate
     handled: bool = False
     excused: bool = False
-    """Whether its requests may have been lost with their stream: any end is right."""
+    """True if its requests may have been lost with their stream: every end is right."""
     forgotten: bool = False
-    """Whether its document may have been lost with its bucket: none is right, too."""
+    """True if its document may have been lost with its bucket: no document is right, too."""
     stopped_at: float | None = None
-    """When its cancellation or deletion was accepted, by the clock of the event store."""
+    """The time when its cancellation or deletion was accepted, by the clock of the event store."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from support.waiting import pause
 from .world import World
 
 CONNECT_SECONDS = 2.0
-"""What is stored before the first connection is not heard."""
+"""Seconds until the first connection. Events stored before it are not received."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Listener:
     repeated: list[str] = field(default_factory=list)
     restarts: int = 0
     since: float = 0
-    """By the clock of the event store: what was stored before was not waited for."""
+    """The start by the clock of the event store. Events stored before it are not expected."""
 
     async def run(self) -> None:
         """Run until cancelled."""

@@ -17,7 +17,7 @@ from support.waiting import pause
 from .world import World
 
 ANSWER_SECONDS = 1.0
-"""How long an answer may be on its way."""
+"""Seconds that an answer may be in transit."""
 UNREACHABLE = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
 
 

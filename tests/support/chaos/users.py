@@ -24,14 +24,14 @@ ResultT = TypeVar("ResultT")
 
 API = "/api/v1alpha1"
 STEADY = "steady"
-"""A serving that nobody changes: its requests must not fail while the data plane is left alone."""
+"""A serving that nobody changes. Its requests must not fail unless a fault concerns the data plane."""
 CHANGING = ("red", "green", "blue")
 MOVING = "chaos/moving:latest"
-"""A tag that is pushed again and again."""
+"""A tag that is pushed repeatedly."""
 PATIENCE_SECONDS = 20
-"""Of one try; a process that is stopped does not answer."""
+"""Seconds for one attempt, because a stopped process does not answer."""
 NOT_SCANNED = "model_not_scanned"
-"""A catalogue that was lost is restored at once, and its models are scanned again one after the other."""
+"""The refusal while a lost catalogue is restored: it is complete at once, but its models are scanned one by one."""
 SERVER_ERROR, ACCEPTED, NOT_FOUND, CONFLICT = 500, 202, 404, 409
 
 
@@ -58,7 +58,7 @@ class Users:
         """Versions that may be deployed, with their numbers."""
         self.load = Load()
         self.failures: list[tuple[float, str]] = []
-        """Of predictions of the steady serving: when, and how."""
+        """Failures of predictions of the steady serving, with their times."""
         self.answers = 0
         self.is_stopping = asyncio.Event()
 

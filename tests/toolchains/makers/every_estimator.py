@@ -29,7 +29,7 @@ from sklearn.utils import all_estimators
 FEATURES, SPECIES = load_iris(return_X_y=True)
 FEATURES, SPECIES = FEATURES[::3].astype(np.float32).astype(np.float64), SPECIES[::3]
 OTHERS = FEATURES + np.random.default_rng(2).uniform(0.01, 0.2, FEATURES.shape).astype(np.float32)
-"""Not the rows of the fit, where neighbours tie."""
+"""Rows other than those of the fit, where neighbours tie."""
 TARGETS = FEATURES[:, :2] @ np.array([[1.0, 0.5], [2.0, -1.0]])
 LINEAR, LOGISTIC = LinearRegression(), LogisticRegression(max_iter=500)
 NAMED = [("a", LOGISTIC), ("b", LogisticRegression(C=0.1, max_iter=500))]
@@ -50,13 +50,13 @@ WRAPPERS: dict[str, Any] = {
     "FeatureUnion": {"transformer_list": [("a", FunctionTransformer())]},
     "Pipeline": {"steps": [("a", LOGISTIC)]},
 }
-"""What estimators around others need to be made."""
+"""Arguments that estimators around others require."""
 FEW = {"n_estimators": 5, "max_iter": 300, "random_state": 0, "n_init": 1, "n_components": 2}
-"""Settings that keep it short, where an estimator has them."""
+"""Settings that shorten the fit, for estimators that have them."""
 OF_OTHER_DATA = {"FeatureHasher", "HashingVectorizer", "PatchExtractor", "SparseCoder"}
-"""They take texts, dictionaries, pictures or nothing."""
+"""Estimators of texts, dictionaries, pictures or nothing."""
 OF_CODES = {"OneHotEncoder", "OrdinalEncoder", "CategoricalNB", "TargetEncoder"}
-"""They take whole numbers for categories."""
+"""Estimators of integers for categories."""
 
 
 def made() -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Why a model server ended, from the last lines of its log."""
+"""The reason for a model server's exit, from the last lines of its log."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Programs of those who deploy run only where the operator allows it, whoever asks and whatever ran before."""
+"""Custom commands run only if the operator allows it, for every request and whatever ran before."""
 
 import pytest
 
@@ -11,7 +11,7 @@ OTHER = "v2"
 
 
 async def applied(world: World, *versions: str, own: str = "v1") -> ServingDocument:
-    """Ask for these variants, one of which has a command, and converge."""
+    """Request these variants, one of which has a command, and converge."""
     weights = (100,) if len(versions) == 1 else (60, 40)
     wanted = spec(*versions, weights=weights)
     variants = [v.model_copy(update={"custom": COMMAND}) if v.name == own else v for v in wanted.variants]

@@ -1,4 +1,4 @@
-"""What serves a model, in which environment, and what is made of it first."""
+"""The runtime and the environment of a model, and the conversion before it."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -35,7 +35,7 @@ async def world() -> World:
 
 
 async def applied(world: World, model_format: str, **changes: Any) -> ServingDocument:
-    """The serving, after a model of a format was asked for."""
+    """Return the serving after a request for a model of a format."""
     await world.set_format("v1", model_format)
     await world.request(spec("v1").model_copy(update={"variants": (variant("v1", **changes),)}))
     await world.rollout().converge(IRIS)
@@ -43,7 +43,7 @@ async def applied(world: World, model_format: str, **changes: Any) -> ServingDoc
 
 
 async def missing_model(world: World, **changes: Any) -> ServingDocument:
-    """The serving after its first try, the catalogue having lost its model."""
+    """Return the serving after its first attempt, while the catalogue has lost its model."""
     world.catalogue.__init__()  # type: ignore[misc] # another bucket, and empty
     wanted = spec("v1").model_copy(update={"variants": (variant("v1").model_copy(update=changes),)})
     await world.request(wanted)

@@ -1,4 +1,4 @@
-"""Canary, blue-green and recreate in memory: steps, people who steer, and deployers that die on the way."""
+"""Canary, blue-green and recreate in memory: steps, user commands, and deployers that die on the way."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ def with_strategy(version: str, strategy: Any) -> ServingSpec:
 
 @pytest.fixture
 async def world() -> World:
-    """v1 serves."""
+    """A world in which v1 serves."""
     world = World()
     await world.push("v1", "v2", "v3")
     await world.request(spec("v1"))
@@ -34,7 +34,7 @@ async def world() -> World:
 
 
 async def rollout(world: World, phase: RolloutPhase, weight: int) -> RolloutStatus:
-    """The rollout, once it is there."""
+    """Return the rollout once it exists."""
 
     async def there() -> RolloutStatus | None:
         found = (await world.document()).status.rollout
@@ -46,14 +46,14 @@ async def rollout(world: World, phase: RolloutPhase, weight: int) -> RolloutStat
 
 
 async def does(world: World, *, requests: int, errors: int = 0) -> None:
-    """The new version answers so many requests, and a minute goes by."""
+    """Let the new version answer this many requests in a minute."""
     before = world.data_plane.counted.get(V2, Counts())
     world.data_plane.counted[V2] = Counts(before.requests + requests, before.errors + errors)
     world.now += timedelta(seconds=61)
 
 
 async def does_well_until(world: World, weight: int) -> None:
-    """The new version answers and time goes by until it has such a share of the traffic."""
+    """Let the new version answer requests until it has this share of the traffic."""
 
     async def there() -> bool:
         found = (await world.document()).status.rollout

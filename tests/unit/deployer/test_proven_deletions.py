@@ -1,4 +1,4 @@
-"""Absence is not deletion: what is stopped, unrouted or removed was proven to be unwanted."""
+"""Absence is not deletion: only replicas, routes and models that are proven unwanted are removed."""
 
 import asyncio
 

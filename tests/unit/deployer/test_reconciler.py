@@ -1,4 +1,4 @@
-"""What wakes the reconciler, what it drops, and what it cleans up."""
+"""The events that wake the reconciler, the ones that it drops, and its cleanup."""
 
 import asyncio
 from dataclasses import replace

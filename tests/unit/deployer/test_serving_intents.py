@@ -1,4 +1,4 @@
-"""Requests recorded: what makes a new generation, which ones are late, and what a deletion leaves."""
+"""The record of requests: new generations, late requests, and deletions."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -80,7 +80,7 @@ async def test_an_undeployed_serving_stays_undeployed_in_any_order_of_requests(
     world: World, order: tuple[Handle, ...]
 ) -> None:
     await world.push("v1")
-    for handle in (*order, *order):  # each is delivered again
+    for handle in (*order, *order):  # each is redelivered
         await handle(world)
         await world.rollout().converge(IRIS)
     assert await world.records.read(IRIS) is None

@@ -1,4 +1,4 @@
-"""Jobrunners share jobs: a free slot anywhere takes what waits, and what a dead one left is taken over."""
+"""Jobrunners share jobs: a free slot takes any waiting job, and the jobs of a dead one are taken over."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from support.waiting import eventually
 
 
 class Pair:
-    """Two jobrunners on one bucket and one stream, with a slot each; `one` is given the requests."""
+    """Two jobrunners on one bucket and one stream, with a slot each; `one` gets the requests."""
 
     def __init__(self, directory: Path, *, lapse_seconds: float = 30.0, renew_seconds: float = 0.01) -> None:
         self.documents = InMemoryDocuments[JobDocument]()
@@ -40,28 +40,28 @@ class Pair:
         self.two.follow()
 
     def hold(self) -> None:
-        """Let no job end."""
+        """Let no job complete."""
         self.one.executor.gate.clear()
         self.two.executor.gate.clear()
 
     def announced(self, event: str) -> list[str]:
-        """The causes of the events of a type, each as often as it was published."""
+        """The causes of the events of a type, once for each publication."""
         return [str(each.causation_id) for each in self.publisher.events if type(each.data).__name__ == event]
 
     async def is_announced(self, cause: str) -> bool:
-        """Whether the completion of a job was published."""
+        """Return whether the completion of a job was published."""
         return cause in self.announced("JobCompleted")
 
     async def is_waiting(self, job: str, *, expected: bool = True) -> bool:
-        """Whether `two` has adopted a job."""
+        """Return whether `two` has adopted a job."""
         return self.two.jobs.is_handling(job) is expected
 
     async def revision(self) -> int:
-        """How often the bucket was written."""
+        """The number of writes to the bucket."""
         return (await self.documents.incarnation()).last_sequence
 
     async def runners(self, *names: str) -> list[str]:
-        """Who runs each of these jobs."""
+        """The jobrunners that run these jobs."""
         jobs = [await self.one.job(name) for name in names]
         return [job.status.runner if job.status.phase is JobPhase.RUNNING else "" for job in jobs]
 
@@ -82,7 +82,7 @@ async def test_a_free_slot_of_one_jobrunner_takes_a_job_that_waits_at_another(pa
     assert sorted(await pair.runners("job-1", "job-2")) == ["one", "two"]
     for runner in (pair.one, pair.two):
         runner.executor.gate.set()
-    await asyncio.gather(*runs)  # the request is answered where it was delivered
+    await asyncio.gather(*runs)  # the jobrunner that received the request answers it
     assert {("JobCompleted", "event-1"), ("JobCompleted", "event-2")} <= pair.one.causes()
 
 
@@ -95,7 +95,7 @@ async def test_every_job_runs_once_and_is_announced_once(pair: Pair) -> None:
 
 
 async def test_a_project_with_many_jobs_delays_no_other_on_either_jobrunner(pair: Pair) -> None:
-    """The quiet project's job was delivered to `one`, whose slot stays taken; that of `two` is free first."""
+    """The quiet project's job was delivered to `one`, whose slot stays busy; that of `two` is free first."""
     pair.hold()
     many = [pair.one.start(request(number, job=f"busy-{number}", project="busy")) for number in range(10)]
     many += [pair.two.start(request(number, job=f"busy-{number}", project="busy")) for number in range(10, 20)]

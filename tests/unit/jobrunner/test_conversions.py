@@ -1,4 +1,4 @@
-"""Conversion jobs: fetched, converted, described, pushed; and answered from what was kept."""
+"""Conversion jobs: fetched, converted, described, pushed; and answered from stored results."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ SAMPLES = f"sha256:{'c' * 64}"
 
 @dataclass
 class Source:
-    """Has one model, whose author said something of it."""
+    """Has one model with metadata of its author."""
 
     format: str | None = "SavedModel"
     labels: dict[str, str] = field(default_factory=lambda: {"team": "vision"})
@@ -79,11 +79,11 @@ class Converter:
 
 @dataclass
 class Sink:
-    """Remembers what was pushed."""
+    """Records pushes."""
 
     pushed: dict[str, ModelFile] = field(default_factory=dict)
     stored: dict[str, ModelFile] = field(default_factory=dict)
-    """By repository and digest."""
+    """Contents by repository and digest."""
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
         """See `ports.ModelSink`."""
@@ -116,7 +116,7 @@ class Index:
 
 @dataclass
 class Attached:
-    """Has samples under each digest; see `ports.SampleSource`."""
+    """Has samples for each digest; see `ports.SampleSource`."""
 
     arrays: Samples = field(default_factory=dict)
 
@@ -127,7 +127,7 @@ class Attached:
 
 
 class Rig:
-    """A conversion and its surroundings; the registry is shared by all jobrunners."""
+    """A conversion and its environment; all jobrunners share the registry."""
 
     def __init__(self, directory: Path, sink: Sink | None = None, index: Index | None = None) -> None:
         self.directory = directory
@@ -140,7 +140,7 @@ class Rig:
         self.lines: list[str] = []
 
     async def trusted(self, project: str) -> tuple[str, ...]:
-        """What each project trusts: a class named after it."""
+        """The trusted names of each project: a class named after it."""
         return (f"my.models:{project}",)
 
     async def convert(
@@ -287,7 +287,9 @@ async def test_an_unverified_result_is_published_on_request_with_the_reason(rig:
     [said] = rig.sink.pushed.values()
     assert said.labels["klever.dev/unverified"] == "the check crashed"
     assert "klever.dev/measured-error" not in said.labels
-    with pytest.raises(JobError, match="not published"):  # what was kept for that request is none for this one
+    with pytest.raises(
+        JobError, match="not published"
+    ):  # the stored result of that request does not count for this one
         await rig.convert(Conversion(to="ONNX"), "second")
 
 

@@ -1,4 +1,4 @@
-"""Two jobrunners with one bucket: a job is done by one of them at a time, and by the other when that one is gone."""
+"""Two jobrunners with one bucket: one of them runs a job, and the other takes over when that one has died."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from support.waiting import eventually
 
 
 class Pair:
-    """Two jobrunners; the first one has begun a job."""
+    """Two jobrunners, the first of which has started a job."""
 
     def __init__(self, directory: Path, *, lapse_seconds: float = 30.0) -> None:
         self.documents: Documents[JobDocument] = InMemoryDocuments[JobDocument]()
@@ -23,7 +23,7 @@ class Pair:
         self.first.executor.gate.clear()
 
     async def begin(self) -> "asyncio.Task[None]":
-        """Let the first one work."""
+        """Start a job on the first jobrunner."""
         work = self.first.start(request(1))
         await self.first.executor.begun.wait()
         return work
@@ -92,11 +92,11 @@ async def test_the_first_jobrunner_stops_when_the_second_handles_the_cancellatio
     await getattr(pair.second, how)(2)
     await work
     assert ("JobCancelled", "event-1") in pair.first.causes()
-    assert not pair.first.executor.gate.is_set()  # the work did not end by itself
+    assert not pair.first.executor.gate.is_set()  # the job did not complete by itself
 
 
 async def test_the_first_jobrunner_stops_when_its_job_was_taken_over(tmp_path: Path) -> None:
-    """As after a suspended machine: its claim lapsed, and the job is another's now."""
+    """Like after the suspension of a machine: its claim has expired, and another jobrunner has the job."""
     pair = Pair(tmp_path)
     work = await pair.begin()
     job = await pair.first.job()
@@ -117,7 +117,7 @@ class Losing(InMemoryDocuments[JobDocument]):
     """A bucket that can be lost."""
 
     def lose(self) -> None:
-        """As when it was deleted and created again."""
+        """Empty the bucket, as if it was deleted and created again."""
         self._entries.clear()
 
 

@@ -1,4 +1,4 @@
-"""Requests, cancellations and deletions of one job: the newest one counts, in whichever order they are handled."""
+"""Requests, cancellations and deletions of one job: the newest one counts, in any order of handling."""
 
 import asyncio
 import itertools
@@ -48,7 +48,7 @@ async def test_a_job_stopped_while_it_waits_for_a_slot_never_runs_and_leaves_the
     second, third = runner.start(request(2, job="second")), runner.start(request(3, job="third"))
     await eventually(lambda: runner.is_in(JobPhase.PENDING, "third"))
     await getattr(runner, how)(4, "second")
-    await second  # it does not wait for the place any more
+    await second  # it no longer waits for the slot
     assert not first.done()
     runner.executor.gate.set()
     await asyncio.gather(first, third)
@@ -157,7 +157,7 @@ async def test_a_push_is_late_only_for_itself(runner: Runner) -> None:
     assert await runner.phase() is None
     await runner.jobs.run(request(901, is_push=True, version="latest"))
     assert await runner.phase() is JobPhase.SUCCEEDED
-    await runner.delete(5)  # a repetition
+    await runner.delete(5)  # a redelivery
     assert await runner.phase() is JobPhase.SUCCEEDED
     await runner.delete(6)
     assert await runner.phase() is None
@@ -171,7 +171,7 @@ async def test_a_push_of_a_model_with_an_unknown_job_is_parsed(runner: Runner) -
 
 ENDS: dict[str, set[JobPhase | None]] = {
     "run": {JobPhase.SUCCEEDED},
-    "cancel": {JobPhase.CANCELLED, JobPhase.SUCCEEDED},  # it may have ended before
+    "cancel": {JobPhase.CANCELLED, JobPhase.SUCCEEDED},  # it may have completed before
     "delete": {None},
 }
 
@@ -182,7 +182,7 @@ async def test_the_newest_message_counts_in_every_order_and_with_every_repetitio
 ) -> None:
     ends = ENDS[asked[-1]]
     if asked[-1] == "cancel" and "delete" in asked:
-        ends = ends | {None}  # what is deleted when it is cancelled stays deleted
+        ends = ends | {None}  # a job that was deleted when it is cancelled stays deleted
     for order in itertools.permutations(range(3)):
         runner = Runner(tmp_path)
         for place in (*order, *order[::-1]):

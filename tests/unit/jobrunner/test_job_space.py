@@ -1,4 +1,4 @@
-"""A full disk: jobs wait and say why, and nothing that is half written counts."""
+"""A full disk: jobs wait and give the reason, and no half-written file counts."""
 
 import asyncio
 import errno
@@ -77,7 +77,7 @@ async def test_a_disk_that_fills_up_during_a_job_is_not_an_error_of_the_model(tm
     await runner.jobs.run(request())
     problem = (await runner.job()).status.problem
     assert problem is not None
-    assert problem.code == DISK_FULL  # a job that needs more than there is does not try for ever
+    assert problem.code == DISK_FULL  # a job that needs more space than there is is not retried for ever
     await runner.jobs.run(request(2))
     assert await runner.is_in(JobPhase.SUCCEEDED)
 

@@ -1,4 +1,4 @@
-"""One job for the same bytes, one outcome for each cause, whatever breaks in between."""
+"""One job for the same bytes, one outcome for each cause, despite any failure in between."""
 
 import asyncio
 from dataclasses import replace
@@ -104,7 +104,7 @@ async def test_the_last_attempt_ends_the_job(runner: Runner) -> None:
 
 
 async def stopped_in_the_middle(runner: Runner) -> None:
-    """As when the process is killed: the document says Running, and nothing was published after that."""
+    """The state after a kill: the document is Running, and nothing was published after that."""
     runner.executor.gate.clear()
     runner.executor.begun.clear()
     work = runner.start(request())
@@ -153,7 +153,7 @@ async def test_an_outcome_decided_by_the_bytes_is_retried_only_on_a_forced_reque
 
 
 class Talking:
-    """Work that logs many lines, and fails where it is to."""
+    """An operation that logs many lines, and fails on request."""
 
     def __init__(self, lines: int, error: JobError | None = None) -> None:
         self.lines = lines
@@ -187,7 +187,7 @@ async def test_an_unsupported_kind_fails_its_job(tmp_path: Path) -> None:
 
 
 async def test_the_lines_of_two_attempts_have_different_ids(tmp_path: Path) -> None:
-    """Also where the document was lost with its bucket, and counts its attempts from 1 again."""
+    """The ids differ even if the document was lost with its bucket and counts its attempts from 1 again."""
     publisher = RecordingPublisher()
     for _ in range(2):
         runner = Runner(tmp_path, publisher=publisher, operations={JobKind.EXTRACT: Talking(1)})
@@ -196,7 +196,7 @@ async def test_the_lines_of_two_attempts_have_different_ids(tmp_path: Path) -> N
 
 
 class Broken:
-    """Work with a fault of its own."""
+    """An operation with a bug."""
 
     async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Operation`."""

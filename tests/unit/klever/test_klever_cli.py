@@ -1,4 +1,4 @@
-"""What a user sees when something is wrong: a sentence, an exit code, never a traceback."""
+"""The errors that a user sees: a sentence, an exit code, never a traceback."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Work of one replica: begun with the lease, ended with it."""
+"""Work of one replica, which starts and ends with the lease."""
 
 import asyncio
 from contextlib import suppress
@@ -19,7 +19,7 @@ OTHER = ProcessReference(pid=2, identity="2", machine="m")
 
 
 class Work:
-    """Counts how often it was begun and ended."""
+    """Counts how often it started and ended."""
 
     def __init__(self) -> None:
         self.begun = self.ended = 0
@@ -117,7 +117,7 @@ async def test_a_started_lease_is_renewed_until_it_is_stopped_and_released(
 
 
 async def test_cancelling_waits_for_the_end_though_the_caller_is_cancelled_too() -> None:
-    """Or the work of a former leader would still run when its lease is released."""
+    """Otherwise the work of a former leader would still run when its lease is released."""
     may_end, ended = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:

@@ -1,4 +1,4 @@
-"""Answers that cannot be sent are no failures of handlers; a message that was concluded is not handled again."""
+"""Acknowledgements that cannot be sent are not handler failures; a concluded message is not handled again."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ THEN = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e9)
 
 
 class Wire:
-    """Stands for the connection: notes what is sent, or fails."""
+    """A stub of the connection that records what is sent, or fails."""
 
     def __init__(self, *, failures: int = 0) -> None:
         self.sent: list[bytes] = []

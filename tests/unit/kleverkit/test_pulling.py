@@ -1,4 +1,4 @@
-"""A pull neither asks without a pause, nor stops, nor loses a place, whatever the server answers."""
+"""A pull never retries without a delay, stops, or loses a slot, whatever the server answers."""
 
 import asyncio
 from dataclasses import replace
@@ -25,7 +25,7 @@ SPEC = replace(JOBRUNNER_EXTRACT, concurrency=2, ack_wait=timedelta(seconds=30))
 
 
 class Server:
-    """Gives a prepared answer to each fetch; afterwards, the test is over."""
+    """Gives a scripted answer to each fetch; afterwards, the test is over."""
 
     def __init__(self, *answers: Exception | float | None) -> None:
         self._answers: Iterator[Exception | float | None] = iter(answers)

@@ -1,4 +1,4 @@
-"""What people read when a document is wrong."""
+"""The messages for an invalid document."""
 
 from collections.abc import Iterator
 from typing import Any

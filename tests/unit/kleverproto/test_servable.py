@@ -1,4 +1,4 @@
-"""Which versions a project lets be loaded, and which nothing could serve."""
+"""The versions that a project allows to be loaded, and those that no runtime can serve."""
 
 from typing import Any
 
@@ -118,7 +118,7 @@ def test_bytes_with_an_unknown_signature_have_no_refusal() -> None:
 
 
 def untyped(reason: str, *, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> ModelDocument:
-    """A version whose tensors have no type for a reason, beside an output that has one."""
+    """A version whose tensors have no type for a reason, with an output that has one."""
     made = Signature(
         inputs=tuple(Tensor(name=name) for name in inputs),
         outputs=tuple(Tensor(name=name) for name in outputs),

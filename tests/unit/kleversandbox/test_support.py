@@ -1,4 +1,4 @@
-"""What the system provides of the sandbox, and what follows from what it does not."""
+"""The sandbox features of the system, and the consequences of missing ones."""
 
 import os
 from pathlib import Path
@@ -88,5 +88,5 @@ def test_nothing_runs_without_a_complete_sandbox(tmp_path: Path, capsys: pytest.
 
 
 def _copy(descriptor: int) -> int:
-    """The launcher closes what it has read."""
+    """Copy the descriptors, because the launcher closes them after reading."""
     return os.dup(descriptor)

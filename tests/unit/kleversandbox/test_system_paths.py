@@ -1,4 +1,4 @@
-"""What a program is given to read and run."""
+"""The files that a program can read and run."""
 
 import os
 import shutil

@@ -21,7 +21,7 @@ BAD = 13
 
 
 class Doubler(EchoModel):
-    """Twice the input, when it is let go on; refuses 13."""
+    """Doubles its input once it may continue; refuses 13."""
 
     row_wise = True
 
@@ -155,7 +155,7 @@ def test_only_models_whose_rows_are_independent_share_runs(
 
 
 class Summing(Doubler):
-    """Each row plus the sum of all of them."""
+    """Adds the sum of all rows to each row."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         return dict.fromkeys(outputs, inputs["x"] + inputs["x"].sum())
@@ -173,7 +173,7 @@ def test_a_number_of_rows_is_refused_for_a_model_without_rows() -> None:
 
 
 class Choosy(Doubler):
-    """Refuses whatever is made up for it."""
+    """Refuses all generated inputs."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         del inputs, outputs
@@ -182,14 +182,14 @@ class Choosy(Doubler):
 
 def test_a_number_of_rows_is_refused_if_independence_cannot_be_shown() -> None:
     model = Choosy()
-    assert rows_at_most(model, 8) == 8  # its engine is known to take one row after the other
+    assert rows_at_most(model, 8) == 8  # its engine is known to process one row after the other
     model.row_wise = False
     with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* refuses made-up rows"):
         rows_at_most(model, 8)
 
 
 class Growing(Doubler):
-    """A row for each value above 1, whichever request it is of: what no sample has shown."""
+    """Returns a row for each value above 1 of any request, which no sample has shown."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         return dict.fromkeys(outputs, inputs["x"][inputs["x"][:, 0] > 1])
@@ -215,7 +215,7 @@ async def test_a_request_without_rows_shares_no_run(lane: Lane) -> None:
 
 
 class TurnLane(Lane):
-    """Runs work after exactly one turn of the event loop."""
+    """Runs calls after exactly one turn of the event loop."""
 
     def __init__(self) -> None:
         """Without a pool."""
@@ -228,7 +228,7 @@ class TurnLane(Lane):
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_request_that_arrives_as_a_run_ends_is_answered(turns: int) -> None:
-    """In whichever turn of the loop it comes: also between a runner's last look and the end of its task."""
+    """It may arrive in any turn of the loop, also between a runner's last check and the end of its task."""
     batcher = Batcher(Doubler(), TurnLane(), max_rows=4, observe=list[int]().append)
 
     async def after(turns: int) -> Mapping[str, Array]:
@@ -236,6 +236,6 @@ async def test_a_request_that_arrives_as_a_run_ends_is_answered(turns: int) -> N
         return await batcher.predict(asked(Doubler(), [1]))
 
     both = [asyncio.create_task(after(0)), asyncio.create_task(after(turns))]
-    await others(100)  # answers need a handful
+    await others(100)  # answers need only a few
     assert [task.done() for task in both] == [True, True]
     assert [values(task.result()) for task in both] == [[[2]], [[2]]]

@@ -1,4 +1,4 @@
-"""What the launchers of Triton and MLServer decide before anything is started."""
+"""The decisions of the launchers of Triton and MLServer before anything starts."""
 
 import os
 import socket

@@ -24,7 +24,7 @@ FORMATS = sorted(CONVERTED | set(RULES))
 BY_NAME = {"SavedModel", "MLflow", "CaffeModel", "MXNetParams", "NetDef", "OpenVINO"}
 """Formats that prescribe names, or parts of them."""
 UNCERTAIN = {"SKLearn", "GraphDef"}
-"""Formats with files that do not begin as the others, so that a usual name is enough to be a candidate."""
+"""Formats whose files do not all start alike, so that a usual name suffices for a candidate."""
 
 Name = Callable[[PurePosixPath], str]
 ODD: dict[str, Name] = {

@@ -15,7 +15,7 @@ from support import model_files
 
 ROOT = Path(__file__).parents[3]
 MEASURED = ROOT / "tests" / "data" / "conversions.json"
-"""What the last whole run of the tests of conversions has converted, and found to agree."""
+"""The conversions that agreed in the last complete run of the conversion tests."""
 PAGE = ROOT / "docs" / "formats.md"
 COLUMNS = 9
 SERVING_TOOLCHAINS = {"mlserver", "triton"}

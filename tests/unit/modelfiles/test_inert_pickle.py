@@ -17,7 +17,7 @@ from support.model_files import write
 
 ATTACKS = ("system", "eval", "exec", "popen", "nested", "imported", "in-a-list", "in-an-estimator", "in-labels")
 RUN_BY_PICKLE = ("system", "eval", "exec", "nested", "imported", "in-a-list", "in-an-estimator", "in-labels")
-"""Those that are done when `pickle` returns."""
+"""Opcodes that have taken effect when `pickle` returns."""
 OPCODES = {
     "protocol-0-reduce": b"cos\nmkdir\n(S'%s'\ntR.",
     "protocol-0-inst": b"(S'%s'\nios\nmkdir\n.",

@@ -20,7 +20,7 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
     lambda name: name not in {".", ".."} and len(name.encode()) < 200
 )
 contents = st.one_of(st.just(b""), st.binary(max_size=40).map(lambda data: b"-" + data))
-"""Nothing that begins as a pointer of Git LFS."""
+"""Contents that do not start like a pointer of Git LFS."""
 trees = st.recursive(
     st.one_of(contents, st.binary(max_size=5).map(lambda data: data.decode("latin-1"))),
     lambda inner: st.dictionaries(names, inner, max_size=4),
