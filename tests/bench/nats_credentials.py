@@ -1,4 +1,4 @@
-"""What credentials cost: events published one after another, with and without, in turns on one machine.
+"""The cost of credentials: events published one after another, with and without, in turns on one machine.
 
 `uv run --group dev python tests/bench/nats_credentials.py`
 """
@@ -31,7 +31,7 @@ async def rate(client: Client) -> float:
 
 
 async def main() -> None:
-    """Print the best of each, which other work on the machine has least to do with, and their ratio."""
+    """Print the best run of each, which is least affected by other load, and their ratio."""
     with tempfile.TemporaryDirectory() as directory:
         guarded, unguarded = GuardedNats(Path(directory)), NatsServer(Path(tempfile.mkdtemp(dir=directory)))
         guarded.server.start()

@@ -1,4 +1,4 @@
-"""Each code of a problem is spelled once, in kleverproto.codes, and says who reports it and with which HTTP status."""
+"""Each problem code is spelled once, in kleverproto.codes, with the services that report it and its HTTP status."""
 
 import ast
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def spelled(path: Path) -> set[str]:
 
 
 def reported(path: Path) -> Iterator[str]:
-    """The constants that a module uses, except where it only compares with them."""
+    """The constants that a module uses, except in comparisons."""
     tree = ast.parse(path.read_text())
     compared = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Compare) for part in ast.walk(node)}
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""One suite for every data plane: that of this machine, with a real Envoy, and memory."""
+"""One suite for every data plane: the local one with a real Envoy, and memory."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""One suite for every place where documents may be kept: JetStream KV and memory."""
+"""One suite for every store of documents: JetStream KV and memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -92,7 +92,7 @@ async def test_an_unreadable_entry_is_listed_as_such_and_can_be_replaced(jobs: J
 
 
 async def spoil(jobs: Jobs, key: str) -> None:
-    """Write what is not a document."""
+    """Write a value that is not a document."""
     if isinstance(jobs, InMemoryDocuments):
         jobs.spoil(key)
     elif isinstance(jobs, NatsDocuments):

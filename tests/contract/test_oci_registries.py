@@ -1,4 +1,4 @@
-"""What `ormb` promises with every registry that keeps to the OCI distribution specification."""
+"""The contract of `ormb` with every registry that implements the OCI distribution specification."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ async def client(tmp_path: Path) -> AsyncIterator[OrmbClient]:
 
 
 class Counting(Silent):
-    """How many bytes there were to move."""
+    """Counts the bytes to transfer."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -39,7 +39,7 @@ class Counting(Silent):
 
 
 def damage(directory: Path, digest: str, *, lost: int = 0) -> int:
-    """Overwrite a blob, less some bytes, wherever a registry below the directory keeps it; how often it was there."""
+    """Overwrite a blob, with fewer bytes, in every registry below the directory. Return the number of copies."""
     found = [*directory.rglob(digest.removeprefix("sha256:")), *directory.rglob(f"{digest[7:]}/data")]
     files = [path for path in found if path.is_file()]
     for file in files:
@@ -174,7 +174,7 @@ async def test_a_damaged_download_leaves_nothing(oci_host: str, client: OrmbClie
 async def test_a_model_pulled_by_the_digest_of_an_index_is_exported_once(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
-    """The catalogue has that digest, and whoever serves the model asks by it whether it is there."""
+    """The catalogue has that digest, and a server checks with it whether the model exists."""
     model = oci.model()
     index = oci.index(model)
     async with aiohttp.ClientSession() as session:

@@ -1,4 +1,4 @@
-"""One suite for every place where model servers run: processes of this machine and memory."""
+"""One suite for every runtime of model servers: local processes and memory."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -30,7 +30,7 @@ async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) ->
 
 
 def converted() -> VersionSpec:
-    """A version that serves what was made of its model."""
+    """A version that serves the conversion of its model."""
     spec = version_spec("v1")
     facts = ModelFacts("ONNX", unverified="the check crashed")
     return replace(spec, model=replace(spec.model, facts=facts, made="library/iris:v1-onnx@sha256:0"))

@@ -1,4 +1,4 @@
-"""`klever demo`, as the README promises it."""
+"""`klever demo`, as described in the README."""
 
 import asyncio
 import json

@@ -74,7 +74,7 @@ class Terminal:
     """Runs commands in this process, with the home of a platform.
 
     Args:
-        platform: where they find everything.
+        platform: the platform of the commands.
         directory: holds `adder-1` and `adder-2`.
     """
 
@@ -85,7 +85,7 @@ class Terminal:
         self._registry = platform.registry_host
 
     async def json(self, line: str) -> Any:
-        """What a command prints with --json."""
+        """Return the output of a command with --json."""
         program, *arguments = line.format(here=self.directory, registry=self._registry).split()
         done = await asyncio.to_thread(
             CliRunner().invoke, PROGRAMS[program], [*arguments, "--json"], env=self._environment

@@ -1,4 +1,4 @@
-"""The real service keeps what it knows when NATS or its own disk has lost it, and says so until that is mended."""
+"""The real service keeps its data when NATS or its own disk has lost them, and reports the loss meanwhile."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""KitOps' kit: ModelKits and ModelPacks of every packing are read, and what we push it unpacks."""
+"""KitOps' kit: we read ModelKits and ModelPacks of every packing, and it unpacks our pushed models."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ PACKINGS_OF_MODEL_PACK = [*(("tar", compression) for compression in COMPRESSIONS
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A kit whose model is below a directory, with data, code and documentation."""
+    """A kit whose model is in a subdirectory, with data, code and documentation."""
     model = adder(tmp_path / "adder", 1) / "model" / "model.onnx"
     files = {
         "Kitfile": KITFILE.encode(),
@@ -52,7 +52,7 @@ def options(packing: tuple[str, str]) -> tuple[str, ...]:
 
 
 def assert_exported(out: Path, kit: Path) -> None:
-    """The model is where the Kitfile says, and the rest beside it, byte for byte."""
+    """Check that the model is where the Kitfile says, and the rest beside it, byte for byte."""
     exported = {"model/model.onnx": "weights/model.onnx"}
     exported |= {f"extra/{name}": name for name in ("data/train.csv", "src/train.py", "README.md")}
     for name, original in exported.items():

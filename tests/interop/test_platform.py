@@ -1,4 +1,4 @@
-"""Models of other tools become endpoints as ours do: in the catalogue with their format, parsed, deployed."""
+"""Models of other tools become endpoints like ours: in the catalogue with their format, parsed, deployed."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,7 +30,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """What both tools pack: weights below a directory, which add one."""
+    """The input of both tools: a model in a subdirectory, which adds one."""
     model = (adder(tmp_path / "adder", 1) / "model" / "model.onnx").read_bytes()
     made = tmp_path / "source"
     for name in ("weights/m.onnx", "dir/m.onnx"):

@@ -287,9 +287,7 @@ async def test_an_unverified_result_is_published_on_request_with_the_reason(rig:
     [said] = rig.sink.pushed.values()
     assert said.labels["klever.dev/unverified"] == "the check crashed"
     assert "klever.dev/measured-error" not in said.labels
-    with pytest.raises(
-        JobError, match="not published"
-    ):  # the stored result of that request does not count for this one
+    with pytest.raises(JobError, match="not published"):  # despite the stored result of the first request
         await rig.convert(Conversion(to="ONNX"), "second")
 
 

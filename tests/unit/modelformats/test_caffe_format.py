@@ -1,4 +1,4 @@
-"""What is read from a Caffe model."""
+"""Parsing Caffe models."""
 
 import struct
 from pathlib import Path

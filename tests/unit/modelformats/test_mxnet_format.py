@@ -1,4 +1,4 @@
-"""What is read from an MXNet model."""
+"""Parsing MXNet models."""
 
 import json
 import struct

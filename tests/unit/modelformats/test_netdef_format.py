@@ -1,4 +1,4 @@
-"""What is read from a Caffe2 model."""
+"""Parsing Caffe2 models."""
 
 import json
 from pathlib import Path

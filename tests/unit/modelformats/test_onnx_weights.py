@@ -1,4 +1,4 @@
-"""Weights of ONNX models: beside the file, in Constant nodes, of packed types and of types that are not known."""
+"""Weights of ONNX models: in external files, in Constant nodes, of packed types and of unknown types."""
 
 from pathlib import Path
 from typing import Any

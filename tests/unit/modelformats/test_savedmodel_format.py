@@ -1,4 +1,4 @@
-"""What is read from a TensorFlow SavedModel."""
+"""Parsing TensorFlow SavedModels."""
 
 from pathlib import Path
 from typing import Any

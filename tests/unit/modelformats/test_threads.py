@@ -1,4 +1,4 @@
-"""Who cancels a blocking call gets the cancellation when the thread has ended, and not before."""
+"""A cancelled blocking call raises the cancellation once the thread has ended, and not before."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from modelformats.threads import in_thread
 
 
 class Blocking:
-    """A call that ends when it is let, and says that it has."""
+    """A call that returns on request, and records that it has."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.begun = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What the author declares against what the files show."""
+"""The author's declarations compared with the files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""ormbfile.yaml from training code."""
+"""Writing ormbfile.yaml from training code."""
 
 import subprocess
 from importlib.metadata import version

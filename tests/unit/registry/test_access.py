@@ -1,4 +1,4 @@
-"""Who may do what, decided from the accounts and an Authorization header."""
+"""Permissions, decided from the accounts and an Authorization header."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ def asking(text: str, source: str = SOURCE) -> Asker:
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that moves only on request."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -39,7 +39,7 @@ class Clock:
 
 
 class Hashes:
-    """Knows which password belongs to which hash, and counts how often it was asked."""
+    """Knows the hash of each password, and counts its calls."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -191,7 +191,7 @@ async def test_only_repositories_with_pull_permission_are_listed() -> None:
 
 
 class Guesser:
-    """Tries passwords, at a time that it chooses."""
+    """Tries passwords at times that it chooses."""
 
     def __init__(self) -> None:
         self.clock, self.hashes = Clock(), Hashes()

@@ -1,4 +1,4 @@
-"""The accounts file while it changes: the newest that can be read counts, and readiness says when it cannot."""
+"""The accounts file while it changes: the newest readable version counts, and readiness reports an unreadable one."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ async def names(source: AccountsFile) -> list[str]:
 
 
 async def test_an_older_read_that_ends_later_does_not_win(path: Path, tmp_path: Path) -> None:
-    """The older content is in a pipe, so that whoever reads it waits until the test writes to it."""
+    """The older content is in a pipe, so that its reader waits until the test writes to it."""
     source = AccountsFile(path)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

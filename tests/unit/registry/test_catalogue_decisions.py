@@ -1,4 +1,4 @@
-"""What the catalogue says after a push, a job or a deletion."""
+"""The catalogue after a push, a job or a deletion."""
 
 from datetime import timedelta
 

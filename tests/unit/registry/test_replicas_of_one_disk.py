@@ -1,4 +1,4 @@
-"""Two registries on one data directory: each has its own objects, and only the disk is shared."""
+"""Two registries on one data directory: each has its own objects, and they share only the disk."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ REPOSITORY = "library/iris"
 
 
 class Replica:
-    """One process's stores."""
+    """The stores of one process."""
 
     def __init__(self, root: Path) -> None:
         self.layout = layout = Layout(root)
