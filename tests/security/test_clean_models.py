@@ -1,4 +1,4 @@
-"""What models of the usual libraries keep is known, so that ordinary models are clean; what runs anything is not."""
+"""Ordinary models of the usual libraries are clean, because their contents are listed; code execution is not."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import all_estimators, get_tags
 
-# What scikit-learn's own checks of all estimators make them with; nothing public does.
+# The arguments that scikit-learn's own checks of all estimators use; there is no public function for them.
 from sklearn.utils._test_common.instance_generator import _construct_instances
 
 from modelfiles.unpickling.allowlist import Allowlist, Use
@@ -183,7 +183,7 @@ def _fit(estimator: Any) -> Any:
 
 def test_every_estimator_of_scikit_learn_is_clean_and_loads(tmp_path: Path) -> None:
     file, found, loaded = tmp_path / "model", {}, 0
-    with warnings.catch_warnings(action="ignore"):  # of so few rows
+    with warnings.catch_warnings(action="ignore"):  # few rows do not converge
         for name, estimator in fitted():
             for content in (pickle.dumps(estimator, 2), pickle.dumps(estimator, 5), dumped(estimator)):
                 file.write_bytes(content)
@@ -197,7 +197,7 @@ def test_every_estimator_of_scikit_learn_is_clean_and_loads(tmp_path: Path) -> N
 
 
 def dumped(estimator: Any) -> bytes:
-    """What joblib writes."""
+    """The bytes that joblib writes."""
     file = io.BytesIO()
     joblib.dump(estimator, file, compress=3)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""A registry that sends `ormb` elsewhere, in every way there is: nobody there gets password, token or cookie."""
+"""A registry that redirects `ormb` in any way: the other host gets no password, token or cookie."""
 
 import socket
 import ssl
@@ -43,7 +43,7 @@ async def registry() -> AsyncIterator[ScriptedRegistry]:
 
 @pytest.fixture
 async def elsewhere() -> AsyncIterator[ScriptedRegistry]:
-    """The same host at another port, which asks for a login whatever it is asked."""
+    """The same host at another port, which always asks for a login."""
     scripted = ScriptedRegistry(wants("what nobody sends", *ELSEWHERE_CHALLENGES))
     async with scripted.running(host="localhost"):
         yield scripted
@@ -113,7 +113,7 @@ TRAPS = [
 
 
 async def used(client: OrmbClient, registry: ScriptedRegistry, directory: Path) -> None:
-    """Everything that may be refused, each for itself."""
+    """Make every request that may be refused, each separately."""
     reference = registry.reference
     model = adder(directory / "model", 1)
     (model / "model" / "weights.bin").write_bytes(bytes(5000))
@@ -140,7 +140,7 @@ async def test_credentials_stay_with_the_requested_origin(
 
 
 class OnThisMachine(ThreadedResolver):
-    """Every host is here."""
+    """Resolves every host to this machine."""
 
     async def resolve(
         self, _host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -150,7 +150,7 @@ class OnThisMachine(ThreadedResolver):
 
 @asynccontextmanager
 async def encrypted(authority: trustme.CA, directory: Path) -> AsyncIterator[HttpRegistry]:
-    """A client whose registries are reached by TLS, with ann's account."""
+    """A client that reaches registries over TLS, with ann's account."""
     authority.cert_pem.write_to_path(directory / "ca.pem")
     tls = verification(insecure=False, ca_file=directory / "ca.pem")
     connector = aiohttp.TCPConnector(ssl=tls, resolver=OnThisMachine())

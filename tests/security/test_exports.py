@@ -1,4 +1,4 @@
-"""An export writes `model/`, `ormbfile.yaml` and `extra/` where nothing has that name, whatever the artifact holds."""
+"""An export writes `model/`, `ormbfile.yaml` and `extra/` only under unused names, whatever the artifact contains."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -57,7 +57,7 @@ def tops(paths: Iterable[str]) -> set[str]:
 
 
 async def pulled(service: RegistryProcess, shell: Shell, artifact: Artifact) -> str:
-    """The artifact's name in the local store."""
+    """Pull the artifact. Return its name in the local store."""
     async with oci_client(service.address) as client:
         kind = "application/vnd.oci.image.manifest.v1+json"
         await client.push("library/hostile", "v1", artifact, media_type=kind)

@@ -1,4 +1,4 @@
-"""Who asks the gateway: a process without the token, a stolen cookie, a link that was seen by somebody else."""
+"""Access to the gateway: a process without the token, a stolen cookie, a link that somebody else has read."""
 
 import re
 from collections.abc import AsyncIterator
@@ -35,13 +35,13 @@ PAGES = ["/", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json", "/no/such
 
 @dataclass
 class Door:
-    """Asks a gateway, as whoever has these headers."""
+    """A client of a gateway that sends these headers."""
 
     url: str
     session: aiohttp.ClientSession
 
     async def ask(self, method: str, path: str, **headers: str) -> aiohttp.ClientResponse:
-        """The answer, read to its end."""
+        """Return the answer with its complete body."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.request(method, f"{self.url}{path}", headers=sent, allow_redirects=False) as response:
             await response.read()
@@ -51,7 +51,7 @@ class Door:
         return (await self.ask(method, path, **headers)).status
 
     async def code(self) -> str:
-        """A new login link, from its path on."""
+        """The path and query of a new login link."""
         link = await (await self.ask("POST", "/api/v1alpha1/login-links", **BEARER)).json()
         assert link["url"].startswith("http://127.0.0.1:8080/login?code=")
         return str(link["url"]).removeprefix("http://127.0.0.1:8080")
@@ -148,7 +148,7 @@ async def logged_in(door: Door) -> tuple[str, str]:
 
 async def test_a_link_signs_a_browser_in_once(door: Door) -> None:
     link = await door.code()
-    assert await door.status("HEAD", link) != 200  # a link checker's look does not use it up
+    assert await door.status("HEAD", link) != 200  # the request of a link checker does not use it up
     assert await door.status("GET", link) == 200
     again = await door.ask("GET", link)
     assert again.status == 403

@@ -1,4 +1,4 @@
-"""Archives that take time or memory without end from whoever reads them: the registry, and who exports a model."""
+"""Archives that take endless time or memory from their readers: the registry, and an export of a model."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What `klever up` gives to its owner, and what a process of another user, or another program, gets of it."""
+"""The access that `klever up` gives to its owner, and that a process of another user or program has."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), H
 
 
 async def klever(home: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """Exit code and output of a command, as someone with this home types it."""
+    """Run a command as a user with this home. Return exit code and output."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KLEVER_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "klever.cli", *arguments),

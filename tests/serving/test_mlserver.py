@@ -73,7 +73,7 @@ def models(mlserver: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cases(mlserver: Runtime, models: Path) -> Iterator[Cases]:
-    """Servers by folder, started as tests ask for them."""
+    """Servers by directory, started on demand."""
     with ExitStack() as stack:
         made: dict[str, Case] = {}
 
@@ -184,7 +184,7 @@ def test_a_model_without_a_signature_that_cannot_run_is_not_served(mlserver: Run
 
 async def test_requests_are_not_batched_whatever_the_environment_says(mlserver: Runtime, models: Path) -> None:
     size, seconds = "MLSERVER_MODEL_MAX_BATCH_SIZE", "MLSERVER_MODEL_MAX_BATCH_TIME"
-    batching = replace(mlserver, extra={size: "100", seconds: "300"})  # who waits for a batch waits for ever
+    batching = replace(mlserver, extra={size: "100", seconds: "300"})  # a request that waits for a batch waits for ever
     expected = json.loads((models / "sklearn" / "expected.json").read_text())["predicted"]
     with batching.serving(models / "sklearn", "SKLearn") as served:
         async with asyncio.timeout(60):
@@ -197,7 +197,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, mod
     begun, terminated = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        begun.set()  # the server has said "100 Continue": it works on the request
+        begun.set()  # after "100 Continue" the server handles the request
         yield b'{"inputs": [{"name": "input", "datatype": "FP32", '
         await terminated.wait()
         yield b'"shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}'

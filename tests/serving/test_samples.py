@@ -1,4 +1,4 @@
-"""A server is ready only once its model has answered a sample, and says why where it cannot."""
+"""A server is ready only once its model has answered a sample, and otherwise reports the reason."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Servings as a person handles them: a file, traffic, scale, rollouts, back again; each command typed."""
+"""Servings as a user handles them: a file, traffic, scale, rollouts, back again; each command typed."""
 
 import json
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 
 
 async def predicted(shell: Shell, *options: str) -> str:
-    """What 1 becomes."""
+    """The prediction for 1."""
     return (await shell.ok(" ".join(["klever predict adder --input x=@x.csv", *options]))).splitlines()[1]
 
 

@@ -1,4 +1,4 @@
-"""Models whose files have odd names, converted by the file that their parser reads. Needs all toolchains of ONNX."""
+"""Models with odd file names, converted from the file that their parser reads. Needs all toolchains of ONNX."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from modelformats.errors import InvalidModelError
 from modelformats.model_files import model_files
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 DECLARED = {"scripted": signature(x=("float32", (-1, 4)), y=("float32", (-1, 5)))}
 """Properties that a model's file does not contain."""
@@ -34,7 +34,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Odd:
-    """A model whose file has an odd name, and its conversion."""
+    """A model with an odd file name, and its conversion."""
 
     directory: Path
     conversion: Conversion

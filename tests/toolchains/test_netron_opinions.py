@@ -1,4 +1,4 @@
-"""What netron's parsers see in the same files: an opinion that shares no code with ours. Needs Node."""
+"""Compares our parsers with those of netron, which share no code, on the same files. Needs Node."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def netron() -> Path:
 
 
 def seen(netron: Path, file: Path) -> Any:
-    """What netron finds in a file."""
+    """Return netron's view of a file."""
     command = ["node", str(HERE / "open_model.mjs"), str(netron), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     listed = json.loads(done.stdout)
@@ -62,7 +62,7 @@ def plain(operators: dict[str, int]) -> Counter[str]:
 
 
 def written(name: str, directory: Path) -> Path:
-    """The model of the tests; the file that tells its graph. netron draws loops, so that TorchScript is a trace."""
+    """The model of the tests, and the file with its graph. netron draws loops, so TorchScript is a trace."""
     if name == "TorchScript":
         model_files.write(directory, "model.pt", (model_files.DATA / "torchscript" / "traced.pt").read_bytes())
         return directory / "model.pt"

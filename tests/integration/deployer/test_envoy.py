@@ -1,4 +1,4 @@
-"""A real Envoy: replaced servers, its access log, its spans, and how it outlives the deployer."""
+"""A real Envoy: replaced servers, its access log, its spans, and its survival of the deployer."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Servers of the user's own that describe their model are asked for a sample before they count as ready."""
+"""Custom servers that describe their model must answer a sample before they are ready."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,7 @@ Status = Callable[[Any], int]
 
 @asynccontextmanager
 async def own_server(metadata: Any, status: Status) -> AsyncIterator[tuple[str, list[Any]]]:
-    """The URL of a model, and what was asked."""
+    """The URL of a model, and the received requests."""
     asked: list[Any] = []
     closing = asyncio.Event()
 

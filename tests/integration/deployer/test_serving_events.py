@@ -1,4 +1,4 @@
-"""The deployer between real neighbours: a request comes as an event, and an endpoint answers."""
+"""The deployer with real servers around it: a request comes as an event, and an endpoint answers."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -81,7 +81,7 @@ async def test_a_deleted_serving_answers_404_and_leaves_no_process(world: Surrou
 
 async def test_servings_undeployed_right_after_their_deployment_stay_undeployed(world: Surroundings) -> None:
     names = [f"iris-{number}" for number in range(20)]
-    for name in names:  # requests and deletions are handled by independent consumers
+    for name in names:  # independent consumers handle requests and deletions
         await world.ask(ServingRequested(namespace="default", name=name, spec=spec("v1")))
         await world.ask(ServingDeleteRequested(namespace="default", name=name))
     for name in names:

@@ -1,4 +1,4 @@
-"""Deleting models through the gateway: asked for by events, refused while something is served."""
+"""Deleting models through the gateway: requested by events, refused while a serving uses the model."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,7 +30,7 @@ async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[
 
 
 async def requests(owner: Owner) -> list[str]:
-    """The versions that were asked to be deleted, in order."""
+    """The versions whose deletion was requested, in order."""
     state = (await owner.client.jetstream().stream_info("KLEVER_MODELS")).state
     events = [await owner.event("KLEVER_MODELS", each) for each in range(state.first_seq, state.last_seq + 1)]
     return [str(event.data.ref) for event in events if isinstance(event.data, ModelDeleteRequested)]

@@ -46,7 +46,7 @@ class Listener:
         self.comments = 0
 
     async def frame(self) -> Frame:
-        """The next frame that is not only a comment."""
+        """Return the next frame that is not only a comment."""
         found: Frame = {}
         while True:
             line = (await asyncio.wait_for(self._content.readline(), 15)).decode().rstrip("\n")

@@ -1,4 +1,4 @@
-"""Jobs through the gateway on real NATS: asked for, stopped, done again, forgotten; their events and logs."""
+"""Jobs through the gateway on real NATS: requested, cancelled, retried, deleted; their events and logs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -49,7 +49,7 @@ def job(name: str, phase: JobPhase, **changes: Any) -> JobDocument:
 
 
 async def put(gateway: Gateway, owner: Owner, *documents: JobDocument) -> None:
-    """Let the owner have these jobs, and the gateway know of them."""
+    """Store these jobs as the owner, and wait until the gateway shows them."""
     for document in documents:
         await owner.job(document.id, document)
     await eventually(lambda: gateway.json(f"{JOBS}/{documents[-1].id}"))

@@ -1,4 +1,4 @@
-"""Policies of projects on real NATS, and what follows from them for servings."""
+"""Policies of projects on real NATS, and their effect on servings."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

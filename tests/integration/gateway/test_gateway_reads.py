@@ -1,4 +1,4 @@
-"""The gateway on real NATS: what owners write can be read."""
+"""The gateway on real NATS: it shows the documents of their owners."""
 
 import shutil
 import statistics

@@ -1,4 +1,4 @@
-"""The gateway on real NATS: requests are stored as events, and their outcome is read at once."""
+"""The gateway on real NATS: requests are stored as events, and their outcome is shown at once."""
 
 import asyncio
 import io

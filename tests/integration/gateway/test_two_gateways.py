@@ -1,4 +1,4 @@
-"""Two gateways over one NATS: of requests with the same precondition exactly one is accepted."""
+"""Two gateways over one NATS: exactly one of several requests with the same precondition is accepted."""
 
 import asyncio
 from collections.abc import AsyncIterator

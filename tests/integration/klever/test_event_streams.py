@@ -1,4 +1,4 @@
-"""Events through the client library, over whatever happens to the connection."""
+"""Events through the client library, despite connection failures."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ def frame(event_id: str, step: str = "") -> str:
 
 @asynccontextmanager
 async def gateway(port: int, *frames: str, seen: list[str]) -> AsyncIterator[None]:
-    """Sends these frames on the first connection, then cuts it off; notes the position that each client comes with."""
+    """Sends these frames on the first connection, then closes it. Records the position that each client requests."""
 
     async def events(request: web.Request) -> web.StreamResponse:
         seen.append(request.headers.get("Last-Event-ID", ""))

@@ -1,4 +1,4 @@
-"""The supervisor with tiny servers as parts: what it starts, restarts, stops, and what is left when it is killed."""
+"""The supervisor with small servers as parts: starts, restarts, stops, and the remains of a killed one."""
 
 import asyncio
 import os
@@ -130,7 +130,7 @@ async def test_a_part_restarts_on_a_full_disk_and_the_state_is_written_later(hom
 
 
 class Mute(Recorder):
-    """Its terminal is gone."""
+    """An output whose terminal was closed."""
 
     def died(self, part: Part, code: int) -> None:
         super().died(part, code)
@@ -187,7 +187,7 @@ async def test_the_log_of_the_previous_run_is_kept(home: Home) -> None:
 
 
 async def killed_supervisor(home: Home) -> None:
-    """Start a supervisor as a process of its own, and kill it when all is ready."""
+    """Start a supervisor in a separate process, and kill it once everything is ready."""
     command = [sys.executable, "-m", "support.fake_platform", str(home.path), str(free_port())]
     environment = {"PYTHONPATH": str(Path(fake_platform.__file__).parents[1])}
     process = await asyncio.create_subprocess_exec(*command, env=environment)

@@ -1,4 +1,4 @@
-"""How a delivery ends, on a real server: acknowledged, tried again with growing pauses, or dead-lettered once."""
+"""Outcomes of deliveries on a real server: acknowledged, retried with growing delays, or dead-lettered once."""
 
 import asyncio
 import itertools

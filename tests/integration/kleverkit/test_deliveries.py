@@ -1,4 +1,4 @@
-"""Each message is handled once, however long its handler takes, and does not keep others from being handled."""
+"""Each message is handled once, however long its handler takes, and does not delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def acknowledged(js: JetStreamContext) -> bool:
 
 
 class Gate:
-    """A handler that waits until it may end."""
+    """A handler that waits until it may complete."""
 
     def __init__(self) -> None:
         self.began: list[str] = []

@@ -1,4 +1,4 @@
-"""`ormb` as a user types it, each command a process of its own, with Klever's registry."""
+"""`ormb` as a user types it, each command in a separate process, with Klever's registry."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ async def host(nats_url: str, tmp_path: Path) -> AsyncIterator[str]:
 
 
 def shell(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """Commands that keep everything below the directory."""
+    """Commands that keep all their files below the directory."""
     directory.mkdir()
     for name in ("ORMB_ROOTPATH", "ORMB_USERNAME", "ORMB_PASSWORD", "DOCKER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
@@ -86,7 +86,7 @@ for number in range({NAMES_EACH}):
 
 
 async def test_concurrent_processes_on_one_store_lose_nothing(tmp_path: Path) -> None:
-    """They are let go together, when both have started."""
+    """They continue together once both have started."""
     store = LocalLayout(tmp_path / "store")
     store.save(pack(adder(tmp_path / "m", 1)), Reference("localhost:5000", "library/m", "v1"))
     processes = [

@@ -18,7 +18,7 @@ from support.small_models import adder
 
 
 async def initialize(*arguments: str, **environment: str) -> tuple[int, str]:
-    """Exit code, and what it said."""
+    """Return exit code and output."""
     command = (sys.executable, "-m", "ormb.cli.initializer", "pull-and-export", *arguments)
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}

@@ -1,4 +1,4 @@
-"""`Retry-After`: a registry that says when to come back gets no request before that."""
+"""`Retry-After`: a registry gets no request before the time that it names."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ from support.waiting import others
 
 
 class Time:
-    """A clock that moves when somebody sleeps."""
+    """A clock that moves when something sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -38,7 +38,7 @@ class Time:
 
 @asynccontextmanager
 async def timed(tmp_path: Path, time: Time) -> AsyncIterator[HttpRegistry]:
-    """A client whose pauses take no time."""
+    """A client whose delays take no time."""
     async with aiohttp.ClientSession() as session:
         transport = Transport(session, pauses=Pauses(clock=lambda: time.now, sleep=time.sleep))
         authorizer = Authorizer(lambda _host, _warn: ANN, transport)
@@ -48,7 +48,7 @@ async def timed(tmp_path: Path, time: Time) -> AsyncIterator[HttpRegistry]:
 
 
 class Throttled:
-    """From the third request on, a registry that wants none for a while."""
+    """A registry that refuses requests for a while from the third one on."""
 
     def __init__(self, time: Time, seconds: float, **answer: str) -> None:
         self.time = time

@@ -1,4 +1,4 @@
-"""A disk that takes no more: pushes are refused with the reason, all else works, and space mends it."""
+"""A full disk: pushes are refused with the reason, everything else works, and free space resolves it."""
 
 import io
 import os

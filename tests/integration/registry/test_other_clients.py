@@ -1,4 +1,4 @@
-"""skopeo, which knows nothing of Klever, reads and writes what the registry keeps."""
+"""skopeo, which does not know Klever, reads and writes artifacts of the registry."""
 
 import asyncio
 import json

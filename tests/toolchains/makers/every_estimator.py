@@ -1,7 +1,7 @@
 """Convert every estimator of scikit-learn to ONNX: `python every_estimator.py <directory>`, with `programs` importable.
 
-Each is fitted on small data and gets a directory with what it and its conversion answer, `source.npz` and `result.npz`,
-or the sentence by which it is refused, `refused.txt`.
+Each is fitted on small data and gets a directory with its answers and those of its conversion, `source.npz` and
+`result.npz`, or the reason of its refusal, `refused.txt`.
 """
 
 import sys
@@ -60,7 +60,7 @@ OF_CODES = {"OneHotEncoder", "OrdinalEncoder", "CategoricalNB", "TargetEncoder"}
 
 
 def made() -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Name, unfitted estimator, and further parts of the request."""
+    """The name, the unfitted estimator, and further parts of the request."""
     for name, kind in all_estimators():
         if name in OF_OTHER_DATA:
             continue
@@ -77,7 +77,7 @@ def made() -> Iterator[tuple[str, Any, dict[str, Any]]]:
 
 
 def fitted(name: str, estimator: Any) -> tuple[Any, Any] | None:
-    """The estimator after a fit on the first data that it takes, and rows for it; None where it takes none."""
+    """The estimator after a fit on the first accepted data, with rows for it; None if it accepts none."""
     cities = pd.DataFrame({"x": FEATURES[:, 0], "city": np.array(["Bonn", "Ulm", "Rome"], object)[SPECIES]})
     coded = np.column_stack([FEATURES[:, :3], SPECIES + 10.0])
     candidates = {"texts": [(cities, SPECIES)], "numbers": [(coded, SPECIES)]}.get(name.rpartition(" are ")[2]) or [
@@ -108,7 +108,7 @@ def fitted(name: str, estimator: Any) -> tuple[Any, Any] | None:
 
 
 def convert(estimator: Any, rows: Any, more: dict[str, Any], directory: Path) -> None:
-    """Convert and run; raises what the programs raise."""
+    """Convert and run an estimator. Raises the errors of the programs."""
     source, result = directory / "source", directory / "result"
     source.mkdir(parents=True)
     result.mkdir()
@@ -133,12 +133,12 @@ def convert(estimator: Any, rows: Any, more: dict[str, Any], directory: Path) ->
 
 
 def main(root: Path) -> None:
-    """All of them."""
+    """Convert all estimators."""
     warnings.simplefilter("ignore")
     for name, estimator, more in made():
         model = fitted(name, estimator)
         if model is None or not (hasattr(model[0], "predict") or hasattr(model[0], "transform")):
-            continue  # it needs data of another kind (labels, texts), or gives nothing for new rows
+            continue  # it needs data of another kind (labels, texts), or returns nothing for new rows
         directory = root / name
         try:
             convert(*model, more, directory)
