@@ -102,12 +102,12 @@ async def test_an_older_revision_changes_nothing(projection: Projection) -> None
 
 
 async def test_the_bucket_and_the_last_change_are_remembered(projection: Projection) -> None:
-    assert await projection.remembered(SERVINGS) is None
+    assert await projection.last_incarnation(SERVINGS) is None
     await projection.replace(SERVINGS, [serving()], BUCKET)
     await projection.apply(SERVINGS, serving(revision=12))
     await projection.apply(SERVINGS, serving(revision=11))
-    assert await projection.remembered(SERVINGS) == replace(BUCKET, last_sequence=12)
-    assert await projection.remembered(MODELS) is None
+    assert await projection.last_incarnation(SERVINGS) == replace(BUCKET, last_sequence=12)
+    assert await projection.last_incarnation(MODELS) is None
 
 
 async def test_a_row_missing_from_a_new_bucket_is_stale_until_it_is_restored_or_given_up(

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from klever.cli.__main__ import cli
-from klever_deployer.adapters.local.launching import Launching
+from klever_deployer.adapters.local.launcher import ProcessLauncher
 from klever_deployer.adapters.local.workloads import LocalWorkloads
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, SecretRef, Variant
@@ -39,7 +39,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def workloads(home: Path, tmp_path: Path) -> AsyncIterator[LocalWorkloads]:
-    launching = Launching(Path(sys.executable), tmp_path, SecretFiles(home / "secrets"), Confinement(find_support()))
+    launching = ProcessLauncher(
+        Path(sys.executable), tmp_path, SecretFiles(home / "secrets"), Confinement(find_support())
+    )
     async with local_workloads(tmp_path / "workloads", launching, lambda _spec: tmp_path) as running:
         yield running
 
@@ -66,7 +68,8 @@ def test_a_secret_is_a_file_that_only_its_owner_can_read(home: Path) -> None:
         0o700,
     ]
     assert ask("delete", "db")[0] == 0
-    assert ask("delete", "db")[1] == "Error: there is no secret db in namespace default: `klever secrets list`\n"
+    refusal = "Error: secret db not found in namespace default. List secrets with `klever secrets list`\n"
+    assert ask("delete", "db")[1] == refusal
 
 
 @pytest.mark.parametrize("name", ["../accounts", "a/b", "", ".hidden", "UPPER", "_part"])

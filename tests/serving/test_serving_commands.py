@@ -117,4 +117,4 @@ async def test_a_file_with_mistakes_is_refused_with_all_of_them(shell: Shell, tm
     assert done.code == 1
     for complaint in ("weights sum to 90", "there is no variant v9", "headers.x-user: give one of", "policy.onPush"):
         assert complaint in done.err, done.err
-    assert "Nothing is served" in await shell.ok("klever get")
+    assert "No servings" in await shell.ok("klever get")

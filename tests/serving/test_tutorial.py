@@ -84,7 +84,7 @@ async def test_a_custom_model_goes_from_the_folder_to_the_endpoint(shell: Shell,
     await shell.ok("klever undeploy mymodel")
     gone = await shell.run("klever predict mymodel --input X=@x.json")
     assert gone.code != 0
-    assert "nothing is served as mymodel" in gone.err
+    assert "serving mymodel not found" in gone.err
 
 
 async def curl_gets_the_same(where: dict[str, str]) -> None:
@@ -109,7 +109,10 @@ async def test_a_pickled_model_is_parsed_and_refused_by_a_runtime_without_it(she
     await save_and_push(shell, "pickled", "library/pickled:v1")
     refused = await shell.run("klever deploy library/pickled:v1 --name pickled")
     assert refused.code != 0
-    assert "library/pickled:v1 is a Pickle, which nothing serves: give it a server of your own" in refused.err
+    assert (
+        "library/pickled:v1 is a Pickle, which no runtime serves: set `custom.command` to use your own server"
+        in refused.err
+    )
 
 
 @pytest.mark.timeout(120)

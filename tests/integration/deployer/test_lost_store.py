@@ -12,7 +12,7 @@ from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
-from klever_deployer.service.restoring import Restorer
+from klever_deployer.service.restorer import Restorer
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments, NatsStream

@@ -41,7 +41,7 @@ def event_log(owner: Owner) -> NatsEventLog:
 
 async def read(owner: Owner, in_between: Callable[[], Awaitable[None]], lines: list[str]) -> None:
     """Read the whole log, and run an action after a third of it."""
-    async with aclosing(event_log(owner).written(LOG, _is_over)) as written:
+    async with aclosing(event_log(owner).read_log(LOG, _is_over)) as written:
         async for data in written:
             lines += data.lines
             if len(lines) == LINES // 3:
@@ -89,7 +89,7 @@ async def test_a_followed_log_resumes_when_nats_is_back(owner: Owner, own_nats: 
         return over
 
     await write_lines(owner, 0, 1)
-    async with aclosing(event_log(owner).written(LOG, is_over)) as written:
+    async with aclosing(event_log(owner).read_log(LOG, is_over)) as written:
         assert (await anext(written)).lines == ("0",)
         own_nats.kill()
         own_nats.start()

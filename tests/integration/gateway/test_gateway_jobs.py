@@ -89,7 +89,7 @@ async def test_conversions_of_the_same_bytes_are_separate_jobs(gateway: Gateway,
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        pytest.param({"kind": "convert"}, "says what to make", id="no conversion"),
+        pytest.param({"kind": "convert"}, "requires a target", id="no conversion"),
         pytest.param({"conversion": {"to": "ONNX"}}, "for jobs of the kind convert", id="another kind"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "into": 1}}, "into", id="an unknown key"),
         pytest.param({"kind": "convert", "conversion": {"to": "Onix"}}, "did you mean ONNX?", id="an unknown format"),

@@ -49,13 +49,13 @@ def test_the_command_returns_when_the_rollout_has_ended(action: str, end: dict[s
 def test_a_rollout_with_another_outcome_is_an_error(action: str, end: dict[str, Any], ended: str) -> None:
     result = steered(action, MOVING, end)
     assert result.exit_code == 1
-    assert f"the rollout of iris ended as {ended}" in result.output
+    assert f"the rollout of iris finished as {ended}" in result.output
 
 
 def test_no_wait_returns_at_once() -> None:
     result = steered("promote", WAITING, options=("--no-wait",))
     assert result.exit_code == 0, result.output
-    assert "shows what becomes of it" in result.output
+    assert "shows its progress" in result.output
 
 
 def test_pausing_does_not_wait() -> None:
@@ -65,4 +65,4 @@ def test_pausing_does_not_wait() -> None:
 def test_a_rollout_that_does_not_end_is_an_error() -> None:
     result = steered("promote", MOVING, options=("--timeout", "0.2"))
     assert result.exit_code == 1
-    assert "the rollout of iris has not ended" in result.output
+    assert "the rollout of iris has not finished" in result.output

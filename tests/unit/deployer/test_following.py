@@ -11,8 +11,8 @@ import pytest
 from klever_deployer.adapters.catalogue import DocumentCatalogue
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.followers import Followers
-from klever_deployer.service.following import Following
 from klever_deployer.service.records import key_of
+from klever_deployer.service.updater import Updater
 from kleverkit.documents import Documents
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.tasks import cancel
@@ -66,7 +66,7 @@ async def watched(world: World) -> AsyncIterator[Followers]:
 async def deliver(world: World, event: Event[Any]) -> list[ServingName]:
     """Handle an event completely. Return the servings that changed."""
     async with watched(world) as followers:
-        names = await Following(DocumentCatalogue(world.catalogue), world.intents, followers).updated(event)
+        names = await Updater(DocumentCatalogue(world.catalogue), world.intents, followers).update_followers(event)
     for name in names:
         await world.rollout().converge(name)
     return names
@@ -124,7 +124,7 @@ async def test_an_older_push_that_is_handled_last_is_not_served(world: World) ->
     catalogue = HeldUp(world.catalogue)
     older = await world.move_tag("v1", digest("second"))
     async with watched(world) as followers:
-        handling = asyncio.create_task(Following(catalogue, world.intents, followers).updated(older))
+        handling = asyncio.create_task(Updater(catalogue, world.intents, followers).update_followers(older))
         await catalogue.read.wait()
         await deliver(world, await world.move_tag("v1", digest("third")))
         catalogue.later.set()
@@ -231,11 +231,11 @@ async def test_an_event_reads_only_the_documents_of_its_followers(world: World) 
         tag = "v1" if number < 2 else "v2"
         await world.request(following(tag), ServingName("default", f"serving-{number}"))
     async with watched(world) as followers:
-        updating = Following(DocumentCatalogue(world.catalogue), world.intents, followers)
+        updating = Updater(DocumentCatalogue(world.catalogue), world.intents, followers)
         event = await world.move_tag("v1", digest("new"))
         await followers.find(ModelRef.parse("library/iris:v1"))
         world.documents.reads, world.documents.listings = 0, []
-        changed = await updating.updated(event)
+        changed = await updating.update_followers(event)
     assert changed == [ServingName("default", f"serving-{number}") for number in range(2)]
     assert (world.documents.reads, world.documents.listings) == (2, [])
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.local.access_keys import AccessKeys
-from klever_deployer.adapters.local.launching import Launch, Launching, Ports
+from klever_deployer.adapters.local.launcher import Launch, Ports, ProcessLauncher
 from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared, ReplicaSpec
 from klever_deployer.domain.versions import CUSTOM
 from kleverkit.secret_files import SecretFiles
@@ -19,7 +19,7 @@ from support.deployer import process_key, variant
 LIMIT = 12_345
 COMPLETE = Confinement(Support(abi=7, has_filter=True))
 NO_SECRETS = SecretFiles(Path("none"))
-LAUNCHING = Launching(
+LAUNCHING = ProcessLauncher(
     Path("python"), Path("path"), NO_SECRETS, COMPLETE, inherited={"SECRET": "x"}, max_request_bytes=LIMIT
 )
 PORTS = Ports("127.0.0.1", 7001, 7002, 7003)
@@ -44,7 +44,7 @@ def test_a_custom_server_finds_the_limit_in_its_environment() -> None:
     assert (policy.environment["MAX_REQUEST_BYTES"], policy.environment.get("SECRET")) == (str(LIMIT), None)
 
 
-def launched(launching: Launching = LAUNCHING, **changes: Any) -> Launch:
+def launched(launching: ProcessLauncher = LAUNCHING, **changes: Any) -> Launch:
     """A custom server, with changes to its variant."""
     spec = replica(CUSTOM)
     return launching(replace(spec, variant=spec.variant.model_copy(update=changes)), PORTS, HOME)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import VersionState
-from klever_deployer.service.observing import START_SECONDS, Observer
+from klever_deployer.service.observer import START_SECONDS, Observer
 from kleverproto.servings import ServingDocument, ServingPhase, ServingReady, ServingUnavailable
 from kleverproto.variants import Autoscaling
 from support.deployer import IRIS, World, key, spec, variant

@@ -142,11 +142,11 @@ async def test_a_custom_server_gets_the_model_unchanged(world: World) -> None:
 @pytest.mark.parametrize(
     ("model_format", "changes", "code", "words"),
     [
-        ("PMML", {"runtime": "triton"}, "unsupported_format", "which triton does not serve: leave runtime out"),
-        ("TorchScript", {"runtime": "triton"}, "unsupported_format", "leave runtime out, or choose kleverserve"),
+        ("PMML", {"runtime": "triton"}, "unsupported_format", "which triton does not serve: remove `runtime`"),
+        ("TorchScript", {"runtime": "triton"}, "unsupported_format", "remove `runtime`, or set it to kleverserve"),
         ("Skops", {}, "unsupported_format", "`klever convert library/iris:v1 --to ONNX`, and deploy the result"),
-        ("GGUF", {}, "unsupported_format", "give it a server of your own"),
-        ("SKLearn", {"runtime": "triton", "parameters": {"a": 1}}, "unsupported_parameters", "leave a out"),
+        ("GGUF", {}, "unsupported_format", "set `custom.command`"),
+        ("SKLearn", {"runtime": "triton", "parameters": {"a": 1}}, "unsupported_parameters", "remove a"),
         ("ONNX", {"resources": Resources(gpu=Gpu())}, "unsupported_here", "GPU"),
     ],
 )

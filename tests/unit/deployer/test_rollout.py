@@ -113,7 +113,11 @@ async def test_a_version_that_is_never_ready_fails_after_its_timeout(world: Worl
     [
         ("v9", "model_not_found", "push it with `ormb push`"),
         ("v2", "pull_failed", "cannot be pulled from"),
-        ("v3", "unsupported_format", "is a MLlib, which nothing serves: give it a server of your own"),
+        (
+            "v3",
+            "unsupported_format",
+            "is a MLlib, which no runtime serves: set `custom.command` to use your own server",
+        ),
     ],
 )
 async def test_an_unavailable_model_fails_and_the_old_version_still_serves(

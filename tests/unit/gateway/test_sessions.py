@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from klever_gateway.service.sessions import CODE_SECONDS, MOST, SESSION_SECONDS, Sessions, is_of
+from klever_gateway.service.sessions import CODE_SECONDS, MAX_ENTRIES, SESSION_SECONDS, Sessions, has_page_key
 
 
 class Clock:
@@ -52,16 +52,16 @@ def test_a_call_requires_the_key_of_its_page_and_the_cookie() -> None:
     first, second = (here.log_in(here.new_code()) for _ in range(2))
     assert first is not None
     assert second is not None
-    assert is_of(first, first.page_key)
-    assert not is_of(first, second.page_key)
-    assert not is_of(first, first.cookie)
-    assert not is_of(first, "")
-    assert not is_of(first, "\udcff")
+    assert has_page_key(first, first.page_key)
+    assert not has_page_key(first, second.page_key)
+    assert not has_page_key(first, first.cookie)
+    assert not has_page_key(first, "")
+    assert not has_page_key(first, "\udcff")
 
 
 def test_the_oldest_sessions_are_removed_at_the_limit() -> None:
     here = sessions(Clock())
-    codes = [here.new_code() for _ in range(MOST + 1)]
+    codes = [here.new_code() for _ in range(MAX_ENTRIES + 1)]
     assert here.log_in(codes[0]) is None
     kept = [here.log_in(code) for code in codes[1:]]
     assert all(kept)

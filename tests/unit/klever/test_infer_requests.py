@@ -36,9 +36,9 @@ def test_a_value_becomes_the_tensor_that_the_model_takes(
     ("values", "complaint"),
     [
         ({"y": [1]}, r"no input y; its inputs are x \(FP32 \[-1, 2\]\)"),
-        ({}, "input x is missing; give it with --input x="),
+        ({}, "input x is missing: add it with --input x="),
         ({"x": [[1, 2], [3]]}, "ragged"),
-        ({"x": [[1, 2, 3]]}, r"has shape \[1, 3\], the model wants \[-1, 2\]"),
+        ({"x": [[1, 2, 3]]}, r"has shape \[1, 3\], the model requires \[-1, 2\]"),
     ],
     ids=["unknown", "missing", "ragged", "shape"],
 )

@@ -38,7 +38,7 @@ def test_a_token_that_others_can_read_is_refused_with_advice(mode: int, tmp_path
     path = tmp_path / "token"
     provide_secret(path)
     path.chmod(mode)
-    with pytest.raises(PlatformError, match=f"{path} is not a file that you alone may read.*remove it"):
+    with pytest.raises(PlatformError, match=f"{path} is not a file that only you can read.*remove it"):
         provide_secret(path)
 
 

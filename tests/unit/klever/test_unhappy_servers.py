@@ -109,7 +109,7 @@ def test_a_platform_of_another_home_is_not_used(tmp_path: Path) -> None:
     ("status", "body", "complaint"),
     [
         (401, OCI, "'ci' may not push in *"),
-        (404, "", "refused with HTTP status 404"),
+        (404, "", "rejected with HTTP status 404"),
         (200, {}, "does not respond like a gateway of this release"),
     ],
 )

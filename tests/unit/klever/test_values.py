@@ -89,7 +89,7 @@ def test_values_that_do_not_fit_the_model_are_explained(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="select one"):
         tensors_of({"": [1]}, a=("INT64", [-1]), b=("INT64", [-1]))
     (tmp_path / "dot.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match="is no picture"):
+    with pytest.raises(InputError, match="is not a picture"):
         tensors_of({"x": read_values(tmp_path / "dot.png")}, x=("FP32", [-1, 3, 2, 2]))
-    with pytest.raises(InputError, match="no picture's"):
+    with pytest.raises(InputError, match="not the shape of a picture"):
         tensors_of({"x": read_values(tmp_path / "dot.png")}, x=("FP32", [-1, 4]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from klever_deployer.adapters.local.launching import SERVER_PACKAGES
+from klever_deployer.adapters.local.launcher import SERVER_PACKAGES
 from modelconversion.errors import ConversionError
 from modelconversion.execution import PROGRAMS, READERS
 from modelconversion.pairs import PAIRS
