@@ -45,10 +45,10 @@ MAKERS = re.compile(r"__pyx_unpickle_\w+|newObj")
 def main() -> None:
     """Print one line for each: use, module, name."""
     warnings.simplefilter("ignore")
-    found = {line for name in PACKAGES for module in _modules(name) for line in _lines(module)}
-    found |= {f"value {module} {name}" for module, name in VALUES_BESIDE if _has(module, name)}
-    found |= {f"value {each.__module__} {each.__name__}" for module in VALUES for each in _functions(module)}
-    sys.stdout.write("".join(f"{line}\n" for line in sorted(found)))
+    lines = {line for name in PACKAGES for module in _modules(name) for line in _lines(module)}
+    lines |= {f"value {module} {name}" for module, name in VALUES_BESIDE if _has(module, name)}
+    lines |= {f"value {each.__module__} {each.__name__}" for module in VALUES for each in _functions(module)}
+    sys.stdout.write("".join(f"{line}\n" for line in sorted(lines)))
 
 
 def _modules(package: str) -> Iterator[ModuleType]:

@@ -195,20 +195,20 @@ async def _cached(platform: Platform, work: Path) -> list[Figure]:
 
 async def _convert(client: KleverClient, ref: ModelRef, name: str) -> float:
     ended: dict[str, float] = {}
-    heard = asyncio.Condition()
+    changed = asyncio.Condition()
 
     async def listen() -> None:
         async for event in client.events(type="dev.klever.job.completed.v1"):
-            async with heard:
+            async with changed:
                 ended[event.data.id] = time.monotonic()
-                heard.notify_all()
+                changed.notify_all()
 
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0.2)  # the stream is open
     began = time.monotonic()
     job = await client.create_job(ref, JobKind.CONVERT, conversion=Conversion(to="ONNX", ref=ModelRef.parse(name)))
-    async with heard:
-        await heard.wait_for(lambda: job.id in ended)
+    async with changed:
+        await changed.wait_for(lambda: job.id in ended)
     listening.cancel()
     return ended[job.id] - began
 

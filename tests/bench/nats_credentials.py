@@ -24,10 +24,10 @@ SUBJECT, BODY = "klever.model.pushed.library.iris", b"x" * 512
 async def rate(client: Client) -> float:
     """Events per second."""
     js = client.jetstream()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(EVENTS):
         await js.publish(SUBJECT, BODY)
-    return EVENTS / (time.perf_counter() - begun)
+    return EVENTS / (time.perf_counter() - started)
 
 
 async def main() -> None:

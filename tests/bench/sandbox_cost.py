@@ -57,13 +57,13 @@ def server(directory: Path, *, confined: bool) -> Iterator[tuple[str, float]]:
     """A server that is ready: its URL, and its startup time in milliseconds."""
     port = free_port()
     url = f"http://{HOST}:{port}/v2/models/iris"
-    begun = time.perf_counter()
+    started = time.perf_counter()
     with start(policy(directory, port), confined=confined) as process:
         while not is_ready(f"{url}/ready"):
             if process.poll() is not None:
                 raise RuntimeError("the server does not start")
             time.sleep(0.001)
-        yield url, (time.perf_counter() - begun) * 1e3
+        yield url, (time.perf_counter() - started) * 1e3
         process.terminate()
 
 

@@ -177,7 +177,7 @@ class Bench:
 
 def _made(work: Path) -> list[tuple[str, Path]]:
     """One model for each format that a framework writes."""
-    found: dict[str, Path] = {}
+    models: dict[str, Path] = {}
     store = toolchain_store()
     for maker, (toolchain, names) in CASES.items():
         python = next(each.path for each in store.list() if each.name == toolchain) / "bin" / "python"
@@ -186,8 +186,8 @@ def _made(work: Path) -> list[tuple[str, Path]]:
             model_format = json.loads((made / name / "case.json").read_text())["format"]
             if not (made / name / "ormbfile.yaml").exists():
                 (made / name / "ormbfile.yaml").write_text(f"format: {model_format}\n")
-            found.setdefault(model_format, made / name)
-    return list(found.items())
+            models.setdefault(model_format, made / name)
+    return list(models.items())
 
 
 async def _answered(url: str, count: int, **headers: str) -> Counter[str]:

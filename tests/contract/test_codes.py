@@ -51,9 +51,9 @@ REPORTED = {
 
 def test_no_code_is_spelled_outside_the_table() -> None:
     elsewhere = {
-        f"{path.relative_to(ROOT)}: {', '.join(sorted(found))}"
+        f"{path.relative_to(ROOT)}: {', '.join(sorted(literals))}"
         for path in SOURCES
-        if path not in {TABLE, PROGRAMS / "program.py"} and (found := spelled(path) - WORDS)
+        if path not in {TABLE, PROGRAMS / "program.py"} and (literals := spelled(path) - WORDS)
     }
     assert elsewhere == set()
 

@@ -40,8 +40,8 @@ class Counting(Silent):
 
 def damage(directory: Path, digest: str, *, lost: int = 0) -> int:
     """Overwrite a blob, with fewer bytes, in every registry below the directory. Return the number of copies."""
-    found = [*directory.rglob(digest.removeprefix("sha256:")), *directory.rglob(f"{digest[7:]}/data")]
-    files = [path for path in found if path.is_file()]
+    copies = [*directory.rglob(digest.removeprefix("sha256:")), *directory.rglob(f"{digest[7:]}/data")]
+    files = [path for path in copies if path.is_file()]
     for file in files:
         file.write_bytes(file.read_bytes()[:-lost] if lost else b"x" * file.stat().st_size)
     return len(files)
@@ -153,9 +153,9 @@ async def test_skopeo_carries_a_model_from_one_repository_to_another(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
-    there = f"docker://{oci_host}/library"
+    registry = f"docker://{oci_host}/library"
     command = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
-    process = await asyncio.create_subprocess_exec(*command, f"{there}/adder:v1", f"{there}/copy:v1")
+    process = await asyncio.create_subprocess_exec(*command, f"{registry}/adder:v1", f"{registry}/copy:v1")
     assert await process.wait() == 0
     assert (await client.inspect(Reference(oci_host, "library/copy", "v1"))).digest == pushed.digest
 

@@ -71,8 +71,8 @@ async def test_the_newest_result_counts(rig: Rig) -> None:
 
 async def test_a_result_that_is_not_in_the_registry_is_not_republished(rig: Rig) -> None:
     await rig.push_source()
-    gone = StoredResult(RESULT, f"sha256:{'0' * 64}", RECORD)
-    assert not await OrmbModels(rig.first).republish(ModelRef.parse("library/other:v1"), rig.host, gone)
+    missing = StoredResult(RESULT, f"sha256:{'0' * 64}", RECORD)
+    assert not await OrmbModels(rig.first).republish(ModelRef.parse("library/other:v1"), rig.host, missing)
 
 
 @pytest.mark.parametrize("stolen", ["secret/model", "library-of-others/model"])

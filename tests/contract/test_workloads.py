@@ -112,12 +112,12 @@ async def test_the_next_deployer_adopts_running_versions(bench: WorkloadsBench) 
 
 
 async def test_the_next_deployer_removes_versions_that_it_does_not_apply(bench: WorkloadsBench) -> None:
-    kept, gone = version_spec("v1"), version_spec("v2")
-    for spec in (kept, gone):
+    kept, removed = version_spec("v1"), version_spec("v2")
+    for spec in (kept, removed):
         await bench.workloads.apply(spec, 1)
         await bench.until(spec, ready=1)
     await bench.hand_over()
-    await bench.workloads.remove(gone.key)
+    await bench.workloads.remove(removed.key)
     assert [state.key for state in bench.workloads.states()] == [kept.key]
 
 

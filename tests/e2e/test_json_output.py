@@ -155,12 +155,12 @@ spec:
 
 
 def test_the_story_has_every_command() -> None:
-    told = {line.partition(" {")[0] for line in STORY.splitlines()}
+    story = {line.partition(" {")[0] for line in STORY.splitlines()}
     for program, group in PROGRAMS.items():
         for path, _ in commands(group):
             line = f"{program} {path}"
             if path not in WITHOUT_DATA[program] and line not in ELSEWHERE:
-                assert any(each == line or each.startswith(f"{line} ") for each in told), line
+                assert any(each == line or each.startswith(f"{line} ") for each in story), line
 
 
 @pytest.mark.timeout(180)

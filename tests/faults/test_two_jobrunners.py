@@ -99,16 +99,16 @@ class Rig:
 
     async def outcomes(self) -> list[tuple[str, str | None]]:
         """The type and cause of every completion event."""
-        found: list[tuple[str, str | None]] = []
+        outcomes: list[tuple[str, str | None]] = []
         sequence = 1
         while True:
             try:
                 message = await self.js.get_msg("KLEVER_JOBS", sequence, subject="klever.job.>", next=True)
             except NotFoundError:
-                return found
+                return outcomes
             event = parse(message.headers or {}, message.data or b"")
             if type(event.data).__name__ in {"JobCompleted", "JobFailed", "JobCancelled"}:
-                found.append((type(event.data).__name__, event.causation_id))
+                outcomes.append((type(event.data).__name__, event.causation_id))
             sequence = (message.seq or 0) + 1
 
 
@@ -131,9 +131,9 @@ async def test_every_job_runs_once_and_both_jobrunners_run_some(rig: Rig) -> Non
         return await rig.phases() == {JobPhase.SUCCEEDED: len(jobs)} and len(await rig.outcomes()) >= len(jobs)
 
     await eventually(all_ended, within=60, every=0.1)
-    begun = rig.noted("begun")
-    assert sorted(job for job, _ in begun) == sorted(jobs)
-    assert {runner for _, runner in begun} == {"one", "two"}
+    started = rig.noted("begun")
+    assert sorted(job for job, _ in started) == sorted(jobs)
+    assert {runner for _, runner in started} == {"one", "two"}
     assert len(await rig.outcomes()) == len(jobs)
 
 

@@ -57,8 +57,8 @@ def assert_exported(out: Path, kit: Path) -> None:
     exported |= {f"extra/{name}": name for name in ("data/train.csv", "src/train.py", "README.md")}
     for name, original in exported.items():
         assert (out / name).read_bytes() == (kit / original).read_bytes()
-    said = load_modelfile((out / "ormbfile.yaml").read_text())
-    assert (said.format, said.framework, said.author) == ("ONNX", "onnxruntime", "Ada")
+    modelfile = load_modelfile((out / "ormbfile.yaml").read_text())
+    assert (modelfile.format, modelfile.framework, modelfile.author) == ("ONNX", "onnxruntime", "Ada")
     signature = inspect_directory(out).signature
     assert signature is not None
     assert [tensor.name for tensor in signature.inputs] == ["x"]

@@ -69,7 +69,7 @@ async def test_models_pushed_by_other_tools_are_listed_with_their_format_and_ans
             assert document.format == "ONNX"
             assert document.status.signature is not None
             assert [tensor.name for tensor in document.status.signature.inputs] == ["x"]
-        assert {found.spec.ref.model for found in await client.models(format="ONNX")} == set(names)
+        assert {version.spec.ref.model for version in await client.models(format="ONNX")} == set(names)
         for name in names:
             wanted = await client.deploy_version(name, DeployVersion(model=f"library/{name}:v1"))
             served = await client.wait_for_ready(name, wanted.generation, within=120)

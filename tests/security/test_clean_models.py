@@ -182,17 +182,17 @@ def _fit(estimator: Any) -> Any:
 
 
 def test_every_estimator_of_scikit_learn_is_clean_and_loads(tmp_path: Path) -> None:
-    file, found, loaded = tmp_path / "model", {}, 0
+    file, refused, loaded = tmp_path / "model", {}, 0
     with warnings.catch_warnings(action="ignore"):  # few rows do not converge
         for name, estimator in fitted():
             for content in (pickle.dumps(estimator, 2), pickle.dumps(estimator, 5), dumped(estimator)):
                 file.write_bytes(content)
                 if reason := refusal(examine_whole(io.BytesIO(content), Allowlist())):
-                    found[name] = reason
+                    refused[name] = reason
                     continue
                 assert type(load(file, Allowlist())) is type(estimator)
                 loaded += 1
-    assert found == {}
+    assert refused == {}
     assert loaded > 600
 
 

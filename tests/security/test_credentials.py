@@ -135,7 +135,7 @@ async def test_credentials_stay_with_the_requested_origin(
     registry.script = trap(f"http://{elsewhere.host}")
     await used(client, registry, tmp_path)
     assert registry.requests
-    assert {(asked.authorization, asked.cookie) for asked in elsewhere.requests} <= {(None, None)}
+    assert {(request.authorization, request.cookie) for request in elsewhere.requests} <= {(None, None)}
     assert elsewhere.targets("POST") == elsewhere.targets("PUT") == elsewhere.targets("PATCH") == []
 
 
@@ -183,5 +183,5 @@ async def test_nothing_is_sent_from_https_to_http(tmp_path: Path, elsewhere: Scr
         ):
             with suppress(OrmbError):
                 await call()
-    assert ANN.basic in {asked.authorization for asked in scripted.requests} or trap is token_endpoint
+    assert ANN.basic in {request.authorization for request in scripted.requests} or trap is token_endpoint
     assert elsewhere.requests == []

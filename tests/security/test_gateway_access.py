@@ -61,8 +61,8 @@ class Door:
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     (tmp_path / "token").write_text(f"{SECRET}\n")
     settings = GatewaySettings(port=free_port(), data_dir=tmp_path, token_file=tmp_path / "token")
-    async with asking(build(settings)) as found:
-        yield found
+    async with asking(build(settings)) as door:
+        yield door
 
 
 @asynccontextmanager
@@ -185,8 +185,8 @@ async def test_no_log_holds_the_code_of_a_link(door: Door, capfd: pytest.Capture
     link = await door.code()
     await door.ask("GET", link)
     await door.ask("GET", link)
-    said = "".join(capfd.readouterr())
-    assert link.partition("code=")[2] not in said
+    logs = "".join(capfd.readouterr())
+    assert link.partition("code=")[2] not in logs
 
 
 async def test_a_gateway_with_an_unreadable_token_does_not_start(tmp_path: Path) -> None:

@@ -83,12 +83,12 @@ async def test_only_the_owner_uses_the_registry_of_a_platform_and_without_login(
     async with running_platform(home, HOME=str(user), ORMB_ROOTPATH="") as platform:
         port = platform.registry_host.rpartition(":")[2]
         for host, version in (("localhost", "v1"), ("127.0.0.1", "v2")):
-            code, said = await ormb_push(user, model, f"{host}:{port}/library/adder:{version}")
-            assert code == 0, said
+            code, output = await ormb_push(user, model, f"{host}:{port}/library/adder:{version}")
+            assert code == 0, output
         await platform.parsed("library/adder:v1")
 
-        code, said = await ormb_push(tmp_path / "another", model, f"localhost:{port}/library/adder:v3")
-        assert (code, "wants credentials" in said or "log in" in said) == (1, True), said
+        code, output = await ormb_push(tmp_path / "another", model, f"localhost:{port}/library/adder:v3")
+        assert (code, "wants credentials" in output or "log in" in output) == (1, True), output
         nobody = await statuses(platform, {})
         guess = await statuses(platform, {"Authorization": aiohttp.encode_basic_auth("klever", "guess")})
         assert set(nobody.values()) == {401}
@@ -154,11 +154,11 @@ async def test_a_program_on_the_port_of_a_killed_platform_receives_no_password(t
         await platform.process.wait()
         await eventually(lambda: nothing_left(home, port), within=60)
         assert list((user / ".ormb" / "local").iterdir()) != []
-        async with listening("127.0.0.1", port) as heard:
+        async with listening("127.0.0.1", port) as received:
             code, _ = await ormb_push(user, model, f"{host}/library/adder:v1")
     assert code == 1
-    assert heard != []
-    assert not any("Authorization" in each for each in heard)
+    assert received != []
+    assert not any("Authorization" in each for each in received)
 
 
 async def nothing_left(home: Path, port: int) -> bool:
@@ -172,10 +172,10 @@ async def nothing_left(home: Path, port: int) -> bool:
 @asynccontextmanager
 async def listening(host: str, port: int, status: int = 401, **headers: str) -> AsyncIterator[list[dict[str, str]]]:
     """A server that asks for a login or redirects. Yields the headers that it receives."""
-    heard: list[dict[str, str]] = []
+    received: list[dict[str, str]] = []
 
     async def answer(request: web.Request) -> web.Response:
-        heard.append(dict(request.headers))
+        received.append(dict(request.headers))
         return web.Response(status=status, headers=headers or CHALLENGE)
 
     application = web.Application()
@@ -183,7 +183,7 @@ async def listening(host: str, port: int, status: int = 401, **headers: str) -> 
     server = TestServer(application, host=host, port=port)
     await server.start_server()
     try:
-        yield heard
+        yield received
     finally:
         await server.close()
 
@@ -206,23 +206,23 @@ async def test_a_redirect_of_the_registry_does_not_forward_the_password(tmp_path
     heard_here: list[str] = []
     application = web.Application()
     application.router.add_get("/{path:.*}", answer)
-    async with TestServer(application, host="127.0.0.1", port=port), listening("127.0.0.1", elsewhere) as heard:
+    async with TestServer(application, host="127.0.0.1", port=port), listening("127.0.0.1", elsewhere) as received:
         with announced(root, own(tmp_path, port)):
             async with OrmbClient(root) as client:
                 with pytest.raises(OrmbError):
                     await client.pull(Reference(f"localhost:{port}", "library/adder", "v1"))
     assert heard_here != []
-    assert heard != []
-    assert not any("Authorization" in each for each in heard)
+    assert received != []
+    assert not any("Authorization" in each for each in received)
 
 
 async def test_another_port_of_this_machine_does_not_get_the_password(tmp_path: Path) -> None:
     root, port = tmp_path / "ormb", free_port()
-    async with listening("127.0.0.1", port) as heard, OrmbClient(root) as client:
+    async with listening("127.0.0.1", port) as received, OrmbClient(root) as client:
         with announced(root, own(tmp_path, free_port())), pytest.raises(AuthenticationError):
             await client.pull(Reference(f"localhost:{port}", "library/adder", "v1"))
-    assert heard != []
-    assert not any("Authorization" in each for each in heard)
+    assert received != []
+    assert not any("Authorization" in each for each in received)
 
 
 def has_ipv6() -> bool:

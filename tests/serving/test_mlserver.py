@@ -194,10 +194,10 @@ async def test_requests_are_not_batched_whatever_the_environment_says(mlserver: 
 
 
 async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, models: Path) -> None:
-    begun, terminated = asyncio.Event(), asyncio.Event()
+    started, terminated = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        begun.set()  # after "100 Continue" the server handles the request
+        started.set()  # after "100 Continue" the server handles the request
         yield b'{"inputs": [{"name": "input", "datatype": "FP32", '
         await terminated.wait()
         yield b'"shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}'
@@ -205,7 +205,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, mod
     with mlserver.serving(models / "sklearn", "SKLearn", "--drain-seconds", "30") as served:
         async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
             pending = asyncio.create_task(session.post(f"{served.url}/infer", data=body(), expect100=True))
-            await begun.wait()
+            await started.wait()
             served.process.send_signal(signal.SIGTERM)
             await eventually(lambda: refuses(served.port))
             assert served.process.poll() is None
@@ -220,17 +220,17 @@ async def refuses(port: int) -> bool:
 
 
 async def test_a_stalled_client_does_not_outlive_the_drain(mlserver: Runtime, models: Path) -> None:
-    begun, never = asyncio.Event(), asyncio.Event()
+    started, never = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        begun.set()
+        started.set()
         yield b"{"
         await never.wait()
 
     with mlserver.serving(models / "sklearn", "SKLearn", "--drain-seconds", "0.5") as served:
         async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
             pending = asyncio.create_task(session.post(f"{served.url}/infer", data=body(), expect100=True))
-            await begun.wait()
+            await started.wait()
             served.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(served.process.wait, 15) == 0
             with pytest.raises(aiohttp.ClientError):
@@ -256,9 +256,9 @@ def test_a_broken_model_exits_3_with_the_reason(
     (tmp_path / "model" / file).write_bytes(b"\x00 this is no model")
     ended = mlserver.run_to_the_end(tmp_path, model_format)
     assert ended.returncode == 3
-    said = [line for line in ended.stderr.splitlines() if line.startswith("kleverserve: ")]
-    assert len(said) == 1
-    assert said[0].startswith("kleverserve: cannot load the model: ")
+    messages = [line for line in ended.stderr.splitlines() if line.startswith("kleverserve: ")]
+    assert len(messages) == 1
+    assert messages[0].startswith("kleverserve: cannot load the model: ")
     assert "Traceback" not in ended.stderr + ended.stdout
 
 

@@ -29,8 +29,8 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 
 
 async def urls(shell: Shell) -> dict[str, str]:
-    found: dict[str, str] = json.loads(await shell.ok("klever status --json"))["urls"]
-    return found
+    urls: dict[str, str] = json.loads(await shell.ok("klever status --json"))["urls"]
+    return urls
 
 
 async def registry(shell: Shell) -> str:

@@ -23,7 +23,7 @@ def wall_clock_set(seconds: int, directory: Path) -> Iterator[None]:
             (directory / entry.name).symlink_to(entry)
     stat = (real / "stat").read_text()
     booted = re.compile(r"(?<=^btime )\d+", re.MULTILINE)
-    (directory / "stat").write_text(booted.sub(lambda found: str(int(found[0]) + seconds), stat))
+    (directory / "stat").write_text(booted.sub(lambda match: str(int(match[0]) + seconds), stat))
     psutil.PROCFS_PATH = str(directory)
     try:
         yield

@@ -27,13 +27,13 @@ INFER = "v2/models/iris/infer"
 
 
 class Upstream:
-    """Answers every request with its name and the request path; answers `/slow` once `go_on` is set."""
+    """Answers every request with its name and the request path; answers `/slow` once `resume` is set."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.asked = asyncio.Event()
+        self.slow_requested = asyncio.Event()
         self.answered = 0
-        self.go_on = asyncio.Event()
+        self.resume = asyncio.Event()
         self.status = 200
         application = web.Application()
         application.router.add_get("/slow", self._slow)
@@ -56,8 +56,8 @@ class Upstream:
         return web.json_response({"name": self.name, "path": request.path}, status=self.status)
 
     async def _slow(self, request: web.Request) -> web.Response:
-        self.asked.set()
-        await self.go_on.wait()
+        self.slow_requested.set()
+        await self.resume.wait()
         return await self._answer(request)
 
 

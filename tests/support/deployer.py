@@ -317,7 +317,7 @@ class InMemoryConversions:
 
     def __init__(self) -> None:
         self.made: dict[str, ConvertedModel] = {}
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.broken = False
 
     async def find(self, ref: ModelRef, digest: str, target: str) -> ConvertedModel | None:
@@ -328,7 +328,7 @@ class InMemoryConversions:
         self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep
     ) -> ConvertedModel:
         await on_step("converting")
-        self.asked.append(f"{model.spec.ref} {model_format} {target}")
+        self.calls.append(f"{model.spec.ref} {model_format} {target}")
         if self.broken:
             raise ServingError("it cannot be converted", code=CONVERSION_FAILED)
         ref = Conversion(to=target).result(model.spec.ref)
@@ -543,8 +543,8 @@ class World:
 
         async def is_settled() -> ServingDocument | None:
             document = await self.document(serving)
-            told = document.status.step == document.status.phase.lower()
-            return document if told and document.status.phase in phases else None
+            announced = document.status.step == document.status.phase.lower()
+            return document if announced and document.status.phase in phases else None
 
         document = await eventually(is_settled, within=3)
         assert document is not None
@@ -561,7 +561,7 @@ class World:
         assert tombstone is not None
         return tombstone
 
-    def told(self) -> list[str]:
+    def announced(self) -> list[str]:
         """The types of the published events, in order."""
         return [type(data).__name__ for data in self.publisher.data()]
 

@@ -43,7 +43,7 @@ class Surroundings:
     session: aiohttp.ClientSession
     registry: str
     settings: DeployerSettings
-    asked: int = 0
+    published: int = 0
 
     async def push(self, directory: Path, ref: str) -> None:
         """Push a model and wait until it is in the catalogue."""
@@ -62,8 +62,8 @@ class Surroundings:
 
     async def ask(self, data: WireModel) -> Event[Any]:
         """Publish a request."""
-        self.asked += 1
-        event = GATEWAY.event(data, event_id=f"request-{self.asked}", correlation_id="one story")
+        self.published += 1
+        event = GATEWAY.event(data, event_id=f"request-{self.published}", correlation_id="one story")
         headers, body = encode(event)
         await self.client.jetstream().publish(event.nats_subject, body, headers=headers)
         return event

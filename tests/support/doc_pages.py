@@ -39,13 +39,13 @@ class Block:
 
 def blocks_of(page: str) -> list[Block]:
     """Return every block, with the output that belongs to it."""
-    found: list[Block] = []
+    blocks: list[Block] = []
     for block in _fenced(page.splitlines()):
-        if block.language == "text" and found and found[-1].language in RUN and found[-1].output is None:
-            found[-1] = replace(found[-1], output=block.text)
+        if block.language == "text" and blocks and blocks[-1].language in RUN and blocks[-1].output is None:
+            blocks[-1] = replace(blocks[-1], output=block.text)
         else:
-            found.append(block)
-    return found
+            blocks.append(block)
+    return blocks
 
 
 def shows(printed: str, expected: str) -> bool:

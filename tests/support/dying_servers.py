@@ -36,7 +36,7 @@ class GrpcServer:
     def __init__(self, name: str, *, dies: bool = False) -> None:
         self.name = name
         self.dies = dies
-        self.asked = 0
+        self.requests = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> Endpoint:
@@ -65,7 +65,7 @@ class GrpcServer:
             if kind in {SETTINGS, PING} and not flags & ACK:
                 writer.write(_frame(kind, ACK, 0, payload if kind == PING else b""))
             elif kind in {HEADERS, DATA} and flags & END_STREAM:
-                self.asked += 1
+                self.requests += 1
                 if self.dies:
                     writer.transport.abort()
                     return

@@ -41,17 +41,17 @@ def broken_part(home: Home, port: int) -> Part:
 class Recorder:
     """Records the reports of the supervisor."""
 
-    told: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
 
     def ready(self, part: Part, seconds: float) -> None:
         assert seconds >= 0
-        self.told.append(f"{part.name} ready")
+        self.reports.append(f"{part.name} ready")
 
     def died(self, part: Part, code: int) -> None:
-        self.told.append(f"{part.name} died {code}")
+        self.reports.append(f"{part.name} died {code}")
 
     def failed(self, part: Part, reason: str) -> None:
-        self.told.append(f"{part.name} failed: {reason}")
+        self.reports.append(f"{part.name} failed: {reason}")
 
 
 async def main(home: Home, port: int) -> None:

@@ -14,12 +14,12 @@ class ForwardProxy:
     Attributes:
         hosts: host:port as clients know it to host:port on this machine; any other gets 502.
         login: the required Proxy-Authorization; empty if none is.
-        seen: the first line of each request, without its version.
+        requests: the first line of each request, without its version.
     """
 
     hosts: dict[str, str]
     login: str = ""
-    seen: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     host: str = ""
 
     @asynccontextmanager
@@ -36,7 +36,7 @@ class ForwardProxy:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             first, *headers = head.rstrip().split("\r\n")
-            self.seen.append(first.rpartition(" ")[0])
+            self.requests.append(first.rpartition(" ")[0])
             refusal = self._refusal(first.split()[1], headers)
             if refusal:
                 writer.write(f"HTTP/1.1 {refusal}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())

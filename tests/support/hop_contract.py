@@ -163,5 +163,5 @@ def outputs(answer: Answer) -> list[dict[str, Any]]:
     """The outputs of the model, for every compression of the answer."""
     packed = answer.header("content-encoding")
     body = zlib.decompress(answer.body, zlib.MAX_WBITS | 32) if packed in {"gzip", "deflate"} else answer.body
-    found: list[dict[str, Any]] = json.loads(body)["outputs"]
-    return found
+    tensors: list[dict[str, Any]] = json.loads(body)["outputs"]
+    return tensors

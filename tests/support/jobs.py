@@ -76,14 +76,14 @@ class GatedExecutor:
 
     outcome: Signature | Exception = SIGNATURE
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: list[str | None] = field(default_factory=list)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: list[str | None] = field(default_factory=list)
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
         """See `ports.JobExecutor`."""
         assert directory.name == "model"
-        self.asked.append(format_name)
-        self.begun.set()
+        self.calls.append(format_name)
+        self.started.set()
         await self.gate.wait()
         if isinstance(self.outcome, Exception):
             raise self.outcome

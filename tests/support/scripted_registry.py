@@ -67,7 +67,7 @@ class ScriptedRegistry:
 
     def targets(self, method: str) -> list[str]:
         """The targets of the requests with a method."""
-        return [asked.target for asked in self.requests if asked.method == method]
+        return [request.target for request in self.requests if request.method == method]
 
     async def _answer(self, request: web.Request) -> web.Response:
         headers = request.headers
@@ -141,10 +141,10 @@ def wants(authorization: str, *challenges: str) -> Script:
     """Requires a login with these header lines and accepts one Authorization. Issues the token `t` to ann."""
 
     def answer(request: web.Request) -> web.Response | None:
-        said = request.headers.get("Authorization")
+        credentials = request.headers.get("Authorization")
         if request.path == "/token":
-            return web.json_response({"token": "t"}) if said == ANN.basic else web.Response(status=401)
-        if said == authorization:
+            return web.json_response({"token": "t"}) if credentials == ANN.basic else web.Response(status=401)
+        if credentials == authorization:
             return None
         response = web.Response(status=401)
         for challenge in challenges:

@@ -23,16 +23,16 @@ def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = answers.get(self.path.partition("?")[0].removeprefix(API))
-            found = found.next() if isinstance(found, InTurn) else found
-            if found is None:
+            answer = answers.get(self.path.partition("?")[0].removeprefix(API))
+            answer = answer.next() if isinstance(answer, InTurn) else answer
+            if answer is None:
                 self.answer(
                     404, "application/problem+json", json.dumps({"detail": "there is none", "code": "not_found"})
                 )
-            elif isinstance(found, str):
-                self.answer(200, "text/plain", found)
+            elif isinstance(answer, str):
+                self.answer(200, "text/plain", answer)
             else:
-                self.answer(200, "application/json", json.dumps(found))
+                self.answer(200, "application/json", json.dumps(answer))
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"] or 0))

@@ -44,14 +44,14 @@ class Platform:
     @property
     def state(self) -> dict[str, Any]:
         """The state file of the supervisor."""
-        found: dict[str, Any] = json.loads((self.home / "run" / "platform.json").read_text())
-        return found
+        state: dict[str, Any] = json.loads((self.home / "run" / "platform.json").read_text())
+        return state
 
     @property
     def urls(self) -> dict[str, str]:
         """The addresses of the platform."""
-        found: dict[str, str] = self.state["urls"]
-        return found
+        urls: dict[str, str] = self.state["urls"]
+        return urls
 
     @property
     def registry_host(self) -> str:
@@ -145,9 +145,9 @@ class Platform:
                 model = await client.model(ModelRef.parse(ref))
                 return model if model.status.extraction is ExtractionPhase.SUCCEEDED else None
 
-            found = await eventually(done, within=within)
-            assert found is not None
-            return found
+            version = await eventually(done, within=within)
+            assert version is not None
+            return version
 
     @asynccontextmanager
     async def jetstream(self) -> AsyncIterator[JetStreamContext]:
@@ -163,14 +163,14 @@ class Platform:
         context = subject.split(".")[1]
         stream = {"model": "KLEVER_MODELS", "job": "KLEVER_JOBS", "serving": "KLEVER_SERVINGS", "dead": "KLEVER_DEAD"}
         async with self.jetstream() as js:
-            found: list[dict[str, Any]] = []
+            events: list[dict[str, Any]] = []
             sequence = 1
             while True:
                 try:
                     message = await js.get_msg(stream[context], sequence, subject=subject, next=True)
                 except NotFoundError:
-                    return found
-                found.append({**(message.headers or {}), "data": json.loads(message.data or b"null")})
+                    return events
+                events.append({**(message.headers or {}), "data": json.loads(message.data or b"null")})
                 sequence = (message.seq or 0) + 1
 
 
@@ -207,8 +207,8 @@ async def running_platform(home: Path, **settings: str) -> AsyncIterator[Platfor
         home: an existing directory.
         settings: environment variables.
     """
-    said = home / "up.log"
-    with said.open("wb") as output:
+    log = home / "up.log"
+    with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "klever.cli", "up", "--ports", "auto"),
             env=os.environ | {"KLEVER_HOME": str(home), "ORMB_ROOTPATH": str(home / "ormb")} | settings,

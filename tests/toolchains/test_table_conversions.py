@@ -66,14 +66,16 @@ async def test_a_model_of_a_table_predicts_the_same_as_onnx(
     model: str, source: str, largest: float, table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / model
-    found = extract_signature(source, directory)
-    conversion = Conversion(model, source, "ONNX", found, samples=SAMPLES.get(model, {}))
+    source_signature = extract_signature(source, directory)
+    conversion = Conversion(model, source, "ONNX", source_signature, samples=SAMPLES.get(model, {}))
     record = await conversion.run(directory, tmp_path, toolchains)
     check(record, largest=largest)
     result = extract_signature("ONNX", tmp_path)
     assert "ZipMap" not in result.operators
-    if len(found.inputs) > 1:
-        assert [(each.name, each.shape) for each in result.inputs] == [(each.name, each.shape) for each in found.inputs]
+    if len(source_signature.inputs) > 1:
+        assert [(each.name, each.shape) for each in result.inputs] == [
+            (each.name, each.shape) for each in source_signature.inputs
+        ]
 
 
 @pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])

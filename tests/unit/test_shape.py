@@ -79,12 +79,12 @@ def test_message_handlers_only_delegate() -> None:
 @pytest.mark.parametrize(("pattern", "allowed"), [(SLEEP, SLEEPS_ALLOWED), (PATCH, set())], ids=["sleeps", "patches"])
 def test_tests_neither_sleep_nor_patch(pattern: re.Pattern[str], allowed: set[str]) -> None:
     this = name(Path(__file__))
-    found = [
+    offenders = [
         name(path)
         for path in python_files("tests")
         if pattern.search(path.read_text()) and name(path) not in {*allowed, this}
     ]
-    assert found == []
+    assert offenders == []
 
 
 def test_every_library_sorts_its_public_names() -> None:

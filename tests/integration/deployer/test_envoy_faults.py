@@ -199,7 +199,7 @@ async def test_envoys_files_may_be_removed_while_it_runs(envoy: Bench, tmp_path:
 
 async def kill_any(directory: Path) -> None:
     """Kill the Envoy of a directory, with or without a record."""
-    for found in psutil.Process().children():
+    for process in psutil.Process().children():
         with suppress(psutil.Error):
-            if str(directory / "bootstrap.json") in found.cmdline():
-                found.kill()
+            if str(directory / "bootstrap.json") in process.cmdline():
+                process.kill()

@@ -55,8 +55,8 @@ async def idle(replica: Endpoint) -> AsyncIterator[Endpoint]:
 
     def find(_version: object) -> Endpoint | None:
         nonlocal awake
-        found, awake = replica if awake else None, False
-        return found
+        endpoint, awake = replica if awake else None, False
+        return endpoint
 
     room = WaitingRoom(find, wake, patience=20, limit=LIMIT)
     task = asyncio.create_task(room.run())

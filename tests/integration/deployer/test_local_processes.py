@@ -45,8 +45,8 @@ async def workers(record: ProcessRecord) -> list[psutil.Process]:
     return await eventually(both)
 
 
-def running(found: list[psutil.Process]) -> list[bool]:
-    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found]
+def running(candidates: list[psutil.Process]) -> list[bool]:
+    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in candidates]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")

@@ -187,9 +187,9 @@ async def test_a_custom_server_gets_port_model_and_variables_and_no_secret(here:
     state = await here.until(spec)
     url = f"http://127.0.0.1:{here.endpoint(spec).port}/up"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        seen = ast.literal_eval(await answer.text())
+        environment = ast.literal_eval(await answer.text())
     model = models / "v1"
-    assert seen == ["iris", str(model), str(model / "model"), "iris", "hello", None]
+    assert environment == ["iris", str(model), str(model / "model"), "iris", "hello", None]
     assert state.runtime == CUSTOM
 
 

@@ -95,7 +95,7 @@ async def test_grpc_calls_whose_server_exits_are_answered_by_another(envoy: Benc
     dying, living = GrpcServer("dying", dies=True), GrpcServer("living")
     await envoy.data_plane.apply(route_to(await dying.start(), await living.start()))
     assert {await call(envoy) for _ in range(10)} == {(200, b"living")}
-    assert dying.asked > 0
+    assert dying.requests > 0
     dying.close()
     living.close()
 
@@ -105,7 +105,7 @@ async def test_a_serving_may_disable_retries(envoy: Bench) -> None:
     once = changed(route_to(await dying.start(), await living.start()), retries=Retries(attempts=0))
     await envoy.data_plane.apply(once)
     assert len([answer for answer in [await call(envoy) for _ in range(4)] if answer != (200, b"living")]) > 0
-    assert dying.asked > 0
+    assert dying.requests > 0
     dying.close()
     living.close()
 
@@ -115,5 +115,5 @@ async def test_a_single_replica_that_exits_is_an_error_and_not_an_endless_loop(e
     await envoy.data_plane.apply(route_to(await dying.start()))
     async with asyncio.timeout(20):
         assert (await call(envoy))[1] != b"dying"
-    assert 0 < dying.asked <= 4
+    assert 0 < dying.requests <= 4
     dying.close()

@@ -53,8 +53,8 @@ async def test_a_request_becomes_an_endpoint_that_answers(world: Surroundings) -
     assert answer["outputs"][0]["data"] == [20.0]
 
     events = await world.caused_by(request)
-    told = [type(event.data) for event in events]
-    assert told == [ServingProgressed, TrafficShifted, ServingProgressed, ServingReady]
+    types = [type(event.data) for event in events]
+    assert types == [ServingProgressed, TrafficShifted, ServingProgressed, ServingReady]
     assert {event.correlation_id for event in events} == {"one story"}
     status = (await world.document()).status
     assert (status.phase, status.url, status.variants) == (ServingPhase.READY, outcome.url, outcome.variants)

@@ -26,8 +26,8 @@ def logs_in(directory: Path) -> LogFiles:
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Iterator[LogFiles]:
-    with closing(logs_in(tmp_path)) as found:
-        yield found
+    with closing(logs_in(tmp_path)) as logs:
+        yield logs
 
 
 async def lines_of(logs: LogFiles) -> list[str]:

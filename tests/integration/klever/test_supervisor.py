@@ -43,7 +43,7 @@ async def test_parts_are_ready_inside_the_block_and_gone_after_it(home: Home) ->
         state = read_running(home.state)
         assert state is not None
         assert state.ready
-        assert sorted(recorder.told) == ["other ready", "server ready"]
+        assert sorted(recorder.reports) == ["other ready", "server ready"]
         assert len(processes_of(home.path)) == 3
     assert processes_of(home.path) == []
     assert not home.state.exists()
@@ -77,7 +77,7 @@ async def test_a_killed_part_is_restarted(home: Home) -> None:
         psutil.Process(first).kill()
 
         async def told_again() -> bool:
-            return recorder.told == ["server ready", "server died -9", "server ready"]
+            return recorder.reports == ["server ready", "server died -9", "server ready"]
 
         await eventually(told_again)
         assert pid_of(home) != first
@@ -95,7 +95,7 @@ async def test_a_part_that_cannot_restart_is_reported_and_retried(home: Home) ->
             return "cannot be started: " in (await asyncio.to_thread(report, home))["parts"][0]["state"]
 
         await eventually(is_shown)
-        assert recorder.told[-1].startswith("server failed: ")
+        assert recorder.reports[-1].startswith("server failed: ")
         log.rmdir()
 
         async def is_back() -> bool:
@@ -105,7 +105,7 @@ async def test_a_part_that_cannot_restart_is_reported_and_retried(home: Home) ->
         await eventually(is_back, within=30)
 
         async def is_reported() -> bool:
-            return recorder.told[-1] == "server ready"
+            return recorder.reports[-1] == "server ready"
 
         await eventually(is_reported)
 
@@ -143,7 +143,7 @@ async def test_a_part_restarts_though_nobody_reads_the_reports(home: Home) -> No
         psutil.Process(pid_of(home)).kill()
 
         async def is_back() -> bool:
-            return mute.told == ["server ready", "server died -9", "server ready"]
+            return mute.reports == ["server ready", "server died -9", "server ready"]
 
         await eventually(is_back)
 

@@ -92,10 +92,10 @@ async def test_no_more_messages_are_fetched_than_workers_are_free(nats_url: str,
 
 async def test_messages_that_wait_for_a_retry_do_not_delay_others(nats_url: str, js: JetStreamContext) -> None:
     failing = [f"bad{number}" for number in range(4 * SPEC.concurrency + 1)]
-    seen: list[str] = []
+    versions: list[str] = []
 
     async def handler(event: Event[ModelPushed]) -> None:
-        seen.append(event.data.ref.version)
+        versions.append(event.data.ref.version)
         if event.data.ref.version.startswith("bad"):
             raise TransientError("not now")
 
@@ -104,7 +104,7 @@ async def test_messages_that_wait_for_a_retry_do_not_delay_others(nats_url: str,
         await push(js, *failing, "good")
 
         async def all_seen() -> bool:
-            return set(seen) == {*failing, "good"}
+            return set(versions) == {*failing, "good"}
 
         await eventually(all_seen)
 

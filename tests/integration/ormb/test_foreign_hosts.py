@@ -106,8 +106,8 @@ async def test_a_signed_redirect_is_followed_byte_for_byte_without_credentials_a
         )
         assert rest == (model / "model" / "weights.bin").read_bytes()[100:]
         await anns_client.pull_and_export(scripted.reference, tmp_path / "out")
-    assert {asked.target.partition("?")[2] for asked in store.requests} == {SIGNED}
-    assert {asked.authorization for asked in store.requests} == {None}
+    assert {request.target.partition("?")[2] for request in store.requests} == {SIGNED}
+    assert {request.authorization for request in store.requests} == {None}
     assert store.requests[0].range == "bytes=100-"
 
 

@@ -121,11 +121,11 @@ class Campaign:
         deadline = self.world.timeline.now + SETTLE_SECONDS
         while True:
             try:
-                found = await violations(self.world, self.readiness, self.listener)
+                problems = await violations(self.world, self.readiness, self.listener)
             except UNREACHABLE as error:
-                found = [f"the platform does not answer: {error!r}"]
-            if not found or self.world.timeline.now > deadline:
-                return found
+                problems = [f"the platform does not answer: {error!r}"]
+            if not problems or self.world.timeline.now > deadline:
+                return problems
             await pause(1)
 
     def _failed_predictions(self) -> list[str]:

@@ -21,14 +21,14 @@ class Listener:
     """Follows the events until it is cancelled.
 
     Attributes:
-        heard: how often each event arrived since the last gap.
+        received: how often each event arrived since the last gap.
         known: every event that ever arrived.
         gaps: the last one of each stream.
         repeated: events that arrived more than once without a gap in between.
     """
 
     world: World
-    heard: Counter[str] = field(default_factory=Counter)
+    received: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
     gaps: dict[str, str] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
@@ -56,13 +56,13 @@ class Listener:
     async def _listen(self, client: KleverClient) -> None:
         async with aclosing(client.events(on_gap=self._gap)) as events:
             async for event in events:
-                self.heard[event.id] += 1
+                self.received[event.id] += 1
                 self.known.add(event.id)
-                if self.heard[event.id] > 1:
+                if self.received[event.id] > 1:
                     self.repeated.append(f"{event.type} {event.id}")
 
     def _gap(self, text: str) -> None:
         stream, _, reason = text.partition(": ")
         self.gaps[stream] = reason
-        self.heard.clear()
+        self.received.clear()
         self.world.timeline.say(f"events may be missing: {text}")

@@ -63,7 +63,7 @@ async def test_a_refused_command_is_announced_once(world: World) -> None:
     world.allow_commands = False
     first = await converged(world)
     assert await converged(world) == first
-    assert world.told().count("ServingFailed") == 1
+    assert world.announced().count("ServingFailed") == 1
 
 
 async def test_the_other_variants_continue_to_serve(world: World) -> None:

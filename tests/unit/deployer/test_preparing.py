@@ -112,8 +112,8 @@ async def test_a_format_is_served_by_its_runtime_in_its_environment(
     document = await applied(world, model_format, **changes)
     assert document.status.phase is ServingPhase.READY, document.status.problem
     assert (started(world).runtime, world.toolchains.installed) == (runtime, {toolchain} if toolchain else set())
-    told = any("installing toolchain" in step for step in world.steps.taken)
-    assert told == (toolchain is not None)
+    announced = any("installing toolchain" in step for step in world.steps.taken)
+    assert announced == (toolchain is not None)
 
 
 async def test_an_existing_environment_is_not_reported(world: World) -> None:
@@ -127,16 +127,16 @@ async def test_a_format_without_a_runtime_is_converted_once_and_the_result_is_se
     (status,) = document.status.variants
     made = f"library/iris:v1-onnx@{made_digest(digest('v1'))}"
     assert (status.digest, status.made) == (digest("v1"), made)
-    assert world.conversions.asked == ["library/iris:v1 H5 ONNX"]
+    assert world.conversions.calls == ["library/iris:v1 H5 ONNX"]
     assert started(world).model.facts.format == "ONNX"
     assert any("converting library/iris:v1 from H5 to ONNX" in step for step in world.steps.taken)
     await world.rollout().converge(IRIS)
-    assert len(world.conversions.asked) == 1
+    assert len(world.conversions.calls) == 1
 
 
 async def test_a_custom_server_gets_the_model_unchanged(world: World) -> None:
     await applied(world, "H5", custom=Custom(command=("serve",)))
-    assert (world.conversions.asked, started(world).model.facts.format) == ([], "H5")
+    assert (world.conversions.calls, started(world).model.facts.format) == ([], "H5")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ async def end_of(world: World) -> tuple[object, ...]:
     outcome: tuple[object, ...] = (
         (await tombstones_in(world.documents),) if document is None else _outcome(document.status)
     )
-    return (*outcome, world.running(), world.data_plane.routes, world.told())
+    return (*outcome, world.running(), world.data_plane.routes, world.announced())
 
 
 def _outcome(status: ServingStatus) -> tuple[object, ...]:

@@ -150,9 +150,9 @@ async def test_a_deletion_left_unpublished_by_a_crash_is_published_before_a_new_
     with pytest.raises(DiedError):
         await world.rollout().converge(IRIS)
     world.steps.left = None
-    assert "ServingDeleted" not in world.told()
+    assert "ServingDeleted" not in world.announced()
     await world.request(spec("v1"), intent=intent(3))
-    assert world.told().count("ServingDeleted") == 1
+    assert world.announced().count("ServingDeleted") == 1
     assert (await world.document()).generation == 2
 
 

@@ -25,7 +25,7 @@ class Pair:
     async def begin(self) -> "asyncio.Task[None]":
         """Start a job on the first jobrunner."""
         work = self.first.start(request(1))
-        await self.first.executor.begun.wait()
+        await self.first.executor.started.wait()
         return work
 
 
@@ -36,7 +36,7 @@ async def test_a_second_jobrunner_waits_for_the_result_of_the_first(tmp_path: Pa
     await eventually(lambda: _is_renewed(pair.documents, revision + 3))
     pair.first.executor.gate.set()
     await asyncio.gather(*works)
-    assert pair.second.executor.asked == []
+    assert pair.second.executor.calls == []
     assert pair.second.published() == ["JobCompleted"]
 
 
@@ -65,14 +65,14 @@ async def test_a_restarted_jobrunner_resumes_a_heavy_job_at_once_despite_a_new_r
     before = Runner(tmp_path, documents, name="one", slots=1, lapse_seconds=3600)
     before.executor.gate.clear()
     left = before.start(request(1, job="left"))
-    await before.executor.begun.wait()
+    await before.executor.started.wait()
     left.cancel()
     await asyncio.gather(left, return_exceptions=True)
     again = Runner(tmp_path, documents, name="one", slots=1, lapse_seconds=3600)
     again.executor.gate.clear()
     again.follow()
     first = again.start(request(2, job="first"))
-    await again.executor.begun.wait()
+    await again.executor.started.wait()
     resumed = again.start(request(3, job="left"))  # a write, while it waits for the slot
     await eventually(lambda: _is_requested(again, "left", 3))
     again.executor.gate.set()
@@ -126,11 +126,11 @@ async def test_a_running_job_is_recorded_again_in_a_lost_bucket_and_runs_once(tm
     runner = Runner(tmp_path, documents)
     runner.executor.gate.clear()
     work = runner.start(request(1))
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     documents.lose()
     await eventually(lambda: runner.is_in(JobPhase.RUNNING))
     repetition = runner.start(request(1))
     runner.executor.gate.set()
     await asyncio.gather(work, repetition)
     assert await runner.is_in(JobPhase.SUCCEEDED)
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1

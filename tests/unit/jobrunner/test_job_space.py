@@ -45,7 +45,7 @@ async def test_the_job_of_a_killed_process_waits_too(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     runner.executor.gate.clear()
     work = runner.start(request())
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     again = Runner(tmp_path, runner.documents)
@@ -53,7 +53,7 @@ async def test_the_job_of_a_killed_process_waits_too(tmp_path: Path) -> None:
     with pytest.raises(TransientError, match="the disk is full"):
         await again.jobs.run(request())
     assert await again.is_in(JobPhase.PENDING)
-    assert again.executor.asked == []
+    assert again.executor.calls == []
 
 
 async def test_a_completed_job_is_announced_even_on_a_full_disk(tmp_path: Path) -> None:

@@ -92,15 +92,15 @@ async def test_a_dead_letter_is_written_once_although_its_message_is_redelivered
 
 async def test_a_message_redelivered_during_its_handling_is_left_to_the_first_delivery() -> None:
     ends, _ = outcomes()
-    begun, may_end = asyncio.Event(), asyncio.Event()
+    started, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow(_message: Any) -> None:
-        begun.set()
+        started.set()
         await may_end.wait()
 
     first, second, impatient = Wire(), Wire(), Handler()
     work = asyncio.create_task(ends.conclude(message(first), slow))
-    await begun.wait()
+    await started.wait()
     await ends.conclude(message(second, deliveries=2), impatient)
     may_end.set()
     await work

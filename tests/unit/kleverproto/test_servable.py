@@ -42,8 +42,8 @@ def test_a_parsed_and_clean_version_is_loaded() -> None:
     ],
 )
 def test_an_unparsed_version_is_refused_with_the_reason_and_the_remedy(code: str, remedy: str) -> None:
-    said, message = refusal(failed(code), digest(7), STRICT) or ("", "")
-    assert (said, "x.bin is missing" in message, remedy in message) == (INVALID_MODEL, True, True)
+    problem_code, message = refusal(failed(code), digest(7), STRICT) or ("", "")
+    assert (problem_code, "x.bin is missing" in message, remedy in message) == (INVALID_MODEL, True, True)
     assert "`klever projects policy set library --invalid warn`" in message
     assert refusal(failed(), None, LENIENT) is None
 

@@ -28,12 +28,12 @@ class Doubler(EchoModel):
     def __init__(self) -> None:
         super().__init__([TensorSpec("x", Datatype.FP32, (-1, -1))])
         self.entered = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
+        self.resume = threading.Event()
+        self.resume.set()
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         self.entered.set()
-        self.go_on.wait(10)
+        self.resume.wait(10)
         if BAD in inputs["x"]:
             raise InvalidRequestError("the model refuses 13")
         return dict.fromkeys(outputs, inputs["x"] * 2)
@@ -54,19 +54,19 @@ async def a_turn_of_the_loop() -> None:
 
 
 def values(results: Mapping[str, Array]) -> list[list[float]]:
-    found: list[list[float]] = results["x_out"].tolist()
-    return found
+    rows: list[list[float]] = results["x_out"].tolist()
+    return rows
 
 
 async def test_requests_that_arrive_during_a_run_share_the_next_run(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=4, observe=runs.append)
-    model.go_on.clear()
+    model.resume.clear()
     first = asyncio.create_task(batcher.predict(asked(model, [0])))
     await asyncio.to_thread(model.entered.wait, 10)
     others = [asyncio.create_task(batcher.predict(asked(model, [n], [n + 0.5]))) for n in range(1, 4)]
     await a_turn_of_the_loop()
-    model.go_on.set()
+    model.resume.set()
     assert values(await first) == [[0]]
     assert [values(each) for each in await asyncio.gather(*others)] == [[[2 * n], [2 * n + 1]] for n in range(1, 4)]
     assert runs == [1, 4, 2]
@@ -74,7 +74,7 @@ async def test_requests_that_arrive_during_a_run_share_the_next_run(lane: Lane) 
 
 async def test_a_slow_model_runs_in_its_allowed_number_of_threads() -> None:
     model, runs = Doubler(), list[int]()
-    model.go_on.clear()
+    model.resume.clear()
     with ThreadPoolExecutor(2) as pool:
         batcher = Batcher(model, Lane(pool), max_rows=4, observe=runs.append, runs_at_once=2)
         first = asyncio.create_task(batcher.predict(asked(model, [0])))
@@ -84,7 +84,7 @@ async def test_a_slow_model_runs_in_its_allowed_number_of_threads() -> None:
         assert await asyncio.to_thread(model.entered.wait, 10)
         third = [asyncio.create_task(batcher.predict(asked(model, [n]))) for n in (2, 3)]
         await a_turn_of_the_loop()
-        model.go_on.set()
+        model.resume.set()
         answers = [values(each)[0][0] for each in await asyncio.gather(first, second, *third)]
     assert (answers, runs) == ([0, 2, 4, 6], [1, 1, 2])
 

@@ -12,7 +12,7 @@ class Blocking:
     """A call that returns on request, and records that it has."""
 
     def __init__(self, error: Exception | None = None) -> None:
-        self.begun = asyncio.Event()
+        self.started = asyncio.Event()
         self.gate = threading.Event()
         self.error = error
         self.ended = False
@@ -21,7 +21,7 @@ class Blocking:
         loop = asyncio.get_running_loop()
 
         def call() -> str:
-            loop.call_soon_threadsafe(self.begun.set)
+            loop.call_soon_threadsafe(self.started.set)
             self.gate.wait()
             self.ended = True
             if self.error:
@@ -48,7 +48,7 @@ async def test_an_error_of_the_call_reaches_the_caller() -> None:
 async def test_a_cancelled_caller_waits_for_the_thread_however_often_it_is_cancelled(error: Exception | None) -> None:
     blocking = Blocking(error)
     task = asyncio.create_task(blocking.run())
-    await blocking.begun.wait()
+    await blocking.started.wait()
     for _ in range(3):
         task.cancel()
         await asyncio.wait({task}, timeout=0.01)

@@ -30,9 +30,9 @@ def client(tmp_path: Path) -> OrmbClient:
 @pytest.fixture
 def packed(tmp_path: Path, client: OrmbClient) -> PackedModel:
     """A stored model."""
-    found = pack(adder(tmp_path / "adder", 1))
-    client.layout.save(found, REFERENCE)
-    return found
+    packed_model = pack(adder(tmp_path / "adder", 1))
+    client.layout.save(packed_model, REFERENCE)
+    return packed_model
 
 
 def blobs(client: OrmbClient) -> set[str]:

@@ -29,8 +29,8 @@ PACKINGS = ("tar", "tar+gzip", "tar+zstd", "raw", "raw+gzip", "raw+zstd")
 def exported(artifact: Artifact, directory: Path) -> tuple[set[str], str | None]:
     """Return the paths of an export, and the format that it names."""
     files = export(artifact, directory)
-    said = load_modelfile(files.pop("ormbfile.yaml").decode())
-    return set(files), said.format
+    modelfile = load_modelfile(files.pop("ormbfile.yaml").decode())
+    return set(files), modelfile.format
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
@@ -149,17 +149,17 @@ def test_kits_model_pack_has_its_kitfile_in_an_annotation(tmp_path: Path) -> Non
     made = foreign.modctl(Section("weight", {"w/a.onnx": ONNX}), Section("weight.config", {"w/b.onnx": ONNX}))
     document = json.loads(made.manifest) | {"annotations": {"ml.kitops.modelkit.kitfile": kitfile}}
     files = export(Artifact(json.dumps(document).encode(), made.blobs), tmp_path)
-    said = load_modelfile(files.pop("ormbfile.yaml").decode())
-    assert (set(files), said.format) == ({"model/a.onnx", "extra/w/b.onnx"}, "ONNX")
-    assert (said.framework, said.author) == ("onnx", "Ada")
+    modelfile = load_modelfile(files.pop("ormbfile.yaml").decode())
+    assert (set(files), modelfile.format) == ({"model/a.onnx", "extra/w/b.onnx"}, "ONNX")
+    assert (modelfile.framework, modelfile.author) == ("onnx", "Ada")
 
 
 def test_the_framework_and_format_of_a_kitfile_are_kept(tmp_path: Path) -> None:
     kitfile = {"model": {"path": "m.onnx", "framework": "pytorch", "format": "onnx"}}
-    said = load_modelfile(
+    modelfile = load_modelfile(
         export(foreign.kit(kitfile, Section("model", {"m.onnx": ONNX})), tmp_path)["ormbfile.yaml"].decode()
     )
-    assert (said.framework, said.format) == ("pytorch", "ONNX")
+    assert (modelfile.framework, modelfile.format) == ("pytorch", "ONNX")
 
 
 def test_a_kit_with_the_model_of_another_kit_is_refused_with_its_name(tmp_path: Path) -> None:

@@ -60,19 +60,19 @@ async def test_an_older_read_that_ends_later_does_not_win(path: Path, tmp_path: 
     await asyncio.wait({newer}, timeout=0.05)
     await in_thread(pipe.write_text, content("ada", "older"))
     await asyncio.gather(older, newer)
-    seen = newer.result()
-    assert [account.name for account in seen.accounts] == ["ada", "newer"]
+    accounts = newer.result()
+    assert [account.name for account in accounts.accounts] == ["ada", "newer"]
     assert await names(source) == ["ada", "newer"]
 
 
 async def test_concurrent_reads_of_a_changing_file_never_go_back(path: Path) -> None:
     source = AccountsFile(path)
-    seen: list[int] = []
+    counts: list[int] = []
     for number in range(1, 30):
         replace(path, content(*(f"user-{each}" for each in range(number))))
-        seen += [len(found) for found in await asyncio.gather(*(names(source) for _ in range(5)))]
-    assert seen == sorted(seen)
-    assert seen[-1] == 29
+        counts += [len(accounts) for accounts in await asyncio.gather(*(names(source) for _ in range(5)))]
+    assert counts == sorted(counts)
+    assert counts[-1] == 29
 
 
 @pytest.mark.parametrize("half", ["", "accounts: [", "accounts:\n- name: ada\n", "just text"])

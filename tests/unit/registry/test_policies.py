@@ -101,8 +101,8 @@ async def test_each_format_keeps_the_time_of_its_first_request() -> None:
     world = World()
 
     async def since(policy: ProjectPolicy, sequence: int) -> dict[str, int]:
-        found = (await world.ask(policy, sequence)).status.converts_since
-        return {name: (moment - NOW) // timedelta(minutes=1) for name, moment in found.items()}
+        times = (await world.ask(policy, sequence)).status.converts_since
+        return {name: (moment - NOW) // timedelta(minutes=1) for name, moment in times.items()}
 
     both = ProjectPolicy(convert=("ONNX", "OpenVINO"))
     assert await since(TO_ONNX, 1) == {"ONNX": 1}

@@ -105,11 +105,11 @@ async def test_an_image_is_inspected_once(registry: RegistryUnits) -> None:
     plain = image(layer("tar", Entry("etc/passwd", b"root")))
     for blob in plain.blobs:
         await registry.blobs.put(REPOSITORY, oci.sha256(blob), blob)
-    looked = CountingEmbedded(registry.manifests, registry.blobs)
-    recognizer = Recognizer(looked, ADDRESS)
+    embedded = CountingEmbedded(registry.manifests, registry.blobs)
+    recognizer = Recognizer(embedded, ADDRESS)
     manifest = parse_manifest(plain.manifest, plain.digest, oci.OCI_MANIFEST)
     assert [await recognizer.spec(REF, manifest) for _ in range(3)] == [None, None, None]
-    assert looked.count == 1
+    assert embedded.count == 1
 
 
 async def test_an_index_of_a_model_is_a_version_with_the_digest_of_the_index(registry: RegistryUnits) -> None:
