@@ -1,4 +1,4 @@
-"""One suite for everything that reads what replicas write: log files of this machine, pods of a cluster, and memory."""
+"""One suite for every reader of replica output: local log files, pods of a cluster, and memory."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

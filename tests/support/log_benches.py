@@ -17,20 +17,20 @@ from support.waiting import eventually
 
 
 class LogsBench(ABC):
-    """Replicas that write, and what reads it."""
+    """Replicas that write lines, and their reader."""
 
     logs: ReplicaLogs
 
     @abstractmethod
     async def write(self, version: VersionKey, replica: int, line: str) -> None:
-        """Let a replica write a line; it can be read from then on."""
+        """Write a line as a replica; it can be read from then on."""
 
     @abstractmethod
     async def hand_over(self) -> None:
-        """Let another deployer take the place of the present one."""
+        """Replace the present deployer by another one."""
 
     async def lines(self) -> list[tuple[str, int, str]]:
-        """What comes next, and is acknowledged: variant, replica, line."""
+        """Read and acknowledge the next lines: variant, replica, line."""
         parts = await self.logs.read()
         await self.logs.acknowledge(parts)
         return sorted((part.version.variant, part.replica, line) for part in parts for line in part.lines)
@@ -44,7 +44,7 @@ class InMemory(LogsBench):
         self.logs.write(version, replica, line)
 
     async def hand_over(self) -> None:
-        """What is in memory stays."""
+        """The in-memory state is kept."""
 
 
 class InFiles(LogsBench):
