@@ -33,7 +33,7 @@ FLOATS = b"".join(b"\x35" + struct.pack("<f", number) for number in range(50_000
         pytest.param(b"", id="nothing"),
     ],
 )
-def test_what_is_not_declared_is_passed_over(tmp_path: Path, undeclared: bytes) -> None:
+def test_undeclared_fields_are_skipped(tmp_path: Path, undeclared: bytes) -> None:
     array = undeclared + b"\x08\x07" + undeclared
     length = bytes([len(array) & 127 | 128, len(array) >> 7 & 127 | 128, len(array) >> 14])
     content = undeclared + b"\x0a\x01n" + b"\x12" + length + array + undeclared
@@ -46,7 +46,7 @@ def test_what_is_not_declared_is_passed_over(tmp_path: Path, undeclared: bytes) 
         (b"\x12\x05\x08\x01", "a length passes the end"),
         (b"\x12\x01\x08\x01", "a field passes the end of its message"),
         (b"\x29\x00", "a field passes the end of its message"),
-        (b"\x08" + b"\xff" * 11, "a number has no end"),
+        (b"\x08" + b"\xff" * 11, "a number is incomplete"),
         (b"\x08", "ends in the middle|no end"),
         (b"\x2b", "wire type 3"),
         (b"\x2a\x00" * (FIELDS_LIMIT + 1), "more than 1500000 fields"),
