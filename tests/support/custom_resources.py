@@ -49,7 +49,7 @@ def _definitions(file: Path) -> Iterator[tuple[tuple[str, str], Json]]:
 
 def strict(schema: Json) -> Json:
     """A schema that also refuses unknown fields, as an API server does with `fieldValidation=Strict`."""
-    changed = {name: strict(each) for name, each in schema.items() if name in ("items", "additionalProperties")}
+    changed: Json = {name: strict(each) for name, each in schema.items() if name in ("items", "additionalProperties")}
     if "properties" in schema:
         changed["properties"] = {name: strict(each) for name, each in schema["properties"].items()}
         if not schema.get("x-kubernetes-preserve-unknown-fields"):

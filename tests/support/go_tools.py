@@ -1,8 +1,9 @@
-"""Go programs for tests, pinned below tools/go and built once into a cache directory."""
+"""Go programs that tests need, pinned below tools/go and built once into a cache folder."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,26 +11,54 @@ import pytest
 MODULES = Path(__file__).parents[2] / "tools" / "go"
 
 
-def go_tool(package: str, module: str = "", *, name: str = "") -> Path:
-    """The program of a package. Skips the test if Go is not installed.
+def go_tool(package: str, module: str = "", *, name: str = "", flags: tuple[str, ...] = ()) -> Path:
+    """The program of a package. Skips where there is no Go; the arguments are those of `built`."""
+    if shutil.which("go") is None:
+        pytest.skip(f"Go is not installed here, so {package} cannot be built")
+    return built(package, module, name=name, flags=flags)
+
+
+def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, ...] = ()) -> Path:
+    """Builds a program and returns its path.
 
     Args:
         package: its path.
         module: the directory below tools/go whose go.mod pins it; programs that need different versions of the same
-            library have separate modules.
+            library have modules of their own.
         name: of the program; the last part of the package's path if none is given.
+        flags: of `go build`.
     """
-    if shutil.which("go") is None:
-        pytest.skip(f"Go is not installed here, so {package} cannot be built")
-    program = _cache() / (name or package.rsplit("/", 1)[1])
-    command = ["go", "build", "-C", str(MODULES / module), "-o", str(program), package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # Go rebuilds only what has changed
-    assert done.returncode == 0, done.stderr
+    program = cache() / (name or package.rsplit("/", 1)[1])
+    _build((package,), module, flags, program)
     return program
 
 
-def _cache() -> Path:
+def build_all(packages: Sequence[str], module: str, *, flags: tuple[str, ...]) -> None:
+    """Builds several programs of one module into the cache. The arguments are those of `built`."""
+    _build(packages, module, flags, cache())
+
+
+def _build(packages: Sequence[str], module: str, flags: tuple[str, ...], target: Path) -> None:
+    command = ["go", "build", "-C", str(MODULES / module), *flags, "-o", str(target), *packages]
+    environment = os.environ | {"CGO_ENABLED": "0"} if flags else None  # static, so that it runs in any image
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert completed.returncode == 0, completed.stderr  # Go knows what is up to date
+
+
+def module_files(path: str, module: str) -> Path:
+    """The source directory of a Go module, for the files beside its code, such as custom resource definitions.
+
+    Args:
+        path: of the module.
+        module: the directory below tools/go whose go.mod pins it.
+    """
+    command = ["go", "list", "-C", str(MODULES / module), "-m", "-f", "{{.Dir}}", path]
+    return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+
+
+def cache() -> Path:
+    """The directory of programs that were built."""
     base = os.environ.get("KLEVER_CACHE") or Path.home() / ".cache" / "klever"
-    cache = Path(base) / "go"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
+    directory = Path(base) / "go"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.go_tools import cache
 from support.processes import ServerProcess, answers, free_port
 
 TOKEN = "administrator-of-the-tests"
@@ -25,8 +26,8 @@ START_SECONDS = 90.0
 
 def cached_program(name: str) -> Path | None:
     """A program that `task test:cluster` has built; None if it was not built."""
-    cache = Path(os.environ.get("KLEVER_CACHE") or Path.home() / ".cache" / "klever") / "go" / name
-    return cache if cache.exists() else None
+    program = cache() / name
+    return program if program.exists() else None
 
 
 @contextmanager

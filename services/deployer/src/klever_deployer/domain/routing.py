@@ -159,7 +159,7 @@ def variant_percents(stage: Stage) -> dict[str, int]:
 
 
 def cookie_rules(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
-    """Rules that route clients whose cookie names a version to it, for as long as it has a share."""
+    """Rules that keep clients on the version that their cookie names, while it has a share."""
     if sticky is None or sticky.cookie is None:
         return ()
     return tuple(

@@ -1,0 +1,239 @@
+"""A gateway of Istio on the loopback address: istiod reads its configuration from files, and configures a plain Envoy.
+
+No cluster is needed. istiod insists on an API server, which has nothing here; Services are ServiceEntries.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
+from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
+from klever_deployer.adapters.local.envoy import envoy_program
+from klever_deployer.domain.routing import ServingRoute
+from support.data_plane_benches import HttpClient
+from support.data_planes import version_key
+from support.kubernetes_routes import GRPC_PORT, HTTP_PORT, ServicesOf
+from support.processes import ServerProcess, answers, free_port
+
+Json = dict[str, Any]
+LOOPBACK = "127.0.0.1"
+NAMESPACE = "istio-system"
+LABELS = {"istio": "ingressgateway"}
+INGRESS = IstioIngress((f"{NAMESPACE}/klever-gateway",))
+ISTIOD_ENVIRONMENT = {
+    "POD_NAMESPACE": NAMESPACE,
+    "POD_NAME": "istiod",
+    "CLUSTER_ID": "Kubernetes",
+    "ENABLE_CA_SERVER": "false",
+    "INJECT_ENABLED": "false",
+    "PILOT_ENABLE_GATEWAY_API": "false",
+    "KUBE_FEATURE_WatchListClient": "false",  # the API server that has nothing only knows plain lists
+    "PILOT_ENABLE_METADATA_EXCHANGE": "false",  # these three are filters of Istio's own build of Envoy
+    "PILOT_ENABLE_ALPN_FILTER": "false",
+    "PILOT_DISABLE_MX_ALPN": "true",
+}
+
+
+@dataclass
+class IstioGateway:
+    """The gateway, and the objects that istiod has."""
+
+    directory: Path
+    port: int
+    discovery_port: int
+    ready_port: int
+    client: HttpClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = HttpClient(self.port)
+        self.configuration.mkdir()
+        gateway = {"port": {"number": self.port, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
+        self.write("gateway", [_object("Gateway", "klever-gateway", NAMESPACE, selector=LABELS, servers=[gateway])])
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "configuration"
+
+    def write(self, name: str, objects: list[Json]) -> None:
+        """Give istiod a file, or replace it."""
+        new = self.directory / f"{name}.new"
+        new.write_text(yaml.safe_dump_all(objects))
+        new.rename(self.configuration / f"{name}.yaml")
+
+    def serve(self, ports: Mapping[str, tuple[int, ...]]) -> None:
+        """Let the Services of variants have replicas at these ports, for HTTP and for gRPC."""
+        entries = [_service_entry(variant, replicas) for variant, replicas in ports.items()]
+        self.write("services", entries)
+
+    def apply(self, route: ServingRoute, services: ServicesOf | None = None) -> None:
+        """Route requests so; it takes effect soon."""
+        self.write("routes", istio_objects(route, INGRESS, services or ServicesOf()))
+
+    async def accepted(self) -> set[tuple[str, str, str]]:
+        """Kind, namespace and name of the objects that istiod has read and that are valid."""
+        url = f"http://{LOOPBACK}:{self.ready_port}/debug/configz"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            configs = json.loads(await response.text())
+        return {(each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]) for each in configs}
+
+
+@asynccontextmanager
+async def running_gateway(istiod: Path, directory: Path) -> AsyncIterator[IstioGateway]:
+    """Starts istiod and Envoy.
+
+    Args:
+        istiod: the program.
+        directory: for files and logs.
+    """
+    gateway = IstioGateway(directory, free_port(), free_port(), free_port())
+    async with _empty_api_server() as url:
+        with _istiod(istiod, gateway, url) as istiod_process, _envoy(gateway) as envoy_process:
+            await asyncio.to_thread(istiod_process.start, within=60)
+            await asyncio.to_thread(envoy_process.start, within=60)
+            yield gateway
+
+
+class _Process(ServerProcess):
+    """Started within its context, beside the event loop that serves it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+
+def _istiod(program: Path, gateway: IstioGateway, api_server: str) -> _Process:
+    mesh = {"enableAutoMtls": False, "enablePrometheusMerge": False, "rootNamespace": NAMESPACE}
+    defaults = {"discoveryAddress": f"{LOOPBACK}:{gateway.discovery_port}"}
+    mesh |= {"defaultConfig": defaults, "defaultProviders": {"metrics": []}}
+    files = {"mesh": mesh, "kubeconfig": _kubeconfig(api_server)}
+    for name, content in files.items():
+        (gateway.directory / name).write_text(json.dumps(content))
+    command = [
+        *(str(program), "discovery", f"--configDir={gateway.configuration}", "--registries=Kubernetes"),
+        *(f"--kubeconfig={gateway.directory / 'kubeconfig'}", f"--meshConfig={gateway.directory / 'mesh'}"),
+        *(f"--httpAddr={LOOPBACK}:{gateway.ready_port}", f"--grpcAddr={LOOPBACK}:{gateway.discovery_port}"),
+        *("--secureGRPCAddr=", "--httpsAddr=", f"--monitoringAddr={LOOPBACK}:{free_port()}"),
+    ]
+    return _Process(
+        command,
+        gateway.directory / "istiod.log",
+        lambda: answers(gateway.discovery_port),
+        os.environ | ISTIOD_ENVIRONMENT,
+    )
+
+
+def _envoy(gateway: IstioGateway) -> _Process:
+    bootstrap = gateway.directory / "envoy.json"
+    bootstrap.write_text(json.dumps(_bootstrap(gateway.discovery_port)))
+    options = ("--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning")
+    command = [envoy_program(), "--config-path", str(bootstrap), *options]
+    return _Process(command, gateway.directory / "envoy.log", lambda: answers(gateway.port))
+
+
+def _bootstrap(discovery_port: int) -> Json:
+    discovered = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+    http2 = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    endpoint = {"address": {"socket_address": {"address": LOOPBACK, "port_value": discovery_port}}}
+    istiod = {
+        "name": "istiod",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+        "load_assignment": {"cluster_name": "istiod", "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]},
+    }
+    metadata = {
+        "NAME": "gateway",
+        "NAMESPACE": NAMESPACE,
+        "CLUSTER_ID": "Kubernetes",
+        "ISTIO_VERSION": "1.30.0",
+        "INSTANCE_IPS": LOOPBACK,
+        "LABELS": LABELS,
+        "UNPRIVILEGED_POD": "true",
+    }
+    ads = {
+        "api_type": "DELTA_GRPC",
+        "transport_api_version": "V3",
+        "set_node_on_first_message_only": True,
+        "grpc_services": [{"envoy_grpc": {"cluster_name": "istiod"}}],
+    }
+    return {
+        "node": {
+            "id": f"router~{LOOPBACK}~gateway.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
+            "cluster": f"gateway.{NAMESPACE}",
+            "metadata": metadata,
+        },
+        "dynamic_resources": {"lds_config": discovered, "cds_config": discovered, "ads_config": ads},
+        # As in the bootstrap of Istio's own Envoy; the default is 100.
+        "layered_runtime": {"layers": [{"name": "istio", "static_layer": {"re2.max_program_size.error_level": 32768}}]},
+        "static_resources": {"clusters": [istiod]},
+    }
+
+
+def _service_entry(variant: str, replicas: tuple[int, ...]) -> Json:
+    service = ServicesOf(grpc=(variant,))(version_key(variant))
+    ports = {"http": HTTP_PORT, "grpc": GRPC_PORT}
+    return _object(
+        "ServiceEntry",
+        service.name,
+        service.namespace,
+        hosts=[service.host(INGRESS.domain)],
+        location="MESH_INTERNAL",
+        resolution="STATIC",
+        ports=[{"number": number, "name": name, "protocol": "HTTP"} for name, number in ports.items()],
+        endpoints=[{"address": LOOPBACK, "ports": dict.fromkeys(ports, replica)} for replica in replicas],
+    )
+
+
+def _object(kind: str, name: str, namespace: str, **spec: Any) -> Json:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _kubeconfig(url: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "empty", "cluster": {"server": url}}],
+        "users": [{"name": "empty", "user": {}}],
+        "contexts": [{"name": "empty", "context": {"cluster": "empty", "user": "empty"}}],
+        "current-context": "empty",
+    }
+
+
+@asynccontextmanager
+async def _empty_api_server() -> AsyncIterator[str]:
+    """An API server of Kubernetes without any object; its URL."""
+    closing = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch") != "true":
+            return web.json_response({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []})
+        response = web.StreamResponse(headers={"content-type": "application/json"})
+        await response.prepare(request)
+        await closing.wait()
+        return response
+
+    async def version(_request: web.Request) -> web.Response:
+        return web.json_response({"major": "1", "minor": "34", "gitVersion": "v1.34.4"})
+
+    application = web.Application()
+    application.router.add_get("/version", version)
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application, host=LOOPBACK) as server:
+        try:
+            yield str(server.make_url("")).rstrip("/")
+        finally:
+            closing.set()
