@@ -89,6 +89,27 @@ async def test_header_rules_are_evaluated_in_their_order_before_the_weights(gate
         assert await gateway.client.spread(20) == Counter({"v1": 20})
 
 
+async def test_headers_named_like_parts_of_a_request_are_matched(gateway: IstioGateway) -> None:
+    """The description of HTTPMatchRequest.headers says that these are ignored."""
+    names = ("authority", "method", "scheme", "uri")
+    async with upstreams("v1", "v2") as (v1, v2):
+        rules = tuple(rule("v2", **{name: HeaderMatch(exact="beta")}) for name in names)
+        await apply(gateway, v2_route(("v1", 100), ("v2", 0), rules=rules), v1, v2)
+        assert [await gateway.client.ask(**{name: "beta"}) for name in names] == ["v2"] * len(names)
+        assert await gateway.client.spread(20) == Counter({"v1": 20})
+
+
+async def test_headers_with_the_same_name_are_matched_separately(gateway: IstioGateway) -> None:
+    """On this machine they are one value, joined by a comma: see docs/serving.md."""
+    async with upstreams("v1", "v2") as (v1, v2):
+        rules = (rule("v2", x_ring=HeaderMatch(exact="beta")),)
+        await apply(gateway, v2_route(("v1", 100), ("v2", 0), rules=rules), v1, v2)
+        url = f"http://{LOOPBACK}:{gateway.port}{path_prefix(IRIS)}v2/models/iris"
+        rings = [("x-ring", "alpha"), ("x-ring", "beta")]
+        async with aiohttp.ClientSession() as session, session.get(url, headers=rings) as response:
+            assert response.headers["x-klever-variant"] == "v2"
+
+
 async def test_model_server_receives_its_own_path_and_the_response_names_the_variant(gateway: IstioGateway) -> None:
     async with upstreams("v1") as (v1,):
         await apply(gateway, v2_route(("v1", 100)), v1)
@@ -150,7 +171,7 @@ async def test_request_that_takes_longer_than_its_timeout_is_answered_with_504(g
         await apply(gateway, route, v1)
         assert await gateway.client.ask(path="slow") is None
         assert gateway.client.failures == ["504 upstream request timeout"]
-        v1.go_on.set()
+        v1.slow_requested.set()
 
 
 @pytest.mark.parametrize("on_server_error", [True, False])

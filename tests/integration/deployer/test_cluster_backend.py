@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ GROUP = "networking.istio.io"
 KINDS = {"VirtualService": "virtualservices", "DestinationRule": "destinationrules"}
 
 
-def definition(kind: str, plural: str) -> dict[str, Any]:
+def definition(kind: str, plural: str) -> Any:
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"kind": kind, "plural": plural, "singular": kind.lower()}
@@ -41,7 +42,7 @@ async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
         for kind, plural in KINDS.items():
             if f"{plural}.{GROUP}" not in present:
                 await extensions.create_custom_resource_definition(definition(kind, plural))
-            await eventually(lambda plural=plural: served(client, plural), within=30)
+            await eventually(partial(served, client, plural), within=30)
         yield client
 
 

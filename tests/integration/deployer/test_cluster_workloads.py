@@ -133,7 +133,7 @@ async def test_an_unknown_field_is_refused_and_not_dropped(bench: OnCluster) -> 
 
 async def test_a_quota_that_is_exceeded_is_the_problem_of_the_version(bench: OnCluster) -> None:
     core, name = CoreV1Api(bench.client), "small"
-    quota = {"metadata": {"name": name}, "spec": {"hard": {"limits.memory": "64Mi"}}}
+    quota: Any = {"metadata": {"name": name}, "spec": {"hard": {"limits.memory": "64Mi"}}}
     await core.create_namespaced_resource_quota("default", quota)
     try:
         spec = spec_with(resources=Resources(memory="512Mi"))

@@ -205,12 +205,6 @@ def test_rule_on_a_header_that_names_the_serving_of_a_call_is_refused_with_grpc_
     assert http(route)
 
 
-@pytest.mark.parametrize("name", ["uri", "scheme", "method", "authority"])
-def test_rule_on_a_header_that_istio_ignores_is_refused(name: str) -> None:
-    route = v2_route(("v1", 100), rules=(rule("v1", **{name: HeaderMatch(exact="x")}),))
-    assert f"Istio ignores a header named {name}" in refusal(route)
-
-
 def test_version_that_may_have_no_replica_is_refused() -> None:
     assert "set minReplicas to 1 or more" in refusal(FEATURES["scale-to-zero"])
 

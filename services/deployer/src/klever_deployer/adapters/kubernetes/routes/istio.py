@@ -5,11 +5,8 @@ from klever_deployer.errors import RefusedByProxyError
 
 from .destination_rules import destination_rules
 from .services import Json, Services
-from .splits import grpc_header_refusals, header_names, http_splits, idle_refusals
+from .splits import grpc_header_refusals, http_splits, idle_refusals
 from .virtual_services import IstioIngress, virtual_service
-
-IGNORED_NAMES = ("authority", "method", "scheme", "uri")
-"""Names that Istio ignores in header matches (HTTPMatchRequest.headers)."""
 
 
 def istio_objects(route: ServingRoute, ingress: IstioIngress, services: Services) -> list[Json]:
@@ -29,18 +26,7 @@ def istio_refusals(route: ServingRoute, services: Services) -> list[str]:
     return [
         *idle_refusals(route),
         *grpc_header_refusals(route, services),
-        *_ignored_header_refusals(route),
         *_sticky_refusals(route),
-    ]
-
-
-def _ignored_header_refusals(route: ServingRoute) -> list[str]:
-    return [
-        f"the rule on {header_names(rule.conditions)} would match all requests, because Istio ignores a header named "
-        f"{condition.name}: use another header"
-        for rule in route.rules
-        for condition in rule.conditions
-        if condition.name in IGNORED_NAMES
     ]
 
 
