@@ -1,16 +1,22 @@
-"""One suite for every store of copies of servings: files and memory."""
+"""One suite for every store of copies of servings: files, a cluster, and memory."""
 
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from kubernetes_asyncio.client import CoreV1Api
 
 from klever_deployer.adapters.copies import FileCopies
+from klever_deployer.adapters.kubernetes.api import KubernetesApi
+from klever_deployer.adapters.kubernetes.connecting import connected
+from klever_deployer.adapters.kubernetes.copies import ClusterCopies
 from klever_deployer.adapters.memory import InMemoryCopies
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore
+from kleverkit.errors import TransientError
+from kleverkube.options import ClusterOptions
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingStatus
 from support.deployer import spec
@@ -32,9 +38,32 @@ def document(serving: ServingName, generation: int = 1) -> ServingDocument:
     )
 
 
-@pytest.fixture(params=["files", "memory"])
-def copies(request: pytest.FixtureRequest, tmp_path: Path) -> CopyStore:
-    return InMemoryCopies() if request.param == "memory" else FileCopies(tmp_path / "servings")
+@asynccontextmanager
+async def in_memory(_request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]:
+    yield InMemoryCopies()
+
+
+@asynccontextmanager
+async def in_files(request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]:
+    yield FileCopies(request.getfixturevalue("tmp_path") / "servings")
+
+
+@asynccontextmanager
+async def on_cluster(request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]:
+    async with connected(request.getfixturevalue("kubeconfig")) as client:
+        copies = ClusterCopies(KubernetesApi(client), "default", ClusterOptions())
+        yield copies
+        for serving in await copies.read():
+            await copies.remove(serving)
+
+
+STORES = {"files": in_files, "memory": in_memory, "kubernetes": on_cluster}
+
+
+@pytest.fixture(params=STORES)
+async def copies(request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]:
+    async with STORES[request.param](request) as copies:
+        yield copies
 
 
 async def test_there_are_no_copies_at_first(copies: CopyStore) -> None:
@@ -85,3 +114,28 @@ async def test_a_failed_write_keeps_the_previous_copy(tmp_path: Path) -> None:
 
 def _files(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
+
+
+async def test_a_cluster_that_does_not_respond_has_no_empty_listing() -> None:
+    copies = ClusterCopies(KubernetesApi(), "default", ClusterOptions())
+    with pytest.raises(TransientError):
+        await copies.read()
+    with pytest.raises(OSError, match="not connected to a cluster"):
+        await copies.write(IRIS, document(IRIS))
+    with pytest.raises(OSError, match="not connected to a cluster"):
+        await copies.remove(IRIS)
+
+
+async def test_a_damaged_config_map_does_not_hide_the_others(kubeconfig: Path) -> None:
+    async with connected(kubeconfig) as client:
+        copies = ClusterCopies(KubernetesApi(client), "default", ClusterOptions())
+        for serving in (IRIS, ABALONE):
+            await copies.write(serving, document(serving))
+        core = CoreV1Api(client)
+        listed = (await core.list_namespaced_config_map("default", label_selector="klever.dev/platform")).items
+        damaged = next(each.metadata.name for each in listed if each.data["serving"] == str(ABALONE))
+        await core.patch_namespaced_config_map(damaged, "default", {"data": {"copy.json": "{"}})
+        assert await copies.read() == {IRIS: document(IRIS)}
+        for serving in (IRIS, ABALONE):
+            await copies.remove(serving)
+        assert await copies.read() == {}

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,10 @@ from .adapters.copies import FileCopies
 from .adapters.local.backend import LocalBackend
 from .adapters.local.home_lock import HomeLock
 from .adapters.model_registries import OciRegistries
-from .domain.runtimes import ChooseRuntime, choose_on_cluster
-from .domain.runtimes import choose as choose_here
+from .domain.runtimes import ChooseRuntime, choose, choose_on_cluster
 from .handlers import build_router
 from .metrics import add_metrics
-from .ports import Backend, ModelCatalogue, ModelRegistries
+from .ports import Backend, CopyStore, ModelCatalogue, ModelRegistries
 from .routes import ingress_metrics
 from .service.copies import Copies
 from .service.followers import Followers
@@ -51,6 +51,21 @@ from .service.updater import Updater
 from .settings import DeployerSettings
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where servings run.
+
+    Attributes:
+        backend: runs them.
+        copies: stores their copies.
+        choose: chooses their runtimes.
+    """
+
+    backend: Backend
+    copies: CopyStore
+    choose: ChooseRuntime
+
+
 def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run; it is a standby until it holds the lease."""
     runtime = make_runtime("deployer", settings)
@@ -58,24 +73,25 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     home.join()
     own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
     registries = OciRegistries(lambda: OrmbClient(default_root(), own=own))
-    backend: Backend
     if settings.backend == "local":
-        local = backend = LocalBackend(settings, OrmbClient(default_root(), own=own))
+        local = LocalBackend(settings, OrmbClient(default_root(), own=own))
         runtime.web.add_routes([ingress_metrics(local.requests.metrics)])
         runtime.on_stop.append(partial(_stop_if_last, runtime, settings, home, local))
+        place = Place(local, FileCopies(settings.work_dir.resolve() / "servings"), choose)
     else:
-        backend = _cluster(settings)
+        place = _cluster(settings)
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
-    lead = partial(_lead, runtime, settings, clock, home, backend, registries)
+    lead = partial(_lead, runtime, settings, clock, home, place, registries)
     # the home's lock outlasts an expired lease
     runtime.leadership = Leadership(runtime.compete(lease), lead, lost=[LeaseStatus.STANDBY])
     return runtime
 
 
-def _cluster(settings: DeployerSettings) -> Backend:
+def _cluster(settings: DeployerSettings) -> Place:
     from .adapters.kubernetes.backend import ClusterBackend  # noqa: PLC0415 - its client takes seconds to import
 
-    return ClusterBackend(settings)
+    backend = ClusterBackend(settings)
+    return Place(backend, backend.copies, choose_on_cluster)
 
 
 @asynccontextmanager
@@ -84,12 +100,12 @@ async def _lead(
     settings: DeployerSettings,
     clock: Callable[[], datetime],
     home: HomeLock,
-    backend: Backend,
+    place: Place,
     registries: ModelRegistries,
 ) -> AsyncIterator[None]:
     async with home.exclusive():
-        _assemble(runtime, settings, clock, backend, registries)
-        runtime.health.add("ingress", backend.problem)
+        _assemble(runtime, settings, clock, place, registries)
+        runtime.health.add("ingress", place.backend.problem)
         yield
 
 
@@ -104,18 +120,17 @@ def _assemble(
     runtime: Runtime,
     settings: DeployerSettings,
     clock: Callable[[], datetime],
-    backend: Backend,
+    place: Place,
     registries: ModelRegistries,
 ) -> None:
     """Adds the use cases of the leader to the runtime."""
-    work_dir = settings.work_dir.resolve()
+    work_dir, backend = settings.work_dir.resolve(), place.backend
     servings = NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument)
-    copies = Copies(FileCopies(work_dir / "servings"))
+    copies = Copies(place.copies)
     records = Records(servings, runtime.publisher, runtime.events, clock, copies)
     restorer = _restorer(runtime, records, servings, work_dir)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
-    choose = choose_here if settings.backend == "local" else choose_on_cluster
-    models = _models(runtime, catalogue, registries, backend, choose)
+    models = _models(runtime, catalogue, registries, place)
     servers = Servers(backend, settings.ingress_url, settings.ready_timeout_seconds, settings.allow_commands)
     observer = Observer(records, servers)
     rollout = Rollout(records, models, servers, Promoter(records, servers), observer)
@@ -145,14 +160,12 @@ def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[Servin
     return Restorer(records, bucket, stream, requests.incarnation)
 
 
-def _models(
-    runtime: Runtime, catalogue: ModelCatalogue, registries: ModelRegistries, backend: Backend, choose: ChooseRuntime
-) -> Models:
+def _models(runtime: Runtime, catalogue: ModelCatalogue, registries: ModelRegistries, place: Place) -> Models:
     return Models(
         catalogue,
         DocumentPolicies(NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)),
         registries,
-        backend.models,
+        place.backend.models,
         JobConversions(NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument), runtime.publisher, runtime.events),
-        choose,
+        place.choose,
     )

@@ -52,6 +52,8 @@ class DeployerSettings(PullingServiceSettings):
     """Where servings run: `local` processes of this machine, or `plain` Deployments of a Kubernetes cluster."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
+    cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
+    """Namespace with a copy of each serving, from which servings are restored. It must exist."""
     cluster_platform: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
     """Value of the label `klever.dev/platform` of all objects, if several platforms share a cluster."""
     cluster_routes: Literal["istio", "gateway-api"] = "istio"

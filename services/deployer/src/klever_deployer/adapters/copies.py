@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Self
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,13 +16,23 @@ from kleverproto.servings import ServingDocument
 log = structlog.get_logger(__name__)
 
 
-class _File(BaseModel):
+class CopyFile(BaseModel):
     """A document, or the tombstone that took its place."""
 
     model_config = ConfigDict(frozen=True)
 
     document: ServingDocument | None = None
     tombstone: Tombstone[ServingDocument] | None = None
+
+    @classmethod
+    def of(cls, copy: ServingCopy) -> Self:
+        """The file that holds a copy."""
+        return cls(tombstone=copy) if isinstance(copy, Tombstone) else cls(document=copy)
+
+    @property
+    def content(self) -> ServingCopy | None:
+        """The copy; None if the file holds none."""
+        return self.document or self.tombstone
 
 
 class FileCopies:
@@ -40,8 +51,7 @@ class FileCopies:
 
     async def write(self, serving: ServingName, copy: ServingCopy) -> None:
         """See `CopyStore`."""
-        file = _File(tombstone=copy) if isinstance(copy, Tombstone) else _File(document=copy)
-        await asyncio.to_thread(self._write, serving, file.model_dump_json().encode())
+        await asyncio.to_thread(self._write, serving, CopyFile.of(copy).model_dump_json().encode())
 
     async def remove(self, serving: ServingName) -> None:
         """See `CopyStore`."""
@@ -51,11 +61,11 @@ class FileCopies:
         copies = {}
         for path in sorted(self._directory.glob("*.json")):
             try:
-                file = _File.model_validate_json(path.read_bytes())
+                file = CopyFile.model_validate_json(path.read_bytes())
             except (OSError, ValidationError) as error:
                 log.error("a copy of a serving cannot be read", path=str(path), error=str(error))  # noqa: TRY400
                 continue
-            copy = file.document or file.tombstone
+            copy = file.content
             if copy is not None:
                 copies[ServingName(*path.stem.split("."))] = copy
         return copies

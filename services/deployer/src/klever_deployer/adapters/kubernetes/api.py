@@ -85,9 +85,17 @@ class KubernetesApi:
                 return Listing(items, metadata["resourceVersion"])
             query["continue"] = metadata["continue"]
 
-    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
-        """Delete an object after the objects that it owns. No effect if it does not exist."""
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
+    async def delete(self, resource: Resource, namespace: str, name: str, *, owned_first: bool = False) -> None:
+        """Delete an object. No effect if it does not exist.
+
+        Args:
+            resource: its kind.
+            namespace: of the object.
+            name: of the object.
+            owned_first: whether the object stays until the objects that it owns are deleted.
+        """
+        policy = "Foreground" if owned_first else "Background"
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         try:
             await self._json("DELETE", resource.path(namespace, name), body=options)
         except RefusedByClusterError as error:

@@ -17,6 +17,7 @@ from kleverkube.version import ServedVersion
 
 from .api import KubernetesApi
 from .connecting import connected
+from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
@@ -47,6 +48,7 @@ class ClusterBackend:
         self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, self.scaling.on_change)
         self.data_plane = self._data_plane(settings)
         self.requests = UncountedRequests()
+        self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
         self._watched = [self.workloads.deployments, self.workloads.pods, *self.data_plane.watched.values()]

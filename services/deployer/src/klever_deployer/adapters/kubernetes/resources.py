@@ -27,14 +27,16 @@ PODS = Resource("Pod", "api/v1", "pods")
 AUTOSCALERS = Resource("HorizontalPodAutoscaler", "apis/autoscaling/v2", "horizontalpodautoscalers")
 NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "networkpolicies")
 
+CONFIG_MAPS = Resource("ConfigMap", "api/v1", "configmaps")
 VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "virtualservices")
 DESTINATION_RULES = Resource("DestinationRule", "apis/networking.istio.io/v1", "destinationrules")
 HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httproutes")
 
-OF_KIND = {
-    each.kind: each
-    for each in (DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES)
-}
+APPLIED = (
+    *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS),
+    *(VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
+)
+OF_KIND = {each.kind: each for each in APPLIED}
 
 
 def resource_of(manifest: Manifest) -> Resource:

@@ -90,7 +90,7 @@ class ClusterWorkloads:
         """See `Workloads`."""
         namespace, name = version.serving.namespace, name_of(version)
         await self._api.delete(AUTOSCALERS, namespace, name)
-        await self._api.delete(DEPLOYMENTS, namespace, name)
+        await self._api.delete(DEPLOYMENTS, namespace, name, owned_first=True)
         while not await self._is_gone(version):  # noqa: ASYNC110 - the watch may be interrupted
             await asyncio.sleep(POLL_SECONDS)
         for resource in AFTER_PODS:
