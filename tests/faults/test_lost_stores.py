@@ -162,7 +162,7 @@ async def test_a_replaced_data_directory_is_neither_read_nor_written(
         await world.push(client, "library/iris:v1", MODEL)
         shutil.move(service.data_dir, tmp_path / "mounted")
         service.data_dir.mkdir()
-        assert "mount it again" in await eventually(lambda: problem(client, "storage"))
+        assert "mount the original directory again" in await eventually(lambda: problem(client, "storage"))
         for method, path in (("GET", "manifests/v1"), ("POST", "blobs/uploads/")):
             answer = await client.request(method, f"/v2/library/iris/{path}")
             assert (answer.status, answer.json["errors"][0]["code"]) == (503, "UNAVAILABLE")

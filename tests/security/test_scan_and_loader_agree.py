@@ -115,7 +115,7 @@ def test_scan_and_loader_agree(child: Child, content: bytes) -> None:
     unknown = unlisted(answer)
     if answer["refused"] is None:
         assert unknown == []
-    elif "behind its end" not in answer["refused"]:
+    elif "after its end" not in answer["refused"]:
         assert answer["raised"] is not None
     assert len(unknown) <= 1, "the loader ends at the first name that is not listed"
 

@@ -160,7 +160,7 @@ async def test_a_tensor_of_another_name_is_refused_with_the_right_one(cases: Cas
     status, answer = await cases(model).served.infer(tensor(name, "FP64", [3, 4], FLAT))
     assert (status, answer["error"]) == (
         400,
-        f"the model takes the inputs {await taken(cases(model))}; the request has '{name}'",
+        f"the model has the inputs {await taken(cases(model))}; the request has '{name}'",
     )
 
 

@@ -110,7 +110,7 @@ async def test_inputs_that_the_adapter_refuses_are_a_bad_request(triton: Runtime
         assert (await served.infer(tensor("index", "INT64", [2], [0, 2])))[1]["outputs"][0]["data"] == [10.0, 30.0]
         status, answer = await served.infer(tensor("index", "INT64", [1], [7]))
         assert status == 400
-        assert "the model refuses the inputs" in answer["error"]
+        assert "the model rejects the inputs" in answer["error"]
 
 
 @pytest.fixture
@@ -252,4 +252,4 @@ def test_a_missing_triton_is_reported_with_the_python_to_use(tmp_path: Path) -> 
     elsewhere = Runtime("kleverserve.triton", Path(sys.executable), logs=tmp_path)
     ended = elsewhere.run_to_the_end(tmp_path, "ONNX", "--port", str(free_port()))
     assert ended.returncode == 3
-    assert "run this by the Python of the toolchain 'triton'" in ended.stderr
+    assert "run it with the Python of the toolchain 'triton'" in ended.stderr

@@ -77,7 +77,7 @@ async def test_an_unreachable_triton_is_an_error_too() -> None:
     proxy.start()
     proxy.announce_ready()
     answer = await exchange(f"http://127.0.0.1:{port}", head("GET", "/v2/health/ready"))
-    assert (answer.status, answer.document) == (503, {"error": "Triton does not answer: ClientConnectorError"})
+    assert (answer.status, answer.document) == (503, {"error": "Triton does not respond: ClientConnectorError"})
     await asyncio.to_thread(proxy.stop)
 
 

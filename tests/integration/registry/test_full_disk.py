@@ -60,7 +60,7 @@ async def test_a_blob_that_does_not_fit_is_507_with_the_reason_and_leaves_nothin
     (error,) = answer.json["errors"]
     assert (answer.status, error["code"]) == (507, "INSUFFICIENT_STORAGE")
     assert "the disk is full" in error["message"]
-    assert "make space" in error["message"]
+    assert "free space" in error["message"]
     assert files(directory) == before
 
 

@@ -87,7 +87,7 @@ def test_a_quota_is_set_listed_and_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("project", "size", "complaint"),
-    [("library", "much", "no number of bytes"), ("library", "0", "is nothing"), ("A/B", "1Gi", "A/B")],
+    [("library", "much", "not a number of bytes"), ("library", "0", "is zero"), ("A/B", "1Gi", "A/B")],
 )
 def test_an_invalid_quota_is_refused_with_a_sentence(tmp_path: Path, project: str, size: str, complaint: str) -> None:
     file = tmp_path / "accounts.yaml"

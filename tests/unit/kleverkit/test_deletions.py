@@ -71,7 +71,7 @@ class Owner:
 
     async def _announce(self, key: str, tombstone: Tombstone[Any]) -> None:
         cause = tombstone.intent.event_id if tombstone.intent else key
-        await self.publisher.publish(EventSource("test").following(cause, "correlation", self.kind.event))
+        await self.publisher.publish(EventSource("test").caused_by_ids(cause, "correlation", self.kind.event))
 
     async def delete(self, sequence: int) -> None:
         """Handle a request to delete a document that can be deleted at once."""

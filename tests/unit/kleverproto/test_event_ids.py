@@ -12,7 +12,7 @@ SOURCE = EventSource("test")
 
 
 def identity(data: WireModel, *parts: str) -> str:
-    return SOURCE.following("cause", "correlation", data, *parts).id
+    return SOURCE.caused_by_ids("cause", "correlation", data, *parts).id
 
 
 def test_a_repeated_event_of_the_same_cause_has_the_same_id() -> None:

@@ -9,7 +9,7 @@ from kleverproto.documents import Problem
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
 from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
-from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
+from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNDECLARED_ELEMENTS, Signature, Tensor
 from modelformats.carrying import CARRIED
 from modelformats.weights import BITS, unknown_elements
 from support.gateway import digest, version_document
@@ -128,7 +128,7 @@ def untyped(reason: str, *, inputs: tuple[str, ...] = (), outputs: tuple[str, ..
 
 
 @pytest.mark.parametrize(
-    "reason", [unknown_elements(99), UNSAID_ELEMENTS, f"{NO_TENSOR}resource", f"{NO_PLAIN_TENSOR}ragged one"]
+    "reason", [unknown_elements(99), UNDECLARED_ELEMENTS, f"{NO_TENSOR}resource", f"{NO_PLAIN_TENSOR}ragged one"]
 )
 def test_an_input_of_unknown_type_is_named_whatever_the_format(reason: str) -> None:
     code, message = unservable(untyped(reason, inputs=("x",), outputs=("y",)), None) or ("", "")

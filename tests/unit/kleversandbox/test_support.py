@@ -27,7 +27,7 @@ NOTHING = judged(0, "riscv64", has_filter=False)
     [
         (COMPLETE, []),
         (judged(0, "x86_64", has_filter=True), ["Landlock is not enabled"]),
-        (judged(4, "x86_64", has_filter=True), ["Landlock is of ABI 4, and 6 is needed"]),
+        (judged(4, "x86_64", has_filter=True), ["Landlock has ABI 4, but 6 is needed"]),
         (judged(7, "riscv64", has_filter=False), ["system calls cannot be filtered here (riscv64"]),
         (NOTHING, ["Landlock is not enabled", "system calls cannot be filtered here"]),
     ],

@@ -184,7 +184,7 @@ def test_a_number_of_rows_is_refused_if_independence_cannot_be_shown() -> None:
     model = Choosy()
     assert rows_at_most(model, 8) == 8  # its engine is known to process one row after the other
     model.row_wise = False
-    with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* refuses made-up rows"):
+    with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* rejects generated rows"):
         rows_at_most(model, 8)
 
 

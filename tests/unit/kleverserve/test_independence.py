@@ -83,7 +83,7 @@ def test_rows_that_do_not_affect_others_are_independent(function: Function, shap
         (lambda rows: rows + np.arange(len(rows))[:, None], MATRIX, "changes with"),
         (quantised, MATRIX, "changes with"),
         (at_most_ten, MATRIX, "changes with"),
-        (one_at_a_time, MATRIX, "it takes one row, but not 6 together (cannot reshape)"),
+        (one_at_a_time, MATRIX, "it accepts one row, but not 6 together (cannot reshape)"),
         (np.sin, None, 'input "x" has no declared shape'),
         (np.sin, (3, 2), 'input "x" has the shape [3, 2], not [-1, …]'),
     ],
@@ -108,7 +108,7 @@ def refuses(rows: Array) -> Array:
 
 @pytest.mark.parametrize(
     ("function", "seconds", "reason"),
-    [(refuses, 60, "the model refuses made-up rows"), (np.sin, -1, "too slowly")],
+    [(refuses, 60, "the model rejects generated rows"), (np.sin, -1, "too slowly")],
 )
 def test_rows_that_cannot_be_tried_have_an_unknown_independence(
     function: Function, seconds: float, reason: str

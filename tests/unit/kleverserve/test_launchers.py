@@ -53,7 +53,7 @@ def test_a_name_that_is_not_a_folder_name_is_refused(name: str, capsys: pytest.C
     with pytest.raises(SystemExit) as ended:
         parse_arguments([*about, "--name", name])
     assert ended.value.code == 2
-    assert "--name must be letters" in capsys.readouterr().err
+    assert "--name must consist of letters" in capsys.readouterr().err
     assert parse_arguments([*about, "--name", "iris-2.b_c"]).name == "iris-2.b_c"
 
 

@@ -85,7 +85,7 @@ def test_a_model_that_refuses_all_samples_is_served_with_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         assert try_out(Checked(check, picture())).sample is None
-    assert "the model was not tried out: no made-up sample fits it" in caplog.text
+    assert "the model was not tested: it accepts no generated sample" in caplog.text
 
 
 class Estimator:

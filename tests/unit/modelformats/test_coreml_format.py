@@ -193,7 +193,7 @@ def test_features_without_a_type_have_a_reason(tmp_path: Path) -> None:
     newer = "newer than this version of Klever"
     assert {name: signature.unknown[name] for name in ("newer", "unsaid", "picture", "strange")} == {
         "newer": f"its elements are of unknown type 0x30008: {newer}",
-        "unsaid": "the model does not say of what type its elements are",
+        "unsaid": "the model does not declare the type of its elements",
         "picture": f"its elements are of unknown type colour space 70: {newer}",
         "strange": f"not a tensor but a feature of an unknown kind: {newer}",
     }

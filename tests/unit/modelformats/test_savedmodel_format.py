@@ -180,7 +180,7 @@ def test_a_model_with_its_variables_is_read(tmp_path: Path) -> None:
     ("number", "dtype", "reason"),
     [
         (99, None, "its elements are of unknown type 99: newer than this version of Klever"),
-        (0, None, "the model does not say of what type its elements are"),
+        (0, None, "the model does not declare the type of its elements"),
         (20, None, "not a tensor but a resource"),
         (11, "qint8", None),
         (28, "float8_e5m2fnuz", None),

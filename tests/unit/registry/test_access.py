@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from klever_registry.adapters.local import verify_bcrypt
-from klever_registry.domain.access import Asker, may, parse_basic, wanted_right
+from klever_registry.domain.access import Requester, may, parse_basic, required_right
 from klever_registry.domain.logins import FREE_OF_ACCOUNT, FREE_OF_SOURCE, LONGEST_PAUSE_SECONDS, LoginLimits, source_of
 from klever_registry.errors import DeniedError, TooManyRequestsError, UnauthorizedError
-from klever_registry.service.authorization import OF_NOBODY, Authorization
+from klever_registry.service.authorization import UNMATCHABLE_HASH, Authorization
 from kleverproto.accounts import Account, Accounts, Right
 
 HASH = "$2b$04$" + "a" * 53
@@ -24,8 +24,8 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def asking(text: str, source: str = SOURCE) -> Asker:
-    return Asker(basic(text), source)
+def asking(text: str, source: str = SOURCE) -> Requester:
+    return Requester(basic(text), source)
 
 
 class Clock:
@@ -83,7 +83,7 @@ def test_anonymous_pulls_can_be_allowed(anonymous: tuple[str, ...], *, allowed: 
 
 
 def test_reading_requires_pull_and_everything_else_push() -> None:
-    rights = {method: wanted_right(method) for method in ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")}
+    rights = {method: required_right(method) for method in ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")}
     assert [method for method, right in rights.items() if right is Right.PULL] == ["GET", "HEAD"]
 
 
@@ -103,7 +103,7 @@ def test_any_other_header_is_refused(header: str) -> None:
 async def test_a_wrong_password_is_refused(header: str) -> None:
     door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify, LoginLimits(Clock()))
     with pytest.raises(UnauthorizedError) as refused:
-        await door.check(Asker(header, SOURCE), "library", Right.PULL)
+        await door.check(Requester(header, SOURCE), "library", Right.PULL)
     assert refused.value.headers["WWW-Authenticate"].startswith("Basic ")
 
 
@@ -147,7 +147,7 @@ async def test_only_the_platform_has_access_until_there_are_accounts() -> None:
     assert not await door.allows(asking("ci:platform's"), "library", Right.PULL)
     assert not await door.allows(asking("klever:wrong"), "library", Right.PULL)
     with pytest.raises(UnauthorizedError):
-        await door.identify(Asker("", SOURCE))
+        await door.identify(Requester("", SOURCE))
 
 
 async def test_the_platforms_password_is_never_delayed_by_guesses_and_never_hashed() -> None:
@@ -283,4 +283,4 @@ def test_addresses_of_one_customer_are_one_source(address: str | None, source: s
 
 
 async def test_the_hash_for_unknown_accounts_is_a_real_hash() -> None:
-    assert not await verify_bcrypt("password", OF_NOBODY)
+    assert not await verify_bcrypt("password", UNMATCHABLE_HASH)

@@ -104,7 +104,7 @@ def test_an_unreadable_file_at_startup_ends_the_service(path: Path) -> None:
 
 async def test_the_first_account_takes_effect_at_once(path: Path) -> None:
     remove(path)
-    source = AccountsFile(path, may_come_later=True)
+    source = AccountsFile(path, is_optional=True)
     assert await names(source) == []
     assert await source.check() is None
     write(path, content("ada"))
@@ -113,7 +113,7 @@ async def test_the_first_account_takes_effect_at_once(path: Path) -> None:
 
 async def test_an_unreadable_first_file_denies_all_access(path: Path) -> None:
     remove(path)
-    source = AccountsFile(path, may_come_later=True)
+    source = AccountsFile(path, is_optional=True)
     write(path, "accounts: [")
     assert await names(source) == []
     assert await source.check() is not None

@@ -103,9 +103,9 @@ async def test_deleted_blobs_are_no_longer_counted() -> None:
     disk, clock = Disk(used=60), Clock()
     shared = admission(disk, quotas=Quotas(library=60), clock=clock)
     with pytest.raises(QuotaExceededError, match="may have 60 bytes and has 60"):
-        await shared.take(REPOSITORY, 1)
+        await shared.reserve(REPOSITORY, 1)
     disk.bytes, clock.now = 0, LEAST_SECONDS * 2
-    await shared.take(REPOSITORY, 60)
+    await shared.reserve(REPOSITORY, 60)
 
 
 async def test_open_uploads_of_a_project_are_limited() -> None:

@@ -43,12 +43,12 @@ class World:
 
     async def completed(self, sequence: int) -> ModelStatus:
         data = JobCompleted(id="job", spec=SPEC, result=JobResult(signature=SIGNATURE))
-        await self.extractions.completed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        await self.extractions.record_result(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
         return await self.status()
 
     async def failed(self, sequence: int) -> ModelStatus:
         data = JobFailed(id="job", spec=SPEC, problem=PROBLEM)
-        await self.extractions.failed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        await self.extractions.record_failure(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
         return await self.status()
 
     async def status(self) -> ModelStatus:

@@ -52,7 +52,7 @@ class World:
             ProjectPolicyRequested(project="library", policy=policy), event_id=f"event-{sequence}"
         )
         intent = Intent(sequence=sequence, event_id=event.id, correlation_id=event.id)
-        await (on or self.policies).requested(event, intent)
+        await (on or self.policies).handle_request(event, intent)
         return await self.document()
 
     async def document(self) -> ProjectDocument:
