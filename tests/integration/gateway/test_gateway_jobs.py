@@ -132,10 +132,10 @@ async def test_a_deleted_job_is_gone_once_its_owner_has_deleted_it(gateway: Gate
     assert stored is not None
     await bucket.bury("old", Tombstone(deleted_at=NOW), stored.revision)
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return (await gateway.get(f"{JOBS}/old")).status == 404
 
-    await eventually(gone)
+    await eventually(is_gone)
     assert (await gateway.send("DELETE", f"{JOBS}/old")).status == 404
 
 
@@ -147,10 +147,10 @@ async def test_a_job_deleted_before_its_owner_knew_it_is_gone(gateway: Gateway, 
     bucket = owner.documents(JOBS_BUCKET, JobDocument)
     await bucket.bury(name, Tombstone(intent=intent, deleted_at=NOW), NEVER)
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return (await gateway.get(f"{JOBS}/{name}")).status == 404
 
-    await eventually(gone)
+    await eventually(is_gone)
     again = await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})
     assert (again.status, again.json()["status"]["phase"]) == (202, "Pending")
     assert (await gateway.get(f"{JOBS}/{name}")).status == 200
