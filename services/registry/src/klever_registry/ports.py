@@ -6,15 +6,18 @@ Everything on the disk may raise StorageError, and what cannot be read is never 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from kleverproto.accounts import Accounts
-from kleverproto.projects import ProjectDocument
+from kleverproto.documents import Document
+from kleverproto.envelope import Event
 from kleverproto.signatures import Signature
 
 from .domain.catalogue import AttachedSignature
 from .domain.index import RepositoryIndex
 from .domain.manifests import Manifest
+
+DocT = TypeVar("DocT", bound=Document[Any, Any])
 
 
 class AccountSource(Protocol):
@@ -197,15 +200,40 @@ class Usage(Protocol):
         ...
 
 
-class PolicyCopies(Protocol):
-    """The last accepted policy of each project, outside NATS."""
+class Copies(Protocol[DocT]):
+    """Copies of documents of one bucket, outside NATS."""
 
-    async def keep(self, key: str, document: ProjectDocument) -> None:
-        """Replace the copy of a project, durably."""
+    async def keep(self, key: str, document: DocT) -> None:
+        """Replace the copy of a document, durably."""
         ...
 
-    async def all(self) -> dict[str, ProjectDocument]:
-        """Every copy, by key."""
+    async def get(self, key: str) -> DocT | None:
+        """The copy of a document; None if there is none, or if it cannot be understood."""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Remove the copy of a document, if there is one."""
+        ...
+
+    async def all(self) -> dict[str, DocT]:
+        """Every copy that can be understood, by key."""
+        ...
+
+
+class Announcements(Protocol):
+    """Events in their streams. Each method raises TransientError if the stream does not answer."""
+
+    async def store(self, event: Event[Any]) -> int:
+        """Publish an event; its position. The stream drops the same id again, but not for long."""
+        ...
+
+    async def find(self, event: Event[Any], position: int | None) -> int | None:
+        """The position of the event with this id; None if the stream does not have it.
+
+        Args:
+            event: the event.
+            position: where it was stored; None to search all events about the same subject.
+        """
         ...
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import structlog
 
 from klever_registry.errors import InUseError
-from kleverkit.documents import Documents
 from kleverkit.errors import PermanentError, TransientError
 from kleverproto.codes import OTHER_REGISTRY
 from kleverproto.models import ModelDeleteRequested, ModelDocument
 
 from .distribution import Distribution
+from .records import Records
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +21,12 @@ class Deletions:
 
     Args:
         distribution: the registry.
-        documents: the catalogue.
+        records: the catalogue.
         address: host:port of the registry.
     """
 
     distribution: Distribution
-    documents: Documents[ModelDocument]
+    records: Records
     address: str
 
     async def requested(self, wanted: ModelDeleteRequested) -> None:
@@ -37,7 +37,7 @@ class Deletions:
             TransientError: something does not answer now; or it is served, perhaps only until the registry has heard
                 that its serving is gone.
         """
-        stored = await self.documents.get(wanted.ref.key)
+        stored = await self.records.get(wanted.ref.key)
         if stored is None or not _is_meant(stored.document, wanted):
             log.info("deletion is late", ref=str(wanted.ref), digest=wanted.digest)
             return
