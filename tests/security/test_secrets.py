@@ -68,7 +68,8 @@ def test_a_secret_is_a_file_that_only_its_owner_can_read(home: Path) -> None:
         0o700,
     ]
     assert ask("delete", "db")[0] == 0
-    assert ask("delete", "db")[1] == "Error: there is no secret db in namespace default: `klever secrets list`\n"
+    refusal = "Error: secret db not found in namespace default. List secrets with `klever secrets list`\n"
+    assert ask("delete", "db")[1] == refusal
 
 
 @pytest.mark.parametrize("name", ["../accounts", "a/b", "", ".hidden", "UPPER", "_part"])
