@@ -147,6 +147,19 @@ async def test_an_announced_deletion_is_not_undone_by_a_loss(registry: RegistryU
     assert registry.publisher.names() == ["ModelPushed", "ModelDeleted", "ModelPushed"]
 
 
+async def test_a_deletion_whose_copy_is_left_after_a_crash_is_announced_once(registry: RegistryUnits) -> None:
+    left = await registry.copies.all()
+    await registry.distribution.delete(REPOSITORY, "v1")
+    await registry.work()
+    await registry.copies.keep(REF.key, left[REF.key])
+    registry.clock.now += timedelta(hours=1)
+    registry.lose_the_catalogue()
+    await reconciled(registry)
+    assert await registry.versions() == []
+    assert await registry.copies.all() == {}
+    assert registry.publisher.names() == ["ModelPushed", "ModelDeleted"]
+
+
 async def test_an_event_that_the_stream_has_is_not_repeated_after_the_server_has_forgotten_its_id(
     registry: RegistryUnits,
 ) -> None:

@@ -122,7 +122,8 @@ class Records:
         if document is None:
             return
         deleted = ModelDeleted(ref=document.spec.ref, digest=document.spec.digest)
-        await self.publish(self.event(deleted, document), tombstone.deleted_at)
+        is_restored = catalogue.needs_announcing(document)  # its deletion may have been announced before the loss
+        await self.publish(self.event(deleted, document), document.created_at if is_restored else tombstone.deleted_at)
         log.info("model deleted", ref=str(deleted.ref), digest=deleted.digest)
 
     def event(self, data: ModelPushed | ModelDeleted, document: ModelDocument) -> Event[ModelPushed | ModelDeleted]:
