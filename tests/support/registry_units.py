@@ -1,4 +1,4 @@
-"""The registry's service over stores in memory, with faults where a test wants them."""
+"""The registry's service over in-memory stores, with faults on request."""
 
 import asyncio
 import time
@@ -50,7 +50,7 @@ REPOSITORY = "library/iris"
 
 
 class Clock:
-    """Moves on by itself, so that no two times are equal, and by hand."""
+    """Advances with each reading, so that no two times are equal, and on request."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 26, tzinfo=UTC)
@@ -93,12 +93,12 @@ class FlakyPublisher(RecordingPublisher):
         return [position for position, known in enumerate(self.events, 1) if known.id == event.id]
 
     def names(self) -> list[str]:
-        """The kinds of what was published, in order."""
+        """The kinds of the published events, in order."""
         return [type(data).__name__ for data in self.data()]
 
 
 class FlakyManifests(InMemoryManifests):
-    """Loses repositories, and cannot read some."""
+    """Loses repositories and fails to read some."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class FlakyManifests(InMemoryManifests):
         return await super().index(repository)
 
     def lose(self) -> dict[str, RepositoryIndex]:
-        """Lose everything, as a volume that is not mounted; what was there, to give it back."""
+        """Lose everything, like an unmounted volume. Return the contents for a restoration."""
         lost, self._indexes = self._indexes, {}
         return lost
 
@@ -119,7 +119,7 @@ class FlakyManifests(InMemoryManifests):
 
 
 class FlakyEmbedded(Embedded):
-    """Fails in ways that nobody foresees."""
+    """Fails in unexpected ways."""
 
     failure: Exception | None = None
 
@@ -130,7 +130,7 @@ class FlakyEmbedded(Embedded):
 
 
 class FixedUsage:
-    """See `ports.Usage`; a test says which tags are served, by which serving."""
+    """See `ports.Usage`; a test sets the served tags and their servings."""
 
     def __init__(self) -> None:
         self.by_tag: dict[str, str] = {}
@@ -150,12 +150,12 @@ class EmptySpace:
 
 
 def unlimited() -> Admission:
-    """Takes whatever comes."""
+    """Admits every upload."""
     return Admission(Limits(blob_bytes=2**40, open_uploads=1000), EmptySpace(), None, time.monotonic)
 
 
 class RegistryUnits:
-    """One registry: its stores, its catalogue, and what works on both."""
+    """One registry: its stores, its catalogue, and the services that use both."""
 
     def __init__(self, home: Path) -> None:
         self.clock, self.publisher, self.manifests, self.blobs = (
@@ -174,7 +174,7 @@ class RegistryUnits:
         self.begin()
 
     def begin(self) -> None:
-        """Start the service anew: what it had in memory is gone."""
+        """Restart the service: its in-memory state is lost."""
         events = EventSource("registry", self.clock)
         copies = ModelCopies(self.documents, self.copies, InMemoryLocks())
         self.records = Records(self.documents, copies, self.publisher, self.publisher, events, self.clock)
@@ -215,17 +215,17 @@ class RegistryUnits:
         self.deletions = Deletions(self.distribution, self.records, ADDRESS)
 
     async def require_lease(self) -> None:
-        """This replica leads unless a test says otherwise."""
+        """This replica is the leader unless a test says otherwise."""
         if not self.is_leader:
             raise NotLeaderError("this replica does not hold the lease")
 
     def lose_the_catalogue(self) -> None:
-        """NATS has lost the bucket, which was created again, and has kept its streams."""
+        """Recreate the bucket, as if NATS had lost it and kept its streams."""
         self.documents = InMemoryDocuments()
         self.begin()
 
     def lose_the_store(self) -> None:
-        """NATS has lost everything."""
+        """Empty the stream and recreate the bucket, as after the loss of the NATS store."""
         self.publisher.events.clear()
         self.lose_the_catalogue()
 
@@ -235,7 +235,7 @@ class RegistryUnits:
         await self.distribution.push(repository, tag, artifact.manifest, oci.OCI_MANIFEST)
 
     async def versions(self) -> list[str]:
-        """What the catalogue has."""
+        """The versions in the catalogue."""
         return [str(stored.document.spec.ref) for stored in await stored_in(self.documents)]
 
     async def document(self, tag: str, repository: str = REPOSITORY) -> ModelDocument | None:
@@ -243,7 +243,7 @@ class RegistryUnits:
         return stored.document if stored else None
 
     async def work(self) -> None:
-        """Announce all that waits, or try to."""
+        """Announce everything that waits, or try to."""
 
         async def is_idle() -> bool:
             return not self.announcer.pending._waiting

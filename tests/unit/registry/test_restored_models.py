@@ -52,7 +52,7 @@ async def scanned(registry: RegistryUnits, sequence: int = 7) -> None:
     data = JobCompleted(id="job-1", spec=spec, result=JobResult(scan=SCAN))
     event = EventSource("jobrunner", registry.clock).event(data, event_id="completed-1")
     extractions = Extractions(records=registry.records, signatures=registry.signatures, external={})
-    await extractions.completed(event, Intent(sequence=sequence, event_id=event.id, correlation_id=event.id))
+    await extractions.record_result(event, Intent(sequence=sequence, event_id=event.id, correlation_id=event.id))
 
 
 async def test_a_lost_bucket_is_restored_as_it_was_without_a_second_event(registry: RegistryUnits) -> None:
@@ -114,7 +114,7 @@ async def test_an_outcome_before_the_restoration_is_recorded(registry: RegistryU
 async def test_a_requested_deletion_before_the_restoration_is_carried_out(registry: RegistryUnits) -> None:
     document = await stored(registry)
     registry.lose_the_catalogue()
-    await registry.deletions.requested(
+    await registry.deletions.handle_request(
         ModelDeleteRequested(
             ref=REF, digest=MODEL.digest, generation=document.generation, created_at=document.created_at
         )

@@ -1,4 +1,4 @@
-"""The catalogue's documents, and the events about them."""
+"""The documents of the catalogue and their events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Records:
         return await self.deletions.change(key, decide)
 
     async def get(self, key: str) -> Stored[ModelDocument] | None:
-        """A version now, restored if the bucket has lost it; None if there is none. Raises TransientError."""
+        """Return a version, restored if the bucket has lost it; None if there is none. Raises TransientError."""
         stored = await self.change(key, lambda _known: None)
         return stored if isinstance(stored, Stored) else None
 
@@ -105,7 +105,7 @@ class Records:
         return stored
 
     async def withdraw(self, stored: Stored[ModelDocument]) -> None:
-        """Delete a document and announce it, unless it was changed since it was read. Raises TransientError."""
+        """Delete a document and publish the deletion, unless it was changed since then. Raises TransientError."""
         tombstone = Tombstone[ModelDocument](document=stored.document, deleted_at=self.clock())
         try:
             await self.documents.bury(stored.key, tombstone, stored.revision)
@@ -114,7 +114,7 @@ class Records:
         await self.deletions.finish(stored.key, tombstone)
 
     async def tidy(self) -> None:
-        """Finish the deletions that a crash interrupted, and remove old tombstones. Raises TransientError."""
+        """Finish deletions that a crash interrupted, and remove old tombstones. Raises TransientError."""
         await self.deletions.sweep((await self.documents.listing()).buried)
 
     async def _announce_deletion(self, _key: str, tombstone: Tombstone[ModelDocument]) -> None:
@@ -127,7 +127,7 @@ class Records:
         log.info("model deleted", ref=str(deleted.ref), digest=deleted.digest)
 
     def event(self, data: ModelPushed | ModelDeleted, document: ModelDocument) -> Event[ModelPushed | ModelDeleted]:
-        """The id holds the time of the first push too: a deleted tag restarts at generation 1."""
+        """Create an event. Its id includes the creation time, because a deleted tag restarts at generation 1."""
         life = (document.created_at.isoformat(), str(document.generation))
         event_id = derive_id(type(data).__name__, data.ref.repository, data.ref.version, data.digest, *life)
         return self.events.event(data, event_id=event_id)
