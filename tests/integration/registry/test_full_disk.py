@@ -1,4 +1,4 @@
-"""A disk that takes no more: pushes are refused with the reason, all else works, and space mends it."""
+"""A full disk: pushes are refused with the reason, everything else works, and free space resolves it."""
 
 import io
 import os
@@ -40,9 +40,9 @@ async def world(nats_url: str, registry: OciClient) -> AsyncIterator[Platform]:
 
 async def problems(registry: OciClient) -> dict[str, str]:
     answer = await registry.request("GET", "/readyz")
-    found: dict[str, str] = answer.json["problems"]
-    assert (answer.status == 200) == (found == {})
-    return found
+    reasons: dict[str, str] = answer.json["problems"]
+    assert (answer.status == 200) == (reasons == {})
+    return reasons
 
 
 def files(directory: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What another registry no longer shows is believed only where it denies it itself, and not when it has lost it all."""
+"""Versions of another registry are withdrawn only if it denies them itself, and not if it has lost everything."""
 
 import asyncio
 from contextlib import suppress
@@ -23,7 +23,7 @@ ONE, TWO, THREE = (oci.model(text) for text in (b"one", b"two", b"three"))
 
 
 class Other:
-    """A registry whose parts answer, deny or fail as a test wants."""
+    """A registry whose endpoints answer, deny or fail as a test scripts them."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, oci.Artifact]] = {}
@@ -62,7 +62,7 @@ class Other:
 
 
 class World:
-    """The part of the registry that follows another one."""
+    """The part of the registry that follows another registry."""
 
     def __init__(self, home: Path) -> None:
         self.units, self.other = RegistryUnits(home), Other()
@@ -87,7 +87,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> World:
-    """Follows a registry with three models in two repositories."""
+    """Follow a registry with three models in two repositories."""
     world = World(tmp_path)
     for tag, artifact in (("v1", ONE), ("v2", TWO)):
         world.other.push("team/iris", tag, artifact)
