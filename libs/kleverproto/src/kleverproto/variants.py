@@ -147,8 +147,8 @@ class Variant(StrictWireModel):
         plain = sorted(name for name, value in self.env.items() if SECRET_NAME.search(name) and isinstance(value, str))
         if plain:
             raise ValueError(
-                f"env contains the value of {', '.join(plain)}, which all readers of the serving could see: store it with "
-                f"`klever secrets set NAME`, and set env: {{{plain[0]}: {{secret: NAME}}}}"
+                f"env contains the value of {', '.join(plain)}, which all readers of the serving could see: store it "
+                f"with `klever secrets set NAME`, and set env: {{{plain[0]}: {{secret: NAME}}}}"
             )
         return self
 
