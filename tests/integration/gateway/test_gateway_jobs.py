@@ -90,9 +90,7 @@ async def test_conversions_of_the_same_bytes_are_separate_jobs(gateway: Gateway,
     ("body", "says"),
     [
         pytest.param({"kind": "convert"}, "requires a target", id="no conversion"),
-        pytest.param(
-            {"conversion": {"to": "ONNX"}}, "`conversion` requires a job of the kind convert", id="another kind"
-        ),
+        pytest.param({"conversion": {"to": "ONNX"}}, "requires a job of the kind convert", id="another kind"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "into": 1}}, "into", id="an unknown key"),
         pytest.param({"kind": "convert", "conversion": {"to": "Onix"}}, "did you mean ONNX?", id="an unknown format"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "quantize": "int3"}}, "int8", id="a bad value"),
@@ -132,10 +130,10 @@ async def test_a_deleted_job_is_gone_once_its_owner_has_deleted_it(gateway: Gate
     assert stored is not None
     await bucket.bury("old", Tombstone(deleted_at=NOW), stored.revision)
 
-    async def is_gone() -> bool:
+    async def gone() -> bool:
         return (await gateway.get(f"{JOBS}/old")).status == 404
 
-    await eventually(is_gone)
+    await eventually(gone)
     assert (await gateway.send("DELETE", f"{JOBS}/old")).status == 404
 
 
@@ -147,10 +145,10 @@ async def test_a_job_deleted_before_its_owner_knew_it_is_gone(gateway: Gateway, 
     bucket = owner.documents(JOBS_BUCKET, JobDocument)
     await bucket.bury(name, Tombstone(intent=intent, deleted_at=NOW), NEVER)
 
-    async def is_gone() -> bool:
+    async def gone() -> bool:
         return (await gateway.get(f"{JOBS}/{name}")).status == 404
 
-    await eventually(is_gone)
+    await eventually(gone)
     again = await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})
     assert (again.status, again.json()["status"]["phase"]) == (202, "Pending")
     assert (await gateway.get(f"{JOBS}/{name}")).status == 200
