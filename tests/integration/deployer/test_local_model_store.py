@@ -70,7 +70,7 @@ async def test_a_model_that_is_removed_is_not_here_and_the_others_are(bench: Ben
 
 
 async def test_a_model_that_has_left_the_registry_is_not_found(bench: Bench) -> None:
-    with pytest.raises(ServingError, match=r"library/iris:v1@sha256:\w+ is not in .* any more") as caught:
+    with pytest.raises(ServingError, match=r"library/iris:v1@sha256:\w+ is no longer in ") as caught:
         await bench.fetch(MODEL)
     assert caught.value.code == "model_not_found"
 
@@ -90,7 +90,7 @@ async def test_a_registry_that_does_not_answer_may_do_so_later(bench: Bench) -> 
 
 
 async def test_a_model_whose_registry_is_not_known_may_be_known_later(bench: Bench) -> None:
-    with pytest.raises(TransientError, match="the catalogue does not know where it is"):
+    with pytest.raises(TransientError, match="and not in the catalogue"):
         await bench.store.fetch(source(MODEL.digest, None))
 
 
@@ -100,7 +100,7 @@ async def test_a_registry_says_what_a_manifest_holds_without_a_pull(bench: Bench
     await bench.registry.push("library/iris", "v1", OTHER)
     assert await registries.describe(REF, MODEL.digest, address) == ModelFacts("ONNX")
     assert await bench.store.digests() == set()
-    with pytest.raises(ServingError, match=r"is not in .* any more") as caught:
+    with pytest.raises(ServingError, match=r"is no longer in ") as caught:
         await registries.describe(REF, f"sha256:{'0' * 64}", address)
     assert caught.value.code == "model_not_found"
     with pytest.raises(TransientError):
