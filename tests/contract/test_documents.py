@@ -1,4 +1,4 @@
-"""One suite for every place where documents may be kept: JetStream KV and memory."""
+"""One suite for every store of documents: JetStream KV and memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -92,7 +92,7 @@ async def test_an_unreadable_entry_is_listed_as_such_and_can_be_replaced(jobs: J
 
 
 async def spoil(jobs: Jobs, key: str) -> None:
-    """Write what is not a document."""
+    """Write a value that is not a document."""
     if isinstance(jobs, InMemoryDocuments):
         jobs.spoil(key)
     elif isinstance(jobs, NatsDocuments):
@@ -164,9 +164,9 @@ async def test_changes_begin_with_a_snapshot_and_follow_live(jobs: Jobs) -> None
     revision = await jobs.create("b", job("b"))
     assert await anext(changes) == Change("b", job("b"), revision)
     await jobs.bury("b", GRAVE, revision)
-    gone = await anext(changes)
-    assert isinstance(gone, Change)
-    assert (gone.key, gone.document, gone.tombstone) == ("b", None, GRAVE)
+    deletion = await anext(changes)
+    assert isinstance(deletion, Change)
+    assert (deletion.key, deletion.document, deletion.tombstone) == ("b", None, GRAVE)
     await changes.aclose()
 
 
@@ -190,14 +190,14 @@ async def test_a_deletion_may_precede_its_document(jobs: Jobs) -> None:
 
 async def test_a_decision_sees_the_tombstone_and_may_replace_it(jobs: Jobs) -> None:
     await jobs.bury("job-1", GRAVE, NEVER)
-    seen: list[object] = []
+    inputs: list[object] = []
 
     def decide(present: JobDocument | Tombstone[JobDocument] | None) -> JobDocument:
-        seen.append(present)
+        inputs.append(present)
         return job(attempts=2)
 
     stored = await change(jobs, "job-1", decide)
-    assert seen == [GRAVE]
+    assert inputs == [GRAVE]
     assert isinstance(stored, Stored)
     assert stored == await jobs.find("job-1")
 

@@ -1,4 +1,4 @@
-"""One suite for every place where copies of the projects' policies may be kept."""
+"""One suite for every store of copies of the projects' policies."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""NATS loses consumers or everything under a running platform: nobody has to help."""
+"""NATS loses consumers or everything under a running platform, which recovers without help."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A running service recovers unattended from what NATS loses, and says meanwhile what is wrong."""
+"""A running service recovers unattended from losses of NATS, and reports the problem meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def everything_is_there(js: JetStreamContext) -> bool:
 
 
 async def handles(js: JetStreamContext, service: KitService, *versions: str) -> None:
-    """Publish the last version as soon as there is a stream; all of them are handled once and in order."""
+    """Publish the last version as soon as there is a stream. Check that all are handled once and in order."""
 
     async def published() -> bool:
         await push(js, versions[-1])

@@ -1,6 +1,6 @@
-"""Whatever is killed in the middle of a push storm: nothing is lost, nothing is done twice, nobody has to help.
+"""A kill during a push storm: nothing is lost or done twice, and no help is needed.
 
-Each test pushes many models at once, kills something, and then looks for all signatures, for exactly one event and
+Each test pushes many models at once, kills something, and then checks for all signatures, for exactly one event and
 one finished job of each, and for dead letters.
 """
 
@@ -22,7 +22,7 @@ AT_ONCE = 8
 
 @asynccontextmanager
 async def storm(platform: Platform, directory: Path) -> AsyncIterator[None]:
-    """Pushes go on in the background; the block is entered when a third is through and left when all are."""
+    """Push in the background. The block starts after a third of the pushes and ends after all."""
     slots, through, third = asyncio.Semaphore(AT_ONCE), 0, asyncio.Event()
 
     async def push(number: int) -> None:

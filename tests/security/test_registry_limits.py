@@ -1,4 +1,4 @@
-"""What an account may put onto the registry's disk."""
+"""The limits of an account's storage in the registry."""
 
 import gzip
 from collections.abc import AsyncIterator, Iterator
@@ -48,7 +48,7 @@ async def sent(client: OciClient, content: bytes, project: str = "library", **he
 
 
 def on_disk(service: RegistryProcess) -> int:
-    """Bytes of all blobs and uploads."""
+    """The bytes of all blobs and uploads."""
     return sum(path.stat().st_size for path in (service.data_dir / "repositories").rglob("*") if path.is_file())
 
 

@@ -20,7 +20,7 @@ REQUEST = {"inputs": [{"name": "X", "shape": [1, 4], "datatype": "FP32", "data":
 
 @pytest.fixture
 async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
-    """A platform that `klever up --detach` has left running, and `klever down` ends."""
+    """A platform that `klever up --detach` has started, and that `klever down` stops."""
     shell = Shell(tmp_path / "home", tmp_path)
     await shell.ok("klever up --detach --ports auto")
     yield shell
@@ -29,8 +29,8 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 
 
 async def urls(shell: Shell) -> dict[str, str]:
-    found: dict[str, str] = json.loads(await shell.ok("klever status --json"))["urls"]
-    return found
+    urls: dict[str, str] = json.loads(await shell.ok("klever status --json"))["urls"]
+    return urls
 
 
 async def registry(shell: Shell) -> str:
@@ -44,7 +44,7 @@ async def save_and_push(shell: Shell, directory: str, ref: str) -> None:
 
 
 async def shown(shell: Shell, ref: str) -> str:
-    """`klever models get`, once the signature is there."""
+    """Return the output of `klever models get` once the signature is known."""
 
     async def signature() -> str:
         text = await shell.ok(f"klever models get {ref}")

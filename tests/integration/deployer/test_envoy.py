@@ -1,4 +1,4 @@
-"""A real Envoy: replaced servers, its access log, its spans, and how it outlives the deployer."""
+"""A real Envoy: replaced servers, its access log, its spans, and its survival of the deployer."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ async def test_a_change_waits_for_the_open_requests_of_the_old_route(envoy: Benc
     async with upstreams("v1", "v2") as (v1, v2):
         await envoy.data_plane.apply(route((v1, 100)))
         request = asyncio.create_task(envoy.ask(path="slow"))
-        await v1.asked.wait()
+        await v1.slow_requested.wait()
         change = asyncio.create_task(envoy.data_plane.apply(route((v2, 100))))
 
         async def moved() -> bool:
@@ -79,7 +79,7 @@ async def test_a_change_waits_for_the_open_requests_of_the_old_route(envoy: Benc
 
         assert await eventually(moved)
         assert not change.done()
-        v1.go_on.set()
+        v1.resume.set()
         assert await request == "v1"
         await asyncio.wait_for(change, 5)
 

@@ -1,4 +1,4 @@
-"""Workers that die, hang, eat memory, print or wear out: one job pays, the pool stays whole."""
+"""Workers that die, hang, use much memory, print or wear out: one job fails, and the pool is restored."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ async def pool(size: int = 1, limits: WorkerLimits = LIMITS, models: Path = MODE
 
 
 async def asked(running: WorkerPool, wish: str) -> str:
-    """What the worker did; the pid of the process is in the answer."""
+    """Return the worker's answer, which contains its process id."""
     signature = await running.extract(Path("/"), wish)
     return str(signature.framework)
 
@@ -100,7 +100,7 @@ async def test_a_cancelled_wait_does_not_lose_a_worker() -> None:
         for _ in range(20):
             first = asyncio.create_task(asked(running, "pid"))
             waiting = [asyncio.create_task(asked(running, "pid")) for _ in range(3)]
-            await first  # the worker goes to the next one at this moment
+            await first  # the worker takes the next job now
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)

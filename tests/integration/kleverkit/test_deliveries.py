@@ -1,4 +1,4 @@
-"""Each message is handled once, however long its handler takes, and does not keep others from being handled."""
+"""Each message is handled once, however long its handler takes, and does not delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def acknowledged(js: JetStreamContext) -> bool:
 
 
 class Gate:
-    """A handler that waits until it may end."""
+    """A handler that waits until it may complete."""
 
     def __init__(self) -> None:
         self.began: list[str] = []
@@ -92,10 +92,10 @@ async def test_no_more_messages_are_fetched_than_workers_are_free(nats_url: str,
 
 async def test_messages_that_wait_for_a_retry_do_not_delay_others(nats_url: str, js: JetStreamContext) -> None:
     failing = [f"bad{number}" for number in range(4 * SPEC.concurrency + 1)]
-    seen: list[str] = []
+    versions: list[str] = []
 
     async def handler(event: Event[ModelPushed]) -> None:
-        seen.append(event.data.ref.version)
+        versions.append(event.data.ref.version)
         if event.data.ref.version.startswith("bad"):
             raise TransientError("not now")
 
@@ -104,7 +104,7 @@ async def test_messages_that_wait_for_a_retry_do_not_delay_others(nats_url: str,
         await push(js, *failing, "good")
 
         async def all_seen() -> bool:
-            return set(seen) == {*failing, "good"}
+            return set(versions) == {*failing, "good"}
 
         await eventually(all_seen)
 

@@ -1,4 +1,4 @@
-"""Waiting for a conversion: jobs that are deleted, lost, or taken up by nobody."""
+"""Waiting for a conversion whose job is deleted, lost, or not started."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ MADE = ConvertedModel(ref=REF, digest=digest("onnx"), registry=REGISTRY, record=
 
 @dataclass
 class Waiting:
-    """A deployer that waits for a conversion, and the jobrunner's part of it."""
+    """A deployer that waits for a conversion, and the jobrunner's side of it."""
 
     jobs: InMemoryDocuments[JobDocument] = field(default_factory=InMemoryDocuments)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
@@ -42,7 +42,7 @@ class Waiting:
         self.steps.append(step)
 
     async def asked(self, times: int = 1) -> str:
-        """The id of the job that was asked for."""
+        """Return the id of the requested job."""
 
         async def are_there() -> bool:
             return len(self.publisher.events) >= times
@@ -104,7 +104,7 @@ async def test_a_job_that_was_deleted_before_is_requested_again() -> None:
 
 
 class Jobs(InMemoryDocuments[JobDocument]):
-    """Knows whether a job that runs was seen."""
+    """Knows whether a running job was read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ async def test_a_silent_jobrunner_is_shown_as_a_step_and_the_same_event_is_sent_
 
     assert await eventually(has_steps)
     assert waiting.steps[0] == f"waiting for a jobrunner to accept conversion {identity}"
-    assert len(waiting.publisher.events) == 1  # a publisher drops ids that it knows
+    assert len(waiting.publisher.events) == 1  # a publisher drops known ids
     await waiting.becomes(identity, JobPhase.SUCCEEDED)
     assert await made == MADE
 

@@ -1,4 +1,4 @@
-"""A document of a serving that cannot be read keeps no other serving waiting."""
+"""An unreadable document of a serving delays no other serving."""
 
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.records import key_of
@@ -10,7 +10,7 @@ ABALONE = ServingName("default", "abalone")
 
 
 async def ready_world() -> World:
-    """Iris and abalone serve v1, and their deployer is gone."""
+    """A world in which iris and abalone serve v1 and their deployer has exited."""
     world = World()
     await world.push("v1", "v2")
     for serving in (IRIS, ABALONE):

@@ -1,4 +1,4 @@
-"""What provisioning does with the server's errors."""
+"""Provisioning with errors of the server."""
 
 import pytest
 from nats.js import JetStreamContext, api
@@ -9,7 +9,7 @@ from kleverproto.streams import STREAMS
 
 
 class RefusingServer(JetStreamContext):
-    """Refuses to create a stream, a number of times."""
+    """Refuses to create a stream several times."""
 
     def __init__(self, error: APIError, times: int) -> None:
         self.error = error

@@ -21,19 +21,19 @@ BAD = 13
 
 
 class Doubler(EchoModel):
-    """Twice the input, when it is let go on; refuses 13."""
+    """Doubles its input once it may continue; refuses 13."""
 
     row_wise = True
 
     def __init__(self) -> None:
         super().__init__([TensorSpec("x", Datatype.FP32, (-1, -1))])
         self.entered = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
+        self.resume = threading.Event()
+        self.resume.set()
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         self.entered.set()
-        self.go_on.wait(10)
+        self.resume.wait(10)
         if BAD in inputs["x"]:
             raise InvalidRequestError("the model refuses 13")
         return dict.fromkeys(outputs, inputs["x"] * 2)
@@ -54,19 +54,19 @@ async def a_turn_of_the_loop() -> None:
 
 
 def values(results: Mapping[str, Array]) -> list[list[float]]:
-    found: list[list[float]] = results["x_out"].tolist()
-    return found
+    rows: list[list[float]] = results["x_out"].tolist()
+    return rows
 
 
 async def test_requests_that_arrive_during_a_run_share_the_next_run(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=4, observe=runs.append)
-    model.go_on.clear()
+    model.resume.clear()
     first = asyncio.create_task(batcher.predict(asked(model, [0])))
     await asyncio.to_thread(model.entered.wait, 10)
     others = [asyncio.create_task(batcher.predict(asked(model, [n], [n + 0.5]))) for n in range(1, 4)]
     await a_turn_of_the_loop()
-    model.go_on.set()
+    model.resume.set()
     assert values(await first) == [[0]]
     assert [values(each) for each in await asyncio.gather(*others)] == [[[2 * n], [2 * n + 1]] for n in range(1, 4)]
     assert runs == [1, 4, 2]
@@ -74,7 +74,7 @@ async def test_requests_that_arrive_during_a_run_share_the_next_run(lane: Lane) 
 
 async def test_a_slow_model_runs_in_its_allowed_number_of_threads() -> None:
     model, runs = Doubler(), list[int]()
-    model.go_on.clear()
+    model.resume.clear()
     with ThreadPoolExecutor(2) as pool:
         batcher = Batcher(model, Lane(pool), max_rows=4, observe=runs.append, runs_at_once=2)
         first = asyncio.create_task(batcher.predict(asked(model, [0])))
@@ -84,7 +84,7 @@ async def test_a_slow_model_runs_in_its_allowed_number_of_threads() -> None:
         assert await asyncio.to_thread(model.entered.wait, 10)
         third = [asyncio.create_task(batcher.predict(asked(model, [n]))) for n in (2, 3)]
         await a_turn_of_the_loop()
-        model.go_on.set()
+        model.resume.set()
         answers = [values(each)[0][0] for each in await asyncio.gather(first, second, *third)]
     assert (answers, runs) == ([0, 2, 4, 6], [1, 1, 2])
 
@@ -155,7 +155,7 @@ def test_only_models_whose_rows_are_independent_share_runs(
 
 
 class Summing(Doubler):
-    """Each row plus the sum of all of them."""
+    """Adds the sum of all rows to each row."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         return dict.fromkeys(outputs, inputs["x"] + inputs["x"].sum())
@@ -173,7 +173,7 @@ def test_a_number_of_rows_is_refused_for_a_model_without_rows() -> None:
 
 
 class Choosy(Doubler):
-    """Refuses whatever is made up for it."""
+    """Refuses all generated inputs."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         del inputs, outputs
@@ -182,14 +182,14 @@ class Choosy(Doubler):
 
 def test_a_number_of_rows_is_refused_if_independence_cannot_be_shown() -> None:
     model = Choosy()
-    assert rows_at_most(model, 8) == 8  # its engine is known to take one row after the other
+    assert rows_at_most(model, 8) == 8  # its engine is known to process one row after the other
     model.row_wise = False
-    with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* refuses made-up rows"):
+    with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* rejects generated rows"):
         rows_at_most(model, 8)
 
 
 class Growing(Doubler):
-    """A row for each value above 1, whichever request it is of: what no sample has shown."""
+    """Returns a row for each value above 1 of any request, which no sample has shown."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         return dict.fromkeys(outputs, inputs["x"][inputs["x"][:, 0] > 1])
@@ -215,7 +215,7 @@ async def test_a_request_without_rows_shares_no_run(lane: Lane) -> None:
 
 
 class TurnLane(Lane):
-    """Runs work after exactly one turn of the event loop."""
+    """Runs calls after exactly one turn of the event loop."""
 
     def __init__(self) -> None:
         """Without a pool."""
@@ -228,7 +228,7 @@ class TurnLane(Lane):
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_request_that_arrives_as_a_run_ends_is_answered(turns: int) -> None:
-    """In whichever turn of the loop it comes: also between a runner's last look and the end of its task."""
+    """It may arrive in any turn of the loop, also between a runner's last check and the end of its task."""
     batcher = Batcher(Doubler(), TurnLane(), max_rows=4, observe=list[int]().append)
 
     async def after(turns: int) -> Mapping[str, Array]:
@@ -236,6 +236,6 @@ async def test_a_request_that_arrives_as_a_run_ends_is_answered(turns: int) -> N
         return await batcher.predict(asked(Doubler(), [1]))
 
     both = [asyncio.create_task(after(0)), asyncio.create_task(after(turns))]
-    await others(100)  # answers need a handful
+    await others(100)  # answers need only a few
     assert [task.done() for task in both] == [True, True]
     assert [values(task.result()) for task in both] == [[[2]], [[2]]]

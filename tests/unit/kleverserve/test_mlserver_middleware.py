@@ -17,7 +17,7 @@ PATH = "/v2/models/m/infer"
 
 
 class Inner:
-    """Answers with what it was handed, or fails."""
+    """Answers with its input, or fails."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
@@ -35,7 +35,7 @@ class Inner:
 async def asked(
     inner: Inner, parts: Sequence[bytes], path: str = PATH, access: Access = EVERYBODY, /, **headers: str
 ) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status, document and headers of the answer to a POST of a body in these parts; it ends too early without any."""
+    """Return status, document and headers of the answer to a POST in these parts; without parts it ends early."""
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     if messages:
         messages[-1]["more_body"] = False

@@ -1,4 +1,4 @@
-"""A model answers a sample before its server is ready: which are refused, and which only refuse what was made up."""
+"""A model answers a sample before its server is ready. Some models are refused, others refuse generated samples."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ Check = Callable[[Array], None]
 
 
 class Checked(EchoModel):
-    """Answers what passes a check."""
+    """Answers inputs that pass a check."""
 
     def __init__(self, check: Check, spec: TensorSpec) -> None:
         super().__init__([spec])
@@ -85,11 +85,11 @@ def test_a_model_that_refuses_all_samples_is_served_with_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         assert try_out(Checked(check, picture())).sample is None
-    assert "the model was not tried out: no made-up sample fits it" in caplog.text
+    assert "the model was not tested: it accepts no generated sample" in caplog.text
 
 
 class Estimator:
-    """Loaded from the file of another version."""
+    """An estimator loaded from a file of another version."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What programs read out of models: vocabularies of ONNX, thresholds and categories of scikit-learn."""
+"""Hints that programs read from models: vocabularies of ONNX, thresholds and categories of scikit-learn."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def test_inputs_that_index_a_table_are_limited_by_its_rows(tmp_path: Path) -> No
 
 
 def tree_node(estimator: Any) -> onnx.ModelProto:
-    """A forest as skl2onnx writes it: without a word on missing values."""
+    """A forest as skl2onnx writes it, which does not mention missing values."""
     columns: dict[str, Any] = {name: [] for name in ("treeids", "nodeids", "featureids", "values", "modes")}
     for number, tree in enumerate(reversed(list(trees_of(estimator)))):
         for node in reversed(range(tree.node_count)):

@@ -1,4 +1,4 @@
-"""Files that have not changed are not hashed again; whatever may have changed is."""
+"""Unchanged files are not hashed again; files that may have changed are."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LIE = "sha256:" + "0" * 64
 
 
 def later() -> float:
-    """A clock by which all files have been at rest for long."""
+    """A clock for which all files were last changed long ago."""
     return time.time() + 60
 
 
@@ -41,7 +41,7 @@ def hash_once(store: Path, weights: Path, clock: Callable[[], float] = later) ->
 
 
 def tell_a_lie(store: Path) -> None:
-    """What is remembered becomes something that hashing would never give."""
+    """Replace the stored digests by wrong ones."""
     [document] = store.iterdir()
     content = json.loads(document.read_text())
     for entry in content["files"].values():

@@ -1,4 +1,4 @@
-"""What one command stores is not removed by another one, and what a full disk refuses loses nothing."""
+"""A command does not remove blobs that another one stores, and a full disk loses nothing."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ TWO = Reference.parse("localhost:5000/library/two:v1")
 
 
 class Slow:
-    """A save that has stored its first layer and waits for the second one, which comes through a pipe."""
+    """A save that has stored its first layer and waits for the second one, which is read from a pipe."""
 
     def __init__(self, store: Path, directory: Path) -> None:
         packed = pack(_two_files(directory))
@@ -38,7 +38,7 @@ class Slow:
 
     @contextmanager
     def in_the_middle(self) -> Iterator["Future[None]"]:
-        """The save ends when the block does."""
+        """Run the save for the block. It completes at the end of the block."""
         with ThreadPoolExecutor(1) as pool:
             saving = pool.submit(self._store.save, self.packed, TWO)
             with self._pipe.open("wb") as pipe:  # waits until the save reads
@@ -46,7 +46,7 @@ class Slow:
                 pipe.write(self._content)
 
     def missing(self) -> list[str]:
-        """Blobs of the saved model that are not there."""
+        """Return the missing blobs of the saved model."""
         parts = [content.descriptor.digest for content in (*self.packed.layers, self.packed.config)]
         return [digest for digest in parts if not self._store.has_blob(digest)]
 

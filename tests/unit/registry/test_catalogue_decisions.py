@@ -1,4 +1,4 @@
-"""What the catalogue says after a push, a job or a deletion."""
+"""The catalogue after a push, a job or a deletion."""
 
 from datetime import timedelta
 
@@ -219,8 +219,8 @@ def test_an_unverified_version_has_a_warning_parsed_or_not() -> None:
     labelled = ModelMetadata(labels={"klever.dev/unverified": "the check crashed"})
     document = catalogue.pushed(None, spec().model_copy(update={"metadata": labelled}), now=NOW, known=None)
     parsed = catalogue.extracted(document, DIGEST, Extraction("job", attached=KNOWN), FIRST, now=LATER)
-    for found in (document, parsed):
-        assert found is not None
-        (warning,) = found.status.warnings
+    for version in (document, parsed):
+        assert version is not None
+        (warning,) = version.status.warnings
         assert warning.startswith("not verified: ")
         assert "the check crashed" in warning

@@ -108,7 +108,8 @@ class Topology:
             await self.reconcile()
             await asyncio.sleep(SHORTEST_SECONDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RETRY_SECONDS if self._is_troubled() else PERIOD_SECONDS)
+                async with asyncio.timeout(RETRY_SECONDS if self._is_troubled() else PERIOD_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def reconcile(self) -> None:

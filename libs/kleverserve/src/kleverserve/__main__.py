@@ -24,7 +24,7 @@ from .trial import try_out
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     description = "Serve one model with the V2 inference protocol."
     parser = server_parser("kleverserve", description, ADAPTERS)
     parser.add_argument("--parameters", type=_parameters, default=Parameters(), help='such as {"maxBatchRows": 32}')
@@ -32,7 +32,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load, serve, drain; the exit code."""
+    """Load the model, serve it and drain. Returns the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
@@ -68,7 +68,7 @@ def _parameters(text: str) -> Parameters:
 if __name__ == "__main__":
     exit_code = main(sys.argv[1:])
     logging.shutdown()
-    # A run that outlives the drain sits in a thread which Python would wait for; the process must not.
+    # Python would wait for the thread of a run that outlives the drain; this process must not.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)

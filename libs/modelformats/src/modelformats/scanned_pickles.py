@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from modelfiles.unpickling.allowlist import Allowlist, Use
-from modelfiles.unpickling.reading import BYTES_BEHIND, Report, examine
+from modelfiles.unpickling.reading import TRAILING_BYTES, Report, examine
 from modelfiles.unpickling.streams import UNPACKED_LIMIT, StrictStream
 
 PICKLES_IN_A_FILE = 100
@@ -75,4 +75,4 @@ def _is_legacy(reports: list[Report]) -> bool:
 def _problem(reports: list[Report]) -> str | None:
     if len(reports) == 1 or _is_legacy(reports):
         return reports[-1].problem
-    return BYTES_BEHIND
+    return TRAILING_BYTES

@@ -1,4 +1,4 @@
-"""Models under MLServer by the built-in server's adapters: the same tensors and answers whichever of them serves."""
+"""Models in MLServer with the adapters of the built-in server: both have the same tensors and results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ from .tensors import arrays, output
 
 
 class Adapted(MLModel):
-    """The base of a runtime, which says by what its models are loaded.
+    """The base of a runtime, which names the adapter that loads its models.
 
-    Without `outputs` in a request the first output is answered, as by MLServer's own runtimes.
+    Without `outputs` in a request, the response contains the first output, as in MLServer's own runtimes.
     """
 
     loader: ClassVar[ModelLoader]
@@ -28,7 +28,7 @@ class Adapted(MLModel):
     outputs: list[MetadataTensor] | None
 
     async def load(self) -> bool:
-        """Load the model and have it answer a sample, or end the process: MLServer would continue without it."""
+        """Load the model and run it on a sample, or exit: MLServer would continue without it."""
         given = self.settings.parameters.extra
         try:
             self._model: Model = type(self).loader(Path(given["directory"]), threads=given["threads"])
@@ -66,5 +66,5 @@ def _wanted(payload: InferenceRequest, specs: Sequence[TensorSpec]) -> list[str]
     wanted = [each.name for each in payload.outputs or ()] or known[:1]
     for name in wanted:
         if name not in known:
-            raise InvalidRequestError(f"there is no output '{name:.80}'; this model has {', '.join(known)}")
+            raise InvalidRequestError(f"output '{name:.80}' does not exist; this model has {', '.join(known)}")
     return wanted

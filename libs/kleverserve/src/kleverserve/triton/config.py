@@ -1,4 +1,4 @@
-"""The model configuration that Triton reads, generated from what a loaded model says of itself.
+"""Generates Triton's model configuration from the metadata of a loaded model.
 
 The format is the text form of the protocol buffer `inference.ModelConfig`.
 """
@@ -11,11 +11,11 @@ from kleverserve.model import Model, TensorSpec
 from kleverserve.tensors import Datatype
 
 TRITON_VERSION = 1
-"""Triton knows only numbers as versions; the version that clients know is the parameter `version`."""
+"""Triton's versions are numbers; the version in requests is the parameter `version`."""
 
 
 def model_config(model: Model, *, name: str, instances: int, batch_rows: int, parameters: Mapping[str, str]) -> str:
-    """The configuration of a model that `instances` processes run, each with its own copy.
+    """Return the configuration of a model with `instances` processes, each with a separate copy.
 
     Requests share a run of up to `batch_rows`, which then limits a single request as well, only if a row's result does
     not depend on the other rows (see `rows_at_most`), and if every tensor is [-1, …] with at least one more dimension:
@@ -25,7 +25,7 @@ def model_config(model: Model, *, name: str, instances: int, batch_rows: int, pa
     joined and 6,600 not with 16 connections, 11,100 and 7,400 with 64, 3,000 and 3,500 with one.
 
     Raises:
-        ModelLoadError: Triton cannot express a tensor of the model.
+        ModelLoadError: Triton cannot represent a tensor of the model.
     """
     joined = batch_rows > 1 and _can_be_joined(model)
     lines = [
@@ -44,7 +44,7 @@ def model_config(model: Model, *, name: str, instances: int, batch_rows: int, pa
 
 
 def quoted(text: str) -> str:
-    """A string of the protocol buffers' text format; anything but plain ASCII goes as octal escapes."""
+    """Return a string of the protocol buffers' text format; non-ASCII bytes are octal escapes."""
     return '"' + "".join(_escaped(byte) for byte in text.encode()) + '"'
 
 

@@ -1,6 +1,6 @@
-"""Writes a model's Triton configuration; its own process, so that the launcher does not keep the engine in memory.
+"""Writes a model's Triton configuration, in a separate process so that the launcher does not load the engine.
 
-Exit codes: 0, or 3 when the model cannot be loaded, with one line that says why.
+Exit codes: 0, or 3 when the model cannot be loaded, with the reason on one line.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from .sample import write_sample
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the model and try it out; write the file `--to`, and a sample that it answers to `--sample-to`."""
+    """Load and test the model. Writes the configuration to `--to`, and an accepted sample to `--sample-to`."""
     parser = argparse.ArgumentParser("kleverserve.triton.describe")
     for name in ("--model-dir", "--format", "--name", "--version", "--threads", "--to", "--sample-to"):
         parser.add_argument(name, required=True)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _batch_rows(model_format: str) -> int:
-    """Most rows of a run that requests share. Raises ModelLoadError where Triton does not serve the format here."""
+    """Return the maximum number of rows of a batch. Raises ModelLoadError if Triton does not serve the format here."""
     triton = RUNTIMES["triton"]
     if model_format not in triton.served_here:
         formats = ", ".join(sorted(triton.served_here))

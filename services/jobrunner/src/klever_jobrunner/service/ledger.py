@@ -45,7 +45,7 @@ class Ledger:
 
     async def publish(self, cause: Intent, data: WireModel) -> None:
         """Publish an event with this cause. Raises TransientError."""
-        await self.publisher.publish(self.events.following(cause.event_id, cause.correlation_id, data))
+        await self.publisher.publish(self.events.caused_by_ids(cause.event_id, cause.correlation_id, data))
 
     async def publish_outcome(self, cause: Intent, job: JobDocument) -> None:
         """Publish the outcome of a job, in a separate event for each cause. Raises TransientError."""
