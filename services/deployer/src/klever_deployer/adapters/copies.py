@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class CopyFile(BaseModel):
-    """A document, or the tombstone that took its place."""
+    """A document or a tombstone."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +39,7 @@ class FileCopies:
     """See `ports.CopyStore`: one file for each serving.
 
     Args:
-        directory: where they are; created when it is needed.
+        directory: holds the files; created if it does not exist.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -63,7 +63,7 @@ class FileCopies:
             try:
                 file = CopyFile.model_validate_json(path.read_bytes())
             except (OSError, ValidationError) as error:
-                log.error("a copy of a serving cannot be read", path=str(path), error=str(error))  # noqa: TRY400
+                log.error("copy of a serving not readable", path=str(path), error=str(error))  # noqa: TRY400
                 continue
             copy = file.content
             if copy is not None:
