@@ -146,7 +146,7 @@ def test_toolchains_are_listed_whether_installed_or_not(tmp_path: Path) -> None:
 def test_a_toolchain_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path, verb: str) -> None:
     result = run("toolchain", verb, "cobol", "--directory", str(tmp_path / "none"), home=tmp_path)
     assert result.exit_code == 1
-    assert "there is no toolchain 'cobol'; there are: " in result.stderr
+    assert "toolchain 'cobol' not found; the toolchains are: " in result.stderr
 
 
 def test_a_policy_that_is_not_changed_is_no_request(tmp_path: Path) -> None:

@@ -47,5 +47,5 @@ def test_what_is_no_column_of_numbers_is_not_put_beside_others(tmp_path: Path, o
     samples = {**COLUMNS, "other": other}
     with pytest.raises(ProblemError, match="columns of several types"):
         table(request_with(tmp_path, samples))
-    with pytest.raises(ProblemError, match="takes 1 inputs"):
+    with pytest.raises(ProblemError, match="has 1 inputs"):
         matched(samples, ["X"])

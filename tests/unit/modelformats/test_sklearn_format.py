@@ -190,7 +190,7 @@ def test_a_pipeline_that_holds_itself_is_told_once(tmp_path: Path) -> None:
 def test_a_pickle_of_something_else_says_that_it_is_no_estimator(tmp_path: Path) -> None:
     signature = extracted({"a": 1}, tmp_path)
     assert (signature.inputs, signature.outputs) == ((), ())
-    assert signature.unknown["operators"] == "the file holds no scikit-learn estimator"
+    assert signature.unknown["operators"] == "the file contains no scikit-learn estimator"
 
 
 def test_lz4_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_without_code_the_weights_are_still_told(tmp_path: Path) -> None:
     directory = rewritten(tmp_path, "torchscript/traced.pt", lambda name, old: None if "/code/" in name else old)
     signature = extract_signature("TorchScript", directory)
     assert (signature.inputs, signature.operators, counted(signature)) == ((), {}, NETWORK)
-    assert "no forward()" in signature.unknown["inputs"]
+    assert "no readable forward()" in signature.unknown["inputs"]
 
 
 def test_an_exported_program_tells_everything(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The cheapest route from a format to another over the table of conversions."""
+"""Finds the cheapest route from one format to another in the table of conversions."""
 
 from collections.abc import Collection, Iterable
 from heapq import heappop, heappush
@@ -8,10 +8,10 @@ from .pairs import PAIRS, Pair
 
 
 def plan(source: str, target: str, options: Collection[str] = (), pairs: Iterable[Pair] = PAIRS) -> tuple[Pair, ...]:
-    """The conversions to do, in order, of least cost; of equal ones the shortest, then the first in the table.
+    """Return the conversions in order, with the lowest cost; of equal ones the shortest, then the first in the table.
 
-    `options` are the names of the options asked for: each must be understood by a step of the route.
-    Raises NoRouteError, which names what can be reached.
+    `options` are the names of the requested options: each must be supported by a step of the route. Raises
+    NoRouteError, which names the reachable formats.
     """
     table = tuple(pairs)
     routes = _cheapest_routes(source, table)
@@ -28,7 +28,7 @@ def plan(source: str, target: str, options: Collection[str] = (), pairs: Iterabl
 
 
 def reachable(source: str, pairs: Iterable[Pair] = PAIRS) -> tuple[str, ...]:
-    """The formats that a source can be converted to, by name; itself only where there is a step within it."""
+    """Return the formats that a source can be converted to, by name; itself only if there is a step within it."""
     table = tuple(pairs)
     within = {pair.source for pair in table if pair.source == pair.target}
     return tuple(sorted(name for name in _cheapest_routes(source, table) if name != source or name in within))
@@ -51,7 +51,7 @@ def _cheapest_routes(source: str, pairs: tuple[Pair, ...]) -> dict[str, tuple[Pa
 
 
 def _takes(pair: Pair, before: tuple[Pair, ...]) -> bool:
-    """Whether a conversion can go on from what those before it write."""
+    """Return whether a conversion can convert the result of the previous ones."""
     return pair.takes_tables or not any(each.writes_tables for each in before)
 
 
