@@ -1,6 +1,7 @@
 """Random faults against the whole platform under load: nothing is lost or doubled, and readiness is truthful.
 
-`KLEVER_CHAOS_SECONDS` is how long faults come (150), `KLEVER_CHAOS_SEED` or `--seed` repeats the actions of a run.
+`KLEVER_CHAOS_SECONDS` is the duration of the faults in seconds (150). `KLEVER_CHAOS_SEED` or `--seed` repeats the
+actions of a run.
 """
 
 import os
@@ -24,7 +25,7 @@ DISKS_MEGABYTES = {"nats": 256, "registry": 256, "jobrunner": 256, "deployer": 2
 
 
 @pytest.mark.timeout(SECONDS + 2 * SETTLE_SECONDS + 300)
-async def test_nothing_is_lost_or_doubled(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+async def test_no_event_is_lost_or_duplicated(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     given = request.config.getoption("--seed") or os.environ.get("KLEVER_CHAOS_SEED")
     seed = str(given or secrets.randbelow(1_000_000))
     print(f"\nseed {seed}: --seed {seed} repeats these actions")
@@ -50,7 +51,7 @@ async def test_nothing_is_lost_or_doubled(request: pytest.FixtureRequest, tmp_pa
 
 
 async def campaign(run: Campaign) -> list[str]:
-    """Everything that was wrong."""
+    """Run a campaign. Return everything that was wrong."""
     try:
         await run.world.start()
         wrong = await run.run()
@@ -69,7 +70,7 @@ async def campaign(run: Campaign) -> list[str]:
 
 
 def keep_logs(home: Path) -> None:
-    """Where $KLEVER_CHAOS_LOGS says, for those who look for a fault."""
+    """Copy the logs to $KLEVER_CHAOS_LOGS, for debugging."""
     if kept := os.environ.get("KLEVER_CHAOS_LOGS"):
         shutil.copytree(home / "logs", Path(kept) / "last", dirs_exist_ok=True)
         if (home / "all-logs").exists():

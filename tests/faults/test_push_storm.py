@@ -1,6 +1,6 @@
-"""Whatever is killed in the middle of a push storm: nothing is lost, nothing is done twice, nobody has to help.
+"""A kill during a push storm: nothing is lost or done twice, and no help is needed.
 
-Each test pushes many models at once, kills something, and then looks for all signatures, for exactly one event and
+Each test pushes many models at once, kills something, and then checks for all signatures, for exactly one event and
 one finished job of each, and for dead letters.
 """
 
@@ -22,7 +22,7 @@ AT_ONCE = 8
 
 @asynccontextmanager
 async def storm(platform: Platform, directory: Path) -> AsyncIterator[None]:
-    """Pushes go on in the background; the block is entered when a third is through and left when all are."""
+    """Push in the background. The block starts after a third of the pushes and ends after all."""
     slots, through, third = asyncio.Semaphore(AT_ONCE), 0, asyncio.Event()
 
     async def push(number: int) -> None:
@@ -60,7 +60,9 @@ async def assert_each_model_was_handled_once(platform: Platform) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("part", ["nats", "registry", "jobrunner", "gateway", "deployer"])
-async def test_a_part_killed_in_the_middle_of_a_push_storm(platform: Platform, tmp_path: Path, part: str) -> None:
+async def test_a_service_killed_during_a_push_storm_loses_nothing(
+    platform: Platform, tmp_path: Path, part: str
+) -> None:
     async with storm(platform, tmp_path):
         killed = platform.kill(part)
     await assert_each_model_was_handled_once(platform)
@@ -68,7 +70,7 @@ async def test_a_part_killed_in_the_middle_of_a_push_storm(platform: Platform, t
 
 
 @pytest.mark.timeout(180)
-async def test_workers_killed_in_the_middle_of_a_push_storm(platform: Platform, tmp_path: Path) -> None:
+async def test_workers_killed_during_a_push_storm_lose_nothing(platform: Platform, tmp_path: Path) -> None:
     async with storm(platform, tmp_path):
         workers = platform.children("klever_jobrunner.adapters.worker")
         for worker in workers:

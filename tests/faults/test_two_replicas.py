@@ -1,4 +1,4 @@
-"""Two processes of the registry, or of the deployer, under load: either is killed, and nothing is lost or doubled."""
+"""Two processes of the registry, or of the deployer, under load: killing either loses and duplicates nothing."""
 
 import asyncio
 import time
@@ -32,20 +32,20 @@ MODELS = 30
 
 
 def adders(version: str) -> ServingSpec:
-    """One version serves everything."""
+    """A spec in which one version gets all traffic."""
     variant = Variant(name=version, model=f"library/adder:{version}")
     return ServingSpec(variants=(variant,), traffic=Traffic(weights={version: 100}))
 
 
 @dataclass
 class Deployers:
-    """Two deployers of one home, and everything around them."""
+    """Two deployers of one home, and their environment."""
 
     world: Surroundings
     replicas: tuple[ReplicaProcess, ReplicaProcess]
 
     async def deploy(self, version: str, directory: Path) -> str:
-        """Push and serve a version; its URL."""
+        """Push and deploy a version. Return its URL."""
         await self.world.push(directory, f"library/adder:{version}")
         request = await self.world.ask(ServingRequested(namespace="default", name="adder", spec=adders(version)))
         await self.world.answer(request)
@@ -81,7 +81,7 @@ async def leads(replica: ReplicaProcess, *, within: float) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("how", ["killed", "suspended", "stopped"])
-async def test_the_standby_takes_over_what_serves_and_no_prediction_fails(
+async def test_the_standby_takes_over_running_replicas_and_no_prediction_fails(
     deployers: Deployers, tmp_path: Path, how: str
 ) -> None:
     leader, standby = await leader_and_standby(*deployers.replicas)
@@ -101,7 +101,7 @@ async def test_the_standby_takes_over_what_serves_and_no_prediction_fails(
 
 
 @pytest.mark.timeout(120)
-async def test_a_standby_that_is_killed_changes_nothing_and_the_last_deployer_stops_what_serves(
+async def test_killing_a_standby_changes_nothing_and_the_last_deployer_stops_its_replicas(
     deployers: Deployers, tmp_path: Path
 ) -> None:
     leader, standby = await leader_and_standby(*deployers.replicas)
@@ -117,7 +117,7 @@ async def test_a_standby_that_is_killed_changes_nothing_and_the_last_deployer_st
 
 
 @pytest.mark.timeout(120)
-async def test_deployers_that_nats_disconnects_for_good_exit_and_leave_what_serves(
+async def test_deployers_that_lose_nats_for_good_exit_and_leave_replicas_running(
     own_nats: NatsServer, deployers: Deployers, tmp_path: Path
 ) -> None:
     leader, _ = await leader_and_standby(*deployers.replicas)
@@ -147,7 +147,7 @@ class Registries:
     replicas: tuple[ReplicaProcess, ReplicaProcess]
 
     async def push(self, number: int) -> str:
-        """Push a model to either replica, to the other one where that is away, as behind a balancer; its digest."""
+        """Push a model to either replica, or the other one if that is down, like a load balancer. Return its digest."""
         artifact = oci.model(f"weights {number}".encode())
         order = self.replicas if number % 2 else self.replicas[::-1]
         for attempt in range(40):
@@ -181,7 +181,7 @@ async def registries(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Regi
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("victim", ["leader", "standby"])
-async def test_pushes_to_two_registries_survive_the_death_of_either_and_each_is_announced_once(
+async def test_pushes_to_two_registries_survive_the_loss_of_either_and_are_announced_once(
     registries: Registries, victim: str
 ) -> None:
     leader, standby = await leader_and_standby(*registries.replicas)

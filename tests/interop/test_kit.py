@@ -1,4 +1,4 @@
-"""KitOps' kit: ModelKits and ModelPacks of every packing are read, and what we push it unpacks."""
+"""KitOps' kit: we read ModelKits and ModelPacks of every packing, and it unpacks our pushed models."""
 
 from pathlib import Path
 
@@ -25,12 +25,12 @@ docs: [{path: ./README.md}]
 COMPRESSIONS = ("none", "gzip", "gzip-fastest", "zstd")
 PACKINGS = [(form, compression) for form in ("tar", "raw") for compression in COMPRESSIONS]
 PACKINGS_OF_MODEL_PACK = [*(("tar", compression) for compression in COMPRESSIONS), ("raw", "none")]
-"""The specification has no compressed files."""
+"""Packings without compression, because the specification has no compressed files."""
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A kit whose model is below a directory, with data, code and documentation."""
+    """A kit whose model is in a subdirectory, with data, code and documentation."""
     model = adder(tmp_path / "adder", 1) / "model" / "model.onnx"
     files = {
         "Kitfile": KITFILE.encode(),
@@ -52,20 +52,20 @@ def options(packing: tuple[str, str]) -> tuple[str, ...]:
 
 
 def assert_exported(out: Path, kit: Path) -> None:
-    """The model is where the Kitfile says, and the rest beside it, byte for byte."""
+    """Check that the model is where the Kitfile says, and the rest beside it, byte for byte."""
     exported = {"model/model.onnx": "weights/model.onnx"}
     exported |= {f"extra/{name}": name for name in ("data/train.csv", "src/train.py", "README.md")}
     for name, original in exported.items():
         assert (out / name).read_bytes() == (kit / original).read_bytes()
-    said = load_modelfile((out / "ormbfile.yaml").read_text())
-    assert (said.format, said.framework, said.author) == ("ONNX", "onnxruntime", "Ada")
+    modelfile = load_modelfile((out / "ormbfile.yaml").read_text())
+    assert (modelfile.format, modelfile.framework, modelfile.author) == ("ONNX", "onnxruntime", "Ada")
     signature = inspect_directory(out).signature
     assert signature is not None
     assert [tensor.name for tensor in signature.inputs] == ["x"]
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-async def test_a_modelkit_is_pulled_as_its_kitfile_says(
+async def test_a_modelkit_is_pulled_as_its_kitfile_describes(
     oci_host: str, client: OrmbClient, kit: OtherTool, directory: Path, tmp_path: Path, packing: tuple[str, str]
 ) -> None:
     reference = Reference(oci_host, "team/kit", "v1")
@@ -79,7 +79,7 @@ async def test_a_modelkit_is_pulled_as_its_kitfile_says(
 
 
 @pytest.mark.parametrize("packing", PACKINGS_OF_MODEL_PACK)
-async def test_a_model_pack_of_kit_is_pulled_as_its_kitfile_says(
+async def test_a_model_pack_of_kit_is_pulled_as_its_kitfile_describes(
     oci_host: str, client: OrmbClient, kit: OtherTool, directory: Path, tmp_path: Path, packing: tuple[str, str]
 ) -> None:
     reference = Reference(oci_host, "team/kit", "v1")
@@ -108,7 +108,7 @@ async def test_files_of_a_modelkit_are_listed_and_compared_by_their_names(
     assert [change.name for change in compare(*manifests)] == ["weights/model.onnx"]
 
 
-async def test_kit_unpacks_what_we_push(oci_host: str, client: OrmbClient, kit: OtherTool, tmp_path: Path) -> None:
+async def test_kit_unpacks_our_pushed_models(oci_host: str, client: OrmbClient, kit: OtherTool, tmp_path: Path) -> None:
     reference = Reference(oci_host, "team/adder", "v1")
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference)
     await kit.run("unpack", "--plain-http", str(reference), "-d", str(tmp_path / "out"))

@@ -1,4 +1,4 @@
-"""What MLflow, PyTorch and the converters unpickle is held to the same list."""
+"""Files that MLflow, PyTorch and the converters unpickle are restricted to the same list."""
 
 import io
 import os
@@ -48,14 +48,14 @@ signature:
 
 
 def guarded(module: str, file: Path) -> subprocess.CompletedProcess[str]:
-    """An unpickler that is not ours, under the guard."""
+    """Unpickle with a foreign unpickler, under the guard."""
     code = GUARDED.format(module=module)
     return subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("module", ["pickle", "pickle._Unpickler.__module__ and __import__('cloudpickle')"])
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_the_guard_holds_other_unpicklers_to_the_list(tmp_path: Path, module: str, protocol: int) -> None:
+def test_the_guard_restricts_other_unpicklers_to_the_list(tmp_path: Path, module: str, protocol: int) -> None:
     file = tmp_path / "file"
     file.write_bytes(command(tmp_path / "canary", protocol))
     done = guarded(f"({module})", file)
@@ -66,7 +66,7 @@ def test_the_guard_holds_other_unpicklers_to_the_list(tmp_path: Path, module: st
 
 
 @pytest.mark.parametrize("serialization", ["cloudpickle", "pickle"])
-def test_mlflow_runs_nothing_of_a_model(tmp_path: Path, serialization: str) -> None:
+def test_mlflow_runs_no_code_of_a_model(tmp_path: Path, serialization: str) -> None:
     canary = tmp_path / "canary"
     write(tmp_path / "model", "MLmodel", MLMODEL.format(format=serialization))
     write(tmp_path / "model", "model.pkl", command(canary))
@@ -78,7 +78,7 @@ def test_mlflow_runs_nothing_of_a_model(tmp_path: Path, serialization: str) -> N
 
 
 def exported(canary: Path) -> bytes:
-    """A program of torch.export whose sample inputs are a command: PyTorch loads them again without its own limits."""
+    """A torch.export program whose sample inputs are a command, which PyTorch loads again without restrictions."""
     made = io.BytesIO()
     with zipfile.ZipFile(DATA / "exportedprogram" / "net.pt2") as source, zipfile.ZipFile(made, "w") as target:
         for name in source.namelist():
@@ -95,7 +95,7 @@ def _tensors(canary: Path) -> bytes:
     return made.getvalue()
 
 
-def test_pytorch_runs_nothing_of_an_exported_program(tmp_path: Path) -> None:
+def test_pytorch_runs_no_code_of_an_exported_program(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     write(tmp_path / "model", "net.pt2", exported(canary))
     assert scan_directory(tmp_path / "model").verdict == "dangerous"
@@ -113,7 +113,7 @@ def test_pytorch_runs_nothing_of_an_exported_program(tmp_path: Path) -> None:
     ],
     ids=["sklearn", "torch"],
 )
-async def test_a_conversion_runs_nothing_of_a_model(
+async def test_a_conversion_runs_no_code_of_a_model(
     tmp_path: Path, toolchain: str, program: str, model_format: str, file: str, content: Callable[[Path], bytes]
 ) -> None:
     canary = Path("/tmp") / f"klever-canary-{os.getpid()}"  # noqa: S108 - where a confined program could write

@@ -1,4 +1,4 @@
-"""What clients of a model cannot reach through a real Envoy: the management of the model server behind it."""
+"""The parts of a model server that its clients cannot reach through a real Envoy: its management."""
 
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ CLOSED = [
     *("/v2/systemsharedmemory/status", "/v2/systemsharedmemory/region/x/register", "/v2/cudasharedmemory/status"),
     *("/v2/logging", "/v2/trace/setting", "/v2/models/iris/trace/setting", "/v2/docs", "/metrics", "/"),
     "/inference.GRPCInferenceService/RepositoryModelUnload",
-    # Other spellings of the same.
+    # Other spellings of the same path.
     *("//v2/repository/index", "/v2//repository/index", "/v2/./repository/index", "/v2/repository/index/"),
     *("/v2/models/../repository/index", "/v2/models/%2e%2e/repository/index", "/v2/models/iris/../../repository/index"),
     *("/v2/models/iris%2f..%2f..%2frepository/index", "/v2/models/iris/..;/repository/index", "/v2/%72epository/index"),
@@ -49,9 +49,7 @@ async def ask(bench: Bench, path: str, method: str = "GET") -> Answer:
     return await exchange(f"http://{where.netloc}", head(method, f"{PREFIX}{path}", ("Content-Length", "0")))
 
 
-async def test_management_paths_never_reach_a_model_server_however_they_are_written(
-    envoy: Bench, upstream: Upstream
-) -> None:
+async def test_management_paths_never_reach_a_model_server_in_any_spelling(envoy: Bench, upstream: Upstream) -> None:
     own = route((upstream, 100))
     await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     answers = [await ask(envoy, path, method) for path in CLOSED for method in ("GET", "POST")]
@@ -69,29 +67,29 @@ MANAGING_CALLS = [
 
 
 async def call(bench: Bench, name: str) -> Answer:
-    """A call by gRPC, which Envoy takes over HTTP/1.1 too."""
+    """Make a gRPC call, which Envoy accepts over HTTP/1.1 too."""
     where, body = urlsplit(bench.urls(IRIS, "") or ""), b"\0\0\0\0\1x"
     headers = (*GRPC, ("Content-Length", str(len(body))))
     path = f"/inference.GRPCInferenceService/{name}"
     return await exchange(f"http://{where.netloc}", head("POST", path, *headers) + body)
 
 
-async def test_management_calls_by_grpc_never_reach_a_model_server(envoy: Bench) -> None:
+async def test_management_calls_over_grpc_never_reach_a_model_server(envoy: Bench) -> None:
     server = GrpcServer("v1")
     await envoy.data_plane.apply(route_to(await server.start()))
     refused = [(await call(envoy, name)).header("grpc-status") for name in MANAGING_CALLS]
-    asked = server.asked
+    before = server.requests
     served = await call(envoy, "ModelInfer")
     server.close()
-    assert (set(refused), asked, server.asked, served.status) == ({"12"}, 0, 1, 200)
+    assert (set(refused), before, server.requests, served.status) == ({"12"}, 0, 1, 200)
 
 
-async def test_a_server_of_the_users_own_keeps_its_paths(envoy: Bench, upstream: Upstream) -> None:
+async def test_a_custom_server_keeps_its_paths(envoy: Bench, upstream: Upstream) -> None:
     await envoy.data_plane.apply(route((upstream, 100)))
     assert (await ask(envoy, "/any/path")).status == 200
 
 
-async def test_a_refusal_says_why(envoy: Bench, upstream: Upstream) -> None:
+async def test_a_refusal_gives_the_reason(envoy: Bench, upstream: Upstream) -> None:
     own = route((upstream, 100))
     await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     refused = await ask(envoy, "/v2/repository/index")

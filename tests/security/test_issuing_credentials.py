@@ -1,4 +1,4 @@
-"""Credentials for external systems, as an operator issues them on a platform that runs."""
+"""Credentials for external systems, issued by an operator on a running platform."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ async def connect(platform: Platform, credentials: Path) -> Client:
     return client
 
 
-async def test_they_work_when_the_command_returns_and_end_with_their_removal(
+async def test_credentials_work_when_the_command_returns_and_end_with_their_removal(
     platform: Platform, tmp_path: Path
 ) -> None:
     shell = Shell(platform.home, tmp_path)

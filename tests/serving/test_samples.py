@@ -1,4 +1,4 @@
-"""A server is ready only once its model has answered a sample, and says why where it cannot."""
+"""A server is ready only once its model has answered a sample, and otherwise reports the reason."""
 
 from pathlib import Path
 
@@ -25,19 +25,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["old", "named"])
-def test_a_model_that_loads_and_cannot_run_exits_3_with_both_versions(
+def test_a_model_that_loads_but_cannot_run_exits_3_with_both_versions(
     runtime: Runtime, models: Path, name: str
 ) -> None:
     ended = runtime.run_to_the_end(models / name, "SKLearn")
     assert ended.returncode == 3
-    (said,) = [line for line in (ended.stdout + ended.stderr).splitlines() if line.startswith("kleverserve: ")]
-    assert said.startswith("kleverserve: cannot load the model: the model was loaded but fails when it is run (")
-    assert "'SimpleImputer' object has no attribute '_fill_dtype'" in said
-    assert "): it was saved by scikit-learn 1.3.2, and 1." in said
-    assert "train and save it again with 1." in said
+    (message,) = [line for line in (ended.stdout + ended.stderr).splitlines() if line.startswith("kleverserve: ")]
+    assert message.startswith("kleverserve: cannot load the model: the model was loaded but fails when it is run (")
+    assert "'SimpleImputer' object has no attribute '_fill_dtype'" in message
+    assert "): it was saved by scikit-learn 1.3.2, and 1." in message
+    assert "train and save it again with 1." in message
 
 
-async def test_a_model_that_refuses_what_is_made_up_is_served(runtime: Runtime, models: Path) -> None:
+async def test_a_model_that_refuses_a_generated_sample_is_served(runtime: Runtime, models: Path) -> None:
     with runtime.serving(models / "choosy", "SKLearn") as served:
         (known,) = (await served.metadata())["inputs"]
         status, answer = await served.infer(tensor(known["name"], known["datatype"], [2, 1], [5.0, 7.0]))
@@ -45,7 +45,7 @@ async def test_a_model_that_refuses_what_is_made_up_is_served(runtime: Runtime, 
     assert answer["outputs"][0]["data"] == [0, 1]
 
 
-async def test_a_model_that_gives_some_of_its_outputs_is_served_with_those(runtime: Runtime, models: Path) -> None:
+async def test_a_model_without_some_of_its_outputs_is_served_with_the_others(runtime: Runtime, models: Path) -> None:
     with runtime.serving(models / "half", "SKLearn") as served:
         assert [each["name"] for each in (await served.metadata())["outputs"]] == ["predict"]
 

@@ -1,4 +1,4 @@
-"""Servings as a person handles them: a file, traffic, scale, rollouts, back again; each command typed."""
+"""Servings as a user handles them: a file, traffic, scale, rollouts, back again; each command typed."""
 
 import json
 from collections.abc import AsyncIterator
@@ -42,12 +42,12 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 
 
 async def predicted(shell: Shell, *options: str) -> str:
-    """What 1 becomes."""
+    """The prediction for 1."""
     return (await shell.ok(" ".join(["klever predict adder --input x=@x.csv", *options]))).splitlines()[1]
 
 
 @pytest.mark.timeout(180)
-async def test_a_serving_from_a_file_through_rollouts_and_back(shell: Shell, tmp_path: Path) -> None:
+async def test_a_serving_from_a_file_goes_through_rollouts_and_back(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "serving.yaml").write_text(MANIFEST)
     (tmp_path / "x.csv").write_text("1\n")
     done = await shell.run("klever apply -f serving.yaml")
@@ -78,15 +78,15 @@ async def test_a_serving_from_a_file_through_rollouts_and_back(shell: Shell, tmp
     assert "2 of 2 ready" in await shell.ok("klever scale adder --replicas 2")
     await shell.ok("klever rollback adder --to 2")
     assert await predicted(shell) == "3"
-    told = await shell.ok("klever describe adder")
-    assert "  1  " in told.split("revisions:")[1]
-    assert "serving.trafficshifted.v1" in told
+    description = await shell.ok("klever describe adder")
+    assert "  1  " in description.split("revisions:")[1]
+    assert "serving.trafficshifted.v1" in description
     assert "v2/0 | " in await shell.ok("klever logs adder --variant v2")
     assert "library/adder:v2 100 %" in await shell.ok("klever get")
 
 
 @pytest.mark.timeout(120)
-async def test_what_is_pushed_to_a_followed_tag_is_served_by_itself(shell: Shell, tmp_path: Path) -> None:
+async def test_a_push_to_a_followed_tag_is_served_automatically(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1\n")
     await shell.ok("klever deploy library/adder:v1 --on-push deploy")
     assert await predicted(shell) == "2"

@@ -1,4 +1,4 @@
-"""Go programs that tests need, pinned below tools/go and built once into a cache folder."""
+"""Go programs for tests, pinned below tools/go and built once into a cache directory."""
 
 import os
 import shutil
@@ -11,19 +11,19 @@ MODULES = Path(__file__).parents[2] / "tools" / "go"
 
 
 def go_tool(package: str, module: str = "", *, name: str = "") -> Path:
-    """The program of a package. Skips where there is no Go.
+    """The program of a package. Skips the test if Go is not installed.
 
     Args:
         package: its path.
         module: the directory below tools/go whose go.mod pins it; programs that need different versions of the same
-            library have modules of their own.
+            library have separate modules.
         name: of the program; the last part of the package's path if none is given.
     """
     if shutil.which("go") is None:
         pytest.skip(f"Go is not installed here, so {package} cannot be built")
     program = _cache() / (name or package.rsplit("/", 1)[1])
     command = ["go", "build", "-C", str(MODULES / module), "-o", str(program), package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # Go knows what is up to date
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # Go rebuilds only what has changed
     assert done.returncode == 0, done.stderr
     return program
 

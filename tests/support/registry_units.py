@@ -1,4 +1,4 @@
-"""The registry's service over stores in memory, with faults where a test wants them."""
+"""The registry's service over in-memory stores, with faults on request."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ REPOSITORY = "library/iris"
 
 
 class Clock:
-    """Moves on by itself, so that no two times are equal, and by hand."""
+    """Advances with each reading, so that no two times are equal, and on request."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 26, tzinfo=UTC)
@@ -60,7 +60,7 @@ class Clock:
 
 
 class FlakyPublisher(RecordingPublisher):
-    """Refuses as many events as it is told to."""
+    """Refuses a configurable number of events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,12 +73,12 @@ class FlakyPublisher(RecordingPublisher):
         await super().publish(event)
 
     def names(self) -> list[str]:
-        """The kinds of what was published, in order."""
+        """The kinds of the published events, in order."""
         return [type(data).__name__ for data in self.data()]
 
 
 class FlakyManifests(InMemoryManifests):
-    """Loses repositories, and cannot read some."""
+    """Loses repositories and fails to read some."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class FlakyManifests(InMemoryManifests):
         return await super().index(repository)
 
     def lose(self) -> dict[str, RepositoryIndex]:
-        """Lose everything, as a volume that is not mounted; what was there, to give it back."""
+        """Lose everything, like an unmounted volume. Return the contents for a restoration."""
         lost, self._indexes = self._indexes, {}
         return lost
 
@@ -99,7 +99,7 @@ class FlakyManifests(InMemoryManifests):
 
 
 class FlakyEmbedded(Embedded):
-    """Fails in ways that nobody foresees."""
+    """Fails in unexpected ways."""
 
     failure: Exception | None = None
 
@@ -110,7 +110,7 @@ class FlakyEmbedded(Embedded):
 
 
 class FixedUsage:
-    """See `ports.Usage`; a test says which tags are served, by which serving."""
+    """See `ports.Usage`; a test sets the served tags and their servings."""
 
     def __init__(self) -> None:
         self.by_tag: dict[str, str] = {}
@@ -130,12 +130,12 @@ class EmptySpace:
 
 
 def unlimited() -> Admission:
-    """Takes whatever comes."""
+    """Admits every upload."""
     return Admission(Limits(blob_bytes=2**40, open_uploads=1000), EmptySpace(), None, time.monotonic)
 
 
 class RegistryUnits:
-    """One registry: its stores, its catalogue, and what works on both."""
+    """One registry: its stores, its catalogue, and the services that use both."""
 
     def __init__(self, home: Path) -> None:
         self.clock, self.publisher, self.manifests, self.blobs = (
@@ -153,7 +153,7 @@ class RegistryUnits:
         self.begin()
 
     def begin(self) -> None:
-        """Start the service anew: what it had in memory is gone."""
+        """Restart the service: its in-memory state is lost."""
         events = EventSource("registry", self.clock)
         self.records = Records(self.documents, self.publisher, events, self.clock)
         signatures = Signatures(blobs=self.blobs, manifests=self.manifests)
@@ -192,12 +192,12 @@ class RegistryUnits:
         self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
 
     async def require_lease(self) -> None:
-        """This replica leads unless a test says otherwise."""
+        """This replica is the leader unless a test says otherwise."""
         if not self.is_leader:
             raise NotLeaderError("this replica does not hold the lease")
 
     def lose_the_catalogue(self) -> None:
-        """NATS has lost its store, and the bucket was created again."""
+        """Recreate the bucket, as after the loss of the NATS store."""
         self.documents = InMemoryDocuments()
         self.begin()
 
@@ -207,7 +207,7 @@ class RegistryUnits:
         await self.distribution.push(repository, tag, artifact.manifest, oci.OCI_MANIFEST)
 
     async def versions(self) -> list[str]:
-        """What the catalogue has."""
+        """The versions in the catalogue."""
         return [str(stored.document.spec.ref) for stored in await stored_in(self.documents)]
 
     async def document(self, tag: str, repository: str = REPOSITORY) -> ModelDocument | None:
@@ -215,7 +215,7 @@ class RegistryUnits:
         return stored.document if stored else None
 
     async def work(self) -> None:
-        """Announce all that waits, or try to."""
+        """Announce everything that waits, or try to."""
 
         async def is_idle() -> bool:
             return not self.announcer.pending._waiting

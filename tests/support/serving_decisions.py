@@ -1,4 +1,4 @@
-"""The deployer's side of requests for servings: it records and decides them, and does nothing else."""
+"""The deployer's part of requests for servings: it only records and decides them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ def records_at(client: Client) -> Records:
 
 @asynccontextmanager
 async def deciding(client: Client) -> AsyncIterator[Records]:
-    """Handle every request about servings for as long as the context is open."""
+    """Handle every request about servings while the context is open."""
     records = records_at(client)
     intents = Intents(records)
     consumers = (DEPLOYER_REQUESTED, DEPLOYER_DELETE, DEPLOYER_ROLLOUT)

@@ -12,7 +12,7 @@ from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
 from toolchains.conversions import Conversion, check
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def pmml_models(models: Callable[[str, str], Path]) -> Path:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_an_estimator_does_the_same_as_pmml(
+async def test_an_estimator_predicts_the_same_as_pmml(
     model: str, inputs: list[str], pmml_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     declared = extract_signature("SKLearn", pmml_models / model)
@@ -50,11 +50,11 @@ GAPS = np.where(np.random.default_rng(3).random((64, 4)) < 0.3, np.nan, np.rando
     "model",
     [
         *("tree-with-gaps", "forest-with-gaps", "numbers-with-gaps", "imputed", "histogram-with-gaps"),
-        *("forest", "unused-columns"),  # these take missing values too
+        *("forest", "unused-columns"),  # these accept missing values too
     ],
 )
 @pytest.mark.parametrize("samples", [{"input": GAPS.astype(np.float32)}, {}], ids=["given", "made-up"])
-async def test_missing_values_go_where_the_estimator_sends_them(
+async def test_missing_values_take_the_branch_that_the_estimator_takes(
     model: str,
     samples: dict[str, NDArray[np.float32]],
     pmml_models: Path,

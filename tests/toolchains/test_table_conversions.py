@@ -10,13 +10,13 @@ from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 
 SAMPLES = {
     "mixed-columns": {"income": [0.5, -1.25, 2.0], "age": [1.5, 0.25, -2.0], "city": ["Ulm", "Bonn", "Rome"]},
 }
-"""By model; made up for the others."""
+"""Samples by model; other models get generated ones."""
 
 
 @pytest.fixture
@@ -62,18 +62,20 @@ def table_models(models: Callable[[str, str], Path]) -> Path:
         ("catboost-numbers", "CatBoost", 1e-5),
     ],
 )
-async def test_a_model_of_a_table_does_the_same_as_onnx(
+async def test_a_model_of_a_table_predicts_the_same_as_onnx(
     model: str, source: str, largest: float, table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / model
-    found = extract_signature(source, directory)
-    conversion = Conversion(model, source, "ONNX", found, samples=SAMPLES.get(model, {}))
+    source_signature = extract_signature(source, directory)
+    conversion = Conversion(model, source, "ONNX", source_signature, samples=SAMPLES.get(model, {}))
     record = await conversion.run(directory, tmp_path, toolchains)
     check(record, largest=largest)
     result = extract_signature("ONNX", tmp_path)
     assert "ZipMap" not in result.operators
-    if len(found.inputs) > 1:
-        assert [(each.name, each.shape) for each in result.inputs] == [(each.name, each.shape) for each in found.inputs]
+    if len(source_signature.inputs) > 1:
+        assert [(each.name, each.shape) for each in result.inputs] == [
+            (each.name, each.shape) for each in source_signature.inputs
+        ]
 
 
 @pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])
@@ -87,7 +89,7 @@ async def test_a_damaged_file_is_an_error_of_the_model(source: str, tmp_path: Pa
     assert caught.value.code == "invalid_model"
 
 
-async def test_the_result_is_checked_on_the_samples_that_are_given(
+async def test_the_result_is_checked_on_the_given_samples(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / "pipeline"
@@ -96,7 +98,7 @@ async def test_the_result_is_checked_on_the_samples_that_are_given(
     check(await conversion.run(directory, tmp_path, toolchains), largest=1e-5)
 
 
-async def test_given_samples_that_the_source_does_not_take_are_refused(
+async def test_samples_that_the_source_does_not_accept_are_refused(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / "pipeline"
@@ -109,7 +111,7 @@ async def test_given_samples_that_the_source_does_not_take_are_refused(
 
 
 @pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
-async def test_a_booster_of_several_targets_is_refused_and_not_cut_down_to_one(
+async def test_a_booster_of_several_targets_is_refused_and_not_reduced_to_one(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore, strategy: str
 ) -> None:
     directory = table_models / f"xgboost-{strategy}"

@@ -14,7 +14,7 @@ from modelconversion.workshop import Workshop
 from modelformats.catalogue import detect_format, extract_signature
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 IMAGE = signature(image=("float32", (-1, 12, 12, 1)))
 SQUARE = signature(image=("float32", (-1, 8, 8)))
@@ -54,7 +54,7 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
     ],
     ids=str,
 )
-async def test_a_model_does_the_same_in_its_new_format(
+async def test_a_model_predicts_the_same_in_its_new_format(
     conversion: Conversion, tensorflow_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     record = await conversion.run(tensorflow_models / conversion.model, tmp_path, toolchains)
@@ -74,7 +74,7 @@ async def test_a_quantised_model_stays_quantised(
 
 
 class WithoutTensorFlow:
-    """Toolchains but the one with TensorFlow, whose own interpreter of this format is about to go."""
+    """All toolchains except the one with TensorFlow, whose own interpreter of this format is deprecated."""
 
     def __init__(self, toolchains: ToolchainStore) -> None:
         self._toolchains = toolchains
@@ -129,7 +129,7 @@ async def test_a_tensorflow_lite_source_is_checked_by_litert(
         pytest.param(Conversion("h5-weights", "H5", "ONNX", VECTOR), "invalid_model", "weights only", id="weights"),
     ],
 )
-async def test_what_cannot_be_converted_is_refused_with_the_reason(
+async def test_an_unsupported_conversion_is_refused_with_the_reason(
     conversion: Conversion,
     code: str,
     message: str,

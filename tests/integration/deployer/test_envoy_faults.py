@@ -1,4 +1,4 @@
-"""A real Envoy that is killed, stopped, or robbed of its files, while clients ask."""
+"""A real Envoy that is killed, suspended, or loses its files, while clients send requests."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def process(directory: Path) -> psutil.Process:
 
 
 async def kill(directory: Path) -> None:
-    """Kill Envoy, and return when the last of its threads has let go of the port."""
+    """Kill Envoy, and return once the last of its threads has released the port."""
     record = ProcessRecord.read(directory / "envoy.json")
     assert record is not None
     psutil.Process(record.pid).kill()
@@ -55,7 +55,7 @@ async def kill(directory: Path) -> None:
 
 
 async def answer(port: int) -> bytes:
-    """What a client gets on a connection of its own, its head; nothing where the connection ends without an answer."""
+    """Return the head of the answer on a new connection, or nothing if the connection ends without an answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(REQUEST)
@@ -68,7 +68,7 @@ async def answer(port: int) -> bytes:
 
 @asynccontextmanager
 async def new_connections(port: int, clients: int = 8) -> AsyncIterator[Counter[str]]:
-    """Clients that connect anew for each request; how that ended."""
+    """Clients that open a connection for each request. Yields the outcomes."""
     ended: Counter[str] = Counter()
 
     async def client() -> None:
@@ -88,7 +88,7 @@ async def new_connections(port: int, clients: int = 8) -> AsyncIterator[Counter[
 
 
 async def answered(ended: Counter[str], times: int) -> None:
-    """Wait for so many answers more."""
+    """Wait for this many additional answers."""
     until = ended["answered"] + times
 
     async def are_enough() -> bool:
@@ -99,7 +99,7 @@ async def answered(ended: Counter[str], times: int) -> None:
 
 @on_linux
 @pytest.mark.usefixtures("served")
-async def test_no_connection_is_refused_while_envoy_is_killed_again_and_again(tmp_path: Path, port: int) -> None:
+async def test_no_connection_is_refused_while_envoy_is_killed_repeatedly(tmp_path: Path, port: int) -> None:
     async with new_connections(port) as ended:
         await answered(ended, 50)
         for _ in range(3):
@@ -110,14 +110,12 @@ async def test_no_connection_is_refused_while_envoy_is_killed_again_and_again(tm
 
 @on_linux
 @pytest.mark.usefixtures("served")
-async def test_a_client_that_comes_while_envoy_is_away_is_answered_and_asked_to_come_to_envoy_itself_next(
-    tmp_path: Path, port: int
-) -> None:
+async def test_a_client_is_answered_while_envoy_is_down_and_asked_to_reconnect(tmp_path: Path, port: int) -> None:
     await meets_nobody(tmp_path, port)
 
 
 @on_linux
-async def test_the_next_deployer_holds_the_port_of_the_envoy_that_it_adopts(tmp_path: Path, port: int) -> None:
+async def test_the_next_deployer_holds_the_port_of_an_adopted_envoy(tmp_path: Path, port: int) -> None:
     first = plane(tmp_path, port)
     async with upstreams("v1") as (v1,):
         async with running(first):
@@ -129,7 +127,7 @@ async def test_the_next_deployer_holds_the_port_of_the_envoy_that_it_adopts(tmp_
             assert process(tmp_path) == envoy
             for _ in range(2):
                 await meets_nobody(tmp_path, port)
-        assert (await answer(port)).startswith(b"HTTP/1.1 200 ")  # nobody holds it now, and Envoy has it
+        assert (await answer(port)).startswith(b"HTTP/1.1 200 ")  # only Envoy listens now
     await second.stop()
 
 
@@ -138,7 +136,7 @@ def plane(directory: Path, port: int, patience: float = 20.0) -> Envoy:
 
 
 async def meets_nobody(directory: Path, port: int) -> None:
-    """Ask an Envoy that runs, one that was killed, and the next one."""
+    """Send requests to an Envoy that runs, one that was killed, and the next one."""
     assert b"connection: close" not in await answer(port)
     await kill(directory)
     head = await answer(port)
@@ -152,7 +150,7 @@ async def meets_nobody(directory: Path, port: int) -> None:
 
 
 @pytest.mark.usefixtures("served")
-async def test_a_stopped_envoy_is_not_ready_and_takes_changes_once_it_runs_on(envoy: Bench, tmp_path: Path) -> None:
+async def test_a_paused_envoy_is_not_ready_and_accepts_changes_once_it_resumes(envoy: Bench, tmp_path: Path) -> None:
     async with upstreams("v2") as (v2,):
         stopped = process(tmp_path)
         stopped.suspend()
@@ -165,7 +163,7 @@ async def test_a_stopped_envoy_is_not_ready_and_takes_changes_once_it_runs_on(en
         assert process(tmp_path) == stopped
 
 
-async def test_an_envoy_that_hangs_is_replaced(tmp_path: Path, port: int) -> None:
+async def test_a_hanging_envoy_is_replaced(tmp_path: Path, port: int) -> None:
     hasty = plane(tmp_path, port, patience=1.0)
     async with upstreams("v1") as (v1,), running(hasty):
         await hasty.apply(route((v1, 100)))
@@ -200,8 +198,8 @@ async def test_envoys_files_may_be_removed_while_it_runs(envoy: Bench, tmp_path:
 
 
 async def kill_any(directory: Path) -> None:
-    """Kill the Envoy of a directory, whether its record is there or not."""
-    for found in psutil.Process().children():
+    """Kill the Envoy of a directory, with or without a record."""
+    for process in psutil.Process().children():
         with suppress(psutil.Error):
-            if str(directory / "bootstrap.json") in found.cmdline():
-                found.kill()
+            if str(directory / "bootstrap.json") in process.cmdline():
+                process.kill()

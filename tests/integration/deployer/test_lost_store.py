@@ -1,4 +1,4 @@
-"""An event store that is lost under a deployer, or while it is away: model servers serve on, and servings come back."""
+"""An event store that is lost while a deployer runs or is down: model servers continue, and servings are restored."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
-from klever_deployer.service.restoring import Restorer
+from klever_deployer.service.restorer import Restorer
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments, NatsStream
@@ -50,7 +50,7 @@ async def client(own_nats: NatsServer) -> AsyncIterator[Client]:
 
 
 class Keeper:
-    """What a deployer knows of its servings, with its home in a directory."""
+    """A deployer's records of its servings, with its home in a directory."""
 
     def __init__(self, client: Client, home: Path) -> None:
         source = ClientSource()
@@ -70,7 +70,7 @@ class Keeper:
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["while the deployer runs", "while it is away"])
-async def test_a_store_that_was_lost_is_filled_and_takes_new_requests(
+async def test_a_lost_store_is_restored_and_accepts_new_requests(
     own_nats: NatsServer, client: Client, tmp_path: Path, *, restarted: bool
 ) -> None:
     keeper = Keeper(client, tmp_path / "home")
@@ -107,7 +107,7 @@ async def world(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Surroundi
 
 
 @pytest.mark.timeout(120)
-async def test_a_serving_serves_on_while_the_store_is_lost_and_is_undeployed_when_someone_says_so(
+async def test_a_serving_survives_the_loss_of_the_store_until_it_is_undeployed(
     world: Surroundings, own_nats: NatsServer
 ) -> None:
     ready = await world.answer(await world.ask(requested("v1")))
@@ -116,7 +116,7 @@ async def test_a_serving_serves_on_while_the_store_is_lost_and_is_undeployed_whe
 
     async def is_restored() -> bool:
         code, _ = await world.infer(ready.data.url, BODY)
-        assert code == 200  # all the while
+        assert code == 200  # on every request
         return (await world.document()).status.phase is ServingPhase.READY
 
     assert await eventually(is_restored, within=30)

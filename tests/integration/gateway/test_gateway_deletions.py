@@ -1,4 +1,4 @@
-"""Deleting models through the gateway: asked for by events, refused while something is served."""
+"""Deleting models through the gateway: requested by events, refused while a serving uses the model."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,36 +16,40 @@ VERSION = f"{MODEL}/versions/v1"
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
+    async with owner_at(nats_url) as owner:
         for number, ref in enumerate(("library/iris:v1", "library/iris:v2", "library/other:v1"), 1):
-            await found.version(version_document(ref, number=number))
-        yield found
+            await owner.version(version_document(ref, number=number))
+        yield owner
 
 
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as found:
-        yield found
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as gateway:
+        yield gateway
 
 
 async def requests(owner: Owner) -> list[str]:
-    """The versions that were asked to be deleted, in order."""
+    """The versions whose deletion was requested, in order."""
     state = (await owner.client.jetstream().stream_info("KLEVER_MODELS")).state
     events = [await owner.event("KLEVER_MODELS", each) for each in range(state.first_seq, state.last_seq + 1)]
     return [str(event.data.ref) for event in events if isinstance(event.data, ModelDeleteRequested)]
 
 
-async def test_a_version_is_asked_to_be_deleted_as_it_was_seen(gateway: Gateway, owner: Owner) -> None:
+async def test_the_deletion_of_a_version_is_requested_by_the_digest_that_was_read(
+    gateway: Gateway, owner: Owner
+) -> None:
     answer = await gateway.send("DELETE", VERSION)
     assert (answer.status, answer.json()["spec"]["ref"]["version"]) == (202, "v1")
-    seen = version_document(number=1)
+    version = version_document(number=1)
     assert (await owner.last_event("KLEVER_MODELS")).data == ModelDeleteRequested(
-        ref=ModelRef.parse("library/iris:v1"), digest=seen.spec.digest, generation=1, created_at=seen.created_at
+        ref=ModelRef.parse("library/iris:v1"), digest=version.spec.digest, generation=1, created_at=version.created_at
     )
 
 
-async def test_a_served_version_is_not_and_the_answer_names_the_servings(gateway: Gateway, owner: Owner) -> None:
+async def test_a_served_version_is_not_deleted_and_the_answer_names_its_servings(
+    gateway: Gateway, owner: Owner
+) -> None:
     await owner.serving(serving_document())
     await owner.serving(serving_document("other", spec=serving_spec("library/iris:v2", of=2)))
     await eventually(lambda: gateway.json("/namespaces/default/servings/other"))
@@ -56,7 +60,9 @@ async def test_a_served_version_is_not_and_the_answer_names_the_servings(gateway
     assert await requests(owner) == []
 
 
-async def test_what_another_registry_keeps_is_not_and_the_answer_names_that(gateway: Gateway, owner: Owner) -> None:
+async def test_a_version_in_another_registry_is_not_deleted_and_the_answer_names_it(
+    gateway: Gateway, owner: Owner
+) -> None:
     kept = version_document("library/iris:v3", number=4)
     elsewhere = kept.spec.model_copy(update={"registry": "harbor.example.com"})
     await owner.version(kept.model_copy(update={"spec": elsewhere}))
@@ -68,23 +74,23 @@ async def test_what_another_registry_keeps_is_not_and_the_answer_names_that(gate
     assert await requests(owner) == []
 
 
-async def test_a_serving_that_was_asked_for_just_now_protects_its_model(gateway: Gateway) -> None:
+async def test_a_newly_requested_serving_protects_its_model(gateway: Gateway) -> None:
     body = {"spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}]}}
     assert (await gateway.send("PUT", "/namespaces/default/servings/iris", json=body)).status == 202
     assert (await gateway.send("DELETE", VERSION)).status == 409
 
 
-async def test_every_version_of_a_model_is_asked_to_be_deleted_and_of_no_other(gateway: Gateway, owner: Owner) -> None:
+async def test_deleting_a_model_requests_the_deletion_of_all_its_versions_only(gateway: Gateway, owner: Owner) -> None:
     answer = await gateway.send("DELETE", MODEL)
     assert (answer.status, answer.json()["metadata"]) == (202, {"totalItems": 2})
     assert sorted(await requests(owner)) == ["library/iris:v1", "library/iris:v2"]
 
 
-async def test_a_serving_whose_version_is_gone_can_be_scaled_but_serve_no_other_digest(
+async def test_a_serving_of_a_deleted_version_can_be_scaled_but_not_change_its_digest(
     gateway: Gateway, owner: Owner
 ) -> None:
-    gone, path = serving_spec("library/gone:v1", of=5), "/namespaces/default/servings/iris"
-    await owner.serving(serving_document(spec=gone, applied=gone))
+    deleted_spec, path = serving_spec("library/gone:v1", of=5), "/namespaces/default/servings/iris"
+    await owner.serving(serving_document(spec=deleted_spec, applied=deleted_spec))
     await eventually(lambda: gateway.json(path))
     scaled = serving_spec("library/gone:v1", of=5, replicas=3)
     answer = await gateway.send("PUT", path, json={"spec": scaled.model_dump(mode="json")})
@@ -95,5 +101,5 @@ async def test_a_serving_whose_version_is_gone_can_be_scaled_but_serve_no_other_
 
 
 @pytest.mark.parametrize("path", [f"{MODEL}/versions/v9", "/projects/library/models/none"])
-async def test_what_is_not_there_cannot_be_deleted(gateway: Gateway, path: str) -> None:
+async def test_a_missing_version_cannot_be_deleted(gateway: Gateway, path: str) -> None:
     assert (await gateway.send("DELETE", path)).status == 404

@@ -1,4 +1,4 @@
-"""Two gateways over one NATS: of requests with the same precondition exactly one is accepted."""
+"""Two gateways over one NATS: exactly one of several requests with the same precondition is accepted."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,9 +21,9 @@ def body(replicas: int = 1) -> dict[str, Any]:
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
-        await found.version(version_document())
-        yield found
+    async with owner_at(nats_url) as owner:
+        await owner.version(version_document())
+        yield owner
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def gateways(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator
 Pair = tuple[Gateway, Gateway]
 
 
-async def test_one_of_two_simultaneous_changes_is_accepted_in_every_round(gateways: Pair) -> None:
+async def test_only_one_of_two_concurrent_changes_is_accepted_in_every_round(gateways: Pair) -> None:
     assert (await gateways[0].send("POST", SERVINGS, json={"name": "iris", **body()})).status == 202
     for generation in range(1, 21):
         headers = {"If-Match": str(generation)}
@@ -56,7 +56,7 @@ async def test_one_of_two_simultaneous_changes_is_accepted_in_every_round(gatewa
         assert shown == 2 * generation + winner
 
 
-async def test_one_of_two_simultaneous_creations_is_accepted(gateways: Pair) -> None:
+async def test_only_one_of_two_concurrent_creations_is_accepted(gateways: Pair) -> None:
     created = await asyncio.gather(
         *(gateway.send("POST", SERVINGS, json={"name": "iris", **body(n + 1)}) for n, gateway in enumerate(gateways))
     )
@@ -83,7 +83,7 @@ async def test_a_client_that_reads_again_after_a_conflict_loses_no_change(gatewa
     assert (await gateways[0].json(IRIS))["spec"]["variants"][0]["replicas"] == 21
 
 
-async def test_the_same_request_at_both_gateways_is_done_once(gateways: Pair, owner: Owner) -> None:
+async def test_the_same_request_at_both_gateways_takes_effect_once(gateways: Pair, owner: Owner) -> None:
     assert (await gateways[0].send("POST", SERVINGS, json={"name": "iris", **body()})).status == 202
     headers = {"If-Match": "1", "Idempotency-Key": "retry-1"}
     answers = [await gateway.send("PUT", IRIS, json=body(2), headers=headers) for gateway in gateways]

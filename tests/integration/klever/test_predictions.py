@@ -1,4 +1,4 @@
-"""Predictions through the client library: values that JSON has no word for, and answers that hold them."""
+"""Predictions through the client library: values that JSON cannot express, in requests and answers."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from kleverserve import binary
 from kleverserve.tensors import Datatype
 
 NO_GATEWAY = "http://127.0.0.1:1"
-"""What is asked by its URL needs none."""
+"""A gateway that is not called, because the serving is addressed by its URL."""
 
 METADATA = {"name": "m", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}], "outputs": []}
 
@@ -25,7 +25,7 @@ async def metadata(_request: web.Request) -> web.Response:
 
 
 async def triton(request: web.Request) -> web.Response:
-    """Takes raw tensors, and writes NaN as Triton does."""
+    """Accepts raw tensors, and writes NaN as Triton does."""
     length = request.headers.get("Inference-Header-Content-Length")
     head, parts = binary.split(await request.read(), int(length) if length else None)
     (x,) = json.loads(head)["inputs"]
@@ -49,14 +49,14 @@ async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("url", [triton], indirect=True, ids=["binary"])
-async def test_nan_and_infinity_go_there_as_raw_tensors_and_come_back_as_none(url: str) -> None:
+async def test_nan_and_infinity_are_sent_as_raw_tensors_and_returned_as_none(url: str) -> None:
     async with KleverClient(NO_GATEWAY) as client:
         answer = await client.predict_at(url, {"x": np.array([[1.5, math.nan], [math.inf, 2.0]]).tolist()})
     assert answer["outputs"][0]["data"] == [1.5, None, None, 2.0]
 
 
 @pytest.mark.parametrize("url", [mlserver], indirect=True, ids=["json"])
-async def test_a_server_without_raw_tensors_is_named_as_such(url: str) -> None:
+async def test_a_server_without_raw_tensors_is_reported_as_such(url: str) -> None:
     async with KleverClient(NO_GATEWAY) as client:
         with pytest.raises(InputError, match=r"the body is no JSON; inputs with NaN.*MLServer does not"):
             await client.predict_at(url, {"x": [[1.5, math.nan]]})

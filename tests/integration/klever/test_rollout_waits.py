@@ -16,7 +16,7 @@ PATH = "/namespaces/default/servings/iris"
 
 
 def at(rollout: RolloutPhase, serving: ServingPhase, generation: int = 2) -> dict[str, Any]:
-    """The serving at a moment of its rollout."""
+    """A serving at a point of its rollout."""
     document: ServingDocument = serving_document()
     since = datetime(2026, 11, 27, tzinfo=UTC)
     status = RolloutStatus(generation=generation, strategy="blueGreen", phase=rollout, since=since)
@@ -46,19 +46,19 @@ def test_the_command_returns_when_the_rollout_has_ended(action: str, end: dict[s
     ("action", "end", "ended"),
     [("promote", UNDONE, "RolledBack"), ("abort", PROMOTED, "Promoted")],
 )
-def test_a_rollout_that_ended_otherwise_is_an_error(action: str, end: dict[str, Any], ended: str) -> None:
+def test_a_rollout_with_another_outcome_is_an_error(action: str, end: dict[str, Any], ended: str) -> None:
     result = steered(action, MOVING, end)
     assert result.exit_code == 1
     assert f"the rollout of iris finished as {ended}" in result.output
 
 
-def test_it_can_be_left_to_itself() -> None:
+def test_no_wait_returns_at_once() -> None:
     result = steered("promote", WAITING, options=("--no-wait",))
     assert result.exit_code == 0, result.output
     assert "shows its progress" in result.output
 
 
-def test_pausing_waits_for_nothing() -> None:
+def test_pausing_does_not_wait() -> None:
     assert steered("pause", WAITING).exit_code == 0
 
 

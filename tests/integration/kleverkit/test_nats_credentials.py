@@ -1,4 +1,4 @@
-"""A service without the right credentials says so, and works as soon as it has them."""
+"""A service without the right credentials reports it, and works as soon as it has them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from support.guarded_nats import GuardedNats
 from support.kit_service import kit_service
 
 SLOW = 60.0
-"""A process may take long to start on a busy machine."""
+"""Seconds, since a process may take long to start on a busy machine."""
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ async def guarded_nats(tmp_path: Path) -> AsyncIterator[GuardedNats]:
 
 
 def jobrunner(guarded_nats: GuardedNats) -> bytes:
-    """The credentials of the service whose consumer the kit's service has."""
+    """The credentials of the service whose consumer the kit's service uses."""
     assert JOBRUNNER_EXTRACT.service == "jobrunner"
     return guarded_nats.files.credentials_of("jobrunner").read_bytes()
 
 
-async def test_missing_credentials_are_named_until_they_are_there(guarded_nats: GuardedNats, tmp_path: Path) -> None:
+async def test_missing_credentials_are_reported_until_they_exist(guarded_nats: GuardedNats, tmp_path: Path) -> None:
     credentials = tmp_path / "service.nk"
     async with kit_service(guarded_nats.server.url, tmp_path, credentials=credentials) as service:
         await service.has_problem("nats", str(credentials), "No such file", "klever nats-config", within=SLOW)
@@ -38,7 +38,7 @@ async def test_missing_credentials_are_named_until_they_are_there(guarded_nats: 
         await service.is_ready(within=SLOW)
 
 
-async def test_a_file_that_holds_something_else_is_named(guarded_nats: GuardedNats, tmp_path: Path) -> None:
+async def test_a_file_without_credentials_is_reported(guarded_nats: GuardedNats, tmp_path: Path) -> None:
     credentials = tmp_path / "service.nk"
     credentials.write_text("a password")
     async with kit_service(guarded_nats.server.url, tmp_path, credentials=credentials) as service:
@@ -47,7 +47,7 @@ async def test_a_file_that_holds_something_else_is_named(guarded_nats: GuardedNa
         await service.is_ready(within=SLOW)
 
 
-async def test_refused_credentials_are_named_until_the_server_knows_them(
+async def test_refused_credentials_are_reported_until_the_server_knows_them(
     guarded_nats: GuardedNats, tmp_path: Path
 ) -> None:
     other = NatsFiles(tmp_path / "other")
@@ -63,14 +63,14 @@ async def test_refused_credentials_are_named_until_the_server_knows_them(
         assert service.log().count("refuses the credentials") == 1
 
 
-async def test_a_server_that_requires_credentials_is_named_where_none_are_set(
+async def test_a_server_that_requires_credentials_is_reported_if_none_are_set(
     guarded_nats: GuardedNats, tmp_path: Path
 ) -> None:
     async with kit_service(guarded_nats.server.url, tmp_path) as service:
         await service.has_problem("nats", "NATS requires credentials", "_NATS_CREDENTIALS", within=SLOW)
 
 
-async def test_with_credentials_a_service_waits_for_streams_that_it_may_not_create(
+async def test_a_service_with_credentials_waits_for_streams_that_it_may_not_create(
     guarded_nats: GuardedNats, tmp_path: Path
 ) -> None:
     guarded_nats.server.lose_store()

@@ -9,7 +9,7 @@ from support.waiting import eventually
 
 
 class RecordingBackend(InMemoryBackend):
-    """Notes its lifecycle, and that of the loops that use it."""
+    """Records its lifecycle and that of the loops that use it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ async def test_loops_run_while_the_backend_is_entered_and_it_may_be_entered_agai
         assert sorted(middle) == ["backend begins", "backend ends", "loop begins", "loop ends"]
 
 
-async def test_a_loop_that_fails_does_not_end_the_others() -> None:
+async def test_a_failing_loop_does_not_stop_the_others() -> None:
     backend = RecordingBackend()
     failed = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Waiting for a conversion: jobs that are deleted, lost, or taken up by nobody."""
+"""Waiting for a conversion whose job is deleted, lost, or not started."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ MADE = ConvertedModel(ref=REF, digest=digest("onnx"), registry=REGISTRY, record=
 
 @dataclass
 class Waiting:
-    """A deployer that waits for a conversion, and the jobrunner's part of it."""
+    """A deployer that waits for a conversion, and the jobrunner's side of it."""
 
     jobs: InMemoryDocuments[JobDocument] = field(default_factory=InMemoryDocuments)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
@@ -42,7 +42,7 @@ class Waiting:
         self.steps.append(step)
 
     async def asked(self, times: int = 1) -> str:
-        """The id of the job that was asked for."""
+        """Return the id of the requested job."""
 
         async def are_there() -> bool:
             return len(self.publisher.events) >= times
@@ -68,7 +68,7 @@ def _job(identity: str, spec: JobSpec, status: JobStatus, generation: int) -> Jo
     return JobDocument(id=identity, spec=spec, status=status, generation=generation, created_at=NOW, updated_at=NOW)
 
 
-async def test_what_a_job_has_made_is_returned() -> None:
+async def test_the_result_of_a_job_is_returned() -> None:
     waiting = Waiting()
     made = waiting.begin()
     identity = await waiting.asked()
@@ -79,7 +79,7 @@ async def test_what_a_job_has_made_is_returned() -> None:
 
 
 @pytest.mark.parametrize("taken_up", [True, False], ids=["while it runs", "before it begins"])
-async def test_a_job_that_is_deleted_ends_the_wait(*, taken_up: bool) -> None:
+async def test_a_deleted_job_ends_the_wait(*, taken_up: bool) -> None:
     waiting = Waiting()
     made = waiting.begin()
     identity = await waiting.asked()
@@ -91,7 +91,7 @@ async def test_a_job_that_is_deleted_ends_the_wait(*, taken_up: bool) -> None:
     assert caught.value.code == "conversion_failed"
 
 
-async def test_a_job_that_was_deleted_before_is_asked_for_anew() -> None:
+async def test_a_job_that_was_deleted_before_is_requested_again() -> None:
     waiting = Waiting()
     first = waiting.begin()
     identity = await waiting.asked()
@@ -104,7 +104,7 @@ async def test_a_job_that_was_deleted_before_is_asked_for_anew() -> None:
 
 
 class Jobs(InMemoryDocuments[JobDocument]):
-    """Knows whether a job that runs was seen."""
+    """Knows whether a running job was read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Jobs(InMemoryDocuments[JobDocument]):
         return present
 
 
-async def test_a_job_that_its_bucket_has_lost_is_asked_for_again() -> None:
+async def test_a_job_that_its_bucket_has_lost_is_requested_again() -> None:
     jobs = Jobs()
     waiting = Waiting(jobs)
     identity = await _failed(waiting, generation=3)
@@ -141,7 +141,7 @@ async def _failed(waiting: Waiting, *, generation: int = 1) -> str:
     return identity
 
 
-async def test_a_jobrunner_that_does_not_answer_shows_as_a_step_and_is_asked_by_the_same_event() -> None:
+async def test_a_silent_jobrunner_is_shown_as_a_step_and_the_same_event_is_sent_again() -> None:
     waiting = Waiting(answer_seconds=0.01)
     made = waiting.begin()
     identity = await waiting.asked()
@@ -151,12 +151,12 @@ async def test_a_jobrunner_that_does_not_answer_shows_as_a_step_and_is_asked_by_
 
     assert await eventually(has_steps)
     assert waiting.steps[0] == f"waiting for a jobrunner to take up conversion {identity}: none has answered yet"
-    assert len(waiting.publisher.events) == 1  # a publisher drops ids that it knows
+    assert len(waiting.publisher.events) == 1  # a publisher drops known ids
     await waiting.becomes(identity, JobPhase.SUCCEEDED)
     assert await made == MADE
 
 
-async def test_a_job_that_had_failed_is_done_again_and_the_new_outcome_counts() -> None:
+async def test_a_failed_job_is_retried_and_the_new_outcome_counts() -> None:
     waiting = Waiting()
     identity = await _failed(waiting)
     made = waiting.begin()

@@ -1,4 +1,4 @@
-"""A deployer that dies before any of its steps: the next one ends at the same place, with the same events."""
+"""A deployer that dies before any of its steps: the next one reaches the same state with the same events."""
 
 from collections.abc import Awaitable, Callable
 
@@ -42,7 +42,7 @@ CHANGES = [first, next_version, canary, broken_version, unknown_version, deletio
 
 
 async def prepared(change: Change) -> World:
-    """v1 serves, unless the change is the first; the change is asked for and not begun."""
+    """A world in which v1 serves, unless the change is the first, and the change is requested and not started."""
     world = World()
     await world.push("v1", "v2")
     if change is not first:
@@ -54,7 +54,7 @@ async def prepared(change: Change) -> World:
 
 
 def always_served(world: World) -> bool:
-    """Every route leads to versions that take requests."""
+    """Return whether every route leads to versions that accept requests."""
     running = {state.key for state in world.workloads.states() if state.ready}
     routed = {version.key for route in world.data_plane.routes.values() for version in route.versions}
     return routed <= running
@@ -65,7 +65,7 @@ async def end_of(world: World) -> tuple[object, ...]:
     outcome: tuple[object, ...] = (
         (await tombstones_in(world.documents),) if document is None else _outcome(document.status)
     )
-    return (*outcome, world.running(), world.data_plane.routes, world.told())
+    return (*outcome, world.running(), world.data_plane.routes, world.announced())
 
 
 def _outcome(status: ServingStatus) -> tuple[object, ...]:
@@ -73,14 +73,14 @@ def _outcome(status: ServingStatus) -> tuple[object, ...]:
 
 
 async def undisturbed(change: Change) -> tuple[int, tuple[object, ...]]:
-    """How many steps the change takes, and how it ends."""
+    """Return the number of steps of the change, and the final state."""
     world = await prepared(change)
     await world.rollout().converge(IRIS)
     return len(world.steps.taken), await end_of(world)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.__name__ for change in CHANGES])
-async def test_a_deployer_that_dies_before_any_step_is_followed_by_one_that_ends_the_same(change: Change) -> None:
+async def test_the_successor_of_a_deployer_that_dies_at_any_step_reaches_the_same_end(change: Change) -> None:
     count, expected = await undisturbed(change)
     assert count >= 3
     for steps in range(count):
@@ -104,7 +104,7 @@ async def _die(world: World, steps: int) -> None:
     world.steps.left = None
 
 
-async def test_after_the_machine_went_down_in_a_rollout_the_old_version_serves_until_the_new_one_can() -> None:
+async def test_the_old_version_serves_after_a_machine_crash_until_the_new_one_can() -> None:
     world = await prepared(next_version)
     world.unready["v2"] = None
     await _die(world, 3)

@@ -1,4 +1,4 @@
-"""What a jobrunner knows of the jobs of others: for how long nobody has written them, and what runs where."""
+"""A jobrunner's view of the jobs of others: the time since their last write, and where they run."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ def job(name: str = "job-1", *, phase: JobPhase = JobPhase.RUNNING, runner: str 
 
 
 class Clock:
-    """Monotonic seconds that the test sets."""
+    """A monotonic clock in seconds that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -30,7 +30,7 @@ class Clock:
 
 
 class Scripted(InMemoryDocuments[JobDocument]):
-    """A bucket that reports what the test says."""
+    """A bucket that reports scripted changes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,22 +57,22 @@ class Rig:
         self.loop = asyncio.create_task(self.monitor.run())
 
     async def report(self, name: str, document: JobDocument | None, revision: int) -> None:
-        """Report a write, and wait until it was heard."""
+        """Report a write and wait until it was received."""
         tombstone = Tombstone[JobDocument](deleted_at=NOW) if document is None else None
         self.documents.reports.put_nowait(Change(name, document, revision, tombstone))
         number = len(self.heard) + 1
         await eventually(lambda: self.has_heard(number))
 
     async def has_heard(self, number: int) -> bool:
-        """Whether so many writes were heard."""
+        """Return whether this many writes were received."""
         return len(self.heard) >= number
 
     async def is_followed(self, ages: dict[str, float]) -> bool:
-        """Whether these jobs are followed."""
+        """Return whether these jobs are followed with these ages."""
         return self.ages() == ages
 
     def ages(self) -> dict[str, float]:
-        """For how long nobody has written each job."""
+        """The time since the last write of each job."""
         return {each.document.id: self.monitor.age_of(each) for each in self.monitor.unfinished()}
 
 
@@ -91,10 +91,10 @@ async def test_a_job_is_as_old_as_its_last_write(rig: Rig) -> None:
     rig.clock.now += 2
     assert rig.ages() == {"job-1": 2}
     assert rig.monitor.age(Stored("job-1", job(), 2)) == 2
-    assert rig.monitor.age(Stored("job-1", job(), 3)) == 0  # written since
+    assert rig.monitor.age(Stored("job-1", job(), 3)) == 0  # written since then
 
 
-async def test_the_time_without_nats_counts_for_nobody(rig: Rig) -> None:
+async def test_the_time_without_nats_counts_for_no_claim(rig: Rig) -> None:
     stored = Stored("job-1", job(), 1)
     await rig.report("job-1", stored.document, 1)
     rig.clock.now += 60
@@ -102,20 +102,20 @@ async def test_the_time_without_nats_counts_for_nobody(rig: Rig) -> None:
     await eventually(lambda: rig.is_followed({"job-1": 0}))
 
 
-async def test_a_job_that_ended_or_was_deleted_is_not_followed(rig: Rig) -> None:
+async def test_a_completed_or_deleted_job_is_not_followed(rig: Rig) -> None:
     for name, end in (("job-1", job("job-1", phase=JobPhase.SUCCEEDED)), ("job-2", None)):
         await rig.report(name, job(name), 1)
         await rig.report(name, end, 2)
     assert rig.ages() == {}
 
 
-async def test_a_job_that_a_new_bucket_lacks_is_not_followed(rig: Rig) -> None:
+async def test_a_job_missing_from_a_new_bucket_is_not_followed(rig: Rig) -> None:
     await rig.report("job-1", job(), 1)
     await rig.documents.snapshot()
     await eventually(lambda: rig.is_followed({}))
 
 
-async def test_a_late_report_does_not_replace_what_this_process_wrote(rig: Rig) -> None:
+async def test_a_late_report_does_not_replace_a_write_of_this_process(rig: Rig) -> None:
     rig.monitor.observe(Stored("job-1", job(phase=JobPhase.PENDING), 5))
     rig.documents.reports.put_nowait(Change("job-1", job(), 4))
     await rig.report("job-2", job("job-2"), 6)
@@ -131,7 +131,7 @@ async def test_the_jobs_that_others_run_are_counted_by_project(rig: Rig) -> None
     assert rig.monitor.running(JobKind.CONVERT, except_by="one") == {}
 
 
-async def test_whoever_waits_for_a_write_is_woken_by_it(rig: Rig) -> None:
+async def test_a_write_wakes_its_waiters(rig: Rig) -> None:
     waiting = asyncio.create_task(rig.monitor.wait_for_write("job-1", within=3600))
     await asyncio.wait({waiting}, timeout=0)
     await rig.report("job-2", job("job-2"), 1)

@@ -1,4 +1,4 @@
-"""Samples as people write them, and where they go."""
+"""Samples as users write them, and their transport."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ V2 = {
 
 
 class Registry(OrmbClient):
-    """Keeps what is attached."""
+    """Records attachments."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, Any] = {}
@@ -100,7 +100,7 @@ def test_the_inputs_of_a_v2_request_are_samples_of_their_types() -> None:
         (['{"inputs": [{"name": "x"}]}'], "V2 request have no"),
     ],
 )
-def test_what_is_no_sample_is_explained(texts: list[str], reason: str) -> None:
+def test_an_invalid_sample_is_explained(texts: list[str], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         read_samples(texts)
 

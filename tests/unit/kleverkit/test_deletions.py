@@ -59,7 +59,7 @@ KINDS = {
 
 
 class Owner:
-    """Of a bucket with one document; what is stored and published outlives its process."""
+    """The owner of a bucket with one document. Stored and published data outlive its process."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -71,10 +71,10 @@ class Owner:
 
     async def _announce(self, key: str, tombstone: Tombstone[Any]) -> None:
         cause = tombstone.intent.event_id if tombstone.intent else key
-        await self.publisher.publish(EventSource("test").following(cause, "correlation", self.kind.event))
+        await self.publisher.publish(EventSource("test").caused_by_ids(cause, "correlation", self.kind.event))
 
     async def delete(self, sequence: int) -> None:
-        """Handle a request for the deletion of what can be deleted at once."""
+        """Handle a request to delete a document that can be deleted at once."""
         request = intent(sequence)
 
         def bury(document: Any) -> Tombstone[Any]:
@@ -91,15 +91,15 @@ class Owner:
             await self.deletions.finish(KEY, stored.tombstone)
 
     async def request(self, document: Any) -> None:
-        """Handle a request for the document that is newer than everything."""
+        """Handle a request for the document that is newer than all others."""
         await self.deletions.change(KEY, lambda _known: document)
 
     async def sweep(self) -> None:
-        """Look at all tombstones."""
+        """Check all tombstones."""
         await self.deletions.sweep((await self.documents.listing()).buried)
 
     async def announced(self) -> bool:
-        """Whether the deletion is recorded as announced, and was announced once."""
+        """Return whether the deletion is recorded as announced and was announced once."""
         entry = await self.documents.find(KEY)
         is_recorded = isinstance(entry, Buried) and entry.tombstone.announced
         return is_recorded and self.publisher.data() == [self.kind.event]
@@ -113,7 +113,7 @@ async def owner(request: pytest.FixtureRequest) -> Owner:
 
 
 async def killed(owner: Owner, writes: int) -> None:
-    """The process was killed in the middle of a deletion, after so many writes."""
+    """A process that was killed during a deletion, after this number of writes."""
     owner.crash.after(writes)
     with pytest.raises(CrashError):
         await owner.delete(2)
@@ -134,21 +134,21 @@ async def test_a_deletion_is_announced_once_and_its_tombstone_removed_later(owne
 
 
 @pytest.mark.parametrize("writes", range(WRITES))
-async def test_a_redelivery_completes_what_a_crash_has_interrupted(owner: Owner, writes: int) -> None:
+async def test_a_redelivery_completes_an_interrupted_deletion(owner: Owner, writes: int) -> None:
     await killed(owner, writes)
     await owner.delete(2)
     assert await owner.announced()
 
 
 @pytest.mark.parametrize("writes", range(1, WRITES))
-async def test_a_sweep_completes_what_a_crash_has_interrupted(owner: Owner, writes: int) -> None:
+async def test_a_sweep_completes_an_interrupted_deletion(owner: Owner, writes: int) -> None:
     await killed(owner, writes)
     await owner.sweep()
     assert await owner.announced()
 
 
 @pytest.mark.parametrize("writes", range(1, WRITES))
-async def test_a_deletion_is_announced_before_a_newer_request_takes_its_place(owner: Owner, writes: int) -> None:
+async def test_a_deletion_is_announced_before_a_newer_request_replaces_it(owner: Owner, writes: int) -> None:
     await killed(owner, writes)
     await owner.request(owner.kind.document)
     assert isinstance(await owner.documents.find(KEY), Stored)
@@ -173,7 +173,7 @@ async def test_an_unannounced_tombstone_is_never_removed(owner: Owner) -> None:
     assert not entry.tombstone.announced
 
 
-async def test_announcing_does_not_touch_what_has_taken_the_place_of_the_tombstone(owner: Owner) -> None:
+async def test_announcing_does_not_touch_a_document_that_replaced_the_tombstone(owner: Owner) -> None:
     await killed(owner, 1)
     entry = await owner.documents.find(KEY)
     assert isinstance(entry, Buried)
@@ -195,12 +195,12 @@ def test_a_late_request_changes_nothing_and_a_newer_one_leaves_a_tombstone(
     assert [each is None for each in decided] == ([True, True, False] if known else [False] * 3)
 
 
-def test_what_was_never_there_leaves_a_tombstone_that_refuses_earlier_requests() -> None:
+def test_deleting_a_missing_document_leaves_a_tombstone_that_refuses_earlier_requests() -> None:
     tombstone = deletions.deletion_requested(None, None, intent(2), NOW, begin=buried)
     assert tombstone == Tombstone[Any](intent=intent(2), deleted_at=NOW)
     assert deletions.newest_intent(tombstone) == intent(2)
 
 
-def test_a_deletion_after_a_deletion_keeps_the_last_document() -> None:
+def test_a_second_deletion_keeps_the_last_document() -> None:
     again = deletions.deletion_requested(buried(JOB), intent(1), intent(2), NOW, begin=buried)
     assert again == Tombstone[Any](document=JOB, intent=intent(2), deleted_at=NOW)

@@ -21,7 +21,7 @@ VARIABLES = ("KLEVER_HOME", "KLEVER_TOOLCHAINS", "XDG_DATA_HOME", "XDG_CACHE_HOM
 
 @pytest.fixture(autouse=True)
 def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The home directory of a user who has set nothing."""
+    """The home directory of a user without any settings."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -71,7 +71,7 @@ def test_the_command_line_uses_the_toolchains_of_the_services() -> None:
     assert option.get_default(click.Context(toolchain)) == DeployerSettings().toolchains
 
 
-def test_a_user_without_home_directory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_directory_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLEVER_HOME", "~no-such-user/klever")
     with pytest.raises(PermanentError, match="set KLEVER_HOME to an absolute path"):
         home_directory()

@@ -1,4 +1,4 @@
-"""What `/healthz`, `/readyz` and `/metrics` answer."""
+"""The answers of `/healthz`, `/readyz` and `/metrics`."""
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from kleverkit.health import Health, add_health_routes, holds
 
 
-async def test_readiness_needs_every_check_and_names_the_one_that_fails() -> None:
+async def test_readiness_requires_every_check_and_names_the_failing_one() -> None:
     state = {"nats": True, "pool": False}
     health = Health()
 

@@ -1,4 +1,4 @@
-"""Answers that cannot be sent are no failures of handlers; a message that was concluded is not handled again."""
+"""Acknowledgements that cannot be sent are not handler failures; a concluded message is not handled again."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ THEN = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e9)
 
 
 class Wire:
-    """Stands for the connection: notes what is sent, or fails."""
+    """A stub of the connection that records what is sent, or fails."""
 
     def __init__(self, *, failures: int = 0) -> None:
         self.sent: list[bytes] = []
@@ -62,7 +62,7 @@ def outcomes() -> tuple[Outcomes, list[DeadLettered]]:
     return Outcomes(retry=RetryPolicy(), max_deliveries={"test": 2}.__getitem__, dead_letter=dead_letter), letters
 
 
-async def test_an_acknowledgement_that_cannot_be_sent_does_not_turn_success_into_another_try() -> None:
+async def test_a_failed_acknowledgement_does_not_cause_a_retry_after_success() -> None:
     ends, letters = outcomes()
     handler = Handler()
     await ends.conclude(message(Wire(failures=9)), handler)
@@ -72,7 +72,7 @@ async def test_an_acknowledgement_that_cannot_be_sent_does_not_turn_success_into
     assert (handler.calls, again.sent, letters) == (1, [b""], [])
 
 
-async def test_a_retry_that_cannot_be_sent_is_no_error() -> None:
+async def test_a_retry_that_cannot_be_sent_is_not_an_error() -> None:
     ends, _ = outcomes()
     handler = Handler(RuntimeError("away"))
     await ends.conclude(message(Wire(failures=9)), handler)
@@ -82,7 +82,7 @@ async def test_a_retry_that_cannot_be_sent_is_no_error() -> None:
     assert again.sent[0].startswith(b"-NAK")
 
 
-async def test_a_dead_letter_is_written_once_although_its_message_comes_again() -> None:
+async def test_a_dead_letter_is_written_once_although_its_message_is_redelivered() -> None:
     ends, letters = outcomes()
     handler = Handler(PermanentError("never"))
     await ends.conclude(message(Wire(failures=9)), handler)
@@ -90,17 +90,17 @@ async def test_a_dead_letter_is_written_once_although_its_message_comes_again() 
     assert (handler.calls, len(letters)) == (1, 1)
 
 
-async def test_a_message_that_comes_again_while_in_work_is_left_to_the_first_delivery() -> None:
+async def test_a_message_redelivered_during_its_handling_is_left_to_the_first_delivery() -> None:
     ends, _ = outcomes()
-    begun, may_end = asyncio.Event(), asyncio.Event()
+    started, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow(_message: Any) -> None:
-        begun.set()
+        started.set()
         await may_end.wait()
 
     first, second, impatient = Wire(), Wire(), Handler()
     work = asyncio.create_task(ends.conclude(message(first), slow))
-    await begun.wait()
+    await started.wait()
     await ends.conclude(message(second, deliveries=2), impatient)
     may_end.set()
     await work

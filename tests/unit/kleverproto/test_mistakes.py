@@ -1,4 +1,4 @@
-"""What people read when a document is wrong."""
+"""The messages for an invalid document."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -51,15 +51,15 @@ def spec(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_mistake_is_a_sentence_with_its_field(value: Any, says: str) -> None:
-    told = wrong(ServingSpec, value)
-    assert says in told
+    message = wrong(ServingSpec, value)
+    assert says in message
     for word in ("pattern", "pydantic", "Input should", "Extra inputs", "Field required", "["):
-        assert word not in told
+        assert word not in message
 
 
 def test_the_whole_manifest_is_checked_the_same_way() -> None:
-    told = wrong(ServingManifest, {"kind": "Servng", "metadata": {"name": "x", "namespce": "y"}, "spec": spec()})
-    assert told.split("; ") == [
+    message = wrong(ServingManifest, {"kind": "Servng", "metadata": {"name": "x", "namespce": "y"}, "spec": spec()})
+    assert message.split("; ") == [
         "kind: must be Serving, did you mean Serving?",
         "metadata: unknown key namespce, did you mean namespace?",
     ]
@@ -91,7 +91,7 @@ def patterns(schema: Any) -> Iterator[str]:
     ],
     ids=lambda model: model.__name__,
 )
-def test_every_pattern_of_the_contract_has_words(model: type[BaseModel]) -> None:
+def test_every_pattern_of_the_contract_has_a_description(model: type[BaseModel]) -> None:
     assert [
         each for each in patterns(model.model_json_schema()) if each not in PATTERNS and not CHOICE.match(each)
     ] == []

@@ -1,4 +1,4 @@
-"""Which models' rows are shown to be independent, by running them alone and together."""
+"""The independence of a model's rows, shown by running them alone and together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -48,7 +48,7 @@ def rounded_otherwise(rows: Array) -> Array:
 
 
 def quantised(rows: Array) -> Array:
-    """As DynamicQuantizeLinear of ONNX, whose scale comes from the whole tensor."""
+    """Quantises like DynamicQuantizeLinear of ONNX, whose scale comes from the whole tensor."""
     scale = max(float(np.abs(rows).max()), 1e-9) / 127
     return np.asarray(np.round(rows / scale) * scale)
 
@@ -68,7 +68,7 @@ MATRIX = (-1, 4)
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_rows_that_change_nothing_for_others_are_independent(function: Function, shape: tuple[int, ...]) -> None:
+def test_rows_that_do_not_affect_others_are_independent(function: Function, shape: tuple[int, ...]) -> None:
     assert judge(Calculates(function, shape), 32).independent is True
 
 
@@ -88,7 +88,7 @@ def test_rows_that_change_nothing_for_others_are_independent(function: Function,
         (np.sin, (3, 2), 'input "x" has the shape [3, 2], not [-1, …]'),
     ],
 )
-def test_rows_that_change_something_for_others_are_not(
+def test_rows_that_affect_others_are_not_independent(
     function: Function, shape: tuple[int, ...] | None, reason: str
 ) -> None:
     verdict = judge(Calculates(function, shape), 32)
@@ -97,7 +97,7 @@ def test_rows_that_change_something_for_others_are_not(
 
 
 @pytest.mark.parametrize("datatype", list(Datatype))
-def test_rows_of_every_datatype_are_told_apart(datatype: Datatype) -> None:
+def test_independence_is_judged_for_rows_of_every_datatype(datatype: Datatype) -> None:
     assert judge(Calculates(lambda rows: rows, MATRIX, datatype), 8).independent is True
     assert judge(Calculates(lambda rows: rows[::-1], MATRIX, datatype), 8).independent is False
 
@@ -110,7 +110,9 @@ def refuses(rows: Array) -> Array:
     ("function", "seconds", "reason"),
     [(refuses, 60, "the model rejects generated rows"), (np.sin, -1, "too slowly")],
 )
-def test_what_cannot_be_tried_is_not_known(function: Function, seconds: float, reason: str) -> None:
+def test_rows_that_cannot_be_tried_have_an_unknown_independence(
+    function: Function, seconds: float, reason: str
+) -> None:
     verdict = judge(Calculates(function, MATRIX), 8, seconds)
     assert verdict.independent is None
     assert reason in verdict.reason

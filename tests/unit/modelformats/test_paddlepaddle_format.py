@@ -1,4 +1,4 @@
-"""What is read from PaddlePaddle's inference models."""
+"""Parsing PaddlePaddle's inference models."""
 
 import json
 from pathlib import Path
@@ -24,13 +24,13 @@ def of_files(directory: Path, *names: str) -> Signature:
 
 
 def operator(kind: str, *, reads: bytes = b"", writes: bytes = b"", column: int = 0) -> bytes:
-    """An OpDesc, in its field of the block."""
+    """An OpDesc in its field of the block."""
     slots = b"".join(field(number, field(2, name)) for number, name in ((1, reads), (2, writes)) if name)
     return field(4, slots + field(3, kind.encode()) + field(4, field(1, b"col") + field(3, column)))
 
 
 def variable(name: bytes, kind: int, tensor: bytes = b"") -> bytes:
-    """A VarDesc, in its field of the block."""
+    """A VarDesc in its field of the block."""
     return field(3, field(1, name) + field(2, field(1, kind) + field(3, field(1, tensor))))
 
 
@@ -39,7 +39,7 @@ def pir(*operators: dict[str, Any]) -> str:
     return json.dumps({"base_code": {"magic": "pir", "version": 1}, "program": program})
 
 
-def test_a_program_tells_what_is_fed_and_fetched(tmp_path: Path) -> None:
+def test_the_fed_and_fetched_tensors_of_a_program_are_reported(tmp_path: Path) -> None:
     signature = of_files(tmp_path, "iris.pdmodel", "iris.pdiparams")
     assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float32", (-1, 4))]
     assert [(tensor.dtype, tensor.shape) for tensor in signature.outputs] == [("float32", (-1, 3))]
@@ -50,7 +50,7 @@ def test_a_program_tells_what_is_fed_and_fetched(tmp_path: Path) -> None:
     assert signature.unknown == {}
 
 
-def test_a_program_of_pir_tells_the_same(tmp_path: Path) -> None:
+def test_a_program_of_pir_gives_the_same_result(tmp_path: Path) -> None:
     signature = of_files(tmp_path, "pir.json", "iris.pdiparams")
     assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float32", (-1, 4))]
     assert [(tensor.dtype, tensor.shape) for tensor in signature.outputs] == [("float32", (-1, 3))]
@@ -75,7 +75,7 @@ def test_inputs_are_in_the_order_of_their_columns(tmp_path: Path) -> None:
     assert signature.framework_version is None
 
 
-def test_operators_of_branches_are_told_too(tmp_path: Path) -> None:
+def test_operators_of_branches_are_reported_too(tmp_path: Path) -> None:
     inner = {"#": "1.relu", "A": [], "O": []}
     write(tmp_path, "m.json", pir({"#": "1.if", "A": [], "O": [], "regions": [{"blocks": [{"ops": [inner]}]}]}))
     signature = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
@@ -113,7 +113,7 @@ NEWER = "newer than this version of Klever"
 
 
 def of_type(directory: Path, kind: int) -> Signature:
-    """What is found in a program with an input and a weight of a type."""
+    """The signature of a program with an input and a weight of this type."""
     tensor = field(1, kind) + field(2, 4)
     block = operator("feed", writes=b"x") + operator("fetch", reads=b"x") + variable(b"x", DENSE, tensor)
     kept = field(3, field(1, b"w") + field(2, field(1, DENSE) + field(3, field(1, tensor))) + field(3, 1))

@@ -1,4 +1,4 @@
-"""Weights that PyTorch keeps in other places than a state's plain tensors; files of the real PyTorch."""
+"""Weights that PyTorch stores outside a state's plain tensors, in files of the real PyTorch."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def test_all_weights_are_counted_once(tmp_path: Path, file: str, name: str, by_d
     assert signature.parameters.bytes_by_dtype == by_dtype
 
 
-def test_the_class_of_a_legacy_module_is_told(tmp_path: Path) -> None:
+def test_the_class_of_a_legacy_module_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "model.pth", (DATA / "pickle" / "legacy_module.pth").read_bytes())
     signature = extract_signature("Pickle", tmp_path)
     assert (signature.details["class"], signature.operators, signature.framework) == (
@@ -54,7 +54,7 @@ def test_a_size_made_of_others_is_any_size(tmp_path: Path) -> None:
 
 
 def tensor(kind: str, key: str, *shape: int, size: int, dtype: str | None = None, rebuild: str | None = None) -> bytes:
-    """A tensor in opcodes of pickles: its storage's class, key and size, and the type where that is an argument."""
+    """A tensor in pickle opcodes: its storage's class, key and size, and the type if that is an argument."""
     name = rebuild or ("_rebuild_tensor_v3" if dtype else "_rebuild_tensor_v2")
     storage = b"(X\x07\x00\x00\x00storage" + f"ctorch\n{kind}\n".encode()
     storage += b"X\x01\x00\x00\x00" + key.encode() + b"X\x03\x00\x00\x00cpuK" + bytes([size]) + b"tQ"
@@ -70,7 +70,7 @@ def tensor(kind: str, key: str, *shape: int, size: int, dtype: str | None = None
 
 
 def saved(directory: Path, *tensors: bytes, **members: bytes) -> Signature:
-    """What is found in an archive of torch.save that holds a list of tensors."""
+    """The signature of a torch.save archive with a list of tensors."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("m/data.pkl", b"\x80\x02(" + b"".join(tensors) + b"l.")
@@ -88,7 +88,7 @@ def sizes(signature: Signature) -> tuple[int, dict[str, int]]:
     ("dtype", "size"),
     [("float8_e4m3fn", 6), ("float8_e8m0fnu", 6), ("uint16", 12), ("uint64", 48), ("complex32", 24)],
 )
-def test_a_tensor_whose_storage_has_no_type_has_that_of_its_argument(tmp_path: Path, dtype: str, size: int) -> None:
+def test_a_tensor_whose_storage_has_no_type_has_the_type_of_its_argument(tmp_path: Path, dtype: str, size: int) -> None:
     signature = saved(tmp_path, tensor("UntypedStorage", "0", 2, 3, size=size, dtype=dtype))
     assert sizes(signature) == (6, {dtype: size})
     assert "parameters" not in signature.unknown
@@ -122,7 +122,7 @@ def test_storages_of_every_type_are_known(tmp_path: Path, kind: str, by_dtype: d
     assert sizes(saved(tmp_path, tensor(kind, "0", 8, size=8))) == (8, by_dtype)
 
 
-def test_a_tensor_of_a_class_of_its_own_is_counted(tmp_path: Path) -> None:
+def test_a_tensor_of_a_custom_class_is_counted(tmp_path: Path) -> None:
     plain = tensor("FloatStorage", "0", 3, size=3)
     arguments = plain.removeprefix(b"ctorch._utils\n_rebuild_tensor_v2\n").removesuffix(b"R")
     outer = b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\ncmine\nTensor\n"
@@ -135,7 +135,7 @@ def test_the_byte_order_of_an_archive_is_shown(tmp_path: Path, written: bytes, s
     assert signature.details["byte_order"] == shown
 
 
-def test_an_archive_that_does_not_say_its_byte_order_shows_none(tmp_path: Path) -> None:
+def test_an_archive_without_a_byte_order_shows_none(tmp_path: Path) -> None:
     assert saved(tmp_path, tensor("FloatStorage", "0", 3, size=3)).details["byte_order"] is None
 
 

@@ -1,4 +1,4 @@
-"""What is saved comes out again as it was, in every layout that is written; or it is refused before anything moves."""
+"""A saved model is exported unchanged, in every layout, or refused before anything is sent."""
 
 import tempfile
 from pathlib import Path
@@ -20,7 +20,7 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
     lambda name: name not in {".", ".."} and len(name.encode()) < 200
 )
 contents = st.one_of(st.just(b""), st.binary(max_size=40).map(lambda data: b"-" + data))
-"""Nothing that begins as a pointer of Git LFS."""
+"""Contents that do not start like a pointer of Git LFS."""
 trees = st.recursive(
     st.one_of(contents, st.binary(max_size=5).map(lambda data: data.decode("latin-1"))),
     lambda inner: st.dictionaries(names, inner, max_size=4),
@@ -30,7 +30,7 @@ Tree = dict[str, "Tree"] | bytes | str
 
 
 def plant(tree: "Tree", path: Path, root: Path) -> None:
-    """Bytes are a file, a dict is a directory, and text is a link to some file that lies there."""
+    """Create a tree: bytes are a file, a dict is a directory, and text is a link to an existing file."""
     if isinstance(tree, dict):
         path.mkdir()
         for name, inner in tree.items():
@@ -44,7 +44,7 @@ def plant(tree: "Tree", path: Path, root: Path) -> None:
 
 
 def picture(root: Path) -> dict[str, tuple[bytes, bool] | None]:
-    """Every path, with a file's bytes and whether it may be run."""
+    """Return every path with a file's bytes and whether it is executable."""
     return {
         path.relative_to(root).as_posix(): (path.read_bytes(), bool(path.stat().st_mode & 0o100))
         if path.is_file()
@@ -54,13 +54,13 @@ def picture(root: Path) -> dict[str, tuple[bytes, bool] | None]:
 
 
 def offends(model: Path) -> bool:
-    """Whether something in it cannot be packed."""
+    """Return whether the tree contains something that cannot be packed."""
     return any("\\" in path.name or (path.is_symlink() and not path.is_file()) for path in model.rglob("*"))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(names, trees, max_size=4))
-async def test_a_tree_is_exported_as_it_was_or_refused_by_the_name_that_cannot_be(tree: "dict[str, Tree]") -> None:
+async def test_a_tree_is_exported_unchanged_or_refused_by_the_unsupported_name(tree: "dict[str, Tree]") -> None:
     with tempfile.TemporaryDirectory() as name:
         model = many_files(Path(name) / "m", 1) / "model"
         plant(tree, model / "tree", model)
@@ -76,7 +76,7 @@ async def test_a_tree_is_exported_as_it_was_or_refused_by_the_name_that_cannot_b
 
 
 @pytest.mark.parametrize("layout", ["modelpack", "ormb"])
-async def test_names_of_every_kind_come_back_byte_for_byte(tmp_path: Path, layout: str) -> None:
+async def test_names_of_every_kind_survive_byte_for_byte(tmp_path: Path, layout: str) -> None:
     odd = [
         "-dash",
         "a b",
@@ -111,7 +111,7 @@ async def test_an_empty_directory_is_kept(tmp_path: Path, layout: str) -> None:
     assert again.digest == saved.digest
 
 
-async def test_weights_that_are_all_zero_are_saved_in_an_archive_that_is_exported_again(tmp_path: Path) -> None:
+async def test_all_zero_weights_are_saved_in_an_archive_that_can_be_exported(tmp_path: Path) -> None:
     model = many_files(tmp_path / "m", 0) / "model"
     with (model / "zeros.bin").open("wb") as file:
         file.truncate(96 * MIB)
@@ -122,7 +122,7 @@ async def test_weights_that_are_all_zero_are_saved_in_an_archive_that_is_exporte
 
 
 def deep(directory: Path, count: int) -> Path:
-    """Files whose paths have about three thousand bytes."""
+    """Write files whose paths have about three thousand bytes."""
     parent = many_files(directory, 0) / "model"
     for _ in range(12):
         parent /= "d" * 250
@@ -132,7 +132,7 @@ def deep(directory: Path, count: int) -> Path:
     return directory
 
 
-def test_a_manifest_that_no_registry_takes_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_manifest_that_no_registry_accepts_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     says = r"has 800 files: .* registries take 4194304\. `--layout ormb` packs all files into one layer"
     with pytest.raises(InvalidModelDirectoryError, match=says):
         pack(deep(tmp_path / "m", 800))
@@ -140,7 +140,7 @@ def test_a_manifest_that_no_registry_takes_is_refused_before_anything_is_sent(tm
     LocalLayout(tmp_path / "cache").save(pack(tmp_path / "m", tmp_path / "archives"), REFERENCE)
 
 
-def test_an_archive_whose_list_of_names_nobody_reads_is_refused(tmp_path: Path) -> None:
+def test_an_archive_with_too_many_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "archives").mkdir()
     with pytest.raises(InvalidModelDirectoryError, match=r"has 1500 files, .*: more than an archive may have"):
         pack(deep(tmp_path / "m", 1500), tmp_path / "archives")

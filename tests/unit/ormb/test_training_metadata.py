@@ -1,4 +1,4 @@
-"""ormbfile.yaml from training code."""
+"""Writing ormbfile.yaml from training code."""
 
 import subprocess
 from importlib.metadata import version
@@ -33,8 +33,8 @@ def repository(tmp_path: Path) -> Path:
     return code
 
 
-def test_what_training_knows_is_written_and_read_back(repository: Path, tmp_path: Path) -> None:
-    said = trained(
+def test_training_metadata_survive_a_round_trip(repository: Path, tmp_path: Path) -> None:
+    metadata = trained(
         "SKLearn",
         framework=sklearn,
         metrics={"loss": 0.1, "accuracy": 0.97},
@@ -44,9 +44,9 @@ def test_what_training_knows_is_written_and_read_back(repository: Path, tmp_path
         labels={"team": "a"},
         code=repository,
     )
-    path = write_modelfile(said, tmp_path / "model-directory")
+    path = write_modelfile(metadata, tmp_path / "model-directory")
     modelfile = load_modelfile(path.read_text())
-    assert modelfile == said
+    assert modelfile == metadata
     assert modelfile.framework == f"scikit-learn {version('scikit-learn')}"
     assert [(metric.name, metric.value) for metric in modelfile.metrics["training"]] == [
         ("accuracy", "0.97"),
@@ -60,14 +60,19 @@ def test_what_training_knows_is_written_and_read_back(repository: Path, tmp_path
     assert modelfile.training.git.description is None
 
 
-def test_changes_that_were_not_committed_are_told(repository: Path) -> None:
+def test_uncommitted_changes_are_reported(repository: Path) -> None:
     (repository / "train.py").write_text("print('changed')\n")
-    said = trained("SKLearn", code=repository)
-    assert said.training is not None
-    assert said.training.git is not None
-    assert said.training.git.description == "with changes that were not committed"
+    modelfile = trained("SKLearn", code=repository)
+    assert modelfile.training is not None
+    assert modelfile.training.git is not None
+    assert modelfile.training.git.description == "with changes that were not committed"
 
 
-def test_code_that_is_not_under_git_says_nothing_of_it(tmp_path: Path) -> None:
-    said = trained("ONNX", framework="torch 2.9", code=tmp_path)
-    assert (said.training, said.framework, said.signature, said.metrics) == (None, "torch 2.9", None, {})
+def test_code_without_git_has_no_revision(tmp_path: Path) -> None:
+    modelfile = trained("ONNX", framework="torch 2.9", code=tmp_path)
+    assert (modelfile.training, modelfile.framework, modelfile.signature, modelfile.metrics) == (
+        None,
+        "torch 2.9",
+        None,
+        {},
+    )

@@ -1,4 +1,4 @@
-"""What another registry no longer shows is believed only where it denies it itself, and not when it has lost it all."""
+"""Versions of another registry are withdrawn only if it denies them itself, and not if it has lost everything."""
 
 import asyncio
 from contextlib import suppress
@@ -23,7 +23,7 @@ ONE, TWO, THREE = (oci.model(text) for text in (b"one", b"two", b"three"))
 
 
 class Other:
-    """A registry whose parts answer, deny or fail as a test wants."""
+    """A registry whose endpoints answer, deny or fail as a test scripts them."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, oci.Artifact]] = {}
@@ -62,7 +62,7 @@ class Other:
 
 
 class World:
-    """The part of the registry that follows another one."""
+    """The part of the registry that follows another registry."""
 
     def __init__(self, home: Path) -> None:
         self.units, self.other = RegistryUnits(home), Other()
@@ -87,7 +87,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> World:
-    """Follows a registry with three models in two repositories."""
+    """Follow a registry with three models in two repositories."""
     world = World(tmp_path)
     for tag, artifact in (("v1", ONE), ("v2", TWO)):
         world.other.push("team/iris", tag, artifact)
@@ -105,27 +105,27 @@ async def test_a_tag_that_the_registry_denies_is_withdrawn(world: World) -> None
     assert world.alarms.raised == {}
 
 
-async def test_a_repository_that_is_only_missing_in_the_listing_loses_nothing(world: World) -> None:
+async def test_a_repository_missing_only_from_the_listing_loses_nothing(world: World) -> None:
     world.other.unlisted = {"team/iris", "team/other"}
     assert await world.scanned() == ALL
 
 
-async def test_a_repository_that_is_gone_takes_its_models_along_while_most_others_are_there(world: World) -> None:
+async def test_a_deleted_repository_loses_its_models_while_most_others_exist(world: World) -> None:
     del world.other.held["team/other"]
     assert await world.scanned() == ALL[:2]
 
 
-async def test_a_registry_that_knows_nothing_any_more_is_an_alarm_and_loses_nothing(world: World) -> None:
+async def test_an_empty_registry_is_an_alarm_and_loses_nothing(world: World) -> None:
     held, world.other.held = world.other.held, {}
     assert await world.scanned() == ALL
     (problem,) = world.alarms.raised.values()
-    assert "knows 3 of its models no more" in problem
+    assert "3 models of" in problem
     world.other.held = held
     assert await world.scanned() == ALL
     assert world.alarms.raised == {}
 
 
-async def test_what_a_registry_has_lost_is_given_up_once_people_say_so(world: World) -> None:
+async def test_lost_models_of_a_registry_are_given_up_on_request(world: World) -> None:
     world.other.held = {}
     await world.scanned()
     world.scanner.scan_soon(accept_loss=True)
@@ -139,13 +139,13 @@ async def test_a_registry_that_cannot_answer_denies_nothing(world: World, failur
     world.other.unlisted = {"team/iris"}
     with pytest.raises(type(failure)):
         await world.scanner.scan()
-    await world.notifications.take([Deleted(HOST, "team/iris", "v1", None)])
+    await world.notifications.dispatch([Deleted(HOST, "team/iris", "v1", None)])
     async with world.units.announcing():
         await eventually(lambda: _was_looked_at(world))
     assert await world.units.versions() == ALL
 
 
-async def test_a_scan_comes_sooner_where_it_is_wanted(world: World) -> None:
+async def test_a_scan_can_be_requested_early(world: World) -> None:
     scanning = asyncio.create_task(world.scanner.run(3600))
     world.other.push("team/iris", "v3", THREE)
     world.scanner.scan_soon()
@@ -160,9 +160,9 @@ def pushed(artifact: oci.Artifact) -> Pushed:
     return Pushed(HOST, "team/iris", "v1", artifact.digest)
 
 
-async def test_what_cannot_be_announced_is_an_alarm(world: World) -> None:
+async def test_a_version_that_cannot_be_announced_is_an_alarm(world: World) -> None:
     world.other.failure = PermanentError("403: your account may not")
-    await world.notifications.take([Deleted(HOST, "team/iris", "v1", None)])
+    await world.notifications.dispatch([Deleted(HOST, "team/iris", "v1", None)])
     await world.units.work()
     world.other.failure = None
     await world.scanner.scan()
@@ -170,16 +170,16 @@ async def test_what_cannot_be_announced_is_an_alarm(world: World) -> None:
     assert "team/iris:v1: 403: your account may not" in problem
 
 
-async def test_notifications_in_the_wrong_order_end_with_what_the_tag_names(world: World) -> None:
+async def test_notifications_in_any_order_end_with_the_current_tag(world: World) -> None:
     world.other.push("team/iris", "v1", TWO)
-    await world.notifications.take([pushed(TWO), pushed(THREE), pushed(ONE), pushed(TWO)])
+    await world.notifications.dispatch([pushed(TWO), pushed(THREE), pushed(ONE), pushed(TWO)])
     await world.units.work()
     assert await world.digest("v1") == TWO.digest
     assert [data.digest for data in world.units.publisher.data()[3:]] == [TWO.digest]
 
 
-async def test_a_notification_that_comes_before_the_tag_waits_for_it(world: World) -> None:
-    await world.notifications.take([pushed(THREE)])
+async def test_a_notification_that_precedes_the_tag_waits_for_it(world: World) -> None:
+    await world.notifications.dispatch([pushed(THREE)])
     async with world.units.announcing():
         await eventually(lambda: _was_looked_at(world))
         world.other.push("team/iris", "v1", THREE)

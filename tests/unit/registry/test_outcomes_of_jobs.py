@@ -1,4 +1,4 @@
-"""What outcomes of jobs become, in whatever order they come and whatever the disk does."""
+"""Outcomes of jobs, in any order and on any state of the disk."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ JOBRUNNER = EventSource("jobrunner")
 
 
 class FullDisk(Signatures):
-    """Signatures on a disk that takes no more."""
+    """Signatures on a full disk."""
 
     async def attach(self, repository: str, digest: str, signature: Signature) -> AttachedSignature | None:
         raise StorageFullError(f"the registry cannot store {signature} of {digest} in {repository}: the disk is full")
 
 
 class World:
-    """A registry with one model, and what jobs say of it."""
+    """A registry with one model, and the outcomes of its jobs."""
 
     def __init__(self, home: Path) -> None:
         self.units = RegistryUnits(home)
@@ -43,12 +43,12 @@ class World:
 
     async def completed(self, sequence: int) -> ModelStatus:
         data = JobCompleted(id="job", spec=SPEC, result=JobResult(signature=SIGNATURE))
-        await self.extractions.completed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        await self.extractions.record_result(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
         return await self.status()
 
     async def failed(self, sequence: int) -> ModelStatus:
         data = JobFailed(id="job", spec=SPEC, problem=PROBLEM)
-        await self.extractions.failed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        await self.extractions.record_failure(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
         return await self.status()
 
     async def status(self) -> ModelStatus:
@@ -69,7 +69,7 @@ async def world(tmp_path: Path) -> World:
     return world
 
 
-async def test_a_failure_that_is_handled_after_a_later_success_changes_nothing(world: World) -> None:
+async def test_a_failure_handled_after_a_later_success_changes_nothing(world: World) -> None:
     await world.completed(2)
     status = await world.failed(1)
     assert (status.extraction, status.signature, status.problem) == (ExtractionPhase.SUCCEEDED, SIGNATURE, None)
@@ -81,7 +81,7 @@ async def test_a_later_failure_replaces_a_success(world: World) -> None:
     assert (status.extraction, status.signature, status.problem) == (ExtractionPhase.FAILED, None, PROBLEM)
 
 
-async def test_a_signature_that_the_disk_does_not_take_is_in_the_catalogue(world: World) -> None:
+async def test_a_signature_is_in_the_catalogue_even_if_the_disk_is_full(world: World) -> None:
     world.extractions = world.over(FullDisk)
     status = await world.completed(1)
     assert (status.extraction, status.signature) == (ExtractionPhase.SUCCEEDED, SIGNATURE)

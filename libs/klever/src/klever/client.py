@@ -51,7 +51,7 @@ class KleverClient(JobCalls, ServingVerbs):
 
     async def model(self, ref: ModelRef | str) -> ModelDocument:
         """Return a model version. Raises ApiError with status 404 if it does not exist."""
-        return await self._get(_version_path(ModelRef.of(ref)), ModelDocument)
+        return await self._get(_version_path(ModelRef.coerce(ref)), ModelDocument)
 
     async def delete_model(self, ref: ModelRef | str) -> ModelDocument:
         """Request the deletion of a version; other tags of the same digest are kept. Returns the version.
@@ -59,7 +59,7 @@ class KleverClient(JobCalls, ServingVerbs):
         Raises:
             ApiError: with status 404 if the version does not exist, with 409 if it is served.
         """
-        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.of(ref)))
+        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.coerce(ref)))
 
     async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
         """Request the deletion of all versions of a model. Returns the versions.

@@ -63,7 +63,7 @@ class JobCalls(Calls):
         namespace: str = "default",
     ) -> JobDocument:
         """Request a job on a model; an earlier result for the same digest is kept. Raises ApiError."""
-        body = {"kind": kind.value, "ref": str(ModelRef.of(ref))}
+        body = {"kind": kind.value, "ref": str(ModelRef.coerce(ref))}
         more = {"conversion": conversion.model_dump(mode="json", exclude_defaults=True)} if conversion else {}
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
         return await self._read(JobDocument, "POST", path, json=body | more)

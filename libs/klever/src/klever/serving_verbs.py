@@ -45,7 +45,7 @@ class ServingVerbs(ServingWaits):
             InvalidReferenceError: the text does not name a version.
         """
         share = {} if traffic is None else {"traffic": traffic}
-        change = checked_change(DeployVersion, {"model": str(ModelRef.of(ref)), **share})
+        change = checked_change(DeployVersion, {"model": str(ModelRef.coerce(ref)), **share})
         wanted = await self.deploy_version(name, change, namespace)
         return await self.wait_for_ready(name, wanted.generation, namespace, within=within)
 

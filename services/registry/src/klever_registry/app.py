@@ -1,4 +1,4 @@
-"""The registry, put together."""
+"""Assembles the registry."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -72,12 +72,12 @@ from .service.usage import ServedModels
 from .settings import RegistrySettings
 
 ANNOUNCERS = 8
-"""Tags that are announced at a time."""
+"""Number of tags that are announced concurrently."""
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Where artifacts are kept."""
+    """The stores of artifacts."""
 
     blobs: BlobStore
     uploads: Uploads
@@ -87,11 +87,11 @@ class Stores:
     policies: PolicyCopies
     locks: Locks
     problem: Callable[[], Awaitable[str | None]]
-    """Why nothing can be stored now, if so."""
+    """Returns the problem while nothing can be stored, or None."""
 
 
 def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> Stores:
-    """Artifacts on this machine's disk, whose age is judged by a clock that does not jump."""
+    """Create the stores on this machine's disk. Their ages are measured with a clock that does not jump."""
     layout = Layout(settings.data_dir)
     inventory = LocalInventory(layout)
     return Stores(
@@ -107,7 +107,7 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
 
 
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
-    """The service, ready to run."""
+    """Build the service."""
     accounts, check_accounts = _accounts(settings)
     runtime = _runtime(settings, accounts)
     steady = SteadyClock(clock)
@@ -191,12 +191,12 @@ def _limits(settings: RegistrySettings) -> Limits:
 
 
 def _accounts(settings: RegistrySettings) -> tuple[AccountSource | None, Check]:
-    """Who may use the registry; None where everybody may."""
+    """Return the accounts and their readiness check; None for a registry without authentication."""
     if settings.open:
         return None, _always_well
     if settings.accounts is None:
         return NoAccounts(), _always_well
-    source = AccountsFile(settings.accounts, may_come_later=settings.platform_password_file is not None)
+    source = AccountsFile(settings.accounts, is_optional=settings.platform_password_file is not None)
     return source, source.check
 
 
@@ -216,7 +216,7 @@ async def _always_well() -> str | None:
 def _follow(
     runtime: Runtime, settings: RegistrySettings, records: Records, alarms: Alarms
 ) -> tuple[dict[str, SignatureStore], list[Scanner], list[Loop]]:
-    """Keep the catalogue in step with the external registries: where the signatures of each are, and its scans."""
+    """Keep the catalogue up to date with the external registries. Returns their signatures, scanners and scan loops."""
     connection = RemoteConnection(default_root())
     runtime.web.cleanup_ctx.append(connection.opened)
     announcers: dict[str, Announcer] = {}
@@ -225,9 +225,9 @@ def _follow(
     scans: list[Loop] = []
     for host in settings.external_hosts:
         manifests = RemoteManifests(connection, host)
-        signatures[host] = beside = RemoteSignatures(connection, manifests)
+        signatures[host] = store = RemoteSignatures(connection, manifests)
         announcers[host] = announcer = Announcer(
-            manifests=manifests, records=records, signatures=beside, address=host, owns_names=False
+            manifests=manifests, records=records, signatures=store, address=host, owns_names=False
         )
         scanners.append(scanner := Scanner(host, manifests, announcer, records, alarms))
         runtime.loops += [announcer.run] * ANNOUNCERS
@@ -239,7 +239,7 @@ def _follow(
 def _sweepers(
     settings: RegistrySettings, stores: Stores, clock: Callable[[], datetime], lease: Lease
 ) -> tuple[Loop, Loop]:
-    """What removes things from the disk."""
+    """Return the loops that remove unused blobs and expired uploads."""
     collector = Collector(
         inventory=stores.inventory,
         manifests=stores.manifests,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Parameters, Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, UNDECLARED_ELEMENTS, Parameters, Signature, Tensor
 from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading, the_only
@@ -172,7 +172,7 @@ def _reason(kind: Any) -> str | None:
     if kind.HasField("image") and kind.image.colors not in COLORS:
         return unknown_elements(f"colour space {kind.image.colors}")
     if kind.HasField("array") and kind.array.dtype not in DTYPES:
-        return unknown_elements(hex(kind.array.dtype)) if kind.array.dtype else UNSAID_ELEMENTS
+        return unknown_elements(hex(kind.array.dtype)) if kind.array.dtype else UNDECLARED_ELEMENTS
     if kind.HasField("array") and _shape(kind.array) is None:
         return "the file does not give its shape"
     return None if kind.ListFields() else f"{NO_TENSOR}feature of an unknown kind: {NEWER}"

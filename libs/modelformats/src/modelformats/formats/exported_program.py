@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from kleverproto.signatures import UNSAID_ELEMENTS, Signature, Tensor
+from kleverproto.signatures import UNDECLARED_ELEMENTS, Signature, Tensor
 from modelfiles import recognition
 from modelfiles.zips import read_member
 from modelformats.errors import InvalidModelError
@@ -131,7 +131,7 @@ def _unknown(program: Any) -> dict[str, str]:
 def _untyped(tensors: tuple[Tensor, ...], values: dict[str, Any]) -> dict[str, str]:
     """Map inputs and outputs without a type to the reason."""
     numbers = {tensor.name: _dtype(table(values, tensor.name)) for tensor in tensors if tensor.dtype is None}
-    return {name: unknown_elements(number) if number > 0 else UNSAID_ELEMENTS for name, number in numbers.items()}
+    return {name: unknown_elements(number) if number > 0 else UNDECLARED_ELEMENTS for name, number in numbers.items()}
 
 
 def _specified(specs: list[Any], values: dict[str, Any]) -> Iterator[Tensor]:

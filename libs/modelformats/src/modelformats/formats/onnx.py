@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, UNDECLARED_ELEMENTS, Signature, Tensor
 from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
@@ -118,7 +118,7 @@ def _open(value: Any) -> str | None:
         return f"{NO_TENSOR}{kind}, which has no dtype and shape of its own"
     elements = value.type.tensor_type.elem_type
     if not elements:
-        return UNSAID_ELEMENTS
+        return UNDECLARED_ELEMENTS
     return None if elements in DTYPES else unknown_elements(elements)
 
 

@@ -1,6 +1,6 @@
 """Shared by TensorFlow's formats: data types (tensorflow/core/framework/types.proto), and names of nodes."""
 
-from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS
+from kleverproto.signatures import NO_TENSOR, UNDECLARED_ELEMENTS
 from modelformats.weights import unknown_elements
 
 DTYPES = {
@@ -55,7 +55,7 @@ def why_untyped(number: int) -> str | None:
         return None
     if plain in HANDLES:
         return f"{NO_TENSOR}{HANDLES[plain]}"
-    return unknown_elements(number) if number else UNSAID_ELEMENTS
+    return unknown_elements(number) if number else UNDECLARED_ELEMENTS
 
 
 def _plain(number: int) -> int:

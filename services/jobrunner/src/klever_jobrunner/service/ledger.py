@@ -45,7 +45,7 @@ class Ledger:
 
     async def publish(self, cause: Intent, data: WireModel) -> None:
         """Publish an event that follows from the cause. Raises TransientError."""
-        await self.publisher.publish(self.events.following(cause.event_id, cause.correlation_id, data))
+        await self.publisher.publish(self.events.caused_by_ids(cause.event_id, cause.correlation_id, data))
 
     async def publish_outcome(self, cause: Intent, job: JobDocument) -> None:
         """Publish how a job has ended; each cause gets an event of its own. Raises TransientError."""

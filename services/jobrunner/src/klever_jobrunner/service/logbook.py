@@ -49,7 +49,7 @@ class Logbook:
         number, opening = 0, uuid4().hex  # an attempt counts from 0 again, and its lines are no repeats
         while batch := await _next(lines):
             data = JobLogged(id=job.id, lines=tuple(line[:LINE] for line in batch))
-            event = self._events.following(cause.event_id, cause.correlation_id, data, opening, str(number))
+            event = self._events.caused_by_ids(cause.event_id, cause.correlation_id, data, opening, str(number))
             number += 1
             try:
                 await self._publisher.publish(event)

@@ -1,4 +1,4 @@
-"""Blobs, uploads and manifests in this process: for tests and for trying things out."""
+"""In-memory blobs, uploads and manifests, for tests."""
 
 import asyncio
 import hashlib
@@ -89,7 +89,7 @@ class InMemoryUploads:
         data = b"".join([chunk async for chunk in chunks])
         content = self._content(repository, upload)
         if begin != len(content):
-            raise ChunkOutOfOrderError(f"the next chunk begins at {len(content)}, not {begin}", offset=len(content))
+            raise ChunkOutOfOrderError(f"the next chunk starts at {len(content)}, not at {begin}", offset=len(content))
         content.extend(data)
         self._touched[repository, upload] = datetime.now(UTC)
         return len(content)
@@ -109,7 +109,7 @@ class InMemoryUploads:
         content = bytes(self._content(repository, upload))
         await self.cancel(repository, upload)
         if f"{algorithm(digest)}:{hashlib.new(algorithm(digest), content).hexdigest()}" != digest:
-            raise DigestInvalidError(f"the bytes that came are not {digest}")
+            raise DigestInvalidError(f"the received bytes do not have the digest {digest}")
         await self._blobs.put(repository, digest, content)
 
     async def cancel(self, repository: str, upload: str) -> None:

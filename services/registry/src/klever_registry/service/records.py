@@ -1,4 +1,4 @@
-"""The catalogue's documents, and the events about them."""
+"""The documents of the catalogue and their events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Records:
-    """The catalogue, and the events that report its changes."""
+    """The catalogue, and the events of its changes."""
 
     documents: Documents[ModelDocument]
     publisher: EventPublisher
@@ -33,7 +33,7 @@ class Records:
         return Deletions(self.documents, self._announce_deletion, self.clock)
 
     async def withdraw(self, stored: Stored[ModelDocument]) -> None:
-        """Delete a document and announce it, unless it was changed since it was read. Raises TransientError."""
+        """Delete a document and publish the deletion, unless it was changed since then. Raises TransientError."""
         tombstone = Tombstone[ModelDocument](document=stored.document, deleted_at=self.clock())
         try:
             await self.documents.bury(stored.key, tombstone, stored.revision)
@@ -42,7 +42,7 @@ class Records:
         await self.deletions.finish(stored.key, tombstone)
 
     async def tidy(self) -> None:
-        """Finish the deletions that a crash interrupted, and remove old tombstones. Raises TransientError."""
+        """Finish deletions that a crash interrupted, and remove old tombstones. Raises TransientError."""
         await self.deletions.sweep((await self.documents.listing()).buried)
 
     async def _announce_deletion(self, _key: str, tombstone: Tombstone[ModelDocument]) -> None:
@@ -54,7 +54,7 @@ class Records:
         log.info("model deleted", ref=str(deleted.ref), digest=deleted.digest)
 
     def event(self, data: ModelPushed | ModelDeleted, document: ModelDocument) -> Event[ModelPushed | ModelDeleted]:
-        """The id holds the time of the first push too: a deleted tag restarts at generation 1."""
+        """Create an event. Its id includes the creation time, because a deleted tag restarts at generation 1."""
         life = (document.created_at.isoformat(), str(document.generation))
         event_id = derive_id(type(data).__name__, data.ref.repository, data.ref.version, data.digest, *life)
         return self.events.event(data, event_id=event_id)

@@ -1,4 +1,4 @@
-"""The local disk: one standard OCI image layout per repository, blobs shared between them by hard links."""
+"""The local disk: one OCI image layout per repository, with blobs shared by hard links."""
 
 from .accounts import AccountsFile, NoAccounts, verify_bcrypt
 from .blobs import LocalBlobs

@@ -1,4 +1,4 @@
-"""Copies of the projects' policies: a file each in the registry's data directory."""
+"""Copies of projects' policies, one file each in the registry's data directory."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class LocalPolicyCopies:
     """See `PolicyCopies`.
 
     Args:
-        disk: of the data directory.
+        disk: the disk of the data directory.
         directory: created with the first copy.
     """
 
@@ -32,7 +32,7 @@ class LocalPolicyCopies:
         await self._disk.write(self._keep, key, document)
 
     async def all(self) -> dict[str, ProjectDocument]:
-        """See `PolicyCopies`; one that cannot be read does not keep the others from being restored."""
+        """See `PolicyCopies`. Unreadable copies are logged and omitted."""
         return await self._disk.read(self._all)
 
     def _keep(self, key: str, document: ProjectDocument) -> None:
