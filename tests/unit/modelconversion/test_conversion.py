@@ -100,9 +100,7 @@ async def test_each_step_is_recorded_and_the_result_checked(
 
 
 async def test_a_result_that_computes_something_else_fails(source: Path, destination: Path, workshop: Workshop) -> None:
-    with pytest.raises(
-        ConversionError, match=r"differs from the source: output x differs.*--sample NAME"
-    ) as caught:
+    with pytest.raises(ConversionError, match=r"differs from the source: output x differs.*--sample NAME") as caught:
         await converted(Subject(source, "Sketched", SIGNATURE, {"times": "1.5"}), destination, workshop)
     assert caught.value.code == "verification_failed"
 

@@ -2,7 +2,7 @@
 
 from kleverproto.codes import DISK_FULL, OUT_OF_MEMORY, TIMED_OUT, TOOLCHAIN_FAILED, UNSUPPORTED_CONVERSION
 
-OF_THE_MACHINE = frozenset({OUT_OF_MEMORY, TIMED_OUT, DISK_FULL})
+RESOURCE_CODES = frozenset({OUT_OF_MEMORY, TIMED_OUT, DISK_FULL})
 """Codes that do not depend on the model: with more memory, time or space, the same conversion may succeed."""
 
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")

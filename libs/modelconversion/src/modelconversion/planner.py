@@ -16,7 +16,7 @@ def plan(source: str, target: str, options: Collection[str] = (), pairs: Iterabl
     table = tuple(pairs)
     routes = _cheapest_routes(source, table)
     if target not in routes:
-        raise NoRouteError(_what_can_be_reached(source, target, routes))
+        raise NoRouteError(_describe_reachable(source, target, routes))
     refinements = tuple(
         pair for pair in table if pair.source == pair.target == target and pair.options.intersection(options)
     )
@@ -55,7 +55,7 @@ def _takes(pair: Pair, before: tuple[Pair, ...]) -> bool:
     return pair.takes_tables or not any(each.writes_tables for each in before)
 
 
-def _what_can_be_reached(source: str, target: str, routes: dict[str, tuple[Pair, ...]]) -> str:
+def _describe_reachable(source: str, target: str, routes: dict[str, tuple[Pair, ...]]) -> str:
     names = sorted(name for name in routes if name != source)
     if not names:
         return f"{source} cannot be converted to {target}, nor to any other format"
@@ -63,9 +63,9 @@ def _what_can_be_reached(source: str, target: str, routes: dict[str, tuple[Pair,
 
 
 def _check_options(route: tuple[Pair, ...], options: Collection[str]) -> None:
-    understood = {name for pair in route for name in pair.options}
+    supported = {name for pair in route for name in pair.options}
     for name in options:
-        if name not in understood:
+        if name not in supported:
             steps = " -> ".join((route[0].source, *(pair.target for pair in route)))
-            known = ", ".join(sorted(understood)) or "none"
+            known = ", ".join(sorted(supported)) or "none"
             raise NoRouteError(f"the conversion {steps} has no option {name!r}; its options: {known}")

@@ -12,7 +12,7 @@ CARRIED = frozenset(
 )
 
 
-def uncarried(signature: Signature) -> Iterator[str]:
+def unsupported_tensors(signature: Signature) -> Iterator[str]:
     """Yield a sentence for each input and output that cannot be sent, with the remedy."""
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
         for tensor in tensors:

@@ -5,7 +5,7 @@ from pathlib import Path
 from kleverproto.formats import UnknownFormatError, known_format
 from kleverproto.signatures import Signature
 
-from .carrying import uncarried
+from .carrying import unsupported_tensors
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
@@ -95,7 +95,7 @@ def validate_layout(format_name: str, directory: Path) -> None:
     try:
         known.validate(directory)
     except InvalidModelError as error:
-        raise _with_what_it_looks_like(error, known.name, directory) from error
+        raise _with_detected_format(error, known.name, directory) from error
 
 
 def extract_signature(format_name: str, directory: Path) -> Signature:
@@ -114,13 +114,13 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
         signature = known.extract(directory)
     except InvalidModelError as error:
         refuse_pointers(directory)  # a better reason, if there is one
-        raise _with_what_it_looks_like(error, known.name, directory) from error
+        raise _with_detected_format(error, known.name, directory) from error
     pointers = pointers_in(directory)
-    warnings = (*signature.warnings, *uncarried(signature), *([pointers] if pointers else []))
+    warnings = (*signature.warnings, *unsupported_tensors(signature), *([pointers] if pointers else []))
     return signature.model_copy(update={"format": known.name, "warnings": warnings})
 
 
-def _with_what_it_looks_like(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:
+def _with_detected_format(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:
     """Return the error, or a better one if the files are clearly of another format than ormbfile.yaml declares."""
     detected = detect_format(directory)
     if detected in {None, declared}:

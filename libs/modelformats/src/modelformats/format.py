@@ -13,7 +13,7 @@ from .errors import InvalidModelError
 PROTOBUF_OUT_OF_MEMORY = "Arena alloc failed"
 """Protobuf reports it as an error with this message."""
 
-__all__ = ["Format", "files_matching", "head", "model_file", "reading", "single_file", "the_only"]
+__all__ = ["Format", "files_matching", "head", "model_file", "only_candidate", "reading", "single_file"]
 
 
 class Format(Protocol):
@@ -40,10 +40,10 @@ class Format(Protocol):
 
 def single_file(directory: Path, *patterns: str) -> Path:
     """Return the only file that matches. Raises InvalidModelError if there is none, or more than one."""
-    return the_only(files_matching(directory, *patterns), " or ".join(patterns))
+    return only_candidate(files_matching(directory, *patterns), " or ".join(patterns))
 
 
-def the_only(candidates: Sequence[Path], wanted: str) -> Path:
+def only_candidate(candidates: Sequence[Path], wanted: str) -> Path:
     """Return the only candidate. Raises InvalidModelError if there is none, or more than one.
 
     Args:

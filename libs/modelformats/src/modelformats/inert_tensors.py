@@ -85,10 +85,10 @@ def tensors_in(root: Any) -> Iterator[InertTensor]:
         if tensor is not None:
             yield tensor
         else:
-            waiting.extend(reversed([(_joined(name, key), inner) for key, inner in inner_of(value)]))
+            waiting.extend(reversed([(_joined(name, key), inner) for key, inner in content_of(value)]))
 
 
-def inner_of(value: Any) -> Iterator[tuple[Any, Any]]:
+def content_of(value: Any) -> Iterator[tuple[Any, Any]]:
     """Yield the content of a container, or an object's state, by key.
 
     Dictionaries of a module are not part of names.
@@ -102,9 +102,9 @@ def inner_of(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(value.arguments)  # such as the two tensors of a sparse one
         if isinstance(value.state, tuple):  # such as the packed weights of a quantized layer
             yield from enumerate(value.state)
-        for key, inner in inner_of(value.state) if isinstance(value.state, dict) else ():
+        for key, inner in content_of(value.state) if isinstance(value.state, dict) else ():
             if key in {"_parameters", "_buffers", "_modules"}:
-                yield from inner_of(inner)
+                yield from content_of(inner)
             else:
                 yield key, inner
 

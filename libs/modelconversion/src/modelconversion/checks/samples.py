@@ -29,7 +29,7 @@ _TABLE = 4096
 """Maximum number of elements of a row for a model of tables."""
 _ELEMENTS, _LATER_ELEMENTS = 2**26, 2**22
 """Maximum number of elements of an input, and of all inputs together in sets after the first."""
-_UNSAID = "float32"
+_DEFAULT_TYPE = "float32"
 """If the files contain a shape and no type, the framework accepts any numbers, and this type first."""
 _MARKS = ("mask", "type_id", "segment")
 """Parts of the names of inputs that contain zeros and ones, regardless of type."""
@@ -199,7 +199,7 @@ def _dtype(tensor: Tensor, hints: Hints) -> np.dtype[Any]:
     if tensor.dtype in {None, "str"} and hints.columns and all(column.is_text for column in hints.columns.values()):
         return np.dtype("U64")
     try:
-        dtype: np.dtype[Any] | None = np.dtype(tensor.dtype or _UNSAID)
+        dtype: np.dtype[Any] | None = np.dtype(tensor.dtype or _DEFAULT_TYPE)
     except TypeError:
         dtype = None
     if dtype is None or dtype.kind not in "fbiu":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kleverproto.codes import INVALID_SAMPLES, TOOLCHAIN_FAILED, VERIFICATION_FAILED
 from kleverproto.conversions import Difference, Verification
 from kleverproto.signatures import Signature
-from modelconversion.errors import OF_THE_MACHINE, ConversionError
+from modelconversion.errors import RESOURCE_CODES, ConversionError
 from modelconversion.pairs import HINTS, RUNNERS, Runner, Tolerance
 from modelconversion.workshop import Workshop, request_for
 from modelformats.threads import in_thread
@@ -68,7 +68,7 @@ async def verify(
         try:
             expected = await runs.outputs(source)
         except ConversionError as error:
-            if error.code in OF_THE_MACHINE:
+            if error.code in RESOURCE_CODES:
                 raise
             if source.samples:
                 raise ConversionError(INVALID_SAMPLES, f"the source does not run on the samples: {error}") from error
@@ -76,7 +76,7 @@ async def verify(
         try:
             got = await runs.outputs(result)
         except ConversionError as error:
-            if error.code in OF_THE_MACHINE:
+            if error.code in RESOURCE_CODES:
                 raise
             raise ConversionError(VERIFICATION_FAILED, f"the converted model does not run: {error}") from error
     differences = _compared(source, expected, got, tolerance)

@@ -36,7 +36,7 @@ def first_that_runs(run_once: Callable[[Request], dict[str, str]]) -> Callable[[
                 refused.append(error)
                 made.unlink(missing_ok=True)
                 continue
-            if _says_something(made):
+            if _is_informative(made):
                 if silent is not None:
                     silent[0].unlink()
                 return used
@@ -51,7 +51,7 @@ def first_that_runs(run_once: Callable[[Request], dict[str, str]]) -> Callable[[
     return run
 
 
-def _says_something(results: Path) -> bool:
+def _is_informative(results: Path) -> bool:
     """Return whether an output has finite values, or labels, that are not all the same."""
     with np.load(results, allow_pickle=False) as arrays:
         return any(_varies(arrays[name]) for name in arrays.files)

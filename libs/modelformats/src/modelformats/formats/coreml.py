@@ -9,7 +9,7 @@ from typing import Any
 from kleverproto.signatures import NO_TENSOR, UNDECLARED_ELEMENTS, Parameters, Signature, Tensor
 from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
-from modelformats.format import head, model_file, reading, the_only
+from modelformats.format import head, model_file, only_candidate, reading
 from modelformats.weights import NEWER, counted, newer_types, unknown_elements
 
 from .coreml_messages import MODEL
@@ -64,7 +64,7 @@ def _model_file(directory: Path) -> Path:
     packages = _packages(directory)
     if not packages:
         return model_file(RULE, directory)
-    manifest = the_only(packages, PACKAGE) / MANIFEST
+    manifest = only_candidate(packages, PACKAGE) / MANIFEST
     with reading(manifest, "manifest of a Core ML package"):
         listed = json.loads(head(manifest, MANIFEST_LIMIT))
         place = str(listed["itemInfoEntries"][listed["rootModelIdentifier"]]["path"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, the_only
+from modelformats.format import files_matching, only_candidate, reading
 from modelformats.plain import listed, table, text, whole
 
 METADATA, PARTS = "metadata", "part-*"
@@ -46,7 +46,7 @@ def _parts(directory: Path) -> list[Path]:
 
 
 def _part(directory: Path) -> Path:
-    return the_only(_parts(directory), f"{METADATA}/{PARTS}")
+    return only_candidate(_parts(directory), f"{METADATA}/{PARTS}")
 
 
 def _stages(directory: Path, depth: int) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from modelformats.weights import counted, unknown_tensors
 SYMBOL, PARAMS = "*symbol.json", "*.params"
 SYMBOL_LIMIT = 16 * 1024**2
 VARIABLE_OPERATOR = "null"
-UNSAID = -1
+UNSPECIFIED = -1
 """As a type: MXNet's default."""
 LOSS = "Output"
 """Suffix of the names of operators, such as SoftmaxOutput, that have a label as input in training."""
@@ -94,14 +94,14 @@ def _tensor(node: Any) -> Tensor:
 
 
 def _type(node: Any) -> int:
-    return int(_attributes(node).get("__dtype__", UNSAID))
+    return int(_attributes(node).get("__dtype__", UNSPECIFIED))
 
 
 def _types(nodes: list[Any], inputs: tuple[Tensor, ...]) -> Iterator[tuple[str, int]]:
     """Yield the types of inputs by number, if the graph contains them."""
     names = {tensor.name for tensor in inputs}
     written = ((node["name"], _type(node)) for node in nodes if node["name"] in names)
-    return ((name, number) for name, number in written if number != UNSAID)
+    return ((name, number) for name, number in written if number != UNSPECIFIED)
 
 
 def _attributes(node: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelfiles.protobuf.messages import Messages
 from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file, the_only
+from modelformats.format import files_matching, head, only_candidate, reading, single_file
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
 
 PROGRAM, PIR, PARAMS = "*.pdmodel", "*.json", "*.pdiparams"
@@ -112,7 +112,7 @@ def _is_pir(path: Path) -> bool:
 
 def _program(directory: Path) -> Path:
     candidates = [*files_matching(directory, PROGRAM), *_pir_files(directory)]
-    return the_only(candidates, f"{PROGRAM}, or {PIR} of PIR")
+    return only_candidate(candidates, f"{PROGRAM}, or {PIR} of PIR")
 
 
 def _program_signature(path: Path) -> Signature:

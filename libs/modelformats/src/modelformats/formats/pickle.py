@@ -14,8 +14,8 @@ from kleverproto.signatures import Signature
 from modelfiles.inert_pickle import Inert, class_name, read_pickles
 from modelfiles.selection import member_names
 from modelfiles.zips import find, read_member
-from modelformats.format import files_matching, head, reading, the_only
-from modelformats.inert_tensors import inner_of, tensors_in
+from modelformats.format import files_matching, head, only_candidate, reading
+from modelformats.inert_tensors import content_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import counted, newer_types
 
@@ -72,7 +72,7 @@ def _is_archive(path: Path) -> bool:
 def _file(directory: Path) -> Path:
     """Select the file by name if the author has declared the format."""
     named = [path for path in files_matching(directory, *PATTERNS) if not member_names(path)]
-    return the_only(_candidates(directory) or named, " or ".join(PATTERNS))
+    return only_candidate(_candidates(directory) or named, " or ".join(PATTERNS))
 
 
 def _archive_signature(path: Path) -> Signature:
@@ -122,7 +122,7 @@ def _named(root: Any) -> str:
 
 
 def _keys(root: Any) -> list[str]:
-    return [key for key, _ in inner_of(root) if isinstance(key, str) and key.isprintable()][:KEYS]
+    return [key for key, _ in content_of(root) if isinstance(key, str) and key.isprintable()][:KEYS]
 
 
 def _modules(root: Any) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _modules(root: Any) -> Iterator[str]:
         inside = value.attribute("_modules")
         if value.attribute("_parameters") is not None or inside is not None:
             yield _named(value).rpartition(".")[2]
-            waiting.extend(inner for _, inner in inner_of(inside))
+            waiting.extend(inner for _, inner in content_of(inside))
 
 
 PICKLE = Pickle()

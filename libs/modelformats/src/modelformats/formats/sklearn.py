@@ -14,7 +14,7 @@ from modelformats.plain import listed
 from modelformats.versions import other_version
 
 from .sklearn_inputs import bare_name, inner_steps, inputs_of
-from .sklearn_outputs import SEARCHES, outputs_of, uncallable
+from .sklearn_outputs import SEARCHES, outputs_of, uncallable_warnings
 
 TOOLCHAIN = "sklearn"
 """The toolchain in which such models are loaded for serving and conversion."""
@@ -63,7 +63,7 @@ def signature_of(root: Any) -> Signature:
         framework_version=_text(_first_attribute(steps, "_sklearn_version")),
         details={"classes": classes.values() if classes else None, "steps": [class_name(step) for step in steps]},
         unknown=_unknown(steps, inputs, outputs),
-        warnings=tuple(uncallable(root)) if steps else (),
+        warnings=tuple(uncallable_warnings(root)) if steps else (),
     )
 
 

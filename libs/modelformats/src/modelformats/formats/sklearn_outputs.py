@@ -85,7 +85,7 @@ def outputs_of(root: Inert, classes: InertArray | None, label_dtype: str | None)
     return predicted, Tensor(name=PROBABILITIES, dtype="float64", shape=(-1, classes.shape[0]))
 
 
-def uncallable(root: Inert) -> Iterator[str]:
+def uncallable_warnings(root: Inert) -> Iterator[str]:
     """Yield a warning if the estimator has no results for new rows."""
     last = _asked(root)
     if last is not None and bare_name(last) in NEITHER:

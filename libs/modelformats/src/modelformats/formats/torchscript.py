@@ -17,7 +17,7 @@ from modelfiles.inert_pickle import Inert, class_name, read_pickles
 from modelfiles.zips import find, read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
-from modelformats.inert_tensors import inner_of, tensors_in
+from modelformats.inert_tensors import content_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, newer_types
 
@@ -200,7 +200,7 @@ def _modules(root: Any) -> Counter[str]:
             continue
         seen.add(id(value))
         modules[class_name(value) or ""] += 1
-        waiting.extend(inner for _, inner in inner_of(value))
+        waiting.extend(inner for _, inner in content_of(value))
     return modules
 
 

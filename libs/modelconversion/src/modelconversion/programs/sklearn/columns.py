@@ -16,16 +16,16 @@ _TYPES = {"str": StringTensorType, "int64": Int64TensorType}
 """By the type in the signature; any other type is a number."""
 
 
-def looks_at_columns(estimator: Any) -> bool:
+def distinguishes_columns(estimator: Any) -> bool:
     """Return whether the estimator, or its first step, treats columns differently, so that each must be an input."""
     steps = getattr(estimator, "steps", None)
-    return looks_at_columns(steps[0][1]) if steps else hasattr(estimator, "transformers_")
+    return distinguishes_columns(steps[0][1]) if steps else hasattr(estimator, "transformers_")
 
 
 def initial_types(request: Request, estimator: Any) -> list[tuple[str, Any]]:
     """Return the types of inputs for skl2onnx: a column each if the estimator needs that, else one matrix."""
     inputs = request.inputs
-    if len(inputs) > 1 and (looks_at_columns(estimator) or any(each.dtype in _TYPES for each in inputs)):
+    if len(inputs) > 1 and (distinguishes_columns(estimator) or any(each.dtype in _TYPES for each in inputs)):
         return [(each.name, _TYPES.get(each.dtype or "", FloatTensorType)([None, 1])) for each in inputs]
     kind = StringTensorType if inputs and inputs[0].dtype == "str" else FloatTensorType
     if kind is StringTensorType and inputs[0].shape is not None and len(inputs[0].shape) == 1:

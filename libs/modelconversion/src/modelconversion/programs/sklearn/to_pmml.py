@@ -21,7 +21,7 @@ NAMESPACE = "http://www.dmg.org/PMML-4_4"
 REASON = "Exception: "
 VENDOR_METHOD = "x-"
 """Prefix of extensions to the PMML standard."""
-OF_TREES = {"allow_missing": True, "compact": False}
+TREE_OPTIONS = {"allow_missing": True, "compact": False}
 """Options of JPMML for all trees: route missing values like the trees of the estimator."""
 INFINITE, LARGEST = "INF", str(np.finfo(np.float32).max)
 """The threshold of a split between missing and other values: PMML4S cannot parse it, and no number is larger than the
@@ -39,7 +39,7 @@ def convert(request: Request) -> dict[str, str]:
     names = column_names(estimator, request)
     path = request.destination / FILE
     pipeline = make_pmml_pipeline(estimator, active_fields=names)
-    pipeline.configure(**OF_TREES)
+    pipeline.configure(**TREE_OPTIONS)
     export(pipeline, path)
     complete(path, names)
     return versions("sklearn2pmml", "scikit-learn")
