@@ -22,6 +22,7 @@ from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
 from kleverkit.service import Runtime, _finish, _serve_messages
+from kleverkit.tasks import cancel
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
@@ -154,8 +155,7 @@ async def running_gateway(
                 await eventually(gateway.is_ready)
             yield gateway
         finally:
-            messages.cancel()
-            await asyncio.gather(messages, return_exceptions=True)
+            await cancel([messages])
 
 
 @dataclass
