@@ -18,7 +18,7 @@ from .manifest import ModelManifest
 from .packed import Content, PackedModel
 from .reading import blob_digests, needed_config, parse_manifest
 from .reference import Reference
-from .space import removed_unless_complete, writing_to
+from .space import remove_on_error, writing_to
 from .stored import StoredModel
 
 log = logging.getLogger(__name__)
@@ -157,10 +157,7 @@ class LocalLayout:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """Yield a directory for incomplete blobs.
-
-        It contains those of an earlier process, unless one is using them now.
-        """
+        """Yield a directory for incomplete blobs; with those of an earlier process that has exited."""
         directory = self.staging() / "partial"
         directory.mkdir(exist_ok=True)
         with try_lock(directory / ".lock") as is_ours:
@@ -203,10 +200,7 @@ class LocalLayout:
         target = self.blob_path(digest)
         with self.in_use(), writing_to(self._directory):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file,
-                removed_unless_complete(file.name),
-            ):
+            with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file, remove_on_error(file.name):
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -231,7 +225,7 @@ class LocalLayout:
             "manifests": [manifests[name] for name in sorted(manifests)],
         }
         new = self._directory / "index.json.new"
-        with removed_unless_complete(new), new.open("w") as file:
+        with remove_on_error(new), new.open("w") as file:
             file.write(json.dumps(index, indent=2))
             file.flush()
             os.fsync(file.fileno())
