@@ -34,9 +34,9 @@ async def test_no_event_is_lost_or_duplicated(request: pytest.FixtureRequest, tm
     models.mkdir()
     with small_disks(home, DISKS_MEGABYTES) as disks:
         if isinstance(disks, str):
-            print(f"LEFT OUT: full disks, since {disks}")
+            print(f"SKIPPED: full disks, because {disks}")
         if reason := clock.build():
-            print(f"LEFT OUT: steps of the clock, since {reason}")
+            print(f"SKIPPED: clock steps, because {reason}")
         world = World(
             home,
             environment={} if reason else clock.environment,

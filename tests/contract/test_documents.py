@@ -30,7 +30,7 @@ GRAVE = Tombstone[JobDocument](
 )
 
 
-def one_more(present: JobDocument | None) -> JobDocument:
+def incremented(present: JobDocument | None) -> JobDocument:
     return job(attempts=present.status.attempts + 1 if present else 1)
 
 
@@ -143,14 +143,14 @@ async def test_an_empty_bucket_has_no_documents(jobs: Jobs) -> None:
 
 
 async def test_concurrent_mutations_lose_nothing(jobs: Jobs) -> None:
-    await asyncio.gather(*(mutate(jobs, "job-1", one_more) for _ in range(8)))
+    await asyncio.gather(*(mutate(jobs, "job-1", incremented) for _ in range(8)))
     stored = await jobs.get("job-1")
     assert stored is not None
     assert stored.document.status.attempts == 8
 
 
 async def test_an_empty_decision_changes_nothing(jobs: Jobs) -> None:
-    before = await mutate(jobs, "job-1", one_more)
+    before = await mutate(jobs, "job-1", incremented)
     after = await mutate(jobs, "job-1", lambda _present: None)
     assert before == after
 

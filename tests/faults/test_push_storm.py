@@ -47,14 +47,14 @@ async def assert_each_model_was_handled_once(platform: Platform) -> None:
         assert model.status.signature is not None
         assert model.status.signature.operators == {"Add": 1}
 
-    async def told_once() -> bool:
+    async def announced_once() -> bool:
         pushed = await platform.events("klever.model.pushed.storm.>")
         completed = await platform.events("klever.job.completed.>")
         versions = Counter(event["data"]["ref"]["version"] for event in pushed)
         jobs = Counter(event["data"]["id"] for event in completed)
         return len(versions) == len(jobs) == MODELS == sum(versions.values()) == sum(jobs.values())
 
-    assert await eventually(told_once, within=45)
+    assert await eventually(announced_once, within=45)
     assert await platform.events("klever.dead.>") == []
 
 

@@ -25,11 +25,11 @@ def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
 
 
 async def alarm_is(client: OciClient, value: str) -> None:
-    async def is_so() -> bool:
+    async def is_expected() -> bool:
         metrics = (await client.request("GET", "/metrics")).body.decode()
         return f"{ALARM}{value}" in metrics
 
-    await eventually(is_so, within=20)
+    await eventually(is_expected, within=20)
 
 
 @pytest.mark.parametrize(

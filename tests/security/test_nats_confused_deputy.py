@@ -29,7 +29,7 @@ async def document(operator: Client) -> bytes | None:
     return (await operator.jetstream().get_msg(SERVINGS_BUCKET.stream, subject=KEY)).data
 
 
-async def asked(client: Client, call: str, **body: Any) -> dict[str, Any]:
+async def jetstream_answer(client: Client, call: str, **body: Any) -> dict[str, Any]:
     """Return the answer of the JetStream API."""
     answer = await client.request(f"$JS.API.{call}", json.dumps(body).encode(), timeout=10)
     return dict(json.loads(answer.data))
@@ -81,7 +81,7 @@ async def test_a_consumer_cannot_deliver_into_a_document(guarded_nats: GuardedNa
         await written(deployer)
         await gateway.client.jetstream().publish(REQUEST, FORGED)
         config = {"name": "evil", "deliver_subject": KEY, "ack_policy": "none", "idle_heartbeat": 100_000_000}
-        created = await asked(
+        created = await jetstream_answer(
             gateway.client, f"CONSUMER.CREATE.{SERVINGS.name}.evil", stream_name=SERVINGS.name, config=config
         )
         assert "error" not in created
@@ -104,7 +104,7 @@ async def test_a_consumer_cannot_be_changed_under_another_name(guarded_nats: Gua
             await js.add_consumer(SERVINGS.name, name="ci", durable_name="ci", filter_subject="klever.serving.>")
         before = await js.consumer_info(SERVINGS.name, named)
         config = {"name": named, "durable_name": named, "filter_subject": "klever.serving.ready.>"}
-        answer = await asked(
+        answer = await jetstream_answer(
             gateway.client, f"CONSUMER.CREATE.{SERVINGS.name}.other", stream_name=SERVINGS.name, config=config
         )
         assert "error" in answer

@@ -136,10 +136,10 @@ async def test_a_failed_job_is_listed_retried_and_deleted(shell: Shell, tmp_path
     assert await eventually(failed, within=20) == job
     await shell.ok(f"klever jobs delete {job}")
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return (await shell.run(f"klever jobs get {job}")).code != 0
 
-    assert await eventually(gone, within=20)
+    assert await eventually(is_gone, within=20)
 
 
 @pytest.mark.timeout(120)

@@ -392,9 +392,9 @@ class World:
         self.bucket_memory = InMemoryRemembered(self.documents.incarnation)
         self.stream_memory = InMemoryRemembered(self.stream)
         self.allow_commands = True
-        self.start_anew()
+        self.restart()
 
-    def start_anew(self) -> None:
+    def restart(self) -> None:
         """Discard the in-memory state of a deployer."""
         events = EventSource("deployer", lambda: NOW)
         self.records = Records(self.documents, self.publisher, events, lambda: self.now, Copies(self.copies))

@@ -28,6 +28,7 @@ from kleverkit.service import (
     make_runtime,
 )
 from kleverkit.settings import ServiceSettings
+from kleverkit.tasks import cancel
 from kleverproto.base import WireModel
 from kleverproto.conversions import Conversion
 from kleverproto.envelope import EventSource, encode, utc_now
@@ -122,5 +123,4 @@ async def running_jobrunner(
             await asyncio.wait_for(asyncio.shield(messages), 30)
             yield JobsService(jobs, NatsBacklog(runtime.client), runtime.client)
         finally:
-            messages.cancel()
-            await asyncio.gather(messages, return_exceptions=True)
+            await cancel([messages])

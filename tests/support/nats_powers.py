@@ -89,7 +89,7 @@ def _leases() -> Iterator[Power]:
     yield _power(f"$JS.API.STREAM.MSG.GET.{LEASES}", *LEASE_HOLDERS)
     yield _power(f"$JS.API.STREAM.INFO.{LEASES}", *LEASE_HOLDERS, TOPOLOGY)
     yield _power(f"$JS.API.STREAM.PURGE.{LEASES}")
-    yield _power(f"$JS.API.STREAM.UPDATE.{LEASES}")
+    yield _power(f"$JS.API.STREAM.UPDATE.{LEASES}", TOPOLOGY)
 
 
 def _messages() -> Iterator[Power]:
@@ -120,7 +120,7 @@ def _streams() -> Iterator[Power]:
         yield _power(f"$JS.API.STREAM.PURGE.{stream.name}")
         yield _power(f"$JS.API.STREAM.UPDATE.{stream.name}", TOPOLOGY)
     for bucket in ALL_BUCKETS:
-        yield _power(f"$JS.API.STREAM.UPDATE.KV_{bucket.name}")
+        yield _power(f"$JS.API.STREAM.UPDATE.KV_{bucket.name}", TOPOLOGY)
 
 
 def _server() -> Iterator[Power]:

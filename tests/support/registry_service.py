@@ -131,6 +131,11 @@ class Platform:
         await client.push(repository, tag, artifact)
         return await self.settled(ref, artifact.digest)
 
+    async def lose_models(self, *, with_events: bool = False) -> None:
+        """Lose the bucket of models, and perhaps the stream of the events about them."""
+        for stream in (MODELS_BUCKET.stream, *(["KLEVER_MODELS"] if with_events else [])):
+            await self._js.delete_stream(stream)
+
     async def publish(self, event: Event[Any]) -> None:
         headers, body = encode(event)
         await self._js.publish(event.nats_subject, body, headers=headers)

@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from klever_registry.adapters.memory import (
     InMemoryBlobs,
+    InMemoryCopies,
     InMemoryLocks,
     InMemoryManifests,
-    InMemoryPolicyCopies,
     InMemoryUploads,
 )
 from klever_registry.domain.index import RepositoryIndex
@@ -23,6 +23,7 @@ from klever_registry.service.admission import Admission, Limits
 from klever_registry.service.alarms import Alarms
 from klever_registry.service.announcing import Announcer
 from klever_registry.service.blobs import Blobs
+from klever_registry.service.copies import ModelCopies
 from klever_registry.service.deletions import Deletions
 from klever_registry.service.distribution import Distribution
 from klever_registry.service.embedded import Embedded
@@ -60,17 +61,36 @@ class Clock:
 
 
 class FlakyPublisher(RecordingPublisher):
-    """Refuses a configurable number of events."""
+    """A stream that refuses as many events as a test sets, and remembers ids for as long as a test sets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.failures = 0
+        self.drops_duplicates = True
 
     async def publish(self, event: Event[Any]) -> None:
         if self.failures:
             self.failures -= 1
             raise TransientError("NATS does not answer")
-        await super().publish(event)
+        if self.drops_duplicates:
+            await super().publish(event)
+        else:
+            self.events.append(event)
+
+    async def store(self, event: Event[Any]) -> int:
+        """See `klever_registry.ports.Announcements`."""
+        await self.publish(event)
+        return self._positions(event)[-1]
+
+    async def find(self, event: Event[Any], position: int | None) -> int | None:
+        """See `klever_registry.ports.Announcements`."""
+        positions = self._positions(event)
+        if position is not None:
+            return position if position in positions else None
+        return positions[-1] if positions else None
+
+    def _positions(self, event: Event[Any]) -> list[int]:
+        return [position for position, known in enumerate(self.events, 1) if known.id == event.id]
 
     def names(self) -> list[str]:
         """The kinds of the published events, in order."""
@@ -146,6 +166,7 @@ class RegistryUnits:
         )
         self.documents = InMemoryDocuments[ModelDocument]()
         self.projects = InMemoryDocuments[ProjectDocument]()
+        self.copies = InMemoryCopies[ModelDocument]()
         self.served = FixedUsage()
         self.alarms = Alarms(CollectorRegistry())
         self.home = home
@@ -155,14 +176,16 @@ class RegistryUnits:
     def begin(self) -> None:
         """Restart the service: its in-memory state is lost."""
         events = EventSource("registry", self.clock)
-        self.records = Records(self.documents, self.publisher, events, self.clock)
-        signatures = Signatures(blobs=self.blobs, manifests=self.manifests)
+        copies = ModelCopies(self.documents, self.copies, InMemoryLocks())
+        self.records = Records(self.documents, copies, self.publisher, self.publisher, events, self.clock)
+        self.signatures = signatures = Signatures(blobs=self.blobs, manifests=self.manifests)
         self.embedded = FlakyEmbedded(self.manifests, self.blobs)
         self.announcer = Announcer(
             manifests=self.embedded, records=self.records, signatures=signatures, address=ADDRESS
         )
-        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies(), InMemoryLocks())
+        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryCopies(), InMemoryLocks())
         restorer = Restorer(
+            records=self.records,
             models=RememberedBucket(self.home / "models.json", self.documents),
             policies=policies,
             scanners=[],
@@ -189,7 +212,7 @@ class RegistryUnits:
             observer=self.announcer,
             usage=self.served,
         )
-        self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
+        self.deletions = Deletions(self.distribution, self.records, ADDRESS)
 
     async def require_lease(self) -> None:
         """This replica is the leader unless a test says otherwise."""
@@ -197,9 +220,14 @@ class RegistryUnits:
             raise NotLeaderError("this replica does not hold the lease")
 
     def lose_the_catalogue(self) -> None:
-        """Recreate the bucket, as after the loss of the NATS store."""
+        """Recreate the bucket, as if NATS had lost it and kept its streams."""
         self.documents = InMemoryDocuments()
         self.begin()
+
+    def lose_the_store(self) -> None:
+        """Empty the stream and recreate the bucket, as after the loss of the NATS store."""
+        self.publisher.events.clear()
+        self.lose_the_catalogue()
 
     async def push(self, tag: str, artifact: oci.Artifact, repository: str = REPOSITORY) -> None:
         for blob in artifact.blobs:

@@ -15,6 +15,7 @@ from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
+from kleverkit.tasks import cancel
 from kleverproto.documents import Intent
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
 from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingRequested, ServingRolloutRequested
@@ -49,9 +50,7 @@ async def deciding(client: Client) -> AsyncIterator[Records]:
     try:
         yield records
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(tasks)
 
 
 async def _handle(client: Client, consumer: ConsumerSpec, intents: Intents) -> None:

@@ -115,13 +115,13 @@ async def test_an_oversized_access_log_is_rotated_without_losing_lines(envoy: Be
     async with upstreams("v1") as (v1,):
         await envoy.data_plane.apply(route((v1, 100)))
 
-        async def asked(path: Path) -> bool:
+        async def sampled(path: Path) -> bool:
             await envoy.ask()
             return await asyncio.to_thread(has_content, path)
 
-        assert await eventually(lambda: asked(tmp_path / "access.log"), within=20)
+        assert await eventually(lambda: sampled(tmp_path / "access.log"), within=20)
         await log.rotate()
-        assert await eventually(lambda: asked(tmp_path / "access.log"), within=20)
+        assert await eventually(lambda: sampled(tmp_path / "access.log"), within=20)
     both = [
         json.loads(line)
         for name in ("access.log.1", "access.log")
@@ -146,10 +146,10 @@ async def test_a_request_is_a_span_of_the_clients_trace(tmp_path: Path, port: in
             await bench.data_plane.apply(route((v1, 100)))
             assert await bench.ask(traceparent=f"00-{trace}-b7ad6b7169203331-01") == "v1"
 
-            async def is_told() -> bool:
+            async def is_recorded() -> bool:
                 return any(bytes.fromhex(trace) in body and b"klever-ingress" in body for body in sent)
 
-            assert await eventually(is_told, within=15)
+            assert await eventually(is_recorded, within=15)
 
 
 async def test_a_killed_envoy_restarts_with_its_routes_and_accepts_new_ones(envoy: Bench, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ async def test_no_connection_is_refused_while_envoy_is_killed_repeatedly(tmp_pat
 @on_linux
 @pytest.mark.usefixtures("served")
 async def test_a_client_is_answered_while_envoy_is_down_and_asked_to_reconnect(tmp_path: Path, port: int) -> None:
-    await meets_nobody(tmp_path, port)
+    await check_kill(tmp_path, port)
 
 
 @on_linux
@@ -126,7 +126,7 @@ async def test_the_next_deployer_holds_the_port_of_an_adopted_envoy(tmp_path: Pa
             await eventually(second.is_live)
             assert process(tmp_path) == envoy
             for _ in range(2):
-                await meets_nobody(tmp_path, port)
+                await check_kill(tmp_path, port)
         assert (await answer(port)).startswith(b"HTTP/1.1 200 ")  # only Envoy listens now
     await second.stop()
 
@@ -135,7 +135,7 @@ def plane(directory: Path, port: int, patience: float = 20.0) -> Envoy:
     return Envoy(directory, host="127.0.0.1", port=port, drain_seconds=5.0, patience=patience)
 
 
-async def meets_nobody(directory: Path, port: int) -> None:
+async def check_kill(directory: Path, port: int) -> None:
     """Send requests to an Envoy that runs, one that was killed, and the next one."""
     assert b"connection: close" not in await answer(port)
     await kill(directory)

@@ -54,7 +54,7 @@ class Replica:
         return bool(self.woken)
 
 
-async def say_what_came(request: web.Request) -> web.Response:
+async def echo_request(request: web.Request) -> web.Response:
     headers = [[name.decode(), value.decode()] for name, value in request.raw_headers]
     body = (await request.read()).decode("latin-1")
     answer = web.json_response({"method": request.method, "path": request.raw_path, "headers": headers, "body": body})
@@ -83,7 +83,7 @@ async def replica() -> AsyncIterator[Replica]:
     application.router.add_post("/refuses", refuse_at_once)
     application.router.add_get("/packed", answer_packed)
     application.router.add_get("/ends", end_in_the_middle)
-    application.router.add_route("*", "/{path:.*}", say_what_came)
+    application.router.add_route("*", "/{path:.*}", echo_request)
     server = TestServer(application, host="127.0.0.1")
     await server.start_server(auto_decompress=False, max_field_size=1 << 16)
     yield Replica(server)

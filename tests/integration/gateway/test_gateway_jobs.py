@@ -90,7 +90,7 @@ async def test_conversions_of_the_same_bytes_are_separate_jobs(gateway: Gateway,
     ("body", "says"),
     [
         pytest.param({"kind": "convert"}, "requires a target", id="no conversion"),
-        pytest.param({"conversion": {"to": "ONNX"}}, "for jobs of the kind convert", id="another kind"),
+        pytest.param({"conversion": {"to": "ONNX"}}, "requires a job of the kind convert", id="another kind"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "into": 1}}, "into", id="an unknown key"),
         pytest.param({"kind": "convert", "conversion": {"to": "Onix"}}, "did you mean ONNX?", id="an unknown format"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "quantize": "int3"}}, "int8", id="a bad value"),

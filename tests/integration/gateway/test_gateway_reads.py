@@ -177,10 +177,10 @@ async def test_documents_that_are_not_restored_disappear_after_a_while(
         await eventually(lambda: gateway.json("/namespaces/default/servings/a"))
         await owner.recreate(SERVINGS)
 
-        async def gone() -> bool:
+        async def is_gone() -> bool:
             return (await gateway.get("/namespaces/default/servings/a")).status == 404
 
-        await eventually(gone, within=20)
+        await eventually(is_gone, within=20)
         await eventually(gateway.is_ready)
 
 

@@ -110,10 +110,10 @@ async def test_a_serving_is_deleting_at_once_and_gone_once_the_owner_has_removed
     assert (await gateway.json(f"{SERVINGS}/iris"))["status"]["phase"] == "Deleting"
     await owner.delete_serving("iris")
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return (await gateway.get(f"{SERVINGS}/iris")).status == 404
 
-    await eventually(gone)
+    await eventually(is_gone)
     assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 404
     again = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
     assert (again.status, again.json()["generation"]) == (202, 2)
@@ -149,10 +149,10 @@ async def test_a_request_lost_with_its_stream_is_not_shown_for_ever(gateway: Gat
     assert (await gateway.send("POST", SERVINGS, json={"name": "other", "spec": SPEC})).status == 202
     await owner.recreate("KLEVER_SERVINGS")
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return not (await gateway.json("/servings"))["items"]
 
-    await eventually(gone, within=15)
+    await eventually(is_gone, within=15)
 
 
 async def test_a_request_is_shown_while_it_waits_for_its_owner(gateway: Gateway, owner: Owner) -> None:

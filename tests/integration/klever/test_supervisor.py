@@ -76,10 +76,10 @@ async def test_a_killed_part_is_restarted(home: Home) -> None:
         first = pid_of(home)
         psutil.Process(first).kill()
 
-        async def told_again() -> bool:
+        async def reported_again() -> bool:
             return recorder.reports == ["server ready", "server died -9", "server ready"]
 
-        await eventually(told_again)
+        await eventually(reported_again)
         assert pid_of(home) != first
 
 

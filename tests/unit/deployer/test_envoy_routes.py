@@ -80,14 +80,14 @@ def to(revision: str, serving: ServingName = IRIS) -> PlacedRoute:
     return route_to(Endpoint("127.0.0.1", 1001), version=VersionKey(serving, "default", revision))
 
 
-async def begun(change: Coroutine[Any, Any, None], *, until: Any) -> asyncio.Task[None]:
+async def started_change(change: Coroutine[Any, Any, None], *, until: Any) -> asyncio.Task[None]:
     """A change that has reached this point."""
     task = asyncio.create_task(change)
 
-    async def is_there() -> bool:
+    async def is_reached() -> bool:
         return bool(until())
 
-    await eventually(is_there)
+    await eventually(is_reached)
     return task
 
 
@@ -107,7 +107,9 @@ async def test_the_last_change_applies_when_the_previous_one_was_superseded_in_p
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.accepts = False
-    superseded = await begun(routes.replace(IRIS, to("new")), until=lambda: "new" in written(tmp_path, CLUSTERS))
+    superseded = await started_change(
+        routes.replace(IRIS, to("new")), until=lambda: "new" in written(tmp_path, CLUSTERS)
+    )
     await cancel(superseded)
     last = asyncio.create_task(routes.replace(IRIS, to("old")))
     await asyncio.wait({last}, timeout=0)
@@ -123,7 +125,7 @@ async def test_the_last_change_applies_when_the_previous_one_has_failed_half_way
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.busy = True
-    failed = await begun(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    failed = await started_change(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
     envoy.silent = True
     with pytest.raises(DataPlaneError, match="does not answer"):
         await failed
@@ -140,11 +142,13 @@ async def test_the_next_deployer_completes_a_change_that_was_killed_while_reques
     killed = await deployer(tmp_path, envoy)
     await killed.replace(IRIS, to("old"))
     envoy.busy = True
-    change = await begun(killed.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    change = await started_change(killed.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
     assert killed._changing is not None
     await cancel(killed._changing, change)  # a killed process writes no more
     successor = await deployer(tmp_path, envoy)
-    next_change = await begun(successor.replace(IRIS, to(wanted)), until=lambda: envoy.revisions(ROUTES) == [wanted])
+    next_change = await started_change(
+        successor.replace(IRIS, to(wanted)), until=lambda: envoy.revisions(ROUTES) == [wanted]
+    )
     assert envoy.revisions(CLUSTERS) == ["old", "new"]  # both have open requests
     envoy.busy = False
     await next_change
@@ -189,7 +193,7 @@ async def test_a_serving_removed_while_its_deployment_waits_for_envoy_does_not_a
 async def test_a_removal_waits_for_a_deployment_in_progress(tmp_path: Path, envoy: FakeEnvoy) -> None:
     routes = await deployer(tmp_path, envoy)
     envoy.accepts = False
-    superseded = await begun(routes.replace(IRIS, to("new")), until=(tmp_path / CLUSTERS.file).exists)
+    superseded = await started_change(routes.replace(IRIS, to("new")), until=(tmp_path / CLUSTERS.file).exists)
     await cancel(superseded)
     removed = asyncio.create_task(routes.replace(IRIS, None))
     envoy.accepts = True
@@ -201,7 +205,7 @@ async def test_an_envoy_restarted_during_a_change_gets_the_applied_routes(tmp_pa
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.busy = True
-    failed = await begun(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    failed = await started_change(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
     envoy.silent = True
     routes.on_exited()
     await asyncio.gather(failed, return_exceptions=True)

@@ -243,7 +243,7 @@ async def test_an_event_reads_only_the_documents_of_its_followers(world: World) 
 async def test_a_serving_stored_by_another_process_is_followed(world: World) -> None:
     async with watched(world) as followers:
         await served(world, following("v1"))
-        world.start_anew()  # with empty memory
+        world.restart()  # with empty memory
         ref = ModelRef.parse("library/iris:v1")
         elsewhere = Followers(world.documents, world.records.copies)
         watch = asyncio.create_task(elsewhere.run())

@@ -68,10 +68,10 @@ class World:
     async def until(self, *endpoints: Endpoints) -> None:
         """Wait until requests are sent to these endpoints."""
 
-        async def is_there() -> bool:
+        async def is_reached() -> bool:
             return self.proxy.endpoints() == list(endpoints)
 
-        assert await eventually(is_there)
+        assert await eventually(is_reached)
 
 
 @pytest.fixture

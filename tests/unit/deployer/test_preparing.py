@@ -262,7 +262,7 @@ async def test_a_model_that_may_run_code_is_served_only_in_a_complete_sandbox(
     world: World, model_format: str, changes: dict[str, Any], *, refused: bool
 ) -> None:
     world.confinement = WITHOUT_SANDBOX
-    world.start_anew()
+    world.restart()
     document = await applied(world, model_format, **changes)
     assert (document.status.problem is not None) is refused
     if document.status.problem is not None:
@@ -273,7 +273,7 @@ async def test_a_model_that_may_run_code_is_served_only_in_a_complete_sandbox(
 
 async def test_the_operator_may_allow_an_incomplete_sandbox(world: World) -> None:
     world.confinement = WITHOUT_SANDBOX._replace(allow_unsandboxed=True)
-    world.start_anew()
+    world.restart()
     assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
 
 
@@ -308,7 +308,7 @@ async def test_a_serving_survives_a_new_deployer_while_the_catalogue_has_lost_it
     world.conversions.made.clear()
     for version in world.workloads.states():
         await world.workloads.remove(version.key)
-    world.start_anew()
+    world.restart()
     await world.rollout().converge(IRIS)
     again = await world.document()
     assert (again.status.phase, again.status.problem) == (ServingPhase.READY, None)

@@ -45,21 +45,21 @@ async def rollout(world: World, phase: RolloutPhase, weight: int) -> RolloutStat
     return status
 
 
-async def does(world: World, *, requests: int, errors: int = 0) -> None:
+async def answer_requests(world: World, *, requests: int, errors: int = 0) -> None:
     """Let the new version answer this many requests in a minute."""
     before = world.data_plane.counted.get(V2, Counts())
     world.data_plane.counted[V2] = Counts(before.requests + requests, before.errors + errors)
     world.now += timedelta(seconds=61)
 
 
-async def does_well_until(world: World, weight: int) -> None:
+async def answer_until(world: World, weight: int) -> None:
     """Let the new version answer requests until it has this share of the traffic."""
 
     async def reached() -> bool:
         status = (await world.document()).status.rollout
         if status is not None and status.weight >= weight:
             return status.weight == weight
-        await does(world, requests=20)
+        await answer_requests(world, requests=20)
         return False
 
     assert await eventually(reached, within=3, every=0.05)
@@ -70,9 +70,9 @@ async def test_a_good_canary_gets_all_traffic_step_by_step(world: World) -> None
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
         assert world.weights() == {"v2": 10, "v1": 90}
-        await does(world, requests=20)
+        await answer_requests(world, requests=20)
         await rollout(world, RolloutPhase.PROGRESSING, 50)
-        await does(world, requests=20)
+        await answer_requests(world, requests=20)
         await world.settled(ServingPhase.READY)
     status = (await world.document()).status
     assert status.rollout is not None
@@ -118,13 +118,13 @@ async def test_a_canary_without_requests_waits(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
-        await does(world, requests=9)
+        await answer_requests(world, requests=9)
 
-        async def says_so() -> bool:
+        async def reports_reason() -> bool:
             status = (await world.document()).status.rollout
             return status is not None and "9 of 10 requests that an analysis needs" in status.message
 
-        assert await eventually(says_so)
+        assert await eventually(reports_reason)
     assert world.weights() == {"v2": 10, "v1": 90}
 
 
@@ -134,9 +134,9 @@ async def test_a_rollout_can_be_paused_resumed_and_promoted(world: World) -> Non
         await rollout(world, RolloutPhase.PROGRESSING, 10)
         await steer(world, deployer, RolloutAction.PAUSE)
         await rollout(world, RolloutPhase.PAUSED, 10)
-        await does(world, requests=100)
+        await answer_requests(world, requests=100)
         await steer(world, deployer, RolloutAction.RESUME)
-        await does_well_until(world, 50)
+        await answer_until(world, 50)
         await steer(world, deployer, RolloutAction.PROMOTE)
         await world.settled(ServingPhase.READY)
     assert world.weights() == {"v2": 100}
@@ -202,7 +202,7 @@ async def test_the_next_deployer_resumes_the_recorded_step(world: World) -> None
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
     async with world.deployer():
-        await does_well_until(world, 50)
+        await answer_until(world, 50)
     assert world.weights() == {"v2": 50, "v1": 50}
 
 

@@ -129,7 +129,7 @@ async def test_nothing_starts_after_the_reconciler_and_its_workers_have_ended() 
             return await super().find(digest)
 
     world.store = Pulls()
-    world.start_anew()
+    world.restart()
     await world.request(spec("v1"))
     async with world.deployer() as reconciler:
         await started.wait()

@@ -67,7 +67,7 @@ async def test_a_bucket_lost_while_the_deployer_was_down_is_restored(*, with_str
     world.documents.lose()
     if with_stream:
         lose_stream(world)
-    world.start_anew()
+    world.restart()
     async with world.deployer():
         await world.settled(ServingPhase.READY)
     after = await world.document()
@@ -141,7 +141,7 @@ async def forget(world: World) -> None:
 async def test_a_request_from_before_a_deletion_is_late_while_the_stream_may_hold_it() -> None:
     world = await ready_world()
     await forget(world)
-    world.start_anew()
+    world.restart()
     await world.restorer().check()
     early = Intent(sequence=1, event_id="event-1", correlation_id="correlation")
     await world.request(spec("v1"), intent=early)  # a recreated consumer delivers it again
@@ -155,7 +155,7 @@ async def test_an_unannounced_deletion_survives_the_loss_of_its_bucket(*, with_s
     world.documents.lose()
     if with_stream:
         lose_stream(world)
-    world.start_anew()
+    world.restart()
     await world.restorer().check()
     await world.request(spec("v2"))
     assert (await world.document()).generation == 2
@@ -189,7 +189,7 @@ async def test_an_older_bucket_is_updated() -> None:
     await undeploy(world, ABALONE)
     await world.restorer().check(remember=True)
     world.documents.restore(backup)
-    world.start_anew()
+    world.restart()
     world.steps.taken.clear()
     async with world.deployer():
         await world.tombstone(ABALONE)
@@ -202,7 +202,7 @@ async def test_an_older_bucket_is_updated() -> None:
 async def test_readiness_reports_the_restoration_until_it_is_complete() -> None:
     world = await ready_world()
     restorer = world.restorer()
-    assert await restorer.problem() == "the servings were not read yet"
+    assert await restorer.problem() == "the servings have not been read yet"
     world.documents.lose()
     world.documents.unreachable = True
     with pytest.raises(TransientError):

@@ -90,12 +90,12 @@ async def test_an_undeployed_serving_stays_undeployed_in_any_order_of_requests(
     assert [event.causation_id for event in deletions] == ["event-2"]
 
 
-async def _wanted_again(world: World) -> None:
+async def _request_again(world: World) -> None:
     await world.request(spec("v2"), intent=intent(4))
 
 
 @pytest.mark.parametrize(
-    "order", list(itertools.permutations([_deployed, _deleted, _wanted_again])), ids=lambda order: order[0].__name__
+    "order", list(itertools.permutations([_deployed, _deleted, _request_again])), ids=lambda order: order[0].__name__
 )
 async def test_the_last_request_counts_in_any_order_of_handling(world: World, order: tuple[Handle, ...]) -> None:
     await world.push("v1", "v2")

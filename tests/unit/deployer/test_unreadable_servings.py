@@ -25,7 +25,7 @@ async def test_an_unreadable_serving_with_a_copy_is_restored() -> None:
     world = await ready_world()
     before = await world.document()
     world.documents.spoil(key_of(IRIS))
-    world.start_anew()
+    world.restart()
     async with world.deployer():
         await world.settled(ServingPhase.READY)
     assert (await world.document()).spec == before.spec
@@ -36,7 +36,7 @@ async def test_an_unreadable_serving_without_a_copy_is_an_alarm_and_the_others_c
     world = await ready_world()
     world.documents.spoil("default.stranger")
     world.documents.spoil("no name of a serving")
-    world.start_anew()
+    world.restart()
     async with world.deployer() as deployer:
         await world.request(spec("v2"))
         deployer.intend(IRIS)

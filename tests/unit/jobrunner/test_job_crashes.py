@@ -32,7 +32,7 @@ class Life:
         """Start a new process."""
         return Runner(self.directory, self.documents, self.publisher)
 
-    async def pass_by(self) -> None:
+    async def deliver_all(self) -> None:
         """Deliver the messages until each is acknowledged, and start a last process."""
         queue = [*self.messages]
         while queue:
@@ -65,7 +65,7 @@ class Life:
 @pytest.mark.parametrize("seed", range(200))
 async def test_no_job_is_lost_and_no_deleted_job_returns(tmp_path: Path, seed: int) -> None:
     life = Life(tmp_path, seed)
-    await life.pass_by()
+    await life.deliver_all()
     newest, place = life.messages[-1]
     phase, causes = await life.runner.phase(), life.runner.causes()
     match newest:

@@ -52,20 +52,20 @@ class Rig:
     def __init__(self) -> None:
         self.documents, self.clock = Scripted(), Clock()
         self.monitor = JobMonitor(self.documents, self.clock)
-        self.heard: list[str] = []
-        self.monitor.listen(lambda key, _known: self.heard.append(key))
+        self.received: list[str] = []
+        self.monitor.listen(lambda key, _known: self.received.append(key))
         self.loop = asyncio.create_task(self.monitor.run())
 
     async def report(self, name: str, document: JobDocument | None, revision: int) -> None:
         """Report a write and wait until it was received."""
         tombstone = Tombstone[JobDocument](deleted_at=NOW) if document is None else None
         self.documents.reports.put_nowait(Change(name, document, revision, tombstone))
-        number = len(self.heard) + 1
-        await eventually(lambda: self.has_heard(number))
+        number = len(self.received) + 1
+        await eventually(lambda: self.has_received(number))
 
-    async def has_heard(self, number: int) -> bool:
+    async def has_received(self, number: int) -> bool:
         """Return whether this many writes were received."""
-        return len(self.heard) >= number
+        return len(self.received) >= number
 
     async def is_followed(self, ages: dict[str, float]) -> bool:
         """Return whether these jobs are followed with these ages."""

@@ -136,7 +136,7 @@ async def test_a_cancellation_from_before_the_newest_request_stops_nothing(runne
     first = runner.start(request(1))
     await runner.executor.started.wait()
     second = runner.start(request(3))
-    await eventually(lambda: _has_heard(runner, 3))
+    await eventually(lambda: _has_received(runner, 3))
     await runner.cancel(2)
     runner.executor.gate.set()
     await asyncio.gather(first, second)
@@ -144,7 +144,7 @@ async def test_a_cancellation_from_before_the_newest_request_stops_nothing(runne
     assert len(runner.executor.calls) == 1  # the cancellation was late
 
 
-async def _has_heard(runner: Runner, sequence: int) -> bool:
+async def _has_received(runner: Runner, sequence: int) -> bool:
     heard = (await runner.job()).status.intent
     return heard is not None and heard.sequence == sequence
 

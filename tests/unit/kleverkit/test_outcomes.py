@@ -119,11 +119,11 @@ async def test_a_failed_heartbeat_neither_fails_the_work_nor_stops_later_ones() 
     wire = Wire(failures=2)
     received = message(wire).raw_message
 
-    async def has_beaten() -> bool:
+    async def has_sent_heartbeat() -> bool:
         return wire.sent[:1] == [b"+WPI"]
 
     async with Heartbeat(received, 0.001):
-        await eventually(has_beaten)
+        await eventually(has_sent_heartbeat)
 
 
 async def test_nothing_is_reported_after_the_acknowledgement() -> None:

@@ -161,7 +161,7 @@ async def test_only_the_creator_of_a_stream_checks_its_replicas(*, creates: bool
         num_replicas=3,
     )
     source.set(cast("Client", Holding(wanted)))
-    looking = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=creates), clock=Clock())
+    looking = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=creates), replicas=1, clock=Clock())
     await looking.reconcile()
     assert (await looking.streams_problem() is None) is not creates
 

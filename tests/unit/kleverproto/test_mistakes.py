@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from kleverproto.accounts import Account, Accounts
 from kleverproto.catalogue import EVENT_TYPES
 from kleverproto.jobs import JobDocument
-from kleverproto.mistakes import CHOICE, PATTERNS, worded
+from kleverproto.mistakes import CHOICE, PATTERNS, describe_mistakes
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.serving_specs import ServingManifest, ServingSpec
@@ -20,7 +20,7 @@ V1 = {"name": "v1", "model": "library/mymodel:v1"}
 def wrong(model: type[BaseModel], value: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         model.model_validate(value)
-    return worded(caught.value, model)
+    return describe_mistakes(caught.value, model)
 
 
 def spec(**changes: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def spec(digest: str = DIGEST, ref: ModelRef = REF) -> ModelSpec:
 def first(*, announced: bool = True) -> ModelDocument:
     document = catalogue.pushed(None, spec(), now=NOW, known=None)
     assert document is not None
-    return (catalogue.announced(document, 1) or document) if announced else document
+    return (catalogue.announced(document, 1, 7) or document) if announced else document
 
 
 def test_a_first_push_is_generation_one_and_must_be_announced() -> None:
@@ -86,8 +86,9 @@ def test_only_the_newest_history_is_kept() -> None:
 
 
 def test_an_announcement_is_recorded_once_and_never_reset() -> None:
-    assert catalogue.announced(first(), 1) is None
-    assert catalogue.announced(None, 1) is None
+    assert first().status.announced_sequence == 7
+    assert catalogue.announced(first(), 1, 8) is None
+    assert catalogue.announced(None, 1, 8) is None
 
 
 def test_a_job_about_other_bytes_changes_nothing() -> None:

@@ -117,6 +117,6 @@ async def test_nothing_is_deleted_before_the_served_versions_are_known(registry:
 
 
 async def test_a_version_of_another_registry_is_left_alone(registry: RegistryUnits) -> None:
-    elsewhere = Deletions(registry.distribution, registry.documents, "harbor.example.com")
+    elsewhere = Deletions(registry.distribution, registry.records, "harbor.example.com")
     with pytest.raises(PermanentError, match=r"is stored in 127\.0\.0\.1:5000: delete it there"):
         await elsewhere.handle_request(await seen(registry))

@@ -141,7 +141,7 @@ async def test_a_registry_that_cannot_answer_denies_nothing(world: World, failur
         await world.scanner.scan()
     await world.notifications.dispatch([Deleted(HOST, "team/iris", "v1", None)])
     async with world.units.announcing():
-        await eventually(lambda: _was_looked_at(world))
+        await eventually(lambda: _was_checked(world))
     assert await world.units.versions() == ALL
 
 
@@ -181,12 +181,12 @@ async def test_notifications_in_any_order_end_with_the_current_tag(world: World)
 async def test_a_notification_that_precedes_the_tag_waits_for_it(world: World) -> None:
     await world.notifications.dispatch([pushed(THREE)])
     async with world.units.announcing():
-        await eventually(lambda: _was_looked_at(world))
+        await eventually(lambda: _was_checked(world))
         world.other.push("team/iris", "v1", THREE)
         await eventually(lambda: _names(world, THREE))
 
 
-async def _was_looked_at(world: World) -> bool:
+async def _was_checked(world: World) -> bool:
     pending = world.units.announcer.pending
     return bool(pending.stuck or pending._failures)
 

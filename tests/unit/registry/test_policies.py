@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from klever_registry.adapters.local import LocalPolicyCopies
+from klever_registry.adapters.local import LocalCopies
 from klever_registry.adapters.local.disk import Disk
-from klever_registry.adapters.memory import InMemoryLocks, InMemoryPolicyCopies
+from klever_registry.adapters.memory import InMemoryCopies, InMemoryLocks
 from klever_registry.errors import StorageFullError
 from klever_registry.service.policies import Policies
 from kleverkit.errors import TransientError
@@ -36,7 +36,7 @@ class World:
 
     def __init__(self) -> None:
         self.documents, self.publisher = InMemoryDocuments[ProjectDocument](), RecordingPublisher()
-        self.copies: InMemoryPolicyCopies | LocalPolicyCopies = InMemoryPolicyCopies()
+        self.copies: InMemoryCopies[ProjectDocument] | LocalCopies[ProjectDocument] = InMemoryCopies()
         self.policies = self.over(self.publisher)
 
     def over(self, publisher: RecordingPublisher) -> Policies:
@@ -168,14 +168,16 @@ async def test_a_deleted_policy_stays_deleted() -> None:
 async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
     world = World()
     document = await world.ask(TO_ONNX)
-    world.copies = LocalPolicyCopies(Disk(tmp_path), tmp_path / "projects")
+    world.copies = LocalCopies(
+        Disk(tmp_path), tmp_path / "projects", ProjectDocument, lambda document: document.spec.name
+    )
     world.policies = world.over(world.publisher)
     await world.policies.restore()
     assert await world.copies.all() == {"library": document}
 
 
 async def test_a_policy_is_accepted_on_a_full_disk_and_copied_later() -> None:
-    class Full(InMemoryPolicyCopies):
+    class Full(InMemoryCopies[ProjectDocument]):
         """Fails every write until told otherwise."""
 
         is_full = True

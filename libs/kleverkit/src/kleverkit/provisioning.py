@@ -45,7 +45,7 @@ class StreamPart:
 
     Args:
         spec: the stream in the contract.
-        replicas: number of replicas in a cluster; None if another service configures it.
+        replicas: number of replicas in a cluster; None to keep that of an existing stream, and to create one with 1.
     """
 
     def __init__(self, spec: StreamSpec, replicas: int | None) -> None:
@@ -77,10 +77,17 @@ class StreamPart:
 
 
 class BucketPart:
-    """A KV bucket of documents."""
+    """A KV bucket of documents.
 
-    def __init__(self, spec: BucketSpec, replicas: int) -> None:
+    Args:
+        spec: the bucket in the contract.
+        replicas: see `StreamPart`.
+    """
+
+    def __init__(self, spec: BucketSpec, replicas: int | None) -> None:
         self.name = spec.name
+        self._replicas = replicas
+        self._present: api.StreamConfig | None = None
         self._config = api.StreamConfig(  # as in NATS ADR-8; nats-py's function cannot set the first sequence
             name=spec.stream,
             subjects=[spec.subjects],
@@ -90,19 +97,23 @@ class BucketPart:
             allow_direct=True,
             deny_delete=True,
             duplicate_window=DUPLICATE_WINDOW_SECONDS,
-            num_replicas=replicas,
+            num_replicas=replicas or 1,
         )
 
     async def exists(self, js: JetStreamContext) -> bool:
         """See `Part`."""
+        self._present = None
         try:
-            await js.key_value(self.name)
+            self._present = (await js.stream_info(self._config.name or "")).config
         except nats.js.errors.NotFoundError:
             return False
-        return True
+        return self._replicas in {None, self._present.num_replicas}
 
     async def create(self, js: JetStreamContext) -> None:
         """See `Part`."""
+        if self._present is not None:
+            await js.update_stream(self._present.evolve(num_replicas=self._replicas))
+            return
         await _create(js, self._config)
 
     async def save_state(self, js: JetStreamContext) -> None:
@@ -124,7 +135,7 @@ async def create_when_storable(part: Part, js: JetStreamContext) -> None:
 async def provision(
     js: JetStreamContext,
     *,
-    replicas: int = 1,
+    replicas: int | None = None,
     streams: Iterable[StreamSpec] = STREAMS,
     buckets: Iterable[BucketSpec] = BUCKETS,
 ) -> None:

@@ -62,7 +62,7 @@ class Topology:
     Args:
         client: returns the connected client.
         needs: the streams and buckets.
-        replicas: number of replicas of each stream and bucket.
+        replicas: number of replicas of each new and existing stream and bucket; if None, new ones have one.
         clock: monotonic seconds.
     """
 
@@ -71,7 +71,7 @@ class Topology:
         client: ClientSource,
         needs: Needs = Needs(),
         *,
-        replicas: int = 1,
+        replicas: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -79,7 +79,7 @@ class Topology:
         self._creates = needs.creates
         copies = replicas if needs.creates else None
         self._streams = {spec.name: StreamPart(spec, copies) for spec in needs.streams}
-        self._buckets = [BucketPart(spec, replicas) for spec in needs.buckets]
+        self._buckets = [BucketPart(spec, copies) for spec in needs.buckets]
         self._consumers: list[ConsumerPart] = []
         self._problems: dict[str, str] = {}
         self._failure: str | None = "they have not been checked yet"
