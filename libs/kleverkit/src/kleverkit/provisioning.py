@@ -45,7 +45,7 @@ class StreamPart:
 
     Args:
         spec: the stream in the contract.
-        replicas: number of replicas in a cluster; None to keep that of an existing stream, and to create one with 1.
+        replicas: number of replicas in a cluster; None leaves an existing stream as it is, and creates one with one.
     """
 
     def __init__(self, spec: StreamSpec, replicas: int | None) -> None:

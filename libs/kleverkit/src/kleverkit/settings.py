@@ -43,7 +43,7 @@ class ServiceSettings(BaseSettings):
     otlp_endpoint: str | None = None
     """URL to which spans are sent by OTLP over HTTP, such as http://127.0.0.1:4318; tracing is off if unset."""
     stream_replicas: Annotated[int, Field(ge=1, le=5)] | None = None
-    """Number of replicas of each new and existing stream and bucket in a NATS cluster; if unset, new ones have one."""
+    """Replicas of each stream and bucket in a NATS cluster, existing ones included; if unset, new ones have one."""
     retry_delay_seconds: Annotated[float, Field(gt=0)] = 0.25
     """Pause before the second delivery of a message; it doubles with each further delivery."""
     retry_delay_cap_seconds: Annotated[float, Field(gt=0)] = 30.0

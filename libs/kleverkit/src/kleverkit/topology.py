@@ -62,7 +62,7 @@ class Topology:
     Args:
         client: returns the connected client.
         needs: the streams and buckets.
-        replicas: number of replicas of each new and existing stream and bucket; if None, new ones have one.
+        replicas: number of replicas of each stream and bucket, existing ones included; None creates them with one.
         clock: monotonic seconds.
     """
 
