@@ -57,7 +57,7 @@ class Models:
         registries: describe manifests that are not in the catalogue.
         preparation: makes models and environments available to replicas.
         conversions: converts models whose own format no runtime serves.
-        clock: seconds, growing.
+        clock: monotonic seconds.
     """
 
     catalogue: ModelCatalogue
