@@ -14,7 +14,7 @@ from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from kleverserve.model import Model  # noqa: E402
-from kleverserve.samples import made_up  # noqa: E402
+from kleverserve.samples import generated_samples  # noqa: E402
 
 SECONDS, THREADS = 3.0, 2
 
@@ -33,7 +33,7 @@ def load(engine: str, directory: Path) -> Model:
 def main(engine: str, directory: Path) -> None:
     """Measure and print."""
     model = load(engine, directory)
-    sample, outputs = next(made_up(model.inputs)), [spec.name for spec in model.outputs]
+    sample, outputs = next(generated_samples(model.inputs)), [spec.name for spec in model.outputs]
     model.predict(sample, outputs)
     start = time.perf_counter() - STARTED
 

@@ -79,7 +79,7 @@ async def test_a_custom_model_goes_from_the_folder_to_the_endpoint(shell: Shell,
 
     second = await shell.run("klever up")
     assert second.code != 0
-    assert "runs with" in second.err
+    assert "is already running with" in second.err
 
     await shell.ok("klever undeploy mymodel")
     gone = await shell.run("klever predict mymodel --input X=@x.json")

@@ -132,7 +132,7 @@ async def test_a_net_whose_inputs_are_filled_requires_their_names(
     tmp_path.joinpath("netdef").mkdir()
     net = Net([Operator("Relu", ("x",), ("y",))], {"x": np.ones((1, 3), np.float32)}, [], ["y"])
     write_net(net, {}, tmp_path / "netdef")
-    with pytest.raises(ConversionError, match=r"fills all that the net takes \(x\)") as caught:
+    with pytest.raises(ConversionError, match=r"fills all inputs of the net \(x\)") as caught:
         await Conversion("filled", "NetDef", "ONNX", signature()).run(tmp_path / "netdef", made, toolchains)
     assert caught.value.code == "input_shape_needed"
     declared = signature(x=("float32", (-1, 3)))

@@ -58,7 +58,7 @@ def outcome(directory: Path) -> str | None:
     try:
         compare(outputs(directory / "source.npz"), outputs(directory / "result.npz"), TREES)
     except ConversionError:
-        return "the converted model does not do what the source does"
+        return "the converted model differs from the source"
     return None
 
 

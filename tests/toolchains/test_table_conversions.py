@@ -117,6 +117,8 @@ async def test_a_booster_of_several_targets_is_refused_and_not_reduced_to_one(
     directory = table_models / f"xgboost-{strategy}"
     known = extract_signature("XGBoost", directory)
     assert [tensor.shape for tensor in known.outputs] == [(-1, 2)]
-    with pytest.raises(ConversionError, match="the model predicts 2 targets, and onnxmltools converts one") as caught:
+    with pytest.raises(
+        ConversionError, match="the model predicts 2 targets, but onnxmltools converts only one"
+    ) as caught:
         await Conversion("vectors", "XGBoost", "ONNX", known).run(directory, tmp_path, toolchains)
     assert caught.value.code == "unsupported_operator"

@@ -65,7 +65,7 @@ async def test_the_ports_of_a_killed_platform_are_free_for_the_next_one(home: Ho
 
 async def test_a_running_platform_is_not_stopped_by_the_next_one(home: Home) -> None:
     async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
-        with pytest.raises(PlatformError, match="runs with"):
+        with pytest.raises(PlatformError, match="is already running with"):
             await stop_earlier(home)
         assert len(processes_of(home.path)) == 1
 

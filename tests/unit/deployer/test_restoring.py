@@ -202,7 +202,7 @@ async def test_an_older_bucket_is_updated() -> None:
 async def test_readiness_reports_the_restoration_until_it_is_complete() -> None:
     world = await ready_world()
     restorer = world.restorer()
-    assert await restorer.problem() == "the servings were not read yet"
+    assert await restorer.problem() == "the servings have not been read yet"
     world.documents.lose()
     world.documents.unreachable = True
     with pytest.raises(TransientError):

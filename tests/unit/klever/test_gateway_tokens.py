@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "run").mkdir()
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     urls = Urls(api=OURS, registry="", ingress="", nats="")
-    PlatformState(Running.of(os.getpid()), urls, {}, ready=True).write(tmp_path / "run" / "platform.json")
+    PlatformState(Running.from_pid(os.getpid()), urls, {}, ready=True).write(tmp_path / "run" / "platform.json")
     return tmp_path
 
 

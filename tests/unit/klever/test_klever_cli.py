@@ -146,7 +146,7 @@ def test_toolchains_are_listed_whether_installed_or_not(tmp_path: Path) -> None:
 def test_an_unknown_toolchain_is_refused_with_the_known_ones(tmp_path: Path, verb: str) -> None:
     result = run("toolchain", verb, "cobol", "--directory", str(tmp_path / "none"), home=tmp_path)
     assert result.exit_code == 1
-    assert "there is no toolchain 'cobol'; there are: " in result.stderr
+    assert "toolchain 'cobol' not found; the toolchains are: " in result.stderr
 
 
 def test_an_unchanged_policy_sends_no_request(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from kleverkit.tasks import cancel, cancellable
+from support.waiting import others
 
 
 async def lossy(outcome: object) -> object:
-    """End with an outcome of its own when it is cancelled."""
+    """End with this outcome when it is cancelled."""
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -17,10 +18,16 @@ async def lossy(outcome: object) -> object:
     return outcome
 
 
+async def answer(value: str) -> str:
+    """Return the value in a later turn of the loop."""
+    await others(1)
+    return value
+
+
 @pytest.mark.parametrize("outcome", ["a message", ConnectionError("the connection is closed")])
 async def test_a_lost_cancellation_is_raised(outcome: object) -> None:
     task = asyncio.create_task(cancellable(lossy(outcome)))
-    await asyncio.sleep(0)
+    await others(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -36,7 +43,7 @@ async def test_a_result_and_an_error_are_passed_on() -> None:
     async def fail() -> None:
         raise ConnectionError("closed")
 
-    assert await cancellable(asyncio.sleep(0, "done")) == "done"
+    assert await cancellable(answer("done")) == "done"
     with pytest.raises(ConnectionError, match="closed"):
         await cancellable(fail())
 
@@ -48,11 +55,11 @@ async def test_an_earlier_cancellation_does_not_count() -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            return await cancellable(asyncio.sleep(0, "cleaned up"))
+            return await cancellable(answer("cleaned up"))
         return ""
 
     task = asyncio.create_task(clean_up())
-    await asyncio.sleep(0)
+    await others(1)
     task.cancel()
     assert await task == "cleaned up"
 
@@ -64,6 +71,6 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
         await asyncio.Event().wait()
 
     task = asyncio.create_task(follow())
-    await asyncio.sleep(0)
+    await others(1)
     await cancel([task])
     assert task.cancelled()

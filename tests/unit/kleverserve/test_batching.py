@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kleverserve.batching import Batcher, joined, kind_of, parted, rows_at_most
+from kleverserve.batching import Batcher, allowed_batch_rows, batch_key, joined, split_results
 from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.lane import Lane, ResultT
 from kleverserve.model import TensorSpec
@@ -124,16 +124,20 @@ def test_only_requests_with_the_same_row_shape_and_outputs_are_of_one_kind() -> 
     model = Doubler()
     one, same, wide = infer_request(model, [1]), infer_request(model, [2], [3]), infer_request(model, [1, 2])
     fewer = InferRequest(None, one.inputs, [])
-    assert kind_of(one) == kind_of(same)
-    assert len({kind_of(one), kind_of(wide), kind_of(fewer)}) == 3
+    assert batch_key(one) == batch_key(same)
+    assert len({batch_key(one), batch_key(wide), batch_key(fewer)}) == 3
     assert joined([one.inputs, same.inputs])["x"].tolist() == [[1], [2], [3]]
 
 
 def test_results_are_split_as_they_were_joined() -> None:
     array = np.arange(6).reshape(6, 1)
-    assert [each["y"].tolist() for each in parted({"y": array}, [1, 3, 2])] == [[[0]], [[1], [2], [3]], [[4], [5]]]
+    assert [each["y"].tolist() for each in split_results({"y": array}, [1, 3, 2])] == [
+        [[0]],
+        [[1], [2], [3]],
+        [[4], [5]],
+    ]
     with pytest.raises(ExecutionError, match="for 5 rows"):
-        parted({"y": array}, [2, 3])
+        split_results({"y": array}, [2, 3])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +155,7 @@ def test_only_models_whose_rows_are_independent_share_runs(
 ) -> None:
     model = EchoModel([TensorSpec("x", Datatype.FP32, shape)])
     model.row_wise = row_wise
-    assert rows_at_most(model, given) == rows
+    assert allowed_batch_rows(model, given) == rows
 
 
 class Summing(Doubler):
@@ -163,13 +167,13 @@ class Summing(Doubler):
 
 def test_a_number_of_rows_does_not_override_dependent_rows() -> None:
     with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .* not independent: output "x_out" .*: leave maxBatch'):
-        rows_at_most(Summing(), 32)
-    assert (rows_at_most(Summing(), 1), rows_at_most(Summing(), None)) == (1, 1)
+        allowed_batch_rows(Summing(), 32)
+    assert (allowed_batch_rows(Summing(), 1), allowed_batch_rows(Summing(), None)) == (1, 1)
 
 
 def test_a_number_of_rows_is_refused_for_a_model_without_rows() -> None:
     with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .*: input "x" has the shape \[3, 2\]'):
-        rows_at_most(EchoModel([TensorSpec("x", Datatype.FP32, (3, 2))]), 8)
+        allowed_batch_rows(EchoModel([TensorSpec("x", Datatype.FP32, (3, 2))]), 8)
 
 
 class Choosy(Doubler):
@@ -182,10 +186,10 @@ class Choosy(Doubler):
 
 def test_a_number_of_rows_is_refused_if_independence_cannot_be_shown() -> None:
     model = Choosy()
-    assert rows_at_most(model, 8) == 8  # its engine is known to process one row after the other
+    assert allowed_batch_rows(model, 8) == 8  # its engine is known to process one row after the other
     model.row_wise = False
     with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* rejects generated rows"):
-        rows_at_most(model, 8)
+        allowed_batch_rows(model, 8)
 
 
 class Growing(Doubler):

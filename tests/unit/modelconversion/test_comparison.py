@@ -69,7 +69,7 @@ def test_the_largest_difference_of_each_output_is_reported() -> None:
     [
         pytest.param(one([1, 2]), one([1, 2.1]), "by up to 0.1 .* more than the 0.000103", id="value"),
         pytest.param(one([1, 2]), one([1, 2, 3]), r"shape \(3,\), the source's has \(2,\)", id="size"),
-        pytest.param(one([1, 2]), {}, "gives 0 outputs, the source 1", id="outputs"),
+        pytest.param(one([1, 2]), {}, "has 0 outputs, the source 1", id="outputs"),
         pytest.param(one([1, 2]), one([1, float("nan")]), "by up to inf", id="nan"),
         pytest.param(one([1, float("inf")]), one([1, float("-inf")]), "by up to inf", id="inf"),
         pytest.param({"y": np.array(["a", "b"])}, {"y": np.array(["a", "c"])}, "by up to 0.5", id="labels"),
@@ -132,7 +132,7 @@ def test_given_samples_have_the_types_of_the_inputs() -> None:
 
 @pytest.mark.parametrize(
     ("values", "reason"),
-    [({"y": [1]}, "the model's inputs are x; samples are given for y"), ({"x": [[1], [2, 3]]}, "are not arrays")],
+    [({"y": [1]}, "the model's inputs are x; the samples are for y"), ({"x": [[1], [2, 3]]}, "are not arrays")],
 )
 def test_given_samples_that_do_not_fit_are_refused(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConversionError, match=reason) as caught:

@@ -80,7 +80,7 @@ def test_a_custom_model_class_reports_what_is_unknown() -> None:
 
 @pytest.mark.parametrize("config", [[], {"config": {}}, None, {"class_name": 1}], ids=repr)
 def test_a_configuration_of_another_kind_is_refused(config: Any) -> None:
-    with pytest.raises(InvalidModelError, match="holds no model"):
+    with pytest.raises(InvalidModelError, match="contains no model"):
         read_config(config)
 
 

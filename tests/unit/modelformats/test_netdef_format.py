@@ -64,7 +64,7 @@ def test_a_completely_filled_net_is_reported_as_such(tmp_path: Path) -> None:
     init = caffe_models.init_net() + fill("data", 1, 4)
     signature = extracted(tmp_path, init, caffe_models.predict_net())
     assert signature.inputs == ()
-    assert "fills everything" in signature.unknown["inputs"]
+    assert "fills all inputs" in signature.unknown["inputs"]
 
 
 def test_weights_of_other_types_are_reported(tmp_path: Path) -> None:

@@ -144,9 +144,9 @@ def test_an_input_of_several_tensors_is_not_shown_as_a_plain_one(tmp_path: Path,
     signature = extracted(message, tmp_path)
     (tensor,) = signature.inputs
     assert (tensor.name, tensor.dtype, tensor.shape) == ("x", None, None)
-    assert signature.unknown["x"] == f"not a plain tensor but a {kind} one, which is made of several"
+    assert signature.unknown["x"] == f"not a plain tensor but a {kind} one, which consists of several"
     (warning,) = signature.warnings
-    assert warning.startswith(f"'x' is a {kind} tensor, which the inference protocol cannot carry")
+    assert warning.startswith(f"'x' is a {kind} tensor, which the inference protocol lacks")
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_a_pipeline_that_contains_itself_is_reported_once(tmp_path: Path) -> Non
 def test_a_pickle_of_another_object_is_reported_as_no_estimator(tmp_path: Path) -> None:
     signature = extracted({"a": 1}, tmp_path)
     assert (signature.inputs, signature.outputs) == ((), ())
-    assert signature.unknown["operators"] == "the file holds no scikit-learn estimator"
+    assert signature.unknown["operators"] == "the file contains no scikit-learn estimator"
 
 
 def test_lz4_is_refused_with_advice(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_weights_are_reported_without_code(tmp_path: Path) -> None:
     directory = rewritten(tmp_path, "torchscript/traced.pt", lambda name, old: None if "/code/" in name else old)
     signature = extract_signature("TorchScript", directory)
     assert (signature.inputs, signature.operators, counted(signature)) == ((), {}, NETWORK)
-    assert "no forward()" in signature.unknown["inputs"]
+    assert "no readable forward()" in signature.unknown["inputs"]
 
 
 def test_an_exported_program_is_described_completely(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from ormb.errors import UnsafePathError, UnsupportedArtifactError
 from ormb.exporting import Unpacker
 from ormb.mediatypes import EMPTY_DIRECTORIES
 from ormb.packing import pack
-from ormb.reading import config_wanted, parse_manifest
+from ormb.reading import needed_config, parse_manifest
 from support import foreign_artifacts as foreign
 from support.foreign_artifacts import DIRECTORY, HARD_LINK, LINK, Entry, Layer
 from support.oci_artifacts import Artifact, sha256
@@ -23,7 +23,7 @@ IMAGE = "application/vnd.oci.image."
 def exported(artifact: Artifact, directory: Path) -> dict[str, str]:
     """Return the files of an artifact below `model/` and `extra/`."""
     blobs = {sha256(blob): blob for blob in artifact.blobs}
-    wanted = config_wanted(artifact.manifest)
+    wanted = needed_config(artifact.manifest)
     manifest = parse_manifest(artifact.manifest, blobs[wanted.digest] if wanted else None)
     assert manifest is not None
     directory.mkdir(exist_ok=True)

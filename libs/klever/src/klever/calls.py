@@ -8,7 +8,7 @@ import aiohttp
 
 from kleverproto.base import WireModel
 
-from .answers import Page, understood
+from .answers import Page, parse_response
 from .infer_bodies import to_json
 from .servers import find_gateway
 from .transport import Transport
@@ -50,7 +50,7 @@ class Calls:
         return await self._read(document, "GET", path)
 
     async def _read(self, document: type[DocumentT], method: str, path: str, **options: Any) -> DocumentT:
-        return understood(document, await self._call(method, path, **options), self._url(path))
+        return parse_response(document, await self._call(method, path, **options), self._url(path))
 
     async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
         """Return the items of all pages of a list."""
@@ -58,7 +58,7 @@ class Calls:
         while True:
             params = {**filters, "start": len(items), "limit": PAGE}
             page = await self._read(Page, "GET", path, params=params)
-            items += [understood(document, item, self._url(path)) for item in page.items]
+            items += [parse_response(document, item, self._url(path)) for item in page.items]
             if not page.items or len(items) >= page.metadata.total_items:
                 return items
 

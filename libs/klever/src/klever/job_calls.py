@@ -9,7 +9,7 @@ from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.references import ModelRef
 
-from .answers import events_of
+from .answers import parse_events
 from .calls import Calls
 
 
@@ -27,7 +27,7 @@ class JobCalls(Calls):
     async def job_events(self, job_id: str, namespace: str = "default") -> list[Event[Any]]:
         """Get the newest events of a job, oldest first. Raises ApiError."""
         path = f"{_job_path(namespace, job_id)}/events"
-        return events_of(await self._call("GET", path), self._url(path))
+        return parse_events(await self._call("GET", path), self._url(path))
 
     async def job_log(
         self, job_id: str, namespace: str = "default", *, follow: bool = False

@@ -8,7 +8,7 @@ from kleverproto.serving_changes import DeployVersion
 from kleverproto.servings import ServingDocument
 
 from . import infer_bodies, tensors
-from .answers import Inference, ModelMetadata, understood
+from .answers import Inference, ModelMetadata, parse_response
 from .errors import ApiError, InputError
 from .serving_bodies import checked_change
 from .serving_waits import ServingWaits
@@ -85,9 +85,9 @@ class ServingVerbs(ServingWaits):
         """Like `predict`, with the serving's infer URL (`status.url`), which saves a request to the gateway."""
         sent = dict(headers or {})
         metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
-        understood(ModelMetadata, metadata, url)
+        parse_response(ModelMetadata, metadata, url)
         answer = await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
-        understood(Inference, answer, url)
+        parse_response(Inference, answer, url)
         return answer
 
     async def infer(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .policy import Policy
 
 _READ_WRITE = READ_FILE | WRITE_FILE | TRUNCATE
-_OF_SHARED_MEMORY = _READ_WRITE | READ_DIR | MAKE_FILE | REMOVE_FILE | REFER
+_SHARED_MEMORY_RIGHTS = _READ_WRITE | READ_DIR | MAKE_FILE | REMOVE_FILE | REFER
 """Files are created, linked and removed there: shm_overview(7), sem_overview(7)."""
 
 
@@ -43,5 +43,5 @@ def _devices(*, shared_memory: bool) -> list[tuple[str, int]]:
     given += [(f"/dev/{name}", _READ_WRITE) for name in ("null", "zero", "full")]
     given += [(f"/proc/{os.getpid()}", READ_FILE | READ_DIR)]
     if shared_memory:
-        given.append((SHARED_MEMORY, _OF_SHARED_MEMORY))
+        given.append((SHARED_MEMORY, _SHARED_MEMORY_RIGHTS))
     return given

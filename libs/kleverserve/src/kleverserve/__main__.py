@@ -20,7 +20,7 @@ from .command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_par
 from .errors import ModelLoadError
 from .logs import configure_logging
 from .parameters import Parameters, parse_parameters
-from .trial import try_out
+from .trial import try_model
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     try:
         model = load_model(given.model_dir, format=given.format, threads=options.threads)
-        try_out(model)
+        try_model(model)
         uvloop.run(serve(model, options))
     except ModelLoadError as error:
         return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)

@@ -18,7 +18,7 @@ from modelfiles.runtimes import RUNTIMES
 from modelfiles.selection import FileSelectionError
 
 from .access import EVERYBODY, Access
-from .batching import Batcher, rows_at_most
+from .batching import Batcher, allowed_batch_rows
 from .bodies import MOST_BYTES
 from .command_line import MAX_BODY_BYTES
 from .errors import ModelLoadError
@@ -57,7 +57,7 @@ class ServerOptions:
     access: Access = EVERYBODY
     """Authentication of requests."""
     max_batch_rows: int | None = None
-    """Maximum number of rows in a batch of requests; None leaves it to the model. See `rows_at_most`."""
+    """Maximum number of rows in a batch of requests; None leaves it to the model. See `allowed_batch_rows`."""
 
 
 def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa: A002 - the field's word, as in --format
@@ -87,7 +87,7 @@ def build_application(
     """Return the HTTP application for a loaded model. It does not listen yet."""
     metrics = Metrics(model=options.name, version=options.version, in_flight=lambda: lifecycle.in_flight)
     lane = Lane(pool)
-    rows = rows_at_most(model, options.max_batch_rows)
+    rows = allowed_batch_rows(model, options.max_batch_rows)
     at_once = _runs_at_once(options.threads)
     batcher = Batcher(model, lane, max_rows=rows, observe=metrics.observe_rows, runs_at_once=at_once)
     routes = Routes(model, name=options.name, version=options.version, lane=lane, batcher=batcher, lifecycle=lifecycle)
@@ -106,7 +106,7 @@ async def serving(model: Model, options: ServerOptions, lifecycle: Lifecycle) ->
     """Serve during the block; yields the port.
 
     Raises:
-        ModelLoadError: more rows per run are requested than the model supports; see `rows_at_most`.
+        ModelLoadError: more rows per run are requested than the model supports; see `allowed_batch_rows`.
         OSError: the server cannot listen on the address.
     """
     pool = ThreadPoolExecutor(_runs_at_once(options.threads), thread_name_prefix="predict")

@@ -33,7 +33,7 @@ class UnsplittableError(ExecutionError):
     """The number of rows of an output differs from that of the inputs, so that they cannot be assigned to requests."""
 
 
-def rows_at_most(model: Model, asked_for: int | None) -> int:
+def allowed_batch_rows(model: Model, asked_for: int | None) -> int:
     """Return the maximum number of rows of a batch; 1 if requests must not be combined.
 
     By default, only models that declare their rows independent are batched; with a number from the user, every model
@@ -56,13 +56,13 @@ def rows_at_most(model: Model, asked_for: int | None) -> int:
     return 1
 
 
-def rows_of(request: InferRequest) -> int | None:
+def row_count(request: InferRequest) -> int | None:
     """Return the number of rows of a request; None if its inputs differ."""
     counts = {array.shape[0] for array in request.inputs.values()}
     return counts.pop() if len(counts) == 1 else None
 
 
-def kind_of(request: InferRequest) -> tuple[object, ...]:
+def batch_key(request: InferRequest) -> tuple[object, ...]:
     """Return a key of requests that can share a run: equal shapes of rows, and equal outputs."""
     shapes = tuple((name, array.shape[1:]) for name, array in sorted(request.inputs.items()))
     return (*shapes, *(spec.name for spec in request.outputs))
@@ -73,7 +73,7 @@ def joined(inputs: Sequence[Mapping[str, Array]]) -> Results:
     return {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]}
 
 
-def parted(results: Mapping[str, Array], counts: Sequence[int]) -> list[Results]:
+def split_results(results: Mapping[str, Array], counts: Sequence[int]) -> list[Results]:
     """Split the results by request, in order.
 
     Raises:
@@ -127,7 +127,7 @@ class Batcher:
 
     async def predict(self, request: InferRequest) -> Results:
         """Return the requested outputs. Raises ApiError."""
-        rows = rows_of(request)
+        rows = row_count(request)
         if not rows:  # the rows cannot be distinguished from those of other requests
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
@@ -156,9 +156,9 @@ class Batcher:
 
     def _next(self) -> list[_Waiting]:
         first = self._waiting.popleft()
-        chosen, rows, kind = [first], first.rows, kind_of(first.request)
+        chosen, rows, kind = [first], first.rows, batch_key(first.request)
         while self._waiting and rows + self._waiting[0].rows <= self._max_rows:
-            if kind_of(self._waiting[0].request) != kind:
+            if batch_key(self._waiting[0].request) != kind:
                 break
             rows += self._waiting[0].rows
             chosen.append(self._waiting.popleft())
@@ -171,15 +171,15 @@ class Batcher:
         except UnsplittableError as error:
             log.warning("requests do not share runs any more: %s", error)
             self._max_rows = 1
-            await self._answer_alone(chosen, error)
+            await self._run_one_by_one(chosen, error)
             return
         except Exception as error:  # noqa: BLE001 - every waiting request must get an outcome, whatever it is
-            await self._answer_alone(chosen, error)
+            await self._run_one_by_one(chosen, error)
             return
         for each, result in zip(chosen, results, strict=True):
             _settle(each, result)
 
-    async def _answer_alone(self, chosen: list[_Waiting], error: Exception) -> None:
+    async def _run_one_by_one(self, chosen: list[_Waiting], error: Exception) -> None:
         """Run the requests one by one, so that one bad request does not fail the others."""
         if len(chosen) == 1:
             _settle(chosen[0], error)
@@ -192,7 +192,7 @@ class Batcher:
         if len(requests) == 1:
             return [run(self._model, requests[0])]
         names = [spec.name for spec in requests[0].outputs]
-        return parted(self._model.predict(joined([request.inputs for request in requests]), names), counts)
+        return split_results(self._model.predict(joined([request.inputs for request in requests]), names), counts)
 
 
 def run(model: Model, request: InferRequest) -> Results:

@@ -18,7 +18,7 @@ HEADER_BYTES = 64 * 1024
 """Maximum size of the headers of a request: 60 KiB from a client, plus those that the ingress adds."""
 HEADERS = 1100
 """Maximum number of headers of a request: 1,000 from a client, plus those that the ingress adds."""
-OF_SERVERS = frozenset({"request_factory", "handler_cancellation"})
+SERVER_OPTIONS = frozenset({"request_factory", "handler_cancellation"})
 """Options of the server that are not options of connections."""
 KEPT = frozenset({"Allow", "Retry-After"})
 """Headers that an error response keeps in any form."""
@@ -75,7 +75,7 @@ class _Server(web.Server):
 
     @override
     def __call__(self) -> web.RequestHandler:
-        options = {name: value for name, value in self._options.items() if name not in OF_SERVERS}
+        options = {name: value for name, value in self._options.items() if name not in SERVER_OPTIONS}
         return _Connection(self, self._refusal, loop=self._loop, **options)
 
 
@@ -124,7 +124,7 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("the response has already started")
-        status, message = _explained(status, exc)
+        status, message = _error_message(status, exc)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("a request failed", exc_info=exc)
         response = self._refusal(status, message)
@@ -158,7 +158,7 @@ def _guarded(handler: _Handler, refusal: Refusal) -> _Handler:
     return guarded
 
 
-def _explained(status: int, error: BaseException | None) -> tuple[int, str]:
+def _error_message(status: int, error: BaseException | None) -> tuple[int, str]:
     """Return status and message for a request that aiohttp cannot handle. Its own message would repeat input."""
     if isinstance(error, LineTooLong) or (isinstance(error, BadHttpMessage) and error.message.startswith("Too many")):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE

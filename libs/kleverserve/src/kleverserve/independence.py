@@ -72,7 +72,7 @@ class _Judge:
         try:
             for sample in samples(self._model):
                 row = {name: array[:1] for name, array in sample.items()}
-                if self._alone(row) is not None and self._shown(row):
+                if self._result_alone(row) is not None and self._has_enough_rows(row):
                     return Verdict(independent=True)
         except _DependentError as error:
             return Verdict(independent=False, reason=str(error))
@@ -80,15 +80,15 @@ class _Judge:
             return Verdict(independent=None, reason="it runs too slowly for the test at the start")
         return Verdict(independent=None, reason="the model rejects generated rows")
 
-    def _shown(self, row: Tensors) -> bool:
+    def _has_enough_rows(self, row: Tensors) -> bool:
         """Return whether enough rows of a shape were accepted. Raises _DependentError, _TimeOverError."""
-        rounds = [self._round(row, first) for first in range(0, ROUNDS * ROWS, ROWS)]
+        rounds = [self._compare_rows(row, first) for first in range(0, ROUNDS * ROWS, ROWS)]
         return any(rounds)
 
-    def _round(self, row: Tensors, first: int) -> bool:
+    def _compare_rows(self, row: Tensors, first: int) -> bool:
         """Compare the rows that the model accepts alone. Returns whether there were several."""
         tried = [row, *(varied(row, seed) for seed in range(first, first + ROWS))]
-        pairs = [(each, result) for each in tried if (result := self._alone(each)) is not None]
+        pairs = [(each, result) for each in tried if (result := self._result_alone(each)) is not None]
         if len(pairs) == 1:
             return False
         full = [pairs[at % len(pairs)] for at in range(max(self._rows, len(pairs)))]
@@ -96,7 +96,7 @@ class _Judge:
             self._compare([given for given, _ in company], [result for _, result in company])
         return True
 
-    def _alone(self, row: Tensors) -> Tensors | None:
+    def _result_alone(self, row: Tensors) -> Tensors | None:
         """Return the result of a row; None if the model rejects it."""
         try:
             result = self._run(row)

@@ -53,10 +53,10 @@ class OpenScoring:
         """POST several evaluation requests."""
         self._check(request)
         document = _object(await _document(request), "the request")
-        asked = document.get("requests")
-        if not isinstance(asked, list):
+        requests = document.get("requests")
+        if not isinstance(requests, list):
             raise InvalidRequestError("'requests' must be an array of evaluation requests")
-        questions = [_object(each, f"requests[{number}]") for number, each in enumerate(asked)]
+        questions = [_object(each, f"requests[{number}]") for number, each in enumerate(requests)]
         results = await self._scored([_arguments(each) for each in questions])
         responses = [_response(each, result) for each, result in zip(questions, results, strict=True)]
         return _json({**_id(document), "responses": responses})

@@ -21,7 +21,7 @@ MOST_ELEMENTS = 2**24
 TEXTS = ("a", "b", "", "0")
 
 
-def made_up(specs: Sequence[TensorSpec]) -> Iterator[dict[str, Array]]:
+def generated_samples(specs: Sequence[TensorSpec]) -> Iterator[dict[str, Array]]:
     """Yield inputs of zeros, ones and texts, for one small shape after the other, without repetition."""
     seen = set()
     for rank in RANKS if any(spec.shape is None for spec in specs) else RANKS[:1]:

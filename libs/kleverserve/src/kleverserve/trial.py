@@ -8,7 +8,7 @@ from .breakage import is_broken
 from .deadline import within
 from .errors import ModelLoadError
 from .model import Model
-from .samples import made_up
+from .samples import generated_samples
 from .tensors import Array
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Trial:
     """The errors of rejected samples, in order."""
 
 
-def try_out(model: Model, seconds: float = SECONDS) -> Trial:
+def try_model(model: Model, seconds: float = SECONDS) -> Trial:
     """Run the model on small samples until it accepts one.
 
     A model may reject generated inputs: its author may check values, or shapes that the metadata leave open. If it
@@ -56,7 +56,7 @@ def samples(model: Model) -> Iterator[Mapping[str, Array]]:
     """Yield the example in the model's files, and then generated inputs."""
     if model.example is not None:
         yield model.example
-    yield from made_up(model.inputs)
+    yield from generated_samples(model.inputs)
 
 
 def _try(model: Model) -> Trial:

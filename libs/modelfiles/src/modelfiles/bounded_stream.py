@@ -54,7 +54,7 @@ class BoundedStream:
     def _count(self, size: int) -> None:
         self._read += size
         if self._read > self._limit:
-            raise ValueError(f"the file unpacks to more than {self._limit} bytes")
+            raise ValueError(f"the file decompresses to more than {self._limit} bytes")
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:

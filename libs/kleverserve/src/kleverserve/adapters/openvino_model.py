@@ -70,7 +70,7 @@ def compiled(file: Path, directory: Path, *, threads: int, name: Name = str) -> 
         model = core.read_model(str(file))
         _give_ranks(model, declared_signature(directory).inputs, name)
         outputs = len(model.outputs)
-        _have_places_computed(model)
+        _output_unique_positions(model)
         return core.compile_model(model, "CPU", hints), name, outputs
     except RuntimeError as error:
         raise ModelLoadError(f"OpenVINO cannot load {file}: {one_line(error)}") from error
@@ -125,7 +125,7 @@ def _give_ranks(model: Any, declared: Sequence[Declared], name: Name) -> None:
         model.reshape(shapes)
 
 
-def _have_places_computed(model: Any) -> None:
+def _output_unique_positions(model: Any) -> None:
     """Make the positions of each Unique an output: if they are unused, OpenVINO computes wrong values."""
     places = [node.output(PLACES) for node in model.get_ops() if node.get_type_name() == "Unique"]
     if unused := [port for port in places if not port.get_target_inputs()]:

@@ -69,8 +69,8 @@ def _wide(matrix: Array, names: Any, texts: set[int]) -> Any:
 def _spec(name: str, datatype: Datatype, shape: tuple[int, ...], declared: Sequence[Declared]) -> TensorSpec:
     if len(declared) > 1:
         raise ModelLoadError(f"the model takes one input, but {FILE_NAME} declares {len(declared)}")
-    said = declared[0] if declared else Declared(name)
-    return TensorSpec(said.name, said.datatype or datatype, shape)
+    declaration = declared[0] if declared else Declared(name)
+    return TensorSpec(declaration.name, declaration.datatype or datatype, shape)
 
 
 def _table(columns: Sequence[str], texts: set[int], declared: Sequence[Declared], *, is_named: bool) -> Layout:
@@ -81,9 +81,9 @@ def _table(columns: Sequence[str], texts: set[int], declared: Sequence[Declared]
         known = dict(zip(columns, declared, strict=False))
     specs = []
     for index, column in enumerate(columns):
-        said = known.get(column, Declared(column))
+        declaration = known.get(column, Declared(column))
         usual = Datatype.BYTES if index in texts else Datatype.FP64
-        specs.append(TensorSpec(said.name, said.datatype or usual, (-1,)))
+        specs.append(TensorSpec(declaration.name, declaration.datatype or usual, (-1,)))
 
     def rows(inputs: Mapping[str, Array]) -> Any:
         arrays = [inputs[spec.name] for spec in specs]

@@ -116,7 +116,7 @@ def _stop_on_signals(server: "MLServer", drain_seconds: float) -> asyncio.Event:
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    timer = Timer(drain_seconds, _end_now)
+    timer = Timer(drain_seconds, _exit_now)
     timer.daemon = True
     tasks = []
 
@@ -131,7 +131,7 @@ def _stop_on_signals(server: "MLServer", drain_seconds: float) -> asyncio.Event:
     return stopping
 
 
-def _end_now() -> None:
+def _exit_now() -> None:
     """Exit at once: a run in progress cannot be interrupted, and MLServer would wait for it."""
     log.warning("closing with requests in flight")
     sys.stdout.flush()

@@ -11,7 +11,7 @@ from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, 
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ApiError, InvalidRequestError, ModelLoadError
 from kleverserve.model import Model, ModelLoader, TensorSpec
-from kleverserve.trial import try_out
+from kleverserve.trial import try_model
 from modelfiles.selection import FileSelectionError
 
 from .tensors import arrays, output
@@ -32,7 +32,7 @@ class Adapted(MLModel):
         given = self.settings.parameters.extra
         try:
             self._model: Model = type(self).loader(Path(given["directory"]), threads=given["threads"])
-            try_out(self._model)
+            try_model(self._model)
         except (FileSelectionError, ModelLoadError) as error:
             raise SystemExit(fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)) from error
         self.inputs, self.outputs = _described(self._model.inputs), _described(self._model.outputs)

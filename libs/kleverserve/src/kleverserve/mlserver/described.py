@@ -12,7 +12,7 @@ from kleverserve.breakage import is_broken
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.deadline import within
 from kleverserve.model import TensorSpec
-from kleverserve.samples import made_up
+from kleverserve.samples import generated_samples
 from kleverserve.tensors import Datatype
 from kleverserve.trial import SECONDS
 from modelfiles.unpickling.allowlist import Allowlist
@@ -40,7 +40,7 @@ class Described(MLModel):
             with guarded(Allowlist.from_environment()):  # MLServer's runtimes unpickle without the restricted loader
                 loaded = await super().load()
         except Exception as error:  # any error of the framework
-            raise self._end(f"{type(error).__name__}: {error}") from error
+            raise self._exit(f"{type(error).__name__}: {error}") from error
         if self.inputs:
             await self._learn_outputs()
         return bool(loaded)
@@ -65,7 +65,7 @@ class Described(MLModel):
         try:
             answer, refusals = within(SECONDS, lambda: asyncio.run(self._answer()))
         except TimeoutError as error:
-            raise self._end(f"the model did not answer a small sample within {SECONDS:g} s") from error
+            raise self._exit(f"the model did not answer a small sample within {SECONDS:g} s") from error
         if answer is not None:
             self.outputs = [
                 MetadataTensor(name=output.name, datatype=output.datatype, shape=[-1, *output.shape[1:]])
@@ -74,7 +74,7 @@ class Described(MLModel):
             return
         if broken := next((each for each in refusals if is_broken(each)), None):
             reason = f"the model was loaded but fails when it is run ({type(broken).__name__}: {broken})"
-            raise self._end(reason) from broken
+            raise self._exit(reason) from broken
         log.warning("the model was not tested, and its outputs are not described: it rejects %s", refusals[-1:])
 
     async def _answer(self) -> tuple[InferenceResponse | None, list[Exception]]:
@@ -87,14 +87,14 @@ class Described(MLModel):
                 refusals.append(error)
         return None, refusals
 
-    def _end(self, reason: str) -> SystemExit:
+    def _exit(self, reason: str) -> SystemExit:
         remedy = self.remedy()
         return SystemExit(fail(f"cannot load the model: {reason}{': ' if remedy else ''}{remedy}", EXIT_CANNOT_LOAD))
 
 
 def _samples(tensors: Sequence[MetadataTensor]) -> Iterator[list[RequestInput]]:
     specs = [TensorSpec(each.name, Datatype(each.datatype), tuple(each.shape)) for each in tensors]
-    for sample in made_up(specs):
+    for sample in generated_samples(specs):
         yield [
             RequestInput(
                 name=each.name,

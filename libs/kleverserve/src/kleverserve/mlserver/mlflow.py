@@ -54,10 +54,10 @@ class MLflow(Described, MLflowRuntime):
     def remedy(self) -> str:
         """Return the advice with the version of scikit-learn that saved the model, if it is known."""
         try:
-            said = yaml.safe_load((Path(self.settings.parameters.uri) / "MLmodel").read_text())
+            document = yaml.safe_load((Path(self.settings.parameters.uri) / "MLmodel").read_text())
         except (yaml.YAMLError, UnicodeDecodeError):
             return ""
-        saved_by = said.get("flavors", {}).get("sklearn", {}).get("sklearn_version")
+        saved_by = document.get("flavors", {}).get("sklearn", {}).get("sklearn_version")
         return remedy(saved_by) if saved_by else ""
 
 

@@ -51,12 +51,12 @@ SERVER_SETTINGS: dict[str, Any] = {
 
 def prepare(app: FastAPI, *, limit: int, access: Access) -> None:
     """Add the middleware to the application before it starts."""
-    app.add_exception_handler(RequestValidationError, _not_the_protocol)
+    app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _refused)
     app.add_middleware(RequestMiddleware, limit=limit, access=access)
 
 
-async def _not_the_protocol(_request: Request, error: Exception) -> Response:
+async def _validation_error(_request: Request, error: Exception) -> Response:
     """Respond without the input, which FastAPI would repeat."""
     problems = cast("RequestValidationError", error).errors()
     sentences = [f"{_path(each['loc'])}: {each['msg']}" for each in problems[:3]]

@@ -23,9 +23,9 @@ def arrays(inputs: Sequence[RequestInput], specs: Sequence[TensorSpec]) -> dict[
     given = {each.name: each for each in inputs}
     names = [spec.name for spec in specs]
     if len(given) < len(inputs) or set(given) != set(names):
-        asked = ", ".join(f"'{each.name:.80}'" for each in inputs[:10]) or "none"
+        requested = ", ".join(f"'{each.name:.80}'" for each in inputs[:10]) or "none"
         taken = ", ".join(f"'{name}'" for name in names[:10])
-        raise InvalidRequestError(f"the model has the inputs {taken}; the request has {asked}")
+        raise InvalidRequestError(f"the model has the inputs {taken}; the request has {requested}")
     return {spec.name: _array(given[spec.name], spec) for spec in specs}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kleverserve.batching import UnsplittableError, joined, parted
+from kleverserve.batching import UnsplittableError, joined, split_results
 from kleverserve.errors import ApiError
 from kleverserve.model import Model
 from kleverserve.tensors import Array
@@ -57,7 +57,7 @@ def _run_joined(model: Model, works: Sequence[Work]) -> list[Result] | None:
         return None
     first = next(iter(works[0].inputs))
     try:
-        parts = parted(whole, [len(work.inputs[first]) for work in works])
+        parts = split_results(whole, [len(work.inputs[first]) for work in works])
     except UnsplittableError:
         return None
     return [{name: part[name] for name in work.outputs} for work, part in zip(works, parts, strict=True)]

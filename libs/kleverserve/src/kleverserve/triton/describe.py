@@ -12,7 +12,7 @@ from pathlib import Path
 from kleverserve.app import load_model
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ModelLoadError
-from kleverserve.trial import try_out
+from kleverserve.trial import try_model
 from modelfiles.runtimes import RUNTIMES
 
 from .config import model_config
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         rows = _batch_rows(given.format)
         model = load_model(Path(given.model_dir), format=given.format, threads=threads)
-        sample = try_out(model).sample
+        sample = try_model(model).sample
         if sample is not None:
             write_sample(Path(given.sample_to), sample, model.inputs)
         instances = max(1, len(os.sched_getaffinity(0)) // threads)

@@ -15,7 +15,7 @@ from .errors import LimitError, RefusedPickleError
 from .rules import DTYPE, check_call, check_state, make_dtype
 from .streams import StrictStream
 
-MOST_NAMES = 10_000
+MAX_NAMES = 10_000
 """Maximum number of classes and functions in a file; models have some dozens."""
 NEWEST_WITH_OLD_NAMES = 2
 """The last protocol in which Python 2 wrote pickles."""
@@ -65,8 +65,8 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         """Return the object for a class or function; the same for each occurrence."""
         pair = (module, name) if self.proto > NEWEST_WITH_OLD_NAMES else current_name((module, name))
         if pair not in self.named:
-            if len(self.named) == MOST_NAMES:
-                raise LimitError(f"it names more than {MOST_NAMES} classes and functions")
+            if len(self.named) == MAX_NAMES:
+                raise LimitError(f"it names more than {MAX_NAMES} classes and functions")
             if not all(part.isidentifier() for part in ".".join(pair).split(".")):
                 raise RefusedPickleError(f"it names {'.'.join(pair)!r:.80}, which cannot be a class")
             # Joblib reads the objects of an array as a pickle without its own arrays.

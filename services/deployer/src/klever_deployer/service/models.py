@@ -59,7 +59,7 @@ class Models:
         preparation: makes models and environments available to replicas.
         conversions: converts models whose own format no runtime serves.
         choose: chooses the runtime on the backend.
-        clock: seconds, growing.
+        clock: monotonic seconds.
     """
 
     catalogue: ModelCatalogue

@@ -22,7 +22,7 @@ from .servers import Servers
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 START_SECONDS = 15.0
 """Longest wait until model servers that an earlier deployer has started are adopted and probed."""
 RESTART_SECONDS = 1.0
@@ -63,7 +63,7 @@ class Observer:
         self._began = None
         while True:
             await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def look(self) -> None:
         """Compares every serving once, and records changes."""

@@ -27,7 +27,7 @@ from .records import Present, Records, key_of, name_of_key
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 class Remembered(Protocol):
@@ -73,7 +73,7 @@ class Restorer:
         self._incarnation = incarnation
         self._lock = asyncio.Lock()
         self._is_complete = False
-        self._problem: str | None = "the servings were not read yet"
+        self._problem: str | None = "the servings have not been read yet"
         self._unremembered: str | None = None
         self._unreadable: tuple[str, ...] = ()
         self._notices: Notices[ServingName] = Notices()
@@ -87,7 +87,7 @@ class Restorer:
                 await self.check(remember=True)
             except TransientError as error:
                 log.warning("bucket of servings not read, retrying", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def check(self, *, remember: bool = False) -> None:
         """Return once no serving is missing. Requests wait for this, so that none is treated as late or new.

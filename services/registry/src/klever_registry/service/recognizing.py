@@ -16,7 +16,7 @@ from ormb.limits import CONFIG_LIMIT
 from ormb.manifest import ModelManifest
 from ormb.modelcars import START, holds_model
 from ormb.modelfile import to_metadata
-from ormb.reading import chosen_of_index, config_wanted, parse_manifest
+from ormb.reading import needed_config, parse_manifest, select_from_index
 
 SPEC_LIMIT = 512 * 1024
 """Maximum size of a spec in bytes: a NATS message has at most 1 MiB, and must also hold the signature."""
@@ -59,7 +59,7 @@ class Recognizer:
             raise PermanentError(f"{error}. Correct that and push {ref} again") from error
 
     async def _select_manifest(self, ref: ModelRef, manifest: Manifest) -> Manifest:
-        digest = await in_thread(chosen_of_index, manifest.content) if manifest.children else None
+        digest = await in_thread(select_from_index, manifest.content) if manifest.children else None
         if digest is None:
             return manifest
         chosen = await self._manifests.get(ref.repository, digest)
@@ -68,7 +68,7 @@ class Recognizer:
         return chosen
 
     async def _config(self, ref: ModelRef, manifest: Manifest) -> bytes | None:
-        descriptor = await in_thread(config_wanted, manifest.content)
+        descriptor = await in_thread(needed_config, manifest.content)
         if descriptor is None:
             return None
         if descriptor.size > CONFIG_LIMIT:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import aiohttp
 
 from kleverserve.model import TensorSpec
-from kleverserve.samples import made_up
+from kleverserve.samples import generated_samples
 from kleverserve.tensors import Array, Datatype
 
 SECONDS = 60.0
@@ -30,7 +30,7 @@ async def sample_fault(session: aiohttp.ClientSession, url: str, seconds: float 
         async with asyncio.timeout(seconds):
             fault = None
             specs = await _inputs(session, url)
-            for sample in made_up(specs) if specs else ():
+            for sample in generated_samples(specs) if specs else ():
                 fault = await _answer_to(session, url, sample, specs)
                 if fault is None:
                     return None

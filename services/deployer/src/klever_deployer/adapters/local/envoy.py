@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 20.0
 """Time without a response of the admin interface after which Envoy counts as hung; a busy machine responds earlier."""
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
@@ -232,7 +232,7 @@ class Envoy:
                 if self._paths.identity() != files or now - answered > self._patience:
                     log.error("envoy not reachable, stopping it")
                     await processes.stop(record, grace_seconds=1.0)
-                await asyncio.wait({ended}, timeout=LOOK_SECONDS)
+                await asyncio.wait({ended}, timeout=CHECK_SECONDS)
             ended.result()
         finally:
             ended.cancel()

@@ -12,7 +12,7 @@ from .envoy_admin import EnvoyAdmin
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 5.0
+CHECK_SECONDS = 5.0
 
 
 class EnvoyLogs:
@@ -34,7 +34,7 @@ class EnvoyLogs:
     async def run(self) -> None:
         """Check the sizes periodically, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
                 await self.rotate()
             except (DataPlaneError, OSError) as error:

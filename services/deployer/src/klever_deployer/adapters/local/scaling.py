@@ -18,7 +18,7 @@ from .scale import Demand, Scale
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 @dataclass
@@ -85,7 +85,7 @@ class RequestScaling:
                 await self.look()
             except TransientError as error:
                 log.warning("requests in flight not read, retrying", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def look(self) -> None:
         """Read the counters once, and scale. Raises TransientError."""

@@ -9,7 +9,7 @@ from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.errors import ManifestInvalidError
 from kleverkit.errors import PermanentError
 from kleverproto.references import is_digest
-from ormb.adapters.answers import Pages, listed_in
+from ormb.adapters.answers import Pages, read_list
 from ormb.adapters.http import MANIFEST_TYPES
 from ormb.digest import digest_bytes, hasher_for, hexadecimal
 from ormb.errors import NotFoundError
@@ -149,7 +149,7 @@ class RemoteManifests:
 
         async def page(address: URL) -> tuple[list[str], URL | None]:
             async with api.request("GET", address, scope) as response:
-                entries = [str(entry) for entry in await listed_in(response, field)]
+                entries = [str(entry) for entry in await read_list(response, field)]
                 pages.count(len(entries))
                 return entries, api.next_page(scope, response)
 
