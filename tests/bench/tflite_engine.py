@@ -1,6 +1,6 @@
 """One engine with one TensorFlow Lite model: `python tflite_engine.py LiteRT|OpenVINO <directory>`, prints a line.
 
-The line has the seconds until the first answer, runs a second by two threads, and the memory at most in MB.
+The line has the seconds until the first answer, runs per second by two threads, and the peak memory in MB.
 """
 
 import resource
@@ -20,7 +20,7 @@ SECONDS, THREADS = 3.0, 2
 
 
 def load(engine: str, directory: Path) -> Model:
-    """The model by the engine."""
+    """Load the model into the engine."""
     if engine == "LiteRT":
         by_litert: Model = import_module("kleverserve.adapters.tflite").load(directory, threads=1)
         return by_litert

@@ -1,4 +1,4 @@
-"""What every executor promises the jobrunner (klever_jobrunner.ports.JobExecutor)."""
+"""The contract of every job executor (klever_jobrunner.ports.JobExecutor)."""
 
 import os
 import pickle
@@ -52,7 +52,7 @@ async def test_files_of_an_unknown_format_are_refused_with_advice(executor: JobE
 
 
 class Writes:
-    """Unpickled, it leaves a file."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""The real service keeps what it knows when NATS or its own disk has lost it, and says so until that is mended."""
+"""The real service keeps its data when NATS or its own disk has lost them, and reports the loss meanwhile."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
 
 
 async def problem(client: OciClient, name: str) -> str:
-    found: str | None = (await client.request("GET", "/readyz")).json["problems"].get(name)
-    assert found
-    return found
+    reason: str | None = (await client.request("GET", "/readyz")).json["problems"].get(name)
+    assert reason
+    return reason
 
 
 async def change_policy(world: Platform, policy: ProjectPolicy, event_id: str) -> None:
@@ -48,11 +48,11 @@ async def change_policy(world: Platform, policy: ProjectPolicy, event_id: str) -
 
 
 async def policy_is(world: Platform, policy: ProjectPolicy) -> ProjectDocument:
-    async def found() -> ProjectDocument | None:
+    async def stored_policy() -> ProjectDocument | None:
         stored = await world.projects.get("library")
         return stored.document if stored and stored.document.spec.policy == policy else None
 
-    document = await eventually(found, within=20)
+    document = await eventually(stored_policy, within=20)
     assert document is not None
     return document
 

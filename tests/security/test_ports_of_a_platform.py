@@ -1,4 +1,4 @@
-"""The ports of model servers that a real platform runs: for its ingress, and for no other process."""
+"""The ports of model servers of a real platform: only its ingress can use them."""
 
 import json
 from collections.abc import AsyncIterator

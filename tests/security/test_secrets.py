@@ -74,8 +74,8 @@ def test_a_secret_is_a_file_that_only_its_owner_can_read(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../accounts", "a/b", "", ".hidden", "UPPER", "_part"])
 def test_a_name_outside_the_directory_is_refused(home: Path, name: str) -> None:
-    status, said = ask("set", name, value="x")
-    assert (status, "lower-case letters" in said, home.exists()) == (1, True, False)
+    status, output = ask("set", name, value="x")
+    assert (status, "lower-case letters" in output, home.exists()) == (1, True, False)
 
 
 async def test_a_model_server_gets_the_value_but_its_document_and_arguments_do_not(

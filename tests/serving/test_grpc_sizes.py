@@ -1,4 +1,4 @@
-"""Large messages by gRPC, through the ingress to the servers that speak it."""
+"""Large gRPC messages, through the ingress to the servers that support gRPC."""
 
 import asyncio
 import json
@@ -23,14 +23,14 @@ LIMITED = ("--max-body-bytes", str(LIMIT))
 
 @dataclass(frozen=True)
 class Speaker:
-    """A server of a model with one input of four columns."""
+    """A server whose model has one input of four columns."""
 
     served: Served
     input: str
     datatype: str
 
     def ask(self, port: int, *sizes: str) -> Any:
-        """How requests of these sizes end that are sent to a port."""
+        """Send requests of these sizes to a port. Return their outcomes."""
         named = (MODEL, self.input, self.datatype)
         return json.loads(run_program(self.served.python, "grpc_sizes", f"{HOST}:{port}", *named, *sizes))
 

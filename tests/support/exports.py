@@ -8,7 +8,7 @@ from support.oci_artifacts import Artifact, sha256
 
 
 def export(artifact: Artifact, directory: Path) -> dict[str, bytes]:
-    """The files of an artifact, as they are exported below a directory, by their paths."""
+    """Export the files of an artifact to a directory. Return them by path."""
     blobs = {sha256(blob): blob for blob in artifact.blobs}
     wanted = config_wanted(artifact.manifest)
     manifest = parse_manifest(artifact.manifest, blobs[wanted.digest] if wanted else None)

@@ -1,4 +1,4 @@
-"""Caffe and Caffe2, with converters of our own. Needs the toolchains onnx, and caffe (OpenCV) to check against."""
+"""Caffe and Caffe2, with our own converters. Needs the toolchains onnx, and caffe (OpenCV) to check against."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from modelformats.catalogue import extract_signature
 from toolchains.caffe_networks import NETWORKS, make
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 REFUSED = {"unknown", "stochastic", "shapeless", "weightless"}
 IMAGE = signature(data=("float32", (-1, 2, 7, 6)))

@@ -1,4 +1,4 @@
-"""Processes that outlive the deployer: recognised again, and ended with what they have started."""
+"""Processes that outlive the deployer: recognised again, and stopped with their children."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ for detached in (False, True):
     subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=detached)
 signal.pause()
 """
-"""A server with two worker processes, one in a session of its own."""
+"""A server with two worker processes, one in a separate session."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def spawn(owner: Path, code: str) -> ProcessRecord:
 
 
 async def workers(record: ProcessRecord) -> list[psutil.Process]:
-    """Its two workers, once they run their program."""
+    """Return its two workers once they run their program."""
 
     async def both() -> list[psutil.Process]:
         children = psutil.Process(record.pid).children()
@@ -45,8 +45,8 @@ async def workers(record: ProcessRecord) -> list[psutil.Process]:
     return await eventually(both)
 
 
-def running(found: list[psutil.Process]) -> list[bool]:
-    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found]
+def running(candidates: list[psutil.Process]) -> list[bool]:
+    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in candidates]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")
@@ -83,7 +83,7 @@ async def test_the_workers_of_a_server_exit_with_it(owner: Path) -> None:
     await processes.stop(record, grace_seconds=5.0)
 
     async def have_ended() -> bool:
-        return running(children).count(True) == 1  # the one that left the session is found by the next deployer
+        return running(children).count(True) == 1  # the next deployer finds the worker that left the session
 
     await eventually(have_ended)
     assert bystander.find() is not None

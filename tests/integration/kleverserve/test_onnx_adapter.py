@@ -1,4 +1,4 @@
-"""What is particular to ONNX models: classes, errors, files."""
+"""Behaviour specific to ONNX models: classes, errors, files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""OpenScoring's API over a real socket, with a model of tables that adds."""
+"""OpenScoring's API over a real socket, with a tabular model that adds."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ URL = "/openscoring/model/adder"
 
 
 class Adder:
-    """`sum` = a + n, missing where either is; and the word as it is."""
+    """`sum` = a + n, missing if either is; and the word unchanged."""
 
     platform = "pmml4s_pmml"
     row_wise = True

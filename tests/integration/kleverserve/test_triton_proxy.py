@@ -1,4 +1,4 @@
-"""The proxy in front of Triton's HTTP API, with a server that behaves as Triton does."""
+"""The proxy in front of Triton's HTTP API, with a server that behaves like Triton."""
 
 import asyncio
 from collections.abc import AsyncIterator

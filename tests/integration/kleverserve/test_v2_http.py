@@ -24,7 +24,7 @@ INFER = "/v2/models/echo/infer"
 
 
 class FussyModel(EchoModel):
-    """Fails on 500, and breaks its contract on 13."""
+    """Fails on 500, and violates its contract on 13."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         if 500 in inputs["x"]:
@@ -123,7 +123,7 @@ async def test_content_that_is_not_json_is_refused(client: ClientSession) -> Non
     [
         {},
         {"Content-Type": "application/json; charset=utf-8"},
-        {"Content-Type": "application/x-www-form-urlencoded"},  # what curl -d says
+        {"Content-Type": "application/x-www-form-urlencoded"},  # the type that curl -d sends
     ],
 )
 async def test_a_body_that_is_not_json_is_refused_whatever_it_claims(

@@ -1,4 +1,4 @@
-"""Keys by which model servers and the waiting room recognise the ingress."""
+"""Keys with which model servers and the waiting room recognise the ingress."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Why a model server ended, from the last lines of its log."""
+"""The reason for a model server's exit, from the last lines of its log."""
 
 import pytest
 
@@ -10,7 +10,7 @@ FAILED = '{"timestamp":"t","level":"error","event":"GET / failed","exception":["
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "expected"),
     [
         (
             [STARTED, "kleverserve: cannot load the model: no file"],
@@ -35,8 +35,8 @@ FAILED = '{"timestamp":"t","level":"error","event":"GET / failed","exception":["
         ([], "its log is empty"),
     ],
 )
-def test_the_cause_precedes_the_log(lines: list[str], said: str) -> None:
-    assert explained(lines).startswith(said)
+def test_the_cause_precedes_the_log(lines: list[str], expected: str) -> None:
+    assert explained(lines).startswith(expected)
 
 
 def test_the_cause_is_found_before_the_log_is_cut_to_its_last_lines() -> None:

@@ -1,4 +1,4 @@
-"""The file that says what runs."""
+"""The state file of the running platform."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What people see while a change of a serving takes its time."""
+"""The output while a change of a serving is in progress."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`klever registry login`: how other tools log in to the registry of the platform of this home."""
+"""`klever registry login`: the login of other tools to the registry of this home's platform."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The SDK with and without async, and which platform it means."""
+"""The SDK with and without async, and its choice of a platform."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""Where a recreated consumer starts, and what readiness says of what is missing."""
+"""The start of a recreated consumer, and the readiness problems for missing resources."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
@@ -56,7 +56,7 @@ class Clock:
 
 
 class Refusing:
-    """A client whose every JetStream call fails in this way."""
+    """A client whose JetStream calls all fail with this error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -119,14 +119,14 @@ async def test_an_outdated_check_is_a_separate_problem() -> None:
 
 
 class Empty(Refusing):
-    """A client of a server that has nothing; to create something would fail."""
+    """A client of an empty server on which creating something would fail."""
 
     def __init__(self) -> None:
         super().__init__(nats.js.errors.NotFoundError(code=404))
 
 
 class Holding:
-    """A client of a server that has one stream, and refuses to change it."""
+    """A client of a server that has one stream and refuses to change it."""
 
     def __init__(self, config: api.StreamConfig) -> None:
         self._config = config
@@ -161,7 +161,7 @@ async def test_only_the_creator_of_a_stream_checks_its_replicas(*, creates: bool
         num_replicas=3,
     )
     source.set(cast("Client", Holding(wanted)))
-    looking = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=creates), clock=Clock())
+    looking = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=creates), replicas=1, clock=Clock())
     await looking.reconcile()
     assert (await looking.streams_problem() is None) is not creates
 

@@ -1,4 +1,4 @@
-"""What a request for a conversion may hold."""
+"""The contents of a request for a conversion."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Ids of events that follow from others: the same again is the same, anything else is not."""
+"""Ids of derived events: a repetition has the same id, anything else another one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every problem of a Serving document is told at once, with its field."""
+"""All problems of a Serving document are reported at once, each with its field."""
 
 import json
 from typing import Any

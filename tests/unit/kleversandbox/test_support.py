@@ -1,4 +1,4 @@
-"""What the system provides of the sandbox, and what follows from what it does not."""
+"""The sandbox features of the system, and the consequences of missing ones."""
 
 import os
 from pathlib import Path
@@ -82,11 +82,11 @@ def test_nothing_runs_without_a_complete_sandbox(tmp_path: Path, capsys: pytest.
         code = main(_copy(file.fileno()), 0, NOTHING)
 
     assert code == EXIT_NO_SANDBOX
-    said = capsys.readouterr().err
-    assert said.startswith("klever: /bin/true is not run, since it cannot be confined: Landlock is not enabled")
-    assert said.count("\n") == 1
+    warning = capsys.readouterr().err
+    assert warning.startswith("klever: /bin/true is not run, since it cannot be confined: Landlock is not enabled")
+    assert warning.count("\n") == 1
 
 
 def _copy(descriptor: int) -> int:
-    """The launcher closes what it has read."""
+    """Copy the descriptors, because the launcher closes them after reading."""
     return os.dup(descriptor)

@@ -1,4 +1,4 @@
-"""Which models' rows are shown to be independent, by running them alone and together."""
+"""The independence of a model's rows, shown by running them alone and together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -48,7 +48,7 @@ def rounded_otherwise(rows: Array) -> Array:
 
 
 def quantised(rows: Array) -> Array:
-    """As DynamicQuantizeLinear of ONNX, whose scale comes from the whole tensor."""
+    """Quantises like DynamicQuantizeLinear of ONNX, whose scale comes from the whole tensor."""
     scale = max(float(np.abs(rows).max()), 1e-9) / 127
     return np.asarray(np.round(rows / scale) * scale)
 

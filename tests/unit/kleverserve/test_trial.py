@@ -1,4 +1,4 @@
-"""A model answers a sample before its server is ready: which are refused, and which only refuse what was made up."""
+"""A model answers a sample before its server is ready. Some models are refused, others refuse generated samples."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ Check = Callable[[Array], None]
 
 
 class Checked(EchoModel):
-    """Answers what passes a check."""
+    """Answers inputs that pass a check."""
 
     def __init__(self, check: Check, spec: TensorSpec) -> None:
         super().__init__([spec])
@@ -89,7 +89,7 @@ def test_a_model_that_refuses_all_samples_is_served_with_a_warning(
 
 
 class Estimator:
-    """Loaded from the file of another version."""
+    """An estimator loaded from a file of another version."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Sample inputs made of a signature, and what counts as a difference."""
+"""Samples generated from a signature, and the definition of a difference."""
 
 from typing import Any
 
@@ -144,7 +144,7 @@ def test_a_difference_is_relative_to_the_outputs_range_and_not_its_offset() -> N
     source, halved = one([100, 100.5, 101.2]), one([100, 100.25, 101.2])
     with pytest.raises(ConversionError, match=r"by up to 0.25 \(its range is 1.2\)"):
         compare(source, halved, HALF)
-    assert compare(source, one([100.00002, 100.5, 101.2]), Tolerance(1e-5))  # what float32 rounds at this size
+    assert compare(source, one([100.00002, 100.5, 101.2]), Tolerance(1e-5))  # rounding of float32 at this size
 
 
 @pytest.mark.parametrize("tolerance", [HALF, INT8], ids=["fp16", "int8"])

@@ -1,4 +1,4 @@
-"""A conversion from end to end, with programs of the test's own that this Python runs."""
+"""A complete conversion with programs of the test that this Python runs."""
 
 import sys
 from collections.abc import Callable
@@ -50,7 +50,7 @@ SIGNATURE = Signature(inputs=(Tensor(name="x", dtype="float32", shape=(-1, 4)),)
 
 
 class ThisPython:
-    """A toolchain that is there already."""
+    """A toolchain that is already installed."""
 
     async def ensure(self, name: str, on_line: Callable[[str], None]) -> Path:
         on_line(f"toolchain {name} is ready")

@@ -1,4 +1,4 @@
-"""Programs run as subprocesses: what they report, and how they are kept within limits."""
+"""Programs run as subprocesses: their reports and their limits."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ FOOT = "\nif __name__ == '__main__':\n    main(convert)\n"
 
 
 class Programs:
-    """A copy of the programs, with one of the test's own."""
+    """A copy of the programs, with an additional one of the test."""
 
     def __init__(self, root: Path) -> None:
         self.directory = root / "programs"

@@ -1,4 +1,4 @@
-"""Samples of tables: one matrix, or a column for each input, whichever the model at hand takes."""
+"""Samples of tables: one matrix, or a column for each input, depending on the model."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Environments of converters, made by the real uv from recipes that need no download."""
+"""Environments of converters, created by the real uv from recipes that need no download."""
 
 import asyncio
 import tomllib
@@ -209,7 +209,7 @@ def test_the_image_of_a_toolchain_copies_existing_directories_and_runs_programs(
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether it runs no more; whoever adopted it may not have taken its exit status yet."""
+    """Return whether the process no longer runs, even if its exit status has not been collected."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

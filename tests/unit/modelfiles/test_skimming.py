@@ -1,4 +1,4 @@
-"""Files of protobuf from which only the declared fields are read."""
+"""Reading only the declared fields of protobuf files."""
 
 import struct
 from pathlib import Path

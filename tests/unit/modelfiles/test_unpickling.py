@@ -1,4 +1,4 @@
-"""Pickles are read and loaded by one parser, and call nothing that is not listed or trusted."""
+"""Pickles are scanned and loaded by one parser, and call only listed or trusted names."""
 
 import functools
 import io
@@ -34,7 +34,7 @@ class Bomb:
 
 
 class Attributes:
-    """Pickles as a call of anything."""
+    """Pickles as a call of any name."""
 
     def __init__(self, *reduced: Any) -> None:
         self._reduced = reduced
@@ -47,7 +47,7 @@ BOMB = pickle.dumps(Bomb())
 
 
 def examined(content: bytes, allowed: Allowlist = NOTHING) -> Report:
-    """What is found in a file of this content."""
+    """Return the findings in a file with this content."""
     return examine_whole(io.BytesIO(content), allowed)
 
 
@@ -57,13 +57,13 @@ def named(module: bytes, name: bytes) -> bytes:
 
 
 def joblib_array(dtype: bytes, shape: bytes, more: bytes = b"") -> bytes:
-    """A file of joblib's with one array, described by hand."""
+    """A joblib file with one array, described by hand."""
     state = b"}(\x8c\x05dtype" + dtype + b"\x8c\x05shape" + shape + b"\x8c\x05order\x8c\x01Cu"
     return b"\x80\x04" + named(b"joblib.numpy_pickle", b"NumpyArrayWrapper") + b")\x81" + state + b"b" + more + b"."
 
 
 def dtype_of(kind: bytes, state: bytes = b"") -> bytes:
-    """Opcodes that make a dtype."""
+    """Opcodes that create a dtype."""
     return named(b"numpy", b"dtype") + b"\x8c" + bytes([len(kind)]) + kind + b"\x89\x88\x87R" + state
 
 

@@ -1,4 +1,4 @@
-"""JSON and YAML of strangers: bounded in size, depth and number of values."""
+"""JSON and YAML from untrusted sources: limited in size, depth and number of values."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What authors are warned of because the inference protocol cannot carry it."""
+"""Warnings about tensors that the inference protocol does not support."""
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.carrying import uncarried

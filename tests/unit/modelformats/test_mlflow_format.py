@@ -1,4 +1,4 @@
-"""What is read from an MLmodel file."""
+"""Parsing MLmodel files."""
 
 from pathlib import Path
 

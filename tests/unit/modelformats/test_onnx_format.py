@@ -1,4 +1,4 @@
-"""What is read from an ONNX file."""
+"""Parsing ONNX files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def extracted(model: ModelProto, directory: Path) -> Signature:
 
 
 def with_initializer(weights: TensorProto) -> ModelProto:
-    """A model that gives its weights."""
+    """A model that returns its weights."""
     graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [OUTPUT], [weights])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
 

@@ -1,4 +1,4 @@
-"""No pickle makes its reader grow, or keeps it busy."""
+"""No pickle makes its reader use much memory or time."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""What is read from a TensorFlow SavedModel."""
+"""Parsing TensorFlow SavedModels."""
 
 from pathlib import Path
 from typing import Any
@@ -150,17 +150,17 @@ def test_an_input_of_several_tensors_is_not_shown_as_a_plain_one(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    ("there", "missing"),
+    ("present", "missing"),
     [
         ((), "variables.index"),
         (("variables.index",), "variables.data-00000-of-00001"),
         (("variables.index", "variables.data-00000-of-00002"), "variables.data-00001-of-00002"),
     ],
 )
-def test_a_missing_file_of_variables_is_reported(tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
+def test_a_missing_file_of_variables_is_reported(tmp_path: Path, present: tuple[str, ...], missing: str) -> None:
     message = model_files.saved_model()
     message.meta_graphs[0].graph.nodes.add(name="w", op="VarHandleOp")
-    for name in there:
+    for name in present:
         write(tmp_path, f"variables/{name}", b"")
     with pytest.raises(InvalidModelError, match=rf"{missing} is missing there"):
         extracted(message, tmp_path)

@@ -1,4 +1,4 @@
-"""Links in the archives of other tools: each becomes a file of its own, whatever the order, and none leads out."""
+"""Links in archives of other tools: each becomes a separate file, in any order, and none leaves the directory."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ IMAGE = "application/vnd.oci.image."
 
 
 def exported(artifact: Artifact, directory: Path) -> dict[str, str]:
-    """The files of an artifact below `model/` and `extra/`."""
+    """Return the files of an artifact below `model/` and `extra/`."""
     blobs = {sha256(blob): blob for blob in artifact.blobs}
     wanted = config_wanted(artifact.manifest)
     manifest = parse_manifest(artifact.manifest, blobs[wanted.digest] if wanted else None)
@@ -114,7 +114,7 @@ def test_a_later_layer_of_an_image_decides_the_target_of_a_link(tmp_path: Path) 
 
 
 def test_links_that_multiply_the_model_are_refused(tmp_path: Path) -> None:
-    """Each directory holds the one before twice."""
+    """Each directory contains the previous one twice."""
     entries = [Entry("model/0/w", bytes(1024))]
     for number in range(1, 20):
         entries += [link(f"model/{number}/{side}", f"../{number - 1}") for side in "ab"]

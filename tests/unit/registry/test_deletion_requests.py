@@ -1,4 +1,4 @@
-"""Deleting a version on request: what was seen, nothing that is served, nothing that something else needs."""
+"""Deleting a version on request: only the requested digest, no served version, and no referenced blob."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ REF = ModelRef.parse(f"{REPOSITORY}:v1")
 
 @pytest.fixture
 async def registry(tmp_path: Path) -> RegistryUnits:
-    """With one model that is announced."""
+    """A registry with one announced model."""
     units = RegistryUnits(tmp_path)
     await units.push("v1", MODEL)
     await units.work()
@@ -29,7 +29,7 @@ async def registry(tmp_path: Path) -> RegistryUnits:
 
 
 async def seen(registry: RegistryUnits, tag: str = "v1") -> ModelDeleteRequested:
-    """A request to delete a version as it is now."""
+    """A request to delete a version in its current state."""
     document = await registry.document(tag)
     assert document is not None
     return ModelDeleteRequested(
@@ -73,7 +73,7 @@ async def test_another_tag_of_the_same_bytes_remains_with_its_manifest(registry:
 async def test_a_push_after_the_request_remains(registry: RegistryUnits) -> None:
     request = await seen(registry)
     await registry.push("v1", NEWER)
-    await registry.deletions.handle_request(request)  # the catalogue does not know of the push yet
+    await registry.deletions.handle_request(request)  # the catalogue does not know the push yet
     await registry.work()
     await registry.deletions.handle_request(request)
     await registry.work()
@@ -104,7 +104,7 @@ async def test_a_served_version_is_not_deleted_on_any_request(registry: Registry
     await registry.work()
     assert await registry.versions() == [str(REF)]
     registry.served.by_tag.clear()
-    await registry.deletions.handle_request(request)  # the registry had not heard yet that the serving is gone
+    await registry.deletions.handle_request(request)  # the registry did not know yet that the serving is gone
     await registry.work()
     assert await registry.versions() == []
 
@@ -117,6 +117,6 @@ async def test_nothing_is_deleted_before_the_served_versions_are_known(registry:
 
 
 async def test_a_version_of_another_registry_is_left_alone(registry: RegistryUnits) -> None:
-    elsewhere = Deletions(registry.distribution, registry.documents, "harbor.example.com")
+    elsewhere = Deletions(registry.distribution, registry.records, "harbor.example.com")
     with pytest.raises(PermanentError, match=r"is stored in 127\.0\.0\.1:5000: delete it there"):
         await elsewhere.handle_request(await seen(registry))

@@ -1,4 +1,4 @@
-"""Which blobs may go is decided from what is named and what was used, and from nothing else."""
+"""The removal of blobs depends only on references and on recent use."""
 
 import json
 from datetime import UTC, datetime, timedelta

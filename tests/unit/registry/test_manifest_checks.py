@@ -1,4 +1,4 @@
-"""What a manifest must be, and how a repository's index remembers it."""
+"""Valid manifests, and their record in the index of a repository."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What counts in the notifications of other registries; the lines in tests/data were sent by real ones."""
+"""The events in notifications of other registries. The lines in tests/data were sent by real ones."""
 
 import json
 from pathlib import Path

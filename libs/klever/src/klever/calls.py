@@ -1,5 +1,6 @@
 """The connection to the gateway's REST API, which all parts of the SDK share."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
@@ -16,6 +17,8 @@ DocumentT = TypeVar("DocumentT", bound=WireModel)
 
 BASE = "/api/v1alpha1"
 PAGE = 500
+IDEMPOTENCY_KEY = "Idempotency-Key"
+"""Header by which the gateway recognizes a repeated request."""
 
 
 class Calls:
@@ -60,7 +63,14 @@ class Calls:
                 return items
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        return await self._http.json(method, self._url(path), **options)
+        """Send a request to the gateway. Each call that changes something has a key of its own.
+
+        A repetition of the request, by aiohttp after a lost connection or by a proxy, has the same key.
+        """
+        headers = options.pop("headers", {})
+        if method != "GET":
+            headers = {IDEMPOTENCY_KEY: str(uuid.uuid4()), **headers}
+        return await self._http.json(method, self._url(path), headers=headers, **options)
 
     def _url(self, path: str) -> str:
         return f"{self.server}{BASE}{path}"

@@ -141,7 +141,9 @@ async def close_broker(broker: NatsBroker) -> None:
     """Stop a broker whatever state its connection is in: a server that does not answer must not keep the process."""
     connection: Client | None = broker._connection  # noqa: SLF001 - `connect` would make one
     with suppress(nats.errors.Error, OSError):
-        await asyncio.wait_for(broker.stop(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await broker.stop()
     if connection is not None and not connection.is_closed:
         with suppress(nats.errors.Error, OSError):
-            await asyncio.wait_for(connection.close(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await connection.close()

@@ -6,6 +6,8 @@ from types import TracebackType
 import structlog
 from nats.aio.msg import Msg
 
+from .tasks import cancel
+
 log = structlog.get_logger(__name__)
 
 
@@ -29,8 +31,7 @@ class Heartbeat:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})  # never raises what the task raised
+        await cancel([self._task])  # never raises what the task raised
 
     async def _beat(self) -> None:
         while True:

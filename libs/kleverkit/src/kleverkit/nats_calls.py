@@ -8,6 +8,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from .errors import TooLargeError, TransientError
+from .tasks import cancellable
 
 ResultT = TypeVar("ResultT")
 
@@ -25,7 +26,7 @@ async def call(awaitable: Awaitable[ResultT]) -> ResultT:
         nats.js.errors.APIError: the server refuses the request, or does not hold the message.
     """
     try:
-        return await awaitable
+        return await cancellable(awaitable)
     except (nats.js.errors.ServiceUnavailableError, nats.js.errors.NoStreamResponseError) as error:
         raise TransientError(f"NATS does not answer: {error}") from error
     except nats.js.errors.NotFoundError as error:

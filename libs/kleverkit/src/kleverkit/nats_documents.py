@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from kleverproto.base import WireModel
 from kleverproto.documents import Tombstone
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from kleverproto.streams import BucketSpec
 
 from .bucket_reading import OPERATION, Entry, is_deletion, reading
@@ -132,7 +132,7 @@ class NatsDocuments(Generic[DocT]):
             return Stored(entry.key, self._document.model_validate_json(entry.value), entry.revision)
         except ValidationError as error:
             raise TransientError(
-                f"{self._prefix}{entry.key} cannot be read: {worded(error, self._document)}"
+                f"{self._prefix}{entry.key} cannot be read: {describe_mistakes(error, self._document)}"
             ) from error
 
     def _tombstone_of(self, entry: Entry) -> Tombstone[DocT]:

@@ -45,7 +45,7 @@ class StreamPart:
 
     Args:
         spec: of the contract.
-        replicas: copies in a cluster; None where another service decides that.
+        replicas: copies in a cluster; None to leave an existing stream as it is, and to create one with one copy.
     """
 
     def __init__(self, spec: StreamSpec, replicas: int | None) -> None:
@@ -77,10 +77,17 @@ class StreamPart:
 
 
 class BucketPart:
-    """A KV bucket of documents."""
+    """A KV bucket of documents.
 
-    def __init__(self, spec: BucketSpec, replicas: int) -> None:
+    Args:
+        spec: of the contract.
+        replicas: as those of `StreamPart`.
+    """
+
+    def __init__(self, spec: BucketSpec, replicas: int | None) -> None:
         self.name = spec.name
+        self._replicas = replicas
+        self._present: api.StreamConfig | None = None
         self._config = api.StreamConfig(  # as NATS ADR-8 has it; nats-py's own call has no first sequence
             name=spec.stream,
             subjects=[spec.subjects],
@@ -90,19 +97,23 @@ class BucketPart:
             allow_direct=True,
             deny_delete=True,
             duplicate_window=DUPLICATE_WINDOW_SECONDS,
-            num_replicas=replicas,
+            num_replicas=replicas or 1,
         )
 
     async def is_there(self, js: JetStreamContext) -> bool:
         """See `Part`."""
+        self._present = None
         try:
-            await js.key_value(self.name)
+            self._present = (await js.stream_info(self._config.name or "")).config
         except nats.js.errors.NotFoundError:
             return False
-        return True
+        return self._replicas in {None, self._present.num_replicas}
 
     async def make(self, js: JetStreamContext) -> None:
         """See `Part`."""
+        if self._present is not None:
+            await js.update_stream(self._present.evolve(num_replicas=self._replicas))
+            return
         await _create(js, self._config)
 
     async def note(self, js: JetStreamContext) -> None:
@@ -124,7 +135,7 @@ async def make_storable(part: Part, js: JetStreamContext) -> None:
 async def provision(
     js: JetStreamContext,
     *,
-    replicas: int = 1,
+    replicas: int | None = None,
     streams: Iterable[StreamSpec] = STREAMS,
     buckets: Iterable[BucketSpec] = BUCKETS,
 ) -> None:

@@ -41,8 +41,8 @@ class ServiceSettings(BaseSettings):
     """json for machines, console for people."""
     otlp_endpoint: str | None = None
     """Where spans are sent by OTLP over HTTP, such as http://127.0.0.1:4318; off when not set."""
-    stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
-    """Copies of each stream and bucket in a NATS cluster."""
+    stream_replicas: Annotated[int, Field(ge=1, le=5)] | None = None
+    """Copies of each stream and bucket in a NATS cluster, also of existing ones; if not set, new ones have one copy."""
     retry_delay_seconds: Annotated[float, Field(gt=0)] = 0.25
     """Pause before the second try of a message; it doubles with each further one."""
     retry_delay_cap_seconds: Annotated[float, Field(gt=0)] = 30.0

@@ -62,7 +62,7 @@ class Topology:
     Args:
         client: gives the connected client.
         needs: what to look at.
-        replicas: copies of each stream and bucket.
+        replicas: copies of each stream and bucket, also of existing ones; None for one copy of what is created.
         clock: monotonic seconds.
     """
 
@@ -71,7 +71,7 @@ class Topology:
         client: ClientSource,
         needs: Needs = Needs(),
         *,
-        replicas: int = 1,
+        replicas: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -79,7 +79,7 @@ class Topology:
         self._creates = needs.creates
         copies = replicas if needs.creates else None
         self._streams = {spec.name: StreamPart(spec, copies) for spec in needs.streams}
-        self._buckets = [BucketPart(spec, replicas) for spec in needs.buckets]
+        self._buckets = [BucketPart(spec, copies) for spec in needs.buckets]
         self._consumers: list[ConsumerPart] = []
         self._problems: dict[str, str] = {}
         self._failure: str | None = "they have not been looked at yet"
@@ -108,7 +108,8 @@ class Topology:
             await self.reconcile()
             await asyncio.sleep(SHORTEST_SECONDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RETRY_SECONDS if self._is_troubled() else PERIOD_SECONDS)
+                async with asyncio.timeout(RETRY_SECONDS if self._is_troubled() else PERIOD_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def reconcile(self) -> None:

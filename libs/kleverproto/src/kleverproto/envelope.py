@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from .base import WireModel
 from .catalogue import BY_DATA, BY_TYPE, EventType
-from .mistakes import worded
+from .mistakes import describe_mistakes
 from .publishers import PUBLISHERS
 
 DataT = TypeVar("DataT", bound=WireModel)
@@ -150,7 +150,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event[Any]:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise InvalidEventError(f"not a valid {event_type.type}: {worded(error, model)}") from error
+        raise InvalidEventError(f"not a valid {event_type.type}: {describe_mistakes(error, model)}") from error
 
 
 def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class JobStatus(WireModel):
     result: JobResult | None = None
     """The result; of a failed job, the part that it determined before it failed."""
     problem: Problem | None = None
-    """The reason of the failure; for a Pending job, of its last attempt's failure, or why it cannot start now."""
+    """The reason of the failure. For a Pending job: the failure of its last attempt, or why it cannot start now."""
     runner: str = ""
     """The jobrunner that runs or last ran the job. It updates the document every few seconds while the job runs."""
     intent: Intent | None = None

@@ -97,7 +97,7 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]
     ]
 
 
-def worded(error: ValidationError, model: type[BaseModel]) -> str:
+def describe_mistakes(error: ValidationError, model: type[BaseModel]) -> str:
     """Return all mistakes as one line."""
     return "; ".join(map(str, mistakes_in(error, model)))
 

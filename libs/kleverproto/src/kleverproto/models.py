@@ -91,6 +91,7 @@ class ModelStatusChanges(TypedDict, total=False):
     """Fields of ModelStatus that can be replaced."""
 
     announced_generation: int
+    announced_sequence: int | None
     extraction: ExtractionPhase
     signature: Signature | None
     signature_digest: Digest | None
@@ -108,6 +109,8 @@ class ModelStatus(WireModel):
 
     announced_generation: int = 0
     """The last generation for which ModelPushed was published."""
+    announced_sequence: int | None = None
+    """Position of ModelPushed of the present generation in the stream; None until it is known."""
     extraction: ExtractionPhase = ExtractionPhase.PENDING
     signature: Signature | None = None
     signature_digest: Digest | None = None

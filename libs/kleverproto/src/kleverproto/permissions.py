@@ -98,8 +98,7 @@ def service_permissions(service: str, externals: Iterable[str] = ()) -> Permissi
 def topology_permissions() -> Permissions:
     """Return the permissions of TOPOLOGY: to create streams, buckets and consumers, but no access to their content."""
     stored = [*(stream.name for stream in STREAMS), *(bucket.stream for bucket in buckets_of(TOPOLOGY))]
-    publish = [_api(verb, name) for verb in ("STREAM.INFO", "STREAM.CREATE") for name in stored]
-    publish += [_api("STREAM.UPDATE", stream.name) for stream in STREAMS]
+    publish = [_api(verb, name) for verb in ("STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE") for name in stored]
     publish += [subject for consumer in CONSUMERS for subject in _management_subjects(consumer)]
     publish += [_api("STREAM.MSG.GET", POSITIONS_BUCKET.stream), POSITIONS_BUCKET.subjects]
     return Permissions(tuple(publish))

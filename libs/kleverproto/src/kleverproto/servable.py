@@ -32,7 +32,7 @@ def missing_knowledge(document: ModelDocument, policy: ProjectPolicy) -> str | N
 
 
 def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) -> Refusal | None:
-    """Return the reason why the policy does not permit to load these bytes of a version, or None.
+    """Return the reason why the policy does not permit loading these bytes of a version, or None.
 
     Args:
         document: the version.

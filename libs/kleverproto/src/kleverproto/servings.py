@@ -156,7 +156,7 @@ class ServingRequested(WireModel):
     generation: int = Field(default=1, ge=1, le=LARGEST_GENERATION)
     """The generation that the gateway has promised to the sender. The serving gets at least this one."""
     expected_generation: int | None = Field(default=None, ge=0, le=LARGEST_GENERATION)
-    """The request is rejected unless the serving has this generation; 0: unless it does not exist; None: never."""
+    """Reject the request unless the serving has this generation; 0: unless it does not exist; None: no precondition."""
 
     def replace(self, **changes: Unpack[ServingRequestedChanges]) -> Self:
         """Return a copy with other values for some fields."""
@@ -169,7 +169,7 @@ class ServingDeleteRequested(WireModel):
     namespace: DnsLabel
     name: DnsLabel
     expected_generation: int | None = Field(default=None, ge=1, le=LARGEST_GENERATION)
-    """The request is rejected unless the serving has this generation; None: never."""
+    """Reject the request unless the serving has this generation; None: no precondition."""
 
 
 class ServingRolloutRequested(WireModel):
@@ -178,7 +178,7 @@ class ServingRolloutRequested(WireModel):
     namespace: DnsLabel
     name: DnsLabel
     generation: int
-    """Generation of the rollout. The request is rejected if the rollout is of another one."""
+    """Generation of the rollout. The request is rejected if another generation is rolled out."""
     action: RolloutAction
 
 

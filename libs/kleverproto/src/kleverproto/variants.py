@@ -147,8 +147,8 @@ class Variant(StrictWireModel):
         plain = sorted(name for name, value in self.env.items() if SECRET_NAME.search(name) and isinstance(value, str))
         if plain:
             raise ValueError(
-                f"env holds the value of {', '.join(plain)} for everybody to see: `klever secrets set NAME`, and then "
-                f"env: {{{plain[0]}: {{secret: NAME}}}}"
+                f"env contains the value of {', '.join(plain)}, which all readers of the serving could see: store it "
+                f"with `klever secrets set NAME`, and set env: {{{plain[0]}: {{secret: NAME}}}}"
             )
         return self
 
@@ -158,7 +158,7 @@ class Variant(StrictWireModel):
         chosen = sorted(name for name in self.env if name.upper().startswith(LOADING_CODE))
         if chosen and self.custom is None:
             raise ValueError(
-                f"env may not set {', '.join(chosen)}, which decides what code a model server loads: leave it out, "
-                "or give a server of your own (`custom.command`)"
+                f"env may not set {', '.join(chosen)}, which determines what code a model server loads: remove it, "
+                "or use a custom server (`custom.command`)"
             )
         return self

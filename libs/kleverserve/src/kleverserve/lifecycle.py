@@ -42,7 +42,8 @@ class Lifecycle:
     async def drained(self, *, within: float) -> bool:
         """Wait until no request is in flight; False after a timeout of `within` seconds."""
         try:
-            await asyncio.wait_for(self._idle.wait(), within)
+            async with asyncio.timeout(within):
+                await self._idle.wait()
         except TimeoutError:
             return False
         return True

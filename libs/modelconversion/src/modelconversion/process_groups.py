@@ -110,7 +110,8 @@ async def _output_to(kept: deque[str], on_line: Callable[[str], None]) -> AsyncI
         try:
             # Where the sandbox is not complete, a process of another session is not killed, and may hold the pipe.
             with suppress(TimeoutError):
-                await asyncio.wait_for(pump, _LAST_OUTPUT_SECONDS)
+                async with asyncio.timeout(_LAST_OUTPUT_SECONDS):
+                    await pump
         finally:
             transport.close()
 

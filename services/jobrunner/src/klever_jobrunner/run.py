@@ -30,7 +30,7 @@ from kleverkit.settings import explain
 from kleverproto.documents import Problem
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobKind
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from ormb.client import OrmbClient
 from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
@@ -83,7 +83,7 @@ def read_request(path: str, stdin: BinaryIO) -> RunRequest:
     try:
         return RunRequest.model_validate_json(content)
     except ValidationError as error:
-        raise BadRequestError(f"the request is not valid: {worded(error, RunRequest)}") from error
+        raise BadRequestError(f"the request is not valid: {describe_mistakes(error, RunRequest)}") from error
 
 
 async def _run_until_signal(

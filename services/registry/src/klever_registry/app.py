@@ -17,6 +17,7 @@ from kleverkit.loops import Loop
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverkit.tokens import Token
+from kleverproto import subjects
 from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
@@ -28,14 +29,15 @@ from .adapters.local import (
     AccountsFile,
     Layout,
     LocalBlobs,
+    LocalCopies,
     LocalInventory,
     LocalLocks,
     LocalManifests,
-    LocalPolicyCopies,
     LocalUploads,
     NoAccounts,
     verify_bcrypt,
 )
+from .adapters.nats_announcements import NatsAnnouncements
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
 from .domain.logins import LoginLimits
@@ -43,10 +45,10 @@ from .handlers import build_router
 from .ports import (
     AccountSource,
     BlobStore,
+    Copies,
     Inventory,
     Locks,
     ManifestStore,
-    PolicyCopies,
     SignatureStore,
     Space,
     Uploads,
@@ -58,6 +60,7 @@ from .service.announcing import Announcer
 from .service.authorization import Authorization
 from .service.blobs import Blobs
 from .service.collecting import Collector, purge_uploads
+from .service.copies import ModelCopies
 from .service.deletions import Deletions
 from .service.distribution import Distribution
 from .service.embedded import Embedded
@@ -84,7 +87,8 @@ class Stores:
     manifests: ManifestStore
     inventory: Inventory
     space: Space
-    policies: PolicyCopies
+    models: Copies[ModelDocument]
+    policies: Copies[ProjectDocument]
     locks: Locks
     problem: Callable[[], Awaitable[str | None]]
     """Returns the problem while nothing can be stored, or None."""
@@ -100,10 +104,19 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
         manifests=LocalManifests(layout),
         inventory=inventory,
         space=inventory,
-        policies=LocalPolicyCopies(layout.disk, settings.data_dir / "projects"),
+        models=LocalCopies(layout.disk, settings.data_dir / "catalogue", ModelDocument, _key_of_model),
+        policies=LocalCopies(layout.disk, settings.data_dir / "projects", ProjectDocument, _key_of_project),
         locks=LocalLocks(settings.data_dir / "locks" / "repositories"),
         problem=partial(layout.disk.problem, settings.min_free_bytes),
     )
+
+
+def _key_of_model(document: ModelDocument) -> str:
+    return document.spec.ref.key
+
+
+def _key_of_project(document: ProjectDocument) -> str:
+    return subjects.escape(document.spec.name)
 
 
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
@@ -115,12 +128,14 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     alarms = Alarms(runtime.metrics)
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
-    records = Records(documents, runtime.publisher, runtime.events, clock)
+    copies = ModelCopies(documents, stores.models, stores.locks)
+    announcements = NatsAnnouncements(runtime.client, runtime.publisher)
+    records = Records(documents, copies, runtime.publisher, announcements, runtime.events, clock)
     embedded = Embedded(stores.manifests, stores.blobs)
     announcer = Announcer(manifests=embedded, records=records, signatures=signatures, address=settings.address)
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
     external, scanners, scans = _follow(runtime, settings, records, alarms)
-    policies, restorer = _policies(runtime, settings, stores, scanners, documents, clock)
+    policies, restorer = _policies(runtime, settings, stores, scanners, records)
     reconciler = Reconciler(
         manifests=stores.manifests,
         records=records,
@@ -136,7 +151,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
     extractions = Extractions(records=records, signatures=signatures, external=external)
-    deletions = Deletions(distribution, documents, settings.address)
+    deletions = Deletions(distribution, records, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
     runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
     compare = partial(reconciler.run, settings.reconcile_seconds)
@@ -163,13 +178,13 @@ def _policies(
     settings: RegistrySettings,
     stores: Stores,
     scanners: Sequence[Scanner],
-    models: NatsDocuments[ModelDocument],
-    clock: Callable[[], datetime],
+    records: Records,
 ) -> tuple[Policies, Restorer]:
     documents = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
-    policies = Policies(documents, runtime.publisher, runtime.events, clock, stores.policies, stores.locks)
+    policies = Policies(documents, runtime.publisher, runtime.events, records.clock, stores.policies, stores.locks)
     return policies, Restorer(
-        models=RememberedBucket(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json", models),
+        records=records,
+        models=RememberedBucket(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json", records.documents),
         policies=policies,
         scanners=scanners,
     )

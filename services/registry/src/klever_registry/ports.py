@@ -6,15 +6,18 @@ All methods on the disk may raise StorageError. Unreadable content is never trea
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from kleverproto.accounts import Accounts
-from kleverproto.projects import ProjectDocument
+from kleverproto.documents import Document
+from kleverproto.envelope import Event
 from kleverproto.signatures import Signature
 
 from .domain.catalogue import AttachedSignature
 from .domain.index import RepositoryIndex
 from .domain.manifests import Manifest
+
+DocT = TypeVar("DocT", bound=Document[Any, Any])
 
 
 class AccountSource(Protocol):
@@ -197,15 +200,40 @@ class Usage(Protocol):
         ...
 
 
-class PolicyCopies(Protocol):
-    """The last accepted policy of each project, outside NATS."""
+class Copies(Protocol[DocT]):
+    """Copies of documents of one bucket, outside NATS."""
 
-    async def keep(self, key: str, document: ProjectDocument) -> None:
-        """Replace the copy of a project durably."""
+    async def keep(self, key: str, document: DocT) -> None:
+        """Replace the copy of a document, durably."""
         ...
 
-    async def all(self) -> dict[str, ProjectDocument]:
-        """Return all copies by key."""
+    async def get(self, key: str) -> DocT | None:
+        """Return the copy of a document; None if there is none, or if it is unreadable."""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Remove the copy of a document, if there is one."""
+        ...
+
+    async def all(self) -> dict[str, DocT]:
+        """Return all copies that are readable, by key."""
+        ...
+
+
+class Announcements(Protocol):
+    """Events in their streams. Each method raises TransientError if the stream does not answer."""
+
+    async def store(self, event: Event[Any]) -> int:
+        """Publish an event and return its position. The stream drops the same id again, but only for two minutes."""
+        ...
+
+    async def find(self, event: Event[Any], position: int | None) -> int | None:
+        """Return the position of the event with this id; None if the stream does not have it.
+
+        Args:
+            event: the event.
+            position: where it was stored; None to search all events about the same subject.
+        """
         ...
 
 

@@ -62,8 +62,8 @@ class RegistrySettings(ServiceSettings):
         if self.open == has_logins:
             raise ValueError(
                 "set KLEVER_REGISTRY_ACCOUNTS=<file>, which `klever registry account add` writes, or "
-                "KLEVER_REGISTRY_PLATFORM_PASSWORD_FILE=<file>, or both; or else KLEVER_REGISTRY_OPEN=1, which lets "
-                "everybody on this machine pull, push and delete"
+                "KLEVER_REGISTRY_PLATFORM_PASSWORD_FILE=<file>, or both; or else KLEVER_REGISTRY_OPEN=1, with which "
+                "all users of this machine may pull, push and delete"
             )
         return self
 

@@ -199,7 +199,6 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def _pause_or(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

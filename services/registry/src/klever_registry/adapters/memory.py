@@ -7,12 +7,15 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.domain.manifests import Manifest
 from klever_registry.domain.names import algorithm
 from klever_registry.errors import BlobUnknownError, ChunkOutOfOrderError, DigestInvalidError, UploadUnknownError
-from kleverproto.projects import ProjectDocument
+from kleverproto.documents import Document
+
+DocT = TypeVar("DocT", bound=Document[Any, Any])
 
 
 class InMemoryBlobs:
@@ -182,16 +185,24 @@ class InMemoryManifests:
         return sorted(self._indexes)
 
 
-class InMemoryPolicyCopies:
-    """See `PolicyCopies`."""
+class InMemoryCopies(Generic[DocT]):
+    """See `Copies`."""
 
     def __init__(self) -> None:
-        self._copies: dict[str, ProjectDocument] = {}
+        self._copies: dict[str, DocT] = {}
 
-    async def keep(self, key: str, document: ProjectDocument) -> None:
-        """See `PolicyCopies`."""
+    async def keep(self, key: str, document: DocT) -> None:
+        """See `Copies`."""
         self._copies[key] = document
 
-    async def all(self) -> dict[str, ProjectDocument]:
-        """See `PolicyCopies`."""
+    async def get(self, key: str) -> DocT | None:
+        """See `Copies`."""
+        return self._copies.get(key)
+
+    async def remove(self, key: str) -> None:
+        """See `Copies`."""
+        self._copies.pop(key, None)
+
+    async def all(self) -> dict[str, DocT]:
+        """See `Copies`."""
         return dict(self._copies)

@@ -7,7 +7,7 @@ from typing import Unpack
 
 from kleverproto.codes import UNSUPPORTED_FORMAT
 from kleverproto.conversions import unverified_warnings
-from kleverproto.documents import Intent, Problem, is_late
+from kleverproto.documents import Intent, Problem, Tombstone, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, HistoryEntryChanges, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
@@ -78,16 +78,50 @@ def pushed(
     )
 
 
-def announced(present: ModelDocument | None, generation: int) -> ModelDocument | None:
+def announced(
+    known: ModelDocument | Tombstone[ModelDocument] | None, generation: int, position: int | None
+) -> ModelDocument | None:
     """Return the document after ModelPushed of a generation was published; None if nothing changes."""
-    if present is None or present.status.announced_generation >= generation:
+    if not isinstance(known, ModelDocument) or known.status.announced_generation >= generation:
         return None
-    return present.replace(status=present.status.replace(announced_generation=generation))
+    status = known.status.replace(announced_generation=generation)
+    is_present = known.generation == generation
+    return known.replace(status=status.replace(announced_sequence=position) if is_present else status)
 
 
 def needs_announcing(document: ModelDocument) -> bool:
     """Return whether ModelPushed of the present generation may be missing in the stream."""
     return document.status.announced_generation < document.generation
+
+
+def copied(document: ModelDocument) -> ModelDocument:
+    """Return the copy of a document.
+
+    It lacks what is not true of other streams, since the bucket may be lost together with them: that ModelPushed is in
+    the stream, and after which outcomes others are late.
+    """
+    return document.replace(status=document.status.replace(announced_generation=0, extracted_by=None, scanned_by=None))
+
+
+def restored(
+    known: ModelDocument | Tombstone[ModelDocument] | None, copy: ModelDocument | None, *, is_older: bool
+) -> ModelDocument | None:
+    """Return the document of a copy; None if the bucket has lost nothing of it.
+
+    Args:
+        known: what is stored.
+        copy: the copy.
+        is_older: whether the bucket was restored from a backup.
+    """
+    if copy is None or known is None or not is_older:
+        return copy if known is None else None
+    if isinstance(known, Tombstone):
+        return copy if known.deleted_at < copy.created_at else None
+    return copy if _age(known) < _age(copy) else None
+
+
+def _age(document: ModelDocument) -> tuple[datetime, int, datetime]:
+    return document.created_at, document.generation, document.updated_at
 
 
 def extracted(

@@ -6,11 +6,12 @@ from klever_registry.domain import catalogue
 from klever_registry.domain.manifests import Manifest
 from klever_registry.domain.names import names_referrers
 from klever_registry.ports import ManifestSource, SignatureStore
-from kleverkit.documents import Stored, mutate
+from kleverkit.documents import Stored
 from kleverkit.errors import PermanentError, TransientError
 from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
+from kleverproto.streams import MODELS
 
 from .pending import Observed, PendingTags
 from .recognizing import Recognizer
@@ -50,7 +51,6 @@ class Announcer:
     ) -> None:
         self._manifests = manifests
         self._recognizer = Recognizer(manifests, address)
-        self._documents = records.documents
         self._records = records
         self._signatures = signatures
         self._address = address
@@ -137,7 +137,7 @@ class Announcer:
             before = None if from_scratch else present
             return catalogue.pushed(before, spec, now=now, known=known) if self._may_set(present) else None
 
-        stored = await self._records.deletions.change(spec.ref.key, decide)
+        stored = await self._records.change(spec.ref.key, decide)
         if not isinstance(stored, Stored) or not self._may_set(stored.document):
             log.warning("not announced: the version is in another registry", ref=str(spec.ref), registry=self._address)
         elif catalogue.needs_announcing(stored.document):
@@ -152,12 +152,14 @@ class Announcer:
         pushed = ModelPushed(
             ref=spec.ref, digest=spec.digest, registry=spec.registry, format=spec.metadata.format, size=spec.size
         )
-        await self._records.publisher.publish(self._records.event(pushed, document))
-        await mutate(self._documents, stored.key, lambda present: catalogue.announced(present, document.generation))
-        log.info("model pushed", ref=str(spec.ref), digest=spec.digest, generation=document.generation)
+        position, pushed_at = document.status.announced_sequence, document.status.history[-1].pushed_at
+        if pushed_at > self._records.clock() - MODELS.max_age:  # else the stream would have dropped it by now
+            position = await self._records.publish(self._records.event(pushed, document), pushed_at, position)
+            log.info("model pushed", ref=str(spec.ref), digest=spec.digest, generation=document.generation)
+        await self._records.change(stored.key, lambda known: catalogue.announced(known, document.generation, position))
 
     async def _withdraw(self, ref: ModelRef) -> None:
-        stored = await self._documents.get(ref.key)
+        stored = await self._records.get(ref.key)
         if stored is not None and stored.document.spec.registry == self._address:
             await self._records.withdraw(stored)
 

@@ -90,7 +90,7 @@ class Authorization:
         return Reader(accounts, await self._identify(accounts, requester))
 
     async def identify(self, requester: Requester) -> None:
-        """Check only the login. Raises as `check`, also without a login."""
+        """Verify name and password, independent of rights. Raises as `check`, also for an anonymous request."""
         if await self._identify(await self._source.read(), requester) is None:
             raise UnauthorizedError("log in: `ormb login` with an account of this registry")
 

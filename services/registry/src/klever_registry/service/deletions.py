@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import structlog
 
 from klever_registry.errors import InUseError
-from kleverkit.documents import Documents
 from kleverkit.errors import PermanentError, TransientError
 from kleverproto.codes import OTHER_REGISTRY
 from kleverproto.models import ModelDeleteRequested, ModelDocument
 
 from .distribution import Distribution
+from .records import Records
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +21,12 @@ class Deletions:
 
     Args:
         distribution: the registry.
-        documents: the catalogue.
+        records: the catalogue.
         address: host:port of the registry.
     """
 
     distribution: Distribution
-    documents: Documents[ModelDocument]
+    records: Records
     address: str
 
     async def handle_request(self, request: ModelDeleteRequested) -> None:
@@ -37,7 +37,7 @@ class Deletions:
             TransientError: a server does not respond; or the version is served, perhaps only because the deletion of
                 its serving has not arrived yet.
         """
-        stored = await self.documents.get(request.ref.key)
+        stored = await self.records.get(request.ref.key)
         if stored is None or not _is_current(stored.document, request):
             log.info("deletion is late", ref=str(request.ref), digest=request.digest)
             return

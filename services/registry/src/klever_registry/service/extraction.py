@@ -10,8 +10,8 @@ from klever_registry.domain import catalogue
 from klever_registry.domain.catalogue import AttachedSignature, Extraction
 from klever_registry.errors import StorageFullError
 from klever_registry.ports import SignatureStore
-from kleverkit.documents import mutate
-from kleverproto.documents import Intent
+from kleverkit.documents import Stored
+from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobSpec
 from kleverproto.models import ModelDocument, ModelUpdated
@@ -97,8 +97,12 @@ class Extractions:
     async def _set(self, ref: ModelRef, digest: str, change: Change) -> ModelDocument | None:
         """Change a version of the catalogue and return it; None if it has another digest."""
         now = self._records.clock()
-        stored = await mutate(self._records.documents, ref.key, lambda present: change(present, now))
-        return stored.document if stored is not None and stored.document.spec.digest == digest else None
+
+        def decide(known: ModelDocument | Tombstone[ModelDocument] | None) -> ModelDocument | None:
+            return change(None if isinstance(known, Tombstone) else known, now)
+
+        stored = await self._records.change(ref.key, decide)
+        return stored.document if isinstance(stored, Stored) and stored.document.spec.digest == digest else None
 
     def _updated(self, cause: Event[Any], document: ModelDocument) -> Event[ModelUpdated]:
         spec, status = document.spec, document.status

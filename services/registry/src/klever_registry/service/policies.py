@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from klever_registry.errors import StorageError
-from klever_registry.ports import Locks, PolicyCopies
+from klever_registry.ports import Copies, Locks
 from kleverkit.documents import Documents, change, mutate
 from kleverkit.publisher import EventPublisher
 from kleverproto import subjects
@@ -34,7 +34,7 @@ class Policies:
     publisher: EventPublisher
     events: EventSource
     clock: Callable[[], datetime]
-    copies: PolicyCopies
+    copies: Copies[ProjectDocument]
     locks: Locks
 
     async def handle_request(self, event: Event[ProjectPolicyRequested], intent: Intent) -> None:

@@ -12,6 +12,7 @@ from kleverkit.incarnations import RememberedBucket, Verdict
 
 from .external import Scanner
 from .policies import Policies
+from .records import Records
 
 log = structlog.get_logger(__name__)
 
@@ -21,11 +22,13 @@ class Restorer:
     """Restores the buckets that the registry owns.
 
     Attributes:
-        models: the bucket of the catalogue. The comparison with the registry restores its documents.
+        records: restores models from copies; the comparison with the registry announces what has none.
+        models: the bucket of the catalogue.
         policies: restores the projects from copies.
         scanners: restore the models of external registries.
     """
 
+    records: Records
     models: RememberedBucket
     policies: Policies
     scanners: Sequence[Scanner]
@@ -37,6 +40,8 @@ class Restorer:
             log.error("NATS has lost its store: documents are restored from the registry", verdict=verdict)
             for scanner in self.scanners:
                 scanner.scan_soon()
+        if verdict is not Verdict.SAME or not self.records.copies.is_complete:
+            await self.records.restore(is_older=verdict is Verdict.OLDER)
         try:
             await self.models.accept()
         except OSError as error:  # a full disk: the incarnation is known only while this process runs

@@ -2,21 +2,21 @@
 
 from .accounts import AccountsFile, NoAccounts, verify_bcrypt
 from .blobs import LocalBlobs
+from .copies import LocalCopies
 from .inventory import LocalInventory
 from .layout import Layout
 from .locks import LocalLocks
 from .manifests import LocalManifests
-from .policies import LocalPolicyCopies
 from .uploads import LocalUploads
 
 __all__ = [
     "AccountsFile",
     "Layout",
     "LocalBlobs",
+    "LocalCopies",
     "LocalInventory",
     "LocalLocks",
     "LocalManifests",
-    "LocalPolicyCopies",
     "LocalUploads",
     "NoAccounts",
     "verify_bcrypt",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kleverkit.errors import PermanentError
 from kleverproto.accounts import Accounts
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from modelformats.threads import in_thread
 
 LONGEST_PASSWORD = 72
@@ -98,5 +98,7 @@ def _read(path: Path) -> Accounts:
             raise PermanentError(f"the accounts in {path} cannot be read: the file is empty, or still being written")
         return Accounts.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        reason = worded(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
+        reason = (
+            describe_mistakes(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
+        )
         raise PermanentError(f"the accounts in {path} cannot be read: {reason}") from error
