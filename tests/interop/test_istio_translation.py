@@ -99,7 +99,7 @@ async def test_headers_named_like_parts_of_a_request_are_matched(gateway: IstioG
     async with upstreams("v1", "v2") as (v1, v2):
         rules = tuple(rule("v2", **{name: HeaderMatch(exact="beta")}) for name in names)
         await apply(gateway, v2_route(("v1", 100), ("v2", 0), rules=rules), v1, v2)
-        assert [await gateway.client.ask(**{name: "beta"}) for name in names] == ["v2"] * len(names)
+        assert [await gateway.client.ask(IRIS, **{name: "beta"}) for name in names] == ["v2"] * len(names)
         assert await gateway.client.spread(20) == Counter({"v1": 20})
 
 
@@ -175,7 +175,7 @@ async def test_request_that_takes_longer_than_its_timeout_is_answered_with_504(g
         await apply(gateway, route, v1)
         assert await gateway.client.ask(path="slow") is None
         assert gateway.client.failures == ["504 upstream request timeout"]
-        v1.go_on.set()
+        v1.resume.set()
 
 
 @pytest.mark.parametrize("on_server_error", [True, False])
