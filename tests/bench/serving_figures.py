@@ -125,7 +125,7 @@ class Bench:
         await asyncio.sleep(2)
         servers = self.platform.children("kleverserve")
         [server] = [each for each in servers if f"--version {variant}" in " ".join(each.cmdline())]
-        keys = AccessKeys.kept_in(self.platform.home / "deployer" / "access.secret")
+        keys = AccessKeys.from_file(self.platform.home / "deployer" / "access.secret")
         key = keys(ServingName("default", "bench"))
         return await _requests(f"http://127.0.0.1:{_port(server)}/metrics", key)
 

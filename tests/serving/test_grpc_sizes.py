@@ -74,7 +74,7 @@ async def test_errors_of_the_ingress_are_sentences(speaker: Speaker, tmp_path: P
     port = free_port()
     async with behind_envoy(tmp_path, port):
         [missing] = await asyncio.to_thread(speaker.ask, port, "1024")
-    assert missing["message"].startswith("nothing is served at this path")
+    assert missing["message"].startswith("no serving has this path")
 
 
 async def test_compressed_messages_are_refused(speaker: Speaker, tmp_path: Path) -> None:

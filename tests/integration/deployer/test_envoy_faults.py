@@ -51,7 +51,7 @@ async def kill(directory: Path) -> None:
     record = ProcessRecord.read(directory / "envoy.json")
     assert record is not None
     psutil.Process(record.pid).kill()
-    await processes.wait_gone(record)
+    await processes.wait_for_exit(record)
 
 
 async def answer(port: int) -> bytes:

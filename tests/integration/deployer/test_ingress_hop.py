@@ -82,7 +82,7 @@ async def test_every_hop_meets_the_contract(case: Callable[[Hop], Awaitable[None
 async def test_the_ingress_answers_errors_as_json_too(tmp_path: Path) -> None:
     async with ingress(tmp_path) as (bench, url):
         missing = await exchange(url, head("GET", f"/{SENTINEL}"))
-        assert (missing.status, missing.document["error"].partition(":")[0]) == (404, "nothing is served at this path")
+        assert (missing.status, missing.document["error"].partition(":")[0]) == (404, "no serving has this path")
         await bench.data_plane.apply(route_to(Endpoint("127.0.0.1", free_port())))
         gone = await exchange(url, head("GET", "/seldon/default/iris/v2"))
         assert gone.status == 503

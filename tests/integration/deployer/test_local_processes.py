@@ -26,7 +26,7 @@ signal.pause()
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    for stranger in processes.strangers(tmp_path, []):
+    for stranger in processes.unrecorded(tmp_path, []):
         psutil.Process(stranger.pid).kill()
 
 
@@ -58,7 +58,7 @@ async def test_a_process_is_found_after_the_wall_clock_changed(owner: Path) -> N
         assert psutil.Process(record.pid).create_time() == began + 1
         assert ProcessRecord.read(owner / "record.json") == record
         assert record.find() is not None
-        assert processes.strangers(owner, [record]) == []
+        assert processes.unrecorded(owner, [record]) == []
     await processes.stop(record, grace_seconds=5.0)
     assert record.find() is None
 
@@ -66,14 +66,14 @@ async def test_a_process_is_found_after_the_wall_clock_changed(owner: Path) -> N
 async def test_the_workers_of_a_running_server_are_not_strays(owner: Path) -> None:
     record = spawn(owner, WITH_WORKERS)
     children = await workers(record)
-    assert processes.strangers(owner, [record]) == []
-    assert {stranger.pid for stranger in processes.strangers(owner, [])} == {
+    assert processes.unrecorded(owner, [record]) == []
+    assert {stranger.pid for stranger in processes.unrecorded(owner, [])} == {
         record.pid,
         *(each.pid for each in children),
     }
     psutil.Process(record.pid).kill()
-    await processes.wait_gone(record)
-    assert {stranger.pid for stranger in processes.strangers(owner, [record])} == {each.pid for each in children}
+    await processes.wait_for_exit(record)
+    assert {stranger.pid for stranger in processes.unrecorded(owner, [record])} == {each.pid for each in children}
 
 
 async def test_the_workers_of_a_server_exit_with_it(owner: Path) -> None:
@@ -93,6 +93,6 @@ async def test_waiting_for_a_process_whose_id_was_reused_returns_at_once(owner: 
     record = spawn(owner, IDLE)
     other = ProcessRecord(record.pid, "of an earlier boot:1", 1)
     assert other.find() is None
-    await processes.wait_gone(other)
+    await processes.wait_for_exit(other)
     await processes.stop(other, grace_seconds=5.0)
     assert record.find() is not None

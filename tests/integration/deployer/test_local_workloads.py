@@ -425,7 +425,7 @@ async def test_a_custom_server_that_fails_on_its_sample_is_never_ready(here: Ben
     await here.workloads.apply(spec, 1)
     state = await here.until(spec, failed=True)
     assert not state.ready
-    assert "it answers a small sample with 500" in (state.problem or "")
+    assert "it responds to a sample request with 500" in (state.problem or "")
 
 
 async def test_a_custom_server_that_answers_its_sample_is_ready(here: Bench) -> None:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from klever_deployer.adapters.local.own_servers import fault_of
+from klever_deployer.adapters.local.custom_servers import sample_fault
 
 ROWS = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]}
 Status = Callable[[Any], int]
@@ -56,7 +56,7 @@ def always(status: int) -> Status:
 
 async def fault(metadata: Any, status: Status, seconds: float = 30.0) -> tuple[str | None, list[Any]]:
     async with own_server(metadata, status) as (url, requests), aiohttp.ClientSession() as session:
-        return await fault_of(session, url, seconds), requests
+        return await sample_fault(session, url, seconds), requests
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ async def test_a_server_that_answers_another_sample_is_ready() -> None:
 
 async def test_a_server_that_answers_every_sample_with_an_error_is_reported() -> None:
     problem, _ = await fault(ROWS, always(500))
-    assert problem == 'it answers a small sample with 500: {"error": "no weights"}'
+    assert problem == 'it responds to a sample request with 500: {"error": "no weights"}'
 
 
 async def test_a_server_that_does_not_answer_is_reported() -> None:
     problem, _ = await fault(ROWS, always(HANGS), seconds=0.2)
-    assert problem == "it did not answer a small sample within 0.2 s"
+    assert problem == "it did not respond to a sample request within 0.2 s"

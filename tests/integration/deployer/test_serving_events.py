@@ -74,7 +74,7 @@ async def test_a_deleted_serving_answers_404_and_leaves_no_process(world: Surrou
     event = await world.answer(await world.ask(DELETION))
     assert event.data == ServingDeleted(namespace="default", name="iris")
     code, answer = await world.infer(url, BODY)
-    assert (code, "nothing is served at this path" in answer["error"]) == (404, True)
+    assert (code, "no serving has this path" in answer["error"]) == (404, True)
     assert model_servers() == []
     assert await world.is_buried()
 

@@ -152,7 +152,7 @@ async def test_a_server_that_writes_faster_than_its_lines_are_read_does_not_fill
     (part,) = await logs.read()
     assert (tmp_path / LOG).stat().st_size < CHUNK
     assert part.lines == (
-        f"klever: {LARGEST_BACKLOG + 100} bytes were dropped here: they came faster than they are read",
+        f"klever: {LARGEST_BACKLOG + 100} bytes were dropped here: they were written faster than they are read",
     )
     append(tmp_path / LOG, "on\n")
     assert (await lines_of(logs))[-1] == "on"

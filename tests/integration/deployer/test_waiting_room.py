@@ -110,7 +110,7 @@ class Room:
 
 @asynccontextmanager
 async def opened(replica: Replica, *, patience: float = 20.0, keys: AccessKeys | None = None) -> AsyncIterator[Room]:
-    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3, limit=LIMIT, keys=keys)
+    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, max_waiting=3, limit=LIMIT, keys=keys)
     task = asyncio.create_task(room.run())
     endpoint = room.endpoint(VERSION)
     yield Room(f"http://{endpoint.host}:{endpoint.port}", room)
@@ -206,7 +206,7 @@ async def test_a_changed_route_applies_before_it_waits_for_open_requests(replica
         await plane.apply(route_to(NEWER))
         assert plane.served() == {NEWER.serving}
         await plane.remove(NEWER.serving)
-        assert await room.refusal() == (503, "nothing is served here")
+        assert await room.refusal() == (503, "no serving has this path")
 
 
 class Draining:
@@ -243,7 +243,7 @@ async def test_a_replica_that_never_starts_is_an_answer_with_the_reason(replica:
         assert await room.refusal() == (503, replica.failure)
         for name in ("other", "a/b/c/d"):
             answer = await exchange(room.url, head("GET", "/v2", (VERSION_HEADER, name)))
-            assert (answer.status, answer.document["error"]) == (503, "nothing is served here")
+            assert (answer.status, answer.document["error"]) == (503, "no serving has this path")
 
 
 async def test_the_number_of_waiting_requests_is_limited(replica: Replica) -> None:
@@ -251,7 +251,7 @@ async def test_the_number_of_waiting_requests_is_limited(replica: Replica) -> No
         announced = ("Content-Length", str(LIMIT))  # whose bodies never arrive
         waiting = [asyncio.create_task(room.ask("/v2", announced)) for _ in range(4)]
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert {task.result().document["error"] for task in done} == {"3 requests are waiting already: try again later"}
+        assert {task.result().document["error"] for task in done} == {"3 requests are already waiting: try again later"}
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

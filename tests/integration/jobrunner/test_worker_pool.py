@@ -51,7 +51,7 @@ async def test_workers_are_warm_before_the_first_job_and_are_reused() -> None:
 @pytest.mark.parametrize("wish", ["exit", "segfault"])
 async def test_a_job_that_kills_its_process_twice_fails_and_the_next_one_runs(wish: str) -> None:
     async with pool() as running:
-        with pytest.raises(JobError, match="ended its process twice") as failure:
+        with pytest.raises(JobError, match="the worker process died twice") as failure:
             await answer_of(running, wish)
         assert failure.value.code == WORKER_DIED
         assert await answer_of(running, "pid")

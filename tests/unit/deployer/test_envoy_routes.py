@@ -72,7 +72,7 @@ def make(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
 async def deployer(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
     """The routes of a deployer that has found Envoy running."""
     routes = make(directory, envoy)
-    await routes.came_up()
+    await routes.on_started()
     return routes
 
 
@@ -185,7 +185,7 @@ async def test_a_serving_removed_while_its_deployment_waits_for_envoy_does_not_a
     await asyncio.wait({superseded}, timeout=0)
     await cancel(superseded)
     removed = asyncio.create_task(routes.replace(IRIS, None))
-    await routes.came_up()
+    await routes.on_started()
     await removed
     assert (routes.served(), envoy.revisions(ROUTES)) == (set(), [])
 
@@ -207,13 +207,13 @@ async def test_an_envoy_restarted_during_a_change_gets_the_applied_routes(tmp_pa
     envoy.busy = True
     failed = await started_change(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
     envoy.silent = True
-    routes.went_down()
+    routes.on_exited()
     await asyncio.gather(failed, return_exceptions=True)
-    await routes.write_down()
+    await routes.write_all()
     assert "old" in written(tmp_path, ROUTES)
     assert "new" not in written(tmp_path, ROUTES)
     envoy.silent = envoy.busy = False
-    await routes.came_up()
+    await routes.on_started()
     await routes.replace(IRIS, to("new"))
     assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["new"]
 
@@ -227,7 +227,7 @@ async def test_a_change_fails_on_a_full_disk_and_succeeds_once_there_is_space(
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()  # nothing can be written there
     for _ in range(2):
-        with pytest.raises(DataPlaneError, match=f"{name} .* cannot be written: .*; free some space"):
+        with pytest.raises(DataPlaneError, match=rf"{name} .* cannot be written: .*\. Free disk space"):
             await routes.replace(IRIS, to("new"))
     assert "other" in envoy.revisions(ROUTES)
     (tmp_path / name).rmdir()

@@ -69,12 +69,12 @@ def test_only_the_last_deployer_of_a_home_is_the_last(tmp_path: Path) -> None:
     first, second = HomeLock(tmp_path), HomeLock(tmp_path)
     first.join()
     second.join()
-    with first.left() as is_last:
+    with first.leave() as is_last:
         assert not is_last
-    with second.left() as is_last:
+    with second.leave() as is_last:
         assert is_last
 
 
 def test_a_deployer_that_never_joined_is_not_the_last(tmp_path: Path) -> None:
-    with HomeLock(tmp_path).left() as is_last:
+    with HomeLock(tmp_path).leave() as is_last:
         assert not is_last

@@ -86,7 +86,7 @@ async def test_a_deleted_job_ends_the_wait(*, taken_up: bool) -> None:
     if taken_up:
         await waiting.becomes(identity, JobPhase.RUNNING)
     await waiting.is_deleted(identity)
-    with pytest.raises(ServingError, match="was deleted while it was waited for: deploy again") as caught:
+    with pytest.raises(ServingError, match="was deleted before it completed: deploy again") as caught:
         await made
     assert caught.value.code == "conversion_failed"
 
@@ -150,7 +150,7 @@ async def test_a_silent_jobrunner_is_shown_as_a_step_and_the_same_event_is_sent_
         return len(waiting.steps) >= 2
 
     assert await eventually(has_steps)
-    assert waiting.steps[0] == f"waiting for a jobrunner to take up conversion {identity}: none has answered yet"
+    assert waiting.steps[0] == f"waiting for a jobrunner to accept conversion {identity}"
     assert len(waiting.publisher.events) == 1  # a publisher drops known ids
     await waiting.becomes(identity, JobPhase.SUCCEEDED)
     assert await made == MADE

@@ -95,14 +95,14 @@ def test_the_last_attempt_is_the_eighth() -> None:
         assert not life.is_last_attempt(job)
         job = started(job)
     assert life.is_last_attempt(job)
-    assert not life.has_ended_every_process(job)
-    assert life.has_ended_every_process(started(job))
+    assert not life.has_died_in_every_attempt(job)
+    assert life.has_died_in_every_attempt(started(job))
 
 
 def test_an_outcome_is_published_under_the_requesting_tag() -> None:
     job = started()
-    assert life.as_asked(job, request(version="latest").spec).spec.ref.version == "latest"
-    assert life.as_asked(job, request(digest=OTHER_DIGEST).spec) == job
+    assert life.with_requested_tag(job, request(version="latest").spec).spec.ref.version == "latest"
+    assert life.with_requested_tag(job, request(digest=OTHER_DIGEST).spec) == job
 
 
 def test_a_job_of_another_jobrunner_starts_only_when_its_claim_has_expired() -> None:

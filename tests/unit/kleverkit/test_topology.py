@@ -81,7 +81,7 @@ def topology(client: object | None, clock: Clock) -> Topology:
 
 async def test_nothing_is_known_before_the_first_check() -> None:
     needed = topology(None, Clock())
-    assert "not been looked at" in str(await needed.streams_problem())
+    assert "not been checked" in str(await needed.streams_problem())
     await needed.reconcile()
     assert "not connected" in str(await needed.consumers_problem())
 
@@ -104,9 +104,9 @@ async def test_a_server_that_does_not_answer_is_a_problem_of_both_checks(error: 
 async def test_each_resource_that_cannot_be_created_is_reported() -> None:
     needed = topology(Refusing(nats.js.errors.BadRequestError(code=400, description="no")), Clock())
     await needed.reconcile()
-    assert "KLEVER_DEAD cannot be made" in str(await needed.streams_problem())
-    assert "klever-jobs cannot be made" in str(await needed.streams_problem())
-    assert "deployer-delete cannot be made" in str(await needed.consumers_problem())
+    assert "KLEVER_DEAD cannot be created" in str(await needed.streams_problem())
+    assert "klever-jobs cannot be created" in str(await needed.streams_problem())
+    assert "deployer-delete cannot be created" in str(await needed.consumers_problem())
 
 
 async def test_an_outdated_check_is_a_separate_problem() -> None:
@@ -115,7 +115,7 @@ async def test_an_outdated_check_is_a_separate_problem() -> None:
     needed._failure = None
     assert await needed.streams_problem() is None
     clock.now += STALE_SECONDS + 1
-    assert await needed.streams_problem() == "the streams and buckets were last looked at 11 seconds ago"
+    assert await needed.streams_problem() == "the streams and buckets were last checked 11 seconds ago"
 
 
 class Empty(Refusing):

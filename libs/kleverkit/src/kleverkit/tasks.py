@@ -1,4 +1,4 @@
-"""Ending tasks."""
+"""Cancellation of tasks."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -10,9 +10,9 @@ CANCEL_AGAIN_SECONDS = 0.5
 
 
 async def cancel(tasks: Sequence["asyncio.Task[Any]"]) -> None:
-    """Cancel for sure: `asyncio.wait_for` on Python 3.11 loses a cancellation that comes with its result.
+    """Cancel tasks repeatedly: in Python 3.11, `asyncio.wait_for` can lose a cancellation.
 
-    Returns once all have ended, also where the caller is cancelled meanwhile; then it raises CancelledError.
+    Returns once all have ended. If the caller is cancelled meanwhile, then raises CancelledError.
     """
     is_cancelled = False
     while running := [task for task in tasks if not task.done()]:

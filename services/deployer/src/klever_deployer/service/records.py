@@ -109,7 +109,7 @@ class Records:
         now = self.clock()
         return await self.alter(document, lambda present: with_status(present, now, **changes))
 
-    async def resolved(self, document: ServingDocument, spec: ServingSpec) -> ServingDocument:
+    async def record_spec(self, document: ServingDocument, spec: ServingSpec) -> ServingDocument:
         """Record the digests of a spec's tags. Raises as `alter`."""
         now = self.clock()
         return await self.alter(
