@@ -64,7 +64,7 @@ async def test_a_document_larger_than_a_nats_message_is_a_permanent_error(nats_u
     source = ClientSource()
     source.set(client)
     large = job("x" * client.max_payload)
-    with pytest.raises(PermanentError, match="larger than a message"):
+    with pytest.raises(PermanentError, match="larger than the limit of NATS"):
         await NatsDocuments(source, JOBS_BUCKET, JobDocument).create("job-1", large)
     await client.close()
 

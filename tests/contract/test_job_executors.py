@@ -46,7 +46,7 @@ async def test_a_damaged_model_is_an_error_of_the_model_and_not_of_the_executor(
 
 async def test_files_of_an_unknown_format_are_refused_with_advice(executor: JobExecutor, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(JobError, match=r"write `format:` into ormbfile\.yaml") as failure:
+    with pytest.raises(JobError, match=r"set `format:` in ormbfile\.yaml") as failure:
         await executor.extract(tmp_path, None)
     assert failure.value.code == UNSUPPORTED_FORMAT
 
