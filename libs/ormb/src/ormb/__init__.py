@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from .errors import OrmbError
     from .info import ModelInfo
     from .manifest import Descriptor, ModelManifest
+    from .manifest_parser import parse_model_manifest
     from .modelfile import ModelFile, load_modelfile, to_metadata
-    from .reading import parse_model_manifest
     from .reference import Reference
     from .sync import attach, copy, discover, export, inspect, pull, pull_and_export, push, push_directory, save
     from .training import trained, write_modelfile
