@@ -45,7 +45,7 @@ _HOMES = {
     "errors": ("OrmbError",),
     "manifest": ("Descriptor", "ModelManifest"),
     "modelfile": ("ModelFile", "load_modelfile", "to_metadata"),
-    "reading": ("parse_model_manifest",),
+    "manifest_parser": ("parse_model_manifest",),
     "reference": ("Reference",),
     "sync": (
         "attach",
