@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ormb.client import OrmbClient
-from ormb.comparing import compare
+from ormb.comparison import compare
 from ormb.inspecting import inspect_directory
 from ormb.modelfile import load_modelfile
 from ormb.packing import pack

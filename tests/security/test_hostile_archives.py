@@ -26,7 +26,7 @@ NESTED = hostile.extended(tarfile.GNUTYPE_LONGNAME, b"n") * 20_000
 EXPORT = """
 from pathlib import Path
 from ormb.exporting import Unpacker
-from ormb.reading import parse_manifest
+from ormb.manifest_parser import parse_manifest
 directory, blobs = Path(sys.argv[1]), Path(sys.argv[2])
 manifest = parse_manifest((blobs / "manifest").read_bytes(), (blobs / "config").read_bytes())
 unpacker = Unpacker(manifest, directory)

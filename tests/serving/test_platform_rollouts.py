@@ -10,7 +10,7 @@ import pytest
 
 from klever.client import KleverClient
 from klever.errors import FailedError
-from kleverproto.following import OnPush, ServingPolicy
+from kleverproto.push_policies import OnPush, ServingPolicy
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument

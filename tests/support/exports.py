@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ormb.exporting import Unpacker
-from ormb.reading import needed_config, parse_manifest
+from ormb.manifest_parser import needed_config, parse_manifest
 from support.oci_artifacts import Artifact, sha256
 
 

@@ -21,16 +21,16 @@ from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageLostError
 from klever_registry.service.admission import Admission, Limits
 from klever_registry.service.alarms import Alarms
-from klever_registry.service.announcing import Announcer
+from klever_registry.service.announcer import Announcer
 from klever_registry.service.blobs import Blobs
 from klever_registry.service.copies import ModelCopies
 from klever_registry.service.deletions import Deletions
 from klever_registry.service.distribution import Distribution
 from klever_registry.service.embedded import Embedded
 from klever_registry.service.policies import Policies
-from klever_registry.service.reconciling import Reconciler
+from klever_registry.service.reconciler import Reconciler
 from klever_registry.service.records import Records
-from klever_registry.service.restoring import Restorer
+from klever_registry.service.restorer import Restorer
 from klever_registry.service.signatures import Signatures
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import RememberedBucket

@@ -15,7 +15,7 @@ from klever_registry.domain.clocks import SteadyClock
 from klever_registry.domain.manifests import parse_manifest
 from klever_registry.errors import ManifestBlobUnknownError, StorageLostError
 from klever_registry.service.blobs import Blobs
-from klever_registry.service.collecting import Collector
+from klever_registry.service.collector import Collector
 from klever_registry.service.distribution import Distribution
 from kleverkit.leases import NotLeaderError
 from kleverproto.envelope import utc_now

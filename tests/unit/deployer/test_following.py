@@ -17,8 +17,8 @@ from kleverkit.documents import Documents
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.tasks import cancel
 from kleverproto.envelope import Event
-from kleverproto.following import OnPush, ServingPolicy
 from kleverproto.models import ModelDocument
+from kleverproto.push_policies import OnPush, ServingPolicy
 from kleverproto.references import ModelRef
 from kleverproto.scans import Finding, Scan
 from kleverproto.serving_specs import ServingSpec

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from klever_gateway.domain.edits import base_spec, earlier_revision, with_scale, with_traffic
 from klever_gateway.domain.version_edits import with_version
 from klever_gateway.errors import InvalidRequestError
-from kleverproto.following import OnPush, ServingPolicy
+from kleverproto.push_policies import OnPush, ServingPolicy
 from kleverproto.rollouts import Revision
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, ScaleServing
 from kleverproto.serving_specs import ServingSpec

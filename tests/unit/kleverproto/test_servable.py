@@ -10,7 +10,7 @@ from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
 from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNDECLARED_ELEMENTS, Signature, Tensor
-from modelformats.carrying import CARRIED
+from modelformats.unsupported_tensors import CARRIED
 from modelformats.weights import BITS, unknown_elements
 from support.gateway import digest, version_document
 

@@ -8,10 +8,10 @@ import pytest
 
 from klever.cli.sandbox_output import described, sandbox_lines
 from kleversandbox.__main__ import EXIT_NO_SANDBOX, main
-from kleversandbox.loading import load_policy
 from kleversandbox.policy import Limits, Policy, dump_policy
-from kleversandbox.probing import judge
+from kleversandbox.policy_loader import load_policy
 from kleversandbox.support import Confinement, Support
+from kleversandbox.support_probe import judge
 
 
 def judged(abi: int, machine: str, *, has_filter: bool) -> Support:

@@ -1,7 +1,7 @@
 """Warnings about tensors that the inference protocol does not support."""
 
 from kleverproto.signatures import Signature, Tensor
-from modelformats.carrying import unsupported_tensors
+from modelformats.unsupported_tensors import unsupported_tensors
 from modelformats.weights import unknown_elements
 
 

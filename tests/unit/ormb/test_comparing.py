@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ormb.comparing import Change, compare
+from ormb.comparison import Change, compare
 from ormb.manifest import ModelManifest
+from ormb.manifest_parser import parse_model_manifest
 from ormb.packing import pack
-from ormb.reading import parse_model_manifest
 
 BEFORE = """
 format: Others

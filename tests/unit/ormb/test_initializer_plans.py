@@ -9,7 +9,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelfiles.runtimes import RUNTIMES, DirectoryLayout, usual_layout
 from ormb.errors import UnsupportedArtifactError
 from ormb.initializer import triton
-from ormb.initializer.laying_out import described, lay_out
+from ormb.initializer.server_layout import described, lay_out
 from ormb.initializer.targets import ServedModel, plan
 from support import model_files
 from support.small_models import adder

@@ -6,10 +6,10 @@ import pytest
 
 from ormb.errors import UnsafePathError, UnsupportedArtifactError
 from ormb.layouts import LAYOUTS
+from ormb.manifest_parser import parse_manifest, parse_model_manifest
 from ormb.modelfile import load_modelfile
 from ormb.packed import PackedModel
 from ormb.packing import pack
-from ormb.reading import parse_manifest, parse_model_manifest
 from support import foreign_artifacts as foreign
 from support.exports import export as exported_files
 from support.foreign_artifacts import DEVICE, HARD_LINK, LINK, Entry

@@ -8,9 +8,9 @@ import pytest
 
 from ormb.errors import UnsafePathError, UnsupportedArtifactError
 from ormb.exporting import Unpacker
+from ormb.manifest_parser import needed_config, parse_manifest
 from ormb.mediatypes import EMPTY_DIRECTORIES
 from ormb.packing import pack
-from ormb.reading import needed_config, parse_manifest
 from support import foreign_artifacts as foreign
 from support.foreign_artifacts import DIRECTORY, HARD_LINK, LINK, Entry, Layer
 from support.oci_artifacts import Artifact, sha256

@@ -11,9 +11,9 @@ from ormb.digest import digest_bytes
 from ormb.errors import DamagedStoreError, DestinationError, DigestMismatchError, NotFoundError, UnsafePathError
 from ormb.exporting import MARKER, planned_files, staged
 from ormb.layout import LocalLayout
+from ormb.manifest_parser import parse_model_manifest
 from ormb.packed import PackedModel
 from ormb.packing import pack
-from ormb.reading import parse_model_manifest
 from ormb.reference import Reference
 from support import oci_artifacts as oci
 from support.small_models import adder

@@ -9,9 +9,9 @@ import pytest
 from ormb import mediatypes
 from ormb.digest import digest_bytes
 from ormb.errors import InvalidModelDirectoryError, InvalidModelFileError
+from ormb.manifest_parser import parse_model_manifest
 from ormb.packed import PackedModel
 from ormb.packing import pack
-from ormb.reading import parse_model_manifest
 from support.small_models import adder
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ormb.comparing import compare
+from ormb.comparison import compare
 from ormb.errors import DestinationError, UnsafePathError, UnsupportedArtifactError
 from ormb.exporting import is_exported, staged
+from ormb.manifest_parser import parse_manifest
 from ormb.modelfile import load_modelfile
-from ormb.reading import parse_manifest
 from support import foreign_artifacts as foreign
 from support.exports import export
 from support.foreign_artifacts import Layer, Section

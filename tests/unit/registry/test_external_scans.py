@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.domain.notifications import Deleted, Pushed
 from klever_registry.service.alarms import Alarms
-from klever_registry.service.announcing import Announcer
+from klever_registry.service.announcer import Announcer
 from klever_registry.service.external import Notifications, Scanner
 from klever_registry.service.signatures import Signatures
 from kleverkit.errors import PermanentError, TransientError

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from klever_registry.errors import StorageError
-from klever_registry.service.reconciling import HIDDEN, LOST, STUCK, UNREADABLE
+from klever_registry.service.reconciler import HIDDEN, LOST, STUCK, UNREADABLE
 from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
 from support import oci_artifacts as oci

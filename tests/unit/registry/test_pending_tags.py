@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from klever_registry.service.pending import (
+from klever_registry.service.pending_tags import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     NOTABLE_FAILURES,

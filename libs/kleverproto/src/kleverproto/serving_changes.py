@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from .base import StrictWireModel
-from .following import ServingPolicy
+from .push_policies import ServingPolicy
 from .references import DnsLabel
 from .strategies import Strategy
 from .traffic import HeaderRule, Mirror, Percent, Sticky

@@ -8,8 +8,8 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import StrictWireModel
-from .following import ServingPolicy
 from .percents import apportion
+from .push_policies import ServingPolicy
 from .references import DnsLabel
 from .strategies import Rolling, Strategy
 from .traffic import Retries, Timeouts, Traffic

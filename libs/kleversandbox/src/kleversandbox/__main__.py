@@ -13,8 +13,8 @@ import sys
 if not __package__:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
-from kleversandbox.loading import load_policy
-from kleversandbox.probing import SystemSupport, probe
+from kleversandbox.policy_loader import load_policy
+from kleversandbox.support_probe import SystemSupport, probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _confine(policy: "Policy", parent: int, support: SystemSupport) -> None:
     os.closerange(_STANDARD, os.sysconf("SC_OPEN_MAX"))
     os.chdir(policy.directory)
     if sys.platform == "linux":
-        from kleversandbox.confining import confine  # noqa: PLC0415 - only Linux has what it loads
+        from kleversandbox.confinement import confine  # noqa: PLC0415 - only Linux has what it loads
 
         confine(policy, parent, abi, has_filter=has_filter)
     else:

@@ -1,6 +1,6 @@
 """Rights that a program in the sandbox drops after its start."""
 
-from .probing import probe
+from .support_probe import probe
 
 
 def refuse_programs() -> None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .probing import probe
+from .support_probe import probe
 
 
 class Support(NamedTuple):

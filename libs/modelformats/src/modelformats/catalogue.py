@@ -5,7 +5,6 @@ from pathlib import Path
 from kleverproto.formats import UnknownFormatError, known_format
 from kleverproto.signatures import Signature
 
-from .carrying import unsupported_tensors
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
@@ -36,6 +35,7 @@ from .formats.tflite import TFLITE
 from .formats.torchscript import TORCH_SCRIPT
 from .formats.xgboost import XGBOOST
 from .pointers import pointers_in, refuse_pointers
+from .unsupported_tensors import unsupported_tensors
 
 FORMATS: tuple[Format, ...] = (
     MLFLOW,

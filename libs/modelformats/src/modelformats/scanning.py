@@ -15,7 +15,7 @@ from modelfiles.unpickling.allowlist import SCRIPT, Use
 from modelfiles.unpickling.reading import one_line
 
 from .carried_code.files import code_of
-from .carried_code.finding import Carried
+from .carried_code.findings import Carried
 from .errors import InvalidModelError
 from .scanned_files import Item, scan_item
 from .scanned_pickles import Reference

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from .errors import OrmbError
     from .info import ModelInfo
     from .manifest import Descriptor, ModelManifest
+    from .manifest_parser import parse_model_manifest
     from .modelfile import ModelFile, load_modelfile, to_metadata
-    from .reading import parse_model_manifest
     from .reference import Reference
     from .sync import attach, copy, discover, export, inspect, pull, pull_and_export, push, push_directory, save
     from .training import trained, write_modelfile
@@ -45,7 +45,7 @@ _HOMES = {
     "errors": ("OrmbError",),
     "manifest": ("Descriptor", "ModelManifest"),
     "modelfile": ("ModelFile", "load_modelfile", "to_metadata"),
-    "reading": ("parse_model_manifest",),
+    "manifest_parser": ("parse_model_manifest",),
     "reference": ("Reference",),
     "sync": (
         "attach",

@@ -14,12 +14,12 @@ from .copying import Copier
 from .digest import digest_bytes, hexadecimal
 from .errors import RegistryError
 from .exporting import Unpacker, exported_format, is_exported, staged
-from .fetching import fetch_manifest, parse_fetched
 from .info import ModelInfo
 from .known_digests import KnownDigests
 from .layout import STORE, LocalLayout, default_root
 from .layouts.modelpack import MODELPACK
 from .manifest import Descriptor, ModelManifest
+from .manifest_fetcher import fetch_manifest, parse_fetched
 from .own_registry import OwnRegistry
 from .packed import Content, PackedModel
 from .packing import pack, with_advice

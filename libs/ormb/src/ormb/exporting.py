@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import modelformats
 
-from .arranging import arrange
+from .archive_links import Links
 from .digest import hexadecimal
 from .errors import (
     DestinationError,
@@ -22,9 +22,9 @@ from .errors import (
 )
 from .layouts import layout_named
 from .layouts.layout import EXTRA, ArtifactFiles, LayerFiles, Role
-from .linking import Links
 from .locks import try_lock
 from .manifest import Descriptor, ModelManifest
+from .model_tree import arrange
 from .modelfile import FILE_NAME, ModelFile, dump_modelfile, load_modelfile
 from .packing import MODEL
 from .paths import safe_path

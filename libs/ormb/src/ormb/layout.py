@@ -15,8 +15,8 @@ from .digest import CHUNK, digest_bytes, hasher_for, hexadecimal
 from .errors import DamagedStoreError, DigestMismatchError, NotFoundError, OrmbError, StoreInUseError
 from .locks import shared_lock, try_lock
 from .manifest import ModelManifest
+from .manifest_parser import blob_digests, needed_config, parse_manifest
 from .packed import Content, PackedModel
-from .reading import blob_digests, needed_config, parse_manifest
 from .reference import Reference
 from .space import remove_on_error, writing_to
 from .stored import StoredModel

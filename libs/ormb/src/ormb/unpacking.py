@@ -5,11 +5,11 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from .archive_links import Link, Links, aim_of
 from .bounded_tar import entries
 from .decompressing import plain_bytes
 from .errors import UnsafePathError, UnsupportedArtifactError
 from .layouts.layout import LayerFiles
-from .linking import Link, Links, aim_of
 from .paths import below, safe_path
 from .space import writing_to
 

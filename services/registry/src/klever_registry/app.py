@@ -56,10 +56,10 @@ from .ports import (
 from .routes import add_catalogue, add_routes, add_webhooks, guard, plain_bodies, refusal, refusals
 from .service.admission import Admission, Limits
 from .service.alarms import Alarms
-from .service.announcing import Announcer
+from .service.announcer import Announcer
 from .service.authorization import Authorization
 from .service.blobs import Blobs
-from .service.collecting import Collector, purge_uploads
+from .service.collector import Collector, purge_uploads
 from .service.copies import ModelCopies
 from .service.deletions import Deletions
 from .service.distribution import Distribution
@@ -67,9 +67,9 @@ from .service.embedded import Embedded
 from .service.external import Notifications, Scanner
 from .service.extraction import Extractions
 from .service.policies import Policies
-from .service.reconciling import Reconciler
+from .service.reconciler import Reconciler
 from .service.records import Records
-from .service.restoring import Restorer
+from .service.restorer import Restorer
 from .service.signatures import Signatures
 from .service.usage import ServedModels
 from .settings import RegistrySettings

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from .finding import Carried, untrusted
+from .findings import Carried, untrusted
 
 ATTACKS = re.compile(
     r"__|\battr\b|\bmro\b|\bgr_frame\b|\bgi_frame\b|\bimport\b|\binclude\b|\bcycler\b|\blipsum\b|\bjoiner\b"

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from xml.parsers import expat
 
-from .finding import Carried, dangerous
+from .findings import Carried, dangerous
 
 PROLOG = 64 * 1024
 

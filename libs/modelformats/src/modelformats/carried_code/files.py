@@ -19,7 +19,7 @@ from modelformats.hdf5 import Hdf5
 
 from .chat_templates import code_of_template
 from .documents import code_of_xml
-from .finding import Carried
+from .findings import Carried
 from .keras_models import code_of_config
 from .mlflow_models import code_of_mlmodel, is_mlmodel
 from .tensorflow_graphs import code_of_graph, code_of_saved_model

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from .finding import Carried, dangerous, untrusted
+from .findings import Carried, dangerous, untrusted
 from .tensorflow_operators import operator_of
 
 KERAS = {"keras", "tf_keras", "tensorflow"}

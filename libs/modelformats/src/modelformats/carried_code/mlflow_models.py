@@ -13,7 +13,7 @@ from modelfiles.unpickling.allowlist import Allowlist, Use
 from modelformats.formats.mlflow import read_document
 from modelformats.plain import listed, table
 
-from .finding import Carried, dangerous, untrusted
+from .findings import Carried, dangerous, untrusted
 
 FILE, PYTHON = "MLmodel", "python_function"
 LOADERS = frozenset(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelfiles.protobuf.skimming import Schema
 from modelformats.formats.tensorflow_types import node_name
 
-from .finding import Carried
+from .findings import Carried
 from .tensorflow_operators import operator_of, saver_of
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import re
 
-from .finding import Carried, dangerous
+from .findings import Carried, dangerous
 
 PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 SAVER = frozenset(

@@ -13,7 +13,7 @@ from modelfiles.recognition import EXPORTED_GRAPH
 from modelfiles.zips import read_member
 from modelformats.formats.exported_program import JSON_LIMIT
 
-from .finding import Carried, dangerous, untrusted
+from .findings import Carried, dangerous, untrusted
 
 CODE = re.compile(r"(?:[^/]+/)?code/.+\.py")
 MOST_CODE = 64 * 1024**2

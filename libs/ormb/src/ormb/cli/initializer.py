@@ -11,7 +11,7 @@ from modelfiles.runtimes import DirectoryLayout, usual_layout
 from modelformats.threads import in_thread
 from ormb.cli.app import CA_FILE, ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
-from ormb.initializer.laying_out import described, is_laid_out, lay_out
+from ormb.initializer.server_layout import described, is_laid_out, lay_out
 from ormb.reference import Reference
 
 SCHEMES = ("oci://", "ormb://")

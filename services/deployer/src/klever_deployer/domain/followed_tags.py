@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from kleverproto.following import OnPush
+from kleverproto.push_policies import OnPush
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import Followed

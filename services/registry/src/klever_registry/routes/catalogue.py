@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from klever_registry.service.reconciling import Reconciler
+from klever_registry.service.reconciler import Reconciler
 from kleverkit.errors import TransientError
 
 

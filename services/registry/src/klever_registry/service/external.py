@@ -21,7 +21,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 
 from .alarms import Alarms
-from .announcing import Announcer, model_ref
+from .announcer import Announcer, model_ref
 from .hidden import readable_only
 from .records import Records
 

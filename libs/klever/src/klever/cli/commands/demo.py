@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
-from klever.cli.starting import (
+from klever.cli.startup import (
     PORT,
     PORTS,
     find_nats_server,
@@ -25,7 +25,7 @@ from klever.platform.ports import reserved
 from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
-    from klever.cli.reporting import Lines
+    from klever.cli.output_lines import Lines
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by the convention of shells."""
@@ -58,7 +58,7 @@ class _Outcome:
 
 
 async def _demo(requested: Ports, outcome: _Outcome, *, leave: bool, as_json: bool) -> None:
-    from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
+    from klever.cli.output_lines import Lines  # noqa: PLC0415 - loads HTTP
 
     directory = Path(tempfile.mkdtemp(prefix="klever-demo-"))
     try:
@@ -72,7 +72,7 @@ async def _demo(requested: Ports, outcome: _Outcome, *, leave: bool, as_json: bo
 
 
 async def _show(home: Home, ports: Ports, lines: "Lines", outcome: _Outcome, *, leave: bool, as_json: bool) -> None:
-    from klever.cli.reporting import urls_as_json  # noqa: PLC0415 - loads HTTP
+    from klever.cli.output_lines import urls_as_json  # noqa: PLC0415 - loads HTTP
     from klever.demo.story import run_demo  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ from klever.cli.serving_output import show
 from klever.cli.serving_requests import RequestOptions, request_change, request_options
 from klever.manifests import read_manifests
 from klever.serving_bodies import checked_change
-from kleverproto.following import OnPush
+from kleverproto.push_policies import OnPush
 from kleverproto.references import ModelRef, dns_label
 from kleverproto.serving_changes import DeployVersion
 from kleverproto.serving_specs import ServingManifest

@@ -11,7 +11,7 @@ import click
 import psutil
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
-from klever.cli.starting import (
+from klever.cli.startup import (
     PORT,
     PORTS,
     find_nats_server,
@@ -158,7 +158,7 @@ def status(*, as_json: bool) -> None:
 
 
 async def _run(home: Home, requested: Ports, *, allow_commands: bool, background: bool) -> None:
-    from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
+    from klever.cli.output_lines import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
 
@@ -195,7 +195,7 @@ def _stop_supervisor(supervisor: psutil.Process) -> None:
 
 def _detach(home: Home, options: list[str]) -> None:
     """Start a supervisor in the background, and show its output until it is ready. Raises PlatformError."""
-    from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
+    from klever.cli.output_lines import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_state  # noqa: PLC0415 - loads psutil
 
     home.create()

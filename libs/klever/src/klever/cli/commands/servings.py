@@ -10,7 +10,7 @@ from klever.cli.inputs import named_value
 from klever.cli.serving_output import describe_sandboxes, describe_step, describe_traffic, show, summary
 from klever.cli.serving_requests import find_serving
 from klever.errors import InputError
-from kleverproto.following import OnPush
+from kleverproto.push_policies import OnPush
 from kleverproto.servings import ServingDocument
 from ormb.console.printing import print_json, print_table
 

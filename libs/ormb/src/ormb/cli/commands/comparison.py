@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ormb.cli.app import Options, ReferenceType, cli, run, shared_options
-from ormb.comparing import Change, compare
+from ormb.comparison import Change, compare
 from ormb.console.printing import print_json
 from ormb.reference import Reference
 

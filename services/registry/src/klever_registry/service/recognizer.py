@@ -14,9 +14,9 @@ from ormb.errors import UnsupportedArtifactError
 from ormb.layouts.modelcar import MODELCAR
 from ormb.limits import CONFIG_LIMIT
 from ormb.manifest import ModelManifest
+from ormb.manifest_parser import needed_config, parse_manifest, select_from_index
 from ormb.modelcars import START, holds_model
 from ormb.modelfile import to_metadata
-from ormb.reading import needed_config, parse_manifest, select_from_index
 
 SPEC_LIMIT = 512 * 1024
 """Maximum size of a spec in bytes: a NATS message has at most 1 MiB, and must also hold the signature."""

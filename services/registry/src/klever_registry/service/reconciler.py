@@ -15,12 +15,12 @@ from kleverproto.references import ModelRef
 from kleverproto.streams import MODELS_BUCKET
 
 from .alarms import Alarms
-from .announcing import model_ref
+from .announcer import model_ref
 from .hidden import problem as hidden_problem
 from .hidden import readable_only
-from .pending import Observed, PendingTags
+from .pending_tags import Observed, PendingTags
 from .records import Records
-from .restoring import Restorer
+from .restorer import Restorer
 
 log = structlog.get_logger(__name__)
 

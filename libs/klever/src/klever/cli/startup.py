@@ -23,7 +23,7 @@ from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
 
 if TYPE_CHECKING:
-    from klever.cli.reporting import Lines
+    from klever.cli.output_lines import Lines
     from klever.platform.supervisor import Supervisor
 
 PORT = click.option(

@@ -13,8 +13,8 @@ from kleverproto.models import ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
 from kleverproto.streams import MODELS
 
-from .pending import Observed, PendingTags
-from .recognizing import Recognizer
+from .pending_tags import Observed, PendingTags
+from .recognizer import Recognizer
 from .records import Records
 
 log = structlog.get_logger(__name__)

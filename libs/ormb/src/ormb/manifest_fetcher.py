@@ -4,8 +4,8 @@ from .digest import digest_bytes, hasher_for, hexadecimal
 from .errors import DigestMismatchError, UnsupportedArtifactError
 from .limits import CONFIG_LIMIT
 from .manifest import Descriptor, ModelManifest
+from .manifest_parser import needed_config, parse_manifest, select_from_index
 from .ports import Registry
-from .reading import needed_config, parse_manifest, select_from_index
 from .reference import Reference
 
 

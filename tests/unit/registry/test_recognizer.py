@@ -6,7 +6,7 @@ import pytest
 
 from klever_registry.domain.manifests import parse_manifest
 from klever_registry.service.embedded import Embedded
-from klever_registry.service.recognizing import Recognizer
+from klever_registry.service.recognizer import Recognizer
 from kleverkit.errors import PermanentError
 from kleverproto.models import ModelSpec
 from kleverproto.references import ModelRef
