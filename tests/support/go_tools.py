@@ -11,25 +11,33 @@ MODULES = Path(__file__).parents[2] / "tools" / "go"
 
 
 def go_tool(package: str, module: str = "", *, name: str = "") -> Path:
-    """The program of a package. Skips where there is no Go.
+    """The program of a package. Skips where there is no Go; the arguments are those of `built`."""
+    if shutil.which("go") is None:
+        pytest.skip(f"Go is not installed here, so {package} cannot be built")
+    return built(package, module, name=name)
+
+
+def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, ...] = ()) -> Path:
+    """Builds a program and returns its path.
 
     Args:
         package: its path.
         module: the directory below tools/go whose go.mod pins it; programs that need different versions of the same
             library have modules of their own.
         name: of the program; the last part of the package's path if none is given.
+        flags: of `go build`.
     """
-    if shutil.which("go") is None:
-        pytest.skip(f"Go is not installed here, so {package} cannot be built")
-    program = _cache() / (name or package.rsplit("/", 1)[1])
-    command = ["go", "build", "-C", str(MODULES / module), "-o", str(program), package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # Go knows what is up to date
-    assert done.returncode == 0, done.stderr
+    program = cache() / (name or package.rsplit("/", 1)[1])
+    command = ["go", "build", "-C", str(MODULES / module), *flags, "-o", str(program), package]
+    environment = os.environ | {"CGO_ENABLED": "0"} if flags else None  # static, so that it runs in any image
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert completed.returncode == 0, completed.stderr  # Go knows what is up to date
     return program
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """The directory of programs that were built."""
     base = os.environ.get("KLEVER_CACHE") or Path.home() / ".cache" / "klever"
-    cache = Path(base) / "go"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
+    directory = Path(base) / "go"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
