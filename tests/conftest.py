@@ -1,11 +1,14 @@
 """Fixtures live in `plugins/`, one concern each."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes: each would compile all anew
 
 pytest_plugins = ["plugins.fix_disks", "plugins.fix_nats", "plugins.fix_oci", "plugins.fix_platform"]
 

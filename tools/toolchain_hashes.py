@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RECIPES = (
-    *sorted((ROOT / "libs/modelformats/src/modelformats/converting/toolchains").iterdir()),
+    *sorted((ROOT / "libs/modelconversion/src/modelconversion/toolchains/requirements").iterdir()),
     *sorted((ROOT / "tests/toolchains/netron/recipes").iterdir()),
 )
 PIN = re.compile(r"^[A-Za-z0-9][\w.\[\]-]*==[^\s;\\]+(?: ;[^\\\n]*)?", re.MULTILINE)

@@ -217,8 +217,8 @@ async def resumed(bench: Bench, name: str, host: str, model: Path) -> Figure:
 
 
 def _offset(sessions: Path) -> int:
-    found = [json.loads(path.read_text())["offset"] for path in sessions.glob("*.json")] if sessions.exists() else []
-    return max(found, default=0)
+    listed = [json.loads(path.read_text())["offset"] for path in sessions.glob("*.json")] if sessions.exists() else []
+    return max(listed, default=0)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ import psutil
 
 from bench import report, wrk
 from bench.report import Figure, at_least, at_most
-from klever.rollouts import with_model
 from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from ormb.reference import Reference
 from support.small_models import adder
 from support.whole_platform import Platform, processes_of, running_platform
@@ -68,7 +68,7 @@ async def deploys(platform: Platform) -> list[Figure]:
     async with platform.client() as client:
         for number in range(DEPLOYS):
             began = time.monotonic()
-            wanted = await client.apply("bench", with_model(None, ModelRef.parse(f"bench/adder:v{number}"), None))
+            wanted = await client.deploy_version("bench", DeployVersion(model=f"bench/adder:v{number}"))
             await client.wait_for_ready("bench", wanted.generation)
             seconds.append(time.monotonic() - began)
             if number < DEPLOYS - 1:

@@ -15,15 +15,14 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import kleverserve
 from bench import report, wrk
-from klever_deployer.adapters.local.launching import Launching, Ports, server_path
-from klever_deployer.domain.replicas import LocalModel, Prepared, ReplicaSpec
+from klever_deployer.adapters.local.launching import Launching, Ports, server_packages, server_path
+from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared, ReplicaSpec
 from kleverkit.secret_files import SecretFiles
 from kleversandbox.policy import Policy
 from kleversandbox.starting import starting
 from kleversandbox.support import Confinement, find_support
-from support.deployer import key, variant
+from support.deployer import process_key, variant
 from support.processes import free_port
 from support.small_models import adder
 
@@ -36,9 +35,10 @@ HOST = "127.0.0.1"
 
 def policy(directory: Path, port: int) -> Policy:
     """How the deployer starts the built-in server."""
-    path = server_path(directory / "python", Path(kleverserve.__file__).parent)
+    path = server_path(directory / "python", server_packages())
     launching = Launching(Path(sys.executable), path, SecretFiles(directory), Confinement(find_support()))
-    spec = ReplicaSpec(key("v1"), Prepared(LocalModel(directory / "model", "ONNX"), "kleverserve"), variant("v1"))
+    prepared = Prepared(LocalModel(directory / "model", "ONNX"), "kleverserve")
+    spec = ReplicaSpec(process_key("v1"), prepared, variant("v1"))
     return launching(spec, Ports(HOST, port), directory / "home").policy
 
 

@@ -22,10 +22,12 @@ import psutil
 from bench import report
 from bench.report import Figure, at_most
 from klever.client import KleverClient
-from klever.rollouts import with_model, with_scale, with_traffic
-from kleverproto.references import ModelRef
+from klever_deployer.adapters.local.access_keys import AccessKeys
+from klever_deployer.domain.versions import ServingName
+from kleverproto.serving_changes import ChangeTraffic, DeployVersion, ScaleServing
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
+from kleverserve.access import HEADER
 from support.constant_load import constant_load
 from support.framework_answers import CASES
 from support.small_models import adder
@@ -66,11 +68,9 @@ class Bench:
 
     async def deploy(self, ref: str, name: str = "bench", traffic: int | None = None) -> str:
         """The URL of a version that is served now."""
-        present = await self.client.serving(name)
-        spec = with_model(present.spec if present else None, ModelRef.parse(ref), traffic)
-        wanted = await self.client.apply(name, spec)
-        found = await self.client.wait_for_ready(name, wanted.generation, within=300)
-        return found.status.url or ""
+        wanted = await self.client.deploy_version(name, DeployVersion(model=ref, traffic=traffic))
+        serving = await self.client.wait_for_ready(name, wanted.generation, within=300)
+        return serving.status.url or ""
 
     async def changes(self) -> list[Figure]:
         """Requests that fail while traffic changes and versions are replaced."""
@@ -92,11 +92,8 @@ class Bench:
 
     async def weigh(self, percent: int) -> None:
         """So much for v2."""
-        present = await self.client.serving("bench")
-        if present is None:
-            raise LookupError("bench")
-        spec = with_traffic(present.spec, {"v1": 100 - percent, "v2": percent})
-        wanted = await self.client.apply("bench", spec)
+        change = ChangeTraffic(weights={"v1": 100 - percent, "v2": percent})
+        wanted = await self.client.change_traffic("bench", change)
         await self.client.wait_for_ready("bench", wanted.generation)
 
     async def spread(self) -> list[Figure]:
@@ -109,8 +106,8 @@ class Bench:
         by_weight = await _answered(url, SPREAD)
         share = 100 * by_weight["v2"] / SPREAD
         rule = HeaderRule(headers={"x-user": HeaderMatch(prefix="a")}, variant="v2")
-        spec = with_traffic(present.spec, {"v1": 100, "v2": 0}, rules=(rule,), mirror=Mirror(variant="v2"))
-        wanted = await self.client.apply("bench", spec)
+        change = ChangeTraffic(weights={"v1": 100, "v2": 0}, rules=(rule,), mirror=Mirror(variant="v2"))
+        wanted = await self.client.change_traffic("bench", change)
         await self.client.wait_for_ready("bench", wanted.generation)
         ruled = await _answered(url, RULED, **{"x-user": "ann"})
         before = await self.counted("v2")
@@ -128,7 +125,9 @@ class Bench:
         await asyncio.sleep(2)
         servers = self.platform.children("kleverserve")
         [server] = [each for each in servers if f"--version {variant}" in " ".join(each.cmdline())]
-        return await _requests(f"http://127.0.0.1:{_port(server)}/metrics")
+        keys = AccessKeys.kept_in(self.platform.home / "deployer" / "access.secret")
+        key = keys(ServingName("default", "bench"))
+        return await _requests(f"http://127.0.0.1:{_port(server)}/metrics", key)
 
     async def wakes(self) -> list[Figure]:
         """The first request to a serving without a replica."""
@@ -136,8 +135,9 @@ class Bench:
         if present is None or present.status.url is None:
             raise LookupError("bench")
         scaling = Autoscaling(min_replicas=0, max_replicas=1, scale_down_seconds=0.5)
-        base = with_model(None, ModelRef.parse("bench/adder:v1"), None)
-        wanted = await self.client.apply("bench", with_scale(base, None, None, scaling))
+        await self.client.change_traffic("bench", ChangeTraffic.model_validate({"rules": None, "mirror": None}))
+        await self.client.deploy_version("bench", DeployVersion(model="bench/adder:v1"))
+        wanted = await self.client.scale("bench", ScaleServing(autoscaling=scaling))
         await self.client.wait_for_ready("bench", wanted.generation)
         seconds = []
         for _ in range(WAKES):
@@ -205,8 +205,8 @@ async def _answered(url: str, count: int, **headers: str) -> Counter[str]:
     return answers
 
 
-async def _requests(url: str) -> int:
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
+async def _requests(url: str, key: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(url, headers={HEADER: key}) as response:
         lines = (await response.text()).splitlines()
     counts = [line for line in lines if line.startswith("kleverserve_infer_requests_total{")]
     return sum(int(float(line.rpartition(" ")[2])) for line in counts)

@@ -8,7 +8,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.serving_runtimes import SOURCE, toolchain_python
+from support.serving_runtimes import SERVER_PATH, toolchain_python
 
 HERE = Path(__file__).parent
 ROUNDS = 3
@@ -32,7 +32,7 @@ def main() -> None:
 
 def _run(python: Path, program: str, *arguments: str) -> str:
     command = [str(python), str(HERE / f"{program}.py"), *arguments]
-    done = subprocess.run(command, env={"PYTHONPATH": str(SOURCE)}, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env={"PYTHONPATH": SERVER_PATH}, capture_output=True, text=True, check=True)
     return done.stdout
 
 

@@ -53,7 +53,7 @@ def parse(text: str) -> Load:
 
 
 def _percentile(text: str, percent: int) -> float:
-    found = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text)
-    if found is None:
+    match = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text)
+    if match is None:
         raise ValueError(text)
-    return float(found[1]) * SCALE[found[2]]
+    return float(match[1]) * SCALE[match[2]]

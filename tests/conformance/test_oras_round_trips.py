@@ -56,8 +56,8 @@ async def test_a_model_goes_through_orass_layout_and_back(
     )
     target = f"{oci_host}/library/back:v1"
     await run(oras, "copy", "--from-oci-layout", layout, "--to-plain-http", target, cwd=tmp_path)
-    found = await client.pull_and_export(Reference(oci_host, "library/back", "v1"), tmp_path / "out")
-    assert found.digest == pushed.digest == pack(tmp_path / "out").digest
+    exported = await client.pull_and_export(Reference(oci_host, "library/back", "v1"), tmp_path / "out")
+    assert exported.digest == pushed.digest == pack(tmp_path / "out").digest
 
 
 async def test_what_one_attaches_the_other_discovers(
@@ -69,8 +69,8 @@ async def test_what_one_attaches_the_other_discovers(
     ours = await client.attach(reference, [tmp_path / "report.txt"], REPORT, {})
     attach = ("attach", "--plain-http", "--artifact-type", "application/vnd.example.other", str(reference))
     await run(oras, *attach, "report.txt:text/plain", cwd=tmp_path)
-    found = await client.discover(reference)
-    assert {one.artifact_type for one in found} == {REPORT, "application/vnd.example.other"}
+    referrers = await client.discover(reference)
+    assert {one.artifact_type for one in referrers} == {REPORT, "application/vnd.example.other"}
     listed = json.loads(await run(oras, "discover", "--plain-http", "--format", "json", str(reference), cwd=tmp_path))
     assert ours in json.dumps(listed)
     assert len(listed["referrers"]) == 2

@@ -334,9 +334,9 @@ async def test_two_repositories_share_the_bytes_of_a_blob_on_disk(tmp_path: Path
     store = local(tmp_path)
     for repository in (REPOSITORY, OTHER):
         await store.blobs.put(repository, DIGEST, CONTENT)
-    found = [Path(folder) / name for folder, _, names in os.walk(tmp_path) for name in names if name in DIGEST]
-    assert len(found) == 3
-    assert len({path.stat().st_ino for path in found}) == 1
+    files = [Path(folder) / name for folder, _, names in os.walk(tmp_path) for name in names if name in DIGEST]
+    assert len(files) == 3
+    assert len({path.stat().st_ino for path in files}) == 1
     for repository in (REPOSITORY, OTHER):
         await store.blobs.delete(repository, DIGEST)
-    assert not any(path.exists() for path in found)
+    assert not any(path.exists() for path in files)

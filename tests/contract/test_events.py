@@ -36,7 +36,7 @@ def event_type(request: pytest.FixtureRequest) -> EventType:
     return chosen
 
 
-def test_the_golden_example_is_what_the_model_says_today(event_type: EventType) -> None:
+def test_the_golden_example_equals_the_example_of_the_model(event_type: EventType) -> None:
     assert golden(event_type) == EXAMPLES[event_type.data]
 
 
@@ -53,14 +53,14 @@ def test_the_binary_form_carries_the_whole_event(event_type: EventType) -> None:
     assert parse(headers, body) == event
 
 
-def test_the_subject_falls_into_the_stream_and_only_there(event_type: EventType) -> None:
+def test_the_subject_belongs_to_the_stream_and_to_no_other(event_type: EventType) -> None:
     subject = golden(event_type).nats_subject
     assert subject.startswith(event_type.filter.removesuffix(">"))
     prefixes = [spec.removesuffix(">") for spec in event_type.stream.subjects]
     assert any(subject.startswith(prefix) for prefix in prefixes)
 
 
-def test_no_example_is_left_of_an_event_that_is_gone() -> None:
+def test_there_are_no_examples_of_removed_events() -> None:
     assert {path.stem for path in DATA.glob("*.json")} == {event_type.type for event_type in EVENT_TYPES}
 
 
@@ -72,7 +72,7 @@ def test_generated_files_have_not_drifted() -> None:
     assert not drifted, "run `task schemas`"
 
 
-def test_both_documents_name_the_correlation_id_as_the_messages_do() -> None:
+def test_the_pages_name_the_header_of_the_correlation_id() -> None:
     event = golden(EVENT_TYPES[0]).model_copy(update={"correlation_id": "the beginning"})
     header = next(name for name, value in encode(event)[0].items() if "correlation" in name)
     messages = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())["components"]["messages"].values()

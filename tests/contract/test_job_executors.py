@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.adapters.local import WorkerPool
-from klever_jobrunner.adapters.memory import InlineExecutor
+from klever_jobrunner.adapters.inline import InlineExecutor
+from klever_jobrunner.adapters.worker_pool import WorkerPool
 from klever_jobrunner.errors import INVALID_MODEL, UNSUPPORTED_FORMAT, JobError
 from klever_jobrunner.ports import JobExecutor
 from support.small_models import adder, broken
@@ -74,8 +74,8 @@ async def test_what_a_pickle_would_run_is_found_and_does_not_run(executor: JobEx
     mark = tmp_path / "it-ran"
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.pkl").write_bytes(pickle.dumps(Writes(mark)))
-    found = await executor.scan(tmp_path / "model")
-    assert (found.verdict, found.findings[0].file) == ("dangerous", "model.pkl")
+    verdict = await executor.scan(tmp_path / "model")
+    assert (verdict.verdict, verdict.findings[0].file) == ("dangerous", "model.pkl")
     assert not mark.exists()
 
 

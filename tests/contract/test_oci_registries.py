@@ -66,9 +66,9 @@ async def test_straight_through_is_the_same_artifact(oci_host: str, client: Ormb
     directory = adder(tmp_path / "adder", 1)
     pushed = await client.push_directory(directory, reference(oci_host))
     assert pushed.digest == pack(directory).digest
-    found = await client.pull_and_export(reference(oci_host), tmp_path / "copy")
+    exported = await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     again = await client.pull_and_export(reference(oci_host), tmp_path / "copy")
-    assert found.digest == again.digest == pack(tmp_path / "copy").digest
+    assert exported.digest == again.digest == pack(tmp_path / "copy").digest
     assert client.models() == []
 
 

@@ -40,8 +40,8 @@ async def test_what_is_attached_is_discovered_and_the_model_stays_the_same(
         for kind in (REPORT, "application/vnd.example.other", REPORT)
     ]
     assert digests[0] == digests[2]
-    found = await client.discover(reference(oci_host))
-    assert {one.digest for one in found} == set(digests)
+    referrers = await client.discover(reference(oci_host))
+    assert {one.digest for one in referrers} == set(digests)
     [report] = await client.discover(reference(oci_host), REPORT)
     assert (report.digest, report.annotations["org.example.by"]) == (digests[0], "Ada")
     assert (await client.inspect(reference(oci_host))).digest == pushed.digest

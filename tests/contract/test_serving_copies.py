@@ -9,7 +9,7 @@ import pytest
 
 from klever_deployer.adapters.copies import FileCopies
 from klever_deployer.adapters.memory import InMemoryCopies
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingStatus

@@ -168,8 +168,8 @@ async def test_every_document_has_camel_case_names(terminal: Terminal) -> None:
     (terminal.directory / "serving.yaml").write_text(SERVING)
 
     async def job() -> str:
-        found = await terminal.json("klever jobs list")
-        return str(found[0]["id"]) if found else ""
+        listed = await terminal.json("klever jobs list")
+        return str(listed[0]["id"]) if listed else ""
 
     wrong = {}
     for line in STORY.splitlines():

@@ -12,6 +12,7 @@ from kleverproto.models import ExtractionPhase
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from support import oci_artifacts as oci
+from support.bucket_contents import stored_in
 from support.golden_events import SCAN, SIGNATURE
 from support.nats_server import NatsServer
 from support.oci_artifacts import OciClient
@@ -24,10 +25,8 @@ WARN, BLOCK = (ProjectPolicy(scan=scan) for scan in (OnUnsafe.WARN, OnUnsafe.BLO
 
 @pytest.fixture
 def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
-    process = RegistryProcess(tmp_path, own_nats.url, reconcile_seconds="0.2")
-    process.start()
-    yield process
-    process.stop()
+    with RegistryProcess(tmp_path, own_nats.url, reconcile_seconds="0.2") as process:
+        yield process
 
 
 async def problem(client: OciClient, name: str) -> str:
@@ -36,13 +35,16 @@ async def problem(client: OciClient, name: str) -> str:
     return found
 
 
-async def ask(world: Platform, policy: ProjectPolicy, event_id: str) -> None:
+async def change_policy(world: Platform, policy: ProjectPolicy, event_id: str) -> None:
+    """Request a policy and wait until the project has it."""
+
     async def published() -> bool:
         data = ProjectPolicyRequested(project="library", policy=policy)
         await world.publish(EventSource("gateway").event(data, event_id=event_id))
         return True
 
     await eventually(published, within=20)
+    await policy_is(world, policy)
 
 
 async def policy_is(world: Platform, policy: ProjectPolicy) -> ProjectDocument:
@@ -78,11 +80,9 @@ async def test_an_event_store_that_is_lost_comes_back_with_models_signatures_and
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        await world.settled("library/iris:v1", MODEL.digest)
+        await world.push(client, "library/iris:v1", MODEL)
         await parsed(world, service.address, "parsed")
-        await ask(world, WARN, "warn")
-        await policy_is(world, WARN)
+        await change_policy(world, WARN, "warn")
         own_nats.lose_store()
         await client.push("library/iris", "v2", NEWER)
         document = await world.settled("library/iris:v1", MODEL.digest)
@@ -91,8 +91,7 @@ async def test_an_event_store_that_is_lost_comes_back_with_models_signatures_and
         await policy_is(world, WARN)
         assert sorted(event.data.ref.version for event in await world.events("pushed")) == ["v1", "v2"]
         await parsed(world, service.address, "parsed again")  # the jobrunner does so after ModelPushed
-        await ask(world, BLOCK, "block")
-        await policy_is(world, BLOCK)
+        await change_policy(world, BLOCK, "block")
         await ready(client)
 
 
@@ -101,10 +100,8 @@ async def test_an_event_store_that_is_lost_while_the_service_is_down_comes_back_
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        await world.settled("library/iris:v1", MODEL.digest)
-        await ask(world, WARN, "warn")
-        await policy_is(world, WARN)
+        await world.push(client, "library/iris:v1", MODEL)
+        await change_policy(world, WARN, "warn")
         service.kill()
         own_nats.lose_store()
         service.start()
@@ -117,29 +114,22 @@ async def test_an_event_store_from_a_backup_is_brought_up_to_date_and_deletes_no
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        await world.settled("library/iris:v1", MODEL.digest)
-        await ask(world, WARN, "warn")
-        await policy_is(world, WARN)
+        await world.push(client, "library/iris:v1", MODEL)
+        await change_policy(world, WARN, "warn")
         backup = own_nats.save_store()
         await ready(client)
-        await ask(world, BLOCK, "block")
-        await policy_is(world, BLOCK)
-        await client.push("library/iris", "v1", NEWER)
-        await world.settled("library/iris:v1", NEWER.digest)
-        await client.push("library/iris", "v2", MODEL)
-        await world.settled("library/iris:v2", MODEL.digest)
+        await change_policy(world, BLOCK, "block")
+        await world.push(client, "library/iris:v1", NEWER)
+        await world.push(client, "library/iris:v2", MODEL)
         await client.request("DELETE", "/v2/library/iris/manifests/v2")
         await world.wait_for("deleted", 1)
-        await client.push("library/iris", "v3", MODEL)
-        await world.settled("library/iris:v3", MODEL.digest)
+        await world.push(client, "library/iris:v3", MODEL)
         await ready(client)
         own_nats.restore_store(backup)
         await world.settled("library/iris:v3", MODEL.digest)
         await world.settled("library/iris:v1", NEWER.digest)
         await policy_is(world, BLOCK)
-        await ask(world, WARN, "warn again")
-        await policy_is(world, WARN)
+        await change_policy(world, WARN, "warn again")
         assert await world.events("deleted") == []
         await ready(client)
 
@@ -151,14 +141,13 @@ async def test_lost_blobs_take_no_model_from_the_catalogue_and_come_back_with_a_
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
         for tag in ("v1", "v2"):
-            await client.push("library/iris", tag, MODEL)
-            await world.settled(f"library/iris:{tag}", MODEL.digest)
+            await world.push(client, f"library/iris:{tag}", MODEL)
         shutil.move(repositories, tmp_path / "backup")
         assert "2 of 2 models" in await eventually(lambda: problem(client, "models"))
         service.stop()
         service.start()
         assert "2 of 2 models" in await eventually(lambda: problem(client, "models"))
-        assert len(await world.documents.all()) == 2
+        assert len(await stored_in(world.documents)) == 2
         shutil.move(tmp_path / "backup", repositories)
         await ready(client)
         assert (await client.request("GET", "/v2/library/iris/manifests/v1")).status == 200
@@ -170,8 +159,7 @@ async def test_a_data_directory_that_is_replaced_is_neither_read_nor_written(
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        await world.settled("library/iris:v1", MODEL.digest)
+        await world.push(client, "library/iris:v1", MODEL)
         shutil.move(service.data_dir, tmp_path / "mounted")
         service.data_dir.mkdir()
         assert "mount it again" in await eventually(lambda: problem(client, "storage"))
@@ -182,8 +170,7 @@ async def test_a_data_directory_that_is_replaced_is_neither_read_nor_written(
         shutil.rmtree(service.data_dir)
         shutil.move(tmp_path / "mounted", service.data_dir)
         await ready(client)
-        await client.push("library/iris", "v2", MODEL)
-        await world.settled("library/iris:v2", MODEL.digest)
+        await world.push(client, "library/iris:v2", MODEL)
         assert await world.events("deleted") == []
 
 
@@ -193,10 +180,8 @@ async def test_a_damaged_index_keeps_its_models_and_is_an_error_to_clients(
     index = service.data_dir / "repositories/library/iris/_oci/index.json"
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        await client.push("library/other", "v1", MODEL)
-        await world.settled("library/iris:v1", MODEL.digest)
-        await world.settled("library/other:v1", MODEL.digest)
+        await world.push(client, "library/iris:v1", MODEL)
+        await world.push(client, "library/other:v1", MODEL)
         whole = index.read_bytes()
         index.write_bytes(whole[: len(whole) // 2])
         answer = await client.request("GET", "/v2/library/iris/manifests/v1")

@@ -57,8 +57,8 @@ async def test_a_file_that_is_no_model_fails_its_job_and_says_why(platform: Plat
     failed = await eventually(lambda: platform.events("klever.job.failed.>"), within=30)
     assert failed[0]["data"]["problem"]["code"] == "invalid_model"
     await platform.push(adder(tmp_path / "good", 1), "library/adder:v1")
-    found = await platform.parsed("library/adder:v1")
-    assert found.status.extraction is ExtractionPhase.SUCCEEDED
+    model = await platform.parsed("library/adder:v1")
+    assert model.status.extraction is ExtractionPhase.SUCCEEDED
 
 
 @pytest.mark.timeout(120)
@@ -66,7 +66,7 @@ async def test_a_worker_that_hangs_fails_one_job_and_is_replaced_and_the_job_can
     home = tmp_path / "home"
     home.mkdir()
     async with running_platform(home, KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS="3") as platform:
-        for worker in platform.children("klever_jobrunner.worker"):
+        for worker in platform.children("klever_jobrunner.adapters.worker"):
             worker.suspend()
         await platform.push(adder(tmp_path / "hung", 1), "library/hung:v1")
         failed = await eventually(lambda: platform.events("klever.job.failed.>"), within=30)

@@ -43,9 +43,9 @@ async def storm(platform: Platform, directory: Path) -> AsyncIterator[None]:
 async def assert_each_model_was_handled_once(platform: Platform) -> None:
     await platform.healed()
     for number in range(MODELS):
-        found = await platform.parsed(f"storm/adder:v{number}")
-        assert found.status.signature is not None
-        assert found.status.signature.operators == {"Add": 1}
+        model = await platform.parsed(f"storm/adder:v{number}")
+        assert model.status.signature is not None
+        assert model.status.signature.operators == {"Add": 1}
 
     async def told_once() -> bool:
         pushed = await platform.events("klever.model.pushed.storm.>")
@@ -70,7 +70,7 @@ async def test_a_part_killed_in_the_middle_of_a_push_storm(platform: Platform, t
 @pytest.mark.timeout(180)
 async def test_workers_killed_in_the_middle_of_a_push_storm(platform: Platform, tmp_path: Path) -> None:
     async with storm(platform, tmp_path):
-        workers = platform.children("klever_jobrunner.worker")
+        workers = platform.children("klever_jobrunner.adapters.worker")
         for worker in workers:
             worker.kill()
     assert workers

@@ -6,9 +6,8 @@ import aiohttp
 import pytest
 
 from klever.errors import FailedError
-from klever.rollouts import with_model
 from kleverproto.projects import OnInvalid, ProjectPolicy
-from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from kleverproto.servings import ServingDocument
 from support.constant_load import ONE, Load, constant_load
 from support.small_models import adder, broken
@@ -18,9 +17,7 @@ from support.whole_platform import Platform
 
 async def deploy(platform: Platform, ref: str, *, traffic: int | None = None, wait: bool = True) -> ServingDocument:
     async with platform.client() as client:
-        present = await client.serving("adder")
-        spec = with_model(present.spec if present else None, ModelRef.parse(ref), traffic)
-        wanted = await client.apply("adder", spec, replacing=present)
+        wanted = await client.deploy_version("adder", DeployVersion(model=ref, traffic=traffic))
         return await client.wait_for_ready("adder", wanted.generation) if wait else wanted
 
 

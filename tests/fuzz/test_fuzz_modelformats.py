@@ -152,12 +152,12 @@ def parses_or_refuses(directory: Path, name: str, changed: tuple[str, bytes]) ->
     began = time.monotonic()
     detect_format(directory)
     try:
-        found = extract_signature(name, directory)
+        signature = extract_signature(name, directory)
     except InvalidModelError:
         return False
     finally:
         assert time.monotonic() - began < SECONDS_EACH
-    assert Signature.model_validate_json(found.model_dump_json()) == found
+    assert Signature.model_validate_json(signature.model_dump_json()) == signature
     return True
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ormb.client import OrmbClient
 from ormb.reference import Reference
+from support.bucket_contents import stored_in
 from support.oci_registry import distribution
 from support.other_tools import OtherTool
 from support.registry_service import platform, running_registry
@@ -56,6 +57,6 @@ async def test_what_cosign_copies_is_one_version(
         assert pushed.digest.replace(":", "-") in tags
         await client.push_directory(keys / "adder", Reference(registry.address, "team/copy", "v2"))
         await world.settled("team/copy:v2", pushed.digest)
-        versions = [str(stored.document.spec.ref) for stored in await world.documents.all()]
+        versions = [str(stored.document.spec.ref) for stored in await stored_in(world.documents)]
         assert sorted(versions) == ["team/adder:v1", "team/copy:v1", "team/copy:v2"]
         assert await client.discover(target) == []

@@ -6,9 +6,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from klever.rollouts import with_model
 from kleverproto.accounts import PLATFORM_ACCOUNT
-from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from support import foreign_artifacts as foreign
 from support.foreign_artifacts import Entry, Layer
 from support.oci_artifacts import OCI_MANIFEST, OciClient
@@ -72,7 +71,7 @@ async def test_what_other_tools_push_is_listed_with_its_format_and_answers(
             assert [tensor.name for tensor in document.status.signature.inputs] == ["x"]
         assert {found.spec.ref.model for found in await client.models(format="ONNX")} == set(names)
         for name in names:
-            wanted = await client.apply(name, with_model(None, ModelRef.parse(f"library/{name}:v1"), None))
+            wanted = await client.deploy_version(name, DeployVersion(model=f"library/{name}:v1"))
             served = await client.wait_for_ready(name, wanted.generation, within=120)
             x = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0]}
             answer = await client.infer(served.status.url or "", {"inputs": [x]})

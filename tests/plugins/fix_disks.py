@@ -1,11 +1,14 @@
 """File systems that tests may fill up."""
 
+import asyncio
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from support.waiting import eventually
 
 SmallDisk = Callable[[int], Path]
 """Mounts a file system of so many bytes and gives its directory."""
@@ -41,6 +44,14 @@ def _mounted(directory: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
-def remount(directory: Path, mode: str) -> None:
-    """Make a small disk read-only (`ro`) or writable (`rw`)."""
-    subprocess.run(["mount", "-o", f"remount,{mode}", str(directory)], check=True)
+async def remount(directory: Path, mode: str) -> None:
+    """Make a small disk read-only (`ro`) or writable (`rw`).
+
+    Waits while a file is open for writing, such as a lock that a background loop holds: the kernel refuses until then.
+    """
+
+    async def is_remounted() -> bool:
+        mount = await asyncio.create_subprocess_exec("mount", "-o", f"remount,{mode}", str(directory))
+        return await mount.wait() == 0
+
+    await eventually(is_remounted)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from support.data_planes import Bench, Upstream, behind_envoy, upstreams
 from support.guarded_nats import GuardedNats
+from support.processes import free_port
 
 
 @pytest.fixture
@@ -18,3 +20,17 @@ async def guarded_nats(tmp_path: Path) -> AsyncIterator[GuardedNats]:
         yield guarded
     finally:
         guarded.server.stop()
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    """A model server that answers with its name, `v1`."""
+    async with upstreams("v1") as (one,):
+        yield one
+
+
+@pytest.fixture
+async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A real Envoy with the data plane that configures it."""
+    async with behind_envoy(tmp_path, free_port()) as bench:
+        yield bench

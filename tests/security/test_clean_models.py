@@ -18,9 +18,9 @@ from sklearn.utils import all_estimators, get_tags
 # What scikit-learn's own checks of all estimators make them with; nothing public does.
 from sklearn.utils._test_common.instance_generator import _construct_instances
 
-from kleverserve.unpickling.allowlist import Allowlist, Use
-from kleverserve.unpickling.loading import load, refusal
-from kleverserve.unpickling.reading import examine_whole
+from modelfiles.unpickling.allowlist import Allowlist, Use
+from modelfiles.unpickling.loading import load, refusal
+from modelfiles.unpickling.reading import examine_whole
 from modelformats.scanning import scan_directory
 from support.model_files import write
 
@@ -251,5 +251,5 @@ def test_a_text_is_no_pickle(tmp_path: Path, text: str) -> None:
 
 def test_the_files_of_this_project_are_no_pickles() -> None:
     sources = Path(__file__).parents[2]
-    for folder in ("docs", "libs", "tests/unit/kleverserve"):
+    for folder in ("docs", "libs", "tests/unit/modelfiles"):
         assert scan_directory(sources / folder).findings == ()

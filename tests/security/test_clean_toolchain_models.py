@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+import modelfiles
 from modelformats.scanning import scan_directory
-from support.serving_runtimes import SOURCE, run_program, toolchain_python
+from support.serving_runtimes import run_program, toolchain_python
+
+READERS = Path(modelfiles.__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -16,8 +19,8 @@ from support.serving_runtimes import SOURCE, run_program, toolchain_python
     ],
 )
 def test_ordinary_models_of_a_toolchain_are_clean(tmp_path: Path, toolchain: str, kinds: set[str]) -> None:
-    printed = run_program(toolchain_python(toolchain), "pickled_models", tmp_path, SOURCE)
+    printed = run_program(toolchain_python(toolchain), "pickled_models", tmp_path, READERS)
     written = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert kinds <= written & set(printed.split())
-    found = {name: scan_directory(tmp_path / name) for name in sorted(written)}
-    assert {name: scan.findings for name, scan in found.items() if scan.verdict != "clean"} == {}
+    verdict = {name: scan_directory(tmp_path / name) for name in sorted(written)}
+    assert {name: scan.findings for name, scan in verdict.items() if scan.verdict != "clean"} == {}

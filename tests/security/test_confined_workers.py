@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.adapters.local import WorkerPool
+from klever_jobrunner.adapters.worker_pool import WorkerPool
 from klever_jobrunner.adapters.worker_process import WorkerLimits
 from klever_jobrunner.errors import JobError
 
 WORKER = """
 import os, socket, subprocess, sys
 from pathlib import Path
-from klever_jobrunner.worker import Job, serve
+from klever_jobrunner.adapters.worker import Task, serve
 from kleverproto.jobs import JobResult
 from kleverproto.signatures import Signature
 
@@ -26,9 +26,9 @@ ATTACKS = {
     "home": lambda _: Path(os.environ["HOME"], "x").write_text("x"),
 }
 
-def act(job: Job) -> JobResult:
+def act(task: Task) -> JobResult:
     try:
-        ATTACKS[job.format](job.directory)
+        ATTACKS[task.format](task.directory)
     except OSError as error:
         return JobResult(signature=Signature(framework=type(error).__name__))
     return JobResult(signature=Signature(framework="reached"))

@@ -12,6 +12,7 @@ import trustme
 from aiohttp import ThreadedResolver, web
 from aiohttp.abc import ResolveResult
 
+from ormb.adapters.api import RegistryApi
 from ormb.adapters.challenge import Authorizer
 from ormb.adapters.http import HttpRegistry
 from ormb.adapters.sessions import UploadSessions
@@ -156,7 +157,7 @@ async def encrypted(authority: trustme.CA, directory: Path) -> AsyncIterator[Htt
     async with aiohttp.ClientSession(connector=connector) as session:
         transport = Transport(session)
         authorizer = Authorizer(lambda _host, _warn: ANN, transport)
-        yield HttpRegistry(transport, authorizer, sessions=UploadSessions(directory), chunk_bytes=1024)
+        yield HttpRegistry(RegistryApi(transport, authorizer), sessions=UploadSessions(directory), chunk_bytes=1024)
 
 
 async def drained(chunks: AsyncIterator[bytes]) -> None:

@@ -1,40 +1,23 @@
 """Envoy gets only what it takes: what people write is judged by Envoy's own rules before."""
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
-from klever_deployer.domain.routing import Rule, Share
+from klever_deployer.domain.routing import HeaderCondition, Rule, Share
 from kleverkit.expressions import MAX_PROGRAM, expression_mistake
 from kleverproto.traffic import HeaderMatch
-from support.data_planes import Bench, Upstream, backend_key, behind_envoy, route, upstreams
+from support.data_planes import Bench, Upstream, changed, route, version_key
 from support.deployer import IRIS, World, spec, variant
-from support.processes import free_port
 
 LARGEST = "a" * (MAX_PROGRAM - 4)
 TAKEN = [r"a\z", "(?i)x", r"\pL+", r"\C", "(?P<n>x)", "(?<n>x)", "[[:alpha:]]", r"\x{10ffff}", "a{1000}?b|", LARGEST]
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with upstreams("v1") as (one,):
-        yield one
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with behind_envoy(tmp_path, free_port()) as bench:
-        yield bench
-
-
 async def test_every_expression_that_is_accepted_envoy_takes(envoy: Bench, upstream: Upstream) -> None:
     accepted = [pattern for pattern in TAKEN if expression_mistake(pattern) is None]
     assert LARGEST in accepted
-    shares = (Share(backend_key("v1"), 100),)
-    rules = tuple(Rule((("x-user", HeaderMatch(regex=pattern)),), shares) for pattern in accepted)
-    await envoy.data_plane.apply(replace(route((upstream, 100)), rules=rules))
+    shares = (Share(version_key("v1"), 100),)
+    rules = tuple(Rule((HeaderCondition("x-user", HeaderMatch(regex=pattern)),), shares) for pattern in accepted)
+    await envoy.data_plane.apply(changed(route((upstream, 100)), rules=rules))
     assert await envoy.ask() == "v1"
 
 

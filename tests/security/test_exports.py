@@ -20,10 +20,8 @@ MODEL = Entry("model/model.onnx", b"onnx")
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[RegistryProcess]:
-    process = RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}")
-    process.start()
-    yield process
-    process.stop()
+    with RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}") as process:
+        yield process
 
 
 @pytest.fixture

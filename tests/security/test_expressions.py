@@ -8,8 +8,8 @@ import pytest
 
 from modelformats import extract_signature
 from modelformats.bounded_json import MOST_DEPTH, load_json
+from ormb.adapters.api import LINK
 from ormb.adapters.challenges import LONGEST_LINE, MOST_LINES, Challenge, parse_challenges
-from ormb.adapters.http import LINK
 from support.growth import growth
 from support.model_files import DATA
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.running import Limits, run_program
-from modelformats.converting.workshop import request_for
+from modelconversion.errors import ConversionError
+from modelconversion.execution import Limits, run_program
+from modelconversion.workshop import request_for
 from modelformats.scanning import scan_directory
 from support.model_files import DATA, write
 from support.pickle_attacks import command
@@ -24,8 +24,8 @@ from support.toolchains import toolchain_store
 CANNOT_LOAD = 3
 GUARDED = """
 import pickle, sys
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.guard import guarded
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.guard import guarded
 content = open(sys.argv[1], "rb").read()
 with guarded(Allowlist()):
     print({module}.loads(content))
@@ -108,8 +108,8 @@ def test_pytorch_runs_nothing_of_an_exported_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("toolchain", "program", "model_format", "file", "content"),
     [
-        ("sklearn", "sklearn_to_onnx", "SKLearn", "model.pkl", command),
-        ("torch", "exportedprogram_to_onnx", "ExportedProgram", "net.pt2", exported),
+        ("sklearn", "sklearn.to_onnx", "SKLearn", "model.pkl", command),
+        ("torch", "torch.exportedprogram_to_onnx", "ExportedProgram", "net.pt2", exported),
     ],
     ids=["sklearn", "torch"],
 )

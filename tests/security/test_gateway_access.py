@@ -13,8 +13,9 @@ import pytest
 
 from klever_deployer.app import build as build_deployer
 from klever_deployer.settings import DeployerSettings
-from klever_gateway import openapi
 from klever_gateway.app import build
+from klever_gateway.routes.openapi import document as openapi
+from klever_gateway.routes.operations import OPERATIONS as TABLE
 from klever_gateway.settings import GatewaySettings
 from klever_jobrunner.app import build as build_jobrunner
 from klever_jobrunner.settings import JobrunnerSettings
@@ -72,7 +73,7 @@ async def asking(runtime: Runtime) -> AsyncIterator[Door]:
 
 OPERATIONS = [
     pytest.param(method.upper(), re.sub(r"{\w+}", "x", path), id=operation["operationId"])
-    for path, methods in openapi.document()["paths"].items()
+    for path, methods in openapi.document(TABLE)["paths"].items()
     for method, operation in methods.items()
 ]
 
@@ -140,9 +141,9 @@ async def logged_in(door: Door) -> tuple[str, str]:
     assert cookie["samesite"] == "Strict"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
-    found = re.search(r'setItem\("klever-page-key", "([\w-]+)"\)', await answer.text())
-    assert found is not None
-    return f"{cookie.key}={cookie.value}", found[1]
+    match = re.search(r'setItem\("klever-page-key", "([\w-]+)"\)', await answer.text())
+    assert match is not None
+    return f"{cookie.key}={cookie.value}", match[1]
 
 
 async def test_a_link_lets_a_browser_in_once(door: Door) -> None:

@@ -38,10 +38,8 @@ outcome = watched(unpacker.finish)
 
 @pytest.fixture
 def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
-    process = RegistryProcess(tmp_path, own_nats.url, reconcile_seconds="0.2")
-    process.start()
-    yield process
-    process.kill()
+    with RegistryProcess(tmp_path, own_nats.url, reconcile_seconds="0.2") as process:
+        yield process
 
 
 @pytest.mark.parametrize(

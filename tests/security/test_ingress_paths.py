@@ -1,17 +1,11 @@
 """What clients of a model cannot reach through a real Envoy: the management of the model server behind it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
-from klever_deployer.domain.routing import Backend, ServingRoute, Share
-from support.data_planes import Bench, Upstream, backend_key, behind_envoy, route, upstreams
+from support.data_planes import Bench, Upstream, changed, route, route_to
 from support.deployer import IRIS
 from support.dying_servers import GrpcServer
-from support.processes import free_port
 from support.raw_http import Answer, exchange, head
 
 PREFIX = "/seldon/default/iris"
@@ -50,18 +44,6 @@ OPEN = [
 ]
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with upstreams("v1") as (one,):
-        yield one
-
-
-@pytest.fixture
-async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with behind_envoy(tmp_path, free_port()) as bench:
-        yield bench
-
-
 async def ask(bench: Bench, path: str, method: str = "GET") -> Answer:
     where = urlsplit(bench.urls(IRIS, "") or "")
     return await exchange(f"http://{where.netloc}", head(method, f"{PREFIX}{path}", ("Content-Length", "0")))
@@ -71,7 +53,7 @@ async def test_management_paths_never_reach_a_model_server_however_they_are_writ
     envoy: Bench, upstream: Upstream
 ) -> None:
     own = route((upstream, 100))
-    await envoy.data_plane.apply(replace(own, backends=tuple(replace(each, custom=False) for each in own.backends)))
+    await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     answers = [await ask(envoy, path, method) for path in CLOSED for method in ("GET", "POST")]
     assert {answer.status for answer in answers} <= {400, 404}
     assert upstream.answered == 0
@@ -96,8 +78,7 @@ async def call(bench: Bench, name: str) -> Answer:
 
 async def test_management_calls_by_grpc_never_reach_a_model_server(envoy: Bench) -> None:
     server = GrpcServer("v1")
-    backend = Backend(backend_key("v1"), (await server.start(),))
-    await envoy.data_plane.apply(ServingRoute(IRIS, (backend,), (Share(backend.key, 100),)))
+    await envoy.data_plane.apply(route_to(await server.start()))
     refused = [(await call(envoy, name)).header("grpc-status") for name in MANAGING_CALLS]
     asked = server.asked
     served = await call(envoy, "ModelInfer")
@@ -112,6 +93,6 @@ async def test_a_server_of_the_users_own_keeps_its_paths(envoy: Bench, upstream:
 
 async def test_a_refusal_says_why(envoy: Bench, upstream: Upstream) -> None:
     own = route((upstream, 100))
-    await envoy.data_plane.apply(replace(own, backends=tuple(replace(each, custom=False) for each in own.backends)))
+    await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     refused = await ask(envoy, "/v2/repository/index")
     assert refused.document == {"error": "this path is not for clients of the model"}

@@ -50,7 +50,7 @@ async def test_they_work_when_the_command_returns_and_end_with_their_removal(
 
         await eventually(is_handled, within=60)
     again = await shell.run("klever events credentials ci --output other.nk")
-    assert (again.code, "has credentials already" in again.err, (tmp_path / "other.nk").exists()) == (1, True, False)
+    assert (again.code, "already has credentials" in again.err, (tmp_path / "other.nk").exists()) == (1, True, False)
     shown = json.loads((await shell.run("klever events credentials --list --json")).out)
     assert [(one["name"], one["publish"], one["subscribe"]) for one in shown] == [("ci", [SUBJECT], [])]
 

@@ -81,8 +81,8 @@ async def test_a_browser_gets_in_by_the_link_that_is_printed_and_only_once(platf
 
 
 async def _link(text: str) -> str:
-    found = re.search(r"http://\S+/login\?code=[\w-]+", text)
-    return found[0] if found else ""
+    match = re.search(r"http://\S+/login\?code=[\w-]+", text)
+    return match[0] if match else ""
 
 
 @pytest.mark.timeout(180)
@@ -137,15 +137,15 @@ async def test_a_command_runs_only_while_the_operator_allows_it(tmp_path: Path) 
     async with running_platform(home) as platform, platform.client() as client:
 
         async def is_stopped() -> bool:
-            found = await client.serving("own")
-            return found is not None and found.status.phase is ServingPhase.FAILED
+            serving = await client.serving("own")
+            return serving is not None and serving.status.phase is ServingPhase.FAILED
 
         await eventually(is_stopped, within=60)
-        found = await client.serving("own")
-        assert found is not None
-        assert found.status.problem is not None
-        assert found.status.problem.code == "commands_not_allowed"
-        assert found.spec.variants[0].custom is not None
+        serving = await client.serving("own")
+        assert serving is not None
+        assert serving.status.problem is not None
+        assert serving.status.problem.code == "commands_not_allowed"
+        assert serving.spec.variants[0].custom is not None
         assert platform.children("server.py") == []
 
 

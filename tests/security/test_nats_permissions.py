@@ -11,9 +11,9 @@ from klever.platform.home import NatsFiles
 from klever.platform.nats_access import NatsAccess
 from klever_gateway.adapters.stream_reader import Lost, StreamReader
 from kleverkit.bucket_reading import reading
-from kleverproto.streams import BUCKETS, CONSUMERS, JOBS, LOGS, MODELS, SERVINGS, STREAMS, BucketSpec, ConsumerSpec
+from kleverproto.streams import BUCKETS, CONSUMERS, JOBS, LOGS, MODELS, SERVINGS, BucketSpec, ConsumerSpec
 from support.guarded_nats import GuardedNats
-from support.nats_powers import ALL_BUCKETS, SERVICES, powers
+from support.nats_powers import SERVICES, STORED, powers
 
 EVERYTHING = [power.subject for power in powers()]
 
@@ -22,8 +22,7 @@ async def stored(guarded: GuardedNats) -> set[str]:
     """The subjects of everything that the server holds."""
     async with guarded.client() as operator:
         js = operator.client.jetstream()
-        names = [*(stream.name for stream in STREAMS), *(bucket.stream for bucket in ALL_BUCKETS)]
-        infos = [await js.stream_info(name, subjects_filter=">") for name in names]
+        infos = [await js.stream_info(name, subjects_filter=">") for name in STORED]
     return {subject for info in infos for subject in info.state.subjects or {}}
 
 

@@ -69,11 +69,11 @@ async def statuses(platform: Platform, headers: dict[str, str]) -> dict[str, int
         "ping": ("GET", "/v2/"),
     }
     async with aiohttp.ClientSession(headers=headers) as session:
-        found = {}
+        collected = {}
         for name, (method, path) in requests.items():
             async with session.request(method, f"{platform.urls['registry']}{path}") as response:
-                found[name] = response.status
-        return found
+                collected[name] = response.status
+        return collected
 
 
 @pytest.mark.timeout(300)
@@ -112,17 +112,17 @@ async def test_only_the_owner_uses_the_registry_of_a_platform_and_needs_no_login
 async def test_a_password_that_was_replaced_is_refused(tmp_path: Path) -> None:
     file = own(tmp_path, 1).password_file
     service = RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}", platform_password_file=str(file))
-    found = []
+    violations = []
     for password in (PASSWORD, "q" * 43):
         file.write_text(password)
         service.start()
         try:
             async with oci_client(service.address) as client:
                 stolen = {"Authorization": aiohttp.encode_basic_auth("klever", PASSWORD)}
-                found.append((await client.request("GET", "/v2/_catalog", headers=stolen)).status)
+                violations.append((await client.request("GET", "/v2/_catalog", headers=stolen)).status)
         finally:
             service.stop()
-    assert found == [200, 401]
+    assert violations == [200, 401]
 
 
 def _is_kept_secret(platform: Platform, user: Path, password: str) -> None:

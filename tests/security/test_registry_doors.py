@@ -20,10 +20,8 @@ def service(tmp_path: Path) -> Iterator[RegistryProcess]:
     file = tmp_path / "accounts.yaml"
     accounts.add(file, "owner", "o", pull=(), push=("library",))
     accounts.add(file, "stranger", "s", pull=("foo",), push=("bar",))
-    process = RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}", accounts=str(file))
-    process.start()
-    yield process
-    process.stop()
+    with RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}", accounts=str(file)) as process:
+        yield process
 
 
 @pytest.fixture

@@ -27,10 +27,8 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def service(tmp_path: Path, file: Path) -> Iterator[RegistryProcess]:
     limits = {"max_blob_bytes": str(MOST_BYTES), "max_uploads": str(MOST_UPLOADS)}
-    process = RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}", accounts=str(file), **limits)
-    process.start()
-    yield process
-    process.stop()
+    with RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}", accounts=str(file), **limits) as process:
+        yield process
 
 
 @pytest.fixture

@@ -63,8 +63,8 @@ def test_modes_times_and_attributes_of_files_outside_stay(sandbox: Sandboxed, ch
 
 
 def _facts(path: Path) -> tuple[object, ...]:
-    found = path.stat()
-    return found.st_mode, found.st_mtime, os.listxattr(path)
+    status = path.stat()
+    return status.st_mode, status.st_mtime, os.listxattr(path)
 
 
 ALLOWED = {

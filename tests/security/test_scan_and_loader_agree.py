@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kleverserve.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.allowlist import Allowlist
 
 TESTS = Path(__file__).parents[1]
 NAMES = (

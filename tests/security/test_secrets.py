@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from klever.cli.__main__ import cli
 from klever_deployer.adapters.local.launching import Launching
 from klever_deployer.adapters.local.workloads import LocalWorkloads
-from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, SecretRef, Variant
 from kleversandbox.support import Confinement, find_support
-from support.deployer import key, variant
+from support.deployer import variant, version_spec
+from support.local_workloads import local_workloads
 from support.waiting import eventually
 
 VALUE = "hunter2\nof two lines"
@@ -40,9 +40,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 async def workloads(home: Path, tmp_path: Path) -> AsyncIterator[LocalWorkloads]:
     launching = Launching(Path(sys.executable), tmp_path, SecretFiles(home / "secrets"), Confinement(find_support()))
-    running = LocalWorkloads(tmp_path / "workloads", launching, grace_seconds=1.0)
-    yield running
-    await running.close()
+    async with local_workloads(tmp_path / "workloads", launching, lambda _spec: tmp_path) as running:
+        yield running
 
 
 def ask(*arguments: str, value: str | None = None) -> tuple[int, str]:
@@ -80,18 +79,18 @@ async def test_a_model_server_gets_the_value_and_its_document_and_arguments_do_n
     workloads: LocalWorkloads, home: Path, tmp_path: Path
 ) -> None:
     SecretFiles(home / "secrets").set("default", "db", VALUE)
-    served = own()
-    await workloads.start(ReplicaSpec(key("v1"), Prepared(LocalModel(tmp_path, "ONNX"), CUSTOM), served))
+    served = version_spec("v1", custom=own().custom, env=own().env)
+    await workloads.apply(served, 1)
 
     async def ready() -> bool:
-        return workloads.states()[0].ready
+        return workloads.states()[0].ready == 1
 
     await eventually(ready, within=20)
     [seen] = (tmp_path / "workloads" / "homes").glob("*/seen")
     assert seen.read_text() == VALUE
     seen.unlink()
     written = "".join(path.read_text() for path in (tmp_path / "workloads").rglob("*") if path.is_file())
-    assert "hunter2" not in written + served.model_dump_json()
+    assert "hunter2" not in written + served.variant.model_dump_json()
     [pid] = [int(json.loads(path.read_text())["pid"]) for path in (tmp_path / "workloads").rglob("*.json")]
     assert "hunter2" not in " ".join(psutil.Process(pid).cmdline())
 

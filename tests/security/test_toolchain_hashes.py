@@ -12,9 +12,9 @@ from threading import Thread
 
 import pytest
 
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.recipes import RECIPES
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.recipes import RECIPES
+from modelconversion.toolchains.store import ToolchainStore
 
 WHEEL = "demo_tool-1.0-py3-none-any.whl"
 

@@ -11,7 +11,7 @@ import pytest
 from modelformats.scanning import scan_directory
 from support.model_files import sklearn_joblib, write
 from support.pickle_attacks import FILES, HIDDEN, also_a_tar, command, in_zip
-from support.serving_runtimes import SOURCE, Runtime, toolchain_python
+from support.serving_runtimes import SERVER_PATH, Runtime, toolchain_python
 from support.trusted_classes import Doubling
 
 TESTS = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ CANNOT_LOAD = 3
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """The built-in server in its toolchain, where classes of these tests can be imported."""
-    paths = os.pathsep.join((str(SOURCE), str(TESTS)))
+    paths = os.pathsep.join((SERVER_PATH, str(TESTS)))
     return Runtime(
         "kleverserve",
         toolchain_python("sklearn"),
@@ -68,8 +68,8 @@ def test_what_cannot_be_looked_into_is_not_clean(tmp_path: Path, content: bytes)
 
 def test_a_class_of_ones_own_is_loaded_where_the_project_trusts_it(server: Runtime, tmp_path: Path) -> None:
     write(tmp_path / "model", "model.pkl", pickle.dumps(Doubling(2)))
-    found = scan_directory(tmp_path / "model")
-    assert (found.verdict, found.untrusted) == ("untrusted", ("support.trusted_classes:Doubling",))
+    verdict = scan_directory(tmp_path / "model")
+    assert (verdict.verdict, verdict.untrusted) == ("untrusted", ("support.trusted_classes:Doubling",))
     done = server.run_to_the_end(tmp_path, "SKLearn")  # whatever its environment says
     assert "--trust support.trusted_classes:Doubling" in done.stderr
     trusted = server.run_to_the_end(tmp_path, "SKLearn", *TRUSTING)

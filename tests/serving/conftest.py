@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import kleverserve
-from modelformats.converting.toolchains import ToolchainStore
+from klever_deployer.adapters.local.launching import server_packages, server_path
+from modelconversion.toolchains.store import ToolchainStore
 from support.toolchains import make_models, toolchain_python, toolchain_store
 
 MAKERS = Path(__file__).with_name("makers")
@@ -34,7 +34,5 @@ def models(python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing but the model server, for PYTHONPATH."""
-    folder = tmp_path_factory.mktemp("package")
-    (folder / "kleverserve").symlink_to(Path(kleverserve.__file__).parent)
-    return folder
+    """A directory with the packages of the model server only, for PYTHONPATH."""
+    return server_path(tmp_path_factory.mktemp("package"), server_packages())

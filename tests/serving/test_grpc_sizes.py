@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from klever_deployer.domain.replicas import Endpoint
-from klever_deployer.domain.routing import Backend, ServingRoute, Share
+from klever_deployer.adapters.local.replica_specs import Endpoint
 from support import onnx_models
-from support.data_planes import backend_key, behind_envoy
-from support.deployer import IRIS
+from support.data_planes import behind_envoy, route_to
 from support.processes import free_port
 from support.serving_runtimes import HOST, MODEL, Runtime, Served, run_program, toolchain_python
 
@@ -64,8 +62,7 @@ async def test_messages_pass_up_to_the_limit_and_larger_ones_are_exhausted(speak
     port, served = free_port(), speaker.served
     sizes = (3 * MIB, 6 * MIB, 15 * MIB, 17 * MIB, 3 * MIB)
     async with behind_envoy(tmp_path, port, max_request_bytes=LIMIT) as bench:
-        backend = Backend(backend_key("v1"), (Endpoint(HOST, served.port, served.grpc_port),))
-        await bench.data_plane.apply(ServingRoute(IRIS, (backend,), (Share(backend.key, 100),)))
+        await bench.data_plane.apply(route_to(Endpoint(HOST, served.port, served.grpc_port)))
         *passed, exhausted, last = await asyncio.to_thread(speaker.ask, port, *map(str, sizes))
     width = 16 if speaker.datatype == "FP32" else 32
     assert [*passed, last] == [size // width for size in (*sizes[:3], sizes[4])]
@@ -83,8 +80,7 @@ async def test_errors_of_the_ingress_are_sentences(speaker: Speaker, tmp_path: P
 async def test_compressed_messages_are_refused(speaker: Speaker, tmp_path: Path) -> None:
     port, served = free_port(), speaker.served
     async with behind_envoy(tmp_path, port, max_request_bytes=LIMIT) as bench:
-        backend = Backend(backend_key("v1"), (Endpoint(HOST, served.port, served.grpc_port),))
-        await bench.data_plane.apply(ServingRoute(IRIS, (backend,), (Share(backend.key, 100),)))
+        await bench.data_plane.apply(route_to(Endpoint(HOST, served.port, served.grpc_port)))
         refused = await asyncio.to_thread(speaker.ask, port, f"gzip:{MIB}", f"deflate:{200 * MIB}")
     assert [each["status"] for each in refused] == ["StatusCode.UNIMPLEMENTED"] * 2
     assert "send them as they are" in refused[0]["message"]

@@ -1,4 +1,4 @@
-"""MLServer for real, with its runtimes for scikit-learn, XGBoost and MLflow."""
+"""MLServer for real, with its runtimes for scikit-learn, XGBoost, LightGBM, CatBoost and MLflow."""
 
 import asyncio
 import json
@@ -26,16 +26,26 @@ FLAT = [value for row in ROWS for value in row]
 FORMATS = {
     **dict.fromkeys(("sklearn", "named", "scaler"), "SKLearn"),
     **dict.fromkeys(("xgboost", "targets"), "XGBoost"),
+    "lightgbm": "LightGBM",
+    "catboost": "CatBoost",
     **dict.fromkeys(("tensor", "unsigned", "columns"), "MLflow"),
 }
 """Folders that the program `mlserver_models` makes: MLflow models with signatures of either kind, and with none."""
 ONE_TENSOR = {
-    **dict.fromkeys(("sklearn", "scaler", "xgboost", "targets"), "input"),
+    **dict.fromkeys(("sklearn", "scaler", "xgboost", "targets", "lightgbm", "catboost"), "input"),
     "tensor": "input-0",
     "unsigned": "anything",
 }
 """What the only input of a model is called."""
-FILES = {"MLmodel", "classifier.joblib", "scaler.joblib", "classifier.json", "targets.ubj"}
+FILES = {
+    "MLmodel",
+    "classifier.joblib",
+    "scaler.joblib",
+    "classifier.json",
+    "targets.ubj",
+    "leaves.lgb",
+    "oblivious.cbm",
+}
 COLUMNS = ["named", "columns"]
 SIGNED = [name for name in FORMATS if name != "unsigned"]
 

@@ -71,4 +71,4 @@ async def test_its_log_repeats_nothing_and_stays_short(hop: Hop, served: Served)
 async def test_other_errors_have_the_same_form(hop: Hop) -> None:
     elsewhere = Hop(hop.url.replace("/models/m/", "/models/other/"), hop.request, LIMIT)
     await elsewhere.refused(404, hop.body, JSON)
-    assert "Not Found" in await Hop(hop.url + "/x", hop.request, LIMIT).refused(404, hop.body, JSON)
+    assert "not for clients" in await Hop(hop.url + "/x", hop.request, LIMIT).refused(404, hop.body, JSON)

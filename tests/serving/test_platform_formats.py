@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from klever.client import KleverClient
-from klever.rollouts import with_model
 from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from support.framework_answers import CASES, assert_answers
 from support.whole_platform import Platform, running_platform
 
@@ -38,9 +38,9 @@ def keras(models: Callable[[str, str], Path]) -> Path:
 async def deployed(platform: Platform, client: KleverClient, directory: Path, name: str) -> str:
     """The URL of a model directory, pushed and served."""
     await platform.push(directory, f"library/{name}:v1")
-    wanted = await client.apply(name, with_model(None, ModelRef.parse(f"library/{name}:v1"), None))
-    found = await client.wait_for_ready(name, wanted.generation, within=600)
-    return found.status.url or ""
+    wanted = await client.deploy_version(name, DeployVersion(model=f"library/{name}:v1"))
+    serving = await client.wait_for_ready(name, wanted.generation, within=600)
+    return serving.status.url or ""
 
 
 @pytest.mark.parametrize("cases", list(CASES), indirect=True)

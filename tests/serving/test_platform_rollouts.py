@@ -93,17 +93,17 @@ async def applied(client: KleverClient, spec: ServingSpec) -> ServingDocument:
 
 
 async def rollout_of(client: KleverClient) -> RolloutStatus:
-    found = await client.serving("own")
-    assert found is not None
-    assert found.status.rollout is not None
-    return found.status.rollout
+    serving = await client.serving("own")
+    assert serving is not None
+    assert serving.status.rollout is not None
+    return serving.status.rollout
 
 
 async def test_a_bad_canary_is_undone_by_itself_and_hurts_no_more_than_its_share(platform: Platform) -> None:
     async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
-            with pytest.raises(FailedError, match="requests failed, and no more than 5 % may"):
+            with pytest.raises(FailedError, match="requests failed, and the limit is 5 %"):
                 await applied(client, own(status=500, value=8.0, strategy=CANARY))
             good = load.answers[7.0]
 
@@ -127,7 +127,7 @@ async def test_a_good_canary_gets_everything_by_itself_and_no_request_fails(plat
     async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
-            found = await applied(client, own(value=8.0, strategy=CANARY))
+            serving = await applied(client, own(value=8.0, strategy=CANARY))
             seen = load.answers[8.0]
 
             async def new_only() -> bool:
@@ -135,9 +135,9 @@ async def test_a_good_canary_gets_everything_by_itself_and_no_request_fails(plat
 
             assert await eventually(new_only, within=20)
         assert load.failures == {}
-        assert found.status.rollout is not None
-        assert [step.weight for step in found.status.rollout.steps] == [10, 50, 100]
-        measured = found.status.rollout.steps[1].measured
+        assert serving.status.rollout is not None
+        assert [step.weight for step in serving.status.rollout.steps] == [10, 50, 100]
+        measured = serving.status.rollout.steps[1].measured
         assert measured is not None
         assert (measured.requests >= 20, measured.error_percent) == (True, 0.0)
 
@@ -151,7 +151,7 @@ async def test_a_push_to_a_followed_tag_becomes_a_canary_and_no_request_fails(
         url = (await applied(client, own(strategy=CANARY).model_copy(update={"policy": follow}))).status.url or ""
         async with constant_load(url) as load:
             digest = await platform.push(newer, "library/own:v1")
-            found = await client.wait_for_ready("own", 2, within=60)
+            serving = await client.wait_for_ready("own", 2, within=60)
             seen = load.answers[8.0]
 
             async def new_only() -> bool:
@@ -159,9 +159,9 @@ async def test_a_push_to_a_followed_tag_becomes_a_canary_and_no_request_fails(
 
             assert await eventually(new_only, within=20)
         assert load.failures == {}
-        assert [variant.digest for variant in found.status.variants] == [digest]
-        assert found.status.rollout is not None
-        assert [step.weight for step in found.status.rollout.steps] == [10, 50, 100]
+        assert [variant.digest for variant in serving.status.variants] == [digest]
+        assert serving.status.rollout is not None
+        assert [step.weight for step in serving.status.rollout.steps] == [10, 50, 100]
     pushed = await platform.events("klever.model.pushed.>")
     ready = await platform.events("klever.serving.ready.>")
     assert ready[-1]["ce-correlationid"] == pushed[-1]["ce-correlationid"]
@@ -174,16 +174,16 @@ async def test_a_deployer_killed_at_a_step_goes_on_with_that_step(platform: Plat
             wanted = await client.apply("own", own(value=8.0, strategy=CANARY))
 
             async def first_step() -> bool:
-                found = await client.serving("own")
-                rollout = found.status.rollout if found else None
+                serving = await client.serving("own")
+                rollout = serving.status.rollout if serving else None
                 return rollout is not None and rollout.generation == wanted.generation and rollout.weight == 10
 
             assert await eventually(first_step, within=20)
             platform.kill("deployer")
-            found = await client.wait_for_ready("own", wanted.generation)
+            serving = await client.wait_for_ready("own", wanted.generation)
         assert load.failures == {}
-        assert found.status.rollout is not None
-        assert [step.weight for step in found.status.rollout.steps] == [10, 50, 100]
+        assert serving.status.rollout is not None
+        assert [step.weight for step in serving.status.rollout.steps] == [10, 50, 100]
 
 
 async def test_blue_green_waits_to_be_tried_and_promoted(platform: Platform) -> None:
@@ -218,8 +218,12 @@ async def test_a_server_that_crashes_again_and_again_is_told_with_its_last_words
         await eventually(is_given_up_with_its_last_words, within=30)
 
         async def healed() -> bool:
-            found = await client.serving("own")
-            return found is not None and found.status.problem is None and found.status.variants[0].ready_replicas == 1
+            serving = await client.serving("own")
+            return (
+                serving is not None
+                and serving.status.problem is None
+                and serving.status.variants[0].ready_replicas == 1
+            )
 
         assert await eventually(healed, within=30)
         lines = [line async for line in client.serving_log("own")]
@@ -243,9 +247,9 @@ async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails
         return running() == 1
 
     async with platform.client() as client:
-        found = await applied(client, plain.model_copy(update={"variants": (slow,)}))
+        serving = await applied(client, plain.model_copy(update={"variants": (slow,)}))
         assert running() == 1
-        async with constant_load(found.status.url or "", clients=6) as load:
+        async with constant_load(serving.status.url or "", clients=6) as load:
             assert await eventually(three_run, within=30, every=0.1)  # looking takes time, which the clients need
         assert await eventually(one_runs, within=30)
         assert load.failures == {}
@@ -265,7 +269,7 @@ async def test_what_is_killed_while_a_model_serves_comes_back_and_no_request_fai
 
             assert await eventually(is_back, within=30)
             await platform.healed()
-            found = await applied(client, own(value=9.0))
+            serving = await applied(client, own(value=9.0))
         assert load.failures == {}
-        assert found.status.url == url
+        assert serving.status.url == url
         assert not psutil.pid_exists(pid)

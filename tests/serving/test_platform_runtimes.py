@@ -12,8 +12,7 @@ import pytest
 
 from klever.client import KleverClient
 from klever.errors import FailedError
-from klever.rollouts import with_model
-from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from support.framework_answers import assert_answers
 from support.whole_platform import Platform, running_platform
 
@@ -69,11 +68,11 @@ async def deployed(client: KleverClient, platform: Platform, directory: Path, na
     if not (directory / "ormbfile.yaml").exists():
         (directory / "ormbfile.yaml").write_text(f"format: {case['format']}\n")
     await platform.push(directory, f"library/{name}:v1")
-    spec = with_model(None, ModelRef.parse(f"library/{name}:v1"), None, runtime=runtime)
-    wanted = await client.apply(name, spec)
-    found = await client.wait_for_ready(name, wanted.generation, within=600)
-    assert found.status.variants[0].runtime == runtime
-    return found.status.url or ""
+    change = DeployVersion.model_validate({"model": f"library/{name}:v1", "runtime": runtime})
+    wanted = await client.deploy_version(name, change)
+    serving = await client.wait_for_ready(name, wanted.generation, within=600)
+    assert serving.status.variants[0].runtime == runtime
+    return serving.status.url or ""
 
 
 async def test_triton_answers_as_the_frameworks_with_our_adapters(

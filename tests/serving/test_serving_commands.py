@@ -73,7 +73,7 @@ async def test_a_serving_from_a_file_through_rollouts_and_back(shell: Shell, tmp
 
     assert await eventually(is_promoted, within=20)
     nothing = await shell.run("klever rollout adder abort")
-    assert (nothing.code, "no rollout under way" in nothing.err) == (1, True), nothing
+    assert (nothing.code, "no rollout in progress" in nothing.err) == (1, True), nothing
 
     assert "2 of 2 ready" in await shell.ok("klever scale adder --replicas 2")
     await shell.ok("klever rollback adder --to 2")

@@ -17,7 +17,7 @@ from onnx import ModelProto
 from kleverserve.triton.folder import SHARED_MEMORY
 from support import onnx_models
 from support.processes import answers, free_port
-from support.serving_runtimes import SOURCE, Runtime, Served, toolchain_python
+from support.serving_runtimes import PACKAGES, Runtime, Served, toolchain_python
 from support.v2_client import tensor
 from support.waiting import eventually
 
@@ -117,9 +117,12 @@ async def test_what_the_adapter_refuses_is_a_bad_request(triton: Runtime, tmp_pa
 def row_wise(triton: Runtime, tmp_path: Path) -> Runtime:
     """Triton with an ONNX adapter that says of every model that rows are independent."""
     source = tmp_path / "source"
-    shutil.copytree(SOURCE / "kleverserve", source / "kleverserve")
+    for package in PACKAGES:
+        shutil.copytree(package, source / package.name)
     with (source / "kleverserve" / "adapters" / "onnx.py").open("a") as adapter:
         adapter.write("\n\nOnnxModel.row_wise = True\n")
+    with (source / "modelfiles" / "runtimes.py").open("a") as table:
+        table.write('\n\n_TRITON.formats["ONNX"] = Support("triton", batch_rows=4096)\n')
     return replace(triton, extra={**triton.extra, "PYTHONPATH": str(source)})
 
 
@@ -207,7 +210,7 @@ async def test_the_end_of_triton_is_the_launchers_end(triton: Runtime, tmp_path:
         server = next(process for process in served.family() if process.name() == "tritonserver")
         server.kill()
         assert await asyncio.to_thread(served.process.wait, 15) == 1
-    assert "Triton ended with exit code -9" in served.log.read_text()
+    assert "Triton exited with code -9" in served.log.read_text()
 
 
 async def test_a_launcher_that_is_ended_while_it_loads_ends_at_once(triton: Runtime, tmp_path: Path) -> None:

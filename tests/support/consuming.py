@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from kleverkit.broker import make_broker, subscribe
-from kleverkit.connection import hang_up
+from kleverkit.connection import close_broker
 from kleverkit.consumption import Consumption
 from kleverkit.nats_calls import ClientSource
 from kleverkit.settings import ServiceSettings
@@ -53,4 +53,4 @@ async def consuming(broker: NatsBroker) -> AsyncIterator[Consumption]:
     finally:
         await consumption.stop()
         await cancel([keeping])
-        await hang_up(broker)
+        await close_broker(broker)

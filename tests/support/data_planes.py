@@ -1,24 +1,23 @@
-"""Model servers that only say who they are, and data planes in front of them."""
+"""Model servers that only say who they are, and an Envoy in front of them."""
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from klever_deployer.adapters.local.envoy import EnvoyDataPlane
-from klever_deployer.adapters.memory import InMemoryDataPlane
+from klever_deployer.adapters.local.envoy import Envoy
+from klever_deployer.adapters.local.placed_routes import Place, PlacedRoute
+from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.replicas import Endpoint, ServingName
-from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
-from klever_deployer.ports import DataPlane
+from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
+from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from support.deployer import IRIS
 from support.waiting import eventually
@@ -74,15 +73,33 @@ async def upstreams(*names: str) -> AsyncIterator[list[Upstream]]:
             await upstream.close()
 
 
-def route(*weighted: tuple[Upstream, int], serving: ServingName = IRIS) -> ServingRoute:
+def route(*weighted: tuple[Upstream, int], serving: ServingName = IRIS) -> PlacedRoute:
     """A variant for each upstream, named after it."""
-    backends = tuple(Backend(backend_key(u.name, serving), (u.endpoint,), custom=True) for u, _weight in weighted)
-    shares = tuple(Share(backend_key(u.name, serving), weight) for u, weight in weighted)
-    return ServingRoute(serving, backends, shares)
+    places = tuple(Place(version_key(u.name, serving), (u.endpoint,)) for u, _weight in weighted)
+    return PlacedRoute(version_route(*((u.name, weight) for u, weight in weighted), serving=serving), places)
 
 
-def backend_key(name: str, serving: ServingName = IRIS) -> BackendKey:
-    return BackendKey(serving, name, "cafe")
+def version_route(*weighted: tuple[str, int], serving: ServingName = IRIS) -> ServingRoute:
+    """A variant for each name."""
+    versions = tuple(RoutedVersion(version_key(name, serving), custom=True) for name, _weight in weighted)
+    shares = tuple(Share(version_key(name, serving), weight) for name, weight in weighted)
+    return ServingRoute(serving, versions, shares)
+
+
+def route_to(*endpoints: Endpoint, version: VersionKey | None = None, custom: bool = False) -> PlacedRoute:
+    """One version, with these replicas."""
+    key = version or version_key("v1")
+    route = ServingRoute(key.serving, (RoutedVersion(key, custom=custom),), (Share(key, 100),))
+    return PlacedRoute(route, (Place(key, endpoints),))
+
+
+def changed(placed: PlacedRoute, **changes: Any) -> PlacedRoute:
+    """The same places with another route."""
+    return replace(placed, route=replace(placed.route, **changes))
+
+
+def version_key(name: str, serving: ServingName = IRIS) -> VersionKey:
+    return VersionKey(serving, name, "cafe")
 
 
 class Urls(Protocol):
@@ -93,9 +110,9 @@ class Urls(Protocol):
 
 @dataclass
 class Bench:
-    """A data plane and its client."""
+    """An Envoy and its client."""
 
-    data_plane: DataPlane
+    data_plane: Envoy
     urls: Urls
     session: aiohttp.ClientSession
     failures: list[str] = field(default_factory=list)
@@ -149,24 +166,9 @@ async def answered_by(answers: Counter[str | None], name: str, times: int) -> No
 
 
 @asynccontextmanager
-async def in_memory() -> AsyncIterator[Bench]:
-    data_plane, chance = InMemoryDataPlane(), random.Random(1)
-
-    def url(serving: ServingName, path: str) -> str | None:
-        present = data_plane.routes.get(serving)
-        if present is None:
-            return None
-        [share] = chance.choices(present.shares, [share.weight for share in present.shares])
-        [endpoint] = next(backend.endpoints for backend in present.backends if backend.key == share.backend)
-        return f"http://{endpoint.host}:{endpoint.port}/{path}"
-
-    async with aiohttp.ClientSession() as session:
-        yield Bench(data_plane, url, session)
-
-
-@asynccontextmanager
-async def running(envoy: EnvoyDataPlane) -> AsyncIterator[EnvoyDataPlane]:
+async def running(envoy: Envoy) -> AsyncIterator[Envoy]:
     """What the service's runtime does with it, but Envoy itself stays."""
+    envoy.load()
     task = asyncio.create_task(envoy.run())
     try:
         yield envoy
@@ -177,13 +179,18 @@ async def running(envoy: EnvoyDataPlane) -> AsyncIterator[EnvoyDataPlane]:
 
 @asynccontextmanager
 async def behind_envoy(
-    directory: Path, port: int, otlp_endpoint: str | None = None, *, max_request_bytes: int = MAX_REQUEST_BYTES
+    directory: Path,
+    port: int,
+    otlp_endpoint: str | None = None,
+    *,
+    max_request_bytes: int = MAX_REQUEST_BYTES,
+    drain_seconds: float = DRAIN_SECONDS,
 ) -> AsyncIterator[Bench]:
-    envoy = EnvoyDataPlane(
+    envoy = Envoy(
         directory,
         host="127.0.0.1",
         port=port,
-        drain_seconds=DRAIN_SECONDS,
+        drain_seconds=drain_seconds,
         otlp_endpoint=otlp_endpoint,
         max_request_bytes=max_request_bytes,
     )
@@ -194,4 +201,4 @@ async def behind_envoy(
     async with running(envoy), aiohttp.ClientSession() as session:
         await eventually(envoy.is_live)
         yield Bench(envoy, url, session)
-    await envoy.close()
+    await envoy.stop()

@@ -10,9 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue, DocumentPolicies
-from klever_deployer.adapters.memory import InMemoryCopies, InMemoryDataPlane, InMemoryWorkloads
-from klever_deployer.domain.replicas import Deployment, Endpoint, LocalModel, ReplicaKey, ReplicaSpec, ServingName
-from klever_deployer.domain.routing import BackendKey, ServingRoute
+from klever_deployer.adapters.local.preparation import LocalPreparation
+from klever_deployer.adapters.local.replica_specs import LocalModel, ReplicaKey, replica_key
+from klever_deployer.adapters.local.scaling import RequestScaling
+from klever_deployer.adapters.local.shelf import Shelf
+from klever_deployer.adapters.memory import InMemoryBackend, InMemoryCopies, InMemoryWorkloads
+from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
+from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.domain.versions import (
+    CUSTOM,
+    Deployment,
+    ModelFacts,
+    ModelSource,
+    ServingName,
+    VersionKey,
+    VersionSpec,
+)
 from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, ServingError
 from klever_deployer.ports import OnStep, ServingCopy
 from klever_deployer.service.advancing import Advance
@@ -24,9 +37,7 @@ from klever_deployer.service.reconciling import Reconciler
 from klever_deployer.service.records import Records, key_of
 from klever_deployer.service.restoring import Restorer
 from klever_deployer.service.rollout import Rollout
-from klever_deployer.service.scaling import Scaler
 from klever_deployer.service.servers import Servers
-from klever_deployer.service.shelf import Shelf
 from kleverkit.documents import NEVER, Buried, Incarnation, Listing, Stored
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import Verdict, compare
@@ -40,7 +51,7 @@ from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, Proje
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
+from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingPhase, ServingRequested
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from kleversandbox.support import Confinement, Support
@@ -48,7 +59,6 @@ from support.golden_events import NOW, REGISTRY
 from support.waiting import eventually
 
 IRIS = ServingName("default", "iris")
-WAITING = Endpoint("127.0.0.1", 9)
 CLEAN = Scan(verdict="clean", scanner="klever", scanner_version="1")
 INGRESS = "http://ingress:8081"
 
@@ -77,20 +87,39 @@ def deployment(version: str, *, replicas: int = 1) -> Deployment:
     return Deployment(variant(version, replicas=replicas), replicas)
 
 
-def key(version: str, index: int = 0) -> ReplicaKey:
-    return ReplicaKey(IRIS, version, deployment(version).revision, index)
+def key(version: str) -> VersionKey:
+    return deployment(version).key(IRIS)
 
 
-def model_document(ref: str, digest_: str, registry: str = REGISTRY) -> ModelDocument:
-    model = ModelSpec(ref=ModelRef.parse(ref), digest=digest_, registry=registry, artifact_type="application/x", size=1)
+def process_key(version: str, index: int = 0) -> ReplicaKey:
+    return replica_key(key(version), index)
+
+
+def version_spec(version: str, **changes: Any) -> VersionSpec:
+    """What a version runs, with its model on a registry."""
+    variant_, ref = variant(version, **changes), ModelRef.parse(f"library/iris:{version}")
+    model = ModelSource(ref, digest(version), REGISTRY, ModelFacts("ONNX"))
+    runtime = CUSTOM if variant_.custom else "kleverserve"
+    return VersionSpec(Deployment(variant_, 1).key(IRIS), variant_, model, runtime)
+
+
+def model_document(ref: str, digest_: str, registry: str = REGISTRY, *, model_format: str = "ONNX") -> ModelDocument:
+    model = ModelSpec(
+        ref=ModelRef.parse(ref),
+        digest=digest_,
+        registry=registry,
+        artifact_type="application/x",
+        size=1,
+        metadata=ModelMetadata(format=model_format),
+    )
     return ModelDocument(spec=model, status=PARSED, created_at=NOW, updated_at=NOW)
 
 
 def weights(route: ServingRoute) -> dict[str, int]:
     """Variant and, where it has two, revision, to percent."""
-    names = [share.backend.variant for share in route.shares]
+    names = [share.version.variant for share in route.shares]
     return {
-        share.backend.variant if names.count(share.backend.variant) == 1 else share.backend.revision: share.weight
+        share.version.variant if names.count(share.version.variant) == 1 else share.version.revision: share.weight
         // 100
         for share in route.shares
     }
@@ -188,14 +217,17 @@ class SteppedWorkloads(InMemoryWorkloads):
         super().__init__(unready)
         self._steps = steps
 
-    async def start(self, spec: ReplicaSpec) -> None:
-        if all(state.key != spec.key for state in self.states()):
-            self._steps.take(f"start {spec.version}")
-        await super().start(spec)
+    async def apply(self, spec: VersionSpec, replicas: int) -> None:
+        present = {state.key: state.desired for state in self.states()}
+        if spec.key not in present:
+            self._steps.take(f"start {spec.tag}")
+        elif present[spec.key] != replicas:
+            self._steps.take(f"scale {spec.tag} {replicas}")
+        await super().apply(spec, replicas)
 
-    async def stop(self, key: ReplicaKey) -> None:
-        self._steps.take(f"stop {key.variant}")
-        await super().stop(key)
+    async def remove(self, version: VersionKey) -> None:
+        self._steps.take(f"stop {version.variant}")
+        await super().remove(version)
 
 
 class SteppedDataPlane(InMemoryDataPlane):
@@ -218,21 +250,29 @@ class SteppedDataPlane(InMemoryDataPlane):
 
 
 class InMemoryModels:
-    """See `ports.ModelStore`."""
+    """See `shelf.ModelStore`, and `ports.ModelRegistries` which it pulls from."""
 
     def __init__(self) -> None:
         self.here: set[str] = set()
         self.formats: dict[str, str] = {}
         self.unreachable: set[str] = set()
+        self.described: list[str] = []
+        """The manifests that a registry was asked for."""
 
     async def find(self, digest: str) -> LocalModel | None:
         return self._model(digest) if digest in self.here else None
 
-    async def fetch(self, ref: ModelRef, digest: str, registry: str) -> LocalModel:
-        if digest in self.unreachable:
-            raise ServingError(f"{ref} cannot be pulled from {registry}", code=PULL_FAILED)
-        self.here.add(digest)
-        return self._model(digest)
+    async def fetch(self, source: ModelSource) -> LocalModel:
+        if source.registry is None:
+            raise TransientError(f"nobody knows where {source.ref} is")
+        if source.digest in self.unreachable:
+            raise ServingError(f"{source.ref} cannot be pulled from {source.registry}", code=PULL_FAILED)
+        self.here.add(source.digest)
+        return self._model(source.digest)
+
+    async def describe(self, ref: ModelRef, digest: str, registry: str) -> ModelFacts:
+        self.described.append(f"{ref}@{digest} in {registry}")
+        return ModelFacts(self._model(digest).format)
 
     async def digests(self) -> set[str]:
         return set(self.here)
@@ -256,7 +296,7 @@ class CopiesOnFullDisk(InMemoryCopies):
 
 
 class InMemoryToolchains:
-    """See `ports.Toolchains`."""
+    """See `preparation.Toolchains`."""
 
     def __init__(self) -> None:
         self.installed: set[str] = set()
@@ -281,8 +321,8 @@ class InMemoryConversions:
         self.broken = False
 
     async def find(self, ref: ModelRef, digest: str, target: str) -> ConvertedModel | None:
-        found = self.made.get(digest)
-        return found if found is not None and found.ref == Conversion(to=target).result(ref) else None
+        made = self.made.get(digest)
+        return made if made is not None and made.ref == Conversion(to=target).result(ref) else None
 
     async def make(
         self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep
@@ -309,11 +349,6 @@ class InMemoryConversions:
 def made_digest(digest: str) -> str:
     """Of what is made of a model."""
     return f"sha256:{digest[8:]}f"
-
-
-def waiting_room(_backend: BackendKey) -> Endpoint:
-    """Where requests wait for a replica."""
-    return WAITING
 
 
 class InMemoryRemembered:
@@ -345,7 +380,7 @@ class World:
         self.store = InMemoryModels()
         self.toolchains = InMemoryToolchains()
         self.seconds = 0.0
-        self.scaler = Scaler(self.data_plane, lambda: self.seconds)
+        self.scaler = RequestScaling(self.data_plane, lambda: self.seconds)
         self.conversions = InMemoryConversions()
         self.confinement = Confinement(Support(abi=7, has_filter=True))
         self.catalogue: InMemoryDocuments[ModelDocument] = InMemoryDocuments()
@@ -364,12 +399,22 @@ class World:
         events = EventSource("deployer", lambda: NOW)
         self.records = Records(self.documents, self.publisher, events, lambda: self.now, Copies(self.copies))
         self.intents = Intents(self.records)
-        self.shelf = Shelf(self.store)
+        preparation = LocalPreparation(Shelf(self.store), self.toolchains, self.confinement)
+        self.backend = InMemoryBackend(self.workloads, self.data_plane, self.scaler, preparation)
 
     async def push(self, *versions: str) -> None:
         for version in versions:
             document = model_document(f"library/iris:{version}", digest(version))
             await self.catalogue.create(document.spec.ref.key, document)
+
+    async def set_format(self, version: str, model_format: str) -> None:
+        """Let the author have said another format of a version."""
+        self.store.formats[digest(version)] = model_format
+        stored = await self.catalogue.get(ModelRef.parse(f"library/iris:{version}").key)
+        assert stored is not None
+        metadata = stored.document.spec.metadata.model_copy(update={"format": model_format})
+        described = stored.document.spec.model_copy(update={"metadata": metadata})
+        await self.catalogue.update(stored.key, stored.document.replace(spec=described), stored.revision)
 
     async def allow_unsafe(self) -> None:
         """Let the project serve what is not safe, or not scanned."""
@@ -391,7 +436,7 @@ class World:
     ) -> Event[ModelUpdated]:
         """Push other bytes to a tag; the event about what is known of them."""
         document = model_document(f"library/iris:{version}", digest_)
-        labelled = document.spec.model_copy(update={"metadata": ModelMetadata(labels=labels or {})})
+        labelled = document.spec.model_copy(update={"metadata": ModelMetadata(format="ONNX", labels=labels or {})})
         document = document.model_copy(update={"spec": labelled})
         key_ = document.spec.ref.key
         stored = await self.catalogue.get(key_)
@@ -415,13 +460,28 @@ class World:
         await self.catalogue.update(stored.key, document, stored.revision)
 
     async def request(
-        self, wanted: ServingSpec, serving: ServingName = IRIS, *, intent: Intent | None = None, generation: int = 1
+        self,
+        wanted: ServingSpec,
+        serving: ServingName = IRIS,
+        *,
+        intent: Intent | None = None,
+        generation: int = 1,
+        expected: int | None = None,
     ) -> None:
-        request = ServingRequested(namespace=serving.namespace, name=serving.name, spec=wanted, generation=generation)
+        request = ServingRequested(
+            namespace=serving.namespace,
+            name=serving.name,
+            spec=wanted,
+            generation=generation,
+            expected_generation=expected,
+        )
         await self.intents.request(request, intent or self.next_intent())
 
-    async def request_deletion(self, serving: ServingName = IRIS, *, intent: Intent | None = None) -> None:
-        await self.intents.request_deletion(serving, intent or self.next_intent())
+    async def request_deletion(
+        self, serving: ServingName = IRIS, *, intent: Intent | None = None, expected: int | None = None
+    ) -> None:
+        request = ServingDeleteRequested(namespace=serving.namespace, name=serving.name, expected_generation=expected)
+        await self.intents.request_deletion(request, intent or self.next_intent())
 
     def next_intent(self) -> Intent:
         self.sequence += 1
@@ -435,43 +495,37 @@ class World:
         return Restorer(self.records, self.bucket_memory, self.stream_memory, self.stream)
 
     def rollout(self, *, ready_timeout: float = 5.0) -> Rollout:
-        servers = Servers(
-            self.workloads,
-            self.data_plane,
-            INGRESS,
-            ready_timeout,
-            self.scaler,
-            waiting_room,
-            allow_commands=self.allow_commands,
-        )
+        servers = Servers(self.backend, INGRESS, ready_timeout, self.allow_commands)
         models = Models(
             DocumentCatalogue(self.catalogue),
             DocumentPolicies(self.projects),
-            self.shelf,
-            self.toolchains,
+            self.store,
+            self.backend.models,
             self.conversions,
-            self.confinement,
         )
         advance = Advance(self.records, servers, tick_seconds=0.005)
         return Rollout(self.records, models, servers, advance, Observer(self.records, servers))
 
-    @asynccontextmanager
-    async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
-        """A new one, that runs."""
-        restorer = self.restorer()
+    def reconciler(self, restorer: Restorer, *, resync_seconds: float = 60.0) -> tuple[Reconciler, Servers]:
+        """A new one, and the servers that it reconciles."""
         rollout = self.rollout()
         reconciler = Reconciler(
             records=self.records,
             restorer=restorer,
             rollout=rollout,
-            workloads=self.workloads,
-            scaler=self.scaler,
-            data_plane=self.data_plane,
-            shelf=self.shelf,
+            backend=self.backend,
             clock=lambda: self.now,
             resync_seconds=resync_seconds,
         )
-        tasks = [asyncio.create_task(loop()) for loop in (reconciler.run, restorer.run, rollout.observer.run)]
+        return reconciler, rollout.servers
+
+    @asynccontextmanager
+    async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
+        """A new one, that runs."""
+        restorer = self.restorer()
+        reconciler, servers = self.reconciler(restorer, resync_seconds=resync_seconds)
+        observer = Observer(self.records, servers)
+        tasks = [asyncio.create_task(loop()) for loop in (reconciler.run, restorer.run, observer.run)]
         try:
             yield reconciler
         finally:
@@ -513,7 +567,7 @@ class World:
 
     def running(self) -> list[str]:
         """The variants that have replicas, one for each."""
-        return sorted(state.key.variant for state in self.workloads.states())
+        return sorted(state.key.variant for state in self.workloads.states() for _ in range(state.desired))
 
     def weights(self, serving: ServingName = IRIS) -> dict[str, int]:
         return weights(self.data_plane.routes[serving])

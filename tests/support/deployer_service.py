@@ -95,10 +95,10 @@ class Surroundings:
         """Whether a tombstone is there, and its event published."""
 
         async def is_announced() -> bool:
-            found = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
+            stored = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
                 serving_key("default", name)
             )
-            return isinstance(found, Buried) and found.tombstone.announced
+            return isinstance(stored, Buried) and stored.tombstone.announced
 
         return await eventually(is_announced)
 
@@ -125,9 +125,8 @@ async def surroundings(nats_url: str, directory: Path, **more: Any) -> AsyncIter
         nats_url=nats_url,
         port=free_port(),
         work_dir=directory / "deployer",
-        ingress_port=free_port(),
         grace_seconds=5.0,
-        **more,
+        **{"ingress_port": free_port()} | more,
     )
     async with (
         running_registry(directory / "registry", nats_url) as registry,

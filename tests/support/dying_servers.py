@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from klever_deployer.domain.replicas import Endpoint
+from klever_deployer.adapters.local.replica_specs import Endpoint
 from support.processes import answers, free_port
 from support.waiting import eventually
 

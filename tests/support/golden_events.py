@@ -22,6 +22,7 @@ from kleverproto.jobs import (
     JobStarted,
 )
 from kleverproto.models import ExtractionPhase, ModelDeleted, ModelDeleteRequested, ModelPushed, ModelUpdated
+from kleverproto.preconditions import ServingRequestDecided, unmet_precondition
 from kleverproto.projects import OnUnsafe, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
@@ -57,6 +58,7 @@ SIGNATURE = Signature(
     details={"opset": {"ai.onnx": 17}},
 )
 JOB_SPEC = JobSpec(kind=JobKind.EXTRACT, ref=REF, digest=DIGEST, registry=REGISTRY, format="ONNX")
+MISMATCH = unmet_precondition("iris", 3, 2)
 PROBLEM = Problem(code="invalid_model", message="model.onnx is truncated: push the model again.")
 ROLLOUT = RolloutStatus(
     generation=2,
@@ -109,6 +111,7 @@ DATA: tuple[WireModel, ...] = (
     JobLogged(id="job-1", lines=("tf2onnx: 12 operators", "written")),
     ServingRequested(namespace="default", name="iris", spec=SPEC),
     ServingDeleteRequested(namespace="default", name="iris"),
+    ServingRequestDecided(namespace="default", name="iris", generation=3, problem=MISMATCH),
     ServingProgressed(namespace="default", name="iris", generation=2, step="v2: replicas ready"),
     ServingReady(namespace="default", name="iris", generation=2, url=URL, variants=STATUS),
     ServingFailed(namespace="default", name="iris", generation=2, problem=PROBLEM),

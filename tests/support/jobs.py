@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from klever_jobrunner.domain.requests import Request
-from klever_jobrunner.ports import FetchedModel, Work
+from klever_jobrunner.ports import FetchedModel, Operation
+from klever_jobrunner.service.adoption import Adoption
 from klever_jobrunner.service.attempts import Attempts
 from klever_jobrunner.service.claims import Claims
 from klever_jobrunner.service.deletions import Deletions
+from klever_jobrunner.service.extraction import Extraction
 from klever_jobrunner.service.jobs import Jobs
 from klever_jobrunner.service.ledger import Ledger
+from klever_jobrunner.service.monitor import JobMonitor
 from klever_jobrunner.service.slots import FairSlots
-from klever_jobrunner.works import Extraction
 from kleverkit.documents import Documents
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
@@ -45,9 +47,10 @@ def request(
     digest: str = DIGEST,
     again: bool = False,
     is_push: bool = False,
+    project: str = "library",
 ) -> Request:
     """The request event-<sequence>, for the same job whatever the tag."""
-    ref = ModelRef.parse(f"library/adder:{version}")
+    ref = ModelRef.parse(f"{project}/adder:{version}")
     spec = JobSpec(kind=JobKind.EXTRACT, ref=ref, digest=digest, registry="localhost:5000", format="ONNX")
     return Request(intent(f"event-{sequence}", sequence), job, spec, again=again, is_push=is_push)
 
@@ -103,6 +106,21 @@ class Backlog:
         return self.requests
 
 
+class InMemoryWithdrawals:
+    """See `ports.Withdrawals`."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def add(self, job: str, sequence: int) -> None:
+        """A cancellation or deletion was stored at this place."""
+        self._last[job] = max(sequence, self._last.get(job, 0))
+
+    async def is_withdrawn(self, request: Request) -> bool:
+        """See `ports.Withdrawals`."""
+        return self._last.get(request.job, 0) > request.intent.sequence
+
+
 class Gated(RecordingPublisher):
     """Stores JobStarted when it is let."""
 
@@ -128,11 +146,12 @@ class Runner:
         documents: Documents[JobDocument] | None = None,
         publisher: RecordingPublisher | None = None,
         *,
-        works: Mapping[JobKind, Work] | None = None,
-        places: int | None = None,
+        operations: Mapping[JobKind, Operation] | None = None,
+        slots: int | None = None,
         name: str = "runner-1",
         renew_seconds: float = 0.01,
         lapse_seconds: float = 30.0,
+        withdrawals: InMemoryWithdrawals | None = None,
     ) -> None:
         self.documents = InMemoryDocuments[JobDocument]() if documents is None else documents
         self.publisher = RecordingPublisher() if publisher is None else publisher
@@ -140,15 +159,32 @@ class Runner:
         self.executor = GatedExecutor()
         self.executor.gate.set()
         self.directory = directory
-        self.lack: str | None = None
+        self.shortage: str | None = None
         self.now = NOW
         ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: self.now)
-        claims = Claims(ledger, renew_seconds=renew_seconds, lapse_seconds=lapse_seconds)
+        self.monitor = JobMonitor(self.documents)
+        claims = Claims(ledger, self.monitor, renew_seconds=renew_seconds, lapse_seconds=lapse_seconds)
         extraction = Extraction(self.source, self.executor)
-        attempts = Attempts(ledger, claims, {JobKind.EXTRACT: extraction} if works is None else works, directory)
-        slots = {JobKind.EXTRACT: FairSlots(places)} if places else {}
-        self.jobs = Jobs(name, ledger, claims, attempts, lambda: self.lack, slots)
+        done = {JobKind.EXTRACT: extraction} if operations is None else operations
+        attempts = Attempts(ledger, claims, done, directory)
+        heavy: dict[JobKind, FairSlots] = {}
+        if slots is not None:
+            heavy[JobKind.EXTRACT] = FairSlots(slots, lambda: self.monitor.running(JobKind.EXTRACT, except_by=name))
+        self.withdrawals = withdrawals or InMemoryWithdrawals()
+        self.jobs = Jobs(name, ledger, claims, attempts, self.withdrawals, lambda: self.shortage, heavy)
+        self.adoption = Adoption(self.jobs, claims, heavy, pause=0.01)
         self.deletions = Deletions(ledger)
+        self.loops: list[asyncio.Task[None]] = []
+
+    def follow(self) -> None:
+        """Run the background loops, as the service does."""
+        self.loops += [asyncio.create_task(loop()) for loop in (self.monitor.run, self.adoption.run)]
+
+    async def kill(self) -> None:
+        """End the background loops, and what they have begun."""
+        for loop in self.loops:
+            loop.cancel()
+        await asyncio.gather(*self.loops, return_exceptions=True)
 
     def start(self, request: Request) -> "asyncio.Task[None]":
         """Handle a request beside the test."""
@@ -156,10 +192,12 @@ class Runner:
 
     async def cancel(self, sequence: int, job: str = "job-1") -> None:
         """Handle the cancellation cancel-<sequence>."""
+        self.withdrawals.add(job, sequence)
         await self.jobs.cancel(intent(f"cancel-{sequence}", sequence), job, request().spec)
 
     async def delete(self, sequence: int, job: str = "job-1") -> None:
         """Handle the deletion delete-<sequence>."""
+        self.withdrawals.add(job, sequence)
         await self.jobs.delete(intent(f"delete-{sequence}", sequence), job, request().spec)
 
     def published(self) -> list[str]:

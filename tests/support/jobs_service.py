@@ -1,4 +1,4 @@
-"""A jobrunner on real NATS, with its own handlers and works of the test's own."""
+"""A jobrunner on real NATS, with its own handlers and operations of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -10,13 +10,16 @@ from typing import Any
 from nats.aio.client import Client
 
 from klever_jobrunner.adapters.nats_backlog import NatsBacklog
+from klever_jobrunner.adapters.nats_withdrawals import NatsWithdrawals
 from klever_jobrunner.handlers import build_router
-from klever_jobrunner.policies import Policies
-from klever_jobrunner.ports import Work
+from klever_jobrunner.ports import Operation
+from klever_jobrunner.service.adoption import Adoption
 from klever_jobrunner.service.attempts import Attempts
 from klever_jobrunner.service.claims import Claims
 from klever_jobrunner.service.jobs import Jobs
 from klever_jobrunner.service.ledger import Ledger
+from klever_jobrunner.service.monitor import JobMonitor
+from klever_jobrunner.service.policies import Policies
 from klever_jobrunner.service.slots import FairSlots
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
@@ -34,6 +37,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
+from support.bucket_contents import stored_in
 
 
 @dataclass
@@ -62,7 +66,7 @@ class JobsService:
 
     async def phases(self) -> dict[str, JobPhase]:
         """Where each job is in its life."""
-        return {each.document.id: each.document.status.phase for each in await self.documents.all()}
+        return {each.document.id: each.document.status.phase for each in await stored_in(self.documents)}
 
     async def is_idle(self) -> bool:
         """Whether every message of the jobs' stream is acknowledged, by every consumer."""
@@ -92,19 +96,23 @@ def spec_and_id(kind: JobKind, number: int) -> dict[str, Any]:
 async def running_jobrunner(
     nats_url: str,
     directory: Path,
-    works: Mapping[JobKind, Work],
+    operations: Mapping[JobKind, Operation],
     *,
     name: str = "one",
-    lack: Callable[[], str | None] = lambda: None,
+    shortage: Callable[[], str | None] = lambda: None,
+    lapse_seconds: float = 30.0,
 ) -> AsyncIterator[JobsService]:
-    """Start it, with one place for conversions, and stop it at the end."""
+    """Start it, with one slot for conversions, and stop it at the end."""
     settings = ServiceSettings(nats_url=nats_url, retry_delay_seconds=0.05, retry_delay_cap_seconds=0.2)
     runtime = make_runtime("jobrunner", settings)
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, utc_now)
-    claims = Claims(ledger, renew_seconds=0.2)
-    attempts = Attempts(ledger, claims, works, directory)
-    jobs = Jobs(name, ledger, claims, attempts, lack, {JobKind.CONVERT: FairSlots(1)})
+    monitor = JobMonitor(documents)
+    claims = Claims(ledger, monitor, renew_seconds=0.2, lapse_seconds=lapse_seconds)
+    attempts = Attempts(ledger, claims, operations, directory)
+    slots = {JobKind.CONVERT: FairSlots(1, lambda: monitor.running(JobKind.CONVERT, except_by=name))}
+    jobs = Jobs(name, ledger, claims, attempts, NatsWithdrawals(runtime.client), shortage, slots)
+    runtime.loops += [monitor.run, Adoption(jobs, claims, slots, pause=0.2).run]
     models = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
     runtime.serve([build_router(jobs, Policies(models, projects, runtime.publisher, runtime.events))])

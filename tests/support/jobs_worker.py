@@ -4,15 +4,15 @@ import os
 import signal
 import sys
 
+from klever_jobrunner.adapters.worker import Task, serve
 from klever_jobrunner.errors import OUT_OF_MEMORY, JobError
-from klever_jobrunner.worker import Job, serve
 from kleverproto.jobs import JobResult
 from kleverproto.signatures import Signature
 
 
-def act(job: Job) -> JobResult:
+def act(task: Task) -> JobResult:
     """Misbehave as wished, or answer with something that the test can compare."""
-    return JobResult(signature=_act(job.format))
+    return JobResult(signature=_act(task.format))
 
 
 def _act(wish: str | None) -> Signature:

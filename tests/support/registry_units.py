@@ -10,12 +10,19 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from klever_registry.adapters.memory import InMemoryBlobs, InMemoryManifests, InMemoryPolicyCopies, InMemoryUploads
+from klever_registry.adapters.memory import (
+    InMemoryBlobs,
+    InMemoryLocks,
+    InMemoryManifests,
+    InMemoryPolicyCopies,
+    InMemoryUploads,
+)
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageLostError
 from klever_registry.service.admission import Admission, Limits
 from klever_registry.service.alarms import Alarms
 from klever_registry.service.announcing import Announcer
+from klever_registry.service.blobs import Blobs
 from klever_registry.service.deletions import Deletions
 from klever_registry.service.distribution import Distribution
 from klever_registry.service.embedded import Embedded
@@ -26,6 +33,7 @@ from klever_registry.service.restoring import Restorer
 from klever_registry.service.signatures import Signatures
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import RememberedBucket
+from kleverkit.leases import NotLeaderError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import Event, EventSource
@@ -33,6 +41,7 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
 from support import oci_artifacts as oci
+from support.bucket_contents import stored_in
 from support.waiting import eventually
 
 ADDRESS = "127.0.0.1:5000"
@@ -140,6 +149,7 @@ class RegistryUnits:
         self.served = FixedUsage()
         self.alarms = Alarms(CollectorRegistry())
         self.home = home
+        self.is_leader = True
         self.begin()
 
     def begin(self) -> None:
@@ -151,7 +161,7 @@ class RegistryUnits:
         self.announcer = Announcer(
             manifests=self.embedded, records=self.records, signatures=signatures, address=ADDRESS
         )
-        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies())
+        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies(), InMemoryLocks())
         restorer = Restorer(
             models=RememberedBucket(self.home / "models.json", self.documents),
             policies=policies,
@@ -164,17 +174,27 @@ class RegistryUnits:
             alarms=self.alarms,
             address=ADDRESS,
             restorer=restorer,
+            require_lease=self.require_lease,
         )
         uploads = InMemoryUploads(self.blobs)
         self.distribution = Distribution(
-            blobs=self.blobs,
-            uploads=uploads,
+            blobs=Blobs(
+                store=self.blobs,
+                uploads=uploads,
+                manifests=self.manifests,
+                admission=unlimited(),
+                locks=InMemoryLocks(),
+            ),
             manifests=self.manifests,
             observer=self.announcer,
             usage=self.served,
-            admission=unlimited(),
         )
         self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
+
+    async def require_lease(self) -> None:
+        """This replica leads unless a test says otherwise."""
+        if not self.is_leader:
+            raise NotLeaderError("this replica does not hold the lease")
 
     def lose_the_catalogue(self) -> None:
         """NATS has lost its store, and the bucket was created again."""
@@ -188,7 +208,7 @@ class RegistryUnits:
 
     async def versions(self) -> list[str]:
         """What the catalogue has."""
-        return [str(stored.document.spec.ref) for stored in await self.documents.all()]
+        return [str(stored.document.spec.ref) for stored in await stored_in(self.documents)]
 
     async def document(self, tag: str, repository: str = REPOSITORY) -> ModelDocument | None:
         stored = await self.documents.get(ModelRef.parse(f"{repository}:{tag}").key)

@@ -12,13 +12,15 @@ from typing import Any
 import aiohttp
 import psutil
 
-import kleverserve
+from klever_deployer.adapters.local.launching import server_packages
 from kleverserve.readiness import is_ready
 from support import toolchains
 from support.processes import ServerProcess, free_port
 
 PROGRAMS = Path(__file__).parents[1] / "serving" / "programs"
-SOURCE = Path(kleverserve.__file__).parents[1]
+PACKAGES = server_packages()
+SERVER_PATH = os.pathsep.join(str(package.parent) for package in PACKAGES)
+"""A PYTHONPATH of directories with nothing but the packages of the model server."""
 HOST = "127.0.0.1"
 MODEL = "m"
 VERSION = "v1"
@@ -56,8 +58,8 @@ class Runtime:
 
     @property
     def environment(self) -> dict[str, str]:
-        """With kleverserve as a bare folder, which is how it gets into toolchains."""
-        return {**os.environ, "PYTHONPATH": str(SOURCE), **self.extra}
+        """With the model server as bare folders, which is how it gets into toolchains."""
+        return {**os.environ, "PYTHONPATH": SERVER_PATH, **self.extra}
 
     def run_to_the_end(self, directory: Path, model_format: str, *extra: str) -> subprocess.CompletedProcess[str]:
         """Run a server that is expected to end by itself."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kleverkit.directories import toolchains_directory
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 
 
 def toolchain_store() -> ToolchainStore:

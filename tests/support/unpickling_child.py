@@ -9,10 +9,10 @@ import sys
 from io import BytesIO
 from typing import Any
 
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.loading import Loader, refusal
-from kleverserve.unpickling.reading import examine_whole
-from kleverserve.unpickling.streams import StrictStream
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.loading import Loader, refusal
+from modelfiles.unpickling.reading import examine_whole
+from modelfiles.unpickling.streams import StrictStream
 
 HARMFUL = ("os.system", "os.exec", "os.posix_spawn", "os.remove", "subprocess.Popen", "exec", "compile")
 """What models have no need of; Python reports it before it happens (PEP 578)."""

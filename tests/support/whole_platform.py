@@ -142,8 +142,8 @@ class Platform:
         async with self.client() as client:
 
             async def done() -> ModelDocument | None:
-                found = await client.model(ModelRef.parse(ref))
-                return found if found.status.extraction is ExtractionPhase.SUCCEEDED else None
+                model = await client.model(ModelRef.parse(ref))
+                return model if model.status.extraction is ExtractionPhase.SUCCEEDED else None
 
             found = await eventually(done, within=within)
             assert found is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelformats.converting.programs.caffe_nets import NET
+from modelconversion.programs.caffe.nets import NET
 
 INPUT = 'input: "data" input_shape { dim: 2 dim: 4 dim: 11 dim: 9 }\n'
 PAIR = INPUT + 'input: "other" input_shape { dim: 2 dim: 4 dim: 11 dim: 9 }\n'

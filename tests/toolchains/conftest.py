@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.toolchains.store import ToolchainStore
 from support.toolchains import make_models, toolchain_python, toolchain_store
 from toolchains import measured
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from kleverproto.conversions import ConversionRecord
 from kleverproto.signatures import Signature, Tensor
+from modelconversion.conversion import convert
+from modelconversion.execution import Limits
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.convert import convert
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains import measured
 
 

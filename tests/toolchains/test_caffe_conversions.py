@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelconversion.errors import ConversionError
+from modelconversion.programs.netdef.nets import Net, Operator, write_net
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.programs.netdefs import Net, Operator, write_net
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.caffe_networks import NETWORKS, make
 from toolchains.conversions import Conversion, check, signature
 
@@ -49,11 +49,11 @@ async def test_a_network_does_the_same_as_onnx(
     name: str, tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make(name, tmp_path / "caffe")
-    told = extract_signature("CaffeModel", directory)
-    check(await Conversion(name, "CaffeModel", "ONNX", told).run(directory, made, toolchains), largest=1e-5)
-    found = extract_signature("ONNX", made)
-    assert [t.name for t in found.inputs] == [t.name for t in told.inputs]
-    assert isinstance((found.inputs[0].shape or (0,))[0], str)
+    declared = extract_signature("CaffeModel", directory)
+    check(await Conversion(name, "CaffeModel", "ONNX", declared).run(directory, made, toolchains), largest=1e-5)
+    result = extract_signature("ONNX", made)
+    assert [t.name for t in result.inputs] == [t.name for t in declared.inputs]
+    assert isinstance((result.inputs[0].shape or (0,))[0], str)
 
 
 @pytest.mark.parametrize("name", ["convolution", "average-padded", "joined"])
@@ -61,19 +61,20 @@ async def test_a_network_does_the_same_as_a_netdef(
     name: str, tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make(name, tmp_path / "caffe")
-    told = extract_signature("CaffeModel", directory)
-    check(await Conversion(name, "CaffeModel", "NetDef", told).run(directory, made, toolchains), largest=1e-5)
-    found = extract_signature("NetDef", made)
-    assert [(t.name, t.shape) for t in found.inputs] == [(t.name, t.shape) for t in told.inputs]
+    declared = extract_signature("CaffeModel", directory)
+    check(await Conversion(name, "CaffeModel", "NetDef", declared).run(directory, made, toolchains), largest=1e-5)
+    result = extract_signature("NetDef", made)
+    assert [(t.name, t.shape) for t in result.inputs] == [(t.name, t.shape) for t in declared.inputs]
 
 
 async def test_a_network_and_a_net_do_the_same_in_openvino(
     tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make("convolution", tmp_path / "caffe")
-    told = extract_signature("CaffeModel", directory)
+    declared = extract_signature("CaffeModel", directory)
     check(
-        await Conversion("convolution", "CaffeModel", "OpenVINO", told).run(directory, made, toolchains), largest=1e-5
+        await Conversion("convolution", "CaffeModel", "OpenVINO", declared).run(directory, made, toolchains),
+        largest=1e-5,
     )
     (other := tmp_path / "other").mkdir()
     net = Conversion("divided", "NetDef", "OpenVINO", IMAGE)
@@ -93,9 +94,9 @@ async def test_what_cannot_be_converted_is_refused_with_the_reason(
     name: str, code: str, message: str, tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make(name, tmp_path / "caffe")
-    told = extract_signature("CaffeModel", directory)
+    declared = extract_signature("CaffeModel", directory)
     with pytest.raises(ConversionError, match=message) as caught:
-        await Conversion(name, "CaffeModel", "ONNX", told).run(directory, made, toolchains)
+        await Conversion(name, "CaffeModel", "ONNX", declared).run(directory, made, toolchains)
     assert caught.value.code == code
 
 
@@ -103,10 +104,10 @@ async def test_a_damaged_caffemodel_is_an_error_of_the_model(
     tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make("convolution", tmp_path / "caffe")
-    told = extract_signature("CaffeModel", directory)
+    declared = extract_signature("CaffeModel", directory)
     (directory / "net.caffemodel").write_bytes(b"\xff" * 100)
-    with pytest.raises(ConversionError, match="no caffemodel") as caught:
-        await Conversion("damaged", "CaffeModel", "ONNX", told).run(directory, made, toolchains)
+    with pytest.raises(ConversionError, match="not a caffemodel") as caught:
+        await Conversion("damaged", "CaffeModel", "ONNX", declared).run(directory, made, toolchains)
     assert caught.value.code == "invalid_model"
 
 
@@ -132,5 +133,7 @@ async def test_a_net_whose_inputs_are_filled_asks_which_they_are(
     with pytest.raises(ConversionError, match=r"fills all that the net takes \(x\)") as caught:
         await Conversion("filled", "NetDef", "ONNX", signature()).run(tmp_path / "netdef", made, toolchains)
     assert caught.value.code == "input_shape_needed"
-    told = signature(x=("float32", (-1, 3)))
-    check(await Conversion("filled", "NetDef", "ONNX", told).run(tmp_path / "netdef", made, toolchains), largest=1e-5)
+    declared = signature(x=("float32", (-1, 3)))
+    check(
+        await Conversion("filled", "NetDef", "ONNX", declared).run(tmp_path / "netdef", made, toolchains), largest=1e-5
+    )

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import kleverserve
-from modelformats.converting.comparing import compare
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.pairs import TREES
-from modelformats.converting.running import PROGRAMS
-from modelformats.converting.toolchains import ToolchainStore
+import modelfiles
+from modelconversion.checks.comparison import compare
+from modelconversion.errors import ConversionError
+from modelconversion.execution import PROGRAMS
+from modelconversion.pairs import TREES
+from modelconversion.toolchains.store import ToolchainStore
 from support.toolchains import toolchain_python
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 FILE = Path(__file__).parents[1] / "data" / "estimators.json"
 """What docs/formats.md says is made of it."""
-SERVER = Path(kleverserve.__file__).parents[1]
+READERS = Path(modelfiles.__file__).parents[1]
 MAKER = Path(__file__).with_name("makers") / "every_estimator.py"
 NO_CONVERTER = re.compile(r"Unable to find a shape calculator.*", re.DOTALL)
 
@@ -33,7 +33,7 @@ def test_every_estimator_answers_the_same_as_onnx_or_is_refused_as_recorded(
 ) -> None:
     done = subprocess.run(
         [toolchain_python(toolchains, "sklearn"), MAKER, tmp_path],
-        env={**os.environ, "PYTHONPATH": f"{PROGRAMS.parent}:{SERVER}", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": f"{PROGRAMS.parent}:{READERS}", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from modelformats.errors import InvalidModelError
 from modelformats.model_files import model_files
 from toolchains.conversions import Conversion, check, signature
@@ -17,7 +17,7 @@ from toolchains.conversions import Conversion, check, signature
 pytestmark = pytest.mark.timeout(900)  # the first run installs
 
 DECLARED = {"scripted": signature(x=("float32", (-1, 4)), y=("float32", (-1, 5)))}
-"""What a model's file does not tell."""
+"""What a model's file does not contain."""
 
 
 CASES = [

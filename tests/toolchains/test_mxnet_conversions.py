@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Signature
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.conversions import Conversion, check, signature
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs
@@ -60,7 +60,7 @@ async def test_a_checkpoint_does_the_same_in_openvino(
 
 
 @pytest.mark.parametrize(
-    ("model", "declared", "code", "said"),
+    ("model", "declared", "code", "message"),
     [
         ("gluon", Signature(), "input_shape_needed", "declare data"),
         ("gluon", signature(data=("float32", (-1, 5, 12, 12))), "input_shape_needed", "do not fit"),
@@ -69,15 +69,15 @@ async def test_a_checkpoint_does_the_same_in_openvino(
     ],
     ids=["no-shape", "wrong-shape", "foreign-operator", "damaged"],
 )
-async def test_what_stands_in_the_way_is_told(  # noqa: PLR0917  # parameters and fixtures
+async def test_a_refusal_names_the_cause(  # noqa: PLR0917  # parameters and fixtures
     model: str,
     declared: Signature,
     code: str,
-    said: str,
+    message: str,
     mxnet_models: Path,
     tmp_path: Path,
     toolchains: ToolchainStore,
 ) -> None:
-    with pytest.raises(ConversionError, match=said) as caught:
+    with pytest.raises(ConversionError, match=message) as caught:
         await Conversion(model, "MXNetParams", "ONNX", declared).run(mxnet_models / model, tmp_path, toolchains)
     assert caught.value.code == code

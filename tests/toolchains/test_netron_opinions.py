@@ -12,9 +12,9 @@ import pytest
 
 from kleverkit.directories import toolchains_directory
 from kleverproto.signatures import Tensor
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from support import model_files
 
 HERE = Path(__file__).with_name("netron")
@@ -47,9 +47,9 @@ def seen(netron: Path, file: Path) -> Any:
     """What netron finds in a file."""
     command = ["node", str(HERE / "open_model.mjs"), str(netron), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    found = json.loads(done.stdout)
-    assert "error" not in found, found
-    return found
+    listed = json.loads(done.stdout)
+    assert "error" not in listed, listed
+    return listed
 
 
 def plain(operators: dict[str, int]) -> Counter[str]:

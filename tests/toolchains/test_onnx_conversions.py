@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.conversions import Conversion, check, signature
 
 pytestmark = pytest.mark.timeout(600)  # the first run installs

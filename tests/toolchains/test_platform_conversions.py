@@ -96,9 +96,9 @@ async def test_a_dangerous_model_is_neither_loaded_nor_served_until_that_is_allo
     async with platform.client() as client:
         await client.set_policy("library", ProjectPolicy(convert=("ONNX",)))
         await platform.push(directory, str(REF))
-        found = await platform.parsed(str(REF))
-        assert found.status.scan is not None
-        assert found.status.scan.verdict == "dangerous"
+        model = await platform.parsed(str(REF))
+        assert model.status.scan is not None
+        assert model.status.scan.verdict == "dangerous"
         with pytest.raises(ApiError, match="may run foreign code"):
             await client.create_job(REF, JobKind.CONVERT, conversion=Conversion(to="ONNX"))
         assert [job.spec.kind for job in await client.jobs()] == [JobKind.EXTRACT]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.conversions import Conversion, check
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs
@@ -37,8 +37,8 @@ def pmml_models(models: Callable[[str, str], Path]) -> Path:
 async def test_an_estimator_does_the_same_as_pmml(
     model: str, inputs: list[str], pmml_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
-    told = extract_signature("SKLearn", pmml_models / model)
-    record = await Conversion(model, "SKLearn", "PMML", told).run(pmml_models / model, tmp_path, toolchains)
+    declared = extract_signature("SKLearn", pmml_models / model)
+    record = await Conversion(model, "SKLearn", "PMML", declared).run(pmml_models / model, tmp_path, toolchains)
     check(record, largest=1e-6)
     assert [tensor.name for tensor in extract_signature("PMML", tmp_path).inputs] == inputs
 
@@ -67,13 +67,13 @@ async def test_missing_values_go_where_the_estimator_sends_them(
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [("two-targets", "x-multiModelChain"), ("foreign", "GaussianProcessRegressor")],
 )
-async def test_what_pmml_has_not_is_told(
-    model: str, said: str, pmml_models: Path, tmp_path: Path, toolchains: ToolchainStore
+async def test_an_estimator_that_pmml_lacks_is_refused_by_name(
+    model: str, message: str, pmml_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
-    told = extract_signature("SKLearn", pmml_models / model)
-    with pytest.raises(ConversionError, match=said) as caught:
-        await Conversion(model, "SKLearn", "PMML", told).run(pmml_models / model, tmp_path, toolchains)
+    declared = extract_signature("SKLearn", pmml_models / model)
+    with pytest.raises(ConversionError, match=message) as caught:
+        await Conversion(model, "SKLearn", "PMML", declared).run(pmml_models / model, tmp_path, toolchains)
     assert caught.value.code == "unsupported_operator"

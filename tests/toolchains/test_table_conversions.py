@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.conversions import Conversion, check, signature
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs
@@ -81,9 +81,9 @@ async def test_a_damaged_file_is_an_error_of_the_model(source: str, tmp_path: Pa
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.joblib").write_bytes(b"\x80\x04 no more")
     (tmp_path / "out").mkdir()
-    told = signature(X=("float32", (-1, 4)))
+    declared = signature(X=("float32", (-1, 4)))
     with pytest.raises(ConversionError) as caught:
-        await Conversion("damaged", source, "ONNX", told).run(tmp_path / "model", tmp_path / "out", toolchains)
+        await Conversion("damaged", source, "ONNX", declared).run(tmp_path / "model", tmp_path / "out", toolchains)
     assert caught.value.code == "invalid_model"
 
 
@@ -91,8 +91,8 @@ async def test_the_result_is_checked_on_the_samples_that_are_given(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / "pipeline"
-    told, rows = extract_signature("SKLearn", directory), [[0.1, 0.2, 0.3, 0.4], [-2.0, 1.0, 0.0, 5.0]]
-    conversion = Conversion("pipeline", "SKLearn", "ONNX", told, samples={"input": rows})
+    declared, rows = extract_signature("SKLearn", directory), [[0.1, 0.2, 0.3, 0.4], [-2.0, 1.0, 0.0, 5.0]]
+    conversion = Conversion("pipeline", "SKLearn", "ONNX", declared, samples={"input": rows})
     check(await conversion.run(directory, tmp_path, toolchains), largest=1e-5)
 
 
@@ -100,9 +100,9 @@ async def test_given_samples_that_the_source_does_not_take_are_refused(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / "pipeline"
-    told = extract_signature("SKLearn", directory)
+    declared = extract_signature("SKLearn", directory)
     with pytest.raises(ConversionError, match="X has 2 features") as caught:
-        await Conversion("pipeline", "SKLearn", "ONNX", told, samples={"input": [[1, 2]]}).run(
+        await Conversion("pipeline", "SKLearn", "ONNX", declared, samples={"input": [[1, 2]]}).run(
             directory, tmp_path, toolchains
         )
     assert caught.value.code == "invalid_samples"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from modelconversion.checks.verification import Programs, Subject, verify
+from modelconversion.errors import ConversionError
+from modelconversion.execution import Limits
+from modelconversion.pairs import EXACT
+from modelconversion.toolchains.store import OnLine, ToolchainStore
+from modelconversion.workshop import Workshop
 from modelformats.catalogue import detect_format, extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.pairs import EXACT
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import OnLine, ToolchainStore
-from modelformats.converting.verifying import Programs, Subject, verify
-from modelformats.converting.workshop import Workshop
 from toolchains.conversions import Conversion, check, signature
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs
@@ -32,7 +32,7 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
     "conversion",
     [
         Conversion("h5", "H5", "SavedModel", IMAGE),
-        Conversion("h5-of-keras-2", "H5", "ONNX", signature()),  # the result tells the inputs
+        Conversion("h5-of-keras-2", "H5", "ONNX", signature()),  # the result describes the inputs
         Conversion(
             "keras",
             "Keras",

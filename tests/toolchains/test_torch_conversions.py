@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from modelconversion.errors import ConversionError
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
-from modelformats.converting.errors import ConversionError
-from modelformats.converting.toolchains import ToolchainStore
 from toolchains.conversions import Conversion, check, signature
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs
@@ -33,9 +33,9 @@ async def test_a_script_does_the_same_as_onnx(
     conversion: Conversion, torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     check(await conversion.run(torch_models / conversion.model, tmp_path, toolchains), largest=1e-5)
-    found = extract_signature("ONNX", tmp_path)
-    assert [tensor.name for tensor in found.inputs] == [tensor.name for tensor in conversion.signature.inputs]
-    assert all(isinstance((tensor.shape or (1,))[0], str) for tensor in found.inputs)
+    result = extract_signature("ONNX", tmp_path)
+    assert [tensor.name for tensor in result.inputs] == [tensor.name for tensor in conversion.signature.inputs]
+    assert all(isinstance((tensor.shape or (1,))[0], str) for tensor in result.inputs)
 
 
 async def test_an_exported_program_does_the_same_as_onnx(
@@ -65,7 +65,7 @@ async def test_a_model_does_the_same_in_openvino(
         pytest.param(
             Conversion("traced", "TorchScript", "ONNX", signature()),
             "input_shape_needed",
-            "does not tell its inputs",
+            "does not describe its inputs",
             id="no inputs",
         ),
         pytest.param(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from klever_deployer.adapters.local import processes
-from klever_deployer.adapters.local.envoy import EnvoyDataPlane
+from klever_deployer.adapters.local.envoy import Envoy
 from klever_deployer.adapters.local.processes import ProcessRecord
 from klever_deployer.errors import DataPlaneError
 from support.data_planes import Bench, behind_envoy, route, running, upstreams
@@ -130,11 +130,11 @@ async def test_the_next_deployer_holds_the_port_of_the_envoy_that_it_adopts(tmp_
             for _ in range(2):
                 await meets_nobody(tmp_path, port)
         assert (await answer(port)).startswith(b"HTTP/1.1 200 ")  # nobody holds it now, and Envoy has it
-    await second.close()
+    await second.stop()
 
 
-def plane(directory: Path, port: int, patience: float = 20.0) -> EnvoyDataPlane:
-    return EnvoyDataPlane(directory, host="127.0.0.1", port=port, drain_seconds=5.0, patience=patience)
+def plane(directory: Path, port: int, patience: float = 20.0) -> Envoy:
+    return Envoy(directory, host="127.0.0.1", port=port, drain_seconds=5.0, patience=patience)
 
 
 async def meets_nobody(directory: Path, port: int) -> None:
@@ -153,7 +153,6 @@ async def meets_nobody(directory: Path, port: int) -> None:
 
 @pytest.mark.usefixtures("served")
 async def test_a_stopped_envoy_is_not_ready_and_takes_changes_once_it_runs_on(envoy: Bench, tmp_path: Path) -> None:
-    assert isinstance(envoy.data_plane, EnvoyDataPlane)
     async with upstreams("v2") as (v2,):
         stopped = process(tmp_path)
         stopped.suspend()
@@ -177,7 +176,7 @@ async def test_an_envoy_that_hangs_is_replaced(tmp_path: Path, port: int) -> Non
             return process(tmp_path) != stopped and (await answer(port)).startswith(b"HTTP/1.1 200 ")
 
         await eventually(is_replaced, within=30)
-    await hasty.close()
+    await hasty.stop()
 
 
 @pytest.mark.usefixtures("served")

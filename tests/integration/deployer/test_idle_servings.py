@@ -62,8 +62,8 @@ async def test_what_envoy_counts_is_told_by_variant(world: Surroundings) -> None
     async def counted() -> bool:
         async with world.session.get(f"http://127.0.0.1:{world.settings.port}/metrics/ingress") as answer:
             text = await answer.text()
-        found = [line for line in text.splitlines() if line.startswith("envoy_cluster_upstream_rq_total{")]
-        return any('klever_serving="iris"' in line and 'klever_variant="v1"' in line for line in found)
+        lines = [line for line in text.splitlines() if line.startswith("envoy_cluster_upstream_rq_total{")]
+        return any('klever_serving="iris"' in line and 'klever_variant="v1"' in line for line in lines)
 
     assert await eventually(counted, within=15)
 

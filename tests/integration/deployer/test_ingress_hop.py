@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from klever_deployer.adapters.followed_routes import FollowedRoutes
-from klever_deployer.adapters.waiting_room import WaitingRoom
-from klever_deployer.domain.replicas import Endpoint
-from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
-from support.data_planes import DRAIN_SECONDS, Bench, backend_key, behind_envoy
+from klever_deployer.adapters.local.ingress import LocalIngress
+from klever_deployer.adapters.local.replica_specs import Endpoint
+from klever_deployer.adapters.local.waiting_room import WaitingRoom
+from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
+from klever_deployer.domain.versions import VersionKey
+from support.data_planes import DRAIN_SECONDS, Bench, behind_envoy, route_to, version_key
 from support.deployer import IRIS
 from support.hop_contract import CASES, JSON, SENTINEL, Hop
 from support.onnx_models import doubling, model_directory
@@ -21,7 +22,7 @@ from support.raw_http import exchange, head
 from support.v2_client import ModelServer, model_server, tensor
 
 LIMIT = 4 * 1024 * 1024
-BACKEND = backend_key("v1")
+VERSION = version_key("v1")
 
 
 @pytest.fixture(scope="module")
@@ -48,24 +49,20 @@ async def idle(replica: Endpoint) -> AsyncIterator[Endpoint]:
     """Each request waits in the room, and wakes the replica."""
     awake = False
 
-    def wake(_backend: object) -> None:
+    def wake(_version: object) -> None:
         nonlocal awake
         awake = True
 
-    def find(_backend: object) -> Endpoint | None:
+    def find(_version: object) -> Endpoint | None:
         nonlocal awake
         found, awake = replica if awake else None, False
         return found
 
     room = WaitingRoom(find, wake, patience=20, limit=LIMIT)
     task = asyncio.create_task(room.run())
-    yield room.endpoint(BACKEND)
+    yield room.endpoint(VERSION)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def route_to(endpoint: Endpoint) -> ServingRoute:
-    return ServingRoute(IRIS, (Backend(BACKEND, (endpoint,)),), (Share(BACKEND, 100),))
 
 
 @pytest.fixture(params=[warm, idle], ids=["warm", "idle"])
@@ -113,21 +110,23 @@ async def test_no_log_of_the_ingress_holds_what_clients_send(server: ModelServer
 
 
 async def test_a_request_that_waits_goes_to_the_revision_that_takes_over(server: ModelServer, tmp_path: Path) -> None:
-    newer = BackendKey(IRIS, BACKEND.variant, "newer")
+    newer = VersionKey(IRIS, VERSION.variant, "newer")
     replica = Endpoint("127.0.0.1", urlsplit(server.url).port or 0)
     woken = asyncio.Event()
-    room = WaitingRoom(
-        lambda backend: replica if backend == newer else None, lambda _backend: woken.set(), patience=20, limit=LIMIT
-    )
+    places = {newer: replica}
+    room = WaitingRoom(places.get, lambda _version: woken.set(), patience=20, limit=LIMIT)
     task = asyncio.create_task(room.run())
     async with ingress(tmp_path) as (bench, url):
-        plane = FollowedRoutes(bench.data_plane, room)
-        await plane.apply(route_to(room.endpoint(BACKEND)))
+        plane = LocalIngress(bench.data_plane, lambda version: tuple(filter(None, [places.get(version)])), room)
+        await plane.apply(to(VERSION))
         path = "/seldon/default/iris/v2/models/iris/ready"
         waiting = asyncio.create_task(exchange(url, head("GET", path)))
         await woken.wait()
-        taken_over = ServingRoute(IRIS, (Backend(newer, (replica,)),), (Share(newer, 100),))
-        await asyncio.wait_for(plane.apply(taken_over), DRAIN_SECONDS / 2)
+        await asyncio.wait_for(plane.apply(to(newer)), DRAIN_SECONDS / 2)
         assert (await waiting).status == 200
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def to(version: VersionKey) -> ServingRoute:
+    return ServingRoute(IRIS, (RoutedVersion(version, can_be_idle=True),), (Share(version, 100),))

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from klever_deployer.adapters.local.model_store import LocalModelStore
-from klever_deployer.domain.replicas import LocalModel
+from klever_deployer.adapters.local.replica_specs import LocalModel
+from klever_deployer.adapters.model_registries import OciRegistries
+from klever_deployer.domain.versions import ModelFacts, ModelSource
 from klever_deployer.errors import ServingError
 from kleverkit.errors import TransientError
 from kleverproto.references import ModelRef
@@ -22,13 +24,17 @@ REF = ModelRef.parse("library/iris:v1")
 MODEL, OTHER = oci.model(b"weights"), oci.model(b"other weights")
 
 
+def source(digest: str, registry: str | None) -> ModelSource:
+    return ModelSource(REF, digest, registry, ModelFacts("ONNX"))
+
+
 @dataclass
 class Bench:
     store: LocalModelStore
     registry: OciClient
 
     async def fetch(self, artifact: Artifact) -> LocalModel:
-        return await self.store.fetch(REF, artifact.digest, self.registry.address)
+        return await self.store.fetch(source(artifact.digest, self.registry.address))
 
 
 @pytest.fixture
@@ -80,4 +86,22 @@ async def test_what_is_no_model_cannot_be_pulled(bench: Bench) -> None:
 
 async def test_a_registry_that_does_not_answer_may_do_so_later(bench: Bench) -> None:
     with pytest.raises(TransientError):
-        await bench.store.fetch(REF, MODEL.digest, f"127.0.0.1:{free_port()}")
+        await bench.store.fetch(source(MODEL.digest, f"127.0.0.1:{free_port()}"))
+
+
+async def test_a_model_whose_registry_is_not_known_may_be_known_later(bench: Bench) -> None:
+    with pytest.raises(TransientError, match="the catalogue does not know where it is"):
+        await bench.store.fetch(source(MODEL.digest, None))
+
+
+async def test_a_registry_says_what_a_manifest_holds_without_a_pull(bench: Bench, tmp_path: Path) -> None:
+    registries, address = OciRegistries(lambda: OrmbClient(tmp_path / "other")), bench.registry.address
+    await bench.registry.push("library/iris", "v1", MODEL)
+    await bench.registry.push("library/iris", "v1", OTHER)
+    assert await registries.describe(REF, MODEL.digest, address) == ModelFacts("ONNX")
+    assert await bench.store.digests() == set()
+    with pytest.raises(ServingError, match=r"is not in .* any more") as caught:
+        await registries.describe(REF, f"sha256:{'0' * 64}", address)
+    assert caught.value.code == "model_not_found"
+    with pytest.raises(TransientError):
+        await registries.describe(REF, MODEL.digest, f"127.0.0.1:{free_port()}")

@@ -65,22 +65,25 @@ async def test_a_process_is_found_after_the_wall_clock_was_set(owner: Path) -> N
 
 async def test_the_workers_of_a_server_that_runs_are_no_strangers(owner: Path) -> None:
     record = spawn(owner, WITH_WORKERS)
-    found = await workers(record)
+    children = await workers(record)
     assert processes.strangers(owner, [record]) == []
-    assert {stranger.pid for stranger in processes.strangers(owner, [])} == {record.pid, *(each.pid for each in found)}
+    assert {stranger.pid for stranger in processes.strangers(owner, [])} == {
+        record.pid,
+        *(each.pid for each in children),
+    }
     psutil.Process(record.pid).kill()
     await processes.wait_gone(record)
-    assert {stranger.pid for stranger in processes.strangers(owner, [record])} == {each.pid for each in found}
+    assert {stranger.pid for stranger in processes.strangers(owner, [record])} == {each.pid for each in children}
 
 
 async def test_the_workers_of_a_server_end_with_it(owner: Path) -> None:
     record = spawn(owner, WITH_WORKERS)
-    found = await workers(record)
+    children = await workers(record)
     bystander = spawn(owner, IDLE)
     await processes.stop(record, grace_seconds=5.0)
 
     async def have_ended() -> bool:
-        return running(found).count(True) == 1  # the one that left the session is found by the next deployer
+        return running(children).count(True) == 1  # the one that left the session is found by the next deployer
 
     await eventually(have_ended)
     assert bystander.find() is not None

@@ -8,7 +8,7 @@ import pytest
 from nats.aio.client import Client
 
 from klever_deployer.adapters.copies import FileCopies
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records

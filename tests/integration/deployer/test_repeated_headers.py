@@ -3,14 +3,13 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from klever_deployer.domain.routing import Rule, Share
+from klever_deployer.domain.routing import HeaderCondition, Rule, Share
 from kleverproto.traffic import HeaderMatch
-from support.data_planes import INFER, Bench, backend_key, behind_envoy, route, upstreams
+from support.data_planes import INFER, Bench, behind_envoy, changed, route, upstreams, version_key
 from support.deployer import IRIS
 from support.processes import free_port
 from support.raw_http import exchange, head
@@ -42,9 +41,9 @@ SENT = [
 @pytest.fixture
 async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
     async with behind_envoy(tmp_path, free_port()) as bench, upstreams("v1", "v2") as (v1, v2):
-        to_v2 = (Share(backend_key("v2"), 100),)
-        rules = tuple(Rule(((name, match),), to_v2) for name, match in RULES.items())
-        await bench.data_plane.apply(replace(route((v1, 100), (v2, 0)), rules=rules))
+        to_v2 = (Share(version_key("v2"), 100),)
+        rules = tuple(Rule((HeaderCondition(name, match),), to_v2) for name, match in RULES.items())
+        await bench.data_plane.apply(changed(route((v1, 100), (v2, 0)), rules=rules))
         yield bench
 
 

@@ -4,17 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from klever_deployer.domain.replicas import Endpoint
-from klever_deployer.domain.routing import Backend, ServingRoute, Share
 from kleverproto.traffic import Retries, Sticky
-from support.data_planes import Bench, backend_key, behind_envoy
+from support.data_planes import Bench, behind_envoy, changed, route_to
 from support.deployer import IRIS
 from support.dying_servers import GrpcServer, SlowServer, two_slow_servers
 from support.processes import free_port
@@ -27,12 +24,6 @@ GRPC = {"content-type": "application/grpc", "te": "trailers", "seldon": "iris", 
 async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
     async with behind_envoy(tmp_path, free_port()) as bench:
         yield bench
-
-
-def variant_of(*endpoints: Endpoint) -> ServingRoute:
-    """One variant with these replicas."""
-    key = backend_key("v1")
-    return ServingRoute(IRIS, (Backend(key, endpoints),), (Share(key, 100),))
 
 
 @asynccontextmanager
@@ -72,7 +63,7 @@ async def answered(ended: Counter[str], *servers: SlowServer) -> None:
 @pytest.mark.parametrize("size", [100, 2 * 1024 * 1024], ids=["small", "large"])
 async def test_no_request_fails_while_one_of_two_replicas_is_killed(envoy: Bench, size: int) -> None:
     async with two_slow_servers() as (first, second):
-        await envoy.data_plane.apply(variant_of(first.endpoint, second.endpoint))
+        await envoy.data_plane.apply(route_to(first.endpoint, second.endpoint))
         async with posts(envoy, b"x" * size) as ended:
             for server, other in ((first, second), (second, first)):
                 await answered(ended, first, second)
@@ -84,7 +75,7 @@ async def test_no_request_fails_while_one_of_two_replicas_is_killed(envoy: Bench
 
 async def test_a_sticky_request_whose_replica_is_killed_is_answered_by_the_other(envoy: Bench) -> None:
     async with two_slow_servers() as (first, second):
-        sticky = replace(variant_of(first.endpoint, second.endpoint), sticky=Sticky(header="x-user"))
+        sticky = changed(route_to(first.endpoint, second.endpoint), sticky=Sticky(header="x-user"))
         await envoy.data_plane.apply(sticky)
         async with posts(envoy, b"x") as ended:  # without the header each goes anywhere
             await answered(ended, first, second)
@@ -102,7 +93,7 @@ async def call(envoy: Bench) -> tuple[int, bytes]:
 
 async def test_calls_by_grpc_whose_server_ends_are_answered_by_another(envoy: Bench) -> None:
     dying, living = GrpcServer("dying", dies=True), GrpcServer("living")
-    await envoy.data_plane.apply(variant_of(await dying.start(), await living.start()))
+    await envoy.data_plane.apply(route_to(await dying.start(), await living.start()))
     assert {await call(envoy) for _ in range(10)} == {(200, b"living")}
     assert dying.asked > 0
     dying.close()
@@ -111,7 +102,7 @@ async def test_calls_by_grpc_whose_server_ends_are_answered_by_another(envoy: Be
 
 async def test_a_serving_may_want_no_request_made_again(envoy: Bench) -> None:
     dying, living = GrpcServer("dying", dies=True), GrpcServer("living")
-    once = replace(variant_of(await dying.start(), await living.start()), retries=Retries(attempts=0))
+    once = changed(route_to(await dying.start(), await living.start()), retries=Retries(attempts=0))
     await envoy.data_plane.apply(once)
     assert len([answer for answer in [await call(envoy) for _ in range(4)] if answer != (200, b"living")]) > 0
     assert dying.asked > 0
@@ -121,7 +112,7 @@ async def test_a_serving_may_want_no_request_made_again(envoy: Bench) -> None:
 
 async def test_a_lone_replica_that_ends_is_an_error_and_no_endless_loop(envoy: Bench) -> None:
     dying = GrpcServer("dying", dies=True)
-    await envoy.data_plane.apply(variant_of(await dying.start()))
+    await envoy.data_plane.apply(route_to(await dying.start()))
     async with asyncio.timeout(20):
         assert (await call(envoy))[1] != b"dying"
     assert 0 < dying.asked <= 4

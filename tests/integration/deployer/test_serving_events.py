@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from kleverproto.serving_specs import ServingSpec
@@ -20,6 +21,7 @@ from support.deployer import spec
 from support.deployer_service import Surroundings, model_servers, surroundings
 from support.onnx_models import look_up, model_directory
 from support.v2_client import tensor
+from support.waiting import eventually
 
 BODY = {"inputs": [tensor("index", "INT64", [], [1])]}
 DELETION = ServingDeleteRequested(namespace="default", name="iris")
@@ -123,3 +125,25 @@ async def test_a_format_that_cannot_be_served_fails_and_says_which_can(world: Su
     assert isinstance(event.data, ServingFailed)
     assert event.data.problem.code == "unsupported_format"
     assert "library/iris:v2 is a GGUF" in event.data.problem.message
+
+
+async def test_what_serves_outlives_a_deployer_that_is_stopped_where_it_is_told_to(
+    nats_url: str, tmp_path: Path
+) -> None:
+    async with surroundings(nats_url, tmp_path, stop_on_exit=False) as world:
+        await world.push(model_directory(look_up(), tmp_path / "look-up"), "library/iris:v1")
+        url = (await ready(world, spec("v1"))).url
+        servers = model_servers()
+    assert (len(servers), model_servers()) == (1, servers)
+    async with aiohttp.ClientSession() as client, client.post(url, json=BODY) as answer:
+        assert answer.status == 200
+    async with surroundings(nats_url, tmp_path, ingress_port=world.settings.ingress_port) as successor:
+
+        async def is_adopted() -> bool:
+            status = (await successor.document()).status
+            return status.phase is ServingPhase.READY and status.variants[0].ready_replicas == 1
+
+        assert await eventually(is_adopted)
+        assert model_servers() == servers
+        assert (await successor.infer(url, BODY))[0] == 200
+    assert model_servers() == []

@@ -14,7 +14,7 @@ from klever_deployer.adapters.local.log_files import (
     LogFiles,
     new_name,
 )
-from klever_deployer.domain.replicas import ReplicaKey
+from klever_deployer.adapters.local.replica_specs import ReplicaKey
 from support.deployer import IRIS
 
 LOG = "default.iris.v1.0a1b.0.5eed.log"
@@ -30,10 +30,10 @@ def logs(tmp_path: Path) -> Iterator[LogFiles]:
         yield found
 
 
-def lines_of(logs: LogFiles) -> list[str]:
+async def lines_of(logs: LogFiles) -> list[str]:
     """What comes next, and is taken."""
-    parts = logs.read()
-    logs.taken(parts)
+    parts = await logs.read()
+    await logs.acknowledge(parts)
     return [line for part in parts for line in part.lines]
 
 
@@ -42,125 +42,132 @@ def append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def test_lines_come_once_they_are_whole_and_say_whose_they_are(tmp_path: Path, logs: LogFiles) -> None:
+async def test_lines_come_once_they_are_whole_and_say_whose_they_are(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "one\ntw")
-    (part,) = logs.read()
-    assert (str(part.key.serving), part.key.variant, part.key.index, part.lines) == ("default/iris", "v1", 0, ("one",))
-    logs.taken([part])
-    assert lines_of(logs) == []
+    (part,) = await logs.read()
+    assert (str(part.version.serving), part.version.variant, part.replica, part.lines) == (
+        "default/iris",
+        "v1",
+        0,
+        ("one",),
+    )
+    await logs.acknowledge([part])
+    assert await lines_of(logs) == []
     append(tmp_path / LOG, "o\n")
-    assert lines_of(logs) == ["two"]
+    assert await lines_of(logs) == ["two"]
 
 
-def test_what_was_not_taken_comes_again_as_the_same_part(tmp_path: Path, logs: LogFiles) -> None:
+async def test_what_was_not_taken_comes_again_as_the_same_part(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "one\n")
-    (first,), (again,) = logs.read(), logs.read()
+    (first,), (again,) = await logs.read(), await logs.read()
     assert first == again
 
 
-def test_the_next_deployer_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
+async def test_the_next_deployer_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     for line in ("one", "two"):
         append(tmp_path / LOG, f"{line}\n")
         with closing(logs_in(tmp_path)) as logs:
-            assert lines_of(logs) == [line]
+            assert await lines_of(logs) == [line]
 
 
-def test_last_words_of_a_removed_file_are_read_and_the_next_file_from_its_begin(tmp_path: Path, logs: LogFiles) -> None:
+async def test_the_rest_of_a_removed_file_is_read_and_the_next_file_from_its_begin(
+    tmp_path: Path, logs: LogFiles
+) -> None:
     append(tmp_path / LOG, "one\n")
-    assert lines_of(logs) == ["one"]
+    assert await lines_of(logs) == ["one"]
     append(tmp_path / LOG, "last\n")
     (tmp_path / LOG).unlink()
-    assert lines_of(logs) == ["last"]
-    assert lines_of(logs) == []
+    assert await lines_of(logs) == ["last"]
+    assert await lines_of(logs) == []
     append(tmp_path / LOG, "new\n")
-    assert lines_of(logs) == ["new"]
+    assert await lines_of(logs) == ["new"]
 
 
-def test_a_line_without_an_end_is_cut_and_a_large_file_begins_anew(tmp_path: Path, logs: LogFiles) -> None:
+async def test_a_line_without_an_end_is_cut_and_a_large_file_begins_anew(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "x" * CHUNK)
-    assert lines_of(logs) == ["x" * LONGEST_LINE]
+    assert await lines_of(logs) == ["x" * LONGEST_LINE]
     append(tmp_path / LOG, ("y" * 1023 + "\n") * (LARGEST_FILE // 1024 + 1))
-    while lines_of(logs):
+    while await lines_of(logs):
         pass
     assert (tmp_path / LOG).stat().st_size == 0
     append(tmp_path / LOG, "on\n")
-    assert lines_of(logs) == ["on"]
+    assert await lines_of(logs) == ["on"]
 
 
-def ids(logs: LogFiles) -> list[str]:
+async def ids(logs: LogFiles) -> list[str]:
     """Of the parts that come next, and are taken."""
-    parts = logs.read()
-    logs.taken(parts)
+    parts = await logs.read()
+    await logs.acknowledge(parts)
     return [part.id for part in parts]
 
 
-def test_a_replica_that_is_deployed_again_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
+async def test_a_replica_that_is_deployed_again_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
     """The system may give the new file the inode of the old one; equal ids are dropped as duplicates."""
     seen = []
     for _ in range(5):
         append(tmp_path / LOG, "starting\n")
-        seen += ids(logs)
+        seen += await ids(logs)
         (tmp_path / LOG).unlink()
-        assert ids(logs) == []
+        assert await ids(logs) == []
     assert len(set(seen)) == 5
 
 
-def test_a_file_that_begins_anew_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
+async def test_a_file_that_begins_anew_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "first\n")
-    before = ids(logs)
+    before = await ids(logs)
     append(tmp_path / LOG, ("y" * 1023 + "\n") * (LARGEST_FILE // 1024))
-    while lines_of(logs):
+    while await lines_of(logs):
         pass
     assert (tmp_path / LOG).stat().st_size == 0
     append(tmp_path / LOG, "first\n")
-    assert ids(logs) not in ([], before)
+    assert await ids(logs) not in ([], before)
 
 
-def test_the_next_deployer_reads_a_redeployed_replica_from_the_begin_of_its_log(tmp_path: Path) -> None:
+async def test_the_next_deployer_reads_a_redeployed_replica_from_the_begin_of_its_log(tmp_path: Path) -> None:
     key = ReplicaKey(IRIS, "v1", "0a1b", 0)
     names = [new_name(key), new_name(key)]
     seen = []
     for name in names:
         append(tmp_path / name, "starting\n")
         with closing(logs_in(tmp_path)) as logs:
-            seen += ids(logs)
+            seen += await ids(logs)
         (tmp_path / name).unlink()  # killed here: what was read of it is still remembered
     assert len(set(seen)) == 2
 
 
-def test_a_file_that_was_emptied_while_no_deployer_ran_is_read_from_its_begin(tmp_path: Path) -> None:
+async def test_a_file_that_was_emptied_while_no_deployer_ran_is_read_from_its_begin(tmp_path: Path) -> None:
     append(tmp_path / LOG, "one\ntwo\n")
     with closing(logs_in(tmp_path)) as logs:
-        assert lines_of(logs) == ["one", "two"]
+        assert await lines_of(logs) == ["one", "two"]
     (tmp_path / LOG).write_text("new\n")
     with closing(logs_in(tmp_path)) as logs:
-        assert lines_of(logs) == ["new"]
+        assert await lines_of(logs) == ["new"]
 
 
-def test_a_server_that_writes_faster_than_its_lines_are_taken_does_not_fill_the_disk(
+async def test_a_server_that_writes_faster_than_its_lines_are_taken_does_not_fill_the_disk(
     tmp_path: Path, logs: LogFiles
 ) -> None:
     append(tmp_path / LOG, "one\n")
-    logs.read()  # nobody takes it: NATS is away
+    await logs.read()  # nobody takes it: NATS is away
     with (tmp_path / LOG).open("a") as file:
         file.truncate(LARGEST_BACKLOG + 100)
-    (part,) = logs.read()
+    (part,) = await logs.read()
     assert (tmp_path / LOG).stat().st_size < CHUNK
     assert part.lines == (
         f"klever: {LARGEST_BACKLOG + 100} bytes were dropped here: they came faster than they are read",
     )
     append(tmp_path / LOG, "on\n")
-    assert lines_of(logs)[-1] == "on"
+    assert (await lines_of(logs))[-1] == "on"
 
 
-def test_lines_are_read_on_a_full_disk(tmp_path: Path) -> None:
+async def test_lines_are_read_on_a_full_disk(tmp_path: Path) -> None:
     (tmp_path / "read.json").mkdir()  # nothing can be written there
     append(tmp_path / LOG, "one\n")
     with closing(logs_in(tmp_path)) as logs:
-        assert lines_of(logs) == ["one"]
-        assert lines_of(logs) == []
+        assert await lines_of(logs) == ["one"]
+        assert await lines_of(logs) == []
 
 
-def test_files_that_are_no_logs_of_replicas_are_left_alone(tmp_path: Path, logs: LogFiles) -> None:
+async def test_files_that_are_no_logs_of_replicas_are_left_alone(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / "notes.log", "one\n")
-    assert logs.read() == []
+    assert await logs.read() == []

@@ -10,20 +10,23 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from klever_deployer.adapters.followed_routes import FollowedRoutes
-from klever_deployer.adapters.local.envoy_config import BACKEND_HEADER
-from klever_deployer.adapters.memory import InMemoryDataPlane
-from klever_deployer.adapters.waiting_room import WaitingRoom
-from klever_deployer.domain.replicas import Endpoint
-from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
-from support.data_planes import backend_key
+from klever_deployer.adapters.local.access_keys import AccessKeys
+from klever_deployer.adapters.local.envoy_config import VERSION_HEADER
+from klever_deployer.adapters.local.ingress import LocalIngress
+from klever_deployer.adapters.local.placed_routes import PlacedRoute
+from klever_deployer.adapters.local.replica_specs import Endpoint
+from klever_deployer.adapters.local.waiting_room import WaitingRoom
+from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
+from klever_deployer.domain.versions import ServingName, VersionKey
+from kleverserve.access import HEADER
+from support.data_planes import version_key
 from support.processes import free_port
 from support.raw_http import Answer, chunked, exchange, head, read_answer
 from support.waiting import eventually
 
-BACKEND = backend_key("v1")
-NEWER = BackendKey(BACKEND.serving, BACKEND.variant, "beef")
-LABEL = (BACKEND_HEADER, BACKEND.name)
+VERSION = version_key("v1")
+NEWER = VersionKey(VERSION.serving, VERSION.variant, "beef")
+LABEL = (VERSION_HEADER, VERSION.name)
 LIMIT = 64 * 1024 * 1024
 
 
@@ -34,16 +37,16 @@ class Replica:
     server: TestServer
     started: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
-    woken: list[BackendKey] = field(default_factory=list)
+    woken: list[VersionKey] = field(default_factory=list)
     elsewhere: list[Endpoint] = field(default_factory=list)
     """Found first."""
-    only: BackendKey | None = None
-    """The backend that it is of; of all by default."""
+    only: VersionKey | None = None
+    """The version that it is of; of all by default."""
 
-    def find(self, backend: BackendKey) -> Endpoint | None:
+    def find(self, version: VersionKey) -> Endpoint | None:
         if self.failure:
             raise LookupError(self.failure)
-        if not self.started.is_set() or self.only not in {None, backend}:
+        if not self.started.is_set() or self.only not in {None, version}:
             return None
         return self.elsewhere.pop() if self.elsewhere else Endpoint("127.0.0.1", self.server.port or 0)
 
@@ -106,10 +109,10 @@ class Room:
 
 
 @asynccontextmanager
-async def opened(replica: Replica, *, patience: float = 20.0) -> AsyncIterator[Room]:
-    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3, limit=LIMIT)
+async def opened(replica: Replica, *, patience: float = 20.0, keys: AccessKeys | None = None) -> AsyncIterator[Room]:
+    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3, limit=LIMIT, keys=keys)
     task = asyncio.create_task(room.run())
-    endpoint = room.endpoint(BACKEND)
+    endpoint = room.endpoint(VERSION)
     yield Room(f"http://{endpoint.host}:{endpoint.port}", room)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -125,7 +128,7 @@ async def test_requests_wake_a_replica_and_are_passed_on_as_they_are(replica: Re
             assert answer.status == 418
             assert [value for name, value in answer.headers if name == "X-Own"] == ["a", "b"]
             assert (came["method"], came["path"], came["body"]) == ("POST", "/v2/a%20b%2F?c=%7E", f"body {number}")
-    assert set(replica.woken) == {BACKEND}
+    assert set(replica.woken) == {VERSION}
 
 
 async def test_neither_headers_nor_bodies_are_changed(replica: Replica) -> None:
@@ -183,12 +186,12 @@ async def test_a_request_for_a_superseded_revision_goes_to_the_one_that_serves(r
         replica.started.clear()
         waiting = asyncio.create_task(room.post("/v2", b"{}"))
         await eventually(lambda: last_woken_is(replica, NEWER))
-        room.room.forget(BACKEND.serving)
-        assert (await waiting).document["error"] == f"{BACKEND.serving} is not served any more"
+        room.room.forget(VERSION.serving)
+        assert (await waiting).document["error"] == f"{VERSION.serving} is no longer served"
 
 
-async def last_woken_is(replica: Replica, backend: BackendKey) -> bool:
-    return replica.woken[-1] == backend
+async def last_woken_is(replica: Replica, version: VersionKey) -> bool:
+    return replica.woken[-1] == version
 
 
 async def test_routes_are_followed_before_they_wait_for_those_who_wait(replica: Replica) -> None:
@@ -197,23 +200,40 @@ async def test_routes_are_followed_before_they_wait_for_those_who_wait(replica: 
     async with opened(replica) as room:
         waiting = asyncio.create_task(room.post("/v2", b"{}"))
 
-        class Draining(InMemoryDataPlane):
-            """Takes a route once nobody waits by the old one."""
-
-            async def apply(self, route: ServingRoute) -> None:
-                assert (await waiting).status == 418
-                await super().apply(route)
-
         await eventually(replica.is_woken)
-        plane = FollowedRoutes(Draining(), room.room)
+        proxy = Draining(waiting)
+        plane = LocalIngress(proxy, lambda _version: (), room.room)
         await plane.apply(route_to(NEWER))
         assert plane.served() == {NEWER.serving}
         await plane.remove(NEWER.serving)
         assert await room.refusal() == (503, "nothing is served here")
 
 
-def route_to(backend: BackendKey) -> ServingRoute:
-    return ServingRoute(backend.serving, (Backend(backend, ()),), (Share(backend, 100),))
+class Draining:
+    """A proxy that takes a route once nobody waits by the old one."""
+
+    drain_seconds = 0.0
+
+    def __init__(self, waiting: asyncio.Task[Answer]) -> None:
+        self._waiting = waiting
+        self._served: set[ServingName] = set()
+
+    async def apply(self, route: PlacedRoute) -> None:
+        assert (await self._waiting).status == 418
+        self._served.add(route.route.serving)
+
+    async def remove(self, serving: ServingName) -> None:
+        self._served.discard(serving)
+
+    def is_up(self) -> bool:
+        return True
+
+    def served(self) -> set[ServingName]:
+        return set(self._served)
+
+
+def route_to(version: VersionKey) -> ServingRoute:
+    return ServingRoute(version.serving, (RoutedVersion(version),), (Share(version, 100),))
 
 
 async def test_a_replica_that_never_comes_is_an_answer_that_says_why(replica: Replica) -> None:
@@ -222,7 +242,7 @@ async def test_a_replica_that_never_comes_is_an_answer_that_says_why(replica: Re
         replica.failure = "the model server does not start: no file"
         assert await room.refusal() == (503, replica.failure)
         for name in ("other", "a/b/c/d"):
-            answer = await exchange(room.url, head("GET", "/v2", (BACKEND_HEADER, name)))
+            answer = await exchange(room.url, head("GET", "/v2", (VERSION_HEADER, name)))
             assert (answer.status, answer.document["error"]) == (503, "nothing is served here")
 
 
@@ -231,7 +251,7 @@ async def test_no_more_wait_than_there_is_room_for(replica: Replica) -> None:
         announced = ("Content-Length", str(LIMIT))  # whose bodies never come
         waiting = [asyncio.create_task(room.ask("/v2", announced)) for _ in range(4)]
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert {task.result().document["error"] for task in done} == {"3 requests wait already: try again in a moment"}
+        assert {task.result().document["error"] for task in done} == {"3 requests are waiting already: try again later"}
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -268,4 +288,14 @@ async def test_a_replica_that_ends_while_it_works_is_an_answer_too(replica: Repl
     async with opened(replica) as room:
         answer = await room.ask("/ends", method="GET")
     assert answer.status == 503
-    assert answer.document == {"error": "the model server ended while it worked on the request"}
+    assert answer.document == {"error": "the model server exited while it processed the request"}
+
+
+async def test_nobody_but_the_ingress_wakes_a_replica(replica: Replica) -> None:
+    replica.started.set()
+    keys = AccessKeys(b"secret")
+    async with opened(replica, keys=keys) as room:
+        others = [(), ((HEADER, "guessed"),), ((HEADER, keys(ServingName("default", "another"))),)]
+        assert [(await room.ask("/v2", *headers, method="GET")).status for headers in others] == [403, 403, 403]
+        assert replica.woken == []
+        assert (await room.ask("/v2", (HEADER, keys(VERSION.serving)), method="GET")).status == 418

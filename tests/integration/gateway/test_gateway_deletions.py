@@ -64,7 +64,7 @@ async def test_what_another_registry_keeps_is_not_and_the_answer_names_that(gate
     for path in (f"{MODEL}/versions/v3", MODEL):
         answer = await gateway.send("DELETE", path)
         assert (answer.status, answer.json()["code"]) == (409, "other_registry")
-        assert "library/iris:v3 is kept by harbor.example.com: delete it there" in answer.json()["detail"]
+        assert "library/iris:v3 is stored by harbor.example.com: delete it there" in answer.json()["detail"]
     assert await requests(owner) == []
 
 

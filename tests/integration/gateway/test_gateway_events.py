@@ -247,8 +247,8 @@ async def test_the_newest_events_of_a_serving_are_listed(gateway: Gateway, owner
     for number in range(5):
         await owner.publish(progressed(str(number)), f"s{number}")
         await owner.publish(progressed("x", name="other"), f"o{number}")
-    found = await gateway.json("/namespaces/default/servings/iris/events?limit=3")
-    assert [event["id"] for event in found["items"]] == ["s2", "s3", "s4"]
+    listed = await gateway.json("/namespaces/default/servings/iris/events?limit=3")
+    assert [event["id"] for event in listed["items"]] == ["s2", "s3", "s4"]
     assert (await gateway.get("/namespaces/default/servings/nothing/events")).status == 404
 
 

@@ -42,8 +42,8 @@ SERVINGS = f"KV_{SERVINGS_BUCKET.name}"
 
 
 async def names_of(gateway: Gateway, path: str) -> list[str]:
-    found = await gateway.json(path)
-    return [item["name"] for item in found["items"]]
+    listed = await gateway.json(path)
+    return [item["name"] for item in listed["items"]]
 
 
 async def test_a_version_that_the_registry_wrote_appears_with_its_whole_document(
@@ -61,8 +61,8 @@ async def test_projects_models_and_versions_are_listed(gateway: Gateway, owner: 
         await owner.version(version_document(ref, number=number))
 
     async def four() -> bool:
-        found = await gateway.json("/models")
-        return bool(found["metadata"]["totalItems"] == 4)
+        listed = await gateway.json("/models")
+        return bool(listed["metadata"]["totalItems"] == 4)
 
     await eventually(four)
     projects = await gateway.json("/projects")
@@ -77,15 +77,15 @@ async def test_projects_models_and_versions_are_listed(gateway: Gateway, owner: 
     assert [item["spec"]["ref"]["version"] for item in versions["items"]] == ["v2"]
     misspelt = await gateway.get("/models?format=Onix")
     assert (misspelt.status, "did you mean ONNX?" in misspelt.text) == (422, True)
-    found = await gateway.json("/models?q=TEAM&format=onnx&project=team&extraction=Succeeded")
-    assert [item["spec"]["ref"]["model"] for item in found["items"]] == ["c"]
+    listed = await gateway.json("/models?q=TEAM&format=onnx&project=team&extraction=Succeeded")
+    assert [item["spec"]["ref"]["model"] for item in listed["items"]] == ["c"]
 
 
 async def test_a_job_is_found_in_its_namespace_only(gateway: Gateway, owner: Owner) -> None:
     job = JobDocument(id="job-1", spec=JOB_SPEC, status=JobStatus(), created_at=NOW, updated_at=NOW)
     await owner.job("job-1", job)
-    found = await eventually(lambda: gateway.json("/namespaces/default/modeljobs/job-1"))
-    assert found["id"] == "job-1"
+    stored = await eventually(lambda: gateway.json("/namespaces/default/modeljobs/job-1"))
+    assert stored["id"] == "job-1"
     listed = await gateway.json("/namespaces/default/modeljobs?phase=Pending")
     assert listed["metadata"]["totalItems"] == 1
     assert (await gateway.get("/namespaces/other/modeljobs/job-1")).status == 404

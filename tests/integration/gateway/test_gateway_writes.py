@@ -25,6 +25,7 @@ from support.gateway import (
     version_document,
 )
 from support.nats_server import NatsServer
+from support.serving_decisions import deciding
 from support.waiting import eventually
 
 SERVINGS = "/namespaces/default/servings"
@@ -49,7 +50,7 @@ async def owner(nats_url: str) -> AsyncIterator[Owner]:
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as found:
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3, decision_seconds=0.05) as found:
         yield found
 
 
@@ -81,15 +82,15 @@ async def test_the_accepted_document_stays_until_the_owner_has_that_generation(g
     await owner.serving(serving_document(generation=2, spec=new, phase=ServingPhase.PROGRESSING))
 
     async def progressing() -> bool:
-        found = await gateway.json(f"{SERVINGS}/iris")
-        return bool(found["status"]["phase"] == "Progressing")
+        listed = await gateway.json(f"{SERVINGS}/iris")
+        return bool(listed["status"]["phase"] == "Progressing")
 
     await eventually(progressing)
 
 
 async def test_what_was_accepted_outlives_a_restart_of_the_gateway(nats_url: str, owner: Owner, tmp_path: Path) -> None:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path) as gateway:
+    async with running_gateway(nats_url, tmp_path, decision_seconds=0) as gateway:
         answer = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
     async with running_gateway(nats_url, tmp_path) as gateway:
         assert await gateway.json(f"{SERVINGS}/iris") == answer.json()
@@ -201,18 +202,30 @@ async def test_what_model_servers_write_is_read_with_whose_it_is(gateway: Gatewa
 
 
 async def test_a_taken_name_is_a_conflict_and_a_stale_generation_fails_its_precondition(
-    gateway: Gateway,
+    nats_url: str, owner: Owner, tmp_path: Path
 ) -> None:
-    first = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": SPEC})
-    assert (first.status, first.headers["ETag"]) == (202, '"1"')
-    taken = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
-    assert (taken.status, taken.json()["code"]) == (409, "already_exists")
-    stale = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)}, headers={"If-Match": "5"})
-    assert (stale.status, stale.json()["code"]) == (412, "generation_mismatch")
-    fresh = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)}, headers={"If-Match": '"1"'})
-    assert (fresh.status, fresh.json()["generation"]) == (202, 2)
-    absent = await gateway.send("PUT", f"{SERVINGS}/new", json={"spec": SPEC}, headers={"If-Match": "1"})
-    assert absent.status == 412
+    async with deciding(owner.client), running_gateway(nats_url, tmp_path) as gateway:
+        first = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": SPEC})
+        assert (first.status, first.headers["ETag"]) == (202, '"1"')
+        taken = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
+        assert (taken.status, taken.json()["code"]) == (409, "already_exists")
+        for name, seen in (("iris", "5"), ("new", "1")):
+            body = {"spec": spec(replicas=2)}
+            stale = await gateway.send("PUT", f"{SERVINGS}/{name}", json=body, headers={"If-Match": seen})
+            assert (stale.status, stale.json()["code"]) == (412, "generation_mismatch")
+        body = {"spec": spec(replicas=2)}
+        fresh = await gateway.send("PUT", f"{SERVINGS}/iris", json=body, headers={"If-Match": '"1"'})
+        assert (fresh.status, fresh.json()["generation"]) == (202, 2)
+        for seen, status in (("1", 412), ("2", 202)):
+            answer = await gateway.send("DELETE", f"{SERVINGS}/iris", headers={"If-Match": seen})
+            assert answer.status == status
+        assert answer.json()["status"]["phase"] == "Deleting"
+
+
+@pytest.mark.parametrize("headers", [{"If-Match": "x"}, {"If-Match": "0"}, {"Idempotency-Key": "x" * 256}])
+async def test_conditions_that_are_none_are_refused(gateway: Gateway, headers: dict[str, str]) -> None:
+    answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": SPEC}, headers=headers)
+    assert (answer.status, answer.json()["code"]) == (422, "invalid")
 
 
 async def test_two_changes_at_once_get_two_generations(gateway: Gateway) -> None:

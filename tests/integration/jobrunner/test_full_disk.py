@@ -7,24 +7,19 @@ import pytest
 
 from klever_jobrunner.adapters.disk import Disk
 from klever_jobrunner.ports import OnLine
-from klever_jobrunner.results import Results
-from kleverproto.conversions import ConversionRecord, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobRequested, JobResult
 from plugins.fix_disks import SmallDisk, fill
 from support.jobs_service import JobsService, running_jobrunner, spec_and_id
 from support.waiting import eventually
 
 SIZE = 4 * 1024 * 1024
-RECORD = ConversionRecord(
-    source_format="H5", target_format="ONNX", steps=(), verification=Verification(verified=True), seconds=1.5
-)
 
 
 class Writing:
     """Work that needs some space."""
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
         (scratch / "model").write_bytes(bytes(SIZE // 2))
         on_line(f"written for {job.id}")
         return JobResult()
@@ -37,8 +32,10 @@ def directory(small_disk: SmallDisk) -> Path:
 
 @pytest.fixture
 async def service(directory: Path, nats_url: str) -> AsyncIterator[JobsService]:
-    works = {JobKind.SCAN: Writing()}
-    async with running_jobrunner(nats_url, directory / "scratch", works, lack=Disk((directory,)).lack) as running:
+    operations = {JobKind.SCAN: Writing()}
+    async with running_jobrunner(
+        nats_url, directory / "scratch", operations, shortage=Disk((directory,)).shortage
+    ) as running:
         yield running
 
 
@@ -61,18 +58,3 @@ async def test_jobs_wait_for_space_and_none_fails(service: JobsService, director
 
     await eventually(is_done)
     assert list((directory / "scratch").iterdir()) == []
-
-
-def test_a_result_that_the_disk_does_not_take_is_none(small_disk: SmallDisk) -> None:
-    directory = small_disk(SIZE)
-    results = Results(directory / "kept", SIZE)
-    (directory / "made" / "model").mkdir(parents=True)
-    (directory / "made" / "model" / "model.onnx").write_bytes(bytes(1024))
-    filler = fill(directory)
-    with pytest.raises(OSError, match="No space left"):
-        results.keep("key", directory / "made", RECORD)
-    assert results.find("key") is None
-    filler.unlink()
-    (directory / "made" / "model").mkdir(parents=True, exist_ok=True)
-    (directory / "made" / "model" / "model.onnx").write_bytes(bytes(1024))
-    assert results.keep("key", directory / "made", RECORD).directory.is_dir()

@@ -30,8 +30,8 @@ class GatedWork:
     done: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
         on_line(f"working in {scratch}")
         await self.gate.wait()
         self.done.append(job.id)
@@ -56,8 +56,8 @@ class Rig:
 @pytest.fixture
 async def rig(nats_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
     conversions, scans = GatedWork(), GatedWork()
-    works = {JobKind.CONVERT: conversions, JobKind.SCAN: scans, JobKind.EXTRACT: scans}
-    async with running_jobrunner(nats_url, tmp_path, works) as service:
+    operations = {JobKind.CONVERT: conversions, JobKind.SCAN: scans, JobKind.EXTRACT: scans}
+    async with running_jobrunner(nats_url, tmp_path, operations) as service:
         yield Rig(service, conversions, scans)
         conversions.gate.set()
         scans.gate.set()
@@ -116,6 +116,30 @@ async def test_a_second_jobrunner_leaves_the_jobs_of_the_first_alone(rig: Rig, n
         rig.scans.gate.set()
         await asyncio.wait_for(recovery, 30)
     assert (rig.scans.done, other.done) == ([job], [])
+
+
+async def test_a_second_jobrunner_takes_what_waits_for_the_slot_of_the_first(
+    rig: Rig, nats_url: str, tmp_path: Path
+) -> None:
+    jobs = [await rig.ask(JobKind.CONVERT, number) for number in range(2)]
+    await eventually(lambda: _is_running(rig.service, 1))
+    async with running_jobrunner(nats_url, tmp_path, {JobKind.CONVERT: GatedWork()}, name="two") as second:
+        await eventually(lambda: _is_running(second, 2))
+        rig.conversions.gate.set()  # the first job ends, and the second one resumes
+        await eventually(lambda: _is_running(second, 1))
+        runners = {each.document.status.runner for each in (await second.documents.listing()).documents}
+        assert runners == {"one", "two"}
+        await rig.service.publish(JobCancelRequested(**spec_and_id(JobKind.CONVERT, 0)), "cancel-0")
+        await rig.service.publish(JobCancelRequested(**spec_and_id(JobKind.CONVERT, 1)), "cancel-1")
+        await eventually(lambda: _is_running(second, 0))
+        await eventually(second.is_idle, within=60)
+    assert set((await rig.service.phases()).values()) == {JobPhase.SUCCEEDED, JobPhase.CANCELLED}
+    assert len(jobs) == 2
+
+
+async def _is_running(service: JobsService, number: int) -> bool:
+    phases = (await service.phases()).values()
+    return sum(phase is JobPhase.RUNNING for phase in phases) == number
 
 
 async def _is_renewed(service: JobsService, job: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from klever_jobrunner.adapters.local import WorkerPool
+from klever_jobrunner.adapters.worker_pool import WorkerPool
 from klever_jobrunner.adapters.worker_process import WorkerLimits
 from klever_jobrunner.errors import OUT_OF_MEMORY, TIMED_OUT, WORKER_DIED, JobError
 from kleverkit.errors import TransientError

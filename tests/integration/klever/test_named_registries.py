@@ -50,24 +50,24 @@ def test_a_model_is_found_by_what_ormb_has_printed(gateway: str, registry: str) 
 def test_a_model_of_that_name_in_another_registry_is_another_model(gateway: str, registry: str) -> None:
     result = get(gateway, f"{registry}/library/iris:v1")
     assert result.exit_code == 1
-    assert f"lies in 127.0.0.1:5000, not in {registry}" in result.stderr
+    assert f"is in the registry 127.0.0.1:5000, not in {registry}" in result.stderr
 
 
 @pytest.mark.parametrize("registry", ["localhost:5001", "registry.example.com"])
 def test_a_model_of_another_registry_is_not_deleted_here(gateway: str, registry: str) -> None:
     result = invoke(gateway, "models", "delete", f"{registry}/library/iris:v1", "--yes")
     assert result.exit_code == 1
-    assert f"lies in 127.0.0.1:5000, not in {registry}" in result.stderr
+    assert f"is in the registry 127.0.0.1:5000, not in {registry}" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["registry.example.com/library/iris", "localhost/iris", "localhost:5000/library/iris"])
 def test_all_versions_of_a_model_are_not_deleted_by_a_registrys_name(gateway: str, name: str) -> None:
     result = invoke(gateway, "models", "delete", name, "--yes")
     assert result.exit_code == 2
-    assert f"{name} names a registry: write PROJECT/MODEL" in result.stderr
+    assert f"{name} contains a registry: write PROJECT/MODEL" in result.stderr
 
 
 def test_a_model_in_a_registry_is_not_named_by_its_digest(gateway: str) -> None:
     result = get(gateway, f"localhost:5000/library/iris@sha256:{'ab' * 32}")
     assert result.exit_code == 2
-    assert "write the version, host/project/model:version" in result.stderr
+    assert "write a version, host/project/model:version" in result.stderr

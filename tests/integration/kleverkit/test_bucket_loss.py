@@ -16,6 +16,7 @@ from kleverproto.documents import Tombstone
 from kleverproto.jobs import JobDocument, JobStatus
 from kleverproto.streams import JOBS as EVENTS
 from kleverproto.streams import JOBS_BUCKET
+from support.bucket_contents import stored_in
 from support.golden_events import JOB_SPEC, NOW
 
 STREAM = f"KV_{JOBS_BUCKET.name}"
@@ -45,7 +46,7 @@ async def consumers(client: Client) -> list[str]:
 async def test_a_missing_bucket_is_never_an_empty_one(client: Client, jobs: Jobs) -> None:
     await jobs.create("job", JOB)
     await client.jetstream().delete_stream(STREAM)
-    for reading in (jobs.all(), jobs.buried(), jobs.get("job"), jobs.find("job"), jobs.incarnation()):
+    for reading in (jobs.listing(), jobs.get("job"), jobs.find("job"), jobs.incarnation()):
         with pytest.raises(TransientError):
             await reading
     for writing in (jobs.create("job", JOB), jobs.update("job", JOB, 1), jobs.forget("job", 1)):
@@ -69,7 +70,7 @@ async def test_a_recreated_bucket_is_another_incarnation_and_is_watched_again(cl
     await changes.aclose()
 
 
-async def test_a_watch_whose_consumer_was_deleted_is_read_anew(client: Client, jobs: Jobs) -> None:
+async def test_a_watch_whose_consumer_was_deleted_is_read_again(client: Client, jobs: Jobs) -> None:
     changes = jobs.changes()
     await anext(changes)
     (consumer,) = await consumers(client)
@@ -82,7 +83,7 @@ async def test_a_watch_whose_consumer_was_deleted_is_read_anew(client: Client, j
 
 
 async def test_listings_leave_no_consumer_behind(client: Client, jobs: Jobs) -> None:
-    await asyncio.gather(*(jobs.all() for _ in range(10)))
+    await asyncio.gather(*(stored_in(jobs) for _ in range(10)))
     assert await consumers(client) == []
 
 
@@ -96,7 +97,7 @@ async def test_listings_are_complete_while_many_read_and_write(jobs: Jobs) -> No
             assert stored is not None
             await jobs.update(stored.key, JOB, stored.revision)
 
-    *listings, _ = await asyncio.gather(*(jobs.all() for _ in range(40)), written())
+    *listings, _ = await asyncio.gather(*(stored_in(jobs) for _ in range(40)), written())
     assert {len(listing) for listing in listings if listing is not None} == {60}
 
 
@@ -105,9 +106,9 @@ async def test_a_document_that_cannot_be_read_counts_neither_as_absent_nor_as_de
 ) -> None:
     await jobs.create("good", JOB)
     await client.jetstream().publish(f"$KV.{JOBS_BUCKET.name}.bad", b"{}")
-    for reading in (jobs.all(), jobs.find("bad")):
-        with pytest.raises(TransientError, match="bad"):
-            await reading
+    assert [each.key for each in (await jobs.listing()).unreadable] == ["bad"]
+    with pytest.raises(TransientError, match="bad"):
+        await jobs.find("bad")
     changes = jobs.changes()
     first = await anext(changes)
     assert isinstance(first, Snapshot)

@@ -76,7 +76,7 @@ async def test_it_is_alive_without_nats_and_ready_as_soon_as_nats_is_there(
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("connected", [True, False])
-async def test_it_ends_cleanly_when_told_to(
+async def test_it_exits_cleanly_on_a_signal(
     own_nats: NatsServer, service: RunningService, signum: signal.Signals, *, connected: bool
 ) -> None:
     if connected:

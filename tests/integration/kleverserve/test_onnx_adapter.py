@@ -11,6 +11,7 @@ from kleverserve.adapters import onnx
 from kleverserve.app import load_model
 from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.tensors import Datatype
+from modelfiles.selection import FileSelectionError
 from support import onnx_models
 
 
@@ -59,11 +60,11 @@ def test_a_model_without_any_tensor_output_is_not_loaded(tmp_path: Path) -> None
 
 
 def test_there_must_be_exactly_one_onnx_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match=r"there is no \*\.onnx at the top"):
+    with pytest.raises(FileSelectionError, match=r"there is no \*\.onnx at the top"):
         onnx.load(tmp_path, threads=1)
     for name in ("a.onnx", "b.onnx"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ModelLoadError, match=r"found 2: a\.onnx, b\.onnx"):
+    with pytest.raises(FileSelectionError, match=r"found 2: a\.onnx, b\.onnx"):
         onnx.load(tmp_path, threads=1)
 
 

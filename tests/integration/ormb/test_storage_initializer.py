@@ -98,4 +98,4 @@ async def test_a_file_of_certificates_that_is_not_there_is_an_error_where_it_was
     gone = str(tmp_path / "gone.pem")
     code, said = await initialize("localhost:5000/library/adder:v1", str(tmp_path / "a"), "--ca-file", gone)
     assert code == 2
-    assert f"{gone} cannot be used: No such file or directory" in said
+    assert f"cannot use {gone}: No such file or directory" in said

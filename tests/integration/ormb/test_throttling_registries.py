@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from ormb.adapters.api import RegistryApi
 from ormb.adapters.challenge import Authorizer
 from ormb.adapters.http import HttpRegistry
 from ormb.adapters.pauses import Pauses
@@ -41,7 +42,9 @@ async def timed(tmp_path: Path, time: Time) -> AsyncIterator[HttpRegistry]:
     async with aiohttp.ClientSession() as session:
         transport = Transport(session, pauses=Pauses(clock=lambda: time.now, sleep=time.sleep))
         authorizer = Authorizer(lambda _host, _warn: ANN, transport)
-        yield HttpRegistry(transport, authorizer, sessions=UploadSessions(tmp_path / "uploads"), chunk_bytes=1024)
+        yield HttpRegistry(
+            RegistryApi(transport, authorizer), sessions=UploadSessions(tmp_path / "uploads"), chunk_bytes=1024
+        )
 
 
 class Throttled:

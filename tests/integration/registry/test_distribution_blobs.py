@@ -14,7 +14,7 @@ DIGEST = oci.sha256(CONTENT)
 BLOB = f"/v2/{REPOSITORY}/blobs/{DIGEST}"
 
 
-async def test_the_api_tells_its_version(registry: OciClient) -> None:
+async def test_the_api_reports_its_version(registry: OciClient) -> None:
     for path in ("/v2/", "/v2"):
         answer = await registry.request("GET", path)
         assert (answer.status, answer.headers["Docker-Distribution-Api-Version"]) == (200, "registry/2.0")

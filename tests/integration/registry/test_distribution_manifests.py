@@ -135,6 +135,29 @@ async def test_referrers_are_listed_with_their_annotations_and_filtered_by_type(
     assert filtered.json["manifests"] == [expected]
 
 
+async def test_referrers_come_page_by_page_with_a_link_to_the_next(registry: OciClient) -> None:
+    await registry.push(REPOSITORY, "v1", MODEL)
+    sboms = [oci.referrer(MODEL, "text/sbom", f"sbom {number}".encode()) for number in range(5)]
+    for about in (oci.referrer(MODEL, "text/x"), *sboms):
+        await registry.push(REPOSITORY, about.digest, about)
+    path = f"/v2/{REPOSITORY}/referrers/{MODEL.digest}?artifactType=text/sbom&n=2"
+    pages = []
+    while path:
+        answer = await registry.request("GET", path)
+        pages.append([each["digest"] for each in answer.json["manifests"]])
+        path = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    digests = [about.digest for about in sboms]
+    assert pages == [digests[:2], digests[2:4], digests[4:]]
+
+
+async def test_a_page_of_referrers_that_cannot_be_found_again_is_refused(registry: OciClient) -> None:
+    await registry.push(REPOSITORY, "v1", MODEL)
+    path = f"/v2/{REPOSITORY}/referrers/{MODEL.digest}"
+    answer = await registry.request("GET", path, params={"last": MODEL.digest})
+    assert answer.status == 400
+    assert (await registry.request("GET", path, params={"n": "0"})).json["manifests"] == []
+
+
 async def test_what_nobody_refers_to_has_an_empty_list_of_referrers(registry: OciClient) -> None:
     answer = await registry.request("GET", f"/v2/never/pushed/referrers/{MODEL.digest}")
     assert (answer.status, answer.json["manifests"]) == (200, [])

@@ -66,7 +66,7 @@ async def push(tmp_path: Path, host: str, slope: int = 1, tag: str = "v1") -> st
         return (await client.push_directory(directory, Reference(host, "team/adder", tag))).digest
 
 
-async def test_a_push_elsewhere_is_one_event_although_it_is_told_twice(
+async def test_a_push_to_another_registry_is_one_event_although_it_is_reported_twice(
     klever: OciClient, external: str, world: Platform, tmp_path: Path
 ) -> None:
     digest = await push(tmp_path, external)

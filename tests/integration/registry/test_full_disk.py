@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ async def test_a_blob_that_does_not_fit_is_507_with_the_reason_and_leaves_nothin
     assert files(directory) == before
 
 
-async def test_an_upload_in_pieces_is_507_and_goes_on_when_there_is_space(registry: OciClient, directory: Path) -> None:
+async def test_an_upload_in_chunks_is_507_and_resumes_when_there_is_space(registry: OciClient, directory: Path) -> None:
     filler = fill(directory)
     content = b"x" * 200_000
     filler.write_bytes(bytes(filler.stat().st_size - 64 * 1024))
@@ -110,15 +111,27 @@ async def test_a_tag_for_which_there_is_no_space_leaves_the_old_index(registry: 
     assert answer.status == 201
 
 
-async def test_a_read_only_file_system_is_said_and_still_serves(registry: OciClient, directory: Path) -> None:
+def remove_locks(directory: Path) -> None:
+    locks = [*directory.rglob("locks")]
+    assert locks
+    for folder in locks:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("has_locks", [True, False], ids=["with locks", "of a release without locks"])
+async def test_a_read_only_file_system_is_reported_and_still_serves(
+    registry: OciClient, directory: Path, *, has_locks: bool
+) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
-    remount(directory, "ro")
+    if not has_locks:
+        remove_locks(directory)
+    await remount(directory, "ro")
     answer = await registry.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/")
     assert answer.status == 507
     assert "read-only" in answer.json["errors"][0]["message"]
     assert "read-only" in (await problems(registry))["storage"]
     for blob in MODEL.blobs:
         assert (await registry.request("GET", f"/v2/{REPOSITORY}/blobs/{oci.sha256(blob)}")).body == blob
-    remount(directory, "rw")
+    await remount(directory, "rw")
     assert await problems(registry) == {}
     await registry.push(REPOSITORY, "v2", MODEL)

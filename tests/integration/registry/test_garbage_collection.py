@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from klever_registry.adapters.local import Layout, LocalBlobs, LocalInventory, LocalManifests, LocalUploads
+from klever_registry.adapters.local import Layout, LocalBlobs, LocalInventory, LocalLocks, LocalManifests, LocalUploads
 from klever_registry.domain.clocks import SteadyClock
 from klever_registry.domain.manifests import parse_manifest
 from klever_registry.errors import ManifestBlobUnknownError, StorageLostError
+from klever_registry.service.blobs import Blobs
 from klever_registry.service.collecting import Collector
 from klever_registry.service.distribution import Distribution
+from kleverkit.leases import NotLeaderError
 from kleverproto.envelope import utc_now
 from support import oci_artifacts as oci
 from support.registry_service import running_registry
@@ -46,15 +48,23 @@ class Disk:
         self.blobs, self.manifests = LocalBlobs(layout), LocalManifests(layout)
         uploads = LocalUploads(layout)
         self.distribution = Distribution(
-            blobs=self.blobs,
-            uploads=uploads,
+            blobs=Blobs(
+                store=self.blobs,
+                uploads=uploads,
+                manifests=self.manifests,
+                admission=unlimited(),
+                locks=LocalLocks(root / "locks" / "repositories"),
+            ),
             manifests=self.manifests,
             observer=Silent(),
             usage=FixedUsage(),
-            admission=unlimited(),
         )
         self.collector = Collector(
-            inventory=LocalInventory(layout), manifests=self.manifests, grace=timedelta(hours=1), clock=utc_now
+            inventory=LocalInventory(layout),
+            manifests=self.manifests,
+            grace=timedelta(hours=1),
+            clock=utc_now,
+            check_lease=lambda: None,
         )
 
     async def push(self, artifact: oci.Artifact, tag: str = "v1") -> None:
@@ -113,7 +123,7 @@ async def test_a_blob_that_was_just_used_is_not_removed(disk: Disk, use: str) ->
     await disk.blobs.put(REPOSITORY, digest, b"wanted")
     disk.age()
     if use == "head":
-        await disk.distribution.blob_size(REPOSITORY, digest)
+        await disk.distribution.blobs.size(REPOSITORY, digest)
     elif use == "mount":
         await disk.blobs.mount("library/other", digest, source=REPOSITORY)
     else:
@@ -175,7 +185,11 @@ async def test_a_clock_that_is_set_forward_by_a_day_removes_nothing_of_a_push_un
     wall, seconds = [utc_now()], [0.0]
     clock = SteadyClock(lambda: wall[0], lambda: seconds[0])
     collector = Collector(
-        inventory=LocalInventory(disk.layout), manifests=disk.manifests, grace=timedelta(hours=1), clock=clock
+        inventory=LocalInventory(disk.layout),
+        manifests=disk.manifests,
+        grace=timedelta(hours=1),
+        clock=clock,
+        check_lease=lambda: None,
     )
     await disk.blobs.put(REPOSITORY, oci.sha256(b"pushed"), b"pushed")
     wall[0] += timedelta(days=1)
@@ -234,3 +248,21 @@ async def test_the_service_collects_by_itself(nats_url: str, tmp_path: Path) -> 
         await eventually(is_gone, within=10)
         for blob in MODEL.blobs:
             assert (await client.request("GET", f"/v2/{REPOSITORY}/blobs/{oci.sha256(blob)}")).body == blob
+
+
+async def test_a_replica_that_has_lost_the_lease_removes_nothing(disk: Disk) -> None:
+    def check_lease() -> None:
+        raise NotLeaderError("another replica may hold the lease")
+
+    await disk.blobs.put(REPOSITORY, oci.sha256(b"pushed"), b"pushed")
+    disk.age()
+    collector = Collector(
+        inventory=LocalInventory(disk.layout),
+        manifests=disk.manifests,
+        grace=timedelta(hours=1),
+        clock=utc_now,
+        check_lease=check_lease,
+    )
+    with pytest.raises(NotLeaderError):
+        await collector.collect()
+    assert disk.files() != []

@@ -12,6 +12,7 @@ from kleverproto.models import ExtractionPhase, ModelDeleted, ModelPushed
 from kleverproto.references import ModelRef
 from support import foreign_artifacts as foreign
 from support import oci_artifacts as oci
+from support.bucket_contents import stored_in
 from support.golden_events import SCAN, SIGNATURE
 from support.oci_artifacts import OciClient
 from support.registry_service import Platform
@@ -88,11 +89,11 @@ async def test_what_is_no_model_is_no_event(registry: OciClient, world: Platform
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     assert [event.data.ref.version for event in await world.events()] == ["v1"]
-    assert [stored.document.spec.ref.version for stored in await world.documents.all()] == ["v1"]
+    assert [stored.document.spec.ref.version for stored in await stored_in(world.documents)] == ["v1"]
 
 
 @pytest.mark.parametrize("reference", ["v1", MODEL.digest])
-async def test_a_deletion_is_told_and_the_tag_can_begin_anew(
+async def test_a_deletion_is_announced_and_the_tag_can_be_pushed_again(
     registry: OciClient, world: Platform, reference: str
 ) -> None:
     ref = ModelRef.parse("library/iris:v1")
@@ -141,7 +142,7 @@ async def test_a_signature_reaches_every_version_with_these_bytes_and_the_regist
     assert other.status.extraction is ExtractionPhase.PENDING
 
 
-async def test_a_catalogue_made_anew_has_its_models_and_signatures_again(registry: OciClient, world: Platform) -> None:
+async def test_a_rebuilt_catalogue_has_its_models_and_signatures_again(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     await world.publish(completed(job("library/iris:v1", MODEL.digest, registry)))
@@ -214,7 +215,7 @@ async def test_a_model_that_cannot_be_parsed_says_why(registry: OciClient, world
     assert await referrers(registry, MODEL.digest) == []
 
 
-async def test_what_a_scan_has_found_is_told_and_kept(registry: OciClient, world: Platform) -> None:
+async def test_findings_of_a_scan_are_announced_and_stored(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     spec = job("library/iris:v1", MODEL.digest, registry).model_copy(update={"kind": JobKind.SCAN})

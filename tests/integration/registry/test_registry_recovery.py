@@ -17,10 +17,8 @@ CONTENT = b"0123456789" * 1000
 
 @pytest.fixture
 def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
-    process = RegistryProcess(tmp_path, own_nats.url, reconcile_seconds="0.2")
-    process.start()
-    yield process
-    process.stop()
+    with RegistryProcess(tmp_path, own_nats.url, reconcile_seconds="0.2") as process:
+        yield process
 
 
 async def test_a_push_succeeds_without_nats_and_is_announced_once_when_nats_is_back(
@@ -52,13 +50,12 @@ async def test_a_push_that_was_never_announced_is_found_after_a_crash(
             assert [event.data.digest for event in await world.events()] == [MODEL.digest]
 
 
-async def test_a_deletion_that_was_never_told_is_found_after_a_crash(
+async def test_an_unannounced_deletion_is_announced_after_a_crash(
     service: RegistryProcess, own_nats: NatsServer
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        await world.settled("library/iris:v1", MODEL.digest)
+        await world.push(client, "library/iris:v1", MODEL)
         own_nats.kill()
         await client.request("DELETE", "/v2/library/iris/manifests/v1")
         service.kill()
@@ -72,8 +69,7 @@ async def test_a_generation_that_was_not_noted_as_announced_is_published_again(
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        document = await world.settled("library/iris:v1", MODEL.digest)
+        document = await world.push(client, "library/iris:v1", MODEL)
         service.kill()
         stored = await world.documents.get(ModelRef.parse("library/iris:v1").key)
         assert stored is not None
@@ -85,7 +81,7 @@ async def test_a_generation_that_was_not_noted_as_announced_is_published_again(
         assert len(await world.events("pushed")) == 1  # the second one had the same id
 
 
-async def test_an_upload_goes_on_after_the_service_was_killed(service: RegistryProcess) -> None:
+async def test_an_upload_resumes_after_the_service_was_killed(service: RegistryProcess) -> None:
     async with oci_client(service.address) as client:
         await ready(client)
         location = await client.begin("library/iris")
@@ -103,16 +99,14 @@ async def test_an_upload_goes_on_after_the_service_was_killed(service: RegistryP
         assert blob.body == CONTENT
 
 
-async def test_what_was_pushed_is_not_told_again_by_comparing(service: RegistryProcess, own_nats: NatsServer) -> None:
+async def test_a_comparison_does_not_announce_pushes_again(service: RegistryProcess, own_nats: NatsServer) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
-        await client.push("library/iris", "v1", MODEL)
-        await world.settled("library/iris:v1", MODEL.digest)
+        await world.push(client, "library/iris:v1", MODEL)
         service.stop()
         service.start()
         await ready(client)
-        await client.push("library/iris", "v2", NEWER)
-        await world.settled("library/iris:v2", NEWER.digest)
+        await world.push(client, "library/iris:v2", NEWER)
 
         async def versions() -> list[str]:
             return [event.data.ref.version for event in await world.events()]

@@ -21,8 +21,8 @@ def main(address: str, name: str, namespace: str, case: Path) -> None:
         answer = client.infer(
             name, [_input(each) for each in described["inputs"]], headers={"seldon": name, "namespace": namespace}
         )
-    found = [each.name for each in answer.get_response().outputs]
-    print(json.dumps({each: answer.as_numpy(each).tolist() for each in found}))
+    names = [each.name for each in answer.get_response().outputs]
+    print(json.dumps({each: answer.as_numpy(each).tolist() for each in names}))
 
 
 def _input(tensor: dict[str, Any]) -> Any:

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import catboost  # type: ignore[import-not-found]  # only in its toolchain
 import joblib
+import lightgbm  # type: ignore[import-not-found]  # only in its toolchain
 import mlflow
 import numpy as np
 from mlflow.models import infer_signature
@@ -29,6 +31,7 @@ def main(root: Path) -> None:
     trees.save_model(folder(root / "xgboost") / "classifier.json")
     targets = XGBRegressor(n_estimators=4).fit(table, table[:, :3])
     targets.save_model(folder(root / "targets") / "targets.ubj")
+    boosted(root, table, species)
     scaler = StandardScaler().fit(table)
     joblib.dump(scaler, folder(root / "scaler") / "scaler.joblib")
     by_tensor = infer_signature(table.astype(np.float32), linear.predict(table))
@@ -49,6 +52,18 @@ def main(root: Path) -> None:
     rows64 = np.array(ROWS)
     for name in ("columns", "named"):
         write(root / name, linear.predict(rows64), linear.predict_proba(rows64))
+
+
+def boosted(root: Path, table: Any, species: Any) -> None:
+    """Models of LightGBM and CatBoost."""
+    rows = np.array(ROWS, np.float32)
+    leaves = lightgbm.LGBMClassifier(n_estimators=4, verbose=-1).fit(table, species)
+    leaves.booster_.save_model(folder(root / "lightgbm") / "leaves.lgb")
+    write(root / "lightgbm", leaves.booster_.predict(rows))
+    oblivious = catboost.CatBoostRegressor(iterations=4, verbose=False, allow_writing_files=False)
+    oblivious.fit(table, table[:, 0])
+    oblivious.save_model(str(folder(root / "catboost") / "oblivious.cbm"))
+    write(root / "catboost", oblivious.predict(rows))
 
 
 def folder(directory: Path) -> Path:

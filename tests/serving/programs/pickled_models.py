@@ -1,6 +1,6 @@
 """Writes models of the libraries of a toolchain as users write them, and loads the pickles again by the allowlist.
 
-Arguments: where to write, where kleverserve is. Prints the names of the folders that it wrote.
+Arguments: where to write, where modelfiles is. Prints the names of the folders that it wrote.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -73,8 +73,8 @@ def main() -> None:
     """Write and load."""
     directory = Path(sys.argv[1])
     sys.path.insert(0, sys.argv[2])
-    from kleverserve.unpickling.allowlist import Allowlist
-    from kleverserve.unpickling.loading import load
+    from modelfiles.unpickling.allowlist import Allowlist
+    from modelfiles.unpickling.loading import load
 
     warnings.simplefilter("ignore")
     for name, model in pickled():

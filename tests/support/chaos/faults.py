@@ -96,7 +96,7 @@ async def stop_model_servers(world: World, _random: Random) -> AsyncIterator[str
 
 @asynccontextmanager
 async def kill_workers(world: World, _random: Random) -> AsyncIterator[str]:
-    workers = world.platform.children("klever_jobrunner.worker")
+    workers = world.platform.children("klever_jobrunner.adapters.worker")
     for worker in workers:
         _signal(worker.pid, signal.SIGKILL)
     yield f"kill the workers ({len(workers)})"

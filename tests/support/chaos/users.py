@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from klever.rollouts import with_model
-from kleverproto.references import ModelRef
+from kleverproto.references import ModelRef, dns_label
 from kleverproto.servings import ServingDocument
 from ormb.errors import OrmbError
 from ormb.reference import Reference
@@ -94,7 +93,7 @@ class Users:
 
     async def deploy(self, name: str, ref: str) -> None:
         """Have a version served."""
-        spec = with_model(None, ModelRef.parse(ref), None).model_dump(mode="json", exclude_none=True)
+        spec = {"variants": [{"name": dns_label(ref.rpartition(":")[2]), "model": ref}]}
         answer = await self._ask("PUT", f"/namespaces/default/servings/{name}", {ACCEPTED}, json={"spec": spec})
         if answer is not None:
             self._world.ledger.wanted(name, self._world.ledger.versions[ref].number, answer["request"])

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,6 +148,3 @@ class World:
         except (OSError, ValueError, KeyError):
             return {}
         return {name: part["url"] for name, part in parts.items() if name in SERVICES}
-
-
-Say = Callable[[str], None]

@@ -14,9 +14,11 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
-from programs import run_onnx, run_sklearn, sklearn_to_onnx  # type: ignore[import-not-found]
-from programs.onnx_files import FILE  # type: ignore[import-not-found]
+from programs.onnx import run as onnx_run  # type: ignore[import-not-found]
+from programs.onnx.files import FILE  # type: ignore[import-not-found]
 from programs.program import Input, ProblemError, Request  # type: ignore[import-not-found]
+from programs.sklearn import run as sklearn_run  # type: ignore[import-not-found]
+from programs.sklearn import to_onnx
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import KNNImputer
@@ -121,11 +123,11 @@ def convert(estimator: Any, rows: Any, more: dict[str, Any], directory: Path) ->
     pickled = source / "model.joblib"
     request = Request(source, result, directory / "report", inputs, format="SKLearn", files=(pickled,), **more)
     joblib.dump(estimator, pickled)
-    sklearn_to_onnx.convert(request)
-    run_sklearn.convert(replace(request, samples=given, results=directory / "source.npz"))
+    to_onnx.convert(request)
+    sklearn_run.convert(replace(request, samples=given, results=directory / "source.npz"))
     try:
         made_of_it = replace(request, source=result, format="ONNX", files=(result / FILE,), samples=given)
-        run_onnx.convert(replace(made_of_it, results=directory / "result.npz"))
+        onnx_run.convert(replace(made_of_it, results=directory / "result.npz"))
     except Exception as error:
         raise ProblemError("verification_failed", "the converted model does not run") from error
 
@@ -134,12 +136,12 @@ def main(root: Path) -> None:
     """All of them."""
     warnings.simplefilter("ignore")
     for name, estimator, more in made():
-        found = fitted(name, estimator)
-        if found is None or not (hasattr(found[0], "predict") or hasattr(found[0], "transform")):
+        model = fitted(name, estimator)
+        if model is None or not (hasattr(model[0], "predict") or hasattr(model[0], "transform")):
             continue  # it needs data of another kind (labels, texts), or gives nothing for new rows
         directory = root / name
         try:
-            convert(*found, more, directory)
+            convert(*model, more, directory)
         except ProblemError as problem:
             (directory / "refused.txt").write_text(str(problem))
         except Exception as error:  # noqa: BLE001 - as `programs.program.main` takes it

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from klever_deployer.domain import steps
-from klever_deployer.domain.analysis import Counts, Verdict, difference, judge, measurement, total
+from klever_deployer.domain.analysis import Bucket, Counts, Verdict, difference, judge, measurement, total
 from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.strategies import Analysis, BlueGreen, Canary, Rolling
 
@@ -21,27 +21,27 @@ def at(weight: int, *, seconds: float = 61, **changes: object) -> RolloutStatus:
 
 
 def test_what_was_counted_between_two_looks() -> None:
-    before = Counts(10, 2, ((5.0, 8), (10.0, 10), (25.0, 10)))
-    after = Counts(110, 12, ((5.0, 8), (10.0, 60), (25.0, 110)))
-    assert difference(before, after) == Counts(100, 10, ((5.0, 0), (10.0, 50), (25.0, 100)))
+    before = Counts(10, 2, (Bucket(5.0, 8), Bucket(10.0, 10), Bucket(25.0, 10)))
+    after = Counts(110, 12, (Bucket(5.0, 8), Bucket(10.0, 60), Bucket(25.0, 110)))
+    assert difference(before, after) == Counts(100, 10, (Bucket(5.0, 0), Bucket(10.0, 50), Bucket(25.0, 100)))
     restarted = Counts(3, 1)
     assert difference(before, restarted) == restarted
 
 
 def test_percentiles_are_the_upper_end_of_their_bucket() -> None:
-    found = measurement(Counts(100, 10, ((5.0, 90), (10.0, 96), (25.0, 100))))
-    assert (found.error_percent, found.p95_ms, found.p99_ms) == (10.0, 10.0, 25.0)
+    measured = measurement(Counts(100, 10, (Bucket(5.0, 90), Bucket(10.0, 96), Bucket(25.0, 100))))
+    assert (measured.error_percent, measured.p95_ms, measured.p99_ms) == (10.0, 10.0, 25.0)
     assert measurement(Counts()) == Measurement(requests=0, error_percent=0)
 
 
-def test_several_backends_are_judged_together() -> None:
-    assert total([Counts(1, 1, ((5.0, 1),)), Counts(2, 0, ((5.0, 2),))]) == Counts(3, 1, ((5.0, 3),))
+def test_several_versions_are_judged_together() -> None:
+    assert total([Counts(1, 1, (Bucket(5.0, 1),)), Counts(2, 0, (Bucket(5.0, 2),))]) == Counts(3, 1, (Bucket(5.0, 3),))
 
 
 @pytest.mark.parametrize(
     ("measured", "over", "verdict"),
     [
-        (GOOD, True, Verdict.GO_ON),
+        (GOOD, True, Verdict.CONTINUE),
         (GOOD, False, Verdict.WAIT),
         (BAD, False, Verdict.ROLL_BACK),
         (FEW, True, Verdict.WAIT),
@@ -50,16 +50,16 @@ def test_several_backends_are_judged_together() -> None:
 )
 def test_verdicts(measured: Measurement, over: bool, verdict: Verdict) -> None:  # noqa: FBT001 - a table
     limits = CANARY.analysis.model_copy(update={"max_p99_ms": 250.0})
-    assert judge(measured, limits, interval_is_over=over)[0] is verdict
+    assert judge(measured, limits, interval_is_over=over).verdict is verdict
 
 
 @pytest.mark.parametrize(
     ("status", "measured", "move"),
     [
         (at(0), GOOD, steps.MoveTo(10, "step 1 of 2")),
-        (at(10), GOOD, steps.MoveTo(50, "did well over 100 requests at 10 %; step 2 of 2")),
-        (at(50), GOOD, steps.MoveTo(100, "did well over 100 requests at 50 %; the last step")),
-        (at(10, seconds=5), GOOD, steps.Stay(RolloutPhase.PROGRESSING, "at 10 %: doing well over 100 requests")),
+        (at(10), GOOD, steps.MoveTo(50, "within the limits over 100 requests at 10 %; step 2 of 2")),
+        (at(50), GOOD, steps.MoveTo(100, "within the limits over 100 requests at 50 %; the last step")),
+        (at(10, seconds=5), GOOD, steps.Stay(RolloutPhase.PROGRESSING, "at 10 %: within the limits over 100 requests")),
         (at(10, paused=True), GOOD, steps.Stay(RolloutPhase.PAUSED, "paused at 10 %")),
         (at(0, paused=True), GOOD, steps.Stay(RolloutPhase.PAUSED, "paused at 0 %")),
         (at(10, action=RolloutAction.PROMOTE), BAD, steps.MoveTo(100, "promoted")),
@@ -75,7 +75,7 @@ def test_a_canary_that_does_badly_goes_before_its_interval_is_over_and_while_it_
     paused: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     move = steps.next_move(CANARY, at(10, seconds=1, paused=paused), BAD, NOW)
-    assert move == steps.RollBack("analysis_failed", "at 10 %: 6 % of 100 requests failed, and no more than 5 % may")
+    assert move == steps.RollBack("analysis_failed", "at 10 %: 6 % of 100 requests failed, and the limit is 5 %")
 
 
 def test_blue_green_waits_for_someone_unless_it_promotes_itself() -> None:

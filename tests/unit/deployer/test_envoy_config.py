@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from klever_deployer.adapters.local import envoy_config, envoy_listener
-from klever_deployer.domain.replicas import Endpoint, ServingName
-from klever_deployer.domain.routing import Backend, BackendKey, RoutingTable, ServingRoute, Share
+from klever_deployer.adapters.local.access_keys import AccessKeys
+from klever_deployer.adapters.local.placed_routes import Place, PlacedRoute, RoutingTable
+from klever_deployer.adapters.local.replica_specs import Endpoint
+from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
+from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import Retries
+from support.data_planes import changed
 from support.deployer import IRIS
 
 OTHER = ServingName("default", "abalone")
@@ -30,10 +34,15 @@ NEW = Part("v2", "bbbb", 20, (Endpoint("127.0.0.1", 7003),))
 
 
 def table(*parts: Part, serving: ServingName = IRIS) -> RoutingTable:
-    keys = [BackendKey(serving, part.variant, part.revision) for part in parts]
-    backends = tuple(Backend(key, part.endpoints) for key, part in zip(keys, parts, strict=True))
+    keys = [VersionKey(serving, part.variant, part.revision) for part in parts]
+    versions = tuple(RoutedVersion(key) for key in keys)
+    places = tuple(Place(key, part.endpoints) for key, part in zip(keys, parts, strict=True))
     shares = tuple(Share(key, part.weight) for key, part in zip(keys, parts, strict=True))
-    return {serving: ServingRoute(serving, backends, shares)}
+    return {serving: PlacedRoute(ServingRoute(serving, versions, shares), places)}
+
+
+def cluster_names(of: RoutingTable) -> set[str]:
+    return {cluster["name"] for cluster in envoy_config.clusters(of)}
 
 
 def endpoints(cluster: envoy_config.Json) -> list[int]:
@@ -45,11 +54,11 @@ def route_list(of: RoutingTable) -> list[envoy_config.Json]:
     [configuration] = envoy_config.routes(of, limit=LIMIT)
     [host] = configuration["virtual_hosts"]
     refusal, *closed, last = host["routes"]
-    found = [*(each for each in closed if "not for clients" not in str(each)), last]
-    assert len(closed) - len(found) == 1, "what is closed is refused"
+    exposed = [*(each for each in closed if "not for clients" not in str(each)), last]
+    assert len(closed) - len(exposed) == 1, "what is closed is refused"
     assert refusal["match"]["prefix"] == "/inference.GRPCInferenceService/"
     assert refusal["direct_response"]["status"] == 415
-    return found
+    return exposed
 
 
 def test_each_variant_is_a_cluster_of_its_replicas_in_a_stable_order() -> None:
@@ -59,9 +68,9 @@ def test_each_variant_is_a_cluster_of_its_replicas_in_a_stable_order() -> None:
 
 
 def test_another_revision_is_another_cluster_and_another_weight_is_not() -> None:
-    name = envoy_config.cluster_names(table(OLD))
-    assert envoy_config.cluster_names(table(replace(OLD, weight=10))) == name
-    assert envoy_config.cluster_names(table(replace(OLD, revision="cccc"))).isdisjoint(name)
+    name = cluster_names(table(OLD))
+    assert cluster_names(table(replace(OLD, weight=10))) == name
+    assert cluster_names(table(replace(OLD, revision="cccc"))).isdisjoint(name)
 
 
 def test_a_route_splits_by_weight_and_says_which_variant_answered() -> None:
@@ -102,12 +111,12 @@ def test_a_replica_that_is_back_gets_requests_again_soon_and_none_is_left_out_wh
 
 
 def test_no_request_is_made_again_where_that_is_not_wanted() -> None:
-    route, _rest = route_list({IRIS: replace(table(OLD)[IRIS], retries=Retries(attempts=0))})
+    route, _rest = route_list({IRIS: changed(table(OLD)[IRIS], retries=Retries(attempts=0))})
     assert route["route"]["retry_policy"]["num_retries"] == 0
 
 
 def test_server_errors_are_retried_where_that_is_asked_for() -> None:
-    careless = replace(table(OLD)[IRIS], retries=Retries(attempts=5, on_server_error=True, per_try_seconds=0.5))
+    careless = changed(table(OLD)[IRIS], retries=Retries(attempts=5, on_server_error=True, per_try_seconds=0.5))
     route, _rest = route_list({IRIS: careless})
     policy = route["route"]["retry_policy"]
     assert (policy["num_retries"], policy["per_try_timeout"]) == (5, "0.500s")
@@ -118,9 +127,7 @@ def test_every_cluster_that_a_route_names_exists() -> None:
     both = table(OLD, NEW) | table(NEW, serving=OTHER)
     names = {cluster["name"] for cluster in envoy_config.clusters(both)}
     weighted = [route["route"]["weighted_clusters"]["clusters"] for route in route_list(both)[:-1]]
-    assert (
-        {cluster["name"] for clusters in weighted for cluster in clusters} == names == envoy_config.cluster_names(both)
-    )
+    assert {cluster["name"] for clusters in weighted for cluster in clusters} == names
 
 
 def test_what_is_not_served_is_404_and_says_how_to_see_what_is() -> None:
@@ -179,6 +186,22 @@ def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:
     assert "typed_per_filter_config" not in grpc, "streams have no end to wait for"
     assert [c["name"] for c in grpc["route"]["weighted_clusters"]["clusters"]] == ["default/iris/v2/bbbb/grpc"]
     assert len(http["route"]["weighted_clusters"]["clusters"]) == 2
-    found = {cluster["name"]: endpoints(cluster) for cluster in envoy_config.clusters(table(both))}
-    assert found == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
-    assert envoy_config.cluster_names(table(both)) == set(found)
+    by_cluster = {cluster["name"]: endpoints(cluster) for cluster in envoy_config.clusters(table(both))}
+    assert by_cluster == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
+
+
+def test_every_request_gets_the_key_of_its_serving_in_place_of_what_the_client_sent() -> None:
+    keys, of = AccessKeys(b"secret"), table(OLD, NEW) | table(OLD, serving=OTHER)
+    [configuration] = envoy_config.routes(of, limit=LIMIT, keys=keys)
+    [host] = configuration["virtual_hosts"]
+    served = [each for each in host["routes"] if "route" in each]
+    added = {each["match"]["prefix"]: each["request_headers_to_add"] for each in served}
+    assert added == {
+        f"/seldon/default/{serving.name}/": [
+            {
+                "header": {"key": "x-klever-access-key", "value": keys(serving)},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ]
+        for serving in (IRIS, OTHER)
+    }

@@ -10,15 +10,18 @@ import pytest
 
 from klever_deployer.adapters.local.envoy_admin import EnvoyAdmin
 from klever_deployer.adapters.local.envoy_files import CLUSTERS, ROUTES, Discovery, EnvoyFiles
-from klever_deployer.adapters.local.envoy_routes import TABLE, EnvoyRoutes
-from klever_deployer.domain.replicas import Endpoint, ServingName
-from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share
+from klever_deployer.adapters.local.envoy_routes import EnvoyRoutes
+from klever_deployer.adapters.local.placed_routes import PlacedRoute
+from klever_deployer.adapters.local.replica_specs import Endpoint
+from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
+from support.data_planes import route_to
 from support.deployer import IRIS
 from support.waiting import eventually
 
 OTHER = ServingName("default", "abalone")
 LIMIT = 1_000_000
+TABLE = "table.json"
 KINDS = {f"{kind.stat}.version_text": kind for kind in (CLUSTERS, ROUTES)}
 
 
@@ -60,9 +63,10 @@ def envoy(tmp_path: Path) -> FakeEnvoy:
 
 def make(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
     """A deployer's; it does not know yet whether Envoy runs."""
-    table = directory / TABLE
-    text = table.read_text() if table.exists() else ""
-    return EnvoyRoutes(EnvoyFiles(directory, envoy, directory / "log"), envoy, text, drain_seconds=60.0, limit=LIMIT)
+    files, table = EnvoyFiles(directory, envoy, directory / "log"), directory / TABLE
+    routes = EnvoyRoutes(files, envoy, table, drain_seconds=60.0, limit=LIMIT)
+    routes.load()
+    return routes
 
 
 async def deployer(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
@@ -72,9 +76,8 @@ async def deployer(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
     return routes
 
 
-def to(revision: str, serving: ServingName = IRIS) -> ServingRoute:
-    key = BackendKey(serving, "default", revision)
-    return ServingRoute(serving, (Backend(key, (Endpoint("127.0.0.1", 1001),)),), (Share(key, 100),))
+def to(revision: str, serving: ServingName = IRIS) -> PlacedRoute:
+    return route_to(Endpoint("127.0.0.1", 1001), version=VersionKey(serving, "default", revision))
 
 
 async def begun(change: Coroutine[Any, Any, None], *, until: Any) -> asyncio.Task[None]:

@@ -1,15 +1,21 @@
 """Servings that take what is pushed to their tags, and those that do not."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
+from klever_deployer.service.followers import Followers
 from klever_deployer.service.following import Following
+from klever_deployer.service.records import key_of
 from kleverkit.documents import Documents
+from kleverkit.memory_documents import InMemoryDocuments
+from kleverkit.tasks import cancel
 from kleverproto.envelope import Event
 from kleverproto.following import OnPush, ServingPolicy
 from kleverproto.models import ModelDocument
@@ -19,6 +25,7 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingPhase, ServingReady
 from support.deployer import IRIS, World, digest, spec
 from support.golden_events import NOW
+from support.waiting import eventually
 
 DANGEROUS = Scan(
     verdict="dangerous",
@@ -45,9 +52,21 @@ async def served(world: World, wanted: ServingSpec) -> None:
     assert (await world.document()).status.phase is ServingPhase.READY
 
 
-async def told(world: World, event: Event[Any]) -> list[ServingName]:
+@asynccontextmanager
+async def watched(world: World) -> AsyncIterator[Followers]:
+    """The followers of tags, from a watch of the bucket."""
+    followers = Followers(world.documents, world.records.copies)
+    watch = asyncio.create_task(followers.run())
+    try:
+        yield followers
+    finally:
+        await cancel([watch])
+
+
+async def deliver(world: World, event: Event[Any]) -> list[ServingName]:
     """The servings that change by an event; they have changed afterwards."""
-    names = await Following(DocumentCatalogue(world.catalogue), world.intents).updated(event)
+    async with watched(world) as followers:
+        names = await Following(DocumentCatalogue(world.catalogue), world.intents, followers).updated(event)
     for name in names:
         await world.rollout().converge(name)
     return names
@@ -59,11 +78,11 @@ async def digests(world: World) -> list[str | None]:
     return [variant.digest for variant in applied.variants]
 
 
-async def test_what_is_pushed_to_the_tag_is_served_and_told_as_part_of_the_push(world: World) -> None:
+async def test_what_is_pushed_to_the_tag_is_served_and_announced_as_part_of_the_push(world: World) -> None:
     await served(world, following("v1"))
     before = len(world.publisher.events)
     event = await world.move_tag("v1", digest("new"))
-    assert await told(world, event) == [IRIS]
+    assert await deliver(world, event) == [IRIS]
     document = await world.document()
     assert (document.generation, document.status.phase) == (2, ServingPhase.READY)
     assert await digests(world) == [digest("new")]
@@ -73,30 +92,30 @@ async def test_what_is_pushed_to_the_tag_is_served_and_told_as_part_of_the_push(
 
 async def test_only_the_variant_of_the_tag_changes(world: World) -> None:
     await served(world, following("v1", "v2", weights=(60, 40)))
-    await told(world, await world.move_tag("v2", digest("new")))
+    await deliver(world, await world.move_tag("v2", digest("new")))
     assert await digests(world) == [digest("v1"), digest("new")]
     assert sum(world.weights().values()) == 100
 
 
 async def test_without_the_policy_a_serving_keeps_what_was_resolved(world: World) -> None:
     await served(world, spec("v1"))
-    assert await told(world, await world.move_tag("v1", digest("new"))) == []
+    assert await deliver(world, await world.move_tag("v1", digest("new"))) == []
     assert (await world.document()).generation == 1
 
 
 async def test_a_version_that_is_not_scanned_yet_waits_for_its_scan(world: World) -> None:
     await served(world, following("v1"))
-    assert await told(world, await world.move_tag("v1", digest("new"), scan=None)) == []
+    assert await deliver(world, await world.move_tag("v1", digest("new"), scan=None)) == []
     assert await digests(world) == [digest("v1")]
-    assert await told(world, await world.move_tag("v1", digest("new"))) == [IRIS]
+    assert await deliver(world, await world.move_tag("v1", digest("new"))) == [IRIS]
     assert await digests(world) == [digest("new")]
 
 
 async def test_what_is_pushed_over_meanwhile_is_not_served(world: World) -> None:
     await served(world, following("v1"))
     late = await world.move_tag("v1", digest("second"))
-    await told(world, await world.move_tag("v1", digest("third")))
-    assert await told(world, late) == []
+    await deliver(world, await world.move_tag("v1", digest("third")))
+    assert await deliver(world, late) == []
     assert await digests(world) == [digest("third")]
 
 
@@ -104,11 +123,12 @@ async def test_an_older_push_whose_event_is_handled_last_is_not_served(world: Wo
     await served(world, following("v1"))
     catalogue = HeldUp(world.catalogue)
     older = await world.move_tag("v1", digest("second"))
-    handling = asyncio.create_task(Following(catalogue, world.intents).updated(older))
-    await catalogue.read.wait()
-    await told(world, await world.move_tag("v1", digest("third")))
-    catalogue.later.set()
-    assert await handling == []
+    async with watched(world) as followers:
+        handling = asyncio.create_task(Following(catalogue, world.intents, followers).updated(older))
+        await catalogue.read.wait()
+        await deliver(world, await world.move_tag("v1", digest("third")))
+        catalogue.later.set()
+        assert await handling == []
     assert await digests(world) == [digest("third")]
     assert (await world.document()).generation == 2
 
@@ -130,10 +150,10 @@ class HeldUp(DocumentCatalogue):
 async def test_a_tag_that_was_deleted_and_pushed_again_counts_its_generations_anew(world: World) -> None:
     await served(world, following("v1"))
     for number in range(3):
-        await told(world, await world.move_tag("v1", digest(f"b{number}")))
+        await deliver(world, await world.move_tag("v1", digest(f"b{number}")))
     event = await world.move_tag("v1", digest("again"))
     await world.recreate("v1", digest("again"), created_at=NOW + timedelta(hours=1))
-    assert await told(world, event) == [IRIS]
+    assert await deliver(world, event) == [IRIS]
     assert await digests(world) == [digest("again")]
 
 
@@ -143,7 +163,7 @@ async def test_two_servings_that_follow_one_push_have_events_of_their_own(world:
         await world.request(following("v1"), serving)
         await world.rollout().converge(serving)
     event = await world.move_tag("v1", digest("new"))
-    assert await told(world, event) == [IRIS, other]
+    assert await deliver(world, event) == [IRIS, other]
     caused = [each.data for each in world.publisher.events if each.causation_id == event.id]
     ready = [data.namespace for data in caused if isinstance(data, ServingReady)]
     assert ready == ["default", "prod"]
@@ -151,7 +171,7 @@ async def test_two_servings_that_follow_one_push_have_events_of_their_own(world:
 
 async def test_a_dangerous_version_is_refused_and_what_served_still_serves(world: World) -> None:
     await served(world, following("v1"))
-    await told(world, await world.move_tag("v1", digest("new"), scan=DANGEROUS))
+    await deliver(world, await world.move_tag("v1", digest("new"), scan=DANGEROUS))
     status = (await world.document()).status
     assert status.phase is ServingPhase.FAILED
     assert status.problem is not None
@@ -161,21 +181,21 @@ async def test_a_dangerous_version_is_refused_and_what_served_still_serves(world
 
 async def test_what_someone_rolled_back_does_not_come_back_by_itself_but_the_next_push_does(world: World) -> None:
     await served(world, following("v1"))
-    await told(world, await world.move_tag("v1", digest("bad")))
+    await deliver(world, await world.move_tag("v1", digest("bad")))
     good = following("v1")
     back = good.variants[0].model_copy(update={"digest": digest("v1")})
     await world.allow_unsafe()  # the catalogue of these tests keeps no verdicts of the past
     await served(world, good.model_copy(update={"variants": (back,)}))
-    assert await told(world, await world.move_tag("v1", digest("bad"))) == []  # it was scanned again
+    assert await deliver(world, await world.move_tag("v1", digest("bad"))) == []  # it was scanned again
     assert await digests(world) == [digest("v1")]
-    await told(world, await world.move_tag("v1", digest("better")))
+    await deliver(world, await world.move_tag("v1", digest("better")))
     assert await digests(world) == [digest("better")]
 
 
 async def test_an_event_that_comes_twice_asks_for_the_work_twice_and_for_one_generation(world: World) -> None:
     await served(world, following("v1"))
     event = await world.move_tag("v1", digest("new"))
-    assert await told(world, event) == await told(world, event) == [IRIS]
+    assert await deliver(world, event) == await deliver(world, event) == [IRIS]
     assert (await world.document()).generation == 2
 
 
@@ -183,14 +203,14 @@ async def test_a_serving_that_is_gone_stays_gone(world: World) -> None:
     await served(world, following("v1"))
     await world.request_deletion()
     await world.rollout().converge(IRIS)
-    assert await told(world, await world.move_tag("v1", digest("new"))) == []
+    assert await deliver(world, await world.move_tag("v1", digest("new"))) == []
     assert (await world.tombstone()).announced
 
 
 async def test_a_request_from_before_the_push_that_is_delivered_again_changes_nothing(world: World) -> None:
     await world.request(following("v1"), intent=(intent := world.next_intent()))
     await world.rollout().converge(IRIS)
-    await told(world, await world.move_tag("v1", digest("new")))
+    await deliver(world, await world.move_tag("v1", digest("new")))
     await world.request(following("v2"), intent=intent)  # delivered again
     assert await digests(world) == [digest("new")]
     await served(world, following("v2"))
@@ -200,7 +220,49 @@ async def test_a_request_from_before_the_push_that_is_delivered_again_changes_no
 async def test_a_version_that_is_not_verified_is_not_deployed_by_the_policy_but_by_a_request(world: World) -> None:
     await served(world, following("v1"))
     labels = {"klever.dev/unverified": "the check crashed"}
-    assert await told(world, await world.move_tag("v1", digest("new"), labels=labels)) == []
+    assert await deliver(world, await world.move_tag("v1", digest("new"), labels=labels)) == []
     assert await digests(world) == [digest("v1")]
     await served(world, following("v1", "v2", weights=(60, 40)))
     assert await digests(world) == [digest("new"), digest("v2")]
+
+
+async def test_an_event_reads_only_the_documents_of_its_followers(world: World) -> None:
+    for number in range(500):
+        tag = "v1" if number < 2 else "v2"
+        await world.request(following(tag), ServingName("default", f"serving-{number}"))
+    async with watched(world) as followers:
+        updating = Following(DocumentCatalogue(world.catalogue), world.intents, followers)
+        event = await world.move_tag("v1", digest("new"))
+        await followers.find(ModelRef.parse("library/iris:v1"))
+        world.documents.reads, world.documents.listings = 0, []
+        changed = await updating.updated(event)
+    assert changed == [ServingName("default", f"serving-{number}") for number in range(2)]
+    assert (world.documents.reads, world.documents.listings) == (2, [])
+
+
+async def test_a_serving_that_another_process_has_stored_is_followed(world: World) -> None:
+    async with watched(world) as followers:
+        await served(world, following("v1"))
+        world.start_anew()  # with nothing in memory
+        ref = ModelRef.parse("library/iris:v1")
+        elsewhere = Followers(world.documents, world.records.copies)
+        watch = asyncio.create_task(elsewhere.run())
+        assert await elsewhere.find(ref) == await followers.find(ref) == {IRIS}
+        stored = await world.documents.get(key_of(IRIS))
+        assert stored is not None
+        await world.documents.update(stored.key, stored.document.replace(spec=following("v2")), stored.revision)
+
+        async def follows_another_tag() -> bool:
+            return await elsewhere.find(ref) == frozenset()
+
+        assert await eventually(follows_another_tag)
+        await cancel([watch])
+    assert await elsewhere.find(ModelRef.parse("library/iris:v2")) == {IRIS}
+
+
+async def test_a_serving_that_was_stored_a_moment_ago_is_followed_before_the_watch_has_seen_it(world: World) -> None:
+    followers = Followers(InMemoryDocuments(), world.records.copies)  # whose watch sees nothing
+    watch = asyncio.create_task(followers.run())
+    await served(world, following("v1"))
+    assert await followers.find(ModelRef.parse("library/iris:v1")) == {IRIS}
+    await cancel([watch])

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from klever_deployer.adapters.local.access_keys import AccessKeys
 from klever_deployer.adapters.local.launching import Launch, Launching, Ports
-from klever_deployer.domain.replicas import CUSTOM, LocalModel, Prepared, ReplicaSpec
+from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared, ReplicaSpec
+from klever_deployer.domain.versions import CUSTOM
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, Network
 from kleversandbox.support import Confinement, Support
-from support.deployer import key, variant
+from kleverserve.access import VARIABLE
+from support.deployer import process_key, variant
 
 LIMIT = 12_345
 COMPLETE = Confinement(Support(abi=7, has_filter=True))
@@ -26,7 +29,7 @@ HOME = Path("home")
 def replica(runtime: str, trust: tuple[str, ...] = ()) -> ReplicaSpec:
     custom = Custom(command=("serve", "$PORT")) if runtime == CUSTOM else None
     served = variant("v1").model_copy(update={"custom": custom})
-    return ReplicaSpec(key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime, None, trust), served)
+    return ReplicaSpec(process_key("v1"), Prepared(LocalModel(Path("model"), "ONNX"), runtime, None, trust), served)
 
 
 @pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])
@@ -95,3 +98,21 @@ def test_every_server_of_ours_is_given_what_the_project_trusts(runtime: str) -> 
     places = [index for index, word in enumerate(command) if word == "--trust"]
     assert [command[place + 1] for place in places] == ["my.models:Doubling", "my.models:Halving"]
     assert "--trust" not in LAUNCHING(replica(runtime), PORTS, HOME).policy.command
+
+
+@pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver", "openscoring"])
+def test_a_server_of_ours_gets_the_key_of_its_serving_and_nobody_sees_it(runtime: str) -> None:
+    keys = AccessKeys(b"secret")
+    spec = replica(runtime)
+    overriding = spec.variant.model_copy(update={"env": {VARIABLE: "chosen by the variant"}})
+    launch = replace(LAUNCHING, keys=keys)(replace(spec, variant=overriding), PORTS, HOME)
+    key = keys(spec.key.serving)
+    assert launch.policy.environment[VARIABLE] == key
+    assert not any(key in word for word in launch.policy.command)
+    assert VARIABLE not in launch.launcher_env
+    assert VARIABLE not in LAUNCHING(spec, PORTS, HOME).policy.environment
+
+
+def test_a_server_of_the_users_own_gets_no_key() -> None:
+    launching = replace(LAUNCHING, keys=AccessKeys(b"secret"))
+    assert VARIABLE not in launching(replica(CUSTOM), PORTS, HOME).policy.environment

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from klever_deployer.domain.replicas import ReplicaState
 from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.domain.versions import VersionState
 from klever_deployer.service.observing import START_SECONDS, Observer
 from kleverproto.servings import ServingDocument, ServingPhase, ServingReady, ServingUnavailable
 from kleverproto.variants import Autoscaling
@@ -31,6 +31,12 @@ def outages(world: World) -> list[type]:
     return [type(data) for data in world.publisher.data() if isinstance(data, ServingUnavailable | ServingReady)]
 
 
+def lose(world: World) -> None:
+    """Let the only replica exit."""
+    [state] = (state for state in world.workloads.states() if state.key == key("v1"))
+    world.workloads.become(replace(state, ready=0, restarts=1))
+
+
 async def observed(world: World) -> ServingDocument:
     await observer(world).look()
     return await world.document()
@@ -41,7 +47,7 @@ async def test_a_serving_that_loses_its_last_replica_is_not_ready_until_it_is_ba
     [healthy] = world.workloads.states()
     for restarts in (1, 2):
         world.now += timedelta(minutes=1)
-        world.workloads.become(ReplicaState(key("v1"), restarts=restarts))
+        world.workloads.become(replace(healthy, ready=0, restarts=restarts))
         status = (await observed(world)).status
         assert (status.phase, status.variants[0].ready_replicas) == (ServingPhase.PROGRESSING, 0)
         assert status.problem is not None
@@ -56,13 +62,14 @@ async def test_a_serving_that_loses_its_last_replica_is_not_ready_until_it_is_ba
 
 async def test_a_replica_that_vanished_counts_as_lost() -> None:
     world = await ready_world()
-    await world.workloads.stop(key("v1"))
+    await world.workloads.remove(key("v1"))
     assert (await observed(world)).status.phase is ServingPhase.PROGRESSING
 
 
 async def test_a_serving_that_has_another_replica_stays_ready_and_says_how_many() -> None:
     world = await ready_world(replicas=2)
-    world.workloads.become(ReplicaState(key("v1", 1), restarts=1))
+    [both] = world.workloads.states()
+    world.workloads.become(replace(both, ready=1, restarts=1))
     status = (await observed(world)).status
     assert (status.phase, status.variants[0].ready_replicas, status.variants[0].restarts) == (ServingPhase.READY, 1, 1)
     assert outages(world) == [ServingReady]
@@ -100,7 +107,7 @@ async def test_a_serving_whose_last_generation_failed_stays_failed() -> None:
     await world.request(spec("v2"))
     await world.rollout().converge(IRIS)
     before = (await world.document()).status
-    world.workloads.become(ReplicaState(key("v1"), restarts=1))
+    lose(world)
     status = (await observed(world)).status
     assert (status.phase, status.problem) == (ServingPhase.FAILED, before.problem)
     assert status.variants[0].ready_replicas == 0
@@ -118,16 +125,16 @@ async def sleeping_world() -> World:
 async def test_a_serving_that_sleeps_on_purpose_or_wakes_is_ready() -> None:
     world = await sleeping_world()
     [state] = world.workloads.states()
-    await world.workloads.stop(state.key)
+    await world.workloads.remove(state.key)
     assert (await observed(world)).status.phase is ServingPhase.READY
-    world.workloads.become(ReplicaState(state.key))
+    world.workloads.become(replace(state, ready=0))
     assert (await observed(world)).status.phase is ServingPhase.READY
 
 
 async def test_a_serving_that_does_not_wake_is_not_ready() -> None:
     world = await sleeping_world()
     [state] = world.workloads.states()
-    world.workloads.become(ReplicaState(state.key, failure="out of memory", restarts=3))
+    world.workloads.become(replace(state, ready=0, problem="out of memory", restarts=3))
     status = (await observed(world)).status
     assert status.phase is ServingPhase.PROGRESSING
     assert status.problem is not None
@@ -154,7 +161,7 @@ async def test_a_loss_is_recorded_though_the_worker_of_the_serving_waits_for_the
             await asyncio.Event().wait()
 
         world.data_plane.on_apply = never
-        world.workloads.become(ReplicaState(key("v1"), restarts=1))
+        lose(world)
         await waiting.wait()
 
         async def is_recorded() -> bool:
@@ -166,7 +173,7 @@ async def test_a_loss_is_recorded_though_the_worker_of_the_serving_waits_for_the
 async def test_replicas_of_an_earlier_deployer_are_not_lost_before_they_were_probed() -> None:
     world = await ready_world()
     [healthy] = world.workloads.states()
-    world.workloads.become(ReplicaState(key("v1")))
+    world.workloads.become(VersionState(key("v1")))
     route = world.data_plane.routes[IRIS]
     await observer(world, seconds=START_SECONDS - 1).look()
     assert (await world.document()).status.phase is ServingPhase.READY
@@ -180,8 +187,8 @@ async def test_replicas_of_an_earlier_deployer_are_not_lost_before_they_were_pro
 
 async def test_an_outage_that_a_crash_kept_unpublished_is_published_once() -> None:
     world = await ready_world()
-    world.workloads.become(ReplicaState(key("v1"), restarts=1))
-    world.steps.left = len(world.steps.taken) + 2  # route, record
+    lose(world)
+    world.steps.left = len(world.steps.taken) + 1  # record
     async with world.deployer():
         await world.steps.died.wait()
     world.steps.left = None

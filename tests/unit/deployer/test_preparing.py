@@ -2,12 +2,11 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from klever_deployer.domain.replicas import ReplicaSpec
+from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.errors import UNSANDBOXED
 from klever_deployer.service.models import RESTORE_SECONDS
 from kleverkit.errors import TransientError
@@ -37,7 +36,7 @@ async def world() -> World:
 
 async def applied(world: World, model_format: str, **changes: Any) -> ServingDocument:
     """The serving, after a model of a format was asked for."""
-    world.store.formats[digest("v1")] = model_format
+    await world.set_format("v1", model_format)
     await world.request(spec("v1").model_copy(update={"variants": (variant("v1", **changes),)}))
     await world.rollout().converge(IRIS)
     return await world.document()
@@ -88,9 +87,9 @@ async def test_a_model_that_nobody_has_seen_fails_the_serving_at_once(world: Wor
     assert document.status.phase is ServingPhase.FAILED
 
 
-def started(world: World) -> ReplicaSpec:
-    (replica,) = world.workloads.started
-    return replica
+def started(world: World) -> VersionSpec:
+    (version,) = world.workloads.started
+    return version
 
 
 @pytest.mark.parametrize(
@@ -98,6 +97,8 @@ def started(world: World) -> ReplicaSpec:
     [
         ("ONNX", {}, "kleverserve", None),
         ("ONNX", {"runtime": "triton"}, "triton", "triton"),
+        ("PMML", {"runtime": "openscoring"}, "openscoring", "pmml"),
+        ("LightGBM", {"runtime": "mlserver"}, "mlserver", "mlserver"),
         ("SKLearn", {}, "kleverserve", "sklearn"),
         ("SKLearn", {"runtime": "mlserver"}, "mlserver", "mlserver"),
         ("SavedModel", {}, "kleverserve", "openvino"),
@@ -110,8 +111,7 @@ async def test_a_format_is_served_by_its_runtime_in_its_environment(
 ) -> None:
     document = await applied(world, model_format, **changes)
     assert document.status.phase is ServingPhase.READY, document.status.problem
-    python = Path("/toolchains") / toolchain if toolchain else None
-    assert (started(world).prepared.runtime, started(world).prepared.python) == (runtime, python)
+    assert (started(world).runtime, world.toolchains.installed) == (runtime, {toolchain} if toolchain else set())
     told = any("installing toolchain" in step for step in world.steps.taken)
     assert told == (toolchain is not None)
 
@@ -128,7 +128,7 @@ async def test_what_nothing_serves_is_converted_once_and_the_result_is_served(wo
     made = f"library/iris:v1-onnx@{made_digest(digest('v1'))}"
     assert (status.digest, status.made) == (digest("v1"), made)
     assert world.conversions.asked == ["library/iris:v1 H5 ONNX"]
-    assert started(world).prepared.model.format == "ONNX"
+    assert started(world).model.facts.format == "ONNX"
     assert any("converting library/iris:v1 from H5 to ONNX" in step for step in world.steps.taken)
     await world.rollout().converge(IRIS)
     assert len(world.conversions.asked) == 1
@@ -136,13 +136,14 @@ async def test_what_nothing_serves_is_converted_once_and_the_result_is_served(wo
 
 async def test_a_server_of_ones_own_gets_the_model_as_it_is(world: World) -> None:
     await applied(world, "H5", custom=Custom(command=("serve",)))
-    assert (world.conversions.asked, started(world).prepared.model.format) == ([], "H5")
+    assert (world.conversions.asked, started(world).model.facts.format) == ([], "H5")
 
 
 @pytest.mark.parametrize(
     ("model_format", "changes", "code", "words"),
     [
         ("PMML", {"runtime": "triton"}, "unsupported_format", "which triton does not serve: leave runtime out"),
+        ("TorchScript", {"runtime": "triton"}, "unsupported_format", "leave runtime out, or choose kleverserve"),
         ("Skops", {}, "unsupported_format", "`klever convert library/iris:v1 --to ONNX`, and deploy the result"),
         ("GGUF", {}, "unsupported_format", "give it a server of your own"),
         ("SKLearn", {"runtime": "triton", "parameters": {"a": 1}}, "unsupported_parameters", "leave a out"),
@@ -241,7 +242,7 @@ async def test_what_the_project_trusts_is_served_and_given_to_its_server(world: 
     assert world.workloads.started == []
     await world.set_policy(ProjectPolicy(trust=("my.models:Doubling",)))
     assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
-    assert started(world).prepared.trust == ("my.models:Doubling",)
+    assert started(world).trust == ("my.models:Doubling",)
 
 
 WITHOUT_SANDBOX = Confinement(Support(missing=("Landlock is not enabled",)))
@@ -261,6 +262,7 @@ async def test_what_may_run_code_is_served_in_a_complete_sandbox_only(
     world: World, model_format: str, changes: dict[str, Any], *, refused: bool
 ) -> None:
     world.confinement = WITHOUT_SANDBOX
+    world.start_anew()
     document = await applied(world, model_format, **changes)
     assert (document.status.problem is not None) is refused
     if document.status.problem is not None:
@@ -271,4 +273,44 @@ async def test_what_may_run_code_is_served_in_a_complete_sandbox_only(
 
 async def test_the_operator_may_serve_it_all_the_same(world: World) -> None:
     world.confinement = WITHOUT_SANDBOX._replace(allow_unsandboxed=True)
+    world.start_anew()
     assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
+
+
+async def test_a_format_that_nothing_serves_is_refused_by_the_catalogue_alone(world: World) -> None:
+    world.store.unreachable.add(digest("v1"))
+    problem = (await applied(world, "GGUF")).status.problem
+    assert (problem and problem.code, world.store.here) == ("unsupported_format", set())
+
+
+async def test_a_model_that_is_converted_is_not_pulled_itself(world: World) -> None:
+    await applied(world, "H5")
+    assert world.store.here == {made_digest(digest("v1"))}
+
+
+async def test_the_format_of_a_manifest_that_its_tag_no_longer_names_is_read_from_the_registry(world: World) -> None:
+    await world.move_tag("v1", digest("v2"))
+    world.store.formats[digest("v1")] = "SKLearn"
+    await world.allow_unsafe()
+    await world.request(spec("v1").replace(variants=(variant("v1"),)))
+    await world.rollout().converge(IRIS)
+    assert (await world.document()).status.phase is ServingPhase.READY
+    assert world.store.described[0].startswith(f"library/iris:v1@{digest('v1')} in ")
+    assert world.toolchains.installed == {"sklearn"}
+
+
+@pytest.mark.parametrize("model_format", ["ONNX", "H5"])
+async def test_what_serves_serves_on_with_the_next_deployer_while_the_catalogue_has_lost_it(
+    world: World, model_format: str
+) -> None:
+    document = await applied(world, model_format)
+    world.catalogue.__init__()  # type: ignore[misc] # another bucket, and empty
+    world.conversions.made.clear()
+    for version in world.workloads.states():
+        await world.workloads.remove(version.key)
+    world.start_anew()
+    await world.rollout().converge(IRIS)
+    again = await world.document()
+    assert (again.status.phase, again.status.problem) == (ServingPhase.READY, None)
+    assert world.running() == ["v1"]
+    assert [each.made for each in again.status.variants] == [each.made for each in document.status.variants]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.routing import BackendKey
+from klever_deployer.domain.versions import VersionKey
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingPhase, ServingProgressed, ServingRolledBack, TrafficShifted
@@ -15,7 +15,7 @@ from support.deployer import IRIS, World, key, spec
 from support.waiting import eventually
 
 CANARY = Canary(steps=(10, 50), interval_seconds=60, analysis=Analysis(min_requests=10))
-V2 = BackendKey(IRIS, "v2", key("v2").revision)
+V2 = VersionKey(IRIS, "v2", key("v2").revision)
 
 
 def with_strategy(version: str, strategy: Any) -> ServingSpec:

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from klever_deployer.domain.replicas import ReplicaKey, ReplicaState, ServingName
+from klever_deployer.adapters.local.shelf import Shelf
 from klever_deployer.domain.routing import ServingRoute
+from klever_deployer.domain.versions import ServingName, VersionKey, VersionState
 from klever_deployer.service.records import key_of
-from klever_deployer.service.shelf import Shelf
 from kleverkit.documents import NEVER
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingPhase
@@ -14,7 +14,7 @@ from support.golden_events import NOW
 from support.waiting import eventually, others
 
 ABALONE = ServingName("default", "abalone")
-STRAY = ReplicaKey(ABALONE, "v1", "cafe", 0)
+STRAY = VersionKey(ABALONE, "v1", "cafe")
 
 
 async def ready_world() -> World:
@@ -27,7 +27,7 @@ async def ready_world() -> World:
 
 async def with_stray() -> World:
     world = await ready_world()
-    world.workloads.become(ReplicaState(STRAY))
+    world.workloads.become(VersionState(STRAY))
     await world.data_plane.apply(ServingRoute(ABALONE, (), ()))
     return world
 
@@ -38,7 +38,8 @@ async def test_what_a_tombstone_proves_deleted_is_stopped_and_unrouted() -> None
     async with world.deployer():
 
         async def only_iris_is_left() -> bool:
-            return world.running() == ["v1"] and world.data_plane.served() == {IRIS}
+            running = {state.key.serving for state in world.workloads.states()}
+            return running == {IRIS} and world.data_plane.served() == {IRIS}
 
         assert await eventually(only_iris_is_left)
 
@@ -54,7 +55,7 @@ async def test_what_nothing_explains_is_left_alone_with_its_models_and_reported(
         assert await eventually(is_reported)
         looks = len(world.documents.listings)
         assert await eventually(lambda: _has_looked(world, looks + 3))
-    assert len(world.running()) == 2
+    assert STRAY in {state.key for state in world.workloads.states()}
     assert world.data_plane.served() == {IRIS, ABALONE}
     assert world.store.here == {digest("v1"), digest("v2")}
 
@@ -105,7 +106,7 @@ async def test_a_model_that_is_asked_for_while_it_is_removed_is_not_found_half_r
     store = SlowRemoval()
     store.here.add("sha256:a")
     shelf = Shelf(store)
-    clearing = asyncio.create_task(shelf.clear(set()))
+    clearing = asyncio.create_task(shelf.retain(()))
     await store.removing.wait()
     asked = asyncio.create_task(shelf.find("sha256:a"))
     await others()
@@ -120,7 +121,7 @@ async def test_a_model_that_was_asked_for_since_the_clearing_before_stays() -> N
     store.here |= {"sha256:a", "sha256:b"}
     shelf = Shelf(store)
     await shelf.find("sha256:a")
-    await shelf.clear(set())
+    await shelf.retain(())
     assert store.here == {"sha256:a"}
-    await shelf.clear(set())
+    await shelf.retain(())
     assert store.here == set()

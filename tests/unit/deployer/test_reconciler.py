@@ -1,10 +1,13 @@
 """What wakes the reconciler, what it drops, and what it cleans up."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from klever_deployer.domain.replicas import LocalModel, ReplicaState, ServingName
+from klever_deployer.adapters.local.replica_specs import LocalModel
+from klever_deployer.domain.versions import ServingName
+from klever_deployer.service.servers import Servers
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingPhase
 from support.deployer import IRIS, InMemoryModels, World, digest, key, spec
@@ -61,18 +64,18 @@ async def test_a_serving_that_waits_does_not_hold_up_another() -> None:
         assert (await world.document()).status.phase is ServingPhase.PROGRESSING
 
 
-async def test_a_replica_that_changes_is_routed_around_and_counted() -> None:
+async def test_a_replica_that_changes_is_counted() -> None:
     world = World()
     await world.push("v1")
     await world.request(spec("v1", replicas=2))
     async with world.deployer():
         await world.settled(ServingPhase.READY)
-        world.workloads.become(ReplicaState(key("v1", 0)))
+        [both] = world.workloads.states()
+        world.workloads.become(replace(both, ready=1))
 
         async def one_is_left() -> bool:
             [variant] = (await world.document()).status.variants
-            [route] = world.data_plane.routes[IRIS].backends
-            return variant.ready_replicas == 1 and len(route.endpoints) == 1
+            return variant.ready_replicas == 1
 
         assert await eventually(one_is_left)
 
@@ -80,7 +83,7 @@ async def test_a_replica_that_changes_is_routed_around_and_counted() -> None:
 async def test_a_replica_that_vanished_is_started_again_at_the_next_look() -> None:
     world = await ready_world("v1")
     async with world.deployer(resync_seconds=0.02):
-        await world.workloads.stop(key("v1"))
+        await world.workloads.remove(key("v1"))
 
         async def is_back() -> bool:
             return world.running() == ["v1"]
@@ -160,3 +163,25 @@ async def test_what_fails_for_now_is_tried_again(failure: Exception) -> None:
         await world.settled(ServingPhase.READY)
     assert world.told().count("ServingReady") == 1
     assert "ServingFailed" not in world.told()
+
+
+async def test_a_reconciler_that_runs_again_waits_again_for_replicas_that_it_has_not_seen() -> None:
+    world = await ready_world("v1")
+    reconciler, servers = None, None
+    for _ in range(2):
+        [running] = world.workloads.states()
+        world.workloads.become(replace(running, ready=0))
+        if reconciler is None:
+            reconciler, servers = world.reconciler(world.restorer())
+        assert servers is not None
+        task = asyncio.create_task(reconciler.run())
+        await others()
+        assert not servers.has_adopted(IRIS)
+        world.workloads.become(running)
+
+        async def is_adopted(servers: Servers = servers) -> bool:
+            return servers.has_adopted(IRIS)
+
+        assert await eventually(is_adopted)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.intents import Known
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.records import key_of
 from kleverkit.errors import TransientError
-from kleverproto.documents import Intent
-from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.documents import Intent, Tombstone
+from kleverproto.servings import ServingDeleted, ServingDocument, ServingPhase
 from support.deployer import IRIS, World, spec
 from support.golden_events import NOW
 from support.waiting import eventually
@@ -145,6 +146,38 @@ async def test_a_request_from_before_a_deletion_is_late_for_as_long_as_the_strea
     early = Intent(sequence=1, event_id="event-1", correlation_id="correlation")
     await world.request(spec("v1"), intent=early)  # a consumer that was created anew delivers it again
     assert await world.records.read(IRIS) is None
+
+
+@pytest.mark.parametrize("with_stream", [True, False], ids=["stream too", "bucket only"])
+async def test_a_deletion_that_is_not_announced_survives_the_loss_of_its_bucket(*, with_stream: bool) -> None:
+    world = await ready_world()
+    await bury_unannounced(world)
+    world.documents.lose()
+    if with_stream:
+        lose_stream(world)
+    world.start_anew()
+    await world.restorer().check()
+    await world.request(spec("v2"))
+    assert (await world.document()).generation == 2
+    assert [type(data) for data in world.publisher.data()].count(ServingDeleted) == 1
+
+
+async def test_a_deletion_that_is_not_announced_is_restored_where_only_its_tombstone_is_missing() -> None:
+    world = await ready_world()
+    await bury_unannounced(world)
+    world.documents.drop(key_of(IRIS))
+    servings = await world.restorer().servings()
+    assert [each.tombstone.announced for each in servings.buried] == [False]
+
+
+async def bury_unannounced(world: World) -> None:
+    """Delete iris, as by a process that was killed before it could announce the deletion."""
+
+    def bury(present: Known) -> Tombstone[ServingDocument]:
+        assert isinstance(present, ServingDocument)
+        return Tombstone[ServingDocument](document=present, intent=present.status.intent, deleted_at=NOW)
+
+    await world.records.change(IRIS, bury)
 
 
 async def test_an_older_bucket_is_brought_up_to_date() -> None:

@@ -1,25 +1,26 @@
 """A rollout in memory: the order of its steps, and what it leaves."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from klever_deployer.domain.replicas import ReplicaState
 from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument
 from kleverproto.servings import ServingPhase, TrafficShifted
-from support.deployer import INGRESS, IRIS, World, digest, key, spec
+from support.bucket_contents import stored_in
+from support.deployer import INGRESS, IRIS, World, digest, spec
 from support.golden_events import NOW
 from support.waiting import eventually
 
 FIRST = [
     "record Pending ",
     "record Pending ",
-    "record Progressing models are here; starting model servers",
+    "record Progressing models are prepared; starting model servers",
     "publish ServingProgressed",
     "start v1",
     "route v1=100",
-    "record Progressing models are here; starting model servers",
+    "record Progressing models are prepared; starting model servers",
     "publish TrafficShifted",
     "record Progressing 100 % of the traffic: all at once",
     "publish ServingProgressed",
@@ -76,9 +77,7 @@ async def test_the_old_version_serves_while_the_new_one_is_not_ready(world: Worl
         assert await eventually(both_run)
         assert world.weights() == {"v1": 100}
         new = next(state for state in world.workloads.states() if state.key.variant == "v2")
-        world.workloads.become(
-            ReplicaState(new.key, world.data_plane.routes[IRIS].backends[0].endpoints[0], ready=True)
-        )
+        world.workloads.become(replace(new, ready=1))
         await world.settled(ServingPhase.READY)
     assert world.weights() == {"v2": 100}
 
@@ -123,7 +122,7 @@ async def test_a_model_that_cannot_be_had_fails_and_what_served_still_serves(
     await deployed(world)
     await world.push("v3")
     world.store.unreachable.add(digest("v2"))
-    world.store.formats[digest("v3")] = "MLlib"
+    await world.set_format("v3", "MLlib")
     await world.request(spec(version))
     await world.rollout().converge(IRIS)
     status = (await world.document()).status
@@ -149,10 +148,10 @@ async def test_more_and_fewer_replicas_keep_those_that_stay(world: World) -> Non
     await deployed(world)
     await world.request(spec("v1", replicas=3))
     await world.rollout().converge(IRIS)
-    assert [step for step in world.steps.taken if step.startswith(("start", "stop"))] == ["start v1", "start v1"]
+    assert [step for step in world.steps.taken if step.startswith(("start", "scale", "stop"))] == ["scale v1 3"]
     await world.request(spec("v1"))
     await world.rollout().converge(IRIS)
-    assert [state.key for state in world.workloads.states()] == [key("v1", 0)]
+    assert world.running() == ["v1"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,7 @@ async def test_a_serving_whose_version_is_gone_from_the_catalogue_can_be_changed
 ) -> None:
     await world.request(spec("v1", "v2", weights=(80, 20)))
     await world.rollout().converge(IRIS)
-    for each in await world.catalogue.all():
+    for each in await stored_in(world.catalogue):
         await world.catalogue.bury(each.key, Tombstone[ModelDocument](deleted_at=NOW), each.revision)
     served = (await world.document()).spec
     wanted = spec("v1", "v2", **change)
@@ -208,7 +207,7 @@ async def test_a_serving_that_is_as_it_should_be_is_left_alone(world: World) -> 
 async def test_a_server_of_a_ready_serving_that_no_longer_starts_is_a_problem_until_it_does(world: World) -> None:
     await deployed(world)
     [healthy] = world.workloads.states()
-    world.workloads.become(ReplicaState(healthy.key, failure="out of memory"))
+    world.workloads.become(replace(healthy, ready=0, problem="out of memory"))
     await world.rollout().converge(IRIS)
     status = (await world.document()).status
     assert (status.phase, status.variants[0].ready_replicas) == (ServingPhase.PROGRESSING, 0)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from kleverproto.servings import ServingPhase, ServingStatus
+from support.bucket_contents import tombstones_in
 from support.deployer import IRIS, World, spec
 from support.waiting import eventually
 
@@ -53,15 +54,17 @@ async def prepared(change: Change) -> World:
 
 
 def always_served(world: World) -> bool:
-    """Every route leads to replicas that run."""
-    running = {state.endpoint for state in world.workloads.states() if state.ready}
-    routed = {e for route in world.data_plane.routes.values() for b in route.backends for e in b.endpoints}
+    """Every route leads to versions that take requests."""
+    running = {state.key for state in world.workloads.states() if state.ready}
+    routed = {version.key for route in world.data_plane.routes.values() for version in route.versions}
     return routed <= running
 
 
 async def end_of(world: World) -> tuple[object, ...]:
     document = await world.records.read(IRIS)
-    outcome: tuple[object, ...] = (await world.documents.buried(),) if document is None else _outcome(document.status)
+    outcome: tuple[object, ...] = (
+        (await tombstones_in(world.documents),) if document is None else _outcome(document.status)
+    )
     return (*outcome, world.running(), world.data_plane.routes, world.told())
 
 
@@ -106,7 +109,7 @@ async def test_after_the_machine_went_down_in_a_rollout_the_old_version_serves_u
     world.unready["v2"] = None
     await _die(world, 3)
     for state in world.workloads.states():
-        await world.workloads.stop(state.key)
+        await world.workloads.remove(state.key)
     async with world.deployer():
 
         async def both_run() -> bool:

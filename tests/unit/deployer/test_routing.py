@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from klever_deployer.adapters.local.placed_routes import Endpoints, dump_table, load_table, placed
+from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.domain import paths, routing
-from klever_deployer.domain.replicas import Deployment, Endpoint, ReplicaKey, ReplicaState
-from klever_deployer.domain.routing import Backend, BackendKey, ServingRoute, Share, Stage, successor
+from klever_deployer.domain.routing import HeaderCondition, RoutedVersion, ServingRoute, Share, Stage, successor
+from klever_deployer.domain.versions import Deployment, VersionKey
 from kleverproto.strategies import BlueGreen
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
@@ -16,16 +18,8 @@ HERE, THERE = Endpoint("127.0.0.1", 7001), Endpoint("127.0.0.1", 7002)
 GERMAN = HeaderRule(headers={"accept-language": HeaderMatch(prefix="de")}, variant="v2")
 
 
-def ready(replica: ReplicaKey, endpoint: Endpoint = HERE) -> ReplicaState:
-    return ReplicaState(replica, endpoint, ready=True)
-
-
-def backend(version: str) -> BackendKey:
-    return BackendKey(IRIS, version, key(version).revision)
-
-
 def shares(route: ServingRoute) -> dict[str, int]:
-    return {share.backend.variant: share.weight for share in route.shares}
+    return {share.version.variant: share.weight for share in route.shares}
 
 
 def two(percent: int = 100) -> Stage:
@@ -38,46 +32,25 @@ def with_rule(stage: Stage) -> Stage:
     return replace(stage, spec=stage.spec.model_copy(update={"traffic": traffic}))
 
 
-def test_requests_go_to_replicas_that_are_ready() -> None:
-    states = [
-        ready(key("v1", 1), THERE),
-        ReplicaState(key("v1", 2)),
-        ready(key("v1", 0), HERE),
-        ReplicaState(key("v2")),
-    ]
-    wanted = (deployment("v1", replicas=3), deployment("v2"))
-    found = routing.route(Stage(IRIS, spec("v1", "v2", weights=(80, 20)), wanted), states)
-    assert [each.endpoints for each in found.backends] == [(HERE, THERE), ()]
-    assert shares(found) == {"v1": 8000, "v2": 2000}
+def test_a_route_names_the_versions_that_run_and_whether_they_may_be_idle() -> None:
+    idle = Deployment(variant("v2", autoscaling=Autoscaling(min_replicas=0, max_replicas=2)), 0)
+    route = routing.route(Stage(IRIS, spec("v1", "v2", weights=(80, 20)), (deployment("v1", replicas=3), idle)))
+    assert route.versions == (RoutedVersion(key("v1")), RoutedVersion(key("v2"), can_be_idle=True))
+    assert shares(route) == {"v1": 8000, "v2": 2000}
 
 
-def test_requests_go_to_replicas_that_are_too_busy_to_say_that_they_are_ready_only_where_none_is() -> None:
-    busy = ReplicaState(key("v1", 1), THERE)
-    stage = Stage(IRIS, spec("v1"), (deployment("v1", replicas=2),))
-    assert routing.route(stage, [ready(key("v1"), HERE), busy]).backends[0].endpoints == (HERE,)
-    assert routing.route(stage, [ReplicaState(key("v1")), busy]).backends[0].endpoints == (THERE,)
-    assert routing.route(stage, [busy], lambda _key: HERE).backends[0].endpoints == (THERE,)
-
-
-def test_a_variant_that_may_be_idle_has_its_requests_wait_while_it_is() -> None:
-    idle = Deployment(variant("v1", autoscaling=Autoscaling(min_replicas=0, max_replicas=2)), 0)
-    stage = Stage(IRIS, spec("v1"), (idle,))
-    assert routing.route(stage, [], lambda _key: THERE).backends[0].endpoints == (THERE,)
-    awake = replace(stage, wanted=(replace(idle, replicas=1),))
-    assert routing.route(awake, [ready(key("v1"))], lambda _key: THERE).backends[0].endpoints == (HERE,)
-
-
-def test_one_that_must_not_be_idle_has_nobody_wait() -> None:
-    assert (
-        routing.route(Stage(IRIS, spec("v1"), (deployment("v1"),)), [], lambda _key: THERE).backends[0].endpoints == ()
-    )
+def test_what_serves_and_is_wanted_keeps_the_larger_number_of_replicas_until_the_rollout_is_through() -> None:
+    stage = replace(two(50), wanted=(deployment("v1"), deployment("v2")), stable=(deployment("v1", replicas=3),))
+    assert [(each.variant.name, each.replicas) for each in stage.running] == [("v1", 3), ("v2", 1)]
+    assert stage.held == stage.running
+    assert replace(stage, wanted=(deployment("v2"),)).held == (deployment("v2"),)
 
 
 def test_in_a_rollout_the_old_version_keeps_the_rest() -> None:
-    assert shares(routing.route(two(25), [])) == {"v2": 2500, "v1": 7500}
+    assert shares(routing.route(two(25))) == {"v2": 2500, "v1": 7500}
     assert routing.percents(two(25)) == {
-        ("v1", key("v1").revision): 75,
-        ("v2", key("v2").revision): 25,
+        key("v1"): 75,
+        key("v2"): 25,
     }
 
 
@@ -98,22 +71,22 @@ def test_weights_of_both_specs_hold_within_their_parts() -> None:
         stable=(deployment("v1"), deployment("v2")),
         stable_spec=spec("v1", "v2", weights=(60, 40)),
     )
-    assert shares(routing.route(stage, [])) == {"v1": 5400, "v2": 1000 + 3600}
+    assert shares(routing.route(stage)) == {"v1": 5400, "v2": 1000 + 3600}
 
 
 def test_a_rule_leads_to_its_variant_whatever_the_weights() -> None:
     wanted = (deployment("v1"), deployment("v2"))
-    found = routing.route(with_rule(Stage(IRIS, spec("v1", "v2", weights=(100, 0)), wanted)), [])
-    [rule] = found.rules
-    assert rule.headers == (("accept-language", HeaderMatch(prefix="de")),)
-    assert [share.backend for share in rule.shares] == [backend("v2")]
+    routed = routing.route(with_rule(Stage(IRIS, spec("v1", "v2", weights=(100, 0)), wanted)))
+    [rule] = routed.rules
+    assert rule.conditions == (HeaderCondition("accept-language", HeaderMatch(prefix="de")),)
+    assert [share.version for share in rule.shares] == [key("v2")]
 
 
 def test_a_rule_for_a_variant_in_a_rollout_is_split_as_the_rollout_is() -> None:
     old = Deployment(variant("v2").model_copy(update={"env": {"OLD": "1"}}), 1)
     stage = with_rule(replace(two(30), stable=(old,), stable_spec=spec("v2")))
-    [rule] = routing.route(stage, []).rules
-    assert [(share.backend.revision, share.weight) for share in rule.shares] == [
+    [rule] = routing.route(stage).rules
+    assert [(share.version.revision, share.weight) for share in rule.shares] == [
         (key("v2").revision, 30),
         (old.revision, 70),
     ]
@@ -121,32 +94,36 @@ def test_a_rule_for_a_variant_in_a_rollout_is_split_as_the_rollout_is() -> None:
 
 def test_a_blue_green_version_that_waits_is_reached_by_its_header_only() -> None:
     stage = replace(two(0), spec=spec("v2").model_copy(update={"strategy": BlueGreen(preview_header="x-try")}))
-    found = routing.route(stage, [])
-    assert shares(found) == {"v2": 0, "v1": 10000}
-    [preview] = found.rules
-    assert (preview.headers, preview.shares[0].backend) == ((("x-try", HeaderMatch(exact="true")),), backend("v2"))
+    routed = routing.route(stage)
+    assert shares(routed) == {"v2": 0, "v1": 10000}
+    [preview] = routed.rules
+    assert (preview.conditions, preview.shares[0].version) == (
+        (HeaderCondition("x-try", HeaderMatch(exact="true")),),
+        key("v2"),
+    )
 
 
-def test_a_mirror_names_its_backend() -> None:
+def test_a_mirror_names_its_version() -> None:
     traffic = spec("v1", "v2", weights=(100, 0)).traffic.model_copy(update={"mirror": Mirror(variant="v2", percent=20)})
     of = spec("v1", "v2", weights=(100, 0)).model_copy(update={"traffic": traffic})
-    found = routing.route(Stage(IRIS, of, (deployment("v1"), deployment("v2"))), [])
-    assert found.mirror == routing.Mirroring(backend("v2"), 20)
+    routed = routing.route(Stage(IRIS, of, (deployment("v1"), deployment("v2"))))
+    assert routed.mirror == routing.Mirroring(key("v2"), 20)
 
 
 def test_a_routing_table_survives_json() -> None:
-    table = {IRIS: routing.route(with_rule(two(25)), [ready(key("v1"))])}
-    assert routing.load_table(routing.dump_table(table)) == table
+    route = routing.route(with_rule(two(25)))
+    table = {IRIS: placed(route, lambda _version: (HERE, THERE), lambda _version: HERE)}
+    assert load_table(dump_table(table)) == table
 
 
 def test_the_url_is_that_of_seldon_core() -> None:
     assert paths.infer_url("http://host", IRIS) == "http://host/seldon/default/iris/v2/models/iris/infer"
 
 
-def test_a_backend_is_found_again_by_its_name() -> None:
-    key = BackendKey(IRIS, "v1", "cafe")
-    assert BackendKey.parse(key.name) == key
-    assert [BackendKey.parse(name) for name in ("", "a/b/c", "a/b/c/d/e")] == [None, None, None]
+def test_a_version_is_found_again_by_its_name() -> None:
+    key = VersionKey(IRIS, "v1", "cafe")
+    assert VersionKey.parse(key.name) == key
+    assert [VersionKey.parse(name) for name in ("", "a/b/c", "a/b/c/d/e")] == [None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -161,11 +138,26 @@ def test_what_was_sent_to_a_superseded_revision_goes_to_what_serves_now(
     asked: tuple[str, str], serves: tuple[str, str]
 ) -> None:
     weights = {("v1", "new"): 10, ("v1", "old"): 30, ("v2", "only"): 60}
-    keys = {each: BackendKey(IRIS, *each) for each in weights}
+    keys = {each: VersionKey(IRIS, *each) for each in weights}
     route = ServingRoute(
         IRIS,
-        tuple(Backend(key, ()) for key in keys.values()),
+        tuple(RoutedVersion(key) for key in keys.values()),
         tuple(Share(keys[each], weight) for each, weight in weights.items()),
     )
-    assert successor(BackendKey(IRIS, *asked), route) == keys[serves]
-    assert successor(BackendKey(IRIS, *asked), ServingRoute(IRIS, (), ())) is None
+    assert successor(VersionKey(IRIS, *asked), route) == keys[serves]
+    assert successor(VersionKey(IRIS, *asked), ServingRoute(IRIS, (), ())) is None
+
+
+@pytest.mark.parametrize(
+    ("can_be_idle", "replicas", "expected"),
+    [(True, (), (THERE,)), (True, (HERE,), (HERE,)), (False, (), ())],
+    ids=["idle", "started", "lost"],
+)
+def test_requests_for_a_version_without_a_replica_wait_where_it_may_be_idle(
+    can_be_idle: bool,  # noqa: FBT001 - a case
+    replicas: Endpoints,
+    expected: Endpoints,
+) -> None:
+    route = ServingRoute(IRIS, (RoutedVersion(key("v1"), can_be_idle),), ())
+    [place] = placed(route, lambda _version: replicas, lambda _version: THERE).places
+    assert (place.version, place.endpoints) == (key("v1"), expected)

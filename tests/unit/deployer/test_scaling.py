@@ -4,16 +4,15 @@ from typing import Any
 
 import pytest
 
+from klever_deployer.adapters.local.scale import Demand, Scale
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.replicas import Deployment, ReplicaState
-from klever_deployer.domain.routing import BackendKey, ready_endpoint
-from klever_deployer.domain.scaling import Demand, Scale
+from klever_deployer.domain.versions import Deployment
 from kleverproto.rollouts import RolloutPhase
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingPhase
 from kleverproto.strategies import BlueGreen
 from kleverproto.variants import Autoscaling
-from support.deployer import IRIS, WAITING, World, key, spec, variant
+from support.deployer import IRIS, World, spec, variant
 from support.waiting import eventually
 
 SCALING = Autoscaling(min_replicas=0, max_replicas=4, target_in_flight=2, scale_down_seconds=10)
@@ -62,7 +61,7 @@ def test_a_request_that_waits_gets_a_replica_at_once_and_keeps_it_a_while() -> N
 
 
 SCALED = variant("v1", autoscaling=SCALING)
-BACKEND = BackendKey(IRIS, "v1", Deployment(SCALED, 1).revision)
+VERSION = Deployment(SCALED, 1).key(IRIS)
 
 
 def scaled_spec(**changes: Any) -> ServingSpec:
@@ -83,7 +82,7 @@ async def looks(world: World, active: int, *seconds: float) -> None:
     """Let the scaler see so many requests in flight, and the deployer do what follows."""
     for each in seconds:
         world.seconds = each
-        world.data_plane.counted[BACKEND] = Counts(active=active)
+        world.data_plane.counted[VERSION] = Counts(active=active)
         await world.scaler.look()
     await world.rollout().converge(IRIS)
 
@@ -96,20 +95,20 @@ async def test_replicas_are_started_and_stopped_and_recorded(world: World) -> No
     assert (world.running(), (await world.document()).status.variants[0].replicas) == (["v1"], 1)
 
 
-async def test_without_a_replica_requests_wait_in_the_waiting_room_and_wake_one(world: World) -> None:
+async def test_a_request_that_waits_for_an_idle_version_starts_a_replica(world: World) -> None:
     await looks(world, 0, 0, 11, 22)
     assert world.running() == []
-    (backend,) = world.data_plane.routes[IRIS].backends
-    assert backend.endpoints == (WAITING,)
-    world.scaler.wake(BACKEND)
+    (version,) = world.data_plane.routes[IRIS].versions
+    assert version.can_be_idle
+    world.scaler.wake(VERSION)
+    assert await world.scaler.changed() == {IRIS}
     await world.rollout().converge(IRIS)
-    (backend,) = world.data_plane.routes[IRIS].backends
-    assert (world.running(), WAITING in backend.endpoints) == (["v1"], False)
+    assert world.running() == ["v1"]
 
 
 async def test_the_next_deployer_goes_on_with_the_number_of_before(world: World) -> None:
     await looks(world, 6, 1)
-    world.scaler.forget(IRIS)
+    await world.scaler.declare(IRIS, ())
     await world.rollout().converge(IRIS)
     assert world.running() == ["v1"] * 3
 
@@ -127,18 +126,10 @@ async def test_a_variant_scales_while_a_rollout_waits(world: World) -> None:
             return rollout is not None and rollout.phase is RolloutPhase.WAITING
 
         assert await eventually(waits)
-        world.data_plane.counted[BACKEND] = Counts(active=6)
+        world.data_plane.counted[VERSION] = Counts(active=6)
         await world.scaler.look()
 
         async def has_grown() -> bool:
             return world.running().count("v1") == 3
 
         assert await eventually(has_grown)
-
-
-async def test_a_waiting_request_is_told_why_no_replica_will_come() -> None:
-    state = ReplicaState(key("v1"), failure="no such file")
-    backend = BackendKey(IRIS, "v1", key("v1").revision)
-    assert ready_endpoint(backend, []) is None
-    with pytest.raises(LookupError, match="does not start: no such file"):
-        ready_endpoint(backend, [state])

@@ -1,41 +1,24 @@
 """What should run for a serving, and what may go."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from klever_deployer.domain import replicas
-from klever_deployer.domain.replicas import (
-    Deployment,
-    Endpoint,
-    LocalModel,
-    Prepared,
-    ReplicaKey,
-    ReplicaState,
-    ServingName,
-)
+from klever_deployer.domain import versions
+from klever_deployer.domain.versions import Deployment, ServingName, VersionKey, VersionState
 from kleverproto.servings import VariantStatus
 from kleverproto.variants import Autoscaling, Resources
-from support.deployer import IRIS, deployment, digest, key, spec, variant
-
-HERE = Endpoint("127.0.0.1", 7001)
+from support.deployer import IRIS, deployment, digest, key, spec, variant, version_spec
 
 
-def ready(replica: ReplicaKey) -> ReplicaState:
-    return ReplicaState(replica, HERE, ready=True, runtime="kleverserve")
+def ready(version: VersionKey, replicas: int = 1) -> VersionState:
+    return VersionState(version, replicas, replicas, runtime="kleverserve")
 
 
-def counted(*states: ReplicaState, wanted: Deployment) -> VariantStatus:
-    (found,) = replicas.statuses(IRIS, [wanted], states, weights={("v1", key("v1").revision): 80})
-    return found
-
-
-def test_each_replica_of_each_variant_has_a_key_of_its_own() -> None:
-    keys = replicas.replica_keys(IRIS, [deployment("v1", replicas=2), deployment("v2")])
-    assert keys == [key("v1", 0), key("v1", 1), key("v2", 0)]
-    assert len({each.id for each in keys}) == 3
+def counted(*states: VersionState, wanted: Deployment) -> VariantStatus:
+    (status,) = versions.statuses(IRIS, [wanted], states, weights={key("v1"): 80})
+    return status
 
 
 @pytest.mark.parametrize(
@@ -59,10 +42,8 @@ def test_replicas_and_autoscaling_do_not_make_other_replicas() -> None:
     assert Deployment(scaled, 3).revision == deployment("v1").revision
 
 
-def test_a_replica_runs_the_model_of_its_digest_and_answers_with_its_tag() -> None:
-    prepared = Prepared(LocalModel(Path("/models/1"), "ONNX"), "kleverserve")
-    (replica,) = replicas.replica_specs(IRIS, [deployment("v1")], {deployment("v1").version_key: prepared})
-    assert (replica.key, replica.prepared, replica.version) == (key("v1"), prepared, "v1")
+def test_a_version_answers_with_its_tag() -> None:
+    assert version_spec("v1").tag == "v1"
 
 
 def test_autoscaling_keeps_the_number_that_was_wanted_last_within_its_bounds() -> None:
@@ -71,14 +52,14 @@ def test_autoscaling_keeps_the_number_that_was_wanted_last_within_its_bounds() -
     known = VariantStatus(name="v1", model="m", digest=digest("v1"), revision=Deployment(scaled, 1).revision)
     for recorded, wanted in [(0, 2), (4, 4), (9, 5)]:
         status = known.model_copy(update={"replicas": recorded})
-        assert [each.replicas for each in replicas.deployments(of, [status])] == [wanted]
-    assert [each.replicas for each in replicas.deployments(of, [])] == [2]
+        assert [each.replicas for each in versions.deployments(of, [status])] == [wanted]
+    assert [each.replicas for each in versions.deployments(of, [])] == [2]
 
 
 def test_without_autoscaling_the_spec_says_how_many() -> None:
     of = spec("v1", replicas=3).model_copy(update={"variants": (variant("v1", replicas=3),)})
     known = VariantStatus(name="v1", model="m", digest=digest("v1"), revision=key("v1").revision, replicas=7)
-    assert [each.replicas for each in replicas.deployments(of, [known])] == [3]
+    assert [each.replicas for each in versions.deployments(of, [known])] == [3]
 
 
 @pytest.mark.parametrize(
@@ -86,33 +67,47 @@ def test_without_autoscaling_the_spec_says_how_many() -> None:
     [key("v2"), replace(key("v1"), serving=ServingName("default", "other")), replace(key("v1"), revision="old")],
     ids=["variant", "serving", "revision"],
 )
-def test_a_replica_of_another_counts_for_nothing(stranger: ReplicaKey) -> None:
+def test_a_version_of_another_counts_for_nothing(stranger: VersionKey) -> None:
     assert counted(ready(stranger), wanted=deployment("v1")).ready_replicas == 0
-    assert not replicas.are_ready(IRIS, [deployment("v1")], [ready(stranger)])
-    assert replicas.superfluous(IRIS, [deployment("v1")], [ready(stranger)]) == [stranger] * (stranger.serving == IRIS)
+    assert not versions.are_ready(IRIS, [deployment("v1")], [ready(stranger)])
+    assert versions.superfluous(IRIS, [deployment("v1")], [ready(stranger)]) == [stranger] * (stranger.serving == IRIS)
 
 
 def test_ready_replicas_restarts_and_runtime_are_recorded() -> None:
-    states = [ready(key("v1", 0)), ReplicaState(key("v1", 1), restarts=2), ready(key("v1", 2))]
-    found = counted(*states, wanted=deployment("v1", replicas=3))
-    assert (found.ready_replicas, found.replicas, found.restarts, found.weight) == (2, 3, 2, 80)
-    assert (found.runtime, found.digest) == ("kleverserve", digest("v1"))
+    state = VersionState(key("v1"), desired=3, ready=2, restarts=2, runtime="kleverserve")
+    status = counted(state, wanted=deployment("v1", replicas=3))
+    assert (status.ready_replicas, status.replicas, status.restarts, status.weight) == (2, 3, 2, 80)
+    assert (status.runtime, status.digest) == ("kleverserve", digest("v1"))
 
 
-def test_replicas_beyond_the_wanted_number_and_of_variants_gone_are_superfluous() -> None:
-    states = [ready(replica) for replica in (key("v1", 0), key("v1", 1), key("v2"))]
-    assert replicas.superfluous(IRIS, [deployment("v1")], states) == [key("v1", 1), key("v2")]
-    assert replicas.superfluous(IRIS, [], states) == [key("v1", 0), key("v1", 1), key("v2")]
+def test_a_version_is_ready_with_as_many_replicas_as_are_wanted() -> None:
+    states = [ready(key("v1"), 2)]
+    assert versions.are_ready(IRIS, [deployment("v1", replicas=2)], states)
+    assert not versions.are_ready(IRIS, [deployment("v1", replicas=3)], states)
 
 
-def test_the_last_words_are_those_of_a_replica_that_is_needed() -> None:
-    states = [ReplicaState(key("v1"), failure="no such file"), ReplicaState(key("v2"), failure="old story")]
-    words = replicas.last_words(IRIS, [deployment("v1")], states)
-    assert words == "the model server of variant v1 does not start: no such file"
-    assert replicas.last_words(IRIS, [deployment("v3")], states) is None
+def test_versions_that_are_not_wanted_are_superfluous() -> None:
+    states = [ready(key("v1"), 2), ready(key("v2"))]
+    assert versions.superfluous(IRIS, [deployment("v1")], states) == [key("v2")]
+    assert versions.superfluous(IRIS, [], states) == [key("v1"), key("v2")]
+
+
+def test_why_a_server_does_not_start_is_that_of_a_version_that_is_needed() -> None:
+    states = [VersionState(key("v1"), problem="no such file"), VersionState(key("v2"), problem="old story")]
+    problem = versions.start_problem(IRIS, [deployment("v1")], states)
+    assert problem == "the model server of variant v1 does not start: no such file"
+    assert versions.start_problem(IRIS, [deployment("v3")], states) is None
 
 
 def test_a_variant_says_that_what_it_runs_is_not_verified() -> None:
     state = replace(ready(key("v1")), unverified="the check crashed")
     assert counted(state, wanted=deployment("v1")).unverified == "the check crashed"
     assert counted(ready(key("v1")), wanted=deployment("v1")).unverified == ""
+
+
+def test_what_was_made_of_a_model_stays_recorded_while_nothing_of_the_version_runs() -> None:
+    made = replace(deployment("v1"), made="library/iris:v1-onnx@sha256:0")
+    recorded = counted(replace(ready(key("v1")), made=made.made), wanted=deployment("v1"))
+    (resumed,) = versions.deployments(spec("v1").replace(variants=(variant("v1"),)), [recorded])
+    assert resumed == made
+    assert counted(wanted=resumed).made == made.made

@@ -163,7 +163,7 @@ async def test_a_step_for_an_intent_that_was_replaced_is_refused(world: World) -
     read = await world.document()
     await world.request(spec("v2"), intent=intent(6))
     with pytest.raises(SupersededError):
-        await world.records.update(read, step="models are here")
+        await world.records.update(read, step="models are prepared")
     assert (await world.document()).status.step == ""
 
 

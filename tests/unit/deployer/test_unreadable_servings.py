@@ -1,6 +1,6 @@
 """A document of a serving that cannot be read keeps no other serving waiting."""
 
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.records import key_of
 from kleverproto.servings import ServingPhase
 from support.deployer import IRIS, World, spec

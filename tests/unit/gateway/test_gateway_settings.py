@@ -1,4 +1,4 @@
-"""The gateway starts only where it is clear who may ask."""
+"""The gateway starts only if authentication is configured, or disabled on purpose."""
 
 from pathlib import Path
 from typing import Any

@@ -44,7 +44,7 @@ def test_reading_resumes_in_the_stream_that_there_is(stream: dict[str, int], res
 
 def test_wanting_everything_filters_nothing_out() -> None:
     assert "klever.model.pushed.>" in Interest().filters("KLEVER_MODELS")
-    assert len(Interest().filters("KLEVER_SERVINGS")) == 10
+    assert len(Interest().filters("KLEVER_SERVINGS")) == 11
 
 
 def test_a_type_and_a_subject_become_one_nats_subject() -> None:

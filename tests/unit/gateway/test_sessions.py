@@ -66,5 +66,5 @@ def test_the_oldest_make_room() -> None:
     kept = [here.log_in(code) for code in codes[1:]]
     assert all(kept)
     kept.append(here.log_in(here.new_code()))
-    found = [here.find(session.cookie) for session in kept if session is not None]
-    assert found == [None, *kept[1:]]
+    stored = [here.find(session.cookie) for session in kept if session is not None]
+    assert stored == [None, *kept[1:]]

@@ -1,16 +1,12 @@
 """Conversion jobs: fetched, converted, described, pushed; and answered from what was kept."""
 
-import asyncio
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from klever_jobrunner.conversion import Conversions
+from klever_jobrunner.adapters.samples import read_samples
 from klever_jobrunner.errors import (
     INVALID_SAMPLES,
     NOT_VERIFIED,
@@ -19,9 +15,8 @@ from klever_jobrunner.errors import (
     UNSUPPORTED_OPERATOR,
     JobError,
 )
-from klever_jobrunner.ports import ConversionSource, FetchedModel, OnLine
-from klever_jobrunner.results import KeptResult, Results
-from klever_jobrunner.samples import read_samples
+from klever_jobrunner.ports import ConversionSource, FetchedModel, OnLine, Samples, StoredResult
+from klever_jobrunner.service.conversions import Conversions
 from kleverproto.conversions import Conversion, ConversionRecord, Difference, Quantization, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobSpec, JobStatus
 from kleverproto.references import ModelRef
@@ -87,38 +82,60 @@ class Sink:
     """Remembers what was pushed."""
 
     pushed: dict[str, ModelFile] = field(default_factory=dict)
+    stored: dict[str, ModelFile] = field(default_factory=dict)
+    """By repository and digest."""
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
         """See `ports.ModelSink`."""
         assert record.target_format == "ONNX"
         assert (directory / "model" / "model.onnx").exists()
-        self.pushed[f"{registry}/{ref}"] = load_modelfile((directory / "ormbfile.yaml").read_text())
+        said = load_modelfile((directory / "ormbfile.yaml").read_text())
+        self.pushed[f"{registry}/{ref}"] = self.stored[f"{ref.repository}@{MADE}"] = said
         return MADE
+
+    async def republish(self, ref: ModelRef, registry: str, result: StoredResult) -> bool:
+        """See `ports.ModelSink`."""
+        said = self.stored.get(f"{result.ref.repository}@{result.digest}")
+        if said is not None:
+            self.pushed[f"{registry}/{ref}"] = said
+        return said is not None
+
+
+@dataclass
+class Index:
+    """See `ports.ResultIndex`."""
+
+    results: dict[tuple[str, str], StoredResult] = field(default_factory=dict)
+
+    async def find(self, spec: JobSpec, key: str) -> StoredResult | None:
+        return self.results.get((spec.digest, key))
+
+    async def record(self, spec: JobSpec, key: str, result: StoredResult) -> None:
+        self.results[spec.digest, key] = result
 
 
 @dataclass
 class Attached:
     """Has samples under each digest; see `ports.SampleSource`."""
 
-    arrays: dict[str, Any] = field(default_factory=dict)
+    arrays: Samples = field(default_factory=dict)
 
-    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
+    async def fetch_samples(self, spec: JobSpec, digest: str, scratch: Path) -> Samples:
+        assert scratch.name
         assert (spec.digest, digest) == (DIGEST, SAMPLES)
-        np.savez(destination / "samples.npz", **self.arrays)
-        return destination / "samples.npz"
+        return self.arrays
 
 
 class Rig:
-    """A conversion work and its surroundings."""
+    """A conversion and its surroundings; the registry is shared by all jobrunners."""
 
-    def __init__(self, directory: Path, results: Results | None = None) -> None:
+    def __init__(self, directory: Path, sink: Sink | None = None, index: Index | None = None) -> None:
         self.directory = directory
-        self.source, self.executor, self.converter, self.sink = Source(), GatedExecutor(), Converter(), Sink()
-        self.attached = Attached()
+        self.source, self.executor, self.converter = Source(), GatedExecutor(), Converter()
+        self.sink, self.index, self.attached = sink or Sink(), index or Index(), Attached()
         self.executor.gate.set()
-        kept = results or Results(directory / "kept", 10_000)
-        self.work = Conversions(
-            self.source, self.executor, self.converter, kept, self.sink, self.attached, self.trusted
+        self.conversions = Conversions(
+            self.source, self.executor, self.converter, self.index, self.sink, self.attached, self.trusted
         )
         self.lines: list[str] = []
 
@@ -126,7 +143,9 @@ class Rig:
         """What each project trusts: a class named after it."""
         return (f"my.models:{project}",)
 
-    async def do(self, conversion: Conversion | None, name: str = "scratch") -> object:
+    async def convert(
+        self, conversion: Conversion | None, name: str = "scratch", *, format_name: str | None = "SavedModel"
+    ) -> object:
         """Run one job."""
         ref = ModelRef.parse("library/m:v1")
         spec = JobSpec(
@@ -134,12 +153,12 @@ class Rig:
             ref=ref,
             digest=DIGEST,
             registry="localhost:5000",
-            format="SavedModel",
+            format=format_name,
             conversion=conversion,
         )
         job = JobDocument(id="job-1", spec=spec, status=JobStatus(), created_at=NOW, updated_at=NOW)
         (self.directory / name).mkdir()
-        return (await self.work.do(job, self.directory / name, self.lines.append)).converted
+        return (await self.conversions.run_job(job, self.directory / name, self.lines.append)).converted
 
 
 @pytest.fixture
@@ -148,7 +167,7 @@ def rig(tmp_path: Path) -> Rig:
 
 
 async def test_the_result_is_pushed_with_the_sources_metadata_and_says_where_it_comes_from(rig: Rig) -> None:
-    converted = await rig.do(Conversion(to="ONNX"))
+    converted = await rig.convert(Conversion(to="ONNX"))
     [(where, said)] = rig.sink.pushed.items()
     assert where == "localhost:5000/library/m:v1-onnx"
     assert (said.author, said.format, said.size) == ("Jo", "ONNX", None)
@@ -163,8 +182,8 @@ async def test_the_result_is_pushed_with_the_sources_metadata_and_says_where_it_
 
 
 async def test_the_same_request_is_answered_without_work(rig: Rig) -> None:
-    await rig.do(Conversion(to="ONNX"), "first")
-    converted = await rig.do(Conversion(to="ONNX", ref=ModelRef.parse("other/name:v7")), "second")
+    await rig.convert(Conversion(to="ONNX"), "first")
+    converted = await rig.convert(Conversion(to="ONNX", ref=ModelRef.parse("other/name:v7")), "second")
     assert (rig.source.fetched, len(rig.converter.asked)) == (1, 1)
     assert converted.is_cached  # type: ignore[attr-defined]
     assert list(rig.sink.pushed) == ["localhost:5000/library/m:v1-onnx", "localhost:5000/other/name:v7"]
@@ -172,39 +191,39 @@ async def test_the_same_request_is_answered_without_work(rig: Rig) -> None:
 
 @pytest.mark.parametrize("change", ["options", "tools"])
 async def test_other_options_or_other_tools_convert_anew(rig: Rig, change: str) -> None:
-    await rig.do(Conversion(to="ONNX"), "first")
+    await rig.convert(Conversion(to="ONNX"), "first")
     if change == "tools":
         rig.converter.version = "2"
-    await rig.do(Conversion(to="ONNX", quantize=Quantization.INT8 if change == "options" else None), "second")
+    await rig.convert(Conversion(to="ONNX", quantize=Quantization.INT8 if change == "options" else None), "second")
     assert len(rig.converter.asked) == 2
 
 
 async def test_a_conversion_that_fails_pushes_and_keeps_nothing(rig: Rig) -> None:
     rig.converter.error = JobError("no Foo", code=UNSUPPORTED_OPERATOR)
     with pytest.raises(JobError, match="no Foo"):
-        await rig.do(Conversion(to="ONNX"), "first")
+        await rig.convert(Conversion(to="ONNX"), "first")
     assert rig.sink.pushed == {}
     rig.converter.error = None
-    await rig.do(Conversion(to="ONNX"), "second")
+    await rig.convert(Conversion(to="ONNX"), "second")
     assert len(rig.converter.asked) == 2
 
 
 async def test_what_nothing_can_run_is_refused_before_a_toolchain_is_needed(rig: Rig) -> None:
     rig.executor.outcome = Signature(details={"signature": None})
     with pytest.raises(JobError, match="library/m:v1 cannot be converted: it is a SavedModel without a signature"):
-        await rig.do(Conversion(to="ONNX"))
+        await rig.convert(Conversion(to="ONNX"))
     assert rig.converter.asked == []
 
 
 async def test_a_format_that_nobody_parses_is_converted_without_a_signature(rig: Rig) -> None:
     rig.executor.outcome = JobError("cannot be parsed yet", code=UNSUPPORTED_FORMAT)
-    await rig.do(Conversion(to="ONNX"))
+    await rig.convert(Conversion(to="ONNX"))
     assert rig.converter.asked[0].signature == Signature()
 
 
 async def test_a_job_that_does_not_say_what_to_make_is_refused(rig: Rig) -> None:
     with pytest.raises(JobError) as failure:
-        await rig.do(None)
+        await rig.convert(None)
     assert failure.value.code == UNSUPPORTED_CONVERSION
 
 
@@ -223,75 +242,69 @@ def test_the_result_has_a_name_of_its_own(conversion: Conversion, result: str) -
 async def test_what_the_files_leave_open_is_converted_as_the_author_declares_it(rig: Rig) -> None:
     rig.executor.outcome = Signature(inputs=(Tensor(name="x"),))
     rig.source.declared = DeclaredSignature(inputs=(DeclaredTensor(name="x", d_type="float", size=(-1, 4)),))
-    await rig.do(Conversion(to="ONNX"))
+    await rig.convert(Conversion(to="ONNX"))
     assert rig.converter.asked[0].signature.inputs == (Tensor(name="x", dtype="float32", shape=(-1, 4)),)
 
 
-class SlowResults(Results):
-    """Takes a result over when it is let."""
-
-    def __init__(self, directory: Path, begun: Callable[[], object]) -> None:
-        super().__init__(directory, 10_000)
-        self.begun, self.gate = begun, threading.Event()
-
-    def keep(self, key: str, result: Path, record: ConversionRecord) -> KeptResult:
-        """See `Results`."""
-        self.begun()
-        self.gate.wait()
-        return super().keep(key, result, record)
-
-
-async def test_a_cancelled_job_ends_when_its_result_is_kept_whole(tmp_path: Path) -> None:
-    begun, loop = asyncio.Event(), asyncio.get_running_loop()
-    results = SlowResults(tmp_path / "kept", lambda: loop.call_soon_threadsafe(begun.set))
-    rig = Rig(tmp_path, results)
-    job = asyncio.create_task(rig.do(Conversion(to="ONNX"), "first"))
-    await begun.wait()
-    job.cancel()
-    await asyncio.wait({job}, timeout=0.05)
-    assert not job.done()  # whoever removes its scratch directory now would take the files along
-    results.gate.set()
-    await asyncio.gather(job, return_exceptions=True)
-    assert job.cancelled()
-    converted = await rig.do(Conversion(to="ONNX"), "second")
+async def test_another_jobrunner_publishes_the_result_of_the_first_without_work(tmp_path: Path) -> None:
+    first = Rig(tmp_path)
+    await first.convert(Conversion(to="ONNX"), "first")
+    second = Rig(tmp_path, first.sink, first.index)
+    converted = await second.convert(Conversion(to="ONNX", ref=ModelRef.parse("other/name:v7")), "second")
     assert converted.is_cached  # type: ignore[attr-defined]
+    assert (second.source.fetched, second.converter.asked) == (0, [])
+
+
+async def test_a_model_that_does_not_say_its_format_is_converted_once_too(rig: Rig) -> None:
+    await rig.convert(Conversion(to="ONNX"), "first", format_name=None)
+    converted = await rig.convert(Conversion(to="ONNX"), "second", format_name=None)
+    assert converted.is_cached  # type: ignore[attr-defined]
+    assert len(rig.converter.asked) == 1
+
+
+async def test_a_result_that_was_deleted_from_the_registry_is_converted_again(rig: Rig) -> None:
+    await rig.convert(Conversion(to="ONNX"), "first")
+    rig.sink.stored.clear()
+    converted = await rig.convert(Conversion(to="ONNX"), "second")
+    assert not converted.is_cached  # type: ignore[attr-defined]
+    assert len(rig.converter.asked) == 2
 
 
 async def test_a_result_that_could_not_be_compared_is_not_published(rig: Rig) -> None:
     rig.converter.verification = Verification(verified=False, reason="the check crashed")
     with pytest.raises(JobError, match=r"not published.*the check crashed.*--sample.*--allow-unverified") as failure:
-        await rig.do(Conversion(to="ONNX"), "first")
+        await rig.convert(Conversion(to="ONNX"), "first")
     assert failure.value.code == NOT_VERIFIED
     assert rig.sink.pushed == {}
     rig.converter.verification = Verification(verified=True)
-    await rig.do(Conversion(to="ONNX"), "second")
+    await rig.convert(Conversion(to="ONNX"), "second")
     assert len(rig.converter.asked) == 2
 
 
 async def test_a_request_may_publish_it_and_the_result_says_why_it_is_not_verified(rig: Rig) -> None:
     rig.converter.verification = Verification(verified=False, reason="the check crashed")
-    await rig.do(Conversion(to="ONNX", allow_unverified=True), "first")
+    await rig.convert(Conversion(to="ONNX", allow_unverified=True), "first")
     [said] = rig.sink.pushed.values()
     assert said.labels["klever.dev/unverified"] == "the check crashed"
     assert "klever.dev/measured-error" not in said.labels
     with pytest.raises(JobError, match="not published"):  # what was kept for that request is none for this one
-        await rig.do(Conversion(to="ONNX"), "second")
+        await rig.convert(Conversion(to="ONNX"), "second")
 
 
 async def test_the_result_has_its_own_measured_error_and_keeps_that_its_source_is_not_verified(rig: Rig) -> None:
     rig.source.labels = {"klever.dev/unverified": "no samples", "klever.dev/measured-error": "0.5"}
     worst = Difference(output="y", absolute=0.3, relative=0.0123, largest=2.0, range=24.4)
     rig.converter.verification = Verification(verified=True, differences=(worst,))
-    await rig.do(Conversion(to="ONNX", quantize=Quantization.INT8))
+    await rig.convert(Conversion(to="ONNX", quantize=Quantization.INT8))
     [said] = rig.sink.pushed.values()
     assert said.labels["klever.dev/measured-error"] == "0.012"
     assert said.labels["klever.dev/unverified"] == "no samples"
 
 
 async def test_samples_come_with_the_request_or_from_what_it_names(rig: Rig) -> None:
-    await rig.do(Conversion(to="ONNX", samples={"x": [1.5]}), "first")
+    await rig.convert(Conversion(to="ONNX", samples={"x": [1.5]}), "first")
     rig.attached.arrays = {"x": np.array([1.0, np.nan])}
-    await rig.do(Conversion(to="ONNX", samples_digest=SAMPLES), "second")
+    await rig.convert(Conversion(to="ONNX", samples_digest=SAMPLES), "second")
     first, second = (asked.samples["x"] for asked in rig.converter.asked)
     assert first == [1.5]
     assert np.array_equal(second, [1.0, np.nan], equal_nan=True)
@@ -312,5 +325,5 @@ def test_samples_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
 
 async def test_the_converter_is_given_what_the_project_trusts(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
-    await rig.do(Conversion(to="ONNX"))
+    await rig.convert(Conversion(to="ONNX"))
     assert [each.trust for each in rig.converter.asked] == [("my.models:library",)]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from klever_jobrunner.adapters.parsing import extract
 from klever_jobrunner.errors import INVALID_MODEL, UNSUPPORTED_FORMAT, JobError
-from klever_jobrunner.extraction import extract
 from modelformats import KNOWN_FORMATS
 from support.model_files import write
 

@@ -60,6 +60,31 @@ async def test_the_same_one_resumes_at_once_what_its_last_process_left(tmp_path:
     assert await again.is_in(JobPhase.SUCCEEDED)
 
 
+async def test_the_same_one_resumes_a_heavy_job_at_once_though_it_is_requested_again_meanwhile(tmp_path: Path) -> None:
+    documents = InMemoryDocuments[JobDocument]()
+    before = Runner(tmp_path, documents, name="one", slots=1, lapse_seconds=3600)
+    before.executor.gate.clear()
+    left = before.start(request(1, job="left"))
+    await before.executor.begun.wait()
+    left.cancel()
+    await asyncio.gather(left, return_exceptions=True)
+    again = Runner(tmp_path, documents, name="one", slots=1, lapse_seconds=3600)
+    again.executor.gate.clear()
+    again.follow()
+    first = again.start(request(2, job="first"))
+    await again.executor.begun.wait()
+    resumed = again.start(request(3, job="left"))  # a write, while it waits for the slot
+    await eventually(lambda: _is_requested(again, "left", 3))
+    again.executor.gate.set()
+    await asyncio.wait_for(asyncio.gather(first, resumed), 10)
+    await again.kill()
+
+
+async def _is_requested(runner: Runner, job: str, sequence: int) -> bool:
+    requested = (await runner.job(job)).status.intent
+    return requested is not None and requested.sequence == sequence
+
+
 @pytest.mark.parametrize("how", ["cancel", "delete"])
 async def test_the_first_one_stops_when_the_second_handles_the_cancellation(tmp_path: Path, how: str) -> None:
     pair = Pair(tmp_path)

@@ -81,3 +81,18 @@ async def test_a_job_that_cannot_be_read_is_left_alone_and_holds_up_no_other(tmp
     await runner.documents.bury(entry.key, Tombstone(announced=True, deleted_at=runner.now), entry.revision)
     await runner.deletions.repair()
     assert runner.deletions.unreadable == frozenset()
+
+
+@pytest.mark.parametrize("withdraw", ["delete", "cancel"])
+async def test_a_request_from_before_its_withdrawal_is_late_also_where_the_bucket_was_lost(
+    tmp_path: Path, withdraw: str
+) -> None:
+    runner = Runner(tmp_path)
+    await runner.jobs.run(request(1))
+    await getattr(runner, withdraw)(2)
+    after = Runner(tmp_path, withdrawals=runner.withdrawals)  # with a bucket that was created anew
+    await after.jobs.run(request(1))
+    assert after.published() == ["JobCancelled"]
+    assert await after.documents.find("job-1") is None
+    await after.jobs.run(request(3))
+    assert await after.is_in(JobPhase.SUCCEEDED)

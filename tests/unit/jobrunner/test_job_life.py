@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from klever_jobrunner.domain import life
-from klever_jobrunner.domain.life import Claim
 from klever_jobrunner.domain.requests import Request, intent_of, request_of
 from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, WORKER_DIED
 from kleverproto.documents import Intent, Problem, Tombstone
@@ -21,7 +20,7 @@ RUNNER = "runner-1"
 
 
 def begun(present: JobDocument | None = None, sequence: int = 1) -> JobDocument:
-    job = life.begun(present, request(sequence), RUNNER, NOW)
+    job = life.claimed(present, request(sequence), RUNNER, NOW)
     assert job is not None
     return job
 
@@ -57,7 +56,7 @@ def test_an_event_without_a_correlation_begins_one() -> None:
 
 def test_each_attempt_counts_and_the_start_stays() -> None:
     first = begun()
-    again = life.begun(first, request(), RUNNER, NOW + timedelta(minutes=1))
+    again = life.claimed(first, request(), RUNNER, NOW + timedelta(minutes=1))
     assert again is not None
     assert (first.status.attempts, again.status.attempts) == (1, 2)
     assert first.status.started_at == again.status.started_at == NOW
@@ -70,7 +69,7 @@ def test_what_has_ended_does_not_end_again() -> None:
     assert done is not None
     assert done.status.phase is JobPhase.SUCCEEDED
     assert life.failed(done, job, Problem(code="x", message="late"), NOW) is None
-    assert life.begun(done, request(), RUNNER, NOW) is None
+    assert life.claimed(done, request(), RUNNER, NOW) is None
     stopped = life.cancelled(done, intent("stop", 2), None, NOW)
     assert isinstance(stopped, JobDocument)
     assert stopped.status.phase is JobPhase.SUCCEEDED
@@ -79,13 +78,13 @@ def test_what_has_ended_does_not_end_again() -> None:
 @pytest.mark.parametrize("code", [MODEL_NOT_FOUND, WORKER_DIED])
 def test_what_the_world_decided_is_tried_anew_when_it_is_asked_again(code: str) -> None:
     job = failed(code)
-    assert life.begun(job, request(1), RUNNER, NOW) is None
+    assert life.claimed(job, request(1), RUNNER, NOW) is None
     again = begun(job, 2)
     assert (again.generation, again.status.attempts, again.status.problem) == (job.generation + 1, 1, None)
 
 
 def test_what_the_bytes_decided_stays_decided() -> None:
-    job = life.begun(failed(INVALID_MODEL), request(2), RUNNER, NOW)
+    job = life.claimed(failed(INVALID_MODEL), request(2), RUNNER, NOW)
     assert job is not None
     assert (job.status.phase, job.generation) == (JobPhase.FAILED, 1)
 
@@ -108,12 +107,19 @@ def test_an_outcome_is_published_under_the_tag_that_asked() -> None:
 
 def test_a_job_of_another_jobrunner_is_begun_only_when_its_claim_has_lapsed() -> None:
     job = begun()
-    assert life.begun(job, request(), "runner-2", NOW) is None
-    taken = life.begun(job, request(), "runner-2", NOW, lapsed=Claim.on(job))
+    assert life.claimed(job, request(), "runner-2", NOW) is None
+    taken = life.claimed(job, request(), "runner-2", NOW, lapsed=job)
     assert taken is not None
     assert (taken.status.runner, taken.status.attempts) == ("runner-2", 2)
     assert life.succeeded(taken, job, JobResult(), NOW) is None
     assert life.renewed(taken, job, NOW) is None
+
+
+def test_a_claim_that_was_renewed_since_it_was_seen_is_valid() -> None:
+    job = begun()
+    renewed = life.renewed(job, job, NOW + timedelta(seconds=5))
+    assert renewed is not None
+    assert life.claimed(renewed, request(), "runner-2", NOW, lapsed=job) is None
 
 
 def test_a_job_that_its_bucket_has_lost_is_recorded_again() -> None:
@@ -138,13 +144,11 @@ def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
     tomb = life.deleted(job, intent("delete", 2), None, NOW)
     assert isinstance(tomb, Tombstone)
     assert life.succeeded(tomb, job, JobResult(), NOW) is None
-    assert life.begun(tomb, request(1), RUNNER, NOW) is None
+    assert life.claimed(tomb, request(1), RUNNER, NOW) is None
 
 
-def test_a_job_is_not_begun_anew_over_a_deletion_that_is_not_announced() -> None:
+def test_a_job_that_begins_anew_after_its_deletion_has_the_next_generation() -> None:
     tomb = life.deleted(begun(), intent("delete", 2), None, NOW)
-    assert tomb is not None
-    assert life.begun(tomb, request(3), RUNNER, NOW) is None
-    again = life.begun(tomb.model_copy(update={"announced": True}), request(3), RUNNER, NOW)
+    again = life.claimed(tomb, request(3), RUNNER, NOW)
     assert again is not None
     assert again.generation == 2

@@ -41,7 +41,7 @@ async def test_a_deleted_job_is_stopped_and_forgotten(runner: Runner) -> None:
 async def test_a_job_that_is_stopped_while_it_waits_for_a_place_never_runs_and_leaves_the_queue(
     tmp_path: Path, how: str
 ) -> None:
-    runner = Runner(tmp_path, places=1)
+    runner = Runner(tmp_path, slots=1)
     runner.executor.gate.clear()
     first = runner.start(request(1, job="first"))
     await runner.executor.begun.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from klever_jobrunner.adapters.disk import Disk, Space
-from klever_jobrunner.adapters.home import runner_name
+from klever_jobrunner.adapters.home import claim_home
 from klever_jobrunner.adapters.toolchain_converter import ToolchainConverter
 from klever_jobrunner.domain.life import MAX_ATTEMPTS
 from klever_jobrunner.errors import DISK_FULL
@@ -18,8 +18,8 @@ from kleverproto.conversions import Conversion
 from kleverproto.jobs import JobPhase
 from kleverproto.signatures import Signature
 from kleversandbox.support import Confinement, Support
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.execution import Limits
+from modelconversion.toolchains.store import ToolchainStore
 from support.jobs import Runner, request
 from support.model_files import write
 
@@ -28,14 +28,14 @@ GIBI, MEBI = 2**30, 2**20
 
 async def test_no_job_begins_on_a_full_disk_and_none_fails_of_it(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
-    runner.lack = "the disk is full"
+    runner.shortage = "the disk is full"
     for _ in range(MAX_ATTEMPTS + 1):
         with pytest.raises(TransientError, match="the disk is full"):
             await runner.jobs.run(request())
     waiting = (await runner.job()).status
     assert waiting.problem is not None
     assert (waiting.phase, waiting.attempts, waiting.problem.code) == (JobPhase.PENDING, 0, DISK_FULL)
-    runner.lack = None
+    runner.shortage = None
     await runner.jobs.run(request())
     done = (await runner.job()).status
     assert (done.phase, done.problem) == (JobPhase.SUCCEEDED, None)
@@ -49,7 +49,7 @@ async def test_a_job_that_a_killed_process_left_waits_too(tmp_path: Path) -> Non
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     again = Runner(tmp_path, runner.documents)
-    again.lack = "the disk is full"
+    again.shortage = "the disk is full"
     with pytest.raises(TransientError, match="the disk is full"):
         await again.jobs.run(request())
     assert await again.is_in(JobPhase.PENDING)
@@ -59,7 +59,7 @@ async def test_a_job_that_a_killed_process_left_waits_too(tmp_path: Path) -> Non
 async def test_what_has_ended_is_announced_also_on_a_full_disk(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     await runner.jobs.run(request(1))
-    runner.lack = "the disk is full"
+    runner.shortage = "the disk is full"
     await runner.jobs.run(request(2))
     assert runner.published() == ["JobStarted", "JobCompleted", "JobCompleted"]
 
@@ -122,11 +122,20 @@ async def test_the_real_disk_is_looked_at(tmp_path: Path) -> None:
     assert await Disk((tmp_path,)).check() is None
 
 
-def test_a_jobrunner_keeps_its_name_in_its_home(tmp_path: Path) -> None:
-    name = runner_name(tmp_path / "home")
-    assert runner_name(tmp_path / "home") == name != runner_name(tmp_path / "other")
+def test_jobrunners_that_share_a_directory_have_names_and_scratch_directories_of_their_own(tmp_path: Path) -> None:
+    first, second = claim_home(tmp_path), claim_home(tmp_path)
+    assert first.name != second.name
+    assert first.scratch != second.scratch
+
+
+def test_the_next_process_has_the_name_of_the_one_that_ended(tmp_path: Path) -> None:
+    first, second = claim_home(tmp_path), claim_home(tmp_path)
+    first.release()
+    assert claim_home(tmp_path).name == first.name
+    second.release()
+    assert claim_home(tmp_path).name == second.name
 
 
 def test_a_jobrunner_that_cannot_keep_its_name_has_one_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
-    assert runner_name(tmp_path / "file" / "home")
+    assert claim_home(tmp_path / "file" / "home").name

@@ -9,8 +9,8 @@ import pytest
 
 from klever_jobrunner.domain.life import MAX_ATTEMPTS
 from klever_jobrunner.errors import INTERNAL, INVALID_MODEL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
-from klever_jobrunner.ports import OnLine, Work
-from klever_jobrunner.works import Extraction
+from klever_jobrunner.ports import OnLine, Operation
+from klever_jobrunner.service.extraction import Extraction
 from kleverkit.errors import TransientError
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.jobs import JobDocument, JobKind, JobLogged, JobPhase, JobResult, JobStarted
@@ -159,8 +159,8 @@ class Talking:
         self.lines = lines
         self.error = error
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
         assert scratch.name
         for number in range(self.lines):
             on_line(f"{job.id}: {number}")
@@ -170,7 +170,7 @@ class Talking:
 
 
 async def test_the_lines_of_a_job_are_published_before_its_end(tmp_path: Path) -> None:
-    runner = Runner(tmp_path, works={JobKind.EXTRACT: Talking(450, JobError("broken", code=INVALID_MODEL))})
+    runner = Runner(tmp_path, operations={JobKind.EXTRACT: Talking(450, JobError("broken", code=INVALID_MODEL))})
     await runner.jobs.run(request())
     assert runner.published() == ["JobStarted", "JobLogged", "JobLogged", "JobLogged", "JobFailed"]
     logged = [data.lines for data in runner.publisher.data() if isinstance(data, JobLogged)]
@@ -179,7 +179,7 @@ async def test_the_lines_of_a_job_are_published_before_its_end(tmp_path: Path) -
 
 
 async def test_a_kind_that_nobody_does_fails_its_job(tmp_path: Path) -> None:
-    runner = Runner(tmp_path, works={})
+    runner = Runner(tmp_path, operations={})
     await runner.jobs.run(request())
     problem = (await runner.job()).status.problem
     assert problem is not None
@@ -190,7 +190,7 @@ async def test_the_lines_of_two_attempts_are_no_repeats_of_each_other(tmp_path: 
     """Also where the document was lost with its bucket, and counts its attempts from 1 again."""
     publisher = RecordingPublisher()
     for _ in range(2):
-        runner = Runner(tmp_path, publisher=publisher, works={JobKind.EXTRACT: Talking(1)})
+        runner = Runner(tmp_path, publisher=publisher, operations={JobKind.EXTRACT: Talking(1)})
         await runner.jobs.run(request())
     assert [type(data) for data in publisher.data()].count(JobLogged) == 2
 
@@ -198,14 +198,14 @@ async def test_the_lines_of_two_attempts_are_no_repeats_of_each_other(tmp_path: 
 class Broken:
     """Work with a fault of its own."""
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Work`."""
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
         on_line(f"working in {scratch}")
         raise ZeroDivisionError(f"in {job.id}")
 
 
 async def test_work_with_a_fault_of_its_own_fails_its_job_after_the_last_attempt(tmp_path: Path) -> None:
-    runner = Runner(tmp_path, works={JobKind.EXTRACT: Broken()})
+    runner = Runner(tmp_path, operations={JobKind.EXTRACT: Broken()})
     for _ in range(MAX_ATTEMPTS - 1):
         with pytest.raises(TransientError, match="ZeroDivisionError: in job-1"):
             await runner.jobs.run(request())
@@ -238,8 +238,11 @@ async def test_a_request_after_a_failure_begins_the_job_anew_whatever_the_clock_
 
 async def test_jobs_of_one_kind_are_resumed_while_another_kind_is_busy(tmp_path: Path) -> None:
     busy = GatedExecutor()
-    works: dict[JobKind, Work] = {JobKind.EXTRACT: Extraction(ScriptedSource(), busy), JobKind.SCAN: Talking(1)}
-    runner = Runner(tmp_path, works=works)
+    operations: dict[JobKind, Operation] = {
+        JobKind.EXTRACT: Extraction(ScriptedSource(), busy),
+        JobKind.SCAN: Talking(1),
+    }
+    runner = Runner(tmp_path, operations=operations)
     extraction = request(1, job="extract-1")
     scanning = replace(request(2, job="scan-1"), spec=extraction.spec.model_copy(update={"kind": JobKind.SCAN}))
     recovery = asyncio.create_task(runner.jobs.recover(Backlog([extraction, scanning])))

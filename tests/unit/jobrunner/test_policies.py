@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from klever_jobrunner.policies import Policies, wanted
+from klever_jobrunner.service.policies import Policies, wanted
 from kleverkit.documents import mutate
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.publisher import RecordingPublisher

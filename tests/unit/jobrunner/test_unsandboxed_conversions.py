@@ -7,12 +7,12 @@ import pytest
 from klever_jobrunner.adapters.toolchain_converter import ToolchainConverter
 from klever_jobrunner.errors import JobError
 from klever_jobrunner.ports import ConversionSource
+from kleverproto.codes import UNSANDBOXED
 from kleverproto.conversions import Conversion
 from kleverproto.signatures import Signature
 from kleversandbox.support import Confinement, Support
-from modelformats.converting.errors import UNSANDBOXED
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.execution import Limits
+from modelconversion.toolchains.store import ToolchainStore
 
 MISSING = Confinement(Support(missing=("Landlock is not enabled",)))
 NO_UV = "there is no such uv"

@@ -48,7 +48,7 @@ def test_accounts_are_listed_and_removed(tmp_path: Path) -> None:
         (("add", "ci", "--pull", "Not A Project", "--password-stdin"), "x", "Not A Project: a project's name"),
         (("add", "ci", "--pull", "*", "--password-stdin"), "", "1 to 72 bytes"),
         (("add", "ci", "--pull", "*", "--password-stdin"), "x" * 73, "1 to 72 bytes"),
-        (("remove", "nobody"), "", "no account 'nobody'"),
+        (("remove", "nobody"), "", "account 'nobody' not found"),
         (("anonymous", "A/B"), "", "a project's name in lower case"),
     ],
     ids=["no right", "colon", "bad project", "no password", "long password", "unknown", "bad anonymous"],
@@ -65,7 +65,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
     file = tmp_path / "accounts.yaml"
     file.write_text("accounts: 7\n")
-    assert "cannot be read" in run(file, "add", "ci", "--pull", "*", "--password-stdin").output
+    assert "cannot read the accounts" in run(file, "add", "ci", "--pull", "*", "--password-stdin").output
     assert file.read_text() == "accounts: 7\n"
 
 

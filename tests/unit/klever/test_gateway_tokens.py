@@ -85,7 +85,7 @@ def test_the_environment_may_name_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("KLEVER_TOKEN_FILE", str(file))
     assert find_gateway("https://one.example").token == "r" * 40
     file.unlink()
-    with pytest.raises(InputError, match=f"the token in {file} cannot be read: No such file"):
+    with pytest.raises(InputError, match=f"cannot read the token in {file}: No such file"):
         find_gateway("https://one.example")
 
 
@@ -93,7 +93,7 @@ def test_the_environment_may_name_a_file(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_file_that_holds_no_token_is_refused(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "odd").write_bytes(content)
     monkeypatch.setenv("KLEVER_TOKEN_FILE", str(tmp_path / "odd"))
-    with pytest.raises(InputError, match=r"holds no token|cannot be read"):
+    with pytest.raises(InputError, match=r"contains no token|cannot read the token"):
         find_gateway("https://one.example")
 
 

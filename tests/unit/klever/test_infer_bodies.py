@@ -73,5 +73,5 @@ def test_values_that_have_no_form_are_named(datatype: str, data: list[Any], reas
 
 
 def test_no_other_request_holds_what_is_no_json() -> None:
-    with pytest.raises(InputError, match="NaN or infinite, which JSON cannot say"):
+    with pytest.raises(InputError, match="NaN or infinite, which JSON cannot represent"):
         to_json({"samples": {"x": [math.inf]}})

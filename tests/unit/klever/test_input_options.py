@@ -32,7 +32,7 @@ def test_a_file_is_read_with_and_without_a_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("hello", "names no input: write --input"), ('{"a": [1,', "the values of --input are not JSON")],
+    [("hello", "has no name of an input: write --input"), ('{"a": [1,', "the values of --input are not JSON")],
 )
 def test_what_is_neither_is_explained(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):

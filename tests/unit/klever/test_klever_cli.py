@@ -64,7 +64,7 @@ def test_a_bad_reference_says_how_one_is_written(tmp_path: Path, reference: str)
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ("x", "names no input"),
+        ("x", "has no name of an input"),
         ("x=@/no/such/file.json", "/no/such/file.json cannot be read"),
         ("x=[1,", "are not JSON"),
     ],
@@ -121,7 +121,7 @@ def test_status_survives_a_state_file_of_nonsense(tmp_path: Path) -> None:
 
 def test_down_with_nothing_running_is_no_error(tmp_path: Path) -> None:
     result = run("down", home=tmp_path)
-    assert (result.exit_code, result.output) == (0, f"Nothing runs with {tmp_path.resolve()}.\n")
+    assert (result.exit_code, result.output) == (0, f"No platform runs with {tmp_path.resolve()}.\n")
 
 
 @pytest.mark.parametrize("path", commands(cli), ids=" ".join)
@@ -137,9 +137,9 @@ def test_help_loads_no_http_client() -> None:
 
 def test_toolchains_are_listed_whether_installed_or_not(tmp_path: Path) -> None:
     result = run("toolchain", "list", "--directory", str(tmp_path / "none"), "--json", home=tmp_path)
-    found = {each["name"]: each["installed"] for each in json.loads(result.stdout)}
-    assert found["onnx"] is False
-    assert not any(found.values())
+    listed = {each["name"]: each["installed"] for each in json.loads(result.stdout)}
+    assert listed["onnx"] is False
+    assert not any(listed.values())
 
 
 @pytest.mark.parametrize("verb", ["install", "remove"])
@@ -152,7 +152,7 @@ def test_a_toolchain_that_does_not_exist_is_refused_with_those_that_do(tmp_path:
 def test_a_policy_that_is_not_changed_is_no_request(tmp_path: Path) -> None:
     result = run("projects", "policy", "set", "library", home=tmp_path)
     assert result.exit_code == 2
-    assert "say what to change" in result.stderr
+    assert "nothing to change" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["os:system", "my.module", "my.module:A.b"])

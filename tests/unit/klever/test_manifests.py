@@ -14,8 +14,13 @@ spec:
 
 
 def test_documents_of_a_file_are_read_in_their_order() -> None:
-    found = read_manifests(f"{GOOD}---\n{GOOD.replace('{name: iris}', '{name: other, namespace: lab}')}---\n", "s.yaml")
-    assert [(each.metadata.namespace, each.metadata.name) for each in found] == [("default", "iris"), ("lab", "other")]
+    manifests = read_manifests(
+        f"{GOOD}---\n{GOOD.replace('{name: iris}', '{name: other, namespace: lab}')}---\n", "s.yaml"
+    )
+    assert [(each.metadata.namespace, each.metadata.name) for each in manifests] == [
+        ("default", "iris"),
+        ("lab", "other"),
+    ]
 
 
 def test_every_problem_is_told_with_its_document_and_field() -> None:
@@ -30,7 +35,7 @@ def test_every_problem_is_told_with_its_document_and_field() -> None:
     assert "  unknown key policy; the keys here are" in told
 
 
-@pytest.mark.parametrize(("text", "complaint"), [("a: [", "is not YAML"), ("---\n", "holds no document")])
+@pytest.mark.parametrize(("text", "complaint"), [("a: [", "is not YAML"), ("---\n", "contains no document")])
 def test_a_file_without_a_document_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         read_manifests(text, "s.yaml")

@@ -52,6 +52,8 @@ def test_a_link_or_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_service_gets_the_file_of_the_home() -> None:
-    found = parts(Home(Path("/h")), Ports(1, 2, 3, 4, 5, 6), "/bin/nats-server")
-    files = {part.environment.get(f"KLEVER_{part.name.upper()}_TOKEN_FILE") for part in found if part.name != "nats"}
+    processes = parts(Home(Path("/h")), Ports(1, 2, 3, 4, 5, 6), "/bin/nats-server")
+    files = {
+        part.environment.get(f"KLEVER_{part.name.upper()}_TOKEN_FILE") for part in processes if part.name != "nats"
+    }
     assert files == {"/h/token"}

@@ -48,4 +48,4 @@ def test_without_a_platform_it_says_how_to_start_one(tmp_path: Path) -> None:
 def test_accounts_that_were_chosen_must_be_there_before_the_platform_starts(tmp_path: Path) -> None:
     environment = {"KLEVER_HOME": str(tmp_path / "home"), "KLEVER_REGISTRY_ACCOUNTS": str(tmp_path / "missing.yaml")}
     refused = CliRunner().invoke(cli, ["up", "--ports", "auto"], env=environment)
-    assert (refused.exit_code, "missing.yaml, which is not there" in refused.output) == (1, True)
+    assert (refused.exit_code, "missing.yaml, which does not exist" in refused.output) == (1, True)

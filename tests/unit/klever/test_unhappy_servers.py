@@ -95,14 +95,14 @@ def test_a_server_that_is_away_is_a_sentence(tmp_path: Path) -> None:
     for path in COMMANDS:
         result = run(path, tmp_path, url)
         assert_a_sentence(result)
-        assert "does not answer: is the platform running?" in result.stderr
+        assert "does not respond: is the platform running?" in result.stderr
 
 
 def test_without_a_platform_in_this_home_none_of_another_home_is_used(tmp_path: Path) -> None:
     for path in COMMANDS:
         result = run(path, tmp_path, None)
         assert_a_sentence(result)
-        assert f"no platform runs with {tmp_path.resolve()}: start it with `klever up`" in result.stderr
+        assert f"no platform runs with {tmp_path.resolve()}. Start one with `klever up`" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_without_a_platform_in_this_home_none_of_another_home_is_used(tmp_path: 
     [
         (401, OCI, "'ci' may not push in *"),
         (404, "", "refused with HTTP status 404"),
-        (200, {}, "does not answer as a Klever of this release does"),
+        (200, {}, "does not respond like a gateway of this release"),
     ],
 )
 def test_a_registry_that_refuses_to_rebuild_its_catalogue_says_why(

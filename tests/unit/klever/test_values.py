@@ -31,8 +31,8 @@ def test_a_table_without_headings_is_a_matrix(tmp_path: Path) -> None:
 def test_headings_that_are_inputs_are_columns_and_others_are_not_sent(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("id,age,town,member\n1,41,Bonn,true\n2,28,Kiel,false\n")
-    found = tensors_of({"": read_values(path)}, age=("INT64", [-1]), town=("BYTES", [-1, 1]), member=("BOOL", [-1]))
-    assert found == {"age": ([2], [41, 28]), "town": ([2, 1], ["Bonn", "Kiel"]), "member": ([2], [True, False])}
+    tensors = tensors_of({"": read_values(path)}, age=("INT64", [-1]), town=("BYTES", [-1, 1]), member=("BOOL", [-1]))
+    assert tensors == {"age": ([2], [41, 28]), "town": ([2, 1], ["Bonn", "Kiel"]), "member": ([2], [True, False])}
 
 
 def test_headings_that_are_no_inputs_are_those_of_a_matrix(tmp_path: Path) -> None:
@@ -45,8 +45,8 @@ def test_arrays_of_numpy_are_read_by_name_or_as_the_only_input(tmp_path: Path) -
     np.save(tmp_path / "x.npy", np.arange(4, dtype=np.float32).reshape(2, 2))
     np.savez(tmp_path / "both.npz", a=np.array([1]), b=np.array([2.5]))
     assert tensors_of({"": read_values(tmp_path / "x.npy")}, x=("FP32", [-1, 2])) == {"x": ([2, 2], [0, 1, 2, 3])}
-    found = tensors_of({"": read_values(tmp_path / "both.npz")}, a=("INT64", [-1]), b=("FP32", [-1]))
-    assert found == {"a": ([1], [1]), "b": ([1], [2.5])}
+    tensors = tensors_of({"": read_values(tmp_path / "both.npz")}, a=("INT64", [-1]), b=("FP32", [-1]))
+    assert tensors == {"a": ([1], [1]), "b": ([1], [2.5])}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_picture_is_fitted_to_the_models_size_layout_and_range(
     [
         ("ragged.csv", b"1,2\n3\n", "rows of 1 to 2 cells"),
         ("empty.csv", b"", "is empty"),
-        ("bad.npy", b"nonsense", "holds no arrays"),
+        ("bad.npy", b"nonsense", "contains no arrays"),
         ("bad.json", b"[1", "not JSON"),
         ("bad.bin", b"\xff\xfe\xff", "is not text"),
     ],
@@ -86,7 +86,7 @@ def test_what_does_not_fit_the_model_is_explained(tmp_path: Path) -> None:
     (tmp_path / "words.csv").write_text("a\nb\n")
     with pytest.raises(InputError, match="is INT64, and 'b' in the table is not"):
         tensors_of({"a": read_values(tmp_path / "words.csv")}, a=("INT64", [-1]))
-    with pytest.raises(InputError, match="say which"):
+    with pytest.raises(InputError, match="select one"):
         tensors_of({"": [1]}, a=("INT64", [-1]), b=("INT64", [-1]))
     (tmp_path / "dot.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match="is no picture"):

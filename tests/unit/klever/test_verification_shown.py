@@ -25,7 +25,7 @@ def version(labels: dict[str, str]) -> ModelDocument:
     ("labels", "line"),
     [
         (UNVERIFIED, f"verified:    no, {REASON}"),
-        (VERIFIED, "verified:    outputs differ from the source's by at most 1.2 % of their range"),
+        (VERIFIED, "verified:    outputs differ from those of the source by at most 1.2 % of their range"),
     ],
     ids=["unverified", "verified"],
 )

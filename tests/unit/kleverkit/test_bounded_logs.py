@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from kleverkit.bounded_logs import begin_anew
+from kleverkit.bounded_logs import truncate_if_large
 
 
-def test_a_log_that_is_too_large_begins_anew_and_its_writer_goes_on(tmp_path: Path) -> None:
+def test_a_log_that_is_too_large_is_truncated_and_its_writer_continues(tmp_path: Path) -> None:
     path = tmp_path / "part.log"
     with path.open("ab", buffering=0) as writer:
         writer.write(b"old lines\n")
-        assert not begin_anew(path, largest=10)
+        assert not truncate_if_large(path, largest=10)
         writer.write(b"one more\n")
-        assert begin_anew(path, largest=10)
+        assert truncate_if_large(path, largest=10)
         writer.write(b"new\n")
     assert path.read_bytes() == b"new\n"
     assert (tmp_path / "part.log.1").read_bytes() == b"old lines\none more\n"
@@ -22,9 +22,9 @@ def test_without_space_for_a_copy_the_old_lines_are_dropped(tmp_path: Path) -> N
     path.write_text("old lines\n")
     in_the_way = tmp_path / "part.log.1"
     in_the_way.symlink_to(tmp_path / "no such directory" / "file")
-    assert begin_anew(path, largest=5)
+    assert truncate_if_large(path, largest=5)
     assert path.read_text() == ""
 
 
 def test_a_log_that_is_not_there_is_left_alone(tmp_path: Path) -> None:
-    assert not begin_anew(tmp_path / "part.log", largest=0)
+    assert not truncate_if_large(tmp_path / "part.log", largest=0)

@@ -53,7 +53,7 @@ async def test_a_damaged_memory_is_no_memory(tmp_path: Path) -> None:
     assert await RememberedBucket(tmp_path / "jobs.json", Jobs()).look() is Verdict.SAME
 
 
-async def test_a_bucket_that_is_created_anew_between_look_and_accept_is_still_another(tmp_path: Path) -> None:
+async def test_a_bucket_that_is_recreated_between_look_and_accept_is_still_another(tmp_path: Path) -> None:
     jobs = await remembered(tmp_path / "jobs.json", 1)
     bucket = RememberedBucket(tmp_path / "jobs.json", jobs)
     assert await bucket.look() is Verdict.SAME

@@ -87,5 +87,5 @@ def test_a_loop_has_the_name_of_what_it_runs() -> None:
 
 def test_more_problems_than_are_remembered_do_not_grow_the_memory() -> None:
     repeats = Repeats(clock=Clock())
-    assert all(repeats.is_news(Path(str(number))) for number in range(2 * REMEMBERED))
+    assert all(repeats.is_new(Path(str(number))) for number in range(2 * REMEMBERED))
     assert len(repeats._logged) == REMEMBERED

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kleverkit.processes import identity
+from kleverkit.processes import ProcessReference, has_exited, identity, this_process
 
 PID = 4711
 
@@ -45,3 +45,31 @@ def test_a_process_that_has_ended_has_none(tmp_path: Path, state: str) -> None:
 def test_the_system_has_one_for_this_process(tmp_path: Path) -> None:
     assert identity(os.getpid()) == identity(os.getpid())
     assert identity(os.getpid(), tmp_path / "no procfs") is not None
+
+
+def with_namespace(directory: Path, number: int) -> Path:
+    (directory / "self/ns").mkdir(parents=True, exist_ok=True)
+    (directory / "self/ns/pid").unlink(missing_ok=True)
+    (directory / "self/ns/pid").symlink_to(f"pid:[{number}]")
+    return directory
+
+
+def test_this_process_has_not_exited() -> None:
+    assert not has_exited(this_process())
+
+
+def test_a_process_has_exited_when_its_id_is_free_or_another_ones(tmp_path: Path) -> None:
+    proc = with_namespace(procfs(tmp_path), 1)
+    record = ProcessReference(pid=PID, identity="boot-1:1000", machine="boot-1 pid:[1]")
+    assert not has_exited(record, proc)
+    procfs(tmp_path, ticks=2000)
+    assert has_exited(record, proc)
+    assert has_exited(record.model_copy(update={"pid": PID + 1}), proc)
+
+
+@pytest.mark.parametrize("machine", ["boot-2 pid:[1]", "boot-1 pid:[2]", "another"])
+def test_a_process_of_another_machine_or_container_cannot_be_seen_and_has_not_exited(
+    tmp_path: Path, machine: str
+) -> None:
+    record = ProcessReference(pid=4, identity="boot-1:1", machine=machine)
+    assert not has_exited(record, with_namespace(procfs(tmp_path), 1))

@@ -11,9 +11,9 @@ from kleverproto.streams import BUCKETS, CONSUMERS, STREAMS, ConsumerSpec
 
 EVERYTHING = tuple(subject for stream in STREAMS for subject in stream.subjects)
 ALL = {
-    **{service: permissions.of_service(service) for service in permissions.SERVICES},
-    "topology": permissions.of_topology(),
-    "external": permissions.of_external("ci", publish=publishable_by_externals(), subscribe=EVERYTHING),
+    **{service: permissions.service_permissions(service) for service in permissions.SERVICES},
+    "topology": permissions.topology_permissions(),
+    "external": permissions.external_permissions("ci", publish=publishable_by_externals(), subscribe=EVERYTHING),
 }
 
 
@@ -63,7 +63,7 @@ def test_filters_are_compared_as_nats_does(pattern: str, inner: str, *, covered:
 def test_narrower_subjects_are_left_out_where_a_wider_one_is_named() -> None:
     wider, narrower = "klever.model.pushed.>", "klever.model.pushed.library.*"
     for order in ((wider, narrower), (narrower, wider)):
-        assert permissions.of_external("ci", publish=order, subscribe=()).publish[:2] == (
+        assert permissions.external_permissions("ci", publish=order, subscribe=()).publish[:2] == (
             wider,
             "$JS.API.CONSUMER.INFO.KLEVER_MODELS.ci",
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kleverproto.references import InvalidReferenceError, ModelRef, names_registry
+from kleverproto.references import InvalidReferenceError, ModelRef, dns_label, names_registry
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def test_the_key_keeps_versions_with_dots_apart() -> None:
 )
 def test_the_first_of_several_parts_is_a_registry_by_dockers_rule(text: str, expected: bool) -> None:  # noqa: FBT001
     assert names_registry(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("v1", "v1"), ("v1.0_B", "v1-0-b"), ("___", "model"), ("9" * 99, "9" * 63)]
+)
+def test_a_dns_label_is_made_of_any_text(text: str, label: str) -> None:
+    assert dns_label(text) == label

@@ -2,9 +2,10 @@
 
 import pytest
 
+from kleverproto.codes import NOT_SCANNED, UNSAFE_MODEL
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import ProjectPolicy
-from kleverproto.safety import NOT_SCANNED, UNSAFE_MODEL, is_scanned, refusal
+from kleverproto.safety import is_scanned, refusal
 from kleverproto.scans import Finding, Scan, Severity
 from support.gateway import digest, version_document
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from kleverproto.codes import INVALID_MODEL
 from kleverproto.documents import Problem
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
-from kleverproto.servable import INVALID_MODEL, missing_knowledge, refusal, unconvertible, unservable
+from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
 from modelformats.carrying import CARRIED
 from modelformats.weights import BITS, unknown_elements
@@ -59,7 +60,9 @@ def test_what_is_dangerous_is_refused_whether_it_was_parsed_or_not() -> None:
     scan = version().status.scan
     assert scan is not None
     unscanned = version(scan=None)
-    assert (refusal(unscanned, None, STRICT) or ("", ""))[0] == "model_not_scanned"
+    refused = refusal(unscanned, None, STRICT)
+    assert refused is not None
+    assert refused.code == "model_not_scanned"
     assert refusal(unscanned, None, LENIENT) is None
 
 
@@ -83,7 +86,7 @@ def signed(*inputs: str | None, outputs: tuple[str | None, ...] = ("float32",)) 
 def test_an_input_of_a_type_that_cannot_be_sent_is_named(dtype: str) -> None:
     code, message = unservable(signed("float32", dtype), None) or ("", "")
     assert code == "unservable_model"
-    assert f"its input 'x1' is of type {dtype}, which the inference protocol does not have: export" in message
+    assert f"its input 'x1' is of type {dtype}, which the inference protocol does not support: export" in message
 
 
 @pytest.mark.parametrize(
@@ -130,12 +133,12 @@ def untyped(reason: str, *, inputs: tuple[str, ...] = (), outputs: tuple[str, ..
 def test_an_input_whose_type_nobody_knows_is_named_whatever_the_format(reason: str) -> None:
     code, message = unservable(untyped(reason, inputs=("x",), outputs=("y",)), None) or ("", "")
     assert code == "unservable_model"
-    assert f"of its input 'x' one cannot know the type ({reason}): export" in message
+    assert f"the type of its input 'x' is not known ({reason}): export" in message
 
 
 def test_outputs_of_unknown_types_are_refused_where_there_are_no_others() -> None:
     refused = unservable(untyped(unknown_elements(99), outputs=("y", "z")), None) or ("", "")
-    assert "of its output 'y' one cannot know the type (its elements are of unknown type 99" in refused[1]
+    assert "the type of its output 'y' is not known (its elements are of unknown type 99" in refused[1]
     some = untyped(unknown_elements(99), outputs=("y", "z"))
     assert some.status.signature is not None
     answered = some.status.signature.model_copy(

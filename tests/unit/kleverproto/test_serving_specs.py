@@ -62,12 +62,12 @@ def test_one_variant_gets_all_the_traffic_where_nothing_is_said_of_weights(traff
 @pytest.mark.parametrize("traffic", [{}, {"traffic": {}}, {"traffic": {"weights": {}}}])
 def test_several_variants_without_weights_are_refused_with_an_example(traffic: dict[str, Any]) -> None:
     variants = [{"name": name, "model": f"library/iris:{name}"} for name in ("v1", "v2")]
-    found = problems({"variants": variants, **traffic})
-    assert found == {"traffic.weights": "say what percent each variant gets, such as {v1: 50, v2: 50}"}
+    reported = problems({"variants": variants, **traffic})
+    assert reported == {"traffic.weights": "say what percent each variant gets, such as {v1: 50, v2: 50}"}
 
 
 def test_all_problems_are_told_at_once_each_with_its_field() -> None:
-    found = problems(
+    reported = problems(
         {
             "variants": [
                 {"name": "v1", "model": "iris", "replicas": 0},
@@ -81,7 +81,7 @@ def test_all_problems_are_told_at_once_each_with_its_field() -> None:
             "strategy": {"type": "canary", "steps": [50, 10]},
         }
     )
-    assert set(found) == {
+    assert set(reported) == {
         "variants.0.model",
         "variants.0.replicas",
         "variants.1",
@@ -93,8 +93,8 @@ def test_all_problems_are_told_at_once_each_with_its_field() -> None:
         "traffic.rules.0.variant",
         "traffic.mirror.variant",
     }
-    assert found["traffic.weights"] == "the weights sum to 70, not 100"
-    assert "steps must grow" in found["strategy.canary"]
+    assert reported["traffic.weights"] == "the weights sum to 70, not 100"
+    assert "steps must grow" in reported["strategy.canary"]
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_all_problems_are_told_at_once_each_with_its_field() -> None:
 )
 def test_a_rule_that_the_ingress_could_not_take_is_refused(change: dict[str, Any], complaint: str) -> None:
     variants = [{"name": "v1", "model": "library/iris:v1"}]
-    found = problems({"variants": variants, "traffic": {"weights": {"v1": 100}, "rules": [change]}})
-    assert any(complaint in message for message in found.values()), found
+    reported = problems({"variants": variants, "traffic": {"weights": {"v1": 100}, "rules": [change]}})
+    assert any(complaint in message for message in reported.values()), reported
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_rule_that_the_ingress_could_not_take_is_refused(change: dict[str, Any
         ({"resources": {"memory": "1m"}}, "less than one byte"),
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 2}}, "above maxReplicas"),
         ({"custom": {}}, "give a command, an image, or both"),
-        ({"runtime": "tfserving"}, "'kleverserve', 'triton' or 'mlserver'"),
+        ({"runtime": "tfserving"}, "'kleverserve', 'triton', 'mlserver' or 'openscoring'"),
         ({"env": {"A-B": "x"}}, "pattern"),
         ({"env": {"A": "x\x00y"}}, "pattern"),
         ({"env": {"LD_PRELOAD": "/models/x.so"}}, "what code a model server loads"),
@@ -133,8 +133,8 @@ def test_a_rule_that_the_ingress_could_not_take_is_refused(change: dict[str, Any
 )
 def test_a_variant_that_cannot_run_so_is_refused(change: dict[str, Any], complaint: str) -> None:
     variants = [{"name": "v1", "model": "library/iris:v1", **change}]
-    found = problems({"variants": variants, "traffic": {"weights": {"v1": 100}}})
-    assert any(complaint in message for message in found.values()), found
+    reported = problems({"variants": variants, "traffic": {"weights": {"v1": 100}}})
+    assert any(complaint in message for message in reported.values()), reported
 
 
 @pytest.mark.parametrize("junk", [None, [], {"variants": 3, "traffic": "no"}, {"variants": [None], "traffic": {}}])

@@ -56,8 +56,8 @@ def test_calls_of_another_architecture_end_the_process(machine: str) -> None:
 
 def test_calls_that_nobody_knows_do_not_exist(machine: str) -> None:
     for number in (FIRST_UNKNOWN, 0x40000000 + 41):  # the second one is x32's way to socket(2)
-        found = run(compile_filter(SERVER, machine), AUDIT_ARCHITECTURES[machine], number)
-        assert found == ERROR | errno.ENOSYS
+        decisions = run(compile_filter(SERVER, machine), AUDIT_ARCHITECTURES[machine], number)
+        assert decisions == ERROR | errno.ENOSYS
 
 
 @pytest.mark.parametrize(("names", "expected"), [(ABSENT, errno.ENOSYS), (REFUSED, errno.EPERM), (IGNORED, 0)])
@@ -127,8 +127,8 @@ def test_arguments_are_looked_into(machine: str) -> None:
         ("socketpair", (1, STREAM | CLOEXEC, 0), True),
         ("socketpair", (1, DATAGRAM, 0), False),
     ]
-    found = [answer(EGRESS, machine, name, *arguments) == ALLOW for name, arguments, _ in cases]
-    assert found == [allowed for _, _, allowed in cases]
+    decisions = [answer(EGRESS, machine, name, *arguments) == ALLOW for name, arguments, _ in cases]
+    assert decisions == [allowed for _, _, allowed in cases]
 
 
 def test_a_machine_that_the_filter_does_not_know_has_none() -> None:

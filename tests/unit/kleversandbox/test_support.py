@@ -53,7 +53,7 @@ def test_what_is_in_force_is_described() -> None:
 
 @pytest.mark.parametrize(
     ("support", "allowed", "follows"),
-    [(COMPLETE, False, "reach nothing else"), (NOTHING, False, "are refused"), (NOTHING, True, "are run all the same")],
+    [(COMPLETE, False, "access to nothing else"), (NOTHING, False, "are refused"), (NOTHING, True, "are run anyway")],
 )
 def test_the_status_says_what_follows(support: Support, *, allowed: bool, follows: str) -> None:
     lines = sandbox_lines(described(support, allow_unsandboxed=allowed))

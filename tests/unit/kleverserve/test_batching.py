@@ -85,16 +85,16 @@ async def test_a_slow_model_runs_in_as_many_threads_as_it_may() -> None:
         third = [asyncio.create_task(batcher.predict(asked(model, [n]))) for n in (2, 3)]
         await a_turn_of_the_loop()
         model.go_on.set()
-        found = [values(each)[0][0] for each in await asyncio.gather(first, second, *third)]
-    assert (found, runs) == ([0, 2, 4, 6], [1, 1, 2])
+        answers = [values(each)[0][0] for each in await asyncio.gather(first, second, *third)]
+    assert (answers, runs) == ([0, 2, 4, 6], [1, 1, 2])
 
 
 async def test_requests_of_another_kind_and_larger_ones_run_by_themselves(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=2, observe=runs.append)
     requests = [asked(model, [1]), asked(model, [1, 2]), asked(model, [3], [4], [5])]
-    found = await asyncio.gather(*(batcher.predict(request) for request in requests))
-    assert [values(each) for each in found] == [[[2]], [[2, 4]], [[6], [8], [10]]]
+    answers = await asyncio.gather(*(batcher.predict(request) for request in requests))
+    assert [values(each) for each in answers] == [[[2]], [[2, 4]], [[6], [8], [10]]]
     assert runs == [1, 1, 3]
 
 

@@ -40,9 +40,9 @@ def parsed(raw: bytes, *inputs: dict[str, Any], **more: Any) -> Any:
 )
 def test_what_is_written_is_read_again(array: Array, datatype: Datatype) -> None:
     raw = binary.encode(array, name="x", datatype=datatype)
-    found = binary.decode(memoryview(raw), name="x", datatype=datatype, shape=array.shape)
-    assert found.dtype == array.dtype
-    np.testing.assert_array_equal(found, array)
+    tensors = binary.decode(memoryview(raw), name="x", datatype=datatype, shape=array.shape)
+    assert tensors.dtype == array.dtype
+    np.testing.assert_array_equal(tensors, array)
 
 
 def test_numbers_are_little_endian_and_texts_have_their_length_before_them() -> None:

@@ -41,7 +41,9 @@ def test_several_artifacts_are_named(tmp_path: Path) -> None:
 
 
 def test_mlserver_names_the_formats_it_serves(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match=r"does not serve ONNX; the formats are: MLflow, SKLearn, XGBoost"):
+    with pytest.raises(
+        ModelLoadError, match=r"does not serve ONNX; the formats are: CatBoost, LightGBM, MLflow, SKLearn, XGBoost"
+    ):
         find_artifact(model(tmp_path, "model.onnx"), "ONNX")
 
 
@@ -56,9 +58,9 @@ def test_a_name_that_is_no_folder_is_refused(name: str, capsys: pytest.CaptureFi
 
 
 def test_triton_finds_this_python_first_and_keeps_what_was_given() -> None:
-    found = Installation(Path("s"), Path("b"), Path("t"), libraries=(Path("/python/lib"), Path("/triton.libs")))
+    installation = Installation(Path("s"), Path("b"), Path("t"), libraries=(Path("/python/lib"), Path("/triton.libs")))
     given = {"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/given", "LANG": "C"}
-    environment = child_environment(found, given, threads=3)
+    environment = child_environment(installation, given, threads=3)
     assert environment == {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}/usr/bin",
         "LD_LIBRARY_PATH": "/python/lib:/triton.libs:/given",
@@ -68,8 +70,8 @@ def test_triton_finds_this_python_first_and_keeps_what_was_given() -> None:
 
 
 def test_an_empty_library_path_does_not_put_the_current_directory_in_it() -> None:
-    found = Installation(Path("s"), Path("b"), Path("t"), libraries=(Path("/triton.libs"),))
-    assert child_environment(found, {}, threads=1)["LD_LIBRARY_PATH"] == "/triton.libs"
+    installation = Installation(Path("s"), Path("b"), Path("t"), libraries=(Path("/triton.libs"),))
+    assert child_environment(installation, {}, threads=1)["LD_LIBRARY_PATH"] == "/triton.libs"
 
 
 def test_this_pythons_own_library_goes_before_the_systems(tmp_path: Path) -> None:

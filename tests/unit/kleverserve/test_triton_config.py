@@ -8,9 +8,10 @@ import pytest
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.tensors import Array, Datatype
-from kleverserve.triton.config import MAX_BATCH_ROWS, model_config, quoted
+from kleverserve.triton.config import model_config, quoted
 from support.echo_model import EchoModel
 
+BATCH_ROWS = 4096
 TABLE = TensorSpec("x", Datatype.FP32, (-1, 4))
 
 
@@ -18,8 +19,8 @@ class RowWise(EchoModel):
     row_wise = True
 
 
-def config(model: EchoModel, **parameters: str) -> str:
-    return model_config(model, name="iris", instances=2, parameters=parameters)
+def config(model: EchoModel, batch_rows: int = BATCH_ROWS, **parameters: str) -> str:
+    return model_config(model, name="iris", instances=2, batch_rows=batch_rows, parameters=parameters)
 
 
 def test_a_model_is_described_with_full_shapes_and_no_batching() -> None:
@@ -37,9 +38,13 @@ def test_a_model_is_described_with_full_shapes_and_no_batching() -> None:
 
 def test_requests_for_rows_that_are_independent_are_joined() -> None:
     lines = config(RowWise([TABLE])).splitlines()
-    assert f"max_batch_size: {MAX_BATCH_ROWS}" in lines
+    assert f"max_batch_size: {BATCH_ROWS}" in lines
     assert 'input { name: "x" data_type: TYPE_FP32 dims: [4] }' in lines
     assert lines[-1] == "dynamic_batching { }"
+
+
+def test_requests_for_a_format_that_the_table_does_not_batch_are_not_joined() -> None:
+    assert "max_batch_size: 0" in config(RowWise([TABLE]), batch_rows=1)
 
 
 class Centred(RowWise):

@@ -1,11 +1,14 @@
 """The folder of one run of Triton."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from kleverserve.triton.folder import NEW_SECONDS, remove_leftovers, run_folder
+from kleverserve.triton.repository import write_repository
 
 
 @pytest.fixture
@@ -56,3 +59,11 @@ def test_a_new_folder_is_left_alone_as_it_may_not_be_locked_yet(places: tuple[Pa
     new.mkdir()
     remove_leftovers(root, memory)
     assert new.is_dir()
+
+
+def test_the_process_of_the_model_finds_both_packages_of_the_server(tmp_path: Path) -> None:
+    """Each may be in a directory of its own, and the process ignores PYTHONPATH."""
+    repository = write_repository(tmp_path, name="m", config="")
+    program = (repository / "m" / "1" / "model.py").read_text().replace("from kleverserve.triton.backend", "# from")
+    given = ("-I", "-S", "-c", f"{program}\nimport kleverserve, modelfiles")
+    assert subprocess.run([sys.executable, *given], check=False).returncode == 0

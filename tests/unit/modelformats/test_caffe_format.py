@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Parameters, Signature
+from modelfiles.protobuf.text import DEPTH_LIMIT, SIZE_LIMIT
 from modelformats import InvalidModelError, detect_format, extract_signature, validate_layout
-from modelformats.converting.programs.protobuf_text import DEPTH_LIMIT, SIZE_LIMIT
 from support import caffe_models
 from support.model_files import write
 from support.protobufs import field, varint
@@ -25,14 +25,14 @@ def layer(kind: str, options: str = "", bottoms: str = 'bottom: "data"') -> str:
 
 
 def test_a_network_and_its_weights(tmp_path: Path) -> None:
-    found = extracted(tmp_path, caffe_models.NETWORK)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("data", "float32", (1, 3, 9, 9))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("prob", "float32", (1, 5))]
+    signature = extracted(tmp_path, caffe_models.NETWORK)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("data", "float32", (1, 3, 9, 9))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("prob", "float32", (1, 5))]
     kinds = ("Convolution", "InnerProduct", "Input", "Pooling", "ReLU", "Softmax")
-    assert found.operators == dict.fromkeys(kinds, 1)
-    assert found.parameters == Parameters(count=192, bytes_by_dtype={"float32": 768})
-    assert found.details == {"network": "small", "network_file": "model.prototxt"}
-    assert found.framework == "Caffe"
+    assert signature.operators == dict.fromkeys(kinds, 1)
+    assert signature.parameters == Parameters(count=192, bytes_by_dtype={"float32": 768})
+    assert signature.details == {"network": "small", "network_file": "model.prototxt"}
+    assert signature.framework == "Caffe"
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_a_network_and_its_weights(tmp_path: Path) -> None:
 def test_the_shape_of_the_output_follows_from_the_layers(
     tmp_path: Path, layers: str, shape: tuple[int, ...] | None
 ) -> None:
-    found = extracted(tmp_path, IMAGE + layers)
-    assert {tensor.name: tensor.shape for tensor in found.outputs}["out"] == shape
-    assert ("outputs" in found.unknown) == (shape is None)
+    signature = extracted(tmp_path, IMAGE + layers)
+    assert {tensor.name: tensor.shape for tensor in signature.outputs}["out"] == shape
+    assert ("outputs" in signature.unknown) == (shape is None)
 
 
 def test_layers_of_the_first_generation(tmp_path: Path) -> None:
@@ -70,11 +70,11 @@ def test_layers_of_the_first_generation(tmp_path: Path) -> None:
         layers { name: "n" type: LRN bottom: "f" top: "n" } layers { name: "s" type: SOFTMAX bottom: "n" top: "s" }"""
     )
     blob = field(1, 1) + field(2, 1) + field(3, 2) + field(4, 240)
-    found = extracted(tmp_path, network, field(2, field(4, b"f") + field(6, blob)))
-    assert found.operators == {"InnerProduct": 1, "LRN": 1, "ReLU": 1, "Softmax": 1}
-    assert found.outputs[0].shape == (1, 2)
-    assert found.parameters
-    assert found.parameters.count == 480
+    signature = extracted(tmp_path, network, field(2, field(4, b"f") + field(6, blob)))
+    assert signature.operators == {"InnerProduct": 1, "LRN": 1, "ReLU": 1, "Softmax": 1}
+    assert signature.outputs[0].shape == (1, 2)
+    assert signature.parameters
+    assert signature.parameters.count == 480
 
 
 def test_quotes_in_a_text_are_part_of_it(tmp_path: Path) -> None:
@@ -85,15 +85,15 @@ def test_quotes_in_a_text_are_part_of_it(tmp_path: Path) -> None:
 def test_inputs_have_a_shape_each_or_say_why_not(tmp_path: Path) -> None:
     network = """input: "a" input: "b" input_shape { dim: 1 dim: 2 } input_shape { dim: 3 }
         layer { name: "d" type: "Data" top: "c" } layer { name: "e" type: "Eltwise" bottom: "a" top: "out" }"""
-    found = extracted(tmp_path, network)
-    assert [(t.name, t.shape) for t in found.inputs] == [("a", (1, 2)), ("b", (3,)), ("c", None)]
-    assert "data set" in found.unknown["inputs"]
+    signature = extracted(tmp_path, network)
+    assert [(t.name, t.shape) for t in signature.inputs] == [("a", (1, 2)), ("b", (3,)), ("c", None)]
+    assert "data set" in signature.unknown["inputs"]
 
 
 def test_weights_of_double_precision_are_told(tmp_path: Path) -> None:
     blob = field(7, field(8, struct.pack("<3d", 1, 2, 3)) + field(7, field(1, b"\x03")))
-    found = extracted(tmp_path, caffe_models.NETWORK, field(100, blob)).parameters
-    assert found == Parameters(count=3, bytes_by_dtype={"float64": 24})
+    parameters = extracted(tmp_path, caffe_models.NETWORK, field(100, blob)).parameters
+    assert parameters == Parameters(count=3, bytes_by_dtype={"float64": 24})
 
 
 def test_large_weights_are_not_read(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
     write(tmp_path, "model.prototxt", caffe_models.NETWORK)
     with (write(tmp_path, "model.caffemodel", head) / "model.caffemodel").open("ab") as file:
         file.truncate(len(head) + size)
-    found = extract_signature("CaffeModel", tmp_path).parameters
-    assert found == Parameters(count=size // 4, bytes_by_dtype={"float32": size})
+    parameters = extract_signature("CaffeModel", tmp_path).parameters
+    assert parameters == Parameters(count=size // 4, bytes_by_dtype={"float32": size})
 
 
 def test_of_several_networks_that_for_deployment_is_read(tmp_path: Path) -> None:

@@ -23,20 +23,24 @@ def changed(directory: Path, **changes: Any) -> Signature:
 @pytest.mark.parametrize("content", [BINARY, TEXT], ids=["cbm", "json"])
 def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
     assert detect_format(write(tmp_path, "model", content)) == "CatBoost"
-    found = extract_signature("CatBoost", tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [
+    signature = extract_signature("CatBoost", tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [
         ("sepal_length", "float32", (-1,)),
         ("sepal_width", "float32", (-1,)),
         ("petal_length", "float32", (-1,)),
         ("petal_width", "float32", (-1,)),
         ("colour", "str", (-1,)),
     ]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [
         ("predict", "int64", (-1,)),
         ("predict_proba", "float64", (-1, 3)),
     ]
-    assert (found.framework, found.framework_version, found.operators) == ("CatBoost", "1.2.10", {"Tree": 2})
-    assert found.details == {
+    assert (signature.framework, signature.framework_version, signature.operators) == (
+        "CatBoost",
+        "1.2.10",
+        {"Tree": 2},
+    )
+    assert signature.details == {
         "classes": ["0", "1", "2"],
         "feature_names": ["sepal_length", "sepal_width", "petal_length", "petal_width", "colour"],
         "loss": "MultiClass",
@@ -46,9 +50,9 @@ def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize(("bias", "shape"), [([1, [0.5]], (-1,)), ([1, [0, 0]], (-1, 2))], ids=["one", "two"])
 def test_a_regression_gives_numbers(tmp_path: Path, bias: list[Any], shape: tuple[int, ...]) -> None:
-    found = changed(tmp_path, model_info={}, scale_and_bias=bias)
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", "float64", shape)]
-    assert found.framework_version is None
+    signature = changed(tmp_path, model_info={}, scale_and_bias=bias)
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("predict", "float64", shape)]
+    assert signature.framework_version is None
 
 
 def test_a_feature_without_a_name_is_known_by_its_place(tmp_path: Path) -> None:
@@ -61,9 +65,9 @@ def test_a_feature_without_a_name_is_known_by_its_place(tmp_path: Path) -> None:
 
 def test_features_that_are_all_numbers_are_one_table(tmp_path: Path) -> None:
     features = {"float_features": [{"flat_feature_index": 2, "feature_id": "b"}, {"flat_feature_index": 0}]}
-    found = changed(tmp_path, features_info=features)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", "float32", (-1, 3))]
-    assert found.details["feature_names"] == ["0", "b"]
+    signature = changed(tmp_path, features_info=features)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("input", "float32", (-1, 3))]
+    assert signature.details["feature_names"] == ["0", "b"]
 
 
 def test_a_model_without_trees_is_refused(tmp_path: Path) -> None:
@@ -98,5 +102,5 @@ def test_classes_have_a_type_or_the_reason_why_not(
     tmp_path: Path, label: str, dtype: str | None, reason: str | None
 ) -> None:
     notes = {"class_params": {"class_names": ["a", "b"], "class_label_type": label}}
-    found = changed(tmp_path, model_info=notes)
-    assert (found.outputs[0].dtype, found.unknown.get("predict")) == (dtype, reason)
+    signature = changed(tmp_path, model_info=notes)
+    assert (signature.outputs[0].dtype, signature.unknown.get("predict")) == (dtype, reason)

@@ -34,25 +34,25 @@ def test_a_neural_network_tells_its_layers(tmp_path: Path) -> None:
     write(tmp_path, "anything", (DATA / "coreml" / "iris.mlmodel").read_bytes())
     assert detect_format(tmp_path) == "CoreML"
     (tmp_path / "anything").rename(tmp_path / "iris.mlmodel")
-    found = extract_signature("CoreML", tmp_path)
-    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in found.inputs] == [("x", "float64", (4,))]
-    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in found.outputs] == [("scores", "float64", (3,))]
-    assert found.operators == {"innerProduct": 1, "softmax": 1}
-    assert found.details["model_type"] == "neuralNetwork"
-    assert "parameters" in found.unknown
+    signature = extract_signature("CoreML", tmp_path)
+    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float64", (4,))]
+    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.outputs] == [("scores", "float64", (3,))]
+    assert signature.operators == {"innerProduct": 1, "softmax": 1}
+    assert signature.details["model_type"] == "neuralNetwork"
+    assert "parameters" in signature.unknown
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["beside", "inside"])
 def test_a_package_tells_its_program_and_weights(inside: bool, tmp_path: Path) -> None:  # noqa: FBT001
     directory = package(tmp_path)
-    found = extract_signature("CoreML", directory if inside else tmp_path)
+    signature = extract_signature("CoreML", directory if inside else tmp_path)
     assert detect_format(directory if inside else tmp_path) == "CoreML"
-    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in found.inputs] == [("x", "float32", (1, 4))]
-    assert found.operators == {"matmul": 1, "softmax": 1}
-    assert found.parameters is not None
-    assert found.parameters.bytes_by_dtype == {"float32": 4 * 3 * 4}
-    assert (found.framework, found.framework_version) == ("coremltools", "9.0")
-    assert found.details["specification_version"] == 6
+    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float32", (1, 4))]
+    assert signature.operators == {"matmul": 1, "softmax": 1}
+    assert signature.parameters is not None
+    assert signature.parameters.bytes_by_dtype == {"float32": 4 * 3 * 4}
+    assert (signature.framework, signature.framework_version) == ("coremltools", "9.0")
+    assert signature.details["specification_version"] == 6
 
 
 def test_features_of_every_kind(tmp_path: Path) -> None:
@@ -73,17 +73,17 @@ def test_features_of_every_kind(tmp_path: Path) -> None:
     several.enumerated.shapes.add(sizes=[1, 3])
     made.description.outputs.add(name="scores").type.dictionary.SetInParent()
     made.description.predicted = "label"
-    found = extracted(made, tmp_path)
-    assert [(tensor.dtype, tensor.shape) for tensor in found.inputs] == [
+    signature = extracted(made, tmp_path)
+    assert [(tensor.dtype, tensor.shape) for tensor in signature.inputs] == [
         ("int64", ()),
         ("str", ()),
         ("uint8", (3, 4, 3)),
         ("float32", (1, -1)),
         ("float32", (1, -1)),
     ]
-    assert found.operators == {"treeEnsembleClassifier": 1}
-    assert "dictionary" in found.unknown["scores"]
-    assert found.details["predicted_feature"] == "label"
+    assert signature.operators == {"treeEnsembleClassifier": 1}
+    assert "dictionary" in signature.unknown["scores"]
+    assert signature.details["predicted_feature"] == "label"
 
 
 def test_a_pipeline_tells_the_operators_of_its_models(tmp_path: Path) -> None:
@@ -143,18 +143,18 @@ def blob(size: int, *, sentinel: int = 0xDEADBEEF, begin: int = 88) -> bytes:
     ],
 )
 def test_weights_of_every_type_are_counted(tmp_path: Path, kind: int, by_dtype: dict[str, int]) -> None:
-    found = extracted(program(kind), tmp_path)
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, by_dtype)
-    assert "parameters" not in found.unknown
+    signature = extracted(program(kind), tmp_path)
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (8, by_dtype)
+    assert "parameters" not in signature.unknown
 
 
 def test_weights_of_an_unknown_type_are_counted_with_the_bytes_of_their_blob(tmp_path: Path) -> None:
     write(tmp_path, "weights/weight.bin", blob(5))
-    found = extracted(program(99), tmp_path)
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, {"unknown type 99": 5})
-    assert "unknown type 99" in found.unknown["parameters"]
+    signature = extracted(program(99), tmp_path)
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (8, {"unknown type 99": 5})
+    assert "unknown type 99" in signature.unknown["parameters"]
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ def test_weights_of_an_unknown_type_are_counted_with_the_bytes_of_their_blob(tmp
 def test_a_blob_that_is_not_there_gives_no_bytes(tmp_path: Path, place: str, offset: int, content: bytes) -> None:
     write(tmp_path, "secret", blob(5))
     write(tmp_path / "inner", "weights/weight.bin", content)
-    found = extracted(program(99, place=place, offset=offset), tmp_path / "inner")
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, {})
-    assert "unknown type 99" in found.unknown["parameters"]
+    signature = extracted(program(99, place=place, offset=offset), tmp_path / "inner")
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (8, {})
+    assert "unknown type 99" in signature.unknown["parameters"]
 
 
 def test_features_without_a_type_say_why(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_features_without_a_type_say_why(tmp_path: Path) -> None:
         array.shape.append(3)
     made.description.inputs.add(name="picture").type.image.colors = 70
     made.description.inputs.add(name="strange")
-    found = extracted(made, tmp_path)
-    assert {tensor.dtype for tensor in found.inputs} == {None}
+    signature = extracted(made, tmp_path)
+    assert {tensor.dtype for tensor in signature.inputs} == {None}
     newer = "newer than this version of Klever"
-    assert {name: found.unknown[name] for name in ("newer", "unsaid", "picture", "strange")} == {
+    assert {name: signature.unknown[name] for name in ("newer", "unsaid", "picture", "strange")} == {
         "newer": f"its elements are of unknown type 0x30008: {newer}",
         "unsaid": "the model does not say of what type its elements are",
         "picture": f"its elements are of unknown type colour space 70: {newer}",

@@ -100,14 +100,16 @@ def test_two_files_of_unusual_name_are_no_model(tmp_path: Path) -> None:
 def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right: str, wrong: str) -> None:
     model_files.write_model(tmp_path, right)
     if right == wrong:
-        found = extract_signature(wrong, tmp_path)
-        assert found.operators or found.parameters or found.inputs
+        signature = extract_signature(wrong, tmp_path)
+        assert signature.operators or signature.parameters or signature.inputs
         return
     if (right, wrong) == ("SKLearn", "Pickle"):
         return  # it is one
     with pytest.raises(InvalidModelError) as refused:
         extract_signature(wrong, tmp_path)
-    assert re.search(rf"ormbfile.yaml says {wrong}, but .*; the files look like {right}$|expected", str(refused.value))
+    assert re.search(
+        rf"ormbfile.yaml declares {wrong}, but .*; the files look like {right}$|expected", str(refused.value)
+    )
     assert str(tmp_path) not in str(refused.value)
 
 

@@ -32,12 +32,12 @@ def header(keys: int, tensors: int, rest: bytes = b"") -> bytes:
 
 
 def test_tensors_are_counted_by_type_and_the_architecture_is_told() -> None:
-    found = extracted(REAL)
-    assert found.parameters is not None
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (80, {"float16": 128, "float32": 64})
-    assert found.details["architecture"] == "llama"
-    assert found.details["settings"]["llama.context_length"] == 32
-    assert set(found.unknown) == {"inputs", "outputs", "operators", "framework_version"}
+    signature = extracted(REAL)
+    assert signature.parameters is not None
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (80, {"float16": 128, "float32": 64})
+    assert signature.details["architecture"] == "llama"
+    assert signature.details["settings"]["llama.context_length"] == 32
+    assert set(signature.unknown) == {"inputs", "outputs", "operators", "framework_version"}
 
 
 def test_it_is_told_from_its_content(tmp_path: Path) -> None:
@@ -47,17 +47,17 @@ def test_it_is_told_from_its_content(tmp_path: Path) -> None:
 def test_the_files_of_a_split_model_are_added_up(tmp_path: Path) -> None:
     for number in (1, 2):
         write(tmp_path, f"m-0000{number}-of-00002.gguf", CONTENT)
-    found = extracted(tmp_path)
-    assert found.parameters is not None
-    assert found.parameters.count == 160
+    signature = extracted(tmp_path)
+    assert signature.parameters is not None
+    assert signature.parameters.count == 160
 
 
 @pytest.mark.parametrize(("kind", "name", "size"), [(2, "q4_0", 36), (20, "iq4_nl", 36), (39, "mxfp4", 34)])
 def test_quantised_blocks_have_their_size(tmp_path: Path, kind: int, name: str, size: int) -> None:
     write(tmp_path, "m.gguf", file([(64, kind, size)]))
-    found = extracted(tmp_path)
-    assert found.parameters is not None
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (64, {name: size})
+    signature = extracted(tmp_path)
+    assert signature.parameters is not None
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (64, {name: size})
 
 
 def test_a_file_for_big_endian_machines_is_read_in_its_own_byte_order(tmp_path: Path) -> None:
@@ -78,13 +78,13 @@ def test_a_version_that_is_not_known_is_named_in_the_right_byte_order(tmp_path: 
 
 def test_tensors_of_an_unknown_type_are_counted_with_the_bytes_up_to_the_next(tmp_path: Path) -> None:
     write(tmp_path, "m.gguf", file([(64, 0, 256), (64, 99, 96), (32, 1, 64), (7, 98, 32)]))
-    found = extracted(tmp_path)
-    assert found.parameters is not None
-    assert found.parameters.count == 64 + 64 + 32 + 7
+    signature = extracted(tmp_path)
+    assert signature.parameters is not None
+    assert signature.parameters.count == 64 + 64 + 32 + 7
     sizes = {"float32": 256, "unknown type 99": 96, "float16": 64, "unknown type 98": 32}
-    assert found.parameters.bytes_by_dtype == sizes
-    assert found.details["tensors"] == dict.fromkeys(sizes, 1)
-    assert "unknown type 98, unknown type 99" in found.unknown["parameters"]
+    assert signature.parameters.bytes_by_dtype == sizes
+    assert signature.details["tensors"] == dict.fromkeys(sizes, 1)
+    assert "unknown type 98, unknown type 99" in signature.unknown["parameters"]
 
 
 def test_half_a_download_is_refused_with_both_lengths(tmp_path: Path) -> None:

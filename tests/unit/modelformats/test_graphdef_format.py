@@ -31,16 +31,16 @@ def extracted(message: Any, directory: Path) -> Signature:
 
 
 def test_a_graph_that_tensorflow_froze(tmp_path: Path) -> None:
-    found = extract_signature("GraphDef", write(tmp_path, "model.graphdef", REAL))
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", (-1, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("label", "int64", None)]
-    assert found.operators["MatMul"] == found.operators["Softmax"] == 1
-    assert (found.framework, found.framework_version) == ("TensorFlow", None)
-    assert found.parameters
-    assert found.parameters.count == 4 * 3 + 3 + 1
-    assert found.parameters.bytes_by_dtype == {"float32": 60, "int32": 4}
-    assert set(found.unknown) == {"outputs", "framework_version"}
-    assert found.details["producer"] > 1000
+    signature = extract_signature("GraphDef", write(tmp_path, "model.graphdef", REAL))
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("label", "int64", None)]
+    assert signature.operators["MatMul"] == signature.operators["Softmax"] == 1
+    assert (signature.framework, signature.framework_version) == ("TensorFlow", None)
+    assert signature.parameters
+    assert signature.parameters.count == 4 * 3 + 3 + 1
+    assert signature.parameters.bytes_by_dtype == {"float32": 60, "int32": 4}
+    assert set(signature.unknown) == {"outputs", "framework_version"}
+    assert signature.details["producer"] > 1000
 
 
 def test_nodes_that_are_consumed_in_any_way_are_no_outputs(tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ def test_nodes_that_are_consumed_in_any_way_are_no_outputs(tmp_path: Path) -> No
     node(message, "init", "NoOp")
     node(message, "same", "Cast", "split", "^log", SrcT=FLOAT, DstT=INT64)
     node(message, "more", "Greater", "split", "split:1", T=FLOAT)
-    found = extracted(message, tmp_path)
-    assert [(t.name, t.dtype) for t in found.outputs] == [("same", "int64"), ("more", "bool")]
+    signature = extracted(message, tmp_path)
+    assert [(t.name, t.dtype) for t in signature.outputs] == [("same", "int64"), ("more", "bool")]
 
 
 def test_shapes_of_results_are_told_where_the_writer_kept_them(tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_shapes_of_results_are_told_where_the_writer_kept_them(tmp_path: Path) -
     shape = end.attributes.add(key="_output_shapes").value.list.shapes.add()
     for size in (-1, 5):
         shape.dims.add(size=size)
-    found = extracted(message, tmp_path)
-    assert found.outputs[0].shape == (-1, 5)
-    assert "outputs" not in found.unknown
+    signature = extracted(message, tmp_path)
+    assert signature.outputs[0].shape == (-1, 5)
+    assert "outputs" not in signature.unknown
 
 
 def test_an_input_of_unknown_rank_has_no_shape(tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_weights_are_counted_and_not_read(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"\x7a\x80\x80\x80\x80\x20")  # field 15 of 8 GB, a hole
         file.truncate(path.stat().st_size + 6 + 8 * 1024**3)
-    found = extract_signature("GraphDef", tmp_path)
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype == {"float32": 4 * 2**20}
+    signature = extract_signature("GraphDef", tmp_path)
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype == {"float32": 4 * 2**20}
 
 
 @pytest.mark.parametrize("name", ["frozen_graph.pb", "weights"])
@@ -142,20 +142,20 @@ def constant(message: Any, kind: int, *sizes: int) -> Any:
 def test_every_type_of_tensorflow_is_counted(tmp_path: Path, kind: int, by_dtype: dict[str, int]) -> None:
     message = graph()
     constant(message, kind, 8)
-    found = extracted(message, tmp_path)
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype == by_dtype
-    assert "parameters" not in found.unknown
+    signature = extracted(message, tmp_path)
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype == by_dtype
+    assert "parameters" not in signature.unknown
 
 
 def test_a_constant_of_an_unknown_type_is_counted_with_its_bytes(tmp_path: Path) -> None:
     shape = field(2, field(1, 8))
     value = field(8, field(1, 99) + field(2, shape) + field(4, b"abcde"))
     weight = field(1, b"w") + field(2, b"Const") + field(5, field(1, b"value") + field(2, value))
-    found = extract_signature("GraphDef", write(tmp_path, "model.graphdef", field(1, weight)))
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (8, {"unknown type 99": 5})
-    assert "unknown type 99" in found.unknown["parameters"]
+    signature = extract_signature("GraphDef", write(tmp_path, "model.graphdef", field(1, weight)))
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (8, {"unknown type 99": 5})
+    assert "unknown type 99" in signature.unknown["parameters"]
 
 
 def test_an_input_and_a_result_of_an_unknown_type_say_why_they_have_none(tmp_path: Path) -> None:
@@ -163,10 +163,10 @@ def test_an_input_and_a_result_of_an_unknown_type_say_why_they_have_none(tmp_pat
     node(message, "x", "Placeholder", dtype=99)
     node(message, "y", "Relu", "x", T=98)
     node(message, "open", "Mystery", "x")
-    found = extracted(message, tmp_path)
+    signature = extracted(message, tmp_path)
     reason = "its elements are of unknown type {}: newer than this version of Klever"
-    assert (found.unknown["x"], found.unknown["y"]) == (reason.format(99), reason.format(98))
-    assert "open" not in found.unknown
+    assert (signature.unknown["x"], signature.unknown["y"]) == (reason.format(99), reason.format(98))
+    assert "open" not in signature.unknown
 
 
 def test_constants_of_functions_are_weights_too(tmp_path: Path) -> None:
@@ -176,6 +176,6 @@ def test_constants_of_functions_are_weights_too(tmp_path: Path) -> None:
     tensor = function.nodes.add(name="w", op="Const").attributes.add(key="value").value.tensor
     tensor.dtype = FLOAT
     tensor.shape.dims.add(size=3)
-    found = extracted(message, tmp_path)
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype == {"float32": 12}
+    signature = extracted(message, tmp_path)
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype == {"float32": 12}

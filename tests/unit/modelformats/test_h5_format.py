@@ -17,23 +17,23 @@ def real(directory: Path, name: str) -> Signature:
     return extract_signature("H5", write(directory, "model.h5", (REAL / name).read_bytes()))
 
 
-def tensors(found: Signature) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
-    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*found.inputs, *found.outputs)]
+def tensors(signature: Signature) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
+    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*signature.inputs, *signature.outputs)]
 
 
 def test_a_functional_model_of_keras_3(tmp_path: Path) -> None:
-    found = real(tmp_path, "functional.h5")
-    assert tensors(found) == [
+    signature = real(tmp_path, "functional.h5")
+    assert tensors(signature) == [
         ("image", "float32", (-1, 8, 8, 1)),
         ("extra", "float32", (-1, 4)),
         ("scores", "float32", (-1, 3)),
     ]
-    assert found.operators == {"Concatenate": 1, "Conv2D": 1, "Dense": 1, "Flatten": 1, "InputLayer": 2}
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype == {"float32": 4 * (3 * 3 * 2 + 2 + 76 * 3 + 3)}
-    assert (found.framework, found.framework_version) == ("Keras", "3.15.1")
-    assert found.details == {"model": "Functional", "name": "two_inputs", "backend": "tensorflow"}
-    assert found.unknown == {}
+    assert signature.operators == {"Concatenate": 1, "Conv2D": 1, "Dense": 1, "Flatten": 1, "InputLayer": 2}
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype == {"float32": 4 * (3 * 3 * 2 + 2 + 76 * 3 + 3)}
+    assert (signature.framework, signature.framework_version) == ("Keras", "3.15.1")
+    assert signature.details == {"model": "Functional", "name": "two_inputs", "backend": "tensorflow"}
+    assert signature.unknown == {}
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_a_functional_model_of_keras_3(tmp_path: Path) -> None:
     ],
 )
 def test_models_of_other_kinds_and_versions(tmp_path: Path, name: str, expected: list[Any], weights: int) -> None:
-    found = real(tmp_path, name)
-    assert tensors(found) == expected
-    assert found.parameters
-    assert found.parameters.count == weights
+    signature = real(tmp_path, name)
+    assert tensors(signature) == expected
+    assert signature.parameters
+    assert signature.parameters.count == weights
 
 
 def test_weights_alone_are_no_model(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, version: bytes) -> No
 
 
 def test_weights_in_a_type_that_hdf5_lacks_are_counted_with_their_bytes(tmp_path: Path) -> None:
-    found = real(tmp_path, "bfloat16.h5")
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (4 * 3 + 3, {"unknown type opaque": 30})
-    assert "unknown type opaque" in found.unknown["parameters"]
+    signature = real(tmp_path, "bfloat16.h5")
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (4 * 3 + 3, {"unknown type opaque": 30})
+    assert "unknown type opaque" in signature.unknown["parameters"]
 
 
 def data_type(kind: int, size: int, *properties: int) -> bytes:

@@ -56,9 +56,9 @@ LAUGHS = '<!ENTITY e0 "ha">' + "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' 
     ],
 )
 def test_entities_do_not_unfold(tmp_path: Path, text: str) -> None:
-    found = parse_apart("PMML", write(tmp_path, "model.pmml", text))
-    assert found.outcome == "InvalidModelError"
-    assert found.grown_mb < 30
+    outcome = parse_apart("PMML", write(tmp_path, "model.pmml", text))
+    assert outcome.outcome == "InvalidModelError"
+    assert outcome.grown_mb < 30
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_another_document_is_not_included(tmp_path: Path) -> None:
     write(tmp_path / "other", "secret.txt", "the secret")
     include = f'<x:include xmlns:x="http://www.w3.org/2001/XInclude" href="{tmp_path}/other/secret.txt" parse="text"/>'
     text = model_files.PMML.replace("<Header>", f"<Header>{include}")
-    found = extract_signature("PMML", write(tmp_path / "model", "model.pmml", text))
-    assert "the secret" not in found.model_dump_json()
+    signature = extract_signature("PMML", write(tmp_path / "model", "model.pmml", text))
+    assert "the secret" not in signature.model_dump_json()
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_xml_beyond_what_any_model_has_is_refused(tmp_path: Path, text: str) -> 
 
 def test_a_packed_document_is_not_unpacked(tmp_path: Path) -> None:
     content = gzip.compress(b"<PMML>" + b"<A/>" * 2_000_000 + b"</PMML>")
-    found = parse_apart("PMML", write(tmp_path, "model.pmml", content))
-    assert (found.outcome, found.grown_mb < 10) == ("InvalidModelError", True)
+    outcome = parse_apart("PMML", write(tmp_path, "model.pmml", content))
+    assert (outcome.outcome, outcome.grown_mb < 10) == ("InvalidModelError", True)
 
 
 def test_a_zip_is_not_unpacked(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def nested(depth: int) -> bytes:
 
 
 def test_graphs_nested_in_graphs_are_counted_as_deep_as_protobuf_reads(tmp_path: Path) -> None:
-    found = extract_signature("ONNX", write(tmp_path, "model.onnx", nested(30)))
-    assert found.operators == {"If": 30}
+    signature = extract_signature("ONNX", write(tmp_path, "model.onnx", nested(30)))
+    assert signature.operators == {"If": 30}
 
 
 @pytest.mark.parametrize("depth", [70, 5_000])

@@ -9,8 +9,8 @@ from modelformats.formats.keras_config import KerasModel, read_config
 from modelformats.formats.keras_shapes import result_shape
 
 
-def tensors(found: KerasModel) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
-    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*found.inputs, *found.outputs)]
+def tensors(network: KerasModel) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
+    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*network.inputs, *network.outputs)]
 
 
 def sequential(*layers: tuple[str, dict[str, Any]]) -> dict[str, Any]:
@@ -54,28 +54,28 @@ IMAGE = ("InputLayer", {"batch_shape": [None, None, 9, 3], "dtype": "uint8"})
 def test_the_shape_of_the_output_follows_from_the_layers(
     layers: list[tuple[str, dict[str, Any]]], shape: tuple[int, ...] | None
 ) -> None:
-    found = read_config(sequential(*layers))
-    assert found.outputs[0].shape == shape
-    assert ("outputs" in found.unknown) == (shape is None)
+    network = read_config(sequential(*layers))
+    assert network.outputs[0].shape == shape
+    assert ("outputs" in network.unknown) == (shape is None)
 
 
 def test_the_first_layer_may_declare_the_shape() -> None:
     config = sequential(("Dense", {"batch_input_shape": [None, 3], "units": 2, "dtype": "float16"}))
-    found = read_config(config | {"config": config["config"]["layers"]})  # as Keras 1 wrote it
-    assert tensors(found) == [("dense", "float16", (-1, 3)), ("dense", "float16", (-1, 2))]
+    network = read_config(config | {"config": config["config"]["layers"]})  # as Keras 1 wrote it
+    assert tensors(network) == [("dense", "float16", (-1, 3)), ("dense", "float16", (-1, 2))]
 
 
 def test_nested_models_are_counted_with_their_layers() -> None:
     inner = sequential(("Dense", {"units": 2}), ("Dense", {"units": 2}))
     wrapped = ("TimeDistributed", {"layer": {"class_name": "Dense", "config": {"units": 1}}})
-    found = read_config(sequential(STEPS, ("Sequential", inner["config"]), wrapped))
-    assert found.operators == {"Dense": 3, "InputLayer": 1, "Sequential": 1, "TimeDistributed": 1}
+    network = read_config(sequential(STEPS, ("Sequential", inner["config"]), wrapped))
+    assert network.operators == {"Dense": 3, "InputLayer": 1, "Sequential": 1, "TimeDistributed": 1}
 
 
 def test_a_model_class_of_its_own_says_what_is_not_known() -> None:
-    found = read_config({"class_name": "Mine", "config": {"hidden": 3}})
-    assert set(found.unknown) == {"inputs", "outputs"}
-    assert found.operators == {"Mine": 1}
+    network = read_config({"class_name": "Mine", "config": {"hidden": 3}})
+    assert set(network.unknown) == {"inputs", "outputs"}
+    assert network.operators == {"Mine": 1}
 
 
 @pytest.mark.parametrize("config", [[], {"config": {}}, None, {"class_name": 1}], ids=repr)
@@ -125,15 +125,15 @@ def test_inputs_of_a_layer_are_found(kind: str, nodes: list[Any], shape: tuple[i
     ids=["one", "list", "dict", "order-of-its-own", "nested", "of-one-layer"],
 )
 def test_outputs_have_the_names_and_the_order_of_the_model(outputs: Any, names: list[str]) -> None:
-    found = read_config(functional("Dense", [[X]], outputs))
-    assert tensors(found)[0] == ("first", "float32", (-1, 4))
-    assert [tensor.name for tensor in found.outputs] == names
-    assert found.outputs[0].shape == (-1, 2)
+    network = read_config(functional("Dense", [[X]], outputs))
+    assert tensors(network)[0] == ("first", "float32", (-1, 4))
+    assert [tensor.name for tensor in network.outputs] == names
+    assert network.outputs[0].shape == (-1, 2)
 
 
 def test_only_the_first_result_of_a_layer_has_its_shape() -> None:
-    found = read_config(functional("Dense", [[X]], [["last", 0, 0], ["last", 0, 1]]))
-    assert [tensor.shape for tensor in found.outputs] == [(-1, 2), None]
+    network = read_config(functional("Dense", [[X]], [["last", 0, 0], ["last", 0, 1]]))
+    assert [tensor.shape for tensor in network.outputs] == [(-1, 2), None]
 
 
 def test_inputs_without_names_of_their_own_are_called_as_their_layers() -> None:
@@ -181,6 +181,6 @@ def test_results_of_two_shapes_are_broadcast(shapes: list[tuple[int, ...]], expe
 def test_an_output_has_the_type_of_results_not_that_of_quantized_weights(
     declared: str, dtype: str | None, reason: str | None
 ) -> None:
-    found = read_config(functional("Dense", [[X]], ["last", 0, 0], declared))
-    (output,) = found.outputs
-    assert (output.dtype, found.unknown.get(output.name)) == (dtype, reason)
+    network = read_config(functional("Dense", [[X]], ["last", 0, 0], declared))
+    (output,) = network.outputs
+    assert (output.dtype, network.unknown.get(output.name)) == (dtype, reason)

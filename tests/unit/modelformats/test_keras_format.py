@@ -29,34 +29,34 @@ def members() -> dict[str, bytes]:
 
 
 def test_a_functional_model(tmp_path: Path) -> None:
-    found = extract_signature("Keras", write(tmp_path, "model.keras", (REAL / "functional.keras").read_bytes()))
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [
+    signature = extract_signature("Keras", write(tmp_path, "model.keras", (REAL / "functional.keras").read_bytes()))
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [
         ("image", "float32", (-1, 8, 8, 1)),
         ("extra", "float32", (-1, 4)),
     ]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("scores", "float32", (-1, 3))]
-    assert found.operators == {"Concatenate": 1, "Conv2D": 1, "Dense": 1, "Flatten": 1, "InputLayer": 2}
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype == {"float32": 4 * (3 * 3 * 2 + 2 + 76 * 3 + 3)}
-    assert (found.framework, found.framework_version) == ("Keras", "3.15.1")
-    assert found.details["saved"].startswith("2026-")
-    assert found.unknown == {}
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("scores", "float32", (-1, 3))]
+    assert signature.operators == {"Concatenate": 1, "Conv2D": 1, "Dense": 1, "Flatten": 1, "InputLayer": 2}
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype == {"float32": 4 * (3 * 3 * 2 + 2 + 76 * 3 + 3)}
+    assert (signature.framework, signature.framework_version) == ("Keras", "3.15.1")
+    assert signature.details["saved"].startswith("2026-")
+    assert signature.unknown == {}
 
 
 def test_a_sequential_model(tmp_path: Path) -> None:
-    found = extract_signature("Keras", write(tmp_path, "model.keras", packed(members())))
-    assert [(t.name, t.shape) for t in (*found.inputs, *found.outputs)] == [
+    signature = extract_signature("Keras", write(tmp_path, "model.keras", packed(members())))
+    assert [(t.name, t.shape) for t in (*signature.inputs, *signature.outputs)] == [
         ("input_layer", (-1, 4)),
         ("activation", (-1, 3)),
     ]
-    assert found.parameters
-    assert found.parameters.count == 15
+    assert signature.parameters
+    assert signature.parameters.count == 15
 
 
 def test_compressed_weights_are_not_counted(tmp_path: Path) -> None:
-    found = extract_signature("Keras", write(tmp_path, "model.keras", packed(members(), zipfile.ZIP_DEFLATED)))
-    assert found.parameters is None
-    assert "compressed" in found.unknown["parameters"]
+    signature = extract_signature("Keras", write(tmp_path, "model.keras", packed(members(), zipfile.ZIP_DEFLATED)))
+    assert signature.parameters is None
+    assert "compressed" in signature.unknown["parameters"]
 
 
 def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_configuration_that_unpacks_to_more_than_any_model_is_refused(tmp_path: Path) -> None:
     bomb = packed({"config.json": b" " * 40 * 1024**2}, zipfile.ZIP_DEFLATED)
-    found = parse_apart("Keras", write(tmp_path, "model.keras", bomb))
-    assert found.outcome == "InvalidModelError"
-    assert found.grown_mb < 60
+    outcome = parse_apart("Keras", write(tmp_path, "model.keras", bomb))
+    assert outcome.outcome == "InvalidModelError"
+    assert outcome.grown_mb < 60
 
 
 def test_a_configuration_nested_without_end_is_refused(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_configuration_nested_without_end_is_refused(tmp_path: Path) -> None:
 
 def test_weights_in_a_type_that_hdf5_lacks_have_the_one_that_keras_notes(tmp_path: Path) -> None:
     write(tmp_path, "model.keras", (DATA / "keras" / "bfloat16.keras").read_bytes())
-    found = extract_signature("Keras", tmp_path)
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (4 * 3 + 3, {"bfloat16": 30})
-    assert "parameters" not in found.unknown
+    signature = extract_signature("Keras", tmp_path)
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (4 * 3 + 3, {"bfloat16": 30})
+    assert "parameters" not in signature.unknown

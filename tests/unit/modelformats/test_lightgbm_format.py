@@ -17,11 +17,11 @@ def extracted(text: str, directory: Path) -> Signature:
 
 
 def test_features_classes_and_trees_are_told(tmp_path: Path) -> None:
-    found = extracted(MODEL, tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", "float64", (-1, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", "float64", (-1, 3))]
-    assert (found.framework, found.operators) == ("LightGBM", {"Tree": 6})
-    assert found.details == {
+    signature = extracted(MODEL, tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("input", "float64", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("predict", "float64", (-1, 3))]
+    assert (signature.framework, signature.operators) == ("LightGBM", {"Tree": 6})
+    assert signature.details == {
         "model_version": "v4",
         "objective": "multiclass",
         "objective_settings": "num_class:3",
@@ -35,9 +35,9 @@ def test_one_class_gives_one_number(tmp_path: Path) -> None:
 
 
 def test_a_model_without_the_sizes_of_its_trees_does_not_say_how_many(tmp_path: Path) -> None:
-    found = extracted(MODEL.replace("tree_sizes", "other_sizes"), tmp_path)
-    assert found.operators == {}
-    assert "does not count its trees" in found.unknown["operators"]
+    signature = extracted(MODEL.replace("tree_sizes", "other_sizes"), tmp_path)
+    assert signature.operators == {}
+    assert "does not count its trees" in signature.unknown["operators"]
 
 
 def test_a_model_of_no_trees_is_read(tmp_path: Path) -> None:

@@ -21,24 +21,24 @@ def extracted(text: str, directory: Path) -> Signature:
 
 
 def test_columns_and_tensors_of_the_signature_are_told(tmp_path: Path) -> None:
-    found = extracted(MODEL, tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs][-3:] == [
+    signature = extracted(MODEL, tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs][-3:] == [
         ("length", "float64", (-1,)),
         ("species", "str", (-1,)),
         ("count", "int64", (-1,)),
     ]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("output-1", "float32", (-1, 2))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("output-1", "float32", (-1, 2))]
 
 
 def test_tensors_without_a_name_are_called_as_the_server_calls_them(tmp_path: Path) -> None:
     spec = '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'
-    found = extracted(f"{UNSIGNED}signature:\n  inputs: '{spec}'\n  outputs: '{spec}'\n", tmp_path)
-    assert ([t.name for t in found.inputs], [t.name for t in found.outputs]) == (["input-0"], ["output-1"])
+    signature = extracted(f"{UNSIGNED}signature:\n  inputs: '{spec}'\n  outputs: '{spec}'\n", tmp_path)
+    assert ([t.name for t in signature.inputs], [t.name for t in signature.outputs]) == (["input-0"], ["output-1"])
 
 
 def test_aliases_are_read_as_what_they_refer_to(tmp_path: Path) -> None:
-    found = extracted(f"{UNSIGNED}metadata:\n  tags: &id001 [a, b]\n  more: *id001\n", tmp_path)
-    assert found.framework == "sklearn"
+    signature = extracted(f"{UNSIGNED}metadata:\n  tags: &id001 [a, b]\n  more: *id001\n", tmp_path)
+    assert signature.framework == "sklearn"
 
 
 @pytest.mark.parametrize("levels", [40, 400])
@@ -55,9 +55,9 @@ def test_the_directory_of_a_logged_model_is_read(tmp_path: Path) -> None:
 
 
 def test_flavours_tell_the_framework(tmp_path: Path) -> None:
-    found = extracted(MODEL, tmp_path)
-    assert (found.framework, found.framework_version) == ("sklearn", "1.9.1")
-    assert found.details == {
+    signature = extracted(MODEL, tmp_path)
+    assert (signature.framework, signature.framework_version) == ("sklearn", "1.9.1")
+    assert signature.details == {
         "flavors": ["python_function", "sklearn"],
         "loader_module": "mlflow.sklearn",
         "mlflow_version": "3.17.2",
@@ -66,9 +66,9 @@ def test_flavours_tell_the_framework(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_signature_says_so(tmp_path: Path) -> None:
-    found = extracted(UNSIGNED, tmp_path)
-    assert (found.inputs, found.outputs, found.framework_version) == ((), (), "0.19.1")
-    assert "logged without a signature" in found.unknown["inputs"]
+    signature = extracted(UNSIGNED, tmp_path)
+    assert (signature.inputs, signature.outputs, signature.framework_version) == ((), (), "0.19.1")
+    assert "logged without a signature" in signature.unknown["inputs"]
 
 
 def test_a_pickle_of_another_release_is_warned_of(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_what_no_mlmodel_has_is_refused(tmp_path: Path, text: str, reason: str) 
 
 def test_columns_without_a_type_say_why(tmp_path: Path) -> None:
     columns = '[{"name": "a", "type": "array"}, {"name": "b", "type": "quaternion"}, {"name": "c", "type": "long"}]'
-    found = extracted(f"{UNSIGNED}signature:\n  inputs: '{columns}'\n", tmp_path)
-    assert [tensor.dtype for tensor in found.inputs] == [None, None, "int64"]
-    assert {name: reason for name, reason in found.unknown.items() if name in "abc"} == {
+    signature = extracted(f"{UNSIGNED}signature:\n  inputs: '{columns}'\n", tmp_path)
+    assert [tensor.dtype for tensor in signature.inputs] == [None, None, "int64"]
+    assert {name: reason for name, reason in signature.unknown.items() if name in "abc"} == {
         "a": "a column of array, whose values have no one type",
         "b": "its elements are of unknown type quaternion: newer than this version of Klever",
     }

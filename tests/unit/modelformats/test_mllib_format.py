@@ -14,21 +14,21 @@ STAGE = "metadata/part-00000"
 
 
 def test_columns_are_those_of_the_parameters_and_else_of_the_defaults(tmp_path: Path) -> None:
-    found = extract_signature("MLlib", write(tmp_path, STAGE, model_files.SPARK))
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("measures", "float64", (-1, -1))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [
+    signature = extract_signature("MLlib", write(tmp_path, STAGE, model_files.SPARK))
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("measures", "float64", (-1, -1))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [
         ("probability", "float64", (-1, -1)),
         ("prediction", "float64", (-1,)),
     ]
-    assert (found.framework, found.framework_version) == ("Spark", "3.5.1")
-    assert found.operators == {"LogisticRegressionModel": 1}
+    assert (signature.framework, signature.framework_version) == ("Spark", "3.5.1")
+    assert signature.operators == {"LogisticRegressionModel": 1}
 
 
 def test_the_older_library_says_how_many_features_and_classes(tmp_path: Path) -> None:
-    found = extract_signature("MLlib", write(tmp_path, STAGE, OLD))
-    assert [(t.name, t.shape) for t in found.inputs] == [("features", (-1, 692))]
-    assert (found.details["classes"], found.details["features"]) == (2, 692)
-    assert "older MLlib" in found.unknown["outputs"]
+    signature = extract_signature("MLlib", write(tmp_path, STAGE, OLD))
+    assert [(t.name, t.shape) for t in signature.inputs] == [("features", (-1, 692))]
+    assert (signature.details["classes"], signature.details["features"]) == (2, 692)
+    assert "older MLlib" in signature.unknown["outputs"]
 
 
 def test_a_pipeline_takes_what_its_stages_do_not_make(tmp_path: Path) -> None:
@@ -37,10 +37,10 @@ def test_a_pipeline_takes_what_its_stages_do_not_make(tmp_path: Path) -> None:
     write(tmp_path, f"stages/0_a/{STAGE}", json.dumps(assembler))
     write(tmp_path, f"stages/1_b/{STAGE}", model_files.SPARK)
     assert detect_format(tmp_path) == "MLlib"
-    found = extract_signature("MLlib", tmp_path)
-    assert [t.name for t in found.inputs] == ["a", "b"]
-    assert [t.name for t in found.outputs] == ["probability", "prediction"]
-    assert found.operators == {"LogisticRegressionModel": 1, "PipelineModel": 1, "VectorAssembler": 1}
+    signature = extract_signature("MLlib", tmp_path)
+    assert [t.name for t in signature.inputs] == ["a", "b"]
+    assert [t.name for t in signature.outputs] == ["probability", "prediction"]
+    assert signature.operators == {"LogisticRegressionModel": 1, "PipelineModel": 1, "VectorAssembler": 1}
 
 
 def test_stages_that_lead_round_in_a_circle_are_not_followed(tmp_path: Path) -> None:

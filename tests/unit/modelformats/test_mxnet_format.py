@@ -32,43 +32,43 @@ def node(op: str, name: str, *inputs: int, **more: Any) -> dict[str, Any]:
 
 
 def test_a_network_that_gluon_exported(tmp_path: Path) -> None:
-    found = real(tmp_path, "small")
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("data", None, None)]
-    assert [t.name for t in found.outputs] == ["net_dense0_fwd_output"]
+    signature = real(tmp_path, "small")
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("data", None, None)]
+    assert [t.name for t in signature.outputs] == ["net_dense0_fwd_output"]
     kinds = ("Activation", "BatchNorm", "Convolution", "Flatten", "FullyConnected")
-    assert found.operators == dict.fromkeys(kinds, 1)
+    assert signature.operators == dict.fromkeys(kinds, 1)
     count = 4 * 9 + 4 + 4 * 4 + 3 * 144 + 3
-    assert found.parameters == Parameters(count=count, bytes_by_dtype={"float32": 4 * count})
-    assert (found.framework, found.framework_version) == ("MXNet", "1.9.1")
-    assert set(found.unknown) == {"inputs", "outputs"}
+    assert signature.parameters == Parameters(count=count, bytes_by_dtype={"float32": 4 * count})
+    assert (signature.framework, signature.framework_version) == ("MXNet", "1.9.1")
+    assert set(signature.unknown) == {"inputs", "outputs"}
 
 
 def test_a_checkpoint_of_a_module(tmp_path: Path) -> None:
-    found = real(tmp_path, "module")
-    assert [(t.name, t.shape) for t in found.inputs] == [("data", (-1, 4))]
-    assert found.details == {"labels": ["softmax_label"]}
-    assert found.operators == {"FullyConnected": 1, "SoftmaxOutput": 1}
+    signature = real(tmp_path, "module")
+    assert [(t.name, t.shape) for t in signature.inputs] == [("data", (-1, 4))]
+    assert signature.details == {"labels": ["softmax_label"]}
+    assert signature.operators == {"FullyConnected": 1, "SoftmaxOutput": 1}
 
 
 @pytest.mark.parametrize("key", ["attrs", "attr", "param"])
 def test_types_and_shapes_of_inputs_are_told_where_they_are(tmp_path: Path, key: str) -> None:
     data = node("null", "x", **{key: {"__shape__": "(0, 3, 224, 224)", "__dtype__": "3"}})
-    found = extracted(tmp_path, [data, node("relu", "y", 0)])
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "uint8", (-1, 3, 224, 224))]
-    assert set(found.unknown) == {"outputs"}
-    assert found.framework_version is None
+    signature = extracted(tmp_path, [data, node("relu", "y", 0)])
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "uint8", (-1, 3, 224, 224))]
+    assert set(signature.unknown) == {"outputs"}
+    assert signature.framework_version is None
 
 
 def test_outputs_have_the_names_that_mxnet_gives(tmp_path: Path) -> None:
     nodes = [node("null", "x"), node("split", "s", 0), node("relu", "r", 1)]
-    found = extracted(tmp_path, nodes, heads=[[1, 0, 0], [1, 1, 0], [2, 0], [0, 0, 0]])
-    assert [t.name for t in found.outputs] == ["s_output0", "s_output1", "r_output", "x"]
+    signature = extracted(tmp_path, nodes, heads=[[1, 0, 0], [1, 1, 0], [2, 0], [0, 0, 0]])
+    assert [t.name for t in signature.outputs] == ["s_output0", "s_output1", "r_output", "x"]
 
 
 def test_operators_of_loops_are_counted(tmp_path: Path) -> None:
     inner = {"nodes": [node("null", "i"), node("relu", "r", 0), node("relu", "q", 1)]}
-    found = extracted(tmp_path, [node("null", "x"), node("_foreach", "loop", 0, subgraphs=[inner])])
-    assert found.operators == {"_foreach": 1, "relu": 2}
+    signature = extracted(tmp_path, [node("null", "x"), node("_foreach", "loop", 0, subgraphs=[inner])])
+    assert signature.operators == {"_foreach": 1, "relu": 2}
 
 
 def test_sparse_arrays_are_read() -> None:
@@ -112,7 +112,7 @@ def test_older_layouts_are_read(tmp_path: Path) -> None:
         (bytes(24), "does not begin"),
         (WEIGHTS[:90], "ends within an array"),
         (WEIGHTS[:-4], "ends too early"),
-        (struct.pack("<3Q", 0x112, 0, 2**40), "tells of 1099511627776 entries"),
+        (struct.pack("<3Q", 0x112, 0, 2**40), "declares 1099511627776 entries"),
         (listed(struct.pack("<I", 33)), "impossible number of dimensions"),
         (
             listed(struct.pack("<2I3q", 0xF993FAC8, 3, *[2**40] * 3) + struct.pack("<3i", 1, 0, 0)),
@@ -135,8 +135,8 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
     path = write(tmp_path, "model-0001.params", listed(array, names=b"")) / "model-0001.params"
     with path.open("ab") as file:
         file.truncate(file.tell() + 2**33 + 8)
-    found = extract_signature("MXNetParams", tmp_path).parameters
-    assert found == Parameters(count=2**31, bytes_by_dtype={"float32": 2**33})
+    parameters = extract_signature("MXNetParams", tmp_path).parameters
+    assert parameters == Parameters(count=2**31, bytes_by_dtype={"float32": 2**33})
 
 
 @pytest.mark.parametrize("graph", [b"[]", b"{}", b'{"nodes": [1], "heads": [[0]]}', b"{"], ids=repr)
@@ -153,6 +153,6 @@ def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> 
 
 def test_an_input_of_an_unknown_type_says_so(tmp_path: Path) -> None:
     data = [node("null", "x", attrs={"__dtype__": "99"}), node("null", "y", attrs={"__dtype__": "-1"})]
-    found = extracted(tmp_path, [*data, node("add", "z", 0, 1)])
-    assert found.unknown["x"] == "its elements are of unknown type 99: newer than this version of Klever"
-    assert "y" not in found.unknown
+    signature = extracted(tmp_path, [*data, node("add", "z", 0, 1)])
+    assert signature.unknown["x"] == "its elements are of unknown type 99: newer than this version of Klever"
+    assert "y" not in signature.unknown

@@ -19,25 +19,25 @@ def extracted(directory: Path, init: bytes, predict: bytes) -> Signature:
     return extract_signature("NetDef", write(directory, "predict_net.pb", predict))
 
 
-def names(found: Signature) -> tuple[list[str], list[str]]:
-    return [tensor.name for tensor in found.inputs], [tensor.name for tensor in found.outputs]
+def names(signature: Signature) -> tuple[list[str], list[str]]:
+    return [tensor.name for tensor in signature.inputs], [tensor.name for tensor in signature.outputs]
 
 
 def test_a_net_and_its_weights(tmp_path: Path) -> None:
-    found = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
-    assert names(found) == (["data"], ["softmax"])
-    assert (found.inputs[0].dtype, found.inputs[0].shape) == (None, None)
-    assert found.operators == {"FC": 1, "Softmax": 1}
-    assert found.parameters == Parameters(count=15, bytes_by_dtype={"float32": 60})
-    assert (found.framework, found.details) == ("Caffe2", {"net": "predict"})
-    assert set(found.unknown) == {"inputs", "outputs", "framework_version"}
+    signature = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
+    assert names(signature) == (["data"], ["softmax"])
+    assert (signature.inputs[0].dtype, signature.inputs[0].shape) == (None, None)
+    assert signature.operators == {"FC": 1, "Softmax": 1}
+    assert signature.parameters == Parameters(count=15, bytes_by_dtype={"float32": 60})
+    assert (signature.framework, signature.details) == ("Caffe2", {"net": "predict"})
+    assert set(signature.unknown) == {"inputs", "outputs", "framework_version"}
 
 
 def test_types_and_shapes_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
     write(tmp_path, "value_info.json", json.dumps({"data": [10, [1, 4]]}))
-    found = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
-    assert (found.inputs[0].dtype, found.inputs[0].shape) == ("int64", (1, 4))
-    assert "inputs" not in found.unknown
+    signature = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
+    assert (signature.inputs[0].dtype, signature.inputs[0].shape) == ("int64", (1, 4))
+    assert "inputs" not in signature.unknown
 
 
 @pytest.mark.parametrize("info", ["[", "[]", {"data": [1]}, {"data": [1, ["x"]]}, {"data": ["float", [1]]}], ids=repr)
@@ -54,24 +54,24 @@ def test_ends_that_are_not_declared_follow_from_the_operators(tmp_path: Path) ->
 
 def test_an_input_may_be_filled_with_a_placeholder(tmp_path: Path) -> None:
     init = caffe_models.init_net() + fill("data", 1, kind="ConstantFill")
-    found = extracted(tmp_path, init, caffe_models.predict_net())
-    assert names(found) == (["data"], ["softmax"])
-    assert found.parameters
-    assert found.parameters.count == 15
+    signature = extracted(tmp_path, init, caffe_models.predict_net())
+    assert names(signature) == (["data"], ["softmax"])
+    assert signature.parameters
+    assert signature.parameters.count == 15
 
 
 def test_a_net_that_is_filled_altogether_says_so(tmp_path: Path) -> None:
     init = caffe_models.init_net() + fill("data", 1, 4)
-    found = extracted(tmp_path, init, caffe_models.predict_net())
-    assert found.inputs == ()
-    assert "fills everything" in found.unknown["inputs"]
+    signature = extracted(tmp_path, init, caffe_models.predict_net())
+    assert signature.inputs == ()
+    assert "fills everything" in signature.unknown["inputs"]
 
 
 def test_weights_of_other_types_are_told(tmp_path: Path) -> None:
     half = field(5, field(1, b"dtype") + field(3, 12)) + field(5, field(1, b"shape") + field(6, 5))
     init = fill("w", 2, kind="GivenTensorInt64Fill") + operator("XavierFill", (), ("b",), half)
-    found = extracted(tmp_path, init, caffe_models.predict_net())
-    assert found.parameters == Parameters(count=7, bytes_by_dtype={"float16": 10, "int64": 16})
+    signature = extracted(tmp_path, init, caffe_models.predict_net())
+    assert signature.parameters == Parameters(count=7, bytes_by_dtype={"float16": 10, "int64": 16})
 
 
 def test_large_weights_are_not_read(tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
     write(tmp_path, "predict_net.pb", caffe_models.predict_net())
     with (write(tmp_path, "init_net.pb", net) / "init_net.pb").open("ab") as file:
         file.truncate(len(net) + size)
-    found = extract_signature("NetDef", tmp_path).parameters
-    assert found == Parameters(count=size // 4, bytes_by_dtype={"float32": size})
+    parameters = extract_signature("NetDef", tmp_path).parameters
+    assert parameters == Parameters(count=size // 4, bytes_by_dtype={"float32": size})
 
 
 @pytest.mark.parametrize(("there", "missing"), [("init", "predict"), ("predict", "init")])
@@ -107,6 +107,6 @@ def test_weights_of_unknown_types_are_shown_as_such(tmp_path: Path) -> None:
     newer = field(5, field(1, b"dtype") + field(3, 99)) + field(5, field(1, b"shape") + field(6, 5))
     init = fill("w", 2, kind="GivenTensorComplexFill") + operator("XavierFill", (), ("b",), newer)
     init += fill("q", 3, kind="Int8GivenTensorFill") + fill("z", 4, kind="GivenTensorFill")
-    found = extracted(tmp_path, init, caffe_models.predict_net())
-    assert found.parameters == Parameters(count=14, bytes_by_dtype={"float32": 16, "uint8": 3})
-    assert "unknown type 99, unknown type GivenTensorComplexFill" in found.unknown["parameters"]
+    signature = extracted(tmp_path, init, caffe_models.predict_net())
+    assert signature.parameters == Parameters(count=14, bytes_by_dtype={"float32": 16, "uint8": 3})
+    assert "unknown type 99, unknown type GivenTensorComplexFill" in signature.unknown["parameters"]

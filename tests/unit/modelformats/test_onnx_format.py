@@ -8,9 +8,9 @@ from onnx import IR_VERSION, ModelProto, TensorProto, ValueInfoProto, helper
 from onnx.defs import onnx_opset_version
 
 from kleverproto.signatures import Signature
+from modelfiles.protobuf.skimming import Schema
 from modelformats import InvalidModelError, extract_signature
 from modelformats.formats.onnx_messages import MESSAGES, SCHEMA
-from modelformats.skimming import Schema
 from support import onnx_models
 from support.model_files import write
 
@@ -29,24 +29,27 @@ def with_initializer(weights: TensorProto) -> ModelProto:
 
 
 def test_tensors_operators_and_opset_are_told(tmp_path: Path) -> None:
-    found = extracted(onnx_models.iris_classifier(), tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("X", "float32", (-1, 4))]
-    assert [t.name for t in found.outputs] == ["output_label", "output_probability"]
-    assert found.operators["LinearClassifier"] == 1
-    assert found.details["opset"]["ai.onnx.ml"] == 1
+    signature = extracted(onnx_models.iris_classifier(), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("X", "float32", (-1, 4))]
+    assert [t.name for t in signature.outputs] == ["output_label", "output_probability"]
+    assert signature.operators["LinearClassifier"] == 1
+    assert signature.details["opset"]["ai.onnx.ml"] == 1
 
 
 def test_an_output_that_is_no_tensor_is_named_with_the_reason(tmp_path: Path) -> None:
-    found = extracted(onnx_models.split_sequence(with_tensor=True), tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("parts", None, None), ("X_out", "float32", ("n",))]
-    assert found.unknown == {
+    signature = extracted(onnx_models.split_sequence(with_tensor=True), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [
+        ("parts", None, None),
+        ("X_out", "float32", ("n",)),
+    ]
+    assert signature.unknown == {
         "parts": "not a tensor but a sequence, map or optional, which has no dtype and shape of its own"
     }
 
 
 def test_every_datatype_is_named_as_numpy_names_it(tmp_path: Path) -> None:
-    found = extracted(onnx_models.identity(), tmp_path)
-    assert {t.name: t.dtype for t in found.inputs} == {
+    signature = extracted(onnx_models.identity(), tmp_path)
+    assert {t.name: t.dtype for t in signature.inputs} == {
         "BOOL": "bool",
         "BYTES": "str",
         "FP16": "float16",
@@ -65,8 +68,8 @@ def test_dimensions_are_numbers_names_or_unknown(tmp_path: Path) -> None:
         helper.make_tensor_value_info("no_rank", FLOAT, None),
     ]
     graph = helper.make_graph([helper.make_node("Identity", ["mixed"], ["y"])], "g", inputs, [OUTPUT])
-    found = extracted(helper.make_model(graph), tmp_path)
-    assert {t.name: t.shape for t in found.inputs} == {
+    signature = extracted(helper.make_model(graph), tmp_path)
+    assert {t.name: t.shape for t in signature.inputs} == {
         "mixed": ("batch", 3, -1, 0),
         "negative": (-1, 4),
         "scalar": (),
@@ -96,21 +99,21 @@ def test_operators_inside_functions_and_both_branches_are_counted(tmp_path: Path
         "If", ["c"], ["y"], then_branch=branch("t", "Relu", "Twice"), else_branch=branch("e", "Relu")
     )
     graph = helper.make_graph([either], "g", [helper.make_tensor_value_info("c", TensorProto.BOOL, [])], [OUTPUT])
-    found = extracted(helper.make_model(graph, functions=[twice]), tmp_path)
-    assert found.operators == {"Add": 1, "If": 1, "Relu": 2, "Twice": 1}
+    signature = extracted(helper.make_model(graph, functions=[twice]), tmp_path)
+    assert signature.operators == {"Add": 1, "If": 1, "Relu": 2, "Twice": 1}
 
 
 def test_the_exporter_and_its_version_are_the_framework(tmp_path: Path) -> None:
     model = onnx_models.pairs_only()
     model.producer_name, model.producer_version = "pytorch", "2.13.0"
-    found = extracted(model, tmp_path)
-    assert (found.framework, found.framework_version) == ("pytorch", "2.13.0")
-    assert found.details == {"ir_version": 9, "opset": {"ai.onnx": 17}, "graph": "pairs"}
+    signature = extracted(model, tmp_path)
+    assert (signature.framework, signature.framework_version) == ("pytorch", "2.13.0")
+    assert signature.details == {"ir_version": 9, "opset": {"ai.onnx": 17}, "graph": "pairs"}
 
 
 def test_a_model_of_no_known_exporter_is_of_onnx(tmp_path: Path) -> None:
-    found = extracted(onnx_models.pairs_only(), tmp_path)
-    assert (found.framework, found.framework_version) == ("ONNX", None)
+    signature = extracted(onnx_models.pairs_only(), tmp_path)
+    assert (signature.framework, signature.framework_version) == ("ONNX", None)
 
 
 def test_weights_are_counted_by_datatype(tmp_path: Path) -> None:
@@ -167,10 +170,10 @@ def test_an_input_that_is_no_plain_tensor_is_warned_of(
     tmp_path: Path, kind: str, make: Callable[[str], ValueInfoProto]
 ) -> None:
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [make("x")], [OUTPUT])
-    found = extracted(helper.make_model(graph), tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", None, None)]
-    assert found.unknown["x"] == f"not a tensor but a {kind}, which has no dtype and shape of its own"
-    assert f"the input 'x' is a {kind}, which the inference protocol cannot carry" in found.warnings[0]
+    signature = extracted(helper.make_model(graph), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", None, None)]
+    assert signature.unknown["x"] == f"not a tensor but a {kind}, which has no dtype and shape of its own"
+    assert f"the input 'x' is a {kind}, which the inference protocol cannot carry" in signature.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -179,9 +182,9 @@ def test_an_input_that_is_no_plain_tensor_is_warned_of(
 def test_tensors_that_the_protocol_has_no_datatype_for_are_warned_of(tmp_path: Path, kind: int) -> None:
     x, y = (helper.make_tensor_value_info(name, of, [4]) for name, of in (("x", kind), ("y", TensorProto.INT8)))
     graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.INT8)], "g", [x], [y])
-    found = extracted(helper.make_model(graph), tmp_path)
-    assert [warning.partition(",")[0] for warning in found.warnings] == [
-        f"the input 'x' is of type {found.inputs[0].dtype}"
+    signature = extracted(helper.make_model(graph), tmp_path)
+    assert [warning.partition(",")[0] for warning in signature.warnings] == [
+        f"the input 'x' is of type {signature.inputs[0].dtype}"
     ]
 
 
@@ -199,6 +202,6 @@ def test_versions_that_are_newer_than_what_is_known_are_warned_of(
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [], [OUTPUT])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = ir
-    found = extracted(model, tmp_path)
-    assert (found.details["ir_version"], found.details["opset"]) == (ir, {"ai.onnx": opset})
-    assert [warning.partition("ONNX ")[2].partition(",")[0] for warning in found.warnings] == warned
+    signature = extracted(model, tmp_path)
+    assert (signature.details["ir_version"], signature.details["opset"]) == (ir, {"ai.onnx": opset})
+    assert [warning.partition("ONNX ")[2].partition(",")[0] for warning in signature.warnings] == warned

@@ -7,8 +7,8 @@ import pytest
 from onnx import ModelProto, NodeProto, StringStringEntryProto, TensorProto, helper
 
 from kleverproto.signatures import Parameters, Signature
+from modelfiles.protobuf.skimming import FIELDS_LIMIT
 from modelformats import InvalidModelError, extract_signature, validate_layout
-from modelformats.skimming import FIELDS_LIMIT
 from support.model_files import write
 from support.protobufs import field
 
@@ -27,9 +27,9 @@ def extracted(model: ModelProto, directory: Path) -> Signature:
 
 
 def counts(model: ModelProto, directory: Path) -> Parameters:
-    found = extracted(model, directory).parameters
-    assert found is not None
-    return found
+    parameters = extracted(model, directory).parameters
+    assert parameters is not None
+    return parameters
 
 
 def model_of(*weights: TensorProto, node: NodeProto | None = None) -> ModelProto:
@@ -51,8 +51,8 @@ def beside(location: str, **numbers: int) -> TensorProto:
 def test_weights_beside_the_file_are_counted(tmp_path: Path, location: str) -> None:
     (tmp_path / "weights").mkdir()
     write(tmp_path, location, SIX_FLOATS)
-    found = counts(model_of(beside(location)), tmp_path)
-    assert (found.count, found.bytes_by_dtype) == (6, {"float32": 24})
+    parameters = counts(model_of(beside(location)), tmp_path)
+    assert (parameters.count, parameters.bytes_by_dtype) == (6, {"float32": 24})
 
 
 def test_weights_whose_file_is_missing_are_named_with_the_remedy(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_a_model_without_all_its_weights_is_refused_before_it_is_packed(tmp_path
 
 def test_weights_in_constant_nodes_are_counted(tmp_path: Path) -> None:
     node = helper.make_node("Constant", [], ["y"], value=helper.make_tensor("", FLOAT, [2, 3], [0.0] * 6))
-    found = counts(model_of(node=node), tmp_path)
-    assert (found.count, found.bytes_by_dtype) == (6, {"float32": 24})
+    parameters = counts(model_of(node=node), tmp_path)
+    assert (parameters.count, parameters.bytes_by_dtype) == (6, {"float32": 24})
 
 
 def test_constants_inside_functions_and_branches_are_counted(tmp_path: Path) -> None:
@@ -145,23 +145,23 @@ def test_tensors_that_fill_other_operators_are_no_weights(tmp_path: Path) -> Non
     ],
 )
 def test_packed_weights_are_counted_with_their_bytes(tmp_path: Path, kind: int, name: str, size: int) -> None:
-    found = counts(model_of(TensorProto(name="w", data_type=kind, dims=[5, 3], raw_data=bytes(size))), tmp_path)
-    assert (found.count, found.bytes_by_dtype) == (15, {name: size})
+    parameters = counts(model_of(TensorProto(name="w", data_type=kind, dims=[5, 3], raw_data=bytes(size))), tmp_path)
+    assert (parameters.count, parameters.bytes_by_dtype) == (15, {name: size})
 
 
 def test_every_type_of_onnx_has_a_name(tmp_path: Path) -> None:
     kinds = [kind for kind in TensorProto.DataType.values() if kind != TensorProto.UNDEFINED]
     model = model_of()
     model.graph.input.extend(helper.make_tensor_value_info(f"x{kind}", kind, [1]) for kind in kinds)
-    found = extracted(model, tmp_path)
-    assert [tensor.name for tensor in found.inputs if tensor.dtype is None] == []
+    signature = extracted(model, tmp_path)
+    assert [tensor.name for tensor in signature.inputs if tensor.dtype is None] == []
 
 
 def test_weights_of_an_unknown_type_are_counted_and_shown_as_such(tmp_path: Path) -> None:
-    found = extracted(model_of(TensorProto(name="w", data_type=NEWER_TYPE, dims=[3], raw_data=bytes(7))), tmp_path)
-    assert found.parameters is not None
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (3, {"unknown type 77": 7})
-    assert "unknown type 77" in found.unknown["parameters"]
+    signature = extracted(model_of(TensorProto(name="w", data_type=NEWER_TYPE, dims=[3], raw_data=bytes(7))), tmp_path)
+    assert signature.parameters is not None
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (3, {"unknown type 77": 7})
+    assert "unknown type 77" in signature.unknown["parameters"]
 
 
 def test_weights_of_an_unknown_type_beside_the_file_have_the_length_that_is_said(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_an_input_of_an_unknown_type_says_why_it_has_none(tmp_path: Path) -> Non
 def test_constants_without_a_tensor_are_counted(
     tmp_path: Path, value: dict[str, Any], count: int, by_dtype: dict[str, int]
 ) -> None:
-    found = counts(model_of(node=helper.make_node("Constant", [], ["y"], **value)), tmp_path)
-    assert (found.count, found.bytes_by_dtype) == (count, by_dtype)
+    parameters = counts(model_of(node=helper.make_node("Constant", [], ["y"], **value)), tmp_path)
+    assert (parameters.count, parameters.bytes_by_dtype) == (count, by_dtype)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_packed_lists_are_counted_as_proto3_writes_them(
     output = helper.make_tensor_value_info("y", FLOAT, [2, 3]).SerializeToString()
     graph = field(1, node) + field(12, output)
     content = field(1, 10) + field(7, graph) + field(8, field(2, 17))
-    found = extract_signature("ONNX", write(tmp_path, "model.onnx", content)).parameters
-    assert found is not None
-    assert (found.count, found.bytes_by_dtype) == (count, by_dtype)
+    parameters = extract_signature("ONNX", write(tmp_path, "model.onnx", content)).parameters
+    assert parameters is not None
+    assert (parameters.count, parameters.bytes_by_dtype) == (count, by_dtype)
 
 
 def test_lists_of_other_operators_are_no_weights(tmp_path: Path) -> None:

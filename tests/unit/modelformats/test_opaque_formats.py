@@ -12,9 +12,9 @@ from support.model_files import write
 def test_an_engine_is_known_by_how_it_begins(tmp_path: Path, file: str) -> None:
     write(tmp_path, file, b"ftrt" + bytes(60))
     assert detect_format(tmp_path) == "TensorRT"
-    found = extract_signature("TensorRT", tmp_path)
-    assert (found.framework, found.details) == ("TensorRT", {"size": 64})
-    assert "read only by TensorRT" in found.unknown["inputs"]
+    signature = extract_signature("TensorRT", tmp_path)
+    assert (signature.framework, signature.details) == ("TensorRT", {"size": 64})
+    assert "read only by TensorRT" in signature.unknown["inputs"]
 
 
 def test_a_file_that_is_only_called_an_engine_is_refused(tmp_path: Path) -> None:
@@ -26,16 +26,16 @@ def test_the_files_of_another_model_are_listed(tmp_path: Path) -> None:
     write(tmp_path, "b.bin", b"12")
     write(tmp_path, "a/c.bin", b"345")
     assert detect_format(tmp_path) is None
-    found = extract_signature("Others", tmp_path)
-    assert found.details == {"files": {"b.bin": 2, "a/c.bin": 3}, "file_count": 2, "total_size": 5}
-    assert set(found.unknown) == {"inputs", "outputs", "operators", "parameters", "framework"}
+    signature = extract_signature("Others", tmp_path)
+    assert signature.details == {"files": {"b.bin": 2, "a/c.bin": 3}, "file_count": 2, "total_size": 5}
+    assert set(signature.unknown) == {"inputs", "outputs", "operators", "parameters", "framework"}
 
 
 def test_many_files_are_counted_but_not_all_listed(tmp_path: Path) -> None:
     for number in range(1100):
         write(tmp_path, str(number), b"x")
-    found = extract_signature("Others", tmp_path)
-    assert (len(found.details["files"]), found.details["file_count"]) == (1000, 1100)
+    signature = extract_signature("Others", tmp_path)
+    assert (len(signature.details["files"]), signature.details["file_count"]) == (1000, 1100)
 
 
 def test_a_model_without_files_is_refused(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 
 
 def test_parameters_go_in_and_results_come_out_under_the_names_of_their_tensors() -> None:
-    found = extracted(REAL)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", (-1, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("probabilities", "float32", (-1, 3))]
+    signature = extracted(REAL)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("probabilities", "float32", (-1, 3))]
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,17 @@ def test_a_result_has_a_name_of_its_own(tmp_path: Path) -> None:
 
 
 def test_layers_are_operators_and_constants_are_parameters() -> None:
-    found = extracted(REAL)
-    assert found.operators == {"MatMul": 1, "SoftMax": 1}
-    assert found.parameters is not None
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (12, {"float32": 48})
+    signature = extracted(REAL)
+    assert signature.operators == {"MatMul": 1, "SoftMax": 1}
+    assert signature.parameters is not None
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (12, {"float32": 48})
 
 
 def test_framework_and_version_are_told() -> None:
-    found = extracted(REAL)
-    assert found.framework == "OpenVINO"
-    assert (found.framework_version or "").startswith("2026.4.1")
-    assert found.details == {"ir_version": "11"}
+    signature = extracted(REAL)
+    assert signature.framework == "OpenVINO"
+    assert (signature.framework_version or "").startswith("2026.4.1")
+    assert signature.details == {"ir_version": "11"}
 
 
 def test_it_is_told_from_its_content(tmp_path: Path) -> None:
@@ -121,10 +121,12 @@ def test_what_is_damaged_is_an_error_of_the_model(tmp_path: Path, old: str, new:
 def test_constants_of_every_type_have_the_bytes_of_the_file(
     tmp_path: Path, written: str, by_dtype: dict[str, int]
 ) -> None:
-    found = extracted(changed(tmp_path, 'element_type="f32" shape="4, 3"', f'element_type="{written}" shape="4, 3"'))
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (12, by_dtype)
-    assert ("parameters" in found.unknown) is (written == "q9_new")
+    signature = extracted(
+        changed(tmp_path, 'element_type="f32" shape="4, 3"', f'element_type="{written}" shape="4, 3"')
+    )
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (12, by_dtype)
+    assert ("parameters" in signature.unknown) is (written == "q9_new")
 
 
 @pytest.mark.parametrize(
@@ -138,8 +140,8 @@ def test_constants_of_every_type_have_the_bytes_of_the_file(
 def test_an_input_of_an_unknown_type_says_so_and_one_of_any_type_does_not(
     tmp_path: Path, element: str, dtype: str | None, reason: str | None
 ) -> None:
-    found = extracted(changed(tmp_path, 'shape="?,4" element_type="f32"', f'shape="?,4" element_type="{element}"'))
-    assert (found.inputs[0].dtype, found.unknown.get("x")) == (dtype, reason)
+    signature = extracted(changed(tmp_path, 'shape="?,4" element_type="f32"', f'shape="?,4" element_type="{element}"'))
+    assert (signature.inputs[0].dtype, signature.unknown.get("x")) == (dtype, reason)
 
 
 @pytest.mark.parametrize(
@@ -153,5 +155,5 @@ def test_an_input_of_an_unknown_type_says_so_and_one_of_any_type_does_not(
 def test_a_result_has_the_type_of_its_port(
     tmp_path: Path, precision: str, dtype: str | None, reason: str | None
 ) -> None:
-    found = extracted(changed(tmp_path, 'precision="FP32"', f'precision="{precision}"'))
-    assert (found.outputs[0].dtype, found.unknown.get("probabilities")) == (dtype, reason)
+    signature = extracted(changed(tmp_path, 'precision="FP32"', f'precision="{precision}"'))
+    assert (signature.outputs[0].dtype, signature.unknown.get("probabilities")) == (dtype, reason)

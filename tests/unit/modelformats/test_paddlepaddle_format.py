@@ -40,23 +40,23 @@ def pir(*operators: dict[str, Any]) -> str:
 
 
 def test_a_program_tells_what_is_fed_and_fetched(tmp_path: Path) -> None:
-    found = of_files(tmp_path, "iris.pdmodel", "iris.pdiparams")
-    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in found.inputs] == [("x", "float32", (-1, 4))]
-    assert [(tensor.dtype, tensor.shape) for tensor in found.outputs] == [("float32", (-1, 3))]
-    assert found.operators == {"matmul_v2": 1, "elementwise_add": 1, "softmax": 1}
-    assert found.parameters is not None
-    assert found.parameters.bytes_by_dtype == {"float32": (4 * 3 + 3) * 4}
-    assert found.framework_version == "3.3.1"
-    assert found.unknown == {}
+    signature = of_files(tmp_path, "iris.pdmodel", "iris.pdiparams")
+    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float32", (-1, 4))]
+    assert [(tensor.dtype, tensor.shape) for tensor in signature.outputs] == [("float32", (-1, 3))]
+    assert signature.operators == {"matmul_v2": 1, "elementwise_add": 1, "softmax": 1}
+    assert signature.parameters is not None
+    assert signature.parameters.bytes_by_dtype == {"float32": (4 * 3 + 3) * 4}
+    assert signature.framework_version == "3.3.1"
+    assert signature.unknown == {}
 
 
 def test_a_program_of_pir_tells_the_same(tmp_path: Path) -> None:
-    found = of_files(tmp_path, "pir.json", "iris.pdiparams")
-    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in found.inputs] == [("x", "float32", (-1, 4))]
-    assert [(tensor.dtype, tensor.shape) for tensor in found.outputs] == [("float32", (-1, 3))]
-    assert found.operators == {"matmul": 1, "add": 1, "softmax": 1}
-    assert found.parameters is not None
-    assert found.parameters.count == 4 * 3 + 3
+    signature = of_files(tmp_path, "pir.json", "iris.pdiparams")
+    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float32", (-1, 4))]
+    assert [(tensor.dtype, tensor.shape) for tensor in signature.outputs] == [("float32", (-1, 3))]
+    assert signature.operators == {"matmul": 1, "add": 1, "softmax": 1}
+    assert signature.parameters is not None
+    assert signature.parameters.count == 4 * 3 + 3
 
 
 def test_inputs_are_in_the_order_of_their_columns(tmp_path: Path) -> None:
@@ -65,22 +65,22 @@ def test_inputs_are_in_the_order_of_their_columns(tmp_path: Path) -> None:
     block += variable(b"a", DENSE, tensor) + variable(b"b", DENSE, tensor) + variable(b"list", FEED_LIST)
     inner = operator("relu")
     write(tmp_path, "m.pdmodel", field(1, block) + field(1, inner))
-    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
-    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in found.inputs] == [
+    signature = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [
         ("a", "float32", (4,)),
         ("b", "float32", (4,)),
     ]
-    assert found.operators == {"relu": 1}
-    assert list(found.unknown) == ["list"]
-    assert found.framework_version is None
+    assert signature.operators == {"relu": 1}
+    assert list(signature.unknown) == ["list"]
+    assert signature.framework_version is None
 
 
 def test_operators_of_branches_are_told_too(tmp_path: Path) -> None:
     inner = {"#": "1.relu", "A": [], "O": []}
     write(tmp_path, "m.json", pir({"#": "1.if", "A": [], "O": [], "regions": [{"blocks": [{"ops": [inner]}]}]}))
-    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
-    assert found.operators == {"if": 1, "relu": 1}
-    assert {"inputs", "outputs"} < set(found.unknown)
+    signature = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert signature.operators == {"if": 1, "relu": 1}
+    assert {"inputs", "outputs"} < set(signature.unknown)
 
 
 @pytest.mark.parametrize(
@@ -123,17 +123,21 @@ def of_type(directory: Path, kind: int) -> Signature:
 
 @pytest.mark.parametrize(("kind", "dtype"), [(32, "float8_e4m3fn"), (33, "float8_e5m2"), (20, "uint8")])
 def test_weights_of_every_type_are_counted(tmp_path: Path, kind: int, dtype: str) -> None:
-    found = of_type(tmp_path, kind)
-    assert found.parameters is not None
-    assert (found.inputs[0].dtype, found.parameters.bytes_by_dtype, found.unknown) == (dtype, {dtype: 4}, {})
+    signature = of_type(tmp_path, kind)
+    assert signature.parameters is not None
+    assert (signature.inputs[0].dtype, signature.parameters.bytes_by_dtype, signature.unknown) == (
+        dtype,
+        {dtype: 4},
+        {},
+    )
 
 
 def test_tensors_of_an_unknown_type_are_shown_as_such(tmp_path: Path) -> None:
-    found = of_type(tmp_path, 99)
-    assert found.parameters is not None
-    assert (found.parameters.count, found.inputs[0].shape) == (4, (4,))
-    assert found.unknown["x"] == f"its elements are of unknown type 99: {NEWER}"
-    assert found.unknown["parameters"].startswith(f"there are weights of unknown type 99: {NEWER}")
+    signature = of_type(tmp_path, 99)
+    assert signature.parameters is not None
+    assert (signature.parameters.count, signature.inputs[0].shape) == (4, (4,))
+    assert signature.unknown["x"] == f"its elements are of unknown type 99: {NEWER}"
+    assert signature.unknown["parameters"].startswith(f"there are weights of unknown type 99: {NEWER}")
 
 
 def pir_tensor(kind: str, element: str) -> dict[str, Any]:
@@ -145,10 +149,10 @@ def pir_tensor(kind: str, element: str) -> dict[str, Any]:
 )
 def test_weights_of_pir_have_every_type(tmp_path: Path, element: str, dtype: str) -> None:
     write(tmp_path, "m.json", pir({"#": "p", "A": [], "O": pir_tensor("0.t_dtensor", element)}))
-    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
-    assert found.parameters is not None
-    assert list(found.parameters.bytes_by_dtype) == [dtype]
-    assert "parameters" not in found.unknown
+    signature = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert signature.parameters is not None
+    assert list(signature.parameters.bytes_by_dtype) == [dtype]
+    assert "parameters" not in signature.unknown
 
 
 def test_tensors_of_pir_of_an_unknown_type_are_shown_as_such(tmp_path: Path) -> None:
@@ -156,12 +160,12 @@ def test_tensors_of_pir_of_an_unknown_type_are_shown_as_such(tmp_path: Path) -> 
     rows = {"#": "1.data", "A": [{"N": "name", "AT": {"D": "r"}}], "O": [pir_tensor("0.t_selected_rows", "1.t_f32")]}
     weight = {"#": "p", "A": [], "O": pir_tensor("0.t_dtensor", "1.t_f3new")}
     write(tmp_path, "m.json", pir(data, rows, weight))
-    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
-    assert found.parameters is not None
-    assert found.parameters.count == 6
-    assert found.unknown["parameters"].startswith(f"there are weights of unknown type f3new: {NEWER}")
-    assert found.unknown["x"] == f"its elements are of unknown type f3new: {NEWER}"
-    assert found.unknown["r"] == "not a dense tensor"
+    signature = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert signature.parameters is not None
+    assert signature.parameters.count == 6
+    assert signature.unknown["parameters"].startswith(f"there are weights of unknown type f3new: {NEWER}")
+    assert signature.unknown["x"] == f"its elements are of unknown type f3new: {NEWER}"
+    assert signature.unknown["r"] == "not a dense tensor"
 
 
 def test_tables_of_rows_are_weights_too(tmp_path: Path) -> None:
@@ -169,6 +173,6 @@ def test_tables_of_rows_are_weights_too(tmp_path: Path) -> None:
         field(1, b"table") + field(2, field(1, SELECTED_ROWS) + field(2, field(1, FLOAT32) + field(2, 5))) + field(3, 1)
     )
     write(tmp_path, "m.pdmodel", field(1, operator("relu") + field(3, rows)))
-    found = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
-    assert found.parameters is not None
-    assert found.parameters.bytes_by_dtype == {"float32": 20}
+    signature = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))
+    assert signature.parameters is not None
+    assert signature.parameters.bytes_by_dtype == {"float32": 20}

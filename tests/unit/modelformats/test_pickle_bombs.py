@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from modelfiles.inert_pickle import read_pickle
 from modelformats import InvalidModelError, extract_signature
-from modelformats.inert_pickle import read_pickle
 from support.memory import parse_apart
 from support.model_files import sklearn_joblib, write
 
@@ -29,9 +29,9 @@ def test_a_length_beyond_the_end_takes_no_memory(tmp_path: Path, opcode: bytes, 
 
 def test_a_claimed_bytearray_is_not_made(tmp_path: Path) -> None:
     write(tmp_path, "model.pkl", b"\x80\x05\x96" + struct.pack("<Q", 2 << 30) + b"abc")
-    found = parse_apart("SKLearn", tmp_path)
-    assert found.outcome == "InvalidModelError"
-    assert found.grown_mb < 20
+    outcome = parse_apart("SKLearn", tmp_path)
+    assert outcome.outcome == "InvalidModelError"
+    assert outcome.grown_mb < 20
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ NAMES = b"\x80\x02" + b"".join(b"ca\nn%d\n0" % i for i in range(20_000)) + b"N."
     ],
 )
 def test_a_pickle_made_to_eat_memory_ends_quickly(tmp_path: Path, content: bytes, outcome: str) -> None:
-    found = parse_apart("SKLearn", write(tmp_path, "model.pkl", content))
-    assert found.outcome == outcome
-    assert found.grown_mb < 50
+    parsed_signature = parse_apart("SKLearn", write(tmp_path, "model.pkl", content))
+    assert parsed_signature.outcome == outcome
+    assert parsed_signature.grown_mb < 50
 
 
 def test_labels_that_unfold_without_end_are_refused(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_labels_that_unfold_without_end_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "reason"),
-    [(b"J\xff\xff\xff\xff\x85", "negative"), (b"J\xff\xff\xff\x7f\x85", "an array says that it has more than")],
+    [(b"J\xff\xff\xff\xff\x85", "negative"), (b"J\xff\xff\xff\x7f\x85", "an array declares more than")],
     ids=["negative", "huge"],
 )
 def test_an_array_of_joblib_with_an_impossible_size_is_refused(tmp_path: Path, shape: bytes, reason: str) -> None:

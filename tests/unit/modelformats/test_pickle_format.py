@@ -17,10 +17,14 @@ from support.model_files import DATA, write
 def test_any_object_is_named(tmp_path: Path) -> None:
     write(tmp_path, "model.pkl", pickle.dumps({"weights": [1, 2], "bias": collections.Counter("a")}))
     assert detect_format(tmp_path) == "Pickle"
-    found = extract_signature("Pickle", tmp_path)
-    assert (found.details["class"], found.details["keys"], found.details["tensors"]) == ("dict", ["weights", "bias"], 0)
-    assert found.parameters is None
-    assert set(found.unknown) == {"inputs", "outputs", "operators", "parameters"}
+    signature = extract_signature("Pickle", tmp_path)
+    assert (signature.details["class"], signature.details["keys"], signature.details["tensors"]) == (
+        "dict",
+        ["weights", "bias"],
+        0,
+    )
+    assert signature.parameters is None
+    assert set(signature.unknown) == {"inputs", "outputs", "operators", "parameters"}
 
 
 def test_an_estimator_is_sklearns(tmp_path: Path) -> None:
@@ -30,12 +34,12 @@ def test_an_estimator_is_sklearns(tmp_path: Path) -> None:
 def test_skops_tells_what_a_pickle_of_the_same_estimator_does(tmp_path: Path) -> None:
     write(tmp_path, "anything", (DATA / "skops" / "pipeline.skops").read_bytes())
     assert detect_format(tmp_path) == "Skops"
-    found = extract_signature("Skops", tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", None, (-1, 4))]
-    assert [(t.name, t.dtype) for t in found.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
-    assert found.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
-    assert (found.framework, found.framework_version) == ("scikit-learn", "1.9.1")
-    assert (found.details["classes"], found.details["skops_version"]) == ([0, 1, 2], "0.16.0")
+    signature = extract_signature("Skops", tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("input", None, (-1, 4))]
+    assert [(t.name, t.dtype) for t in signature.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
+    assert signature.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
+    assert (signature.framework, signature.framework_version) == ("scikit-learn", "1.9.1")
+    assert (signature.details["classes"], signature.details["skops_version"]) == ([0, 1, 2], "0.16.0")
 
 
 def test_labels_that_skops_writes_as_objects_are_told(tmp_path: Path) -> None:
@@ -48,9 +52,9 @@ def test_labels_that_skops_writes_as_objects_are_told(tmp_path: Path) -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("schema.json", json.dumps({"__loader__": "ObjectNode", **estimator}))
-    found = extract_signature("Skops", write(tmp_path, "m.skops", made.getvalue()))
-    assert (found.outputs[0].dtype, found.details["classes"]) == ("str", ["no", "yes"])
-    assert [(t.name, t.shape) for t in found.outputs][1:] == [("predict_proba", (-1, 2))]
+    signature = extract_signature("Skops", write(tmp_path, "m.skops", made.getvalue()))
+    assert (signature.outputs[0].dtype, signature.details["classes"]) == ("str", ["no", "yes"])
+    assert [(t.name, t.shape) for t in signature.outputs][1:] == [("predict_proba", (-1, 2))]
 
 
 @pytest.mark.parametrize(

@@ -17,24 +17,24 @@ def extracted(text: str, directory: Path) -> Signature:
 
 
 def test_active_fields_go_in_with_their_types_and_kinds(tmp_path: Path) -> None:
-    found = extracted(model_files.PMML, tmp_path)
-    assert [(t.name, t.dtype, t.shape, t.op_type) for t in found.inputs] == [
+    signature = extracted(model_files.PMML, tmp_path)
+    assert [(t.name, t.dtype, t.shape, t.op_type) for t in signature.inputs] == [
         ("length", "float64", (-1,), "continuous"),
         ("count", "int64", (-1,), "ordinal"),
     ]
 
 
 def test_output_fields_and_then_targets_come_out(tmp_path: Path) -> None:
-    found = extracted(model_files.PMML, tmp_path)
-    assert [(t.name, t.dtype, t.op_type) for t in found.outputs] == [
+    signature = extracted(model_files.PMML, tmp_path)
+    assert [(t.name, t.dtype, t.op_type) for t in signature.outputs] == [
         ("probability(setosa)", "float64", "continuous"),
         ("species", "str", "categorical"),
     ]
 
 
 def test_a_target_that_an_output_shows_does_not_come_twice(tmp_path: Path) -> None:
-    found = extracted(model_files.PMML.replace(OUTPUT, OUTPUT + '<OutputField name="shown"/>'), tmp_path)
-    assert [t.name for t in found.outputs] == ["probability(setosa)", "shown"]
+    signature = extracted(model_files.PMML.replace(OUTPUT, OUTPUT + '<OutputField name="shown"/>'), tmp_path)
+    assert [t.name for t in signature.outputs] == ["probability(setosa)", "shown"]
 
 
 def test_a_regression_of_whole_numbers_gives_fractions(tmp_path: Path) -> None:
@@ -44,9 +44,9 @@ def test_a_regression_of_whole_numbers_gives_fractions(tmp_path: Path) -> None:
 
 def test_a_document_that_names_no_output_says_so(tmp_path: Path) -> None:
     text = model_files.PMML.replace(' usageType="target"', ' usageType="supplementary"').replace(OUTPUT, "")
-    found = extracted(text, tmp_path)
-    assert found.outputs == ()
-    assert "neither outputs nor a target" in found.unknown["outputs"]
+    signature = extracted(text, tmp_path)
+    assert signature.outputs == ()
+    assert "neither outputs nor a target" in signature.unknown["outputs"]
 
 
 def test_a_categorical_field_lists_its_valid_values(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_a_categorical_field_lists_its_valid_values(tmp_path: Path) -> None:
 
 
 def test_the_application_and_the_model_are_told(tmp_path: Path) -> None:
-    found = extracted(model_files.PMML, tmp_path)
-    assert (found.framework, found.framework_version) == ("JPMML-SkLearn", "1.6")
-    assert found.operators == {"RegressionModel": 1}
-    assert found.details == {"pmml_version": "4.4", "function": "classification"}
+    signature = extracted(model_files.PMML, tmp_path)
+    assert (signature.framework, signature.framework_version) == ("JPMML-SkLearn", "1.6")
+    assert signature.operators == {"RegressionModel": 1}
+    assert signature.details == {"pmml_version": "4.4", "function": "classification"}
 
 
 @pytest.mark.parametrize(
@@ -73,36 +73,36 @@ def test_the_application_and_the_model_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_an_output_has_the_type_it_declares_or_of_what_it_shows(tmp_path: Path, field: str, dtype: str | None) -> None:
-    found = extracted(model_files.PMML.replace(OUTPUT, field), tmp_path)
-    assert (found.outputs[0].name, found.outputs[0].dtype) == ("o", dtype)
+    signature = extracted(model_files.PMML.replace(OUTPUT, field), tmp_path)
+    assert (signature.outputs[0].name, signature.outputs[0].dtype) == ("o", dtype)
 
 
 @pytest.mark.parametrize("version", ["3-0", "4-1", "4-3"])
 def test_older_versions_are_read(tmp_path: Path, version: str) -> None:
-    found = extracted(model_files.PMML.replace("PMML-4_4", f"PMML-{version.replace('-', '_')}"), tmp_path)
-    assert len(found.inputs) == 2
+    signature = extracted(model_files.PMML.replace("PMML-4_4", f"PMML-{version.replace('-', '_')}"), tmp_path)
+    assert len(signature.inputs) == 2
 
 
 def test_models_inside_a_mining_model_are_counted_and_the_outer_one_speaks(tmp_path: Path) -> None:
     inner = '<Segment><TreeModel><MiningSchema><MiningField name="inner"/></MiningSchema></TreeModel></Segment>'
     text = model_files.PMML.replace("RegressionModel", "MiningModel")
     text = text.replace("</MiningModel>", f"<Segmentation>{inner * 3}</Segmentation></MiningModel>")
-    found = extracted(text, tmp_path)
-    assert found.operators == {"MiningModel": 1, "TreeModel": 3}
-    assert [t.name for t in found.inputs] == ["length", "count"]
+    signature = extracted(text, tmp_path)
+    assert signature.operators == {"MiningModel": 1, "TreeModel": 3}
+    assert [t.name for t in signature.inputs] == ["length", "count"]
 
 
 def test_a_field_that_the_dictionary_does_not_have_is_told_without_a_type(tmp_path: Path) -> None:
-    found = extracted(
+    signature = extracted(
         model_files.PMML.replace('<MiningField name="length"/>', '<MiningField name="derived"/>'), tmp_path
     )
-    assert (found.inputs[0].name, found.inputs[0].dtype) == ("derived", None)
+    assert (signature.inputs[0].name, signature.inputs[0].dtype) == ("derived", None)
 
 
 def test_a_document_in_another_encoding_is_read(tmp_path: Path) -> None:
     text = model_files.PMML.replace('version="1.0"?', 'version="1.0" encoding="UTF-16"?').replace("length", "länge")
-    found = extract_signature("PMML", write(tmp_path, "model.pmml", text.encode("utf-16")))
-    assert found.inputs[0].name == "länge"
+    signature = extract_signature("PMML", write(tmp_path, "model.pmml", text.encode("utf-16")))
+    assert signature.inputs[0].name == "länge"
 
 
 def test_a_document_without_a_model_is_refused(tmp_path: Path) -> None:
@@ -122,14 +122,17 @@ def test_a_field_without_a_name_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("declared", ["date", "time", "dateTime", "dateDaysSince[1970]", "dateTimeSecondsSince[0]"])
 def test_times_are_sent_as_text(tmp_path: Path, declared: str) -> None:
-    found = extracted(model_files.PMML.replace('dataType="double"', f'dataType="{declared}"'), tmp_path)
-    assert [tensor.dtype for tensor in found.inputs if tensor.name == "length"] == ["str"]
-    assert "length" not in found.unknown
+    signature = extracted(model_files.PMML.replace('dataType="double"', f'dataType="{declared}"'), tmp_path)
+    assert [tensor.dtype for tensor in signature.inputs if tensor.name == "length"] == ["str"]
+    assert "length" not in signature.unknown
 
 
 def test_a_field_of_an_unknown_type_is_not_taken_for_text(tmp_path: Path) -> None:
     text = model_files.PMML.replace('dataType="double"', 'dataType="quaternion"')
-    found = extracted(text.replace(OUTPUT, '<OutputField name="o" dataType="octonion"/>'), tmp_path)
-    assert [tensor.dtype for tensor in found.inputs if tensor.name == "length"] == [None]
+    signature = extracted(text.replace(OUTPUT, '<OutputField name="o" dataType="octonion"/>'), tmp_path)
+    assert [tensor.dtype for tensor in signature.inputs if tensor.name == "length"] == [None]
     reason = "its elements are of unknown type {}: newer than this version of Klever"
-    assert (found.unknown["length"], found.unknown["o"]) == (reason.format("quaternion"), reason.format("octonion"))
+    assert (signature.unknown["length"], signature.unknown["o"]) == (
+        reason.format("quaternion"),
+        reason.format("octonion"),
+    )

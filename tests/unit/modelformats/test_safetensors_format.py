@@ -26,30 +26,30 @@ def packed(header: Any, data: bytes = bytes(24)) -> bytes:
 
 
 def test_weights_of_a_real_file_are_counted_by_type() -> None:
-    found = extracted(REAL)
-    assert found.parameters is not None
-    assert found.parameters.count == 4 * 3 + 3
-    assert found.parameters.bytes_by_dtype == {"bfloat16": 6, "float32": 48}
-    assert found.framework == "PyTorch"
-    assert found.details["tensors"] == {"BF16": 1, "F32": 1}
-    assert set(found.unknown) == {"inputs", "outputs", "operators"}
+    signature = extracted(REAL)
+    assert signature.parameters is not None
+    assert signature.parameters.count == 4 * 3 + 3
+    assert signature.parameters.bytes_by_dtype == {"bfloat16": 6, "float32": 48}
+    assert signature.framework == "PyTorch"
+    assert signature.details["tensors"] == {"BF16": 1, "F32": 1}
+    assert set(signature.unknown) == {"inputs", "outputs", "operators"}
 
 
 def test_architecture_and_library_come_from_the_config_beside_them(tmp_path: Path) -> None:
     config = {"architectures": ["BertModel"], "model_type": "bert", "transformers_version": "4.50.0"}
     write(tmp_path, "model.safetensors", packed(ONE))
     write(tmp_path, "config.json", json.dumps(config))
-    found = extracted(tmp_path)
-    assert (found.framework, found.framework_version) == ("transformers", "4.50.0")
-    assert (found.details["architectures"], found.details["model_type"]) == (["BertModel"], "bert")
+    signature = extracted(tmp_path)
+    assert (signature.framework, signature.framework_version) == ("transformers", "4.50.0")
+    assert (signature.details["architectures"], signature.details["model_type"]) == (["BertModel"], "bert")
 
 
 def test_the_files_of_a_sharded_model_are_added_up(tmp_path: Path) -> None:
     for number in (1, 2):
         write(tmp_path, f"model-0000{number}-of-00002.safetensors", packed(ONE))
-    found = extracted(tmp_path)
-    assert found.parameters is not None
-    assert (found.parameters.count, found.details["files"]) == (12, 2)
+    signature = extracted(tmp_path)
+    assert signature.parameters is not None
+    assert (signature.parameters.count, signature.details["files"]) == (12, 2)
 
 
 def test_it_is_told_from_its_content(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_every_type_is_counted_with_its_bytes(
     tmp_path: Path, written: str, shape: list[int], size: int, name: str
 ) -> None:
     header = {"w": {"dtype": written, "shape": shape, "data_offsets": [0, size]}}
-    found = extracted(write(tmp_path, "model.safetensors", packed(header, bytes(size))))
-    assert found.parameters is not None
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (prod(shape), {name: size})
-    assert ("parameters" in found.unknown) is name.startswith("unknown")
+    signature = extracted(write(tmp_path, "model.safetensors", packed(header, bytes(size))))
+    assert signature.parameters is not None
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (prod(shape), {name: size})
+    assert ("parameters" in signature.unknown) is name.startswith("unknown")
 
 
 def test_half_a_download_is_refused_with_both_lengths(tmp_path: Path) -> None:
@@ -137,9 +137,13 @@ def test_a_missing_shard_is_noticed_without_an_index(tmp_path: Path) -> None:
 def test_an_adapter_names_its_kind_and_base_model(tmp_path: Path) -> None:
     write(tmp_path, "adapter_model.safetensors", packed(ONE))
     write(tmp_path, "adapter_config.json", json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/base"}))
-    found = extracted(tmp_path)
-    assert (found.framework, found.details["adapter"], found.details["base_model"]) == ("PEFT", "LORA", "org/base")
-    assert "LORA adapter, which run only on top of their base model org/base" in found.warnings[0]
+    signature = extracted(tmp_path)
+    assert (signature.framework, signature.details["adapter"], signature.details["base_model"]) == (
+        "PEFT",
+        "LORA",
+        "org/base",
+    )
+    assert "LORA adapter, which run only on top of their base model org/base" in signature.warnings[0]
 
 
 @pytest.mark.parametrize(

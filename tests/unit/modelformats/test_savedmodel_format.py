@@ -16,14 +16,14 @@ def extracted(message: Any, directory: Path) -> Signature:
 
 
 def test_the_serving_signature_is_told(tmp_path: Path) -> None:
-    found = extracted(model_files.saved_model(), tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", (-1, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [
+    signature = extracted(model_files.saved_model(), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [
         ("label", "str", None),
         ("scores", "float32", (-1, 3)),
     ]
-    assert (found.framework, found.framework_version) == ("TensorFlow", "2.16.1")
-    assert found.details["tags"] == ["serve"]
+    assert (signature.framework, signature.framework_version) == ("TensorFlow", "2.16.1")
+    assert signature.details["tags"] == ["serve"]
 
 
 def test_operators_of_the_graph_and_of_its_functions_are_counted(tmp_path: Path) -> None:
@@ -53,18 +53,18 @@ def test_a_scalar_has_no_dimensions_and_a_negative_size_is_any(tmp_path: Path) -
 
 
 def test_a_model_without_signatures_says_so(tmp_path: Path) -> None:
-    found = extracted(model_files.saved_model(signed=False), tmp_path)
-    assert (found.inputs, found.outputs) == ((), ())
-    assert found.unknown["inputs"] == found.unknown["outputs"] == "the model was saved without signatures"
+    signature = extracted(model_files.saved_model(signed=False), tmp_path)
+    assert (signature.inputs, signature.outputs) == ((), ())
+    assert signature.unknown["inputs"] == signature.unknown["outputs"] == "the model was saved without signatures"
 
 
 def test_the_default_signature_is_chosen_and_all_are_described(tmp_path: Path) -> None:
     message = model_files.saved_model()
     message.meta_graphs[0].signatures.add(key="a_first").value.method = "tensorflow/serving/classify"
     message.meta_graphs[0].signatures.add(key="__saved_model_init_op")
-    found = extracted(message, tmp_path)
-    assert found.details["signature"] == "serving_default"
-    assert found.details["signatures"] == {
+    signature = extracted(message, tmp_path)
+    assert signature.details["signature"] == "serving_default"
+    assert signature.details["signatures"] == {
         "a_first": {"method": "tensorflow/serving/classify", "inputs": [], "outputs": []},
         "serving_default": {
             "method": "tensorflow/serving/predict",
@@ -141,11 +141,11 @@ def test_an_input_of_several_tensors_is_not_shown_as_a_plain_one(tmp_path: Path,
         value.coo_sparse.values = "v:0"
     else:
         value.composite_tensor.type_spec.kind = {"sparse_spec": 1, "ragged_spec": 3, "composite": 0}[encoding]
-    found = extracted(message, tmp_path)
-    (tensor,) = found.inputs
+    signature = extracted(message, tmp_path)
+    (tensor,) = signature.inputs
     assert (tensor.name, tensor.dtype, tensor.shape) == ("x", None, None)
-    assert found.unknown["x"] == f"not a plain tensor but a {kind} one, which is made of several"
-    (warning,) = found.warnings
+    assert signature.unknown["x"] == f"not a plain tensor but a {kind} one, which is made of several"
+    (warning,) = signature.warnings
     assert warning.startswith(f"'x' is a {kind} tensor, which the inference protocol cannot carry")
 
 
@@ -194,5 +194,5 @@ def test_an_input_has_a_type_or_the_reason_why_not(
 ) -> None:
     message = model_files.saved_model()
     message.meta_graphs[0].signatures[0].value.inputs[0].value.dtype = number
-    found = extracted(message, tmp_path)
-    assert (found.inputs[0].dtype, found.unknown.get("x")) == (dtype, reason)
+    signature = extracted(message, tmp_path)
+    assert (signature.inputs[0].dtype, signature.unknown.get("x")) == (dtype, reason)

@@ -93,20 +93,20 @@ PLAIN = pickle.dumps({"a": 1})
     ],
 )
 def test_a_command_is_found_in_every_kind_of_file(tmp_path: Path, file: str, content: bytes) -> None:
-    found = scan_directory(write(tmp_path / "deep", file, content).parent)
-    assert found.verdict == "dangerous"
-    assert [(finding.what.partition(".")[2]) for finding in found.findings if finding.severity == "dangerous"] == [
+    scan = scan_directory(write(tmp_path / "deep", file, content).parent)
+    assert scan.verdict == "dangerous"
+    assert [(finding.what.partition(".")[2]) for finding in scan.findings if finding.severity == "dangerous"] == [
         "system"
     ]
-    assert found.findings[0].file.startswith(f"deep/{file}")
-    assert Scan.model_validate_json(found.model_dump_json()) == found
+    assert scan.findings[0].file.startswith(f"deep/{file}")
+    assert Scan.model_validate_json(scan.model_dump_json()) == scan
 
 
 @pytest.mark.parametrize("compress", [0, 3])
 def test_an_estimator_is_clean(tmp_path: Path, compress: int) -> None:
-    found = scan_directory(model_files.sklearn_joblib(tmp_path, compress=compress))
-    assert (found.verdict, found.findings) == ("clean", ())
-    assert (found.scanner, found.scanner_version[:1]) == ("klever", "0")
+    scan = scan_directory(model_files.sklearn_joblib(tmp_path, compress=compress))
+    assert (scan.verdict, scan.findings) == ("clean", ())
+    assert (scan.scanner, scan.scanner_version[:1]) == ("klever", "0")
 
 
 @pytest.mark.parametrize("estimator", ORDINARY, ids=lambda estimator: type(estimator).__name__)
@@ -168,9 +168,9 @@ def test_a_name_that_nobody_knows_is_untrusted(tmp_path: Path, named: bytes) -> 
 
 
 def test_a_class_of_a_script_is_said_to_be_one(tmp_path: Path) -> None:
-    found = scan_directory(write(tmp_path, "model.pkl", b"c__main__\nMyModel\n."))
-    assert (found.verdict, found.untrusted) == ("failed", ())
-    assert "move it into a module" in found.findings[0].reason
+    scan = scan_directory(write(tmp_path, "model.pkl", b"c__main__\nMyModel\n."))
+    assert (scan.verdict, scan.untrusted) == ("failed", ())
+    assert "move it into a module" in scan.findings[0].reason
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_a_class_of_a_script_is_said_to_be_one(tmp_path: Path) -> None:
     ids=["text", "archive", "cut-off", "array", "wrong-checksum"],
 )
 def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path, file: str, content: bytes) -> None:
-    found = scan_directory(write(tmp_path, file, content))
-    assert (found.verdict, found.findings[0].what) == ("failed", "")
+    scan = scan_directory(write(tmp_path, file, content))
+    assert (scan.verdict, scan.findings[0].what) == ("failed", "")
 
 
 @pytest.mark.parametrize("file", ["weights.bin", "variables.data", "notes.txt"])
@@ -203,6 +203,6 @@ def test_archives_deep_inside_each_other_are_refused(tmp_path: Path) -> None:
 
 def test_the_worst_of_many_findings_are_kept(tmp_path: Path) -> None:
     named = "".join(f"cmymodule\nName{index}\n0" for index in range(2 * MOST_FINDINGS))
-    found = scan_directory(write(tmp_path, "model.pkl", f"{named}cos\nsystem\n."))
-    assert len(found.findings) == MOST_FINDINGS
-    assert found.findings[0].severity == found.verdict == "dangerous"
+    scan = scan_directory(write(tmp_path, "model.pkl", f"{named}cos\nsystem\n."))
+    assert len(scan.findings) == MOST_FINDINGS
+    assert scan.findings[0].severity == scan.verdict == "dangerous"

@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from kleverproto.signatures import Signature
 from modelformats import InvalidModelError, extract_signature
-from modelformats.versions import pinned
+from modelformats.versions import LOADERS
 from support import model_files
 from support.model_files import write
 
@@ -40,23 +40,23 @@ def having(**attributes: object) -> LogisticRegression:
 
 @pytest.mark.parametrize("compress", [0, 3, ("zlib", 9), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)])
 def test_steps_features_and_classes_are_told_however_the_file_is_compressed(tmp_path: Path, compress: object) -> None:
-    found = extract_signature("SKLearn", model_files.sklearn_joblib(tmp_path / "m", compress=compress))
-    assert [(t.name, t.shape) for t in found.inputs] == [("input", (-1, 4))]
-    assert [(t.name, t.dtype) for t in found.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
-    assert found.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
-    assert found.details["classes"] == [0, 1, 2]
+    signature = extract_signature("SKLearn", model_files.sklearn_joblib(tmp_path / "m", compress=compress))
+    assert [(t.name, t.shape) for t in signature.inputs] == [("input", (-1, 4))]
+    assert [(t.name, t.dtype) for t in signature.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
+    assert signature.operators == {"LogisticRegression": 1, "Pipeline": 1, "StandardScaler": 1}
+    assert signature.details["classes"] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_pickles_are_read_in_every_protocol(tmp_path: Path, protocol: int) -> None:
-    found = extracted(model_files.classifier(), tmp_path, protocol)
-    assert found.details["classes"] == [0, 1, 2]
-    assert found.inputs[0].shape == (-1, 4)
+    signature = extracted(model_files.classifier(), tmp_path, protocol)
+    assert signature.details["classes"] == [0, 1, 2]
+    assert signature.inputs[0].shape == (-1, 4)
 
 
 def test_the_version_that_wrote_the_file_is_told(tmp_path: Path) -> None:
-    found = extracted(model_files.classifier(), tmp_path)
-    assert (found.framework, found.framework_version) == ("scikit-learn", sklearn.__version__)
+    signature = extracted(model_files.classifier(), tmp_path)
+    assert (signature.framework, signature.framework_version) == ("scikit-learn", sklearn.__version__)
 
 
 def saved_by(version: str, directory: Path) -> Signature:
@@ -66,16 +66,16 @@ def saved_by(version: str, directory: Path) -> Signature:
 
 
 def test_a_pickle_of_another_release_is_warned_of_with_both_versions_and_the_remedy(tmp_path: Path) -> None:
-    found = saved_by("1.3.2", tmp_path)
-    assert found.framework_version == "1.3.2"
-    (warning,) = found.warnings
-    here = pinned("scikit-learn", "sklearn")
+    signature = saved_by("1.3.2", tmp_path)
+    assert signature.framework_version == "1.3.2"
+    (warning,) = signature.warnings
+    here = LOADERS["scikit-learn", "sklearn"]
     assert f"saved by scikit-learn 1.3.2 and is loaded by {here}" in warning
     assert f"save it again with {here}" in warning
 
 
 def test_a_pickle_of_the_same_release_is_not_warned_of(tmp_path: Path) -> None:
-    here = pinned("scikit-learn", "sklearn") or ""
+    here = LOADERS["scikit-learn", "sklearn"]
     release = here.rpartition(".")[0]
     assert saved_by(here, tmp_path).warnings == saved_by(f"{release}.7", tmp_path).warnings == ()
 
@@ -93,30 +93,30 @@ def test_the_steps_of_a_pipeline_keep_their_order(tmp_path: Path) -> None:
 
 
 def test_what_a_regressor_predicts_is_said_to_be_unknown(tmp_path: Path) -> None:
-    found = extracted(LinearRegression().fit(ROWS, [0.0, 1.0, 2.0]), tmp_path)
-    assert found.operators == {"LinearRegression": 1}
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", None, (-1,))]
-    assert "classifier" in found.unknown["outputs"]
+    signature = extracted(LinearRegression().fit(ROWS, [0.0, 1.0, 2.0]), tmp_path)
+    assert signature.operators == {"LinearRegression": 1}
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("predict", None, (-1,))]
+    assert "classifier" in signature.unknown["outputs"]
 
 
 def test_a_tree_is_read_though_its_nodes_are_made_by_compiled_code(tmp_path: Path) -> None:
-    found = extracted(DecisionTreeClassifier().fit(ROWS, [True, False, True]), tmp_path)
-    assert found.operators == {"DecisionTreeClassifier": 1}
-    assert (found.outputs[0].dtype, found.details["classes"]) == ("bool", [False, True])
+    signature = extracted(DecisionTreeClassifier().fit(ROWS, [True, False, True]), tmp_path)
+    assert signature.operators == {"DecisionTreeClassifier": 1}
+    assert (signature.outputs[0].dtype, signature.details["classes"]) == ("bool", [False, True])
 
 
 def test_an_ensemble_is_read_though_its_estimators_are_an_array_of_objects(tmp_path: Path) -> None:
     ensemble = GradientBoostingRegressor(n_estimators=2).fit(ROWS, [0.0, 1.0, 2.0])
     joblib.dump(ensemble, tmp_path / "model.joblib")
-    found = extract_signature("SKLearn", tmp_path)
-    assert [(t.name, t.shape) for t in found.inputs] == [("input", (-1, 2))]
-    assert found.operators == {"GradientBoostingRegressor": 1}
+    signature = extract_signature("SKLearn", tmp_path)
+    assert [(t.name, t.shape) for t in signature.inputs] == [("input", (-1, 2))]
+    assert signature.operators == {"GradientBoostingRegressor": 1}
 
 
 def test_an_estimator_that_was_not_fitted_takes_no_one_knows_what(tmp_path: Path) -> None:
-    found = extracted(LogisticRegression(), tmp_path)
-    assert found.inputs == ()
-    assert "not fitted" in found.unknown["inputs"]
+    signature = extracted(LogisticRegression(), tmp_path)
+    assert signature.inputs == ()
+    assert "not fitted" in signature.unknown["inputs"]
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_an_estimator_that_was_not_fitted_takes_no_one_knows_what(tmp_path: Path
 def test_labels_are_told_as_json_holds_them(
     tmp_path: Path, labels: Any, dtype: str | None, classes: list[Any] | None
 ) -> None:
-    found = extracted(having(classes_=labels), tmp_path)
-    assert (found.outputs[0].dtype, found.details["classes"]) == (dtype, classes)
-    assert Signature.model_validate_json(found.model_dump_json()) == found
+    signature = extracted(having(classes_=labels), tmp_path)
+    assert (signature.outputs[0].dtype, signature.details["classes"]) == (dtype, classes)
+    assert Signature.model_validate_json(signature.model_dump_json()) == signature
 
 
 def test_very_many_labels_are_left_out(tmp_path: Path) -> None:
-    found = extracted(having(classes_=np.arange(100_000)), tmp_path)
-    assert (found.outputs[0].dtype, found.details["classes"]) == ("int64", None)
+    signature = extracted(having(classes_=np.arange(100_000)), tmp_path)
+    assert (signature.outputs[0].dtype, signature.details["classes"]) == ("int64", None)
 
 
 @pytest.mark.parametrize("features", [4, np.int64(4), np.int32(4)])
@@ -166,8 +166,8 @@ def test_a_number_of_features_that_is_none_is_unknown(tmp_path: Path, features: 
     ids=["union", "stack", "vote"],
 )
 def test_the_features_of_what_hands_its_table_on_are_those_of_its_first_part(model: Any, tmp_path: Path) -> None:
-    found = extracted(model.fit([*ROWS, *ROWS], [0, 1, 1, 0, 1, 1]), tmp_path)
-    assert [tensor.shape for tensor in found.inputs] == [(-1, 2)]
+    signature = extracted(model.fit([*ROWS, *ROWS], [0, 1, 1, 0, 1, 1]), tmp_path)
+    assert [tensor.shape for tensor in signature.inputs] == [(-1, 2)]
 
 
 def test_models_from_before_the_attribute_have_as_many_features_as_coefficients(tmp_path: Path) -> None:
@@ -188,9 +188,9 @@ def test_a_pipeline_that_holds_itself_is_told_once(tmp_path: Path) -> None:
 
 
 def test_a_pickle_of_something_else_says_that_it_is_no_estimator(tmp_path: Path) -> None:
-    found = extracted({"a": 1}, tmp_path)
-    assert (found.inputs, found.outputs) == ((), ())
-    assert found.unknown["operators"] == "the file holds no scikit-learn estimator"
+    signature = extracted({"a": 1}, tmp_path)
+    assert (signature.inputs, signature.outputs) == ((), ())
+    assert signature.unknown["operators"] == "the file holds no scikit-learn estimator"
 
 
 def test_lz4_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ def named(model: Any, *names: str) -> Any:
     return model
 
 
-def inputs(found: Signature) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
-    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in found.inputs]
+def inputs(signature: Signature) -> list[tuple[str, str | None, tuple[int | str, ...] | None]]:
+    return [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs]
 
 
-def outputs(found: Signature) -> list[tuple[str, tuple[int | str, ...] | None]]:
-    return [(tensor.name, tensor.shape) for tensor in found.outputs]
+def outputs(signature: Signature) -> list[tuple[str, tuple[int | str, ...] | None]]:
+    return [(tensor.name, tensor.shape) for tensor in signature.outputs]
 
 
 def test_a_matrix_is_called_as_the_model_server_calls_it(tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_a_vectorizer_takes_texts(tmp_path: Path) -> None:
 
 def test_more_columns_than_a_catalogue_holds_are_one_matrix(tmp_path: Path) -> None:
     model = LinearRegression().fit(np.zeros((2, 2001)), [0.0, 1.0])
-    found = extracted(named(model, *(f"column{index}" for index in range(2001))), tmp_path)
-    assert inputs(found) == [(INPUT, None, (-1, 2001))]
+    signature = extracted(named(model, *(f"column{index}" for index in range(2001))), tmp_path)
+    assert inputs(signature) == [(INPUT, None, (-1, 2001))]
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_outputs_are_the_methods_that_can_be_called(tmp_path: Path, model: Any, 
 
 
 def test_probabilities_have_a_column_for_each_class(tmp_path: Path) -> None:
-    found = extracted(LogisticRegression().fit(ROWS, np.arange(12) % 3), tmp_path)
-    assert outputs(found) == [("predict", (-1,)), ("predict_proba", (-1, 3))]
-    assert [tensor.dtype for tensor in found.outputs] == ["int64", "float64"]
+    signature = extracted(LogisticRegression().fit(ROWS, np.arange(12) % 3), tmp_path)
+    assert outputs(signature) == [("predict", (-1,)), ("predict_proba", (-1, 3))]
+    assert [tensor.dtype for tensor in signature.outputs] == ["int64", "float64"]
 
 
 @pytest.mark.parametrize("model", [LinearRegression(), RandomForestRegressor(2)])
@@ -161,10 +161,10 @@ def test_a_network_gives_one_class_for_each_row_or_several_labels(
 
 def test_what_the_best_estimator_of_a_search_knows_is_told(tmp_path: Path) -> None:
     model = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2).fit(ROWS, CLASSES)
-    found = extracted(model, tmp_path)
-    assert inputs(found) == [(INPUT, None, (-1, 2))]
-    assert found.details["classes"] == ["no", "yes"]
-    assert found.operators == {"GridSearchCV": 1, "LogisticRegression": 1}
+    signature = extracted(model, tmp_path)
+    assert inputs(signature) == [(INPUT, None, (-1, 2))]
+    assert signature.details["classes"] == ["no", "yes"]
+    assert signature.operators == {"GridSearchCV": 1, "LogisticRegression": 1}
 
 
 def test_an_estimator_that_says_nothing_of_new_rows_is_warned_of(tmp_path: Path) -> None:

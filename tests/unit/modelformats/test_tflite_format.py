@@ -34,21 +34,23 @@ def extracted(fields: dict[int, Any], directory: Path) -> Signature:
 
 
 def test_a_model_that_tensorflow_converted(tmp_path: Path) -> None:
-    found = extract_signature("TFLite", write(tmp_path, "model.tflite", REAL))
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [
+    signature = extract_signature("TFLite", write(tmp_path, "model.tflite", REAL))
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [
         ("serving_default_extra:0", "float32", (-1, 4)),
         ("serving_default_image:0", "float32", (-1, 8, 8, 1)),
     ]
-    assert [(t.dtype, t.shape) for t in found.outputs] == [("float32", (-1, 3))]
-    assert found.operators["CONV_2D"] == found.operators["FULLY_CONNECTED"] == found.operators["SOFTMAX"] == 1
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype["float32"] == 4 * (3 * 3 * 2 + 2 + 76 * 3)
-    assert found.details["signatures"]["serving_default"]["inputs"] == {
+    assert [(t.dtype, t.shape) for t in signature.outputs] == [("float32", (-1, 3))]
+    assert (
+        signature.operators["CONV_2D"] == signature.operators["FULLY_CONNECTED"] == signature.operators["SOFTMAX"] == 1
+    )
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype["float32"] == 4 * (3 * 3 * 2 + 2 + 76 * 3)
+    assert signature.details["signatures"]["serving_default"]["inputs"] == {
         "extra": "serving_default_extra:0",
         "image": "serving_default_image:0",
     }
-    assert found.details["min_runtime_version"] == "1.11.0"
-    assert found.framework == "TensorFlow Lite"
+    assert signature.details["min_runtime_version"] == "1.11.0"
+    assert signature.framework == "TensorFlow Lite"
 
 
 def test_operators_of_all_graphs_are_counted(tmp_path: Path) -> None:
@@ -56,23 +58,23 @@ def test_operators_of_all_graphs_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_constant_of_two_graphs_is_counted_once(tmp_path: Path) -> None:
-    found = extracted(model(), tmp_path).parameters
-    assert found
-    assert (found.count, found.bytes_by_dtype) == (6, {"int8": 6})
+    parameters = extracted(model(), tmp_path).parameters
+    assert parameters
+    assert (parameters.count, parameters.bytes_by_dtype) == (6, {"int8": 6})
 
 
 def test_a_constant_of_an_unknown_type_is_counted_with_its_bytes(tmp_path: Path) -> None:
     weight = tensor("w", [3, 2], 99, 1)
-    found = extracted({0: ("<I", 3), 2: [{0: [weight]}], 4: [{}, {0: b"abcde"}]}, tmp_path)
-    assert found.parameters
-    assert (found.parameters.count, found.parameters.bytes_by_dtype) == (6, {"unknown type 99": 5})
-    assert "unknown type 99" in found.unknown["parameters"]
+    signature = extracted({0: ("<I", 3), 2: [{0: [weight]}], 4: [{}, {0: b"abcde"}]}, tmp_path)
+    assert signature.parameters
+    assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (6, {"unknown type 99": 5})
+    assert "unknown type 99" in signature.unknown["parameters"]
 
 
 def test_types_have_numpy_names_and_inputs_may_be_left_out(tmp_path: Path) -> None:
-    found = extracted(model(), tmp_path)
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", (-1, 3))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("y", "int4", (1, 2))]
+    signature = extracted(model(), tmp_path)
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 3))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("y", "int4", (1, 2))]
 
 
 def test_a_model_without_graphs_is_refused(tmp_path: Path) -> None:
@@ -92,8 +94,8 @@ def test_graphs_that_are_all_the_same_place_are_refused_soon(tmp_path: Path, cou
     content[graphs : graphs + 4] = struct.pack("<I", count)
     with (write(tmp_path, "model.tflite", bytes(content)) / "model.tflite").open("ab") as file:
         file.truncate(8 * 1024**2)
-    found = parse_apart("TFLite", tmp_path)
-    assert (found.outcome, found.grown_mb < 100) == ("InvalidModelError", True)
+    outcome = parse_apart("TFLite", tmp_path)
+    assert (outcome.outcome, outcome.grown_mb < 100) == ("InvalidModelError", True)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +108,8 @@ def test_graphs_that_are_all_the_same_place_are_refused_soon(tmp_path: Path, cou
 )
 def test_an_input_without_a_type_says_why(tmp_path: Path, kind: int, reason: str) -> None:
     graph = {0: [tensor("x", [1], kind), tensor("y", [1])], 1: [0], 2: [1]}
-    found = extracted({0: ("<I", 3), 2: [graph], 4: [{}]}, tmp_path)
-    assert (found.inputs[0].dtype, found.unknown["x"], "y" in found.unknown) == (None, reason, False)
+    signature = extracted({0: ("<I", 3), 2: [graph], 4: [{}]}, tmp_path)
+    assert (signature.inputs[0].dtype, signature.unknown["x"], "y" in signature.unknown) == (None, reason, False)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,6 @@ def test_an_input_without_a_type_says_why(tmp_path: Path, kind: int, reason: str
     [(19, {"int2": 2}), (20, {"uint4": 3}), (21, {"float8_e4m3fn": 6}), (22, {"float8_e5m2": 6})],
 )
 def test_weights_of_the_newest_types_have_a_name(tmp_path: Path, kind: int, by_dtype: dict[str, int]) -> None:
-    found = extracted({0: ("<I", 3), 2: [{0: [tensor("w", [3, 2], kind, 1)]}], 4: [{}, {0: b"abcde"}]}, tmp_path)
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype == by_dtype
+    signature = extracted({0: ("<I", 3), 2: [{0: [tensor("w", [3, 2], kind, 1)]}], 4: [{}, {0: b"abcde"}]}, tmp_path)
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype == by_dtype

@@ -21,14 +21,14 @@ NETWORK = (56, {"float32": 220, "int64": 8})
 def parsed(directory: Path, file: str, name: str = "model.pt") -> Signature:
     """What is found in a real file, whose format its content shows."""
     shutil.copy(DATA / file, directory / name)
-    found = detect_format(directory)
-    assert found is not None
-    return extract_signature(found, directory)
+    detected = detect_format(directory)
+    assert detected is not None
+    return extract_signature(detected, directory)
 
 
-def counted(found: Signature) -> tuple[int, dict[str, int]]:
-    assert found.parameters is not None
-    return found.parameters.count, found.parameters.bytes_by_dtype
+def counted(signature: Signature) -> tuple[int, dict[str, int]]:
+    assert signature.parameters is not None
+    return signature.parameters.count, signature.parameters.bytes_by_dtype
 
 
 def rewritten(directory: Path, file: str, change: Callable[[str, bytes], bytes | None]) -> Path:
@@ -43,21 +43,21 @@ def rewritten(directory: Path, file: str, change: Callable[[str, bytes], bytes |
 
 
 def test_a_trace_has_arguments_operators_and_weights(tmp_path: Path) -> None:
-    found = parsed(tmp_path, "torchscript/traced.pt", "weights")
-    assert ([t.name for t in found.inputs], [t.name for t in found.outputs]) == (["x"], ["output_0"])
+    signature = parsed(tmp_path, "torchscript/traced.pt", "weights")
+    assert ([t.name for t in signature.inputs], [t.name for t in signature.outputs]) == (["x"], ["output_0"])
     expected = ("_convolution", "batch_norm", "flatten", "linear", "relu", "softmax")
-    assert found.operators == dict.fromkeys(expected, 1)
-    assert counted(found) == NETWORK
-    assert found.details["class"] == "__torch__.Net"
-    assert set(found.unknown) == {"inputs", "outputs", "framework_version"}
+    assert signature.operators == dict.fromkeys(expected, 1)
+    assert counted(signature) == NETWORK
+    assert signature.details["class"] == "__torch__.Net"
+    assert set(signature.unknown) == {"inputs", "outputs", "framework_version"}
 
 
 def test_a_scripts_defaults_are_no_inputs_and_shared_code_counts_for_each_module(tmp_path: Path) -> None:
-    found = parsed(tmp_path, "torchscript/scripted.pt")
-    assert [t.name for t in found.inputs] == ["x", "y"]
-    assert [t.name for t in found.outputs] == ["output_0", "output_1"]
-    assert found.operators == {"add": 1, "linear": 2, "softmax": 1}
-    assert found.details["arguments"] == {"x": "Tensor", "y": "Tensor", "k": "int = 2", "name": 'str = "a"'}
+    signature = parsed(tmp_path, "torchscript/scripted.pt")
+    assert [t.name for t in signature.inputs] == ["x", "y"]
+    assert [t.name for t in signature.outputs] == ["output_0", "output_1"]
+    assert signature.operators == {"add": 1, "linear": 2, "softmax": 1}
+    assert signature.details["arguments"] == {"x": "Tensor", "y": "Tensor", "k": "int = 2", "name": 'str = "a"'}
 
 
 @pytest.mark.parametrize(
@@ -72,24 +72,24 @@ def test_arguments_of_other_types_are_named(tmp_path: Path, arguments: bytes, in
     def change(name: str, content: bytes) -> bytes:
         return content.replace(b"x: Tensor", arguments) if name.endswith("code/__torch__.py") else content
 
-    found = extract_signature("TorchScript", rewritten(tmp_path, "torchscript/traced.pt", change))
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == inputs
+    signature = extract_signature("TorchScript", rewritten(tmp_path, "torchscript/traced.pt", change))
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == inputs
 
 
 def test_without_code_the_weights_are_still_told(tmp_path: Path) -> None:
     directory = rewritten(tmp_path, "torchscript/traced.pt", lambda name, old: None if "/code/" in name else old)
-    found = extract_signature("TorchScript", directory)
-    assert (found.inputs, found.operators, counted(found)) == ((), {}, NETWORK)
-    assert "no forward()" in found.unknown["inputs"]
+    signature = extract_signature("TorchScript", directory)
+    assert (signature.inputs, signature.operators, counted(signature)) == ((), {}, NETWORK)
+    assert "no forward()" in signature.unknown["inputs"]
 
 
 def test_an_exported_program_tells_everything(tmp_path: Path) -> None:
-    found = parsed(tmp_path, "exportedprogram/net.pt2", "weights")
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", ("s77", 1, 4, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("softmax", "float32", ("s77", 3))]
-    assert found.operators["aten.conv2d"] == found.operators["aten.softmax.int"] == 1
-    assert (counted(found), found.framework_version) == (NETWORK, "2.13.0+cu130")
-    assert found.details["schema_version"] == "8.20"
+    signature = parsed(tmp_path, "exportedprogram/net.pt2", "weights")
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", ("s77", 1, 4, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("softmax", "float32", ("s77", 3))]
+    assert signature.operators["aten.conv2d"] == signature.operators["aten.softmax.int"] == 1
+    assert (counted(signature), signature.framework_version) == (NETWORK, "2.13.0+cu130")
+    assert signature.details["schema_version"] == "8.20"
 
 
 def test_operators_of_inner_graphs_and_numbers_as_inputs_are_told(tmp_path: Path) -> None:
@@ -97,15 +97,15 @@ def test_operators_of_inner_graphs_and_numbers_as_inputs_are_told(tmp_path: Path
         if not name.endswith("model.json"):
             return content
         program = json.loads(content)
-        graph, told = program["graph_module"]["graph"], program["graph_module"]["signature"]
+        graph, graph_signature = program["graph_module"]["graph"], program["graph_module"]["signature"]
         inner = {"nodes": [{"target": "torch.ops.aten.sin.default", "inputs": []}]}
         graph["nodes"][0]["inputs"].append({"arg": {"as_graph": {"name": "branch", "graph": inner}}})
-        told["input_specs"].append({"user_input": {"arg": {"as_int": 3}}})
+        graph_signature["input_specs"].append({"user_input": {"arg": {"as_int": 3}}})
         return json.dumps(program).encode()
 
-    found = extract_signature("ExportedProgram", rewritten(tmp_path, "exportedprogram/net.pt2", change))
-    assert found.operators["aten.sin"] == 1
-    assert (found.inputs[-1].dtype, found.inputs[-1].shape) == ("int64", ())
+    signature = extract_signature("ExportedProgram", rewritten(tmp_path, "exportedprogram/net.pt2", change))
+    assert signature.operators["aten.sin"] == 1
+    assert (signature.inputs[-1].dtype, signature.inputs[-1].shape) == ("int64", ())
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_operators_of_inner_graphs_and_numbers_as_inputs_are_told(tmp_path: Path
     ],
 )
 def test_what_torch_saved_is_counted(tmp_path: Path, file: str, kind: str, modules: dict[str, int]) -> None:
-    found = parsed(tmp_path, file)
-    assert (found.details["class"], found.details["tensors"]) == (kind, 9)
-    assert (found.operators, counted(found)) == (modules, NETWORK)
-    assert "declare it in ormbfile.yaml" in found.unknown["inputs"]
+    signature = parsed(tmp_path, file)
+    assert (signature.details["class"], signature.details["tensors"]) == (kind, 9)
+    assert (signature.operators, counted(signature)) == (modules, NETWORK)
+    assert "declare it in ormbfile.yaml" in signature.unknown["inputs"]
 
 
 @pytest.mark.parametrize(

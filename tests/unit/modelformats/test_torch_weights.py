@@ -24,15 +24,19 @@ from support.model_files import DATA, write
 def test_all_weights_are_counted_once(tmp_path: Path, file: str, name: str, by_dtype: dict[str, int]) -> None:
     write(tmp_path, "model.pt", (DATA / file).read_bytes())
     assert detect_format(tmp_path) == name
-    found = extract_signature(name, tmp_path)
-    assert found.parameters
-    assert found.parameters.bytes_by_dtype == by_dtype
+    signature = extract_signature(name, tmp_path)
+    assert signature.parameters
+    assert signature.parameters.bytes_by_dtype == by_dtype
 
 
 def test_the_class_of_a_legacy_module_is_told(tmp_path: Path) -> None:
     write(tmp_path, "model.pth", (DATA / "pickle" / "legacy_module.pth").read_bytes())
-    found = extract_signature("Pickle", tmp_path)
-    assert (found.details["class"], found.operators, found.framework) == ("__main__.Net", {"Net": 1}, "PyTorch")
+    signature = extract_signature("Pickle", tmp_path)
+    assert (signature.details["class"], signature.operators, signature.framework) == (
+        "__main__.Net",
+        {"Net": 1},
+        "PyTorch",
+    )
 
 
 def test_a_legacy_file_without_its_object_is_refused(tmp_path: Path) -> None:
@@ -44,9 +48,9 @@ def test_a_legacy_file_without_its_object_is_refused(tmp_path: Path) -> None:
 
 def test_a_size_made_of_others_is_any_size(tmp_path: Path) -> None:
     write(tmp_path, "model.pt2", (DATA / "exportedprogram" / "derived.pt2").read_bytes())
-    found = extract_signature("ExportedProgram", tmp_path)
-    assert [t.shape for t in found.inputs] == [("s77", 4), ("s17", 4)]
-    assert [t.shape for t in found.outputs] == [(-1, 4), (-1,)]
+    signature = extract_signature("ExportedProgram", tmp_path)
+    assert [t.shape for t in signature.inputs] == [("s77", 4), ("s17", 4)]
+    assert [t.shape for t in signature.outputs] == [(-1, 4), (-1,)]
 
 
 def tensor(kind: str, key: str, *shape: int, size: int, dtype: str | None = None, rebuild: str | None = None) -> bytes:
@@ -75,9 +79,9 @@ def saved(directory: Path, *tensors: bytes, **members: bytes) -> Signature:
     return extract_signature("Pickle", write(directory, "model.pt", made.getvalue()))
 
 
-def sizes(found: Signature) -> tuple[int, dict[str, int]]:
-    assert found.parameters is not None
-    return found.parameters.count, found.parameters.bytes_by_dtype
+def sizes(signature: Signature) -> tuple[int, dict[str, int]]:
+    assert signature.parameters is not None
+    return signature.parameters.count, signature.parameters.bytes_by_dtype
 
 
 @pytest.mark.parametrize(
@@ -85,24 +89,24 @@ def sizes(found: Signature) -> tuple[int, dict[str, int]]:
     [("float8_e4m3fn", 6), ("float8_e8m0fnu", 6), ("uint16", 12), ("uint64", 48), ("complex32", 24)],
 )
 def test_a_tensor_whose_storage_has_no_type_has_that_of_its_argument(tmp_path: Path, dtype: str, size: int) -> None:
-    found = saved(tmp_path, tensor("UntypedStorage", "0", 2, 3, size=size, dtype=dtype))
-    assert sizes(found) == (6, {dtype: size})
-    assert "parameters" not in found.unknown
+    signature = saved(tmp_path, tensor("UntypedStorage", "0", 2, 3, size=size, dtype=dtype))
+    assert sizes(signature) == (6, {dtype: size})
+    assert "parameters" not in signature.unknown
 
 
 def test_a_tensor_of_an_unknown_type_has_the_bytes_of_its_storage(tmp_path: Path) -> None:
     untyped = tensor("UntypedStorage", "0", 6, size=5, dtype="float3_new")
     typed = tensor("NewerStorage", "1", 4, size=4)
-    found = saved(tmp_path, untyped, typed, data_1=bytes(7))
-    assert sizes(found) == (10, {"unknown type Newer": 7, "unknown type float3_new": 5})
-    assert "unknown type Newer, unknown type float3_new: newer than" in found.unknown["parameters"]
-    assert "does not say how many bytes" not in found.unknown["parameters"]
+    signature = saved(tmp_path, untyped, typed, data_1=bytes(7))
+    assert sizes(signature) == (10, {"unknown type Newer": 7, "unknown type float3_new": 5})
+    assert "unknown type Newer, unknown type float3_new: newer than" in signature.unknown["parameters"]
+    assert "does not contain their sizes" not in signature.unknown["parameters"]
 
 
 def test_a_tensor_of_an_unknown_type_without_its_storage_is_counted_with_the_reason(tmp_path: Path) -> None:
-    found = saved(tmp_path, tensor("NewerStorage", "1", 4, size=4))
-    assert sizes(found) == (4, {})
-    assert "does not say how many bytes they all have" in found.unknown["parameters"]
+    signature = saved(tmp_path, tensor("NewerStorage", "1", 4, size=4))
+    assert sizes(signature) == (4, {})
+    assert "does not contain their sizes" in signature.unknown["parameters"]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +131,8 @@ def test_a_tensor_of_a_class_of_its_own_is_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("written", "shown"), [(b"little", "little-endian"), (b"big", "big-endian")])
 def test_the_byte_order_of_an_archive_is_shown(tmp_path: Path, written: bytes, shown: str) -> None:
-    found = saved(tmp_path, tensor("FloatStorage", "0", 3, size=3), byteorder=written)
-    assert found.details["byte_order"] == shown
+    signature = saved(tmp_path, tensor("FloatStorage", "0", 3, size=3), byteorder=written)
+    assert signature.details["byte_order"] == shown
 
 
 def test_an_archive_that_does_not_say_its_byte_order_shows_none(tmp_path: Path) -> None:
@@ -164,17 +168,17 @@ def exported(directory: Path, dtype: int, *, weight: str = "p_fc_bias") -> Signa
 
 
 def test_an_exported_program_shows_unknown_types_with_their_bytes(tmp_path: Path) -> None:
-    found = exported(tmp_path, 99)
-    assert sizes(found)[1]["unknown type 99"] == 12
-    assert found.unknown["parameters"] == "there are weights of unknown type 99: newer than this version of Klever"
-    assert found.unknown["x"] == "its elements are of unknown type 99: newer than this version of Klever"
+    signature = exported(tmp_path, 99)
+    assert sizes(signature)[1]["unknown type 99"] == 12
+    assert signature.unknown["parameters"] == "there are weights of unknown type 99: newer than this version of Klever"
+    assert signature.unknown["x"] == "its elements are of unknown type 99: newer than this version of Klever"
 
 
 @pytest.mark.parametrize(
     ("number", "dtype"), [(9, "complex32"), (33, "float8_e8m0fnu"), (34, "uint32"), (35, "uint64")]
 )
 def test_an_exported_program_has_every_type_of_the_schema(tmp_path: Path, number: int, dtype: str) -> None:
-    found = exported(tmp_path, number)
-    assert found.inputs[0].dtype == dtype
-    assert dtype in sizes(found)[1]
-    assert not found.unknown.keys() & {"x", "parameters"}
+    signature = exported(tmp_path, number)
+    assert signature.inputs[0].dtype == dtype
+    assert dtype in sizes(signature)[1]
+    assert not signature.unknown.keys() & {"x", "parameters"}

@@ -38,12 +38,16 @@ def extracted(directory: Path, **changes: Any) -> Signature:
 def test_each_encoding_tells_the_same(
     tmp_path: Path, file: str, encoding: str, version: str, names: list[str], trees: int
 ) -> None:
-    found = extract_signature("XGBoost", real(file, tmp_path))
-    assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("input", "float32", (-1, 4))]
-    assert [(t.name, t.dtype, t.shape) for t in found.outputs] == [("predict", "float32", (-1, 3))]
-    assert (found.operators, found.framework, found.framework_version) == ({"Tree": trees}, "XGBoost", version)
-    assert (found.details["encoding"], found.details["feature_names"]) == (encoding, names)
-    assert (found.details["objective"], found.details["booster"]) == ("multi:softprob", "gbtree")
+    signature = extract_signature("XGBoost", real(file, tmp_path))
+    assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("input", "float32", (-1, 4))]
+    assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("predict", "float32", (-1, 3))]
+    assert (signature.operators, signature.framework, signature.framework_version) == (
+        {"Tree": trees},
+        "XGBoost",
+        version,
+    )
+    assert (signature.details["encoding"], signature.details["feature_names"]) == (encoding, names)
+    assert (signature.details["objective"], signature.details["booster"]) == ("multi:softprob", "gbtree")
 
 
 @pytest.mark.parametrize("file", ["iris.json", "iris.ubj", "legacy.bst"])
@@ -76,8 +80,8 @@ def param(**changes: str) -> dict[str, str]:
 def test_each_target_has_a_column(
     tmp_path: Path, shape: dict[str, str], objective: str, output: tuple[int, ...]
 ) -> None:
-    found = extracted(tmp_path, learner_model_param=shape, objective={"name": objective})
-    assert found.outputs[0].shape == output
+    signature = extracted(tmp_path, learner_model_param=shape, objective={"name": objective})
+    assert signature.outputs[0].shape == output
 
 
 def test_the_old_binary_format_says_its_targets_too(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_another_type_or_shape_is_said(said: Signature, warning: str) -> None:
 
 def test_other_names_are_said_from_both_sides() -> None:
     assert contradictions(declared("image"), FOUND) == (
-        "ormbfile.yaml declares the input 'image'; the model has 'x'",
+        "ormbfile.yaml declares the input 'image', but the model has 'x'",
         "the model has the input 'x', which ormbfile.yaml does not declare",
     )
 

@@ -23,9 +23,9 @@ DIGEST = f"sha256:{'a' * 64}"
 def test_a_reference_is_read_and_written_back(
     text: str, host: str, repository: str, tag: str | None, digest: str | None
 ) -> None:
-    found = Reference.parse(text)
-    assert found == Reference(host, repository, tag, digest)
-    assert str(found) == text
+    reference = Reference.parse(text)
+    assert reference == Reference(host, repository, tag, digest)
+    assert str(reference) == text
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ LARGE_XATTR = hostile.pax(SCHILY_xattr="x" * 60_000)
 
 
 def read(archive: bytes) -> dict[str, bytes]:
-    found = {}
+    collected = {}
     for tar, member in entries(io.BytesIO(archive)):
         file = tar.extractfile(member)
         assert file is not None
-        found[member.name] = file.read()
-    return found
+        collected[member.name] = file.read()
+    return collected
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def read(archive: bytes) -> dict[str, bytes]:
     ],
 )
 def test_headers_that_pass_a_limit_are_refused(archive: bytes) -> None:
-    with pytest.raises(UnsupportedArtifactError, match="it is refused"):
+    with pytest.raises(UnsupportedArtifactError, match="which is not allowed"):
         read(archive)
 
 

@@ -30,7 +30,7 @@ def cached(model: Path) -> None:
     [
         (
             cached,
-            r"model\.onnx links to a file outside the model, .*aaa: copy it here; `cp -rL` .*`hf download --local",
+            r"model\.onnx links to a file outside the model, .*aaa: copy the target to this .*`cp -rL` .*`hf download",
         ),
         (linked("self", "self"), "self links to itself: remove it"),
         (linked("gone", "nothing.bin"), r"gone links to nothing\.bin, which does not exist"),

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from kleverproto.signatures import Signature, Tensor
+from modelfiles.runtimes import RUNTIMES, DirectoryLayout, usual_layout
 from ormb.errors import UnsupportedArtifactError
 from ormb.initializer import triton
 from ormb.initializer.laying_out import described, lay_out
-from ormb.initializer.targets import ServedModel, Target, plan, usual_target
+from ormb.initializer.targets import ServedModel, plan
 from support import model_files
 from support.small_models import adder
 
@@ -32,10 +33,10 @@ def model(
 
 
 def test_triton_finds_the_file_under_the_name_that_it_looks_for() -> None:
-    found = plan(Target.TRITON, model("ONNX", "classifier.onnx", "weights.bin"))
-    assert found.moves["model/classifier.onnx"] == "1/model.onnx"
-    assert found.moves["model/weights.bin"] == "1/weights.bin"
-    assert set(found.writes) == {"config.pbtxt"}
+    planned = plan(DirectoryLayout.TRITON, model("ONNX", "classifier.onnx", "weights.bin"))
+    assert planned.moves["model/classifier.onnx"] == "1/model.onnx"
+    assert planned.moves["model/weights.bin"] == "1/weights.bin"
+    assert set(planned.writes) == {"config.pbtxt"}
 
 
 def test_an_empty_directory_beside_the_file_is_there_for_triton(tmp_path: Path) -> None:
@@ -43,27 +44,26 @@ def test_an_empty_directory_beside_the_file_is_there_for_triton(tmp_path: Path) 
     exported = adder(tmp_path / "exported", 1)
     (exported / "ormbfile.yaml").write_text("format: ONNX\n")
     (exported / "model" / "pipeline" / "1").mkdir(parents=True)
-    lay_out(exported, tmp_path / "out", Target.TRITON, described(exported, "adder", "v1"), "sha256:0")
+    lay_out(exported, tmp_path / "out", DirectoryLayout.TRITON, described(exported, "adder", "v1"), "sha256:0")
     assert (tmp_path / "out" / "1" / "pipeline" / "1").is_dir()
 
 
 def test_triton_finds_a_savedmodel_as_a_directory() -> None:
-    found = plan(Target.TRITON, model("SavedModel", "saved_model.pb", "variables/variables.index"))
-    assert found.moves["model"] == "1/model.savedmodel"
+    planned = plan(DirectoryLayout.TRITON, model("SavedModel", "saved_model.pb", "variables/variables.index"))
+    assert planned.moves["model"] == "1/model.savedmodel"
 
 
-def test_a_model_of_any_batch_size_is_batched_without_its_first_dimension() -> None:
-    text = triton.config("iris", triton.PLATFORMS["ONNX"], BATCHED)
+def test_requests_never_share_a_run_of_a_model_whose_rows_may_depend_on_each_other() -> None:
+    text = triton.config("iris", RUNTIMES["triton"].formats["ONNX"], BATCHED)
     assert text == (
-        'name: "iris"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 64\n'
-        'input [\n  {\n    name: "x"\n    data_type: TYPE_FP32\n    dims: [ 4 ]\n  }\n]\n'
-        'output [\n  {\n    name: "label"\n    data_type: TYPE_STRING\n    dims: [ 1 ]\n  }\n]\n'
-        "dynamic_batching { }\n"
+        'name: "iris"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 0\n'
+        'input [\n  {\n    name: "x"\n    data_type: TYPE_FP32\n    dims: [ -1, 4 ]\n  }\n]\n'
+        'output [\n  {\n    name: "label"\n    data_type: TYPE_STRING\n    dims: [ -1, 1 ]\n  }\n]\n'
     )
 
 
 def test_a_model_of_fixed_size_keeps_all_dimensions_and_scalars_are_reshaped() -> None:
-    text = triton.config("iris", triton.PLATFORMS["ONNX"], FIXED)
+    text = triton.config("iris", RUNTIMES["triton"].formats["ONNX"], FIXED)
     assert "max_batch_size: 0" in text
     assert "dims: [ 2, -1 ]" in text
     assert "dims: [ 1 ]\n    reshape: { shape: [ ] }" in text
@@ -73,13 +73,16 @@ def test_a_model_of_fixed_size_keeps_all_dimensions_and_scalars_are_reshaped() -
 
 @pytest.mark.parametrize("signature", [None, UNKNOWN, Signature()])
 def test_what_is_not_known_is_left_for_triton_to_ask(signature: Signature | None) -> None:
-    assert triton.config("iris", triton.PLATFORMS["ONNX"], signature) == 'name: "iris"\nplatform: "onnxruntime_onnx"\n'
+    assert (
+        triton.config("iris", RUNTIMES["triton"].formats["ONNX"], signature)
+        == 'name: "iris"\nplatform: "onnxruntime_onnx"\n'
+    )
 
 
 @pytest.mark.parametrize("dtype", sorted(triton.DATATYPES))
 def test_every_datatype_of_a_signature_has_one_of_tritons(dtype: str) -> None:
     signature = Signature(inputs=(Tensor(name="x", dtype=dtype, shape=(1,)),))
-    assert f"data_type: {triton.DATATYPES[dtype]}" in triton.config("m", triton.PLATFORMS["ONNX"], signature)
+    assert f"data_type: {triton.DATATYPES[dtype]}" in triton.config("m", RUNTIMES["triton"].formats["ONNX"], signature)
 
 
 @pytest.mark.parametrize(
@@ -92,24 +95,24 @@ def test_every_datatype_of_a_signature_has_one_of_tritons(dtype: str) -> None:
     ],
 )
 def test_mlserver_finds_its_settings(format_name: str, file: str, implementation: str, uri: str) -> None:
-    settings = json.loads(plan(Target.MLSERVER, model(format_name, file)).writes["model-settings.json"])
+    settings = json.loads(plan(DirectoryLayout.MLSERVER, model(format_name, file)).writes["model-settings.json"])
     assert settings == {"name": "iris", "implementation": implementation, "parameters": {"uri": uri, "version": "v1"}}
 
 
 def test_openscoring_finds_the_document_in_the_version_directory() -> None:
-    assert plan(Target.OPENSCORING, model("PMML", "audit.pmml")).moves["model/audit.pmml"] == "1/model.pmml"
+    assert plan(DirectoryLayout.OPENSCORING, model("PMML", "audit.pmml")).moves["model/audit.pmml"] == "1/model.pmml"
 
 
 @pytest.mark.parametrize(
-    ("format_name", "target"),
+    ("format_name", "layout"),
     [("ONNX", "triton"), ("SKLearn", "mlserver"), ("MLflow", "mlserver"), ("PMML", "openscoring"), ("Others", "plain")],
 )
-def test_a_format_has_a_usual_server(format_name: str, target: str) -> None:
-    assert usual_target(format_name) == target
+def test_a_format_has_a_usual_server(format_name: str, layout: str) -> None:
+    assert usual_layout(format_name) == layout
 
 
-@pytest.mark.parametrize("target", [Target.TRITON, Target.MLSERVER, Target.OPENSCORING])
-def test_a_format_that_a_server_does_not_serve_is_refused_with_those_that_it_does(target: Target) -> None:
+@pytest.mark.parametrize("target", [DirectoryLayout.TRITON, DirectoryLayout.MLSERVER, DirectoryLayout.OPENSCORING])
+def test_a_format_that_a_server_does_not_serve_is_refused_with_those_that_it_does(target: DirectoryLayout) -> None:
     with pytest.raises(UnsupportedArtifactError, match="does not serve CaffeModel models: it serves"):
         plan(target, model("CaffeModel", "a.caffemodel"))
 
@@ -123,21 +126,23 @@ def exported_model(directory: Path, format_name: str, *names: str) -> Path:
 
 
 def test_two_candidates_for_the_model_are_named_unless_it_is_laid_out_as_it_is(tmp_path: Path) -> None:
-    found = described(exported_model(tmp_path, "ONNX", "a.onnx", "b.onnx"), "iris", "v1")
+    planned = described(exported_model(tmp_path, "ONNX", "a.onnx", "b.onnx"), "iris", "v1")
     with pytest.raises(UnsupportedArtifactError, match=r"found 2: a\.onnx, b\.onnx"):
-        plan(Target.TRITON, found)
-    assert plan(Target.PLAIN, found).moves["model"] == "model"
+        plan(DirectoryLayout.TRITON, planned)
+    assert plan(DirectoryLayout.PLAIN, planned).moves["model"] == "model"
 
 
 @pytest.mark.parametrize("name", ["scripted.jit", "MODEL.PT", "weights"])
 def test_triton_finds_the_file_that_the_parser_reads_whatever_it_is_called(tmp_path: Path, name: str) -> None:
     exported = model_files.write(exported_model(tmp_path, "TorchScript", name), "model/notes.pt", "not a model")
-    found = plan(Target.TRITON, described(exported, "iris", "v1"))
-    assert found.moves[f"model/{name}"] == "1/model.pt"
+    planned = plan(DirectoryLayout.TRITON, described(exported, "iris", "v1"))
+    assert planned.moves[f"model/{name}"] == "1/model.pt"
 
 
 def test_mlserver_finds_the_file_that_the_parser_reads_beside_others(tmp_path: Path) -> None:
     exported = exported_model(tmp_path, "XGBoost", "trees.json")
     model_files.write(exported, "model/metrics.json", "{}")
-    settings = json.loads(plan(Target.MLSERVER, described(exported, "iris", "v1")).writes["model-settings.json"])
+    settings = json.loads(
+        plan(DirectoryLayout.MLSERVER, described(exported, "iris", "v1")).writes["model-settings.json"]
+    )
     assert settings["parameters"]["uri"] == "./model/trees.json"

@@ -31,16 +31,16 @@ class Bomb:
 
 
 def test_a_model_directory_is_parsed_and_scanned(tmp_path: Path) -> None:
-    found = inspect_directory(adder(tmp_path / "m", 1))
-    assert (found.format, found.problem, found.scan.verdict, found.warnings) == ("ONNX", None, "clean", ())
-    assert found.signature is not None
-    assert found.signature.operators == {"Add": 1}
-    assert found.size == (tmp_path / "m" / "model" / "model.onnx").stat().st_size
+    report = inspect_directory(adder(tmp_path / "m", 1))
+    assert (report.format, report.problem, report.scan.verdict, report.warnings) == ("ONNX", None, "clean", ())
+    assert report.signature is not None
+    assert report.signature.operators == {"Add": 1}
+    assert report.size == (tmp_path / "m" / "model" / "model.onnx").stat().st_size
 
 
 def test_bare_files_are_enough(tmp_path: Path) -> None:
-    found = inspect_directory(adder(tmp_path / "m", 1) / "model")
-    assert (found.format, found.signature is not None) == ("ONNX", True)
+    report = inspect_directory(adder(tmp_path / "m", 1) / "model")
+    assert (report.format, report.signature is not None) == ("ONNX", True)
 
 
 def test_what_the_author_declares_is_checked(tmp_path: Path) -> None:
@@ -53,22 +53,22 @@ def test_what_the_author_declares_is_checked(tmp_path: Path) -> None:
 def test_a_damaged_model_says_so_and_is_scanned_all_the_same(tmp_path: Path) -> None:
     directory = broken(tmp_path / "m")
     (directory / "model" / "extra.pkl").write_bytes(pickle.dumps(Bomb()))
-    found = inspect_directory(directory)
-    assert found.problem is not None
-    assert (found.problem.code, found.scan.verdict) == ("invalid_model", "dangerous")
+    report = inspect_directory(directory)
+    assert report.problem is not None
+    assert (report.problem.code, report.scan.verdict) == ("invalid_model", "dangerous")
 
 
 def test_files_of_no_format_say_what_to_do(tmp_path: Path) -> None:
-    found = inspect_directory(write(tmp_path, "notes.txt", "nothing"))
-    assert found.problem is not None
-    assert "write `format:` into ormbfile.yaml" in found.problem.message
+    report = inspect_directory(write(tmp_path, "notes.txt", "nothing"))
+    assert report.problem is not None
+    assert "write `format:` into ormbfile.yaml" in report.problem.message
 
 
 def test_pointers_are_named_though_they_show_no_format(tmp_path: Path) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
-    found = inspect_directory(write(tmp_path, "weights", pointer))
-    assert found.problem is not None
-    assert (found.problem.code, "`git lfs pull`" in found.problem.message) == ("invalid_model", True)
+    report = inspect_directory(write(tmp_path, "weights", pointer))
+    assert report.problem is not None
+    assert (report.problem.code, "`git lfs pull`" in report.problem.message) == ("invalid_model", True)
 
 
 def test_what_the_parser_warns_of_is_shown_beside_contradictions(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def export(artifact: Artifact, directory: Path) -> dict[str, str]:
 def test_every_layout_is_exported_as_a_model_directory(
     tmp_path: Path, artifact: Artifact, layout: str, files: dict[str, str]
 ) -> None:
-    found = parse_manifest(artifact.manifest)
-    assert found is not None
-    assert found.layout == layout
+    parsed = parse_manifest(artifact.manifest)
+    assert parsed is not None
+    assert parsed.layout == layout
     exported = export(artifact, tmp_path)
     assert {path: text for path, text in exported.items() if path != "ormbfile.yaml"} == files
     said = load_modelfile(exported["ormbfile.yaml"])
@@ -81,10 +81,10 @@ def test_the_layout_of_the_go_ormb_is_written_always_the_same(tmp_path: Path) ->
     (tmp_path / "1" / "model" / "model.onnx").touch()
     second = packed(tmp_path / "1", tmp_path / "a2")
     assert first.manifest == second.manifest
-    found = parse_manifest(first.manifest, first.config.source if isinstance(first.config.source, bytes) else None)
-    assert found is not None
-    assert (found.layout, found.modelfile and found.modelfile.format) == ("ormb", "ONNX")
-    assert set(found.document) == {"schemaVersion", "config", "layers"}
+    parsed = parse_manifest(first.manifest, first.config.source if isinstance(first.config.source, bytes) else None)
+    assert parsed is not None
+    assert (parsed.layout, parsed.modelfile and parsed.modelfile.format) == ("ormb", "ONNX")
+    assert set(parsed.document) == {"schemaVersion", "config", "layers"}
 
 
 def test_a_model_survives_the_way_through_the_layout_of_the_go_ormb(tmp_path: Path) -> None:

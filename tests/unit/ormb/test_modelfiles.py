@@ -68,10 +68,10 @@ def test_an_empty_file_says_nothing() -> None:
 
 
 def test_keys_are_read_in_any_case() -> None:
-    found = load_modelfile("Format: ONNX\nsignature: {inputs: [{name: x, dtype: float32}]}\nHYPERPARAMETERS: []")
-    assert found.format == "ONNX"
-    assert found.signature is not None
-    assert found.signature.inputs[0].d_type == "float32"
+    modelfile = load_modelfile("Format: ONNX\nsignature: {inputs: [{name: x, dtype: float32}]}\nHYPERPARAMETERS: []")
+    assert modelfile.format == "ONNX"
+    assert modelfile.signature is not None
+    assert modelfile.signature.inputs[0].d_type == "float32"
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_keys_are_read_in_any_case() -> None:
     ],
 )
 def test_what_another_tool_wrote_wrongly_is_left_out_and_the_rest_kept(wrong: dict[str, object]) -> None:
-    found = lenient_modelfile({**wrong, "Format": "ONNX", "gpu_type": "H100"})
-    assert dump_modelfile(found) in {"format: ONNX\ngpuType: H100\n", "gpuType: H100\nformat: ONNX\n"}
+    modelfile = lenient_modelfile({**wrong, "Format": "ONNX", "gpu_type": "H100"})
+    assert dump_modelfile(modelfile) in {"format: ONNX\ngpuType: H100\n", "gpuType: H100\nformat: ONNX\n"}
 
 
 @pytest.mark.parametrize("text", ["labels: " + "[" * 10_000, "a: &a [*a]", "x: " + "y" * 1_000_000])

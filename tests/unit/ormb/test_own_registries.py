@@ -83,9 +83,9 @@ def test_a_service_takes_the_password_of_its_own_registry_first_and_elsewhere_wh
     root = tmp_path / "ormb"
     for host in ("localhost:5000", "a.example.com"):
         store_credentials(root, host, Credentials("ci", "s3cret"))
-    found = registries(root, registry(tmp_path))
-    assert found.find("127.0.0.1:5000", pytest.fail) == Credentials("klever", PASSWORD)
-    assert found.find("a.example.com", pytest.fail) == Credentials("ci", "s3cret")
+    own = registries(root, registry(tmp_path))
+    assert own.find("127.0.0.1:5000", pytest.fail) == Credentials("klever", PASSWORD)
+    assert own.find("a.example.com", pytest.fail) == Credentials("ci", "s3cret")
     elsewhere = registries(root, registry(tmp_path, "registry:5000"), listens=False)
     assert elsewhere.find("registry:5000", pytest.fail) == Credentials("klever", PASSWORD)
 
@@ -170,28 +170,28 @@ def test_a_server_is_taken_to_be_ours_only_where_the_kernel_does_not_say(tmp_pat
 
 def test_where_another_users_server_listens_nothing_is_sent_and_no_connection_opened(root: Path) -> None:
     warnings: list[str] = []
-    found = registries(root, listens=False)
-    assert found.find("localhost:5000", warnings.append) is None
+    own = registries(root, listens=False)
+    assert own.find("localhost:5000", warnings.append) is None
     assert "its password is not sent" in warnings[0]
     with pytest.raises(ConnectionRefusedError):
-        found.socket_for(HERE)
+        own.socket_for(HERE)
 
 
 def test_what_was_sent_once_is_not_sent_to_who_comes_after_the_registry(tmp_path: Path) -> None:
     listens = True
-    found = OwnRegistries(tmp_path / "ormb", listens=lambda _port: listens)
+    own = OwnRegistries(tmp_path / "ormb", listens=lambda _port: listens)
     with announced(tmp_path / "ormb", registry(tmp_path)):
-        found.socket_for(HERE).close()
+        own.socket_for(HERE).close()
     listens = False
     with pytest.raises(ConnectionRefusedError):
-        found.socket_for(HERE)
+        own.socket_for(HERE)
 
 
 @pytest.mark.parametrize("earlier", [HERE, IPV6])
 def test_connections_from_before_the_registry_do_not_get_its_password(tmp_path: Path, earlier: AddrInfoType) -> None:
-    found = registries(tmp_path / "ormb")
-    found.socket_for(earlier).close()
+    own = registries(tmp_path / "ormb")
+    own.socket_for(earlier).close()
     warnings: list[str] = []
     with announced(tmp_path / "ormb", registry(tmp_path)):
-        assert found.find("localhost:5000", warnings.append) is None
+        assert own.find("localhost:5000", warnings.append) is None
     assert "its password is not sent" in warnings[0]

@@ -50,10 +50,10 @@ def test_the_artifact_is_a_modelpack_with_one_raw_layer_for_each_file(tmp_path: 
 
 def test_what_was_packed_is_read_back(tmp_path: Path) -> None:
     packed = pack(of_format(tmp_path / "m", {"model/w.bin": "w"}))
-    found = parse_model_manifest(packed.manifest)
-    assert found is not None
-    assert found.modelfile is not None
-    assert (found.digest, found.size, found.modelfile.format) == (packed.digest, packed.size, "Others")
+    parsed = parse_model_manifest(packed.manifest)
+    assert parsed is not None
+    assert parsed.modelfile is not None
+    assert (parsed.digest, parsed.size, parsed.modelfile.format) == (packed.digest, packed.size, "Others")
 
 
 def test_the_format_is_detected_where_nobody_says_it(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
     ("files", "says"),
     [
         ({}, "has no model/ directory"),
-        ({"model/notes.txt": "x", "ormbfile.yaml": ""}, "cannot be told from its files: write `format:"),
+        ({"model/notes.txt": "x", "ormbfile.yaml": ""}, "cannot be detected from its files: write `format:"),
         ({"model/notes.txt": "x", "ormbfile.yaml": "format: ONNX"}, "onnx"),
         ({"model/notes.txt": "x", "ormbfile.yaml": "format: Onyx"}, "Onyx"),
     ],

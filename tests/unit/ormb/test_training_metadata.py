@@ -45,19 +45,19 @@ def test_what_training_knows_is_written_and_read_back(repository: Path, tmp_path
         code=repository,
     )
     path = write_modelfile(said, tmp_path / "model-directory")
-    found = load_modelfile(path.read_text())
-    assert found == said
-    assert found.framework == f"scikit-learn {version('scikit-learn')}"
-    assert [(metric.name, metric.value) for metric in found.metrics["training"]] == [
+    modelfile = load_modelfile(path.read_text())
+    assert modelfile == said
+    assert modelfile.framework == f"scikit-learn {version('scikit-learn')}"
+    assert [(metric.name, metric.value) for metric in modelfile.metrics["training"]] == [
         ("accuracy", "0.97"),
         ("loss", "0.1"),
     ]
-    assert found.author == "Ada <ada@example.com>"
-    assert found.training is not None
-    assert found.training.git is not None
-    assert found.training.git.repository == "git@example.com:ada/iris"
-    assert len(found.training.git.revision or "") == 40
-    assert found.training.git.description is None
+    assert modelfile.author == "Ada <ada@example.com>"
+    assert modelfile.training is not None
+    assert modelfile.training.git is not None
+    assert modelfile.training.git.repository == "git@example.com:ada/iris"
+    assert len(modelfile.training.git.revision or "") == 40
+    assert modelfile.training.git.description is None
 
 
 def test_changes_that_were_not_committed_are_told(repository: Path) -> None:

@@ -105,7 +105,7 @@ async def test_without_the_right_password_nobody_gets_in(header: str) -> None:
     assert refused.value.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-async def test_an_account_without_the_right_is_told_so() -> None:
+async def test_an_account_without_the_right_gets_the_reason() -> None:
     door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify, LoginLimits(Clock()))
     with pytest.raises(DeniedError) as denied:
         await door.check(asking("ci:right"), "other", Right.PUSH)

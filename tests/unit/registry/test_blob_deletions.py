@@ -26,7 +26,7 @@ async def test_a_blob_that_a_manifest_needs_stays(registry: RegistryUnits, diges
     if by == "digest alone":
         await registry.distribution.delete(REPOSITORY, "v1")
     with pytest.raises(UnsupportedError, match="is needed by the manifest") as refused:
-        await registry.distribution.delete_blob(REPOSITORY, digest)
+        await registry.distribution.blobs.delete(REPOSITORY, digest)
     assert refused.value.status == 405
     assert refused.value.detail["manifest"] == MODEL.digest
     assert await registry.blobs.size(REPOSITORY, digest) is not None
@@ -34,21 +34,21 @@ async def test_a_blob_that_a_manifest_needs_stays(registry: RegistryUnits, diges
 
 async def test_a_blob_that_no_manifest_needs_any_more_goes(registry: RegistryUnits) -> None:
     await registry.distribution.delete(REPOSITORY, MODEL.digest)
-    await registry.distribution.delete_blob(REPOSITORY, WEIGHTS)
+    await registry.distribution.blobs.delete(REPOSITORY, WEIGHTS)
     with pytest.raises(BlobUnknownError):
-        await registry.distribution.blob_size(REPOSITORY, WEIGHTS)
+        await registry.distribution.blobs.size(REPOSITORY, WEIGHTS)
 
 
 async def test_a_blob_of_another_repository_is_not_needed_here(registry: RegistryUnits) -> None:
     await registry.blobs.put("library/other", WEIGHTS, b"weights")
-    await registry.distribution.delete_blob("library/other", WEIGHTS)
+    await registry.distribution.blobs.delete("library/other", WEIGHTS)
     assert await registry.blobs.size(REPOSITORY, WEIGHTS) is not None
 
 
 async def test_nothing_goes_where_it_cannot_be_seen_what_is_needed(registry: RegistryUnits) -> None:
     registry.manifests.unreadable.add(REPOSITORY)
     with pytest.raises(StorageLostError):
-        await registry.distribution.delete_blob(REPOSITORY, WEIGHTS)
+        await registry.distribution.blobs.delete(REPOSITORY, WEIGHTS)
     registry.manifests.unreadable.clear()
     assert await registry.blobs.size(REPOSITORY, WEIGHTS) is not None
 
@@ -57,7 +57,7 @@ async def test_a_push_and_a_deletion_at_once_leave_no_manifest_without_its_blobs
     await registry.distribution.delete(REPOSITORY, MODEL.digest)
     ended = await asyncio.gather(
         registry.distribution.push(REPOSITORY, "v2", MODEL.manifest, oci.OCI_MANIFEST),
-        registry.distribution.delete_blob(REPOSITORY, WEIGHTS),
+        registry.distribution.blobs.delete(REPOSITORY, WEIGHTS),
         return_exceptions=True,
     )
     assert [type(one) for one in ended if isinstance(one, Exception)] in (

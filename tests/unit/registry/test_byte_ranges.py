@@ -27,7 +27,7 @@ def test_a_content_range_must_agree_with_the_content_length() -> None:
 
 
 @pytest.mark.parametrize(("offset", "header"), [(0, "0-0"), (1, "0-0"), (10, "0-9")])
-def test_an_upload_tells_its_last_byte(offset: int, header: str) -> None:
+def test_an_upload_reports_its_last_byte(offset: int, header: str) -> None:
     assert upload_range(offset) == header
 
 

@@ -12,6 +12,7 @@ from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDeleted, ModelDocument, ModelPushed
 from kleverproto.references import ModelRef
 from support import oci_artifacts as oci
+from support.bucket_contents import stored_in
 from support.registry_units import REPOSITORY, RegistryUnits
 
 MODEL, NEWER = oci.model(), oci.model(b"newer weights")
@@ -29,9 +30,9 @@ async def registry(tmp_path: Path) -> RegistryUnits:
 
 
 async def buried(registry: RegistryUnits) -> Tombstone[ModelDocument]:
-    found = await registry.documents.find(REF.key)
-    assert isinstance(found, Buried)
-    return found.tombstone
+    stored = await registry.documents.find(REF.key)
+    assert isinstance(stored, Buried)
+    return stored.tombstone
 
 
 async def recovered(registry: RegistryUnits) -> None:
@@ -63,7 +64,7 @@ async def test_a_crash_before_the_tombstone_is_repaired(registry: RegistryUnits)
 
 async def test_a_crash_between_the_tombstone_and_its_event_is_repaired(registry: RegistryUnits) -> None:
     await registry.manifests.delete_tag(REPOSITORY, "v1")
-    (stored,) = await registry.documents.all()
+    (stored,) = await stored_in(registry.documents)
     registry.publisher.failures = 1
     with pytest.raises(TransientError):
         await registry.records.withdraw(stored)
@@ -75,7 +76,7 @@ async def test_a_crash_between_the_tombstone_and_its_event_is_repaired(registry:
 
 async def test_a_crash_after_the_event_repeats_it_under_the_same_id(registry: RegistryUnits) -> None:
     await registry.manifests.delete_tag(REPOSITORY, "v1")
-    (stored,) = await registry.documents.all()
+    (stored,) = await stored_in(registry.documents)
     await registry.records.withdraw(stored)
     entry = await registry.documents.find(REF.key)
     assert isinstance(entry, Buried)
@@ -92,7 +93,7 @@ async def test_a_tag_that_is_pushed_again_while_it_is_deleted_is_there_at_the_en
     registry: RegistryUnits, artifact: oci.Artifact, failures: int
 ) -> None:
     await registry.distribution.delete(REPOSITORY, "v1")
-    (stored,) = await registry.documents.all()
+    (stored,) = await stored_in(registry.documents)
     registry.publisher.failures = failures
     with suppress(TransientError):
         await registry.records.withdraw(stored)
@@ -111,7 +112,7 @@ async def test_a_push_that_crashed_over_an_unannounced_tombstone_is_announced_af
     registry: RegistryUnits,
 ) -> None:
     await registry.distribution.delete(REPOSITORY, "v1")
-    (stored,) = await registry.documents.all()
+    (stored,) = await stored_in(registry.documents)
     registry.publisher.failures = 1
     with pytest.raises(TransientError):
         await registry.records.withdraw(stored)
@@ -122,7 +123,7 @@ async def test_a_push_that_crashed_over_an_unannounced_tombstone_is_announced_af
 
 
 async def test_a_document_that_was_changed_since_it_was_read_is_not_withdrawn(registry: RegistryUnits) -> None:
-    (stored,) = await registry.documents.all()
+    (stored,) = await stored_in(registry.documents)
     await registry.push("v1", NEWER)
     await registry.work()
     await registry.records.withdraw(stored)

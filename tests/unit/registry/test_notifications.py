@@ -81,7 +81,7 @@ def test_both_payloads_of_harbor_tell_of_a_deletion(kind: str, cloud_event: bool
 
 
 @pytest.mark.parametrize("kind", ["PULL_ARTIFACT", "SCANNING_COMPLETED", "QUOTA_EXCEED"])
-def test_what_else_harbor_tells_does_not_count(kind: str) -> None:
+def test_other_notifications_of_harbor_do_not_count(kind: str) -> None:
     assert parse_harbor(harbor(kind, resource("v1"))) == ()
     assert parse_harbor(b'{"type": "QUOTA_EXCEED", "event_data": {}}') == ()
 

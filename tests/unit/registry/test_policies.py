@@ -7,7 +7,7 @@ import pytest
 
 from klever_registry.adapters.local import LocalPolicyCopies
 from klever_registry.adapters.local.disk import Disk
-from klever_registry.adapters.memory import InMemoryPolicyCopies
+from klever_registry.adapters.memory import InMemoryLocks, InMemoryPolicyCopies
 from klever_registry.errors import StorageFullError
 from klever_registry.service.policies import Policies
 from kleverkit.errors import TransientError
@@ -17,6 +17,7 @@ from kleverproto.conversions import Quantization
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectPolicyChanged, ProjectPolicyRequested
+from support.bucket_contents import stored_in
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 TO_ONNX = ProjectPolicy(convert=("ONNX",))
@@ -39,7 +40,7 @@ class World:
         self.policies = self.over(self.publisher)
 
     def over(self, publisher: RecordingPublisher) -> Policies:
-        return Policies(self.documents, publisher, EventSource("registry"), lambda: NOW, self.copies)
+        return Policies(self.documents, publisher, EventSource("registry"), lambda: NOW, self.copies, InMemoryLocks())
 
     def lose_the_bucket(self) -> None:
         self.documents = InMemoryDocuments()
@@ -55,7 +56,7 @@ class World:
         return await self.document()
 
     async def document(self) -> ProjectDocument:
-        (stored,) = await self.documents.all()
+        (stored,) = await stored_in(self.documents)
         return stored.document
 
 
@@ -138,7 +139,7 @@ async def test_a_bucket_from_a_backup_yields_to_newer_copies() -> None:
     world = World()
     old = await world.ask(WARN, 1)
     new = await world.ask(TO_ONNX, 2)
-    (stored,) = await world.documents.all()
+    (stored,) = await stored_in(world.documents)
     await world.documents.update(stored.key, old, stored.revision)
     await world.policies.restore()
     assert (await world.document()).spec == new.spec
@@ -158,10 +159,10 @@ async def test_copies_from_a_backup_yield_to_a_newer_bucket() -> None:
 async def test_a_policy_that_was_deleted_stays_deleted() -> None:
     world = World()
     await world.ask(TO_ONNX)
-    (stored,) = await world.documents.all()
+    (stored,) = await stored_in(world.documents)
     await world.documents.bury(stored.key, Tombstone(deleted_at=NOW, announced=True), stored.revision)
     await world.policies.restore()
-    assert await world.documents.all() == []
+    assert await stored_in(world.documents) == []
 
 
 async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:

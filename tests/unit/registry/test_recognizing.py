@@ -166,6 +166,6 @@ async def test_a_model_that_cannot_be_announced_is_refused_with_the_reason(
 
 
 async def test_metadata_of_the_wrong_kind_are_left_out(registry: RegistryUnits) -> None:
-    found = await recognized(registry, hostile.with_config(b'{"AUTHOR": {"x": 1}, "format": "ONNX"}'))
-    assert found is not None
-    assert (found.metadata.author, found.metadata.format) == (None, "ONNX")
+    recognised = await recognized(registry, hostile.with_config(b'{"AUTHOR": {"x": 1}, "format": "ONNX"}'))
+    assert recognised is not None
+    assert (recognised.metadata.author, recognised.metadata.format) == (None, "ONNX")

@@ -14,7 +14,7 @@ def settings(**values: object) -> RegistrySettings:
     return RegistrySettings.model_validate(values)
 
 
-def test_it_is_served_on_loopback_only_unless_told_otherwise() -> None:
+def test_it_is_served_on_loopback_only_by_default() -> None:
     assert settings(open=True).address == "127.0.0.1:5000"
     assert settings(host="::1", open=True).address == "[::1]:5000"
     assert settings(host="localhost", open=True).address == "localhost:5000"

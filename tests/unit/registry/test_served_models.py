@@ -77,8 +77,8 @@ def test_what_is_wanted_what_serves_and_what_was_made_of_it_count() -> None:
     made = f"library/iris:v0-onnx@{digest(7)}"
     running = VariantStatus(name="v0", model="library/iris:v0", digest=digest(6), made=made)
     serving = serving_document(applied=serving_spec("library/iris:v0", of=6), variants=(running,))
-    found = {(str(each.ref), each.digest) for each in served_models(serving)}
-    assert found == {
+    served = {(str(each.ref), each.digest) for each in served_models(serving)}
+    assert served == {
         ("library/iris:v1", digest(1)),
         ("library/iris:v0", digest(6)),
         ("library/iris:v0-onnx", digest(7)),

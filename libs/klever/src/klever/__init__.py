@@ -10,7 +10,7 @@ __all__ = ["Klever", "KleverClient"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: `klever --help` needs no HTTP client."""
+    """Import names on first use: `klever --help` needs no HTTP client."""
     if name == "Klever":
         from .sync import Klever  # noqa: PLC0415 - see above
 

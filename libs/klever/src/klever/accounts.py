@@ -1,4 +1,4 @@
-"""Writes the file of those who may use the registry; `kleverproto.accounts` says what is in it."""
+"""Writes the file with the accounts of the registry; `kleverproto.accounts` defines its content."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,82 +14,84 @@ from kleverproto.quantities import bytes_of
 from .errors import AccountsError
 
 LONGEST_PASSWORD = 72
-"""bcrypt reads no further."""
+"""The number of bytes that bcrypt uses of a password."""
 
 
 def read(path: Path) -> Accounts:
-    """Everybody; nobody where there is no file. Raises AccountsError."""
+    """Read the accounts; none if the file does not exist. Raises AccountsError."""
     if not path.exists():
         return Accounts()
     try:
         return Accounts.model_validate(yaml.safe_load(path.read_text()) or {})
     except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise AccountsError(f"the accounts in {path} cannot be read: {_why(error)}") from error
+        raise AccountsError(f"cannot read the accounts in {path}: {_why(error)}") from error
 
 
 def add(path: Path, name: str, password: str, *, pull: Sequence[str], push: Sequence[str]) -> None:
-    """Add an account, or replace the one of its name.
+    """Add an account, or replace the account of the same name.
 
     Args:
-        path: the file, made where it is absent.
+        path: the file, which is created if it does not exist.
         name: of the account.
-        password: in clear; only its bcrypt hash is kept.
-        pull: projects from which it may pull.
-        push: projects in which it may also push and delete.
+        password: the password in clear; only its bcrypt hash is stored.
+        pull: projects from which the account may pull.
+        push: projects in which the account may also push and delete.
 
     Raises:
-        AccountsError: the name, the password or a project will not do.
+        AccountsError: the name, the password or a project is invalid.
     """
     if not 0 < len(password.encode()) <= LONGEST_PASSWORD:
-        raise AccountsError(f"a password has 1 to {LONGEST_PASSWORD} bytes")
+        raise AccountsError(f"a password must have 1 to {LONGEST_PASSWORD} bytes")
     if not pull and not push:
-        raise AccountsError(f"{name} could do nothing: add --pull PROJECT or --push PROJECT, '*' for every project")
+        raise AccountsError(
+            f"{name} would have no permissions: add --pull PROJECT or --push PROJECT, '*' for every project"
+        )
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
     projects = dict.fromkeys(pull, Right.PULL) | dict.fromkeys(push, Right.PUSH)
     try:
         account = Account(name=name, password_hash=hashed, projects=projects)
     except ValidationError as error:
-        raise AccountsError(f"the account {name!r} cannot be: {worded(error, Account)}") from error
+        raise AccountsError(f"the account {name!r} is invalid: {worded(error, Account)}") from error
     _write(path, read(path).with_account(account))
 
 
 def remove(path: Path, name: str) -> None:
-    """Remove an account. Raises AccountsError where there is none."""
-    known = read(path)
-    if known.find(name) is None:
-        raise AccountsError(f"there is no account {name!r} in {path}: `klever registry account list` shows them")
-    _write(path, known.without(name))
+    """Remove an account. Raises AccountsError if it does not exist."""
+    accounts = read(path)
+    if accounts.find(name) is None:
+        raise AccountsError(f"account {name!r} not found in {path}. List accounts with `klever registry account list`")
+    _write(path, accounts.without(name))
 
 
 def allow_anonymous(path: Path, projects: Sequence[str]) -> None:
-    """Let anybody pull from these projects only. Raises AccountsError."""
+    """Set the projects with anonymous pull. Raises AccountsError."""
     try:
         checked = Accounts(anonymous_pull=tuple(projects))
     except ValidationError as error:
-        raise AccountsError(f"{', '.join(projects)} cannot be projects: {worded(error, Accounts)}") from error
-    _write(path, read(path).model_copy(update={"anonymous_pull": checked.anonymous_pull}))
+        raise AccountsError(f"{', '.join(projects)} are no valid projects: {worded(error, Accounts)}") from error
+    _write(path, read(path).replace(anonymous_pull=checked.anonymous_pull))
 
 
 def set_quota(path: Path, project: str, size: str) -> None:
-    """Say how much a project may have in the registry.
+    """Set the quota of a project in the registry.
 
     Args:
-        path: the file, made where it is absent.
-        project: its name; `*` is each project that has no quota of its own.
-        size: such as `10Gi`; `none` takes the quota away.
+        path: the file, which is created if it does not exist.
+        project: its name; `*` is every project without its own quota.
+        size: a quantity such as `10Gi`; `none` removes the quota.
 
     Raises:
-        AccountsError: the project or the size will not do.
+        AccountsError: the project or the size is invalid.
     """
-    known = read(path)
-    others = {name: quota for name, quota in known.quotas.items() if name != project}
+    accounts = read(path)
+    others = {name: quota for name, quota in accounts.quotas.items() if name != project}
     try:
         checked = Accounts(quotas=others | ({} if size == "none" else {project: bytes_of(size)}))
     except ValidationError as error:
-        raise AccountsError(f"{project} cannot be a project: {worded(error, Accounts)}") from error
+        raise AccountsError(f"{project} is no valid project: {worded(error, Accounts)}") from error
     except ValueError as error:
         raise AccountsError(str(error)) from error
-    _write(path, known.model_copy(update={"quotas": checked.quotas}))
+    _write(path, accounts.replace(quotas=checked.quotas))
 
 
 def _why(error: Exception) -> str:
@@ -97,7 +99,7 @@ def _why(error: Exception) -> str:
 
 
 def _write(path: Path, accounts: Accounts) -> None:
-    """All or nothing, for the owner's eyes only."""
+    """Replace the file atomically; only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
     new.touch(mode=0o600)

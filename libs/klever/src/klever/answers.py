@@ -1,4 +1,4 @@
-"""What the SDK relies on in answers; one without it comes from no Klever, or from one of another release."""
+"""The fields of responses that the SDK requires. A server without them is no Klever, or another release."""
 
 import json
 from typing import Any, TypeVar
@@ -16,44 +16,44 @@ STRUCTURED = {"content-type": "application/cloudevents+json"}
 
 
 class PageMetadata(WireModel):
-    """About a list."""
+    """The metadata of a list."""
 
     total_items: int
 
 
 class Page(WireModel):
-    """A part of a list."""
+    """A page of a list."""
 
     metadata: PageMetadata
     items: list[Any]
 
 
 class PlatformUrls(WireModel):
-    """Where the platform can be reached."""
+    """The addresses of the platform."""
 
     registry: str
 
 
 class Platform(WireModel):
-    """What `/platform` answers."""
+    """The response of `/platform`."""
 
     urls: PlatformUrls
 
 
 class LoginLink(WireModel):
-    """What lets a browser in."""
+    """A link that logs a browser in."""
 
     url: str
 
 
 class Rebuilt(WireModel):
-    """What the registry answers once its catalogue is made anew."""
+    """The response to a rebuild of the catalogue."""
 
     versions: int
 
 
 class TensorMetadata(WireModel):
-    """An input of a model, as the Open Inference Protocol has it."""
+    """An input of a model in the Open Inference Protocol."""
 
     name: str
     datatype: str
@@ -61,13 +61,13 @@ class TensorMetadata(WireModel):
 
 
 class ModelMetadata(WireModel):
-    """The metadata of a model, as the Open Inference Protocol has it."""
+    """The metadata of a model in the Open Inference Protocol."""
 
     inputs: list[TensorMetadata]
 
 
 class OutputTensor(WireModel):
-    """An output, likewise."""
+    """An output of a model in the Open Inference Protocol."""
 
     name: str
     shape: list[int]
@@ -75,13 +75,13 @@ class OutputTensor(WireModel):
 
 
 class Inference(WireModel):
-    """The answer to an infer request, likewise."""
+    """The response to an infer request in the Open Inference Protocol."""
 
     outputs: list[OutputTensor]
 
 
 def understood(kind: type[ModelT], answer: Any, url: str) -> ModelT:
-    """An answer as what it should be. Raises UnreachableError where it is something else."""
+    """Validate a response. Raises UnreachableError if it is something else."""
     try:
         return kind.model_validate(answer)
     except ValidationError as error:
@@ -89,7 +89,7 @@ def understood(kind: type[ModelT], answer: Any, url: str) -> ModelT:
 
 
 def events_of(answer: Any, url: str) -> list[Event[Any]]:
-    """A list of events. Raises UnreachableError where it is something else."""
+    """Validate a list of events. Raises UnreachableError if it is something else."""
     try:
         return [parse(STRUCTURED, json.dumps(item).encode()) for item in understood(Page, answer, url).items]
     except InvalidEventError as error:
@@ -97,7 +97,7 @@ def events_of(answer: Any, url: str) -> list[Event[Any]]:
 
 
 def not_understood(url: str) -> UnreachableError:
-    """The error for an answer that is something else than it should be."""
+    """Return the error for an invalid response."""
     return UnreachableError(
-        f"{url} does not answer as a Klever of this release does: check --server, and whether both are of one release"
+        f"{url} does not respond like a gateway of this release: check --server, and the releases of both sides"
     )

@@ -1,4 +1,4 @@
-"""What the parts of the SDK share: one connection to the gateway's REST API."""
+"""The connection to the gateway's REST API, which all parts of the SDK share."""
 
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
@@ -22,12 +22,12 @@ class Calls:
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway; see `servers.find_gateway` for which one where it is None.
-        token: what the gateway requires; see there, too.
+        server: URL of the gateway; see `servers.find_gateway` for the default.
+        token: the token of the gateway; see `servers.find_gateway` for the default.
 
     Raises:
-        InputError: the URL is none.
-        PlatformError: no gateway is named, and no platform runs with this home.
+        InputError: the URL is invalid.
+        PlatformError: no gateway is configured, and no platform runs with this home.
     """
 
     def __init__(self, server: str | None = None, token: str | None = None) -> None:
@@ -50,7 +50,7 @@ class Calls:
         return understood(document, await self._call(method, path, **options), self._url(path))
 
     async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
-        """Every page of a list."""
+        """Return the items of all pages of a list."""
         items: list[DocumentT] = []
         while True:
             params = {**filters, "start": len(items), "limit": PAGE}

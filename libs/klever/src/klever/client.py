@@ -38,8 +38,8 @@ class KleverClient(JobCalls, ServingVerbs):
 
     async def platform(self) -> dict[str, Any]:
         """Version and URLs of the platform. Raises UnreachableError."""
-        found: dict[str, Any] = await self._call("GET", "/platform")
-        return found
+        platform: dict[str, Any] = await self._call("GET", "/platform")
+        return platform
 
     async def login_link(self) -> str:
         """A URL that lets a browser in, once and within minutes. Raises ApiError."""
@@ -68,7 +68,7 @@ class KleverClient(JobCalls, ServingVerbs):
         return [understood(ModelDocument, item, self._url(path)) for item in page.items]
 
     async def wait_for_model_deleted(self, version: ModelDocument, *, within: float = 60.0) -> None:
-        """Return once a version is gone, or its tag was pushed again. Raises FailedError."""
+        """Return once a version is deleted, or its tag was pushed again. Raises FailedError."""
 
         async def probe() -> bool | None:
             try:
@@ -82,7 +82,7 @@ class KleverClient(JobCalls, ServingVerbs):
         await until(probe, within, f"{version.spec.ref} is still in the registry {version.spec.registry}")
 
     async def policy(self, project: str) -> ProjectPolicy:
-        """What happens by itself to the models of a project. Raises ApiError."""
+        """The policy of a project. Raises ApiError."""
         return await self._get(_policy_path(project), ProjectPolicy)
 
     async def set_policy(self, project: str, policy: ProjectPolicy) -> ProjectPolicy:
@@ -91,7 +91,7 @@ class KleverClient(JobCalls, ServingVerbs):
         return (await self._read(ProjectDocument, "PUT", _policy_path(project), json=body)).spec.policy
 
     async def rebuild_catalogue(self) -> int:
-        """Have the catalogue of the embedded registry made anew; how many versions it has.
+        """Rebuild the catalogue of the embedded registry; the number of its versions.
 
         Raises:
             ApiError: the platform refuses it.
@@ -115,17 +115,17 @@ class KleverClient(JobCalls, ServingVerbs):
 
         async def probe() -> ModelDocument | None:
             try:
-                found = await self.model(ref)
+                version = await self.model(ref)
             except ApiError as error:
                 if error.status == NOT_FOUND:
                     return None
                 raise
-            return None if found.status.extraction is ExtractionPhase.PENDING else found
+            return None if version.status.extraction is ExtractionPhase.PENDING else version
 
-        found = await until(probe, within, f"{ref} has no signature")
-        if found.status.problem is not None:
-            raise FailedError(f"{ref}: {found.status.problem.message}")
-        return found
+        version = await until(probe, within, f"{ref} has no signature")
+        if version.status.problem is not None:
+            raise FailedError(f"{ref}: {version.status.problem.message}")
+        return version
 
     async def events(
         self, /, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str

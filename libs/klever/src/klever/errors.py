@@ -1,4 +1,4 @@
-"""What the SDK and the CLI raise. Each message says what happened and what to do."""
+"""Errors of the SDK and the CLI. Each message says what happened and what to do."""
 
 
 class KleverError(Exception):
@@ -20,19 +20,19 @@ class ApiError(KleverError):
 
 
 class UnreachableError(KleverError):
-    """The platform does not answer."""
+    """The platform does not respond."""
 
 
 class FailedError(KleverError):
-    """What was waited for has failed."""
+    """The awaited operation has failed."""
 
 
 class InputError(KleverError):
-    """Input values do not make a request."""
+    """The input values do not form a valid request."""
 
 
 class AccountsError(KleverError):
-    """The accounts of the registry cannot be read, or cannot be what they are told to be."""
+    """The accounts of the registry cannot be read, or a change is invalid."""
 
 
 class PlatformError(KleverError):

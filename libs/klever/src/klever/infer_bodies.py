@@ -1,7 +1,7 @@
-"""The bodies of infer requests: JSON, with raw tensors behind it where JSON has no word for a value.
+"""The bodies of infer requests: JSON, followed by raw tensors if JSON cannot represent a value.
 
-JSON has neither NaN nor infinities. Inputs that hold them follow the JSON as bytes, as the binary tensor data extension
-of the Open Inference Protocol has it: row-major, little-endian, their sizes in `binary_data_size`.
+JSON has neither NaN nor infinities. Inputs that contain them follow the JSON as bytes, in the format of the binary
+tensor data extension of the Open Inference Protocol: row-major, little-endian, their sizes in `binary_data_size`.
 """
 
 import json
@@ -18,7 +18,7 @@ _CODES = {"FP16": "e", "FP32": "f", "FP64": "d"}
 
 
 def encoded(request: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of an infer request. Raises InputError where a value has no form at all."""
+    """Return body and headers of an infer request. Raises InputError if a value cannot be represented."""
     raw: list[bytes] = []
     inputs = [_input(tensor, raw) for tensor in request.get("inputs", ())]
     head = to_json({**request, "inputs": inputs}).encode()
@@ -28,15 +28,15 @@ def encoded(request: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
 
 
 def to_json(value: Any) -> str:
-    """JSON that every reader takes. Raises InputError for NaN and infinities."""
+    """Return standard JSON. Raises InputError for NaN and infinities."""
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError as error:
-        raise InputError("a value is NaN or infinite, which JSON cannot say: leave it out, or write null") from error
+        raise InputError("a value is NaN or infinite, which JSON cannot represent: omit it, or write null") from error
 
 
 def _input(tensor: Mapping[str, Any], raw: list[bytes]) -> Mapping[str, Any]:
-    """The tensor as it stands in the JSON; its values are added to `raw` where they cannot stand there."""
+    """Return the tensor for the JSON part; values that JSON cannot represent are added to `raw`."""
     data = tensor.get("data")
     if not isinstance(data, list) or not any(isinstance(each, float) and not math.isfinite(each) for each in data):
         return tensor

@@ -1,4 +1,4 @@
-"""The part of the SDK for jobs."""
+"""The methods of the SDK for jobs."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -14,44 +14,44 @@ from .calls import Calls
 
 
 class JobCalls(Calls):
-    """What can be done with jobs."""
+    """Operations on jobs."""
 
     async def jobs(self, /, namespace: str = "default", **filters: str) -> list[JobDocument]:
-        """Jobs of a namespace. Raises ApiError."""
+        """List the jobs of a namespace. Raises ApiError."""
         return await self._list(f"/namespaces/{quote(namespace, safe='')}/modeljobs", JobDocument, filters)
 
     async def job(self, job_id: str, namespace: str = "default") -> JobDocument:
-        """One job. Raises ApiError."""
+        """Get a job. Raises ApiError."""
         return await self._get(_job_path(namespace, job_id), JobDocument)
 
     async def job_events(self, job_id: str, namespace: str = "default") -> list[Event[Any]]:
-        """The newest events of a job, oldest first. Raises ApiError."""
+        """Get the newest events of a job, oldest first. Raises ApiError."""
         path = f"{_job_path(namespace, job_id)}/events"
         return events_of(await self._call("GET", path), self._url(path))
 
     async def job_log(
         self, job_id: str, namespace: str = "default", *, follow: bool = False
     ) -> AsyncGenerator[str, None]:
-        """What the tools of a job have written; with `follow` also what they write until it has ended.
+        """Get the log of a job; with `follow`, also new lines until the job has finished.
 
         Raises:
-            ApiError: there is no such job.
-            UnreachableError: the platform does not answer, or the log breaks off.
+            ApiError: the job does not exist.
+            UnreachableError: the platform does not respond, or the connection is lost.
         """
         params = {"follow": "true" if follow else "false"}
         async for line in self._http.lines(self._url(f"{_job_path(namespace, job_id)}/logs"), params):
             yield line
 
     async def cancel_job(self, job_id: str, namespace: str = "default") -> JobDocument:
-        """Ask for a job to stop. Raises ApiError with status 409 where it has ended."""
+        """Request the cancellation of a job. Raises ApiError with status 409 if it has finished."""
         return await self._read(JobDocument, "POST", f"{_job_path(namespace, job_id)}/cancel")
 
     async def retry_job(self, job_id: str, namespace: str = "default") -> JobDocument:
-        """Ask for a job that failed or was cancelled to be done again. Raises ApiError with status 409 otherwise."""
+        """Request a retry of a failed or cancelled job. Raises ApiError with status 409 in other phases."""
         return await self._read(JobDocument, "POST", f"{_job_path(namespace, job_id)}/retry")
 
     async def delete_job(self, job_id: str, namespace: str = "default") -> None:
-        """Ask for a job to be forgotten; what it made stays. Raises ApiError."""
+        """Request the deletion of a job; its results are kept. Raises ApiError."""
         await self._read(JobDocument, "DELETE", _job_path(namespace, job_id))
 
     async def create_job(
@@ -62,7 +62,7 @@ class JobCalls(Calls):
         conversion: Conversion | None = None,
         namespace: str = "default",
     ) -> JobDocument:
-        """Ask for work on a model; a result that the same bytes had before stays. Raises ApiError."""
+        """Request a job on a model; an earlier result for the same digest is kept. Raises ApiError."""
         body = {"kind": kind.value, "ref": str(ModelRef.of(ref))}
         more = {"conversion": conversion.model_dump(mode="json", exclude_defaults=True)} if conversion else {}
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
@@ -71,7 +71,7 @@ class JobCalls(Calls):
     async def wait_for_job(
         self, job_id: str, namespace: str = "default", *, on_line: Callable[[str], None] = lambda _: None
     ) -> JobDocument:
-        """The job, once it has ended; meanwhile its log. Raises ApiError where it is not there (any more)."""
+        """Wait until a job has finished, and show its log. Raises ApiError if the job does not exist."""
         async for line in self.job_log(job_id, namespace, follow=True):
             on_line(line)
         return await self.job(job_id, namespace)

@@ -17,9 +17,9 @@ async def until(
 ) -> ResultT:
     """What a probe gives as soon as it gives something. Raises FailedError when it takes too long."""
     deadline = time.monotonic() + within
-    while (found := await probe()) is None:
+    while (result := await probe()) is None:
         if time.monotonic() > deadline:
             what = complaint if isinstance(complaint, str) else complaint()
             raise FailedError(f"{what} after {within:g} s: `klever status` shows whether all parts are well")
         await asyncio.sleep(POLL_SECONDS)
-    return found
+    return result

@@ -32,13 +32,13 @@ Samples = dict[str, Any]
 
 def read_samples(texts: Sequence[str]) -> Samples:
     """Every sample on a command line. Raises InputError."""
-    found: Samples = {}
+    samples: Samples = {}
     for text in texts:
-        given = _parsed(text)
-        if twice := found.keys() & given.keys():
+        parsed = _parsed(text)
+        if twice := samples.keys() & parsed.keys():
             raise InputError(f"there are two samples for {', '.join(sorted(twice))}: give one for each input")
-        found |= given
-    return found
+        samples |= parsed
+    return samples
 
 
 async def with_samples(
@@ -52,7 +52,7 @@ async def with_samples(
     """
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in samples.items()}
     if _is_small(plain):
-        return wanted.model_copy(update={"samples": plain})
+        return wanted.replace(samples=plain)
     reference = Reference(model.registry, model.ref.repository, digest=model.digest)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / FILE
@@ -61,7 +61,7 @@ async def with_samples(
             raise InputError(f"the samples have {size} bytes, more than {SAMPLES_BYTES}: a few rows are enough")
         async with client:
             digest = await client.attach(reference, [path], SAMPLES_TYPE, {})
-    return wanted.model_copy(update={"samples_digest": digest})
+    return wanted.replace(samples_digest=digest)
 
 
 def _is_small(plain: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Which platform is meant where nobody names one, and the token that its gateway requires."""
+"""The default gateway, and the token for it."""
 
 import os
 from dataclasses import dataclass, field
@@ -13,73 +13,73 @@ THIS_MACHINE = frozenset({"localhost", "127.0.0.1"})
 
 @dataclass(frozen=True)
 class Gateway:
-    """A gateway, and what lets us in."""
+    """A gateway with its token."""
 
     url: str
     token: str | None = field(default=None, repr=False)
-    """None where none is known: the gateway may be open."""
+    """None if no token is known: the gateway can be open."""
 
 
 def find_gateway(server: str | None, token: str | None = None) -> Gateway:
-    """The given gateway, else `$KLEVER_SERVER`, else that of the platform that runs with this home.
+    """Return the given gateway, else `$KLEVER_SERVER`, else that of the platform that runs with this home.
 
-    Whoever listens on the usual port may be the platform of another home. The token is the given one, else
-    `$KLEVER_TOKEN` or that of `$KLEVER_TOKEN_FILE`, which are for `$KLEVER_SERVER` only where that is set, else that
-    of this home, which goes to the address where this home's platform runs and to no other.
+    The default port is not assumed: the platform of another home can listen there. The token is the given one, else
+    `$KLEVER_TOKEN` or that of `$KLEVER_TOKEN_FILE`, which are only for `$KLEVER_SERVER` if that is set, else the token
+    of this home, which is only sent to the address of this home's platform.
 
     Raises:
-        InputError: it is no URL, or the file of the token cannot be read.
-        PlatformError: none is named, and no platform runs with this home.
+        InputError: the URL is invalid, or the token file cannot be read.
+        PlatformError: no gateway is configured, and no platform runs with this home.
     """
     usual = os.environ.get("KLEVER_SERVER")
     named = _checked(server or usual) if server or usual else None
     if token is None and (not usual or named == _checked(usual)):
-        token = _of_environment()
+        token = _environment_token()
     if named is not None and token is not None:
         return Gateway(named, token)
-    ours = _of_home(named)
-    if named is None and ours is None:
+    own_url = _home_url(named)
+    if named is None and own_url is None:
         raise PlatformError(
-            f"no platform runs with {Home.default().path}: start it with `klever up`, choose another home with "
-            "KLEVER_HOME, or name a gateway with --server or KLEVER_SERVER"
+            f"no platform runs with {Home.default().path}. Start one with `klever up`, choose another home with "
+            "KLEVER_HOME, or set a gateway with --server or KLEVER_SERVER"
         )
-    if ours is None:
+    if own_url is None:
         return Gateway(named or "")
-    return Gateway(ours, token or _of_file(Home.default().token))
+    return Gateway(own_url, token or _read_token(Home.default().token))
 
 
 def read_token(path: Path) -> str:
-    """The token in a file. Raises InputError."""
-    found = _of_file(path)
-    if found is None:
-        raise InputError(f"the token in {path} cannot be read: No such file")
-    return found
+    """Read the token in a file. Raises InputError."""
+    token = _read_token(path)
+    if token is None:
+        raise InputError(f"cannot read the token in {path}: No such file")
+    return token
 
 
-def _of_environment() -> str | None:
+def _environment_token() -> str | None:
     if token := os.environ.get("KLEVER_TOKEN"):
         return token
     path = os.environ.get("KLEVER_TOKEN_FILE")
     return read_token(Path(path).expanduser()) if path else None
 
 
-def _of_file(path: Path) -> str | None:
-    """None where there is no such file. Raises InputError."""
+def _read_token(path: Path) -> str | None:
+    """Read the token in a file; None if the file does not exist. Raises InputError."""
     try:
         token = path.read_text("ascii").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeError) as error:
-        raise InputError(f"the token in {path} cannot be read: {error}") from error
+        raise InputError(f"cannot read the token in {path}: {error}") from error
     if not token or not token.isprintable():
-        raise InputError(f"{path} holds no token")
+        raise InputError(f"{path} contains no token")
     return token
 
 
-def _of_home(named: str | None) -> str | None:
-    """URL of the gateway that runs with this home, if it does and is the named one.
+def _home_url(named: str | None) -> str | None:
+    """Return the URL of this home's running gateway; None if none runs, or `named` is another one.
 
-    `localhost` becomes the address that the platform listens on: others may listen on `::1`, which it also means.
+    `localhost` becomes the address on which the platform listens: another server can listen on `::1`.
     """
     from .platform.state import read_running  # noqa: PLC0415 - loads psutil
 

@@ -1,25 +1,25 @@
-"""The part of the SDK for servings."""
+"""The part of the SDK that sends requests about servings."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
 
+from kleverproto.base import WireModel
 from kleverproto.envelope import Event
-from kleverproto.rollouts import RolloutAction, RolloutPhase
+from kleverproto.rollouts import RolloutAction
+from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, ScaleServing
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.servings import ServingDocument
 
 from .answers import events_of
 from .calls import Calls
-from .errors import ApiError, FailedError
-from .polling import until
-from .progress import UNTAKEN, progress
+from .errors import ApiError
 
 NOT_FOUND = 404
 
 
 class ServingCalls(Calls):
-    """What can be done with servings."""
+    """Requests about servings; `ServingWaits` waits for what they lead to."""
 
     async def servings(self, namespace: str | None = None) -> list[ServingDocument]:
         """Servings of a namespace, or of all. Raises ApiError."""
@@ -53,6 +53,29 @@ class ServingCalls(Calls):
         body = {"spec": spec.model_dump(mode="json", exclude_none=True)}
         return await self._read(ServingDocument, "PUT", _path(namespace, name), json=body, headers=headers)
 
+    async def deploy_version(self, name: str, change: DeployVersion, namespace: str = "default") -> ServingDocument:
+        """Request that a model version be served, alone or beside others; the serving as it will be.
+
+        Raises:
+            ApiError: the version does not exist, its project refuses it, or the change does not fit the serving.
+        """
+        return await self._change("POST", f"{_path(namespace, name)}/deploy", change)
+
+    async def change_traffic(self, name: str, change: ChangeTraffic, namespace: str = "default") -> ServingDocument:
+        """Request another split of the requests; what is not set in the change stays. Raises ApiError."""
+        return await self._change("PATCH", f"{_path(namespace, name)}/traffic", change)
+
+    async def scale(self, name: str, change: ScaleServing, namespace: str = "default") -> ServingDocument:
+        """Request another number of replicas. Raises ApiError."""
+        return await self._change("PUT", f"{_path(namespace, name)}/scale", change)
+
+    async def roll_back(
+        self, name: str, namespace: str = "default", *, generation: int | None = None
+    ) -> ServingDocument:
+        """Request that an earlier revision be served again; the last one by default. Raises ApiError."""
+        change = RollBack() if generation is None else RollBack(generation=generation)
+        return await self._change("POST", f"{_path(namespace, name)}/rollback", change)
+
     async def delete(self, name: str, namespace: str = "default") -> None:
         """Ask for a serving to go. Raises ApiError with status 404 where there is none."""
         await self._read(ServingDocument, "DELETE", _path(namespace, name))
@@ -80,95 +103,10 @@ class ServingCalls(Calls):
         async for line in self._http.lines(self._url(f"{_path(namespace, name)}/logs"), params):
             yield line
 
-    async def wait_for_ready(
-        self,
-        name: str,
-        generation: int,
-        namespace: str = "default",
-        *,
-        within: float = 120.0,
-        on_step: Callable[[str], None] | None = None,
-    ) -> ServingDocument:
-        """The serving, once a generation is fully applied, or waits for someone to promote it.
-
-        Args:
-            name: the serving.
-            generation: what `apply` told.
-            namespace: where.
-            within: seconds.
-            on_step: called with what is waited for, whenever it is looked at.
-
-        Raises:
-            FailedError: the generation could not be applied or did not do well, or it took longer.
-        """
-        waits_for = UNTAKEN
-
-        async def probe() -> ServingDocument | None:
-            nonlocal waits_for
-            found = await self.serving(name, namespace)
-            if found is None or found.generation < generation:
-                return None
-            if _has_ended(found, generation):
-                return found
-            waits_for = progress(found, generation) or waits_for
-            if on_step is not None:
-                on_step(waits_for)
-            return None
-
-        found = await until(probe, within, lambda: f"{name} is not ready ({waits_for})")
-        if found.status.phase is ServingPhase.FAILED:
-            problem = found.status.problem
-            raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
-        return found
-
-    async def wait_for_rollout(
-        self, name: str, generation: int, namespace: str = "default", *, within: float = 120.0
-    ) -> ServingDocument:
-        """The serving, once the rollout of a generation has ended, however it did, or another one took its place.
-
-        Args:
-            name: the serving.
-            generation: what is rolled out.
-            namespace: where.
-            within: seconds.
-
-        Raises:
-            FailedError: it takes longer, or the serving is gone.
-        """
-
-        async def probe() -> ServingDocument | None:
-            serving = await self.serving(name, namespace)
-            if serving is None:
-                raise FailedError(f"{name} was deleted before its rollout had ended")
-            return serving if _is_rolled_out(serving, generation) else None
-
-        return await until(probe, within, lambda: f"the rollout of {name} has not ended")
-
-    async def wait_for_deleted(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
-        """Return once nothing of the serving is left. Raises FailedError."""
-
-        async def probe() -> bool | None:
-            return True if await self.serving(name, namespace) is None else None
-
-        await until(probe, within, f"{name} is still there")
+    async def _change(self, method: str, path: str, change: WireModel) -> ServingDocument:
+        body = change.model_dump(mode="json", exclude_unset=True)
+        return await self._read(ServingDocument, method, path, json=body)
 
 
 def _path(namespace: str, name: str) -> str:
     return f"/namespaces/{quote(namespace, safe='')}/servings/{quote(name, safe='')}"
-
-
-def _is_rolled_out(serving: ServingDocument, generation: int) -> bool:
-    rollout = serving.status.rollout
-    if rollout is None or rollout.generation != generation:
-        return True
-    is_settled = serving.status.phase in {ServingPhase.READY, ServingPhase.FAILED}
-    return is_settled and rollout.phase in {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
-
-
-def _has_ended(found: ServingDocument, generation: int) -> bool:
-    status = found.status
-    if status.phase is ServingPhase.READY:
-        return status.observed_generation >= generation
-    waits = status.rollout is not None and status.rollout.phase is RolloutPhase.WAITING
-    ours = status.rollout is not None and status.rollout.generation == found.generation
-    return status.phase is ServingPhase.FAILED or (waits and ours)

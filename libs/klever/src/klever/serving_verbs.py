@@ -1,21 +1,22 @@
-"""The part of the SDK that is said in a word: a version is deployed, asked, and taken down."""
+"""The common operations of the SDK: deploy a version, send it requests, and undeploy it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from kleverproto.servings import ServingDocument
 
 from . import infer_bodies, tensors
 from .answers import Inference, ModelMetadata, understood
 from .errors import ApiError, InputError
-from .rollouts import base_of, with_model
-from .serving_calls import ServingCalls
+from .serving_bodies import checked_change
+from .serving_waits import ServingWaits
 from .transport import SERVER_ERROR
 
 
-class ServingVerbs(ServingCalls):
-    """What is mostly done with servings; `ServingCalls` has what these are made of."""
+class ServingVerbs(ServingWaits):
+    """Common operations on servings; `ServingCalls` has the requests behind them."""
 
     async def deploy(
         self,
@@ -36,14 +37,15 @@ class ServingVerbs(ServingCalls):
             within: seconds to wait.
 
         Raises:
-            ApiError: the model is not there, or its project refuses it.
+            ApiError: the model does not exist, its project refuses it, or no other variant would get the rest of the
+                traffic.
             FailedError: it could not be served; what served before still does.
-            InputError: nothing else would serve the rest of the traffic.
+            InputError: the share of the traffic is not one of 1 to 100 percent.
             InvalidReferenceError: the text names no version.
         """
-        present = await self.serving(name, namespace)
-        spec = with_model(base_of(present), ModelRef.of(ref), traffic)
-        wanted = await self.apply(name, spec, namespace, replacing=present)
+        share = {} if traffic is None else {"traffic": traffic}
+        change = checked_change(DeployVersion, {"model": str(ModelRef.of(ref)), **share})
+        wanted = await self.deploy_version(name, change, namespace)
         return await self.wait_for_ready(name, wanted.generation, namespace, within=within)
 
     async def undeploy(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
@@ -59,7 +61,7 @@ class ServingVerbs(ServingCalls):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Ask a served model through the ingress.
+        """Send values to a served model through the ingress.
 
         Args:
             name: the serving.
@@ -71,10 +73,10 @@ class ServingVerbs(ServingCalls):
             InputError: nothing is served under the name, or the values do not fit the model.
             ApiError: the model server refuses the request.
         """
-        found = await self.serving(name, namespace)
-        if found is None or found.status.url is None:
+        serving = await self.serving(name, namespace)
+        if serving is None or serving.status.url is None:
             raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
-        return await self.predict_at(found.status.url, values, headers=headers)
+        return await self.predict_at(serving.status.url, values, headers=headers)
 
     async def predict_at(
         self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None

@@ -49,7 +49,7 @@ def _named(values: Mapping[str, Json], declared: Mapping[str, Json]) -> dict[str
     if isinstance(value, Table) and value.header and set(open_inputs) <= set(value.header):
         return named | {name: Table((), tuple((cell,) for cell in value.column(name))) for name in open_inputs}
     if len(open_inputs) != 1:
-        raise InputError(f"the model has inputs {_listed(declared)}: say which with --input <name>=@<file>")
+        raise InputError(f"the model has inputs {_listed(declared)}: select one with --input <name>=@<file>")
     return named | {open_inputs[0]: value}
 
 
@@ -78,12 +78,14 @@ def _cell(name: str, datatype: str, text: str) -> Json:
 def _tensor(declared: Mapping[str, Json], value: Json) -> dict[str, Json]:
     value = _plain(declared, value)
     name, shape = declared["name"], list(_shape(declared["name"], value))
-    wanted = list(declared["shape"])
-    while len(shape) < len(wanted):  # one row may be written without the brackets of its batch
+    expected = list(declared["shape"])
+    while len(shape) < len(expected):  # one row may be written without the brackets of its batch
         shape.insert(0, 1)
     # A model server gives [] also where it does not know the rank, and then any shape may do.
-    if wanted and (len(shape) != len(wanted) or any(w not in {-1, s} for w, s in zip(wanted, shape, strict=True))):
-        raise InputError(f"input {name} has shape {shape}, the model wants {wanted} (-1 is any size)")
+    if expected and (
+        len(shape) != len(expected) or any(w not in {-1, s} for w, s in zip(expected, shape, strict=True))
+    ):
+        raise InputError(f"input {name} has shape {shape}, the model wants {expected} (-1 is any size)")
     return {"name": name, "shape": shape, "datatype": declared["datatype"], "data": list(_flat(value))}
 
 

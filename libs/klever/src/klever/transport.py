@@ -1,4 +1,4 @@
-"""HTTP as the SDK speaks it: JSON both ways, problem+json as errors, server-sent events."""
+"""HTTP of the SDK: JSON requests and responses, errors in problem+json, server-sent events."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from kleverproto.codes import HTTP_ERROR
 from kleverproto.envelope import Event, parse
 
 from .answers import STRUCTURED, not_understood
@@ -41,11 +42,11 @@ class Transport:
         self._origin = URL(gateway.url).origin()
 
     async def json(self, method: str, url: str, **options: Any) -> Any:
-        """Send a request and read JSON, None where the answer is empty.
+        """Send a request and read JSON; None if the response is empty.
 
         Raises:
-            ApiError: the answer is an error.
-            UnreachableError: there is no answer, or none of a Klever.
+            ApiError: the response is an error.
+            UnreachableError: there is no response, or it is not from Klever.
         """
         async with self.response(method, url, **options) as response:
             body = await response.read()
@@ -71,8 +72,8 @@ class Transport:
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnreachableError(
-                f"{url} does not answer: is the platform running? `klever up` starts it on this machine, "
-                "`klever status` shows where it is"
+                f"{url} does not respond: is the platform running? Start it on this machine with `klever up`, "
+                "show its address with `klever status`"
             ) from error
 
     def login(self, url: str) -> dict[str, str]:
@@ -91,7 +92,7 @@ class Transport:
         """An error with where this side takes the token from."""
         if error.status != UNAUTHORIZED or not self._is_gateway(url):
             return error
-        advice = f"{self._origin} takes its token from --token-file, KLEVER_TOKEN_FILE or KLEVER_TOKEN"
+        advice = f"set the token of {self._origin} with --token-file, KLEVER_TOKEN_FILE or KLEVER_TOKEN"
         return ApiError(f"{error}; {advice}", status=error.status, code=error.code)
 
 
@@ -147,7 +148,7 @@ def _decoded(body: bytes, url: str) -> Any:
     try:
         return json.loads(body, parse_constant=lambda _: None)  # Triton's bare NaN and infinities are no JSON
     except ValueError as error:
-        raise UnreachableError(f"{url} is no Klever, its answer is not JSON: check --server") from error
+        raise UnreachableError(f"{url} is no gateway of Klever, its response is not JSON: check --server") from error
 
 
 def _problem(status: int, body: bytes) -> ApiError:
@@ -159,9 +160,9 @@ def _problem(status: int, body: bytes) -> ApiError:
     if not isinstance(problem, dict):
         problem = {}
     errors = problem.get("errors")
-    told = "; ".join(_one_problem(error) for error in errors) if isinstance(errors, list) else ""
-    reason = told or problem.get("detail") or problem.get("error") or _of_no_problem(status, body)
-    return ApiError(str(reason), status=status, code=str(problem.get("code", "http_error")))
+    details = "; ".join(_one_problem(error) for error in errors) if isinstance(errors, list) else ""
+    reason = details or problem.get("detail") or problem.get("error") or _of_no_problem(status, body)
+    return ApiError(str(reason), status=status, code=str(problem.get("code", HTTP_ERROR)))
 
 
 def _one_problem(error: Any) -> str:

@@ -1,4 +1,4 @@
-"""Values of a model's inputs from files: JSON, CSV, .npy, .npz and pictures."""
+"""Values of model inputs from files: JSON, CSV, .npy, .npz and pictures."""
 
 import csv
 import json
@@ -64,7 +64,7 @@ def _arrays(path: Path) -> Any:
     try:
         loaded = np.load(path, allow_pickle=False)
     except ValueError as error:
-        raise InputError(f"{path} holds no arrays of numbers or text: {error}") from error
+        raise InputError(f"{path} contains no arrays of numbers or text: {error}") from error
     if path.suffix.lower() == ".npy":
         return loaded.tolist()
     with loaded:
@@ -77,7 +77,7 @@ def _table(path: Path, text: str) -> Table:
         raise InputError(f"{path} is empty")
     widths = {len(row) for row in rows}
     if len(widths) > 1:
-        raise InputError(f"{path} has rows of {min(widths)} to {max(widths)} cells: every row needs as many")
+        raise InputError(f"{path} has rows of {min(widths)} to {max(widths)} cells: all rows must have the same number")
     if all(_is_number(cell) for cell in rows[0]):
         return Table((), tuple(rows))
     return Table(rows[0], tuple(rows[1:]))

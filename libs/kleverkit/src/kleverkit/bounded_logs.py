@@ -7,7 +7,7 @@ from pathlib import Path
 LARGEST = 64 * 1024 * 1024
 
 
-def begin_anew(path: Path, largest: int = LARGEST) -> bool:
+def truncate_if_large(path: Path, largest: int = LARGEST) -> bool:
     """Empty a log that is larger, and keep what it held beside it; whether that was done.
 
     The writer must append, and continues at the new end. Without space for the copy, the old lines are dropped.

@@ -1,4 +1,4 @@
-"""What becomes of the connection to NATS."""
+"""The state of the connection to NATS."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ STOP_SECONDS = 5.0
 
 
 class Connection:
-    """Hears from the NATS client: errors are logged, and an end for good is known to those who wait for it.
+    """Receives the callbacks of the NATS client: logs errors, and reports when the connection is closed for good.
 
     Args:
         client: gives the client once it has connected.
@@ -70,13 +70,13 @@ class Connection:
             log.error("nats refuses what this service's credentials do not permit", error=self._error)
             return
         self._problem, is_refusal = self._worded(error)
-        if self._repeats.is_news(self._problem):
+        if self._repeats.is_new(self._problem):
             log.warning("nats connection", error=self._problem)
         if is_refusal:
             await self._sleep(REFUSED_SECONDS)
 
     def _worded(self, error: Exception) -> tuple[str, bool]:
-        """The problem, and whether trying again is of no use until somebody changes something."""
+        """The problem, and whether a retry is useless until the configuration changes."""
         if isinstance(error, CredentialsError):
             return str(error), True
         if not any(reason in self._error.lower() for reason in REFUSALS):
@@ -137,7 +137,7 @@ class Broker(NatsBroker):
         return error_cb or super()._log_connection_broken()
 
 
-async def hang_up(broker: NatsBroker) -> None:
+async def close_broker(broker: NatsBroker) -> None:
     """Stop a broker whatever state its connection is in: a server that does not answer must not keep the process."""
     connection: Client | None = broker._connection  # noqa: SLF001 - `connect` would make one
     with suppress(nats.errors.Error, OSError):

@@ -61,7 +61,7 @@ class ConsumerPart:
             self._spec.stream, api.ConsumerConfig(name=self.name, durable_name=self.name, **self._wanted, **start)
         )
         if (await js.stream_info(self._spec.stream)).created != stream.created:
-            # The new stream's numbers begin anew, and the server would leave out all messages before the start.
+            # The new stream's sequences restart, and the server would skip all messages before the start.
             await js.delete_consumer(self._spec.stream, self.name)
             raise nats.js.errors.Error(f"{self._spec.stream} was recreated meanwhile")
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import platformdirs
 
+from kleverproto.codes import NO_HOME_DIRECTORY
+
 from .errors import PermanentError
 
 APPLICATION = "klever"
@@ -35,5 +37,5 @@ def _absolute_path(path: str, *, variable: str) -> Path:
         return Path(path).expanduser().resolve()
     except RuntimeError as error:
         raise PermanentError(
-            f"{path} has no home directory for its ~: set {variable} to an absolute path", code="no_home_directory"
+            f"{path} has no home directory for its ~: set {variable} to an absolute path", code=NO_HOME_DIRECTORY
         ) from error

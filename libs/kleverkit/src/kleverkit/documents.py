@@ -56,7 +56,7 @@ class Listing(Generic[DocT]):
 
 @dataclass(frozen=True)
 class Incarnation:
-    """Which bucket this is: one that was deleted and created again is another, and its revisions begin anew.
+    """Which bucket this is: one that was deleted and created again is another one, and its revisions restart.
 
     Attributes:
         created: when the server created it.
@@ -106,14 +106,6 @@ class Documents(Protocol[DocT]):
         """The document or its tombstone now; None where the key was never written."""
         ...
 
-    async def all(self) -> list[Stored[DocT]]:
-        """Every document now, by key: complete, or an error, also where one cannot be read."""
-        ...
-
-    async def buried(self) -> list[Buried[DocT]]:
-        """Every tombstone now, by key: complete, or an error, also where one cannot be read."""
-        ...
-
     async def listing(self) -> Listing[DocT]:
         """Everything now: complete, or an error; for those who know what to do where an entry cannot be read."""
         ...
@@ -138,19 +130,12 @@ class Documents(Protocol[DocT]):
         ...
 
     def changes(self) -> AsyncGenerator[Snapshot[DocT] | Change[DocT], None]:
-        """A snapshot, then every change for ever; a new snapshot whenever changes may have been missed."""
+        """A snapshot, then every change, forever; a new snapshot whenever changes may have been missed."""
         ...
 
     async def incarnation(self) -> Incarnation:
         """Which bucket this is now."""
         ...
-
-
-def readable(listing: Listing[DocT]) -> Listing[DocT]:
-    """A listing in which everything can be read. Raises TransientError where something cannot."""
-    for each in listing.unreadable:
-        raise TransientError(f"{each.key} cannot be read: {each.why}")
-    return listing
 
 
 Decision = Callable[[DocT | Tombstone[DocT] | None], DocT | Tombstone[DocT] | None]

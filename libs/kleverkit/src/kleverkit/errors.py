@@ -1,5 +1,7 @@
 """Errors by what to do next: try again, or do not."""
 
+from kleverproto.codes import CONFLICT, INTERNAL, INVALID, NOT_FOUND, TOO_LARGE, UNAVAILABLE
+
 
 class KleverError(Exception):
     """Base of the services' errors.
@@ -9,7 +11,7 @@ class KleverError(Exception):
         code: snake_case and stable, for programs.
     """
 
-    default_code = "internal"
+    default_code = INTERNAL
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
@@ -19,28 +21,28 @@ class KleverError(Exception):
 class TransientError(KleverError):
     """The same work may succeed later: the message is delivered again after a pause."""
 
-    default_code = "unavailable"
+    default_code = UNAVAILABLE
 
 
 class PermanentError(KleverError):
     """The same work will never succeed: the message is dead-lettered."""
 
-    default_code = "invalid"
+    default_code = INVALID
 
 
 class NotFoundError(PermanentError):
     """The thing named does not exist."""
 
-    default_code = "not_found"
+    default_code = NOT_FOUND
 
 
 class ConflictError(TransientError):
     """Someone else changed the document first; read it again."""
 
-    default_code = "conflict"
+    default_code = CONFLICT
 
 
 class TooLargeError(PermanentError):
     """It does not fit into a message of NATS."""
 
-    default_code = "too_large"
+    default_code = TOO_LARGE

@@ -24,7 +24,7 @@ TRUSTED_SECONDS = 3.0
 
 
 class BackgroundLoop:
-    """Runs a loop for ever: a failure is logged and the loop starts anew.
+    """Runs a loop forever: a failure is logged and the loop is restarted.
 
     Args:
         run: returns only to be started again.
@@ -62,8 +62,8 @@ class BackgroundLoop:
         self._failures = self._failures + 1 if lasted < SHORT_RUN_SECONDS else 1
         self._error = f"{type(error).__name__}: {error}"
         self._trusted_at = self._clock() + self._pause + max(TRUSTED_SECONDS, 2 * min(lasted, SHORT_RUN_SECONDS))
-        if self._repeats.is_news(_place(error)):
-            log.error("background loop failed; it starts anew", loop=self.name, exc_info=error)
+        if self._repeats.is_new(_place(error)):
+            log.error("background loop failed and is restarted", loop=self.name, exc_info=error)
 
 
 def loops_check(loops: Iterable[BackgroundLoop]) -> Callable[[], Awaitable[str | None]]:

@@ -7,7 +7,7 @@ from typing import Generic
 
 from kleverproto.documents import Tombstone
 
-from .documents import NEVER, Buried, Change, DocT, Incarnation, Listing, Snapshot, Stored, Unreadable, readable
+from .documents import NEVER, Buried, Change, DocT, Incarnation, Listing, Snapshot, Stored, Unreadable
 from .errors import ConflictError, TransientError
 
 
@@ -31,14 +31,6 @@ class InMemoryDocuments(Generic[DocT]):
         if key in self._spoilt:
             raise TransientError(f"{key} cannot be read: {self._spoilt[key].why}")
         return self._entries.get(key)
-
-    async def all(self) -> list[Stored[DocT]]:
-        """See `Documents`."""
-        return list(readable(await self.listing()).documents)
-
-    async def buried(self) -> list[Buried[DocT]]:
-        """See `Documents`."""
-        return list(readable(await self.listing()).buried)
 
     async def listing(self) -> Listing[DocT]:
         """See `Documents`."""

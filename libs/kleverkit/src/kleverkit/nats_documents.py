@@ -16,7 +16,7 @@ from kleverproto.mistakes import worded
 from kleverproto.streams import BucketSpec
 
 from .bucket_reading import OPERATION, Entry, is_deletion, reading
-from .documents import Buried, Change, Incarnation, Listing, Snapshot, Stored, Unreadable, readable
+from .documents import Buried, Change, Incarnation, Listing, Snapshot, Stored, Unreadable
 from .errors import ConflictError, TransientError
 from .nats_calls import ClientSource, call
 
@@ -68,14 +68,6 @@ class NatsDocuments(Generic[DocT]):
         )
         return self._read(entry)
 
-    async def all(self) -> list[Stored[DocT]]:
-        """See `Documents`."""
-        return list(readable(await self.listing()).documents)
-
-    async def buried(self) -> list[Buried[DocT]]:
-        """See `Documents`."""
-        return list(readable(await self.listing()).buried)
-
     async def listing(self) -> Listing[DocT]:
         """See `Documents`."""
         async with reading(self._client(), self._stream, self._prefix) as reader:
@@ -121,7 +113,7 @@ class NatsDocuments(Generic[DocT]):
                         if (read := self._read_or_skip(entry)) is not None:
                             yield _change(read)
             except TransientError as error:
-                log.warning("bucket is read anew", bucket=self._stream, error=str(error))
+                log.warning("bucket is read again", bucket=self._stream, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def incarnation(self) -> Incarnation:

@@ -82,6 +82,6 @@ def local_authority(address: object) -> Authority:
     """A socket's own name, as `getsockname` gives it, such as `("127.0.0.1", 8080)`. Raises ValueError."""
     if not isinstance(address, tuple):
         raise ValueError("it is not an address of IP")  # noqa: TRY004 - what cannot be a name is a wrong value
-    found = ip_address(address[0])
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return Authority(str(mapped or found), int(address[1]))
+    host = ip_address(address[0])
+    mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
+    return Authority(str(mapped or host), int(address[1]))

@@ -15,7 +15,7 @@ class Position(WireModel):
     """How far a consumer had come when it was last seen."""
 
     stream_created: datetime
-    """Of which stream: one that was recreated numbers its messages anew."""
+    """Of which stream: a recreated one restarts its sequence."""
     floor: int
     """Every message up to this sequence was acknowledged."""
 

@@ -1,6 +1,10 @@
 """Which process has an id: this one, or a later one that was given the same id."""
 
+import os
+import platform
 from pathlib import Path
+
+from kleverproto.base import WireModel
 
 PROC = Path("/proc")
 ENDED = (b"Z", b"X")
@@ -37,3 +41,37 @@ def _by_time(pid: int) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time()}"
     except psutil.Error:
         return None
+
+
+class ProcessReference(WireModel):
+    """A process, as another one can recognise it later."""
+
+    pid: int
+    identity: str
+    """See `identity`."""
+    machine: str
+    """The boot and the PID namespace in which `pid` counts."""
+
+
+def this_process(proc: Path = PROC) -> ProcessReference:
+    """The process that asks."""
+    pid = os.getpid()
+    return ProcessReference(pid=pid, identity=identity(pid, proc) or "", machine=_machine(proc))
+
+
+def has_exited(process: ProcessReference, proc: Path = PROC) -> bool:
+    """Whether it is certain that a process has exited; False where that cannot be seen from here."""
+    return is_visible(process, proc) and identity(process.pid, proc) != process.identity
+
+
+def is_visible(process: ProcessReference, proc: Path = PROC) -> bool:
+    """Whether its id means the same here: on this machine, since its last boot, and in this container."""
+    return process.machine == _machine(proc)
+
+
+def _machine(proc: Path) -> str:
+    try:
+        boot = (proc / "sys" / "kernel" / "random" / "boot_id").read_text().strip()
+        return f"{boot} {(proc / 'self' / 'ns' / 'pid').readlink()}"
+    except OSError:
+        return platform.node()

@@ -132,5 +132,5 @@ class Pull:
         gone = isinstance(error, nats.js.errors.ServiceUnavailableError)
         reason = "the consumer is not there" if gone else str(error) or type(error).__name__
         self.problem = f"{self.consumer.durable} receives no messages: {reason}"
-        if self._repeats.is_news(reason):
+        if self._repeats.is_new(reason):
             log.warning("no messages", consumer=self.consumer.durable, error=reason)

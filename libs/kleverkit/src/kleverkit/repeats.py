@@ -20,7 +20,7 @@ class Repeats:
         self._clock = clock
         self._logged: dict[Hashable, float] = {}
 
-    def is_news(self, problem: Hashable) -> bool:
+    def is_new(self, problem: Hashable) -> bool:
         """Whether to log the problem now."""
         now = self._clock()
         if now < self._logged.get(problem, float("-inf")) + self._seconds:

@@ -19,15 +19,17 @@ from pydantic import ValidationError
 
 from kleverproto import permissions
 from kleverproto.envelope import EventSource
-from kleverproto.streams import TOPOLOGY
+from kleverproto.streams import CONSUMERS, TOPOLOGY
 from kleverserve.http_server import Refusal, Runner, json_refusal
 
 from .broker import include_routers, make_broker
-from .connection import Connection, hang_up
+from .connection import Connection, close_broker
 from .consumption import Consumption
 from .credentials import CredentialsError
 from .errors import PermanentError
 from .health import Health, add_health_routes, metrics_guard
+from .leadership import Leadership
+from .leases import Lease
 from .logging import configure_logging
 from .loops import BackgroundLoop, Loop, loops_check
 from .names_guard import names_guard
@@ -68,8 +70,20 @@ class Runtime:
     """Run for as long as the service does; started once NATS is there, restarted with a pause if they fail."""
     refusal: Refusal = json_refusal
     """The form of answers to requests that no handler sees, such as those with too large headers."""
+    lease: Lease | None = None
+    """Competed for as long as the service runs; see `kleverkit.leadership.while_leading`."""
+    leadership: Leadership | None = None
+    """Where it is set, a replica takes messages and runs loops only once it holds the lease."""
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called after the last message is handled, in order."""
+    exit_reason: str | None = None
+    """Why the process exits without having been asked to."""
+
+    def compete(self, lease: Lease) -> Lease:
+        """Compete for a lease from the start to the end of the service."""
+        self.lease = lease
+        self.health.add("lease", lease.problem)
+        return lease
 
     def serve(self, routers: Iterable[NatsRouter]) -> None:
         """Take messages with these handlers."""
@@ -116,7 +130,8 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
 def _needs(name: str, settings: ServiceSettings) -> Needs:
     if settings.nats_credentials is None:
         return Needs()
-    return Needs(permissions.streams_of(name), permissions.buckets_of(name), creates=name == TOPOLOGY)
+    buckets = (*permissions.buckets_of(name), *permissions.leases_of(name))
+    return Needs(permissions.streams_of(name), buckets, creates=name == TOPOLOGY)
 
 
 async def run(runtime: Runtime) -> str | None:
@@ -133,23 +148,32 @@ async def run(runtime: Runtime) -> str | None:
         stack.push_async_callback(_finish, runtime)
         main = asyncio.create_task(_serve_messages(runtime, stack))
         stop = asyncio.create_task(stopping.wait())
-        closed = asyncio.create_task(runtime.connection.closed())
+        ends = [asyncio.create_task(_closed(runtime)), asyncio.create_task(_lost(runtime))]
         try:
-            await asyncio.wait({main, stop, closed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({main, stop, *ends}, return_when=asyncio.FIRST_COMPLETED)
             if main.done():
                 main.result()  # a failure to start ends the process with its traceback
-                await asyncio.wait({stop, closed}, return_when=asyncio.FIRST_COMPLETED)
-            reason = None if stop.done() else _ended(closed.result())
+                await asyncio.wait({stop, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if not stop.done():
+                runtime.exit_reason = next(end.result() for end in ends if end.done())
+                log.critical("this process exits, to be restarted by its supervisor", reason=runtime.exit_reason)
         finally:
-            await cancel([main, stop, closed])  # before the stack unwinds: a start in the middle may still add to it
+            await cancel([main, stop, *ends])  # before the stack unwinds: a start in the middle may still add to it
         log.info("stopping")
-    return reason
+    return runtime.exit_reason
 
 
-def _ended(error: str) -> str:
-    """Starting anew is simpler and safer than giving each part another client (docs/adr/0019)."""
-    log.critical("the server closed the connection to NATS; this process ends, to be started anew", error=error)
-    return f"the server closed the connection to NATS: {error}"
+async def _closed(runtime: Runtime) -> str:
+    """Restarting is simpler and safer than giving each part another client (docs/adr/0019)."""
+    return f"the server closed the connection to NATS: {await runtime.connection.closed()}"
+
+
+async def _lost(runtime: Runtime) -> str:
+    if runtime.leadership is None:
+        await asyncio.Event().wait()
+    else:
+        await runtime.leadership.lost()
+    return "another replica holds the lease"
 
 
 async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
@@ -164,19 +188,37 @@ async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
 
 async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
     """Connect, provide, take messages, run loops; each for as long as it takes, since NATS may start later."""
-    consumption = Consumption(runtime.broker, runtime.topology)
-    loops = [BackgroundLoop(loop) for loop in runtime.loops]
     keeping = BackgroundLoop(runtime.topology.run)
-    runtime.health.add("consumers", consumption.problem)
-    runtime.health.add("loops", loops_check([keeping, *loops, *consumption.loops]))
-    stack.push_async_callback(hang_up, runtime.broker)
+    runtime.health.add("loops", loops_check([keeping]))
+    stack.push_async_callback(close_broker, runtime.broker)
+    prepared = None
+    if runtime.leadership is None:
+        prepared = _prepare(runtime, keeping)
+    else:  # the leader's consumers are there before it is one
+        runtime.topology.need(consumer for consumer in CONSUMERS if consumer.service == runtime.name)
     await _connect(runtime)
     _start(stack, [keeping])
     await runtime.topology.complete()
+    if runtime.lease is not None:
+        runtime.lease.start()
+        stack.push_async_callback(runtime.lease.stop)
+    if runtime.leadership is not None:
+        log.info("standby")
+        await stack.enter_async_context(runtime.leadership.acquired())
+    consumption, loops = prepared or _prepare(runtime, keeping)
     stack.push_async_callback(consumption.stop)
     await consumption.start()
     _start(stack, loops)
     log.info("ready")
+
+
+def _prepare(runtime: Runtime, keeping: BackgroundLoop) -> tuple[Consumption, list[BackgroundLoop]]:
+    """What takes messages, and the loops; readiness depends on both."""
+    consumption = Consumption(runtime.broker, runtime.topology)
+    loops = [BackgroundLoop(loop) for loop in runtime.loops]
+    runtime.health.add("consumers", consumption.problem)
+    runtime.health.add("loops", loops_check([keeping, *loops, *consumption.loops]))
+    return consumption, loops
 
 
 def _start(stack: AsyncExitStack, loops: Iterable[BackgroundLoop]) -> None:

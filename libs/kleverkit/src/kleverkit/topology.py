@@ -11,7 +11,7 @@ import nats.js.errors
 import structlog
 from nats.js import JetStreamContext
 
-from kleverproto.streams import BUCKETS, POSITIONS_BUCKET, STREAMS, BucketSpec, ConsumerSpec, StreamSpec
+from kleverproto.streams import BUCKETS, LEASES_BUCKET, POSITIONS_BUCKET, STREAMS, BucketSpec, ConsumerSpec, StreamSpec
 
 from .consumers import ConsumerPart
 from .errors import TransientError
@@ -52,7 +52,7 @@ class Needs:
     """
 
     streams: Sequence[StreamSpec] = STREAMS
-    buckets: Sequence[BucketSpec] = (*BUCKETS, POSITIONS_BUCKET)
+    buckets: Sequence[BucketSpec] = (*BUCKETS, POSITIONS_BUCKET, LEASES_BUCKET)
     creates: bool = True
 
 
@@ -89,8 +89,10 @@ class Topology:
         self._repeats = Repeats(clock=clock)
 
     def need(self, consumers: Iterable[ConsumerSpec]) -> None:
-        """Keep these consumers too."""
-        self._consumers += [ConsumerPart(spec, self._streams[spec.stream]) for spec in consumers]
+        """Keep these consumers too, those that are kept already aside."""
+        known = {part.name for part in self._consumers}
+        new = [spec for spec in consumers if spec.durable not in known]
+        self._consumers += [ConsumerPart(spec, self._streams[spec.stream]) for spec in new]
 
     def look_now(self) -> None:
         """Look without waiting for the next time: something does not work."""
@@ -166,7 +168,7 @@ class Topology:
         return "; ".join(self._problems[part.name] for part in parts if part.name in self._problems) or None
 
     def _report(self, problem: str) -> None:
-        if self._repeats.is_news(problem):
+        if self._repeats.is_new(problem):
             log.warning("waiting for nats", error=problem)
 
 

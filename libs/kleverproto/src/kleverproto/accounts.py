@@ -32,7 +32,7 @@ class Account(StrictWireModel):
     """A person or a robot."""
 
     name: AccountName
-    """What is given as user name."""
+    """The user name."""
     password_hash: BcryptHash
     """bcrypt of the password, as `klever registry account add` and `htpasswd -B` write it."""
     projects: dict[ProjectName, Right] = Field(default_factory=dict)
@@ -40,7 +40,7 @@ class Account(StrictWireModel):
 
 
 class AccountsChanges(TypedDict, total=False):
-    """What may be replaced in a Accounts."""
+    """What may be replaced in Accounts."""
 
     accounts: tuple[Account, ...]
     anonymous_pull: tuple[ProjectName, ...]
@@ -48,7 +48,7 @@ class AccountsChanges(TypedDict, total=False):
 
 
 class Accounts(StrictWireModel):
-    """Everybody whom the registry knows."""
+    """All accounts of the registry."""
 
     accounts: tuple[Account, ...] = ()
     """People and robots."""
@@ -73,7 +73,7 @@ class Accounts(StrictWireModel):
         return next((account for account in self.accounts if account.name == name), None)
 
     def quota_of(self, project: str) -> int | None:
-        """Bytes that a project may have; None where nothing is said of it."""
+        """Bytes that a project may use; None if there is no quota."""
         return self.quotas.get(project, self.quotas.get(ANY_PROJECT))
 
     def with_account(self, account: Account) -> "Accounts":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from . import deadletters, jobs, models, projects, servings, subjects
+from . import deadletters, jobs, models, preconditions, projects, servings, subjects
 from .base import WireModel
 from .publishers import producers_of
 from .streams import CONSUMERS, DEAD, JOBS, LOGS, MODELS, SERVINGS, StreamSpec
@@ -138,6 +138,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _event(servings.ServingRequested, "serving", "requested", SERVINGS),
     _event(servings.ServingDeleteRequested, "serving", "deleterequested", SERVINGS),
     _event(servings.ServingRolloutRequested, "serving", "rolloutrequested", SERVINGS),
+    _event(preconditions.ServingRequestDecided, "serving", "requestdecided", SERVINGS),
     _event(servings.ServingProgressed, "serving", "progressed", SERVINGS),
     _event(servings.ServingReady, "serving", "ready", SERVINGS),
     _event(servings.ServingUnavailable, "serving", "unavailable", SERVINGS),

@@ -3,18 +3,18 @@
 Whoever may deploy could otherwise do what the platform's own user can. Gateway and deployer decide by this.
 """
 
-from .servable import Refusal
+from .codes import COMMANDS_NOT_ALLOWED
+from .refusals import Refusal
 from .variants import Variant
-
-COMMANDS_NOT_ALLOWED = "commands_not_allowed"
 
 
 def command_refusal(variant: Variant, *, allowed: bool) -> Refusal | None:
-    """Why the operator does not let a variant run; None where it brings no program, or where that is allowed."""
+    """Why a variant may not run; None if it has no command, or if commands are allowed."""
     if allowed or variant.custom is None or not variant.custom.command:
         return None
-    return COMMANDS_NOT_ALLOWED, (
+    return Refusal(
+        COMMANDS_NOT_ALLOWED,
         f"variant {variant.name} has a command of its own (`custom.command`), and this platform runs no programs of "
         "those who deploy: leave it out, or let the operator start the platform with `klever up --allow-commands` "
-        "(KLEVER_ALLOW_COMMANDS=1)"
+        "(KLEVER_ALLOW_COMMANDS=1)",
     )

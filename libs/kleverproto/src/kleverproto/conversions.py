@@ -1,4 +1,4 @@
-"""Conversions: what may be asked for, and the record of how one went."""
+"""Conversions: their requests and their records."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ RECORD_TYPE = "application/vnd.klever.conversion.v1+json"
 CONVERTED_FROM = "klever.dev/converted-from"
 """Label of a converted model: `project/model@digest` of its source."""
 UNVERIFIED = "klever.dev/unverified"
-"""Label of a converted model that was not compared with its source: the reason. What is made of it has it too."""
+"""Label of a converted model that was not compared with its source: the reason. Conversions inherit it."""
 MEASURED_ERROR = "klever.dev/measured-error"
 """Label of a converted model that was compared with its source: see `Verification.error`."""
 
@@ -40,7 +40,7 @@ def unverified_warnings(labels: Mapping[str, str]) -> tuple[str, ...]:
 
 
 class Quantization(StrEnum):
-    """Smaller numbers for weights."""
+    """Smaller data types for weights."""
 
     INT8 = "int8"
     FP16 = "fp16"
@@ -49,13 +49,14 @@ class Quantization(StrEnum):
 class ConversionChanges(TypedDict, total=False):
     """What may be replaced in a Conversion."""
 
+    to: str
     samples: dict[str, Any]
     samples_digest: Digest | None
     ref: ModelRef | None
 
 
 class Conversion(StrictWireModel):
-    """What a model is to become."""
+    """A conversion to another format."""
 
     to: str
     """The format, as ormbfile.yaml spells it."""
@@ -68,14 +69,14 @@ class Conversion(StrictWireModel):
     """Larger inputs: an artifact of the type `application/vnd.klever.samples.v1+npz` in the model's repository, whose
     one layer is an .npz file of 256 MiB at most. Without any samples they are made up."""
     allow_unverified: bool = False
-    """Publish the result also where it could not be compared with its source."""
+    """Publish the result even if it could not be compared with its source."""
     ref: ModelRef | None = None
-    """What the result is called; by default the source's name, with the format after its version."""
+    """Name of the result; by default the name of the source, with the format appended to the version."""
 
     @field_validator("samples")
     @classmethod
     def _are_small(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """They are part of events and documents, which have an upper size, and of JSON, which has no NaN."""
+        """They are part of events and documents, which have a maximum size, and JSON has no NaN."""
         try:
             size = len(json.dumps(value, allow_nan=False))
         except ValueError as error:
@@ -98,7 +99,7 @@ class Conversion(StrictWireModel):
         return self.model_copy(update=changes)
 
     def result(self, source: ModelRef) -> ModelRef:
-        """What the result is called."""
+        """The name of the result."""
         if self.ref:
             return self.ref
         suffix = "-".join(part for part in (self.to.lower(), self.quantize) if part)
@@ -114,7 +115,7 @@ class ConversionStep(WireModel):
     toolchain: str
     options: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
-    """Of the tools that did it, by package."""
+    """Versions of the tools, by package."""
     seconds: float
 
 
@@ -131,7 +132,7 @@ class Difference(WireModel):
     range: float
     """From the smallest to the largest value of the source's output; where all are the same, `largest`."""
     note: str | None = None
-    """Why agreement proves little, where it does."""
+    """Why the agreement proves little, if it does."""
 
 
 class VerificationChanges(TypedDict, total=False):
@@ -142,11 +143,11 @@ class VerificationChanges(TypedDict, total=False):
 
 
 class Verification(WireModel):
-    """What comparing the result with the source gave."""
+    """The comparison of a result with its source."""
 
     verified: bool
     reason: str | None = None
-    """Why it could not be compared, where it was not."""
+    """Why it could not be compared, if it was not."""
     differences: tuple[Difference, ...] = ()
     seconds: float = 0.0
 
@@ -161,14 +162,14 @@ class Verification(WireModel):
 
     @property
     def labels(self) -> dict[str, str]:
-        """What the result says of it in its ormbfile.yaml."""
+        """Labels of the result in its ormbfile.yaml."""
         if self.verified:
             return {MEASURED_ERROR: f"{self.error:.2g}"}
         return {UNVERIFIED: self.reason or "no reason is known"}
 
 
 class ConversionRecord(WireModel):
-    """How a model came to be of another one."""
+    """The record of a conversion."""
 
     source_format: str
     target_format: str
@@ -178,12 +179,12 @@ class ConversionRecord(WireModel):
 
 
 class ConvertedModel(WireModel):
-    """What a conversion has made."""
+    """The result of a conversion."""
 
     ref: ModelRef
     digest: Digest
     registry: str
     """host:port from which it can be pulled."""
     is_cached: bool = False
-    """Whether an earlier conversion of the same bytes had made it."""
+    """Whether it is the result of an earlier conversion of the same bytes."""
     record: ConversionRecord

@@ -1,10 +1,10 @@
-"""Messages that were given up: for operators."""
+"""Dead letters: messages that could not be handled, for operators."""
 
 from .base import WireModel
 
 
 class DeadLettered(WireModel):
-    """A message that no handler could take: published once, with the reason."""
+    """A message that could not be handled, with the reason; published once."""
 
     stream: str
     sequence: int

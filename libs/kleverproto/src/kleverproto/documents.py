@@ -10,15 +10,6 @@ StatusT = TypeVar("StatusT", bound=WireModel)
 DocT = TypeVar("DocT", bound=WireModel)
 
 
-class Condition(WireModel):
-    """A named fact about a document, as in Kubernetes."""
-
-    type: str
-    status: bool
-    reason: str
-    message: str = ""
-
-
 class Problem(WireModel):
     """Why something failed: a stable code for programs and a message for people."""
 

@@ -36,7 +36,7 @@ class InvalidEventError(ValueError):
 
 
 class Event(BaseModel, Generic[DataT]):
-    """Something that happened, or that someone asks for, with its data."""
+    """Something that happened, or a request, with its data."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 

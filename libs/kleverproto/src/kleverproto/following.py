@@ -15,6 +15,6 @@ class OnPush(StrEnum):
 
 
 class ServingPolicy(StrictWireModel):
-    """What happens by itself."""
+    """Automatic actions of a serving."""
 
     on_push: OnPush = OnPush.KEEP

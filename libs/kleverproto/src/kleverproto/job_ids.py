@@ -5,7 +5,7 @@ from .jobs import JobSpec
 
 
 def job_id(spec: JobSpec) -> str:
-    """The id of the job that does this work; every service that asks for a job names it by this."""
+    """The id of the job for this work; every service that requests a job uses it."""
     return derive_id("job", spec.kind.value, spec.ref.repository, spec.digest, *_made(spec))
 
 

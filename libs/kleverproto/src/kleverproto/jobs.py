@@ -16,15 +16,15 @@ class JobKind(StrEnum):
     """What a job does."""
 
     EXTRACT = "extract"
-    """Find out inputs, outputs and operators."""
+    """Determine inputs, outputs and operators."""
     SCAN = "scan"
-    """Look for code that loading the model would run."""
+    """Search for code that loading the model would run."""
     CONVERT = "convert"
-    """Make a new version of another format."""
+    """Create a version in another format."""
 
 
 class JobPhase(StrEnum):
-    """Where a job is in its life."""
+    """Phases of a job."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -34,12 +34,12 @@ class JobPhase(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job has finished."""
         return self in {JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.CANCELLED}
 
 
 class JobSpec(WireModel):
-    """What is to be done, to which bytes."""
+    """The work, and the model that it is for."""
 
     kind: JobKind
     namespace: DnsLabel = "default"
@@ -49,7 +49,7 @@ class JobSpec(WireModel):
     """host:port from which the model can be pulled."""
     format: str | None = None
     conversion: Conversion | None = None
-    """What a `convert` job is to make."""
+    """The conversion of a `convert` job."""
 
     def for_ref(self, ref: ModelRef) -> Self:
         """The same work, for another name of the same bytes."""
@@ -57,7 +57,7 @@ class JobSpec(WireModel):
 
 
 class JobResult(WireModel):
-    """What a job found out or made."""
+    """The result of a job."""
 
     signature: Signature | None = None
     scan: Scan | None = None
@@ -79,22 +79,22 @@ class JobStatusChanges(TypedDict, total=False):
 
 
 class JobStatus(WireModel):
-    """Where the job is and what came of it."""
+    """The observed state of a job."""
 
     phase: JobPhase = JobPhase.PENDING
     attempts: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
     result: JobResult | None = None
-    """Also of a job that failed, where it found something out before."""
+    """Also of a failed job, if it determined something before it failed."""
     problem: Problem | None = None
-    """Why it failed; of a job that is Pending, why its last attempt ended or why it cannot begin now."""
+    """Why it failed; for a Pending job, why its last attempt failed or why it cannot start now."""
     runner: str = ""
-    """The jobrunner that works on it, or was the last to; while it works it writes the document every few seconds."""
+    """The jobrunner that runs it or ran it last; while it runs, it updates the document every few seconds."""
     intent: Intent | None = None
-    """The newest request of the stream KLEVER_JOBS about it: one that comes later with a lower sequence is late."""
+    """The newest request about it in the stream KLEVER_JOBS; requests with a lower sequence are late."""
     push: Intent | None = None
-    """The newest push that asked for it. Its sequence is one of KLEVER_MODELS, and says nothing beside `intent`."""
+    """The newest push that requested it. Its sequence is of KLEVER_MODELS and not comparable with `intent`."""
 
     def replace(self, **changes: Unpack[JobStatusChanges]) -> Self:
         """The same status with other values for some fields."""
@@ -108,32 +108,32 @@ class JobDocument(Document[JobSpec, JobStatus]):
 
 
 class JobRequested(WireModel):
-    """Someone wants this done. The same id twice is one job. Published on `klever.job.requested.<kind>.<id>`."""
+    """A request for a job. Requests with the same id are one job. Published on `klever.job.requested.<kind>.<id>`."""
 
     id: str
     spec: JobSpec
     again: bool = False
-    """Do it again even if the last try ended for a reason that lies in the model, such as an unknown operator."""
+    """Run it again even if it failed because of the model, such as an unknown operator."""
 
 
 class JobCancelRequested(WireModel):
-    """Someone wants the job stopped; also where the request for it has not been handled yet."""
+    """A request to cancel the job, whether or not its own request has been handled."""
 
     id: str
     spec: JobSpec | None = None
-    """What was to be done, so that the job can be recorded as cancelled where nobody has heard of it yet."""
+    """The work, so that a job whose request has not been handled is recorded as cancelled."""
 
 
 class JobDeleteRequested(WireModel):
-    """Someone wants the job forgotten; one that runs is stopped first."""
+    """A request to delete the job; a running one is stopped first."""
 
     id: str
     spec: JobSpec | None = None
-    """What was to be done, so that the deletion can be announced where nobody has heard of the job yet."""
+    """The work, so that the deletion of a job whose request has not been handled can be announced."""
 
 
 class JobStarted(WireModel):
-    """A worker has begun."""
+    """A worker has started the job."""
 
     id: str
     spec: JobSpec
@@ -148,31 +148,31 @@ class JobCompleted(WireModel):
 
 
 class JobFailed(WireModel):
-    """The job failed for good."""
+    """The job failed permanently."""
 
     id: str
     spec: JobSpec
     problem: Problem
     result: JobResult | None = None
-    """What was found out before it failed."""
+    """What was determined before it failed."""
 
 
 class JobCancelled(WireModel):
-    """The job was stopped before its end."""
+    """The job was cancelled."""
 
     id: str
     spec: JobSpec
 
 
 class JobDeleted(WireModel):
-    """The job is forgotten; what it made stays."""
+    """The job is deleted; its results are kept."""
 
     id: str
     spec: JobSpec
 
 
 class JobLogged(WireModel):
-    """The tools of a job have written lines."""
+    """Lines that the tools of a job wrote."""
 
     id: str
     lines: tuple[str, ...]

@@ -31,7 +31,7 @@ PATTERNS = {
     WORD_PATTERN: "text of one character or more, without a zero byte",
     PATH_PATTERN: "a path that begins with /",
 }
-"""What a pattern says, for people."""
+"""Patterns, in words."""
 KINDS = {
     "missing": "is missing",
     "string_type": "must be text",
@@ -62,7 +62,7 @@ KINDS = {
     "union_tag_not_found": "must have the key {discriminator}",
     "union_tag_invalid": "must be one of {expected_tags}",
 }
-"""What pydantic's kinds of errors are called, with what it says of them."""
+"""Pydantic's types of errors, in words."""
 KEY = "[key]"
 """What pydantic adds to the place of a key that is wrong itself."""
 CHOICE = re.compile(r"^\^\(([\w|-]+)\)\$$")
@@ -85,15 +85,15 @@ class Mistake:
 
 def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """All that is wrong with what was to be a model."""
-    found = error.errors(include_url=False)
+    errors = error.errors(include_url=False)
     return [
         Mistake(
             ".".join(str(part) for part in each["loc"] if part != KEY),
             _message(each, model),
             each["type"] == "extra_forbidden",
         )
-        for each in found
-        if not _is_echo(each, found)
+        for each in errors
+        if not _is_echo(each, errors)
     ]
 
 
@@ -102,17 +102,17 @@ def worded(error: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(map(str, mistakes_in(error, model)))
 
 
-def _message(found: Any, model: type[BaseModel]) -> str:
-    kind, context = found["type"], found.get("ctx", {})
+def _message(error: Any, model: type[BaseModel]) -> str:
+    kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(found["loc"], model)
+        return _unknown_key(error["loc"], model)
     if kind == "string_pattern_mismatch":
         return _pattern(context["pattern"])
     if kind in {"literal_error", "enum"}:
-        return _choice(found["input"], re.findall(r"'([^']*)'", context["expected"]))
+        return _choice(error["input"], re.findall(r"'([^']*)'", context["expected"]))
     if kind in KINDS:
         return KINDS[kind].format_map(context)
-    return str(found["msg"]).removeprefix("Value error, ")
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _pattern(pattern: str) -> str:
@@ -159,8 +159,8 @@ def _has_tag(model: type[BaseModel], part: int | str) -> bool:
     return any(part in get_args(field.annotation) for field in model.model_fields.values())
 
 
-def _is_echo(one: Mapping[str, Any], found: Sequence[Any]) -> bool:
+def _is_echo(one: Mapping[str, Any], errors: Sequence[Any]) -> bool:
     """Whether a list only seems too short because its items are wrong."""
     depth = len(one["loc"])
-    inside = [each for each in found if len(each["loc"]) > depth and each["loc"][:depth] == one["loc"]]
+    inside = [each for each in errors if len(each["loc"]) > depth and each["loc"][:depth] == one["loc"]]
     return one["type"] == "too_short" and bool(inside)

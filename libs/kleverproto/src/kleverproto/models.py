@@ -14,7 +14,7 @@ from .signatures import Signature
 
 
 class ModelMetadata(WireModel):
-    """What the author says of a model in its ormbfile.yaml."""
+    """What the author declares in ormbfile.yaml."""
 
     format: str | None = None
     framework: str | None = None
@@ -54,7 +54,7 @@ class ModelSpec(WireModel):
 
 
 class ExtractionPhase(StrEnum):
-    """How far the platform is with knowing a model's signature."""
+    """Whether the signature of a model is known."""
 
     PENDING = "Pending"
     SUCCEEDED = "Succeeded"
@@ -71,16 +71,16 @@ class HistoryEntryChanges(TypedDict, total=False):
 
 
 class HistoryEntry(WireModel):
-    """A digest that the tag once named."""
+    """A digest that the tag has named."""
 
     digest: Digest
     pushed_at: datetime
     verdict: Verdict | None = None
-    """What its scan came to."""
+    """The verdict of its scan."""
     untrusted: tuple[str, ...] = ()
-    """What that scan names that a project would have to trust."""
+    """Names in the scan that a project would have to trust."""
     extraction: ExtractionPhase | None = None
-    """How parsing it ended."""
+    """The result of parsing it."""
 
     def replace(self, **changes: Unpack[HistoryEntryChanges]) -> Self:
         """The same entry with other values for some fields."""
@@ -115,7 +115,7 @@ class ModelStatus(WireModel):
     scan: Scan | None = None
     """What loading the model would run; None until the version has been scanned."""
     warnings: tuple[str, ...] = ()
-    """What will go wrong, as the parser found it, and where ormbfile.yaml says something else than the files."""
+    """Problems that the parser foresees, and contradictions between ormbfile.yaml and the files."""
     job_id: str | None = None
     problem: Problem | None = None
     extracted_by: Intent | None = None
@@ -135,7 +135,7 @@ class ModelDocument(Document[ModelSpec, ModelStatus]):
 
     @property
     def format(self) -> str | None:
-        """The format that the author gives, else the one that was found; None while neither is known."""
+        """The declared format, else the detected one; None while neither is known."""
         parsed_as = self.status.signature.format if self.status.signature else None
         return self.spec.metadata.format or parsed_as
 
@@ -152,7 +152,7 @@ class ModelPushed(WireModel):
 
 
 class ModelUpdated(WireModel):
-    """What the platform knows of a version has changed: its signature came, or parsing failed; or it was scanned."""
+    """The signature or the scan of a version has changed, or parsing it failed."""
 
     ref: ModelRef
     digest: Digest
@@ -162,17 +162,17 @@ class ModelUpdated(WireModel):
 
 
 class ModelDeleteRequested(WireModel):
-    """Someone wants a version deleted, as it was when they asked: what is pushed to its tag later stays."""
+    """A request to delete a version as the sender saw it; a manifest that is pushed to the tag later is kept."""
 
     ref: ModelRef
     digest: Digest
     generation: int
     created_at: datetime
-    """Of the version's document, as the generation: a tag that was deleted and pushed again is another one."""
+    """Creation time of the version's document; a tag that is deleted and pushed again has a new one."""
 
 
 class ModelDeleted(WireModel):
-    """A tag is gone from the registry."""
+    """A tag was deleted from the registry."""
 
     ref: ModelRef
     digest: Digest

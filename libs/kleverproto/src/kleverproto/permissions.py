@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from . import subjects
 from .catalogue import EVENT_TYPES
 from .publishers import ANY, PUBLISHERS
-from .streams import BUCKETS, CONSUMERS, POSITIONS_BUCKET, STREAMS, TOPOLOGY, BucketSpec, ConsumerSpec, StreamSpec
+from .streams import (
+    BUCKETS,
+    CONSUMERS,
+    LEASE_HOLDERS,
+    LEASES_BUCKET,
+    POSITIONS_BUCKET,
+    STREAMS,
+    TOPOLOGY,
+    BucketSpec,
+    ConsumerSpec,
+    StreamSpec,
+)
 
 SERVICES = tuple(PUBLISHERS)
 INBOX = "_INBOX.>"
@@ -46,11 +57,16 @@ def streams_of(service: str) -> tuple[StreamSpec, ...]:
 def buckets_of(service: str) -> tuple[BucketSpec, ...]:
     """The buckets that a service writes or reads."""
     if service == TOPOLOGY:
-        return (*BUCKETS, POSITIONS_BUCKET)
+        return (*BUCKETS, POSITIONS_BUCKET, LEASES_BUCKET)
     return tuple(bucket for bucket in BUCKETS if service == bucket.owner or service in bucket.readers)
 
 
-def of_service(service: str, externals: Iterable[str] = ()) -> Permissions:
+def leases_of(service: str) -> tuple[BucketSpec, ...]:
+    """The bucket of leases, where a service holds one."""
+    return (LEASES_BUCKET,) if service in LEASE_HOLDERS else ()
+
+
+def service_permissions(service: str, externals: Iterable[str] = ()) -> Permissions:
     """What one of SERVICES may do.
 
     Args:
@@ -69,6 +85,7 @@ def of_service(service: str, externals: Iterable[str] = ()) -> Permissions:
         *(subject for stream in followed for subject in _following(stream)),
         *(subject for bucket in buckets_of(service) for subject in _reading(bucket)),
         *(subject for bucket in buckets_of(service) if bucket.owner == service for subject in _writing(bucket)),
+        *(subject for bucket in leases_of(service) for subject in _leasing(bucket, service)),
     ]
     return Permissions(
         tuple(publish),
@@ -76,7 +93,7 @@ def of_service(service: str, externals: Iterable[str] = ()) -> Permissions:
     )
 
 
-def of_topology() -> Permissions:
+def topology_permissions() -> Permissions:
     """What the service TOPOLOGY may do: create what is missing; neither read nor write events and documents."""
     stored = [*(stream.name for stream in STREAMS), *(bucket.stream for bucket in buckets_of(TOPOLOGY))]
     publish = [_api(verb, name) for verb in ("STREAM.INFO", "STREAM.CREATE") for name in stored]
@@ -86,7 +103,7 @@ def of_topology() -> Permissions:
     return Permissions(tuple(publish))
 
 
-def of_external(name: str, *, publish: Iterable[str], subscribe: Iterable[str]) -> Permissions:
+def external_permissions(name: str, *, publish: Iterable[str], subscribe: Iterable[str]) -> Permissions:
     """What an external system may do: publish these events, and read others with a consumer of its own name.
 
     Args:
@@ -123,7 +140,8 @@ def _followed(service: str) -> list[str]:
 
 
 def _stored(service: str) -> list[str]:
-    return [*(stream.name for stream in streams_of(service)), *(bucket.stream for bucket in buckets_of(service))]
+    buckets = (*buckets_of(service), *leases_of(service))
+    return [*(stream.name for stream in streams_of(service)), *(bucket.stream for bucket in buckets)]
 
 
 def _api(verb: str, *names: str) -> str:
@@ -142,7 +160,7 @@ def _following(stream: str) -> list[str]:
 
 
 def _touching(stream: str, consumer: str) -> list[str]:
-    """What the name of a short-lived consumer must not be used for: to change someone's, or to take its messages."""
+    """Calls by which a short-lived consumer could change another consumer or take its messages."""
     return [_api(f"CONSUMER.{verb}", stream, consumer) for verb in ("CREATE", "MSG.NEXT")]
 
 
@@ -155,6 +173,11 @@ def _reading(bucket: BucketSpec) -> list[str]:
 def _writing(bucket: BucketSpec) -> list[str]:
     """Write keys, and purge what is left of a deleted one."""
     return [bucket.subjects, _api("STREAM.PURGE", bucket.stream)]
+
+
+def _leasing(bucket: BucketSpec, service: str) -> list[str]:
+    """Read the leases, and write the one that has the service's name."""
+    return [_api("STREAM.MSG.GET", bucket.stream), f"$KV.{bucket.name}.{service}"]
 
 
 def _keeping(consumer: ConsumerSpec) -> list[str]:

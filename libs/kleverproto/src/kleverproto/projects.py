@@ -1,4 +1,4 @@
-"""Projects: what happens by itself to the models that are pushed into one. Owner: registry."""
+"""Projects: policies for the models that are pushed into them. Owner: registry."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,21 +14,21 @@ from .scans import TrustedName
 
 
 class OnUnsafe(StrEnum):
-    """What follows when loading a model would run code that it should not."""
+    """What to do with a model whose loading would run untrusted code."""
 
     WARN = "warn"
-    """Say so in the catalogue, and do not refuse it; its model server still loads only what is known or trusted."""
+    """Record it in the catalogue and allow the model; model servers still load only known and trusted names."""
     BLOCK = "block"
-    """Refuse to serve and to convert it, and what could not be scanned."""
+    """Refuse to serve or convert it; also if it could not be scanned."""
 
 
 class OnInvalid(StrEnum):
-    """What follows when the files of a model could not be parsed."""
+    """What to do with a model whose files could not be parsed."""
 
     WARN = "warn"
-    """Say so in the catalogue, and serve it all the same."""
+    """Record it in the catalogue and allow the model."""
     BLOCK = "block"
-    """Refuse to serve and to convert it."""
+    """Refuse to serve or convert it."""
 
 
 class ProjectPolicyChanges(TypedDict, total=False):
@@ -42,12 +42,12 @@ class ProjectPolicyChanges(TypedDict, total=False):
 
 
 class ProjectPolicy(StrictWireModel):
-    """What happens by itself when a model is pushed."""
+    """Automatic actions for pushed models."""
 
     convert: tuple[str, ...] = ()
-    """Formats that each model is converted to. What a conversion has made is not converted again."""
+    """Formats that each model is converted to. Results of conversions are not converted again."""
     quantize: Quantization | None = None
-    """How the results are made smaller."""
+    """The quantization of the results."""
     scan: OnUnsafe = OnUnsafe.BLOCK
     trust: Annotated[tuple[TrustedName, ...], Field(max_length=200)] = ()
     """Classes and functions beside the known ones, as module:Name, that models may name and model servers load."""
@@ -59,7 +59,7 @@ class ProjectPolicy(StrictWireModel):
 
 
 class ProjectSpec(WireModel):
-    """What people want of a project."""
+    """The desired state of a project."""
 
     name: Name
     policy: ProjectPolicy = ProjectPolicy()
@@ -73,12 +73,12 @@ class ProjectStatusChanges(TypedDict, total=False):
 
 
 class ProjectStatus(WireModel):
-    """Where the spec comes from."""
+    """The observed state of a project."""
 
     intent: Intent | None = None
     """The request that it comes from; None after it was restored from a copy."""
     converts_since: dict[str, datetime] = Field(default_factory=dict)
-    """Format of the policy's conversions to when it was asked for: what was pushed before that is left alone."""
+    """Target format to the time at which it was requested; models that were pushed earlier are not converted."""
 
     def replace(self, **changes: Unpack[ProjectStatusChanges]) -> Self:
         """The same status with other values for some fields."""
@@ -90,14 +90,14 @@ class ProjectDocument(Document[ProjectSpec, ProjectStatus]):
 
 
 class ProjectPolicyRequested(WireModel):
-    """Someone wants another policy."""
+    """A request to change the policy."""
 
     project: Name
     policy: ProjectPolicy
 
 
 class ProjectPolicyChanged(WireModel):
-    """The project has another policy; models pushed from now on follow it."""
+    """The policy has changed; it applies to models that are pushed from now on."""
 
     project: Name
     policy: ProjectPolicy

@@ -4,7 +4,7 @@ The catalogue, the permissions on NATS and `EventSource` follow from this table;
 the services.
 """
 
-from . import jobs, models, projects, servings
+from . import jobs, models, preconditions, projects, servings
 from .base import WireModel
 from .deadletters import DeadLettered
 from .streams import CONSUMERS
@@ -23,6 +23,7 @@ PUBLISHERS: dict[str, tuple[type[WireModel], ...]] = {
     "deployer": (
         jobs.JobRequested,
         servings.ServingLogged,
+        preconditions.ServingRequestDecided,
         servings.ServingProgressed,
         servings.ServingReady,
         servings.ServingUnavailable,

@@ -17,17 +17,17 @@ def cores_of(text: str) -> float:
 
 def bytes_of(text: str) -> int:
     """Bytes of a quantity such as `512Mi`. Raises ValueError for none, and for less than one."""
-    found = int(_positive(text, "bytes, such as 512Mi"))
-    if not found:
+    amount = int(_positive(text, "bytes, such as 512Mi"))
+    if not amount:
         raise ValueError(f"{text!r} is less than one byte")
-    return found
+    return amount
 
 
 def _positive(text: str, what: str) -> float:
     match = _QUANTITY.match(text)
     if match is None:
         raise ValueError(f"{text!r} is no number of {what}")
-    found = float(match[1]) * _FACTORS[match[2] or ""]
-    if not found:
+    amount = float(match[1]) * _FACTORS[match[2] or ""]
+    if not amount:
         raise ValueError(f"{text!r} is nothing: give a number of {what}")
-    return found
+    return amount

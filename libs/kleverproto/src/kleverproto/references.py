@@ -87,6 +87,12 @@ class ModelRef(WireModel):
         return f"{self.repository}:{self.version}"
 
 
+def dns_label(text: str) -> str:
+    """A DNS label made of any text: `v1.0` becomes `v1-0`; `model` if no letter or digit is left."""
+    label = re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-")[:63].strip("-")
+    return label or "model"
+
+
 def names_registry(text: str) -> bool:
     """Whether a name begins with a registry, by Docker's rule.
 

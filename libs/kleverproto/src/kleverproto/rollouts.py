@@ -1,4 +1,4 @@
-"""Where the rollout of a serving is."""
+"""Rollouts of servings."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,34 +11,34 @@ from .serving_specs import ServingSpec
 
 
 class RolloutAction(StrEnum):
-    """What people do to a rollout that is under way."""
+    """Actions on a rollout in progress."""
 
     PAUSE = "pause"
     """Stay at this step."""
     RESUME = "resume"
     PROMOTE = "promote"
-    """Give the new version all the traffic now."""
+    """Route all traffic to the new version now."""
     ABORT = "abort"
-    """Give the old version all the traffic again."""
+    """Route all traffic back to the old version."""
 
 
 class RolloutPhase(StrEnum):
-    """How far a rollout is."""
+    """Phases of a rollout."""
 
     STARTING = "Starting"
     """The new version is not ready yet."""
     PROGRESSING = "Progressing"
     WAITING = "Waiting"
-    """For someone to promote or abort it."""
+    """Waiting to be promoted or aborted."""
     PAUSED = "Paused"
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
     FAILED = "Failed"
-    """The new version never got ready."""
+    """The new version did not become ready."""
 
 
 class Measurement(WireModel):
-    """How the new version does in a step, as the ingress sees it."""
+    """Metrics of the new version in a step, as measured at the ingress."""
 
     requests: int
     error_percent: float
@@ -48,7 +48,7 @@ class Measurement(WireModel):
 
 
 class RolloutStep(WireModel):
-    """A step that was taken."""
+    """A completed step."""
 
     weight: int
     """Percent for the new version."""
@@ -57,7 +57,7 @@ class RolloutStep(WireModel):
     at: datetime
     message: str
     measured: Measurement | None = None
-    """Of the step before."""
+    """Metrics of the previous step."""
 
 
 class RolloutStatusChanges(TypedDict, total=False):
@@ -75,7 +75,7 @@ class RolloutStatusChanges(TypedDict, total=False):
 
 
 class RolloutStatus(WireModel):
-    """A rollout, and what was measured."""
+    """The state of a rollout."""
 
     generation: int
     strategy: str
@@ -83,15 +83,15 @@ class RolloutStatus(WireModel):
     weight: int = 0
     """Percent for the new version."""
     since: datetime
-    """Begin of the step."""
+    """Start of the step."""
     paused: bool = False
     action: RolloutAction | None = None
-    """What was asked for and is not done yet."""
+    """The requested action, until it is complete."""
     steered: int = 0
     """Position in the stream KLEVER_SERVINGS of the last request that steered it; an earlier one is late."""
     message: str = ""
     measured: Measurement | None = None
-    """In the step so far."""
+    """Metrics of the current step so far."""
     steps: tuple[RolloutStep, ...] = ()
 
     def replace(self, **changes: Unpack[RolloutStatusChanges]) -> Self:
@@ -100,7 +100,7 @@ class RolloutStatus(WireModel):
 
 
 class Revision(WireModel):
-    """A spec that was served."""
+    """An earlier spec of the serving."""
 
     generation: int
     spec: ServingSpec

@@ -1,17 +1,17 @@
-"""Whether a model version may be served, as far as its scan tells; see `servable` for all that decides."""
+"""Whether a model version may be served, according to its scan; see `servable` for all criteria."""
 
+from .codes import NOT_SCANNED, UNSAFE_MODEL
 from .models import ExtractionPhase, ModelDocument
 from .projects import ProjectPolicy
+from .refusals import Refusal
 from .scans import Scan, is_blocked
 
-UNSAFE_MODEL = "unsafe_model"
-NOT_SCANNED = "model_not_scanned"
 NAMES_SHOWN = 10
-"""Of what a model names; a project that trusts them all has to name each."""
+"""Names in a message; a project that trusts them all has to name each."""
 
 
 def is_scanned(document: ModelDocument) -> bool:
-    """Whether nothing more will be known: the scan is there, or the job failed before it.
+    """Whether the scan is complete, or will not come because the job failed before it.
 
     A signature may be there before the scan, since that of known bytes is taken from beside the model.
     """
@@ -19,43 +19,47 @@ def is_scanned(document: ModelDocument) -> bool:
     return document.status.scan is not None or failed
 
 
-def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) -> tuple[str, str] | None:
-    """Code and message of why these bytes of a version are not served where the project blocks; None where they are."""
+def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) -> Refusal | None:
+    """Why a project that blocks does not allow these bytes of a version to be served; None if it does."""
     ref, scan = document.spec.ref, document.status.scan
     if digest not in {None, document.spec.digest}:
-        return _of_the_past(document, str(digest), policy)
+        return _refusal_of_earlier_digest(document, str(digest), policy)
     if scan is None:
-        return NOT_SCANNED, (
+        return Refusal(
+            NOT_SCANNED,
             f"{ref} has not been scanned: see `klever models get {ref}` for why, scan it with "
             f"`klever jobs create {ref} --kind scan`, or allow it with `klever projects policy set {ref.project} "
-            "--scan warn`"
+            "--scan warn`",
         )
     if not is_blocked(scan.verdict, scan.untrusted, policy.trust):
         return None
-    return UNSAFE_MODEL, _why(document, scan, policy)
+    return Refusal(UNSAFE_MODEL, _why(document, scan, policy))
 
 
-def _of_the_past(document: ModelDocument, digest: str, policy: ProjectPolicy) -> tuple[str, str] | None:
-    """Of what the tag once named, the verdict is kept."""
+def _refusal_of_earlier_digest(document: ModelDocument, digest: str, policy: ProjectPolicy) -> Refusal | None:
+    """Of digests that the tag named before, the verdict is kept."""
     entry = next((each for each in document.status.history if each.digest == digest), None)
     if entry is None or entry.verdict is None:
-        return NOT_SCANNED, f"{digest} was not scanned while {document.spec.ref} named it: tag it again to have it done"
+        message = f"{digest} was not scanned while {document.spec.ref} named it: tag it again to have it scanned"
+        return Refusal(NOT_SCANNED, message)
     if not is_blocked(entry.verdict, entry.untrusted, policy.trust):
         return None
     if entry.verdict == "untrusted":
-        return UNSAFE_MODEL, _not_trusted(f"{digest} of {document.spec.ref}", document, entry.untrusted, policy)
-    return UNSAFE_MODEL, f"{digest} may run foreign code when it is loaded: tag it again to see what was found"
+        message = _not_trusted(f"{digest} of {document.spec.ref}", document, entry.untrusted, policy)
+    else:
+        message = f"{digest} may run foreign code when it is loaded: tag it again to see the findings"
+    return Refusal(UNSAFE_MODEL, message)
 
 
 def _why(document: ModelDocument, scan: Scan, policy: ProjectPolicy) -> str:
     ref, worst = document.spec.ref, scan.findings[0]
     if scan.verdict == "untrusted":
         return _not_trusted(str(ref), document, scan.untrusted, policy)
-    found = f"{worst.file} names {worst.what}" if worst.what else f"{worst.file or 'it'} cannot be scanned"
+    finding = f"{worst.file} names {worst.what}" if worst.what else f"{worst.file or 'it'} cannot be scanned"
     return (
-        f"{ref} may run foreign code when it is loaded: {found} ({worst.reason}). Push it in a format without pickles, "
-        f"such as ONNX or skops; or let it pass with `klever projects policy set {ref.project} --scan warn`: its model "
-        "server still loads only what is known or trusted"
+        f"{ref} may run foreign code when it is loaded: {finding} ({worst.reason}). Push it in a format without "
+        f"pickles, such as ONNX or skops; or allow it with `klever projects policy set {ref.project} --scan warn`: its "
+        "model server still loads only known and trusted names"
     )
 
 

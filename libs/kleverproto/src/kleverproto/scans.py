@@ -1,4 +1,4 @@
-"""What a scan of a model's pickles found."""
+"""The result of scanning a model's pickles."""
 
 from collections.abc import Collection
 from typing import Annotated, Literal

@@ -6,18 +6,14 @@ Documents may change between the two: what one has let pass, the other may refus
 import re
 
 from . import safety
+from .codes import INVALID_MODEL, UNSERVABLE_MODEL
 from .models import ExtractionPhase, ModelDocument
 from .projects import OnInvalid, OnUnsafe, ProjectPolicy
+from .refusals import Refusal
 from .signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNKNOWN_ELEMENTS, UNSAID_ELEMENTS, Signature, Tensor
 
-INVALID_MODEL = "invalid_model"
-UNSERVABLE_MODEL = "unservable_model"
-
-Refusal = tuple[str, str]
-"""Code and message."""
-
 _NOT_CARRIED = re.compile(r"bfloat16|float[468]_\w+|nf4|u?int[1-7]|qu?int\d+|complex\w+")
-"""Types of tensors that models have and the inference protocol has not, by their names in numpy, ml_dtypes and
+"""Types of tensors that the inference protocol does not support, by their names in numpy, ml_dtypes and
 frameworks."""
 _NOT_ANSWERED = (UNKNOWN_ELEMENTS,)
 _NOT_SENT = (UNKNOWN_ELEMENTS, UNSAID_ELEMENTS, NO_TENSOR, NO_PLAIN_TENSOR)
@@ -27,7 +23,7 @@ _EXPORT = "export the model with a tensor of float32 or another type of the prot
 
 
 def missing_knowledge(document: ModelDocument, policy: ProjectPolicy) -> str | None:
-    """What the platform does not know yet of a version and its project asks about: `scanned` or `parsed`."""
+    """What is still missing of a version that its project requires: `scanned` or `parsed`."""
     if policy.scan is OnUnsafe.BLOCK and not safety.is_scanned(document):
         return "scanned"
     if policy.invalid is OnInvalid.BLOCK and document.status.extraction is ExtractionPhase.PENDING:
@@ -49,21 +45,21 @@ def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) 
 
 
 def unservable(document: ModelDocument, digest: str | None) -> Refusal | None:
-    """Why no model server of the platform could serve these bytes, as far as their signature tells; else None."""
+    """Why no model server of the platform could serve these bytes, according to their signature; else None."""
     signature = _signature(document, digest)
     reason = signature and (cannot_be_called(signature) or _not_carried(signature))
-    return (UNSERVABLE_MODEL, f"{document.spec.ref} cannot be served: {reason}") if reason else None
+    return Refusal(UNSERVABLE_MODEL, f"{document.spec.ref} cannot be served: {reason}") if reason else None
 
 
 def unconvertible(document: ModelDocument) -> Refusal | None:
-    """Why a version cannot be converted, as far as its signature tells; else None."""
+    """Why a version cannot be converted, according to its signature; else None."""
     signature = _signature(document, None)
     reason = signature and cannot_be_called(signature)
-    return (UNSERVABLE_MODEL, f"{document.spec.ref} cannot be converted: {reason}") if reason else None
+    return Refusal(UNSERVABLE_MODEL, f"{document.spec.ref} cannot be converted: {reason}") if reason else None
 
 
 def cannot_be_called(signature: Signature) -> str | None:
-    """Why nothing can run a model, with what to do; None where something may.
+    """Why a model cannot be run, with what to do; None if it can.
 
     A SavedModel names the signature that is served, or none where it has none.
     """
@@ -82,7 +78,7 @@ def _not_parsed(document: ModelDocument, digest: str | None) -> Refusal | None:
         phases = [entry.extraction for entry in status.history if entry.digest == digest]
         if phases[-1:] != [ExtractionPhase.FAILED]:
             return None
-        return INVALID_MODEL, f"{digest} of {ref} could not be parsed: tag it again to see why, {allow}"
+        return Refusal(INVALID_MODEL, f"{digest} of {ref} could not be parsed: tag it again to see why, {allow}")
     if status.extraction is not ExtractionPhase.FAILED:
         return None
     problem = status.problem
@@ -90,7 +86,7 @@ def _not_parsed(document: ModelDocument, digest: str | None) -> Refusal | None:
     again = "put that right and push it again"
     if problem and problem.code != INVALID_MODEL:
         again = f"try it again with `klever jobs create {ref}`"
-    return INVALID_MODEL, f"{ref} could not be parsed: {reason}. Nothing loads it until then: {again}, {allow}"
+    return Refusal(INVALID_MODEL, f"{ref} could not be parsed: {reason}. Nothing loads it until then: {again}, {allow}")
 
 
 def _signature(document: ModelDocument, digest: str | None) -> Signature | None:
@@ -119,10 +115,10 @@ def _untyped(side: str, tensor: Tensor, signature: Signature, reasons: tuple[str
     reason = signature.unknown.get(tensor.name, "")
     if tensor.dtype is not None or not reason.startswith(reasons):
         return None
-    return f"of its {side} {tensor.name!r} one cannot know the type ({reason})"
+    return f"the type of its {side} {tensor.name!r} is not known ({reason})"
 
 
 def _of_another_type(side: str, tensor: Tensor) -> str | None:
     if tensor.dtype is None or not _NOT_CARRIED.fullmatch(tensor.dtype):
         return None
-    return f"its {side} {tensor.name!r} is of type {tensor.dtype}, which the inference protocol does not have"
+    return f"its {side} {tensor.name!r} is of type {tensor.dtype}, which the inference protocol does not support"

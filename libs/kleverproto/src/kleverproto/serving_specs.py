@@ -29,7 +29,7 @@ class ServingSpecChanges(TypedDict, total=False):
 
 
 class ServingSpec(StrictWireModel):
-    """What should be served. Every problem of it is told at once, each with its field."""
+    """The desired state of a serving. All its errors are reported together, each with its field."""
 
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=10)]
     traffic: Traffic = Traffic()
@@ -43,17 +43,17 @@ class ServingSpec(StrictWireModel):
     def _fits_together(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Fields first, then how they fit: also where a field is wrong, as far as the others can be read."""
         value = _with_weights(value)
-        found: list[InitErrorDetails] = []
+        details: list[InitErrorDetails] = []
         spec: Self | None = None
         try:
             spec = handler(value)
         except ValidationError as error:
-            found = [_as_detail(cast("dict[str, Any]", each)) for each in error.errors()]
+            details = [_as_detail(cast("dict[str, Any]", each)) for each in error.errors()]
         plain = spec.model_dump(by_alias=True) if spec is not None else value
         if isinstance(plain, dict):
-            found += [_detail(place, message, plain) for place, message in _misfits(plain)]
-        if found or spec is None:
-            raise ValidationError.from_exception_data(cls.__name__, found)
+            details += [_detail(place, message, plain) for place, message in _misfits(plain)]
+        if details or spec is None:
+            raise ValidationError.from_exception_data(cls.__name__, details)
         return spec
 
     def replace(self, **changes: Unpack[ServingSpecChanges]) -> Self:
@@ -81,7 +81,7 @@ Place = tuple[str | int, ...]
 
 
 def _with_weights(spec: Any) -> Any:
-    """The same with all the traffic for the only variant, where nothing is said of weights."""
+    """The same with all the traffic for the only variant, if no weights are given."""
     if not isinstance(spec, dict):
         return spec
     variants, traffic = _list(spec.get("variants")), spec.get("traffic", {})

@@ -14,54 +14,54 @@ from .rollouts import Revision, RolloutAction, RolloutStatus
 from .serving_specs import ServingSpec
 
 LARGEST_GENERATION = 2**53
-"""What a request may promise at most: numbers of JSON and of databases hold this one."""
+"""The largest generation in a request: JSON numbers and databases represent it exactly."""
 
 
 class ServingPhase(StrEnum):
-    """Where a serving is."""
+    """Phases of a serving."""
 
     PENDING = "Pending"
     PROGRESSING = "Progressing"
     READY = "Ready"
     """The generation is applied and requests are answered; it is Progressing again while they are not."""
     FAILED = "Failed"
-    """The generation could not be applied; what served before still serves."""
+    """The generation could not be applied; the earlier one keeps serving."""
     DELETING = "Deleting"
 
 
 class VariantStatus(WireModel):
-    """What really runs of a variant."""
+    """The observed state of a variant."""
 
     name: str
     model: str
     digest: Digest
     revision: str = ""
-    """What tells its replicas from those of another version or other settings of the variant."""
+    """Distinguishes its replicas from those of other versions or settings of the variant."""
     runtime: str = ""
     """The model server, or `custom`."""
     made: str = ""
-    """What is served instead, where the platform converted the model for it: `project/model:version@digest`."""
+    """The converted model that is served instead, if any: `project/model:version@digest`."""
     unverified: str = ""
-    """Of a converted model that was not compared with its source: the reason."""
+    """Why a converted model was not compared with its source."""
     sandbox: str = ""
-    """What its model servers are confined by, for people; empty while none runs."""
+    """The sandbox of its model servers, for people; empty if none is running."""
     ready_replicas: int = 0
     replicas: int = 0
-    """How many are wanted now; with autoscaling this changes."""
+    """The desired number of replicas; autoscaling changes it."""
     restarts: int = 0
-    """How often its replicas have ended by themselves."""
+    """How often its replicas have exited unexpectedly."""
     weight: int = 0
-    """Percent of the traffic that the data plane sends there now, rules aside."""
+    """Percent of the traffic that the data plane routes to it by weight."""
 
 
 class Followed(WireModel):
-    """The last push to a tag that is known. Pushes are ordered by these, whichever is heard of first."""
+    """The last known push to a tag. Pushes are ordered by these values, in whichever order they arrive."""
 
     digest: Digest
     generation: int
-    """Of the tag's document: counts the manifests that it has named."""
+    """The generation of the tag's document, which counts the manifests that the tag has named."""
     created_at: datetime
-    """Of the tag's document: a tag that was deleted and pushed again counts anew."""
+    """The creation time of the tag's document; a tag that is deleted and pushed again has a new one."""
 
 
 class ServingStatusChanges(TypedDict, total=False):
@@ -83,7 +83,7 @@ class ServingStatusChanges(TypedDict, total=False):
 
 
 class ServingStatus(WireModel):
-    """What is, as against what should be."""
+    """The observed state of a serving."""
 
     phase: ServingPhase = ServingPhase.PENDING
     observed_generation: int = 0
@@ -91,21 +91,21 @@ class ServingStatus(WireModel):
     url: str | None = None
     """The infer endpoint through the ingress."""
     variants: tuple[VariantStatus, ...] = ()
-    """What serves; during a rollout also what is tried."""
+    """The variants that are serving, and during a rollout also the new ones."""
     applied: ServingSpec | None = None
-    """The spec that serves, with its digests; the wanted one once the rollout is through."""
+    """The spec that is serving, with its digests; the desired one once the rollout is complete."""
     rollout: RolloutStatus | None = None
-    """The last one."""
+    """The last rollout."""
     revisions: tuple[Revision, ...] = ()
-    """What served before and can be had again, newest last."""
+    """Earlier revisions that can be deployed again, newest last."""
     followed: dict[str, Followed] = Field(default_factory=dict)
-    """Of each tag that is followed, the last push: what someone has rolled back stays so."""
+    """The last push of each followed tag, so that a version that was rolled back is not deployed again."""
     step: str = ""
-    """The last step done, for people and for recovery."""
+    """The last completed step, for people and for recovery."""
     problem: Problem | None = None
     ready_at: datetime | None = None
     unavailable_since: datetime | None = None
-    """Since when requests are not answered, though the generation is applied; None while they are."""
+    """Since when an applied generation does not answer requests; None while it does."""
     intent: Intent | None = None
 
     def replace(self, **changes: Unpack[ServingStatusChanges]) -> Self:
@@ -126,7 +126,7 @@ def serving_key(namespace: str, name: str) -> str:
 
 
 def next_generation(current: ServingDocument | None, spec: ServingSpec) -> int:
-    """The generation that this spec gets: one more than the last of this name, unless nothing changes.
+    """The generation of this spec: one more than the last one of this name, unless nothing changes.
 
     After a failure or a deletion the same spec again is a new try. `current` is the last document of the name, also
     where only its tombstone is left.
@@ -144,16 +144,19 @@ class ServingRequestedChanges(TypedDict, total=False):
 
     spec: ServingSpec
     generation: int
+    expected_generation: int | None
 
 
 class ServingRequested(WireModel):
-    """Someone wants this served, replacing what the name served before."""
+    """A request to serve this spec, replacing the one that the name had."""
 
     namespace: DnsLabel
     name: DnsLabel
     spec: ServingSpec
     generation: int = Field(default=1, ge=1, le=LARGEST_GENERATION)
-    """The generation that was promised to whoever asked, who may wait for it: it becomes this one at least."""
+    """The generation that the sender was promised and may wait for; the serving gets at least this one."""
+    expected_generation: int | None = Field(default=None, ge=0, le=LARGEST_GENERATION)
+    """The request is rejected unless the serving has this generation; 0: unless it does not exist; None: never."""
 
     def replace(self, **changes: Unpack[ServingRequestedChanges]) -> Self:
         """The same request with other values for some fields."""
@@ -161,35 +164,37 @@ class ServingRequested(WireModel):
 
 
 class ServingDeleteRequested(WireModel):
-    """Someone wants the serving gone."""
+    """A request to delete the serving."""
 
     namespace: DnsLabel
     name: DnsLabel
+    expected_generation: int | None = Field(default=None, ge=1, le=LARGEST_GENERATION)
+    """The request is rejected unless the serving has this generation; None: never."""
 
 
 class ServingRolloutRequested(WireModel):
-    """Someone steers a rollout that is under way."""
+    """A request to pause, resume, promote or abort a rollout."""
 
     namespace: DnsLabel
     name: DnsLabel
     generation: int
-    """The one that is rolled out; for another one the request is late and ignored."""
+    """The generation of the rollout; the request is rejected if another one is rolled out."""
     action: RolloutAction
 
 
 class ServingProgressed(WireModel):
-    """A step of a rollout is done."""
+    """A step of a rollout is complete."""
 
     namespace: DnsLabel
     name: DnsLabel
     generation: int
     step: str
     rollout: RolloutStatus | None = None
-    """Where a rollout by steps is."""
+    """The status of a rollout by steps."""
 
 
 class ServingReady(WireModel):
-    """The serving is fully applied; the URL answers."""
+    """The serving is fully applied, and its URL answers."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -199,7 +204,7 @@ class ServingReady(WireModel):
 
 
 class ServingUnavailable(WireModel):
-    """Requests to a serving that was ready are not answered now; ServingReady follows once they are."""
+    """A serving that was ready does not answer requests; ServingReady follows once it does."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -209,7 +214,7 @@ class ServingUnavailable(WireModel):
 
 
 class ServingFailed(WireModel):
-    """The generation could not be applied; what served before still serves."""
+    """The generation could not be applied; the earlier one keeps serving."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -218,7 +223,7 @@ class ServingFailed(WireModel):
 
 
 class ServingRolledBack(WireModel):
-    """A new version was tried and did not do well, or was aborted; what served before has all the traffic again."""
+    """A rollout failed its analysis or was aborted; the earlier version gets all traffic."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -228,14 +233,14 @@ class ServingRolledBack(WireModel):
 
 
 class ServingDeleted(WireModel):
-    """Nothing of the serving is left."""
+    """The serving is deleted."""
 
     namespace: DnsLabel
     name: DnsLabel
 
 
 class ServingLogged(WireModel):
-    """A model server has written lines."""
+    """Lines that a model server wrote."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -247,7 +252,7 @@ class ServingLogged(WireModel):
 
 
 class TrafficShifted(WireModel):
-    """The data plane now splits requests like this."""
+    """The data plane splits requests by these weights from now on."""
 
     namespace: DnsLabel
     name: DnsLabel

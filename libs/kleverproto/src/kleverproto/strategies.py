@@ -46,11 +46,11 @@ class BlueGreen(StrictWireModel):
 
 
 class Canary(StrictWireModel):
-    """The new version gets more and more of the traffic for as long as it does well; else it goes by itself."""
+    """The new version gets an increasing share of the traffic while it meets its criteria, else it is rolled back."""
 
     type: Literal["canary"] = "canary"
     steps: Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], Field(min_length=1, max_length=50)] = (5, 25, 50)
-    """Percents for the new version, growing; 100 follows by itself."""
+    """Increasing percentages for the new version; 100 follows automatically."""
     interval_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     """Shortest time for a step."""
     analysis: Analysis = Analysis()

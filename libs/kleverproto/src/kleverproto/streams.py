@@ -166,3 +166,8 @@ BUCKETS = (MODELS_BUCKET, PROJECTS_BUCKET, JOBS_BUCKET, SERVINGS_BUCKET)
 TOPOLOGY = "topology"
 """The service that creates streams, buckets and consumers, and notes how far each consumer has come."""
 POSITIONS_BUCKET = BucketSpec(name="klever-positions", owner=TOPOLOGY)
+
+LEASES_BUCKET = BucketSpec(name="klever-leases", owner=TOPOLOGY)
+"""One record for each lease; a service may write the one that has its name."""
+LEASE_HOLDERS = ("registry", "deployer")
+"""Services of which only one replica at a time does some of the work."""

@@ -1,4 +1,4 @@
-"""The only place where a NATS subject or a KV key is spelt."""
+"""NATS subjects and KV keys: the only place where they are built."""
 
 import re
 from itertools import zip_longest
@@ -48,7 +48,7 @@ def any_kind(context: str, event: str, *names: str) -> str:
 
 
 def dead(stream: str) -> str:
-    """Where messages of a stream go that were given up."""
+    """The subject of a stream's dead letters."""
     return f"{PREFIX}.dead.{stream}"
 
 

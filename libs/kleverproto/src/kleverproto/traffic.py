@@ -1,4 +1,4 @@
-"""How the requests of a serving are spread: part of the document that people write."""
+"""How requests are distributed: part of the document that people write."""
 
 from typing import Annotated, Self, TypedDict, Unpack
 
@@ -47,18 +47,18 @@ class HeaderRule(StrictWireModel):
 
 
 class Mirror(StrictWireModel):
-    """A copy of requests goes to a variant too; its answers are thrown away."""
+    """A copy of requests is sent to a variant; its answers are discarded."""
 
     variant: DnsLabel
     percent: Annotated[float, Field(gt=0, le=100)] = 100.0
 
 
 class Cookie(StrictWireModel):
-    """A cookie that the ingress sets where a client has none."""
+    """A cookie that the ingress sets for clients without one."""
 
     name: Annotated[str, StringConstraints(pattern=COOKIE_PATTERN, max_length=200)]
     ttl_seconds: Annotated[int, Field(ge=0)] = 3600
-    """0 makes it last until the client ends."""
+    """0 is a session cookie."""
 
 
 class Sticky(StrictWireModel):
@@ -86,7 +86,7 @@ class TrafficChanges(TypedDict, total=False):
 
 
 class Traffic(StrictWireModel):
-    """How requests are spread over the variants."""
+    """How requests are distributed over the variants."""
 
     weights: dict[DnsLabel, Percent] = Field(default_factory=dict)
     """Variant name to percent; the sum is 100. A variant that is not named gets none. May be left out where there is
@@ -102,20 +102,20 @@ class Traffic(StrictWireModel):
 
 
 class Timeouts(StrictWireModel):
-    """How long the ingress waits."""
+    """Timeouts of the ingress."""
 
     request_seconds: Seconds = 300.0
-    """From the request's end to the answer's end, tries included; then 504."""
+    """From the end of the request to the end of the answer, including retries; then 504."""
     connect_seconds: Annotated[float, Field(ge=0.001, le=60)] = 1.0
 
 
 class Retries(StrictWireModel):
-    """Which requests the ingress sends again."""
+    """Which requests the ingress retries."""
 
     attempts: Annotated[int, Field(ge=0, le=10)] = 3
     """Tries after the first; 0 where asking twice does harm. A request is sent again, to another replica where there is
     one, when its server could not be reached or ended before it began to answer, and its body has at most 8 MiB."""
     on_server_error: bool = False
-    """Also where a model server answered 502, 503 or 504."""
+    """Also retry when a model server answers 502, 503 or 504."""
     per_try_seconds: Seconds | None = None
-    """A try that takes longer is given up, and made again."""
+    """A try that takes longer is abandoned and retried."""

@@ -1,4 +1,4 @@
-"""What a variant of a serving runs: part of the document that people write."""
+"""A variant of a serving: part of the document that people write."""
 
 import re
 from enum import StrEnum
@@ -15,7 +15,7 @@ ModelReference = Annotated[
 ]
 WORD_PATTERN = r"^[^\x00]+$"
 Word = Annotated[str, StringConstraints(pattern=WORD_PATTERN, max_length=4000)]
-"""What a program can be given: no operating system passes a zero byte on."""
+"""An argument or environment variable: operating systems do not pass zero bytes."""
 ENV_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PATH_PATTERN = r"^/"
 
@@ -23,25 +23,25 @@ LOADING_CODE = (
     *("LD_", "DYLD_", "GCONV_PATH", "PATH", "HOME", "TMPDIR", "BASH_ENV", "ENV"),
     *("PYTHON", "CLASSPATH", "JAVA", "JDK_", "_JAVA", "MLSERVER_", "MLFLOW_", "TRITON_"),
 )
-"""Beginnings of the variables by which programs and runtimes choose what code they load."""
+"""Prefixes of environment variables that decide what code programs and runtimes load."""
 
 SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|_TOKEN)$", re.IGNORECASE)
-"""How variables are called that hold what is for no other eyes."""
+"""Names of variables that contain secrets."""
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
-RuntimeName = Literal["kleverserve", "triton", "mlserver"]
+RuntimeName = Literal["kleverserve", "triton", "mlserver", "openscoring"]
 
 
 class Network(StrEnum):
-    """What a model server may reach besides the requests that it answers."""
+    """Network access of a model server besides the requests that it answers."""
 
     NONE = "none"
     EGRESS = "egress"
-    """Every address by TCP and UDP, for models that ask other services."""
+    """Every address by TCP and UDP, for models that call other services."""
 
 
 class Gpu(StrictWireModel):
-    """GPUs of one replica. On a machine without a cluster there are none to give, and the serving is refused."""
+    """GPUs of one replica. A platform on one machine has none to allocate and refuses the serving."""
 
     count: Annotated[int, Field(ge=1, le=64)] = 1
     type: Annotated[str, StringConstraints(max_length=200)] | None = None
@@ -54,7 +54,7 @@ class Resources(StrictWireModel):
     cpu: Annotated[str, AfterValidator(lambda text: cores_of(text) and text)] | None = None
     """Cores, such as `500m` or `2`."""
     memory: Annotated[str, AfterValidator(lambda text: bytes_of(text) and text)] | None = None
-    """Bytes, such as `512Mi`; a replica that uses more is ended and started again."""
+    """Bytes, such as `512Mi`; a replica that uses more is stopped and restarted."""
     gpu: Gpu | None = None
 
 
@@ -62,12 +62,12 @@ class Autoscaling(StrictWireModel):
     """Replicas follow the requests in flight."""
 
     min_replicas: Annotated[int, Field(ge=0, le=64)] = 1
-    """0 ends the last one when nothing was asked for a while; the next request waits until one is there."""
+    """With 0, the last replica is stopped after a while without requests; the next request waits for a new one."""
     max_replicas: Annotated[int, Field(ge=1, le=64)]
     target_in_flight: Annotated[float, Field(gt=0)] = 4.0
     """Requests in flight for each replica, on average."""
     scale_down_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """How long fewer replicas must be enough before some end."""
+    """How long fewer replicas must be sufficient before some are stopped."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -77,14 +77,14 @@ class Autoscaling(StrictWireModel):
 
 
 class Custom(StrictWireModel):
-    """A server of one's own: it listens on `$PORT` of `$HOST`, and finds the model's files in `$MODEL_DIR`."""
+    """A custom server: it listens on `$PORT` of `$HOST`, and its model is in `$MODEL_DIR`."""
 
     command: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
     """Program and arguments. `$PORT`, `$HOST`, `$MODEL_DIR` and `$MODEL_NAME` in them are replaced."""
     image: Word | None = None
     """A container image; only where there is a cluster."""
     ready_path: Annotated[str, StringConstraints(pattern=PATH_PATTERN, max_length=1000)] = "/"
-    """A GET of it answers 200 when the server takes requests."""
+    """GET on this path answers 200 once the server is ready."""
 
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:
@@ -119,17 +119,17 @@ class Variant(StrictWireModel):
     runtime: RuntimeName | None = None
     """The model server; by the model's format if absent."""
     custom: Custom | None = None
-    """A server of one's own, instead of a runtime."""
+    """A custom server, instead of a runtime."""
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
-    """How many; with autoscaling, how many to begin with."""
+    """Number of replicas; with autoscaling, the initial number."""
     autoscaling: Autoscaling | None = None
     resources: Resources = Resources()
     env: dict[EnvName, Word | SecretRef] = Field(default_factory=dict, max_length=100)
     """Environment variables of the model server; secrets by their names."""
     network: Network = Network.NONE
-    """What its model servers may reach."""
+    """Network access of its model servers."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
-    """Options of the runtime, such as `maxBatchSize`."""
+    """Options of the runtime, such as `maxBatchRows`."""
 
     def replace(self, **changes: Unpack[VariantChanges]) -> Self:
         """The same variant with other values for some fields."""

@@ -1,9 +1,9 @@
-"""The launcher: `__main__.py DESCRIPTOR PARENT` reads a policy, gives up all that it does not allow, and runs it.
+"""The launcher: `__main__.py DESCRIPTOR PARENT` reads a policy, drops all other rights, and becomes the program.
 
 It is run by its path, with `python -I -S`: looking for packages would cost more than everything else here.
 
-Exit codes: those of the program; 125 where the sandbox cannot be had, 126 where the program cannot be run, 127 where
-there is none of that name. A line on standard error says why.
+Exit codes: those of the program; 125 if the sandbox is not available, 126 if the program cannot be executed, 127 if
+it does not exist. One line on standard error has the reason.
 """
 
 import errno
@@ -14,7 +14,7 @@ if not __package__:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
 from kleversandbox.loading import load_policy
-from kleversandbox.probing import Found, probe
+from kleversandbox.probing import SystemSupport, probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ class NoSandboxError(Exception):
     """The program is not run, as it would not be confined."""
 
 
-def main(descriptor: int, parent: int, found: Found) -> int:
+def main(descriptor: int, parent: int, support: SystemSupport) -> int:
     """Become the program; an exit code where that cannot be."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(descriptor, "rb") as file:
         policy = load_policy(file.read())
     try:
-        _confine(policy, parent, found)
+        _confine(policy, parent, support)
     except (OSError, NoSandboxError) as error:
         return _fail(f"{policy.command[0]} is not run, since it cannot be confined: {error}", EXIT_NO_SANDBOX)
     return _run(policy)
 
 
-def _confine(policy: "Policy", parent: int, found: Found) -> None:
+def _confine(policy: "Policy", parent: int, support: SystemSupport) -> None:
     """Keep only what the policy allows. Raises NoSandboxError, OSError."""
-    abi, has_filter, missing = found
+    abi, has_filter, missing = support
     if policy.complete and missing:
         raise NoSandboxError("; ".join(missing))
     os.closerange(_STANDARD, os.sysconf("SC_OPEN_MAX"))

@@ -8,11 +8,11 @@ from .system_calls import AUDIT_ARCHITECTURES
 COMPLETE_ABI = 6
 """Landlock since Linux 6.12: files, TCP ports, abstract sockets and signals."""
 
-Found = tuple[int, bool, tuple[str, ...]]
+SystemSupport = tuple[int, bool, tuple[str, ...]]
 """Version of Landlock, whether system calls can be filtered, and what is missing; see `support.Support`."""
 
 
-def probe() -> Found:
+def probe() -> SystemSupport:
     """Ask this system."""
     if sys.platform != "linux":
         return 0, False, (f"{sys.platform} has neither Landlock nor seccomp: run Klever on Linux",)
@@ -23,7 +23,7 @@ def probe() -> Found:
     return judge(abi_version(), machine, has_filter=is_known and os.path.exists("/proc/sys/kernel/seccomp"))  # noqa: PTH110
 
 
-def judge(abi: int, machine: str, *, has_filter: bool) -> Found:
+def judge(abi: int, machine: str, *, has_filter: bool) -> SystemSupport:
     """What these facts mean."""
     missing = []
     if not abi:

@@ -136,7 +136,7 @@ def _only(families: "Iterable[int]", kinds: "Iterable[int]", protocols: "Iterabl
 
 
 def _one_of(values: "Iterable[int]") -> list[bytes]:
-    """Go on where what is loaded is one of these, else refuse."""
+    """Continue if the loaded value is one of these, else refuse."""
     listed = tuple(values)
     tests = [_jump(EQUAL, value, len(listed) - place, 0) for place, value in enumerate(listed)]
     return [*tests, _end(ERROR | errno.EACCES)]

@@ -39,10 +39,10 @@ def program_paths(program: str | Path, path: str | None = None) -> tuple[str, ..
         program: a path, or a name to be looked for.
         path: where to look, as PATH has it.
     """
-    found = shutil.which(program, path=path)
-    if found is None:
+    executable = shutil.which(program, path=path)
+    if executable is None:
         return ()
-    file = Path(found).absolute()
+    file = Path(executable).absolute()
     environment = file.parents[1] if len(file.parents) > 1 else file
     if not (environment / "pyvenv.cfg").is_file():
         return (str(file),)

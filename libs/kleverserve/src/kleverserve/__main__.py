@@ -1,6 +1,7 @@
 """`python -m kleverserve`: serve one model until SIGTERM.
 
-Exit codes: 0 stopped as asked, 1 the address cannot be listened on, 2 wrong arguments, 3 the model cannot be loaded.
+Exit codes: 0 stopped on request, 1 the server cannot listen on its address, 2 wrong arguments, 3 the model cannot be
+loaded.
 """
 
 import argparse
@@ -11,13 +12,15 @@ from collections.abc import Sequence
 
 import uvloop
 
+from modelfiles.unpickling.allowlist import trust_only
+
+from .access import Access
 from .app import ADAPTERS, ServerOptions, load_model, serve
 from .command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from .errors import ModelLoadError
 from .logs import configure_logging
 from .parameters import Parameters, parse_parameters
 from .trial import try_out
-from .unpickling.allowlist import trust_only
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         max_batch_rows=given.parameters.max_batch_rows,
         drain_seconds=given.drain_seconds,
         max_body_bytes=given.max_body_bytes,
+        access=Access.from_environment(os.environ),
     )
     try:
         model = load_model(given.model_dir, format=given.format, threads=options.threads)

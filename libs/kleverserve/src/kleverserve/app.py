@@ -14,6 +14,10 @@ from typing import cast
 
 from aiohttp import web
 
+from modelfiles.runtimes import RUNTIMES
+from modelfiles.selection import FileSelectionError
+
+from .access import EVERYBODY, Access
 from .batching import Batcher, rows_at_most
 from .bodies import MOST_BYTES
 from .command_line import MAX_BODY_BYTES
@@ -29,23 +33,8 @@ from .routes import Routes
 
 log = logging.getLogger(__name__)
 
-ADAPTERS = {
-    name: f"kleverserve.adapters.{name.lower()}"
-    for name in (
-        "CatBoost",
-        "ExportedProgram",
-        "GraphDef",
-        "LightGBM",
-        "ONNX",
-        "OpenVINO",
-        "PMML",
-        "SKLearn",
-        "SavedModel",
-        "TFLite",
-        "TorchScript",
-        "XGBoost",
-    )
-}
+ADAPTERS = {name: f"kleverserve.adapters.{name.lower()}" for name in RUNTIMES["kleverserve"].served_here}
+"""Format to the module that loads its models."""
 LAST_ANSWERS_SECONDS = 0.5  # for writing answers to clients that are slow to read, after the drain
 
 
@@ -60,11 +49,13 @@ class ServerOptions:
     port: int = 0
     """0 takes a free one."""
     threads: int = 1
-    """Threads that one run of the model may use; as many runs go on at once as the cores then allow."""
+    """Threads that one run of the model may use; as many runs are in progress at once as the cores allow."""
     drain_seconds: float = 5.0
     """How long requests in flight may take to finish after SIGTERM."""
     max_body_bytes: int = MAX_BODY_BYTES
     """Largest body of a request, as it is sent and once it is unpacked."""
+    access: Access = EVERYBODY
+    """Who may use the port."""
     max_batch_rows: int | None = None
     """Rows that requests are put together to; by the model if None. See `rows_at_most`."""
 
@@ -84,7 +75,10 @@ def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa:
         load = cast("ModelLoader", import_module(ADAPTERS[format]).load)
     except ImportError as error:
         raise ModelLoadError(f"the engine for {format} is not installed here: {error}") from error
-    return load(files, threads=threads)
+    try:
+        return load(files, threads=threads)
+    except FileSelectionError as error:
+        raise ModelLoadError(str(error)) from error
 
 
 def build_application(
@@ -98,7 +92,7 @@ def build_application(
     batcher = Batcher(model, lane, max_rows=rows, observe=metrics.observe_rows, runs_at_once=at_once)
     routes = Routes(model, name=options.name, version=options.version, lane=lane, batcher=batcher, lifecycle=lifecycle)
     application = web.Application(
-        client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics)]
+        client_max_size=options.max_body_bytes, middlewares=[make_middleware(lifecycle, metrics, options.access)]
     )
     application[MOST_BYTES] = options.max_body_bytes
     application.add_routes(routes.table(metrics))

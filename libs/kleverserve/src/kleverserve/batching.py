@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from modelfiles.runtimes import TABULAR_ROWS
+
 from .errors import ApiError, ExecutionError, ModelLoadError
 from .independence import judge
 from .lane import Lane
@@ -21,7 +23,6 @@ from .protocol import InferRequest
 from .tensors import Array
 
 Results: TypeAlias = dict[str, Array]
-DEFAULT_ROWS = 64
 OPTION = "maxBatchRows"
 NOT_KNOWN = "it cannot be shown that this model's rows are independent"
 
@@ -42,7 +43,7 @@ def rows_at_most(model: Model, asked_for: int | None) -> int:
     Raises:
         ModelLoadError: a number was asked for, and rows are not independent, or may not be.
     """
-    wanted = asked_for or (DEFAULT_ROWS if model.row_wise else 1)
+    wanted = asked_for or (TABULAR_ROWS if model.row_wise else 1)
     if wanted == 1:
         return 1
     verdict = judge(model, wanted)
@@ -103,8 +104,8 @@ class Batcher:
         model: what runs.
         lane: where it runs.
         max_rows: rows of one run, unless a single request has more; 1 for no company.
-        observe: is told the rows of each run.
-        runs_at_once: how many runs may go on at a time, in threads.
+        observe: called with the number of rows of each run.
+        runs_at_once: how many runs may be in progress at a time, in threads.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class Batcher:
     async def predict(self, request: InferRequest) -> Results:
         """The outputs that a request wants. Raises ApiError."""
         rows = rows_of(request)
-        if not rows:  # none that could be told from those of others
+        if not rows:  # none that can be distinguished from those of others
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -172,7 +173,7 @@ class Batcher:
             self._max_rows = 1
             await self._answer_alone(chosen, error)
             return
-        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001 - every waiting request must get an outcome, whatever it is
             await self._answer_alone(chosen, error)
             return
         for each, result in zip(chosen, results, strict=True):

@@ -7,7 +7,7 @@ PROGRAMMING = (AttributeError, ImportError, NameError, NotImplementedError)
 """What Python raises about the code of a model, or of the framework that runs it, and never about values."""
 DATA = (str, bytes, int, float, complex, list, tuple, dict, set)
 DATA_PACKAGES = frozenset({"numpy", "pandas", "scipy", "polars", "pyarrow"})
-WORDS = re.compile(
+MESSAGES = re.compile(
     r"not implemented|unimplemented|no kernel|no module named|unresolved custom op|select tensorflow op", re.IGNORECASE
 )
 """Of engines that raise the same class of errors about everything."""
@@ -33,7 +33,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _shows_breakage(error: BaseException) -> bool:
     if isinstance(error, AttributeError):
         return not _is_data(error.obj)
-    return isinstance(error, PROGRAMMING) or WORDS.search(str(error)) is not None
+    return isinstance(error, PROGRAMMING) or MESSAGES.search(str(error)) is not None
 
 
 def _is_data(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""A server as a child process: it ends when we are asked to end, and dies when we die."""
+"""A server as a child process, which is stopped with us, and killed by the kernel when we exit."""
 
 import ctypes
 import os
@@ -36,29 +36,29 @@ class Child:
             return None
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once. As `terminate`, it does not wait, so that a signal handler may call it inside `wait`."""
+        """Send SIGKILL. Like `terminate`, it does not wait, so that a signal handler may call it inside `wait`."""
         self._process.kill()
 
 
 class Stop:
-    """Whether we were asked to end, by SIGTERM or SIGINT."""
+    """Whether the process was stopped, by SIGTERM or SIGINT."""
 
     def __init__(self) -> None:
         self.asked = False
         self._on_stop: Callable[[], None] = _nothing
 
     def __call__(self, _signum: int, _frame: FrameType | None) -> None:
-        """Take the signal."""
+        """Handle the signal."""
         self.asked = True
         self._on_stop()
 
     @contextmanager
     def calling(self, action: Callable[[], None]) -> Iterator[None]:
-        """Inside, call `action` when asked to end, and at once if that was before."""
+        """Inside, call `action` on a stop signal, and immediately if it was received before."""
         self._on_stop = action
         if self.asked:
             action()
@@ -70,7 +70,7 @@ class Stop:
 
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Inside, SIGTERM and SIGINT do nothing but tell the `Stop`."""
+    """Inside, SIGTERM and SIGINT only set the `Stop`."""
     stop = Stop()
     before = {signum: signal.signal(signum, stop) for signum in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -89,7 +89,7 @@ def _die_with(parent: int) -> Callable[[], None]:
 
     def in_child() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the kernel knew
+        if os.getppid() != parent:  # it exited before the call
             os._exit(1)
 
     return in_child

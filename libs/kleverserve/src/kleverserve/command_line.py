@@ -1,6 +1,6 @@
 """The command line that every model server here understands, and what its exit codes mean.
 
-Exit codes: 0 stopped as asked, 1 the server ended by itself or its address cannot be listened on, 2 wrong arguments,
+Exit codes: 0 stopped on request, 1 the server exited unexpectedly or cannot listen on its address, 2 wrong arguments,
 3 the model cannot be loaded.
 """
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .unpickling.allowlist import parse_trust
+from modelfiles.unpickling.allowlist import parse_trust
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 EXIT_CANNOT_LISTEN = 1
@@ -45,7 +45,7 @@ def server_parser(program: str, description: str, formats: Iterable[str]) -> arg
 
 
 def fail(message: str, code: int) -> int:
-    """Say in one line why the process ends with this exit code."""
+    """Report in one line why the process exits with this code."""
     sys.stderr.write(f"kleverserve: {' '.join(message.split())}\n")
     return code
 

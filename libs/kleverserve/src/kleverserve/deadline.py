@@ -11,7 +11,7 @@ ResultT = TypeVar("ResultT")
 def within(seconds: float, work: Callable[[], ResultT]) -> ResultT:
     """The result of `work()`; what it raises is raised here.
 
-    It runs in a thread of its own, which goes on when its time is over: the process should end then.
+    It runs in its own thread, which continues after the deadline: the process should exit then.
 
     Raises:
         TimeoutError: it did not end within so many seconds.

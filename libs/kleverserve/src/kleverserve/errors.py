@@ -21,8 +21,14 @@ class InvalidRequestError(ApiError):
     status = 400
 
 
+class ForbiddenError(ApiError):
+    """The request lacks the key that the server requires."""
+
+    status = 403
+
+
 class NotFoundError(ApiError):
-    """No such model or version here."""
+    """No such model, version or path here."""
 
     status = 404
 

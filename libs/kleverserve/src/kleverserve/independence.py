@@ -1,6 +1,6 @@
 """Whether a model's rows are independent of each other, found out by running samples alone and beside others.
 
-Metadata does not tell: an output that begins with an open dimension may as well hold what was found in all rows
+Metadata does not show this: an output that begins with an open dimension may as well hold what was found in all rows
 (NonZero, NonMaxSuppression), or a share of their sum. What is found here is no proof for every input, but an
 exception would have to hold for none of the rows that are tried, which are of several kinds.
 """

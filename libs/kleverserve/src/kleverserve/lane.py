@@ -18,7 +18,7 @@ class Lane:
 
     Inline if the body is at most 64 KiB and the slowest recent request took at most 1 ms; "recent" is a maximum that
     loses a tenth with every request, and a new model starts as slow. So a slow model never holds up the event loop,
-    save for the first request after it turned slow, and a tiny one does not pay for the hop to a thread and back.
+    save for the first request after it turned slow, and a tiny one does not pay for the switch to a thread and back.
 
     Measured with an iris classifier, one row a request, 8 connections, the load generator on the same two cores, four
     alternating runs: 4,600 to 5,300 requests/s by this rule, 4,000 to 5,050 with every request in a thread (processor

@@ -6,7 +6,8 @@ from time import perf_counter
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from .errors import ApiError
+from .access import HEADER, Access
+from .errors import ApiError, ForbiddenError
 from .lifecycle import Lifecycle
 from .metrics import Metrics
 from .openscoring_routes import BASE as OPENSCORING
@@ -15,11 +16,15 @@ from .routes import json_response
 log = logging.getLogger(__name__)
 
 
-def make_middleware(lifecycle: Lifecycle, metrics: Metrics) -> Middleware:
-    """A middleware that answers every error as `{"error": …}` and watches inference requests."""
+def make_middleware(lifecycle: Lifecycle, metrics: Metrics, access: Access) -> Middleware:
+    """A middleware that refuses requests without the key, answers errors as `{"error": …}` and counts inferences."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            access.check_request(request.path, request.headers.get(HEADER))
+        except ForbiddenError as error:
+            return json_response({"error": str(error)}, status=error.status)
         if not _is_inference(request):
             return await _answer(request, handler)
         started = perf_counter()

@@ -45,7 +45,7 @@ class Model(Protocol):
 
     @property
     def example(self) -> Mapping[str, Array] | None:
-        """Inputs that the model should take, where its files tell more of them than the metadata; else None."""
+        """Inputs that the model should take, where its files contain more about them than the metadata; else None."""
         ...
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
@@ -70,6 +70,7 @@ class ModelLoader(Protocol):
         """Load the model whose files are in `directory`; one run may use `threads` threads.
 
         Raises:
-            ModelLoadError: the files are missing, broken, or need what this server cannot do.
+            FileSelectionError: none of the files is the model, or more than one.
+            ModelLoadError: the files are broken, or need what this server cannot do.
         """
         ...

@@ -1,4 +1,4 @@
-"""Which scikit-learn wrote a pickle, told from its bytes, and what to do where another one has to load it."""
+"""Detects the scikit-learn release that wrote a pickle, and describes the remedy if another release loads it."""
 
 import bz2
 import gzip

@@ -1,4 +1,4 @@
-"""JSON that a stranger wrote, parsed within limits of size, depth and number of values."""
+"""JSON from an untrusted source, parsed within limits of size, depth and number of values."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def load_json(content: bytes | str, *, most_bytes: int = MOST_BYTES) -> Any:
         most_bytes: limit of its size.
 
     Raises:
-        ValueError: it is not JSON, or passes a limit; says which.
+        ValueError: it is not JSON, or exceeds a limit; the message names it.
     """
     if len(content) > most_bytes:
         raise ValueError(f"it has {len(content)} bytes, more than {most_bytes}")

@@ -1,4 +1,4 @@
-"""YAML that a stranger wrote, parsed within limits of size, depth and number of values, aliases written out."""
+"""YAML from an untrusted source, parsed within limits of size, depth and number of values, aliases written out."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ def load_yaml(text: str, *, most_bytes: int = MOST_BYTES) -> Any:
         most_bytes: limit of its size.
 
     Raises:
-        ValueError: it is not YAML, or passes a limit; says which.
+        ValueError: it is not YAML, or exceeds a limit; the message names it.
     """
     if len(text.encode(errors="surrogatepass")) > most_bytes:
         raise ValueError(f"it has more than {most_bytes} bytes")

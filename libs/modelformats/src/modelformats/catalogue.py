@@ -99,7 +99,7 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
     """Parse a model, without a framework and without running anything of it.
 
     Raises:
-        InvalidModelError: the files are not what the format says.
+        InvalidModelError: the files do not follow the format.
         UnsupportedFormatError: nothing here parses this format.
         MemoryError: the model is larger than this process may grow.
     """
@@ -118,11 +118,11 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
 
 
 def _with_what_it_looks_like(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:
-    """The error itself, or the better one where the files are plainly of another format than ormbfile.yaml says."""
+    """The error itself, or the better one where the files are plainly of another format than ormbfile.yaml declares."""
     detected = detect_format(directory)
     if detected in {None, declared}:
         return error
-    return InvalidModelError(f"ormbfile.yaml says {declared}, but {error}; the files look like {detected}")
+    return InvalidModelError(f"ormbfile.yaml declares {declared}, but {error}; the files look like {detected}")
 
 
 def _find(name: str) -> Format | None:

@@ -2,7 +2,7 @@
 
 
 class InvalidModelError(Exception):
-    """The files are not what the format says; the message tells what was expected and what was found."""
+    """The files do not follow the format; the message names what was expected and what is there."""
 
 
 class UnsupportedFormatError(Exception):

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kleverproto.signatures import Signature
-from kleverserve.errors import ModelLoadError
-from kleverserve.selection import Fixed, Rule, files_matching, head, only
+from modelfiles.selection import FileSelectionError, Fixed, Rule, files_matching, head, only
 
 from .errors import InvalidModelError
 
@@ -62,7 +61,7 @@ def model_file(rule: Rule | Fixed, directory: Path) -> Path:
 def _selecting() -> Iterator[None]:
     try:
         yield
-    except ModelLoadError as error:
+    except FileSelectionError as error:
         raise InvalidModelError(str(error)) from error
 
 

@@ -21,7 +21,7 @@ DATASPACE, DATATYPE, LINK, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE = 0x01, 0x03, 0
 LINK_INFO, ATTRIBUTE_INFO = 0x02, 0x15
 INTEGER, FLOAT, STRING, OPAQUE, REFERENCE, ENUMERATION, VARIABLE = 0, 1, 3, 5, 7, 8, 9
 CLASSES = {2: "time", 4: "bit field", OPAQUE: "opaque", 6: "compound", ENUMERATION: "enumeration", 10: "array"}
-"""Of data types, where they are no plain numbers."""
+"""Of data types, where they are not plain numbers."""
 NO_NUMBERS = {STRING, REFERENCE, VARIABLE}
 NOTED = "dtype"
 """The attribute in which Keras notes the type of what HDF5 has no type for."""
@@ -64,8 +64,8 @@ class Hdf5:
     def text(self, name: str) -> str | None:
         """An attribute of the root group, or None when there is none of that name."""
         for kind, content in self._object(self.root):
-            if kind == ATTRIBUTE and (found := self._attribute(content, name)) is not None:
-                return found
+            if kind == ATTRIBUTE and (attribute := self._attribute(content, name)) is not None:
+                return attribute
             if kind == ATTRIBUTE_INFO and content[-8:] != NOWHERE:  # the address of their table
                 raise ValueError("its attributes are stored as only newer HDF5 libraries do, which is not read")
         return None
@@ -82,9 +82,9 @@ class Hdf5:
                 raise ValueError(f"it holds more than {OBJECTS_LIMIT} objects")
             messages = self._object(address)
             waiting += [(f"{path}/{name}", member) for name, member in self._members(messages)]
-            found = dict(messages)
-            if DATATYPE in found and DATASPACE in found:
-                kind, shape = found[DATATYPE], self._dimensions(found[DATASPACE])
+            contents = dict(messages)
+            if DATATYPE in contents and DATASPACE in contents:
+                kind, shape = contents[DATATYPE], self._dimensions(contents[DATASPACE])
                 yield DataSet(path, self._dtype(kind, messages), shape, _element_size(kind))
 
     def _dtype(self, kind: bytes, messages: Object) -> str | None:
@@ -166,12 +166,12 @@ class Hdf5:
             return None
         kind, size = dtype[0] & 15, self._number(dtype[4:8])
         if self._dimensions(space):
-            raise ValueError(f"its attribute {wanted} is no text")
+            raise ValueError(f"its attribute {wanted} is not text")
         if kind == STRING:
             return content[at : at + size].rstrip(b"\0").decode()
         if kind == VARIABLE and dtype[1] & 15 == 1:
             return self._heap_text(content[at:])
-        raise ValueError(f"its attribute {wanted} is no text")
+        raise ValueError(f"its attribute {wanted} is not text")
 
     def _heap_text(self, reference: bytes) -> str:
         """Text of variable length, which is in a heap for the whole file."""

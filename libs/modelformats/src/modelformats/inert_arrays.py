@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .inert_pickle import SMALL_ARRAY, Inert, class_name, dtype_string
+from modelfiles.inert_pickle import SMALL_ARRAY, Inert, class_name, dtype_string
 
 PLAIN_KINDS = set("biufUS")
 """Booleans, integers, floats, text, bytes: the first letters of NumPy's dtype strings."""
@@ -15,7 +15,7 @@ INTEGER_BITS = 64
 
 @dataclass(frozen=True)
 class InertArray:
-    """An array that nobody has made.
+    """An array that was not created.
 
     Attributes:
         typestr: NumPy's string for the dtype, such as `<f8`.
@@ -30,7 +30,7 @@ class InertArray:
     def values(self) -> list[Any] | None:
         """The values as JSON holds them; None where they were not kept, or are neither numbers nor text.
 
-        Raises ValueError where the bytes do not fit the dtype, or a value is no number and no text.
+        Raises ValueError where the bytes do not fit the dtype, or a value is neither a number nor text.
         """
         import numpy as np  # noqa: PLC0415 - only for labels
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .inert_pickle import PERSISTENT, Inert, class_name
+from modelfiles.inert_pickle import PERSISTENT, Inert, class_name
+
 from .weights import BITS, Weight, named_type, unknown_type
 
 DTYPES = {
@@ -49,7 +50,7 @@ NAMES_LIMIT = 4096
 
 @dataclass(frozen=True)
 class InertTensor:
-    """A tensor that nobody has made."""
+    """A tensor that was not created."""
 
     name: str
     dtype: str
@@ -88,7 +89,7 @@ def tensors_in(root: Any) -> Iterator[InertTensor]:
 
 
 def inner_of(value: Any) -> Iterator[tuple[Any, Any]]:
-    """What a container holds, or an object's state, by key; the dictionaries of a module are no part of names."""
+    """What a container holds, or an object's state, by key; the dictionaries of a module are not part of names."""
     if isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, list | tuple):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from kleverserve.recognition import RULES
-from kleverserve.selection import Fixed, Rule
+from modelfiles.recognition import RULES
+from modelfiles.selection import Fixed, Rule
 
 from .format import model_file
 from .formats import caffe, h5, keras, mxnet, netdef, tensorrt

@@ -70,10 +70,10 @@ class _Reader:
         return int(struct.unpack(kind, self._read(struct.calcsize(kind)))[0])
 
     def count(self, limit: int) -> int:
-        found = self.number("<Q")
-        if found > limit:
-            raise ValueError(f"it tells of {found} entries; no model has more than {limit}")
-        return found
+        count = self.number("<Q")
+        if count > limit:
+            raise ValueError(f"it declares {count} entries; no model has more than {limit}")
+        return count
 
     def name(self) -> str:
         return self._read(self.count(NAME_LIMIT)).decode()

@@ -19,7 +19,7 @@ NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\..+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the model's file says of one piece of its data."""
+    """What the model's file declares about one piece of its data."""
 
     what: str
     """For people, such as `the weights 'w'`."""
@@ -36,7 +36,7 @@ def whole_bytes(text: str | None) -> int:
 
 
 def check_parts(model: Path, parts: Iterable[Part]) -> None:
-    """Check that the files are there, and as long as the model's file says.
+    """Check that the files are there, and as long as the model's file declares.
 
     Raises:
         InvalidModelError: a file is missing, too short, or outside the model's directory.

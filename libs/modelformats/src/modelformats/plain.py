@@ -1,4 +1,4 @@
-"""What foreign files say, taken only where it is of the kind that it should be: anything may stand in them."""
+"""Values of foreign files, accepted only if they have the expected type: such files may contain anything."""
 
 from typing import Any
 

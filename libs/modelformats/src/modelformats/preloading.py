@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-SLOW = ("modelformats.converting.programs.protobuf_messages", "lxml.etree", "modelformats.scanned_files")
+SLOW = ("modelfiles.protobuf.messages", "lxml.etree", "modelformats.scanned_files")
 """Imported by the formats on first use, since a short command mostly needs one of them or none."""
 
 

@@ -14,13 +14,13 @@ from pathlib import PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from kleverserve.unpickling.compression import is_packed, is_perhaps_packed, unpacked
-from kleverserve.unpickling.errors import LimitError
-from kleverserve.unpickling.reading import one_line
-from kleverserve.unpickling.streams import CHUNK, UNPACKED_LIMIT
+from modelfiles.unpickling.compression import is_packed, is_perhaps_packed, unpacked
+from modelfiles.unpickling.errors import LimitError
+from modelfiles.unpickling.reading import one_line
+from modelfiles.unpickling.streams import CHUNK, UNPACKED_LIMIT
+from modelfiles.zips import MEMBERS_LIMIT
 
-from .scanned_pickles import Found, Opens, pickles_in
-from .zips import MEMBERS_LIMIT
+from .scanned_pickles import Opens, Reference, pickles_in
 
 PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt"}
 """Names that promise a pickle."""
@@ -29,7 +29,7 @@ MAX_DEPTH = 4
 """Of archives and compressed files in each other."""
 IN_MEMORY = 16 * 1024**2
 """Bytes of a compressed archive that are kept without a file."""
-Named = tuple[str, Found]
+Named = tuple[str, Reference]
 """The name of a file, and what is in it."""
 
 
@@ -62,7 +62,7 @@ class Item:
 
 
 def scan_item(item: Item) -> Iterator[Named]:
-    """What a file would run, and what is wrong with it. A file may be two things at once, and is scanned as both."""
+    """What a file would run, and problems of reading it. A file of two formats at once is scanned as both."""
     try:
         if item.depth > MAX_DEPTH:
             raise LimitError(f"more than {MAX_DEPTH} archives lie inside each other")  # noqa: TRY301
@@ -74,7 +74,7 @@ def scan_item(item: Item) -> Iterator[Named]:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - archives raise anything on hostile bytes
-        yield item.name, Found(None, problem=one_line(error))
+        yield item.name, Reference(None, problem=one_line(error))
 
 
 def _scan(item: Item, start: bytes, *, is_zip: bool) -> Iterator[Named]:
@@ -91,8 +91,8 @@ def _scan(item: Item, start: bytes, *, is_zip: bool) -> Iterator[Named]:
 
 
 def _scan_pickles(item: Item, *, promised: bool) -> Iterator[Named]:
-    for found in pickles_in(item.opens, promised=promised, size=item.size):
-        yield item.name, found
+    for reference in pickles_in(item.opens, promised=promised, size=item.size):
+        yield item.name, reference
 
 
 def _scan_packed(item: Item) -> Iterator[Named]:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from kleverserve.unpickling.allowlist import Allowlist, Use
-from kleverserve.unpickling.reading import BYTES_BEHIND, Report, examine
-from kleverserve.unpickling.streams import UNPACKED_LIMIT, StrictStream
+from modelfiles.unpickling.allowlist import Allowlist, Use
+from modelfiles.unpickling.reading import BYTES_BEHIND, Report, examine
+from modelfiles.unpickling.streams import UNPACKED_LIMIT, StrictStream
 
 PICKLES_IN_A_FILE = 100
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
@@ -20,7 +20,7 @@ Opens = Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)
-class Found:
+class Reference:
     """What a pickle names, or why it cannot be read.
 
     Attributes:
@@ -34,12 +34,12 @@ class Found:
     problem: str = ""
 
 
-def pickles_in(opens: Opens, *, promised: bool, size: int | None = None) -> Iterator[Found]:
-    """What the pickles name that stand one behind the other in a stream, and what is wrong with them.
+def pickles_in(opens: Opens, *, promised: bool, size: int | None = None) -> Iterator[Reference]:
+    """What the pickles name that stand one behind the other in a stream, and the problems of reading them.
 
     Args:
         opens: the stream, unpacked.
-        promised: the file says that it is a pickle. Otherwise bytes that are none are no finding.
+        promised: the file declares that it is a pickle. Otherwise other bytes are no finding.
         size: of the stream, if that is known: it may be larger than what compressed files may unpack to.
     """
     with opens() as opened:
@@ -47,9 +47,9 @@ def pickles_in(opens: Opens, *, promised: bool, size: int | None = None) -> Iter
     if not promised and not any(counts(report) for report in reports):
         return
     named = {pair: use for report in reports for pair, use in report.named.items() if use in REFUSED}
-    yield from (Found(use, pair) for pair, use in sorted(named.items()))
+    yield from (Reference(use, pair) for pair, use in sorted(named.items()))
     if (problem := _problem(reports)) is not None:
-        yield Found(None, problem=problem)
+        yield Reference(None, problem=problem)
 
 
 def counts(report: Report) -> bool:

@@ -1,30 +1,31 @@
 """Scans a model for what would run on loading. Nothing is unpickled.
 
-Every file is read by the parser that model servers load with (`kleverserve.unpickling`), whatever it is called, and
+Every file is read by the parser that model servers load with (`modelfiles.unpickling`), whatever it is called, and
 what it names is looked up in their list.
 """
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from kleverproto.scans import Finding, Scan, Severity
-from kleverserve import __version__
-from kleverserve.unpickling.allowlist import SCRIPT, Use
-from kleverserve.unpickling.reading import one_line
+from modelfiles.unpickling.allowlist import SCRIPT, Use
+from modelfiles.unpickling.reading import one_line
 
 from .carried_code.files import code_of
 from .carried_code.finding import Carried
 from .errors import InvalidModelError
 from .scanned_files import Item, scan_item
-from .scanned_pickles import Found
+from .scanned_pickles import Reference
 
 SCANNER = "klever"
+VERSION = version("modelformats")
 MOST_FINDINGS = 100
 """Of the worst; a hostile file may name a million things."""
 MOST_UNTRUSTED = 100
-"""Classes and functions that nobody knows; a file that names more is no model."""
+"""Unknown classes and functions; a file that names more is not a model."""
 WORST_FIRST: tuple[Severity, ...] = ("dangerous", "failed", "untrusted")
 
 
@@ -35,29 +36,27 @@ def scan_directory(directory: Path) -> Scan:
     """
     findings: dict[Finding, None] = {}  # in order, each once
     untrusted: set[str] = set()
-    for name, found in _found(directory):
-        findings[_finding(name, found)] = None
-        if found.use is Use.UNKNOWN and found.what[0] != SCRIPT:
-            untrusted.add(":".join(found.what))
+    for name, reference in _references(directory):
+        findings[_finding(name, reference)] = None
+        if reference.use is Use.UNKNOWN and reference.what[0] != SCRIPT:
+            untrusted.add(":".join(reference.what))
     for finding in _carried(directory):
         findings[finding] = None
         if finding.severity == "untrusted":
             untrusted.add(finding.what)
     if len(untrusted) > MOST_UNTRUSTED:
-        findings[_failed("", f"the model names more than {MOST_UNTRUSTED} classes and functions that nobody knows")] = (
-            None
-        )
+        findings[_failed("", f"the model names more than {MOST_UNTRUSTED} unknown classes and functions")] = None
     worst = sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))[:MOST_FINDINGS]
     return Scan(
         verdict=worst[0].severity if worst else "clean",
         findings=tuple(worst),
         untrusted=tuple(sorted(untrusted)[:MOST_UNTRUSTED]),
         scanner=SCANNER,
-        scanner_version=__version__,
+        scanner_version=VERSION,
     )
 
 
-def _found(directory: Path) -> Iterator[tuple[str, Found]]:
+def _references(directory: Path) -> Iterator[tuple[str, Reference]]:
     for path in _files(directory):
         with path.open("rb"):
             opens = partial(_opened, path)
@@ -88,17 +87,17 @@ def _opened(path: Path) -> BinaryIO:
     return cast("BinaryIO", path.open("rb"))
 
 
-def _finding(name: str, found: Found) -> Finding:
-    if found.use is None:
-        return _failed(name, found.problem)
-    what = ".".join(found.what)
-    if found.use is Use.DANGEROUS:
+def _finding(name: str, reference: Reference) -> Finding:
+    if reference.use is None:
+        return _failed(name, reference.problem)
+    what = ".".join(reference.what)
+    if reference.use is Use.DANGEROUS:
         reason = "loading the file can run commands, or read and write files, through it"
         return Finding(file=name, what=what, severity="dangerous", reason=reason)
-    if found.what[0] == SCRIPT:
+    if reference.what[0] == SCRIPT:
         reason = "a script or notebook defines it, which nothing else can load: move it into a module and save again"
         return Finding(file=name, what=what, severity="failed", reason=reason)
-    reason = f"it is not among what models are known to need; a project can trust it as {':'.join(found.what)}"
+    reason = f"it is not among what models are known to need; a project can trust it as {':'.join(reference.what)}"
     return Finding(file=name, what=what, severity="untrusted", reason=reason)
 
 

@@ -14,7 +14,7 @@ async def in_thread(call: Callable[ParamsT, ResultT], *args: ParamsT.args, **kwa
     """Run a blocking call in a thread.
 
     Unlike `asyncio.to_thread`, a cancelled caller gets its cancellation only when the thread has ended: until then
-    the call may still write, so nobody else may have its files, locks and directories.
+    the call may still write, so no other caller may use its files, locks and directories.
     """
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
@@ -22,20 +22,20 @@ async def in_thread(call: Callable[ParamsT, ResultT], *args: ParamsT.args, **kwa
     return await until_ended(loop.run_in_executor(None, partial(context.run, partial(call, *args, **kwargs))))
 
 
-async def until_ended(work: "asyncio.Future[ResultT]") -> ResultT:
+async def until_ended(pending: "asyncio.Future[ResultT]") -> ResultT:
     """Wait for the end of something that continues when it is cancelled; a cancellation is raised after that."""
     try:
-        return await asyncio.shield(work)
+        return await asyncio.shield(pending)
     except asyncio.CancelledError:
-        await _ended(work)
+        await _ended(pending)
         raise
 
 
-async def _ended(work: "asyncio.Future[ResultT]") -> None:
-    while not work.done():
+async def _ended(pending: "asyncio.Future[ResultT]") -> None:
+    while not pending.done():
         try:
-            await asyncio.wait({work})
+            await asyncio.wait({pending})
         except asyncio.CancelledError:
-            continue  # cancelled once more: the work has still not ended
-    if not work.cancelled():
-        work.exception()  # whoever cancelled does not want it; asked for, so that nobody logs it as forgotten
+            continue  # cancelled once more: the call has still not ended
+    if not pending.cancelled():
+        pending.exception()  # retrieved, so that asyncio does not log it as never retrieved; the caller was cancelled

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from zipfile import ZipFile
 
-from .zips import find, read_member
+from modelfiles.zips import find, read_member
 
 BYTE_ORDER, LONGEST = "byteorder", 16
 ORDERS = {"little": "little-endian", "big": "big-endian"}
 
 
 def byte_order(archive: ZipFile) -> str | None:
-    """The order of the bytes in an archive's numbers; None where it does not say, as before PyTorch 2.1.
+    """The order of the bytes in an archive's numbers; None where it is not declared, as before PyTorch 2.1.
 
-    Raises ValueError where it says another one than PyTorch knows.
+    Raises ValueError where it declares one that PyTorch does not know.
     """
     member = find(archive, BYTE_ORDER)
     if member is None:

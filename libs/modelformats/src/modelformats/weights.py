@@ -40,7 +40,7 @@ class Weight(NamedTuple):
     """The name of numpy or ml_dtypes, or what `unknown_type` gives; None where there is none, as for strings."""
     shape: Sequence[int]
     size: int | None = None
-    """Bytes, where the file says them; otherwise they follow from type and shape."""
+    """Bytes, where the file declares them; otherwise they follow from type and shape."""
 
 
 def unknown_type(written: object) -> str:
@@ -71,7 +71,7 @@ def newer_types(weights: Iterable[Weight]) -> dict[str, str]:
         return {}
     names = sorted({str(weight.dtype) for weight in newer})
     unmeasured = any(weight.size is None for weight in newer)
-    size = "; the file does not say how many bytes they all have" if unmeasured else ""
+    size = "; the file does not contain their sizes" if unmeasured else ""
     return {"parameters": f"there are weights of {', '.join(names[:SHOWN])}: {NEWER}{size}"}
 
 
@@ -88,9 +88,9 @@ def counted(weights: Iterable[Weight | tuple[str | None, Sequence[int]]]) -> Par
         ValueError: a shape is negative or larger than any tensor's.
     """
     count, by_dtype = 0, Counter[str]()
-    for dtype, shape, said in (Weight(*weight) for weight in weights):
+    for dtype, shape, declared in (Weight(*weight) for weight in weights):
         count += element_count(shape)
-        size = size_in_bytes(dtype, shape) if said is None else said
+        size = size_in_bytes(dtype, shape) if declared is None else declared
         if dtype is not None and size is not None:
             by_dtype[dtype] += size
     return Parameters(count=count, bytes_by_dtype=dict(sorted(by_dtype.items())))

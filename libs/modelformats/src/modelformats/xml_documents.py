@@ -11,7 +11,7 @@ def parse_xml(path: Path, root_name: str) -> Any:
 
     Raises:
         InvalidModelError: another root, or a DTD.
-        lxml.etree.XMLSyntaxError: it is no XML.
+        lxml.etree.XMLSyntaxError: it is not XML.
     """
     from lxml import etree  # noqa: PLC0415 - only two formats need it
 

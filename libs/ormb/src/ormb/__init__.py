@@ -64,7 +64,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: the HTTP client takes half a second that `ormb --help` need not wait for."""
+    """Import names on first use: the HTTP client takes half a second to load, which `ormb --help` does not need."""
     for module, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(f".{module}", __name__), name)

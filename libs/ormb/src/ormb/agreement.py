@@ -1,4 +1,4 @@
-"""What the author declares in ormbfile.yaml, beside what the model's files show."""
+"""Comparison of the signature declared in ormbfile.yaml with the signature parsed from the model's files."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -19,68 +19,68 @@ ALIASES = {
     "string": "str",
     "boolean": "bool",
 }
-"""Spellings of types that people and frameworks use beside numpy's."""
+"""Names of types that people and frameworks use, with the names of NumPy."""
 PREFIXES = ("dt_", "type_")
-"""Of the names in TensorFlow and in Triton."""
+"""Prefixes of type names in TensorFlow and Triton."""
 
 
-def contradictions(declared: Signature | None, found: Signature) -> tuple[str, ...]:
-    """A sentence for each point in which the two cannot both be right; what either leaves open is none."""
+def contradictions(declared: Signature | None, parsed: Signature) -> tuple[str, ...]:
+    """Return a sentence for each contradiction. Fields that one of the two leaves open are no contradiction."""
     if declared is None:
         return ()
     return (
-        *_of("input", declared.inputs, found.inputs),
-        *_of("output", declared.outputs, found.outputs),
+        *_contradictions("input", declared.inputs, parsed.inputs),
+        *_contradictions("output", declared.outputs, parsed.outputs),
     )
 
 
-def completed(declared: Signature | None, found: Signature) -> Signature:
-    """What was found, with what the author declares wherever the files leave something open."""
+def completed(declared: Signature | None, parsed: Signature) -> Signature:
+    """Return the parsed signature, completed with the declared one where the files leave fields open."""
     if declared is None:
-        return found
-    inputs, outputs = _completed(declared.inputs, found.inputs), _completed(declared.outputs, found.outputs)
-    return found.model_copy(update={"inputs": inputs, "outputs": outputs})
+        return parsed
+    inputs, outputs = _completed(declared.inputs, parsed.inputs), _completed(declared.outputs, parsed.outputs)
+    return parsed.replace(inputs=inputs, outputs=outputs)
 
 
-def _completed(declared: Sequence[Tensor], found: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    said = {tensor.name: tensor for tensor in declared}
-    if not found:
-        return tuple(tensor.model_copy(update={"dtype": _dtype(tensor.dtype)}) for tensor in declared)
-    return tuple(_filled(said[tensor.name], tensor) if tensor.name in said else tensor for tensor in found)
+def _completed(declared: Sequence[Tensor], parsed: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    by_name = {tensor.name: tensor for tensor in declared}
+    if not parsed:
+        return tuple(tensor.replace(dtype=_dtype(tensor.dtype)) for tensor in declared)
+    return tuple(_filled(by_name[tensor.name], tensor) if tensor.name in by_name else tensor for tensor in parsed)
 
 
-def _filled(declared: Tensor, found: Tensor) -> Tensor:
-    shape = declared.shape if found.shape is None else found.shape
-    return found.model_copy(update={"dtype": found.dtype or _dtype(declared.dtype), "shape": shape})
+def _filled(declared: Tensor, parsed: Tensor) -> Tensor:
+    shape = declared.shape if parsed.shape is None else parsed.shape
+    return parsed.replace(dtype=parsed.dtype or _dtype(declared.dtype), shape=shape)
 
 
-def _of(kind: str, declared: Sequence[Tensor], found: Sequence[Tensor]) -> Iterator[str]:
-    if not declared or not found:
+def _contradictions(kind: str, declared: Sequence[Tensor], parsed: Sequence[Tensor]) -> Iterator[str]:
+    if not declared or not parsed:
         return
-    by_name = {tensor.name: tensor for tensor in found}
+    by_name = {tensor.name: tensor for tensor in parsed}
     for tensor in declared:
         if tensor.name in by_name:
             yield from _differences(kind, tensor, by_name[tensor.name])
         else:
-            yield f"ormbfile.yaml declares the {kind} {tensor.name!r}; the model has {_listed(by_name)}"
+            yield f"ormbfile.yaml declares the {kind} {tensor.name!r}, but the model has {_listed(by_name)}"
     if missing := sorted(set(by_name) - {tensor.name for tensor in declared}):
         yield f"the model has the {kind} {_listed(missing)}, which ormbfile.yaml does not declare"
 
 
-def _differences(kind: str, declared: Tensor, found: Tensor) -> Iterator[str]:
-    said, is_so = _dtype(declared.dtype), _dtype(found.dtype)
-    if said and is_so and said != is_so:
-        what = f"the {kind} {declared.name!r}"
-        yield f"ormbfile.yaml declares {what} as {declared.dtype}; in the model it is {found.dtype}"
-    if declared.shape is not None and found.shape is not None and not _fits(declared.shape, found.shape):
+def _differences(kind: str, declared: Tensor, parsed: Tensor) -> Iterator[str]:
+    declared_type, parsed_type = _dtype(declared.dtype), _dtype(parsed.dtype)
+    if declared_type and parsed_type and declared_type != parsed_type:
+        tensor = f"the {kind} {declared.name!r}"
+        yield f"ormbfile.yaml declares {tensor} as {declared.dtype}; in the model it is {parsed.dtype}"
+    if declared.shape is not None and parsed.shape is not None and not _fits(declared.shape, parsed.shape):
         yield (
             f"ormbfile.yaml declares the {kind} {declared.name!r} with the shape {_shape(declared.shape)}; "
-            f"in the model it is {_shape(found.shape)}"
+            f"in the model it is {_shape(parsed.shape)}"
         )
 
 
 def _dtype(name: str | None) -> str | None:
-    """Numpy's name of a type; None where it is not known what is meant."""
+    """Return the NumPy name of a type; None if the name is unknown."""
     if name is None:
         return None
     text = name.lower()
@@ -93,12 +93,12 @@ def _dtype(name: str | None) -> str | None:
         return None
 
 
-def _fits(declared: Sequence[int | str], found: Sequence[int | str]) -> bool:
-    """Whether some size is both; a dimension of any size fits all."""
-    same_rank = len(declared) == len(found)
+def _fits(declared: Sequence[int | str], parsed: Sequence[int | str]) -> bool:
+    """Whether two shapes can be the same; a dimension of variable size matches every size."""
+    same_rank = len(declared) == len(parsed)
     return same_rank and all(
         a == b or not isinstance(a, int) or not isinstance(b, int) or -1 in {a, b}
-        for a, b in zip(declared, found, strict=True)
+        for a, b in zip(declared, parsed, strict=True)
     )
 
 

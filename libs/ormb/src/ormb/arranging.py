@@ -1,4 +1,4 @@
-"""From the tree of another tool to a model directory: which of its files are the model."""
+"""Arranges the file tree of another tool as a model directory: selects the files that are the model."""
 
 import shutil
 import tempfile
@@ -20,12 +20,12 @@ Paths = frozenset[PurePosixPath]
 
 @dataclass(frozen=True)
 class Tree:
-    """The files of an artifact as it names them.
+    """The files of an artifact, at the paths that the artifact gives them.
 
     Attributes:
-        directory: where they are.
-        roles: every file.
-        format: that the artifact names.
+        directory: the root of the tree.
+        roles: all files with their roles.
+        format: the format that the artifact names.
     """
 
     directory: Path
@@ -33,12 +33,12 @@ class Tree:
     format: str | None
 
     def below(self, root: PurePosixPath, *roles: Role) -> Paths:
-        """The files below a directory, with a role; any role if none is given."""
-        wanted = roles or tuple(Role)
-        return frozenset(path for path, role in self.roles.items() if path.is_relative_to(root) and role in wanted)
+        """Return the files below a directory that have one of the roles; all files if no role is given."""
+        selected = roles or tuple(Role)
+        return frozenset(path for path, role in self.roles.items() if path.is_relative_to(root) and role in selected)
 
     def format_of(self, root: PurePosixPath, files: Paths) -> str | None:
-        """The format of some files, were they alone in a model directory; None where it is unknown or they lack some.
+        """Return the format that files have in a model directory without other files; None if unknown or incomplete.
 
         Args:
             root: the directory of the tree that is the model directory.
@@ -55,28 +55,30 @@ class Tree:
 
     def _format_in(self, directory: Path) -> str | None:
         candidates = (self.format, modelformats.detect_format(directory))
-        return next((found for found in candidates if found and _is_complete(found, directory)), None)
+        return next((candidate for candidate in candidates if candidate and _is_complete(candidate, directory)), None)
 
 
-def arrange(stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | None, said: str | None) -> None:
-    """Turn the tree into `model/`, with what is the model, and `extra/`, with the other files at their paths.
+def arrange(
+    stage: Path, roles: Mapping[PurePosixPath, Role], model_path: str | None, declared_format: str | None
+) -> None:
+    """Move the files of the model to `model/`, and all other files to `extra/`.
 
     Args:
         stage: holds the tree.
         roles: every file of the tree.
         model_path: the file or directory that the artifact names as its model.
-        said: the format that it names.
+        declared_format: the format that the artifact names.
 
     Raises:
         NoSpaceError.
         UnsupportedArtifactError: two layers have a file and a directory of the same name.
     """
-    tree = Tree(stage / TREE, roles, said)
+    tree = Tree(stage / TREE, roles, declared_format)
     try:
         with writing_to(stage):
             _move(tree, stage, *model_files(tree, model_path))
     except OSError as error:
-        raise UnsupportedArtifactError(f"the files of the artifact cannot be laid out: {error}") from error
+        raise UnsupportedArtifactError(f"cannot arrange the files of the artifact: {error}") from error
 
 
 def _move(tree: Tree, stage: Path, root: PurePosixPath, files: Paths) -> None:
@@ -84,47 +86,47 @@ def _move(tree: Tree, stage: Path, root: PurePosixPath, files: Paths) -> None:
         target = stage / EXTRA / path
         target.parent.mkdir(parents=True, exist_ok=True)
         (tree.directory / path).replace(target)
-    shutil.rmtree(stage / MODEL, ignore_errors=True)  # of a process that was killed before it had moved the files
+    shutil.rmtree(stage / MODEL, ignore_errors=True)  # left by a process that was killed before it moved the files
     (tree.directory / root).rename(stage / MODEL)
     shutil.rmtree(tree.directory, ignore_errors=True)
 
 
 def model_files(tree: Tree, model_path: str | None) -> tuple[PurePosixPath, Paths]:
-    """The directory of the tree that is the model's, and its files.
+    """Return the directory of the model in the tree, and the files of the model.
 
-    What the artifact names as its model decides. Without that its weights do, from the tree's top or from the directory
-    that all of them are in. Other files of the directory stay with them where the format stays the same.
+    The directory is the model that the artifact names. If it names none, it is the root of the tree or the deepest
+    directory that contains all weights. Other files of the directory belong to the model if the format stays the same.
     """
     named = _named(tree.roles, model_path)
     if named is None:
         return _by_weights(tree)
     root = named.parent if named in tree.roles else named
-    own = tree.below(named, Role.MODEL, Role.PART) or tree.below(named)
+    files = tree.below(named, Role.MODEL, Role.PART) or tree.below(named)
     rivals = (
         _rivals(named, tree.below(root, Role.MODEL, Role.PART)) if named in tree.roles else frozenset[PurePosixPath]()
     )
-    parts = own | (tree.below(root, Role.MODEL, Role.PART) - rivals)
-    return root, _widest(tree, root, (own, parts, tree.below(root) - rivals))
+    parts = files | (tree.below(root, Role.MODEL, Role.PART) - rivals)
+    return root, _widest(tree, root, (files, parts, tree.below(root) - rivals))
 
 
 def _by_weights(tree: Tree) -> tuple[PurePosixPath, Paths]:
     weights = tree.below(HERE, Role.MODEL)
     for root in (HERE, _common(weights)):
-        own = tree.below(root, Role.MODEL, Role.PART)
-        if tree.format_of(root, own):
-            return root, _widest(tree, root, (own, tree.below(root)))
+        files = tree.below(root, Role.MODEL, Role.PART)
+        if tree.format_of(root, files):
+            return root, _widest(tree, root, (files, tree.below(root)))
     return HERE, tree.below(HERE)
 
 
 def _widest(tree: Tree, root: PurePosixPath, choices: tuple[Paths, ...]) -> Paths:
-    """The most files of which the format is that of the fewest that have one; all where none have."""
+    """Return the largest choice with the same format as the smallest choice that has one; all files if none has."""
     formats = {files: tree.format_of(root, files) for files in dict.fromkeys(choices)}
-    first = next((found for found in formats.values() if found), None)
-    return [files for files, found in formats.items() if found == first][-1]
+    first = next((candidate for candidate in formats.values() if candidate), None)
+    return [files for files, candidate in formats.items() if candidate == first][-1]
 
 
 def _named(roles: Mapping[PurePosixPath, Role], model_path: str | None) -> PurePosixPath | None:
-    """Where the model is that the artifact names; kits before 0.5 have its last part only."""
+    """Return the path of the model that the artifact names. ModelKits before 0.5 have only its last part."""
     if model_path is None:
         return None
     path = PurePosixPath(model_path)
@@ -133,7 +135,7 @@ def _named(roles: Mapping[PurePosixPath, Role], model_path: str | None) -> PureP
 
 
 def _rivals(model: PurePosixPath, files: Iterable[PurePosixPath]) -> Paths:
-    """Files that could be taken for the model, such as an adapter beside its base; not the rest of a split one."""
+    """Return files that could be mistaken for the model, such as an adapter; not further parts of a split model."""
     return frozenset(
         path
         for path in files
@@ -145,7 +147,7 @@ def _rivals(model: PurePosixPath, files: Iterable[PurePosixPath]) -> Paths:
 
 
 def _common(files: Paths) -> PurePosixPath:
-    """The deepest directory that all files are in."""
+    """Return the deepest directory that contains all files."""
     directories = [set(path.parents) for path in files]
     return max(set.intersection(*directories), key=lambda path: len(path.parts)) if directories else HERE
 

@@ -1,4 +1,4 @@
-"""Async code for those who wait: scripts, and notebooks, whose own event loop runs already."""
+"""Blocking calls of async code, for scripts and for notebooks, which already run an event loop."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +13,7 @@ ResultT = TypeVar("ResultT")
 def run_with(
     client: Callable[[], AbstractAsyncContextManager[ClientT]], call: Callable[[ClientT], Awaitable[ResultT]]
 ) -> ResultT:
-    """Open a client, call it, close it, in an event loop of its own. Raises what these raise."""
+    """Open a client, call it and close it in a separate event loop. Errors of the call are raised."""
 
     async def main() -> ResultT:
         async with client() as opened:
@@ -27,7 +27,7 @@ def iterate_with(
     client: Callable[[], AbstractAsyncContextManager[ClientT]],
     call: Callable[[ClientT], AsyncGenerator[ResultT, None]],
 ) -> Iterator[ResultT]:
-    """As `run_with`, item by item; the client is closed with the iterator."""
+    """Like `run_with`, but yields items; the client is closed together with the iterator."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(client()) as opened:
         items = call(opened)
         try:

@@ -1,8 +1,8 @@
-"""Reading tar archives of strangers (POSIX pax, GNU), whose headers may extend others without end.
+"""Reads untrusted tar archives (POSIX pax, GNU) with limits for headers that extend other headers.
 
-`tarfile` reads such a header into memory whatever its size, calls itself for each, keeps what they say, and takes
-quadratic time for some (CVE-2024-6232). Here all of them together have a budget, and are checked before `tarfile`
-parses them. Sparse files are refused: their maps have no limit, and no tool writes them into artifacts.
+`tarfile` reads such headers into memory regardless of their size, recursively, keeps their content, and needs
+quadratic time for some of them (CVE-2024-6232). This module limits their total size and checks them before `tarfile`
+parses them. Sparse files are rejected: their maps have no limit, and no tool writes them into artifacts.
 """
 
 import re
@@ -16,25 +16,25 @@ from .limits import MAX_ENTRIES
 PAX = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE})
 EXTENDED = PAX | {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
 HEADER_BYTES = 1024 * 1024
-"""Of one header that extends another: names, and the extended attributes of files in image layers."""
+"""Size limit of one extended header, which holds names or extended attributes of files in image layers."""
 HEADERS_BYTES = 32 * 1024 * 1024
-"""Of all of them in an archive."""
+"""Size limit of all extended headers of an archive."""
 MOST_NESTED = 16
-"""Of them before one entry."""
+"""Maximum number of extended headers before one entry."""
 SPARSE = b"GNU.sparse"
 _LENGTH = re.compile(rb"\d{1,8} ")
 _DIGITS = re.compile(rb"\d{128}")
 
 
 def entries(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Every entry of an archive, once and in order, with the archive that its content is to be read from by then.
+    """Yield each entry of an archive in order, with the archive to read its content from.
 
     Args:
-        stream: the archive's bytes, uncompressed; read forwards only.
+        stream: the uncompressed bytes of the archive; read sequentially.
 
     Raises:
-        UnsupportedArtifactError: its headers pass a limit, or it has too many entries.
-        tarfile.TarError: it is damaged.
+        UnsupportedArtifactError: its headers exceed a limit, or it has too many entries.
+        tarfile.TarError: the archive is damaged.
     """
     headers = _Headers()
 
@@ -47,15 +47,15 @@ def entries(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
     with tarfile.TarFile(fileobj=content, tarinfo=Header) as archive:
         count = 0
         while (member := archive.next()) is not None:
-            cast("Any", archive).members.clear()  # or all that was read would stay in memory
+            cast("Any", archive).members.clear()  # otherwise all members stay in memory
             count += 1
             if count > MAX_ENTRIES:
-                raise UnsupportedArtifactError(f"the archive has more than {MAX_ENTRIES} entries: it is refused")
+                raise UnsupportedArtifactError(f"the archive has more than {MAX_ENTRIES} entries, which is not allowed")
             yield archive, member
 
 
 class _Headers:
-    """The headers of one archive that extend others."""
+    """Checks the extended headers of one archive."""
 
     def __init__(self) -> None:
         self._left = HEADERS_BYTES
@@ -63,21 +63,23 @@ class _Headers:
         self._awaited: tarfile.TarInfo | None = None
 
     def checked(self, header: tarfile.TarInfo) -> tarfile.TarInfo:
-        """Count a header, and remember it where its content comes next. Raises UnsupportedArtifactError."""
+        """Count a header, and expect its content next if it is an extended one. Raises UnsupportedArtifactError."""
         if header.size < 0:
-            raise _refused("an entry of a negative size")
+            raise _refused("an entry of negative size")
         if header.type == tarfile.GNUTYPE_SPARSE:
             raise _refused("a sparse file")
         self._nested = self._nested + 1 if header.type in EXTENDED else 0
         if self._nested:
             self._left -= header.size
             if header.size > HEADER_BYTES or self._left < 0 or self._nested > MOST_NESTED:
-                raise _refused(f"headers of more than {HEADER_BYTES} bytes, {HEADERS_BYTES} in all, or too many")
+                raise _refused(
+                    f"headers of more than {HEADER_BYTES} bytes, or {HEADERS_BYTES} bytes in total, or too many headers"
+                )
             self._awaited = header
         return header
 
     def check_content(self, content: bytes) -> None:
-        """Look at what was read, where it is the content of a header. Raises UnsupportedArtifactError."""
+        """Check bytes that were read if they are the content of an extended header. Raises UnsupportedArtifactError."""
         header, self._awaited = self._awaited, None
         if header is not None and len(content) < header.size:
             raise tarfile.ReadError("unexpected end of data")
@@ -86,22 +88,22 @@ class _Headers:
 
 
 def _check_records(content: bytes) -> None:
-    """Records are `<length> <keyword>=<value>`, each with a line's end (POSIX.1-2001, pax Extended Header)."""
+    """Records are `<length> <keyword>=<value>`, each with a newline (POSIX.1-2001, pax Extended Header)."""
     start = 0
     while start < len(content):
         length = _LENGTH.match(content, start)
         end = start + int(length[0]) if length else 0
         if length is None or not length.end() < end <= len(content) or content[end - 1 : end] != b"\n":
-            raise _refused("a pax header that cannot be read")
+            raise _refused("an unreadable pax header")
         if content.find(b"=", length.end(), end) < 0 or content.startswith(SPARSE, length.end()):
-            raise _refused("a pax header that cannot be read, or a sparse file")
+            raise _refused("an unreadable pax header, or a sparse file")
         start = end
     if _DIGITS.search(content):
-        raise _refused("a pax header with a number that nothing needs")
+        raise _refused("a pax header with an oversized number")
 
 
 class _Forwards:
-    """What `tarfile` needs of a file; it goes forwards only, as `tarfile` does where entries are read in order."""
+    """The file interface that `tarfile` needs; sequential, as `tarfile` reads entries in order."""
 
     def __init__(self, stream: IO[bytes], headers: _Headers) -> None:
         self._stream = stream
@@ -119,7 +121,7 @@ class _Forwards:
 
     def seek(self, position: int) -> None:
         if position < self._at:
-            raise tarfile.StreamError("the entries of an archive are read in order")
+            raise tarfile.StreamError("the entries of an archive must be read in order")
         while self._at < position:
             skipped = self._stream.read(min(position - self._at, HEADER_BYTES))
             if not skipped:
@@ -127,5 +129,5 @@ class _Forwards:
             self._at += len(skipped)
 
 
-def _refused(what: str) -> UnsupportedArtifactError:
-    return UnsupportedArtifactError(f"the archive has {what}: it is refused")
+def _refused(content: str) -> UnsupportedArtifactError:
+    return UnsupportedArtifactError(f"the archive has {content}, which is not allowed")

@@ -1,4 +1,4 @@
-"""The library's face: save, push, pull, export, and the ways straight through."""
+"""The client of the library: save, push, pull and export models."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -32,16 +32,16 @@ from .transfer import Transfer
 
 
 class OrmbClient:
-    """Models between directories, the local store and registries.
+    """Moves models between directories, the local store and registries.
 
     Args:
-        root: holds the local store and credentials; default `$ORMB_ROOTPATH`, else `~/.ormb`.
-        concurrency: blobs moved at a time.
-        plain_http: speak http to every registry; those on this machine are always spoken to so.
+        root: directory of the local store and the credentials; default `$ORMB_ROOTPATH`, else `~/.ormb`.
+        concurrency: number of blobs to transfer at the same time.
+        plain_http: use HTTP for all registries; registries on this machine always use HTTP.
         insecure: do not verify TLS certificates.
-        ca_file: certificates of authorities to trust besides the system's.
-        chunk_bytes: larger blobs are sent in pieces of this size, so that an interrupted upload resumes.
-        own: the registry whose password is in a file; for others the kept credentials are looked up.
+        ca_file: additional CA certificates to trust.
+        chunk_bytes: larger blobs are sent in chunks of this size, so that an interrupted upload resumes.
+        own: a registry whose password is in a file; stored credentials are used for other registries.
     """
 
     def __init__(  # noqa: PLR0913 - its settings
@@ -80,12 +80,12 @@ class OrmbClient:
         """Pack a model directory into the local store.
 
         Args:
-            directory: the model.
-            reference: its name.
+            directory: the model directory.
+            reference: the name of the model in the store.
             layout: `modelpack`, or `ormb` for the Go `ormb`.
 
         Raises:
-            InvalidModelDirectoryError: it is not laid out as a model.
+            InvalidModelDirectoryError: the directory does not have the structure of a model.
             InvalidModelFileError: ormbfile.yaml cannot be read.
         """
         with archives_directory(self.root, layout) as archives:
@@ -94,7 +94,7 @@ class OrmbClient:
         return _packed_info(reference, packed)
 
     async def push(self, reference: Reference, progress: Progress | None = None) -> ModelInfo:
-        """Send a model from the local store. Raises NotFoundError, AuthenticationError, RegistryError."""
+        """Push a model from the local store. Raises NotFoundError, AuthenticationError, RegistryError."""
         async with self._using_store():
             manifest = await in_thread(self.layout.manifest_bytes, reference)
             info = self.stored(reference)
@@ -111,14 +111,14 @@ class OrmbClient:
         *,
         layout: str = MODELPACK.name,
     ) -> ModelInfo:
-        """Send a model directory without a copy in the local store. Raises as `save` and `push`."""
+        """Push a model directory without a copy in the local store. Raises the errors of `save` and `push`."""
         with archives_directory(self.root, layout) as archives:
             packed = await in_thread(self._pack, directory, archives)
             await self._send(reference, [*packed.layers, packed.config], packed.manifest, progress or Silent())
         return _packed_info(reference, packed)
 
     async def pull(self, reference: Reference, progress: Progress | None = None) -> ModelInfo:
-        """Fetch a model into the local store; blobs that are there are not fetched again."""
+        """Pull a model into the local store. Blobs that are already in the store are not pulled again."""
         watcher = progress or Silent()
         info, manifest = await self._fetch_manifest(reference)
         parts = {part.digest: part for part in _parts(info.manifest)}
@@ -126,9 +126,9 @@ class OrmbClient:
             missing = [part for part in parts.values() if not self.layout.has_blob(part.digest)]
             watcher.started(sum(part.size for part in missing))
             with self.layout.incoming() as directory:
-                wanted = [(part, directory / f"{hexadecimal(part.digest)}.part") for part in missing]
-                await self._transfer.download(reference, wanted, watcher)
-                for part, path in wanted:
+                downloads = [(part, directory / f"{hexadecimal(part.digest)}.part") for part in missing]
+                await self._transfer.download(reference, downloads, watcher)
+                for part, path in downloads:
                     await in_thread(_place, path, self.layout.blob_path(part.digest))
             await in_thread(self.layout.add_manifest, reference, manifest)
         return info
@@ -137,8 +137,8 @@ class OrmbClient:
         """Write a model from the local store to a directory, all or nothing.
 
         Raises:
-            NotFoundError: it is not in the local store.
-            DestinationError: something else is there.
+            NotFoundError: the model is not in the local store.
+            DestinationError: the destination contains something else.
             UnsafePathError: the artifact names a file outside the destination.
         """
         async with self._using_store():
@@ -149,13 +149,15 @@ class OrmbClient:
     async def pull_and_export(
         self, reference: Reference, destination: Path, progress: Progress | None = None
     ) -> ModelInfo:
-        """Fetch a model straight into a directory: `ormbfile.yaml` and `model/…`; nothing to do if it is there.
+        """Pull a model directly into a directory: `ormbfile.yaml` and `model/…`. Does nothing if it is already there.
 
-        Raises as `pull` and `export`.
+        Raises the errors of `pull` and `export`.
         """
         watcher = progress or Silent()
         info, _ = await self._fetch_manifest(reference)
-        named = reference.digest or info.digest  # the digest of an index stands for what is taken from it
+        named = (
+            reference.digest or info.digest
+        )  # the digest of an index identifies the manifest that is selected from it
         if await in_thread(is_exported, destination, named):
             return info.with_format(await in_thread(exported_format, destination))
         watcher.started(info.size)
@@ -168,11 +170,11 @@ class OrmbClient:
     async def copy(
         self, source: Reference, target: Reference, progress: Progress | None = None, *, with_referrers: bool = True
     ) -> ModelInfo:
-        """Copy a model from one registry, or repository, to another, with what refers to it.
+        """Copy a model to another registry or repository, together with its referrers.
 
-        Raises as `push` and `pull`; RegistryError also where signatures at the target would be overwritten.
+        Raises the errors of `push` and `pull`, and RegistryError if signatures at the target would be overwritten.
         """
-        await self._fetch_manifest(source)  # what is not a model is refused before anything is moved
+        await self._fetch_manifest(source)  # artifacts that are not models are rejected before any transfer
         scratch = await in_thread(self.layout.staging)
         copier = Copier(
             self._registry,
@@ -188,51 +190,54 @@ class OrmbClient:
 
     @property
     def referrers(self) -> Referrers:
-        """Artifacts about models."""
+        """The client for artifacts that refer to models."""
         return Referrers(self._registry, self._transfer)
 
     async def attach(
         self, reference: Reference, files: Sequence[Path], artifact_type: str, annotations: Mapping[str, str]
     ) -> str:
-        """Push files as an artifact about a model; give its digest. Raises NotFoundError, AuthenticationError."""
+        """Push files as an artifact that refers to a model; return its digest.
+
+        Raises NotFoundError, AuthenticationError.
+        """
         manifest, media_type = await self._registry.get_manifest(reference)
         subject = Descriptor(media_type=media_type, digest=digest_bytes(manifest), size=len(manifest))
         contents = await in_thread(lambda: [attachment(path) for path in files])
         return await self.referrers.attach(reference, subject, contents, artifact_type, annotations)
 
     async def discover(self, reference: Reference, artifact_type: str | None = None) -> list[Referrer]:
-        """What refers to a model. Raises NotFoundError, AuthenticationError."""
+        """List the artifacts that refer to a model. Raises NotFoundError, AuthenticationError."""
         manifest, _ = await self._registry.get_manifest(reference)
         return await self.referrers.discover(reference, digest_bytes(manifest), artifact_type)
 
     async def inspect(self, reference: Reference) -> ModelInfo:
-        """What a registry says of a model; only its manifest is fetched."""
+        """Return the metadata of a model in a registry. Only the manifest is pulled."""
         info, _ = await self._fetch_manifest(reference)
         return info
 
     def stored(self, reference: Reference) -> ModelInfo:
-        """What the local store has under a reference. Raises NotFoundError."""
+        """Return the metadata of a model in the local store. Raises NotFoundError."""
         return _info(reference, self.layout.manifest(reference))
 
     def models(self) -> list[StoredModel]:
-        """What is in the local store."""
+        """List the models in the local store."""
         return self.layout.models()
 
     @asynccontextmanager
     async def _using_store(self) -> AsyncIterator[None]:
-        """See `LocalLayout.in_use`; waits in a thread while another process collects."""
+        """See `LocalLayout.in_use`; waits in a thread while another process removes blobs."""
         with ExitStack() as stack:
             await in_thread(stack.enter_context, self.layout.in_use())
             yield
 
     def _pack(self, directory: Path, archives: Path | None) -> PackedModel:
-        known = KnownDigests(self.root / known_digests.DIRECTORY, directory)
-        packed = pack(directory, archives, digest=known.digest)
-        known.keep()
+        digests = KnownDigests(self.root / known_digests.DIRECTORY, directory)
+        packed = pack(directory, archives, digest=digests.digest)
+        digests.keep()
         return packed
 
     def _mounts(self, reference: Reference) -> dict[str, str]:
-        """Blobs that the registry may have in another repository, since a model in the store was there."""
+        """Return blobs that another repository of the registry may contain, because a stored model came from there."""
         others = [
             model
             for model in self.layout.models()

@@ -1,4 +1,4 @@
-"""What differs between two models: metadata and files; pure."""
+"""Compares the metadata and files of two models; pure."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from .modelfile import FILE_NAME
 
 @dataclass(frozen=True)
 class Change:
-    """Something that differs.
+    """A difference between two models.
 
     Attributes:
         kind: `metadata`, `signature` or `file`.
         name: dotted key, or path.
-        left: in the first model; None where it is only in the second.
-        right: in the second model; None where it is only in the first.
+        left: the value in the first model; None if only the second model has one.
+        right: the value in the second model; None if only the first model has one.
     """
 
     kind: str
@@ -26,12 +26,12 @@ class Change:
 
 
 def compare(left: ModelManifest, right: ModelManifest) -> list[Change]:
-    """All that differs, metadata first; empty for the same model."""
+    """Return all differences, metadata first; empty if the models are equal."""
     return [*_metadata(left, right), *_files(left, right)]
 
 
 def _metadata(left: ModelManifest, right: ModelManifest) -> list[Change]:
-    a, b = _said(left), _said(right)
+    a, b = _metadata_of(left), _metadata_of(right)
     return [
         Change("signature" if key.startswith("signature.") else "metadata", key, a.get(key), b.get(key))
         for key in sorted({*a, *b})
@@ -45,7 +45,7 @@ def _files(left: ModelManifest, right: ModelManifest) -> list[Change]:
 
 
 def _contents(manifest: ModelManifest) -> dict[str, str]:
-    """Path, or the digest of a layer without a path of its own, to digest and size; the ormbfile is metadata."""
+    """Map each path, or the digest of a layer without a path, to digest and size; without the ormbfile."""
     times = Counter(layer.path for layer in manifest.layers)
     empty = {f"{path}/": "empty directory" for path in manifest.empty_directories}
     return empty | {
@@ -55,13 +55,13 @@ def _contents(manifest: ModelManifest) -> dict[str, str]:
     }
 
 
-def _said(manifest: ModelManifest) -> dict[str, str]:
+def _metadata_of(manifest: ModelManifest) -> dict[str, str]:
     data = manifest.modelfile.model_dump(mode="json", exclude_defaults=True) if manifest.modelfile else {}
     return dict(_flat(data, ""))
 
 
 def _flat(value: Any, name: str) -> list[tuple[str, str]]:
-    """Leaves by dotted name; named entries of a list by their name, so that their order does not matter."""
+    """Return leaves by dotted name. Entries of a list are identified by their name, so that order does not matter."""
     if isinstance(value, dict):
         return [leaf for key, inner in value.items() for leaf in _flat(inner, f"{name}.{key}" if name else str(key))]
     if isinstance(value, list):

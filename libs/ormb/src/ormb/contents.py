@@ -1,4 +1,4 @@
-"""What a model directory holds, as it can be packed: whatever cannot be exported again is refused by its name."""
+"""Lists the contents of a model directory for packing; entries that cannot be exported again are rejected."""
 
 import os
 import stat
@@ -8,16 +8,19 @@ from pathlib import Path
 
 from .errors import InvalidModelDirectoryError
 
-COPY = "copy it here; `cp -rL` copies a directory with what its links lead to, `hf download --local-dir` makes no links"
+COPY = (
+    "copy the target to this place. `cp -rL` copies a directory with the targets of its links; "
+    "`hf download --local-dir` creates no links"
+)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Paths below the directory, in one order on every machine.
+    """Paths below the directory, in the same order on all machines.
 
     Attributes:
-        files: regular files, and links to those.
-        empty_directories: directories without an entry.
+        files: regular files, and links to regular files.
+        empty_directories: directories without entries.
     """
 
     files: tuple[Path, ...]
@@ -25,16 +28,16 @@ class Contents:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The size of all files in bytes."""
         return sum(path.stat().st_size for path in self.files)
 
 
 def contents_of(directory: Path) -> Contents:
-    """Everything below a directory, which may itself be a link.
+    """List the contents of a directory, which can be a symbolic link.
 
     Raises:
-        InvalidModelDirectoryError: a link leads out of the directory, to a directory, nowhere or to itself; an entry is
-            neither a file nor a directory, or has a name that is read otherwise on other systems.
+        InvalidModelDirectoryError: a link points outside the directory, to a directory, to nothing or to itself; an
+            entry is neither a file nor a directory, or has a name that other systems interpret differently.
         OSError: a directory cannot be read.
     """
     files, empty = [], []
@@ -58,7 +61,7 @@ def contents_of(directory: Path) -> Contents:
 
 
 def _entries(directory: Path) -> Iterator[tuple[Path, bool]]:
-    """Every path below, and whether it is a directory without an entry."""
+    """Yield each path below, and whether it is an empty directory."""
     for parent, directories, files in os.walk(directory, onerror=_raise):
         if Path(parent) != directory:
             yield Path(parent), not directories and not files
@@ -69,7 +72,7 @@ def _entries(directory: Path) -> Iterator[tuple[Path, bool]]:
 def _check_name(path: Path) -> None:
     if "\\" in path.name:
         raise InvalidModelDirectoryError(
-            f"{path} has a backslash in its name, which other systems take for a directory: rename it"
+            f"{path} has a backslash in its name, which other systems interpret as a directory separator: rename it"
         )
     try:
         path.name.encode()

@@ -1,4 +1,4 @@
-"""From one registry to another without a copy in the local store: blobs pass through a temporary file each."""
+"""Copies artifacts between registries. Each blob passes through a temporary file, not through the local store."""
 
 import asyncio
 import tempfile
@@ -17,19 +17,19 @@ from .referrers import Referrers, referrers_tag
 from .transfer import Transfer
 
 COSIGN_ENDINGS = (".sig", ".att", ".sbom")
-"""Of the tags under which cosign keeps what it does not attach as a referrer."""
+"""Suffixes of the tags under which cosign stores artifacts that it does not attach as referrers."""
 
 
 class Copier:
-    """Copies artifacts of any kind, with what an index lists and with what refers to them.
+    """Copies artifacts of any kind, with the entries of an index and with referrers.
 
     Args:
-        registry: both ends; it speaks to any host.
-        transfer: moves blobs.
-        scratch: an existing directory for blobs on their way.
-        concurrency: blobs on their way at a time.
-        progress: is shown them.
-        with_referrers: whether signatures, SBOMs and all else that refers to an artifact are copied too.
+        registry: the client for source and target.
+        transfer: transfers blobs.
+        scratch: an existing directory for blobs in transfer.
+        concurrency: number of blobs in transfer at the same time.
+        progress: receives the progress.
+        with_referrers: whether to copy signatures, SBOMs and other referrers.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Copier:
         self._seen: set[str] = set()
 
     async def copy(self, source: Reference, target: Reference) -> None:
-        """Copy a manifest and all that it names; its tag comes last, when all is there.
+        """Copy a manifest and everything that it references. The tag is pushed last.
 
         Raises:
             NotFoundError, AuthenticationError.
-            RegistryError: also where the target has signatures under a tag of cosign that the source has not.
+            RegistryError: also if a cosign tag of the target has signatures that the source does not have.
         """
         manifest, media_type = await self._registry.get_manifest(source)
         document: dict[str, Any] = load_json(manifest)
@@ -78,20 +78,20 @@ class Copier:
     async def _copy_referrers(self, source: Reference, target: Reference, digest: str) -> None:
         for entry in await self._referrers.listed(source, digest):
             if entry["digest"] in self._seen or not await self._has(source.at(entry["digest"])):
-                continue  # a list by tag may still have what was deleted
+                continue  # a list by tag can contain deleted manifests
             await self.copy(source.at(entry["digest"]), target.at(entry["digest"]))
         for ending in COSIGN_ENDINGS:
             tag = referrers_tag(digest) + ending
             await self._copy_signatures(source.tagged(tag), target.tagged(tag))
 
     async def _copy_signatures(self, source: Reference, target: Reference) -> None:
-        """All signatures of an artifact are layers of one manifest: none that only the target has is overwritten."""
-        wanted = await self._layers(source)
-        if wanted is None:
+        """Copy the signatures of an artifact, which are layers of one manifest, unless that would overwrite others."""
+        signatures = await self._layers(source)
+        if signatures is None:
             return
-        if (there := await self._layers(target)) and not there <= wanted:
+        if (present := await self._layers(target)) and not present <= signatures:
             raise RegistryError(
-                f"{target} has signatures that {source} has not, and copying would overwrite them: copy with "
+                f"{target} has signatures that {source} does not have, and copying would overwrite them. Copy with "
                 "--no-referrers, or delete that tag first"
             )
         await self.copy(source, target)
@@ -126,18 +126,18 @@ class Copier:
             with tempfile.TemporaryDirectory(dir=self._scratch) as directory:
                 path = Path(directory) / "blob"
                 await self._transfer.download(source, [(descriptor, path)], self._progress)
-                self._progress.advanced(-descriptor.size)  # it counts when it has arrived
+                self._progress.advanced(-descriptor.size)  # progress counts bytes that arrive at the target
                 await self._transfer.upload(target, [Content(descriptor, path)], self._progress)
 
     async def _is_there(self, source: Reference, target: Reference, digest: str) -> bool:
-        """Whether the target has the blob, or its registry takes it from the source."""
+        """Whether the target has the blob, or its registry mounts it from the source."""
         if await self._registry.has_blob(target, digest):
             return True
         return source.host == target.host and await self._registry.mount_blob(target, digest, source.repository)
 
 
 def _about(document: dict[str, Any]) -> dict[str, Any]:
-    """What a list of referrers has of one besides its descriptor (distribution-spec 1.1, referrers tag schema)."""
+    """Return the fields that a list of referrers adds to a descriptor (distribution-spec 1.1, referrers tag schema)."""
     kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
     about = {"artifactType": kind, "annotations": document.get("annotations")}
     return {key: value for key, value in about.items() if value}

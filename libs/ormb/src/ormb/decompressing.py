@@ -1,4 +1,4 @@
-"""Compressed bytes to plain ones, with a limit, verified against the digests that an artifact declares."""
+"""Decompresses layers with a size limit, and verifies them against the digests that the artifact declares."""
 
 import gzip
 import hashlib
@@ -18,16 +18,16 @@ from .layouts.layout import LayerFiles
 from .limits import plain_limit
 
 ZSTD_INPUT = 2048
-"""Bytes that are decompressed at a time: of what they unpack to, all is in memory."""
+"""Number of compressed bytes to process at a time; their decompressed content is held in memory."""
 
 
 @contextmanager
 def plain_bytes(source: Path, layer: LayerFiles) -> Iterator[IO[bytes]]:
-    """The uncompressed bytes of a layer, read from its blob; all of them are verified when the block ends well.
+    """Open the uncompressed content of a layer. If the block ends without an error, all of it has been verified.
 
     Raises:
-        UnsupportedArtifactError: they cannot be decompressed, or are far more than the blob's.
-        DigestMismatchError: they have none of the digests that the artifact declares.
+        UnsupportedArtifactError: the content cannot be decompressed, or is far larger than the blob.
+        DigestMismatchError: the content has none of the digests that the artifact declares.
     """
     try:
         with source.open("rb") as packed, _decompressed(packed, layer.type.compression) as stream:
@@ -51,7 +51,7 @@ def _decompressed(packed: io.BufferedReader, compression: Compression) -> IO[byt
 
 
 class _Zstandard(io.RawIOBase):
-    """The content of all frames (RFC 8878); the library's own stream takes a truncated frame for a whole one."""
+    """The content of all frames (RFC 8878). The stream of the library treats a truncated frame as complete."""
 
     def __init__(self, packed: IO[bytes]) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class _Zstandard(io.RawIOBase):
         while not self._output:
             if not self._input and not (packed := self._packed.read(ZSTD_INPUT)):
                 if self._frame is not None:
-                    raise EOFError("the compressed data end in the middle")
+                    raise EOFError("the compressed data is truncated")
                 return 0
             self._output = memoryview(self._decompress(self._input or packed))
         size = min(len(buffer), len(self._output))
@@ -83,7 +83,7 @@ class _Zstandard(io.RawIOBase):
 
 
 class _Counted(io.RawIOBase):
-    """Counts and hashes what passes."""
+    """Counts and hashes the bytes that are read."""
 
     def __init__(self, stream: IO[bytes], layer: LayerFiles) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class _Counted(io.RawIOBase):
         if self._budget < 0:
             size = self._layer.descriptor.size
             raise UnsupportedArtifactError(
-                f"layer {self._layer.descriptor.digest} of {size} bytes unpacks to far more: it is refused"
+                f"layer {self._layer.descriptor.digest} of {size} bytes unpacks to far more than is allowed"
             )
         if self._hasher:
             self._hasher.update(data)
@@ -114,6 +114,6 @@ class _Counted(io.RawIOBase):
             pass
         if self._hasher and f"sha256:{self._hasher.hexdigest()}" not in self._layer.diff_ids:
             raise DigestMismatchError(
-                f"layer {self._layer.descriptor.digest} unpacks to other bytes than the artifact declares: none of its "
-                "diffIds is theirs. Ask who made the artifact to push it again"
+                f"layer {self._layer.descriptor.digest} does not unpack to the content that the artifact "
+                "declares: none of its diffIds matches. Ask the author of the artifact to push it again"
             )

@@ -1,32 +1,32 @@
-"""Content addresses, computed while bytes pass by."""
+"""Digests of content, computed in chunks."""
 
 import hashlib
 from pathlib import Path
 from typing import Protocol
 
 CHUNK = 256 * 1024
-"""Bytes read, hashed and sent at a time; a transfer holds no more than a few of these."""
+"""Number of bytes to read, hash and send at a time; a transfer holds only a few chunks in memory."""
 
 
 class Hasher(Protocol):
-    """A hash function at work."""
+    """An incremental hash, as in `hashlib`."""
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes."""
+        """Add bytes to the hash."""
         ...
 
     def hexdigest(self) -> str:
-        """The hash of all bytes so far."""
+        """Return the hash of all bytes so far, in hexadecimal."""
         ...
 
 
 def digest_bytes(data: bytes) -> str:
-    """The sha256 digest of bytes, as OCI writes it."""
+    """Return the sha256 digest of bytes in OCI notation."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def digest_file(path: Path) -> str:
-    """The sha256 digest of a file, read in chunks. Raises OSError."""
+    """Return the sha256 digest of a file, which is read in chunks. Raises OSError."""
     hasher = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -35,10 +35,10 @@ def digest_file(path: Path) -> str:
 
 
 def hasher_for(digest: str) -> Hasher:
-    """The hash function that a digest was made with."""
+    """Return an incremental hash of the algorithm of a digest."""
     return hashlib.new(digest.partition(":")[0])
 
 
 def hexadecimal(digest: str) -> str:
-    """The digest without its algorithm."""
+    """Return the digest without its algorithm."""
     return digest.partition(":")[2]

@@ -1,4 +1,4 @@
-"""What can go wrong with a model artifact. Each message says what happened and what to do."""
+"""Errors of this library. Each message says what happened and what to do."""
 
 
 class OrmbError(Exception):
@@ -16,7 +16,7 @@ class InvalidReferenceError(OrmbError):
 
 
 class InvalidModelDirectoryError(OrmbError):
-    """The directory is not laid out as a model."""
+    """The directory does not have the structure of a model directory."""
 
 
 class InvalidModelFileError(OrmbError):
@@ -24,19 +24,19 @@ class InvalidModelFileError(OrmbError):
 
 
 class NotFoundError(OrmbError):
-    """The registry, or the local store, does not have it."""
+    """The artifact is not in the registry, or not in the local store."""
 
 
 class AuthenticationError(OrmbError):
-    """The registry wants credentials, or refuses those it got."""
+    """The registry requires credentials, or rejects those that were sent."""
 
 
 class RegistryError(OrmbError):
-    """The registry answered with an error.
+    """The registry responded with an error.
 
     Args:
         message: for people.
-        status: of the HTTP answer, where there was one.
+        status: the HTTP status of the response, if there was one.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -45,31 +45,31 @@ class RegistryError(OrmbError):
 
 
 class ThrottledError(RegistryError):
-    """The registry takes no more requests for longer than a request waits."""
+    """The registry throttles requests for longer than a request waits."""
 
     transient = True
 
 
 class ForeignHostError(RegistryError):
-    """The registry sends the client on to another host, which must not get the credentials."""
+    """The registry redirects to another host, which must not receive the credentials."""
 
 
 class RegistryUnavailableError(OrmbError):
-    """The registry does not answer."""
+    """The registry does not respond."""
 
     transient = True
 
 
 class ProxyError(OrmbError):
-    """The proxy that the environment names cannot be used."""
+    """The proxy that the environment configures cannot be used."""
 
 
 class DamagedStoreError(OrmbError):
-    """The local store's index cannot be read."""
+    """The index of the local store cannot be read."""
 
 
 class StoreInUseError(OrmbError):
-    """Another command is at work in the local store."""
+    """Another command uses the local store."""
 
     transient = True
 
@@ -81,11 +81,11 @@ class NoSpaceError(OrmbError):
 
 
 class DigestMismatchError(OrmbError):
-    """Bytes are not what their digest says."""
+    """Content does not match its digest."""
 
 
 class UnsupportedArtifactError(OrmbError):
-    """The artifact is not a model, or a layout that this version does not read."""
+    """The artifact is not a model, or has a layout that this version does not support."""
 
 
 class UnsafePathError(OrmbError):
@@ -93,4 +93,4 @@ class UnsafePathError(OrmbError):
 
 
 class DestinationError(OrmbError):
-    """The place to export to holds something else."""
+    """The destination of an export contains something else."""

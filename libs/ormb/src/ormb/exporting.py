@@ -152,7 +152,7 @@ class Unpacker:
 
     def _modelfile(self, model: Path) -> ModelFile:
         said = self._said()
-        return said if said.format else said.model_copy(update={"format": modelformats.detect_format(model)})
+        return said if said.format else said.replace(format=modelformats.detect_format(model))
 
     def _path(self, layer: LayerFiles) -> Path:
         if layer.is_final:
@@ -187,15 +187,15 @@ def staged(destination: Path, digest: str) -> Iterator[Path]:
     stage = destination / f".ormb-{hexadecimal(digest)[:12]}"
     stage.mkdir(exist_ok=True)
     with try_lock(stage / LOCK) as is_ours:
-        mine = stage if is_ours else Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
+        stage = stage if is_ours else Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
         try:
-            yield mine
+            yield stage
             _check(destination)  # once more: others had time to put something there
-            _move_all(mine, destination, digest)
+            _move_all(stage, destination, digest)
         except (RegistryUnavailableError, asyncio.CancelledError, KeyboardInterrupt):
             raise  # the next try goes on from here
         except BaseException:
-            shutil.rmtree(mine, ignore_errors=True)
+            shutil.rmtree(stage, ignore_errors=True)
             raise
 
 

@@ -18,10 +18,10 @@ async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[Mode
         DigestMismatchError: the registry sent other bytes than the digest says.
     """
     manifest = await _verified(registry, reference)
-    if (chosen := chosen_of_index(manifest)) is not None:
-        manifest = await _verified(registry, reference.at(chosen))
-    wanted = config_wanted(manifest)
-    config = await _blob(registry, reference, wanted) if wanted else None
+    if (selected := chosen_of_index(manifest)) is not None:
+        manifest = await _verified(registry, reference.at(selected))
+    descriptor = config_wanted(manifest)
+    config = await _blob(registry, reference, descriptor) if descriptor else None
     return understood(reference, manifest, config), manifest
 
 

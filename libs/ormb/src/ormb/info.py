@@ -21,8 +21,8 @@ class ModelInfo:
         """The same with the format that its files have, where the artifact names none."""
         if self.format is not None or name is None:
             return self
-        said = (self.manifest.modelfile or ModelFile()).model_copy(update={"format": name})
-        return replace(self, manifest=self.manifest.model_copy(update={"modelfile": said}))
+        modelfile = (self.manifest.modelfile or ModelFile()).replace(format=name)
+        return replace(self, manifest=self.manifest.with_modelfile(modelfile))
 
     @property
     def format(self) -> str | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import modelformats
 from kleverproto.base import WireModel
+from kleverproto.codes import INVALID_MODEL, UNSUPPORTED_FORMAT
 from kleverproto.conversions import unverified_warnings
 from kleverproto.documents import Problem
 from kleverproto.scans import Scan
@@ -48,7 +49,7 @@ def inspect_directory(directory: Path) -> Inspection:
     name = modelfile.format or modelformats.detect_format(files)
     signature, problem = _parsed(name, files)
     declared = to_metadata(modelfile).declared_signature
-    found = (*signature.warnings, *contradictions(declared, signature)) if signature else ()
+    warnings = (*signature.warnings, *contradictions(declared, signature)) if signature else ()
     return Inspection(
         directory=str(directory),
         format=name,
@@ -56,7 +57,7 @@ def inspect_directory(directory: Path) -> Inspection:
         signature=signature,
         problem=problem,
         scan=scan_directory(files),
-        warnings=(*unverified_warnings(modelfile.labels), *found),
+        warnings=(*unverified_warnings(modelfile.labels), *warnings),
     )
 
 
@@ -65,17 +66,17 @@ def _modelfile(path: Path) -> ModelFile:
 
 
 def _unknown() -> str:
-    known = ", ".join(modelformats.KNOWN_FORMATS)
-    return f"the files show none of the formats that are known: write `format:` into {FILE_NAME}, one of {known}"
+    formats = ", ".join(modelformats.KNOWN_FORMATS)
+    return f"the files show none of the formats that are known: write `format:` into {FILE_NAME}, one of {formats}"
 
 
 def _parsed(name: str | None, files: Path) -> tuple[Signature | None, Problem | None]:
     try:
         if name is None:
             modelformats.refuse_pointers(files)
-            return None, Problem(code="unsupported_format", message=_unknown())
+            return None, Problem(code=UNSUPPORTED_FORMAT, message=_unknown())
         return modelformats.extract_signature(name, files), None
     except modelformats.InvalidModelError as error:
-        return None, Problem(code="invalid_model", message=str(error))
+        return None, Problem(code=INVALID_MODEL, message=str(error))
     except modelformats.UnsupportedFormatError as error:
-        return None, Problem(code="unsupported_format", message=str(error))
+        return None, Problem(code=UNSUPPORTED_FORMAT, message=str(error))

@@ -40,9 +40,9 @@ class KnownDigests:
     def digest(self, path: Path) -> str:
         """The sha256 digest of a file. Raises OSError."""
         before, name = _fingerprint(path), path.relative_to(self._directory).as_posix()
-        known = self._known.get(name)
-        if known and known[:-1] == before:
-            digest = str(known[-1])
+        entry = self._known.get(name)
+        if entry and entry[:-1] == before:
+            digest = str(entry[-1])
         else:
             began = self._clock()
             digest = digest_file(path)

@@ -116,8 +116,8 @@ class LocalLayout:
 
     def models(self) -> list[StoredModel]:
         """Everything in the store that can be read, by name."""
-        found = (self._readable(name, entry) for name, entry in sorted(self._read_index().items()))
-        return [model for model in found if model is not None]
+        models = (self._readable(name, entry) for name, entry in sorted(self._read_index().items()))
+        return [model for model in models if model is not None]
 
     def manifest_bytes(self, reference: Reference) -> bytes:
         """The manifest that a reference names. Raises NotFoundError."""
@@ -164,8 +164,8 @@ class LocalLayout:
             if is_ours:
                 yield directory
                 return
-            with tempfile.TemporaryDirectory(dir=self.staging()) as own:
-                yield Path(own)
+            with tempfile.TemporaryDirectory(dir=self.staging()) as temporary:
+                yield Path(temporary)
 
     def staging(self) -> Path:
         """A directory on the same file system, to write files that are then renamed into place."""
@@ -244,24 +244,24 @@ class LocalLayout:
             ) from error
 
     def _collect(self, manifests: dict[str, dict[str, Any]]) -> int:
-        kept, freed = self._needed(manifests), 0
+        needed, freed = self._needed(manifests), 0
         for path in (self._directory / "blobs").glob("*/*"):
-            if f"{path.parent.name}:{path.name}" not in kept:
+            if f"{path.parent.name}:{path.name}" not in needed:
                 freed += path.stat().st_size
                 path.unlink()
         return freed
 
     def _needed(self, manifests: dict[str, dict[str, Any]]) -> set[str]:
-        kept: set[str] = set()
+        needed: set[str] = set()
         for name, entry in manifests.items():
             try:
-                kept.update((entry["digest"], *blobs_named(self.blob_path(entry["digest"]).read_bytes())))
+                needed.update((entry["digest"], *blobs_named(self.blob_path(entry["digest"]).read_bytes())))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise DamagedStoreError(
                     f"the manifest of {name} in {self._directory} is missing or damaged, so no blob was removed: "
                     f"`ormb remove {name}`, or save or pull it again"
                 ) from error
-        return kept
+        return needed
 
     def _clear_staging(self) -> int:
         freed = 0
@@ -283,9 +283,10 @@ class LocalLayout:
         return StoredModel(Reference.parse(name), self._parsed(name, path.read_bytes()), path.stat().st_mtime)
 
     def _parsed(self, name: str, manifest: bytes) -> ModelManifest:
-        wanted = config_wanted(manifest)
-        config = self.blob_path(wanted.digest).read_bytes() if wanted and self.has_blob(wanted.digest) else None
-        parsed = parse_manifest(manifest, config)
+        config = config_wanted(manifest)
+        has_config = config is not None and self.has_blob(config.digest)
+        content = self.blob_path(config.digest).read_bytes() if config and has_config else None
+        parsed = parse_manifest(manifest, content)
         if parsed is None:
             raise NotFoundError(f"{name} in {self._directory} is not a model: `ormb remove {name}`")
         return parsed

@@ -127,10 +127,10 @@ class Links:
         return source.is_file() or (source.is_dir() and link.layer.role not in OPTIONAL)
 
     def _leave_out(self, link: Link) -> None:
-        said = f"the archive links {link.name!r} to {link.says!r}"
+        message = f"the archive links {link.name!r} to {link.says!r}"
         if link.layer.role not in OPTIONAL:
-            raise UnsafePathError(f"{said}, which is no file of the model: it is not exported")
-        log.warning("%s, which is no file beside it: it is left out", said)
+            raise UnsafePathError(f"{message}, which is no file of the model: it is not exported")
+        log.warning("%s, which is no file beside it: it is left out", message)
 
     def _copy(self, source: Path, target: Path) -> list[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)

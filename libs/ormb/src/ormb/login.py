@@ -7,14 +7,14 @@ from .adapters.credentials import Credentials
 from .reference import Reference
 
 
-async def check_login(host: str, credentials: Credentials, root: Path, how: Connecting) -> None:
+async def check_login(host: str, credentials: Credentials, root: Path, options: Connecting) -> None:
     """Ask the registry's base URL whether it takes the credentials.
 
     Args:
         host: host or host:port of the registry.
         credentials: what to check.
         root: where ormb keeps its files.
-        how: see `Connecting`.
+        options: see `Connecting`.
 
     Raises:
         AuthenticationError: it does not.
@@ -24,8 +24,8 @@ async def check_login(host: str, credentials: Credentials, root: Path, how: Conn
     scope = Reference(host, "")
 
     async def ask() -> None:
-        async with registry.request("GET", registry.api(scope), scope):
+        async with registry.api.request("GET", registry.api.root(scope), scope):
             return
 
-    async with connected(root, how, find=lambda _host, _warn: credentials) as registry:
-        await registry.retried(ask)
+    async with connected(root, options, find=lambda _host, _warn: credentials) as registry:
+        await registry.api.retried(ask)

@@ -1,7 +1,7 @@
 """OCI manifests of models, and how one in the ModelPack layout (CNCF model-spec v0.0.7) is built; pure."""
 
 import json
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -56,6 +56,10 @@ class ModelManifest(BaseModel):
     """The manifest as it is."""
     config_content: bytes | None = Field(default=None, repr=False)
     """The config blob, where the layout wants it and it was read."""
+
+    def with_modelfile(self, modelfile: ModelFile) -> Self:
+        """The same manifest with another ormbfile."""
+        return self.model_copy(update={"modelfile": modelfile})
 
     @property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, TypedDict, Unpack
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -35,9 +35,9 @@ class _Part(BaseModel):
         """Files for the Go ormb have `dtype` as well as `dType`; it lets pass, and forgets, what it does not know."""
         if not isinstance(data, dict):
             return data
-        known = {(field.alias or name).lower(): field.alias for name, field in cls.model_fields.items()}
-        names = {*cls.model_fields, *known.values()}
-        return {key if key in names else known.get(str(key).lower(), key): value for key, value in data.items()}
+        aliases = {(field.alias or name).lower(): field.alias for name, field in cls.model_fields.items()}
+        names = {*cls.model_fields, *aliases.values()}
+        return {key if key in names else aliases.get(str(key).lower(), key): value for key, value in data.items()}
 
 
 class Tensor(_Part):
@@ -80,6 +80,14 @@ class GitSource(_Part):
     git: GitRepo | None = None
 
 
+class ModelFileChanges(TypedDict, total=False):
+    """The fields that `ModelFile.replace` may change."""
+
+    format: str | None
+    directory_structure: tuple[str, ...]
+    size: int | None
+
+
 class ModelFile(_Part):
     """The whole file. `format` is all that is needed; where it is absent it is detected."""
 
@@ -98,6 +106,10 @@ class ModelFile(_Part):
     dataset: GitSource | None = None
     directory_structure: tuple[str, ...] = ()
     size: int | None = None
+
+    def replace(self, **changes: Unpack[ModelFileChanges]) -> Self:
+        """The same ormbfile with other values for some fields."""
+        return self.model_copy(update=changes)
 
 
 _KEYS = {key.lower() for name, field in ModelFile.model_fields.items() for key in (name, field.alias or name)}
@@ -129,13 +141,13 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
 
 def lenient_modelfile(data: dict[str, Any]) -> ModelFile:
     """What can be kept of metadata that another tool, or an older version, has written; the rest is left out."""
-    given = {key.lower(): value for key, value in data.items()}
-    said: dict[str, Any] = {}
-    for key in _KEYS & given.keys():
+    values = {key.lower(): value for key, value in data.items()}
+    fields: dict[str, Any] = {}
+    for key in _KEYS & values.keys():
         with suppress(ValidationError):  # each key by itself, so that the time is linear, whatever is wrong
-            part = ModelFile.model_validate({key: given[key]})
-            said |= {name: getattr(part, name) for name in part.model_fields_set}
-    return ModelFile.model_construct(**said)
+            part = ModelFile.model_validate({key: values[key]})
+            fields |= {name: getattr(part, name) for name in part.model_fields_set}
+    return ModelFile.model_construct(**fields)
 
 
 def dump_modelfile(modelfile: ModelFile) -> str:

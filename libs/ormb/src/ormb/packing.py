@@ -115,10 +115,10 @@ def _modelfile(root: Path) -> tuple[ModelFile, bytes]:
     detected = modelformats.detect_format(root / MODEL)
     if detected is None:
         raise InvalidModelDirectoryError(
-            f"the format of {root / MODEL} cannot be told from its files: write `format: …` into {path}; "
+            f"the format of {root / MODEL} cannot be detected from its files: write `format: …` into {path}; "
             f"known formats are {', '.join(modelformats.KNOWN_FORMATS)}"
         )
-    modelfile = modelfile.model_copy(update={"format": detected})
+    modelfile = modelfile.replace(format=detected)
     return modelfile, dump_modelfile(modelfile).encode()
 
 
@@ -149,13 +149,13 @@ def _from_file(path: Path, root: Path, digest: str) -> Content:
 
 
 def _from_text(text: bytes) -> Content:
-    described = _describe(mediatypes.WEIGHT_CONFIG, text)
-    annotations = _annotations(FILE_NAME, len(text), 0o644)
-    return Content(described.model_copy(update={"annotations": annotations}), text)
+    described = _describe(mediatypes.WEIGHT_CONFIG, text, annotations=_annotations(FILE_NAME, len(text), 0o644))
+    return Content(described, text)
 
 
-def _describe(media_type: str, data: bytes) -> Descriptor:
-    return Descriptor(media_type=media_type, digest=digest_bytes(data), size=len(data))
+def _describe(media_type: str, data: bytes, annotations: dict[str, str] | None = None) -> Descriptor:
+    size = len(data)
+    return Descriptor(media_type=media_type, digest=digest_bytes(data), size=size, annotations=annotations or {})
 
 
 def _annotations(path: str, size: int, mode: int) -> dict[str, str]:

@@ -25,8 +25,8 @@ def parse_model_manifest(manifest: bytes, config: bytes | None = None) -> ModelM
         config: its config blob, where `config_wanted` names one and it was fetched.
     """
     with suppress(UnsupportedArtifactError):
-        found = parse_manifest(manifest, config)
-        return None if found is None or found.layout == MODELCAR.name else found
+        parsed = parse_manifest(manifest, config)
+        return None if parsed is None or parsed.layout == MODELCAR.name else parsed
     return None
 
 
@@ -64,8 +64,8 @@ def chosen_of_index(manifest: bytes) -> str | None:
         entries: list[dict[str, Any]] = load_json(manifest)["manifests"]
         platforms = [entry.get("platform") or {} for entry in entries]
         usual = [(p.get("os"), p.get("architecture")) == PREFERRED for p in platforms]
-        chosen = entries[usual.index(True) if True in usual else 0]
-        return str(chosen["digest"])
+        selected = entries[usual.index(True) if True in usual else 0]
+        return str(selected["digest"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 

@@ -110,8 +110,8 @@ class Referrers:
 
     async def list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
         """The referrers tag schema (distribution-spec 1.1): an index under a tag made of the digest."""
-        kept = [one for one in await self._tagged(reference, subject) if one.get("digest") != entry["digest"]]
-        document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": [*kept, entry]}
+        others = [one for one in await self._tagged(reference, subject) if one.get("digest") != entry["digest"]]
+        document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": [*others, entry]}
         tagged = reference.tagged(referrers_tag(subject))
         await self._registry.put_manifest(tagged, canonical_json(document), mediatypes.OCI_INDEX)
 

@@ -99,7 +99,9 @@ def _author(repository: Path) -> str | None:
 def _git(repository: Path, *arguments: str) -> str | None:
     """What git says; None where it is not installed, or says nothing, or the directory is not under git."""
     try:
-        done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True, check=False)
+        completed = subprocess.run(
+            ["git", "-C", str(repository), *arguments], capture_output=True, text=True, check=False
+        )
     except OSError:
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return completed.stdout.strip() or None if completed.returncode == 0 else None

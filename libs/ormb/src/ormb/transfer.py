@@ -47,7 +47,7 @@ class Transfer:
         Args:
             reference: where to.
             contents: the blobs.
-            progress: is told of bytes.
+            progress: called with the number of bytes.
             mounts: digest to another repository of the registry that may have the blob.
         """
         distinct = {content.descriptor.digest: content for content in contents}
@@ -65,9 +65,9 @@ class Transfer:
         return sum(await _all(send(digest, content) for digest, content in distinct.items()))
 
     async def download(
-        self, reference: Reference, wanted: Iterable[tuple[Descriptor, Path]], progress: Progress
+        self, reference: Reference, targets: Iterable[tuple[Descriptor, Path]], progress: Progress
     ) -> None:
-        """Write each blob to its path; what an earlier try has left there is gone on with.
+        """Write each blob to its path; an interrupted transfer resumes.
 
         Raises:
             DigestMismatchError: the registry sent other bytes than the digest says; nothing is left at the path.
@@ -78,7 +78,7 @@ class Transfer:
             async with slots:
                 await self._fetch_with_retries(reference, descriptor, path, progress)
 
-        await _all(fetch(descriptor, path) for descriptor, path in wanted)
+        await _all(fetch(descriptor, path) for descriptor, path in targets)
 
     async def _fetch_with_retries(
         self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress

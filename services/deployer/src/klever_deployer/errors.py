@@ -1,6 +1,22 @@
 """Why a serving cannot be applied."""
 
 from kleverkit.errors import PermanentError, TransientError
+from kleverproto.codes import (
+    CONVERSION_FAILED,
+    DATA_PLANE_UNAVAILABLE,
+    INVALID_EXPRESSION,
+    MODEL_NOT_FOUND,
+    MODEL_SERVER_FAILED,
+    NO_REPLICAS,
+    NO_ROUTE,
+    PULL_FAILED,
+    REFUSED_BY_PROXY,
+    TOOLCHAIN_FAILED,
+    UNSANDBOXED,
+    UNSUPPORTED_FORMAT,
+    UNSUPPORTED_HERE,
+    UNSUPPORTED_PARAMETERS,
+)
 from kleverproto.documents import Problem
 
 
@@ -14,30 +30,36 @@ class ServingError(PermanentError):
 
 
 class RolledBackError(ServingError):
-    """A new version did not do well at the ingress, or someone aborted its rollout."""
+    """A new version exceeded a limit of its analysis, or its rollout was aborted."""
 
 
 class DataPlaneError(TransientError):
     """Envoy does not answer, or its files cannot be written."""
 
-    default_code = "data_plane_unavailable"
+    default_code = DATA_PLANE_UNAVAILABLE
 
 
 class RefusedByProxyError(ServingError):
     """Envoy refuses the configuration of a serving; trying again changes nothing."""
 
-    default_code = "refused_by_proxy"
+    default_code = REFUSED_BY_PROXY
 
 
-MODEL_NOT_FOUND = "model_not_found"
-PULL_FAILED = "pull_failed"
-TOOLCHAIN_FAILED = "toolchain_failed"
-CONVERSION_FAILED = "conversion_failed"
-UNSUPPORTED_HERE = "unsupported_here"
-UNSANDBOXED = "unsandboxed"
-UNSUPPORTED_PARAMETERS = "unsupported_parameters"
-UNSUPPORTED_FORMAT = "unsupported_format"
-MODEL_SERVER_FAILED = "model_server_failed"
-NO_REPLICAS = "no_replicas"
-NO_ROUTE = "no_route"
-INVALID_EXPRESSION = "invalid_expression"
+__all__ = [
+    "CONVERSION_FAILED",
+    "INVALID_EXPRESSION",
+    "MODEL_NOT_FOUND",
+    "MODEL_SERVER_FAILED",
+    "NO_REPLICAS",
+    "NO_ROUTE",
+    "PULL_FAILED",
+    "TOOLCHAIN_FAILED",
+    "UNSANDBOXED",
+    "UNSUPPORTED_FORMAT",
+    "UNSUPPORTED_HERE",
+    "UNSUPPORTED_PARAMETERS",
+    "DataPlaneError",
+    "RefusedByProxyError",
+    "RolledBackError",
+    "ServingError",
+]

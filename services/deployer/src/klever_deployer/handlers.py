@@ -13,7 +13,7 @@ from kleverproto.envelope import Event
 from kleverproto.models import ModelUpdated
 from kleverproto.servings import ServingDeleteRequested, ServingRequested, ServingRolloutRequested
 
-from .domain.replicas import ServingName
+from .domain.versions import ServingName
 from .service.following import Following
 from .service.intents import Intents
 from .service.reconciling import Reconciler
@@ -40,9 +40,8 @@ def build_router(intents: Intents, following: Following, reconciler: Reconciler,
 
     async def on_serving_delete_requested(event: Event[ServingDeleteRequested], message: NatsMessage) -> None:
         await restorer.check()
-        serving = ServingName(event.data.namespace, event.data.name)
-        await intents.request_deletion(serving, _intent(event, message))
-        reconciler.intend(serving)
+        await intents.request_deletion(event.data, _intent(event, message))
+        reconciler.intend(ServingName(event.data.namespace, event.data.name))
 
     async def on_model_updated(event: Event[ModelUpdated]) -> None:
         await restorer.check()

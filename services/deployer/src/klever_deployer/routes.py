@@ -1,4 +1,4 @@
-"""What the deployer tells over HTTP beside its health."""
+"""HTTP endpoints of the deployer beside its health."""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +10,7 @@ TEXT = "text/plain; version=0.0.4"
 
 
 def ingress_metrics(read: Callable[[], Awaitable[bytes]]) -> web.RouteDef:
-    """GET /metrics/ingress: what Envoy counts, by serving, variant and revision, for Prometheus."""
+    """GET /metrics/ingress: Envoy's metrics by serving, variant and revision, for Prometheus."""
 
     async def handler(_request: web.Request) -> web.Response:
         try:

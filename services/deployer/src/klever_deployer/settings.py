@@ -31,6 +31,9 @@ class DeployerSettings(PullingServiceSettings):
     """A model server that is not ready after this long has failed."""
     grace_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Longest time for requests in flight when a model server is stopped."""
+    stop_on_exit: bool = True
+    """Stop model servers and the ingress when the deployer is stopped by a signal. If off, they continue to serve, and
+    the next deployer adopts them."""
     allow_commands: bool = False
     """Run servings with `custom.command`: whoever may deploy then runs programs as this service's user. What ran is
     stopped and Failed once this is off."""

@@ -15,26 +15,31 @@ from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET, BucketSpec
 
-from . import keys, openapi
-from .access import Access, add_browser_rules
 from .adapters.nats_events import NatsEventLog
 from .adapters.nats_requests import NatsRequests
 from .adapters.sqlite import SqliteProjection
 from .domain.rows import REQUEST_STREAMS, RESTORED, Collection, DocT, RowOf, job_row, model_row, policy_row, serving_row
-from .middlewares import make_middlewares
-from .operations import Operation
 from .ports import Projection, Requests
-from .problems import refusal
+from .routes.common import keys
+from .routes.common.access import Access, add_browser_rules
+from .routes.common.middlewares import make_middlewares
+from .routes.common.operation import Operation
+from .routes.common.problems import refusal
 from .routes.documentation import add_pages
 from .routes.login import add_login
+from .routes.openapi import document as openapi
+from .routes.operations import OPERATIONS
 from .routes.registry import add_signpost
 from .service.arrivals import Arrivals
+from .service.decisions import Decisions
 from .service.deletions import Deletions
 from .service.jobs import Jobs
 from .service.owners import Owned
 from .service.policies import Policies
 from .service.projecting import Projector
 from .service.reading import Reading
+from .service.serving_changes import ServingChanges
+from .service.serving_requests import ServingRequests
 from .service.servings import Servings
 from .service.sessions import Sessions
 from .service.settling import Settling
@@ -61,7 +66,7 @@ def build(settings: GatewaySettings) -> Runtime:
     requests = NatsRequests(runtime.publisher, runtime.client)
     _add_use_cases(runtime, settings, projection, requests, arrivals)
     _add_loops(runtime, settings, projection, requests, arrivals)
-    _add_routes(application, openapi.OPERATIONS)
+    _add_routes(application, OPERATIONS)
     return runtime
 
 
@@ -87,11 +92,16 @@ def _add_use_cases(
     )
     runtime.web[keys.READING] = reading
     runtime.web[keys.DELETIONS] = Deletions(writing, reading, settings.registry)
-    runtime.web[keys.SERVINGS] = Servings(writing, versions)
+    decisions = Decisions(event_log, wait_seconds=settings.decision_seconds)
+    runtime.loops.append(decisions.run)
+    runtime.health.add("decisions", decisions.check)
+    serving_requests = ServingRequests(writing=writing, decisions=decisions, arrivals=arrivals)
+    runtime.web[keys.SERVINGS] = servings = Servings(serving_requests, versions)
+    runtime.web[keys.SERVING_CHANGES] = ServingChanges(servings, serving_requests)
     runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
     runtime.web[keys.POLICIES] = policies
     runtime.web[keys.WATCHING] = Watching(event_log)
-    runtime.web[keys.OPENAPI] = openapi.text()
+    runtime.web[keys.OPENAPI] = openapi.text(OPERATIONS)
     runtime.web[keys.PLATFORM] = keys.Platform(
         version=version("klever-gateway"),
         gateway=settings.public_url,

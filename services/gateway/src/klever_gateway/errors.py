@@ -1,8 +1,23 @@
-"""What can be wrong with a request, each with the code that clients see."""
+"""Errors of requests, each with the code that clients see."""
 
 from dataclasses import dataclass
 
 from kleverkit.errors import NotFoundError, PermanentError
+from kleverproto.codes import (
+    ALREADY_EXISTS,
+    GENERATION_MISMATCH,
+    INVALID,
+    JOB_FINISHED,
+    JOB_NOT_RETRIABLE,
+    LOGIN_LINK_NOT_VALID,
+    MALFORMED_JSON,
+    MODEL_SERVED,
+    NO_ROLLOUT,
+    OTHER_REGISTRY,
+    UNAUTHORIZED,
+    UNSUPPORTED_MEDIA_TYPE,
+)
+from kleverproto.documents import Problem
 
 
 @dataclass(frozen=True)
@@ -18,75 +33,87 @@ class FieldError:
 class InvalidRequestError(PermanentError):
     """The request is understood but cannot be accepted; `errors` says why, by field."""
 
-    def __init__(self, message: str, *, errors: tuple[FieldError, ...] = (), code: str = "invalid") -> None:
+    def __init__(self, message: str, *, errors: tuple[FieldError, ...] = (), code: str = INVALID) -> None:
         super().__init__(message, code=code)
         self.errors = errors
 
 
 class UnauthorizedError(PermanentError):
-    """Nobody says who asks, or who they say is not known."""
+    """The request has no valid token or session."""
 
-    default_code = "unauthorized"
+    default_code = UNAUTHORIZED
 
 
 class LoginLinkError(PermanentError):
-    """The link lets nobody in."""
+    """The login link has expired or was used."""
 
-    default_code = "login_link_not_valid"
+    default_code = LOGIN_LINK_NOT_VALID
 
 
 class MalformedRequestError(PermanentError):
     """The body is not JSON."""
 
-    default_code = "malformed_json"
+    default_code = MALFORMED_JSON
 
 
 class UnsupportedMediaTypeError(PermanentError):
     """The body is not declared as JSON."""
 
-    default_code = "unsupported_media_type"
+    default_code = UNSUPPORTED_MEDIA_TYPE
 
 
 class AlreadyExistsError(PermanentError):
-    """The name is taken."""
+    """The name is in use."""
 
-    default_code = "already_exists"
+    default_code = ALREADY_EXISTS
 
 
 class JobFinishedError(PermanentError):
-    """There is nothing left to cancel."""
+    """The job has finished and cannot be cancelled."""
 
-    default_code = "job_finished"
+    default_code = JOB_FINISHED
 
 
 class JobNotRetriableError(PermanentError):
-    """There is nothing to do again."""
+    """The job cannot be retried."""
 
-    default_code = "job_not_retriable"
+    default_code = JOB_NOT_RETRIABLE
 
 
 class ModelServedError(PermanentError):
-    """What is to be deleted is served."""
+    """The version to be deleted is served."""
 
-    default_code = "model_served"
+    default_code = MODEL_SERVED
 
 
 class OtherRegistryError(PermanentError):
-    """What is to be deleted is kept by a registry that is not the platform's."""
+    """The version to be deleted is stored in another registry."""
 
-    default_code = "other_registry"
+    default_code = OTHER_REGISTRY
 
 
 class NoRolloutError(PermanentError):
-    """Nothing is being rolled out that could be steered."""
+    """The serving has no rollout in progress."""
 
-    default_code = "no_rollout"
+    default_code = NO_ROLLOUT
 
 
 class GenerationMismatchError(PermanentError):
     """The document is not at the generation that the client has seen."""
 
-    default_code = "generation_mismatch"
+    default_code = GENERATION_MISMATCH
+
+
+REJECTIONS: dict[str, type[PermanentError]] = {
+    ALREADY_EXISTS: AlreadyExistsError,
+    GENERATION_MISMATCH: GenerationMismatchError,
+    NO_ROLLOUT: NoRolloutError,
+}
+
+
+def rejection_error(problem: Problem) -> PermanentError:
+    """The error for a request that its precondition rejects."""
+    return REJECTIONS.get(problem.code, GenerationMismatchError)(problem.message)
 
 
 __all__ = [
@@ -104,4 +131,5 @@ __all__ = [
     "OtherRegistryError",
     "UnauthorizedError",
     "UnsupportedMediaTypeError",
+    "rejection_error",
 ]

@@ -39,7 +39,7 @@ class Projection(Protocol):
         ...
 
     async def remembered(self, collection: Collection) -> Incarnation | None:
-        """The bucket that the rows are from, at the last change that was taken; None if it was never read."""
+        """The bucket that the rows are from, at the last change that was applied; None if it was never read."""
         ...
 
     async def accept(self, collection: Collection, row: Row) -> None:
@@ -105,7 +105,7 @@ class Requests(Protocol):
 
 @dataclass(frozen=True)
 class Entry:
-    """An event and where it lies."""
+    """An event and its position."""
 
     stream: str
     mark: Mark
@@ -133,7 +133,7 @@ class EventLog(Protocol):
         ...
 
     def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextStep]:
-        """Events after a position, for as long as the context is open; reads no further than is asked for.
+        """Events after a position, for as long as the context is open; reads no further than the caller requests.
 
         A lost connection, a deleted consumer and a restarted server interrupt nothing: each event comes once. Where
         events may be missing a `Gap` says so.

@@ -1,4 +1,4 @@
-"""What an operator may set for the gateway."""
+"""Settings of the gateway."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -20,22 +20,24 @@ class GatewaySettings(ServiceSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port on which the API is served; 0 lets the system choose."""
     data_dir: Path = Field(default_factory=lambda: home_directory() / "gateway")
-    """Where the projection's SQLite file lies; it may be deleted at any time and is rebuilt."""
+    """Directory of the projection's SQLite file, which may be deleted at any time and is rebuilt."""
     registry_url: str = "http://127.0.0.1:5000"
-    """Where people push models, told by `/platform`."""
+    """URL of the registry that `/platform` reports."""
     registry_address: str | None = None
     """host:port of the registry as the catalogue has it (`KLEVER_REGISTRY_PUBLIC_ADDRESS`), the only one that
     versions are deleted from; that of `registry_url` by default."""
     ingress_url: str = "http://127.0.0.1:8081"
-    """Where people call models, told by `/platform`."""
+    """URL of the ingress that `/platform` reports."""
     public_url: str = "http://127.0.0.1:8080"
-    """Where people reach this API, told by `/platform`."""
+    """URL of this API that `/platform` reports."""
     open: bool = False
-    """Let in everybody who reaches the gateway, without a token."""
+    """Disable authentication: every request that reaches the gateway is allowed."""
     allow_commands: bool = False
     """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """How long a request waits for a model version that was pushed just now."""
+    decision_seconds: Annotated[float, Field(ge=0)] = 3.0
+    """How long a request with a precondition (If-Match, a new serving, a rollout's action) waits for the deployer."""
     restore_seconds: Annotated[float, Field(ge=0)] = 300.0
     """How long documents are shown that a lost bucket held and their owner has not restored yet."""
     keep_alive_seconds: Annotated[float, Field(gt=0)] = 15.0
@@ -49,11 +51,11 @@ class GatewaySettings(ServiceSettings):
         return self.registry_address or urlsplit(self.registry_url).netloc
 
     @model_validator(mode="after")
-    def _somebody_is_let_in(self) -> Self:
+    def _authentication_is_configured(self) -> Self:
         if self.open == (self.token_file is not None):
             raise ValueError(
-                "who may ask is not clear: set KLEVER_GATEWAY_TOKEN_FILE=<file with 32 or more random characters>, "
-                "as `klever up` does, or KLEVER_GATEWAY_OPEN=1 to let in everybody, and not both"
+                "authentication is not configured: set KLEVER_GATEWAY_TOKEN_FILE=<file with 32 random characters>, "
+                "as `klever up` does, or KLEVER_GATEWAY_OPEN=1 to disable authentication, but not both"
             )
         return self
 

@@ -1,7 +1,6 @@
 """The jobrunner, put together."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -20,72 +19,79 @@ from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET
 from kleverproto.subjects import escape
-from kleversandbox.support import Confinement, find_support
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
 from modelformats.threads import in_thread
 from ormb.client import OrmbClient
 from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
 
 from .adapters.disk import Disk
-from .adapters.home import runner_name
-from .adapters.local import WorkerPool
+from .adapters.execution import toolchain_converter, worker_pool
+from .adapters.home import claim_home
 from .adapters.nats_backlog import NatsBacklog
+from .adapters.nats_withdrawals import NatsWithdrawals
 from .adapters.ormb_models import OrmbModels
-from .adapters.toolchain_converter import ToolchainConverter
-from .adapters.worker_process import WorkerLimits
-from .conversion import Conversions
+from .adapters.registry_results import RegistryResults
+from .adapters.worker_pool import WorkerPool
 from .handlers import build_router
 from .metrics import add_metrics
-from .policies import Policies
-from .ports import Backlog, Trusted, Work
-from .results import Results
+from .ports import Backlog, Operation, Trusted, TrustedNames
+from .service.adoption import Adoption
 from .service.attempts import Attempts
 from .service.claims import Claims
+from .service.conversions import Conversions
 from .service.deletions import Deletions
+from .service.extraction import Extraction, Scanning
 from .service.jobs import Jobs
 from .service.ledger import Ledger
+from .service.monitor import JobMonitor
+from .service.policies import Policies
 from .service.slots import FairSlots
 from .settings import JobrunnerSettings
-from .works import Extraction, Scanning
-
-MEBI = 2**20
-CORES = os.cpu_count() or 1
 
 
 def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
     runtime = make_runtime("jobrunner", settings)
-    scratch = settings.work_dir / "scratch"
-    pool = WorkerPool(scratch, settings.workers, _limits(settings))
-    own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
-    models = OrmbModels(OrmbClient(default_root(), own=own))
+    home = claim_home(settings.work_dir)
+    pool = worker_pool(settings, home.scratch, settings.workers)
+    client = OrmbClient(default_root(), own=OwnRegistry.of(settings.registry_address, settings.registry_password_file))
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
-    claims, disk = Claims(ledger), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))
-    results = Results(settings.work_dir / "results", settings.results_mb * MEBI)
-    works: dict[JobKind, Work] = {
-        JobKind.EXTRACT: Extraction(models, pool),
-        JobKind.SCAN: Scanning(models, pool),
-        JobKind.CONVERT: _conversions(runtime, settings, models, pool, results),
-    }
+    monitor = JobMonitor(documents)
+    claims, disk = Claims(ledger, monitor), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))
+    operations = _operations(runtime, settings, client, pool)
+    slots = FairSlots(settings.conversions, lambda: monitor.running(JobKind.CONVERT, except_by=home.name))
     jobs = Jobs(
-        runner_name(settings.work_dir),
+        home.name,
         ledger,
         claims,
-        Attempts(ledger, claims, works, scratch),
-        disk.lack,
-        slots={JobKind.CONVERT: FairSlots(settings.conversions)},
+        Attempts(ledger, claims, operations, home.scratch),
+        NatsWithdrawals(runtime.client),
+        disk.shortage,
+        slots={JobKind.CONVERT: slots},
     )
     runtime.serve([build_router(jobs, _policies(runtime))])
-    runtime.web.cleanup_ctx.append(_resources(scratch, results, models, pool))
+    runtime.web.cleanup_ctx.append(_resources(home.scratch, client, pool))
     deletions = Deletions(ledger)
     add_metrics(runtime.metrics, deletions)
-    runtime.loops += [_once(jobs, NatsBacklog(runtime.client)), deletions.run]
+    adoption = Adoption(jobs, claims, {JobKind.CONVERT})
+    runtime.loops += [monitor.run, adoption.run, _once(jobs, NatsBacklog(runtime.client)), deletions.run]
     runtime.health.add("workers", holds(pool.is_ready, "no worker process is ready yet"))
     runtime.health.add("disk", disk.check)
     return runtime
+
+
+def _operations(
+    runtime: Runtime, settings: JobrunnerSettings, client: OrmbClient, pool: WorkerPool
+) -> dict[JobKind, Operation]:
+    models = OrmbModels(client)
+    return {
+        JobKind.EXTRACT: Extraction(models, pool),
+        JobKind.SCAN: Scanning(models, pool),
+        JobKind.CONVERT: Conversions(
+            models, pool, toolchain_converter(settings), RegistryResults(client), models, models, _trusted(runtime)
+        ),
+    }
 
 
 def _policies(runtime: Runtime) -> Policies:
@@ -97,44 +103,19 @@ def _policies(runtime: Runtime) -> Policies:
 def _trusted(runtime: Runtime) -> Trusted:
     projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
 
-    async def trusted(project: str) -> tuple[str, ...]:
+    async def trusted(project: str) -> TrustedNames:
         stored = await projects.get(escape(project))
         return stored.document.spec.policy.trust if stored else ()
 
     return trusted
 
 
-def _limits(settings: JobrunnerSettings) -> WorkerLimits:
-    return WorkerLimits(
-        memory_mb=settings.worker_memory_mb,
-        timeout_seconds=settings.job_timeout_seconds,
-        max_jobs=settings.worker_max_jobs,
-    )
-
-
-def _conversions(
-    runtime: Runtime, settings: JobrunnerSettings, models: OrmbModels, pool: WorkerPool, results: Results
-) -> Conversions:
-    limits = Limits(
-        cpu_seconds=int(settings.conversion_timeout_seconds * CORES),
-        wall_seconds=settings.conversion_timeout_seconds,
-        memory_bytes=settings.conversion_memory_mb * MEBI,
-    )
-    toolchains = ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv"))
-    confinement = Confinement(find_support(), settings.allow_unsandboxed)
-    converter = ToolchainConverter(toolchains, limits, confinement)
-    return Conversions(models, pool, converter, results, models, models, _trusted(runtime))
-
-
-def _resources(
-    scratch: Path, results: Results, models: OrmbModels, pool: WorkerPool
-) -> Callable[[web.Application], AsyncIterator[None]]:
+def _resources(scratch: Path, client: OrmbClient, pool: WorkerPool) -> Callable[[web.Application], AsyncIterator[None]]:
     """What must be there before the first message comes and until the last one is handled."""
 
     async def hold(_application: web.Application) -> AsyncIterator[None]:
         await in_thread(shutil.rmtree, scratch, ignore_errors=True)  # what a killed process has left
-        await in_thread(results.clean)
-        async with models, pool:
+        async with client, pool:
             yield
 
     return hold

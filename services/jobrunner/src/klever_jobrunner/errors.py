@@ -1,6 +1,27 @@
 """Why a job fails."""
 
 from kleverkit.errors import PermanentError
+from kleverproto.codes import (
+    DISK_FULL,
+    INPUT_SHAPE_NEEDED,
+    INTERNAL,
+    INVALID_MODEL,
+    INVALID_SAMPLES,
+    MODEL_NOT_FOUND,
+    NOT_VERIFIED,
+    OUT_OF_MEMORY,
+    PULL_FAILED,
+    PUSH_FAILED,
+    SIGNATURE_TOO_LARGE,
+    TIMED_OUT,
+    TOOLCHAIN_FAILED,
+    UNSUPPORTED_CONVERSION,
+    UNSUPPORTED_FORMAT,
+    UNSUPPORTED_KIND,
+    UNSUPPORTED_OPERATOR,
+    VERIFICATION_FAILED,
+    WORKER_DIED,
+)
 from kleverproto.documents import Problem
 from kleverproto.jobs import JobResult
 
@@ -24,27 +45,7 @@ class JobError(PermanentError):
         return Problem(code=self.code, message=str(self))
 
 
-MODEL_NOT_FOUND = "model_not_found"
-PULL_FAILED = "pull_failed"
-INVALID_MODEL = "invalid_model"
-UNSUPPORTED_FORMAT = "unsupported_format"
-UNSUPPORTED_KIND = "unsupported_kind"
-SIGNATURE_TOO_LARGE = "signature_too_large"
-OUT_OF_MEMORY = "out_of_memory"
-TIMED_OUT = "timed_out"
-WORKER_DIED = "worker_died"
-PUSH_FAILED = "push_failed"
-DISK_FULL = "disk_full"
-INTERNAL = "internal"
-TOOLCHAIN_FAILED = "toolchain_failed"
-UNSUPPORTED_CONVERSION = "unsupported_conversion"
-UNSUPPORTED_OPERATOR = "unsupported_operator"
-INPUT_SHAPE_NEEDED = "input_shape_needed"
-VERIFICATION_FAILED = "verification_failed"
-NOT_VERIFIED = "not_verified"
-INVALID_SAMPLES = "invalid_samples"
-
-OF_THE_BYTES = frozenset(
+DECIDED_BY_THE_MODEL = frozenset(
     {
         *(INVALID_MODEL, UNSUPPORTED_FORMAT, SIGNATURE_TOO_LARGE),
         *(
@@ -57,4 +58,28 @@ OF_THE_BYTES = frozenset(
         ),
     }
 )
-"""What the model's bytes alone decide: the same bytes again would fail again."""
+"""Failures that the model alone decides: another attempt with the same model fails in the same way."""
+
+__all__ = [
+    "DECIDED_BY_THE_MODEL",
+    "DISK_FULL",
+    "INPUT_SHAPE_NEEDED",
+    "INTERNAL",
+    "INVALID_MODEL",
+    "INVALID_SAMPLES",
+    "MODEL_NOT_FOUND",
+    "NOT_VERIFIED",
+    "OUT_OF_MEMORY",
+    "PULL_FAILED",
+    "PUSH_FAILED",
+    "SIGNATURE_TOO_LARGE",
+    "TIMED_OUT",
+    "TOOLCHAIN_FAILED",
+    "UNSUPPORTED_CONVERSION",
+    "UNSUPPORTED_FORMAT",
+    "UNSUPPORTED_KIND",
+    "UNSUPPORTED_OPERATOR",
+    "VERIFICATION_FAILED",
+    "WORKER_DIED",
+    "JobError",
+]

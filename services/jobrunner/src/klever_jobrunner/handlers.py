@@ -11,8 +11,8 @@ from kleverproto.jobs import JobCancelRequested, JobDeleteRequested, JobRequeste
 from kleverproto.models import ModelPushed, ModelUpdated
 
 from .domain.requests import intent_of, request_of
-from .policies import Policies
 from .service.jobs import Jobs
+from .service.policies import Policies
 
 
 def build_router(jobs: Jobs, policies: Policies) -> NatsRouter:

@@ -22,64 +22,73 @@ class FetchedModel:
     directory: Path
     """Holds what the artifact has under `model/`."""
     format: str | None
-    """The model's format, where the artifact says it."""
+    """The model's format, where the artifact names it."""
     modelfile: ModelFile | None = None
-    """What the author says of it."""
+    """The author's description."""
 
 
 OnLine = Callable[[str], None]
 """Takes a line for the job's log; never waits."""
+Samples = Mapping[str, Any]
+"""Inputs by name: arrays, or nested lists of numbers or strings."""
+TrustedNames = tuple[str, ...]
+"""Classes and functions that pickles may name beside the known ones, as module:Name."""
 
 
-class Work(Protocol):
-    """What jobs of one kind do."""
+class Operation(Protocol):
+    """What is done for jobs of one kind."""
 
-    async def do(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """Do the job.
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """Run the job.
 
         Args:
-            job: what is asked for.
+            job: what is requested.
             scratch: an empty directory, removed afterwards.
-            on_line: takes each line that people should see meanwhile.
+            on_line: takes each line of the job's log.
 
         Raises:
-            JobError: the job has failed; trying again would not help.
-            TransientError: trying again may help.
+            JobError: the job has failed; another attempt would not help.
+            TransientError: another attempt may help.
         """
         ...
 
 
 class ModelSource(Protocol):
-    """Where models come from."""
+    """Fetches models."""
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
         """Write the model's files, those that the job needs, below a directory that does not exist yet.
 
         Raises:
             JobError: `model_not_found`, `pull_failed` or `unsupported_format`; trying again would not help.
-            TransientError: the registry does not answer now.
+            TransientError: the registry is not available.
         """
         ...
 
 
 class SampleSource(Protocol):
-    """Where inputs for checks come from."""
+    """Fetches inputs for checks."""
 
-    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
-        """Write the .npz file that is attached to the model of a job under this digest into a directory.
+    async def fetch_samples(self, spec: JobSpec, digest: str, scratch: Path) -> Samples:
+        """Read the .npz file that is attached to the model of a job under this digest.
+
+        Args:
+            spec: names the model.
+            digest: of the artifact that holds the samples.
+            scratch: an existing directory, which takes the file.
 
         Raises:
             JobError: `invalid_samples`: there is no such artifact, or one that holds no samples; or `pull_failed`.
-            TransientError: the registry does not answer now.
+            TransientError: the registry is not available.
         """
         ...
 
 
 class JobExecutor(Protocol):
-    """Parses models where they can do no harm."""
+    """Parses and scans models in isolation."""
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
-        """The signature of the model in a directory; without a format, the files tell it.
+        """The signature of the model in a directory; without a format, it is detected from the files.
 
         Raises:
             JobError: `invalid_model`, `unsupported_format`, `signature_too_large`, `out_of_memory`, `timed_out` or
@@ -104,14 +113,14 @@ class ConversionSource:
     format: str
     signature: Signature
     """What is known of its inputs and outputs."""
-    samples: Mapping[str, Any] = field(default_factory=dict)
-    """Inputs to check the result with, by name; none where they are to be made up."""
-    trust: tuple[str, ...] = ()
-    """What its pickles may name beside the known classes and functions, as module:Name."""
+    samples: Samples = field(default_factory=dict)
+    """Inputs to check the result with; where there are none, the converter generates some."""
+    trust: TrustedNames = ()
+    """What its pickles may name."""
 
 
-Trusted = Callable[[str], Awaitable[tuple[str, ...]]]
-"""What a project trusts, as module:Name. Raises TransientError."""
+Trusted = Callable[[str], Awaitable[TrustedNames]]
+"""What a project trusts. Raises TransientError."""
 
 
 class Converter(Protocol):
@@ -138,22 +147,62 @@ class Converter(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StoredResult:
+    """A converted model in the registry of its source."""
+
+    ref: ModelRef
+    digest: str
+    record: ConversionRecord
+
+
 class ModelSink(Protocol):
-    """Where models go that jobs have made."""
+    """Where converted models are stored."""
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
-        """Push a model directory, with the record of its making attached; give its digest.
+        """Push a model directory with its conversion record attached; return its digest.
 
         Raises:
-            JobError: `push_failed`; trying again would not help.
-            TransientError: the registry does not answer now.
+            JobError: `push_failed`; another attempt would not help.
+            TransientError: the registry is not available.
+        """
+        ...
+
+    async def republish(self, ref: ModelRef, registry: str, result: StoredResult) -> bool:
+        """Publish a stored result under another name; False where the registry does not hold it any more.
+
+        Raises as `publish`.
         """
         ...
 
 
+class ResultIndex(Protocol):
+    """Finds the result of an earlier conversion, whichever jobrunner ran it."""
+
+    async def find(self, spec: JobSpec, key: str) -> StoredResult | None:
+        """The result of a conversion of these bytes with this key, if one is known.
+
+        Raises:
+            TransientError: the registry is not available.
+        """
+        ...
+
+    async def record(self, spec: JobSpec, key: str, result: StoredResult) -> None:
+        """Let later conversions find a result. A failure is logged: the result itself is stored already."""
+        ...
+
+
 class Backlog(Protocol):
-    """What was handed to an earlier process of this service, which died before it was done."""
+    """Requests that were delivered to an earlier process of this service, which exited before it acknowledged them."""
 
     async def unfinished(self) -> list[Request]:
         """Requests that were delivered and may not have been acknowledged, oldest first. Raises TransientError."""
+        ...
+
+
+class Withdrawals(Protocol):
+    """The cancellations and deletions that the stream of requests holds."""
+
+    async def is_withdrawn(self, request: Request) -> bool:
+        """Whether the job was cancelled or deleted after it was requested. Raises TransientError."""
         ...

@@ -16,7 +16,7 @@ class JobrunnerSettings(PullingServiceSettings):
     model_config = SettingsConfigDict(env_prefix="KLEVER_JOBRUNNER_", extra="ignore", use_attribute_docstrings=True)
 
     work_dir: Path = Field(default_factory=lambda: home_directory() / "jobrunner")
-    """Where models lie while they are parsed; emptied at start."""
+    """Models while jobs run, and the names of the jobrunners that use this directory. Several may."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Processes that parse models, kept warm."""
     job_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
@@ -30,10 +30,8 @@ class JobrunnerSettings(PullingServiceSettings):
     allow_unsandboxed: bool = Field(default_factory=allow_unsandboxed)
     """Convert models that may run code without a complete sandbox; all services: `KLEVER_ALLOW_UNSANDBOXED`."""
     conversions: Annotated[int, Field(ge=1, le=64)] = 1
-    """Conversions that run at a time; projects take turns."""
+    """Conversions that this jobrunner runs at a time. Projects share the slots of all jobrunners fairly."""
     conversion_timeout_seconds: Annotated[float, Field(gt=0)] = 1200.0
     """Longest time that one converter, or one run of a model to check it, may take."""
     conversion_memory_mb: Annotated[int, Field(ge=512)] = 8192
     """Memory of one process of a converter."""
-    results_mb: Annotated[int, Field(ge=0)] = 10240
-    """Results of conversions that are kept to answer the same request without work."""

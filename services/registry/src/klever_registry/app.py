@@ -10,6 +10,10 @@ from aiohttp import web
 
 from kleverkit.health import Check
 from kleverkit.incarnations import RememberedBucket
+from kleverkit.leadership import run_together, while_leading
+from kleverkit.lease_state import LeaseRecord
+from kleverkit.leases import Lease
+from kleverkit.loops import Loop
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverkit.tokens import Token
@@ -17,7 +21,7 @@ from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
+from kleverproto.streams import LEASES_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET
 from ormb.layout import default_root
 
 from .adapters.local import (
@@ -25,6 +29,7 @@ from .adapters.local import (
     Layout,
     LocalBlobs,
     LocalInventory,
+    LocalLocks,
     LocalManifests,
     LocalPolicyCopies,
     LocalUploads,
@@ -39,6 +44,7 @@ from .ports import (
     AccountSource,
     BlobStore,
     Inventory,
+    Locks,
     ManifestStore,
     PolicyCopies,
     SignatureStore,
@@ -50,6 +56,7 @@ from .service.admission import Admission, Limits
 from .service.alarms import Alarms
 from .service.announcing import Announcer
 from .service.authorization import Authorization
+from .service.blobs import Blobs
 from .service.collecting import Collector, purge_uploads
 from .service.deletions import Deletions
 from .service.distribution import Distribution
@@ -78,6 +85,7 @@ class Stores:
     inventory: Inventory
     space: Space
     policies: PolicyCopies
+    locks: Locks
     problem: Callable[[], Awaitable[str | None]]
     """Why nothing can be stored now, if so."""
 
@@ -93,6 +101,7 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
         inventory=inventory,
         space=inventory,
         policies=LocalPolicyCopies(layout.disk, settings.data_dir / "projects"),
+        locks=LocalLocks(settings.data_dir / "locks" / "repositories"),
         problem=partial(layout.disk.problem, settings.min_free_bytes),
     )
 
@@ -100,22 +109,17 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
     """The service, ready to run."""
     accounts, check_accounts = _accounts(settings)
-    authorization = _authorization(settings, accounts)
-    runtime = make_runtime(
-        "registry",
-        settings,
-        application=web.Application(middlewares=[refusals, plain_bodies, guard(authorization)]),
-    )
+    runtime = _runtime(settings, accounts)
     steady = SteadyClock(clock)
     stores = local_stores(settings, steady)
     alarms = Alarms(runtime.metrics)
-    runtime.refusal = refusal
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     records = Records(documents, runtime.publisher, runtime.events, clock)
     embedded = Embedded(stores.manifests, stores.blobs)
     announcer = Announcer(manifests=embedded, records=records, signatures=signatures, address=settings.address)
-    external, scanners = _follow(runtime, settings, records, alarms)
+    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
+    external, scanners, scans = _follow(runtime, settings, records, alarms)
     policies, restorer = _policies(runtime, settings, stores, scanners, documents, clock)
     reconciler = Reconciler(
         manifests=stores.manifests,
@@ -124,6 +128,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
         alarms=alarms,
         address=settings.address,
         restorer=restorer,
+        require_lease=lease.require,
     )
     served = ServedModels(NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument))
     admission = Admission(_limits(settings), stores.space, accounts, time.monotonic)
@@ -133,11 +138,18 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     extractions = Extractions(records=records, signatures=signatures, external=external)
     deletions = Deletions(distribution, documents, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
-    runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS, partial(reconciler.run, settings.reconcile_seconds)]
-    runtime.loops.append(partial(_collector(settings, stores, steady).run, settings.collect_seconds))
-    ttl = timedelta(hours=settings.upload_ttl_hours)
-    runtime.loops.append(partial(purge_uploads, stores.uploads, ttl, settings.reconcile_seconds))
+    runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
+    compare = partial(reconciler.run, settings.reconcile_seconds)
+    leading: list[Loop] = [compare, *scans, *_sweepers(settings, stores, steady, runtime.compete(lease))]
+    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
     _report(runtime, storage=stores.problem, models=reconciler.check, accounts=check_accounts, served=served.check)
+    return runtime
+
+
+def _runtime(settings: RegistrySettings, accounts: AccountSource | None) -> Runtime:
+    guards = [refusals, plain_bodies, guard(_authorization(settings, accounts))]
+    runtime = make_runtime("registry", settings, application=web.Application(middlewares=guards))
+    runtime.refusal = refusal
     return runtime
 
 
@@ -155,7 +167,7 @@ def _policies(
     clock: Callable[[], datetime],
 ) -> tuple[Policies, Restorer]:
     documents = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
-    policies = Policies(documents, runtime.publisher, runtime.events, clock, stores.policies)
+    policies = Policies(documents, runtime.publisher, runtime.events, clock, stores.policies, stores.locks)
     return policies, Restorer(
         models=RememberedBucket(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json", models),
         policies=policies,
@@ -164,14 +176,14 @@ def _policies(
 
 
 def _distribution(stores: Stores, announcer: Announcer, served: ServedModels, admission: Admission) -> Distribution:
-    return Distribution(
-        blobs=stores.blobs,
+    blobs = Blobs(
+        store=stores.blobs,
         uploads=stores.uploads,
         manifests=stores.manifests,
-        observer=announcer,
-        usage=served,
         admission=admission,
+        locks=stores.locks,
     )
+    return Distribution(blobs=blobs, manifests=stores.manifests, observer=announcer, usage=served)
 
 
 def _limits(settings: RegistrySettings) -> Limits:
@@ -203,13 +215,14 @@ async def _always_well() -> str | None:
 
 def _follow(
     runtime: Runtime, settings: RegistrySettings, records: Records, alarms: Alarms
-) -> tuple[dict[str, SignatureStore], list[Scanner]]:
-    """Keep the catalogue in step with the external registries; where the signatures of each are."""
+) -> tuple[dict[str, SignatureStore], list[Scanner], list[Loop]]:
+    """Keep the catalogue in step with the external registries: where the signatures of each are, and its scans."""
     connection = RemoteConnection(default_root())
     runtime.web.cleanup_ctx.append(connection.opened)
     announcers: dict[str, Announcer] = {}
     signatures: dict[str, SignatureStore] = {}
     scanners: list[Scanner] = []
+    scans: list[Loop] = []
     for host in settings.external_hosts:
         manifests = RemoteManifests(connection, host)
         signatures[host] = beside = RemoteSignatures(connection, manifests)
@@ -217,11 +230,23 @@ def _follow(
             manifests=manifests, records=records, signatures=beside, address=host, owns_names=False
         )
         scanners.append(scanner := Scanner(host, manifests, announcer, records, alarms))
-        runtime.loops += [*[announcer.run] * ANNOUNCERS, partial(scanner.run, settings.external_scan_seconds)]
+        runtime.loops += [announcer.run] * ANNOUNCERS
+        scans.append(partial(scanner.run, settings.external_scan_seconds))
     add_webhooks(runtime.web, Notifications(announcers, records.documents), settings.webhook_secret)
-    return signatures, scanners
+    return signatures, scanners, scans
 
 
-def _collector(settings: RegistrySettings, stores: Stores, clock: Callable[[], datetime]) -> Collector:
-    grace = timedelta(hours=settings.collect_grace_hours)
-    return Collector(inventory=stores.inventory, manifests=stores.manifests, grace=grace, clock=clock)
+def _sweepers(
+    settings: RegistrySettings, stores: Stores, clock: Callable[[], datetime], lease: Lease
+) -> tuple[Loop, Loop]:
+    """What removes things from the disk."""
+    collector = Collector(
+        inventory=stores.inventory,
+        manifests=stores.manifests,
+        grace=timedelta(hours=settings.collect_grace_hours),
+        clock=clock,
+        check_lease=lease.check,
+    )
+    ttl = timedelta(hours=settings.upload_ttl_hours)
+    purge = partial(purge_uploads, stores.uploads, ttl, settings.reconcile_seconds)
+    return partial(collector.run, settings.collect_seconds), purge

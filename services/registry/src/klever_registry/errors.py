@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from kleverkit.errors import PermanentError, TransientError
+from kleverproto.codes import STORAGE, UNKNOWN_PAYLOAD, USAGE_UNKNOWN, WRONG_SECRET
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -187,7 +188,7 @@ class InUseError(DistributionError):
 class UsageUnknownError(TransientError):
     """Which models are served was not read yet, so that none can be deleted."""
 
-    default_code = "usage_unknown"
+    default_code = USAGE_UNKNOWN
     oci_code: ClassVar[str] = "UNAVAILABLE"
     status: ClassVar[int] = 503
 
@@ -195,7 +196,7 @@ class UsageUnknownError(TransientError):
 class StorageError(TransientError):
     """The registry's disk does not do what it should; nothing that a client does helps."""
 
-    default_code = "storage"
+    default_code = STORAGE
     oci_code: ClassVar[str] = "UNAVAILABLE"
     status: ClassVar[int] = 503
 
@@ -214,10 +215,10 @@ class StorageLostError(StorageError):
 class NotificationInvalidError(PermanentError):
     """What another registry sent cannot be read."""
 
-    default_code = "unknown_payload"
+    default_code = UNKNOWN_PAYLOAD
 
 
 class NotificationRefusedError(PermanentError):
     """A notification came without the secret that both sides must know."""
 
-    default_code = "wrong_secret"
+    default_code = WRONG_SECRET

@@ -1,9 +1,10 @@
 """What the service needs of its disk and of other registries. Every name and digest given here has been checked.
 
-Everything on the disk may raise StorageError, and what cannot be read is never taken for absent.
+Everything on the disk may raise StorageError, and what cannot be read is never treated as absent.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -31,10 +32,10 @@ class BlobStore(Protocol):
     """
 
     async def size(self, repository: str, digest: str) -> int | None:
-        """Bytes of a blob, or None where the repository has it not."""
+        """Bytes of a blob, or None if the repository does not have it."""
         ...
 
-    def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to `stop`, in pieces. Raises BlobUnknownError."""
         ...
 
@@ -43,7 +44,7 @@ class BlobStore(Protocol):
         ...
 
     async def mount(self, repository: str, digest: str, *, source: str) -> bool:
-        """Let a repository have a blob of another one; False where that has it not."""
+        """Let a repository have a blob of another one; False if that repository does not have it."""
         ...
 
     async def delete(self, repository: str, digest: str) -> None:
@@ -133,11 +134,19 @@ class Uploads(Protocol):
         ...
 
     async def cancel(self, repository: str, upload: str) -> None:
-        """Throw the upload away. Raises UploadUnknownError."""
+        """Remove the upload. Raises UploadUnknownError."""
         ...
 
     async def purge(self, older_than: timedelta) -> int:
-        """Throw away the uploads to which nothing was added for so long; return their number."""
+        """Remove the uploads to which nothing was added for so long; return their number."""
+        ...
+
+
+class Locks(Protocol):
+    """Turns of everybody who uses the same data, in this process and in other replicas."""
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Nobody else is in a block of this name meanwhile."""
         ...
 
 

@@ -44,7 +44,7 @@ class RegistrySettings(ServiceSettings):
     project_quota_bytes: Annotated[int, Field(gt=0)] | None = None
     """What each project may have that the accounts give no quota of its own; without it as much as the disk takes."""
     upload_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
-    """An upload to which nothing was added for this long is thrown away."""
+    """An upload to which nothing was added for this long is removed."""
     collect_seconds: Annotated[float, Field(gt=0)] = 3600.0
     """Pause between two rounds of garbage collection."""
     collect_grace_hours: Annotated[float, Field(gt=0)] = 24.0

@@ -1,4 +1,4 @@
-"""The group of commands, what they share, and how an error looks."""
+"""The command group, the shared options, and the formatting of errors."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from klever.errors import KleverError
 from klever.servers import read_token
 from kleverkit.errors import PermanentError
 from kleverproto.references import InvalidReferenceError
-from ormb.cli.completion import add_completion
+from ormb.console.completion import add_completion
 from ormb.errors import OrmbError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
 TOKEN = "klever.token"  # noqa: S105 - a key, not a token
-"""Key in click's context: the token that an option named."""
+"""Key in click's context of the token that an option named."""
 
 
 def _remember_token(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -36,25 +36,25 @@ def _remember_token(context: click.Context, _parameter: click.Parameter, path: P
 
 
 def SERVER(command: CommandT) -> CommandT:  # noqa: N802 - used as the other options are
-    """Options that name a gateway, and the token that it requires; `call` takes the token from the context."""
+    """Add the options for the gateway and its token; `call` takes the token from the context."""
     command = click.option(
         "--token-file",
         type=click.Path(path_type=Path),
         expose_value=False,
         callback=_remember_token,
-        help="File with the gateway's token; by default $KLEVER_TOKEN, $KLEVER_TOKEN_FILE, or this home's.",
+        help="File with the token of the gateway. Default: $KLEVER_TOKEN, $KLEVER_TOKEN_FILE, or that of this home.",
     )(command)
     return click.option(
-        "--server", envvar="KLEVER_SERVER", help="URL of the gateway; that of the platform with this home by default."
+        "--server", envvar="KLEVER_SERVER", help="URL of the gateway. Default: the platform of this home."
     )(command)
 
 
-NAMESPACE = click.option("-n", "--namespace", default="default", show_default=True, help="Where the serving lives.")
+NAMESPACE = click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the serving.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 class _Commands(click.Group):
-    """The commands; an error of Klever becomes one line on standard error and exit code 1."""
+    """The commands. An error of Klever is printed as one line on standard error, and the exit code is 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group`."""
@@ -67,10 +67,10 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version("klever"), prog_name="klever")
 def cli() -> None:
-    """From a model file to a production endpoint.
+    """Turn a model file into a production endpoint.
 
     \b
-    klever demo                                    see everything work
+    klever demo                                    show the whole workflow
     klever up                                      run the platform on this machine
     ormb push ./mymodel localhost:5000/library/mymodel:v1
     klever models get library/mymodel:v1
@@ -83,7 +83,7 @@ add_completion(cli, "klever")
 
 
 def call(server: str | None, work: Callable[["KleverClient"], Awaitable[ResultT]]) -> ResultT:
-    """Do something with a platform; an error becomes one line on standard error and exit code 1."""
+    """Call the API of a platform. An error is printed as one line on standard error, and the exit code is 1."""
     from klever.client import KleverClient  # noqa: PLC0415 - help needs no HTTP
 
     context = click.get_current_context(silent=True)
@@ -99,7 +99,7 @@ def call(server: str | None, work: Callable[["KleverClient"], Awaitable[ResultT]
 
 @contextmanager
 def errors_as_lines() -> Iterator[None]:
-    """Turn the library's errors into click's: a message, no traceback."""
+    """Turn errors of the libraries into errors of click: a message without a traceback."""
     try:
         yield
     except (KleverError, OrmbError, InvalidReferenceError) as error:
@@ -110,7 +110,7 @@ def errors_as_lines() -> Iterator[None]:
 
 @contextmanager
 def waiting(text: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A spinner on a terminal; yields a function that changes its text."""
+    """Show a spinner on a terminal; yields a function that changes its text."""
     if quiet or not sys.stderr.isatty():
         yield lambda _text: None
         return

@@ -1,4 +1,4 @@
-"""How the result of a conversion is shown."""
+"""Descriptions of the results of conversions."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,14 @@ from kleverproto.conversions import ConvertedModel
 
 
 def describe_error(error: float) -> str:
-    """The largest difference of a result from its source, given in parts of the output's range."""
-    return f"outputs differ from the source's by at most {100 * error:.2g} % of their range"
+    """Return text with the largest difference from the source, given as a fraction of the output's range."""
+    return f"outputs differ from those of the source by at most {100 * error:.2g} % of their range"
 
 
-def describe_conversion(made: ConvertedModel) -> Iterator[str]:
-    """What was made, on which way, and how it was checked, line by line."""
-    steps, check = made.record.steps, made.record.verification
-    yield f"result:      {made.ref}, {made.digest}"
+def describe_conversion(result: ConvertedModel) -> Iterator[str]:
+    """Return lines with the result, its route and its verification."""
+    steps, check = result.record.steps, result.record.verification
+    yield f"result:      {result.ref}, {result.digest}"
     if steps:
         yield f"route:       {' -> '.join((steps[0].source_format, *(step.target_format for step in steps)))}"
     if check.verified:

@@ -1,4 +1,4 @@
-"""Values of a model's inputs on the command line."""
+"""Values of model inputs on the command line."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,10 @@ from klever.values import read_json, read_values
 
 
 def named_value(text: str, option: str, pixels: str | None = None) -> tuple[str, Any]:
-    """Name and value of `name=JSON`, `name=@file`, `@file` or `JSON`; the name of the last two is empty.
+    """Return name and value of `name=JSON`, `name=@file`, `@file` or `JSON`; the last two have an empty name.
 
     Raises:
-        InputError: it is none of these, or cannot be read; the message says how the option is written.
+        InputError: the text has another form, or the file cannot be read; the message shows the syntax.
     """
     if text.startswith("@"):
         return "", read_values(Path(text[1:]), pixels)
@@ -20,7 +20,7 @@ def named_value(text: str, option: str, pixels: str | None = None) -> tuple[str,
         return "", read_json(text, option)
     name, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"{text!r} names no input: write {option} <name>=<JSON>, or {option} <name>=@<file>")
+        raise InputError(f"{text!r} has no name of an input: write {option} <name>=<JSON>, or {option} <name>=@<file>")
     if value.startswith("@"):
         return name, read_values(Path(value[1:]), pixels)
     return name, read_json(value, f"input {name}")
@@ -30,5 +30,5 @@ def _is_json(text: str) -> bool:
     try:
         json.loads(text)
     except ValueError:
-        return text.lstrip().startswith(("{", "["))  # no name begins like this: the error is about the JSON
+        return text.lstrip().startswith(("{", "["))  # no name starts like this: report the error of the JSON
     return True

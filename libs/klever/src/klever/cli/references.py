@@ -1,4 +1,4 @@
-"""Model versions on the command line: `project/model:version`, or as `ormb push` prints them, after a registry."""
+"""Model versions on the command line: `project/model:version`, also with a registry as `ormb push` prints it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 NOT_FOUND = 404
 REGISTRIES = "klever.registries"
-"""Key in click's context: the registries that were named, by model version."""
+"""Key in click's context of the registries in arguments, by model version."""
 
 
 class ModelRefType(click.ParamType[ModelRef]):
-    """An argument that names a model version."""
+    """A command-line argument with a model version."""
 
     name = "project/model:version"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ModelRef:
-        """Parse it, or say how one is written."""
+        """Parse the version, or fail with a message that shows the syntax."""
         text = str(value)
         try:
             if not names_registry(text):
                 return ModelRef.parse(text)
             reference = Reference.parse_named(text)
             if reference.tag is None:
-                raise InvalidReferenceError(f"{text!r} names a digest: write the version, host/project/model:version")
+                raise InvalidReferenceError(f"{text!r} contains a digest: write a version, host/project/model:version")
             ref = ModelRef.from_repository(reference.repository, reference.tag)
         except (ValueError, OrmbError) as error:
             self.fail(str(error), param, ctx)
@@ -40,11 +40,11 @@ class ModelRefType(click.ParamType[ModelRef]):
 
 
 async def check_registries(client: "KleverClient", context: click.Context | None) -> None:
-    """Refuse a version that lies in another registry than the one that was named.
+    """Check that versions are in the registries that the arguments name.
 
     Raises:
-        ApiError: the platform refuses to say.
-        InputError: it lies elsewhere.
+        ApiError: the gateway rejects the request.
+        InputError: a version is in another registry.
     """
     named: dict[ModelRef, Reference] = context.meta.get(REGISTRIES, {}) if context else {}
     for ref, reference in named.items():
@@ -52,14 +52,14 @@ async def check_registries(client: "KleverClient", context: click.Context | None
             registry = (await client.model(ref)).spec.registry
         except ApiError as error:
             if error.status == NOT_FOUND:
-                continue  # who wants it says what is missing
+                continue  # reported by the caller
             raise
         if not _is_same(reference, registry):
-            raise InputError(f"{ref} of this platform lies in {registry}, not in {reference.host}: name it as {ref}")
+            raise InputError(f"{ref} is in the registry {registry}, not in {reference.host}: write {ref}")
 
 
 def _is_same(reference: Reference, registry: str) -> bool:
-    """Whether both are one registry; this machine has several names."""
+    """Whether both names refer to the same registry; this machine has several names."""
     other = Reference(registry, reference.repository)
     both_here = reference.is_loopback and other.is_loopback
     return reference.host == registry or (both_here and _port(reference.host) == _port(registry))

@@ -1,4 +1,4 @@
-"""How the platform and the demo speak to a person: calm lines, one for each thing that is ready."""
+"""The output of `klever up` and `klever demo`: one line per completed step."""
 
 import sys
 from typing import Any
@@ -15,7 +15,7 @@ NAME_WIDTH = 11
 
 
 class Lines:
-    """Reporter of the supervisor and teller of the demo, on standard error."""
+    """Reports the steps of the supervisor and of the demo on standard error."""
 
     def ready(self, part: Part, seconds: float) -> None:
         """See `platform.supervisor.Reporter`."""
@@ -23,18 +23,18 @@ class Lines:
 
     def died(self, part: Part, code: int) -> None:
         """See `platform.supervisor.Reporter`."""
-        self._say("!", "yellow", part.name, f"ended (exit code {code}); starting it again")
+        self._say("!", "yellow", part.name, f"exited with code {code}; restarting")
 
     def failed(self, part: Part, reason: str) -> None:
         """See `platform.supervisor.Reporter`."""
-        self._say("!", "red", part.name, f"cannot be started again: {reason}; this is tried on")
+        self._say("!", "red", part.name, f"cannot be restarted: {reason}; retrying")
 
     def pushed(self, ref: ModelRef, digest: str, size: int) -> None:
-        """See `demo.story.Teller`."""
+        """See `demo.story.Reporter`."""
         self._done("pushed", f"{ref}  {size} bytes  {digest[:19]}")
 
     def parsed(self, model: ModelDocument, seconds: float) -> None:
-        """See `demo.story.Teller`."""
+        """See `demo.story.Reporter`."""
         signature = model.status.signature
         if signature is None:
             return
@@ -44,40 +44,40 @@ class Lines:
         ]
         self._done("signature", f"{tensors[0]}  →  {tensors[1]}")
         operators = ", ".join(f"{name} {count}" for name, count in signature.operators.items())
-        self.note(f"operators {operators}; {seconds * 1000:.0f} ms after the push began, because of it")
+        self.note(f"operators {operators}; {seconds * 1000:.0f} ms after the start of the push")
 
     def deployed(self, serving: ServingDocument, seconds: float) -> None:
-        """See `demo.story.Teller`."""
+        """See `demo.story.Reporter`."""
         traffic = ", ".join(f"{v.model} {v.weight} %" for v in serving.status.variants)
         self._done("deployed", f"{traffic}  in {seconds:.1f} s")
         self.note(serving.status.url or "")
 
     def predicted(self, prediction: Prediction) -> None:
-        """See `demo.story.Teller`."""
+        """See `demo.story.Reporter`."""
         self._done("predicted", f"{list(prediction.input)}  →  {prediction.species} {list(prediction.probabilities)}")
 
     def split(self, counts: dict[str, int]) -> None:
-        """See `demo.story.Teller`."""
+        """See `demo.story.Reporter`."""
         total = sum(counts.values())
         shares = ", ".join(f"{version} {100 * count / total:.1f} %" for version, count in counts.items())
         self._done("split", f"{shares} of {total} requests")
 
     def note(self, text: str) -> None:
-        """A line that belongs to the one above."""
+        """Print a line that belongs to the previous one."""
         click.echo(f"    {'':{NAME_WIDTH}} {text}", err=True)
 
     def heading(self, text: str) -> None:
-        """A line above a group."""
+        """Print the heading of a group of lines."""
         click.echo(click.style(f"\n{text}" if sys.stderr.isatty() else text, bold=True), err=True)
 
     def urls(self, urls: Urls) -> None:
-        """Where everything is."""
+        """Print the addresses of the platform."""
         for name, url in (("API", f"{urls.api}/docs"), ("registry", urls.registry), ("ingress", urls.ingress)):
             click.echo(f"    {name:{NAME_WIDTH}} {url}", err=True)
 
     def login_link(self, url: str) -> None:
-        """How a browser gets in."""
-        click.echo(f"    {'browser':{NAME_WIDTH}} {url} (good once, for 5 minutes)", err=True)
+        """Print the link that logs a browser in."""
+        click.echo(f"    {'browser':{NAME_WIDTH}} {url} (valid once, for 5 minutes)", err=True)
 
     def _done(self, name: str, text: str) -> None:
         self._say("✓", "green", name, text)
@@ -87,5 +87,5 @@ class Lines:
 
 
 def urls_as_json(urls: Urls) -> dict[str, Any]:
-    """The addresses, as the demo and status print them."""
+    """Return the addresses as the demo and `klever status` print them."""
     return {"api": urls.api, "registry": urls.registry, "ingress": urls.ingress, "nats": urls.nats}

@@ -1,4 +1,4 @@
-"""What confines models on this machine, as `klever status` shows it."""
+"""The state of the sandbox on this machine, as `klever status` shows it."""
 
 from typing import Any
 
@@ -6,22 +6,22 @@ from kleversandbox.support import Support
 
 
 def described(support: Support, *, allow_unsandboxed: bool) -> dict[str, Any]:
-    """What is in force, what is missing, and what follows from that.
+    """Describe which parts of the sandbox are active or missing, and the consequences.
 
     Args:
-        support: what this system has.
-        allow_unsandboxed: what the operator of the platform has decided.
+        support: the features that this system supports.
+        allow_unsandboxed: whether the operator allows models without a complete sandbox.
     """
     if support.is_complete:
-        follows = "models and what they run reach nothing else"
+        follows = "models and their child processes have access to nothing else"
     elif allow_unsandboxed:
-        follows = "models that may run code are run all the same, as the operator allows it"
+        follows = "models that can execute code are run anyway, as the operator allows it"
     else:
-        follows = "models that may run code are refused: `klever up --allow-unsandboxed` runs them all the same"
+        follows = "models that can execute code are refused; allow them with `klever up --allow-unsandboxed`"
     return {"inForce": support.describe(), "missing": list(support.missing), "follows": follows}
 
 
 def sandbox_lines(sandbox: dict[str, Any]) -> list[str]:
-    """The same for people."""
+    """Return the lines that `klever status` prints."""
     missing = [f"         missing: {each}" for each in sandbox["missing"]]
     return [f"sandbox: {sandbox['inForce']}; {sandbox['follows']}", *missing]

@@ -1,72 +1,17 @@
-"""What the commands for servings share: asking for a change and waiting for it, and how a serving is shown."""
+"""How servings, their traffic and their rollouts are shown."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import click
 
-from klever.errors import InputError
 from klever.header_rules import describe_rule
 from kleverproto.rollouts import RolloutPhase, RolloutStatus, RolloutStep
-from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 from kleverproto.traffic import Traffic
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
-from .app import call, waiting
-from .steps import Steps
-
-if TYPE_CHECKING:
-    from klever.client import KleverClient
-
-WAIT = click.option("--wait/--no-wait", default=True, help="Wait until it is served, and show the steps.")
-WAIT_FOR_END = click.option("--wait/--no-wait", default=True, help="Wait until the rollout has ended.")
 DIGEST_LEFT_OUT = 52
 """Hex digits of a digest that people are not shown."""
-TIMEOUT = click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), default=900.0, show_default=True, help="Seconds to wait."
-)
-
-
-def change(  # noqa: PLR0913 - what a change is
-    server: str | None,
-    name: str,
-    namespace: str,
-    edit: Callable[[ServingDocument | None], ServingSpec],
-    *,
-    wait: float | None,
-    quiet: bool,
-    new: bool = False,
-) -> ServingDocument:
-    """Ask for another spec of a serving, made from what it has.
-
-    Args:
-        server: URL of the gateway.
-        name: the serving.
-        namespace: where.
-        edit: from the serving as it is to the spec that is wanted.
-        wait: seconds to wait until it is served; None to return at once.
-        quiet: show no steps.
-        new: whether there may be no such serving yet.
-    """
-
-    async def work(client: "KleverClient") -> ServingDocument:
-        present = await client.serving(name, namespace)
-        if present is None and not new:
-            raise nothing_served(name, namespace)
-        wanted = await client.apply(name, edit(present), namespace, replacing=present)
-        if wait is None:
-            return wanted
-        with waiting(f"deploying {name}", quiet=quiet) as spin:
-            steps = Steps(spin, quiet=quiet)
-            return await client.wait_for_ready(name, wanted.generation, namespace, within=wait, on_step=steps)
-
-    return call(server, work)
-
-
-def nothing_served(name: str, namespace: str) -> InputError:
-    """The error for a serving that is not there."""
-    return InputError(f"nothing is served as {namespace}/{name}: `klever get` shows what is")
 
 
 def show(document: ServingDocument, *, as_json: bool) -> None:

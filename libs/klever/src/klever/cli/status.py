@@ -1,4 +1,4 @@
-"""What runs of a platform, where, and with how much memory."""
+"""The processes of a platform with their state, address and memory."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 
 def report(home: Home) -> dict[str, Any]:
-    """The state of every part; `ready` when all of them are."""
+    """Return the state of each process; `ready` if all of them are ready."""
     state = read_state(home.state)
     if state is None:
         return {"ready": False, "home": str(home.path), "allowCommands": False, "parts": [], "rssMb": 0}
@@ -46,7 +46,7 @@ async def _answers(state: PlatformState) -> dict[str, bool]:
 
 
 async def _answer(session: aiohttp.ClientSession, part: Running) -> bool:
-    """NATS has no HTTP here; that its process runs is what can be said."""
+    """Return the readiness of a process. NATS serves no HTTP here, so that only its process is checked."""
     if not part.url.startswith("http"):
         return part.process() is not None
     try:
@@ -57,7 +57,7 @@ async def _answer(session: aiohttp.ClientSession, part: Running) -> bool:
 
 
 def _allows_unsandboxed(state: PlatformState) -> bool:
-    """What the deployer was started with."""
+    """Whether the deployer was started with permission to run unsandboxed models."""
     deployer = state.parts.get(DEPLOYER)
     try:
         process = deployer.process() if deployer else None
@@ -75,7 +75,7 @@ def _part(name: str, running: Running, answers: bool) -> dict[str, Any]:  # noqa
 
 
 def _other(process: psutil.Process) -> dict[str, Any]:
-    """Envoy, model servers, workers: children of the parts."""
+    """Describe a child process: Envoy, a model server or a worker."""
     return {"name": f"  {_title(process)}", "state": "running", "url": "", "pid": process.pid, "rssMb": _rss(process)}
 
 

@@ -1,4 +1,4 @@
-"""What a command shows while it waits for a serving."""
+"""The progress that a command shows while it waits for a serving."""
 
 import re
 import time
@@ -9,16 +9,16 @@ import click
 from klever.progress import UNTAKEN
 
 PATIENCE_SECONDS = 3.0
-"""A deployer that begins within this time is not worth a line."""
+"""A wait for the deployer that is shorter than this is not shown."""
 
 
 class Steps:
-    """Prints what is waited for, once for each kind of thing; a spinner shows each count.
+    """Prints each kind of step once; a spinner shows all changes.
 
     Args:
         spin: changes the text of the spinner.
         quiet: print nothing.
-        clock: seconds, growing.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Steps:
         self._printed: set[str] = set()
 
     def __call__(self, step: str) -> None:
-        """This is waited for now."""
+        """Show the step that the serving waits for."""
         if self._quiet or (step == UNTAKEN and self._clock() - self._began < PATIENCE_SECONDS):
             return
         self._spin(step)
@@ -42,5 +42,5 @@ class Steps:
 
 
 def _kind(step: str) -> str:
-    """A step without its counts of requests; percents and numbers of steps set steps apart."""
+    """Return a step without its counts of requests. Steps with other percentages or numbers are different kinds."""
     return re.sub(r"\d+( of \d+)? requests", "requests", step)

@@ -89,6 +89,6 @@ def _ormbfile(classifier: Classifier) -> str:
     return (
         "format: ONNX\n"
         "framework: scikit-learn\n"
-        "description: Tells iris species from four measures of the flower.\n"
+        "description: Classifies iris species by four measurements of the flower.\n"
         f"hyperParameters:\n- name: C\n  value: '{classifier.regularisation}'\n"
     )

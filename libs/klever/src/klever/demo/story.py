@@ -1,4 +1,4 @@
-"""What the demo does, step by step; how it looks is the teller's matter."""
+"""The steps of the demo; a reporter shows them."""
 
 import asyncio
 import time
@@ -11,10 +11,10 @@ from klever import tensors
 from klever.client import KleverClient
 from klever.platform.home import Home
 from klever.platform.plan import Urls
-from klever.rollouts import base_of, with_model
 from klever.servers import read_token
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
+from kleverproto.serving_changes import DeployVersion
 from kleverproto.servings import ServingDocument
 from ormb.client import OrmbClient
 from ormb.own_registry import OwnRegistry
@@ -39,48 +39,48 @@ class Prediction:
     model_version: str
 
 
-class Teller(Protocol):
-    """Shows each step when it is done."""
+class Reporter(Protocol):
+    """Shows each step when it is completed."""
 
     def pushed(self, ref: ModelRef, digest: str, size: int) -> None:
         """A model is in the registry."""
         ...
 
     def parsed(self, model: ModelDocument, seconds: float) -> None:
-        """Its signature has appeared."""
+        """The signature of the model is available."""
         ...
 
     def deployed(self, serving: ServingDocument, seconds: float) -> None:
-        """It is served."""
+        """The model is served."""
         ...
 
     def predicted(self, prediction: Prediction) -> None:
-        """It has answered."""
+        """The serving has answered a request."""
         ...
 
     def split(self, counts: dict[str, int]) -> None:
-        """How many of the requests each version answered."""
+        """The number of requests that each version has answered."""
         ...
 
 
-async def tell(urls: Urls, home: Home, teller: Teller) -> dict[str, Any]:
-    """Push, see the signature, deploy, predict, and give a second version a fifth of the traffic.
+async def run_demo(urls: Urls, home: Home, reporter: Reporter) -> dict[str, Any]:
+    """Push a model, wait for its signature, deploy it, predict, and give a second version a fifth of the traffic.
 
     Returns:
-        What happened, as `klever demo --json` prints it, without the platform's own part.
+        The results that `klever demo --json` prints, without those about the platform.
     """
     own = OwnRegistry(urls.registry.removeprefix("http://"), home.registry_password)
     ormb_client = OrmbClient(home.path / "ormb", own=own)
     async with KleverClient(urls.api, read_token(home.token)) as client, ormb_client as ormb:
-        story = _Story(urls, home.path, teller, client, ormb)
-        return await story.run()
+        demo = _Demo(urls, home.path, reporter, client, ormb)
+        return await demo.run()
 
 
-class _Story:
-    def __init__(self, urls: Urls, work_dir: Path, teller: Teller, client: KleverClient, ormb: OrmbClient) -> None:
+class _Demo:
+    def __init__(self, urls: Urls, work_dir: Path, reporter: Reporter, client: KleverClient, ormb: OrmbClient) -> None:
         self._urls = urls
         self._work_dir = work_dir
-        self._teller = teller
+        self._reporter = reporter
         self._client = client
         self._ormb = ormb
 
@@ -105,22 +105,21 @@ class _Story:
         ref = ModelRef(project="library", model=NAME, version=version)
         directory = iris.write_model(classifier, self._work_dir / f"{NAME}-{version}")
         host = self._urls.registry.removeprefix("http://")
-        begun = time.monotonic()
+        started = time.monotonic()
         info = await self._ormb.push_directory(directory, Reference(host, ref.repository, version))
-        self._teller.pushed(ref, info.digest, info.size)
+        self._reporter.pushed(ref, info.digest, info.size)
         model = await self._client.wait_for_signature(ref)
-        seconds = round(time.monotonic() - begun, 3)
-        self._teller.parsed(model, seconds)
+        seconds = round(time.monotonic() - started, 3)
+        self._reporter.parsed(model, seconds)
         return model, seconds
 
     async def _deploy(self, ref: ModelRef, traffic: int | None) -> tuple[ServingDocument, float]:
-        begun = time.monotonic()
-        present = await self._client.serving(NAME)
-        spec = with_model(base_of(present), ref, traffic)
-        wanted = await self._client.apply(NAME, spec, replacing=present)
-        serving = await self._client.wait_for_ready(NAME, wanted.generation)
-        seconds = round(time.monotonic() - begun, 3)
-        self._teller.deployed(serving, seconds)
+        started = time.monotonic()
+        change = DeployVersion(model=str(ref), traffic=traffic)
+        requested = await self._client.deploy_version(NAME, change)
+        serving = await self._client.wait_for_ready(NAME, requested.generation)
+        seconds = round(time.monotonic() - started, 3)
+        self._reporter.deployed(serving, seconds)
         return serving, seconds
 
     async def _predict(self, serving: ServingDocument) -> Prediction:
@@ -133,7 +132,7 @@ class _Story:
             probabilities=tuple(round(value, 4) for value in outputs["probabilities"]),
             model_version=answer["model_version"],
         )
-        self._teller.predicted(prediction)
+        self._reporter.predicted(prediction)
         return prediction
 
     async def _measure_split(self, serving: ServingDocument) -> dict[str, int]:
@@ -145,5 +144,5 @@ class _Story:
             return str(answer["model_version"])
 
         counts = Counter(await asyncio.gather(*(ask() for _ in range(SPLIT_REQUESTS))))
-        self._teller.split(dict(sorted(counts.items())))
+        self._reporter.split(dict(sorted(counts.items())))
         return dict(sorted(counts.items()))

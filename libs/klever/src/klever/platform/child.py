@@ -1,4 +1,4 @@
-"""One process of the platform: started in a session of its own, asked to end, made to end."""
+"""One process of the platform, in a separate session: start, stop and kill."""
 
 import asyncio
 import ctypes
@@ -19,13 +19,13 @@ from .state import Running, processes_of
 
 PROBE_SECONDS = 0.02
 STOP_SECONDS = 20.0
-"""The deployer waits for requests in flight; the others are quicker."""
+"""The deployer waits for requests in flight; other processes stop earlier."""
 PR_SET_PDEATHSIG = 1
 OK = 200
 
 
 class Child:
-    """A part that runs."""
+    """A running process of the platform."""
 
     def __init__(self, part: Part, process: asyncio.subprocess.Process, log: Path) -> None:
         self.part = part
@@ -36,7 +36,7 @@ class Child:
 
     @classmethod
     async def spawn(cls, part: Part, log: Path) -> "Child":
-        """Start the part; Ctrl-C in the terminal reaches the supervisor only, which then stops the parts in order."""
+        """Start the process. Ctrl-C in the terminal reaches only the supervisor, which stops the processes in order."""
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *part.command,
@@ -50,7 +50,7 @@ class Child:
         return cls(part, process, log)
 
     async def wait_ready(self, seconds: float) -> bool:
-        """Whether it takes work before so many seconds have passed; False as soon as it has ended."""
+        """Wait until the process is ready; False after a timeout in seconds, or if it exits."""
         deadline = time.monotonic() + seconds
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             while self.process.returncode is None and time.monotonic() < deadline:
@@ -60,7 +60,7 @@ class Child:
         return False
 
     async def stop(self) -> None:
-        """Ask it to end, and insist after a while."""
+        """Terminate the process, and kill it after a grace period."""
         with suppress(ProcessLookupError):
             self.process.terminate()
         try:
@@ -72,7 +72,7 @@ class Child:
             await self.process.wait()
 
     def last_lines(self, count: int = 8) -> str:
-        """The end of its log."""
+        """Return the last lines of the log."""
         lines = self._log.read_text(errors="replace").splitlines()[-count:]
         return "\n".join(f"    {line[:300]}" for line in lines) or "    (nothing)"
 
@@ -89,30 +89,30 @@ class Child:
 
 
 def stop_leftovers(home: Home) -> list[int]:
-    """End every process that this home's platform has left behind; return their ids."""
-    found = processes_of(home.path)
-    for process in found:
+    """Stop all processes that an earlier platform of this home has left; return their ids."""
+    processes = processes_of(home.path)
+    for process in processes:
         with suppress(psutil.Error):
             process.terminate()
-    _, stubborn = psutil.wait_procs(found, timeout=5)
+    _, stubborn = psutil.wait_procs(processes, timeout=5)
     for process in stubborn:
         with suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(stubborn, timeout=5)
-    return [process.pid for process in found]
+    return [process.pid for process in processes]
 
 
 def keep_previous(log: Path) -> None:
-    """Begin a new log, and keep the one of the run before beside it."""
+    """Start a new log file, and keep that of the previous run next to it."""
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What a child does before it becomes the program: let the kernel ask it to end when the supervisor is killed.
+    """Return a function for the child process: the kernel terminates it when the supervisor is killed.
 
-    Only Linux has this; elsewhere `klever down` and the next `klever up` stop what is left. The library is loaded
-    before the fork, since loading is not safe in the child of a process with threads.
+    Only Linux supports this; elsewhere `klever down` and the next `klever up` stop remaining processes. The library is
+    loaded before the fork, since loading is not safe in the child of a process with threads.
     """
     if sys.platform != "linux":
         return None
@@ -120,7 +120,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
     def before_exec() -> None:
         prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-        if os.getppid() != parent:  # it died before the line above
+        if os.getppid() != parent:  # the supervisor exited before the call above
             os.kill(os.getpid(), signal.SIGTERM)
 
     return before_exec

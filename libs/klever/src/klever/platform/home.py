@@ -1,4 +1,4 @@
-"""Where the platform keeps its state on this machine."""
+"""The home directory of a platform on this machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,39 +9,39 @@ from kleverkit.errors import PermanentError
 
 PRIVATE = 0o700
 ACCOUNTS_SETTING = "KLEVER_REGISTRY_ACCOUNTS"
-"""Environment variable that names another file of accounts than the home's."""
+"""Environment variable with the path of another accounts file."""
 
 
 @dataclass(frozen=True)
 class NatsFiles:
-    """Keys of those who may connect to NATS, and the server's configuration, in a directory of their own."""
+    """The directory with the NATS keys and the configuration of nats-server."""
 
     directory: Path
 
     @property
     def config(self) -> Path:
-        """What nats-server reads; it holds public keys only."""
+        """The configuration of nats-server, which contains only public keys."""
         return self.directory / "nats-server.conf"
 
     @property
     def externals(self) -> Path:
-        """Which external systems have credentials."""
+        """The list of external systems with credentials."""
         return self.directory / "externals.json"
 
     def credentials_of(self, name: str) -> Path:
-        """The file with the seed of a service, or of an operator."""
+        """Return the path of the file with the seed of a service or of the operator."""
         return self.directory / f"{name}.nk"
 
 
 @dataclass(frozen=True)
 class Home:
-    """A directory with everything that one platform keeps."""
+    """The directory with the state of one platform."""
 
     path: Path
 
     @classmethod
     def default(cls) -> "Home":
-        """The home that every command and service uses. Raises PlatformError if this user has no home directory."""
+        """Return the home of all commands and services. Raises PlatformError if this user has no home directory."""
         try:
             return cls(home_directory())
         except PermanentError as error:
@@ -49,60 +49,60 @@ class Home:
 
     @property
     def logs(self) -> Path:
-        """One file for each part."""
+        """The directory of logs, with one file per process."""
         return self.path / "logs"
 
     @property
     def state(self) -> Path:
-        """What runs now, and where."""
+        """The file with the running processes and their addresses."""
         return self.path / "run" / "platform.json"
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor."""
+        """The lock file of the supervisor."""
         return self.path / "run" / "lock"
 
     @property
     def accounts(self) -> Path:
-        """Who may use the registry besides the platform itself; the file may come later."""
+        """The accounts of the registry, besides that of the platform; the file can be created later."""
         return self.path / "accounts.yaml"
 
     @property
     def nats_files(self) -> NatsFiles:
-        """Who may connect to NATS; not beside its store, which may be lost."""
+        """The NATS credentials. They are not in the directory of NATS's store, which can be lost."""
         return NatsFiles(self.path / "credentials" / "nats")
 
     @property
     def secrets(self) -> Path:
-        """What servings name as `{secret: …}`."""
+        """The secrets of servings, `{secret: …}` in documents."""
         return self.path / "secrets"
 
     @property
     def token(self) -> Path:
-        """What everybody who asks the platform has to send."""
+        """The file with the token of the gateway."""
         return self.path / "token"
 
     @property
     def registry_password(self) -> Path:
-        """That of the user `klever` in the registry, who is the platform and the user that runs it."""
+        """The file with the password of the platform's own registry account, `klever`."""
         return self.path / "credentials" / "registry-password"
 
     def of(self, part: str) -> Path:
-        """Where a part keeps its own."""
+        """Return the directory of a service."""
         return self.path / part
 
     def log_of(self, part: str) -> Path:
-        """A part's log."""
+        """Return the log file of a process."""
         return self.logs / f"{part}.log"
 
     def create(self) -> None:
-        """Make the directories, for the owner only. Raises PlatformError."""
+        """Create the directories, private to their owner. Raises PlatformError."""
         for path in (self.path, self.logs, self.state.parent):
             path.mkdir(parents=True, exist_ok=True)
         try:
             self.path.chmod(PRIVATE)
         except OSError as error:
             raise PlatformError(
-                f"{self.path} cannot be closed to other users ({error.strerror}): give it to the user that runs the "
+                f"cannot make {self.path} private ({error.strerror}): change its owner to the user who runs the "
                 "platform, or set KLEVER_HOME to another directory"
             ) from error

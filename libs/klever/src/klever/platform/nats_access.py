@@ -1,4 +1,4 @@
-"""Who may connect to the NATS of a home: a key for each service and each external system, and the server's file."""
+"""NATS credentials: a key for each service and each external system, and the configuration of the server."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ from .home import NatsFiles
 from .nats_config import ACCOUNT, Client, server_config
 
 OPERATOR = "operator"
-"""Who may do everything: for people who look into NATS, and for recovery."""
+"""The name of the operator, who has all permissions, for inspection and recovery."""
 SERVICES = (*permissions.SERVICES, TOPOLOGY)
 RESERVED = {ACCOUNT, OPERATOR, *SERVICES, *(consumer.durable for consumer in CONSUMERS)}
 
@@ -28,7 +28,7 @@ class External(WireModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
     key: str
-    """Public NKey; nobody but the system itself keeps the seed."""
+    """The public NKey; only the system itself has the seed."""
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
 
@@ -38,11 +38,11 @@ class External(WireModel):
         return next(each for each in self.permissions().publish if each.startswith("$JS.API.CONSUMER.INFO."))
 
     def permissions(self) -> permissions.Permissions:
-        """What it may do. Raises PlatformError: it goes beyond what external systems may."""
+        """The permissions. Raises PlatformError if they exceed those of external systems."""
         try:
-            return permissions.of_external(self.name, publish=self.publish, subscribe=self.subscribe)
+            return permissions.external_permissions(self.name, publish=self.publish, subscribe=self.subscribe)
         except ValueError as error:
-            raise PlatformError(f"{self.name} cannot have such credentials: {error}") from error
+            raise PlatformError(f"invalid permissions for {self.name}: {error}") from error
 
 
 _EXTERNALS = TypeAdapter(list[External])
@@ -59,43 +59,49 @@ class NatsAccess:
         self._files = files
 
     def prepare(self) -> None:
-        """Make what is missing, and write the configuration anew. Raises PlatformError, OSError."""
+        """Create missing keys, and write the configuration. Raises PlatformError, OSError."""
         with self._locked():
             replace_file(self._files.config, self._rendered(self.externals()))
 
     def externals(self) -> list[External]:
-        """The external systems that have credentials. Raises PlatformError."""
+        """Return the external systems with credentials. Raises PlatformError."""
         try:
             return _EXTERNALS.validate_json(self._files.externals.read_bytes())
         except FileNotFoundError:
             return []
         except ValidationError as error:
             raise PlatformError(
-                f"{self._files.externals} cannot be read: restore it, or remove it and issue all anew"
+                f"{self._files.externals} cannot be read. Restore it, or remove it and issue all credentials again"
             ) from error
 
     def add(self, name: str, *, publish: Sequence[str], subscribe: Sequence[str]) -> tuple[External, str]:
-        """Let an external system in; returns its seed, too, which is kept nowhere. Raises PlatformError, OSError."""
+        """Add an external system; returns its seed, which is not stored. Raises PlatformError, OSError."""
         seed = _new_seed()
         with self._locked():
-            known = self.externals()
-            if name in RESERVED or any(one.name == name for one in known):
-                raise PlatformError(f"{name} has credentials already, or is a name of the platform's own: take another")
+            externals = self.externals()
+            if name in RESERVED or any(one.name == name for one in externals):
+                raise PlatformError(
+                    f"{name} already has credentials, or is a name of the platform: choose another name"
+                )
             try:
                 new = External(name=name, key=_public_key(seed), publish=tuple(publish), subscribe=tuple(subscribe))
             except ValidationError as error:
-                raise PlatformError(f"{name!r} is no name: use lower-case letters, digits and dashes") from error
-            self._keep([*known, new])
+                raise PlatformError(
+                    f"{name!r} is not a valid name: use lower-case letters, digits and hyphens"
+                ) from error
+            self._keep([*externals, new])
         return new, seed
 
     def remove(self, name: str) -> None:
-        """Refuse an external system from now on. Raises PlatformError, OSError."""
+        """Revoke the credentials of an external system. Raises PlatformError, OSError."""
         with self._locked():
-            known = self.externals()
-            kept = [one for one in known if one.name != name]
-            if kept == known:
-                raise PlatformError(f"{name} has no credentials: `klever events credentials --list` shows who has")
-            self._keep(kept)
+            externals = self.externals()
+            remaining = [one for one in externals if one.name != name]
+            if remaining == externals:
+                raise PlatformError(
+                    f"{name} has no credentials. List the systems with `klever events credentials --list`"
+                )
+            self._keep(remaining)
 
     def _keep(self, externals: list[External]) -> None:
         config = self._rendered(externals)  # first, since it refuses what cannot be
@@ -104,8 +110,10 @@ class NatsAccess:
 
     def _rendered(self, externals: list[External]) -> bytes:
         names = [one.name for one in externals]
-        clients = {name: Client(self._key(name), permissions.of_service(name, names)) for name in permissions.SERVICES}
-        clients[TOPOLOGY] = Client(self._key(TOPOLOGY), permissions.of_topology())
+        clients = {
+            name: Client(self._key(name), permissions.service_permissions(name, names)) for name in permissions.SERVICES
+        }
+        clients[TOPOLOGY] = Client(self._key(TOPOLOGY), permissions.topology_permissions())
         clients |= {one.name: Client(one.key, one.permissions()) for one in externals}
         return server_config(self._key(OPERATOR), clients).encode()
 
@@ -123,7 +131,7 @@ class NatsAccess:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time."""
+        """Serialize writers."""
         self._files.directory.mkdir(parents=True, exist_ok=True)
         self._files.directory.chmod(0o700)
         lock = os.open(self._files.directory, os.O_RDONLY | os.O_DIRECTORY)

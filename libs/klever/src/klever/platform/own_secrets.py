@@ -27,8 +27,8 @@ def provide_secret(path: Path) -> None:
 
 
 def _check(path: Path) -> None:
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & OTHERS:
         raise PlatformError(
             f"{path} is not a file that you alone may read, so others may know the secret in it: remove it, and "
             "`klever up` writes another"

@@ -100,7 +100,7 @@ def parts(
         accounts: file of those who may use the registry besides the platform itself; by default that of the home.
         allow_commands: whether servings may run programs of those who deploy.
     """
-    where, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
+    links, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
     return (
         _nats(home, ports, nats_server),
@@ -109,21 +109,21 @@ def parts(
             "streams, buckets and consumers on NATS",
             home,
             ports.topology,
-            where,
+            links,
             program="kleverkit.topology_service",
         ),
-        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, where, **_logins(home, accounts)),
-        _service(JOBRUNNER, "parses models", home, ports.jobrunner, where, **pulling),
+        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, links, **_logins(home, accounts)),
+        _service(JOBRUNNER, "parses models", home, ports.jobrunner, links, **pulling),
         _service(
             DEPLOYER,
-            f"model servers and Envoy, ingress at {where.ingress}",
+            f"model servers and Envoy, ingress at {links.ingress}",
             home,
             ports.deployer,
-            where,
+            links,
             WORK_DIR=str(home.of(DEPLOYER)),
             SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
-            INGRESS_PUBLIC_URL=where.ingress,
+            INGRESS_PUBLIC_URL=links.ingress,
             **pulling,
             **commands,
         ),
@@ -132,10 +132,10 @@ def parts(
             "REST API, live events, documentation",
             home,
             ports.gateway,
-            where,
-            REGISTRY_URL=where.registry,
-            INGRESS_URL=where.ingress,
-            PUBLIC_URL=where.api,
+            links,
+            REGISTRY_URL=links.registry,
+            INGRESS_URL=links.ingress,
+            PUBLIC_URL=links.api,
             **commands,
         ),
     )
@@ -154,10 +154,12 @@ def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
     return Part(NATS, "NATS JetStream, events and documents", command, "tcp", ports.nats, url, _marked(home))
 
 
-def _service(name: str, title: str, home: Home, port: int, where: Urls, *, program: str = "", **settings: str) -> Part:
+def _service(
+    name: str, title: str, home: Home, port: int, addresses: Urls, *, program: str = "", **settings: str
+) -> Part:
     prefix = f"KLEVER_{name.upper()}_"
     credentials = str(home.nats_files.credentials_of(name))
-    common = {"NATS_URL": where.nats, "NATS_CREDENTIALS": credentials, "HOST": HOST, "PORT": str(port)}
+    common = {"NATS_URL": addresses.nats, "NATS_CREDENTIALS": credentials, "HOST": HOST, "PORT": str(port)}
     common |= {"TOKEN_FILE": str(home.token)}
     environment = {f"{prefix}{key}": value for key, value in (common | settings).items()}
     command = (sys.executable, "-m", program or f"klever_{name}")
@@ -170,6 +172,6 @@ def _marked(home: Home) -> dict[str, str]:
 
 def without_proxies_to_itself(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables, with this machine in NO_PROXY: what the parts say to each other never meets a company's proxy."""
-    known = environment.get("no_proxy") or environment.get("NO_PROXY")
-    direct = ",".join([known, LOOPBACK] if known else [LOOPBACK])
+    configured = environment.get("no_proxy") or environment.get("NO_PROXY")
+    direct = ",".join([configured, LOOPBACK] if configured else [LOOPBACK])
     return {**environment, "no_proxy": direct, "NO_PROXY": direct}

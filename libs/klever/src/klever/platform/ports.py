@@ -36,10 +36,10 @@ def reserved(wanted: Ports, *, fall_back: bool = False) -> Iterator[tuple[Ports,
         raise PlatformError("\n".join(_held(name, numbers[name]) for name in held))
     with ExitStack() as holds:
         sockets = {name: holds.enter_context(hold(0 if name in held else numbers[name])) for name in numbers}
-        found = {name: int(holder.getsockname()[1]) for name, holder in sockets.items()}
+        chosen = {name: int(holder.getsockname()[1]) for name, holder in sockets.items()}
         if sys.platform != "linux":
             holds.close()
-        yield Ports(**found), held
+        yield Ports(**chosen), held
 
 
 def _check_different(numbers: dict[str, int]) -> None:

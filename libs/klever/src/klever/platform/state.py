@@ -76,7 +76,9 @@ def read_running(path: Path) -> PlatformState | None:
 
 def processes_of(home: Path) -> list[psutil.Process]:
     """Every process that a platform with this home has started, at any depth, whoever is its parent now."""
-    return [found for found in psutil.process_iter() if found.pid != os.getpid() and _marker(found) == str(home)]
+    return [
+        process for process in psutil.process_iter() if process.pid != os.getpid() and _marker(process) == str(home)
+    ]
 
 
 def _marker(process: psutil.Process) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import IO, Protocol
 
 from klever.errors import PlatformError
-from kleverkit.bounded_logs import begin_anew
+from kleverkit.bounded_logs import truncate_if_large
 
 from .child import Child, keep_previous, stop_leftovers
 from .home import Home
@@ -95,8 +95,8 @@ class Supervisor:
                 await self._stop_all()
 
     async def _start_all(self) -> None:
-        begun = time.monotonic()
-        starts = [asyncio.create_task(self._start(part, begun)) for part in self._parts]
+        started = time.monotonic()
+        starts = [asyncio.create_task(self._start(part, started)) for part in self._parts]
         try:
             await asyncio.gather(*starts)
         except BaseException:
@@ -109,12 +109,12 @@ class Supervisor:
         if self._is_state_old:
             raise PlatformError(f"{self._home.state} cannot be written: free some space, and start again")
 
-    async def _start(self, part: Part, begun: float) -> None:
+    async def _start(self, part: Part, started: float) -> None:
         child = await self._spawn(part)
         if not await child.wait_ready(READY_SECONDS):
             log = self._home.log_of(part.name)
             raise PlatformError(f"the {part.name} did not start; its log, {log}, ends with:\n{child.last_lines()}")
-        self._reporter.ready(part, time.monotonic() - begun)
+        self._reporter.ready(part, time.monotonic() - started)
 
     async def _spawn(self, part: Part) -> Child:
         """Raises OSError: no process can be started, or no log be written."""
@@ -139,7 +139,7 @@ class Supervisor:
 
     async def _start_again(self, part: Part) -> None:
         """Start it, as often as it takes."""
-        begun = time.monotonic()
+        started = time.monotonic()
         while True:
             try:
                 child = await self._spawn(part)
@@ -153,14 +153,14 @@ class Supervisor:
                 break
         if await child.wait_ready(READY_SECONDS):
             with suppress(OSError):
-                self._reporter.ready(part, time.monotonic() - begun)
+                self._reporter.ready(part, time.monotonic() - started)
 
     async def _look_after_files(self) -> None:
         """Begin logs anew that are too large, and write the state where there was no space before."""
         while True:
             for log in self._home.logs.glob("*.log"):
                 with suppress(OSError):
-                    await asyncio.to_thread(begin_anew, log)
+                    await asyncio.to_thread(truncate_if_large, log)
             if self._is_state_old:
                 self._write_state()
             await asyncio.sleep(LOOK_SECONDS)

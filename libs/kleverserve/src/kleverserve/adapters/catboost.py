@@ -15,8 +15,8 @@ import numpy as np
 
 from kleverserve.errors import InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
-from kleverserve.recognition import CATBOOST
 from kleverserve.tensors import Array, Datatype
+from modelfiles.recognition import CATBOOST
 
 from .files import one_line
 from .matrices import INPUT, as_declared, matrix_input, names_parameter, observed_output

@@ -1,6 +1,6 @@
 """What the user says of a model's inputs and outputs: `signature` in the ormbfile.yaml beside the model's directory.
 
-Some formats keep no names, types or shapes of tensors, so that only the user can tell them.
+Some formats keep no names, types or shapes of tensors, so that only the user can declare them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,10 +11,10 @@ import torch
 
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
-from kleverserve.recognition import EXPORTED_PROGRAM
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.errors import RefusedPickleError
-from kleverserve.unpickling.guard import guarded
+from modelfiles.recognition import EXPORTED_PROGRAM
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.errors import RefusedPickleError
+from modelfiles.unpickling.guard import guarded
 
 from .files import called, one_line
 from .torch_model import DATATYPES, TorchModel, flattened, use_threads
@@ -29,7 +29,7 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = EXPORTED_PROGRAM.file(directory)
     use_threads(threads)
     try:
-        with guarded(Allowlist.here()), called(file, ".pt2") as named:
+        with guarded(Allowlist.from_environment()), called(file, ".pt2") as named:
             program = torch.export.load(str(named))
         call = program.module()
     except (RuntimeError, ValueError, KeyError, OSError, RefusedPickleError) as error:

@@ -5,7 +5,7 @@ Inputs and outputs are called as their nodes: the placeholders, and the nodes th
 
 from pathlib import Path
 
-from kleverserve.recognition import GRAPHDEF
+from modelfiles.recognition import GRAPHDEF
 
 from .openvino_model import OpenVinoModel, compiled
 

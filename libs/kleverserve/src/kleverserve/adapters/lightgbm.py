@@ -11,8 +11,8 @@ import lightgbm
 import numpy as np
 
 from kleverserve.errors import ModelLoadError
-from kleverserve.recognition import LIGHTGBM
 from kleverserve.tensors import Array, Datatype
+from modelfiles.recognition import LIGHTGBM
 
 from .files import one_line
 from .matrices import INPUT, as_declared, matrix_input, observed_output
@@ -61,7 +61,7 @@ class _Silent:
     """LightGBM writes to stdout, where the server's log goes; what matters it raises."""
 
     def info(self, message: str) -> None:
-        """Told nobody."""
+        """Discard the message."""
 
     def warning(self, message: str) -> None:
-        """Told nobody."""
+        """Discard the message."""

@@ -19,8 +19,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from kleverserve.adapters.files import one_line
 from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
-from kleverserve.recognition import ONNX
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
+from modelfiles.recognition import ONNX
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class OnnxModel:
 
     platform = "onnxruntime_onnx"
     row_wise = False
-    """A graph does not tell what its first dimension means."""
+    """A graph does not show what its first dimension means."""
     example = None
 
     def __init__(self, session: ort.InferenceSession) -> None:

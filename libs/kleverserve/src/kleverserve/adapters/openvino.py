@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kleverserve.recognition import OPENVINO
+from modelfiles.recognition import OPENVINO
 
 from .openvino_model import OpenVinoModel, compiled
 

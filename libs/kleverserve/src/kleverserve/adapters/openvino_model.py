@@ -50,7 +50,7 @@ Name = Callable[[str], str]
 
 
 def compiled(file: Path, directory: Path, *, threads: int, name: Name = str) -> "tuple[Any, Name, int]":
-    """Read a model and compile it; one run may use `threads` threads, and as many go on at once as cores allow.
+    """Read a model and compile it; one run may use `threads` threads, and the cores limit how many run at once.
 
     The number says how many outputs are the model's own; what OpenVINO has to compute besides comes after them.
 
@@ -117,7 +117,7 @@ def _give_ranks(model: Any, declared: Sequence[Declared], name: Name) -> None:
         shape = known.get(called)
         if shape is None:
             raise ModelLoadError(
-                f"the file does not tell how many dimensions input '{called}' has: "
+                f"the file does not contain how many dimensions input '{called}' has: "
                 f"declare its name and size in {FILE_NAME}, under signature.inputs"
             )
         shapes[port] = openvino.PartialShape(list(shape))

@@ -24,8 +24,8 @@ from pypmml import Model, PMMLContext
 from kleverserve.errors import InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.openscoring import IS_TARGET
-from kleverserve.recognition import PMML
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
+from modelfiles.recognition import PMML
 
 from .files import one_line
 from .runs import running

@@ -1,4 +1,4 @@
-"""How the errors of engines that tell their kinds apart by words only become the server's."""
+"""Maps errors of engines, whose kinds differ by their messages only, to the server's errors."""
 
 import re
 from collections.abc import Iterator

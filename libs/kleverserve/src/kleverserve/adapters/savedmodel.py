@@ -5,7 +5,7 @@ Inputs and outputs are called as in the signature that TensorFlow's own servers 
 
 from pathlib import Path
 
-from kleverserve.recognition import SAVED_MODEL
+from modelfiles.recognition import SAVED_MODEL
 
 from .openvino_model import OpenVinoModel, compiled
 

@@ -22,11 +22,11 @@ from threadpoolctl import ThreadpoolController
 from kleverserve.breakage import is_broken
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.pickles import remedy, sklearn_version
-from kleverserve.recognition import SKLEARN
 from kleverserve.tensors import Array
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.errors import RefusedPickleError
-from kleverserve.unpickling.loading import load as load_pickle
+from modelfiles.recognition import SKLEARN
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.errors import RefusedPickleError
+from modelfiles.unpickling.loading import load as load_pickle
 
 from .declared import declared_signature
 from .files import one_line
@@ -52,7 +52,7 @@ def load(directory: Path, *, threads: int) -> "SklearnModel":
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            estimator = load_pickle(file, Allowlist.here())
+            estimator = load_pickle(file, Allowlist.from_environment())
         except RefusedPickleError as error:
             raise ModelLoadError(f"{file} is not loaded: {error}") from error
         except Exception as error:  # unpickling raises anything

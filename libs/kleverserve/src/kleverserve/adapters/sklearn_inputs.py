@@ -1,4 +1,4 @@
-"""What a scikit-learn estimator was fitted on, told from the estimator: a matrix, named columns, or texts."""
+"""Describes the input that a scikit-learn estimator was fitted on: a matrix, named columns, or texts."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.

@@ -17,8 +17,8 @@ from ai_edge_litert.interpreter import Interpreter
 from kleverserve.breakage import is_broken
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import TensorSpec
-from kleverserve.recognition import TFLITE
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
+from modelfiles.recognition import TFLITE
 
 from .files import one_line
 from .runs import running

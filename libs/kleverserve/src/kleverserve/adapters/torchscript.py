@@ -16,11 +16,11 @@ import torch
 
 from kleverserve.errors import ApiError, ModelLoadError
 from kleverserve.model import TensorSpec
-from kleverserve.recognition import TORCHSCRIPT
 from kleverserve.tensors import NUMPY_TYPES, Array, Datatype
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.errors import RefusedPickleError
-from kleverserve.unpickling.guard import guarded
+from modelfiles.recognition import TORCHSCRIPT
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.errors import RefusedPickleError
+from modelfiles.unpickling.guard import guarded
 
 from .declared import FILE_NAME, Declared, declared_signature
 from .files import one_line
@@ -36,7 +36,7 @@ def load(directory: Path, *, threads: int) -> TorchModel:
     file = TORCHSCRIPT.file(directory)
     use_threads(threads)
     try:
-        with guarded(Allowlist.here()):
+        with guarded(Allowlist.from_environment()):
             module = torch.jit.load(str(file), map_location="cpu").eval()
     except (RuntimeError, ValueError, RefusedPickleError) as error:
         raise ModelLoadError(f"PyTorch cannot load {file} as TorchScript: {one_line(error)}") from error
@@ -96,6 +96,6 @@ def _count(module: Any) -> int:
     if result.type.kind() == "TupleType":
         return len(result.type.elements())
     raise ModelLoadError(
-        f"the model gives a {result.type}, whose length the file does not tell: "
+        f"the model gives a {result.type}, whose length the file does not contain: "
         f"declare each output with its name in {FILE_NAME}, under signature.outputs"
     )

@@ -17,8 +17,8 @@ import numpy as np
 import xgboost
 
 from kleverserve.errors import ModelLoadError
-from kleverserve.recognition import XGBOOST
 from kleverserve.tensors import Array, Datatype
+from modelfiles.recognition import XGBOOST
 
 from .files import one_line
 from .matrices import INPUT, as_declared, matrix_input, observed_output

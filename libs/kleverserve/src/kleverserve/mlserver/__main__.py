@@ -14,14 +14,15 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
+from kleverserve.access import Access
 from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from kleverserve.errors import ModelLoadError
 from kleverserve.http_server import HEADER_BYTES
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
-from kleverserve.unpickling.allowlist import trust_only
+from modelfiles.unpickling.allowlist import trust_only
 
-from .artifacts import KINDS, find_artifact
+from .artifacts import IMPLEMENTATIONS, find_artifact
 
 if TYPE_CHECKING:
     from mlserver import MLServer
@@ -36,7 +37,7 @@ OUR_LOGGING = {"version": 1, "disable_existing_loggers": False}
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = server_parser("kleverserve.mlserver", "Serve one model by MLServer.", KINDS)
+    parser = server_parser("kleverserve.mlserver", "Serve one model by MLServer.", IMPLEMENTATIONS)
     parser.add_argument("--grpc-port", type=int, default=0, help="MLServer always serves gRPC; 0 takes a free port")
     return parser.parse_args(arguments)
 
@@ -46,12 +47,13 @@ def main(arguments: Sequence[str]) -> int:
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
+    access = Access.from_environment(os.environ)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read when the engines are imported
     try:
         artifact = find_artifact(given.model_dir, given.format)
         given.port = port_or_free(given.host, given.port)
         given.grpc_port = port_or_free(given.host, given.grpc_port)
-        return asyncio.run(_serve(given, artifact))
+        return asyncio.run(_serve(given, artifact, access))
     except ModelLoadError as error:
         return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
     except ImportError as error:
@@ -63,10 +65,11 @@ def main(arguments: Sequence[str]) -> int:
         return int(str(error.code))
 
 
-async def _serve(given: argparse.Namespace, artifact: Path) -> int:
+async def _serve(given: argparse.Namespace, artifact: Path, access: Access) -> int:
     from mlserver import MLServer, ModelSettings, Settings  # noqa: PLC0415  # slow, and after OMP_NUM_THREADS is set
     from mlserver.settings import ModelParameters  # noqa: PLC0415
 
+    from .grpc_server import ClientsServer  # noqa: PLC0415
     from .rest import SERVER_SETTINGS, prepare  # noqa: PLC0415
 
     settings = Settings(
@@ -83,19 +86,20 @@ async def _serve(given: argparse.Namespace, artifact: Path) -> int:
     settings._custom_grpc_server_settings = GRPC_SETTINGS  # noqa: SLF001
     model = ModelSettings(
         name=given.name,
-        implementation=KINDS[given.format],
+        implementation=IMPLEMENTATIONS[given.format],
         max_batch_size=0,  # never by a variable of the environment: rows of a model may depend on each other
         max_batch_time=0.0,
         parameters=ModelParameters(uri=str(artifact), version=given.version, extra=_extra(given)),
     )
     server = MLServer(settings)
-    prepare(server._rest_server._app, limit=given.max_body_bytes)  # noqa: SLF001
+    prepare(server._rest_server._app, limit=given.max_body_bytes, access=access)  # noqa: SLF001
+    server._grpc_server = ClientsServer(server._grpc_server, access)  # noqa: SLF001
     logging.getLogger("mlserver").handlers.clear()  # else each line is written twice
     stopping = _stop_on_signals(server, given.drain_seconds)
     announcing = asyncio.create_task(_announce(given, server))
     await server.start([model])
     announcing.cancel()
-    return 0 if stopping.is_set() else fail("MLServer ended by itself: its log says why", EXIT_CANNOT_LISTEN)
+    return 0 if stopping.is_set() else fail("MLServer exited unexpectedly: see its log", EXIT_CANNOT_LISTEN)
 
 
 def _extra(given: argparse.Namespace) -> dict[str, str | int]:

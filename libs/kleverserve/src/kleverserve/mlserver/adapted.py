@@ -12,6 +12,7 @@ from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ApiError, InvalidRequestError, ModelLoadError
 from kleverserve.model import Model, ModelLoader, TensorSpec
 from kleverserve.trial import try_out
+from modelfiles.selection import FileSelectionError
 
 from .tensors import arrays, output
 
@@ -27,12 +28,12 @@ class Adapted(MLModel):
     outputs: list[MetadataTensor] | None
 
     async def load(self) -> bool:
-        """Load the model and have it answer a sample, or end the process: MLServer would go on without it."""
+        """Load the model and have it answer a sample, or end the process: MLServer would continue without it."""
         given = self.settings.parameters.extra
         try:
             self._model: Model = type(self).loader(Path(given["directory"]), threads=given["threads"])
             try_out(self._model)
-        except ModelLoadError as error:
+        except (FileSelectionError, ModelLoadError) as error:
             raise SystemExit(fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)) from error
         self.inputs, self.outputs = _described(self._model.inputs), _described(self._model.outputs)
         return True

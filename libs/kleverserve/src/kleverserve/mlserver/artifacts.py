@@ -3,14 +3,12 @@
 from pathlib import Path
 
 from kleverserve.errors import ModelLoadError
-from kleverserve.recognition import RULES
+from modelfiles.recognition import RULES
+from modelfiles.runtimes import RUNTIMES
+from modelfiles.selection import FileSelectionError
 
-KINDS = {
-    "MLflow": "kleverserve.mlserver.mlflow.MLflow",
-    "SKLearn": "kleverserve.mlserver.sklearn.SKLearn",
-    "XGBoost": "kleverserve.mlserver.xgboost.XGBoost",
-}
-"""Format to the runtime, as MLServer's settings name it."""
+IMPLEMENTATIONS = {name: f"kleverserve.mlserver.{name.lower()}.{name}" for name in RUNTIMES["mlserver"].served_here}
+"""Format to our runtime, as MLServer's settings name it."""
 
 
 def find_artifact(directory: Path, model_format: str) -> Path:
@@ -19,7 +17,12 @@ def find_artifact(directory: Path, model_format: str) -> Path:
     Raises:
         ModelLoadError: the format is not served by MLServer, or there is not exactly one such file.
     """
-    if model_format not in KINDS:
-        raise ModelLoadError(f"MLServer does not serve {model_format}; the formats are: {', '.join(sorted(KINDS))}")
-    file = RULES[model_format].file(directory.resolve() / "model")
+    if model_format not in IMPLEMENTATIONS:
+        raise ModelLoadError(
+            f"MLServer does not serve {model_format}; the formats are: {', '.join(sorted(IMPLEMENTATIONS))}"
+        )
+    try:
+        file = RULES[model_format].file(directory.resolve() / "model")
+    except FileSelectionError as error:
+        raise ModelLoadError(str(error)) from error
     return file.parent if model_format == "MLflow" else file

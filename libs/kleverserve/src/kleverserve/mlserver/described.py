@@ -15,8 +15,8 @@ from kleverserve.model import TensorSpec
 from kleverserve.samples import made_up
 from kleverserve.tensors import Datatype
 from kleverserve.trial import SECONDS
-from kleverserve.unpickling.allowlist import Allowlist
-from kleverserve.unpickling.guard import guarded
+from modelfiles.unpickling.allowlist import Allowlist
+from modelfiles.unpickling.guard import guarded
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ class Described(MLModel):
     outputs: list[MetadataTensor] | None
 
     async def load(self) -> bool:
-        """Load the model, or end the process: it serves nothing else, and MLServer would go on without it."""
+        """Load the model, or end the process: it serves nothing else, and MLServer would continue without it."""
         try:
-            with guarded(Allowlist.here()):  # MLServer's runtimes unpickle by themselves
+            with guarded(Allowlist.from_environment()):  # MLServer's runtimes unpickle without our loader
                 loaded = await super().load()
         except Exception as error:  # whatever the framework raises
             raise self._end(f"{type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""MLServer's REST server with our hop before it, and with errors as JSON."""
+"""MLServer's REST server with our middleware, and with errors as JSON."""
 
 import sys
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from kleverserve.access import Access
 from kleverserve.decoding import JSON
 from kleverserve.http_server import HEADER_BYTES, LINGER_SECONDS, TOO_LARGE
 
-from .hop import Hop, error_body
+from .middleware import RequestMiddleware, error_body
 
 BAD_REQUEST, TOO_LARGE_STATUS = 400, 431
 
@@ -28,7 +29,7 @@ class Protocol(H11Protocol):
             super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, or has too large headers; without uvicorn's own words."""
+        """Answer what is not HTTP, or has too large headers; without uvicorn's own message."""
         del msg
         status = getattr(sys.exc_info()[1], "error_status_hint", BAD_REQUEST)
         body = error_body(TOO_LARGE if status == TOO_LARGE_STATUS else "the request is not valid HTTP")
@@ -46,11 +47,11 @@ SERVER_SETTINGS: dict[str, Any] = {
 """For MLServer's `_custom_rest_server_settings`: what it hands to uvicorn."""
 
 
-def prepare(app: FastAPI, *, limit: int) -> None:
-    """Put our hop before the application. To be called before it starts."""
+def prepare(app: FastAPI, *, limit: int, access: Access) -> None:
+    """Add our middleware to the application, before it starts."""
     app.add_exception_handler(RequestValidationError, _not_the_protocol)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_middleware(Hop, limit=limit)
+    app.add_middleware(RequestMiddleware, limit=limit, access=access)
 
 
 async def _not_the_protocol(_request: Request, error: Exception) -> Response:

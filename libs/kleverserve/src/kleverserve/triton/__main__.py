@@ -12,31 +12,34 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kleverserve.app import ADAPTERS
+from kleverserve.access import Access
 from kleverserve.child import Child, Stop, stop_signals
 from kleverserve.command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_parser
 from kleverserve.errors import ModelLoadError
 from kleverserve.logs import configure_logging
 from kleverserve.ports import port_or_free
 from kleverserve.readiness import is_ready
-from kleverserve.unpickling.allowlist import trust_only
+from modelfiles.runtimes import RUNTIMES
+from modelfiles.unpickling.allowlist import trust_only
 
+from .closing import CLOSED
 from .folder import run_folder
-from .hop import Hop
 from .installation import Installation, child_environment, find_installation
+from .proxy import Proxy
 from .repository import write_backends, write_repository
 from .sample import refusal
 
 log = logging.getLogger(__name__)
 
+FORMATS = RUNTIMES["triton"].served_here
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.05
-LAST_SECONDS = 2.0  # for Triton to end its model processes, after the drain
+LAST_SECONDS = 2.0  # for Triton to stop its model processes, after the drain
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = server_parser("kleverserve.triton", "Serve one model by Triton Inference Server.", ADAPTERS)
+    parser = server_parser("kleverserve.triton", "Serve one model by Triton Inference Server.", FORMATS)
     parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port; 0 takes a free one")
     parser.add_argument("--inner-port", type=int, default=0, help="where Triton itself listens; 0 takes a free port")
     given = parser.parse_args(arguments)
@@ -50,9 +53,10 @@ def main(arguments: Sequence[str]) -> int:
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
+    access = Access.from_environment(os.environ)
     with run_folder() as folder, stop_signals() as stop:
         try:
-            return Launcher(given, folder, find_installation(), stop).run()
+            return Launcher(given, folder, find_installation(), stop, access).run()
         except ModelLoadError as error:
             return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
         except OSError as error:
@@ -60,26 +64,30 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class Launcher:
-    """One model's Triton, from its configuration to its end.
+    """Runs Triton for one model, from its configuration to its exit.
 
     Args:
         given: the command line.
-        folder: for the model repository; somebody else removes it.
-        found: which Triton.
-        stop: becomes true when we are asked to end.
+        folder: for the model repository; the caller removes it.
+        installation: where Triton is.
+        stop: set by SIGTERM and SIGINT.
+        access: who may use the port for HTTP.
     """
 
-    def __init__(self, given: argparse.Namespace, folder: Path, found: Installation, stop: Stop) -> None:
+    def __init__(
+        self, given: argparse.Namespace, folder: Path, installation: Installation, stop: Stop, access: Access
+    ) -> None:
         self._given = given
         self._folder = folder
-        self._found = found
+        self._installation = installation
         self._stop = stop
+        self._access = access
         self._port = port_or_free(given.host, given.port)
         self._own_port = port_or_free(LOOPBACK, given.inner_port)
         self._grpc_port = None if given.grpc_port is None else port_or_free(given.host, given.grpc_port)
 
     def run(self) -> int:
-        """The exit code, once Triton ended."""
+        """Run until Triton exits; the exit code."""
         config, sample = self._folder / "config.pbtxt", self._folder / "sample"
         describing = self._start(
             [sys.executable, "-m", "kleverserve.triton.describe", *self._described(config, sample)]
@@ -92,16 +100,16 @@ class Launcher:
             return code
         server = self._start(self._command(config.read_text()))
         upstream = f"http://{LOOPBACK}:{self._own_port}"
-        hop = Hop(self._given.host, self._port, upstream, self._given.max_body_bytes)
+        proxy = Proxy(self._given.host, self._port, upstream, self._given.max_body_bytes, self._access)
         with self._stop.calling(server.terminate):
             try:
-                hop.start()
-                return self._watch(server, hop, sample)
+                proxy.start()
+                return self._watch(server, proxy, sample)
             finally:
-                hop.stop()
+                proxy.stop()
 
     def _start(self, command: Sequence[str]) -> Child:
-        return Child(command, child_environment(self._found, os.environ, threads=self._given.threads))
+        return Child(command, child_environment(self._installation, os.environ, threads=self._given.threads))
 
     def _described(self, config: Path, sample: Path) -> list[str]:
         given = self._given
@@ -118,20 +126,22 @@ class Launcher:
         if self._grpc_port is not None:
             grpc = [f"--grpc-address={given.host}", f"--grpc-port={self._grpc_port}"]
         return [
-            str(self._found.server),
+            str(self._installation.server),
             f"--model-repository={repository}",
-            f"--backend-directory={write_backends(self._folder, self._found)}",
+            f"--backend-directory={write_backends(self._folder, self._installation)}",
             f"--backend-config=python,shm-region-prefix-name={self._folder.name}-",
             "--disable-auto-complete-config",
+            "--model-control-mode=none",
             f"--http-address={LOOPBACK}",
             f"--http-port={self._own_port}",
             *grpc,
             "--allow-metrics=false",
+            *CLOSED,
             f"--exit-timeout-secs={math.ceil(given.drain_seconds)}",
         ]
 
-    def _watch(self, server: Child, hop: Hop, sample: Path) -> int:
-        """Say when it is ready; wait for its end, and insist on it when it was asked to end and does not."""
+    def _watch(self, server: Child, proxy: Proxy, sample: Path) -> int:
+        """Announce readiness; wait until it exits, and kill it when it was stopped and does not exit in time."""
         while (code := server.wait(within=POLL_SECONDS)) is None and not self._stop.asked:
             if is_ready(LOOPBACK, self._own_port, self._given.name):
                 if failure := self._failure(sample):
@@ -139,28 +149,28 @@ class Launcher:
                     server.wait(within=None)
                     return fail(f"cannot load the model: Triton fails on a small sample: {failure}", EXIT_CANNOT_LOAD)
                 if not self._stop.asked:
-                    self._announce(hop)
+                    self._announce(proxy)
                 break
         while code is None and not self._stop.asked:
             code = server.wait(within=None)
         if code is None:
             code = server.wait(within=math.ceil(self._given.drain_seconds) + LAST_SECONDS)
         if code is None:
-            log.warning("ending Triton, which did not end in time")
+            log.warning("killing Triton, which did not exit in time")
             server.kill()
             server.wait(within=None)
         if self._stop.asked:
             return 0
-        return fail(f"Triton ended with exit code {code}: its log says why", EXIT_CANNOT_LISTEN)
+        return fail(f"Triton exited with code {code}: see its log", EXIT_CANNOT_LISTEN)
 
     def _failure(self, sample: Path) -> str | None:
-        """Why Triton cannot answer what the model has answered by itself; None where it can, or was asked to end."""
+        """Why Triton fails on a sample that the model itself answered; None where it does not, or was stopped."""
         url = f"http://{LOOPBACK}:{self._own_port}/v2/models/{self._given.name}/infer"
         failure = refusal(sample, url) if sample.is_file() else None
         return None if self._stop.asked else failure
 
-    def _announce(self, hop: Hop) -> None:
-        hop.say_ready()
+    def _announce(self, proxy: Proxy) -> None:
+        proxy.announce_ready()
         facts = {"host": self._given.host, "port": self._port, "grpc_port": self._grpc_port}
         log.info("ready", extra={"facts": facts | {"model": self._given.name, "version": self._given.version}})
 

@@ -13,6 +13,7 @@ from kleverserve.app import load_model
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ModelLoadError
 from kleverserve.trial import try_out
+from modelfiles.runtimes import RUNTIMES
 
 from .config import model_config
 from .sample import write_sample
@@ -32,16 +33,26 @@ def main(arguments: Sequence[str]) -> int:
         "threads": given.threads,
     }
     try:
+        rows = _batch_rows(given.format)
         model = load_model(Path(given.model_dir), format=given.format, threads=threads)
         sample = try_out(model).sample
         if sample is not None:
             write_sample(Path(given.sample_to), sample, model.inputs)
         instances = max(1, len(os.sched_getaffinity(0)) // threads)
-        config = model_config(model, name=given.name, instances=instances, parameters=parameters)
+        config = model_config(model, name=given.name, instances=instances, batch_rows=rows, parameters=parameters)
     except ModelLoadError as error:
         return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
     Path(given.to).write_text(config)
     return 0
+
+
+def _batch_rows(model_format: str) -> int:
+    """Most rows of a run that requests share. Raises ModelLoadError where Triton does not serve the format here."""
+    triton = RUNTIMES["triton"]
+    if model_format not in triton.served_here:
+        formats = ", ".join(sorted(triton.served_here))
+        raise ModelLoadError(f"Triton does not serve {model_format} here; the formats are: {formats}")
+    return triton.formats[model_format].batch_rows
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "klever-triton-"
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Linux keeps it; Triton names its segments as we tell it
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Linux keeps it; we choose the prefix of Triton's segments
 NEW_SECONDS = 60
 """A folder this young may not be locked yet."""
 
@@ -19,7 +19,7 @@ NEW_SECONDS = 60
 def run_folder(root: Path | None = None, shared_memory: Path = SHARED_MEMORY) -> Iterator[Path]:
     """A new folder below `root`, removed at the end; its name is the prefix for names in shared memory.
 
-    It is locked as long as this process lives, so that the next launcher can tell what a killed one left.
+    It is locked as long as this process lives, so that the next launcher recognises what a killed one left.
     """
     root = root or Path(tempfile.gettempdir())
     remove_leftovers(root, shared_memory)

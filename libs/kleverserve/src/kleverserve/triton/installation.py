@@ -39,7 +39,7 @@ def find_installation() -> Installation:
         raise ModelLoadError("Triton is not installed here: run this by the Python of the toolchain 'triton'")
     root = Path(package.origin).parent / "tritonserver"
     libpython = libpython_folders(_own_libraries(), is_known=_can_be_loaded)
-    found = Installation(
+    installation = Installation(
         server=root / "bin" / "tritonserver",
         backend=root / "backends" / "python",
         stub=root / "python_backend_stubs" / PYTHON / "triton_python_backend_stub",
@@ -48,18 +48,18 @@ def find_installation() -> Installation:
             root.parents[1] / "nvidia_pytriton.libs",
         ),
     )
-    missing = [path for path in (found.server, found.backend, found.stub) if not path.exists()]
+    missing = [path for path in (installation.server, installation.backend, installation.stub) if not path.exists()]
     if missing:
         raise ModelLoadError(f"this Triton cannot run models under Python {PYTHON}: {missing[0]} is missing")
-    return found
+    return installation
 
 
-def child_environment(found: Installation, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
+def child_environment(installation: Installation, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
     """The environment variables that Triton and its model processes need.
 
     The stub embeds the Python whose `python3` is first in PATH, which is how it finds this environment's packages.
     """
-    libraries = [*map(str, found.libraries), *filter(None, [given.get("LD_LIBRARY_PATH")])]
+    libraries = [*map(str, installation.libraries), *filter(None, [given.get("LD_LIBRARY_PATH")])]
     return {
         **given,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), *filter(None, [given.get("PATH")])]),

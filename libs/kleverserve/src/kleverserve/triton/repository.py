@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import kleverserve
+import modelfiles
 
 from .config import TRITON_VERSION
 from .installation import Installation
@@ -12,7 +13,7 @@ from .installation import Installation
 MODEL_FILE = """\
 import sys
 
-sys.path.insert(0, {path!r})
+sys.path[:0] = {paths!r}
 
 from kleverserve.triton.backend import TritonPythonModel
 """
@@ -25,15 +26,16 @@ def write_repository(directory: Path, *, name: str, config: str) -> Path:
     version.mkdir(parents=True)
     (repository / name / "config.pbtxt").write_text(config)
     # The backend's process ignores PYTHONPATH.
-    (version / "model.py").write_text(MODEL_FILE.format(path=str(Path(kleverserve.__file__).parents[1])))
+    paths = sorted({str(Path(path).parent) for package in (kleverserve, modelfiles) for path in package.__path__})
+    (version / "model.py").write_text(MODEL_FILE.format(paths=paths))
     return repository
 
 
-def write_backends(directory: Path, found: Installation) -> Path:
+def write_backends(directory: Path, installation: Installation) -> Path:
     """Put the python backend and the stub for this Python together below `directory`; the path for Triton."""
     backends = directory / "backends"
-    shutil.copytree(found.backend, backends / "python", ignore=shutil.ignore_patterns("__pycache__"))
-    _copy_program(found.stub, backends / "python" / found.stub.name)
+    shutil.copytree(installation.backend, backends / "python", ignore=shutil.ignore_patterns("__pycache__"))
+    _copy_program(installation.stub, backends / "python" / installation.stub.name)
     return backends
 
 

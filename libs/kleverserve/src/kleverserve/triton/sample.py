@@ -1,4 +1,4 @@
-"""A sample that the model answers by itself, kept in a file until Triton can be asked the same."""
+"""A sample that the model itself answered, kept in a file until Triton can be tested with it."""
 
 import urllib.error
 import urllib.request

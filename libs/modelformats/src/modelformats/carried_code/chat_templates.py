@@ -12,8 +12,8 @@ ATTACKS = re.compile(
 
 
 def code_of_template(template: str) -> Iterator[Carried]:
-    """What is to be said of a template."""
-    if found := ATTACKS.search(template):
+    """The finding on a template, if any."""
+    if match := ATTACKS.search(template):
         yield untrusted(
-            "gguf", "chat_template", f"the chat template uses {found[0]!r}, which reaches for Python's objects"
+            "gguf", "chat_template", f"the chat template uses {match[0]!r}, which reaches for Python's objects"
         )

@@ -15,17 +15,17 @@ class _BegunError(Exception):
 
 
 def code_of_xml(path: Path) -> Iterator[Carried]:
-    """Whether a document declares a type; bytes that are no XML carry nothing."""
+    """Whether a document declares a type; bytes that are not XML contain none."""
     if _declares_type(path):
         yield dangerous("xml", "doctype", "the document declares a type, with which readers open other files")
 
 
 def _declares_type(path: Path) -> bool:
-    found = False
+    has_doctype = False
 
     def declared(*_arguments: object) -> None:
-        nonlocal found
-        found = True
+        nonlocal has_doctype
+        has_doctype = True
         raise _BegunError
 
     def begun(*_arguments: object) -> None:
@@ -36,4 +36,4 @@ def _declares_type(path: Path) -> bool:
     parser.StartElementHandler = begun
     with path.open("rb") as file, suppress(_BegunError, expat.ExpatError):
         parser.Parse(file.read(PROLOG), False)  # noqa: FBT003 - expat's own signature
-    return found
+    return has_doctype

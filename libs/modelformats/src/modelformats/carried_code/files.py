@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
-from kleverserve.recognition import is_graphdef
-from kleverserve.selection import ZIP_MAGIC as ZIP
+from modelfiles.recognition import is_graphdef
+from modelfiles.selection import ZIP_MAGIC as ZIP
+from modelfiles.zips import MEMBERS_LIMIT, read_member
 from modelformats.bounded_json import load_json
 from modelformats.format import head, reading
 from modelformats.formats.gguf_file import MAGIC as GGUF
@@ -15,7 +16,6 @@ from modelformats.formats.h5 import CONFIG as H5_CONFIG
 from modelformats.formats.keras import CONFIG as KERAS_CONFIG
 from modelformats.hdf5 import MAGIC as HDF5
 from modelformats.hdf5 import Hdf5
-from modelformats.zips import MEMBERS_LIMIT, read_member
 
 from .chat_templates import code_of_template
 from .documents import code_of_xml
@@ -89,5 +89,5 @@ def _beside_tokenizers(path: Path) -> Iterator[Carried]:
     if path.name == JINJA:
         yield from code_of_template(path.read_text(errors="replace"))
     elif path.name == TOKENIZER:
-        found = load_json(path.read_bytes(), most_bytes=CONFIG_LIMIT)
-        yield from code_of_template(json.dumps(found.get(TEMPLATE, "")) if isinstance(found, dict) else "")
+        config = load_json(path.read_bytes(), most_bytes=CONFIG_LIMIT)
+        yield from code_of_template(json.dumps(config.get(TEMPLATE, "")) if isinstance(config, dict) else "")

@@ -1,4 +1,4 @@
-"""What a file would have its loader do."""
+"""What a file would make its loader do."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ class Carried:
     reason: str
     """A sentence for people."""
     severity: Literal["untrusted", "dangerous"]
-    """Untrusted is what a project may allow by its name; nobody needs what is dangerous."""
+    """Projects may allow what is untrusted, by its name, and never what is dangerous."""
 
 
 def untrusted(module: str, name: str, reason: str) -> Carried:
@@ -22,5 +22,5 @@ def untrusted(module: str, name: str, reason: str) -> Carried:
 
 
 def dangerous(module: str, name: str, reason: str) -> Carried:
-    """What nobody needs."""
+    """What no project may allow."""
     return Carried(f"{module}:{name}", reason, "dangerous")

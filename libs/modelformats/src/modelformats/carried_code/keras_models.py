@@ -48,13 +48,13 @@ def code_of_config(config: Any) -> Iterator[Carried]:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            yield from _of_object(value)
+            yield from _code_of_object(value)
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
 
 
-def _of_object(value: dict[str, Any]) -> Iterator[Carried]:
+def _code_of_object(value: dict[str, Any]) -> Iterator[Carried]:
     kind, inner = value.get("class_name"), value.get("config")
     if kind in LAMBDAS:
         yield dangerous("keras.layers", "Lambda", "a Lambda layer holds Python bytecode, which loading runs")
@@ -93,14 +93,14 @@ def _symbol(name: Any) -> Iterator[Carried]:
     parts = set(str(name).split("."))
     if not isinstance(name, str) or not PLAIN_SYMBOL.fullmatch(name) or parts & NO_PLAIN_SYMBOLS:
         yield dangerous(
-            "tensorflow", _plain(name), f"a layer calls {name!r:.80} of TensorFlow, which is no plain operation"
+            "tensorflow", _plain(name), f"a layer calls {name!r:.80} of TensorFlow, which is not a plain operation"
         )
 
 
 def _node(node: Any) -> Iterator[Carried]:
     """Layers of TensorFlow 2.3 hold an operator as JSON, or as JSON inside a text."""
-    found = re.search(r'"?op"?\s*:\s*"(\w+)"', node) if isinstance(node, str) else None
-    name = found[1] if found else node.get("op") if isinstance(node, dict) else None
+    match = re.search(r'"?op"?\s*:\s*"(\w+)"', node) if isinstance(node, str) else None
+    name = match[1] if match else node.get("op") if isinstance(node, dict) else None
     if isinstance(name, str) and (carried := operator_of(name)) is not None:
         yield carried
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverserve.unpickling.allowlist import Allowlist, Use
+from modelfiles.unpickling.allowlist import Allowlist, Use
 from modelformats.formats.mlflow import read_document
 from modelformats.plain import listed, table
 

@@ -9,13 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelformats.skimming import Schema
+from modelfiles.protobuf.skimming import Schema
+from modelformats.formats.tensorflow_types import node_name
 
 from .finding import Carried
 from .tensorflow_operators import operator_of, saver_of
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 GRAPH: "Messages" = {
     "GraphDef": (("nodes", 1, "*NodeDef"), ("library", 2, "FunctionLibrary")),
@@ -92,24 +93,24 @@ class _Graph:
 
     def before(self, names: Iterable[str]) -> set[str]:
         """The nodes with these names, or names of their results, and all that they wait for."""
-        waiting, found = [_node_name(name) for name in names], set[str]()
+        waiting, reached = [node_name(name) for name in names], set[str]()
         while waiting:
             name = waiting.pop()
-            if name in found or name not in self.nodes:
+            if name in reached or name not in self.nodes:
                 continue
-            found.add(name)
-            waiting.extend(map(_node_name, self.nodes[name].inputs))
-        return found
+            reached.add(name)
+            waiting.extend(map(node_name, self.nodes[name].inputs))
+        return reached
 
     def called_by(self, nodes: Iterable[Any]) -> set[str]:
         """The functions that nodes call, and those that these call."""
-        waiting, found = [name for node in nodes for name in _called(node)], set[str]()
+        waiting, called = [name for node in nodes for name in _called(node)], set[str]()
         while waiting:
             name = waiting.pop()
-            if name not in found and name in self.functions:
-                found.add(name)
+            if name not in called and name in self.functions:
+                called.add(name)
                 waiting.extend(self._calls[name])
-        return found
+        return called
 
     def bodies(self, names: Iterable[str]) -> list[Any]:
         """The nodes of functions."""
@@ -126,8 +127,3 @@ def _called(node: Any) -> Iterator[str]:
     for entry in node.attributes:
         yield entry.value.function.name
         yield from (function.name for function in entry.value.list.functions)
-
-
-def _node_name(consumed: str) -> str:
-    """An input is `node`, `node:1` for its second result, or `^node` for its end only."""
-    return consumed.removeprefix("^").partition(":")[0]

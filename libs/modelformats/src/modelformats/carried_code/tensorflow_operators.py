@@ -37,7 +37,7 @@ NETWORK = re.compile(r"(?:Rpc|TryRpc|RPC|Recv|Send|_Recv|_Send|DataServiceDatase
 
 
 def operator_of(name: str, stream: str = "") -> Carried | None:
-    """What is to be said of an operator; None where it only computes, or loads and saves checkpoints.
+    """The finding on an operator; None where it only computes, or loads and saves checkpoints.
 
     Args:
         name: of the operator.

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from zipfile import ZipFile
 
-from modelformats.zips import read_member
+from modelfiles.recognition import EXPORTED_GRAPH
+from modelfiles.zips import read_member
+from modelformats.formats.exported_program import JSON_LIMIT
 
 from .finding import Carried, dangerous, untrusted
 
 CODE = re.compile(r"(?:[^/]+/)?code/.+\.py")
-GRAPH = re.compile(r"(?:[^/]+/)?(?:models/[^/]+\.json|serialized_exported_program\.json)")
-MOST_CODE, MOST_JSON = 64 * 1024**2, 128 * 1024**2
+MOST_CODE = 64 * 1024**2
 WORD = re.compile(r"#[^\n]*|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|[A-Za-z_]\w*|\.|\(", re.ASCII | re.DOTALL)
 FILES = frozenset({"save", "from_file", "load"})
 NAMESPACES = frozenset(
@@ -127,12 +128,12 @@ def _in_script(text: str) -> Iterator[Carried]:
             yield from ROOTS[root](names[0], names[1] if len(names) > 1 else "")
 
 
-def _of_torch(name: str, _next: str) -> Iterator[Carried]:
+def _torch_function(name: str, _next: str) -> Iterator[Carried]:
     if name in FILES:
         yield dangerous("torch", name, f"its code calls torch.{name}, which opens the file that it names")
 
 
-def _of_classes(name: str, _next: str) -> Iterator[Carried]:
+def _custom_class(name: str, _next: str) -> Iterator[Carried]:
     if name not in CLASSES:
         yield untrusted("torch.classes", name, f"it holds objects of torch.classes.{name}, an extension")
 
@@ -145,19 +146,19 @@ def _operator(namespace: str, name: str) -> Iterator[Carried]:
         yield dangerous(what, name, f"it calls {what}.{name}, which opens the file that it names")
 
 
-ROOTS = {"torch": _of_torch, "ops": _operator, "classes": _of_classes}
+ROOTS = {"torch": _torch_function, "ops": _operator, "classes": _custom_class}
 """What a dotted name begins with that leads out of the archive."""
 
 
 def code_of_exported_program(archive: ZipFile) -> Iterator[Carried]:
     """What loading or running an exported program calls besides operators of tensors.
 
-    Raises ValueError, RecursionError for what is no such program.
+    Raises ValueError, RecursionError for what is not such a program.
     """
     seen = set[Carried]()
     for name in archive.namelist():
-        if GRAPH.fullmatch(name):
-            for carried in _in_graph(json.loads(read_member(archive, name, MOST_JSON))):
+        if EXPORTED_GRAPH.fullmatch(name):
+            for carried in _in_graph(json.loads(read_member(archive, name, JSON_LIMIT))):
                 if carried not in seen:
                     seen.add(carried)
                     yield carried
@@ -180,11 +181,11 @@ def _in_graph(program: object) -> Iterator[Carried]:
 
 
 def _target(target: object) -> Iterator[Carried]:
-    found = TARGET.fullmatch(target) if isinstance(target, str) else None
-    if found is None:
-        yield dangerous("torch", "target", f"a node calls {target!r:.80}, which is no operator")
-    elif found[1]:
-        yield from _operator(found[1], found[2])
+    match = TARGET.fullmatch(target) if isinstance(target, str) else None
+    if match is None:
+        yield dangerous("torch", "target", f"a node calls {target!r:.80}, which is not an operator")
+    elif match[1]:
+        yield from _operator(match[1], match[2])
 
 
 def _expression(text: str) -> Iterator[Carried]:

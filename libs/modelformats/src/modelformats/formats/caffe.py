@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Parameters, Signature, Tensor
-from modelformats.converting.programs.protobuf_text import Fields, read_text
+from modelfiles.protobuf.skimming import Schema
+from modelfiles.protobuf.text import Fields, read_text
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, single_file
-from modelformats.skimming import Schema
 from modelformats.weights import counted
 
 from .caffe_shapes import Shape, result_shape
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 NETWORK, WEIGHTS = "*.prototxt", "*.caffemodel"
 DEPLOY = "*deploy*.prototxt"
@@ -97,8 +97,8 @@ def files(directory: Path) -> tuple[Path, Path]:
 
 
 def _network_file(directory: Path) -> Path:
-    found = files_matching(directory, DEPLOY)
-    return found[0] if len(found) == 1 else single_file(directory, NETWORK)
+    networks = files_matching(directory, DEPLOY)
+    return networks[0] if len(networks) == 1 else single_file(directory, NETWORK)
 
 
 def _in_test(layer: Fields) -> bool:
@@ -116,7 +116,7 @@ def _kind(layer: Fields) -> str:
 
 
 def _ends(net: Fields, layers: list[Fields]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """What no layer makes and what no layer takes, as the framework tells them: in order, layers in place allowed."""
+    """What no layer makes and what no layer takes, as the framework does: in order, layers in place allowed."""
     shapes = dict(_declared(net))
     inputs = list(shapes)
     waiting = dict.fromkeys(inputs)

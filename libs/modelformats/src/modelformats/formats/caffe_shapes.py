@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from modelformats.converting.programs.protobuf_text import Fields
+from modelfiles.protobuf.text import Fields
 
 Shape = tuple[int, ...]
 UNCHANGED = {
@@ -78,14 +78,14 @@ def _windowed(kind: str, layer: Fields, shape: Shape) -> Shape | None:
 
 def _sides(options: Fields, shape: Shape, side: Callable[[int, int, int, int], int]) -> list[int]:
     """Height and width, by window, stride and padding; an option is for both, for each, or has two names."""
-    found = []
+    sides = []
     for place, suffix in enumerate("hw"):
         window = _option(options, "kernel_size", f"kernel_{suffix}", place, 1)
         window = (window - 1) * _option(options, "dilation", "", place, 1) + 1
         stride = _option(options, "stride", f"stride_{suffix}", place, 1)
         padding = _option(options, "pad", f"pad_{suffix}", place, 0)
-        found.append(side(shape[2 + place], window, max(stride, 1), padding))
-    return found
+        sides.append(side(shape[2 + place], window, max(stride, 1), padding))
+    return sides
 
 
 def _option(options: Fields, name: str, own_name: str, place: int, default: int) -> int:

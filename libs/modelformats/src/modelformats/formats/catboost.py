@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.flatbuffers import Buffer, Table
 from modelformats.errors import InvalidModelError
-from modelformats.flatbuffer import Buffer, Table
 from modelformats.format import head, model_file, reading
 from modelformats.plain import listed, table, text, whole
 from modelformats.tabular import INPUT, LABELS, PROBABILITIES
@@ -71,7 +71,7 @@ def _binary(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         buffer = Buffer(file)
         if buffer.number(len(MAGIC), "<I") > path.stat().st_size - CORE:
-            raise InvalidModelError(f"{path.name} is shorter than it says: it is truncated")
+            raise InvalidModelError(f"{path.name} is shorter than its header declares: it is truncated")
         model = buffer.root(CORE)
         trees = model.table(TREES)
         if trees is None:
@@ -156,7 +156,7 @@ def _outputs(notes: dict[str, Any], classes: list[str], dimension: int) -> tuple
 
 
 def _label_type(notes: dict[str, Any]) -> str:
-    """Empty where the file says none."""
+    """Empty where the file has none."""
     return text(table(notes, "class_params").get("class_label_type")) or ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Parameters, Signature, Tensor
-from kleverserve.selection import Rule
+from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading, the_only
 from modelformats.weights import NEWER, counted, newer_types, unknown_elements
@@ -132,7 +132,7 @@ def _signature(model: Any, directory: Path) -> Signature:
 
 
 def _main(description: Any) -> Any:
-    """What is called when nothing is said: the default one of several functions."""
+    """What is called by default: one of several functions."""
     chosen = (function for function in description.functions if function.name == description.default)
     return next(chosen, description)
 
@@ -217,7 +217,7 @@ def _operations(model: Any) -> Iterator[Any]:
 def _parameters(model: Any, directory: Path) -> tuple[Parameters | None, dict[str, str]]:
     """The tensors of a program that lie in its file of weights."""
     if _kind(model) != "mlProgram":
-        return None, {"parameters": "only programs tell the shapes of their weights; this model is of an older kind"}
+        return None, {"parameters": "only programs contain the shapes of their weights; this model is of an older kind"}
     weights = list(program_weights(_operations(model), directory))
     return counted(weights), newer_types(weights)
 

@@ -3,8 +3,8 @@
 Field numbers follow Model.proto, FeatureTypes.proto, NeuralNetwork.proto and MIL.proto.
 """
 
-from modelformats.converting.programs.protobuf_messages import Messages
-from modelformats.skimming import Schema
+from modelfiles.protobuf.messages import Messages
+from modelfiles.protobuf.skimming import Schema
 
 Fields = tuple[tuple[str, int, str], ...]
 

@@ -58,7 +58,7 @@ def _weight(value: Any, directory: Path) -> Weight:
 
 
 def _stored(directory: Path, blob: Any) -> int | None:
-    """Bytes of a blob as its file says them; None where the file says none."""
+    """Bytes of a blob as its file declares them; None where the file has none."""
     path = (directory / blob.file.removeprefix(PACKAGE)).resolve()
     if not path.is_relative_to(directory.resolve()) or not path.is_file() or blob.offset > path.stat().st_size:
         return None

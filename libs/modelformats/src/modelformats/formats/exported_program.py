@@ -13,13 +13,13 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import UNSAID_ELEMENTS, Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.zips import read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
-from modelformats.zips import read_member
 
 CONFIG = re.compile(r"(?:[^/]+/)?data/(?:weights/model_weights|constants/model_constants)_config\.json")
 """Say in which members weights are."""
@@ -122,7 +122,7 @@ def _signature(program: Any, stored: Callable[[], Mapping[str, int]], order: str
 def _unknown(program: Any) -> dict[str, str]:
     if text(program.get("torch_version")):
         return {}
-    return {"framework_version": "files of old versions do not say which PyTorch wrote them"}
+    return {"framework_version": "files of old versions do not name the version of PyTorch that wrote them"}
 
 
 def _untyped(tensors: tuple[Tensor, ...], values: dict[str, Any]) -> dict[str, str]:
@@ -161,12 +161,12 @@ def _dtype(value: dict[str, Any]) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _size(said: Any) -> int | str:
-    number = table(said).get("as_int")
+def _size(size: Any) -> int | str:
+    number = table(size).get("as_int")
     if isinstance(number, int):
         return number
-    found = SYMBOL.fullmatch(str(table(said, "as_expr").get("expr_str")))
-    return (found[1] or found[2]) if found else -1
+    match = SYMBOL.fullmatch(str(table(size, "as_expr").get("expr_str")))
+    return (match[1] or match[2]) if match else -1
 
 
 def _fixed(tensor: Tensor) -> list[int]:

@@ -1,4 +1,4 @@
-"""GGUF (github.com/ggml-org/ggml, docs/gguf.md, versions 2 and 3): weights by type, and what the keys say."""
+"""GGUF (github.com/ggml-org/ggml, docs/gguf.md, versions 2 and 3): weights by type, and the metadata keys."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -29,24 +29,24 @@ class Gguf:
 
     def detect(self, directory: Path) -> bool:
         """Files that begin with GGUF."""
-        return bool(_found(directory))
+        return bool(_recognised(directory))
 
     def validate(self, directory: Path) -> None:
         """At least one GGUF file; of a split model all."""
         check_numbered(_files(directory))
 
     def extract(self, directory: Path) -> Signature:
-        """Tensors by type, and what the keys say of the architecture."""
+        """Tensors by type, and the architecture from the keys."""
         self.validate(directory)
         return _signature([_read(path) for path in _files(directory)])
 
 
-def _found(directory: Path) -> list[Path]:
+def _recognised(directory: Path) -> list[Path]:
     return [path for path in files_matching(directory, "*") if head(path, 4) == MAGIC]
 
 
 def _files(directory: Path) -> list[Path]:
-    files = _found(directory) or files_matching(directory, PATTERN)
+    files = _recognised(directory) or files_matching(directory, PATTERN)
     if not files:
         raise InvalidModelError(f"there is no {PATTERN}")
     return files
@@ -74,7 +74,7 @@ def _signature(files: list[GgufFile]) -> Signature:
             "tensors": dict(sorted(Counter(str(weight.dtype) for weight in weights).items())),
         },
         unknown=dict.fromkeys(("inputs", "outputs", "operators"), WEIGHTS_ONLY)
-        | {"framework_version": "the file does not say what wrote it"}
+        | {"framework_version": "the file does not name the program that wrote it"}
         | newer_types(weights),
         warnings=(BIG_ENDIAN,) if is_big_endian else (),
     )

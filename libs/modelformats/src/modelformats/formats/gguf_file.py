@@ -91,7 +91,7 @@ class _Reader:
             raise ValueError(f"it is GGUF of version {version}: convert it to version 3 with the gguf tools")
         tensor_count, key_count = self._numbers("QQ")
         if max(tensor_count, key_count) > MOST_ENTRIES:
-            raise ValueError("it says that it has more keys or tensors than any model has")
+            raise ValueError("it declares more keys or tensors than any model has")
         keys = {self._text(): self._value(self._number("I"), 0) for _ in range(key_count)}
         headers = [self._tensor() for _ in range(tensor_count)]
         return GgufFile(is_big_endian, keys, tuple(self._weights(headers, keys.get(ALIGNMENT))))

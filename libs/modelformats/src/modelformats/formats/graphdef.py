@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
-from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types
 
-from .tensorflow_types import DTYPES, dtype_of, why_untyped
+from .tensorflow_types import DTYPES, dtype_of, node_name, why_untyped
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
 BOOLEAN = {"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr", "LogicalNot"}
 RESULT_TYPES = ("output_type", "out_type", "DstT", "dtype", "T")
-"""Attributes that say of which type an operator's result is, the more telling first."""
+"""Attributes with the type of an operator's result, the more specific first."""
 
 MESSAGES: "Messages" = {
     "GraphDef": (("nodes", 1, "*NodeDef"), ("library", 2, "FunctionLibrary"), ("versions", 4, "VersionDef")),
@@ -78,7 +78,7 @@ class GraphDef:
 
 
 def _signature(graph: Any) -> Signature:
-    consumed = {_node_name(name) for node in graph.nodes for name in node.inputs}
+    consumed = {node_name(name) for node in graph.nodes for name in node.inputs}
     ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
     outputs = tuple(_output(node) for node in ends)
     weights = [_weight(tensor) for tensor in _constants(graph)]
@@ -94,11 +94,6 @@ def _signature(graph: Any) -> Signature:
         details={"producer": graph.versions.producer},
         unknown=unknown | dict(_untyped(graph, ends)) | newer_types(weights),
     )
-
-
-def _node_name(consumed: str) -> str:
-    """An input is `node`, `node:1` for its second result, or `^node` for its end only."""
-    return consumed.removeprefix("^").partition(":")[0]
 
 
 def _attributes(node: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule
+from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading
 from modelformats.hdf5 import MAGIC, Hdf5
@@ -56,23 +56,25 @@ def _signature(path: Path) -> Signature:
                 f"{path.name} has weights but no {CONFIG}: save the whole model with model.save(), not its weights"
             )
         model = read_config(json.loads(config))
-        found = weights(file, WEIGHTS)
+        stored = weights(file, WEIGHTS)
         return Signature(
             inputs=model.inputs,
             outputs=model.outputs,
             operators=model.operators,
-            parameters=counted(found),
+            parameters=counted(stored),
             framework="Keras",
             framework_version=file.text("keras_version"),
             details=model.details | {"backend": file.text("backend")},
-            unknown=model.unknown | newer_types(found),
+            unknown=model.unknown | newer_types(stored),
         )
 
 
 def weights(file: Hdf5, group: str) -> list[Weight]:
     """The data sets of numbers in a group, those of optimizers and random generators aside. Raises ValueError."""
-    found = [item for item in file.data_sets() if item.path.startswith(group) and not item.path.startswith(OPTIMIZER)]
-    kept = (item for item in found if item.dtype and RANDOM not in item.path)
+    data_sets = [
+        item for item in file.data_sets() if item.path.startswith(group) and not item.path.startswith(OPTIMIZER)
+    ]
+    kept = (item for item in data_sets if item.dtype and RANDOM not in item.path)
     return [Weight(item.dtype, item.shape, item.size * element_count(item.shape)) for item in kept]
 
 

@@ -6,12 +6,12 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule, member_names
+from modelfiles.selection import Rule, member_names
+from modelfiles.zips import read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.hdf5 import Hdf5
 from modelformats.weights import Weight, counted, newer_types
-from modelformats.zips import read_member
 
 from .h5 import weights
 from .keras_config import read_config
@@ -48,17 +48,17 @@ def _signature(path: Path, archive: ZipFile) -> Signature:
     model = read_config(_json(archive, CONFIG))
     metadata = _json(archive, METADATA) if METADATA in archive.namelist() else {}
     members = {member.filename: member for member in archive.infolist()}
-    found = _weights(path, members[WEIGHTS]) if WEIGHTS in members else None
+    stored = _weights(path, members[WEIGHTS]) if WEIGHTS in members else None
     reason = f"{WEIGHTS} is compressed or not in the file; Keras stores it as it is"
     return Signature(
         inputs=model.inputs,
         outputs=model.outputs,
         operators=model.operators,
-        parameters=None if found is None else counted(found),
+        parameters=None if stored is None else counted(stored),
         framework="Keras",
         framework_version=metadata.get("keras_version"),
         details=model.details | {"saved": metadata.get("date_saved")},
-        unknown=model.unknown | ({"parameters": reason} if found is None else newer_types(found)),
+        unknown=model.unknown | ({"parameters": reason} if stored is None else newer_types(stored)),
     )
 
 

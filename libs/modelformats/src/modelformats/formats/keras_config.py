@@ -21,7 +21,7 @@ NO_LAYERS = "the model is a class of its own, whose layers and inputs are in its
 
 @dataclass
 class KerasModel:
-    """What a configuration tells."""
+    """What a configuration contains."""
 
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
@@ -99,7 +99,7 @@ def _described(layers: list[Any]) -> dict[str, _Layer]:
 
 
 def _declared(layer: Any) -> Shape | None:
-    """The shape of what goes into a layer, where its configuration says it; the name changed twice."""
+    """The shape of what goes into a layer, where its configuration contains it; the name changed twice."""
     config = layer["config"] if isinstance(layer["config"], dict) else {}
     for key in ("batch_shape", "batch_input_shape", "build_input_shape"):
         if isinstance(config.get(key), list):
@@ -113,7 +113,7 @@ def _shape(sizes: list[Any]) -> Shape | None:
 
 
 def _input_shapes(nodes: list[Any], described: dict[str, _Layer]) -> list[Shape | None]:
-    """A layer that is used twice has results of two shapes: which one is not told by its name, so none is given."""
+    """A layer that is used twice has results of two shapes: its name does not show which one, so none is given."""
     if len(nodes) != 1:
         return [None]
     return [described[name].shape if shape is None else shape for name, shape in _consumed(nodes[0])]

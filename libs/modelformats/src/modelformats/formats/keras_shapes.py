@@ -47,10 +47,10 @@ def result_shape(kind: str, config: Mapping[str, Any], inputs: Sequence[Shape]) 
         return _broadcast(inputs)
     if kind == "Concatenate":
         return _concatenated(int(config.get("axis", -1)), inputs)
-    return _of_one(kind, config, first) if len(inputs) == 1 else None
+    return _shape_of_layer(kind, config, first) if len(inputs) == 1 else None
 
 
-def _of_one(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape | None:
+def _shape_of_layer(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape | None:
     if kind == "Dense":
         return (*shape[:-1], int(config["units"]))
     if kind == "Embedding":

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading
 from modelformats.plain import texts, whole
@@ -43,26 +43,26 @@ class LightGBM:
 def _signature(header: str, rest: int) -> Signature:
     """From the lines of the header, and how many bytes follow them."""
     lines = (line.partition("=") for line in header.splitlines())
-    said = {key: value for key, _, value in lines}
-    last, classes = whole(said.get("max_feature_idx")), whole(said.get("num_class")) or 1
+    fields = {key: value for key, _, value in lines}
+    last, classes = whole(fields.get("max_feature_idx")), whole(fields.get("num_class")) or 1
     if last is None:
         raise InvalidModelError("the header has no max_feature_idx: is it complete?")
-    trees = _trees(said.get("tree_sizes"), rest)
+    trees = _trees(fields.get("tree_sizes"), rest)
     unknown = {"parameters": "trees hold thresholds and leaf values, not tensors"}
     if trees is None:
         unknown["operators"] = "the file is of a version that does not count its trees"
-    objective, _, settings = said.get("objective", "").partition(" ")
+    objective, _, settings = fields.get("objective", "").partition(" ")
     return Signature(
         inputs=(Tensor(name=INPUT, dtype="float64", shape=(-1, last + 1)),),
         outputs=(Tensor(name=LABELS, dtype="float64", shape=(-1, classes) if classes > 1 else (-1,)),),
         operators={} if trees is None else {"Tree": trees},
         framework="LightGBM",
         details={
-            "model_version": said.get("version"),
+            "model_version": fields.get("version"),
             "objective": objective or None,
             "objective_settings": settings or None,
             "classes": classes,
-            "feature_names": texts(said.get("feature_names", "").split(" ")),
+            "feature_names": texts(fields.get("feature_names", "").split(" ")),
         },
         unknown=unknown | {"framework_version": "the file names the version of its format only"},
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.plain import listed, table, text
@@ -59,7 +59,7 @@ class MLflow:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """What an MLmodel file says. Raises InvalidModelError, and what YAML's reader raises."""
+    """The content of an MLmodel file. Raises InvalidModelError, and what YAML's reader raises."""
     import yaml  # noqa: PLC0415 - only MLflow needs it
 
     if path.stat().st_size > SIZE_LIMIT:
@@ -100,13 +100,13 @@ def _signature(model: dict[str, Any]) -> Signature:
 
 
 def _framework(flavours: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The flavour besides Python's, and what it says of its version."""
+    """The flavour besides Python's, and the version that it declares."""
     names = sorted(name for name in flavours if text(name))
     name = next((name for name in names if name != PYTHON), None)
-    said = table(flavours, name or PYTHON)
-    versions = sorted(key for key in said if isinstance(key, str) and key.endswith("_version"))
+    flavour = table(flavours, name or PYTHON)
+    versions = sorted(key for key in flavour if isinstance(key, str) and key.endswith("_version"))
     own = [key for key in versions if key != "python_version"]
-    return name, text(said.get(own[0])) if name and own else None
+    return name, text(flavour.get(own[0])) if name and own else None
 
 
 def _entries(signature: dict[str, Any], field: str) -> list[Any]:

@@ -60,7 +60,7 @@ def _stages(directory: Path, depth: int) -> list[dict[str, Any]]:
     inner = sorted((directory / "stages").glob("*")) if depth else []
     if len(inner) > MOST_STAGES:
         raise InvalidModelError(f"the pipeline has more than {MOST_STAGES} stages")
-    return [own, *(found for stage in inner if _is_stage(stage) for found in _stages(stage, depth - 1))]
+    return [own, *(nested for stage in inner if _is_stage(stage) for nested in _stages(stage, depth - 1))]
 
 
 def _is_stage(path: Path) -> bool:
@@ -99,9 +99,11 @@ def _signature(stages: list[dict[str, Any]]) -> Signature:
 
 def _columns(stage: dict[str, Any], kinds: tuple[str, ...]) -> list[tuple[str, str]]:
     """Name and kind of the columns that a stage's parameters set, or have by default."""
-    said = table(stage, "defaultParamMap") | table(stage, "paramMap")
-    single = [(name, kind) for kind in kinds if (name := text(said.get(kind)))]
-    several = [(name, "inputCols") for name in listed(said.get("inputCols")) if "inputCol" in kinds and text(name)]
+    parameters = table(stage, "defaultParamMap") | table(stage, "paramMap")
+    single = [(name, kind) for kind in kinds if (name := text(parameters.get(kind)))]
+    several = [
+        (name, "inputCols") for name in listed(parameters.get("inputCols")) if "inputCol" in kinds and text(name)
+    ]
     return single + several[:LIMITED]
 
 

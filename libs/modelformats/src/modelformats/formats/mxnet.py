@@ -15,7 +15,7 @@ from modelformats.weights import counted, unknown_tensors
 
 SYMBOL, PARAMS = "*symbol.json", "*.params"
 SYMBOL_LIMIT = 16 * 1024**2
-VARIABLE = "null"
+VARIABLE_OPERATOR = "null"
 UNSAID = -1
 """As a type: the default of MXNet."""
 LOSS = "Output"
@@ -36,7 +36,7 @@ class MXNetParams:
         files(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Variables that are no weights in, heads out; operators of the graph and of those in it."""
+        """Variables that are not weights in, heads out; operators of the graph and of those in it."""
         symbol, params = files(directory)
         with reading(params, "list of MXNet arrays"):
             arrays = read_arrays(params)
@@ -75,7 +75,7 @@ def _graph(path: Path) -> Any:
 
 def _inputs(nodes: list[Any], weights: set[str]) -> tuple[tuple[Tensor, ...], list[str]]:
     """What is fed, and the labels, which are not when the model is used."""
-    variables = [node for node in nodes if node["op"] == VARIABLE and node["name"] not in weights]
+    variables = [node for node in nodes if node["op"] == VARIABLE_OPERATOR and node["name"] not in weights]
     ends, taken = set[str](), set[str]()
     for node in nodes:
         names = [nodes[entry[0]]["name"] for entry in node["inputs"]]
@@ -98,7 +98,7 @@ def _type(node: Any) -> int:
 
 
 def _types(nodes: list[Any], inputs: tuple[Tensor, ...]) -> Iterator[tuple[str, int]]:
-    """The types of inputs by number, where the graph says them."""
+    """The types of inputs by number, where the graph contains them."""
     names = {tensor.name for tensor in inputs}
     written = ((node["name"], _type(node)) for node in nodes if node["name"] in names)
     return ((name, number) for name, number in written if number != UNSAID)
@@ -114,7 +114,7 @@ def _heads(graph: Any) -> Iterator[str]:
     heads = [(graph["nodes"][head[0]], head[1]) for head in graph["heads"]]
     several = {node["name"] for node, index in heads if index > 0}
     for node, index in heads:
-        if node["op"] == VARIABLE:
+        if node["op"] == VARIABLE_OPERATOR:
             yield node["name"]
         else:
             yield f"{node['name']}_output{index if node['name'] in several else ''}"
@@ -123,7 +123,7 @@ def _heads(graph: Any) -> Iterator[str]:
 def _operators(graph: Any) -> Iterator[str]:
     """As deep as JSON can be read: loops and branches hold graphs."""
     for node in graph["nodes"]:
-        if node["op"] != VARIABLE:
+        if node["op"] != VARIABLE_OPERATOR:
             yield node["op"]
         for inner in node.get("subgraphs", []):
             yield from _operators(inner)

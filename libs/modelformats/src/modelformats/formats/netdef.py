@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kleverproto.signatures import Signature, Tensor
+from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, reading, single_file
-from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_type
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 INIT, PREDICT, VALUE_INFO = "*init_net.pb", "*predict_net.pb", "value_info.json"
 VALUE_INFO_LIMIT = 1024**2
@@ -125,7 +125,7 @@ def _signature(init: Any, predict: Any, info: dict[str, Any]) -> Signature:
     weights = [_weight(operator) for operator in init.operators if not fed & set(operator.outputs)]
     inputs = tuple(_tensor(name, info) for name in taken)
     outputs = tuple(_tensor(name, info) for name in predict.external_outputs or _left(predict))
-    unknown = {"framework_version": "a NetDef does not tell which Caffe2 wrote it"}
+    unknown = {"framework_version": "a NetDef does not name the version of Caffe2 that wrote it"}
     for side, tensors in (("inputs", inputs), ("outputs", outputs)):
         if any(tensor.shape is None for tensor in tensors):
             unknown[side] = f"a NetDef has names, not types and shapes: add a {VALUE_INFO} or write the signature"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.parts import check_parts
@@ -31,7 +31,7 @@ class Onnx:
         """One file, and the files in which it keeps weights."""
         path = model_file(recognition.ONNX, directory)
         model = _readable(path)
-        if model is not None:  # otherwise `extract` says what is wrong with it
+        if model is not None:  # otherwise `extract` reports the problem
             with reading(path, "ONNX model"):
                 check_parts(path, contents_of(model).external_parts())
 
@@ -95,7 +95,7 @@ def _tensor(value: Any) -> Tensor:
 
 
 def _kind(value: Any) -> str | None:
-    """What an input or output is that is no plain tensor; None of one."""
+    """The kind of an input or output that is not a plain tensor; None for a plain tensor."""
     if value.type.HasField("sparse_tensor_type"):
         return "sparse tensor"
     return None if value.type.HasField("tensor_type") else "sequence, map or optional"

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from modelformats.skimming import Schema
+from modelfiles.protobuf.skimming import Schema
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 MESSAGES: "Messages" = {
     "ModelProto": (

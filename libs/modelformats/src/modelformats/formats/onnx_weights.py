@@ -29,7 +29,7 @@ class Contents:
     others: list[Any] = field(default_factory=list)
     """Tensors in attributes of other nodes, such as what ConstantOfShape fills with."""
     bare: list[Any] = field(default_factory=list)
-    """Attributes of Constant nodes that are no tensors; lists among them have a length only in SIZED_SCHEMA."""
+    """Attributes of Constant nodes that are not tensors; lists among them have a length only in SIZED_SCHEMA."""
 
     def parameters(self) -> Parameters:
         """Weights counted by type. Raises ValueError: a tensor has dimensions that none can have."""
@@ -48,10 +48,10 @@ class Contents:
         """The tensors whose data is in files beside the model (docs/ExternalData of ONNX). Raises as `parameters`."""
         for tensor in (*self.weights, *self.others):
             if tensor.data_location == EXTERNAL:
-                said = _external(tensor)
+                external = _external(tensor)
                 name = repr(tensor.name) if tensor.name else "of a node"
-                end = whole_bytes(said.get("offset")) + (_size(tensor, said) or 0)
-                yield Part(f"the weights {name}", said.get("location", ""), end)
+                end = whole_bytes(external.get("offset")) + (_size(tensor, external) or 0)
+                yield Part(f"the weights {name}", external.get("location", ""), end)
 
 
 def contents_of(model: Any) -> Contents:
@@ -104,10 +104,12 @@ def _external(tensor: Any) -> dict[str, str]:
     return {entry.key: entry.value for entry in tensor.external_data} if tensor.data_location == EXTERNAL else {}
 
 
-def _size(tensor: Any, said: dict[str, str]) -> int | None:
+def _size(tensor: Any, external: dict[str, str]) -> int | None:
     """Bytes of a tensor's data: of known types by its shape, of others as the file has it."""
     computed = size_in_bytes(DTYPES.get(tensor.data_type), tensor.dims)
-    return whole_bytes(said.get("length")) or getattr(tensor, "raw_size", 0) or None if computed is None else computed
+    return (
+        whole_bytes(external.get("length")) or getattr(tensor, "raw_size", 0) or None if computed is None else computed
+    )
 
 
 def _weight(tensor: Any) -> Weight:

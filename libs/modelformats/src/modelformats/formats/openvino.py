@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.parts import Part, check_parts, whole_bytes
@@ -61,7 +61,7 @@ class OpenVino:
             with reading(path, "OpenVINO IR"):
                 root = parse_xml(path, "net")
         except InvalidModelError:
-            return  # `extract` says what is wrong with it
+            return  # `extract` reports the problem
         check_parts(path, _constants(path, root))
 
     def extract(self, directory: Path) -> Signature:
@@ -176,9 +176,9 @@ def _weights(layers: Iterable[Any]) -> Iterator[Weight]:
 
 
 def _version(root: Any) -> str | None:
-    said = root.find("rt_info/Runtime_version")
-    if said is not None:
-        return str(said.get("value"))
+    runtime_version = root.find("rt_info/Runtime_version")
+    if runtime_version is not None:
+        return str(runtime_version.get("value"))
     names = {info.get("name"): info.get("value") for info in root.findall("rt_info/info")}
     return names.get("OpenVINO Runtime")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from modelformats.converting.programs.protobuf_messages import Messages
+from modelfiles.protobuf.messages import Messages
+from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
 from modelformats.format import files_matching, head, reading, single_file, the_only
-from modelformats.skimming import Schema
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
 
 PROGRAM, PIR, PARAMS = "*.pdmodel", "*.json", "*.pdiparams"
@@ -99,7 +99,7 @@ class PaddlePaddle:
         self.validate(directory)
         path = _program(directory)
         with reading(path, "PaddlePaddle program"):
-            return _of_pir(path) if _is_pir(path) else _of_program(path)
+            return _pir_signature(path) if _is_pir(path) else _program_signature(path)
 
 
 def _pir_files(directory: Path) -> list[Path]:
@@ -115,7 +115,7 @@ def _program(directory: Path) -> Path:
     return the_only(candidates, f"{PROGRAM}, or {PIR} of PIR")
 
 
-def _of_program(path: Path) -> Signature:
+def _program_signature(path: Path) -> Signature:
     program = _SCHEMA.read(path)
     if not program.blocks:
         raise InvalidModelError(f"{path.name} has no blocks: it is empty or not a PaddlePaddle program")
@@ -167,7 +167,7 @@ def _version(number: int) -> str | None:
     return f"{number // 10**6}.{number // 1000 % 1000}.{number % 1000}" if number > 0 else None
 
 
-def _of_pir(path: Path) -> Signature:
+def _pir_signature(path: Path) -> Signature:
     with path.open("rb") as file:
         content = file.read(PIR_LIMIT + 1)
     if len(content) > PIR_LIMIT:
@@ -191,7 +191,7 @@ def _of_pir(path: Path) -> Signature:
         framework="PaddlePaddle",
         details={"program": "PIR", "pir_version": int(document["base_code"]["version"])},
         unknown=_unknown(inputs, outputs, dense)
-        | {"framework_version": "programs of PIR do not say who wrote them"}
+        | {"framework_version": "programs of PIR do not name the version that wrote them"}
         | newer_types(weights),
     )
 
@@ -225,7 +225,7 @@ def _pir_weight(results: Any) -> Weight:
 
 
 def _pir_type(results: Any) -> tuple[str, tuple[int, ...] | None]:
-    """The type and shape of a result, which stands alone or in a list; no shape where it is no dense tensor."""
+    """The type and shape of a result, which stands alone or in a list; no shape where it is not a dense tensor."""
     kind = (results[0] if isinstance(results, list) else results)["TT"]
     if not kind["#"].endswith("t_dtensor"):
         return str(kind["#"]), None

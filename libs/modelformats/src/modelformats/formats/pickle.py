@@ -1,6 +1,6 @@
 """Pickles of any object, and what torch.save writes: a zip around one, or, before PyTorch 1.6, several in a row.
 
-Read without unpickling (see `modelformats.inert_pickle`).
+Read without unpickling (see `modelfiles.inert_pickle`).
 """
 
 import io
@@ -11,17 +11,17 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import member_names
+from modelfiles.inert_pickle import Inert, class_name, read_pickles
+from modelfiles.selection import member_names
+from modelfiles.zips import find, read_member
 from modelformats.format import files_matching, head, reading, the_only
-from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import counted, newer_types
-from modelformats.zips import find, read_member
 
 PATTERNS = ("*.pickle", "*.pkl", "*.pt", "*.pth", "*.ckpt")
 OTHER_PATTERN = "*.bin"
-"""Many things are called so: it takes the content to tell."""
+"""Files of many formats have such names: the content decides."""
 DATA, SCRIPT = "data.pkl", "constants.pkl"
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 """The first of the pickles of old files; the fourth is the object: torch/serialization.py, _legacy_save."""
@@ -51,7 +51,7 @@ class Pickle:
         """The class of what is in it; the tensors of a state or module; the modules inside a module."""
         path = _file(directory)
         with reading(path, "pickle"):
-            return _of_archive(path) if _is_archive(path) else _signature(_load(path), {}, None)
+            return _archive_signature(path) if _is_archive(path) else _signature(_load(path), {}, None)
 
 
 def _candidates(directory: Path) -> list[Path]:
@@ -70,12 +70,12 @@ def _is_archive(path: Path) -> bool:
 
 
 def _file(directory: Path) -> Path:
-    """By name where the author has said the format."""
+    """By name where the author has declared the format."""
     named = [path for path in files_matching(directory, *PATTERNS) if not member_names(path)]
     return the_only(_candidates(directory) or named, " or ".join(PATTERNS))
 
 
-def _of_archive(path: Path) -> Signature:
+def _archive_signature(path: Path) -> Signature:
     with ZipFile(path) as archive:
         member = find(archive, DATA) or DATA
         content = read_member(archive, member, PICKLE_LIMIT)
@@ -85,12 +85,12 @@ def _of_archive(path: Path) -> Signature:
 
 def _load(path: Path) -> Any:
     with path.open("rb") as file:
-        found = read_pickles(file, LEGACY_OBJECT + 1)
-    if found[0] != TORCH_MAGIC:
-        return found[0]
-    if len(found) <= LEGACY_OBJECT:
+        objects = read_pickles(file, LEGACY_OBJECT + 1)
+    if objects[0] != TORCH_MAGIC:
+        return objects[0]
+    if len(objects) <= LEGACY_OBJECT:
         raise ValueError("the object in it cannot be read")
-    return found[LEGACY_OBJECT]
+    return objects[LEGACY_OBJECT]
 
 
 def _signature(root: Any, sizes: Mapping[str, int], order: str | None) -> Signature:

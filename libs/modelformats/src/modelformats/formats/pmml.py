@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 from modelformats.weights import unknown_tensors
@@ -92,7 +92,7 @@ def _field(name: str, fields: dict[str, Any]) -> Tensor:
 
 
 def _target(target: Tensor, function: str | None) -> Tensor:
-    """What is predicted of a whole number is no whole number."""
+    """The prediction for a whole number is not a whole number."""
     return (
         target.model_copy(update={"dtype": "float64"}) if (function, target.dtype) == (REGRESSION, "int64") else target
     )

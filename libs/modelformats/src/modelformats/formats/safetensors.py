@@ -93,10 +93,10 @@ def _looks_like(path: Path) -> bool:
 
 
 def _files(directory: Path) -> list[Path]:
-    found = files_matching(directory, PATTERN) or [path for path in files_matching(directory, "*") if _looks_like(path)]
-    if not found:
+    files = files_matching(directory, PATTERN) or [path for path in files_matching(directory, "*") if _looks_like(path)]
+    if not files:
         raise InvalidModelError(f"there is no {PATTERN}")
-    return found
+    return files
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _header(path: Path) -> dict[str, Any]:
             raise ValueError(f"its header alone should have {length} bytes")
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")  # noqa: TRY004 - a matter of bytes, not of our types
+        raise ValueError("its header is not a JSON object")  # noqa: TRY004 - a matter of bytes, not of our types
     end = max((_offsets(entry)[1] for name, entry in header.items() if name != METADATA), default=0)
     if end > size - 8 - length:
         raise ValueError(
@@ -138,8 +138,8 @@ def _offsets(entry: Any) -> tuple[int, int]:
 
 def _framework(header: dict[str, Any]) -> str | None:
     metadata = header.get(METADATA)
-    said = metadata.get("format") if isinstance(metadata, dict) else None
-    return {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax", "np": "NumPy", "mlx": "MLX"}.get(str(said))
+    framework = metadata.get("format") if isinstance(metadata, dict) else None
+    return {"pt": "PyTorch", "tf": "TensorFlow", "flax": "Flax", "np": "NumPy", "mlx": "MLX"}.get(str(framework))
 
 
 SAFE_TENSORS = SafeTensors()

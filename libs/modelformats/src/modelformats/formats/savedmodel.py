@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_PLAIN_TENSOR, Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
 
@@ -41,7 +41,7 @@ class SavedModel:
             with reading(path, "SavedModel"):
                 graph = _meta_graph(path)
         except InvalidModelError:
-            return  # `extract` says what is wrong with it
+            return  # `extract` reports the problem
         _check_variables(directory, graph)
 
     def extract(self, directory: Path) -> Signature:
@@ -100,7 +100,7 @@ def _signature(graph: Any) -> Signature:
 
 
 def _choice(chosen: str | None, names: list[str]) -> Iterator[str]:
-    """What is to be said of which signature is served."""
+    """Warnings about which signature is served."""
     if chosen is None:
         yield (
             "the model has no signature that can be called, so it can be neither served nor converted: "

@@ -6,10 +6,10 @@ tensorflow/core/framework/{graph,node_def,function,tensor_shape}.proto, and stru
 
 from typing import TYPE_CHECKING
 
-from modelformats.skimming import Schema
+from modelfiles.protobuf.skimming import Schema
 
 if TYPE_CHECKING:
-    from modelformats.converting.programs.protobuf_messages import Messages
+    from modelfiles.protobuf.messages import Messages
 
 MESSAGES: "Messages" = {
     "SavedModel": (("schema_version", 1, "int64"), ("meta_graphs", 2, "*MetaGraphDef")),

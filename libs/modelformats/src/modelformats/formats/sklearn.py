@@ -1,4 +1,4 @@
-"""scikit-learn estimators in joblib or pickle files, read without unpickling (see `modelformats.inert_pickle`)."""
+"""scikit-learn estimators in joblib or pickle files, read without unpickling (see `modelfiles.inert_pickle`)."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.inert_pickle import Inert, class_name, read_pickle
 from modelformats.format import files_matching, model_file, reading
 from modelformats.inert_arrays import InertArray, inert_array
-from modelformats.inert_pickle import Inert, class_name, read_pickle
 from modelformats.plain import listed
 from modelformats.versions import other_version
 
@@ -19,7 +19,7 @@ from .sklearn_outputs import SEARCHES, outputs_of, uncallable
 TOOLCHAIN = "sklearn"
 """Where such models are loaded, to be served and converted."""
 MAX_FEATURES = 2**31
-NO_TYPES = "scikit-learn takes any numbers; the file does not say which"
+NO_TYPES = "scikit-learn accepts any numbers; the file does not contain their type"
 
 
 class SKLearn:
@@ -49,7 +49,7 @@ class SKLearn:
 
 
 def signature_of(root: Any) -> Signature:
-    """What an inert estimator, or a pipeline of them, tells."""
+    """The signature of an inert estimator, or of a pipeline of them."""
     steps = list(_estimators(root))
     classes = inert_array(_first_attribute(list(reversed(steps)), "classes_"))
     features = _features(root, steps)
@@ -72,11 +72,11 @@ def _unknown(steps: list[Inert], inputs: Sequence[Tensor], outputs: Sequence[Ten
     if not steps:
         return unknown | dict.fromkeys(("inputs", "outputs", "operators"), "the file holds no scikit-learn estimator")
     if not inputs:
-        unknown["inputs"] = "the estimator is not fitted, or does not say how many features it takes"
+        unknown["inputs"] = "the estimator is not fitted, or does not contain its number of features"
     elif any(tensor.dtype is None for tensor in inputs):
         unknown["inputs"] = NO_TYPES
     if not outputs or any(tensor.dtype is None for tensor in outputs):
-        unknown["outputs"] = "the estimator is no classifier; what it gives is not in the file"
+        unknown["outputs"] = "the estimator is not a classifier; the file does not describe its outputs"
     return unknown
 
 
@@ -100,12 +100,12 @@ def _first_attribute(steps: list[Inert], name: str) -> Any:
 
 def _features(root: Any, steps: list[Inert]) -> int | None:
     """How many features the model takes; models from before n_features_in_ have it in their coefficients."""
-    said: Any = _first_attribute(list(_first_parts(root)), "n_features_in_")
-    if (number := inert_array(said)) is not None:
-        said = next(iter(number.values() or ()), None)
-    if said is None and (coefficients := inert_array(_first_attribute(steps, "coef_"))) and coefficients.shape:
-        said = coefficients.shape[-1]
-    return said if isinstance(said, int) and 0 < said < MAX_FEATURES else None
+    features: Any = _first_attribute(list(_first_parts(root)), "n_features_in_")
+    if (number := inert_array(features)) is not None:
+        features = next(iter(number.values() or ()), None)
+    if features is None and (coefficients := inert_array(_first_attribute(steps, "coef_"))) and coefficients.shape:
+        features = coefficients.shape[-1]
+    return features if isinstance(features, int) and 0 < features < MAX_FEATURES else None
 
 
 def _first_parts(root: Any) -> Iterator[Inert]:

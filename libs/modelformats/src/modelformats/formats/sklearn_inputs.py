@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kleverproto.signatures import Tensor
+from modelfiles.inert_pickle import Inert, class_name
 from modelformats.inert_arrays import inert_array
-from modelformats.inert_pickle import Inert, class_name
 from modelformats.tabular import INPUT
 
 TEXT_VECTORIZERS = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
@@ -18,7 +18,7 @@ def inputs_of(root: Inert, features: int | None) -> tuple[Tensor, ...]:
 
     Args:
         root: the estimator or pipeline.
-        features: how many columns it takes; None where it does not say.
+        features: how many columns it takes; None where it is not in the file.
     """
     first = next(iter(inner_steps(root)), root)
     if bare_name(first) in TEXT_VECTORIZERS:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kleverproto.signatures import Tensor
+from modelfiles.inert_pickle import Inert, class_name
 from modelformats.inert_arrays import InertArray, inert_array
-from modelformats.inert_pickle import Inert, class_name
 from modelformats.tabular import LABELS, PROBABILITIES, TRANSFORMED
 
 from .sklearn_inputs import bare_name, inner_steps
@@ -114,7 +114,7 @@ def _only_transforms(estimator: Inert) -> bool:
 
 
 def _has_probabilities(estimator: Inert) -> bool:
-    """As far as classes of scikit-learn's tell; of what others made, only the labels are sure."""
+    """As far as the class is one of scikit-learn's; of other classes, only the labels are certain."""
     return all(_allows_probabilities(each) for each in _chain(estimator))
 
 
@@ -125,8 +125,8 @@ def _allows_probabilities(estimator: Inert) -> bool:
     if name not in IF_SET:
         return True
     parameter, values = IF_SET[name]
-    said = estimator.attribute(parameter)
-    return isinstance(said, str | bool) and said in values
+    value = estimator.attribute(parameter)
+    return isinstance(value, str | bool) and value in values
 
 
 def _chain(estimator: Any) -> Iterator[Inert]:

@@ -10,10 +10,10 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule, member_names
+from modelfiles.inert_pickle import SMALL_ARRAY, Inert
+from modelfiles.selection import Rule, member_names
+from modelfiles.zips import read_member
 from modelformats.format import model_file, reading
-from modelformats.inert_pickle import SMALL_ARRAY, Inert
-from modelformats.zips import read_member
 
 from .sklearn import signature_of
 
@@ -37,17 +37,17 @@ class Skops:
         model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """What `formats.sklearn` tells of the same estimator."""
+        """The same as `formats.sklearn` reads of the estimator."""
         path = model_file(RULE, directory)
         with reading(path, "skops file"), ZipFile(path) as archive:
             schema = json.loads(read_member(archive, SCHEMA, SCHEMA_LIMIT))
-            found = signature_of(_Nodes(archive).value(schema))
-            return found.model_copy(update={"details": {**found.details, "skops_version": _version(schema)}})
+            signature = signature_of(_Nodes(archive).value(schema))
+            return signature.model_copy(update={"details": {**signature.details, "skops_version": _version(schema)}})
 
 
 def _version(schema: Any) -> str | None:
-    said = schema.get("_skops_version")
-    return said if isinstance(said, str) and said.isprintable() else None
+    version = schema.get("_skops_version")
+    return version if isinstance(version, str) and version.isprintable() else None
 
 
 class _Nodes:
@@ -60,7 +60,7 @@ class _Nodes:
     def value(self, node: Any, depth: int = 0) -> Any:
         """The value of a node. Raises ValueError where it is none."""
         if not isinstance(node, dict) or depth > DEEPEST:
-            raise ValueError("schema.json holds something that is no node, or nests too deeply")
+            raise ValueError("schema.json contains a value that is not a node, or nests too deeply")
         content, kind = node.get("content"), node.get("__loader__")
         if kind == "JsonNode":
             return json.loads(content) if isinstance(content, str) else None

@@ -1,4 +1,4 @@
-"""TensorFlow's data types (tensorflow/core/framework/types.proto) as numpy names."""
+"""What TensorFlow's models have in common: data types (tensorflow/core/framework/types.proto), and names of nodes."""
 
 from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS
 from modelformats.weights import unknown_elements
@@ -38,7 +38,7 @@ DTYPES = {
 }
 """Quantized types have TensorFlow's own names."""
 HANDLES = {20: "resource", 21: "variant"}
-"""Types whose elements are no numbers or texts."""
+"""Types whose elements are neither numbers nor texts."""
 REFERENCE = 100
 """Added to the number of a type where a variable of TensorFlow 1 is meant, not its value."""
 
@@ -60,3 +60,8 @@ def why_untyped(number: int) -> str | None:
 
 def _plain(number: int) -> int:
     return number - REFERENCE if number > REFERENCE else number
+
+
+def node_name(consumed: str) -> str:
+    """The node that an input of another one names: `node`, `node:1` for its second result, `^node` for its end only."""
+    return consumed.removeprefix("^").partition(":")[0]

@@ -1,9 +1,9 @@
-"""TensorRT engines, told by how they begin. Only TensorRT of the same version, on its GPU, can read further."""
+"""TensorRT engines, by their first bytes. Only TensorRT of the same version, on its GPU, can read further."""
 
 from pathlib import Path
 
 from kleverproto.signatures import Signature
-from kleverserve.selection import Rule
+from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file
 

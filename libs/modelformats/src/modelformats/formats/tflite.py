@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import NO_TENSOR, Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.flatbuffers import Buffer, Table
 from modelformats.errors import InvalidModelError
-from modelformats.flatbuffer import Buffer, Table
 from modelformats.format import model_file, reading
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_tensors
 
@@ -54,7 +54,7 @@ def _signature(model: Table) -> Signature:
     tensors = [graph.tables(TENSORS) for graph in graphs]
     buffers = model.tables(BUFFERS)
     sizes = {index: _stored(data) for index, data in enumerate(buffers)}
-    constants = {tensor.number(BUFFER, "<I"): tensor for found in tensors for tensor in found}
+    constants = {tensor.number(BUFFER, "<I"): tensor for each in tensors for tensor in each}
     weights = [_weight(tensor, size) for index, tensor in constants.items() if (size := sizes.get(index))]
     inputs, outputs = (_chosen(tensors[0], graphs[0].numbers(field)) for field in (INPUTS, OUTPUTS))
     return Signature(
@@ -120,14 +120,14 @@ def _operator(code: Table) -> str:
 
 def _signatures(model: Table, tensors: list[list[Table]]) -> dict[str, Any]:
     """The names that the model's author gave, to those of the tensors."""
-    found = {}
+    signatures = {}
     for signature in model.tables(SIGNATURES):
         graph = tensors[signature.number(SUBGRAPH, "<I")]
-        found[signature.text(KEY)] = {
+        signatures[signature.text(KEY)] = {
             side: {entry.text(0): graph[entry.number(1, "<I")].text(NAME) for entry in signature.tables(field)}
             for field, side in enumerate(("inputs", "outputs"))
         }
-    return found
+    return signatures
 
 
 def _runtime(model: Table, buffers: list[Table]) -> dict[str, str]:

@@ -24,7 +24,7 @@ DTYPES = {
     22: "float8_e5m2",
 }
 HANDLES = {13: "resource", 14: "variant"}
-"""Types whose elements are no numbers or texts."""
+"""Types whose elements are neither numbers nor texts."""
 
 CUSTOM = 32
 """The number of operators that are named in the file."""

@@ -12,14 +12,14 @@ from typing import Any
 from zipfile import ZipFile
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.inert_pickle import Inert, class_name, read_pickles
+from modelfiles.zips import find, read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
-from modelformats.inert_pickle import Inert, class_name, read_pickles
 from modelformats.inert_tensors import inner_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, newer_types
-from modelformats.zips import find, read_member
 
 DATA, CONSTANTS, VERSION = "data.pkl", "constants.pkl", "version"
 PICKLE_LIMIT, CODE_LIMIT = 256 * 1024**2, 8 * 1024**2
@@ -71,7 +71,7 @@ class _Code:
         self._classes: dict[str, dict[str, str]] = {}
         self._left = CODE_LIMIT
 
-    def of(self, qualified: str) -> str:
+    def class_text(self, qualified: str) -> str:
         """The text of a class such as __torch__.models.Net; empty where there is none."""
         module, _, name = qualified.rpartition(".")
         if module not in self._classes:
@@ -106,8 +106,8 @@ def _weights(archive: ZipFile, prefix: str, root: Any, constants: Any) -> list[W
 
 
 def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None) -> Signature:
-    arguments, result = _forward(code.of(class_name(root) or ""))
-    unknown = {"framework_version": "the archive tells the version of its format, not that of PyTorch"}
+    arguments, result = _forward(code.class_text(class_name(root) or ""))
+    unknown = {"framework_version": "the archive contains the version of its format, not that of PyTorch"}
     if arguments is None:
         unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no forward() that could be read")
     else:
@@ -186,7 +186,7 @@ def _operators(root: Any, code: _Code) -> Counter[str]:
     """How often the code of all modules calls what; each class's code is read once, however many modules there are."""
     calls: Counter[str] = Counter()
     for name, modules in _modules(root).items():
-        for operator, count in Counter(OPERATOR.findall(code.of(name))).items():
+        for operator, count in Counter(OPERATOR.findall(code.class_text(name))).items():
             calls[operator] += modules * count
     return calls
 

@@ -17,7 +17,7 @@ CONFIG_LIMIT, INDEX_LIMIT = 4 * 1024**2, 64 * 1024**2
 
 @dataclass(frozen=True)
 class About:
-    """What the files beside the weights say."""
+    """What the files beside the weights contain."""
 
     framework: str | None
     version: str | None

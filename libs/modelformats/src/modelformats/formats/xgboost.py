@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
-from kleverserve import recognition
+from modelfiles import recognition
+from modelfiles.ubjson import read_ubjson
 from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file, reading
 from modelformats.plain import listed, table, text, texts, whole
 from modelformats.tabular import INPUT, LABELS
-from modelformats.ubjson import read_ubjson
 
 JSON_LIMIT = 64 * 1024 * 1024
 """JSON has to be read as a whole; unlike UBJSON it cannot be passed over."""

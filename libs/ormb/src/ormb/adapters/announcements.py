@@ -88,10 +88,10 @@ def _is_locked(descriptor: int) -> bool:
     return False
 
 
-def _remove(path: Path, mine: os.stat_result) -> None:
+def _remove(path: Path, written: os.stat_result) -> None:
     """Only where it is still the one that was written."""
     try:
-        if path.stat().st_ino == mine.st_ino:
+        if path.stat().st_ino == written.st_ino:
             path.unlink()
     except OSError:
         pass  # it counts for nothing without its lock

@@ -48,13 +48,13 @@ def pause_asked_for(response: aiohttp.ClientResponse) -> float | None:
     return retry_after(response.headers, time.time()) if response.status in THROTTLING_STATUSES else None
 
 
-async def content_of(response: aiohttp.ClientResponse, limit: int, what: str) -> bytes:
+async def content_of(response: aiohttp.ClientResponse, limit: int, name: str) -> bytes:
     """The body of an answer. Raises RegistryError where it has more bytes than the limit."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(CHUNK):
         body += chunk
         if len(body) > limit:
-            raise RegistryError(f"{what} is larger than {limit} bytes: it is refused")
+            raise RegistryError(f"{name} is larger than {limit} bytes: it is refused")
     return bytes(body)
 
 
@@ -95,8 +95,8 @@ async def raise_for(response: aiohttp.ClientResponse, reference: Reference) -> N
     if response.status == NOT_FOUND:
         raise _not_found(body, reference)
     if response.status == FORBIDDEN:
-        said = ". ".join(error.get("message", "").rstrip(".") for error in _errors(body))
-        why = f": {said}" if said else ""
+        reason = ". ".join(error.get("message", "").rstrip(".") for error in _errors(body))
+        why = f": {reason}" if reason else ""
         raise AuthenticationError(
             f"{reference.host} refuses your account for {reference.repository}{why}. "
             f"With another account: `ormb login {reference.host}`"
@@ -116,10 +116,10 @@ async def raise_for_store(response: aiohttp.ClientResponse, reference: Reference
     if response.ok:
         return
     detail = _detail(await response.content.read(DETAIL_BYTES))
-    said = f"the store at {response.url.authority}, to which {reference.host} redirects, answered {response.status}"
+    message = f"the store at {response.url.authority}, to which {reference.host} redirects, answered {response.status}"
     if response.status in TRANSIENT_STATUSES:
-        raise BusyError(f"{said}{detail}: try again later", pause=pause_asked_for(response))
-    raise RegistryError(f"{said}{detail}: ask who runs {reference.host}", status=response.status)
+        raise BusyError(f"{message}{detail}: try again later", pause=pause_asked_for(response))
+    raise RegistryError(f"{message}{detail}: ask who runs {reference.host}", status=response.status)
 
 
 def _not_found(body: bytes, reference: Reference) -> OrmbError:

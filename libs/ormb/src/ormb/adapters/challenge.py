@@ -56,8 +56,8 @@ class Authorizer:
 
     def headers(self, reference: Reference, *, push: bool) -> dict[str, str]:
         """What to send; nothing until a challenge has come."""
-        known = self._accesses[_key(reference, push)].header
-        return {AUTHORIZATION: known} if known else {}
+        header = self._accesses[_key(reference, push)].header
+        return {AUTHORIZATION: header} if header else {}
 
     def accepted(self, reference: Reference, *, push: bool) -> None:
         """The registry has taken what `headers` gave: if it refuses the same later, a token has expired."""
@@ -79,7 +79,7 @@ class Authorizer:
             access.header, access.is_accepted = None, False
             access.header = await self._answer(reference, response.url, access.untried, push=push)
 
-    async def _answer(self, reference: Reference, asked: URL, untried: list[Challenge], *, push: bool) -> str:
+    async def _answer(self, reference: Reference, url: URL, untried: list[Challenge], *, push: bool) -> str:
         """The header for the first challenge that can be answered; it is then no longer untried."""
         problems: list[str] = []
         credentials = await in_thread(self._find, reference.host, problems.append)
@@ -89,7 +89,7 @@ class Authorizer:
             challenge = untried.pop(0)
             try:
                 if challenge.scheme == "bearer":
-                    return f"Bearer {await self._token(reference, asked, challenge, credentials, push=push)}"
+                    return f"Bearer {await self._token(reference, url, challenge, credentials, push=push)}"
                 if credentials is not None and not credentials.is_identity_token:
                     return credentials.basic
             except (AuthenticationError, ForeignHostError) as error:
@@ -98,32 +98,32 @@ class Authorizer:
         raise type(last)("; ".join([str(last), *problems])) from refusal
 
     async def _token(
-        self, reference: Reference, asked: URL, challenge: Challenge, credentials: Credentials | None, *, push: bool
+        self, reference: Reference, url: URL, challenge: Challenge, credentials: Credentials | None, *, push: bool
     ) -> str:
         if not challenge.parameters.get("realm"):
             raise AuthenticationError(f"{reference.host} asks for a token but does not say where to get one")
-        realm = exact(challenge.parameters["realm"], asked)
-        theirs = await self._allowed(reference, asked, realm, credentials)
+        realm = exact(challenge.parameters["realm"], url)
+        allowed = await self._allowed(reference, url, realm, credentials)
         service = challenge.parameters.get("service")
         fields = _scope(reference, push=push) | ({"service": service} if service else {})
-        async with self._transport.send(_token_request(realm, fields, theirs)) as response:
+        async with self._transport.send(_token_request(realm, fields, allowed)) as response:
             if response.status in TRANSIENT_STATUSES:
                 raise BusyError(f"{realm.authority} gives no token now", pause=pause_asked_for(response))
             if not response.ok:
-                raise _refused(reference, theirs)
+                raise _refused(reference, allowed)
             return _token_in(await response.content.read(TOKEN_BYTES), str(realm))
 
     async def _allowed(
-        self, reference: Reference, asked: URL, realm: URL, credentials: Credentials | None
+        self, reference: Reference, url: URL, realm: URL, credentials: Credentials | None
     ) -> Credentials | None:
         """The credentials that the token endpoint may have: the registry's, or those kept for its own host."""
-        if credentials is None or may_issue_tokens(asked, realm):
+        if credentials is None or may_issue_tokens(url, realm):
             return credentials
-        own = await in_thread(self._find, realm.authority, self._warned.add)
-        if realm.scheme == "https" and own is not None and own != credentials:
-            return own
+        stored = await in_thread(self._find, realm.authority, self._warned.add)
+        if realm.scheme == "https" and stored is not None and stored != credentials:
+            return stored
         raise ForeignHostError(
-            f"{asked.origin()} wants your credentials for {reference} to be sent to {realm.origin()}: refused, since "
+            f"{url.origin()} wants your credentials for {reference} to be sent to {realm.origin()}: refused, since "
             f"they are for {reference.host} only"
         )
 
@@ -139,8 +139,8 @@ def _key(reference: Reference, push: bool) -> Key:  # noqa: FBT001 - private, an
 
 
 def _in_order(challenges: list[Challenge]) -> list[Challenge]:
-    known = [challenge for challenge in challenges if challenge.scheme in PREFERENCE]
-    return sorted(known, key=lambda challenge: PREFERENCE.index(challenge.scheme))
+    supported = [challenge for challenge in challenges if challenge.scheme in PREFERENCE]
+    return sorted(supported, key=lambda challenge: PREFERENCE.index(challenge.scheme))
 
 
 def _scope(reference: Reference, *, push: bool) -> dict[str, str]:
@@ -161,8 +161,8 @@ def _token_request(realm: URL, fields: dict[str, str], credentials: Credentials 
 
 def _token_in(answer: bytes, realm: str) -> str:
     try:
-        said = load_json(answer)
-        token = said.get("token") or said["access_token"]
+        document = load_json(answer)
+        token = document.get("token") or document["access_token"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AuthenticationError(f"{realm} answers without a token: ask who runs this registry") from error
     return str(token)

@@ -10,6 +10,7 @@ import aiohttp
 
 from ormb.own_registry import OwnRegistry
 
+from .api import RegistryApi
 from .challenge import Authorizer, FindCredentials
 from .http import HttpRegistry
 from .own_registries import OwnRegistries, OwnResolver
@@ -44,28 +45,25 @@ class Connecting:
 
 
 @asynccontextmanager
-async def connected(root: Path, how: Connecting, *, find: FindCredentials | None = None) -> AsyncIterator[HttpRegistry]:
+async def connected(
+    root: Path, options: Connecting, *, find: FindCredentials | None = None
+) -> AsyncIterator[HttpRegistry]:
     """A client for all registries, with the proxies that the environment names.
 
     Args:
         root: where ormb keeps credentials and uploads in the middle.
-        how: settings.
-        find: gives the credentials for a host; by default those of `how.own`, that are kept, or are announced.
+        options: settings of the connections.
+        find: returns the credentials for a host. The default finds those of `options.own`, stored and announced ones.
     """
-    tls = verification(insecure=how.insecure, ca_file=how.ca_file)
-    registries = OwnRegistries(root, how.own)
+    tls = verification(insecure=options.insecure, ca_file=options.ca_file)
+    registries = OwnRegistries(root, options.own)
     async with (
-        _session(tls, how.connections, registries) as session,
-        _session(tls, how.connections, registries, force_close=True) as once,
+        _session(tls, options.connections, registries) as session,
+        _session(tls, options.connections, registries, force_close=True) as once,
     ):
         transport = Transport(session, once=once)
-        yield HttpRegistry(
-            transport,
-            Authorizer(find or registries.find, transport),
-            sessions=UploadSessions(root / "uploads"),
-            plain_http=how.plain_http,
-            chunk_bytes=how.chunk_bytes,
-        )
+        api = RegistryApi(transport, Authorizer(find or registries.find, transport), plain_http=options.plain_http)
+        yield HttpRegistry(api, sessions=UploadSessions(root / "uploads"), chunk_bytes=options.chunk_bytes)
 
 
 def _session(

@@ -57,8 +57,8 @@ def find_credentials(root: Path, host: str, warn: Warn = log.warning) -> Credent
     if username or password:
         warn("of $ORMB_USERNAME and $ORMB_PASSWORD only one is set: neither is used")
     for path in (root / CONFIG, _docker_config()):
-        if path is not None and (known := _in_config(path, host, warn)) is not None:
-            return known
+        if path is not None and (credentials := _in_config(path, host, warn)) is not None:
+            return credentials
     return None
 
 
@@ -96,8 +96,8 @@ def _in_config(path: Path, host: str, warn: Warn) -> Credentials | None:
     """What a file in Docker's format has (docker-config-json); helpers win over what is written in the file."""
     config = _read(path, warn)
     helper = _mapping(config, "credHelpers").get(host) or config.get("credsStore")
-    if helper and (known := _from_helper(str(helper), host, warn)) is not None:
-        return known
+    if helper and (credentials := _from_helper(str(helper), host, warn)) is not None:
+        return credentials
     auths = _mapping(config, "auths")
     entry = next((auths[name] for name in _names(host) if auths.get(name)), None)
     return _decode(path, host, entry, warn) if entry else None
@@ -127,16 +127,16 @@ def _from_helper(helper: str, host: str, warn: Warn) -> Credentials | None:
     server = DOCKER_HUB if host in DOCKER_HOSTS else host
     command = [f"docker-credential-{helper}", "get"]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, input=server, capture_output=True, text=True, check=False, timeout=HELPER_SECONDS
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         warn(f"the credential helper {command[0]} does not work: {error}")
         return None
-    if done.returncode:
+    if completed.returncode:
         return None
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(completed.stdout)
         username = "" if answer["Username"] == TOKEN_USER else answer["Username"]
         return Credentials(str(username), str(answer["Secret"]))
     except (ValueError, KeyError, TypeError):

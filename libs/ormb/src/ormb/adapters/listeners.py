@@ -28,7 +28,7 @@ def is_held_by(user: int, port: int, table: str) -> bool:
     Root's counts, who reads everything anyway. A server on every address does not count: it hears what comes to
     127.0.0.1 only while nobody listens there.
     """
-    wanted = f"{LOOPBACK:08X}:{port:04X}"
-    rows = (line.split() for line in table.splitlines() if wanted in line)  # of thousands, few need to be taken apart
-    owners = {int(row[7]) for row in rows if row[1] == wanted and row[3] == LISTENS}
+    address = f"{LOOPBACK:08X}:{port:04X}"
+    rows = (line.split() for line in table.splitlines() if address in line)  # of thousands, few need to be taken apart
+    owners = {int(row[7]) for row in rows if row[1] == address and row[3] == LISTENS}
     return bool(owners) and owners <= {user, ROOT}

@@ -17,13 +17,18 @@ def exact(url: str, base: URL | None = None) -> URL:
         RegistryError: it is none, or is neither http nor https.
     """
     try:
-        found = URL(urljoin(str(base), url) if base else url, encoded=True)
-        is_usable = found.scheme in {"http", "https"} and bool(found.host) and found.user is None and bool(found.port)
+        absolute = URL(urljoin(str(base), url) if base else url, encoded=True)
+        is_usable = (
+            absolute.scheme in {"http", "https"}
+            and bool(absolute.host)
+            and absolute.user is None
+            and bool(absolute.port)
+        )
     except ValueError:
         is_usable = False
     if not is_usable:
         raise RegistryError(f"{base or 'the registry'} answers with {url!r}, which is no address to go on at")
-    return found
+    return absolute
 
 
 def is_same_origin(one: URL, other: URL) -> bool:

@@ -43,9 +43,9 @@ class OwnRegistries:
         """Credentials for a host:port: of the known registry, else what the user keeps, else of an announced one."""
         if self._own is not None and self._own.is_named(host):
             return self._login(self._own, warn)
-        kept = find_credentials(self._root, host, warn)
-        announced = announced_at(self._root, host) if kept is None else None
-        return self._login(announced, warn) if announced is not None else kept
+        stored = find_credentials(self._root, host, warn)
+        announced = announced_at(self._root, host) if stored is None else None
+        return self._login(announced, warn) if announced is not None else stored
 
     def is_own(self, port: int) -> bool:
         """Whether 127.0.0.1 is meant where this port of `localhost` is asked for."""

@@ -78,7 +78,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def _seconds_since_1970(date: str) -> float | None:
     try:
-        found = parsedate_to_datetime(date)
+        moment = parsedate_to_datetime(date)
     except (ValueError, IndexError, TypeError):
         return None
-    return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()

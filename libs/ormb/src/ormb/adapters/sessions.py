@@ -35,8 +35,8 @@ class UploadSessions:
     def find(self, reference: Reference, digest: str) -> UploadSession | None:
         """The session of a blob, if there is one that can be read."""
         try:
-            known = json.loads(self._path(reference, digest).read_text())
-            return UploadSession(str(known["location"]), int(known["offset"]))
+            document = json.loads(self._path(reference, digest).read_text())
+            return UploadSession(str(document["location"]), int(document["offset"]))
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import aiohttp
 from yarl import URL
@@ -17,11 +17,9 @@ from ormb.ports import Progress
 from ormb.reference import Reference
 
 from .answers import BusyError, ChallengedError
+from .api import RegistryApi
 from .origins import exact, within
 from .sessions import UploadSession, UploadSessions
-
-if TYPE_CHECKING:
-    from .http import HttpRegistry
 
 CHUNK_BYTES = 32 * 1024 * 1024
 MIN_LENGTH = "OCI-Chunk-Min-Length"
@@ -37,13 +35,13 @@ class Uploads:
     """Sends blobs.
 
     Args:
-        http: sends requests.
+        api: sends requests.
         sessions: remembers uploads in the middle.
         chunk_bytes: size of a piece; smaller blobs are sent whole.
     """
 
-    def __init__(self, http: "HttpRegistry", sessions: UploadSessions, *, chunk_bytes: int) -> None:
-        self._http = http
+    def __init__(self, api: RegistryApi, sessions: UploadSessions, *, chunk_bytes: int) -> None:
+        self._api = api
         self._sessions = sessions
         self._chunk_bytes = chunk_bytes
         self._whole_only: set[str] = set()
@@ -61,7 +59,7 @@ class Uploads:
                 sent.undo()
                 raise
 
-        await self._http.retried(attempt)
+        await self._api.retried(attempt)
 
     async def mount(self, reference: Reference, digest: str, source: str) -> bool:
         """Have a blob taken from another repository; whether it was. Raises as `upload`."""
@@ -69,10 +67,10 @@ class Uploads:
         async def attempt() -> UploadSession | None:
             return await self._begin(reference, digest, source)
 
-        opened = await self._http.retried(attempt)
+        opened = await self._api.retried(attempt)
         if opened is not None:
             with suppress(RegistryError, NotFoundError):  # it times out there
-                async with self._http.request("DELETE", self._url(reference, opened), reference, push=True):
+                async with self._api.request("DELETE", self._url(reference, opened), reference, push=True):
                     return False
         return opened is None
 
@@ -80,11 +78,11 @@ class Uploads:
         size, digest = content.descriptor.size, content.descriptor.digest
         source = content.source
         if size <= self._chunk_bytes or isinstance(source, bytes) or reference.host in self._whole_only:
-            begun = await self._begin(reference, digest, mount_from)
-            if begun is None:
+            session = await self._begin(reference, digest, mount_from)
+            if session is None:
                 sent.add(size)
             else:
-                await self._whole(reference, content, begun, sent)
+                await self._whole(reference, content, session, sent)
             return
         session = await self._resumed(reference, digest, size) or await self._begin(reference, digest, mount_from)
         if session is None:
@@ -94,9 +92,9 @@ class Uploads:
 
     async def _begin(self, reference: Reference, digest: str, mount_from: str | None) -> UploadSession | None:
         """Open an upload; None where the registry has taken the blob from another repository."""
-        start = self._http.url(reference, "blobs/uploads/")
+        start = self._api.url(reference, "blobs/uploads/")
         url = start.with_query({"mount": digest, "from": mount_from}) if mount_from else start
-        async with self._http.request("POST", url, reference, push=True) as response:
+        async with self._api.request("POST", url, reference, push=True) as response:
             if response.status == CREATED:
                 return None
             self._chunk_bytes = max(self._chunk_bytes, _least_piece(response))
@@ -104,12 +102,12 @@ class Uploads:
 
     async def _resumed(self, reference: Reference, digest: str, size: int) -> UploadSession | None:
         """The upload that another process began, as far as the registry still has it."""
-        known = self._sessions.find(reference, digest)
-        if known is None:
+        stored = self._sessions.find(reference, digest)
+        if stored is None:
             return None
         try:
-            url = self._url(reference, known)
-            async with self._http.request("GET", url, reference, push=True) as response:
+            url = self._url(reference, stored)
+            async with self._api.request("GET", url, reference, push=True) as response:
                 last = response.headers.get("Range", "").rpartition("-")[2]
                 session = UploadSession(self._location(reference, url, response), int(last) + 1 if last else 0)
                 if session.offset <= size:
@@ -149,7 +147,7 @@ class Uploads:
         headers = OCTETS | {"Content-Length": str(size), "Content-Range": f"{begin}-{end - 1}"}
         with source.open("rb") as file:
             body = _chunks(file, begin, size, None)
-            async with self._http.request("PATCH", url, reference, headers=headers, data=body, push=True) as response:
+            async with self._api.request("PATCH", url, reference, headers=headers, data=body, push=True) as response:
                 return UploadSession(self._location(reference, url, response), end)
 
     async def _whole(self, reference: Reference, content: Content, session: UploadSession, sent: "_Sent") -> None:
@@ -158,13 +156,13 @@ class Uploads:
         url = _with_digest(self._url(reference, session), content.descriptor.digest)
         with _opened(content.source) as file:
             body = _chunks(file, 0, size, sent)
-            async with self._http.request("PUT", url, reference, headers=headers, data=body, push=True):
+            async with self._api.request("PUT", url, reference, headers=headers, data=body, push=True):
                 return
 
     async def _finish(self, reference: Reference, session: UploadSession, digest: str) -> None:
         headers, url = OCTETS | {"Content-Length": "0"}, _with_digest(self._url(reference, session), digest)
         try:
-            async with self._http.request("PUT", url, reference, headers=headers, push=True):
+            async with self._api.request("PUT", url, reference, headers=headers, push=True):
                 return
         except MAY_PASS:
             raise
@@ -172,13 +170,13 @@ class Uploads:
             self._sessions.forget(reference, digest)  # the next attempt begins anew
             raise
 
-    def _location(self, reference: Reference, asked: URL, response: aiohttp.ClientResponse) -> str:
+    def _location(self, reference: Reference, url: URL, response: aiohttp.ClientResponse) -> str:
         """Where an upload continues: only ever at the registry, which gets the credentials."""
-        return str(within(self._http.api(reference), response.headers.get("Location", str(asked)), asked))
+        return str(within(self._api.root(reference), response.headers.get("Location", str(url)), url))
 
     def _url(self, reference: Reference, session: UploadSession) -> URL:
         """Where the next piece goes; checked again, since the session may come from a file."""
-        origin = self._http.api(reference)
+        origin = self._api.root(reference)
         return within(origin, session.location, origin)
 
 
@@ -199,8 +197,8 @@ class _Sent:
 
 
 def _least_piece(response: aiohttp.ClientResponse) -> int:
-    said = response.headers.get(MIN_LENGTH, "")
-    return int(said) if said.isascii() and said.isdigit() else 0
+    length = response.headers.get(MIN_LENGTH, "")
+    return int(length) if length.isascii() and length.isdigit() else 0
 
 
 def _with_digest(location: URL, digest: str) -> URL:

@@ -1,4 +1,4 @@
-"""The group of commands, the options they share, and how an error looks."""
+"""The command group, the shared options, and the formatting of errors."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from ormb.cli.completion import add_completion
+from ormb.console.completion import add_completion
 from ormb.errors import OrmbError
 from ormb.reference import Reference
 
@@ -22,17 +22,17 @@ ResultT = TypeVar("ResultT")
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
-def _usable(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    """A file that cannot be used is an error where it was asked for, and a warning where the environment names it."""
+def _check_ca_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Reject an unusable file that an option names; warn about one that the environment names."""
     from ormb.adapters.tls import verification  # noqa: PLC0415 - help needs no TLS
 
     try:
         verification(insecure=False, ca_file=value)
     except OSError as error:
-        said = f"{value} cannot be used: {error.strerror or error}"
+        message = f"cannot use {value}: {error.strerror or error}"
         if context.get_parameter_source(str(parameter.name)) is not ParameterSource.ENVIRONMENT:
-            raise click.BadParameter(said) from error
-        warn(f"$ORMB_CA_FILE: {said}")
+            raise click.BadParameter(message) from error
+        warn(f"$ORMB_CA_FILE: {message}")
         return None
     return value
 
@@ -41,14 +41,14 @@ CA_FILE = click.option(
     "--ca-file",
     type=click.Path(path_type=Path),
     envvar="ORMB_CA_FILE",
-    callback=_usable,
-    help="Certificates of authorities to trust besides the system's. Also $ORMB_CA_FILE.",
+    callback=_check_ca_file,
+    help="File with additional CA certificates to trust. Also $ORMB_CA_FILE.",
 )
 
 
 @dataclass(frozen=True)
 class Options:
-    """What every command may be told."""
+    """The options that all commands share."""
 
     plain_http: bool
     insecure: bool
@@ -58,12 +58,12 @@ class Options:
 
 
 class ReferenceType(click.ParamType[Reference]):
-    """An argument that names a model in a registry."""
+    """A command-line argument with the reference of a model in a registry."""
 
     name = "reference"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Reference:
-        """Parse it, or say how a reference is written."""
+        """Parse the reference, or fail with a message that shows the syntax."""
         try:
             return Reference.parse_named(str(value))
         except OrmbError as error:
@@ -75,11 +75,15 @@ def shared_options(command: CommandT) -> CommandT:
     for option in reversed(
         (
             click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-            click.option("--plain-http", is_flag=True, help="Speak http; registries on this machine always are."),
-            click.option("--insecure", is_flag=True, help="Do not verify the registry's TLS certificate."),
+            click.option("--plain-http", is_flag=True, help="Use HTTP. Registries on this machine always use HTTP."),
+            click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate of the registry."),
             CA_FILE,
             click.option(
-                "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Blobs at once."
+                "--concurrency",
+                default=4,
+                show_default=True,
+                type=click.IntRange(1, 64),
+                help="Number of blobs to transfer at the same time.",
             ),
         )
     ):
@@ -88,7 +92,7 @@ def shared_options(command: CommandT) -> CommandT:
 
 
 def run(options: Options, call: Callable[["OrmbClient"], Awaitable[ResultT]]) -> ResultT:
-    """Call the library; an error becomes one line on standard error and exit code 1."""
+    """Call the library. An error is printed as one line on standard error, and the exit code is 1."""
     from ormb.client import OrmbClient  # noqa: PLC0415 - help needs no HTTP
 
     async def main() -> ResultT:
@@ -105,10 +109,10 @@ def run(options: Options, call: Callable[["OrmbClient"], Awaitable[ResultT]]) ->
 
 
 class errors_as_lines:  # noqa: N801 - reads as a statement
-    """Turns the library's errors into click's, a message without a traceback, and its warnings into lines."""
+    """Prints errors of the library as one line without a traceback, and its warnings as lines."""
 
     def __enter__(self) -> None:
-        """Have warnings shown."""
+        """Show warnings on standard error."""
         logger = logging.getLogger("ormb")
         if not any(isinstance(handler, _WarningLines) for handler in logger.handlers):
             logger.addHandler(_WarningLines(logging.WARNING))
@@ -121,7 +125,7 @@ class errors_as_lines:  # noqa: N801 - reads as a statement
 
 
 class _WarningLines(logging.Handler):
-    """Shows what is logged on standard error."""
+    """Writes log records to standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
@@ -129,14 +133,14 @@ class _WarningLines(logging.Handler):
 
 
 def warn(message: str) -> None:
-    """A line on standard error."""
+    """Print a warning on standard error."""
     click.secho(f"warning: {message}", fg="yellow", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version("ormb"), prog_name="ormb")
 def cli() -> None:
-    """Share machine-learning models as OCI artifacts, the way images are shared.
+    """Manage machine-learning models as OCI artifacts, as Docker manages images.
 
     \b
     ormb save ./mymodel localhost:5000/library/mymodel:v1

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from modelfiles.runtimes import DirectoryLayout, usual_layout
 from modelformats.threads import in_thread
 from ormb.cli.app import CA_FILE, ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
 from ormb.initializer.laying_out import described, is_laid_out, lay_out
-from ormb.initializer.targets import Target, usual_target
 from ormb.reference import Reference
 
 SCHEMES = ("oci://", "ormb://")
@@ -50,7 +50,7 @@ def version() -> None:
 @click.argument("destination", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--target",
-    type=click.Choice([target.value for target in Target]),
+    type=click.Choice([layout.value for layout in DirectoryLayout]),
     help="Whose layout; by default that of the server that the format is mostly served with.",
 )
 @click.option("--name", help="What the server calls the model; by default the destination's name.")
@@ -76,26 +76,28 @@ def pull_and_export(  # noqa: PLR0913 - one parameter for each option
     \b
     ormb-storage-initializer pull-and-export registry.example.com/library/iris:v1 /mnt/models/iris --target triton
     """
-    wanted = Target.PLAIN if not relayout else Target(target) if target else None
+    layout = DirectoryLayout.PLAIN if not relayout else DirectoryLayout(target) if target else None
     root = Path(os.environ["ROOTPATH"]) if os.environ.get("ROOTPATH") else None
     client = OrmbClient(root, plain_http=plain_http, insecure=insecure, ca_file=ca_file)
     with errors_as_lines():
-        said = asyncio.run(_run(client, uri, destination.resolve(), wanted, name or destination.resolve().name))
-    click.echo(said)
+        message = asyncio.run(_run(client, uri, destination.resolve(), layout, name or destination.resolve().name))
+    click.echo(message)
 
 
-async def _run(client: OrmbClient, reference: Reference, destination: Path, target: Target | None, name: str) -> str:
+async def _run(
+    client: OrmbClient, reference: Reference, destination: Path, layout: DirectoryLayout | None, name: str
+) -> str:
     async with client:
         info = await client.inspect(reference)
-        chosen = target or usual_target(info.format)
-        if await in_thread(is_laid_out, destination, info.digest, chosen, name):
-            return f"{reference} is in {destination} already, for {chosen}"
+        target = layout or usual_layout(info.format)
+        if await in_thread(is_laid_out, destination, info.digest, target, name):
+            return f"{reference} is in {destination} already, for {target}"
         exported = destination / DOWNLOAD
         await client.pull_and_export(reference.at(info.digest), exported)
     model = await in_thread(described, exported, name, reference.name)
-    chosen = target or usual_target(model.format)
-    await in_thread(lay_out, exported, destination, chosen, model, info.digest)
-    return f"{reference} is in {destination}, for {chosen}"
+    target = layout or usual_layout(model.format)
+    await in_thread(lay_out, exported, destination, target, model, info.digest)
+    return f"{reference} is in {destination}, for {target}"
 
 
 def main() -> None:

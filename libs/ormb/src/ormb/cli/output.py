@@ -1,31 +1,18 @@
-"""What the commands print: the lines of the original ormb, JSON where asked for, progress on a terminal."""
+"""Output of the `ormb` commands: summaries of models in the format of the Go ormb, and progress bars."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
 
+from ormb.console.printing import human_size
 from ormb.digest import hexadecimal
 from ormb.ports import Progress, Silent
 
 if TYPE_CHECKING:
     from ormb.info import ModelInfo
-
-
-def human_size(size: int) -> str:
-    """Bytes in binary units without a space: 905B, 6.1KB, 5.0GB."""
-    value = float(size)
-    for unit in ("B", "KB", "MB", "GB"):
-        if value < 1024:  # noqa: PLR2004 - binary units
-            return f"{size}B" if unit == "B" else f"{value:.1f}{unit}"
-        value /= 1024
-    return f"{value:.1f}TB"
 
 
 def facts(info: "ModelInfo") -> dict[str, Any]:
@@ -43,32 +30,8 @@ def facts(info: "ModelInfo") -> dict[str, Any]:
     }
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on standard output; models and dataclasses get the camelCase names of the API."""
-    click.echo(json.dumps(_as_json(value), indent=2, ensure_ascii=False))
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {to_camel(field.name): _as_json(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, list | tuple):
-        return [_as_json(each) for each in value]
-    if isinstance(value, dict):
-        return {key: _as_json(each) for key, each in value.items()}
-    return value
-
-
-def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Columns with a head, as wide as they need to be."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
 def print_summary(info: "ModelInfo") -> None:
-    """The four lines that every verb prints."""
+    """Print the four lines that every command prints about a model."""
     click.echo(f"ref:       {info.reference}")
     click.echo(f"digest:    {hexadecimal(info.digest)}")
     click.echo(f"size:      {human_size(info.size)}")
@@ -76,14 +39,14 @@ def print_summary(info: "ModelInfo") -> None:
 
 
 def layers_line(info: "ModelInfo") -> str:
-    """`2 layers, 6.1KB total`."""
+    """Return text such as `2 layers, 6.1KB total`."""
     count = len(info.manifest.layers)
     return f"{count} {'layer' if count == 1 else 'layers'}, {human_size(info.size)} total"
 
 
 @contextmanager
 def progress(verb: str, *, quiet: bool) -> Iterator[Progress]:
-    """A bar with rate and time left on a terminal, nothing elsewhere."""
+    """Show a progress bar with rate and remaining time if standard error is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield Silent()
         return
@@ -102,7 +65,7 @@ def progress(verb: str, *, quiet: bool) -> Iterator[Progress]:
 
 
 class _Bar:
-    """Progress on a rich bar."""
+    """Shows progress in a bar of rich."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar

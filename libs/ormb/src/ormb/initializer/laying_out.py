@@ -6,21 +6,22 @@ from pathlib import Path
 
 import modelformats
 from kleverproto.signatures import Signature
+from modelfiles.runtimes import DirectoryLayout
 from modelformats.model_files import model_files
 from ormb.errors import UnsupportedArtifactError
 from ormb.modelfile import FILE_NAME, load_modelfile, to_metadata
 from ormb.packing import MODEL
 
-from .targets import Plan, ServedModel, Target, plan
+from .targets import Plan, ServedModel, plan
 
 RECORD = ".ormb-initialized.json"
 NEW = ".ormb-new"
 
 
-def is_laid_out(destination: Path, digest: str, target: Target, name: str) -> bool:
+def is_laid_out(destination: Path, digest: str, layout: DirectoryLayout, name: str) -> bool:
     """Whether the destination already holds this artifact for this server."""
     record = _record(destination)
-    wanted = {"digest": digest, "target": target.value, "name": name}
+    wanted = {"digest": digest, "target": layout.value, "name": name}
     return wanted.items() <= record.items() and all((destination / entry).exists() for entry in record["entries"])
 
 
@@ -49,20 +50,20 @@ def _main(format_name: str, directory: Path) -> tuple[str, str]:
     return files[0].relative_to(directory).as_posix() if files else "", ""
 
 
-def lay_out(exported: Path, destination: Path, target: Target, model: ServedModel, digest: str) -> Plan:
+def lay_out(exported: Path, destination: Path, layout: DirectoryLayout, model: ServedModel, digest: str) -> Plan:
     """Move the files of an exported model to where the server looks; what an earlier run has put there goes.
 
     Args:
         exported: on the file system of the destination; consumed.
         destination: other files in it are left alone.
-        target: the server.
+        layout: of the server.
         model: the model, see `described`.
         digest: of the artifact.
 
     Raises:
         UnsupportedArtifactError: the server does not serve the format.
     """
-    wanted = plan(target, model)
+    wanted = plan(layout, model)
     new = destination / NEW
     shutil.rmtree(new, ignore_errors=True)
     for source, path in wanted.moves.items():
@@ -70,7 +71,7 @@ def lay_out(exported: Path, destination: Path, target: Target, model: ServedMode
         (exported / source).rename(new / path)
     for path, text in wanted.writes.items():
         (new / path).write_text(text)
-    _replace(destination, new, {"digest": digest, "target": target.value, "name": model.name})
+    _replace(destination, new, {"digest": digest, "target": layout.value, "name": model.name})
     shutil.rmtree(exported, ignore_errors=True)
     return wanted
 

@@ -1,23 +1,18 @@
-"""What a model server wants to find in its directory; pure."""
+"""The files that a model server needs in its directory; pure."""
 
 import json
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import PurePosixPath
 
 from kleverproto.signatures import Signature
+from modelfiles.runtimes import DirectoryLayout, Support, supports
 from ormb.errors import UnsupportedArtifactError
+from ormb.modelfile import FILE_NAME
 
 from . import triton
 
-
-class Target(StrEnum):
-    """A kind of model server."""
-
-    TRITON = "triton"
-    MLSERVER = "mlserver"
-    OPENSCORING = "openscoring"
-    PLAIN = "plain"
+WHOLE_DIRECTORIES = frozenset({"SavedModel"})
+"""Formats whose model is a directory to Triton, and not a file of it."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +26,6 @@ class Plan:
 
     moves: dict[str, str]
     writes: dict[str, str] = field(default_factory=dict)
-
-
-MLSERVER = {
-    "SKLearn": "mlserver_sklearn.SKLearnModel",
-    "XGBoost": "mlserver_xgboost.XGBoostModel",
-    "LightGBM": "mlserver_lightgbm.LightGBMModel",
-    "CatBoost": "mlserver_catboost.CatboostModel",
-    "MLflow": "mlserver_mlflow.MLflowRuntime",
-}
-"""Format to the runtime of MLServer 1.7."""
 
 
 @dataclass(frozen=True)
@@ -68,68 +53,48 @@ class ServedModel:
     problem: str = ""
 
 
-def usual_target(format_name: str | None) -> Target:
-    """The server that a format is mostly served with."""
-    if format_name in MLSERVER:
-        return Target.MLSERVER
-    if format_name == "PMML":
-        return Target.OPENSCORING
-    return Target.TRITON if format_name in triton.PLATFORMS else Target.PLAIN
-
-
-def plan(target: Target, model: ServedModel) -> Plan:
-    """Lay a model out.
+def plan(layout: DirectoryLayout, model: ServedModel) -> Plan:
+    """Plan a model's directory.
 
     Raises:
-        UnsupportedArtifactError: the server does not serve the format.
+        UnsupportedArtifactError: no server with this layout serves the format.
     """
-    match target:
-        case Target.PLAIN:
-            return Plan({"model": "model", "ormbfile.yaml": "ormbfile.yaml"})
-        case Target.TRITON:
-            return _triton(model)
-        case Target.MLSERVER:
-            return _mlserver(model)
-        case Target.OPENSCORING:
-            return _openscoring(model)
+    if layout is DirectoryLayout.PLAIN:
+        return Plan({"model": "model", FILE_NAME: FILE_NAME})
+    formats = supports(layout)
+    support = formats.get(model.format)
+    if support is None:
+        raise UnsupportedArtifactError(
+            f"{layout} does not serve {model.format} models: it serves {', '.join(formats)}; --target plain accepts any"
+        )
+    match layout:
+        case DirectoryLayout.TRITON:
+            return Plan(_moves(model, support), {"config.pbtxt": triton.config(model.name, support, model.signature)})
+        case DirectoryLayout.MLSERVER:
+            return _mlserver(model, support.implementation)
+        case DirectoryLayout.OPENSCORING:
+            return Plan({f"model/{_main(model)}": support.place, FILE_NAME: FILE_NAME})
 
 
-def _triton(model: ServedModel) -> Plan:
-    platform = triton.PLATFORMS.get(model.format)
-    if platform is None:
-        raise _unserved(Target.TRITON, model, tuple(triton.PLATFORMS))
-    if platform.whole_directory:
-        moves = {"model": f"1/{platform.file}"}
-    else:
-        main = _main(model)
-        beside = (*model.files, *model.empty_directories)
-        others = {f"model/{name}": f"1/{name}" for name in beside if name != main}
-        moves = {f"model/{main}": f"1/{platform.file}", **others}
-    config = triton.config(model.name, platform, model.signature)
-    return Plan({**moves, "ormbfile.yaml": "ormbfile.yaml"}, {"config.pbtxt": config})
+def _moves(model: ServedModel, support: Support) -> dict[str, str]:
+    """The model's file where the server looks for it, and the others beside it."""
+    if model.format in WHOLE_DIRECTORIES:
+        return {"model": support.place, FILE_NAME: FILE_NAME}
+    directory, main = PurePosixPath(support.place).parent, _main(model)
+    beside = (*model.files, *model.empty_directories)
+    others = {f"model/{name}": f"{directory}/{name}" for name in beside if name != main}
+    return {f"model/{main}": support.place, **others, FILE_NAME: FILE_NAME}
 
 
-def _mlserver(model: ServedModel) -> Plan:
-    implementation = MLSERVER.get(model.format)
-    if implementation is None:
-        raise _unserved(Target.MLSERVER, model, tuple(MLSERVER))
+def _mlserver(model: ServedModel, implementation: str) -> Plan:
     main = PurePosixPath("model", _main(model))
-    uri = main.parent if model.format == "MLflow" else main
     settings = {
         "name": model.name,
         "implementation": implementation,
-        "parameters": {"uri": f"./{uri}", "version": model.version},
+        "parameters": {"uri": f"./{main.parent if model.format == 'MLflow' else main}", "version": model.version},
     }
-    return Plan(
-        {"model": "model", "ormbfile.yaml": "ormbfile.yaml"},
-        {"model-settings.json": json.dumps(settings, indent=2) + "\n"},
-    )
-
-
-def _openscoring(model: ServedModel) -> Plan:
-    if model.format != "PMML":
-        raise _unserved(Target.OPENSCORING, model, ("PMML",))
-    return Plan({f"model/{_main(model)}": "1/model.pmml", "ormbfile.yaml": "ormbfile.yaml"})
+    text = json.dumps(settings, indent=2) + "\n"
+    return Plan({"model": "model", FILE_NAME: FILE_NAME}, {"model-settings.json": text})
 
 
 def _main(model: ServedModel) -> str:
@@ -137,9 +102,3 @@ def _main(model: ServedModel) -> str:
     if not model.main:
         raise UnsupportedArtifactError(f"the {model.format} model cannot be laid out: {model.problem}")
     return model.main
-
-
-def _unserved(target: Target, model: ServedModel, formats: tuple[str, ...]) -> UnsupportedArtifactError:
-    return UnsupportedArtifactError(
-        f"{target} does not serve {model.format} models: it serves {', '.join(formats)}; --target plain lays out any"
-    )

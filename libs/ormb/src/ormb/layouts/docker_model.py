@@ -46,13 +46,13 @@ class DockerModel:
         """Several layers of one kind are numbered; what another file completes goes beside it."""
         beside = _beside(manifest.layers)
         kinds = Counter(layer.media_type for layer in manifest.layers)
-        seen: Counter[str] = Counter()
-        found = []
+        counts: Counter[str] = Counter()
+        layers = []
         for layer in manifest.layers:
-            seen[layer.media_type] += 1
-            number = seen[layer.media_type] if kinds[layer.media_type] > 1 else None
-            found.append(_files(layer, number, EXTRA if layer.media_type in beside else "model"))
-        return ArtifactFiles(tuple(found))
+            counts[layer.media_type] += 1
+            number = counts[layer.media_type] if kinds[layer.media_type] > 1 else None
+            layers.append(_files(layer, number, EXTRA if layer.media_type in beside else "model"))
+        return ArtifactFiles(tuple(layers))
 
 
 DOCKER_MODEL = DockerModel()
@@ -66,11 +66,11 @@ def _beside(layers: tuple[Descriptor, ...]) -> set[str]:
 
 
 def _files(layer: Descriptor, number: int | None, top: str) -> LayerFiles:
-    said = layer_type(layer.media_type, PATTERNS)
-    if said.is_archive:
-        return LayerFiles(layer, said, "model")
-    name = layer.path or NAMES[said.kind]
+    kind = layer_type(layer.media_type, PATTERNS)
+    if kind.is_archive:
+        return LayerFiles(layer, kind, "model")
+    name = layer.path or NAMES[kind.kind]
     if layer.path is None and number is not None:
         stem, dot, suffix = name.partition(".")
         name = f"{stem}-{number:05d}{dot}{suffix}"
-    return LayerFiles(layer, said, f"{top}/{name}")
+    return LayerFiles(layer, kind, f"{top}/{name}")

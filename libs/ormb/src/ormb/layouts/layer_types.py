@@ -68,5 +68,5 @@ def layer_type(media_type: str, patterns: tuple[re.Pattern[str], ...]) -> LayerT
             f"the layer type {media_type!r} is not known: push the model with raw or tar layers, uncompressed or "
             "compressed with gzip or zstd"
         )
-    said = match.groupdict()
-    return LayerType(said.get("kind") or "", said.get("form") == "tar", Compression(said.get("compression") or ""))
+    parts = match.groupdict()
+    return LayerType(parts.get("kind") or "", parts.get("form") == "tar", Compression(parts.get("compression") or ""))

@@ -147,9 +147,9 @@ def tree_files(
     """
     layers = []
     for layer in manifest.layers:
-        said = kind(layer.media_type)
-        role = roles.get(said.kind, Role.BESIDE)
+        type_ = kind(layer.media_type)
+        role = roles.get(type_.kind, Role.BESIDE)
         top = EXTRA if role is Role.DATA else TREE
-        target = top if said.is_archive else f"{top}/{path(layer)}"
-        layers.append(LayerFiles(layer, said, target, role, diff_ids=diff_ids(layer)))
+        target = top if type_.is_archive else f"{top}/{path(layer)}"
+        layers.append(LayerFiles(layer, type_, target, role, diff_ids=diff_ids(layer)))
     return tuple(layers)

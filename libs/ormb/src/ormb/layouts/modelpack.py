@@ -66,8 +66,8 @@ MODELPACK = ModelPack()
 
 
 def _of_model_directory(layer: Descriptor) -> LayerFiles:
-    said = read_type(layer.media_type)
-    return LayerFiles(layer, said, "" if said.is_archive else _path(layer))
+    kind = read_type(layer.media_type)
+    return LayerFiles(layer, kind, "" if kind.is_archive else _path(layer))
 
 
 def _path(layer: Descriptor) -> str:
@@ -88,8 +88,8 @@ def _diff_ids(config: bytes | None) -> frozenset[str]:
 
 
 def _from_config(config: bytes) -> ModelFile:
-    whole = config_document(config)
-    described, about = table(whole.get("descriptor")), table(whole.get("config"))
+    document = config_document(config)
+    described, about = table(document.get("descriptor")), table(document.get("config"))
     return lenient_modelfile(
         {
             "author": ", ".join(described.get("authors") or []) or None,

@@ -48,8 +48,8 @@ ORMB_V1ALPHA1 = OrmbV1Alpha1()
 
 def build_config(modelfile: ModelFile, names: list[str]) -> bytes:
     """The config that the Go `ormb` reads; it wants a time and the names of the files."""
-    said = modelfile.model_copy(update={"directory_structure": tuple(names), "size": None})
-    return canonical_json({"created": NEVER, **said.model_dump(mode="json", exclude_defaults=True)})
+    written = modelfile.replace(directory_structure=tuple(names), size=None)
+    return canonical_json({"created": NEVER, **written.model_dump(mode="json", exclude_defaults=True)})
 
 
 def build_manifest(config: Descriptor, layer: Descriptor) -> bytes:

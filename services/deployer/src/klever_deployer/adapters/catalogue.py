@@ -29,7 +29,7 @@ class DocumentPolicies:
     def __init__(self, documents: Documents[ProjectDocument]) -> None:
         self._documents = documents
 
-    async def of(self, project: str) -> ProjectPolicy:
+    async def find(self, project: str) -> ProjectPolicy:
         """See `Policies`."""
         stored = await self._documents.get(escape(project))
         return stored.document.spec.policy if stored else ProjectPolicy()

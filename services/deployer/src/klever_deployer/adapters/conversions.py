@@ -14,7 +14,7 @@ from kleverproto.job_ids import job_id
 from kleverproto.jobs import JobDocument, JobKind, JobRequested, JobSpec
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
-from modelformats.converting.planning import reachable
+from modelconversion.planner import reachable
 
 POLL_SECONDS = 0.2
 ANSWER_SECONDS = 15.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ServingCopy
 from kleverkit.durable import make_directory, replace_file, sync_directory
 from kleverproto.documents import Tombstone

@@ -1,99 +1,188 @@
-"""Workloads, a data plane and copies in this process only: for tests, and to see what the deployer would do."""
+"""A backend and copies in this process only: for tests, and to see what the deployer would do."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
-from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.replicas import Endpoint, ReplicaKey, ReplicaSpec, ReplicaState, ServingName
-from klever_deployer.domain.routing import BackendKey, ServingRoute
-from klever_deployer.ports import ServingCopy
+from klever_deployer.domain.versions import (
+    Deployment,
+    ModelFacts,
+    ServingName,
+    VersionKey,
+    VersionSpec,
+    VersionState,
+)
+from klever_deployer.ports import LogPart, OnStep, Preparation, RequestCounts, Scaling, ServingCopy
+from kleverkit.notices import Notices
 from kleverproto.variants import Variant
+
+from .memory_data_plane import InMemoryDataPlane
 
 
 class InMemoryWorkloads:
-    """See `ports.Workloads`; a replica is ready at once.
+    """See `ports.Workloads`; replicas are ready at once.
 
     Args:
-        unready: versions whose replicas are not: to why they do not start, or None while they are still starting.
+        unready: tags whose replicas are not: to why they do not start, or None while they are still starting.
     """
 
     def __init__(self, unready: Mapping[str, str | None] | None = None) -> None:
         self._unready = unready if unready is not None else {}
-        self._states: dict[ReplicaKey, ReplicaState] = {}
-        self.started: list[ReplicaSpec] = []
-        """What was started, in order."""
-        self._changed: set[ServingName] = set()
-        self._change = asyncio.Event()
-        self._next_port = 1
+        self._states: dict[VersionKey, VersionState] = {}
+        self._changed: Notices[ServingName] = Notices()
+        self.started: list[VersionSpec] = []
+        """The versions that were started, in order."""
 
     def refusal(self, _namespace: str, variant: Variant) -> str | None:
         """See `Workloads`: nothing is refused but what claims a GPU."""
         return "there are no GPUs" if variant.resources.gpu else None
 
-    async def start(self, spec: ReplicaSpec) -> None:
+    async def apply(self, spec: VersionSpec, replicas: int) -> None:
         """See `Workloads`."""
-        if spec.key in self._states:
+        state = self._states.get(spec.key)
+        if state is None:
+            self.started.append(spec)
+            facts = spec.model.facts
+            state = VersionState(
+                spec.key, runtime=spec.runtime, made=spec.model.made, unverified=facts.unverified, sandbox="none"
+            )
+        if state.desired == replicas and spec.key in self._states:
             return
-        self.started.append(spec)
-        model = spec.prepared.model
-        state = ReplicaState(spec.key, runtime=spec.prepared.runtime, made=model.made, unverified=model.unverified)
-        if spec.version in self._unready:
-            self.become(replace(state, failure=self._unready[spec.version]))
-            return
-        endpoint, self._next_port = Endpoint("127.0.0.1", self._next_port), self._next_port + 1
-        self.become(replace(state, endpoint=endpoint, ready=True))
+        started = 0 if spec.tag in self._unready else max(0, replicas - state.desired)
+        problem = self._unready.get(spec.tag) if replicas else None
+        ready = min(state.ready + started, replicas)
+        self.become(replace(state, desired=replicas, ready=ready, problem=problem))
 
-    async def stop(self, key: ReplicaKey) -> None:
+    async def remove(self, version: VersionKey) -> None:
         """See `Workloads`."""
-        self._states.pop(key, None)
+        self._states.pop(version, None)
 
-    def states(self) -> list[ReplicaState]:
+    def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
-        return list(self._states.values())
+        return [state for state in self._states.values() if serving in {None, state.key.serving}]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""
-        await self._change.wait()
-        self._change.clear()
-        changed, self._changed = self._changed, set()
-        return changed
+        return await self._changed.take()
 
-    def become(self, state: ReplicaState) -> None:
-        """Let a replica be in a state."""
+    def become(self, state: VersionState) -> None:
+        """Let a version be in a state."""
         self._states[state.key] = state
         self._changed.add(state.key.serving)
-        self._change.set()
 
 
-class InMemoryDataPlane:
-    """See `ports.DataPlane`; remembers the routes."""
+class InMemoryScaling:
+    """See `ports.Scaling`; the number of replicas is what is asked for."""
 
     def __init__(self) -> None:
-        self.routes: dict[ServingName, ServingRoute] = {}
-        self.up = True
-        self.counted: dict[BackendKey, Counts] = {}
-        """What it claims to have counted."""
+        self._scaled: dict[VersionKey, Deployment] = {}
+        self._asked: dict[VersionKey, int] = {}
+        self._changed: Notices[ServingName] = Notices()
 
-    def is_up(self) -> bool:
-        """See `DataPlane`."""
-        return self.up
+    async def declare(self, serving: ServingName, deployments: Collection[Deployment]) -> dict[VersionKey, int]:
+        """See `Scaling`."""
+        before = {key: each for key, each in self._scaled.items() if key.serving == serving}
+        wanted = {each.key(serving): each for each in deployments if each.variant.autoscaling is not None}
+        for key in before.keys() - wanted.keys():
+            self._asked.pop(key, None)
+        self._scaled = {key: each for key, each in self._scaled.items() if key not in before} | wanted
+        for key, each in wanted.items():
+            self._asked.setdefault(key, each.replicas)
+        return {key: self._number(each, self._asked[key]) for key, each in wanted.items()}
 
-    async def apply(self, route: ServingRoute) -> None:
-        """See `DataPlane`."""
-        self.routes[route.serving] = route
+    async def changed(self) -> set[ServingName]:
+        """See `Scaling`."""
+        return await self._changed.take()
 
-    def served(self) -> set[ServingName]:
-        """See `DataPlane`."""
-        return set(self.routes)
+    def ask_for(self, version: VersionKey, replicas: int) -> None:
+        """Let the load ask for so many replicas."""
+        scaled = self._scaled.get(version)
+        if scaled is None:
+            return
+        before = self._number(scaled, self._asked[version])
+        self._asked[version] = replicas
+        if self._number(scaled, replicas) != before:
+            self._changed.add(version.serving)
 
-    async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
-        """See `DataPlane`."""
-        return {key: counts for key, counts in self.counted.items() if key in backends}
+    def _number(self, deployment: Deployment, asked: int) -> int:
+        autoscaling = deployment.variant.autoscaling
+        if autoscaling is None:
+            return deployment.replicas
+        return min(max(asked, autoscaling.min_replicas), autoscaling.max_replicas)
 
-    async def remove(self, serving: ServingName) -> None:
-        """See `DataPlane`."""
-        self.routes.pop(serving, None)
+
+class InMemoryPreparation:
+    """See `ports.Preparation`."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, ModelFacts] = {}
+
+    async def find(self, digest: str) -> ModelFacts | None:
+        """See `Preparation`."""
+        return self.models.get(digest)
+
+    async def prepare(self, spec: VersionSpec, _on_step: OnStep) -> None:
+        """See `Preparation`."""
+        self.models[spec.model.digest] = spec.model.facts
+
+    async def retain(self, digests: Collection[str]) -> None:
+        """See `Preparation`."""
+        self.models = {digest: facts for digest, facts in self.models.items() if digest in digests}
+
+
+class InMemoryLogs:
+    """See `ports.ReplicaLogs`."""
+
+    def __init__(self) -> None:
+        self._parts: list[LogPart] = []
+        self._written = 0
+
+    def write(self, version: VersionKey, replica: int, *lines: str) -> None:
+        """Let a replica write."""
+        self._written += 1
+        self._parts.append(LogPart(version, replica, str(self._written), lines))
+
+    async def read(self) -> list[LogPart]:
+        """See `ReplicaLogs`."""
+        first: dict[tuple[VersionKey, int], LogPart] = {}
+        for part in self._parts:
+            first.setdefault((part.version, part.replica), part)
+        return list(first.values())
+
+    async def acknowledge(self, parts: Collection[LogPart]) -> None:
+        """See `ReplicaLogs`."""
+        self._parts = [part for part in self._parts if part not in parts]
+
+
+@dataclass
+class InMemoryBackend:
+    """See `ports.Backend`."""
+
+    workloads: InMemoryWorkloads = field(default_factory=InMemoryWorkloads)
+    data_plane: InMemoryDataPlane = field(default_factory=InMemoryDataPlane)
+    scaling: Scaling = field(default_factory=InMemoryScaling)
+    models: Preparation = field(default_factory=InMemoryPreparation)
+    logs: InMemoryLogs = field(default_factory=InMemoryLogs)
+
+    @property
+    def requests(self) -> RequestCounts:
+        """See `Backend`: the data plane counts."""
+        return self.data_plane
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        return
+
+    async def run(self) -> None:
+        """See `Backend`: nothing happens in the background."""
+        await asyncio.Event().wait()
+
+    async def problem(self) -> str | None:
+        """See `Backend`."""
+        return None if self.data_plane.is_up() else "the data plane is down"
 
 
 class InMemoryCopies:

@@ -1,1 +1,1 @@
-"""What should run for a serving, how its requests are spread, and how a rollout goes on; pure."""
+"""Decisions about servings, their routes and rollouts; pure."""

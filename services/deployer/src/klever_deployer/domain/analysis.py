@@ -1,28 +1,37 @@
-"""How a new version does, from what the ingress counts."""
+"""Whether a new version meets its limits, by what the ingress counts; pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from kleverproto.rollouts import Measurement
 from kleverproto.strategies import Analysis
 
 
+class Bucket(NamedTuple):
+    """A bucket of a cumulative histogram of latencies."""
+
+    upper_ms: float
+    requests: int
+    """Those that took at most so long."""
+
+
 @dataclass(frozen=True)
 class Counts:
-    """Of one backend since Envoy knows it: only differences mean something."""
+    """Counters of one version since an arbitrary moment: only differences are meaningful."""
 
     requests: int = 0
     errors: int = 0
-    """Answers of 5xx; a request that got none is answered 503 or 504 by the ingress itself."""
-    latencies: tuple[tuple[float, int], ...] = ()
-    """Upper end of a bucket (ms) to requests that took at most so long, growing."""
+    """Responses with a 5xx status; the ingress itself responds with 503 or 504 if no model server does."""
+    latencies: tuple[Bucket, ...] = ()
+    """In ascending order."""
     active: int = 0
-    """Requests in flight now; the only one that means something by itself."""
+    """Requests in flight now; the only value that is not a counter."""
 
 
 def difference(before: Counts, after: Counts) -> Counts:
-    """What was counted between two looks; `after` itself where the counters began again."""
+    """What was counted between two readings; `after` itself if the counters were reset in between."""
     if after.requests < before.requests:
         return after
     earlier = dict(before.latencies)
@@ -30,27 +39,27 @@ def difference(before: Counts, after: Counts) -> Counts:
         requests=after.requests - before.requests,
         active=after.active,
         errors=max(0, after.errors - before.errors),
-        latencies=tuple((upper, count - earlier.get(upper, 0)) for upper, count in after.latencies),
+        latencies=tuple(Bucket(upper, count - earlier.get(upper, 0)) for upper, count in after.latencies),
     )
 
 
 def total(counts: Iterable[Counts]) -> Counts:
-    """All of them together."""
-    found = list(counts)
+    """The sum of all counters."""
+    present = list(counts)
     buckets: dict[float, int] = {}
-    for each in found:
+    for each in present:
         for upper, count in each.latencies:
             buckets[upper] = buckets.get(upper, 0) + count
     return Counts(
-        requests=sum(counts.requests for counts in found),
-        active=sum(counts.active for counts in found),
-        errors=sum(counts.errors for counts in found),
-        latencies=tuple(sorted(buckets.items())),
+        requests=sum(counts.requests for counts in present),
+        active=sum(counts.active for counts in present),
+        errors=sum(counts.errors for counts in present),
+        latencies=tuple(Bucket(upper, count) for upper, count in sorted(buckets.items())),
     )
 
 
 def measurement(counts: Counts) -> Measurement:
-    """What people are told of the counts."""
+    """The counters as they are published."""
     percent = 100.0 * counts.errors / counts.requests if counts.requests else 0.0
     return Measurement(
         requests=counts.requests,
@@ -61,45 +70,53 @@ def measurement(counts: Counts) -> Measurement:
 
 
 class Verdict(Enum):
-    """What follows for the step."""
+    """What happens to the step."""
 
-    GO_ON = "go on"
+    CONTINUE = "continue"
     WAIT = "wait"
     ROLL_BACK = "roll back"
 
 
-def judge(measured: Measurement, limits: Analysis, *, interval_is_over: bool) -> tuple[Verdict, str]:
-    """Whether the new version may have more traffic, and why or why not.
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and its reason, for people."""
 
-    A version that does badly is not tried until the end of its interval.
+    verdict: Verdict
+    reason: str
+
+
+def judge(measured: Measurement, limits: Analysis, *, interval_is_over: bool) -> Judgement:
+    """Whether the new version may get more traffic.
+
+    A version that exceeds a limit is rolled back before its interval has passed.
     """
     if measured.requests < limits.min_requests:
-        return Verdict.WAIT, f"{measured.requests} of {limits.min_requests} requests that an analysis needs"
-    if problem := _exceeded(measured, limits):
-        return Verdict.ROLL_BACK, problem
-    if not interval_is_over:
-        return Verdict.WAIT, f"doing well over {measured.requests} requests"
-    return Verdict.GO_ON, f"did well over {measured.requests} requests"
+        needed = f"{measured.requests} of {limits.min_requests} requests that an analysis needs"
+        return Judgement(Verdict.WAIT, needed)
+    if problem := _exceeded_limit(measured, limits):
+        return Judgement(Verdict.ROLL_BACK, problem)
+    verdict = Verdict.CONTINUE if interval_is_over else Verdict.WAIT
+    return Judgement(verdict, f"within the limits over {measured.requests} requests")
 
 
-def _exceeded(measured: Measurement, limits: Analysis) -> str | None:
+def _exceeded_limit(measured: Measurement, limits: Analysis) -> str | None:
     if measured.error_percent > limits.max_error_percent:
         return (
-            f"{measured.error_percent:g} % of {measured.requests} requests failed, and no more than "
-            f"{limits.max_error_percent:g} % may"
+            f"{measured.error_percent:g} % of {measured.requests} requests failed, and the limit is "
+            f"{limits.max_error_percent:g} %"
         )
-    for name, found, most in (
+    for name, value, limit in (
         ("p95", measured.p95_ms, limits.max_p95_ms),
         ("p99", measured.p99_ms, limits.max_p99_ms),
     ):
-        if most is not None and found is not None and found > most:
-            return f"the {name} of {measured.requests} requests is {found:g} ms, and no more than {most:g} ms may be"
+        if limit is not None and value is not None and value > limit:
+            return f"the {name} of {measured.requests} requests is {value:g} ms, and the limit is {limit:g} ms"
     return None
 
 
-def _quantile(latencies: tuple[tuple[float, int], ...], share: float) -> float | None:
-    """Upper end of the bucket that holds the quantile; None without requests."""
-    if not latencies or not latencies[-1][1]:
+def _quantile(latencies: tuple[Bucket, ...], share: float) -> float | None:
+    """The upper bound of the bucket that contains the quantile; None without requests."""
+    if not latencies or not latencies[-1].requests:
         return None
-    needed = share * latencies[-1][1]
+    needed = share * latencies[-1].requests
     return next(upper for upper, count in latencies if count >= needed)

@@ -10,37 +10,37 @@ from kleverproto.servings import ServingDocument, ServingPhase
 
 from .intents import with_status
 from .outcomes import UNANNOUNCED
-from .replicas import Deployment, ReplicaState, are_ready, last_words, replica_keys, statuses
 from .routing import Stage, percents
+from .versions import Deployment, VersionState, are_ready, start_problem, statuses
 
 SEEN = frozenset({MODEL_SERVER_FAILED, NO_REPLICAS, NO_ROUTE})
 """Problems that follow from what is there; others come from what was tried."""
 
 
-def unavailable(stage: Stage, states: Iterable[ReplicaState], *, routed: bool) -> Problem | None:
+def unavailable(stage: Stage, states: Iterable[VersionState], *, routed: bool) -> Problem | None:
     """Why requests fail now; None where each variant that takes requests has a replica, or sleeps on purpose.
 
     Args:
         stage: what was applied.
-        states: replicas, of this serving at least.
+        states: versions, of this serving at least.
         routed: whether the ingress has a route to the serving.
     """
     present = list(states)
     for each in stage.wanted:
         if _takes_requests(stage.spec, each.variant.name) and not _answers(stage, each, present):
-            words = last_words(stage.serving, [each], present)
-            if words is not None:
-                return Problem(code=MODEL_SERVER_FAILED, message=words)
-            message = f"no model server of variant {each.variant.name} is ready: it is started again by itself"
+            reason = start_problem(stage.serving, [each], present)
+            if reason is not None:
+                return Problem(code=MODEL_SERVER_FAILED, message=reason)
+            message = f"no model server of variant {each.variant.name} is ready: it restarts automatically"
             return Problem(code=NO_REPLICAS, message=message)
     if not routed:
-        message = f"the ingress is away, or has no route to {stage.serving}: this is mended by itself"
+        message = f"the ingress is down or has no route to {stage.serving}: it is restored automatically"
         return Problem(code=NO_ROUTE, message=message)
     return None
 
 
 def observed(
-    document: ServingDocument, stage: Stage, states: Iterable[ReplicaState], now: datetime, *, routed: bool
+    document: ServingDocument, stage: Stage, states: Iterable[VersionState], now: datetime, *, routed: bool
 ) -> ServingDocument:
     """The document of a serving that is applied, as its replicas and its route are now.
 
@@ -72,22 +72,20 @@ def is_applied(document: ServingDocument) -> bool:
     return status.phase is ServingPhase.FAILED or status.observed_generation >= document.generation
 
 
-def _problem(known: Problem | None, lost: Problem | None, stage: Stage, states: list[ReplicaState]) -> Problem | None:
+def _problem(known: Problem | None, lost: Problem | None, stage: Stage, states: list[VersionState]) -> Problem | None:
     """What is seen, unless it is known why replicas that are missing cannot be started."""
     if known is not None and known.code not in SEEN and not are_ready(stage.serving, stage.wanted, states):
         return known
-    words = last_words(stage.serving, stage.wanted, states)
-    return lost or (Problem(code=MODEL_SERVER_FAILED, message=words) if words else None)
+    reason = start_problem(stage.serving, stage.wanted, states)
+    return lost or (Problem(code=MODEL_SERVER_FAILED, message=reason) if reason else None)
 
 
 def _takes_requests(spec: ServingSpec, variant: str) -> bool:
     return bool(spec.traffic.weights.get(variant)) or any(rule.variant == variant for rule in spec.traffic.rules)
 
 
-def _answers(stage: Stage, deployment: Deployment, states: list[ReplicaState]) -> bool:
-    keys = set(replica_keys(stage.serving, [deployment]))
-    own = [state for state in states if state.key in keys]
-    if any(state.ready for state in own):
-        return True
-    # Requests for a variant that sleeps, or wakes for the first time, wait for it in the waiting room.
-    return deployment.can_be_idle and not any(state.restarts or state.failure for state in own)
+def _answers(stage: Stage, deployment: Deployment, states: list[VersionState]) -> bool:
+    key = deployment.key(stage.serving)
+    state = next((state for state in states if state.key == key), VersionState(key))
+    # Requests for a variant that is idle, or starts for the first time, wait for it.
+    return bool(state.ready) or (deployment.can_be_idle and not (state.restarts or state.problem))

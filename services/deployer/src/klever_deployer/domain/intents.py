@@ -7,6 +7,8 @@ is handled late, again, or after a later one changes nothing.
 from datetime import datetime
 from typing import Unpack
 
+from kleverproto import deletions
+from kleverproto.deletions import newest_intent
 from kleverproto.documents import Intent, Tombstone, is_late
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
@@ -31,7 +33,7 @@ ENDED = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
 
 def requested(present: Known, request: ServingRequested, intent: Intent, now: datetime) -> ServingDocument | None:
     """The document once a spec is wanted; None where the request is late."""
-    if is_late(_intent_of(present), intent):
+    if is_late(newest_intent(present), intent):
         return None
     if isinstance(present, ServingDocument):
         return with_spec(present, request.spec, intent, now, at_least=request.generation)
@@ -71,17 +73,12 @@ def with_spec(
 def deletion_requested(
     present: Known, intent: Intent, now: datetime
 ) -> ServingDocument | Tombstone[ServingDocument] | None:
-    """The document while it is deleted, or a tombstone where there is none; None where the request is late.
+    """The document while its servers stop, or a tombstone where there is none; None where the request is late."""
 
-    The tombstone of what was never there keeps a request from coming to life that was made before the deletion and
-    is handled after it.
-    """
-    if is_late(_intent_of(present), intent):
-        return None
-    if isinstance(present, ServingDocument):
-        return with_status(present, now, phase=ServingPhase.DELETING, intent=intent, step="")
-    before = present.document if present else None
-    return Tombstone[ServingDocument](document=before, intent=intent, deleted_at=now)
+    def begin(document: ServingDocument) -> ServingDocument:
+        return with_status(document, now, phase=ServingPhase.DELETING, intent=intent, step="")
+
+    return deletions.deletion_requested(present, newest_intent(present), intent, now, begin=begin)
 
 
 def pushed(present: Known, push: Followed, ref: str, cause: Intent, now: datetime) -> ServingDocument | None:
@@ -131,12 +128,6 @@ def with_status(document: ServingDocument, now: datetime, **changes: Unpack[Serv
     if status == document.status:
         return document
     return document.replace(status=status, updated_at=now)
-
-
-def _intent_of(present: Known) -> Intent | None:
-    if isinstance(present, ServingDocument):
-        return present.status.intent
-    return present.intent if present else None
 
 
 def _steered(rollout: RolloutStatus, action: RolloutAction) -> RolloutStatus:

@@ -1,4 +1,4 @@
-"""What has become of a serving, as the event that says so; pure."""
+"""The outcomes of servings as events; pure."""
 
 from kleverproto.base import WireModel
 from kleverproto.rollouts import RolloutPhase

@@ -1,6 +1,6 @@
 """Where clients find a serving at the ingress."""
 
-from .replicas import ServingName
+from .versions import ServingName
 
 INGRESS = "/seldon/"
 

@@ -55,11 +55,16 @@ def _best(present: Known, copy: Known, loss: Loss) -> Known:
     if copy is None:
         return present
     if present is None:
-        is_needed = loss.bucket is not Verdict.SAME and loss.stream is not Verdict.RECREATED
-        return copy if isinstance(copy, ServingDocument) or is_needed else None
+        may_be_late = loss.bucket is not Verdict.SAME and loss.stream is not Verdict.RECREATED
+        return copy if not is_announced(copy) or may_be_late else None
     if loss.bucket is not Verdict.OLDER:
         return present  # of a bucket that was created anew, everything in it was written since
     return present if _sequence(present) > _sequence(copy) else copy
+
+
+def is_announced(copy: Known) -> bool:
+    """Whether a copy is the tombstone of a deletion that is announced: its bucket may have removed it."""
+    return isinstance(copy, Tombstone) and copy.announced
 
 
 def in_present_stream(

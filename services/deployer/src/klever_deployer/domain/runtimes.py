@@ -1,42 +1,14 @@
-"""Which model server serves which format, and in which environment."""
+"""Which runtime of the table serves a variant on this machine, and in which environment."""
 
 from dataclasses import dataclass
 
 from kleverproto.variants import Variant
+from modelfiles.runtimes import BUILT_IN, RUNTIMES
 
-from .replicas import CUSTOM
+from .versions import CUSTOM
 
-RUNTIMES: dict[str, dict[str, str | None]] = {
-    "kleverserve": {
-        "ONNX": None,
-        "SavedModel": "openvino",
-        "GraphDef": "openvino",
-        "TFLite": "openvino",
-        "OpenVINO": "openvino",
-        "SKLearn": "sklearn",
-        "XGBoost": "sklearn",
-        "LightGBM": "sklearn",
-        "CatBoost": "sklearn",
-        "TorchScript": "torch",
-        "ExportedProgram": "torch",
-        "PMML": "pmml",
-    },
-    "triton": dict.fromkeys(
-        (
-            *("ONNX", "SavedModel", "GraphDef", "TFLite", "OpenVINO"),
-            *("SKLearn", "XGBoost", "LightGBM", "CatBoost"),
-        ),
-        "triton",
-    ),
-    "mlserver": dict.fromkeys(("MLflow", "SKLearn", "XGBoost"), "mlserver"),
-}
-"""Runtime to the formats that it serves, each with the toolchain that it runs in; None is the deployer's own
-environment. The first runtime that has a format is the one by default.
-"""
 UNPICKLED = frozenset({"SKLearn", "MLflow", "TorchScript", "ExportedProgram"})
 """Formats whose servers unpickle: they load what is known, and what the model's project trusts."""
-WITH_GRPC = frozenset({"triton", "mlserver"})
-WITH_PARAMETERS = frozenset({"kleverserve"})
 CONVERTED = frozenset({"CaffeModel", "NetDef", "MXNetParams", "H5", "Keras"})
 """What nothing serves as it is, and the platform converts first."""
 CONVERTED_TO = "ONNX"
@@ -62,9 +34,20 @@ def choose(variant: Variant, model_format: str) -> Choice | None:
         return Choice(CUSTOM, None)
     candidates = [variant.runtime] if variant.runtime is not None else list(RUNTIMES)
     for name in candidates:
-        if model_format in RUNTIMES[name]:
-            return Choice(name, RUNTIMES[name][model_format])
+        support = RUNTIMES[name].formats.get(model_format)
+        if support is not None and support.environment is not None:
+            return Choice(name, None if support.environment == BUILT_IN else support.environment)
     return None
+
+
+def has_grpc(runtime: str) -> bool:
+    """Whether a runtime has a second port, for gRPC; a server of the user's own has none."""
+    return runtime in RUNTIMES and RUNTIMES[runtime].has_grpc
+
+
+def serving_here(model_format: str) -> tuple[str, ...]:
+    """The runtimes that serve a format on this machine, the default first."""
+    return tuple(name for name, runtime in RUNTIMES.items() if model_format in runtime.served_here)
 
 
 def refusal(variant: Variant, model_format: str, routes: tuple[str, ...]) -> str:
@@ -76,10 +59,10 @@ def refusal(variant: Variant, model_format: str, routes: tuple[str, ...]) -> str
         routes: what the platform can convert that to.
     """
     what = f"{variant.model} is a {model_format or 'model of unknown format'}"
-    servers = [name for name, formats in RUNTIMES.items() if model_format in formats]
+    servers = serving_here(model_format)
     if variant.runtime is not None and servers:
         return f"{what}, which {variant.runtime} does not serve: leave runtime out, or choose {' or '.join(servers)}"
-    served = sorted({each for formats in RUNTIMES.values() for each in formats} | CONVERTED)
+    served = sorted({each for known in RUNTIMES.values() for each in known.served_here} | CONVERTED)
     if ways := [name for name in routes if name in served]:
         return f"{what}, which nothing serves: `klever convert {variant.model} --to {ways[0]}`, and deploy the result"
     own = "give it a server of your own (`custom.command`)"
@@ -88,6 +71,6 @@ def refusal(variant: Variant, model_format: str, routes: tuple[str, ...]) -> str
 
 def parameters_refusal(variant: Variant, runtime: str) -> str | None:
     """Why the variant's parameters cannot be given to its runtime; None where they can, or there are none."""
-    if not variant.parameters or runtime in WITH_PARAMETERS:
+    if not variant.parameters or (runtime in RUNTIMES and RUNTIMES[runtime].takes_parameters):
         return None
     return f"{runtime} takes no parameters: leave {', '.join(sorted(variant.parameters))} out, or set `env`"

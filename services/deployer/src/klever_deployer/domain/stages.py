@@ -3,8 +3,8 @@
 from kleverproto.rollouts import Revision
 from kleverproto.servings import ServingDocument
 
-from .replicas import Deployment, ServingName, deployments
 from .routing import WHOLE, Stage
+from .versions import ServingName, deployments
 
 KEPT_REVISIONS = 10
 
@@ -26,13 +26,10 @@ def stage_of(serving: ServingName, document: ServingDocument) -> Stage:
 
 def same_servers(stage: Stage) -> bool:
     """Whether only the traffic changes, so that there is no new version to try."""
-    return _servers(stage.wanted) <= _servers(stage.stable)
+    old = {each.key(stage.serving) for each in stage.stable}
+    return all(each.key(stage.serving) in old for each in stage.wanted)
 
 
 def revisions_with(document: ServingDocument, revision: Revision) -> tuple[Revision, ...]:
-    """What can be had again, after a revision has got all the traffic."""
+    """The revisions that can be applied again, once this one has all the traffic."""
     return (*document.status.revisions, revision)[-KEPT_REVISIONS:]
-
-
-def _servers(found: tuple[Deployment, ...]) -> set[tuple[str, str]]:
-    return {(each.variant.name, each.revision) for each in found}

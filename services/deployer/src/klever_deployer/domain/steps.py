@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kleverproto.codes import ANALYSIS_FAILED, ROLLOUT_ABORTED
 from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
 from kleverproto.strategies import BlueGreen, Canary, Recreate, Rolling
 
@@ -38,8 +39,6 @@ class RollBack:
 
 Move = Stay | MoveTo | RollBack
 
-ABORTED, ANALYSIS_FAILED = "rollout_aborted", "analysis_failed"
-
 
 def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
     """What to do at this moment with a new version that is ready.
@@ -51,7 +50,7 @@ def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measuremen
         now: the present.
     """
     if status.action is RolloutAction.ABORT:
-        return RollBack(ABORTED, f"aborted at {status.weight} %")
+        return RollBack(ROLLOUT_ABORTED, f"aborted at {status.weight} %")
     if status.action is RolloutAction.PROMOTE:
         return MoveTo(WHOLE, "promoted")
     if isinstance(strategy, Canary):
@@ -86,7 +85,8 @@ def describe(step: RolloutStep) -> str:
 
 def _canary(canary: Canary, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
     over = now - status.since >= timedelta(seconds=canary.interval_seconds)
-    verdict, why = judge(measured, canary.analysis, interval_is_over=over)
+    judgement = judge(measured, canary.analysis, interval_is_over=over)
+    verdict, why = judgement.verdict, judgement.reason
     if status.weight and verdict is Verdict.ROLL_BACK:
         return RollBack(ANALYSIS_FAILED, f"at {status.weight} %: {why}")
     if status.paused:

@@ -1,12 +1,12 @@
-"""Gives a new version its traffic, step by step, and takes it back where the version does not do well."""
+"""Shifts traffic to a new version step by step, and back if the version exceeds its limits."""
 
 import asyncio
 from dataclasses import dataclass, replace
 
 from klever_deployer.domain import routing, stages, steps
 from klever_deployer.domain.analysis import difference, measurement
-from klever_deployer.domain.replicas import Deployment
 from klever_deployer.domain.routing import WHOLE, Stage
+from klever_deployer.domain.versions import Deployment
 from klever_deployer.errors import RolledBackError
 from kleverproto.rollouts import Measurement, Revision, RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingDocument, ServingStatusChanges, TrafficShifted
@@ -33,10 +33,10 @@ class Advance:
         """Return once the new version has everything.
 
         Raises:
-            RolledBackError: it did not do well, or someone aborted.
-            ServingError: it does not run any more.
+            RolledBackError: it exceeded a limit, or the rollout was aborted.
+            ServingError: it no longer runs.
             SupersededError: a newer intent came.
-            TransientError: something does not answer now; the next pass goes on with the step that is recorded.
+            TransientError: something does not answer now; the next pass resumes from the recorded step.
         """
         if _rollout(document).steps:  # a crash may have come between a step and its event
             document = await self._publish(document, replace(stage, percent=_rollout(document).weight))
@@ -59,7 +59,7 @@ class Advance:
                 begin = await self.servers.counts(stage.serving, tried)
             else:
                 await self.servers.route(replace(stage, percent=rollout.weight))
-                await self.servers.stop_superfluous(stage.serving, stage.running)
+                await self.servers.remove_others(stage.serving, stage.running)
                 document = await self._stay(document, stage, move, measured)
                 await asyncio.sleep(self.tick_seconds)
         return document
@@ -116,5 +116,5 @@ def _whole(stage: Stage) -> Stage:
 
 def _only_new(stage: Stage) -> tuple[Deployment, ...]:
     """The variants whose servers did not serve before."""
-    old = {(each.variant.name, each.revision) for each in stage.stable}
-    return tuple(each for each in stage.wanted if (each.variant.name, each.revision) not in old)
+    old = {each.key(stage.serving) for each in stage.stable}
+    return tuple(each for each in stage.wanted if each.key(stage.serving) not in old)

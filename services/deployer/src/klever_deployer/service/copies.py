@@ -1,15 +1,20 @@
 """What this deployer knows of its servings when their bucket does not: the last of each, in memory and on its disk."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.following import FollowIndex
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore, ServingCopy
-from kleverproto.documents import Tombstone
-from kleverproto.servings import ServingDocument, ServingPhase
+from kleverproto.documents import Intent, Tombstone
+from kleverproto.references import ModelRef
+from kleverproto.rollouts import Revision, RolloutAction, RolloutStatus
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import Followed, ServingDocument, ServingPhase
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +32,7 @@ class Copies:
     def __init__(self, store: CopyStore) -> None:
         self._store = store
         self._known: dict[ServingName, ServingCopy] = {}
+        self._index = FollowIndex()
         self._unwritten: set[ServingName] = set()
         self._problem: str | None = None
         self._lock = asyncio.Lock()
@@ -37,6 +43,8 @@ class Copies:
         async with self._lock:
             if not self._is_read:
                 self._known = await self._store.read() | self._known
+                for serving, copy in self._known.items():
+                    self._index.put(serving, _spec(copy))
                 self._is_read = True
 
     def all(self) -> dict[ServingName, ServingCopy]:
@@ -47,6 +55,10 @@ class Copies:
         """The servings that are not deleted."""
         return [copy for copy in self._known.values() if isinstance(copy, ServingDocument)]
 
+    def followers(self, ref: ModelRef) -> frozenset[ServingName]:
+        """The servings that follow a tag."""
+        return self._index.followers(ref)
+
     def last(self, serving: ServingName) -> ServingCopy | None:
         """What was stored of a serving last, also where its tombstone is forgotten."""
         return self._known.get(serving)
@@ -54,6 +66,7 @@ class Copies:
     async def keep(self, serving: ServingName, copy: ServingCopy) -> None:
         """Keep what the bucket holds. A disk that is full delays the copy and is a matter of readiness, no more."""
         before, self._known[serving] = self._known.get(serving), copy
+        self._index.put(serving, _spec(copy))
         if serving not in self._unwritten and before is not None and _essence(before) == _essence(copy):
             return
         self._unwritten.add(serving)
@@ -88,7 +101,7 @@ class Copies:
                     await self._put(serving)
             except OSError as error:
                 if self._problem is None:
-                    log.warning("copies of servings cannot be written", error=str(error))
+                    log.warning("copies of servings not written, retrying", error=str(error))
                 self._problem = f"copies of servings cannot be written in the deployer's home: {error}"
             else:
                 self._problem = None
@@ -104,12 +117,54 @@ class Copies:
             raise
 
 
-def _essence(copy: ServingCopy) -> Any:
+def _spec(copy: ServingCopy) -> ServingSpec | None:
+    return copy.spec if isinstance(copy, ServingDocument) else None
+
+
+@dataclass(frozen=True)
+class _Steered:
+    """The part of a rollout that a restored serving resumes."""
+
+    weight: int
+    paused: bool
+    action: RolloutAction | None
+    sequence: int
+
+
+@dataclass(frozen=True)
+class _Essence:
     """What a restored serving begins with; the rest follows from it, and is not worth writing a copy for."""
+
+    spec: ServingSpec
+    generation: int
+    intent: Intent | None
+    settled: ServingPhase | None
+    observed_generation: int
+    applied: ServingSpec | None
+    revisions: tuple[Revision, ...]
+    followed: Mapping[str, Followed]
+    steered: _Steered | None
+
+
+def _essence(copy: ServingCopy) -> _Essence | Tombstone[ServingDocument]:
     if isinstance(copy, Tombstone):
         return copy
-    status, rollout = copy.status, copy.status.rollout
-    phase = status.phase if status.phase in SETTLED else None
-    done = (status.observed_generation, status.applied, status.revisions, status.followed)
-    steered = (rollout.weight, rollout.paused, rollout.action, rollout.steered) if rollout else ()
-    return copy.spec, copy.generation, status.intent, phase, done, steered if any(steered) else ()
+    status = copy.status
+    return _Essence(
+        spec=copy.spec,
+        generation=copy.generation,
+        intent=status.intent,
+        settled=status.phase if status.phase in SETTLED else None,
+        observed_generation=status.observed_generation,
+        applied=status.applied,
+        revisions=status.revisions,
+        followed=status.followed,
+        steered=_steered(status.rollout),
+    )
+
+
+def _steered(rollout: RolloutStatus | None) -> _Steered | None:
+    """How far a rollout is and what was requested of it; None for one that has only begun."""
+    if rollout is None or not (rollout.weight or rollout.paused or rollout.action or rollout.steered):
+        return None
+    return _Steered(rollout.weight, rollout.paused, rollout.action, rollout.steered)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from klever_deployer.domain.following import follows
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ModelCatalogue
 from kleverproto.conversions import UNVERIFIED
 from kleverproto.documents import Intent
@@ -14,8 +13,8 @@ from kleverproto.models import ModelUpdated
 from kleverproto.safety import is_scanned
 from kleverproto.servings import Followed
 
+from .followers import Followers
 from .intents import Intents
-from .records import name_of
 
 log = structlog.get_logger(__name__)
 
@@ -27,10 +26,12 @@ class Following:
     Args:
         catalogue: what has been pushed.
         intents: what servings are to be.
+        followers: which servings follow a tag.
     """
 
     catalogue: ModelCatalogue
     intents: Intents
+    followers: Followers
 
     async def updated(self, event: Event[ModelUpdated]) -> list[ServingName]:
         """A version is known better: once it is scanned, have it served. The servings that change by it.
@@ -39,7 +40,7 @@ class Following:
             TransientError: the buckets cannot be reached.
         """
         ref, digest = event.data.ref, event.data.digest
-        followers = [name_of(each) for each in self.intents.records.copies.documents() if follows(each.spec, str(ref))]
+        followers = sorted(await self.followers.find(ref), key=str)
         model = await self.catalogue.find(ref) if followers else None
         if model is None or model.spec.digest != digest or not is_scanned(model):
             return []  # it was pushed over, or the scan is still to come, with an event of its own

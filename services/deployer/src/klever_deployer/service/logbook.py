@@ -1,7 +1,6 @@
-"""What model servers write, as events."""
+"""Publishes the output of model servers as events."""
 
 import asyncio
-from contextlib import closing
 from dataclasses import dataclass
 
 import structlog
@@ -32,33 +31,34 @@ class Logbook:
     events: EventSource
 
     async def run(self) -> None:
-        """Publish what is written, until cancelled; while NATS is away nothing is lost, only late."""
-        with closing(self.logs):
-            while True:
-                try:
-                    if not await self.publish():
-                        await asyncio.sleep(PAUSE_SECONDS)
-                except TransientError as error:
-                    log.warning("lines of model servers are late", error=str(error))
+        """Publishes output until cancelled; while NATS is not available, output is kept and published later."""
+        while True:
+            try:
+                if not await self.publish():
                     await asyncio.sleep(PAUSE_SECONDS)
+            except TransientError as error:
+                log.warning("output of model servers not published, retrying", error=str(error))
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def publish(self) -> bool:
         """Publish what is there; whether there was anything. Raises TransientError."""
-        parts = await asyncio.to_thread(self.logs.read)
+        parts = await self.logs.read()
         for part in parts:
             await self._publish(part)
         if parts:
-            await asyncio.to_thread(self.logs.taken, parts)
+            await self.logs.acknowledge(parts)
         return bool(parts)
 
     async def _publish(self, part: LogPart) -> None:
-        key = part.key
+        version = part.version
         data = ServingLogged(
-            namespace=key.serving.namespace,
-            name=key.serving.name,
-            variant=key.variant,
-            revision=key.revision,
-            replica=key.index,
+            namespace=version.serving.namespace,
+            name=version.serving.name,
+            variant=version.variant,
+            revision=version.revision,
+            replica=part.replica,
             lines=part.lines,
         )
-        await self.publisher.publish(self.events.event(data, event_id=derive_id(key.id, part.id)))
+        await self.publisher.publish(
+            self.events.event(data, event_id=derive_id(version.name, str(part.replica), part.id))
+        )

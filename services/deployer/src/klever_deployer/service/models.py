@@ -1,10 +1,9 @@
-"""From a variant's reference to a model on this machine, and what serves it."""
+"""From a variant's reference to the model and the server that serve it."""
 
 import time
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from klever_deployer.domain.replicas import CUSTOM, Deployment, LocalModel, Prepared, VersionKey
 from klever_deployer.domain.runtimes import (
     CONVERTED_TO,
     UNPICKLED,
@@ -13,17 +12,25 @@ from klever_deployer.domain.runtimes import (
     parameters_refusal,
     refusal,
 )
+from klever_deployer.domain.versions import (
+    Deployment,
+    ModelFacts,
+    ModelSource,
+    ServingName,
+    VersionKey,
+    VersionSpec,
+)
 from klever_deployer.errors import (
     INVALID_EXPRESSION,
     MODEL_NOT_FOUND,
-    UNSANDBOXED,
     UNSUPPORTED_FORMAT,
     UNSUPPORTED_PARAMETERS,
     ServingError,
 )
-from klever_deployer.ports import Conversions, ModelCatalogue, OnStep, Policies, Toolchains
+from klever_deployer.ports import Conversions, ModelCatalogue, ModelRegistries, OnStep, Policies, Preparation
 from kleverkit.errors import TransientError
 from kleverkit.expressions import expression_mistakes
+from kleverproto.conversions import UNVERIFIED, ConvertedModel
 from kleverproto.models import ModelDocument
 from kleverproto.references import ModelRef
 from kleverproto.servable import missing_knowledge, unservable
@@ -31,10 +38,6 @@ from kleverproto.servable import refusal as not_allowed
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
-from kleversandbox.support import Confinement
-from modelformats.foreign_code import may_run_code
-
-from .shelf import Shelf
 
 RESTORE_SECONDS = 120.0
 """How long the registry may take to restore a catalogue that was lost."""
@@ -51,19 +54,17 @@ class Models:
     Args:
         catalogue: what has been pushed.
         policies: what their projects let be served.
-        shelf: models on this machine.
-        toolchains: environments of model servers.
+        registries: what they say of manifests that the catalogue does not describe.
+        preparation: brings models and environments to where they are used.
         conversions: models made of those that nothing serves as they are.
-        confinement: whether models that may run code can be confined.
         clock: seconds, growing.
     """
 
     catalogue: ModelCatalogue
     policies: Policies
-    shelf: Shelf
-    toolchains: Toolchains
+    registries: ModelRegistries
+    preparation: Preparation
     conversions: Conversions
-    confinement: Confinement
     clock: Callable[[], float] = time.monotonic
     _missed: dict[str, float] = field(default_factory=dict)
     """Since when versions are missing that were in the catalogue once."""
@@ -85,14 +86,16 @@ class Models:
         variants = [v.replace(digest=await self._accept(v, served)) for v in spec.variants]
         return spec.replace(variants=tuple(variants))
 
-    async def prepare(self, wanted: Iterable[Deployment], on_step: OnStep = _silently) -> dict[VersionKey, Prepared]:
-        """Have the variants' models here, converted where that is needed, and their environments installed.
+    async def prepare(
+        self, serving: ServingName, wanted: Iterable[Deployment], on_step: OnStep = _silently
+    ) -> dict[VersionKey, VersionSpec]:
+        """Have everything ready that the variants need, their models converted where that is needed.
 
         Raises:
             ServingError: something of it is missing.
             TransientError: something does not answer now.
         """
-        return {each.version_key: await self._prepare(each.variant, each.digest, on_step) for each in wanted}
+        return {each.key(serving): await self._prepare(each.key(serving), each, on_step) for each in wanted}
 
     async def _accept(self, variant: Variant, served: Container[ServedModel]) -> str:
         """The digest to serve. The gateway has looked already, but requests come from elsewhere, too."""
@@ -102,7 +105,7 @@ class Models:
             return variant.digest
         document = await self._document(variant)
         digest = variant.digest or document.spec.digest
-        policy = await self.policies.of(document.spec.ref.project)
+        policy = await self.policies.find(document.spec.ref.project)
         if lacking := missing_knowledge(document, policy):
             raise TransientError(f"{document.spec.ref} is not {lacking} yet")
         refused = not_allowed(document, digest, policy) or (None if variant.custom else unservable(document, digest))
@@ -111,45 +114,53 @@ class Models:
             raise ServingError(message, code=code)
         return digest
 
-    async def _prepare(self, variant: Variant, digest: str, on_step: OnStep) -> Prepared:
-        model = await self._fetch(variant, digest)
-        if needs_conversion(variant, model.format):
-            model = await self._converted(variant, digest, model, on_step)
-        choice = choose(variant, model.format)
+    async def _prepare(self, key: VersionKey, deployment: Deployment, on_step: OnStep) -> VersionSpec:
+        variant = deployment.variant
+        model = await self._made_before(deployment) or await self._source(variant, deployment.digest)
+        if needs_conversion(variant, model.facts.format):
+            model = await self._converted(variant, model, on_step)
+        choice = choose(variant, model.facts.format)
         if choice is None:
-            routes = self.conversions.routes(model.format)
-            raise ServingError(refusal(variant, model.format, routes), code=UNSUPPORTED_FORMAT)
+            routes = self.conversions.routes(model.facts.format)
+            raise ServingError(refusal(variant, model.facts.format, routes), code=UNSUPPORTED_FORMAT)
         if (refused := parameters_refusal(variant, choice.runtime)) is not None:
             raise ServingError(refused, code=UNSUPPORTED_PARAMETERS)
-        may_run = choice.runtime == CUSTOM or may_run_code(model.format)
-        if may_run and (refused := self.confinement.refusal(f"{variant.model}, served by {choice.runtime},")):
-            raise ServingError(refused, code=UNSANDBOXED)
-        if choice.toolchain is None:
-            return Prepared(model, choice.runtime)
-        trust = await self._trusted(variant) if model.format in UNPICKLED else ()
-        if not self.toolchains.is_installed(choice.toolchain):
-            await on_step(f"installing toolchain {choice.toolchain}, which takes minutes the first time")
-        return Prepared(model, choice.runtime, await self.toolchains.ensure(choice.toolchain), trust)
+        trust = await self._trusted(variant) if model.facts.format in UNPICKLED else ()
+        spec = VersionSpec(key, variant, model, choice.runtime, trust)
+        await self.preparation.prepare(spec, on_step)
+        return spec
 
     async def _trusted(self, variant: Variant) -> tuple[str, ...]:
-        return (await self.policies.of(ModelRef.parse(variant.model).project)).trust
+        return (await self.policies.find(ModelRef.parse(variant.model).project)).trust
 
-    async def _fetch(self, variant: Variant, digest: str) -> LocalModel:
-        model = await self.shelf.find(digest)
-        if model is not None:
-            return model
-        document = await self._document(variant)
-        return await self.shelf.fetch(document.spec.ref, digest, document.spec.registry)
+    async def _made_before(self, deployment: Deployment) -> ModelSource | None:
+        """What is recorded as made of its model, where it is prepared."""
+        ref, _, digest = deployment.made.rpartition("@")
+        facts = await self.preparation.find(digest) if digest else None
+        return ModelSource(ModelRef.parse(ref), digest, None, facts, deployment.made) if facts is not None else None
 
-    async def _converted(self, variant: Variant, digest: str, source: LocalModel, on_step: OnStep) -> LocalModel:
+    async def _source(self, variant: Variant, digest: str) -> ModelSource:
+        """Which model it is, by the catalogue; one that is prepared needs none, which may have lost it."""
         ref = ModelRef.parse(variant.model)
-        made = await self.conversions.find(ref, digest, CONVERTED_TO)
+        facts = await self.preparation.find(digest)
+        if facts is not None and facts.format:
+            return ModelSource(ref, digest, None, facts)
+        document = await self._document(variant)
+        spec = document.spec
+        if spec.digest == digest:
+            facts = ModelFacts(document.format or "", spec.metadata.labels.get(UNVERIFIED, ""))
+        else:
+            facts = await self.registries.describe(spec.ref, digest, spec.registry)
+        return ModelSource(ref, digest, spec.registry, facts)
+
+    async def _converted(self, variant: Variant, source: ModelSource, on_step: OnStep) -> ModelSource:
+        ref = source.ref
+        made = await self.conversions.find(ref, source.digest, CONVERTED_TO)
         if made is None:
-            await on_step(f"converting {ref} from {source.format} to {CONVERTED_TO}")
+            await on_step(f"converting {ref} from {source.facts.format} to {CONVERTED_TO}")
             document = await self._document(variant)
-            made = await self.conversions.make(document, digest, source.format, CONVERTED_TO, on_step)
-        result = await self.shelf.find(made.digest) or await self.shelf.fetch(made.ref, made.digest, made.registry)
-        return replace(result, made=f"{made.ref}@{made.digest}")
+            made = await self.conversions.make(document, source.digest, source.facts.format, CONVERTED_TO, on_step)
+        return ModelSource(made.ref, made.digest, made.registry, _facts_of(made), f"{made.ref}@{made.digest}")
 
     async def _document(self, variant: Variant) -> ModelDocument:
         ref = ModelRef.parse(variant.model)
@@ -168,3 +179,8 @@ class Models:
             return False
         now = self.clock()
         return now - self._missed.setdefault(variant.model, now) < RESTORE_SECONDS
+
+
+def _facts_of(made: ConvertedModel) -> ModelFacts:
+    labels = made.record.verification.labels
+    return ModelFacts(CONVERTED_TO, labels.get(UNVERIFIED, ""))

@@ -1,4 +1,4 @@
-"""What really runs, recorded: a serving whose requests are not answered is not Ready."""
+"""Records the actual state of servings: a serving that does not respond is not Ready."""
 
 import asyncio
 import time
@@ -11,8 +11,8 @@ import structlog
 from klever_deployer.domain import availability
 from klever_deployer.domain.intents import with_status
 from klever_deployer.domain.outcomes import is_unannounced
-from klever_deployer.domain.replicas import ReplicaState, ServingName, deployments
 from klever_deployer.domain.routing import Stage
+from klever_deployer.domain.versions import ServingName, VersionState, deployments
 from kleverkit.errors import TransientError
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
@@ -33,7 +33,7 @@ RESTART_SECONDS = 1.0
 class _Seen:
     """A serving at one moment."""
 
-    states: list[ReplicaState]
+    states: list[VersionState]
     routed: bool
 
 
@@ -59,16 +59,17 @@ class Observer:
     """What was applied, from the document that it was made of."""
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Compares all servings periodically, until cancelled."""
+        self._began = None
         while True:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look at every serving once, and record what has changed."""
+        """Compares every serving once, and records what has changed."""
         self._began = self.clock() if self._began is None else self._began
-        states: dict[ServingName, list[ReplicaState]] = defaultdict(list)
-        for state in self.servers.workloads.states():
+        states: dict[ServingName, list[VersionState]] = defaultdict(list)
+        for state in self.servers.backend.workloads.states():
             states[state.key.serving].append(state)
         routed = self._routed()
         documents = self.records.copies.documents()
@@ -85,7 +86,7 @@ class Observer:
         try:
             await self.record(document)
         except (TransientError, SupersededError) as error:
-            log.warning("the state of a serving is recorded later", serving=str(name_of(document)), error=str(error))
+            log.warning("state of serving not recorded, retrying", serving=str(name_of(document)), error=str(error))
 
     async def record(self, document: ServingDocument, stage: Stage | None = None) -> ServingDocument:
         """Record how a serving is now, with an event if its phase changes. Raises as `Records.alter`.
@@ -109,11 +110,12 @@ class Observer:
         return availability.observed(document, stage, seen.states, now, routed=seen.routed)
 
     def _routed(self) -> set[ServingName]:
-        """The servings with a route through a proxy that runs, or is restarted a moment after it ended."""
+        """The servings with a route through a proxy that runs, or has been down for a moment only."""
         now = self.clock()
-        if self.servers.data_plane.is_up():
+        data_plane = self.servers.backend.data_plane
+        if data_plane.is_up():
             self._proxy_seen = now
-        return self.servers.data_plane.served() if now - self._proxy_seen < RESTART_SECONDS else set()
+        return data_plane.served() if now - self._proxy_seen < RESTART_SECONDS else set()
 
     def _stage(self, document: ServingDocument, applied: ServingSpec) -> Stage:
         serving = name_of(document)

@@ -1,17 +1,17 @@
-"""One worker for each serving: converges when woken, begins again when a newer intent comes, tries again on failure."""
+"""One worker per serving: converges when woken, restarts on a newer intent, and retries after failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from klever_deployer.domain.availability import is_applied
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.replicas import ServingName
-from klever_deployer.ports import DataPlane, Workloads
+from klever_deployer.domain.versions import ServingName
+from klever_deployer.ports import Backend
 from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingDocument
@@ -20,14 +20,10 @@ from kleverproto.streams import SERVINGS
 from .records import Records, SupersededError, name_of, name_of_key
 from .restoring import Restorer
 from .rollout import Rollout
-from .scaling import Scaler
-from .shelf import Shelf
 
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-TOMBSTONE_AGE = timedelta(hours=1)
-"""Longer than any redelivery of a request from before the deletion."""
 
 
 @dataclass
@@ -47,34 +43,25 @@ class Reconciler:
         records: which servings there are.
         restorer: knows whether that is all of them.
         rollout: applies one.
-        workloads: reports replicas that changed.
-        scaler: reports numbers of replicas that should change.
-        data_plane: routes of servings that are gone are removed from it.
-        shelf: models that nothing serves any more are removed from it.
+        backend: reports what has changed; routes and models that nothing needs any more are removed from it.
         clock: the present.
         resync_seconds: pause between two looks at everything.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(
         self,
         *,
         records: Records,
         restorer: Restorer,
         rollout: Rollout,
-        workloads: Workloads,
-        scaler: Scaler,
-        data_plane: DataPlane,
-        shelf: Shelf,
+        backend: Backend,
         clock: Callable[[], datetime],
         resync_seconds: float,
     ) -> None:
         self._records = records
         self._restorer = restorer
         self._rollout = rollout
-        self._workloads = workloads
-        self._scaler = scaler
-        self._data_plane = data_plane
-        self._shelf = shelf
+        self._backend = backend
         self._clock = clock
         self._resync_seconds = resync_seconds
         self._is_running = False
@@ -83,9 +70,9 @@ class Reconciler:
         """Servings with replicas or a route, and neither a document nor a tombstone: nothing proves them deleted."""
 
     def intend(self, serving: ServingName) -> None:
-        """An intent was recorded: drop what is being done for the serving, and look again.
+        """Interrupts the worker of a serving for which an intent was recorded, and starts it again.
 
-        Nothing happens while the reconciler does not run: it looks at everything when it begins.
+        Nothing happens while the reconciler does not run: it reads all servings when it starts.
         """
         if self._is_running:
             desk = self._desk(serving)
@@ -93,12 +80,13 @@ class Reconciler:
             desk.wake.set()
 
     async def run(self) -> None:
-        """Look at everything now and then, and at once at what changes; workers end with this."""
+        """Reconciles all servings periodically, and changed servings at once; the workers stop with it."""
         self._is_running = True
+        self._rollout.servers.begin()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch(self._workloads.changed))
-                group.create_task(self._watch(self._scaler.changed))
+                group.create_task(self._watch(self._backend.workloads.changed))
+                group.create_task(self._watch(self._backend.scaling.changed))
                 group.create_task(self._watch(self._restorer.changed))
                 group.create_task(self._resync())
         finally:
@@ -117,29 +105,27 @@ class Reconciler:
             try:
                 await self._look_at_everything()
             except TransientError as error:
-                log.warning("cannot read the servings now", error=str(error))
+                log.warning("servings not read, retrying", error=str(error))
             await asyncio.sleep(self._resync_seconds)
 
     async def _look_at_everything(self) -> None:
-        """Wake the workers of all servings, and of what runs of none: they read the document before they act."""
+        """Wakes the workers of all servings, and of everything that runs: they read the document before they act."""
         servings = await self._restorer.servings()
         names = {name_of(document) for document in servings.documents}
-        strangers = {state.key.serving for state in self._workloads.states()} | self._data_plane.served()
+        running = {state.key.serving for state in self._backend.workloads.states()}
+        strangers = running | self._backend.data_plane.served()
         unannounced = {name_of_key(each.key) for each in servings.buried if not each.tombstone.announced}
         for name in names | strangers | unannounced:
             self._desk(name).wake.set()
         is_proven = strangers <= names | {name_of_key(each.key) for each in servings.buried}
         if is_proven and all(is_applied(document) for document in servings.documents):
-            await self._shelf.clear({digest for document in servings.documents for digest in _digests(document)})
+            await self._backend.models.retain({each for document in servings.documents for each in _digests(document)})
         await self._forget(servings.buried)
 
     async def _forget(self, buried: tuple[Buried[ServingDocument], ...]) -> None:
-        """Remove old tombstones; copies of them stay for as long as a stream that is restored may hold requests."""
-        now = self._clock()
-        for each in buried:
-            if each.tombstone.announced and each.tombstone.deleted_at < now - TOMBSTONE_AGE:
-                await self._records.documents.forget(each.key, each.revision)
-        await self._records.copies.forget(now - SERVINGS.max_age)
+        """Removes old tombstones; their copies are kept as long as a restored stream may hold requests."""
+        await self._records.deletions.sweep(each for each in buried if each.tombstone.announced)
+        await self._records.copies.forget(self._clock() - SERVINGS.max_age)
 
     def _desk(self, serving: ServingName) -> _Desk:
         desk = self._desks.setdefault(serving, _Desk())
@@ -164,13 +150,15 @@ class Reconciler:
                 desk.wake.set()
             except Exception as error:
                 known = isinstance(error, TransientError)
-                log.warning("serving not converged", serving=str(serving), error=str(error), exc_info=not known)
+                log.warning(
+                    "serving not converged, retrying", serving=str(serving), error=str(error), exc_info=not known
+                )
                 await _pause_or(desk.wake, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 desk.wake.set()
 
     async def _converge_or_drop(self, serving: ServingName, desk: _Desk) -> Known:
-        """Converge, unless a newer intent comes first; what was there. Raises SupersededError."""
+        """Converges and returns what was stored. Raises SupersededError if a newer intent is recorded meanwhile."""
         work = asyncio.create_task(self._rollout.converge(serving))
         newer = asyncio.create_task(desk.intent.wait())
         try:
@@ -189,7 +177,7 @@ class Reconciler:
         if is_known or not self._rollout.servers.is_there(serving):
             self.unexplained.discard(serving)
         elif serving not in self.unexplained:
-            log.error("a serving runs of which nothing is known: it is left alone", serving=str(serving))
+            log.error("a serving without document or tombstone runs; it is not changed", serving=str(serving))
             self.unexplained.add(serving)
 
 
@@ -201,7 +189,7 @@ def _digests(document: ServingDocument) -> set[str]:
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel, and wait until all have ended, however often this is cancelled meanwhile."""
+    """Cancels tasks and waits until all have finished, even if this is cancelled meanwhile."""
     for task in tasks:
         task.cancel()
     ending = asyncio.gather(*tasks, return_exceptions=True)

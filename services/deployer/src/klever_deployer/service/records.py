@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Unpack
 from weakref import WeakValueDictionary
 
 from klever_deployer.domain.intents import Known, with_status
 from klever_deployer.domain.outcomes import UNANNOUNCED, occasion, outcome, step_after
-from klever_deployer.domain.replicas import ServingName
+from klever_deployer.domain.versions import ServingName
+from kleverkit.deletions import Deletions
 from kleverkit.documents import Buried, Documents, Stored, change
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import EventSource
+from kleverproto.preconditions import ServingRequestDecided
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import (
     ServingDeleted,
@@ -46,6 +49,16 @@ class Records:
     clock: Callable[[], datetime]
     copies: Copies
     _locks: WeakValueDictionary[ServingName, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    @cached_property
+    def deletions(self) -> Deletions[ServingDocument]:
+        """The deletions of servings."""
+        return Deletions(
+            self.documents,
+            self._announce_deletion,
+            self.clock,
+            lambda key, decide: self.change(name_of_key(key), decide),
+        )
 
     async def find(self, serving: ServingName) -> Present:
         """The document or its tombstone now. Raises TransientError."""
@@ -138,20 +151,16 @@ class Records:
 
         stored = await self.change(serving, decide)
         if isinstance(stored, Buried):
-            await self.announce_deletion(serving, stored.tombstone)
+            await self.deletions.finish(stored.key, stored.tombstone)
 
-    async def announce_deletion(self, serving: ServingName, tombstone: Tombstone[ServingDocument]) -> None:
-        """Publish a deletion that is recorded, and record that it is published. Raises TransientError."""
-        if tombstone.announced:
-            return
+    async def _announce_deletion(self, key: str, tombstone: Tombstone[ServingDocument]) -> None:
+        serving = name_of_key(key)
         deleted = ServingDeleted(namespace=serving.namespace, name=serving.name)
         await self._publish(serving, tombstone.intent, deleted)
 
-        def decide(present: Known) -> Tombstone[ServingDocument] | None:
-            is_ours = isinstance(present, Tombstone) and present.intent == tombstone.intent
-            return tombstone.replace(announced=True) if is_ours else None
-
-        await self.change(serving, decide)
+    async def announce_decision(self, serving: ServingName, intent: Intent, decided: ServingRequestDecided) -> None:
+        """Publish the decision about a request; a second one about it is dropped. Raises TransientError."""
+        await self._publish(serving, intent, decided)
 
     async def publish(self, document: ServingDocument, data: WireModel, step: str = "") -> None:
         """Publish an event that follows from the document's intent; the same step again is the same event."""

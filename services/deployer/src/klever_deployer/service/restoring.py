@@ -12,17 +12,17 @@ from typing import Protocol
 import structlog
 
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.replicas import ServingName
-from klever_deployer.domain.restoring import Loss, in_present_stream, restored
+from klever_deployer.domain.restoring import Loss, in_present_stream, is_announced, restored
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ServingCopy
 from kleverkit.documents import Buried, Incarnation, Stored, Unreadable, write
 from kleverkit.errors import ConflictError, TransientError
 from kleverkit.incarnations import Verdict
+from kleverkit.notices import Notices
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import SERVINGS_BUCKET
 
-from .notices import Notices
 from .records import Present, Records, key_of, name_of_key
 
 log = structlog.get_logger(__name__)
@@ -76,21 +76,21 @@ class Restorer:
         self._problem: str | None = "the servings were not read yet"
         self._unremembered: str | None = None
         self._unreadable: tuple[str, ...] = ()
-        self._notices = Notices()
+        self._notices: Notices[ServingName] = Notices()
         self.restored = 0
         """How many servings were restored."""
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Repeats until cancelled."""
         while True:
             try:
                 await self.check(remember=True)
             except TransientError as error:
-                log.warning("the bucket of servings cannot be read now", error=str(error))
+                log.warning("bucket of servings not read, retrying", error=str(error))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def check(self, *, remember: bool = False) -> None:
-        """Return once nothing is missing. Every request waits for this, so that none is taken for late or for new.
+        """Returns once nothing is missing. Every request waits for this, so that none is treated as late or as new.
 
         Args:
             remember: also write down how far bucket and stream are, by which an older one is recognised.
@@ -200,7 +200,7 @@ class Restorer:
     async def _restored(self, serving: ServingName, present: Present, copy: Known, loss: Loss) -> Present:
         """What the bucket holds then. A serving is read again only where the listing is not what is known of it."""
         content = present.document if isinstance(present, Stored) else present.tombstone if present else None
-        is_forgotten = present is None and isinstance(copy, Tombstone)
+        is_forgotten = present is None and is_announced(copy)
         if loss.is_none and (content == copy or is_forgotten):
             return present
 

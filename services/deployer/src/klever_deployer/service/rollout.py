@@ -1,21 +1,21 @@
-"""One pass over a serving: look at what is asked for and at what is, take the steps that are missing, record each.
+"""Converges one serving: compares the requested with the actual state, takes the missing steps and records each.
 
-Every pass may be the first after a crash, so it trusts nothing but the document, the processes and the proxy.
+Every pass may be the first after a crash, so it relies only on the document, the workloads and the proxy.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from klever_deployer.domain import availability, replicas
+from klever_deployer.domain import availability, versions
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.outcomes import is_unannounced
-from klever_deployer.domain.replicas import Deployment, ServingName
 from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import same_servers, stage_of
+from klever_deployer.domain.versions import Deployment, ServingName
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
-from kleverproto.commands import COMMANDS_NOT_ALLOWED
+from kleverproto.codes import COMMANDS_NOT_ALLOWED
 from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
 from kleverproto.served import applied_models
@@ -25,7 +25,7 @@ from kleverproto.strategies import Recreate
 from .advancing import Advance
 from .models import Models
 from .observing import Observer
-from .records import Records
+from .records import Records, key_of
 from .servers import Servers
 
 
@@ -82,22 +82,23 @@ class Rollout:
     async def _clean_up(self, serving: ServingName, tombstone: Tombstone[ServingDocument]) -> None:
         if self.servers.is_there(serving):
             await self.servers.remove(serving)
-        await self.records.announce_deletion(serving, tombstone)
+        await self.records.deletions.finish(key_of(serving), tombstone)
 
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
-        """The old variants serve on until the new ones are ready; and for good, if those never are or do not do."""
+        """Applies a new spec: the old variants keep serving until the new ones are ready, or for good if they fail."""
         with suppress(ServingError):  # an old model that is gone is no reason to stop here
             await self._keep_old(serving, document)
         try:
             document = await self._begin(document)
-            stage = self.servers.scaler.scaled(stage_of(serving, document))
+            stage = await self.servers.scale(stage_of(serving, document))
             document = await self._prepare(document, stage)
             await self._start(stage)
             document = await self.advance.to_the_end(document, stage)
+            await self.servers.apply(serving, stage.wanted, {})
         except ServingError as error:
             await self._give_up(serving, document, error)
             return
-        await self.servers.stop_superfluous(serving, stage.wanted)
+        await self.servers.remove_others(serving, stage.wanted)
         await self.records.settle(
             document,
             phase=ServingPhase.READY,
@@ -109,7 +110,7 @@ class Rollout:
         )
 
     async def _begin(self, document: ServingDocument) -> ServingDocument:
-        """Resolve tags once, so that a tag that moves meanwhile changes nothing; and open the books."""
+        """Resolves tags once, so that a tag that moves meanwhile changes nothing, and records the rollout."""
         spec = await self.models.resolve(document.spec, applied_models(document))
         document = await self.records.resolved(document, spec)
         rollout = document.status.rollout
@@ -121,7 +122,7 @@ class Rollout:
         return await self.records.update(document, rollout=begun)
 
     async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
-        """Have everything here that the new version needs. Raises ServingError."""
+        """Prepares everything that the new version needs. Raises ServingError."""
         self.servers.check(stage.serving, stage.wanted)
         latest = document
 
@@ -129,20 +130,20 @@ class Rollout:
             nonlocal latest
             latest = await self.records.step(latest, step)
 
-        await self.models.prepare(stage.wanted, on_step)
+        await self.models.prepare(stage.serving, stage.wanted, on_step)
         rollout = latest.status.rollout
-        if rollout is None or not rollout.steps:  # else a rollout goes on that someone has steered, or a crash broke
-            await on_step("models are here; starting model servers")
+        if rollout is None or not rollout.steps:  # otherwise a rollout resumes
+            await on_step("models are prepared; starting model servers")
         return latest
 
     async def _keep_old(self, serving: ServingName, document: ServingDocument) -> None:
-        """Of a rollout that was given up for a newer one nothing gets requests any more."""
+        """Keeps what serves, and removes the traffic of a rollout that a newer one has superseded."""
         stable = stage_of(serving, document).stable
         rollout, applied = document.status.rollout, document.status.applied
         if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
             return
         allowed = self.servers.allowed(stable)
-        await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+        await self._run(serving, allowed)
         await self.servers.adopt(serving, stable)
         if rollout is None or rollout.generation != document.generation:
             await self.servers.route(Stage(serving, applied, stable))
@@ -150,18 +151,22 @@ class Rollout:
     async def _start(self, stage: Stage) -> None:
         """Start the new version and wait until it is ready. Raises ServingError."""
         if isinstance(stage.spec.strategy, Recreate) and not same_servers(stage):
-            await self.servers.stop_superfluous(stage.serving, stage.wanted)
-        await self.servers.start(stage.serving, stage.wanted, await self.models.prepare(stage.wanted))
+            await self.servers.remove_others(stage.serving, stage.wanted)
+        await self._run(stage.serving, stage.held)
         await self.servers.until_ready(stage.serving, stage.wanted)
 
+    async def _run(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+        """Have these variants run, with everything that they need. Raises ServingError."""
+        await self.servers.apply(serving, wanted, await self.models.prepare(serving, wanted))
+
     async def _give_up(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
-        """What served before gets everything again; what was started in vain is stopped."""
+        """Restores all traffic to what served before, and stops the new versions."""
         applied = document.status.applied
-        stable = replicas.deployments(applied, document.status.variants)
+        stable = versions.deployments(applied, document.status.variants)
         allowed = self.servers.allowed(stable)
         if applied is not None:
             with suppress(ServingError):
-                await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+                await self._run(serving, allowed)
             with suppress(RefusedByProxyError):  # what the proxy has of it holds
                 await self.servers.route(Stage(serving, applied, stable))
         latest = await self.records.read(serving)  # steps were recorded since the document was read
@@ -176,27 +181,27 @@ class Rollout:
             rollout=rollout,
             variants=self.servers.statuses(Stage(serving, applied, stable)) if applied else (),
         )
-        await self.servers.stop_superfluous(serving, allowed)
+        await self.servers.remove_others(serving, allowed)
 
     def _may_run_again(self, document: ServingDocument) -> bool:
         """Whether it was stopped only since the operator did not allow its commands, and does now."""
         status = document.status
         is_stopped = status.phase is ServingPhase.FAILED and status.observed_generation >= document.generation
-        wanted = replicas.deployments(document.spec, status.variants)
+        wanted = versions.deployments(document.spec, status.variants)
         by_operator = status.problem is not None and status.problem.code == COMMANDS_NOT_ALLOWED
         return is_stopped and by_operator and self.servers.allowed(wanted) == wanted
 
     async def _maintain(self, serving: ServingName, document: ServingDocument) -> None:
-        """Nothing new is asked for: keep what was applied running, and the proxy pointed at what is ready."""
+        """Maintains what was applied: its replicas and its route."""
         applied = document.status.applied
         if applied is None:
-            await self.servers.stop_superfluous(serving, ())
+            await self.servers.remove_others(serving, ())
             return
-        recorded = Stage(serving, applied, replicas.deployments(applied, document.status.variants))
-        stage = self.servers.scaler.scaled(recorded)
+        recorded = Stage(serving, applied, versions.deployments(applied, document.status.variants))
+        stage = await self.servers.scale(recorded)
         allowed = self.servers.allowed(stage.wanted)
         try:
-            await self.servers.start(serving, allowed, await self.models.prepare(allowed))
+            await self._run(serving, allowed)
             await self.servers.adopt(serving, allowed)
             if allowed != stage.wanted:
                 document = await self._withdraw(document, stage, allowed)
@@ -205,13 +210,13 @@ class Rollout:
             await self.records.update(document, problem=error.problem)
             return
         await self.observer.record(document, stage)
-        await self.servers.stop_superfluous(serving, allowed)
+        await self.servers.remove_others(serving, allowed)
 
     async def _withdraw(
         self, document: ServingDocument, stage: Stage, allowed: Sequence[Deployment]
     ) -> ServingDocument:
-        """Stop what was applied and the operator does not allow any more, and record why; it stays wanted."""
-        await self.servers.stop_superfluous(stage.serving, allowed)
+        """Stops what the operator no longer allows, and records the reason; it stays requested."""
+        await self.servers.remove_others(stage.serving, allowed)
         try:
             self.servers.check_commands(stage.wanted)
         except ServingError as error:

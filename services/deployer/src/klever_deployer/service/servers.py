@@ -1,20 +1,18 @@
 """The model servers of a serving and the proxy in front of them, as one thing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from klever_deployer.domain import paths, replicas, routing
+from klever_deployer.domain import paths, routing, versions
 from klever_deployer.domain.analysis import Counts, total
-from klever_deployer.domain.replicas import Deployment, Endpoint, Prepared, ReplicaState, ServingName, VersionKey
-from klever_deployer.domain.routing import BackendKey, Stage
+from klever_deployer.domain.routing import Stage
+from klever_deployer.domain.versions import Deployment, ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, ServingError
-from klever_deployer.ports import DataPlane, Workloads
+from klever_deployer.ports import Backend
 from kleverproto.commands import command_refusal
 from kleverproto.servings import VariantStatus
-
-from .scaling import Scaler
 
 POLL_SECONDS = 0.02
 ADOPTION_SECONDS = 2.0
@@ -26,31 +24,25 @@ class Servers:
     """Starts, routes and stops.
 
     Args:
-        workloads: model servers.
-        data_plane: the proxy.
+        backend: where servings run.
         ingress_url: how clients reach the proxy.
         ready_timeout: seconds a model server may take to be ready.
-        scaler: how many replicas those variants should have that follow their requests.
-        waiting_room: where requests for a variant wait that has no replica.
         allow_commands: whether the operator lets variants run programs of their authors.
     """
 
-    workloads: Workloads
-    data_plane: DataPlane
+    backend: Backend
     ingress_url: str
     ready_timeout: float
-    scaler: Scaler
-    waiting_room: Callable[[BackendKey], Endpoint]
     allow_commands: bool
     _adopted: set[ServingName] = field(default_factory=set)
-    _prepared: dict[ServingName, dict[VersionKey, Prepared]] = field(default_factory=dict)
-    """What was started last, for replicas that are added while a rollout goes on."""
+    _applied: dict[ServingName, dict[VersionKey, VersionSpec]] = field(default_factory=dict)
+    """What was applied last, for numbers of replicas that change during a rollout."""
 
     def check(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Raises ServingError where a variant cannot or may not run here."""
         self.check_commands(wanted)
         for each in wanted:
-            if (refused := self.workloads.refusal(serving.namespace, each.variant)) is not None:
+            if (refused := self.backend.workloads.refusal(serving.namespace, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
 
     def check_commands(self, wanted: Sequence[Deployment]) -> None:
@@ -64,18 +56,23 @@ class Servers:
         """Those of these variants that the operator lets run."""
         return tuple(each for each in wanted if not command_refusal(each.variant, allowed=self.allow_commands))
 
-    async def start(
-        self, serving: ServingName, wanted: Sequence[Deployment], prepared: dict[VersionKey, Prepared]
+    async def apply(
+        self, serving: ServingName, wanted: Sequence[Deployment], specs: Mapping[VersionKey, VersionSpec]
     ) -> None:
-        """Start what is missing; what runs is adopted, and watched from now on.
+        """Have these variants run; what runs already is adopted, and watched from now on.
 
         Raises:
             ServingError: the operator does not let a variant run; then nothing is started.
         """
         self.check_commands(wanted)
-        self._prepared[serving] = self._prepared.get(serving, {}) | prepared
-        for spec in replicas.replica_specs(serving, wanted, prepared):
-            await self.workloads.start(spec)
+        self._applied[serving] = self._applied.get(serving, {}) | dict(specs)
+        for each in wanted:
+            await self.backend.workloads.apply(self._applied[serving][each.key(serving)], each.replicas)
+
+    def begin(self) -> None:
+        """Assume nothing of what runs: another deployer may have had the backend since."""
+        self._adopted.clear()
+        self._applied.clear()
 
     async def adopt(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Once for each serving, wait until what an earlier deployer has started is probed.
@@ -94,23 +91,34 @@ class Servers:
         """Whether the states of its replicas are known."""
         return serving in self._adopted
 
-    def states(self, serving: ServingName) -> list[ReplicaState]:
-        """The replicas of a serving."""
-        return [state for state in self.workloads.states() if state.key.serving == serving]
+    def states(self, serving: ServingName) -> list[VersionState]:
+        """The versions of a serving."""
+        return self.backend.workloads.states(serving)
 
     def is_routed(self, serving: ServingName) -> bool:
         """Whether the proxy has a route to it."""
-        return serving in self.data_plane.served()
+        return serving in self.backend.data_plane.served()
 
     def is_there(self, serving: ServingName) -> bool:
         """Whether anything of it runs or is routed."""
         return self.is_routed(serving) or bool(self.states(serving))
 
+    async def scale(self, stage: Stage) -> Stage:
+        """The stage with as many replicas as its versions should have now; they are scaled from here on."""
+        numbers = await self.backend.scaling.declare(stage.serving, stage.running)
+
+        def scaled(deployment: Deployment) -> Deployment:
+            number = numbers.get(deployment.key(stage.serving), deployment.replicas)
+            return replace(deployment, replicas=number) if number != deployment.replicas else deployment
+
+        return replace(stage, wanted=tuple(map(scaled, stage.wanted)), stable=tuple(map(scaled, stage.stable)))
+
     async def rescale(self, stage: Stage) -> Stage:
-        """The stage with as many replicas as its requests ask for now, of which those that are missing start."""
-        scaled = self.scaler.scaled(stage)
+        """The same, and the replicas that are missing start."""
+        scaled = await self.scale(stage)
         if scaled != stage:
-            await self.start(stage.serving, scaled.running, self._prepared.get(stage.serving, {}))
+            applied = self._applied.get(stage.serving, {})
+            await self.apply(stage.serving, [each for each in scaled.running if each.key(stage.serving) in applied], {})
         return scaled
 
     async def until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
@@ -125,41 +133,37 @@ class Servers:
 
     def are_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> bool:
         """Whether every replica takes requests. Raises ServingError where one never will."""
-        states = self.workloads.states()
-        if (words := replicas.last_words(serving, wanted, states)) is not None:
-            raise ServingError(words, code=MODEL_SERVER_FAILED)
-        return replicas.are_ready(serving, wanted, states)
-
-    def last_words(self, stage: Stage) -> str | None:
-        """Why a server of what is wanted does not start again; None while there is hope."""
-        return replicas.last_words(stage.serving, stage.wanted, self.workloads.states())
+        states = self.states(serving)
+        if (problem := versions.start_problem(serving, wanted, states)) is not None:
+            raise ServingError(problem, code=MODEL_SERVER_FAILED)
+        return versions.are_ready(serving, wanted, states)
 
     async def route(self, stage: Stage) -> None:
         """Spread requests as the stage says. Raises DataPlaneError."""
-        await self.data_plane.apply(routing.route(stage, self.workloads.states(), self.waiting_room))
+        await self.backend.data_plane.apply(routing.route(stage))
 
     def statuses(self, stage: Stage) -> tuple[VariantStatus, ...]:
         """The variants as they are recorded."""
-        weights = routing.percents(stage)
-        return replicas.statuses(stage.serving, stage.running, self.workloads.states(), weights=weights)
+        states, weights = self.states(stage.serving), routing.percents(stage)
+        return versions.statuses(stage.serving, stage.running, states, weights=weights)
 
     async def counts(self, serving: ServingName, wanted: Sequence[Deployment]) -> Counts:
-        """What the proxy has counted of these variants. Raises DataPlaneError."""
-        keys = {BackendKey(serving, each.variant.name, each.revision) for each in wanted}
-        return total((await self.data_plane.counts(keys)).values())
+        """What was counted of requests to these variants. Raises DataPlaneError."""
+        counted = await self.backend.requests.counts({each.key(serving) for each in wanted})
+        return total(counted.values())
 
-    async def stop_superfluous(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
-        """Stop the replicas of a serving that none of these variants needs."""
-        for key in replicas.superfluous(serving, wanted, self.workloads.states()):
-            await self.workloads.stop(key)
+    async def remove_others(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+        """Stop the versions of a serving that are none of these."""
+        for key in versions.superfluous(serving, wanted, self.states(serving)):
+            await self.backend.workloads.remove(key)
 
     async def remove(self, serving: ServingName) -> None:
         """Leave nothing of it; requests in flight are answered."""
-        self.scaler.forget(serving)
-        self._prepared.pop(serving, None)
+        await self.backend.scaling.declare(serving, ())
+        self._applied.pop(serving, None)
         self._adopted.discard(serving)
-        await self.data_plane.remove(serving)
-        await self.stop_superfluous(serving, ())
+        await self.backend.data_plane.remove(serving)
+        await self.remove_others(serving, ())
 
     def url(self, serving: ServingName) -> str:
         """Where clients infer."""

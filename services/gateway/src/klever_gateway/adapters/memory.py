@@ -86,16 +86,16 @@ class InMemoryProjection:
 
     async def find(self, collection: Collection, query: Query) -> Page:
         """See `Projection`."""
-        found = [row for row in self._rows[collection].values() if not row.hidden and _matches(row, query)]
-        found.sort(key=lambda row: row.key)
-        found.sort(key=lambda row: _sortable(row.columns[query.sort]), reverse=query.descending)
-        shown = found[query.start : query.start + query.limit]
-        return Page(len(found), tuple(row.body for row in shown))
+        rows = [row for row in self._rows[collection].values() if not row.hidden and _matches(row, query)]
+        rows.sort(key=lambda row: row.key)
+        rows.sort(key=lambda row: _sortable(row.columns[query.sort]), reverse=query.descending)
+        shown = rows[query.start : query.start + query.limit]
+        return Page(len(rows), tuple(row.body for row in shown))
 
     async def projects(self, *, start: int, limit: int) -> tuple[int, list[ProjectSummary]]:
         """See `Projection`."""
         groups = self._groups("project")
-        found = [
+        summaries = [
             ProjectSummary(
                 name=name,
                 models=len({row.columns["model"] for row in rows}),
@@ -104,11 +104,11 @@ class InMemoryProjection:
             )
             for name, rows in groups
         ]
-        return len(found), found[start : start + limit]
+        return len(summaries), summaries[start : start + limit]
 
     async def models(self, project: str, *, start: int, limit: int) -> tuple[int, list[ModelSummary]]:
         """See `Projection`."""
-        found = [
+        summaries = [
             ModelSummary(
                 project=project,
                 name=name,
@@ -118,7 +118,7 @@ class InMemoryProjection:
             )
             for name, rows in self._groups("model", project=project)
         ]
-        return len(found), found[start : start + limit]
+        return len(summaries), summaries[start : start + limit]
 
     def _groups(self, column: str, **where: str) -> list[tuple[str, list[Row]]]:
         matching = [

@@ -27,7 +27,7 @@ ResultT = TypeVar("ResultT")
 READ_SECONDS = 2.0
 """Longest wait for an event; also how long it takes to notice that the connection was replaced."""
 LOG_SECONDS = 0.25
-"""As READ_SECONDS for a log: its reader asks in between whether the job has ended."""
+"""As READ_SECONDS for a log: the reader checks in between whether the job has finished."""
 PAUSE_SECONDS = 0.25
 """Between two tries while NATS is away."""
 PATIENCE_SECONDS = 30.0
@@ -85,8 +85,8 @@ class NatsEventLog:
         reader = self._reader(LOGS.name, [log])
         try:
             while True:
-                over = await is_over()  # asked first: what was written before the end is read after it
-                messages = await _patiently(partial(_lines, reader, patient=not over))
+                over = await is_over()  # checked first, so that lines written before the end are read
+                messages = await _with_retries(partial(_lines, reader, patient=not over))
                 for message in messages:
                     if data := _logged(message):
                         yield data
@@ -101,7 +101,7 @@ class NatsEventLog:
 
 
 async def _follow(stream: str, reader: StreamReader, steps: "asyncio.Queue[Entry | Gap]") -> None:
-    """Put events into the queue for ever; after any trouble reading resumes behind the last one."""
+    """Puts events into the queue; after an error, reading resumes after the last one."""
     try:
         while True:
             try:
@@ -128,9 +128,9 @@ async def _steps(stream: str, reader: StreamReader) -> AsyncIterator[Entry | Gap
 async def _newest(stream: str, reader: StreamReader, limit: int) -> list[Entry]:
     newest: list[Entry] = []
     try:
-        waiting = _whole(await reader.waiting())
+        waiting = _complete(await reader.waiting())
         while waiting:
-            messages = _whole(await reader.read(min(waiting, MANY), READ_SECONDS))
+            messages = _complete(await reader.read(min(waiting, MANY), READ_SECONDS))
             if not messages:
                 raise TransientError(f"NATS does not send what {stream} holds: try again in a moment")
             waiting = messages[-1].metadata.num_pending
@@ -143,13 +143,13 @@ async def _newest(stream: str, reader: StreamReader, limit: int) -> list[Entry]:
 
 async def _lines(reader: StreamReader, *, patient: bool) -> list[Msg]:
     """The messages that wait; where there are none, the first one that comes within a moment."""
-    waiting = _whole(await reader.waiting())
+    waiting = _complete(await reader.waiting())
     if not waiting and not patient:
         return []
-    return _whole(await reader.read(max(1, min(waiting, READ_AHEAD)), LOG_SECONDS))
+    return _complete(await reader.read(max(1, min(waiting, READ_AHEAD)), LOG_SECONDS))
 
 
-def _whole(read: ResultT | Lost) -> ResultT:
+def _complete(read: ResultT | Lost) -> ResultT:
     """What was read, where nothing is missing."""
     if isinstance(read, Lost):
         raise LinesLostError(f"{read.loss}: what follows would not be whole; read it again from its beginning")
@@ -157,10 +157,10 @@ def _whole(read: ResultT | Lost) -> ResultT:
 
 
 class LinesLostError(TransientError):
-    """Reading cannot resume, since something in between is gone."""
+    """Reading cannot resume, since messages in between are missing."""
 
 
-async def _patiently(call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+async def _with_retries(call: Callable[[], Awaitable[ResultT]]) -> ResultT:
     """The call's result, tried again for a while: a restart of NATS interrupts no reader."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

@@ -129,8 +129,8 @@ class SqliteProjection:
 
         def page(database: sqlite3.Connection) -> Page:
             (total,) = database.execute(count, parameters).fetchone()
-            found = database.execute(part, (*parameters, query.limit, query.start))
-            return Page(total, tuple(body for (body,) in found))
+            stored = database.execute(part, (*parameters, query.limit, query.start))
+            return Page(total, tuple(body for (body,) in stored))
 
         return await self._list(page)
 
@@ -139,13 +139,13 @@ class SqliteProjection:
 
         def summary(database: sqlite3.Connection) -> tuple[int, list[ProjectSummary]]:
             (total,) = database.execute("SELECT COUNT(DISTINCT project) FROM models WHERE NOT hidden").fetchone()
-            found = database.execute(
+            stored = database.execute(
                 "SELECT project, COUNT(DISTINCT model), COUNT(*), MAX(updated_at) FROM models "
                 "WHERE NOT hidden GROUP BY project ORDER BY project LIMIT ? OFFSET ?",
                 (limit, start),
             )
             names = ("name", "models", "versions", "updated_at")
-            return total, [ProjectSummary(**dict(zip(names, each, strict=True))) for each in found]
+            return total, [ProjectSummary(**dict(zip(names, each, strict=True))) for each in stored]
 
         return await self._list(summary)
 
@@ -155,7 +155,7 @@ class SqliteProjection:
         def summary(database: sqlite3.Connection) -> tuple[int, list[ModelSummary]]:
             count = "SELECT COUNT(DISTINCT model) FROM models WHERE NOT hidden AND project = ?"
             (total,) = database.execute(count, (project,)).fetchone()
-            found = database.execute(
+            stored = database.execute(
                 "SELECT model, COUNT(*), MAX(updated_at), (SELECT version FROM models AS newest "
                 "WHERE NOT newest.hidden AND newest.project = models.project AND newest.model = models.model "
                 "ORDER BY created_at DESC LIMIT 1) FROM models WHERE NOT hidden AND project = ? "
@@ -163,7 +163,7 @@ class SqliteProjection:
                 (project, limit, start),
             )
             names = ("name", "versions", "updated_at", "latest")
-            rows = [dict(zip(names, each, strict=True)) for each in found]
+            rows = [dict(zip(names, each, strict=True)) for each in stored]
             return total, [ModelSummary(project=project, **row) for row in rows]
 
         return await self._list(summary)

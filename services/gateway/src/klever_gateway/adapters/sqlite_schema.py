@@ -9,7 +9,7 @@ from klever_gateway.domain.queries import Query
 from klever_gateway.domain.rows import COLUMNS, Collection, Row, Value
 
 SCHEMA_VERSION = 3
-"""A file of another version is thrown away and filled again: it is a cache."""
+"""A file of another version is deleted and rebuilt: it is a cache."""
 
 FIXED = (
     *("key", "revision", "body", "generation", "hidden", "ending", "stale"),
@@ -28,7 +28,7 @@ INDEXES = {
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The database, made anew where the file is missing, unreadable or of another version."""
+    """The database; created if the file is missing, unreadable or of another version."""
     try:
         return _opened(path)
     except sqlite3.DatabaseError:

@@ -1,8 +1,8 @@
-"""One stream, read in order from any place on, over lost consumers, lost connections and a stream created anew.
+"""One stream, read in order from any position, across lost consumers, lost connections and a recreated stream.
 
 The reader has a short-lived pull consumer of its own. A push consumer (nats-py's ordered one, or a core subscription)
 would fill this process's memory while a slow client does not read; a pull consumer hands out a message only when it
-is asked for, filters on the server, and starts at any sequence. The server removes the consumer of a reader that
+is requested, filters on the server, and starts at any sequence. The server removes the consumer of a reader that
 pauses, and forgets it when it restarts; the reader then opens another one behind the last message.
 """
 

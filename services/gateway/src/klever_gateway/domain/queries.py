@@ -1,4 +1,4 @@
-"""What can be asked of the projection."""
+"""Queries of the projection, and their results."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,7 +37,7 @@ class Page:
 
 
 class ProjectSummary(WireModel):
-    """A project, as far as its models tell."""
+    """A project, summed up from its models."""
 
     name: str
     models: int

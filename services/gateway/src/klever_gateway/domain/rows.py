@@ -1,4 +1,4 @@
-"""How a document lies in the projection: its JSON, and the columns that lists are filtered and sorted by."""
+"""A document as the projection stores it: its JSON, and the columns that lists are filtered and sorted by."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -67,7 +67,7 @@ class Row:
     ending: bool = False
     """Being deleted, or deleted."""
     stale: bool = False
-    """As it was in a bucket that is gone; the present one does not have it, or not yet."""
+    """The last known state of a bucket that was lost; the present bucket does not have the document, or not yet."""
     event_id: str | None = None
     """The request that the document comes from."""
     sequence: int = 0

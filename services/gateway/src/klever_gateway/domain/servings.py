@@ -1,4 +1,4 @@
-"""What a serving will be once a request is through."""
+"""A serving after a request, before the deployer has handled it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a serving's name."""
+    """The last known document of a serving's name."""
 
     last: ServingDocument | None
     """The document, or the last one of a serving that was deleted."""
@@ -35,21 +35,20 @@ def as_requested(known: Known, request: ServingRequested, now: datetime) -> Serv
         namespace=request.namespace,
         name=request.name,
         spec=request.spec,
-        status=status.model_copy(update={"phase": ServingPhase.PENDING, "problem": None, "step": ""}),
+        status=status.replace(phase=ServingPhase.PENDING, problem=None, step=""),
         generation=generation,
         created_at=present.created_at if present else now,
         updated_at=now,
     )
 
 
-def is_under_way(document: ServingDocument) -> bool:
-    """Whether there is a rollout of the document's generation that has not ended."""
+def is_in_progress(document: ServingDocument) -> bool:
+    """Whether a rollout of the document's generation is in progress."""
     rollout = document.status.rollout
     ended = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
     return rollout is not None and rollout.generation == document.generation and rollout.phase not in ended
 
 
 def as_deleting(current: ServingDocument, now: datetime) -> ServingDocument:
-    """The serving while it goes away."""
-    status = current.status.model_copy(update={"phase": ServingPhase.DELETING})
-    return current.model_copy(update={"status": status, "updated_at": now})
+    """The serving while it is deleted."""
+    return current.replace(status=current.status.replace(phase=ServingPhase.DELETING), updated_at=now)

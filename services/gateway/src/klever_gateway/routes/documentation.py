@@ -5,9 +5,9 @@ from http import HTTPStatus
 import swagger_ui_bundle
 from aiohttp import web
 
-from klever_gateway.access import PAGE_KEY
-from klever_gateway.keys import OPENAPI
-from klever_gateway.operations import JSON, Operation, Success
+from klever_gateway.routes.common.access import PAGE_KEY
+from klever_gateway.routes.common.keys import OPENAPI
+from klever_gateway.routes.common.operation import JSON, Operation, Success
 
 DOCS = "/docs"
 ASSETS = "/docs/assets"

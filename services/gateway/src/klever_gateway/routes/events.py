@@ -6,14 +6,14 @@ import json
 import structlog
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.positions import Interest, Position
 from klever_gateway.errors import FieldError, InvalidRequestError
-from klever_gateway.keys import STREAM_PACE, WATCHING, StreamPace
-from klever_gateway.operations import BASE, Failure, Operation, Success
-from klever_gateway.parsing import read_query
 from klever_gateway.ports import Gap, NextStep
-from klever_gateway.schemas import WatchQuery
+from klever_gateway.routes.common.keys import STREAM_PACE, WATCHING, StreamPace
+from klever_gateway.routes.common.operation import BASE, Failure, Operation, Success
+from klever_gateway.routes.common.requests import read_query
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.queries import WatchQuery
 
 LAST_EVENT_ID = "Last-Event-ID"
 EVENT_STREAM = "text/event-stream"
@@ -99,11 +99,11 @@ OPERATIONS = (
         path=f"{BASE}/events",
         handler=watch_events,
         tag="events",
-        summary="Follow what happens, live",
+        summary="Follow events, live",
         description=(
             "Server-sent events: `event` is the CloudEvents type, `data` the CloudEvent in structured JSON, `id` a "
-            "position. A client that comes back with `Last-Event-ID` misses nothing and gets nothing twice. Where "
-            f"events may be missing, for they have expired or the event store was lost, an event `{GAP}` says so; its "
+            "position. A client that reconnects with `Last-Event-ID` gets every event once. If "
+            f"events may be missing, because they expired or the event store was lost, an event `{GAP}` says so; its "
             "`data` names the stream and the reason: read the documents again. "
             "Comments keep a silent stream open; a client that does not read is cut off."
         ),

@@ -2,12 +2,16 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import JOBS, READING
-from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import CORRELATION_ID, accepted, checked, document, items, page, read_body, read_query
-from klever_gateway.schemas import CreateJob, EventList, JobList, JobQuery, NamespaceName, RecentQuery
+from klever_gateway.routes.common.keys import JOBS, READING
+from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
+from klever_gateway.routes.common.requests import checked, read_body, read_query
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.answers import EventList, JobList
+from klever_gateway.routes.schemas.jobs import CreateJob
+from klever_gateway.routes.schemas.names import NamespaceName
+from klever_gateway.routes.schemas.queries import JobQuery, RecentQuery
 from kleverproto.jobs import JobDocument
 
 PATH = f"{BASE}/namespaces/{{namespace}}/modeljobs"
@@ -27,26 +31,26 @@ async def get_job(request: web.Request) -> web.Response:
 
 
 async def create_job(request: web.Request) -> web.Response:
-    """Ask for a job."""
+    """Request a job."""
     where = checked(NamespaceName, dict(request.match_info))
     wanted = await read_body(request, CreateJob)
     return accepted(await request.app[JOBS].create(where.namespace, wanted.ref, wanted.kind, wanted.conversion))
 
 
 async def cancel_job(request: web.Request) -> web.Response:
-    """Ask for a job to stop."""
+    """Request that a job be cancelled."""
     names = request.match_info
     return accepted(await request.app[JOBS].cancel(names["namespace"], names["id"]))
 
 
 async def retry_job(request: web.Request) -> web.Response:
-    """Ask for a job to be done again."""
+    """Request that a job be run again."""
     names = request.match_info
     return accepted(await request.app[JOBS].retry(names["namespace"], names["id"]))
 
 
 async def delete_job(request: web.Request) -> web.Response:
-    """Ask for a job to be forgotten."""
+    """Request that a job be deleted."""
     names = request.match_info
     return accepted(await request.app[JOBS].delete(names["namespace"], names["id"]))
 
@@ -54,8 +58,8 @@ async def delete_job(request: web.Request) -> web.Response:
 async def list_job_events(request: web.Request) -> web.Response:
     """The newest events of a job."""
     names, limit = request.match_info, read_query(request, RecentQuery).limit
-    found = await request.app[READING].job_events(names["namespace"], names["id"], limit)
-    return items(len(found), [entry.event for entry in found])
+    entries = await request.app[READING].job_events(names["namespace"], names["id"], limit)
+    return items(len(entries), [entry.event for entry in entries])
 
 
 _PENDING = examples.PENDING_JOB.model_dump(mode="json")
@@ -99,8 +103,8 @@ OPERATIONS = (
         path=PATH,
         handler=create_job,
         tag="jobs",
-        summary="Ask for a job on a model version",
-        description="The same work on the same bytes is one job: asking again gives the job that is there.",
+        summary="Request a job on a model version",
+        description="The same work on the same bytes is one job: a repeated request returns the present job.",
         body=Body(model=CreateJob, example={"kind": "convert", "ref": "library/iris:v1", "conversion": {"to": "ONNX"}}),
         success=_accepted("The job."),
         failures=(
@@ -114,9 +118,9 @@ OPERATIONS = (
         path=f"{ONE}/cancel",
         handler=cancel_job,
         tag="jobs",
-        summary="Ask for a job to stop",
-        description="Answers with the job as it is; it becomes Cancelled, unless it ends first.",
-        success=_accepted("The job, not yet stopped."),
+        summary="Cancel a job",
+        description="Returns the job as it is; it becomes Cancelled, unless it finishes first.",
+        success=_accepted("The job, not yet cancelled."),
         failures=(Failure.NOT_FOUND, Failure.CONFLICT, Failure.UNAVAILABLE),
     ),
     Operation(
@@ -125,7 +129,7 @@ OPERATIONS = (
         path=f"{ONE}/retry",
         handler=retry_job,
         tag="jobs",
-        summary="Ask for a job that failed or was cancelled to be done again",
+        summary="Retry a job that failed or was cancelled",
         success=_accepted("The job, Pending again."),
         failures=(Failure.NOT_FOUND, Failure.CONFLICT, Failure.UNAVAILABLE),
     ),
@@ -135,9 +139,9 @@ OPERATIONS = (
         path=ONE,
         handler=delete_job,
         tag="jobs",
-        summary="Ask for a job to be forgotten; one that runs is stopped first",
-        description="What the job has found out or made stays.",
-        success=_accepted("The job, still there."),
+        summary="Delete a job; one that is running is cancelled first",
+        description="The results of the job stay.",
+        success=_accepted("The job, not yet deleted."),
         failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
     ),
     Operation(

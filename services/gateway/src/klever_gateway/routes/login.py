@@ -1,4 +1,4 @@
-"""How a browser gets in: a link that is good once."""
+"""Logs a browser in with a link that can be used once."""
 
 import json
 import secrets
@@ -7,10 +7,10 @@ from http import HTTPStatus
 from aiohttp import web
 from yarl import URL
 
-from klever_gateway.access import cookie_name
 from klever_gateway.errors import LoginLinkError
-from klever_gateway.keys import PLATFORM, SESSIONS
-from klever_gateway.operations import BASE, JSON, Operation, Success
+from klever_gateway.routes.common.access import cookie_name
+from klever_gateway.routes.common.keys import PLATFORM, SESSIONS
+from klever_gateway.routes.common.operation import BASE, JSON, Operation, Success
 from klever_gateway.service.sessions import CODE_SECONDS, SESSION_SECONDS
 from kleverproto.base import WireModel
 
@@ -20,7 +20,7 @@ LOGIN = "/login"
 
 
 class LoginLink(WireModel):
-    """A way in for one browser."""
+    """A link that logs one browser in."""
 
     url: str
     """Open it in the browser; it is good once."""
@@ -82,7 +82,7 @@ OPERATIONS = (
         path=f"{BASE}/login-links",
         handler=create_login_link,
         tag="platform",
-        summary="Make a link that lets a browser in, once",
+        summary="Create a link that logs a browser in, once",
         success=Success(
             description="The link.",
             status=HTTPStatus.CREATED,

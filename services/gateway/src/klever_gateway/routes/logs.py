@@ -1,4 +1,4 @@
-"""What the tools of a job, and the model servers of a serving, say."""
+"""Logs of jobs and servings."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,10 +7,10 @@ from contextlib import aclosing
 import structlog
 from aiohttp import web
 
-from klever_gateway.keys import READING, STREAM_PACE
-from klever_gateway.operations import Failure, Operation, Success
-from klever_gateway.parsing import read_query
-from klever_gateway.schemas import LogQuery, ServingLogQuery
+from klever_gateway.routes.common.keys import READING, STREAM_PACE
+from klever_gateway.routes.common.operation import Failure, Operation, Success
+from klever_gateway.routes.common.requests import read_query
+from klever_gateway.routes.schemas.queries import LogQuery, ServingLogQuery
 from kleverkit.errors import TransientError
 
 from . import jobs, servings
@@ -58,8 +58,8 @@ OPERATIONS = (
         path=f"{jobs.ONE}/logs",
         handler=read_job_log,
         tag="jobs",
-        summary="Read what the tools of a job say",
-        description="Lines of text, kept for seven days; with `follow` as they come, until the job has ended.",
+        summary="Read the log of a job",
+        description="Lines of text, kept for seven days; with `follow` as they come, until the job has finished.",
         query=LogQuery,
         success=Success(description="The lines.", media_type=TEXT, example="tf2onnx: 12 operators\n"),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
@@ -70,8 +70,8 @@ OPERATIONS = (
         path=f"{servings.ONE}/logs",
         handler=read_serving_log,
         tag="servings",
-        summary="Read what the model servers of a serving write",
-        description="Lines of text, each behind its replica, kept for seven days; with `follow` as they come.",
+        summary="Read the log of a serving",
+        description="Lines of text, each behind its replica, kept for seven days; with `follow` as they are written.",
         query=ServingLogQuery,
         success=Success(description="The lines.", media_type=TEXT, example='v1/0 | {"event":"ready","port":40123}\n'),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),

@@ -2,13 +2,15 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.queries import ModelSummary, ProjectSummary
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import DELETIONS, READING
-from klever_gateway.operations import BASE, Failure, Operation, Success
-from klever_gateway.parsing import CORRELATION_ID, accepted, document, items, page, read_query
-from klever_gateway.schemas import ModelList, ModelQuery, PageQuery, ProjectList, VersionList, VersionQuery
+from klever_gateway.routes.common.keys import DELETIONS, READING
+from klever_gateway.routes.common.operation import BASE, Failure, Operation, Success
+from klever_gateway.routes.common.requests import read_query
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.answers import ModelList, ProjectList, VersionList
+from klever_gateway.routes.schemas.queries import ModelQuery, PageQuery, VersionQuery
 from kleverproto.models import ModelDocument
 
 MODELS = f"{BASE}/projects/{{project}}/models"
@@ -19,16 +21,16 @@ SLASHES = "Slashes in a model's name are written as `%2F`."
 async def list_projects(request: web.Request) -> web.Response:
     """Projects by name."""
     part = read_query(request, PageQuery)
-    total, found = await request.app[READING].projects(start=part.start, limit=part.limit)
-    return items(total, found)
+    total, summaries = await request.app[READING].projects(start=part.start, limit=part.limit)
+    return items(total, summaries)
 
 
 async def list_project_models(request: web.Request) -> web.Response:
     """Models of a project by name."""
     part = read_query(request, PageQuery)
     project = request.match_info["project"]
-    total, found = await request.app[READING].models(project, start=part.start, limit=part.limit)
-    return items(total, found)
+    total, summaries = await request.app[READING].models(project, start=part.start, limit=part.limit)
+    return items(total, summaries)
 
 
 async def list_versions(request: web.Request) -> web.Response:
@@ -46,13 +48,13 @@ async def get_version(request: web.Request) -> web.Response:
 
 
 async def delete_version(request: web.Request) -> web.Response:
-    """Ask for a version to be deleted."""
+    """Request the deletion of a version."""
     names = request.match_info
     return accepted(await request.app[DELETIONS].delete(names["project"], names["model"], names["version"]))
 
 
 async def delete_model(request: web.Request) -> web.Response:
-    """Ask for every version of a model to be deleted."""
+    """Delete every version of a model."""
     documents = await request.app[DELETIONS].delete_all(request.match_info["project"], request.match_info["model"])
     return items(len(documents), documents, status=202)
 
@@ -124,11 +126,11 @@ OPERATIONS = (
         path=f"{VERSIONS}/{{version}}",
         handler=delete_version,
         tag="models",
-        summary="Ask for a version of a model to be deleted",
+        summary="Delete a version of a model",
         description=f"A served version is not deleted. Other tags of the same bytes stay. {SLASHES}",
         success=Success(
             status=202,
-            description="The version as it is; it is gone once the registry has deleted it.",
+            description="The version as it is, until the registry has deleted it.",
             model=ModelDocument,
             example=examples.MODEL.model_dump(mode="json"),
             headers=(CORRELATION_ID, "ETag"),
@@ -141,8 +143,8 @@ OPERATIONS = (
         path=f"{MODELS}/{{model}}",
         handler=delete_model,
         tag="models",
-        summary="Ask for every version of a model to be deleted",
-        description=f"Nothing is deleted where one of them is served. {SLASHES}",
+        summary="Delete every version of a model",
+        description=f"Nothing is deleted if one of them is served. {SLASHES}",
         success=Success(
             status=202,
             description="The versions as they are.",

@@ -1,17 +1,17 @@
-"""What runs here, and where."""
+"""The platform: its version and addresses."""
 
 from aiohttp import web
 
-from klever_gateway.keys import PLATFORM
-from klever_gateway.operations import BASE, JSON, Operation, Success
-from klever_gateway.schemas import PlatformInfo, Urls
+from klever_gateway.routes.common.keys import PLATFORM
+from klever_gateway.routes.common.operation import BASE, JSON, Operation, Success
+from klever_gateway.routes.schemas.answers import PlatformInfo, Urls
 
 
 async def get_platform(request: web.Request) -> web.Response:
     """Version and addresses."""
-    told = request.app[PLATFORM]
-    urls = Urls(gateway=told.gateway, registry=told.registry, ingress=told.ingress)
-    info = PlatformInfo(version=told.version, urls=urls)
+    addresses = request.app[PLATFORM]
+    urls = Urls(gateway=addresses.gateway, registry=addresses.registry, ingress=addresses.ingress)
+    info = PlatformInfo(version=addresses.version, urls=urls)
     return web.Response(text=info.model_dump_json(), content_type=JSON)
 
 
@@ -22,7 +22,7 @@ OPERATIONS = (
         path=f"{BASE}/platform",
         handler=get_platform,
         tag="platform",
-        summary="Tell what runs here and where its doors are",
+        summary="Get the version and the addresses of the platform",
         success=Success(
             description="Version and addresses.",
             model=PlatformInfo,

@@ -1,12 +1,14 @@
-"""What happens by itself to the models of a project."""
+"""Policies of projects."""
 
 from aiohttp import web
 
-from klever_gateway import examples
-from klever_gateway.keys import POLICIES
-from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import CORRELATION_ID, accepted, checked, read_body, value
-from klever_gateway.schemas import ProjectName, ReplacePolicy
+from klever_gateway.routes.common.keys import POLICIES
+from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
+from klever_gateway.routes.common.requests import checked, read_body
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, value
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.names import ProjectName
+from klever_gateway.routes.schemas.policies import ReplacePolicy
 from kleverproto.projects import ProjectDocument, ProjectPolicy
 
 PATH = f"{BASE}/projects/{{project}}/policy"
@@ -18,7 +20,7 @@ async def get_policy(request: web.Request) -> web.Response:
 
 
 async def put_policy(request: web.Request) -> web.Response:
-    """Ask for another policy."""
+    """Request another policy."""
     where = checked(ProjectName, dict(request.match_info))
     wanted = await read_body(request, ReplacePolicy)
     return accepted(await request.app[POLICIES].put(where.project, wanted.policy))
@@ -34,7 +36,7 @@ OPERATIONS = (
         handler=get_policy,
         tag="models",
         summary="Get the policy of a project",
-        description="A project that nobody gave a policy has one that does nothing.",
+        description="A project without a policy has one without actions.",
         success=Success(description="The policy.", model=ProjectPolicy, example=_EXAMPLE),
         failures=(Failure.UNAVAILABLE,),
     ),
@@ -44,8 +46,8 @@ OPERATIONS = (
         path=PATH,
         handler=put_policy,
         tag="models",
-        summary="Say what happens by itself to the models of a project",
-        description="Models that are pushed from then on follow it.",
+        summary="Replace the policy of a project",
+        description="It applies to models that are pushed from then on.",
         body=Body(model=ReplacePolicy, example=_EXAMPLE),
         success=Success(
             status=202,

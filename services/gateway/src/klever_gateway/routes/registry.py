@@ -1,11 +1,11 @@
-"""Where someone has taken the gateway for the registry: the answer says where that is, as every OCI client shows it."""
+"""Requests of OCI clients that use the gateway's address for the registry: the error names the registry's address."""
 
 from http import HTTPStatus
 
 from aiohttp import web
 from yarl import URL
 
-from klever_gateway.keys import PLATFORM
+from klever_gateway.routes.common.keys import PLATFORM
 
 
 async def name_the_registry(request: web.Request) -> web.Response:

@@ -2,32 +2,23 @@
 
 from aiohttp import web
 
-from klever_gateway import examples
 from klever_gateway.domain.rows import Collection
-from klever_gateway.keys import READING, SERVINGS
-from klever_gateway.operations import BASE, Body, Failure, Operation, Success
-from klever_gateway.parsing import (
-    CORRELATION_ID,
-    accepted,
+from klever_gateway.routes.common.keys import READING, SERVINGS
+from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
+from klever_gateway.routes.common.requests import (
+    CONDITIONS,
+    IDEMPOTENCY_KEY,
     checked,
-    document,
-    if_match,
-    items,
-    page,
     read_body,
+    read_conditions,
     read_query,
 )
-from klever_gateway.schemas import (
-    CreateServing,
-    EventList,
-    NamespaceName,
-    RecentQuery,
-    ReplaceServing,
-    ServingList,
-    ServingName,
-    ServingQuery,
-    SteerRollout,
-)
+from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
+from klever_gateway.routes.openapi import examples
+from klever_gateway.routes.schemas.answers import EventList, ServingList
+from klever_gateway.routes.schemas.names import NamespaceName, ServingName
+from klever_gateway.routes.schemas.queries import RecentQuery, ServingQuery
+from klever_gateway.routes.schemas.servings import CreateServing, ReplaceServing, SteerRollout
 from kleverproto.servings import ServingDocument, ServingRequested
 
 PATH = f"{BASE}/namespaces/{{namespace}}/servings"
@@ -53,39 +44,41 @@ async def get_serving(request: web.Request) -> web.Response:
 
 
 async def create_serving(request: web.Request) -> web.Response:
-    """Ask for a new serving."""
+    """Request a new serving."""
     where = checked(NamespaceName, dict(request.match_info))
     wanted = await read_body(request, CreateServing)
-    asked = ServingRequested(namespace=where.namespace, name=wanted.name, spec=wanted.spec)
-    return accepted(await request.app[SERVINGS].create(asked))
+    requested = ServingRequested(namespace=where.namespace, name=wanted.name, spec=wanted.spec)
+    return accepted(await request.app[SERVINGS].create(requested, await read_conditions(request)))
 
 
 async def replace_serving(request: web.Request) -> web.Response:
-    """Ask for another spec."""
+    """Request another spec."""
     named = checked(ServingName, dict(request.match_info))
     wanted = await read_body(request, ReplaceServing)
-    asked = ServingRequested(namespace=named.namespace, name=named.name, spec=wanted.spec)
-    return accepted(await request.app[SERVINGS].replace(asked, if_match=if_match(request)))
+    requested = ServingRequested(namespace=named.namespace, name=named.name, spec=wanted.spec)
+    return accepted(await request.app[SERVINGS].replace(requested, await read_conditions(request)))
 
 
 async def steer_rollout(request: web.Request) -> web.Response:
-    """Ask for a rollout to be paused, resumed, promoted or aborted."""
+    """Request that a rollout be paused, resumed, promoted or aborted."""
     names = request.match_info
     wanted = await read_body(request, SteerRollout)
-    return accepted(await request.app[SERVINGS].steer(names["namespace"], names["name"], wanted.action))
+    conditions = await read_conditions(request)
+    return accepted(await request.app[SERVINGS].steer(names["namespace"], names["name"], wanted.action, conditions))
 
 
 async def delete_serving(request: web.Request) -> web.Response:
-    """Ask for a serving to go away."""
+    """Request that a serving be deleted."""
     names = request.match_info
-    return accepted(await request.app[SERVINGS].delete(names["namespace"], names["name"]))
+    conditions = await read_conditions(request)
+    return accepted(await request.app[SERVINGS].delete(names["namespace"], names["name"], conditions))
 
 
 async def list_serving_events(request: web.Request) -> web.Response:
     """The newest events of a serving."""
     names, limit = request.match_info, read_query(request, RecentQuery).limit
-    found = await request.app[READING].serving_events(names["namespace"], names["name"], limit)
-    return items(len(found), [entry.event for entry in found])
+    entries = await request.app[READING].serving_events(names["namespace"], names["name"], limit)
+    return items(len(entries), [entry.event for entry in entries])
 
 
 _SERVING = examples.SERVING.model_dump(mode="json")
@@ -145,11 +138,12 @@ OPERATIONS = (
         path=PATH,
         handler=create_serving,
         tag="servings",
-        summary="Ask for a new serving",
-        description="Digests that are left out are taken from the versions' tags now.",
+        summary="Create a serving",
+        headers=(IDEMPOTENCY_KEY,),
+        description="Absent digests are resolved from the versions' tags now.",
         body=Body(model=CreateServing, example={"name": "iris", "spec": examples.SPEC_BODY}),
         success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
-        failures=(*_WRITE_FAILURES, Failure.CONFLICT),
+        failures=(*_WRITE_FAILURES, Failure.CONFLICT, Failure.GENERATION_MISMATCH),
     ),
     Operation(
         id="replaceServing",
@@ -157,9 +151,9 @@ OPERATIONS = (
         path=ONE,
         handler=replace_serving,
         tag="servings",
-        summary="Ask for another spec of a serving, or for a new serving",
-        description="What served before goes on until the new spec is ready.",
-        headers=("If-Match",),
+        summary="Replace the spec of a serving, or create the serving",
+        description="The present spec keeps serving until the new one is ready.",
+        headers=CONDITIONS,
         body=Body(model=ReplaceServing, example={"spec": examples.SPEC_BODY}),
         success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
         failures=(*_WRITE_FAILURES, Failure.GENERATION_MISMATCH),
@@ -170,11 +164,12 @@ OPERATIONS = (
         path=f"{ONE}/rollout",
         handler=steer_rollout,
         tag="servings",
-        summary="Pause, resume, promote or abort a rollout that is under way",
-        description="Answers with the serving as it is; `status.rollout` tells what becomes of it.",
+        summary="Pause, resume, promote or abort the rollout in progress",
+        description="Returns the serving as it is; `status.rollout` shows the progress.",
+        headers=CONDITIONS,
         body=Body(model=SteerRollout, example={"action": "promote"}),
         success=_accepted("The serving.", examples.SERVING),
-        failures=(*_WRITE_FAILURES, Failure.NOT_FOUND, Failure.CONFLICT),
+        failures=(*_WRITE_FAILURES, Failure.NOT_FOUND, Failure.CONFLICT, Failure.GENERATION_MISMATCH),
     ),
     Operation(
         id="deleteServing",
@@ -182,9 +177,10 @@ OPERATIONS = (
         path=ONE,
         handler=delete_serving,
         tag="servings",
-        summary="Ask for a serving to go away",
+        summary="Delete a serving",
+        headers=CONDITIONS,
         success=_accepted("The serving, Deleting.", examples.DELETING_SERVING),
-        failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),
+        failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.GENERATION_MISMATCH, Failure.UNAVAILABLE),
     ),
     Operation(
         id="listServingEvents",

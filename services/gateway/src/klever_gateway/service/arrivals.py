@@ -1,4 +1,4 @@
-"""Waiting for something that is on its way into the projection."""
+"""Waits for changes of the projection."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Arrivals:
-    """Tells those who wait that the projection has changed."""
+    """Wakes those who wait for a change."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
@@ -19,7 +19,7 @@ class Arrivals:
         changed.set()
 
     async def until(self, probe: Callable[[], Awaitable[ResultT | None]], seconds: float) -> ResultT | None:
-        """The probe's first answer, asked again after each change; None if there is none in time."""
+        """The first result of the probe, which runs again after each change; None if there is none in time."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             changed = self._changed

@@ -16,7 +16,7 @@ EVERYTHING = 2**31
 
 
 class Deletions:
-    """Accepts that versions are to go; the registry deletes them, and is the last to say whether one is served.
+    """Accepts deletions; the registry deletes, and makes the final check whether a version is served.
 
     All methods raise TransientError when the request could not be stored.
 
@@ -32,11 +32,11 @@ class Deletions:
         self._registry = registry
 
     async def delete(self, project: str, model: str, version: str) -> Written:
-        """Ask for one version to go.
+        """Requests the deletion of one version.
 
         Raises:
             NotFoundError: there is no such version.
-            OtherRegistryError: another registry keeps it.
+            OtherRegistryError: another registry stores it.
             ModelServedError: it is served.
         """
         row = await self._reading.version(project, model, version)
@@ -46,12 +46,12 @@ class Deletions:
         return await self._request(document)
 
     async def delete_all(self, project: str, model: str) -> list[ModelDocument]:
-        """Ask for all versions of a model to go.
+        """Requests the deletion of all versions of a model.
 
         Raises:
             NotFoundError: there is no such model.
-            OtherRegistryError: another registry keeps at least one of them; then none goes.
-            ModelServedError: at least one of them is served; then none goes.
+            OtherRegistryError: another registry stores at least one of them; then none is deleted.
+            ModelServedError: at least one of them is served; then none is deleted.
         """
         query = Query(where={"project": project, "model": model}, limit=EVERYTHING)
         page = await self._reading.versions(project, model, query)
@@ -74,7 +74,7 @@ class Deletions:
     def _require_ours(self, documents: list[ModelDocument]) -> None:
         elsewhere = [document.spec for document in documents if document.spec.registry != self._registry]
         if elsewhere:
-            kept = "; ".join(f"{spec.ref} is kept by {spec.registry}: delete it there" for spec in elsewhere)
+            kept = "; ".join(f"{spec.ref} is stored by {spec.registry}: delete it there" for spec in elsewhere)
             raise OtherRegistryError(f"{kept} (the platform deletes from {self._registry} only)")
 
     async def _require_unused(self, refs: list[ModelRef]) -> None:

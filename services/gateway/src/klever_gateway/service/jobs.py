@@ -25,7 +25,7 @@ from .writing import Writing, Written
 
 
 class Jobs:
-    """Accepts what people want done; the jobrunner does it.
+    """Accepts requests for jobs; the jobrunner runs them.
 
     All methods raise TransientError when the request could not be stored.
     """
@@ -36,7 +36,7 @@ class Jobs:
         self._reading = reading
 
     async def create(self, namespace: str, ref: str, kind: JobKind, conversion: Conversion | None = None) -> Written:
-        """Ask for a job on a model version; the same work on the same bytes is the same job.
+        """Requests a job on a model version; the same work on the same bytes is the same job.
 
         Raises:
             InvalidRequestError: the version does not exist; or it would be converted, and its project blocks that,
@@ -62,40 +62,42 @@ class Jobs:
         return await self._writing.submit(event, Collection.JOBS, row)
 
     async def cancel(self, namespace: str, wanted: str) -> Written:
-        """Ask for a job to stop; it may still finish first.
+        """Requests that a job be cancelled; it may still finish first.
 
         Raises:
             NotFoundError: there is no such job.
-            JobFinishedError: it has ended.
+            JobFinishedError: it has finished.
         """
-        row, document = await self._found(namespace, wanted)
+        row, document = await self._find_job(namespace, wanted)
         if document.status.phase.is_final:
-            raise JobFinishedError(f"job {wanted} has ended as {document.status.phase}: nothing to cancel")
+            raise JobFinishedError(f"job {wanted} has finished as {document.status.phase}: there is nothing to cancel")
         event = self._writing.event(JobCancelRequested(id=wanted, spec=document.spec))
         return await self._writing.submit(event, Collection.JOBS, replace(row, event_id=event.id))
 
     async def retry(self, namespace: str, wanted: str) -> Written:
-        """Ask for a job that failed or was stopped to be done again.
+        """Requests that a job which failed or was cancelled be run again.
 
         Raises:
             NotFoundError: there is no such job.
-            JobNotRetriableError: it has not ended, or has succeeded.
+            JobNotRetriableError: it has not finished, or has succeeded.
         """
-        row, document = await self._found(namespace, wanted)
+        row, document = await self._find_job(namespace, wanted)
         phase = document.status.phase
         if phase is JobPhase.SUCCEEDED or not phase.is_final:
             raise JobNotRetriableError(f"job {wanted} is {phase}: only one that failed or was cancelled can be retried")
         event = self._writing.event(JobRequested(id=wanted, spec=document.spec, again=True))
-        anew = {"status": JobStatus(), "generation": document.generation + 1, "updated_at": self._writing.clock()}
-        pending = job_row(row.key, row.revision, document.model_copy(update=anew), accepted=True)
-        return await self._writing.submit(event, Collection.JOBS, pending)
+        generation, now = document.generation + 1, self._writing.clock()
+        pending = document.replace(status=JobStatus(), generation=generation, updated_at=now)
+        return await self._writing.submit(
+            event, Collection.JOBS, job_row(row.key, row.revision, pending, accepted=True)
+        )
 
     async def delete(self, namespace: str, wanted: str) -> Written:
-        """Ask for a job to be forgotten, and stopped if it runs. Raises NotFoundError."""
-        row, document = await self._found(namespace, wanted)
+        """Requests that a job be deleted, and cancelled if it is running. Raises NotFoundError."""
+        row, document = await self._find_job(namespace, wanted)
         event = self._writing.event(JobDeleteRequested(id=wanted, spec=document.spec))
         return await self._writing.submit(event, Collection.JOBS, replace(row, ending=True))
 
-    async def _found(self, namespace: str, wanted: str) -> tuple[Row, JobDocument]:
+    async def _find_job(self, namespace: str, wanted: str) -> tuple[Row, JobDocument]:
         row = await self._reading.job(namespace, wanted)
         return row, JobDocument.model_validate_json(row.body)

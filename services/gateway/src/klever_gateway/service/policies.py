@@ -1,4 +1,4 @@
-"""What people want to happen to the models of a project."""
+"""Policies of projects: reads them, and stores requests for other ones."""
 
 from klever_gateway.domain.rows import Collection, policy_row
 from kleverkit.errors import TransientError
@@ -15,22 +15,22 @@ from .writing import Writing, Written
 
 
 class Policies:
-    """Reads policies, and accepts new ones; the registry keeps them."""
+    """Reads policies, and accepts new ones; the registry stores them."""
 
     def __init__(self, writing: Writing) -> None:
         self._writing = writing
 
     async def get(self, project: str) -> ProjectPolicy:
-        """The policy; one that does nothing where nobody has set any. Raises TransientError."""
-        found = await self._document(project)
-        return found.spec.policy if found else ProjectPolicy()
+        """The policy; one without actions if none was set. Raises TransientError."""
+        document = await self._document(project)
+        return document.spec.policy if document else ProjectPolicy()
 
     async def put(self, project: str, policy: ProjectPolicy) -> Written:
-        """Ask for another policy. Raises TransientError when the request could not be stored."""
+        """Requests another policy. Raises TransientError when the request could not be stored."""
         present, now = await self._document(project), self._writing.clock()
         spec = ProjectSpec(name=project, policy=policy)
         wanted = (
-            present.model_copy(update={"spec": spec, "generation": present.generation + 1, "updated_at": now})
+            present.replace(spec=spec, generation=present.generation + 1, updated_at=now)
             if present
             else ProjectDocument(spec=spec, status=ProjectStatus(), created_at=now, updated_at=now)
         )

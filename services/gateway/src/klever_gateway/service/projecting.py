@@ -1,4 +1,4 @@
-"""Keeps the projection what the buckets are."""
+"""Keeps the projection in step with the buckets."""
 
 import asyncio
 import time
@@ -31,18 +31,18 @@ log = structlog.get_logger(__name__)
 
 
 class Projector(Generic[DocT]):
-    """Follows one bucket for ever.
+    """Follows one bucket.
 
     A bucket that was created again, or restored from a backup, lacks documents that were not deleted; its owner
     restores them. Until then the last known ones are shown, as stale, and the gateway is not ready for as long as a
-    restoration takes. What the owner has not restored after `restore_seconds` is gone.
+    restoration takes. Documents that the owner has not restored after `restore_seconds` are dropped.
 
     Args:
         owned: the bucket, and where its documents go.
         projection: what is kept up to date.
         arrivals: learns of each change.
         restore_seconds: how long stale documents are shown; 0 where the owner restores none.
-        look_seconds: how long the bucket is quiet before it is asked whether something has not arrived.
+        look_seconds: after how long without a change the bucket is checked for changes that have not arrived.
         clock: monotonic seconds.
     """
 
@@ -67,7 +67,7 @@ class Projector(Generic[DocT]):
         self._filled_at = clock()
 
     async def run(self) -> None:
-        """The background loop: follows the bucket, and reads it anew where changes have not arrived."""
+        """The background loop: follows the bucket, and reads all of it if changes have not arrived."""
         while True:
             self._seen = None
             await self._follow(self._owned.documents.changes())
@@ -102,7 +102,7 @@ class Projector(Generic[DocT]):
                 elif not await self._is_behind():
                     missing = False
                 elif missing:
-                    log.warning("bucket is read anew, since changes did not arrive", collection=self._collection)
+                    log.warning("changes did not arrive: the bucket is read again", collection=self._collection)
                     return
                 else:
                     missing = True
@@ -128,7 +128,7 @@ class Projector(Generic[DocT]):
         report("projection filled", collection=self._collection, documents=len(snapshot.documents), bucket=verdict)
 
     async def _has_reached(self, bucket: Incarnation) -> bool | None:
-        """True once everything that the bucket held then has been taken."""
+        """True once every change up to then is in the projection."""
         seen = self._seen
         if seen is None or seen.created != bucket.created:
             return None

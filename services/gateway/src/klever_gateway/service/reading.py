@@ -14,9 +14,9 @@ from kleverproto.servings import ServingLogged, serving_key
 
 
 class Reading:
-    """Everything that only reads.
+    """Reads documents, events and logs.
 
-    Every method raises TransientError while the bucket has never been read: an empty answer would be a lie.
+    Every method raises TransientError while the bucket has never been read: an empty answer would be wrong.
     """
 
     def __init__(self, projection: Projection, event_log: EventLog) -> None:
@@ -36,10 +36,10 @@ class Reading:
     async def models(self, project: str, *, start: int, limit: int) -> tuple[int, list[ModelSummary]]:
         """Models of a project. Raises NotFoundError where it has none."""
         await self._check_loaded(Collection.MODELS)
-        total, found = await self._projection.models(project, start=start, limit=limit)
+        total, models = await self._projection.models(project, start=start, limit=limit)
         if not total:
             raise NotFoundError(f"there is no project {project}: a project begins with its first pushed model")
-        return total, found
+        return total, models
 
     async def versions(self, project: str, model: str, query: Query) -> Page:
         """Versions of a model. Raises NotFoundError where it has none."""
@@ -61,11 +61,11 @@ class Reading:
         return row
 
     async def job_events(self, namespace: str, job_id: str, limit: int) -> list[Entry]:
-        """The newest events of a job, oldest first; also of one that is gone. Raises NotFoundError."""
-        found = await self._event_log.recent(job_interest(job_id), limit)
-        if not found:
+        """The newest events of a job, oldest first; also if it was deleted. Raises NotFoundError."""
+        events = await self._event_log.recent(job_interest(job_id), limit)
+        if not events:
             await self.job(namespace, job_id)
-        return found
+        return events
 
     async def job_log(self, namespace: str, job_id: str, *, follow: bool) -> AsyncGenerator[str, None]:
         """What the tools of a job have written; until it has ended, if it is followed. Raises NotFoundError."""
@@ -82,11 +82,11 @@ class Reading:
         return await self._get(Collection.SERVINGS, serving_key(namespace, name), f"serving {name} in {namespace}")
 
     async def serving_events(self, namespace: str, name: str, limit: int) -> list[Entry]:
-        """The newest events of a serving, oldest first; also of one that is gone."""
-        found = await self._event_log.recent(serving_interest(namespace, name), limit)
-        if not found:
+        """The newest events of a serving, oldest first; also if it was deleted."""
+        events = await self._event_log.recent(serving_interest(namespace, name), limit)
+        if not events:
             await self.serving(namespace, name)
-        return found
+        return events
 
     async def serving_log(
         self, namespace: str, name: str, variant: str | None, *, follow: bool

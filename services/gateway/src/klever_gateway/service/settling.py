@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class Settling(Generic[DocT]):
-    """Looks after the accepted requests of one collection.
+    """Settles the accepted requests of one collection.
 
-    The owner's document normally arrives by itself. Where a request changed nothing, ended as a dead letter, or was
-    lost with its stream, none arrives; then the bucket itself is read, and what it holds is shown.
+    The owner's document normally arrives as a change of the bucket. If a request changed nothing, became a dead
+    letter, or was lost with its stream, none arrives; then the bucket is read, and its content is shown.
     """
 
     def __init__(self, owned: Owned[DocT], *, projection: Projection, requests: Requests, arrivals: Arrivals) -> None:

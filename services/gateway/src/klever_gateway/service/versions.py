@@ -1,4 +1,4 @@
-"""Finding the model versions that a request names."""
+"""Finds the model versions that a request names."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container
@@ -8,28 +8,26 @@ from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Projection
 from kleverkit.errors import TransientError
 from kleverkit.expressions import expression_mistakes
+from kleverproto.codes import DIGEST_NOT_FOUND, INVALID_EXPRESSION, MODEL_NOT_FOUND
 from kleverproto.commands import command_refusal
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef, names_registry
-from kleverproto.servable import Refusal, missing_knowledge, refusal, unconvertible, unservable
+from kleverproto.refusals import Refusal
+from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
 from .arrivals import Arrivals
 
-MODEL_NOT_FOUND = "model_not_found"
-DIGEST_NOT_FOUND = "digest_not_found"
-INVALID_EXPRESSION = "invalid_expression"
-
 
 class Versions:
-    """The catalogue, as far as requests refer to it.
+    """Looks up model versions, and refuses those that may not be served or converted.
 
     Args:
         projection: where versions are read.
-        arrivals: tells of new ones.
+        arrivals: learns of new ones.
         policy_of: the policy of a project.
         wait_seconds: how long a version may take to arrive, and to be scanned and parsed, that was pushed just now.
         allow_commands: whether the operator lets variants run programs of their authors.
@@ -56,14 +54,14 @@ class Versions:
         Raises:
             InvalidRequestError: there is none; names the field and says what to do.
         """
-        found = await self._await(reference)
-        if found is None:
+        version = await self._await(reference)
+        if version is None:
             raise InvalidRequestError(
                 _not_found(reference),
                 errors=(FieldError(field, _not_found(reference)),),
                 code=MODEL_NOT_FOUND,
             )
-        return found
+        return version
 
     async def get_convertible(self, reference: ModelRef, field: str) -> ModelDocument:
         """The version, which will be loaded and converted.
@@ -83,17 +81,17 @@ class Versions:
 
         Args:
             spec: what is wanted.
-            served: what the serving serves already; that may be gone from the catalogue.
+            served: what the serving serves already; it may be missing from the catalogue.
 
         Raises:
             InvalidRequestError: a version or digest does not exist, its project does not let it be served, nothing
                 could serve it, or the operator does not let it run; names every one of them.
         """
-        found = await asyncio.gather(*(self._served(variant, served) for variant in spec.variants))
-        documents = [document for document, _ in found]
+        judged = await asyncio.gather(*(self._served(variant, served) for variant in spec.variants))
+        documents = [document for document, _ in judged]
         problems = [
             (code, FieldError(f"spec.variants.{number}.{field}", message))
-            for number, (_, wrong) in enumerate(found)
+            for number, (_, wrong) in enumerate(judged)
             for code, field, message in wrong
         ]
         problems += [(INVALID_EXPRESSION, FieldError(*mistake)) for mistake in expression_mistakes(spec)]
@@ -102,10 +100,10 @@ class Versions:
             message = "; ".join(dict.fromkeys(error.message for error in errors))
             raise InvalidRequestError(message, errors=errors, code=problems[0][0])
         variants = tuple(
-            variant.model_copy(update={"digest": variant.digest or (document.spec.digest if document else None)})
+            variant.replace(digest=variant.digest or (document.spec.digest if document else None))
             for variant, document in zip(spec.variants, documents, strict=True)
         )
-        return spec.model_copy(update={"variants": variants})
+        return spec.replace(variants=variants)
 
     async def _served(
         self, variant: Variant, served: Container[ServedModel]
@@ -145,10 +143,10 @@ class Versions:
         return ModelDocument.model_validate_json(row.body) if row else None
 
     async def _await(self, reference: ModelRef) -> ModelDocument | None:
-        found = await self._arrivals.until(lambda: self._find(reference), self._wait_seconds)
-        if found is None and not await self._projection.is_loaded(Collection.MODELS):
+        version = await self._arrivals.until(lambda: self._find(reference), self._wait_seconds)
+        if version is None and not await self._projection.is_loaded(Collection.MODELS):
             raise TransientError("the gateway has not read the models yet: try again in a moment")
-        return found
+        return version
 
 
 def _problems(variant: Variant, document: ModelDocument | None) -> list[tuple[str, str, str]]:

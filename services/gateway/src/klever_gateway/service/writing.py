@@ -11,7 +11,7 @@ from klever_gateway.domain.rows import Collection, Row
 from klever_gateway.ports import Projection, Requests
 from kleverkit.errors import TransientError
 from kleverproto.base import WireModel
-from kleverproto.envelope import Event, EventSource
+from kleverproto.envelope import Event, EventSource, derive_id
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +49,20 @@ class Writing:
         """The event of a new request."""
         return self.source.event(data, event_id=self.new_id())
 
+    def repeatable_event(self, data: WireModel, key: str | None, attempt: int = 0) -> Event[Any]:
+        """The event of a request that a client may send again with the same key; JetStream drops the repetition."""
+        event_id = derive_id("request", key, str(attempt)) if key is not None else self.new_id()
+        return self.source.event(data, event_id=event_id)
+
     async def submit(self, event: Event[Any], collection: Collection, row: Row) -> Written:
         """Store the request, then show the document. Raises TransientError: the request is not known to be stored."""
         sequence = await self.requests.store(event)
+        return await self.show(event, collection, replace(row, sequence=sequence) if row.accepted else row)
+
+    async def show(self, event: Event[Any], collection: Collection, row: Row) -> Written:
+        """Show the document of a request that is stored."""
         if row.accepted:
-            await self._show(collection, replace(row, revision=0, event_id=event.id, sequence=sequence))
+            await self._show(collection, replace(row, revision=0, event_id=event.id))
         return Written(row.body, row.generation, event.correlation_id or event.id)
 
     async def _show(self, collection: Collection, row: Row) -> None:

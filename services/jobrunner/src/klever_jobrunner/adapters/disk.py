@@ -42,7 +42,7 @@ class Disk:
         self._paths = paths
         self._look = look
 
-    def lack(self) -> str | None:
+    def shortage(self) -> str | None:
         """What is missing, as a sentence; None where there is space."""
         for path in self._paths:
             space = self._look(_existing(path))
@@ -58,7 +58,7 @@ class Disk:
 
     async def check(self) -> str | None:
         """A readiness check."""
-        return self.lack()
+        return self.shortage()
 
 
 def _existing(path: Path) -> Path:

@@ -1,5 +1,8 @@
-"""What a jobrunner keeps from one process to the next."""
+"""What a jobrunner keeps from one process to the next, in a directory that several may share."""
 
+import fcntl
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,15 +12,58 @@ from kleverkit.durable import make_directory, replace_file
 
 log = structlog.get_logger(__name__)
 
-FILE = "runner"
+NAME, LOCK, SCRATCH = "name", "lock", "scratch"
 
 
-def runner_name(home: Path) -> str:
-    """The name of the jobrunner with this home: what it was working on when it was killed is its own to resume.
+@dataclass(frozen=True)
+class Home:
+    """The home of one running jobrunner."""
 
-    Where it cannot be kept, the next process has to wait until the claims of this one lapse.
+    name: str
+    """Of the jobrunner: the next process with this home resumes what this one leaves."""
+    scratch: Path
+    """Where models are while jobs run."""
+    lock: int | None = None
+    """Descriptor of the file that keeps other processes out; None where nothing could be written."""
+
+    def release(self) -> None:
+        """Let another process have the home; the end of this one does that, too."""
+        if self.lock is not None:
+            os.close(self.lock)
+
+
+def claim_home(work_dir: Path) -> Home:
+    """The first home below a directory that no other process uses.
+
+    If the directory cannot be written, the name is new, and the next process waits until the claims of this one lapse.
     """
-    path = home / FILE
+    number = 1
+    while True:
+        home = work_dir / f"jobrunner-{number}"
+        try:
+            make_directory(home)
+            lock = _lock(home / LOCK)
+        except OSError as error:
+            log.warning("the name of this jobrunner cannot be kept", path=str(home), error=str(error))
+            return Home(uuid4().hex, home / SCRATCH)
+        if lock is not None:
+            return Home(_name(home), home / SCRATCH, lock)
+        number += 1
+
+
+def _lock(path: Path) -> int | None:
+    """Lock a file; None where another process has. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # no child inherits it
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _name(home: Path) -> str:
+    path = home / NAME
     try:
         if name := path.read_text(encoding="ascii").strip():
             return name
@@ -25,7 +71,6 @@ def runner_name(home: Path) -> str:
         log.info("a jobrunner with a new home", home=str(home))
     name = uuid4().hex
     try:
-        make_directory(home)
         replace_file(path, name.encode())
     except OSError as error:
         log.warning("the name of this jobrunner cannot be kept", path=str(path), error=str(error))

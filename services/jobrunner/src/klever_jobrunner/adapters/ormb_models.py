@@ -1,8 +1,9 @@
 """Models from an OCI registry, through the ormb library."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 from klever_jobrunner.errors import (
     DISK_FULL,
@@ -13,37 +14,33 @@ from klever_jobrunner.errors import (
     UNSUPPORTED_FORMAT,
     JobError,
 )
-from klever_jobrunner.ports import FetchedModel
+from klever_jobrunner.ports import FetchedModel, Samples, StoredResult
 from kleverkit.errors import TransientError
 from kleverproto.conversions import RECORD_TYPE, SAMPLES_BYTES, SAMPLES_TYPE, ConversionRecord
 from kleverproto.jobs import JobSpec
 from kleverproto.references import ModelRef
+from modelformats.threads import in_thread
 from ormb.client import OrmbClient
 from ormb.errors import NoSpaceError, NotFoundError, OrmbError, UnsupportedArtifactError
 from ormb.info import ModelInfo
 from ormb.packing import MODEL
 from ormb.reference import Reference
 
+from .samples import read_samples
+
 RECORD_FILE = "conversion.json"
 SAMPLES_FILE = "samples.npz"
 
 
 class OrmbModels:
-    """See `ports.ModelSource` and `ports.ModelSink`; one set of connections for all jobs.
+    """See `ports.ModelSource`, `ports.SampleSource` and `ports.ModelSink`.
 
     Args:
-        client: not entered yet.
+        client: entered by its owner; one set of connections for all jobs.
     """
 
     def __init__(self, client: OrmbClient) -> None:
         self._client = client
-
-    async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._client.__aexit__(*exc)
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
         """See `ports.ModelSource`."""
@@ -59,9 +56,9 @@ class OrmbModels:
             raise JobError(f"{spec.ref} cannot be pulled: {error}", code=PULL_FAILED) from error
         return FetchedModel(destination / MODEL, info.format, info.manifest.modelfile)
 
-    async def fetch_samples(self, spec: JobSpec, digest: str, destination: Path) -> Path:
+    async def fetch_samples(self, spec: JobSpec, digest: str, scratch: Path) -> Samples:
         """See `ports.SampleSource`."""
-        path = destination / SAMPLES_FILE
+        path = scratch / SAMPLES_FILE
         reference = Reference(spec.registry, spec.ref.repository, digest=digest)
         try:
             await self._client.referrers.fetch(reference, SAMPLES_TYPE, path, limit=SAMPLES_BYTES)
@@ -71,19 +68,27 @@ class OrmbModels:
             if error.transient:
                 raise _transient(str(error), error) from error
             raise JobError(f"the samples {digest} cannot be pulled: {error}", code=PULL_FAILED) from error
-        return path
+        return await in_thread(read_samples, path)
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
         """See `ports.ModelSink`."""
         reference = Reference(registry, ref.repository, ref.version)
-        try:
+        with _pushing(reference):
             info = await self._client.push_directory(directory, reference)
             await self._attach(reference.at(info.digest), record)
-        except OrmbError as error:
-            if error.transient:
-                raise _transient(f"{ref} cannot be pushed to {registry} now: {error}", error) from error
-            raise JobError(f"{ref} cannot be pushed to {registry}: {error}", code=PUSH_FAILED) from error
         return info.digest
+
+    async def republish(self, ref: ModelRef, registry: str, result: StoredResult) -> bool:
+        """See `ports.ModelSink`."""
+        reference = Reference(registry, ref.repository, ref.version)
+        stored = Reference(registry, result.ref.repository, digest=result.digest)
+        with _pushing(reference):
+            try:
+                await self._client.copy(stored, reference, with_referrers=False)
+            except (NotFoundError, UnsupportedArtifactError):
+                return False
+            await self._attach(reference.at(result.digest), result.record)
+        return True
 
     async def _attach(self, reference: Reference, record: ConversionRecord) -> None:
         with tempfile.TemporaryDirectory() as directory:
@@ -99,6 +104,17 @@ class OrmbModels:
             if error.transient:
                 raise _transient(str(error), error) from error
             raise
+
+
+@contextmanager
+def _pushing(reference: Reference) -> Iterator[None]:
+    """Report a failure of the registry as one of the job. Raises JobError, TransientError."""
+    try:
+        yield
+    except OrmbError as error:
+        if error.transient:
+            raise _transient(f"{reference} cannot be pushed now: {error}", error) from error
+        raise JobError(f"{reference} cannot be pushed: {error}", code=PUSH_FAILED) from error
 
 
 def _transient(message: str, error: OrmbError) -> TransientError:

@@ -3,17 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
-from klever_jobrunner.errors import DISK_FULL, UNSUPPORTED_CONVERSION, JobError
+from klever_jobrunner.errors import DISK_FULL, JobError
 from klever_jobrunner.ports import ConversionSource, OnLine
 from kleverkit.errors import TransientError
+from kleverproto.codes import UNSANDBOXED
 from kleverproto.conversions import Conversion, ConversionRecord
 from kleversandbox.support import Confinement
-from modelformats.converting.convert import convert
-from modelformats.converting.errors import UNSANDBOXED, ConversionError, NoRouteError
-from modelformats.converting.fingerprint import fingerprint
-from modelformats.converting.planning import plan
-from modelformats.converting.running import Limits
-from modelformats.converting.toolchains import ToolchainStore
+from modelconversion.conversion import convert
+from modelconversion.errors import ConversionError
+from modelconversion.execution import Limits
+from modelconversion.fingerprint import fingerprint
+from modelconversion.planner import plan
+from modelconversion.toolchains.store import ToolchainStore
 from modelformats.foreign_code import may_run_code
 
 
@@ -37,7 +38,7 @@ class ToolchainConverter:
         try:
             return fingerprint(plan(format_name, wanted.to, options), options)
         except ConversionError as error:
-            raise _as_job_error(error) from error
+            raise JobError(str(error), code=error.code) from error
 
     async def convert(
         self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
@@ -63,14 +64,9 @@ class ToolchainConverter:
         except ConversionError as error:
             if error.code == DISK_FULL:
                 raise TransientError(str(error), code=DISK_FULL) from error
-            raise _as_job_error(error) from error
+            raise JobError(str(error), code=error.code) from error
 
 
 def options_of(wanted: Conversion) -> dict[str, str]:
     """The options of the programs."""
     return wanted.options | ({"quantize": wanted.quantize.value} if wanted.quantize else {})
-
-
-def _as_job_error(error: ConversionError) -> JobError:
-    code = UNSUPPORTED_CONVERSION if isinstance(error, NoRouteError) else error.code
-    return JobError(str(error), code=code)

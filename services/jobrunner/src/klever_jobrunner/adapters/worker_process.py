@@ -11,16 +11,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
-from klever_jobrunner.extraction import SIGNATURE_LIMIT
-from klever_jobrunner.worker import Answer, Job
 from kleversandbox.homes import remove_home
 from kleversandbox.policy import MEBI, Limits, Policy
 from kleversandbox.starting import starting
 from kleversandbox.system_paths import READABLE, SYSTEM, interpreter_paths
 from modelformats.threads import in_thread, until_ended
 
+from .parsing import SIGNATURE_LIMIT
+from .worker import Reply, Task
+
 START_SECONDS = 30.0
-MODULES = ("klever_jobrunner", "kleverkit", "kleverproto", "kleversandbox", "kleverserve", "modelformats")
+MODULES = ("klever_jobrunner", "kleverkit", "kleverproto", "kleversandbox", "modelfiles", "modelformats")
 """What a worker imports of ours."""
 KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "KLEVER_PLATFORM")
 """Environment of a worker; the last one tells `klever down` what belongs to the platform."""
@@ -38,7 +39,7 @@ class WorkerLimits:
     """Jobs after which a fresh process takes over."""
     recycle_mb: int = 256
     """A worker that has held more than this is replaced, so that the memory is given back."""
-    command: Sequence[str] = (sys.executable, "-m", "klever_jobrunner.worker")
+    command: Sequence[str] = (sys.executable, "-m", "klever_jobrunner.adapters.worker")
     """Called with the processor seconds of one job."""
 
 
@@ -97,17 +98,17 @@ class WorkerProcess:
         """Whether a fresh process should take over."""
         return self._jobs >= self._limits.max_jobs or self._peak_mb > self._limits.recycle_mb
 
-    async def do(self, job: Job) -> Answer:
-        """Have a job done.
+    async def run_task(self, task: Task) -> Reply:
+        """Send a task and wait for the reply.
 
-        Raises WorkerDiedError, TimeoutError, or ValueError for an answer that cannot be read; then the worker is of no
-        use any more.
+        Raises WorkerDiedError, TimeoutError, or ValueError for a reply that cannot be read; then the worker must
+        be replaced.
         """
         self._jobs += 1
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - it was started with a pipe
         with suppress(BrokenPipeError, ConnectionResetError):  # it is dead, as its answer will show
-            stdin.write(job.model_dump_json().encode() + b"\n")
+            stdin.write(task.model_dump_json().encode() + b"\n")
             await stdin.drain()
         async with asyncio.timeout(self._limits.timeout_seconds):
             answer = await self._answer()
@@ -121,13 +122,13 @@ class WorkerProcess:
         await until_ended(asyncio.ensure_future(self._process.wait()))
         await in_thread(remove_home, self._home)
 
-    async def _answer(self) -> Answer:
+    async def _answer(self) -> Reply:
         stdout = self._process.stdout
         assert stdout is not None  # noqa: S101 - it was started with a pipe
         line = await stdout.readline()
         if not line.endswith(b"\n"):
             raise WorkerDiedError(await self._process.wait())
-        return Answer.model_validate_json(line)
+        return Reply.model_validate_json(line)
 
 
 async def _spawned(policy: Policy) -> asyncio.subprocess.Process:

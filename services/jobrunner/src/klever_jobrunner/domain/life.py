@@ -6,10 +6,12 @@ one is the newest. A step takes what is stored and returns what should be, or No
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Unpack
 
-from klever_jobrunner.errors import OF_THE_BYTES
+from klever_jobrunner.errors import DECIDED_BY_THE_MODEL
+from kleverproto.deletions import deletion_requested, last_document, newest_intent
 from kleverproto.documents import Intent, Problem, Tombstone, is_late
-from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatus
+from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatus, JobStatusChanges
 
 from .requests import Request
 
@@ -35,17 +37,14 @@ class Claim:
 
 
 def requested(known: Known, request: Request, now: datetime) -> JobDocument | None:
-    """The job after a request was heard; None for a late one, and while a deletion is not announced."""
-    if is_late(_heard(known, is_push=request.is_push), request.intent):
+    """The job after a request; None for a late one."""
+    if is_late(_newest_request(known, is_push=request.is_push), request.intent):
         return None
-    if isinstance(known, Tombstone) and not known.announced:
-        return None
-    heard = {"push" if request.is_push else "intent": request.intent}
-    if isinstance(known, JobDocument) and not _is_asked_anew(known.status, request):
-        return _with(known, now, **heard)
-    before = {"intent": _heard(known, is_push=False), "push": _heard(known, is_push=True)}
-    status = JobStatus.model_validate(before | heard)
-    last = known.document if isinstance(known, Tombstone) else known
+    if isinstance(known, JobDocument) and not _starts_again(known.status, request):
+        return known.replace(status=_with_request(known.status, request), updated_at=now)
+    before = JobStatus(intent=_newest_request(known, is_push=False), push=_newest_request(known, is_push=True))
+    status = _with_request(before, request)
+    last = last_document(known)
     generation = last.generation + 1 if last else 1
     created_at = known.created_at if isinstance(known, JobDocument) else now
     return JobDocument(
@@ -53,22 +52,23 @@ def requested(known: Known, request: Request, now: datetime) -> JobDocument | No
     )
 
 
-def begun(
-    known: Known, request: Request, runner: str, now: datetime, *, lapsed: Claim | None = None
+def claimed(
+    known: Known, request: Request, runner: str, now: datetime, *, lapsed: JobDocument | None = None
 ) -> JobDocument | None:
     """The job with one more attempt, by this jobrunner; None where there is nothing to begin.
 
     Args:
         known: what is stored.
         request: what asks for it.
-        runner: this jobrunner, which works on it neither now nor under another request.
+        runner: this jobrunner, which is not running it for another request.
         now: the present.
-        lapsed: a claim of another jobrunner that is not renewed any more.
+        lapsed: the job as it was last written by another jobrunner whose claim has lapsed. Where it was written since,
+            the claim is valid.
     """
-    heard = requested(known, request, now)
-    job = heard or known
-    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner, lapsed):
-        return heard
+    updated = requested(known, request, now)
+    job = updated or known
+    if not isinstance(job, JobDocument) or job.status.phase.is_final or (_is_held(job, runner) and known != lapsed):
+        return updated
     return _with(
         job,
         now,
@@ -82,12 +82,12 @@ def begun(
 
 def held_up(known: Known, request: Request, runner: str, problem: Problem, now: datetime) -> JobDocument | None:
     """The job with the reason why this jobrunner cannot begin it now; it is Pending."""
-    heard = requested(known, request, now)
-    job = heard or known
-    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner, None):
-        return heard
+    updated = requested(known, request, now)
+    job = updated or known
+    if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner):
+        return updated
     if job.status.phase is JobPhase.PENDING and job.status.problem == problem:
-        return heard
+        return updated
     return _with(job, now, phase=JobPhase.PENDING, problem=problem)
 
 
@@ -117,17 +117,17 @@ def failed(
     return current and _ended(current, JobPhase.FAILED, now, problem=problem, result=result)
 
 
-def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
+def cancelled(known: Known, intent: Intent, unknown: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
     """What is stored after a cancellation; None for a late one.
 
     A job that has ended stays as it is, but the cancellation is remembered: an older request that comes later must not
-    begin the job anew. `unheard` is the job where nobody has heard of it before; None if its spec is not known.
+    start the job again. `unknown` is the job where none is stored; None if its spec is not known.
     """
-    if is_late(_heard(known, is_push=False), intent):
+    if is_late(_newest_request(known, is_push=False), intent):
         return None
     if isinstance(known, Tombstone):
-        return known.model_copy(update={"intent": intent})
-    job = known or unheard
+        return known.replace(intent=intent)
+    job = known or unknown
     if job is None:
         return Tomb(intent=intent, announced=True, deleted_at=now)
     if not job.status.phase.is_final:
@@ -135,25 +135,25 @@ def cancelled(known: Known, intent: Intent, unheard: JobDocument | None, now: da
     return _with(job, now, intent=intent)
 
 
-def deleted(known: Known, intent: Intent, unheard: JobDocument | None, now: datetime) -> Tomb | None:
-    """The tombstone of a job, one that runs is cancelled; None for a late deletion. `unheard`: see `cancelled`."""
-    if is_late(_heard(known, is_push=False), intent):
-        return None
-    job = known.document if isinstance(known, Tombstone) else known or unheard
-    if job is not None and not job.status.phase.is_final:
-        job = stopped(job, now)
-    return Tomb(document=job, intent=intent, announced=job is None, deleted_at=now)
+def deleted(known: Known, intent: Intent, unknown: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
+    """The tombstone of a job, one that runs is cancelled; None for a late deletion. `unknown`: see `cancelled`."""
+
+    def bury(job: JobDocument) -> Tomb:
+        final = job if job.status.phase.is_final else stopped(job, now)
+        return Tomb(document=final, intent=intent, deleted_at=now)
+
+    return deletion_requested(known or unknown, newest_intent(known), intent, now, begin=bury)
 
 
-def unheard_of(name: str, spec: JobSpec | None, now: datetime) -> JobDocument | None:
-    """A job of which only a cancellation or a deletion has come so far."""
+def unknown_job(name: str, spec: JobSpec | None, now: datetime) -> JobDocument | None:
+    """A job whose cancellation or deletion is handled before its request."""
     if spec is None:
         return None
     return JobDocument(id=name, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
 
 
 def never_run(request: Request, now: datetime) -> JobDocument:
-    """What a request for a job comes to that was deleted before."""
+    """The outcome of a request for a job that was deleted before."""
     return stopped(
         JobDocument(id=request.job, spec=request.spec, status=JobStatus(), created_at=now, updated_at=now), now
     )
@@ -164,9 +164,9 @@ def stopped(job: JobDocument, now: datetime) -> JobDocument:
     return _ended(job, JobPhase.CANCELLED, now)
 
 
-def is_heard(known: Known, request: Request) -> bool:
-    """Whether this request, or a newer one, has left its mark."""
-    return is_late(_heard(known, is_push=request.is_push), request.intent)
+def has_newer_request(known: Known, request: Request) -> bool:
+    """Whether this request, or a newer one, has been recorded already."""
+    return is_late(_newest_request(known, is_push=request.is_push), request.intent)
 
 
 def is_last_attempt(job: JobDocument) -> bool:
@@ -180,36 +180,37 @@ def has_ended_every_process(job: JobDocument) -> bool:
 
 
 def as_asked(job: JobDocument, spec: JobSpec) -> JobDocument:
-    """The job under the tag that was asked for; the bytes are the same."""
+    """The job under the requested tag; the model is the same."""
     if job.spec.digest != spec.digest:
         return job
-    return job.model_copy(update={"spec": job.spec.model_copy(update={"ref": spec.ref})})
+    return job.replace(spec=job.spec.for_ref(spec.ref))
 
 
-def _heard(known: Known, *, is_push: bool) -> Intent | None:
-    """The newest request that has left its mark: of pushes, or of everything else."""
-    if isinstance(known, Tombstone) and not is_push:
-        return known.intent
-    job = known.document if isinstance(known, Tombstone) else known
-    if job is None:
-        return None
-    return job.status.push if is_push else job.status.intent
+def _newest_request(known: Known, *, is_push: bool) -> Intent | None:
+    """The newest request that was recorded: of pushes, or of everything else."""
+    if not is_push:
+        return newest_intent(known)
+    job = last_document(known)
+    return job.status.push if job else None
 
 
-def _is_asked_anew(status: JobStatus, request: Request) -> bool:
-    """Whether a new request begins an ended job anew, because it may end differently now.
+def _with_request(status: JobStatus, request: Request) -> JobStatus:
+    return status.replace(push=request.intent) if request.is_push else status.replace(intent=request.intent)
 
-    A model that was not there may have been pushed again, a worker that died may have more memory. What the bytes
-    decide stays decided, unless someone insists: a new release may know more operators.
+
+def _starts_again(status: JobStatus, request: Request) -> bool:
+    """Whether a new request starts an ended job again, because it may end differently now.
+
+    A missing model may have been pushed again, a worker that died may have more memory. What the model itself decides
+    is tried again only if the request says so: a new release may know more operators.
     """
     if status.phase is JobPhase.SUCCEEDED or not status.phase.is_final:
         return False
-    return request.again or status.problem is None or status.problem.code not in OF_THE_BYTES
+    return request.again or status.problem is None or status.problem.code not in DECIDED_BY_THE_MODEL
 
 
-def _is_held(job: JobDocument, runner: str, lapsed: Claim | None) -> bool:
-    is_running = job.status.phase is JobPhase.RUNNING
-    return is_running and job.status.runner != runner and Claim.on(job) != lapsed
+def _is_held(job: JobDocument, runner: str) -> bool:
+    return job.status.phase is JobPhase.RUNNING and job.status.runner != runner
 
 
 def _current(known: Known, job: JobDocument) -> JobDocument | None:
@@ -243,5 +244,5 @@ def _ended(
     return _with(job, now, phase=phase, finished_at=now, result=result, problem=problem)
 
 
-def _with(job: JobDocument, now: datetime, **status: object) -> JobDocument:
-    return job.model_copy(update={"status": job.status.model_copy(update=status), "updated_at": now})
+def _with(job: JobDocument, now: datetime, **status: Unpack[JobStatusChanges]) -> JobDocument:
+    return job.replace(status=job.status.replace(**status), updated_at=now)

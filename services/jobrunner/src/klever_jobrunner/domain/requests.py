@@ -6,7 +6,7 @@ from typing import Any
 from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.job_ids import job_id
-from kleverproto.jobs import JobKind, JobRequested, JobSpec
+from kleverproto.jobs import JobDocument, JobKind, JobRequested, JobSpec
 from kleverproto.models import ModelPushed
 
 
@@ -42,3 +42,11 @@ def request_of(event: Event[ModelPushed] | Event[JobRequested], sequence: int) -
         return Request(intent, data.id, data.spec, again=data.again)
     spec = JobSpec(kind=JobKind.EXTRACT, ref=data.ref, digest=data.digest, registry=data.registry, format=data.format)
     return Request(intent, job_id(spec), spec, is_push=True)
+
+
+def request_for(job: JobDocument) -> Request | None:
+    """The newest request for a job that has not ended, as its document names it; None where it names none."""
+    status = job.status
+    if status.intent is not None:
+        return Request(status.intent, job.id, job.spec)
+    return Request(status.push, job.id, job.spec, is_push=True) if status.push else None

@@ -1,4 +1,4 @@
-"""One attempt at a job: the work of its kind, and how it ended, in the job's words."""
+"""One attempt at a job: the operation of its kind, and how it ended."""
 
 import errno
 import tempfile
@@ -9,7 +9,7 @@ from shutil import rmtree
 from klever_jobrunner.domain import life
 from klever_jobrunner.domain.requests import Request
 from klever_jobrunner.errors import DISK_FULL, INTERNAL, PULL_FAILED, UNSUPPORTED_KIND, WORKER_DIED, JobError
-from klever_jobrunner.ports import Work
+from klever_jobrunner.ports import Operation
 from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
 from kleverproto.documents import Intent, Problem
@@ -24,19 +24,19 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Attempts:
-    """Works on jobs that were begun.
+    """Runs jobs that this jobrunner has claimed.
 
     Args:
         ledger: documents and events.
-        claims: shows that an attempt is under way.
-        works: what jobs of each kind do.
+        claims: renews the claim during an attempt.
+        operations: what is done for jobs of each kind.
         scratch: a directory where models lie meanwhile.
     """
 
-    def __init__(self, ledger: Ledger, claims: Claims, works: Mapping[JobKind, Work], scratch: Path) -> None:
+    def __init__(self, ledger: Ledger, claims: Claims, operations: Mapping[JobKind, Operation], scratch: Path) -> None:
         self._ledger = ledger
         self._claims = claims
-        self._works = works
+        self._operations = operations
         self._scratch = scratch
         self._logbook = Logbook(ledger.publisher, ledger.events)
 
@@ -53,11 +53,11 @@ class Attempts:
             try:
                 started = JobStarted(id=job.id, spec=life.as_asked(job, request.spec).spec)
                 await self._ledger.publish(request.intent, started)
-                outcome: JobResult | JobError = await self._work(request.intent, job)
+                outcome: JobResult | JobError = await self._run(request.intent, job)
             except JobError as error:
                 outcome = error
             except Exception as error:
-                problem = _problem(error)
+                problem = problem_of(error)
                 if not life.is_last_attempt(job):
                     await self._ledger.record(job.id, lambda known, now: life.put_back(known, job, problem, now))
                     raise TransientError(problem.message, code=problem.code) from error
@@ -67,23 +67,23 @@ class Attempts:
 
     async def _end(self, job: JobDocument, outcome: JobResult | JobError) -> JobDocument:
         if isinstance(outcome, JobError):
-            problem, found = outcome.problem, outcome.result
+            problem, partial_result = outcome.problem, outcome.result
             recorded = await self._ledger.record(
-                job.id, lambda known, now: life.failed(known, job, problem, now, result=found)
+                job.id, lambda known, now: life.failed(known, job, problem, now, result=partial_result)
             )
         else:
             recorded = await self._ledger.record(job.id, lambda known, now: life.succeeded(known, job, outcome, now))
         return ended(recorded, job)
 
-    async def _work(self, cause: Intent, job: JobDocument) -> JobResult:
-        work = self._works.get(job.spec.kind)
-        if work is None:
-            raise JobError(f"this jobrunner does no {job.spec.kind} jobs", code=UNSUPPORTED_KIND)
+    async def _run(self, cause: Intent, job: JobDocument) -> JobResult:
+        operation = self._operations.get(job.spec.kind)
+        if operation is None:
+            raise JobError(f"this jobrunner runs no {job.spec.kind} jobs", code=UNSUPPORTED_KIND)
         self._scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=self._scratch))
         try:
             async with self._logbook.opened(cause, job) as on_line:
-                return await work.do(job, scratch, on_line)
+                return await operation.run_job(job, scratch, on_line)
         finally:
             await in_thread(rmtree, scratch, ignore_errors=True)
 
@@ -97,10 +97,10 @@ def ended(recorded: Recorded, job: JobDocument) -> JobDocument:
     return recorded.document
 
 
-def _problem(error: Exception) -> Problem:
-    """Why an attempt ended that another one may mend."""
+def problem_of(error: Exception) -> Problem:
+    """Why an attempt failed that did not fail for good; `internal` where the error is one of the jobrunner itself."""
     if isinstance(error, OSError) and error.errno in NO_SPACE:
-        return Problem(code=DISK_FULL, message=f"no space is left on the disk: {error}; it is tried again")
+        return Problem(code=DISK_FULL, message=f"no space is left on the disk: {error}")
     if isinstance(error, TransientError):
         return Problem(code=DISK_FULL if error.code == DISK_FULL else PULL_FAILED, message=str(error))
     return Problem(code=INTERNAL, message=f"{type(error).__name__}: {error}")

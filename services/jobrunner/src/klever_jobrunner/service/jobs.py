@@ -10,10 +10,9 @@ from weakref import WeakValueDictionary
 import structlog
 
 from klever_jobrunner.domain import life
-from klever_jobrunner.domain.life import Claim
-from klever_jobrunner.domain.requests import Request
+from klever_jobrunner.domain.requests import Request, request_for
 from klever_jobrunner.errors import DISK_FULL
-from klever_jobrunner.ports import Backlog
+from klever_jobrunner.ports import Backlog, Withdrawals
 from kleverkit.documents import Buried, Stored
 from kleverkit.errors import TransientError
 from kleverproto.documents import Intent, Problem
@@ -21,7 +20,6 @@ from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobSpec
 
 from .attempts import Attempts, ended
 from .claims import Claims
-from .deletions import Deletions
 from .ledger import Ledger, Recorded
 from .runs import Run, Runs
 from .slots import FairSlots
@@ -37,27 +35,31 @@ class Jobs:
         ledger: documents and events.
         claims: claims of other jobrunners.
         attempts: does the work.
-        lack: why nothing can be begun now, such as a full disk; None where nothing is missing.
+        withdrawals: what the stream says where the bucket has lost a tombstone.
+        shortage: why no job can start now, such as a full disk; None if one can.
         slots: how many of the heavy kinds run at a time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self,
         runner: str,
         ledger: Ledger,
         claims: Claims,
         attempts: Attempts,
-        lack: Callable[[], str | None],
+        withdrawals: Withdrawals,
+        shortage: Callable[[], str | None],
         slots: Mapping[JobKind, FairSlots] = MappingProxyType({}),
     ) -> None:
         self._runner = runner
         self._ledger = ledger
         self._claims = claims
+        self._monitor = claims.monitor
         self._attempts = attempts
-        self._lack = lack
+        self._withdrawals = withdrawals
+        self._shortage = shortage
         self._slots = slots
-        self._deletions = Deletions(ledger)
-        self._runs = Runs()
+        self._runs = Runs(runner)
+        self._monitor.listen(self._runs.on_write)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, request: Request) -> None:
@@ -73,28 +75,50 @@ class Jobs:
             job = ended(await self._ledger.find(request.job), life.never_run(request, self._ledger.clock()))
         await self._ledger.publish_outcome(request.intent, life.as_asked(job, request.spec))
 
+    def is_handling(self, job: str) -> bool:
+        """Whether this process is handling a request for a job."""
+        return self._runs.has(job)
+
+    async def adopt(self, job: JobDocument) -> None:
+        """Run a job whose request was delivered to another jobrunner, unless that one or a third is quicker.
+
+        Args:
+            job: as it was last written: it is Pending, or the claim on it has lapsed.
+
+        Raises:
+            TransientError: it may succeed later; the request is delivered again.
+        """
+        request = request_for(job)
+        if request is None:
+            return
+        run = Run(request, is_adopted=True)
+        with self._runs.registered(run):
+            ended_job = await run.carry_out(self._job_of(run, lapsed=job))
+        if ended_job is not None:
+            await self._ledger.publish_outcome(request.intent, life.as_asked(ended_job, request.spec))
+
     async def cancel(self, intent: Intent, name: str, spec: JobSpec | None) -> None:
         """Stop a job that has not ended, also one whose request comes later. Raises TransientError."""
         recorded = await self._ledger.record(
-            name, lambda known, now: life.cancelled(known, intent, life.unheard_of(name, spec, now), now)
+            name, lambda known, now: life.cancelled(known, intent, life.unknown_job(name, spec, now), now)
         )
         if not isinstance(recorded, Stored) or recorded.document.status.intent != intent:
-            return  # late, deleted, or never heard of
+            return  # late, deleted, or unknown
+        self._monitor.observe(recorded)
         if recorded.document.status.phase is JobPhase.CANCELLED:
-            self._runs.stop(name, recorded.document)
             await self._ledger.publish_outcome(intent, recorded.document)
 
     async def delete(self, intent: Intent, name: str, spec: JobSpec | None) -> None:
         """Forget a job, stopping it first, also one whose request comes later. Raises TransientError."""
         recorded = await self._ledger.record(
-            name, lambda known, now: life.deleted(known, intent, life.unheard_of(name, spec, now), now)
+            name, lambda known, now: life.deleted(known, intent, life.unknown_job(name, spec, now), now)
         )
         if isinstance(recorded, Buried):
-            self._runs.stop(name, recorded.tombstone)
-            await self._deletions.announce(recorded)
+            self._monitor.observe(recorded)
+            await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
 
     async def recover(self, backlog: Backlog) -> None:
-        """Do what an earlier process left, without waiting for the redelivery of its messages.
+        """Resume what an earlier process left, without waiting for the redelivery of its messages.
 
         Raises:
             TransientError: NATS does not answer what is left.
@@ -112,50 +136,61 @@ class Jobs:
             except Exception as error:  # noqa: BLE001 - one job holds up no other, and its redelivery tries again
                 log.warning("a job was not resumed", job=request.job, error=str(error) or type(error).__name__)
 
-    async def _job_of(self, run: Run) -> JobDocument:
-        """The job of a request once it has ended."""
+    async def _job_of(self, run: Run, lapsed: JobDocument | None = None) -> JobDocument | None:
+        """The job of a request once it has ended; None if an adopted one was started elsewhere."""
         request = run.request
+        if await self._is_withdrawn(request):
+            return life.never_run(request, self._ledger.clock())
         lock = self._locks.setdefault(request.job, asyncio.Lock())
         if lock.locked():  # it waits for the result of the run that is under way, and is not one from after its end
             await self._ledger.record(request.job, lambda known, now: life.requested(known, request, now))
         async with lock:
-            lapsed = None
             while True:
-                async with self._place(request):
-                    recorded = await self._begin(request, lapsed)
-                    if isinstance(recorded, Stored) and self._is_ours(recorded.document):
+                async with self._slot(run) as has_slot:
+                    recorded = await (self._begin(request, lapsed) if has_slot else self._ledger.find(request.job))
+                    if has_slot and isinstance(recorded, Stored) and self._is_ours(recorded.document):
+                        run.has_begun = True
                         return await self._attempts.make(request, recorded.document, run.stop)
+                if run.is_adopted:
+                    return None
                 if (job := await self._ended(request, recorded)) is not None:
                     return job
                 lapsed = await self._until_released(recorded)
 
+    async def _is_withdrawn(self, request: Request) -> bool:
+        """Whether a job that the bucket does not hold was cancelled or deleted since: the bucket may be a new one."""
+        if await self._ledger.find(request.job) is not None:
+            return False
+        return await self._withdrawals.is_withdrawn(request)
+
     @asynccontextmanager
-    async def _place(self, request: Request) -> AsyncIterator[None]:
-        """A place for heavy work; the job is Pending until there is one. One that has ended needs none."""
-        slots = self._slots.get(request.spec.kind)
+    async def _slot(self, run: Run) -> AsyncIterator[bool]:
+        """Whether the job may begin: a heavy one is Pending until there is a slot, and needs none once it has ended."""
+        request, slots = run.request, self._slots.get(run.request.spec.kind)
         if slots is None:
-            yield
+            yield True
             return
+        run.turn = asyncio.get_running_loop().create_future()
         recorded = await self._ledger.record(request.job, lambda known, now: life.requested(known, request, now))
         if not isinstance(recorded, Stored) or recorded.document.status.phase.is_final:
-            yield
+            yield False
             return
-        async with slots.slot(request.spec.ref.project):
-            yield
+        async with slots.slot(request.spec.ref.project, run.turn) as has_slot:
+            yield has_slot
 
-    async def _begin(self, request: Request, lapsed: Claim | None) -> Recorded:
-        """Claim the job, if it is free. Raises TransientError where nothing can be begun now; the job is Pending."""
-        lack = self._lack()
-        if lack is None:
+    async def _begin(self, request: Request, lapsed: JobDocument | None) -> Recorded:
+        """Claim the job, if it is free. Raises TransientError if no job can start now; the job is Pending."""
+        shortage = self._shortage()
+        if shortage is None:
             return await self._ledger.record(
-                request.job, lambda known, now: life.begun(known, request, self._runner, now, lapsed=lapsed)
+                request.job, lambda known, now: life.claimed(known, request, self._runner, now, lapsed=lapsed)
             )
-        problem = Problem(code=DISK_FULL, message=lack)
+        problem = Problem(code=DISK_FULL, message=shortage)
         recorded = await self._ledger.record(
             request.job, lambda known, now: life.held_up(known, request, self._runner, problem, now)
         )
         if isinstance(recorded, Stored) and recorded.document.status.phase is JobPhase.PENDING:
-            raise TransientError(lack, code=DISK_FULL)
+            raise TransientError(shortage, code=DISK_FULL)
         return recorded
 
     def _is_ours(self, job: JobDocument) -> bool:
@@ -164,13 +199,13 @@ class Jobs:
     async def _ended(self, request: Request, recorded: Recorded) -> JobDocument | None:
         """The job where there is nothing to do; None where it has to be looked at again."""
         if isinstance(recorded, Buried):
-            await self._deletions.announce(recorded)
-            is_late = life.is_heard(recorded.tombstone, request)
+            await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
+            is_late = life.has_newer_request(recorded.tombstone, request)
             return life.never_run(request, self._ledger.clock()) if is_late else None
         if recorded is None or not recorded.document.status.phase.is_final:
             return None
         return recorded.document
 
-    async def _until_released(self, recorded: Recorded) -> Claim | None:
-        """Wait while another jobrunner works on the job. Its claim, if that is void."""
-        return await self._claims.lapsed(recorded) if isinstance(recorded, Stored) else None
+    async def _until_released(self, recorded: Recorded) -> JobDocument | None:
+        """Wait while another jobrunner runs the job; see `Claims.wait_for_release`."""
+        return await self._claims.wait_for_release(recorded) if isinstance(recorded, Stored) else None

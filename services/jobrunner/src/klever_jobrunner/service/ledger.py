@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from klever_jobrunner.domain.life import Known, Tomb
-from kleverkit.documents import Buried, Documents, Stored, change
+from kleverkit.deletions import Deletions
+from kleverkit.documents import Buried, Documents, Stored
 from kleverkit.publisher import EventPublisher
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent
 from kleverproto.envelope import EventSource
-from kleverproto.jobs import JobCancelled, JobCompleted, JobDocument, JobFailed, JobPhase
+from kleverproto.jobs import JobCancelled, JobCompleted, JobDeleted, JobDocument, JobFailed, JobPhase
 from kleverproto.subjects import escape
 
 Recorded = Stored[JobDocument] | Buried[JobDocument] | None
@@ -27,6 +29,11 @@ class Ledger:
     events: EventSource
     clock: Callable[[], datetime]
 
+    @cached_property
+    def deletions(self) -> Deletions[JobDocument]:
+        """The deletions of jobs."""
+        return Deletions(self.documents, self._announce_deletion, self.clock)
+
     async def find(self, name: str) -> Recorded:
         """The job now, or its tombstone. Raises TransientError."""
         return await self.documents.find(escape(name))
@@ -34,7 +41,7 @@ class Ledger:
     async def record(self, name: str, step: Step) -> Recorded:
         """Take one step in the life of a job; what is stored afterwards. Raises TransientError."""
         now = self.clock()
-        return await change(self.documents, escape(name), lambda known: step(known, now))
+        return await self.deletions.change(escape(name), lambda known: step(known, now))
 
     async def publish(self, cause: Intent, data: WireModel) -> None:
         """Publish an event that follows from the cause. Raises TransientError."""
@@ -51,3 +58,9 @@ class Ledger:
                 await self.publish(cause, failed)
             case _:
                 await self.publish(cause, JobCancelled(id=job.id, spec=job.spec))
+
+    async def _announce_deletion(self, _key: str, tombstone: Tomb) -> None:
+        """Nothing can be said of a job whose spec is not known."""
+        if tombstone.document and tombstone.intent:
+            job = tombstone.document
+            await self.publish(tombstone.intent, JobDeleted(id=job.id, spec=job.spec))

@@ -1,8 +1,11 @@
 """Blobs, uploads and manifests in this process: for tests and for trying things out."""
 
+import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from klever_registry.domain.index import RepositoryIndex
@@ -23,7 +26,7 @@ class InMemoryBlobs:
         content = self._blobs.get((repository, digest))
         return None if content is None else len(content)
 
-    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """See `BlobStore`."""
         if (repository, digest) not in self._blobs:
             raise BlobUnknownError(f"{repository} has no blob {digest}")
@@ -44,6 +47,19 @@ class InMemoryBlobs:
         """See `BlobStore`."""
         if self._blobs.pop((repository, digest), None) is None:
             raise BlobUnknownError(f"{repository} has no blob {digest}")
+
+
+class InMemoryLocks:
+    """See `Locks`."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[None]:
+        """See `Locks`."""
+        async with self._locks[name]:
+            yield
 
 
 class InMemoryUploads:

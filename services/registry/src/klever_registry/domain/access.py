@@ -57,7 +57,7 @@ def project_of(repository: str) -> str:
 
 
 def wanted_right(method: str) -> Right:
-    """What a request on a repository needs. The state of an upload is for who may upload, but tells nothing."""
+    """What a request on a repository needs. The state of an upload requires the right to push, but reveals nothing."""
     return Right.PULL if method in READING else Right.PUSH
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Unpack
 
+from kleverproto.codes import UNSUPPORTED_FORMAT
 from kleverproto.conversions import unverified_warnings
-from kleverproto.documents import Intent, Problem, Tombstone, is_late
-from kleverproto.models import ExtractionPhase, HistoryEntry, ModelDocument, ModelSpec, ModelStatus
+from kleverproto.documents import Intent, Problem, is_late
+from kleverproto.models import ExtractionPhase, HistoryEntry, HistoryEntryChanges, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
@@ -14,8 +16,6 @@ from ormb.agreement import contradictions
 
 HISTORY_LIMIT = 100
 """Digests of a tag that are remembered; a document must stay far below the size of a NATS message."""
-UNSUPPORTED_FORMAT = "unsupported_format"
-"""Code of the problem of a job that does not know the model's format."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def pushed(
         known: the signature of these bytes, where they were parsed before.
     """
     if present is not None and present.spec.digest == spec.digest:
-        return None if present.spec == spec else present.model_copy(update={"spec": spec, "updated_at": now})
+        return None if present.spec == spec else present.replace(spec=spec, updated_at=now)
     phase = ExtractionPhase.SUCCEEDED if known else ExtractionPhase.PENDING
     entry = HistoryEntry(digest=spec.digest, pushed_at=now, extraction=phase)
     history = (*(present.status.history if present else ()), entry)
@@ -82,17 +82,7 @@ def announced(present: ModelDocument | None, generation: int) -> ModelDocument |
     """The document once ModelPushed of a generation is in the stream; None where nothing changes."""
     if present is None or present.status.announced_generation >= generation:
         return None
-    status = present.status.model_copy(update={"announced_generation": generation})
-    return present.model_copy(update={"status": status})
-
-
-def deletion_announced(
-    present: "ModelDocument | Tombstone[ModelDocument] | None", document: ModelDocument | None
-) -> Tombstone[ModelDocument] | None:
-    """The tombstone once ModelDeleted of the document is in the stream; None where another one is there by now."""
-    if not isinstance(present, Tombstone) or present.announced or present.document != document:
-        return None
-    return present.model_copy(update={"announced": True})
+    return present.replace(status=present.status.replace(announced_generation=generation))
 
 
 def needs_announcing(document: ModelDocument) -> bool:
@@ -109,17 +99,15 @@ def extracted(
     status = present.status
     if not is_late(status.extracted_by, outcome):
         attached = extraction.attached
-        status = status.model_copy(
-            update={
-                "history": _history_with(status, extraction=extraction.phase),
-                "extraction": extraction.phase,
-                "signature": attached.signature if attached else None,
-                "signature_digest": attached.digest if attached else None,
-                "job_id": extraction.job_id,
-                "problem": extraction.problem,
-                "warnings": _warnings(present.spec, attached),
-                "extracted_by": outcome,
-            }
+        status = status.replace(
+            history=_history_with(status, extraction=extraction.phase),
+            extraction=extraction.phase,
+            signature=attached.signature if attached else None,
+            signature_digest=attached.digest if attached else None,
+            job_id=extraction.job_id,
+            problem=extraction.problem,
+            warnings=_warnings(present.spec, attached),
+            extracted_by=outcome,
         )
     return _with_status(present, _with_scan(status, extraction.scan, outcome), now)
 
@@ -146,12 +134,12 @@ def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> Model
     if scan is None or is_late(status.scanned_by, outcome):
         return status
     history = _history_with(status, verdict=scan.verdict, untrusted=scan.untrusted)
-    return status.model_copy(update={"scan": scan, "history": history, "scanned_by": outcome})
+    return status.replace(scan=scan, history=history, scanned_by=outcome)
 
 
-def _history_with(status: ModelStatus, **changes: object) -> tuple[HistoryEntry, ...]:
+def _history_with(status: ModelStatus, **changes: Unpack[HistoryEntryChanges]) -> tuple[HistoryEntry, ...]:
     """What is known of the present digest stays with it."""
-    last = [entry.model_copy(update=changes) for entry in status.history[-1:]]
+    last = [entry.replace(**changes) for entry in status.history[-1:]]
     return (*status.history[:-1], *last)
 
 
@@ -159,11 +147,11 @@ def _with_status(present: ModelDocument, status: ModelStatus, now: datetime) -> 
     if status == present.status:
         return None
     says_the_same = _unmarked(status) == _unmarked(present.status)
-    return present.model_copy(update={"status": status, "updated_at": present.updated_at if says_the_same else now})
+    return present.replace(status=status, updated_at=present.updated_at if says_the_same else now)
 
 
 def _unmarked(status: ModelStatus) -> ModelStatus:
-    return status.model_copy(update={"extracted_by": None, "scanned_by": None})
+    return status.replace(extracted_by=None, scanned_by=None)
 
 
 @dataclass(frozen=True)

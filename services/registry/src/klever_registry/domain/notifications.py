@@ -1,4 +1,4 @@
-"""What other registries tell of pushes and deletions. Pure.
+"""Notifications of pushes and deletions from other registries. Pure.
 
 Harbor's webhooks in both payload formats, and CNCF distribution's notifications: 2.x and 3.x differ only in the media
 type of the envelope.

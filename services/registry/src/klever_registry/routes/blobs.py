@@ -1,5 +1,7 @@
 """GET, HEAD and DELETE /v2/<name>/blobs/<digest>."""
 
+from contextlib import aclosing
+
 from aiohttp import web
 
 from klever_registry.domain.media_types import OCTET_STREAM
@@ -13,7 +15,7 @@ def add_routes(app: web.Application, distribution: Distribution) -> None:
     """Mount them."""
 
     async def read(request: web.Request) -> web.StreamResponse:
-        size = await distribution.blob_size(repository(request), digest(request))
+        size = await distribution.blobs.size(repository(request), digest(request))
         wanted = parse_range(request.headers.get("Range"), size)
         response = _response(digest(request), wanted, size)
         await response.prepare(request)
@@ -22,7 +24,7 @@ def add_routes(app: web.Application, distribution: Distribution) -> None:
         return response
 
     async def delete(request: web.Request) -> web.Response:
-        await distribution.delete_blob(repository(request), digest(request))
+        await distribution.blobs.delete(repository(request), digest(request))
         return web.Response(status=202)
 
     resource = app.router.add_resource("/v2/{name:.+}/blobs/{digest}")
@@ -41,7 +43,7 @@ def _response(name: str, wanted: range | None, size: int) -> web.StreamResponse:
 
 
 async def _send(request: web.Request, response: web.StreamResponse, distribution: Distribution, wanted: range) -> None:
-    pieces = distribution.blobs.read(repository(request), digest(request), start=wanted.start, stop=wanted.stop)
-    async for piece in pieces:
-        await response.write(piece)
+    async with aclosing(distribution.blobs.read(repository(request), digest(request), wanted)) as pieces:
+        async for piece in pieces:  # a client that disconnects must not keep the file open until it is collected
+            await response.write(piece)
     await response.write_eof()

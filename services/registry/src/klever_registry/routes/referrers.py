@@ -1,12 +1,14 @@
-"""GET /v2/<name>/referrers/<digest>."""
+"""GET /v2/<name>/referrers/<digest>, page by page."""
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from klever_registry.domain.manifests import Descriptor
 from klever_registry.domain.media_types import OCI_INDEX
+from klever_registry.domain.pages import parse_limit
 from klever_registry.service.distribution import Distribution
 
 from .base import digest, repository
@@ -17,10 +19,14 @@ def add_routes(app: web.Application, distribution: Distribution) -> None:
 
     async def referrers(request: web.Request) -> web.Response:
         wanted = request.query.get("artifactType")
-        found = await distribution.referrers(repository(request), digest(request), wanted)
+        limit, last = parse_limit(request.query.get("n")), request.query.get("last")
+        page = await distribution.referrers.page(repository(request), digest(request), wanted, limit=limit, last=last)
         filtered = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
         headers = {"Content-Type": OCI_INDEX, **filtered}  # the type is compared as it is, so without a charset
-        return web.Response(body=json.dumps(_index(found)).encode(), headers=headers)
+        if page.last is not None:
+            following = {key: value for key, value in request.query.items() if key != "last"} | {"last": page.last}
+            headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'
+        return web.Response(body=json.dumps(_index(page.descriptors)).encode(), headers=headers)
 
     app.router.add_get("/v2/{name:.+}/referrers/{digest}", referrers)
 

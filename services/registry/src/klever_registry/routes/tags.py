@@ -14,8 +14,8 @@ def add_routes(app: web.Application, distribution: Distribution) -> None:
     async def tags(request: web.Request) -> web.Response:
         limit = parse_limit(request.query.get("n"))
         name = request.match_info["name"]
-        found = page(await distribution.tags(repository(request)), limit=limit, last=request.query.get("last"))
-        link = {"Link": f'<{PREFIX}/{name}/tags/list?{found.next_query}>; rel="next"'} if found.next_query else {}
-        return web.json_response({"name": name, "tags": found.items}, headers=link)
+        listing = page(await distribution.tags(repository(request)), limit=limit, last=request.query.get("last"))
+        link = {"Link": f'<{PREFIX}/{name}/tags/list?{listing.next_query}>; rel="next"'} if listing.next_query else {}
+        return web.json_response({"name": name, "tags": listing.items}, headers=link)
 
     app.router.add_get("/v2/{name:.+}/tags/list", tags)

@@ -8,7 +8,8 @@ from aiohttp import web
 from klever_registry.domain import names
 from klever_registry.domain.ranges import parse_chunk, upload_range
 from klever_registry.errors import ChunkOutOfOrderError, DigestInvalidError, SizeInvalidError
-from klever_registry.service.distribution import Body, Distribution
+from klever_registry.service.blobs import Body
+from klever_registry.service.distribution import Distribution
 
 from .access import MOUNTED_FROM
 from .base import CONTENT_DIGEST, PREFIX, blob_location, repository
@@ -30,8 +31,8 @@ class Upload:
     """The routes of uploads."""
 
     def __init__(self, distribution: Distribution) -> None:
-        self._distribution = distribution
-        self._uploads = distribution.uploads
+        self._blobs = distribution.blobs
+        self._uploads = distribution.blobs.uploads
 
     async def begin(self, request: web.Request) -> web.Response:
         """POST: start an upload; with `digest` the whole blob is in the body; with `mount` it is somewhere else."""
@@ -40,9 +41,9 @@ class Upload:
         if "digest" in request.query:
             digest = names.digest(request.query["digest"])
             body = Body(_body(request), announced=request.content_length)
-            await self._distribution.upload_whole(repository(request), digest, body)
+            await self._blobs.upload_whole(repository(request), digest, body)
             return _created(request, digest)
-        return _progress(request, await self._distribution.begin_upload(repository(request)), 0, status=202)
+        return _progress(request, await self._blobs.begin_upload(repository(request)), 0, status=202)
 
     async def status(self, request: web.Request) -> web.Response:
         """GET: how many bytes have come."""
@@ -53,7 +54,7 @@ class Upload:
         """PATCH: the next chunk."""
         upload = request.match_info["upload"]
         with _located(request, upload):
-            offset = await self._distribution.append(repository(request), upload, _chunk(request))
+            offset = await self._blobs.append(repository(request), upload, _chunk(request))
         return _progress(request, upload, offset, status=202)
 
     async def finish(self, request: web.Request) -> web.Response:
@@ -62,7 +63,7 @@ class Upload:
             raise DigestInvalidError("end the upload with ?digest=<digest of the blob>")
         digest, upload = names.digest(request.query["digest"]), request.match_info["upload"]
         with _located(request, upload):
-            await self._distribution.finish(repository(request), upload, digest, _chunk(request))
+            await self._blobs.finish(repository(request), upload, digest, _chunk(request))
         return _created(request, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -75,7 +76,7 @@ class Upload:
         mount, source = request.query.get("mount"), request.get(MOUNTED_FROM)
         if not mount or not source:
             return False
-        return await self._distribution.mount(repository(request), names.digest(mount), source=source)
+        return await self._blobs.mount(repository(request), names.digest(mount), source=source)
 
 
 @contextmanager

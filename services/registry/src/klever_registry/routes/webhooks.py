@@ -1,4 +1,4 @@
-"""POST /webhooks/…: where other registries tell of pushes and deletions."""
+"""POST /webhooks/…: receives notifications of pushes and deletions from other registries."""
 
 import hmac
 from collections.abc import Callable

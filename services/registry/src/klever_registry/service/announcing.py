@@ -6,8 +6,9 @@ from klever_registry.domain import catalogue
 from klever_registry.domain.manifests import Manifest
 from klever_registry.domain.names import names_referrers
 from klever_registry.ports import ManifestSource, SignatureStore
-from kleverkit.documents import Buried, Stored, mutate
+from kleverkit.documents import Stored, mutate
 from kleverkit.errors import PermanentError, TransientError
+from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
 
@@ -65,7 +66,7 @@ class Announcer:
         self._observe(repository, tag, None)
 
     async def run(self) -> None:
-        """Work off changes for ever; one that fails holds up no other."""
+        """Announce changes until cancelled; one that fails does not block others."""
         while True:
             observed = await self.pending.take()
             try:
@@ -91,19 +92,25 @@ class Announcer:
             self.pending.add(Observed(ref, digest))
 
     async def _announce(self, observed: Observed) -> None:
-        present = await self._documents.find(observed.ref.key)
-        if isinstance(present, Buried):
-            await self._records.finish(present)
         manifest = await self._named(observed)
         if manifest is None:
             if self.pending.is_superseded(observed):
-                return  # the tag changed once more, and that change tells the whole story
+                return  # the tag changed again, and that change is announced
             manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
         spec = await self._recognizer.spec(observed.ref, manifest) if manifest else None
         if manifest is not None and spec is not None:
-            await self._catalogue(spec, manifest, anew=observed.anew)
+            await self._catalogue(spec, manifest, from_scratch=observed.from_scratch)
         elif manifest is not None or await self._manifests.is_deleted(observed.ref.repository, observed.ref.version):
             await self._withdraw(observed.ref)
+        await self._look_again(observed, manifest)
+
+    async def _look_again(self, observed: Observed, manifest: Manifest | None) -> None:
+        """Another replica may have pushed or deleted the tag meanwhile: what it names now is announced last."""
+        if not self._owns_names or self.pending.is_superseded(observed):
+            return
+        now = await self._manifests.get(observed.ref.repository, observed.ref.version)
+        if (now and now.digest) != (manifest and manifest.digest):
+            self.pending.add(Observed(observed.ref, None))
 
     async def _named(self, observed: Observed) -> Manifest | None:
         """The manifest that was pushed; None where what the tag names now must be seen.
@@ -121,16 +128,17 @@ class Announcer:
             raise TransientError(f"the tag does not name {observed.digest} yet")
         return manifest
 
-    async def _catalogue(self, spec: ModelSpec, manifest: Manifest, *, anew: bool) -> None:
+    async def _catalogue(self, spec: ModelSpec, manifest: Manifest, *, from_scratch: bool) -> None:
         known = await self._signatures.find(spec.ref.repository, manifest.digest)
         now = self._records.clock()
 
-        def decide(present: ModelDocument | None) -> ModelDocument | None:
-            before = None if anew else present
+        def decide(known_version: ModelDocument | Tombstone[ModelDocument] | None) -> ModelDocument | None:
+            present = None if isinstance(known_version, Tombstone) else known_version
+            before = None if from_scratch else present
             return catalogue.pushed(before, spec, now=now, known=known) if self._may_set(present) else None
 
-        stored = await mutate(self._documents, spec.ref.key, decide)
-        if stored is None or not self._may_set(stored.document):
+        stored = await self._records.deletions.change(spec.ref.key, decide)
+        if not isinstance(stored, Stored) or not self._may_set(stored.document):
             log.warning("not announced: another registry holds this version", ref=str(spec.ref), registry=self._address)
         elif catalogue.needs_announcing(stored.document):
             await self._publish(stored)

@@ -1,4 +1,4 @@
-"""Garbage collection: removes the blobs that nothing needs, while clients go on pushing.
+"""Garbage collection: removes unreferenced blobs while clients push.
 
 A push uses every blob before its manifest names it (upload, mount, HEAD, and once more when the manifest comes). The
 blobs are listed first, then the manifests, and a blob is removed only if nobody used it since: so whatever a manifest
@@ -20,11 +20,26 @@ log = structlog.get_logger(__name__)
 
 
 class Collector:
-    """The sweeper of the registry's disk."""
+    """The sweeper of the registry's disk.
+
+    Args:
+        inventory: all blobs.
+        manifests: what needs them.
+        grace: how long a blob that nothing needs stays after its last use.
+        clock: the present, see `SteadyClock`.
+        check_lease: asked before each removal; raises NotLeaderError in a replica that may not remove anything.
+    """
 
     def __init__(
-        self, *, inventory: Inventory, manifests: ManifestStore, grace: timedelta, clock: Callable[[], datetime]
+        self,
+        *,
+        inventory: Inventory,
+        manifests: ManifestStore,
+        grace: timedelta,
+        clock: Callable[[], datetime],
+        check_lease: Callable[[], None],
     ) -> None:
+        self._check_lease = check_lease
         self._inventory = inventory
         self._manifests = manifests
         self._grace = grace
@@ -35,9 +50,9 @@ class Collector:
         while True:
             try:
                 if removed := await self.collect():
-                    log.info("blobs that nothing needs were removed", count=removed)
+                    log.info("unreferenced blobs removed", count=removed)
             except StorageError as error:
-                log.error("no blobs are removed", error=str(error))  # noqa: TRY400 - the message says it all
+                log.error("unreferenced blobs are not removed", error=str(error))  # noqa: TRY400 - the message says it all
             await asyncio.sleep(pause_seconds)
 
     async def collect(self) -> int:
@@ -45,15 +60,20 @@ class Collector:
 
         Raises:
             StorageError: a manifest or an index cannot be read, so that nobody knows what it needs: nothing is removed.
+            NotLeaderError: another replica may be collecting by now.
         """
         before = self._clock() - self._grace
         garbage = {name: await self._garbage(name, before) for name in await self._inventory.repositories()}
         removed = [
-            await self._inventory.collect(repository, digest, before=before)
+            await self._remove(repository, digest, before)
             for repository, digests in garbage.items()
             for digest in digests
         ]
         return sum(removed)
+
+    async def _remove(self, repository: str, digest: str, before: datetime) -> bool:
+        self._check_lease()
+        return await self._inventory.collect(repository, digest, before=before)
 
     async def _garbage(self, repository: str, before: datetime) -> list[str]:
         used = await self._inventory.last_uses(repository)
@@ -66,11 +86,11 @@ class Collector:
 
 
 async def purge_uploads(uploads: Uploads, older_than: timedelta, pause_seconds: float) -> None:
-    """Throw away the uploads that nobody ends, at once and again after each pause."""
+    """Remove abandoned uploads, at once and again after each pause."""
     while True:
         try:
             if purged := await uploads.purge(older_than):
-                log.info("abandoned uploads thrown away", count=purged)
+                log.info("abandoned uploads removed", count=purged)
         except StorageError as error:
-            log.error("no uploads are thrown away", error=str(error))  # noqa: TRY400 - the message says it all
+            log.error("abandoned uploads are not removed", error=str(error))  # noqa: TRY400 - the message says it all
         await asyncio.sleep(pause_seconds)

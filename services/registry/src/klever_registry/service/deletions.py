@@ -7,6 +7,7 @@ import structlog
 from klever_registry.errors import InUseError
 from kleverkit.documents import Documents
 from kleverkit.errors import PermanentError, TransientError
+from kleverproto.codes import OTHER_REGISTRY
 from kleverproto.models import ModelDeleteRequested, ModelDocument
 
 from .distribution import Distribution
@@ -42,7 +43,7 @@ class Deletions:
             return
         spec = stored.document.spec
         if spec.registry != self.address:
-            raise PermanentError(f"{spec.ref} is kept by {spec.registry}: delete it there", code="other_registry")
+            raise PermanentError(f"{spec.ref} is kept by {spec.registry}: delete it there", code=OTHER_REGISTRY)
         try:
             await self.distribution.delete_version(spec.ref.repository, spec.ref.version, spec.digest)
         except InUseError as error:

@@ -1,38 +1,29 @@
 """Manifests as clients push, pull and delete them. OCI distribution-spec 1.1."""
 
-import asyncio
 import hashlib
-from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from klever_registry.domain import names
 from klever_registry.domain.index import RepositoryIndex
-from klever_registry.domain.manifests import Descriptor, Manifest, parse_manifest
+from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.errors import (
-    BlobUnknownError,
     DigestInvalidError,
-    DistributionError,
     InUseError,
     ManifestBlobUnknownError,
     ManifestUnknownError,
     NameUnknownError,
-    QuotaExceededError,
-    StorageError,
-    TooLargeError,
-    UnsupportedError,
 )
-from klever_registry.ports import BlobStore, ManifestStore, Uploads, Usage
+from klever_registry.ports import ManifestStore, Usage
 from kleverproto.served import still_served
 from modelformats.threads import in_thread
 
-from .admission import Admission
+from .blobs import Blobs
+from .referrers import Referrers
 
 
 class Observer(Protocol):
-    """Told of every tag that changes, after the change is on disk. Must not block."""
+    """Notified of every tag that changes, after the change is on disk. Must not block."""
 
     def tagged(self, repository: str, tag: str, digest: str) -> None:
         """A tag was pushed."""
@@ -43,36 +34,21 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Body:
-    """Bytes of a blob that a request brings."""
-
-    chunks: AsyncIterator[bytes]
-    start: int | None = None
-    """Where they belong, if the client said."""
-    announced: int | None = None
-    """How many they are, if the client said."""
-
-
 class Distribution:
-    """The use cases of the distribution API that are more than one step."""
+    """The use cases of the distribution API that concern manifests and tags.
 
-    def __init__(
-        self,
-        *,
-        blobs: BlobStore,
-        uploads: Uploads,
-        manifests: ManifestStore,
-        observer: Observer,
-        usage: Usage,
-        admission: Admission,
-    ) -> None:
+    Args:
+        blobs: those of blobs and uploads.
+        manifests: what is stored.
+        observer: notified of every tag that changes.
+        usage: which models are served, and are not deleted.
+    """
+
+    def __init__(self, *, blobs: Blobs, manifests: ManifestStore, observer: Observer, usage: Usage) -> None:
         self.blobs = blobs
-        self.uploads = uploads
-        self._admission = admission
+        self.referrers = Referrers(manifests)
         self._manifests = manifests
         self._observer = observer
-        self._parts_of: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._usage = usage
 
     async def push(
@@ -90,9 +66,9 @@ class Distribution:
         digest = await in_thread(_digest, content, None if tag else reference)
         manifest = await in_thread(parse_manifest, content, digest, media_type)
         wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
-        async with self._parts_of[repository]:  # or a deletion could take a blob between the look and the manifest
+        async with self.blobs.kept(repository):
             await self._require_parts(repository, manifest)
-            await self._admission.take(repository, len(content))
+            await self.blobs.admit(repository, len(content))
             for each in wanted or (None,):
                 await self._manifests.put(repository, manifest, each)
         for each in wanted:
@@ -149,86 +125,6 @@ class Distribution:
             self._observer.untagged(repository, tag)
         return gone
 
-    async def blob_size(self, repository: str, digest: str) -> int:
-        """Bytes of a blob. Raises BlobUnknownError."""
-        size = await self.blobs.size(repository, digest)
-        if size is None:
-            raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest})
-        return size
-
-    async def delete_blob(self, repository: str, digest: str) -> None:
-        """Remove a blob that nothing needs.
-
-        Raises:
-            BlobUnknownError: there is none.
-            UnsupportedError: it is a manifest, or a manifest names it.
-            StorageError: a manifest cannot be read, so that nobody knows what it needs.
-        """
-        async with self._parts_of[repository]:
-            index = await self._manifests.index(repository) or RepositoryIndex()
-            if digest in index.manifests:
-                raise UnsupportedError(f"{digest} is a manifest: delete it at /v2/{repository}/manifests/{digest}")
-            for name in index.manifests:
-                manifest = await self._manifests.get(repository, name)
-                if manifest is not None and digest in (*manifest.blobs, *manifest.foreign):
-                    raise UnsupportedError(
-                        f"{digest} is needed by the manifest {name}: delete that first, at "
-                        f"/v2/{repository}/manifests/{name}",
-                        detail={"digest": digest, "manifest": name},
-                    )
-            await self.blobs.delete(repository, digest)
-
-    async def mount(self, repository: str, digest: str, *, source: str) -> bool:
-        """Let a repository have a blob of another one; False where that has it not. Raises QuotaExceededError."""
-        size = await self.blobs.size(source, digest)
-        if size is None:
-            return False
-        if await self.blobs.size(repository, digest) is None:
-            await self._admission.take(repository, size)
-        return await self.blobs.mount(repository, digest, source=source)
-
-    async def begin_upload(self, repository: str) -> str:
-        """Start an upload; its id. Raises TooManyRequestsError."""
-        await self._admission.begin(repository)
-        return await self.uploads.begin(repository)
-
-    async def append(self, repository: str, upload: str, body: Body) -> int:
-        """Add a chunk to an upload; its new offset. Raises as `Uploads.append`, TooLargeError, QuotaExceededError."""
-        chunks = await self._bounded(repository, upload, body)
-        async with self._given_up_beyond_limits(repository, upload):
-            return await self.uploads.append(repository, upload, chunks, start=body.start)
-
-    async def finish(self, repository: str, upload: str, digest: str, body: Body) -> None:
-        """Add the last chunk and make the upload a blob. Raises as `Uploads.commit`, and as `append`."""
-        chunks = await self._bounded(repository, upload, body)
-        async with self._given_up_beyond_limits(repository, upload):
-            await self.uploads.commit(repository, upload, digest, chunks, start=body.start)
-
-    async def _bounded(self, repository: str, upload: str, body: Body) -> AsyncIterator[bytes]:
-        offset = await self.uploads.offset(repository, upload)
-        return self._admission.bounded(repository, body.chunks, offset=offset, announced=body.announced)
-
-    @asynccontextmanager
-    async def _given_up_beyond_limits(self, repository: str, upload: str) -> AsyncIterator[None]:
-        """What can never end does not stay on the disk."""
-        try:
-            yield
-        except (TooLargeError, QuotaExceededError):
-            with suppress(DistributionError, StorageError):
-                await self.uploads.cancel(repository, upload)
-            raise
-
-    async def upload_whole(self, repository: str, digest: str, body: Body) -> None:
-        """Store a blob that comes in one request, or nothing of it. Raises DigestInvalidError, and as `append`."""
-        upload = await self.begin_upload(repository)
-        chunks = self._admission.bounded(repository, body.chunks, announced=body.announced)
-        try:
-            await self.uploads.commit(repository, upload, digest, chunks)
-        except BaseException:
-            with suppress(DistributionError, StorageError):  # the client does not know its id, so it cannot take it up
-                await self.uploads.cancel(repository, upload)
-            raise
-
     async def repositories(self) -> list[str]:
         """Every repository, sorted."""
         return await self._manifests.repositories()
@@ -236,14 +132,6 @@ class Distribution:
     async def tags(self, repository: str) -> list[str]:
         """Every tag, sorted. Raises NameUnknownError."""
         return sorted((await self._index(repository)).tags)
-
-    async def referrers(self, repository: str, subject: str, artifact_type: str | None = None) -> list[Descriptor]:
-        """The manifests that refer to another one, perhaps of one type only; empty where there is none."""
-        index = await self._manifests.index(repository)
-        digests = index.referrers(subject) if index else []
-        found = [await self._manifests.get(repository, digest) for digest in digests]
-        descriptors = [manifest.descriptor for manifest in found if manifest]
-        return [each for each in descriptors if artifact_type in {None, each.artifact_type}]
 
     async def _index(self, repository: str) -> RepositoryIndex:
         index = await self._manifests.index(repository)
@@ -258,7 +146,7 @@ class Distribution:
             raise InUseError(still_served(named, servings), detail={"servings": servings})
 
     async def _require_parts(self, repository: str, manifest: Manifest) -> None:
-        missing = [digest for digest in manifest.blobs if await self.blobs.size(repository, digest) is None]
+        missing = await self.blobs.missing(repository, manifest.blobs)
         if manifest.children:
             index = await self._manifests.index(repository)
             missing += [digest for digest in manifest.children if index is None or digest not in index.manifests]
@@ -271,10 +159,11 @@ class Distribution:
 
 def _digest(content: bytes, wanted: str | None) -> str:
     kind = names.algorithm(wanted) if wanted else "sha256"
-    found = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
-    if wanted not in {None, found}:
-        raise DigestInvalidError(f"the manifest is {found}, not {wanted}", detail={"expected": wanted, "actual": found})
-    return found
+    actual = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
+    if wanted not in {None, actual}:
+        detail = {"expected": wanted, "actual": actual}
+        raise DigestInvalidError(f"the manifest is {actual}, not {wanted}", detail=detail)
+    return actual
 
 
 def _manifest_unknown(repository: str, reference: str) -> ManifestUnknownError:

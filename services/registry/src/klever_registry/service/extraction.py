@@ -53,7 +53,7 @@ class Extractions:
         self._external = external
 
     async def completed(self, event: Event[JobCompleted], outcome: Intent) -> None:
-        """Something was found: keep it, and tell of every version with these bytes. Raises TransientError."""
+        """Store a result, and announce every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT and job.result.signature is not None:
             store, ref = self._signatures(job.spec), job.spec.ref
@@ -87,10 +87,10 @@ class Extractions:
         await self._record(cause, job, change)
 
     async def _record(self, cause: Event[Any], job: JobSpec, change: Change) -> None:
-        """All versions are told of again on a second delivery: the ids are the same, so the stream drops them."""
+        """Announces all versions again on a redelivery: the event ids are the same, so the stream drops duplicates."""
         tags = await self._signatures(job).tags_of(job.ref.repository, job.digest)
         for tag in tags:
-            ref = job.ref.model_copy(update={"version": tag})
+            ref = job.ref.with_version(tag)
             if changed := await self._set(ref, job.digest, change):
                 await self._records.publisher.publish(self._updated(cause, changed))
 

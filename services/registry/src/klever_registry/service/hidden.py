@@ -23,5 +23,5 @@ def problem(listing: Listing[Any], bucket: BucketSpec) -> str | None:
     reasons = "; ".join(entry.why for entry in listing.unreadable)
     return (
         f"{len(listing.unreadable)} documents in {bucket.name} are passed over: {reasons}. Update Klever where a newer "
-        f"release has written them, or remove one with `nats kv del {bucket.name} KEY`, and it is made anew"
+        f"release has written them, or remove one with `nats kv del {bucket.name} KEY`, and it is recreated"
     )

@@ -21,7 +21,7 @@ class Observed:
     ref: ModelRef
     digest: str | None
     """What was pushed; None means: see what the registry has now."""
-    anew: bool = False
+    from_scratch: bool = False
     """Whether the catalogue forgets what it says of the version."""
 
 

@@ -1,15 +1,14 @@
 """What people want to happen to the models of a project."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 import structlog
 
 from klever_registry.errors import StorageError
-from klever_registry.ports import PolicyCopies
+from klever_registry.ports import Locks, PolicyCopies
 from kleverkit.documents import Documents, change, mutate
 from kleverkit.publisher import EventPublisher
 from kleverproto import subjects
@@ -22,6 +21,7 @@ from kleverproto.projects import (
     ProjectSpec,
     ProjectStatus,
 )
+from kleverproto.streams import PROJECTS_BUCKET
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +35,14 @@ class Policies:
     events: EventSource
     clock: Callable[[], datetime]
     copies: PolicyCopies
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    locks: Locks
 
     async def requested(self, event: Event[ProjectPolicyRequested], intent: Intent) -> None:
         """Take a policy and publish it, unless a later request was handled before. Raises TransientError."""
         wanted, now, asked_at = event.data, self.clock(), event.time
         spec = ProjectSpec(name=wanted.project, policy=wanted.policy)
         key = subjects.escape(wanted.project)
-        async with self._lock:
+        async with self.locks.exclusive(PROJECTS_BUCKET.name):
             present = await self.documents.get(key)
             before = present.document if present else None
             if (planned := with_spec(before, spec, intent, now, asked_at)) is not None:
@@ -55,7 +55,7 @@ class Policies:
 
     async def restore(self) -> None:
         """Bring back what the bucket has lost, or has in an older state; copy the rest. Raises TransientError."""
-        async with self._lock:
+        async with self.locks.exclusive(PROJECTS_BUCKET.name):
             copies = await self.copies.all()
             hidden = (await self.documents.listing()).unreadable
             for entry in hidden:
@@ -84,9 +84,9 @@ def with_spec(
     if is_late(present.status.intent, intent):
         return None
     if present.spec == spec:
-        return present.model_copy(update={"status": status})
+        return present.replace(status=status)
     generation = present.generation + 1
-    return present.model_copy(update={"spec": spec, "status": status, "generation": generation, "updated_at": now})
+    return present.replace(spec=spec, status=status, generation=generation, updated_at=now)
 
 
 def _converts_since(present: ProjectDocument | None, spec: ProjectSpec, asked_at: datetime) -> dict[str, datetime]:
@@ -105,4 +105,4 @@ def restored(
     """
     if isinstance(present, Tombstone) or (present is not None and present.generation >= copy.generation):
         return None
-    return copy.model_copy(update={"status": copy.status.model_copy(update={"intent": None})})
+    return copy.replace(status=copy.status.replace(intent=None))

@@ -1,6 +1,7 @@
 """Compares the registry with the catalogue: what the registry has, or says that it deleted, wins."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -48,7 +49,7 @@ class Reconciler:
     data directory that was emptied, not mounted or restored from an old backup takes no model out of the catalogue.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         *,
         manifests: ManifestStore,
@@ -57,7 +58,9 @@ class Reconciler:
         alarms: Alarms,
         address: str,
         restorer: Restorer,
+        require_lease: Callable[[], Awaitable[None]],
     ) -> None:
+        self._require_lease = require_lease
         self._manifests = manifests
         self._records = records
         self._pending = pending
@@ -90,16 +93,18 @@ class Reconciler:
         await self._records.tidy()
 
     async def rebuild(self) -> int:
-        """Make the catalogue of this registry anew from what the registry holds; how many tags there are.
+        """Rebuild the catalogue of this registry from what the registry holds; return the number of tags.
 
         Metadata come from manifests and configs, signatures from the referrers beside the models. Every version is
         announced once more. What the registry has lost is given up: withdrawn, as if it had been deleted. So is what
         external registries deny when they are compared next.
 
         Raises:
+            NotLeaderError: another replica compares registry and catalogue.
             StorageError: a repository cannot be read; nothing was changed.
             TransientError: NATS does not answer.
         """
+        await self._require_lease()
         known = (await self._records.documents.listing()).documents
         listing = await self._listing()
         for problem in listing.unreadable.values():
@@ -109,7 +114,7 @@ class Reconciler:
             if spec.registry == self._address and spec.ref not in listing.tags:
                 await self._records.withdraw(stored)
         for ref in sorted(listing.tags, key=str):
-            self._pending.add(Observed(ref, None, anew=True))
+            self._pending.add(Observed(ref, None, from_scratch=True))
         for scanner in self._restorer.scanners:
             scanner.scan_soon(accept_loss=True)
         await self.reconcile()

@@ -1,1 +1,1 @@
-"""One file for each kind of thing."""
+"""The commands, one module per resource."""

@@ -1,4 +1,4 @@
-"""`klever convert`: a new version of a model in another format."""
+"""`klever convert`: converts a model version to another format."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from klever.cli.references import ModelRefType
 from kleverproto.conversions import Conversion, Quantization
 from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.references import ModelRef
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 from ormb.layout import default_root
 
 if TYPE_CHECKING:
@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 
 @cli.command()
 @click.argument("ref", type=ModelRefType())
-@click.option("--to", "target", required=True, help="The format, such as ONNX; docs/formats.md has the table.")
-@click.option("--quantize", type=click.Choice([each.value for each in Quantization]), help="Smaller numbers.")
-@click.option("--as", "result", type=ModelRefType(), help="What the result is called; default: the version and format.")
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="For the converters, such as opset=17.")
+@click.option("--to", "target", required=True, help="Target format, such as ONNX. See docs/formats.md for the table.")
+@click.option("--quantize", type=click.Choice([each.value for each in Quantization]), help="Quantize the weights.")
+@click.option("--as", "result", type=ModelRefType(), help="Name of the result. Default: the version with the format.")
+@click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the converter, such as opset=17."
+)
 @click.option(
     "--sample",
     "samples",
     multiple=True,
     metavar="[NAME=]VALUES",
-    help="JSON, or @file (.npy, .npz, JSON, a V2 request): check with these inputs.",
+    help="Inputs for the comparison: JSON, or @file (.npy, .npz, JSON or a V2 request).",
 )
-@click.option("--allow-unverified", is_flag=True, help="Publish a result that could not be compared with the source.")
-@click.option("--follow", "-f", is_flag=True, help="Show what happens, until it has ended.")
+@click.option(
+    "--allow-unverified", is_flag=True, help="Publish the result even if it cannot be compared with the source."
+)
+@click.option("--follow", "-f", is_flag=True, help="Show the progress until the job has finished.")
 @NAMESPACE
 @AS_JSON
 @SERVER
@@ -49,7 +53,7 @@ def convert(  # noqa: PLR0913 - each is an option of the command
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Make a new version of a model in another format, checked against the source.
+    """Convert a model version to another format, and compare the result with the source.
 
     \b
     klever convert library/mymodel:v1 --to ONNX --follow
@@ -91,14 +95,14 @@ def _show(job: JobDocument, *, as_json: bool) -> None:
         for line in describe_conversion(job.status.result.converted):
             click.echo(line)
     elif not job.status.phase.is_final:
-        click.echo(f"{job.id}: `klever jobs logs --follow {job.id}` shows what becomes of it")
+        click.echo(f"{job.id}: show the progress with `klever jobs logs --follow {job.id}`")
     if job.status.phase in {JobPhase.FAILED, JobPhase.CANCELLED}:
         problem = job.status.problem
         raise click.ClickException(f"{problem.code}: {problem.message}" if problem else "the job was cancelled")
 
 
-def _options(given: tuple[str, ...]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
+def _options(texts: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
     for name, equals, _ in pairs:
         if not name or not equals:
             raise click.UsageError("write --option NAME=VALUE, such as --option opset=17")

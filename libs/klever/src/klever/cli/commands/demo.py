@@ -1,4 +1,4 @@
-"""`klever demo`: the main job, end to end."""
+"""`klever demo`: the main workflow, end to end."""
 
 import shutil
 import tempfile
@@ -13,85 +13,82 @@ from klever.cli.starting import (
     PORT,
     PORTS,
     find_nats_server,
-    forever,
     keep_private,
-    registry_logged_in,
     run_until_stopped,
-    show_login_link,
+    running,
+    wait_for_interrupt,
     wanted_ports,
 )
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
 from klever.platform.ports import reserved
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.cli.reporting import Lines
 
 INTERRUPTED = 130
-"""Exit code of a program that Ctrl-C ended, as shells have it."""
+"""Exit code after Ctrl-C, by the convention of shells."""
 
 
 @cli.command()
-@click.option("--exit", "leave", is_flag=True, help="End when the story is told, instead of waiting for Ctrl-C.")
+@click.option("--exit", "leave", is_flag=True, help="Exit at the end of the demo instead of waiting for Ctrl-C.")
 @AS_JSON
 @PORT
 @PORTS
 @click.pass_context
 def demo(context: click.Context, *, leave: bool, as_json: bool, single: tuple[str, ...], ports: str) -> None:
-    """See the main job, end to end, with a home of its own that is removed afterwards.
+    """Show the main workflow, end to end, on a platform with a temporary home.
 
     \b
     klever demo
     klever demo --exit --json
     """
-    told = _Told()
+    outcome = _Outcome()
     keep_private()
     with errors_as_lines():
-        run_until_stopped(_demo(wanted_ports(single, ports), told, leave=leave, as_json=as_json))
-    context.exit(0 if told.whole else INTERRUPTED)
+        run_until_stopped(_demo(wanted_ports(single, ports), outcome, leave=leave, as_json=as_json))
+    context.exit(0 if outcome.completed else INTERRUPTED)
 
 
-class _Told:
-    """Whether the story came to its end, however long the user looks around after it."""
+class _Outcome:
+    """Whether the demo was completed, regardless of what the user does afterwards."""
 
-    whole = False
+    completed = False
 
 
-async def _demo(wanted: Ports, told: _Told, *, leave: bool, as_json: bool) -> None:
+async def _demo(requested: Ports, outcome: _Outcome, *, leave: bool, as_json: bool) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
 
     directory = Path(tempfile.mkdtemp(prefix="klever-demo-"))
     try:
         lines = Lines()
-        with reserved(wanted, fall_back=True) as (ports, moved):
+        with reserved(requested, fall_back=True) as (ports, moved):
             for name in moved:
-                lines.note(f"port {getattr(wanted, name)} is in use: the {name} takes {getattr(ports, name)}")
-            await _show(Home(directory), ports, lines, told, leave=leave, as_json=as_json)
+                lines.note(f"port {getattr(requested, name)} is in use: the {name} uses {getattr(ports, name)}")
+            await _show(Home(directory), ports, lines, outcome, leave=leave, as_json=as_json)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _show(home: Home, ports: Ports, lines: "Lines", told: _Told, *, leave: bool, as_json: bool) -> None:
+async def _show(home: Home, ports: Ports, lines: "Lines", outcome: _Outcome, *, leave: bool, as_json: bool) -> None:
     from klever.cli.reporting import urls_as_json  # noqa: PLC0415 - loads HTTP
-    from klever.demo.story import tell  # noqa: PLC0415
+    from klever.demo.story import run_demo  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor  # noqa: PLC0415
 
-    begun, where = time.monotonic(), urls(ports)
-    lines.heading("The platform comes up")
-    supervisor = Supervisor(home, parts(home, ports, find_nats_server()), where, lines)
-    async with registry_logged_in(home, ports, lines), supervisor.running():
-        platform_ready = round(time.monotonic() - begun, 3)
+    started, addresses = time.monotonic(), urls(ports)
+    lines.heading("Starting the platform")
+    supervisor = Supervisor(home, parts(home, ports, find_nats_server()), addresses, lines)
+    async with running(supervisor, home, ports, lines):
+        platform_ready = round(time.monotonic() - started, 3)
         lines.heading("A model becomes an endpoint")
-        found = await tell(where, home, lines)
-        timings = {"platformReady": platform_ready, **found.pop("timingsSeconds")}
-        told.whole = True
-        lines.heading("Look around")
-        lines.urls(where)
+        result = await run_demo(addresses, home, lines)
+        timings = {"platformReady": platform_ready, **result.pop("timingsSeconds")}
+        outcome.completed = True
+        lines.heading("Try it yourself")
+        lines.urls(addresses)
         if as_json:
-            print_json({**found, "urls": urls_as_json(where), "timingsSeconds": timings})
+            print_json({**result, "urls": urls_as_json(addresses), "timingsSeconds": timings})
         if not leave:
-            await show_login_link(home, where, lines)
-            lines.heading("Ctrl-C stops everything")
-            await forever()
+            await wait_for_interrupt(home, addresses, lines, show_link=True, show_hint=True)
         lines.heading("Stopping")

@@ -1,4 +1,4 @@
-"""`klever events credentials`: who, outside the platform, may publish and receive events on NATS."""
+"""`klever events credentials`: credentials of external systems for NATS."""
 
 from pathlib import Path
 
@@ -9,26 +9,28 @@ from klever.errors import PlatformError
 from klever.platform.home import Home
 from kleverproto.permissions import publishable_by_externals
 from kleverproto.streams import DEAD, STREAMS
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 READABLE = tuple(subject for stream in STREAMS if stream is not DEAD for subject in stream.subjects)
-"""What is subscribed to where nothing is said; dead letters must be named."""
+"""The default subscriptions; dead letters must be named explicitly."""
 
 
 @cli.group()
 def events() -> None:
-    """Events on NATS, for systems outside the platform (docs/events.md)."""
+    """Access of external systems to events on NATS (docs/events.md)."""
 
 
 @events.command()
 @click.argument("name", required=False)
-@click.option("--publish", multiple=True, metavar="SUBJECT", help="Let it publish these events.")
-@click.option("--subscribe", multiple=True, metavar="SUBJECT", help="Let it receive these events.")
+@click.option("--publish", multiple=True, metavar="SUBJECT", help="Subjects that the system may publish to.")
+@click.option("--subscribe", multiple=True, metavar="SUBJECT", help="Subjects that the system may subscribe to.")
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where the credentials go; NAME.nk by default."
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write the credentials to. Default: NAME.nk",
 )
-@click.option("--list", "listing", is_flag=True, help="Show who has credentials.")
-@click.option("--remove", is_flag=True, help="Refuse NAME from now on.")
+@click.option("--list", "listing", is_flag=True, help="List the systems with credentials.")
+@click.option("--remove", is_flag=True, help="Revoke the credentials of NAME.")
 @AS_JSON
 def credentials(  # noqa: PLR0913 - its options
     name: str | None,
@@ -40,10 +42,10 @@ def credentials(  # noqa: PLR0913 - its options
     remove: bool,
     as_json: bool,
 ) -> None:
-    """Let a system outside the platform publish requests and receive events; it can never write documents.
+    """Create credentials for an external system: it can publish requests and receive events, but not write documents.
 
-    Without --publish and --subscribe it may publish every event that docs/events.md lists as from `any`, and receive
-    every event except dead letters.
+    Without --publish and --subscribe, it may publish all events that docs/events.md lists as from `any`, and receive
+    all events except dead letters.
 
     \b
     klever events credentials my-service
@@ -55,12 +57,12 @@ def credentials(  # noqa: PLR0913 - its options
         if listing:
             _list(as_json=as_json)
         elif name is None:
-            raise click.UsageError("NAME is missing; --list shows who has credentials")
+            raise click.UsageError("NAME is missing; list the systems with --list")
         elif remove:
             _remove(name)
         else:
-            chosen = (publish, subscribe) if publish or subscribe else (publishable_by_externals(), READABLE)
-            _add(name, *chosen, output or Path(f"{name}.nk"))
+            subjects = (publish, subscribe) if publish or subscribe else (publishable_by_externals(), READABLE)
+            _add(name, *subjects, output or Path(f"{name}.nk"))
 
 
 def _add(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], output: Path) -> None:
@@ -70,7 +72,7 @@ def _add(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], output
 
     home = Home.default()
     if output.exists():
-        raise PlatformError(f"{output} exists: choose another file with --output")
+        raise PlatformError(f"{output} already exists: choose another file with --output")
     access = NatsAccess(home.nats_files)
     external, seed = access.add(name, publish=publish, subscribe=subscribe)
     try:
@@ -80,9 +82,9 @@ def _add(name: str, publish: tuple[str, ...], subscribe: tuple[str, ...], output
         raise
     url = reload_nats(home)
     if url and not admitted(url, seed, external.harmless_request, lambda: reload_nats(home)):
-        raise PlatformError(f"NATS does not accept {name} yet: see {home.log_of('nats')}, or restart the platform")
-    when = "works now" if url else "works once the platform runs"
-    click.echo(f"{output} {when}. Give it to {name} alone; who has it may do what {name} may. Its consumers have to be")
+        raise PlatformError(f"NATS does not accept {name} yet. See {home.log_of('nats')}, or restart the platform")
+    when = "is valid now" if url else "is valid once the platform runs"
+    click.echo(f"{output} {when}. Give it only to {name}: it grants all permissions of {name}. Consumers must be")
     click.echo(f"named {name}. docs/events.md has an example.")
 
 
@@ -93,15 +95,15 @@ def _remove(name: str) -> None:
     home = Home.default()
     NatsAccess(home.nats_files).remove(name)
     reload_nats(home)
-    click.echo(f"{name} is refused from now on.")
+    click.echo(f"The credentials of {name} are revoked.")
 
 
 def _list(*, as_json: bool) -> None:
     from klever.platform.nats_access import NatsAccess  # noqa: PLC0415 - loads cryptography
 
-    known = NatsAccess(Home.default().nats_files).externals()
+    externals = NatsAccess(Home.default().nats_files).externals()
     if as_json:
-        print_json([one.model_dump(mode="json", by_alias=True) for one in known])
+        print_json([one.model_dump(mode="json", by_alias=True) for one in externals])
         return
-    rows = [(one.name, " ".join(one.publish), " ".join(one.subscribe)) for one in known]
+    rows = [(one.name, " ".join(one.publish), " ".join(one.subscribe)) for one in externals]
     print_table([("NAME", "MAY PUBLISH", "MAY RECEIVE"), *rows])

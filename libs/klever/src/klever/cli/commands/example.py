@@ -1,4 +1,4 @@
-"""`klever example`: a model for whoever has none at hand."""
+"""`klever example`: writes an example model."""
 
 from pathlib import Path
 
@@ -9,11 +9,13 @@ from klever.cli.app import cli, errors_as_lines
 
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--retrained", is_flag=True, help="A second version: less regularisation, other coefficients.")
+@click.option(
+    "--retrained", is_flag=True, help="Write the second version, with less regularisation and other coefficients."
+)
 def example(directory: Path, *, retrained: bool) -> None:
-    """Write a small model directory to try things with: a classifier of iris flowers, as ONNX.
+    """Write the directory of an example model: a classifier of iris flowers, as ONNX.
 
-    Its input x is float32 [N, 4]: length and width of sepal and petal in cm.
+    The input x is float32 [N, 4]: length and width of sepal and petal in cm.
 
     \b
     klever example mymodel

@@ -1,4 +1,4 @@
-"""`klever jobs`: what the platform did with a model, and why it failed."""
+"""`klever jobs`: jobs on models, with their logs and problems."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from klever.cli.conversions import describe_conversion
 from klever.cli.references import ModelRefType
 from kleverproto.jobs import JobDocument, JobKind, JobPhase, JobResult
 from kleverproto.references import ModelRef
-from ormb.cli.describing import describe_scan
-from ormb.cli.output import print_json, print_table
+from ormb.console.descriptions import describe_scan
+from ormb.console.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 @cli.group()
 def jobs() -> None:
-    """Jobs on models."""
+    """Manage jobs on models."""
 
 
 @jobs.command("list")
 @NAMESPACE
 @AS_JSON
 @SERVER
-@click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Only of this kind.")
-@click.option("--phase", type=click.Choice([phase.value for phase in JobPhase]), help="Only in this phase.")
-@click.option("--model", "ref", type=ModelRefType(), help="Only on this model version, `project/model:version`.")
-@click.option("--since", type=click.DateTime(), help="Only those asked for at this time (UTC) or later.")
+@click.option("--kind", type=click.Choice([kind.value for kind in JobKind]), help="Show only jobs of this kind.")
+@click.option("--phase", type=click.Choice([phase.value for phase in JobPhase]), help="Show only jobs in this phase.")
+@click.option(
+    "--model", "ref", type=ModelRefType(), help="Show only jobs on this model version, `project/model:version`."
+)
+@click.option("--since", type=click.DateTime(), help="Show only jobs that were requested at or after this time (UTC).")
 def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: Any) -> None:
     """List jobs.
 
@@ -40,13 +42,13 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: An
     klever jobs list --model library/mymodel:v1 --since 2026-11-01 --json
     """
     filters = _filters(**wanted)
-    found = call(server, lambda client: client.jobs(namespace, **filters))
+    documents = call(server, lambda client: client.jobs(namespace, **filters))
     if as_json:
-        print_json([document.model_dump(mode="json") for document in found])
-    elif not found:
-        click.echo("No jobs. Each push of a model makes one.")
+        print_json([document.model_dump(mode="json") for document in documents])
+    elif not documents:
+        click.echo("No jobs. Each push of a model creates one.")
     else:
-        print_table([("ID", "KIND", "MODEL", "PHASE", "REASON"), *(_row(document) for document in found)])
+        print_table([("ID", "KIND", "MODEL", "PHASE", "REASON"), *(_row(document) for document in documents)])
 
 
 @jobs.command()
@@ -61,17 +63,17 @@ def list_jobs(namespace: str, *, as_json: bool, server: str | None, **wanted: An
 @AS_JSON
 @SERVER
 def create(ref: ModelRef, kind: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Parse or scan a model again, after a job failed for a reason outside the model: memory, time, the registry.
+    """Parse or scan a model again, for example after a job failed because of memory, a timeout or the registry.
 
     \b
     klever jobs create library/mymodel:v1
     klever jobs create library/mymodel:v1 --kind scan
     """
-    found = call(server, lambda client: client.create_job(ref, JobKind(kind), namespace=namespace))
+    job = call(server, lambda client: client.create_job(ref, JobKind(kind), namespace=namespace))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(job.model_dump(mode="json"))
     else:
-        click.echo(f"{found.id}: `klever jobs get {found.id}` shows what becomes of it")
+        click.echo(f"{job.id}: show the progress with `klever jobs get {job.id}`")
 
 
 @jobs.command()
@@ -85,27 +87,27 @@ def get(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> No
     \b
     klever jobs get 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
-    found = call(server, lambda client: client.job(job_id, namespace))
+    job = call(server, lambda client: client.job(job_id, namespace))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(job.model_dump(mode="json"))
         return
-    click.echo(f"id:       {found.id}")
-    click.echo(f"kind:     {found.spec.kind.value}")
-    click.echo(f"model:    {found.spec.ref}")
-    click.echo(f"phase:    {found.status.phase.value}, {found.status.attempts} attempt(s)")
-    if found.status.problem:
-        click.echo(f"problem:  {found.status.problem.code}: {found.status.problem.message}")
-    for line in _describe(found.status.result or JobResult()):
+    click.echo(f"id:       {job.id}")
+    click.echo(f"kind:     {job.spec.kind.value}")
+    click.echo(f"model:    {job.spec.ref}")
+    click.echo(f"phase:    {job.status.phase.value}, {job.status.attempts} attempt(s)")
+    if job.status.problem:
+        click.echo(f"problem:  {job.status.problem.code}: {job.status.problem.message}")
+    for line in _describe(job.status.result or JobResult()):
         click.echo(line)
 
 
 @jobs.command()
 @click.argument("job_id")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log until the job has finished.")
 @NAMESPACE
 @SERVER
 def logs(job_id: str, namespace: str, *, follow: bool, server: str | None) -> None:
-    """Show what the tools of a job have written.
+    """Show the log of a job.
 
     \b
     klever jobs logs --follow 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
@@ -124,16 +126,16 @@ def logs(job_id: str, namespace: str, *, follow: bool, server: str | None) -> No
 @AS_JSON
 @SERVER
 def events(job_id: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Show what happened to a job.
+    """Show the events of a job.
 
     \b
     klever jobs events 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
-    found = call(server, lambda client: client.job_events(job_id, namespace))
+    history = call(server, lambda client: client.job_events(job_id, namespace))
     if as_json:
-        print_json(found)
+        print_json(history)
         return
-    print_table([("TIME", "EVENT"), *((event.time.isoformat(timespec="seconds"), event.type) for event in found)])
+    print_table([("TIME", "EVENT"), *((event.time.isoformat(timespec="seconds"), event.type) for event in history)])
 
 
 @jobs.command()
@@ -141,13 +143,13 @@ def events(job_id: str, namespace: str, *, as_json: bool, server: str | None) ->
 @NAMESPACE
 @SERVER
 def cancel(job_id: str, namespace: str, *, server: str | None) -> None:
-    """Stop a job.
+    """Cancel a job.
 
     \b
     klever jobs cancel 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
     call(server, lambda client: client.cancel_job(job_id, namespace))
-    click.echo(f"{job_id}: will be cancelled, unless it ends first")
+    click.echo(f"{job_id}: will be cancelled unless it finishes first")
 
 
 @jobs.command()
@@ -155,13 +157,13 @@ def cancel(job_id: str, namespace: str, *, server: str | None) -> None:
 @NAMESPACE
 @SERVER
 def retry(job_id: str, namespace: str, *, server: str | None) -> None:
-    """Do a job again that failed or was cancelled.
+    """Retry a job that failed or was cancelled.
 
     \b
     klever jobs retry 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
     """
     call(server, lambda client: client.retry_job(job_id, namespace))
-    click.echo(f"{job_id}: `klever jobs get {job_id}` shows what becomes of it")
+    click.echo(f"{job_id}: show the progress with `klever jobs get {job_id}`")
 
 
 @jobs.command()
@@ -169,7 +171,7 @@ def retry(job_id: str, namespace: str, *, server: str | None) -> None:
 @NAMESPACE
 @SERVER
 def delete(job_id: str, namespace: str, *, server: str | None) -> None:
-    """Forget a job, stopping it if it runs; what it has made stays.
+    """Delete a job, and cancel it if it runs. Its results are kept.
 
     \b
     klever jobs delete 5b2a0a3c-7f0e-5d4b-9a53-2b8f0d6c1e11
@@ -188,8 +190,8 @@ def _describe(result: JobResult) -> Iterator[str]:
 def _filters(*, kind: str | None, phase: str | None, ref: ModelRef | None, since: datetime | None) -> dict[str, str]:
     named = {"project": ref.project, "model": ref.model, "version": ref.version} if ref else {}
     moment = since.replace(tzinfo=UTC).isoformat() if since else None
-    given = {"kind": kind, "phase": phase, "since": moment, **named}
-    return {name: value for name, value in given.items() if value is not None}
+    values = {"kind": kind, "phase": phase, "since": moment, **named}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _row(document: JobDocument) -> tuple[str, ...]:

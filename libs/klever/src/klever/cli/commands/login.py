@@ -1,16 +1,16 @@
-"""`klever login-link`: how a browser gets in."""
+"""`klever login-link`: prints a link that logs a browser in."""
 
 import click
 
 from klever.cli.app import AS_JSON, SERVER, call, cli
-from ormb.cli.output import print_json
+from ormb.console.printing import print_json
 
 
 @cli.command("login-link")
 @AS_JSON
 @SERVER
 def login_link(*, as_json: bool, server: str | None) -> None:
-    """Print a link that lets a browser in: good once, for five minutes.
+    """Print a link that logs a browser in. It is valid once, for five minutes.
 
     \b
     klever login-link

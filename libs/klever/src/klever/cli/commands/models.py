@@ -1,4 +1,4 @@
-"""`klever models`: what has been pushed, and what the platform knows of it."""
+"""`klever models`: the versions of models in the catalogue."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ from klever.cli.references import ModelRefType
 from kleverproto.conversions import CONVERTED_FROM, MEASURED_ERROR, UNVERIFIED
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.references import ModelRef, names_registry
-from ormb.cli.describing import describe_scan, describe_signature
-from ormb.cli.output import print_json, print_table
+from ormb.console.descriptions import describe_scan, describe_signature
+from ormb.console.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @cli.group()
 def models() -> None:
-    """Models that were pushed."""
+    """Manage the models in the catalogue."""
 
 
 @models.command("list")
-@click.option("--project", help="Only of this project.")
-@click.option("--format", "format_name", help="Only of this format, such as ONNX.")
+@click.option("--project", help="Show only models of this project.")
+@click.option("--format", "format_name", help="Show only models of this format, such as ONNX.")
 @AS_JSON
 @SERVER
 def list_models(project: str | None, format_name: str | None, *, as_json: bool, server: str | None) -> None:
@@ -35,20 +35,23 @@ def list_models(project: str | None, format_name: str | None, *, as_json: bool, 
     klever models list --format ONNX
     """
     filters = {key: value for key, value in (("project", project), ("format", format_name)) if value}
-    found = call(server, lambda client: client.models(**filters))
+    documents = call(server, lambda client: client.models(**filters))
     if as_json:
-        print_json([document.model_dump(mode="json") for document in found])
-    elif not found:
+        print_json([document.model_dump(mode="json") for document in documents])
+    elif not documents:
         click.echo("No models. Push one: ormb push ./mymodel localhost:5000/library/mymodel:v1")
     else:
         print_table(
-            [("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "VERIFIED", "PUSHED"), *(row(document) for document in found)]
+            [
+                ("MODEL", "FORMAT", "DIGEST", "SIGNATURE", "VERIFIED", "PUSHED"),
+                *(row(document) for document in documents),
+            ]
         )
 
 
 @models.command()
 @click.argument("ref", type=ModelRefType())
-@click.option("--wait/--no-wait", default=True, help="Wait for a signature that is still being found.")
+@click.option("--wait/--no-wait", default=True, help="Wait until the model has been parsed.")
 @AS_JSON
 @SERVER
 def get(ref: ModelRef, *, wait: bool, as_json: bool, server: str | None) -> None:
@@ -59,28 +62,28 @@ def get(ref: ModelRef, *, wait: bool, as_json: bool, server: str | None) -> None
     """
 
     async def work(client: "KleverClient") -> ModelDocument:
-        found = await client.model(ref)
-        if wait and found.status.extraction is ExtractionPhase.PENDING:
+        document = await client.model(ref)
+        if wait and document.status.extraction is ExtractionPhase.PENDING:
             with waiting(f"parsing {ref}", quiet=as_json):
                 await _parsed(client, ref)
-            found = await client.model(ref)
-        return found
+            document = await client.model(ref)
+        return document
 
-    found = call(server, work)
+    document = call(server, work)
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(document.model_dump(mode="json"))
         return
-    for line in describe(found):
+    for line in describe(document):
         click.echo(line)
 
 
 @models.command()
 @click.argument("name", metavar="PROJECT/MODEL[:VERSION]")
-@click.option("--yes", "-y", "is_confirmed", is_flag=True, help="Do not ask.")
-@click.option("--wait/--no-wait", default=True, help="Wait until it is gone.")
+@click.option("--yes", "-y", "is_confirmed", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--wait/--no-wait", default=True, help="Wait until the deletion has finished.")
 @SERVER
 def delete(name: str, *, is_confirmed: bool, wait: bool, server: str | None) -> None:
-    """Delete a version, or every version of a model; not what is served. Other tags of the same bytes stay.
+    """Delete a version, or all versions of a model. Served versions are not deleted; other tags of the digest are kept.
 
     \b
     klever models delete library/mymodel:v1
@@ -88,10 +91,10 @@ def delete(name: str, *, is_confirmed: bool, wait: bool, server: str | None) -> 
     """
     one = ":" in name.rpartition("/")[2]
     if names_registry(name) and not one:
-        raise click.UsageError(f"{name} names a registry: write PROJECT/MODEL, as `klever models list` shows it")
+        raise click.UsageError(f"{name} contains a registry: write PROJECT/MODEL as in `klever models list`")
     ref = ModelRefType().convert(name if one else f"{name}:all", None, click.get_current_context())
     if not is_confirmed:
-        click.confirm(f"Delete {ref if one else f'every version of {ref.repository}'}?", abort=True, err=True)
+        click.confirm(f"Delete {ref if one else f'all versions of {ref.repository}'}?", abort=True, err=True)
 
     async def work(client: "KleverClient") -> list[ModelDocument]:
         versions = [await client.delete_model(ref)] if one else await client.delete_versions(ref.project, ref.model)
@@ -111,11 +114,11 @@ async def _parsed(client: "KleverClient", ref: ModelRef) -> None:
     try:
         await client.wait_for_signature(ref, within=30)
     except FailedError:
-        return  # the document says what failed, and is shown
+        return  # the document contains the problem, and is shown
 
 
 def describe(document: ModelDocument) -> Iterator[str]:
-    """A model version for people, line by line."""
+    """Return the lines that describe a model version."""
     spec, status = document.spec, document.status
     yield f"model:       {spec.ref}"
     yield f"digest:      {spec.digest}"
@@ -125,7 +128,7 @@ def describe(document: ModelDocument) -> Iterator[str]:
         if value:
             yield f"{name + ':':12} {value}"
     if source := spec.metadata.labels.get(CONVERTED_FROM):
-        yield f"made from:   {source}"
+        yield f"source:      {source}"
         yield f"verified:    {_verified(spec.metadata.labels)}"
     if spec.metadata.description:
         yield f"description: {spec.metadata.description}"
@@ -140,15 +143,15 @@ def describe(document: ModelDocument) -> Iterator[str]:
 
 
 def row(document: ModelDocument) -> tuple[str, ...]:
-    """A version in the list."""
+    """Return the row of a version in the list."""
     spec = document.spec
     pushed = document.updated_at.strftime("%Y-%m-%d %H:%M")
-    name, found = document.format or "-", document.status.extraction.value
-    return str(spec.ref), name, spec.digest[7:19], found, _mark(spec.metadata.labels), pushed
+    name, extraction = document.format or "-", document.status.extraction.value
+    return str(spec.ref), name, spec.digest[7:19], extraction, _mark(spec.metadata.labels), pushed
 
 
 def _mark(labels: Mapping[str, str]) -> str:
-    """Whether a converted model was compared with its source; `-` for what was not converted."""
+    """Whether a converted model was compared with its source; `-` if the model was not converted."""
     if UNVERIFIED in labels:
         return "no"
     return "yes" if MEASURED_ERROR in labels else "-"

@@ -15,38 +15,38 @@ from klever.cli.starting import (
     PORT,
     PORTS,
     find_nats_server,
-    forever,
     keep_private,
-    registry_logged_in,
     run_until_stopped,
+    running,
     show_login_link,
+    wait_for_interrupt,
     wanted_ports,
 )
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
 from klever.platform.ports import reserved
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 START_SECONDS = 90.0
-"""Longest wait of `up --detach`."""
+"""Timeout of `up --detach`."""
 DOWN_SECONDS = 60.0
 
 
 @cli.command()
-@click.option("--detach", is_flag=True, help="Return once everything is ready, and leave it running.")
+@click.option("--detach", is_flag=True, help="Run the platform in the background; return when it is ready.")
 @click.option(
     "--allow-commands",
     is_flag=True,
     envvar="KLEVER_ALLOW_COMMANDS",
-    help="Let whoever may deploy run programs on this machine (custom.command). Also $KLEVER_ALLOW_COMMANDS.",
+    help="Let users who can deploy run programs on this machine (custom.command). Also $KLEVER_ALLOW_COMMANDS.",
 )
-@click.option("--background", is_flag=True, hidden=True, help="What --detach starts: it shows the link itself.")
+@click.option("--background", is_flag=True, hidden=True, help="Used by --detach, which shows the link itself.")
 @click.option(
     "--allow-unsandboxed",
     is_flag=True,
     envvar=ALLOW_UNSANDBOXED,
-    help="Run models that may run code where this system cannot confine them.",
+    help="Run models that can execute code even if this system cannot sandbox them.",
 )
 @PORT
 @PORTS
@@ -59,7 +59,7 @@ def up(
     single: tuple[str, ...],
     ports: str,
 ) -> None:
-    """Run the platform: NATS, registry, jobrunner, deployer with Envoy, gateway. State is kept in $KLEVER_HOME.
+    """Run the platform: NATS, registry, jobrunner, deployer with Envoy, gateway. The state is in $KLEVER_HOME.
 
     \b
     klever up
@@ -68,30 +68,30 @@ def up(
     """
     keep_private()
     if allow_unsandboxed:
-        os.environ[ALLOW_UNSANDBOXED] = "1"  # the services that touch models read it
+        os.environ[ALLOW_UNSANDBOXED] = "1"  # read by the services that run models
     with errors_as_lines():
         if detach:
             more = ["--allow-commands"] if allow_commands else []
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
-            wanted = wanted_ports(single, ports)
-            run_until_stopped(_run(Home.default(), wanted, allow_commands=allow_commands, background=background))
+            requested = wanted_ports(single, ports)
+            run_until_stopped(_run(Home.default(), requested, allow_commands=allow_commands, background=background))
 
 
 def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...]:
-    chosen = os.environ.get(ACCOUNTS_SETTING)
-    accounts = Path(chosen) if chosen else None
+    path = os.environ.get(ACCOUNTS_SETTING)
+    accounts = Path(path) if path else None
     if accounts is not None and not accounts.exists():
         raise PlatformError(
-            f"{ACCOUNTS_SETTING} names {accounts}, which is not there: `klever registry account add` writes it, or "
-            "unset the variable"
+            f"{ACCOUNTS_SETTING} names {accounts}, which does not exist. Create it with `klever registry account add`, "
+            "or unset the variable"
         )
     return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands)
 
 
 @cli.command()
 def down() -> None:
-    """Stop the platform and everything that it has started.
+    """Stop the platform and all processes that it has started.
 
     \b
     klever down
@@ -107,12 +107,12 @@ def down() -> None:
             _end(supervisor)
         left = stop_leftovers(home)
         home.state.unlink(missing_ok=True)
-    click.echo("Stopped." if supervisor or left else f"Nothing runs with {home.path}.")
+    click.echo("Stopped." if supervisor or left else f"No platform runs with {home.path}.")
 
 
 @cli.command("nats-config")
 def nats_config() -> None:
-    """Write what a nats-server of your own needs to require credentials, and the credentials of each service.
+    """Write a configuration for your own nats-server that requires credentials, and the credentials of the services.
 
     \b
     klever nats-config
@@ -122,14 +122,14 @@ def nats_config() -> None:
     files = Home.default().nats_files
     with errors_as_lines():
         NatsAccess(files).prepare()
-    click.echo(f"{files.config} is for `nats-server --config`, or to be included in yours; it holds public keys only.")
+    click.echo(f"{files.config} is for `nats-server --config` or an include. It contains only public keys.")
     click.echo(f"{files.credentials_of('SERVICE')} is for KLEVER_SERVICE_NATS_CREDENTIALS of each service.")
 
 
 @cli.command()
 @AS_JSON
 def status(*, as_json: bool) -> None:
-    """Show the parts: whether each runs, where, and how much memory it uses. Exit code 1 where something is missing.
+    """Show the processes of the platform with state, address and memory. The exit code is 1 unless all are ready.
 
     \b
     klever status
@@ -139,51 +139,49 @@ def status(*, as_json: bool) -> None:
     from klever.cli.status import report  # noqa: PLC0415 - loads HTTP
 
     home = Home.default()
-    found = report(home)
+    state = report(home)
     if as_json:
-        print_json(found)
-    elif not found["parts"]:
-        click.echo(f"Nothing runs with {home.path}. Start it: klever up")
+        print_json(state)
+    elif not state["parts"]:
+        click.echo(f"No platform runs with {home.path}. Start one with `klever up`")
     else:
-        rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in found["parts"]]
-        print_table([("PART", "STATE", "URL", "MEMORY"), *rows])
-        for line in sandbox_lines(found["sandbox"]):
+        rows = [(p["name"], p["state"], p["url"], f"{p['rssMb']} MB") for p in state["parts"]]
+        print_table([("PROCESS", "STATE", "URL", "MEMORY"), *rows])
+        for line in sandbox_lines(state["sandbox"]):
             click.echo(line)
-        click.echo(f"{found['rssMb']} MB in all; logs in {home.logs}")
-        commands = "allowed: whoever may deploy runs programs here" if found["allowCommands"] else "refused"
-        click.echo(f"Commands of servings (`klever up --allow-commands`): {commands}")
-    sys.exit(0 if found["ready"] else 1)
+        click.echo(f"{state['rssMb']} MB in total; logs in {home.logs}")
+        commands = (
+            "allowed: users who can deploy can run programs on this machine" if state["allowCommands"] else "refused"
+        )
+        click.echo(f"Servings with commands (`klever up --allow-commands`): {commands}")
+    sys.exit(0 if state["ready"] else 1)
 
 
-async def _run(home: Home, wanted: Ports, *, allow_commands: bool, background: bool) -> None:
+async def _run(home: Home, requested: Ports, *, allow_commands: bool, background: bool) -> None:
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
 
-    if read_running(home.state):  # else the error would be about the ports that it holds
+    if read_running(home.state):  # otherwise the error would be about its ports
         raise already_running(home)
     await stop_earlier(home)
     lines = Lines()
-    with reserved(wanted) as (ports, _):
-        where = urls(ports)
+    with reserved(requested) as (ports, _):
+        addresses = urls(ports)
         lines.heading(f"Klever, state in {home.path}")
         planned = _parts(home, ports, allow_commands=allow_commands)
-        supervisor = Supervisor(home, planned, where, lines, allow_commands=allow_commands)
-        async with registry_logged_in(home, ports, lines), supervisor.running():
+        supervisor = Supervisor(home, planned, addresses, lines, allow_commands=allow_commands)
+        async with running(supervisor, home, ports, lines):
             lines.heading("Ready")
-            lines.urls(where)
-            if not background:
-                await show_login_link(home, where, lines)
-            if sys.stdin.isatty():
-                lines.heading("Ctrl-C stops everything")
+            lines.urls(addresses)
             try:
-                await forever()
+                await wait_for_interrupt(home, addresses, lines, show_link=not background, show_hint=sys.stdin.isatty())
             finally:
                 lines.heading("Stopping")
 
 
 def _end(supervisor: psutil.Process) -> None:
-    """Ask the supervisor to stop everything; end it if it does not. Raises PlatformError."""
+    """Ask the supervisor to stop the platform; kill it after a timeout. Raises PlatformError."""
     try:
         supervisor.terminate()
         supervisor.wait(DOWN_SECONDS)
@@ -192,18 +190,18 @@ def _end(supervisor: psutil.Process) -> None:
     except psutil.NoSuchProcess:
         return
     except psutil.AccessDenied as error:
-        raise PlatformError(f"the platform (process {supervisor.pid}) is another user's: ask them") from error
+        raise PlatformError(f"the platform (process {supervisor.pid}) belongs to another user") from error
 
 
 def _detach(home: Home, options: list[str]) -> None:
-    """Start a supervisor that outlives this command, and show what it says until it is ready. Raises PlatformError."""
+    """Start a supervisor in the background, and show its output until it is ready. Raises PlatformError."""
     from klever.cli.reporting import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_state  # noqa: PLC0415 - loads psutil
 
     home.create()
     log = home.log_of("up")
     log.write_bytes(b"")
-    with log.open("ab") as output, log.open() as said:  # what is appended to can be shortened
+    with log.open("ab") as output, log.open() as messages:  # what is appended to can be shortened
         process = subprocess.Popen(
             [sys.executable, "-m", "klever.cli", "up", "--background", *options],
             stdout=output,
@@ -213,15 +211,18 @@ def _detach(home: Home, options: list[str]) -> None:
         )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
-            click.echo(said.read(), err=True, nl=False)
+            click.echo(messages.read(), err=True, nl=False)
             state = read_state(home.state)
             if state is not None and state.ready and state.supervisor.pid == process.pid:
                 asyncio.run(show_login_link(home, state.urls, Lines()))
-                click.echo("It runs in the background: `klever status` shows it, `klever down` stops it.", err=True)
+                click.echo(
+                    "The platform runs in the background. Show it with `klever status`, stop it with `klever down`.",
+                    err=True,
+                )
                 return
             time.sleep(0.05)
-        click.echo(said.read(), err=True, nl=False)
+        click.echo(messages.read(), err=True, nl=False)
     if process.poll() is not None:
-        sys.exit(1)  # it has said why
+        sys.exit(1)  # its output contains the reason
     process.terminate()
-    raise PlatformError(f"it is not ready after {START_SECONDS:g} s: see {home.logs}")
+    raise PlatformError(f"the platform is not ready after {START_SECONDS:g} s: see {home.logs}")

@@ -1,4 +1,4 @@
-"""`klever projects`: what happens by itself to the models of a project."""
+"""`klever projects`: policies for the models of a project."""
 
 from typing import TYPE_CHECKING
 
@@ -6,9 +6,9 @@ import click
 
 from klever.cli.app import AS_JSON, SERVER, call, cli
 from kleverproto.conversions import Quantization
-from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
-from kleverserve.unpickling.allowlist import parse_trust
-from ormb.cli.output import print_json
+from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy, ProjectPolicyChanges
+from modelfiles.unpickling.allowlist import parse_trust
+from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -17,7 +17,7 @@ NOTHING = "none"
 
 
 def _trusted(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names as they are. Raises BadParameter where one is none, or of what nobody may trust."""
+    """Return the names unchanged. Raises BadParameter if one is invalid or can never be trusted."""
     for name in set(names) - {NOTHING}:
         try:
             parse_trust(name)
@@ -28,12 +28,12 @@ def _trusted(_context: click.Context, _parameter: click.Parameter, names: tuple[
 
 @cli.group()
 def projects() -> None:
-    """Projects, the first part of a model's name."""
+    """Manage projects. The project is the first part of a model's name."""
 
 
 @projects.group()
 def policy() -> None:
-    """What happens by itself when a model is pushed into a project."""
+    """Manage the policy that applies to models that are pushed into a project."""
 
 
 @policy.command()
@@ -51,26 +51,33 @@ def get(project: str, *, as_json: bool, server: str | None) -> None:
 
 @policy.command("set")
 @click.argument("project")
-@click.option("--convert", multiple=True, metavar="FORMAT", help="Convert to this, such as ONNX; 'none' for nothing.")
 @click.option(
-    "--quantize", type=click.Choice([*(each.value for each in Quantization), NOTHING]), help="Make the results smaller."
+    "--convert",
+    multiple=True,
+    metavar="FORMAT",
+    help="Format to convert models to, such as ONNX; 'none' for no conversion.",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice([*(each.value for each in Quantization), NOTHING]),
+    help="Quantize the results; 'none' for no quantization.",
 )
 @click.option(
     "--scan",
     type=click.Choice([each.value for each in OnUnsafe]),
-    help="What follows when a model may run foreign code.",
+    help="Action for models that can execute foreign code.",
 )
 @click.option(
     "--invalid",
     type=click.Choice([each.value for each in OnInvalid]),
-    help="What follows when the files of a model could not be parsed.",
+    help="Action for models with files that cannot be parsed.",
 )
 @click.option(
     "--trust",
     multiple=True,
     metavar="MODULE:NAME",
     callback=_trusted,
-    help="Let models name this class or function, whose code loading them runs; 'none' for no more.",
+    help="Class or function that models may load, which executes its code; 'none' removes all trusted names.",
 )
 @AS_JSON
 @SERVER
@@ -85,14 +92,14 @@ def set_policy(  # noqa: PLR0913 - what a policy has
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Change the policy of a project; what is not given stays as it is, and --trust adds to what is trusted.
+    """Change the policy of a project. Other fields keep their values; --trust adds to the trusted names.
 
     \b
     klever projects policy set library --convert ONNX --quantize int8
     klever projects policy set library --convert none --scan warn
     klever projects policy set library --trust my.module:MyTransformer
     """
-    changed: dict[str, object] = {}
+    changed: ProjectPolicyChanges = {}
     if convert:
         changed["convert"] = tuple(each for each in convert if each != NOTHING)
     if quantize:
@@ -102,28 +109,28 @@ def set_policy(  # noqa: PLR0913 - what a policy has
     if invalid:
         changed["invalid"] = OnInvalid(invalid)
     if not changed and not trust:
-        raise click.UsageError("say what to change: --convert, --quantize, --scan, --invalid or --trust")
+        raise click.UsageError("nothing to change: use --convert, --quantize, --scan, --invalid or --trust")
 
     async def work(client: "KleverClient") -> ProjectPolicy:
         before = await client.policy(project)
-        wanted = before.model_copy(update={**changed, "trust": merged_trust(before.trust, trust)})
+        wanted = before.replace(**changed).replace(trust=merged_trust(before.trust, trust))
         return await client.set_policy(project, wanted)
 
     _show(call(server, work), as_json=as_json)
 
 
-def merged_trust(before: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
-    """What a project trusts after more was named: each once, and what was trusted before unless `none` is given."""
-    kept = () if NOTHING in given else before
-    return tuple(dict.fromkeys((*kept, *(name for name in given if name != NOTHING))))
+def merged_trust(before: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the trusted names with the given ones added; `none` removes the present ones first."""
+    remaining = () if NOTHING in names else before
+    return tuple(dict.fromkeys((*remaining, *(name for name in names if name != NOTHING))))
 
 
-def _show(found: ProjectPolicy, *, as_json: bool) -> None:
+def _show(policy_: ProjectPolicy, *, as_json: bool) -> None:
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(policy_.model_dump(mode="json"))
         return
-    click.echo(f"convert:   {', '.join(found.convert) or 'nothing'}")
-    click.echo(f"quantize:  {found.quantize.value if found.quantize else 'no'}")
-    click.echo(f"scan:      {found.scan.value}")
-    click.echo(f"invalid:   {found.invalid.value}")
-    click.echo(f"trust:     {', '.join(found.trust) or 'nothing beside what is known'}")
+    click.echo(f"convert:   {', '.join(policy_.convert) or 'nothing'}")
+    click.echo(f"quantize:  {policy_.quantize.value if policy_.quantize else 'no'}")
+    click.echo(f"scan:      {policy_.scan.value}")
+    click.echo(f"invalid:   {policy_.invalid.value}")
+    click.echo(f"trust:     {', '.join(policy_.trust) or 'only known names'}")

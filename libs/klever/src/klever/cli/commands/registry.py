@@ -11,7 +11,7 @@ from klever.cli.app import AS_JSON, SERVER, call, cli, errors_as_lines
 from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from kleverproto.accounts import PLATFORM_ACCOUNT
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 ACCOUNTS = click.option(
     "--file",
@@ -19,22 +19,22 @@ ACCOUNTS = click.option(
     envvar=ACCOUNTS_SETTING,
     default=lambda: Home.default().accounts,
     show_default="$KLEVER_HOME/accounts.yaml",
-    help="Where the accounts are kept.",
+    help="File with the accounts.",
 )
 
 
 @cli.group()
 def registry() -> None:
-    """The embedded registry."""
+    """Manage the embedded registry."""
 
 
 @registry.command()
 @AS_JSON
 @SERVER
 def rebuild(server: str | None, *, as_json: bool) -> None:
-    """Make the catalogue anew from what the registry holds: metadata, and signatures that lie beside the models.
+    """Rebuild the catalogue from the content of the registry: manifests, and the signatures attached to models.
 
-    Every version is announced once more; who listens sees it as pushed again.
+    All versions are announced again: subscribers receive ModelPushed for each.
 
     \b
     klever registry rebuild
@@ -43,15 +43,15 @@ def rebuild(server: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"versions": count})
         return
-    click.echo(f"{count} version(s) are announced anew; `klever models list` shows them")
+    click.echo(f"{count} version(s) are announced again; list them with `klever models list`")
 
 
 @registry.command()
 @AS_JSON
 def login(*, as_json: bool) -> None:
-    """Show how other tools log in to the registry of the platform that runs with this home.
+    """Show how to log in to the registry of this home's platform with other tools.
 
-    `ormb` and `klever` of the user that runs the platform log in by themselves.
+    `ormb` and `klever` of the user who runs the platform log in automatically.
 
     \b
     klever registry login
@@ -69,22 +69,26 @@ def login(*, as_json: bool) -> None:
         return
     options = f"login {address} -u {PLATFORM_ACCOUNT} --password-stdin < {shlex.quote(password)}"
     click.echo(f"docker {options}")
-    click.echo(f"or with podman, oras, skopeo, cosign, `crane auth`: name the registry {address}, as here.", err=True)
+    click.echo(f"or with podman, oras, skopeo, cosign or `crane auth`. Write the registry as {address}.", err=True)
 
 
 @registry.group()
 def account() -> None:
-    """Who may pull and push, besides the platform itself and the user that runs it."""
+    """Manage the accounts that can pull and push."""
 
 
 @account.command("add")
 @click.argument("name")
-@click.option("--pull", multiple=True, metavar="PROJECT", help="Let it pull from a project; '*' is every project.")
-@click.option("--push", multiple=True, metavar="PROJECT", help="Let it pull, push and delete in a project.")
+@click.option(
+    "--pull", multiple=True, metavar="PROJECT", help="Project that the account may pull from; '*' is every project."
+)
+@click.option(
+    "--push", multiple=True, metavar="PROJECT", help="Project in which the account may pull, push and delete."
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @ACCOUNTS
 def add_account(name: str, pull: tuple[str, ...], push: tuple[str, ...], *, password_stdin: bool, file: Path) -> None:
-    """Add an account, or give one another password and other rights.
+    """Create an account, or change its password and permissions.
 
     \b
     klever registry account add ci --push library --pull '*'
@@ -92,14 +96,16 @@ def add_account(name: str, pull: tuple[str, ...], push: tuple[str, ...], *, pass
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True)
     with errors_as_lines():
         accounts.add(file, name, password, pull=pull, push=push)
-    click.echo(f"{name} can log in: `ormb login <registry> -u {name}`. A registry that reads {file} knows it at once.")
+    click.echo(
+        f"{name} can log in with `ormb login <registry> -u {name}`. A running registry reloads {file} immediately."
+    )
 
 
 @account.command("remove")
 @click.argument("name")
 @ACCOUNTS
 def remove_account(name: str, file: Path) -> None:
-    """Remove an account; what it has pushed stays.
+    """Remove an account. The models that it has pushed are kept.
 
     \b
     klever registry account remove ci
@@ -113,19 +119,19 @@ def remove_account(name: str, file: Path) -> None:
 @AS_JSON
 @ACCOUNTS
 def list_accounts(file: Path, *, as_json: bool) -> None:
-    """Show who may do what.
+    """List the accounts with their permissions.
 
     \b
     klever registry account list
     """
     with errors_as_lines():
-        known = accounts.read(file)
+        stored = accounts.read(file)
     if as_json:
-        may = [{"name": one.name, "projects": one.projects} for one in known.accounts]
-        print_json({"accounts": may, "anonymousPull": known.anonymous_pull})
+        may = [{"name": one.name, "projects": one.projects} for one in stored.accounts]
+        print_json({"accounts": may, "anonymousPull": stored.anonymous_pull})
         return
-    anonymous = ", ".join(known.anonymous_pull) or "nothing"
-    rows = [(one.name, ", ".join(f"{may} {where}" for where, may in one.projects.items())) for one in known.accounts]
+    anonymous = ", ".join(stored.anonymous_pull) or "nothing"
+    rows = [(one.name, ", ".join(f"{may} {where}" for where, may in one.projects.items())) for one in stored.accounts]
     print_table([("NAME", "MAY"), *rows, ("(anybody)", f"pull {anonymous}")])
 
 
@@ -133,19 +139,19 @@ def list_accounts(file: Path, *, as_json: bool) -> None:
 @click.argument("projects", nargs=-1)
 @ACCOUNTS
 def allow_anonymous(projects: tuple[str, ...], file: Path) -> None:
-    """Let anybody pull from these projects, and from no others; '*' is every project.
+    """Set the projects from which everybody can pull without an account; '*' is every project.
 
     \b
     klever registry account anonymous library
     """
     with errors_as_lines():
         accounts.allow_anonymous(file, projects)
-    click.echo(f"Anybody may pull from: {', '.join(projects) or 'nowhere'}.")
+    click.echo(f"Projects with anonymous pull: {', '.join(projects) or 'none'}.")
 
 
 @registry.group()
 def quota() -> None:
-    """How much a project may have in the registry: its blobs, each once, and its open uploads."""
+    """Manage the quotas of projects. The size of a project is that of its distinct blobs and open uploads."""
 
 
 @quota.command("set")
@@ -153,29 +159,29 @@ def quota() -> None:
 @click.argument("size")
 @ACCOUNTS
 def set_quota(project: str, size: str, file: Path) -> None:
-    """Let a project have so much; '*' is each project that has no quota of its own, `none` takes a quota away.
+    """Set the quota of a project. '*' is every project without its own quota; the size `none` removes a quota.
 
     \b
     klever registry quota set library 10Gi
     """
     with errors_as_lines():
         accounts.set_quota(file, project, size)
-    where = "Each project without a quota of its own" if project == "*" else f"The project {project}"
-    click.echo(f"{where} has {'no quota' if size == 'none' else f'a quota of {size}'} now.")
+    subject = "Each project without its own quota" if project == "*" else f"The project {project}"
+    click.echo(f"{subject} has {'no quota' if size == 'none' else f'a quota of {size}'} now.")
 
 
 @quota.command("list")
 @AS_JSON
 @ACCOUNTS
 def list_quotas(file: Path, *, as_json: bool) -> None:
-    """Show the quotas.
+    """List the quotas.
 
     \b
     klever registry quota list
     """
     with errors_as_lines():
-        known = accounts.read(file)
+        stored = accounts.read(file)
     if as_json:
-        print_json({"quotas": known.quotas})
+        print_json({"quotas": stored.quotas})
         return
-    print_table([("PROJECT", "BYTES"), *((project, str(size)) for project, size in known.quotas.items())])
+    print_table([("PROJECT", "BYTES"), *((project, str(size)) for project, size in stored.quotas.items())])

@@ -4,94 +4,71 @@ from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, waiting
-from klever.cli.serving_output import (
-    TIMEOUT,
-    WAIT,
-    WAIT_FOR_END,
-    change,
-    describe_rollout,
-    describe_step,
-    nothing_served,
-    show,
-)
-from klever.rollouts import revision_of
+from klever.cli.app import call, cli, waiting
+from klever.cli.serving_output import describe_rollout, describe_step, show
+from klever.cli.serving_requests import RequestOptions, find_serving, request_change, request_options
 from kleverproto.rollouts import RolloutAction, RolloutPhase
-from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
 
-ENDS = {RolloutAction.PROMOTE.value: RolloutPhase.PROMOTED, RolloutAction.ABORT.value: RolloutPhase.ROLLED_BACK}
-"""How the rollout ends that each of these asks for."""
+ENDS = {RolloutAction.PROMOTE: RolloutPhase.PROMOTED, RolloutAction.ABORT: RolloutPhase.ROLLED_BACK}
+"""How the rollout ends that each of these requests."""
 
 
 @cli.command()
 @click.argument("name")
 @click.argument("action", required=False, type=click.Choice([action.value for action in RolloutAction]))
-@WAIT_FOR_END
-@TIMEOUT
-@NAMESPACE
-@AS_JSON
-@SERVER
-def rollout(  # noqa: PLR0913 - one parameter for each option
-    name: str,
-    action: str | None,
-    timeout: float,
-    namespace: str,
-    *,
-    wait: bool,
-    as_json: bool,
-    server: str | None,
-) -> None:
-    """Show the last rollout, or pause, resume, promote or abort the one that is under way.
+@request_options("Wait until the rollout has ended.")
+def rollout(name: str, action: str | None, *, options: RequestOptions) -> None:
+    """Show the last rollout, or pause, resume, promote or abort the one in progress.
 
-    `promote` and `abort` return when the rollout has ended, and fail where it ended otherwise.
+    `promote` and `abort` return when the rollout has ended, and fail if it ended otherwise.
 
     \b
     klever rollout mymodel
     klever rollout mymodel pause
     klever rollout mymodel promote
     """
-    if action is not None:
-        within = timeout if wait and action in ENDS else None
-        steered = steer(server, name, namespace, RolloutAction(action), within=within, quiet=as_json)
-        if as_json or within is not None:
-            show(steered, as_json=as_json)
-        else:
-            click.echo(f"{name}: `klever rollout {name}` shows what becomes of it")
-        if within is not None and (ended := _phase(steered)) is not ENDS[action]:
-            raise click.ClickException(f"the rollout of {name} ended as {ended.value if ended else 'replaced'}")
+    if action is None:
+        _show_rollout(find_serving(options.server, name, options.namespace), as_json=options.as_json)
         return
-    found = call(server, lambda client: client.serving(name, namespace))
-    if found is None:
-        raise click.ClickException(str(nothing_served(name, namespace)))
-    if as_json:
-        show(found, as_json=True)
-        return
-    if found.status.rollout is None:
-        click.echo(f"{name} has had no rollout yet")
-        return
-    for line in describe_rollout(found.status.rollout, name):
-        click.echo(line)
-    for step in found.status.rollout.steps:
-        click.echo(describe_step(step))
+    chosen = RolloutAction(action)
+    steered = _steer(name, chosen, options)
+    waits = chosen in ENDS and options.within is not None
+    if options.as_json or waits:
+        show(steered, as_json=options.as_json)
+    else:
+        click.echo(f"{name}: `klever rollout {name}` shows what becomes of it")
+    if waits and (phase := _phase(steered)) is not ENDS[chosen]:
+        raise click.ClickException(f"the rollout of {name} ended as {phase.value if phase else 'replaced'}")
 
 
-def steer(
-    server: str | None, name: str, namespace: str, action: RolloutAction, *, within: float | None, quiet: bool
-) -> ServingDocument:
-    """Steer a rollout, and wait for its end if so many seconds are given."""
+def _steer(name: str, action: RolloutAction, options: RequestOptions) -> ServingDocument:
+    """Steer a rollout, and wait for its end if the action ends it."""
 
-    async def work(client: "KleverClient") -> ServingDocument:
-        steered = await client.steer(name, action, namespace)
-        if within is None or steered.status.rollout is None:
+    async def steer(client: "KleverClient") -> ServingDocument:
+        steered, namespace = await client.steer(name, action, options.namespace), options.namespace
+        rollout = steered.status.rollout
+        if options.within is None or action not in ENDS or rollout is None:
             return steered
-        with waiting(f"{action.value} {name}", quiet=quiet):
-            return await client.wait_for_rollout(name, steered.status.rollout.generation, namespace, within=within)
+        with waiting(f"{action.value} {name}", quiet=options.as_json):
+            return await client.wait_for_rollout(name, rollout.generation, namespace, within=options.within)
 
-    return call(server, work)
+    return call(options.server, steer)
+
+
+def _show_rollout(serving: ServingDocument, *, as_json: bool) -> None:
+    if as_json:
+        show(serving, as_json=True)
+        return
+    rollout = serving.status.rollout
+    if rollout is None:
+        click.echo(f"{serving.name} has had no rollout yet")
+        return
+    for line in (*describe_rollout(rollout, serving.name), *map(describe_step, rollout.steps)):
+        click.echo(line)
 
 
 def _phase(serving: ServingDocument) -> RolloutPhase | None:
@@ -106,22 +83,9 @@ def _phase(serving: ServingDocument) -> RolloutPhase | None:
     type=click.IntRange(min=1),
     help="The revision; the last one that served before what is wanted now by default.",
 )
-@WAIT
-@TIMEOUT
-@NAMESPACE
-@AS_JSON
-@SERVER
-def rollback(  # noqa: PLR0913 - one parameter for each option
-    name: str,
-    generation: int | None,
-    timeout: float,
-    namespace: str,
-    *,
-    wait: bool,
-    as_json: bool,
-    server: str | None,
-) -> None:
-    """Serve an earlier revision again, with all that it said; `klever describe` lists them.
+@request_options()
+def rollback(name: str, generation: int | None, *, options: RequestOptions) -> None:
+    """Serve an earlier revision again, with its whole spec; `klever describe` lists them.
 
     During a rollout, or after one that failed, this is the revision that serves now: the new version is given up.
 
@@ -129,11 +93,7 @@ def rollback(  # noqa: PLR0913 - one parameter for each option
     klever rollback mymodel
     klever rollback mymodel --to 3
     """
-
-    def edit(present: ServingDocument | None) -> ServingSpec:
-        if present is None:
-            raise nothing_served(name, namespace)
-        return revision_of(present, generation)
-
-    done = change(server, name, namespace, edit, wait=timeout if wait else None, quiet=as_json)
-    show(done, as_json=as_json)
+    done = request_change(
+        options, name, lambda client: client.roll_back(name, options.namespace, generation=generation)
+    )
+    show(done, as_json=options.as_json)

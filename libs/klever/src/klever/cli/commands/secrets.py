@@ -1,4 +1,4 @@
-"""`klever secrets`: what servings need and no document may hold."""
+"""`klever secrets`: secrets of servings, which are not part of documents."""
 
 import sys
 from pathlib import Path
@@ -11,15 +11,17 @@ from klever.errors import InputError
 from klever.platform.home import Home
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.references import DnsLabel
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
-NAMESPACE = click.option("--namespace", "-n", default="default", show_default=True, help="Of the servings that use it.")
+NAMESPACE = click.option(
+    "--namespace", "-n", default="default", show_default=True, help="Namespace of the servings that use the secret."
+)
 _LABEL = TypeAdapter(DnsLabel)
 
 
 @cli.group()
 def secrets() -> None:
-    """Passwords and keys of servings: kept in files, and named in documents as `env: {KEY: {secret: NAME}}`."""
+    """Manage secrets of servings. They are stored in files; documents refer to them: `env: {KEY: {secret: NAME}}`."""
 
 
 @secrets.command("set")
@@ -28,10 +30,10 @@ def secrets() -> None:
 @click.option(
     "--from-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Read the value from a file; from standard input, or by asking, without it.",
+    help="File with the value. Default: standard input or a prompt.",
 )
 def set_secret(name: str, namespace: str, from_file: Path | None) -> None:
-    """Keep a secret. Model servers that start from now on get it; those that run keep what they have.
+    """Set a secret. Model servers receive it when they start; running ones keep the previous value.
 
     \b
     klever secrets set hf-token --from-file token.txt
@@ -41,14 +43,14 @@ def set_secret(name: str, namespace: str, from_file: Path | None) -> None:
         try:
             _files().set(*place, _value(from_file))
         except (ValueError, OSError) as error:
-            raise InputError(f"the secret is not kept: {error}") from error
-    click.echo(f"{name} is set: name it in a serving's document as `env: {{KEY: {{secret: {name}}}}}`")
+            raise InputError(f"cannot store the secret: {error}") from error
+    click.echo(f"{name} is set. Use it in the document of a serving with `env: {{KEY: {{secret: {name}}}}}`")
 
 
 @secrets.command("list")
 @AS_JSON
 def list_secrets(*, as_json: bool) -> None:
-    """Show which secrets there are; their values are shown to nobody.
+    """List the names of secrets. Values are never shown.
 
     \b
     klever secrets list
@@ -64,7 +66,7 @@ def list_secrets(*, as_json: bool) -> None:
 @click.argument("name")
 @NAMESPACE
 def delete_secret(name: str, namespace: str) -> None:
-    """Forget a secret. Model servers that run keep it until they end.
+    """Delete a secret. Running model servers keep it until they stop.
 
     \b
     klever secrets delete hf-token
@@ -73,7 +75,9 @@ def delete_secret(name: str, namespace: str) -> None:
         try:
             _files().delete(_label(namespace), _label(name))
         except SecretNotFoundError as error:
-            raise InputError(f"there is no secret {name} in namespace {namespace}: `klever secrets list`") from error
+            raise InputError(
+                f"secret {name} not found in namespace {namespace}. List secrets with `klever secrets list`"
+            ) from error
     click.echo(f"{name} is deleted.")
 
 
@@ -82,7 +86,7 @@ def _files() -> SecretFiles:
 
 
 def _value(from_file: Path | None) -> str:
-    """Without the line's end that files and terminals add."""
+    """Return the value without the newline that files and terminals add."""
     if from_file is not None:
         return from_file.read_text().removesuffix("\n")
     if sys.stdin.isatty():
@@ -94,4 +98,4 @@ def _label(text: str) -> str:
     try:
         return _LABEL.validate_python(text)
     except ValidationError as error:
-        raise InputError(f"{text!r} is no name: write lower-case letters, digits and hyphens") from error
+        raise InputError(f"{text!r} is not a valid name: use lower-case letters, digits and hyphens") from error

@@ -7,11 +7,12 @@ import click
 from klever import tensors
 from klever.cli.app import AS_JSON, NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.inputs import named_value
-from klever.cli.serving_output import describe_sandboxes, describe_step, describe_traffic, nothing_served, show, summary
+from klever.cli.serving_output import describe_sandboxes, describe_step, describe_traffic, show, summary
+from klever.cli.serving_requests import find_serving
 from klever.errors import InputError
 from kleverproto.following import OnPush
 from kleverproto.servings import ServingDocument
-from ormb.cli.output import print_json, print_table
+from ormb.console.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
@@ -30,15 +31,15 @@ def get(name: str | None, namespace: str | None, *, as_json: bool, server: str |
     klever get mymodel
     """
     if name is not None:
-        show(_serving(server, name, namespace or "default"), as_json=as_json)
+        show(find_serving(server, name, namespace or "default"), as_json=as_json)
         return
-    found = call(server, lambda client: client.servings(namespace))
+    servings = call(server, lambda client: client.servings(namespace))
     if as_json:
-        print_json([document.model_dump(mode="json") for document in found])
-    elif not found:
+        print_json([document.model_dump(mode="json") for document in servings])
+    elif not servings:
         click.echo("Nothing is served. Deploy a model: klever deploy library/mymodel:v1 --name mymodel")
     else:
-        print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(row(document) for document in found)])
+        print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(row(document) for document in servings)])
 
 
 @cli.command()
@@ -52,28 +53,28 @@ def describe(name: str, namespace: str, *, as_json: bool, server: str | None) ->
     \b
     klever describe mymodel
     """
-    found = _serving(server, name, namespace)
+    serving = find_serving(server, name, namespace)
     events = call(server, lambda client: client.serving_events(name, namespace))
     if as_json:
-        print_json({"serving": found, "events": events})
+        print_json({"serving": serving, "events": events})
         return
-    for line in (*summary(found), *describe_traffic(found.spec.traffic), *describe_sandboxes(found)):
+    for line in (*summary(serving), *describe_traffic(serving.spec.traffic), *describe_sandboxes(serving)):
         click.echo(line)
-    if found.spec.policy.on_push is OnPush.DEPLOY:
+    if serving.spec.policy.on_push is OnPush.DEPLOY:
         click.echo("on push:    deploy what is pushed to the variants' tags")
-    if found.status.rollout and found.status.rollout.steps:
+    if serving.status.rollout and serving.status.rollout.steps:
         click.echo("steps:")
-        for step in found.status.rollout.steps:
+        for step in serving.status.rollout.steps:
             click.echo(describe_step(step))
-    if found.status.revisions:
+    if serving.status.revisions:
         click.echo("revisions:")
-        for revision in found.status.revisions:
+        for revision in serving.status.revisions:
             models = ", ".join(variant.model for variant in revision.spec.variants)
             click.echo(f"  {revision.generation:3d}  {revision.ready_at:%Y-%m-%d %H:%M:%S}  {models}")
     click.echo("events:")
     for event in events:
-        told = getattr(event.data, "step", "") or _problem(event.data)
-        click.echo(f"  {event.time:%H:%M:%S}  {event.type.removeprefix('dev.klever.')}  {told}".rstrip())
+        detail = getattr(event.data, "step", "") or _problem(event.data)
+        click.echo(f"  {event.time:%H:%M:%S}  {event.type.removeprefix('dev.klever.')}  {detail}".rstrip())
 
 
 @cli.command()
@@ -143,16 +144,6 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     columns = [[_readable(value) for value in tensors.rows(output)] for output in outputs]
     print_table([tuple(o["name"] for o in outputs), *zip(*columns, strict=False)])
     click.echo(f"answered by {answer.get('model_name', name)} {answer.get('model_version', '')}", err=True)
-
-
-def _serving(server: str | None, name: str, namespace: str) -> ServingDocument:
-    async def work(client: "KleverClient") -> ServingDocument:
-        found = await client.serving(name, namespace)
-        if found is None:
-            raise nothing_served(name, namespace)
-        return found
-
-    return call(server, work)
 
 
 def _problem(data: Any) -> str:

@@ -1,4 +1,4 @@
-"""`klever toolchain`: the environments of converters on this machine."""
+"""`klever toolchain`: the toolchains of converters and model servers on this machine."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,10 +9,10 @@ import click
 
 from klever.cli.app import AS_JSON, cli
 from kleverkit.directories import toolchains_directory
-from ormb.cli.output import human_size, print_json, print_table
+from ormb.console.printing import human_size, print_json, print_table
 
 if TYPE_CHECKING:
-    from modelformats.converting.toolchains import Toolchain, ToolchainStore
+    from modelconversion.toolchains.store import Toolchain, ToolchainStore
 
 NAME = click.argument("name")
 FOLDER = click.option(
@@ -26,7 +26,7 @@ FOLDER = click.option(
 
 @cli.group()
 def toolchain() -> None:
-    """Environments of the converters, one for each family; a conversion makes the one that it needs."""
+    """Manage toolchains: the environments of converters and model servers, which are installed on first use."""
 
 
 @toolchain.command("list")
@@ -38,11 +38,11 @@ def list_toolchains(directory: Path, *, as_json: bool) -> None:
     \b
     klever toolchain list
     """
-    found = _store(directory).list()
+    toolchains = _store(directory).list()
     if as_json:
-        print_json([_facts(each) for each in found])
+        print_json([_facts(each) for each in toolchains])
         return
-    print_table([("NAME", "INSTALLED", "SIZE", "PATH"), *(_row(each) for each in found)])
+    print_table([("NAME", "INSTALLED", "SIZE", "PATH"), *(_row(each) for each in toolchains)])
 
 
 @toolchain.command()
@@ -50,7 +50,7 @@ def list_toolchains(directory: Path, *, as_json: bool) -> None:
 @AS_JSON
 @FOLDER
 def install(name: str, directory: Path, *, as_json: bool) -> None:
-    """Make a toolchain now, so that the first conversion need not wait.
+    """Install a toolchain, so that the first conversion does not have to wait for it.
 
     \b
     klever toolchain install onnx
@@ -66,7 +66,7 @@ def install(name: str, directory: Path, *, as_json: bool) -> None:
 @NAME
 @FOLDER
 def remove(name: str, directory: Path) -> None:
-    """Delete a toolchain; the next conversion that needs it makes it anew.
+    """Remove a toolchain. It is installed again when a conversion needs it.
 
     \b
     klever toolchain remove tf
@@ -76,13 +76,13 @@ def remove(name: str, directory: Path) -> None:
 
 
 def _store(directory: Path) -> "ToolchainStore":
-    from modelformats.converting.toolchains import ToolchainStore  # noqa: PLC0415 - help needs none
+    from modelconversion.toolchains.store import ToolchainStore  # noqa: PLC0415 - help needs none
 
     return ToolchainStore(directory.expanduser())
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    from modelformats.converting.errors import ConversionError  # noqa: PLC0415 - see _store
+    from modelconversion.errors import ConversionError  # noqa: PLC0415 - see _store
 
     try:
         return asyncio.run(work())
@@ -90,10 +90,10 @@ def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         raise click.ClickException(f"{error.code}: {error}") from error
 
 
-def _facts(found: "Toolchain") -> dict[str, Any]:
-    return {"name": found.name, "installed": found.installed, "size": found.size, "path": str(found.path)}
+def _facts(item: "Toolchain") -> dict[str, Any]:
+    return {"name": item.name, "installed": item.installed, "size": item.size, "path": str(item.path)}
 
 
-def _row(found: "Toolchain") -> tuple[str, ...]:
-    size = human_size(found.size) if found.size else "-"
-    return found.name, "yes" if found.installed else "no", size, str(found.path) if found.installed else "-"
+def _row(item: "Toolchain") -> tuple[str, ...]:
+    size = human_size(item.size) if item.size else "-"
+    return item.name, "yes" if item.installed else "no", size, str(item.path) if item.installed else "-"

@@ -1,1 +1,1 @@
-"""One file for each group of verbs."""
+"""The commands, one module per group."""

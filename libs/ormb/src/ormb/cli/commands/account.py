@@ -1,4 +1,4 @@
-"""login and logout."""
+"""The commands `login` and `logout`."""
 
 import asyncio
 import sys
@@ -14,11 +14,11 @@ from ormb.layout import default_root
 
 @commands.command()
 @click.argument("host")
-@click.option("-u", "--username", prompt=True, help="Name of the user or robot account.")
-@click.option("-p", "--password", help="Password or token; better --password-stdin, or be asked for it.")
+@click.option("-u", "--username", prompt=True, help="Name of the user account or robot account.")
+@click.option("-p", "--password", help="Password or token. --password-stdin and the prompt are safer.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--plain-http", is_flag=True, help="Speak http; registries on this machine always are.")
-@click.option("--insecure", is_flag=True, help="Do not verify the registry's TLS certificate.")
+@click.option("--plain-http", is_flag=True, help="Use HTTP. Registries on this machine always use HTTP.")
+@click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate of the registry.")
 @CA_FILE
 def login(  # noqa: PLR0913 - one parameter for each option
     host: str,
@@ -30,7 +30,7 @@ def login(  # noqa: PLR0913 - one parameter for each option
     insecure: bool,
     ca_file: Path | None,
 ) -> None:
-    """Check credentials with a registry and keep them.
+    """Check the credentials with a registry and store them.
 
     \b
     ormb login registry.example.com -u robot --password-stdin < token
@@ -39,9 +39,9 @@ def login(  # noqa: PLR0913 - one parameter for each option
     from ormb.login import check_login  # noqa: PLC0415 - as above
 
     credentials = Credentials(username, _password(password, from_stdin=password_stdin))
-    how = Connecting(plain_http=plain_http, insecure=insecure, ca_file=ca_file)
+    connection = Connecting(plain_http=plain_http, insecure=insecure, ca_file=ca_file)
     with errors_as_lines():
-        asyncio.run(check_login(host, credentials, default_root(), how))
+        asyncio.run(check_login(host, credentials, default_root(), connection))
         store_credentials(default_root(), host, credentials)
     click.echo("Login succeeded")
 
@@ -49,21 +49,21 @@ def login(  # noqa: PLR0913 - one parameter for each option
 @commands.command()
 @click.argument("host")
 def logout(host: str) -> None:
-    """Forget the credentials for a registry.
+    """Remove the stored credentials of a registry.
 
     \b
     ormb logout registry.example.com
     """
     with errors_as_lines():
-        found = forget_credentials(default_root(), host)
-    click.echo(f"Logged out of {host}" if found else f"Not logged in to {host}")
+        removed = forget_credentials(default_root(), host)
+    click.echo(f"Logged out of {host}" if removed else f"Not logged in to {host}")
 
 
-def _password(given: str | None, *, from_stdin: bool) -> str:
+def _password(password: str | None, *, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    if given is not None:
+    if password is not None:
         click.echo("WARNING! --password is visible to others on this machine. Use --password-stdin.", err=True)
-        return given
+        return password
     answer: str = click.prompt("Password", hide_input=True)
     return answer

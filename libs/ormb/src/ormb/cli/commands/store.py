@@ -1,4 +1,4 @@
-"""tag, models, remove, prune: what is in the local store."""
+"""The commands `tag`, `models`, `remove` and `prune` for the local store."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -7,7 +7,8 @@ import click
 
 from ormb import known_digests
 from ormb.cli.app import ReferenceType, cli, errors_as_lines
-from ormb.cli.output import facts, human_size, print_json, print_table
+from ormb.cli.output import facts
+from ormb.console.printing import human_size, print_json, print_table
 from ormb.digest import hexadecimal
 from ormb.layout import STORE, LocalLayout, default_root
 from ormb.reference import Reference
@@ -23,7 +24,7 @@ REFERENCE = click.argument("reference", type=ReferenceType())
 @click.argument("source", type=ReferenceType())
 @click.argument("target", type=ReferenceType())
 def tag(source: Reference, target: Reference) -> None:
-    """Give a model in the local store a second name.
+    """Create another tag for a model in the local store.
 
     \b
     ormb tag localhost:5000/library/mymodel:v1 localhost:5000/library/mymodel:stable
@@ -43,17 +44,17 @@ def models(*, as_json: bool) -> None:
     ormb models --json
     """
     with errors_as_lines():
-        found = _local().models()
+        stored = _local().models()
     if as_json:
-        print_json([facts(_info(model)) for model in found])
+        print_json([facts(_info(model)) for model in stored])
         return
-    print_table([("REPOSITORY", "TAG", "MODEL ID", "CREATED", "SIZE"), *(_row(model) for model in found)])
+    print_table([("REPOSITORY", "TAG", "MODEL ID", "CREATED", "SIZE"), *(_row(model) for model in stored)])
 
 
 @cli.command()
 @REFERENCE
 def remove(reference: Reference) -> None:
-    """Remove a model from the local store, and the bytes that no other model there uses.
+    """Remove a model from the local store, with the blobs that no other model uses.
 
     \b
     ormb remove localhost:5000/library/mymodel:v1
@@ -66,7 +67,7 @@ def remove(reference: Reference) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def prune(*, as_json: bool) -> None:
-    """Remove bytes that no model in the local store needs, and what broken transfers have left.
+    """Remove blobs that no model in the local store uses, and the remains of interrupted transfers.
 
     \b
     ormb prune

@@ -1,4 +1,4 @@
-"""save, push, pull, export: between directories, the local store and registries."""
+"""The commands `save`, `push`, `pull` and `export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ormb.cli.app import Options, ReferenceType, cli, run, shared_options
-from ormb.cli.output import facts, layers_line, print_json, print_summary, progress
+from ormb.cli.output import facts, layers_line, print_summary, progress
+from ormb.console.printing import print_json
 from ormb.digest import digest_bytes
 from ormb.errors import NotFoundError
 from ormb.reference import Reference
@@ -21,7 +22,7 @@ LAYOUT = click.option(
     type=click.Choice(["modelpack", "ormb"]),
     default="modelpack",
     show_default=True,
-    help="modelpack: CNCF ModelPack, one layer for each file. ormb: one archive, which the Go ormb reads.",
+    help="modelpack: CNCF ModelPack, one layer per file. ormb: one archive, which the Go ormb can read.",
 )
 
 
@@ -33,15 +34,15 @@ LAYOUT = click.option(
 def save(directory: Path, reference: Reference, layout: str, **options: Any) -> None:
     """Pack a model directory into the local store.
 
-    The directory holds model/ with the model's files, and ormbfile.yaml with what you say of it; where that is
-    missing, or names no format, the format is detected.
+    The directory contains model/ with the files of the model, and ormbfile.yaml with its metadata. If that file
+    is missing, or has no format, the format is detected.
 
     \b
     ormb save ./mymodel localhost:5000/library/mymodel:v1
     """
-    chosen = Options(**options)
-    info = run(chosen, lambda client: client.save(directory, reference, layout=layout))
-    _report(info, chosen, after=f"{_name(reference)}: saved")
+    settings = Options(**options)
+    info = run(settings, lambda client: client.save(directory, reference, layout=layout))
+    _report(info, settings, after=f"{_name(reference)}: saved")
 
 
 @cli.command()
@@ -49,60 +50,70 @@ def save(directory: Path, reference: Reference, layout: str, **options: Any) -> 
 @LAYOUT
 @shared_options
 def push(arguments: tuple[str, ...], layout: str, **options: Any) -> None:
-    """Send a model to its registry: from the local store, as it was saved, or straight from a directory.
+    """Push a model to its registry, from the local store or directly from a directory.
 
     \b
     ormb push localhost:5000/library/mymodel:v1
     ormb push ./mymodel localhost:5000/library/mymodel:v1
     """
-    chosen = Options(**options)
+    settings = Options(**options)
     *directories, text = arguments
     if len(directories) > 1:
         raise click.UsageError("push takes a reference, or a directory and a reference")
     reference: Reference = ReferenceType().convert(text, None, None)
-    _say(f"The push refers to repository [{reference.host}/{reference.repository}]", chosen)
+    _say(f"The push refers to repository [{reference.host}/{reference.repository}]", settings)
 
     async def call(client: "OrmbClient") -> "ModelInfo":
-        with progress("pushing", quiet=chosen.as_json) as watcher:
+        with progress("pushing", quiet=settings.as_json) as watcher:
             if directories:
                 return await client.push_directory(Path(directories[0]), reference, watcher, layout=layout)
             return await client.push(reference, watcher)
 
-    info = run(chosen, call)
-    _report(info, chosen, after=f"{_name(reference)}: pushed to remote ({layers_line(info)})")
-
-
-@cli.command()
-@REFERENCE
-@click.option("--export", "destination", type=click.Path(path_type=Path), help="Write the files here, skip the store.")
-@shared_options
-def pull(reference: Reference, destination: Path | None, **options: Any) -> None:
-    """Fetch a model into the local store, or straight into a directory.
-
-    \b
-    ormb pull localhost:5000/library/mymodel:v1
-    ormb pull localhost:5000/library/mymodel:v1 --export ./copy
-    """
-    chosen = Options(**options)
-    _say(f"{_name(reference)}: Pulling from {reference.host}/{reference.repository}", chosen)
-
-    async def call(client: "OrmbClient") -> tuple["ModelInfo", bool]:
-        before = _stored_digest(client, reference)
-        with progress("pulling", quiet=chosen.as_json) as watcher:
-            if destination is not None:
-                return await client.pull_and_export(reference, destination, watcher), True
-            info = await client.pull(reference, watcher)
-        return info, info.digest != before
-
-    info, newer = run(chosen, call)
-    status = f"Downloaded newer model for {reference}" if newer else f"Model is up to date for {reference}"
-    _report(info, chosen, after=f"Status: {status}")
+    info = run(settings, call)
+    _report(info, settings, after=f"{_name(reference)}: pushed to remote ({layers_line(info)})")
 
 
 @cli.command()
 @REFERENCE
 @click.option(
-    "-d", "--destination", type=click.Path(path_type=Path), default=Path(), show_default=True, help="Where to write."
+    "--export",
+    "destination",
+    type=click.Path(path_type=Path),
+    help="Write the files to this directory instead of the local store.",
+)
+@shared_options
+def pull(reference: Reference, destination: Path | None, **options: Any) -> None:
+    """Pull a model into the local store, or directly into a directory.
+
+    \b
+    ormb pull localhost:5000/library/mymodel:v1
+    ormb pull localhost:5000/library/mymodel:v1 --export ./copy
+    """
+    settings = Options(**options)
+    _say(f"{_name(reference)}: Pulling from {reference.host}/{reference.repository}", settings)
+
+    async def call(client: "OrmbClient") -> tuple["ModelInfo", bool]:
+        before = _stored_digest(client, reference)
+        with progress("pulling", quiet=settings.as_json) as watcher:
+            if destination is not None:
+                return await client.pull_and_export(reference, destination, watcher), True
+            info = await client.pull(reference, watcher)
+        return info, info.digest != before
+
+    info, newer = run(settings, call)
+    status = f"Downloaded newer model for {reference}" if newer else f"Model is up to date for {reference}"
+    _report(info, settings, after=f"Status: {status}")
+
+
+@cli.command()
+@REFERENCE
+@click.option(
+    "-d",
+    "--destination",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    show_default=True,
+    help="Directory to write to.",
 )
 @shared_options
 def export(reference: Reference, destination: Path, **options: Any) -> None:
@@ -111,8 +122,8 @@ def export(reference: Reference, destination: Path, **options: Any) -> None:
     \b
     ormb export localhost:5000/library/mymodel:v1 -d ./copy
     """
-    chosen = Options(**options)
-    _report(run(chosen, lambda client: client.export(reference, destination)), chosen)
+    settings = Options(**options)
+    _report(run(settings, lambda client: client.export(reference, destination)), settings)
 
 
 def _stored_digest(client: "OrmbClient", reference: Reference) -> str | None:

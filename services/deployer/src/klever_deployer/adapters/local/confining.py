@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
-from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
+from klever_deployer.domain.versions import CUSTOM
 from kleverproto.variants import Network
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import NAME_SERVICE, READABLE, SYSTEM, paths_in
 from modelformats.foreign_code import may_run_code
+
+from .replica_specs import ReplicaSpec
 
 
 def confined(

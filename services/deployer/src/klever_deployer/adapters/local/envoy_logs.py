@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from klever_deployer.errors import DataPlaneError
-from kleverkit.bounded_logs import LARGEST, begin_anew
+from kleverkit.bounded_logs import LARGEST, truncate_if_large
 
 from .envoy_admin import EnvoyAdmin
 
@@ -38,11 +38,11 @@ class EnvoyLogs:
             try:
                 await self.rotate()
             except (DataPlaneError, OSError) as error:
-                log.warning("a log of envoy cannot be begun anew", error=str(error))
+                log.warning("log of envoy not rotated, retrying", error=str(error))
 
     async def rotate(self) -> None:
         """Begin new files where the present ones are too large. Raises DataPlaneError, OSError: to be tried again."""
-        await asyncio.to_thread(begin_anew, self._own, self._largest)
+        await asyncio.to_thread(truncate_if_large, self._own, self._largest)
         if self._access.exists() and self._access.stat().st_size > self._largest:
             self._access.replace(self._access.with_suffix(".log.1"))
         if not self._access.exists():  # now, or when Envoy did not answer the last time: it still writes to the old one

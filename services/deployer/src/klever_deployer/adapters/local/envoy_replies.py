@@ -1,4 +1,4 @@
-"""What the ingress itself answers, where no model server does, in their form; as plain values of the v3 API."""
+"""Responses of the ingress itself, in the form of those of model servers; as plain values of the v3 API."""
 
 from typing import Any
 
@@ -28,9 +28,9 @@ def local_replies(limit: int) -> Json:
     too_large = f"the request has more than {limit} bytes"
     grpc = [_by_grpc(code, status, {413: too_large}.get(code, BODY)) for code, status in GRPC_STATUSES.items()]
     sentences = SENTENCES | {413: too_large}
-    said = [{"filter": _status(code), "body_format_override": _error(text)} for code, text in sentences.items()]
+    by_status = [{"filter": _status(code), "body_format_override": _error(text)} for code, text in sentences.items()]
     plain = {"filter": BY_GRPC, "body_format_override": _sentence(BODY)}
-    return {"mappers": [*grpc, plain, *said], "body_format": _error(BODY)}
+    return {"mappers": [*grpc, plain, *by_status], "body_format": _error(BODY)}
 
 
 def _by_grpc(code: int, status: str, text: str) -> Json:

@@ -1,7 +1,7 @@
 """The routes of all servings in one Envoy, changed without dropping a request.
 
 The order of a change is the whole point: clusters come before the routes that use them, and go after their last
-request has ended. Changed in any other order, Envoy fails requests while it catches up.
+request has completed. Changed in any other order, Envoy fails requests while it catches up.
 
 A change that was not seen through, by an error or because the deployer was killed, leaves it unknown what Envoy has.
 The next change then assumes nothing: it writes everything, and waits until Envoy says that it has that.
@@ -10,19 +10,20 @@ The next change then assumes nothing: it writes everything, and waits until Envo
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
-from klever_deployer.domain.replicas import ServingName
-from klever_deployer.domain.routing import RoutingTable, ServingRoute, dump_table, load_table
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.errors import DataPlaneError
 
 from . import envoy_config
+from .access_keys import AccessKeys
 from .envoy_admin import EnvoyAdmin
 from .envoy_files import CLUSTERS, POLL_SECONDS, ROUTES, EnvoyFiles
+from .placed_routes import PlacedRoute, RoutingTable, dump_table, load_table
 
 QUIET_POLLS = 3
 """Looks in a row without a request in flight before a cluster counts as drained; routes reach workers a little late."""
-TABLE = "table.json"
 
 Clusters = dict[str, dict[str, Any]]
 
@@ -33,25 +34,42 @@ class EnvoyRoutes:
     Args:
         files: Envoy's configuration.
         admin: knows how many requests are in flight.
-        table: what an earlier deployer saw in effect, as `dump_table` writes it.
+        table: the file that holds what a deployer saw in effect last, as `dump_table` writes it.
         drain_seconds: longest wait for requests by an old route.
         limit: bytes of a message by gRPC.
+        keys: which the model servers require; none by default.
     """
 
-    def __init__(self, files: EnvoyFiles, admin: EnvoyAdmin, table: str, *, drain_seconds: float, limit: int) -> None:
+    def __init__(
+        self,
+        files: EnvoyFiles,
+        admin: EnvoyAdmin,
+        table: Path,
+        *,
+        drain_seconds: float,
+        limit: int,
+        keys: AccessKeys | None = None,
+    ) -> None:
         self._files = files
         self._admin = admin
-        self._drain_seconds = drain_seconds
+        self.drain_seconds = drain_seconds
         self._limit = limit
-        self._table = _load(table)
+        self._keys = keys
+        self._file = table
+        self._table: RoutingTable = {}
         self._is_settled = False
         """Whether Envoy has the table, the whole table, and nothing else."""
-        self._in_use = self._may_be_in_use()
+        self._in_use: Clusters = {}
         """The clusters that Envoy's routes may name."""
         self._lock = asyncio.Lock()
         self._up = asyncio.Event()
         self._changing: asyncio.Task[None] | None = None
         """Kept, since the event loop itself does not keep a task that nobody waits for."""
+
+    def load(self) -> None:
+        """Read what the last deployer has left: before anything else."""
+        self._table, self._is_settled = _load(self._file), False
+        self._in_use = self._may_be_in_use()
 
     def served(self) -> set[ServingName]:
         """The servings that have a route."""
@@ -81,10 +99,10 @@ class EnvoyRoutes:
             self._up.set()
 
     def went_down(self) -> None:
-        """Envoy has ended: changes wait."""
+        """Envoy has exited: changes wait."""
         self._up.clear()
 
-    async def replace(self, serving: ServingName, route: ServingRoute | None) -> None:
+    async def replace(self, serving: ServingName, route: PlacedRoute | None) -> None:
         """Route a serving's requests so, or not at all. Raises DataPlaneError: what was there still holds.
 
         One change comes after the other. One that has begun is carried to its end, even when whoever asked for it no
@@ -123,12 +141,12 @@ class EnvoyRoutes:
             await self._files.put(CLUSTERS, _sorted(wanted))
         self._in_use = wanted
         self._table = new
-        await asyncio.to_thread(self._files.keep, TABLE, dump_table(new))
+        await asyncio.to_thread(self._files.keep, self._file.name, dump_table(new))
         self._is_settled = True
 
     async def _drained(self, clusters: set[str]) -> None:
         """Wait until no request is in flight by the old route, but not for ever."""
-        deadline, quiet = time.monotonic() + self._drain_seconds, 0
+        deadline, quiet = time.monotonic() + self.drain_seconds, 0
         while quiet < QUIET_POLLS and time.monotonic() < deadline:
             busy = await self._admin.active_requests(clusters)
             quiet = 0 if busy else quiet + 1
@@ -142,7 +160,7 @@ class EnvoyRoutes:
             return False
 
     def _routes(self, table: RoutingTable) -> list[envoy_config.Json]:
-        return envoy_config.routes(table, limit=self._limit)
+        return envoy_config.routes(table, limit=self._limit, keys=self._keys)
 
     def _may_be_in_use(self) -> Clusters:
         """Those of the table, and those that the routes written last name: they were accepted before these."""
@@ -159,8 +177,8 @@ def _sorted(clusters: Clusters) -> list[dict[str, Any]]:
     return [clusters[name] for name in sorted(clusters)]
 
 
-def _load(table: str) -> RoutingTable:
+def _load(file: Path) -> RoutingTable:
     try:
-        return load_table(table)
-    except ValueError:
+        return load_table(file.read_text())
+    except (OSError, ValueError):
         return {}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.analysis import Bucket, Counts
 
 COUNTERS = {"upstream_rq_completed": "requests", "upstream_rq_5xx": "errors", "upstream_rq_active": "active"}
 LATENCIES = "upstream_rq_time"
@@ -32,17 +32,17 @@ def counts_of(stats: Any) -> dict[str, Counts]:
         for stat in stats["stats"]
         for histogram in _histograms(stat)
     }
-    return {name: Counts(**found, latencies=latencies.get(name, ())) for name, found in numbers.items()}
+    return {name: Counts(**values, latencies=latencies.get(name, ())) for name, values in numbers.items()}
 
 
 def _histograms(stat: Any) -> list[Any]:
-    found = stat.get("histograms", [])
-    return found if isinstance(found, list) else list(found.get("details", []))
+    histograms = stat.get("histograms", [])
+    return histograms if isinstance(histograms, list) else list(histograms.get("details", []))
 
 
 def _split(name: str) -> tuple[str, str, str]:
     return name.removeprefix("cluster.").rpartition(".")
 
 
-def _buckets(buckets: list[Any]) -> tuple[tuple[float, int], ...]:
-    return tuple((float(bucket["upper_bound"]), int(bucket["cumulative"])) for bucket in buckets)
+def _buckets(buckets: list[Any]) -> tuple[Bucket, ...]:
+    return tuple(Bucket(float(bucket["upper_bound"]), int(bucket["cumulative"])) for bucket in buckets)

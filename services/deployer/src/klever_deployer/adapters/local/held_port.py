@@ -61,7 +61,7 @@ class HeldPort:
                 self._socket = _listen(self._host, self._port)
             _give_all_to(self._socket, 0 if envoy_listens else 1)
         except OSError as error:
-            log.warning("connections will be refused while envoy is started again", error=str(error))
+            log.warning("connections are refused while envoy restarts", error=str(error))
             self.release()
         else:
             self._held.set()
@@ -95,7 +95,7 @@ class HeldPort:
                 self._relays.add(relay)
                 relay.add_done_callback(self._relayed)
         except OSError as error:
-            log.warning("a connection cannot be taken", error=str(error))  # no file descriptor is left
+            log.warning("connection not accepted", error=str(error))  # no file descriptor is left
             await asyncio.sleep(PAUSE_SECONDS)
         finally:
             if relay is None:

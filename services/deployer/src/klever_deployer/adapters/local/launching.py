@@ -2,15 +2,16 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from string import Template
 from typing import Protocol
 
-from klever_deployer.domain.replicas import CUSTOM, ReplicaSpec
-from klever_deployer.domain.runtimes import WITH_GRPC
+from klever_deployer.domain.runtimes import has_grpc
+from klever_deployer.domain.versions import CUSTOM
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
@@ -18,14 +19,20 @@ from kleverproto.variants import Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths
+from kleverserve.access import HEADER, VARIABLE
+from modelfiles.runtimes import RUNTIMES
 
+from .access_keys import AccessKeys
 from .confining import confined
+from .replica_specs import ReplicaSpec
 
+SERVER_PACKAGES = ("kleverserve", "modelfiles")
 TRITON = "triton"
-MODULES = {"kleverserve": "kleverserve", TRITON: "kleverserve.triton", "mlserver": "kleverserve.mlserver"}
 MADE_BY_TRITON = ("/tmp",)  # noqa: S108
 """Its python backend makes an empty directory there, whatever TMPDIR is."""
 PLATFORM = "KLEVER_PLATFORM"
+PROTECTED = (PLATFORM, "HOME", "TMPDIR", VARIABLE)
+"""Variables that a variant cannot set."""
 INHERITED = frozenset(
     {
         "PATH",
@@ -43,7 +50,7 @@ INHERITED = frozenset(
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a server is told to listen."""
+    """The address that a server listens on."""
 
     host: str
     http: int
@@ -76,10 +83,14 @@ class Launcher(Protocol):
         """Why a variant cannot run here, for people; None where it can."""
         ...
 
+    def probe_headers(self, spec: ReplicaSpec) -> Mapping[str, str]:
+        """Headers of readiness probes: with the key that the server must have been started with."""
+        ...
+
 
 def takes_grpc(spec: ReplicaSpec) -> bool:
     """Whether a server has a second port, for gRPC."""
-    return spec.prepared.runtime in WITH_GRPC
+    return has_grpc(spec.prepared.runtime)
 
 
 def has_inner(spec: ReplicaSpec) -> bool:
@@ -93,7 +104,7 @@ class Launching:
 
     Args:
         python: the deployer's own interpreter, whose environment holds kleverserve.
-        server_path: a directory that holds nothing but kleverserve, so that nothing else of ours is imported.
+        server_path: a directory with the model server's packages only, so that no other package of ours is imported.
         secrets: what variants name in `env`.
         confinement: what confines them.
         inherited: the deployer's environment variables.
@@ -106,6 +117,8 @@ class Launching:
     confinement: Confinement
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     max_request_bytes: int = MAX_REQUEST_BYTES
+    keys: AccessKeys | None = None
+    """Which keys servers require; none by default."""
 
     def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
         """How to start a replica. Raises SecretNotFoundError."""
@@ -116,7 +129,7 @@ class Launching:
         policy = self._custom(spec, ports, env, home) if is_custom else self._ours(spec, ports, env, home)
         policy = confined(policy, spec, (ports.http, ports.grpc, ports.inner), given, self.confinement)
         own = self.secrets.resolved(spec.key.serving.namespace, spec.variant.env)
-        marks = {name: env[name] for name in (PLATFORM, "HOME", "TMPDIR") if name in env}
+        marks = {name: policy.environment[name] for name in PROTECTED if name in policy.environment}
         policy = policy._replace(environment=policy.environment | own | marks)
         return Launch(policy, given, self.confinement.describe(spec.variant.network.value), cores)
 
@@ -133,7 +146,7 @@ class Launching:
         code = (str(self.server_path), *(str(path.resolve()) for path in self.server_path.glob("*")))
         return Policy(
             self._command(spec, python, ports),
-            {**env, "PYTHONPATH": str(self.server_path)},
+            {**env, "PYTHONPATH": str(self.server_path), **self._key_of(spec)},
             str(home),
             execute=interpreter_paths(python),
             read=(*code, str(spec.prepared.model.directory)),
@@ -142,6 +155,14 @@ class Launching:
             needs_shared_memory=has_inner(spec),
             needs_processes=has_inner(spec),
         )
+
+    def probe_headers(self, spec: ReplicaSpec) -> Mapping[str, str]:
+        """See `Launcher`. A custom server has no key."""
+        return {HEADER: self.keys(spec.key.serving)} if self.keys and spec.prepared.runtime != CUSTOM else {}
+
+    def _key_of(self, spec: ReplicaSpec) -> dict[str, str]:
+        """In the environment, which other users cannot read, unlike arguments."""
+        return {VARIABLE: self.keys(spec.key.serving)} if self.keys else {}
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
         """Why a variant cannot run as processes of this machine, for people; None where it can."""
@@ -165,7 +186,7 @@ class Launching:
         if spec.variant.parameters:
             more += ("--parameters", json.dumps(spec.variant.parameters))
         return (
-            *(str(python), "-m", MODULES[prepared.runtime]),
+            *(str(python), "-m", RUNTIMES[prepared.runtime].module),
             *("--model-dir", str(prepared.model.directory), "--format", prepared.model.format),
             *("--name", spec.key.serving.name, "--version", spec.version),
             *("--host", ports.host, "--port", str(ports.http), "--threads", str(_cores(spec.variant) or 1)),
@@ -185,14 +206,23 @@ def memory_limit(spec: ReplicaSpec) -> int | None:
     return bytes_of(memory) if memory else None
 
 
-def server_path(directory: Path, package: Path) -> Path:
-    """Make a directory that holds nothing but kleverserve, and so brings nothing else into a model's environment."""
+def server_path(directory: Path, packages: Iterable[Path]) -> Path:
+    """Make a directory that holds links to these packages, and so brings nothing else into a model's environment."""
     directory.mkdir(parents=True, exist_ok=True)
-    link = directory / package.name
-    if not link.is_symlink() or link.readlink() != package:
-        link.unlink(missing_ok=True)
-        link.symlink_to(package)
+    for package in packages:
+        link = directory / package.name
+        if not link.is_symlink() or link.readlink() != package:
+            link.unlink(missing_ok=True)
+            link.symlink_to(package)
     return directory
+
+
+def server_packages() -> tuple[Path, ...]:
+    """The directories of the packages that the model server consists of. Raises RuntimeError where one is missing."""
+    origins = [spec.origin for name in SERVER_PACKAGES if (spec := find_spec(name)) is not None]
+    if len(origins) < len(SERVER_PACKAGES) or None in origins:
+        raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
+    return tuple(Path(origin).parent for origin in origins if origin is not None)
 
 
 def _cores(variant: Variant) -> int | None:

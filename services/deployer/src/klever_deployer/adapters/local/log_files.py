@@ -1,8 +1,10 @@
 """What model servers write into their log files, read on from where it was read before."""
 
+import asyncio
 import json
 import os
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import BinaryIO
 
 import structlog
 
-from klever_deployer.domain.replicas import ReplicaKey, ServingName
+from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import LogPart
 from kleverkit.durable import replace_file
 
 from . import processes
+from .replica_specs import ReplicaKey
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +49,9 @@ class _Open:
     file: BinaryIO
     mark: _Mark
 
+    end: int = 0
+    """Where the part after the one that was read last begins."""
+
     @property
     def part_id(self) -> str:
         """Of the part that comes next."""
@@ -67,35 +73,48 @@ class LogFiles:
         self._directory = directory
         self._marks = marks
         self._open: dict[Path, _Open] = {}
-        self._known = _read_marks(marks)
+        self._known: dict[str, _Mark] | None = None
+        """Of the files that are not open yet, from the last deployer."""
 
-    def read(self) -> list[LogPart]:
+    async def read(self) -> list[LogPart]:
         """See `ReplicaLogs`."""
+        return await asyncio.to_thread(self._read)
+
+    async def acknowledge(self, parts: Collection[LogPart]) -> None:
+        """See `ReplicaLogs`."""
+        await asyncio.to_thread(self._acknowledge, parts)
+
+    def _read(self) -> list[LogPart]:
         self._find()
         return [part for path in list(self._open) if (part := self._next(path)) is not None]
 
-    def taken(self, parts: list[LogPart]) -> None:
-        """See `ReplicaLogs`."""
-        ends = {part.id: part.end for part in parts}
-        for found in self._open.values():
-            found.mark.offset = ends.get(found.part_id, found.mark.offset)
+    def _acknowledge(self, parts: Collection[LogPart]) -> None:
+        if not parts:
+            return
+        ids = {part.id for part in parts}
+        for each in self._open.values():
+            if each.part_id in ids:
+                each.mark.offset = each.end
         self._write_marks()
 
     def close(self) -> None:
-        """See `ReplicaLogs`."""
-        for found in self._open.values():
-            found.file.close()
+        """Close the files; how far they were read is on disk."""
+        for each in self._open.values():
+            each.file.close()
         self._open.clear()
+        self._known = None
 
     def _write_marks(self) -> None:
         """Without space, lines come again with the next deployer, as parts that were published before."""
-        marks = {path.name: asdict(found.mark) for path, found in self._open.items()}
+        marks = {path.name: asdict(opened.mark) for path, opened in self._open.items()}
         try:
             replace_file(self._marks, json.dumps(marks).encode())
         except OSError as error:
-            log.warning("how far logs were read cannot be written", error=str(error))
+            log.warning("positions in logs not written", error=str(error))
 
     def _find(self) -> None:
+        if self._known is None:
+            self._known = _read_marks(self._marks)
         for path in self._directory.glob("*.log"):
             key = _key(path)
             if path in self._open or key is None:
@@ -110,36 +129,37 @@ class LogFiles:
 
     def _next(self, path: Path) -> LogPart | None:
         """What comes next in a file; None where nothing does."""
-        found = self._open[path]
-        size, mark = found.size(), found.mark
+        opened = self._open[path]
+        size, mark = opened.size(), opened.mark
         if mark.offset > size:  # begun anew, by someone else or before a crash
-            self._begin_anew(found)
+            self._begin_anew(opened)
         if size - mark.offset > LARGEST_BACKLOG:
             os.truncate(path, 0)
             processes.note(path, f"{size - mark.offset} bytes were dropped here: they came faster than they are read")
-            self._begin_anew(found)
-        found.file.seek(mark.offset)
-        taken = _whole_lines(found.file.read(CHUNK))
+            self._begin_anew(opened)
+        opened.file.seek(mark.offset)
+        taken = _whole_lines(opened.file.read(CHUNK))
         if not taken:
-            self._leave_or_shorten(path, found, size)
+            self._leave_or_shorten(path, opened, size)
             return None
         lines = tuple(line[:LONGEST_LINE] for line in taken.decode(errors="replace").splitlines())
-        return LogPart(found.key, found.part_id, mark.offset + len(taken), lines)
+        opened.end = mark.offset + len(taken)
+        return LogPart(opened.key.version, opened.key.index, opened.part_id, lines)
 
-    def _leave_or_shorten(self, path: Path, found: _Open, size: int) -> None:
+    def _leave_or_shorten(self, path: Path, opened: _Open, size: int) -> None:
         try:
-            gone = path.stat().st_ino != found.mark.inode
+            gone = path.stat().st_ino != opened.mark.inode
         except OSError:
             gone = True
         if gone:
-            found.file.close()
+            opened.file.close()
             del self._open[path]
-        elif size > LARGEST_FILE and found.mark.offset == size:
-            os.truncate(path, 0)  # servers append, so they go on at the new end
-            self._begin_anew(found)
+        elif size > LARGEST_FILE and opened.mark.offset == size:
+            os.truncate(path, 0)  # servers append, so they continue at the new end
+            self._begin_anew(opened)
 
-    def _begin_anew(self, found: _Open) -> None:
-        found.mark.life, found.mark.offset = _new_life(), 0
+    def _begin_anew(self, opened: _Open) -> None:
+        opened.mark.life, opened.mark.offset = _new_life(), 0
         self._write_marks()
 
 

@@ -5,23 +5,24 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from klever_deployer.domain.replicas import LocalModel
+from klever_deployer.domain.versions import ModelSource
 from klever_deployer.errors import MODEL_NOT_FOUND, PULL_FAILED, ServingError
 from kleverkit.errors import TransientError
 from kleverproto.conversions import UNVERIFIED
-from kleverproto.references import ModelRef
 from ormb.client import OrmbClient
 from ormb.errors import NotFoundError, OrmbError
 from ormb.exporting import is_exported
 from ormb.modelfile import FILE_NAME, load_modelfile
 from ormb.reference import Reference
 
+from .replica_specs import LocalModel
+
 REMOVED = ".removed."
 """Begins the name of a model while it is removed."""
 
 
 class LocalModelStore:
-    """See `ports.ModelStore`.
+    """See `shelf.ModelStore`.
 
     Args:
         directory: one directory for each digest.
@@ -46,8 +47,11 @@ class LocalModelStore:
         """See `ModelStore`."""
         return await asyncio.to_thread(self._find, digest)
 
-    async def fetch(self, ref: ModelRef, digest: str, registry: str) -> LocalModel:
+    async def fetch(self, source: ModelSource) -> LocalModel:
         """See `ModelStore`."""
+        ref, digest, registry = source.ref, source.digest, source.registry
+        if registry is None:
+            raise TransientError(f"{ref}@{digest} is not here, and the catalogue does not know where it is: waiting")
         await self._opened.wait()
         path = self._path(digest)
         try:
@@ -73,7 +77,7 @@ class LocalModelStore:
         return _model(path) if is_exported(path, digest) else None
 
     def _remove(self, digest: str) -> None:
-        """In one step out of the way, for what a crash leaves half removed must not be taken for the model."""
+        """Renames the directory first, so that the remains of an interrupted removal are not treated as the model."""
         path = self._path(digest)
         removed = path.with_name(REMOVED + path.name)
         shutil.rmtree(removed, ignore_errors=True)
@@ -86,7 +90,7 @@ class LocalModelStore:
 
 
 def _digest(path: Path) -> str:
-    """Of a model, or of what is left of one that was being removed."""
+    """The digest of a model, or of the remains of one that was being removed."""
     return path.name.removeprefix(REMOVED).replace("-", ":", 1)
 
 

@@ -12,7 +12,7 @@ from kleverserve.tensors import Array, Datatype
 SECONDS = 60.0
 """How long the samples may take, all together."""
 OK, SERVER_ERROR = 200, 500
-MOST_SAID = 500
+MAX_BODY_CHARACTERS = 500
 """Characters of an answer that are passed on."""
 
 
@@ -38,7 +38,7 @@ async def fault_of(session: aiohttp.ClientSession, url: str, seconds: float = SE
     except TimeoutError:
         return f"it did not answer a small sample within {seconds:g} s"
     except (aiohttp.ClientError, OSError) as error:
-        return f"it ended the connection over a small sample: {error}"
+        return f"it closed the connection on a small sample: {error}"
 
 
 async def _inputs(session: aiohttp.ClientSession, url: str) -> list[TensorSpec]:
@@ -68,5 +68,5 @@ async def _answer_to(
     async with session.post(f"{url}/infer", json={"inputs": inputs}) as response:
         if response.status < SERVER_ERROR:
             return None
-        said = " ".join((await response.text(errors="replace")).split())
-        return f"it answers a small sample with {response.status}: {said:.{MOST_SAID}}"
+        body = " ".join((await response.text(errors="replace")).split())
+        return f"it answers a small sample with {response.status}: {body:.{MAX_BODY_CHARACTERS}}"

@@ -70,9 +70,9 @@ def spawn(  # noqa: PLR0913 - what a process has
     cores: int | None = None,
     descriptors: Sequence[int] = (),
 ) -> ProcessRecord:
-    """Start a process that neither a signal to the deployer's group nor its death ends.
+    """Starts a process that survives signals to the deployer's group and the deployer's exit.
 
-    A command that cannot be run is a process that ends at once, and says so in the log.
+    A command that cannot be run is a process that exits at once, with the reason in the log.
 
     Args:
         command: program and arguments.
@@ -105,7 +105,7 @@ def spawn(  # noqa: PLR0913 - what a process has
 
 
 async def wait_gone(record: ProcessRecord) -> None:
-    """Return when the process has ended, whoever started it."""
+    """Returns when the process has exited, whoever started it."""
     try:
         descriptor = os.pidfd_open(record.pid)
     except (AttributeError, OSError):  # not on Linux; or it has ended
@@ -135,7 +135,7 @@ async def _readable(descriptor: int, record: ProcessRecord) -> None:
 
 
 async def stop(record: ProcessRecord, *, grace_seconds: float) -> None:
-    """Ask the process to end, and make it end after the grace; then end what it has left of its session."""
+    """Terminates the process, kills it after the grace period, and then kills the rest of its session."""
     process = record.find()
     if process is not None:
         with suppress(psutil.Error):
@@ -148,11 +148,11 @@ async def stop(record: ProcessRecord, *, grace_seconds: float) -> None:
                 process.kill()
             await wait_gone(record)
     _reap(record.pid)
-    end_left(record)
+    kill_session(record)
 
 
-def end_left(record: ProcessRecord) -> None:
-    """Kill the worker processes of a server that has ended itself: they may hold its port and its memory."""
+def kill_session(record: ProcessRecord) -> None:
+    """Kills the worker processes of a server that has exited: they may hold its port and its memory."""
     for process in _all_processes():
         with suppress(psutil.Error, OSError):
             if os.getsid(process.pid) == record.pid and process.environ().get(OWNER) == record.owner:
@@ -162,12 +162,12 @@ def end_left(record: ProcessRecord) -> None:
 def strangers(owner: Path, known: Iterable[ProcessRecord]) -> list[ProcessRecord]:
     """Processes that a deployer with this work_dir started, and that belong to none of these which still run."""
     leaders = {record.pid for record in known if record.find() is not None}
-    found = []
+    records = []
     for process in _all_processes():
         with suppress(psutil.Error, OSError):
             if process.environ().get(OWNER) == str(owner) and not _belongs(process, leaders):
-                found.append(ProcessRecord(process.pid, identity(process.pid) or "", 0, str(owner)))
-    return [record for record in found if record.find() is not None]
+                records.append(ProcessRecord(process.pid, identity(process.pid) or "", 0, str(owner)))
+    return [record for record in records if record.find() is not None]
 
 
 def _belongs(process: psutil.Process, leaders: set[int]) -> bool:
@@ -197,7 +197,7 @@ def port_like(host: str, before: int) -> int:
 
 
 def memory_of(record: ProcessRecord) -> int:
-    """Bytes that a process and those it has started hold in memory; 0 where it has ended."""
+    """Memory of a process and its descendants, in bytes; 0 if it has exited."""
     process = record.find()
     if process is None:
         return 0
@@ -227,7 +227,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def tail(path: Path, lines: int = 5) -> str:
-    """The last lines of a log, in one line; what every start in vain says again is said once."""
+    """The last lines of a log, in one line; lines that each failed start repeats appear once."""
     return " | ".join(dict.fromkeys(last_lines(path)[-lines:])) or "(empty)"
 
 

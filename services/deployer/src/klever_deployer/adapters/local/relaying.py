@@ -22,7 +22,7 @@ class Relay:
         self._address = f"\0{name}"
 
     async def __call__(self, connection: socket.socket) -> None:
-        """Return when Envoy has ended the connection, or is not there in time."""
+        """Returns when Envoy has closed the connection, or does not listen in time."""
         connection.settimeout(0)
         reader, writer = await asyncio.open_connection(sock=connection)
         try:

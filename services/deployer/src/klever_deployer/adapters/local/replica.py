@@ -1,4 +1,4 @@
-"""One model server: started, watched, started again when it ends by itself."""
+"""One model server: started, probed, and restarted when it exits."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.causes import explained
-from klever_deployer.domain.replicas import CUSTOM, Endpoint, ReplicaSpec, ReplicaState
+from klever_deployer.domain.versions import CUSTOM
 from kleversandbox.homes import make_home, remove_home
 from kleversandbox.starting import starting
 from modelformats.threads import in_thread
@@ -19,6 +19,7 @@ from . import processes
 from .launching import Launch, Launcher, Ports, has_inner, memory_limit, ready_path, takes_grpc
 from .own_servers import fault_of
 from .processes import OWNER, ProcessRecord
+from .replica_specs import Endpoint, ReplicaSpec, ReplicaState
 
 log = structlog.get_logger(__name__)
 
@@ -29,15 +30,17 @@ PROBE_SECONDS = 0.75
 PROBE_TIMEOUT = aiohttp.ClientTimeout(total=1)
 """A server that does not say in this time that it is ready, is not; with the pause this is seen within two seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
-HOPELESS = 3
-"""Starts in vain, one after the other, before a replica counts as failed; it is tried on, more and more slowly."""
+MAX_FAILED_STARTS = 3
+"""Consecutive failed starts after which a replica counts as failed; restarts continue with a growing pause."""
 OK = 200
+FORBIDDEN = 403
+"""The response of a server with another key than the ingress has, because the secret was replaced."""
 NO_MODEL = frozenset({400, 404})
 """How servers answer that run without the model, since someone unloaded it; one that is busy or drains answers 503."""
 GONE_LOOKS = 3
-"""Such answers in a row before a server is ended, and so started again."""
+"""Consecutive responses of this kind after which a server is restarted."""
 STABLE_SECONDS = 10.0
-"""A server that ends sooner after it got ready has started in vain."""
+"""A server that exits sooner after it became ready counts as a failed start."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,6 @@ class Replica:
             spec.key,
             # It may well be ready: requests that go there now stay there until that is known.
             endpoint=Endpoint(HOST, adopted.port, adopted.grpc_port) if adopted else None,
-            runtime=spec.prepared.runtime,
-            made=spec.prepared.model.made,
-            unverified=spec.prepared.model.unverified,
             sandbox=adopted.sandbox if adopted else "",
         )
         self._spec = spec
@@ -113,22 +113,23 @@ class Replica:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep(self) -> None:
-        """Adopt what runs, or start; watch; start again after a pause that grows while it does not stay."""
-        in_vain = 0
+        """Adopts or starts the server, probes it, and restarts it after a pause that grows with each failed start."""
+        failed_starts = 0
         while True:
             try:
                 stayed = await self._run_once()
                 failure = explained(processes.last_lines(self._places.log))
             except Exception as error:
-                log.exception("a model server cannot be kept running", replica=self._spec.key.id)
+                log.exception("model server not started, retrying", replica=self._spec.key.id)
                 stayed, failure = 0.0, f"it cannot be started: {error}"
-            in_vain = 1 if stayed >= STABLE_SECONDS else in_vain + 1
-            lost_hope = failure if in_vain >= HOPELESS else None
-            self._change(endpoint=None, ready=False, restarts=self.state.restarts + 1, failure=lost_hope)
-            await asyncio.sleep(min(FIRST_PAUSE * 2 ** (in_vain - 1), LONGEST_PAUSE))
+            failed_starts = 1 if stayed >= STABLE_SECONDS else failed_starts + 1
+            problem = failure if failed_starts >= MAX_FAILED_STARTS else None
+            restarts = self.state.restarts + 1
+            self._change(replace(self.state, endpoint=None, ready=False, restarts=restarts, failure=problem))
+            await asyncio.sleep(min(FIRST_PAUSE * 2 ** (failed_starts - 1), LONGEST_PAUSE))
 
     async def _run_once(self) -> float:
-        """Return when the server has ended: seconds since it was ready first. Raises OSError where none starts."""
+        """Seconds since the server was first ready, once it has exited. Raises OSError if it cannot be started."""
         adopted = self._adopted()
         record = adopted or await self._start()
         prober = asyncio.create_task(self._probe(record, is_tried=adopted is not None))
@@ -142,7 +143,7 @@ class Replica:
             prober.cancel()
             ended.cancel()
             await asyncio.gather(prober, ended, return_exceptions=True)
-        processes.end_left(record)
+        processes.kill_session(record)
         return monotonic() - self._first_ready if self._first_ready is not None else 0.0
 
     def _adopted(self) -> ProcessRecord | None:
@@ -176,20 +177,20 @@ class Replica:
             )
 
     def _write_down(self) -> None:
-        """Have the next deployer find it. On a full disk it serves all the same, and this is done later."""
+        """Writes the record by which the next deployer finds the server; on a full disk this is retried later."""
         if self._record is None:
             return
         try:
             self._record.write(self._places.record)
         except OSError as error:
             if self._is_written:
-                log.warning("a record cannot be written: free some space", replica=self._spec.key.id, error=str(error))
+                log.warning("record not written: free some space", replica=self._spec.key.id, error=str(error))
             self._is_written = False
         else:
             self._is_written = True
 
     async def _end_of(self, record: ProcessRecord) -> None:
-        """Return when it has ended, by itself or because it used too much."""
+        """Returns when the server has exited or was stopped because of its memory limit."""
         gone = asyncio.create_task(processes.wait_gone(record))
         limit = memory_limit(self._spec)
         try:
@@ -204,30 +205,30 @@ class Replica:
             gone.cancel()
 
     async def _probe(self, record: ProcessRecord, *, is_tried: bool) -> None:
-        """Say whether it takes requests, at once when that changes, for as long as this runs."""
+        """Reports changes of readiness until cancelled."""
         self._first_ready = None
         endpoint, gone = Endpoint(HOST, record.port, record.grpc_port), 0
         while True:
-            status = await self._asked(record)
+            status = await self._probe_status(record)
             ready = status == OK
             if ready and not is_tried:
                 is_tried = True
-                if not await self._stands_a_trial(record):
+                if not await self._passes_trial(record):
                     return
-            gone = gone + 1 if self._first_ready is not None and status in NO_MODEL else 0
+            gone = gone + 1 if self._is_useless(status) else 0
             if gone == GONE_LOOKS:
-                processes.note(self._places.log, "ended: the server runs, and its model is gone")
+                processes.note(self._places.log, f"ended: its readiness probe gets status {status}")
                 await processes.stop(record, grace_seconds=0.0)
             if ready and self._first_ready is None:
                 self._first_ready = monotonic()
             if ready != self.state.ready:
-                self._change(endpoint=endpoint, ready=ready, failure=None)
+                self._change(replace(self.state, endpoint=endpoint, ready=ready, failure=None))
             if not self._is_written:
                 self._write_down()
             await asyncio.sleep(FIRST_PROBE_SECONDS if self._first_ready is None else PROBE_SECONDS)
 
-    async def _stands_a_trial(self, record: ProcessRecord) -> bool:
-        """Whether it may count as ready; one of the user's own that answers its own samples with errors is ended."""
+    async def _passes_trial(self, record: ProcessRecord) -> bool:
+        """Whether the server may count as ready; a custom server that fails on its own samples is stopped."""
         if self._spec.prepared.runtime != CUSTOM:
             return True
         url = f"http://{HOST}:{record.port}/v2/models/{self._spec.key.serving.name}"
@@ -238,15 +239,21 @@ class Replica:
         await processes.stop(record, grace_seconds=0.0)
         return False
 
-    async def _asked(self, record: ProcessRecord) -> int | None:
-        """The status of its answer to whether it is ready; None where it gives none."""
+    def _is_useless(self, status: int | None) -> bool:
+        """Whether only a restart helps: the model was unloaded, or the server has another key."""
+        has_key = bool(self._launcher.probe_headers(self._spec))
+        return (has_key and status == FORBIDDEN) or (self._first_ready is not None and status in NO_MODEL)
+
+    async def _probe_status(self, record: ProcessRecord) -> int | None:
+        """The status of the readiness response; None if there is none."""
         url = f"http://{HOST}:{record.port}{ready_path(self._spec)}"
         try:
-            async with self._session.get(url, timeout=PROBE_TIMEOUT) as response:
+            headers = self._launcher.probe_headers(self._spec)
+            async with self._session.get(url, headers=headers, timeout=PROBE_TIMEOUT) as response:
                 return response.status
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
 
-    def _change(self, **changes: object) -> None:
-        self.state = replace(self.state, **changes)  # type: ignore[arg-type] # fields of ReplicaState
-        self._on_change(self.state)
+    def _change(self, state: ReplicaState) -> None:
+        self.state = state
+        self._on_change(state)

@@ -1,167 +1,186 @@
 """Model servers as processes on this machine."""
 
 import asyncio
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-import aiohttp
 import structlog
 
-from klever_deployer.domain.replicas import ReplicaKey, ReplicaSpec, ReplicaState, ServingName
+from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
+from klever_deployer.errors import ServingError
+from kleverkit.errors import TransientError
+from kleverkit.notices import Notices
 from kleverproto.variants import Variant
-from kleversandbox.homes import remove_home
-from modelformats.threads import in_thread
 
-from . import processes
 from .launching import Launcher
-from .log_files import LogFiles, name_pattern, new_name
-from .processes import ProcessRecord
-from .replica import Places, Replica
+from .placed_routes import Endpoints
+from .replica_processes import ReplicaProcesses
+from .replica_specs import Endpoint, Prepared, ReplicaKey, ReplicaSpec, ReplicaState, replica_key
 
 log = structlog.get_logger(__name__)
 
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """What was applied of a version last."""
+
+    spec: VersionSpec
+    replicas: int
+
 
 class LocalWorkloads:
-    """See `ports.Workloads`.
+    """See `ports.Workloads`: the replicas of a version are processes, counted from 0.
 
     Args:
-        directory: logs, and records of what runs, by which the next deployer adopts it.
-        launcher: how a model server is started.
-        grace_seconds: longest time for requests in flight when one is stopped.
+        make_replicas: the processes; given what to call when one of them changes.
+        launcher: how one is started.
+        prepared: what the replicas of a version run, once it is prepared.
     """
 
-    def __init__(self, directory: Path, launcher: Launcher, *, grace_seconds: float) -> None:
-        self._directory = directory
+    def __init__(
+        self,
+        make_replicas: Callable[[Callable[[ReplicaState], None]], ReplicaProcesses],
+        launcher: Launcher,
+        prepared: Callable[[VersionSpec], Awaitable[Prepared]],
+    ) -> None:
+        self.replicas = make_replicas(self._on_change)
+        self.moved: Notices[ServingName] = Notices()
+        """The servings whose requests should be sent to other replicas."""
         self._launcher = launcher
-        self._grace = grace_seconds
-        self._replicas: dict[ReplicaKey, Replica] = {}
-        self._stopping: dict[ReplicaKey, asyncio.Task[None]] = {}
-        self._changed: set[ServingName] = set()
-        self._change = asyncio.Event()
-        self._session: aiohttp.ClientSession | None = None
-        self._left = self._read_left()
-        self._closed = False
+        self._prepared = prepared
+        self._applied: dict[VersionKey, _Applied] = {}
+        self._leaving: dict[ReplicaKey, asyncio.Task[None]] = {}
+        """Replicas that get no more requests, and what stops them then."""
+        self._changed: Notices[ServingName] = Notices()
+        self._withdraw: Callable[[ServingName], Awaitable[None]] = _nothing_to_withdraw
 
-    @property
-    def logs(self) -> LogFiles:
-        """What the replicas write."""
-        directory = self._directory / "logs"
-        return LogFiles(directory, directory / "read.json")
-
-    async def run(self) -> None:
-        """End what a deployer started and was killed before it could write it down; then nothing more."""
-        known = [*self._left.values(), *(replica.record for replica in self._replicas.values() if replica.record)]
-        for record in processes.strangers(self._directory, known):
-            log.warning("stopping a model server that nobody wrote down", pid=record.pid)
-            await processes.stop(record, grace_seconds=self._grace)
-        for home in self._homes.glob("*"):
-            if home.name not in {state.key.id for state in self.states()}:
-                await in_thread(remove_home, home)
-        await asyncio.Event().wait()
+    def withdraw_by(self, withdraw: Callable[[ServingName], Awaitable[None]]) -> None:
+        """Before a replica is stopped, wait for this: it returns once requests go only to what `endpoints` says."""
+        self._withdraw = withdraw
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
         """See `Workloads`."""
         return self._launcher.refusal(namespace, variant)
 
-    async def start(self, spec: ReplicaSpec) -> None:
-        """See `Workloads`. A process that an earlier deployer started for this replica is adopted."""
-        while (ending := self._stopping.get(spec.key)) is not None:
-            await asyncio.shield(ending)  # it must end whether this is still wanted then or not
-        if spec.key in self._replicas or self._closed:
-            return
-        if self._session is None:
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        self._records.mkdir(parents=True, exist_ok=True)
-        self._left.pop(spec.key, None)
-        self._replicas[spec.key] = Replica(spec, self._places(spec.key), self._launcher, self._session, self._on_change)
+    async def apply(self, spec: VersionSpec, replicas: int) -> None:
+        """See `Workloads`. Processes that an earlier deployer has started for the version are adopted."""
+        self._applied[spec.key] = _Applied(spec, replicas)
+        wanted = [replica_key(spec.key, index) for index in range(replicas)]
+        for key in wanted:
+            await self._keep(key)
+        if missing := [key for key in wanted if not self.replicas.runs(key)]:
+            prepared = await self._prepared(spec)
+            for key in missing:
+                await self.replicas.start(ReplicaSpec(key, prepared, spec.variant))
+        for key in self._keys(spec.key):
+            if key.index >= replicas and key not in self._leaving:
+                self._leaving[key] = asyncio.create_task(self._retire(key))
 
-    async def stop(self, key: ReplicaKey) -> None:
-        """See `Workloads`. Goes on to its end even when the caller is cancelled."""
-        replica, left = self._replicas.pop(key, None), self._left.pop(key, None)
-        if replica is not None or left is not None:
-            self._stopping[key] = asyncio.create_task(self._end(key, replica, left))
-        if (task := self._stopping.get(key)) is not None:
-            await asyncio.shield(task)
+    async def remove(self, version: VersionKey) -> None:
+        """See `Workloads`. Completes even when the caller is cancelled."""
+        self._applied.pop(version, None)
+        keys = [key for key in self.replicas.all_keys() if key.version == version]
+        for key in keys:
+            await self._keep(key)
+        await asyncio.gather(*(self.replicas.stop(key) for key in keys))
 
-    def states(self) -> list[ReplicaState]:
+    def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
-        return [*(replica.state for replica in self._replicas.values()), *(ReplicaState(key) for key in self._left)]
+        by_version: defaultdict[VersionKey, list[ReplicaState]] = defaultdict(list)
+        for version in self._applied:
+            if serving is None or version.serving == serving:
+                by_version[version] = []
+        for state in self.replicas.states(serving):
+            by_version[state.key.version].append(state)
+        return [_state(version, self._applied.get(version), states) for version, states in by_version.items()]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""
-        await self._change.wait()
-        self._change.clear()
-        changed, self._changed = self._changed, set()
-        return changed
+        return await self._changed.take()
 
-    async def close(self) -> None:
-        """Stop every model server, and start none any more."""
-        self._closed = True
-        await asyncio.gather(*(self.stop(key) for key in [*self._replicas, *self._left]))
-        await asyncio.gather(*self._stopping.values(), return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+    def endpoints(self, version: VersionKey) -> Endpoints:
+        """The replicas that requests are sent to: those that are ready, else those that are too busy to say so."""
+        states = self._present(version)
+        ready = [state.endpoint for state in states if state.ready]
+        endpoints = ready or [state.endpoint for state in states]
+        return tuple(endpoint for endpoint in endpoints if endpoint is not None)
+
+    def ready_endpoint(self, version: VersionKey) -> Endpoint | None:
+        """A replica that takes requests, if there is one. Raises LookupError where a replica does not start."""
+        states = self._present(version)
+        for state in states:
+            if state.ready and state.endpoint is not None:
+                return state.endpoint
+        failures = [state.failure for state in states if state.failure]
+        if failures:
+            raise LookupError(f"the model server does not start: {failures[0]}")
+        return None
 
     async def abandon(self) -> None:
         """Stop watching, and leave the processes to the next deployer."""
-        await asyncio.gather(*(replica.abandon() for replica in self._replicas.values()))
-        self._replicas.clear()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for key in list(self._leaving):
+            await self._keep(key)
+        self._applied.clear()
+        await self.replicas.abandon()
 
-    async def _end(self, key: ReplicaKey, replica: Replica | None, left: ProcessRecord | None) -> None:
-        try:
-            if replica is not None:
-                await replica.stop(self._grace)
-            elif left is not None:
-                await processes.stop(left, grace_seconds=self._grace)
-            await in_thread(self._places(key).forget)
-        except OSError:
-            if (record := ProcessRecord.read(self._places(key).record)) is not None:
-                self._left[key] = record  # what is not forgotten is still there, to be stopped again
-            raise
-        finally:
-            del self._stopping[key]  # in this very turn: who waits for what has ended would never be woken
+    def _present(self, version: VersionKey) -> list[ReplicaState]:
+        """The replicas that are not about to be stopped, in order."""
+        states = (each for each in self.replicas.states(version.serving) if each.key.version == version)
+        return sorted((each for each in states if each.key not in self._leaving), key=lambda state: state.key)
 
-    def _read_left(self) -> dict[ReplicaKey, ProcessRecord]:
-        """What an earlier deployer left: adopted when it is started here, stopped if nothing needs it."""
-        left = {}
-        for path in self._records.glob("*.json"):
-            record = ProcessRecord.read(path)
-            key = _key(record) if record is not None else None
-            if record is None or key is None:
-                log.warning("a model server's record cannot be read; the server will be stopped", path=str(path))
+    def _keys(self, version: VersionKey) -> list[ReplicaKey]:
+        return [state.key for state in self.replicas.states(version.serving) if state.key.version == version]
+
+    async def _keep(self, key: ReplicaKey) -> None:
+        """Cancels the retirement of a replica, unless the replica is already being stopped."""
+        if (task := self._leaving.pop(key, None)) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _retire(self, key: ReplicaKey) -> None:
+        """Stops a replica once no request is sent to it; retries until that succeeds."""
+        while True:
+            try:
+                await self._withdraw(key.serving)
+                await self.replicas.stop(key)
+            except Exception as error:
+                known = isinstance(error, TransientError | ServingError | OSError)
+                log.warning("replica not stopped, retrying", replica=key.id, error=str(error), exc_info=not known)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
-                left[key] = record
-        return left
-
-    @property
-    def _records(self) -> Path:
-        return self._directory / "replicas"
-
-    def _places(self, key: ReplicaKey) -> Places:
-        logs = self._directory / "logs"
-        present = next(logs.glob(name_pattern(key)), None)
-        return Places(
-            record=self._records / f"{key.id}.json",
-            log=present or logs / new_name(key),
-            owner=self._directory,
-            home=self._homes / key.id,
-        )
-
-    @property
-    def _homes(self) -> Path:
-        return self._directory / "homes"
+                self._leaving.pop(key, None)
+                return
 
     def _on_change(self, state: ReplicaState) -> None:
         self._changed.add(state.key.serving)
-        self._change.set()
+        self.moved.add(state.key.serving)
 
 
-def _key(record: ProcessRecord) -> ReplicaKey | None:
-    """The replica that a process is."""
-    try:
-        return ReplicaKey(**record.about | {"serving": ServingName(**record.about["serving"])})
-    except (KeyError, TypeError):
-        return None
+async def _nothing_to_withdraw(_serving: ServingName) -> None:
+    return
+
+
+def _state(version: VersionKey, applied: _Applied | None, replicas: Sequence[ReplicaState]) -> VersionState:
+    """A version from its replicas; those of an earlier deployer count once they are applied."""
+    if applied is None:
+        return VersionState(version)
+    counted = [state for state in replicas if state.key.index < applied.replicas]
+    model = applied.spec.model
+    return VersionState(
+        version,
+        desired=applied.replicas,
+        ready=sum(state.ready for state in counted),
+        restarts=sum(state.restarts for state in counted),
+        problem=_first(state.failure for state in sorted(counted, key=lambda state: state.key)),
+        runtime=applied.spec.runtime,
+        made=model.made,
+        unverified=model.facts.unverified,
+        sandbox=_first(state.sandbox for state in counted) or "",
+    )
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next(filter(None, values), None)

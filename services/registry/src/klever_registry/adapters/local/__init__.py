@@ -4,6 +4,7 @@ from .accounts import AccountsFile, NoAccounts, verify_bcrypt
 from .blobs import LocalBlobs
 from .inventory import LocalInventory
 from .layout import Layout
+from .locks import LocalLocks
 from .manifests import LocalManifests
 from .policies import LocalPolicyCopies
 from .uploads import LocalUploads
@@ -13,6 +14,7 @@ __all__ = [
     "Layout",
     "LocalBlobs",
     "LocalInventory",
+    "LocalLocks",
     "LocalManifests",
     "LocalPolicyCopies",
     "LocalUploads",

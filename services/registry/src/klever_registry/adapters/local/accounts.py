@@ -80,7 +80,7 @@ async def verify_bcrypt(password: str, hashed: str) -> bool:
 
 
 def _stamp(path: Path) -> Stamp:
-    """What tells a file from a changed one; None only where there is proof that it is not there."""
+    """Distinguishes a file from a changed one; None only if it certainly does not exist."""
     try:
         about = path.stat()
     except (FileNotFoundError, NotADirectoryError):

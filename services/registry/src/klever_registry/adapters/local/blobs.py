@@ -1,6 +1,6 @@
 """Blobs on the local disk."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from klever_registry.errors import BlobUnknownError
 
@@ -20,7 +20,7 @@ class LocalBlobs:
         """See `BlobStore`."""
         return await self._disk.read(self._layout.use, repository, digest)
 
-    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, repository: str, digest: str, *, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """See `BlobStore`."""
         try:
             file = await self._disk.read(self._layout.blob(repository, digest).open, "rb", 0)

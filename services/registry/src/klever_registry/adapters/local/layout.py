@@ -10,9 +10,8 @@ repository, and is left for people to restore.
 """
 
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from kleverkit.durable import make_directory, replace_file, sync_directory, sync
 from ormb.space import refusal
 
 from .disk import Disk
+from .locks import LocalLocks
 
 LAYOUT_DIRECTORY = "_oci"
 UPLOADS_DIRECTORY = "_uploads"
@@ -28,6 +28,8 @@ LAYOUT_FILE = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE = "index.json"
 LAST = 2
 """Names of a blob that one repository has, and the pool."""
+USES = "uses of blobs"
+"""Name of a lock."""
 INDEXED = "_indexed"
 """Says that the repository has an index.json: where that is missing all the same, it was lost."""
 
@@ -39,8 +41,9 @@ class Layout:
         self.disk = Disk(root)
         self._pool = root / "pool"
         self._repositories = root / "repositories"
-        self._uses = threading.Lock()
-        """Held for using a blob and for removing one that is not used: never one in the midst of the other."""
+        self.indexes = LocalLocks(root / "locks" / "indexes")
+        """Held by who changes the index of a repository."""
+        self._users = LocalLocks(root / "locks" / "uses", files=1)
 
     def layout(self, repository: str) -> Path:
         """The OCI image layout of a repository."""
@@ -77,16 +80,16 @@ class Layout:
         return list((self.layout(repository) / "blobs").glob("*/*"))
 
     def use(self, repository: str, digest: str) -> int | None:
-        """The size of a blob that is wanted now; None where the repository has it not."""
+        """The size of a blob that is wanted now; None if the repository does not have it."""
         path = self.blob(repository, digest)
-        with self._uses, suppress(FileNotFoundError):
+        with self._users.held_if_possible(USES), suppress(FileNotFoundError):
             _touch(path)
             return path.stat().st_size
         return None
 
     def remove_unused(self, repository: str, digest: str, *, before: datetime) -> bool:
         """Remove a blob as `remove` does, unless it was used since."""
-        with self._uses:
+        with self._uses():
             return is_older(self.blob(repository, digest), before) and self._unlink(repository, digest)
 
     def stale_uploads(self, before: datetime) -> list[Path]:
@@ -121,7 +124,7 @@ class Layout:
         target, pooled = self.blob(repository, digest), self._pooled(digest)
         make_directory(target.parent)
         make_directory(pooled.parent)
-        with self._uses:
+        with self._uses():
             with suppress(FileExistsError):
                 os.link(pooled if pooled.exists() else file, target)
             with suppress(FileExistsError):
@@ -138,12 +141,12 @@ class Layout:
             self.adopt(repository, digest, write_new(self.uploads(repository), content))
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
-        """Give a repository a blob of another one; False where that has it not."""
+        """Give a repository a blob of another one; False if that repository does not have it."""
         self.prepare(repository)
         target = self.blob(repository, digest)
         make_directory(target.parent)
         try:
-            with self._uses:
+            with self._uses():
                 with suppress(FileExistsError):
                     os.link(self.blob(source, digest), target)
                 os.utime(target)
@@ -154,11 +157,15 @@ class Layout:
 
     def remove(self, repository: str, digest: str) -> bool:
         """Take a blob from a repository, and from the pool if it was the last; False where it is not there."""
-        with self._uses:
+        with self._uses():
             was_there = self._unlink(repository, digest)
         if was_there:
             sync_directory(self.blob(repository, digest).parent)
         return was_there
+
+    def _uses(self) -> AbstractContextManager[None]:
+        """Held for using a blob and for removing one that is not used: never one in the midst of the other."""
+        return self._users.held(USES)
 
     def _unlink(self, repository: str, digest: str) -> bool:
         path, pooled = self.blob(repository, digest), self._pooled(digest)

@@ -1,7 +1,5 @@
 """Manifests and tags on the local disk: blobs of the layout, named by its index.json."""
 
-import threading
-from collections import defaultdict
 from collections.abc import Callable
 
 from klever_registry.domain.index import RepositoryIndex, dump, load
@@ -17,14 +15,13 @@ DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class LocalManifests:
-    """See `ManifestStore`. One writer per repository at a time; readers take the last index that is complete.
+    """See `ManifestStore`. One writer per repository at a time, in all processes; readers take the last complete index.
 
     What cannot be read, or is missing though it was written, is StorageLostError and never nothing.
     """
 
     def __init__(self, layout: Layout) -> None:
         self._layout, self._disk = layout, layout.disk
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._cache: dict[str, tuple[Stamp, RepositoryIndex]] = {}
 
     async def index(self, repository: str) -> RepositoryIndex | None:
@@ -78,12 +75,14 @@ class LocalManifests:
             raise StorageLostError(f"the manifest {digest} of {repository} is damaged: {RESTORE}") from error
 
     def _put(self, repository: str, manifest: Manifest, tag: str | None) -> None:
-        with self._locks[repository]:  # or a deletion of the same manifest could take the blob from under the index
+        with self._layout.indexes.held(
+            repository
+        ):  # or a deletion of the same manifest could take the blob from under the index
             self._layout.write(repository, manifest.digest, manifest.content)
             self._write(repository, lambda index: index.with_manifest(manifest, tag))
 
     def _delete(self, repository: str, digest: str) -> list[str] | None:
-        with self._locks[repository]:
+        with self._layout.indexes.held(repository):
             before = self._write(repository, lambda index: index.without_manifest(digest))
             if digest not in before.manifests:
                 return None
@@ -91,7 +90,7 @@ class LocalManifests:
             return before.tags_of(digest)
 
     def _change(self, repository: str, change: Callable[[RepositoryIndex], RepositoryIndex]) -> RepositoryIndex:
-        with self._locks[repository]:
+        with self._layout.indexes.held(repository):
             return self._write(repository, change)
 
     def _write(self, repository: str, change: Callable[[RepositoryIndex], RepositoryIndex]) -> RepositoryIndex:

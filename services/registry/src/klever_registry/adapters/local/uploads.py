@@ -17,6 +17,7 @@ from klever_registry.errors import ChunkOutOfOrderError, DigestInvalidError, Upl
 from kleverproto.envelope import utc_now
 
 from .layout import Layout, is_older
+from .locks import lock_file, try_lock_file
 
 BATCH = 1024 * 1024
 """Bytes that are gathered before a thread writes and hashes them."""
@@ -25,6 +26,8 @@ HASH = "sha256"
 
 PATIENCE_SECONDS = 10.0
 """How long a request waits for another one to the same upload, as for one whose connection has just broken."""
+
+ANOTHER_SENDS = "another request is sending to this upload: ask for its offset when that has ended"
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 
@@ -128,8 +131,9 @@ class LocalUploads:
         if session.lock.locked():  # a client is sending, however long ago its last byte came
             return False
         async with session.lock:
-            if is_stale := await self._disk.read(is_older, path, before):
-                await self._discard(path)
+            is_stale = await self._disk.write(_remove_stale, path, before)
+        if is_stale:
+            self._sessions.pop(path.name, None)
         return is_stale
 
     @asynccontextmanager
@@ -147,17 +151,30 @@ class LocalUploads:
             async with asyncio.timeout(self._patience):
                 await session.lock.acquire()
         except TimeoutError as error:
-            raise ChunkOutOfOrderError(
-                "another request is sending to this upload: ask for its offset when that has ended",
-                offset=await self._disk.read(_size, path),
-            ) from error
+            raise ChunkOutOfOrderError(ANOTHER_SENDS, offset=await self._disk.read(_size, path)) from error
         try:
-            offset = await self._disk.read(_size, path)
-            if offset != expected:
-                raise ChunkOutOfOrderError(f"the next chunk begins at {offset}, not at {expected}", offset=offset)
-            yield session
+            async with self._alone(path):
+                offset = await self._disk.read(_size, path)
+                if offset != expected:
+                    raise ChunkOutOfOrderError(f"the next chunk begins at {offset}, not at {expected}", offset=offset)
+                yield session
         finally:
             session.lock.release()
+
+    @asynccontextmanager
+    async def _alone(self, path: Path) -> AsyncIterator[None]:
+        """No other replica sends to the upload meanwhile: the file itself is locked. Raises as `_turn`."""
+        file = await self._disk.read(_open, path)
+        try:
+            async with asyncio.timeout(self._patience):
+                await lock_file(file.fileno())
+        except TimeoutError as error:
+            file.close()
+            raise ChunkOutOfOrderError(ANOTHER_SENDS, offset=await self._disk.read(_size, path)) from error
+        try:
+            yield
+        finally:
+            file.close()
 
     async def _append(self, session: _Session, path: Path, chunks: AsyncIterator[bytes]) -> int:
         file = await self._disk.write(_open, path)
@@ -189,6 +206,17 @@ class LocalUploads:
                 f"the bytes that came are {actual}, not {digest}: send the blob again",
                 detail={"expected": digest, "actual": actual},
             )
+
+
+def _remove_stale(path: Path, before: datetime) -> bool:
+    """Remove an upload to which nothing was added since, unless a replica is receiving it."""
+    try:
+        with path.open("r+b") as file:
+            if is_stale := try_lock_file(file.fileno()) and is_older(path, before):
+                path.unlink(missing_ok=True)
+            return is_stale
+    except FileNotFoundError:
+        return False
 
 
 def _size(path: Path) -> int:

@@ -82,15 +82,15 @@ class RemoteManifests:
 
     async def is_deleted(self, repository: str, tag: str) -> bool:
         """See `ManifestSource`. A registry that does not answer for its API at all denies nothing."""
-        registry = self._connection.registry
+        api = self._connection.registry.api
         scope = Reference(self._host, repository)
 
         async def ping() -> None:
-            async with registry.request("GET", registry.api(scope), scope):
+            async with api.request("GET", api.root(scope), scope):
                 return
 
         with translated():
-            await registry.retried(ping)
+            await api.retried(ping)
         return await self._head(repository, tag) is None
 
     async def has(self, repository: str) -> bool:
@@ -103,8 +103,10 @@ class RemoteManifests:
 
     async def tags(self, repository: str) -> dict[str, str]:
         """See `Tags`."""
-        found = {tag: await self._digest(repository, tag) for tag in await self._list(repository, "tags/list", "tags")}
-        return {tag: digest for tag, digest in found.items() if digest}
+        digests = {
+            tag: await self._digest(repository, tag) for tag in await self._list(repository, "tags/list", "tags")
+        }
+        return {tag: digest for tag, digest in digests.items() if digest}
 
     def reference(self, repository: str, name: str) -> Reference:
         """A tag or digest of this registry."""
@@ -121,16 +123,16 @@ class RemoteManifests:
     async def _head(self, repository: str, tag: str) -> str | None:
         """What a tag names, or UNSAID; None where the registry says that it has no such tag."""
         named = self.reference(repository, tag)
-        registry = self._connection.registry
+        api = self._connection.registry.api
 
         async def head() -> str:
-            url = registry.url(named, f"manifests/{tag}")
-            async with registry.request("HEAD", url, named, headers={"Accept": MANIFEST_TYPES}) as response:
+            url = api.url(named, f"manifests/{tag}")
+            async with api.request("HEAD", url, named, headers={"Accept": MANIFEST_TYPES}) as response:
                 return response.headers.get(DIGEST_HEADER, UNSAID)
 
         with translated():
             try:
-                return await registry.retried(head)
+                return await api.retried(head)
             except NotFoundError:
                 return None
 
@@ -140,21 +142,21 @@ class RemoteManifests:
 
     async def _pages(self, repository: str, path: str, field: str) -> list[str] | None:
         scope, entries = Reference(self._host, repository), list[str]()
-        registry = self._connection.registry
-        url: URL | None = registry.url(scope, path) if path else registry.api(scope) / repository
+        api = self._connection.registry.api
+        url: URL | None = api.url(scope, path) if path else api.root(scope) / repository
 
         pages = Pages()
 
         async def page(address: URL) -> tuple[list[str], URL | None]:
-            async with registry.request("GET", address, scope) as response:
-                found = [str(entry) for entry in await listed_in(response, field)]
-                pages.count(len(found))
-                return found, registry.next_page(scope, response)
+            async with api.request("GET", address, scope) as response:
+                entries = [str(entry) for entry in await listed_in(response, field)]
+                pages.count(len(entries))
+                return entries, api.next_page(scope, response)
 
         while url is not None:
             with translated():
                 try:
-                    more, url = await registry.retried(partial(page, url))
+                    more, url = await api.retried(partial(page, url))
                 except NotFoundError:
                     return entries or None
             entries += more

@@ -51,8 +51,10 @@ class RemoteSignatures:
     async def find(self, repository: str, digest: str) -> AttachedSignature | None:
         """See `SignatureStore`."""
         with translated():
-            found = await self._referrers().discover(self._manifests.reference(repository, digest), digest, SIGNATURE)
-        for referrer in reversed(found):
+            referrers = await self._referrers().discover(
+                self._manifests.reference(repository, digest), digest, SIGNATURE
+            )
+        for referrer in reversed(referrers):
             signature = await self._read(repository, referrer.digest)
             if signature is not None:
                 return AttachedSignature(signature, referrer.digest)

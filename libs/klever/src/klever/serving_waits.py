@@ -1,0 +1,104 @@
+"""The part of the SDK that waits for servings."""
+
+from collections.abc import Callable
+
+from kleverproto.rollouts import RolloutPhase
+from kleverproto.servings import ServingDocument, ServingPhase
+
+from .errors import FailedError
+from .polling import until
+from .progress import UNTAKEN, progress
+from .serving_calls import ServingCalls
+
+
+class ServingWaits(ServingCalls):
+    """Waits for the result of a request."""
+
+    async def wait_for_ready(
+        self,
+        name: str,
+        generation: int,
+        namespace: str = "default",
+        *,
+        within: float = 120.0,
+        on_step: Callable[[str], None] | None = None,
+    ) -> ServingDocument:
+        """The serving, once a generation is fully applied, or waits for someone to promote it.
+
+        Args:
+            name: the serving.
+            generation: of the document that the request returned.
+            namespace: where.
+            within: seconds.
+            on_step: called with what is waited for, whenever it is looked at.
+
+        Raises:
+            FailedError: the generation could not be applied or did not do well, or it took longer.
+        """
+        waits_for = UNTAKEN
+
+        async def probe() -> ServingDocument | None:
+            nonlocal waits_for
+            serving = await self.serving(name, namespace)
+            if serving is None or serving.generation < generation:
+                return None
+            if _has_ended(serving, generation):
+                return serving
+            waits_for = progress(serving, generation) or waits_for
+            if on_step is not None:
+                on_step(waits_for)
+            return None
+
+        serving = await until(probe, within, lambda: f"{name} is not ready ({waits_for})")
+        if serving.status.phase is ServingPhase.FAILED:
+            problem = serving.status.problem
+            raise FailedError(f"{name}: {problem.message if problem else 'it cannot be served'}")
+        return serving
+
+    async def wait_for_rollout(
+        self, name: str, generation: int, namespace: str = "default", *, within: float = 120.0
+    ) -> ServingDocument:
+        """The serving, once the rollout of a generation has ended, however it did, or another one took its place.
+
+        Args:
+            name: the serving.
+            generation: what is rolled out.
+            namespace: where.
+            within: seconds.
+
+        Raises:
+            FailedError: it takes longer, or the serving was deleted.
+        """
+
+        async def probe() -> ServingDocument | None:
+            serving = await self.serving(name, namespace)
+            if serving is None:
+                raise FailedError(f"{name} was deleted before its rollout had ended")
+            return serving if _is_rolled_out(serving, generation) else None
+
+        return await until(probe, within, lambda: f"the rollout of {name} has not ended")
+
+    async def wait_for_deleted(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
+        """Return once nothing of the serving is left. Raises FailedError."""
+
+        async def probe() -> bool | None:
+            return True if await self.serving(name, namespace) is None else None
+
+        await until(probe, within, f"{name} is still there")
+
+
+def _is_rolled_out(serving: ServingDocument, generation: int) -> bool:
+    rollout = serving.status.rollout
+    if rollout is None or rollout.generation != generation:
+        return True
+    is_settled = serving.status.phase in {ServingPhase.READY, ServingPhase.FAILED}
+    return is_settled and rollout.phase in {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
+
+
+def _has_ended(serving: ServingDocument, generation: int) -> bool:
+    status = serving.status
+    if status.phase is ServingPhase.READY:
+        return status.observed_generation >= generation
+    waits = status.rollout is not None and status.rollout.phase is RolloutPhase.WAITING
+    ours = status.rollout is not None and status.rollout.generation == serving.generation
+    return status.phase is ServingPhase.FAILED or (waits and ours)

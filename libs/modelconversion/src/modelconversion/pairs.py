@@ -1,0 +1,128 @@
+"""The table of conversions: which program, in which toolchain, turns a format into another; and which one runs it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a converted model's outputs may be from the source's.
+
+    A difference counts in parts of the output's range, from its smallest to its largest value over the samples: what is
+    small beside a large offset may still be all the information of the output. The rounding of float32 is added,
+    which grows with the values.
+    """
+
+    relative: float = 1e-4
+    """In parts of the range."""
+    absolute: float = 1e-6
+    """For outputs whose range is almost nothing."""
+
+    def allowed(self, spread: float, largest: float) -> float:
+        """The largest difference of an output with this range and this largest absolute value."""
+        return self.absolute + self.relative * spread + FLOAT32 * largest
+
+
+FLOAT32 = 1e-6
+"""Some units in the last place of a float32, in parts of the value: what every conversion may differ by."""
+EXACT = Tolerance(1e-5)
+"""The same arithmetic in another container."""
+TREES = Tolerance(1e-4, absolute=1e-5)
+"""Sums of many float32 leaves, which the source adds up in float64."""
+HALF = Tolerance(1e-2)
+"""float16 has 11 bits of mantissa."""
+INT8 = Tolerance(1.5e-1)
+"""Weights and activations of 8 bits; published losses of accuracy come with differences of this size."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One conversion that a program does in one step."""
+
+    source: str
+    target: str
+    program: str
+    """Module under `programs`, such as sklearn.to_onnx."""
+    toolchain: str
+    cost: int = 1
+    """What a planner adds up: 1 for a step that keeps everything, more where it is slow or may lose something."""
+    options: frozenset[str] = frozenset()
+    """Names of the options that the program understands."""
+    tolerance: Tolerance = Tolerance()
+    writes_tables: bool = False
+    """Whether the result has ONNX's operators for tables (the domain ai.onnx.ml: trees, encoders, scalers)."""
+    takes_tables: bool = True
+    """Whether it can convert those."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The program that runs a model of a format once, to check a conversion."""
+
+    program: str
+    toolchain: str
+
+
+_OPSET = frozenset({"opset"})
+
+PAIRS: tuple[Pair, ...] = (
+    Pair("H5", "SavedModel", "keras.to_savedmodel", "tf", cost=2, tolerance=EXACT),
+    Pair("Keras", "SavedModel", "keras.to_savedmodel", "tf", cost=2, tolerance=EXACT),
+    Pair("SavedModel", "ONNX", "tensorflow.savedmodel_to_onnx", "tf", cost=2, options=_OPSET | {"signature", "tag"}),
+    Pair("GraphDef", "ONNX", "tensorflow.graphdef_to_onnx", "tf", cost=2, options=_OPSET),
+    Pair("TFLite", "ONNX", "tflite.to_onnx", "tf", cost=2, options=_OPSET),
+    Pair("TorchScript", "ONNX", "torch.torchscript_to_onnx", "torch", cost=2, options=_OPSET),
+    Pair("ExportedProgram", "ONNX", "torch.exportedprogram_to_onnx", "torch", cost=2, options=_OPSET),
+    Pair("CaffeModel", "NetDef", "caffe.to_netdef", "onnx"),
+    Pair("NetDef", "ONNX", "netdef.to_onnx", "onnx"),
+    Pair("MXNetParams", "ONNX", "mxnet.to_onnx", "mxnet", cost=2),
+    Pair("SKLearn", "ONNX", "sklearn.to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
+    Pair("SKLearn", "PMML", "sklearn.to_pmml", "pmml", cost=2, tolerance=EXACT),
+    Pair("XGBoost", "ONNX", "xgboost.to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
+    Pair("LightGBM", "ONNX", "lightgbm.to_onnx", "sklearn", options=_OPSET, tolerance=TREES, writes_tables=True),
+    Pair("CatBoost", "ONNX", "catboost.to_onnx", "sklearn", tolerance=TREES, writes_tables=True),
+    Pair(
+        "ONNX",
+        "OpenVINO",
+        "onnx.to_openvino",
+        "openvino",
+        options=frozenset({"compress_to_fp16"}),
+        takes_tables=False,
+    ),
+    Pair("ONNX", "ONNX", "onnx.quantize", "onnx", options=frozenset({"quantize"}), tolerance=INT8),
+)
+
+RUNNERS: dict[str, Runner] = {
+    "SavedModel": Runner("tensorflow.run", "tf"),
+    "GraphDef": Runner("tensorflow.run", "tf"),
+    "H5": Runner("tensorflow.run", "tf"),
+    "Keras": Runner("tensorflow.run", "tf"),
+    "TFLite": Runner("tflite.run", "openvino"),
+    "TorchScript": Runner("torch.run", "torch"),
+    "ExportedProgram": Runner("torch.run", "torch"),
+    "CaffeModel": Runner("caffe.run", "caffe"),
+    "NetDef": Runner("netdef.run", "onnx"),
+    "MXNetParams": Runner("mxnet.run", "mxnet"),
+    "SKLearn": Runner("sklearn.run", "sklearn"),
+    "XGBoost": Runner("xgboost.run", "sklearn"),
+    "LightGBM": Runner("lightgbm.run", "sklearn"),
+    "CatBoost": Runner("catboost.run", "sklearn"),
+    "PMML": Runner("pmml.run", "pmml"),
+    "ONNX": Runner("onnx.run", "onnx"),
+    "OpenVINO": Runner("openvino.run", "openvino"),
+}
+
+
+HINTS: dict[str, Runner] = {
+    "ONNX": Runner("onnx.hints", "onnx"),
+    "SKLearn": Runner("sklearn.hints", "sklearn"),
+    "XGBoost": Runner("xgboost.hints", "sklearn"),
+    "LightGBM": Runner("lightgbm.hints", "sklearn"),
+    "CatBoost": Runner("catboost.hints", "sklearn"),
+}
+"""The programs that read what samples are drawn from."""
+
+
+def tolerance_of(pair: Pair, options: dict[str, str]) -> Tolerance:
+    """What the result of a step may differ by, with the options it was run with."""
+    halved = options.get("quantize") == "fp16" or options.get("compress_to_fp16") == "true"
+    return HALF if halved else pair.tolerance

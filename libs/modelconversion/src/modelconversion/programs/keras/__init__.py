@@ -1,0 +1,1 @@
+"""Programs for Keras models, in HDF5 files too."""

@@ -1,0 +1,1 @@
+"""Programs for the nets of Caffe2."""

@@ -1,0 +1,1 @@
+"""Programs for scikit-learn estimators."""

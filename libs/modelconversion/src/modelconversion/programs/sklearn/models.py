@@ -1,0 +1,60 @@
+"""Estimators of scikit-learn from joblib or pickle files, which may name only what is known or trusted."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]  # only in its toolchain
+from numpy.typing import NDArray
+
+from modelfiles.unpickling.allowlist import Allowlist, parse_trust
+from modelfiles.unpickling.errors import RefusedPickleError
+from modelfiles.unpickling.loading import load
+
+from ..program import INVALID_MODEL, ProblemError, Request
+from ..samples import read_samples
+
+
+def load_estimator(request: Request) -> Any:
+    """The fitted estimator. Raises ProblemError when this scikit-learn cannot load it."""
+    path = request.file
+    try:
+        estimator = load(path, Allowlist(frozenset(map(parse_trust, request.trust))))
+    except RefusedPickleError as error:
+        raise ProblemError(INVALID_MODEL, f"{path.name} is not loaded: {error}") from error
+    except Exception as error:  # unpickling raises anything
+        raise ProblemError(
+            INVALID_MODEL,
+            f"{path.name} cannot be loaded ({type(error).__name__}: {error}): train or save it again with a newer "
+            "scikit-learn",
+        ) from error
+    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search over parameters, which only asks it
+    if not hasattr(estimator, "predict") and not hasattr(estimator, "transform"):
+        raise ProblemError(
+            INVALID_MODEL, f"{path.name} holds a {type(estimator).__name__}, which neither predicts nor transforms"
+        )
+    return estimator
+
+
+def has_probabilities(estimator: Any) -> bool:
+    """Whether it gives one table of probabilities; several targets have one each, which are not a tensor."""
+    return hasattr(estimator, "predict_proba") and not isinstance(getattr(estimator, "classes_", None), list)
+
+
+def rows_of(estimator: Any, request: Request) -> Any:
+    """The samples as the estimator takes them: a matrix, or a table with a column for each input.
+
+    Numbers are float64, as in the model servers. One that was fitted on named columns may look for them.
+    """
+    samples = {name: _widened(array) for name, array in read_samples(request).items()}
+    names = getattr(estimator, "feature_names_in_", None)
+    if len(samples) == 1:
+        (values,) = samples.values()
+        return values if names is None else pd.DataFrame(values, columns=names)
+    if names is not None:
+        return pd.DataFrame(samples)
+    kind = object if any(array.dtype == object for array in samples.values()) else None
+    return np.stack([array.astype(kind or array.dtype) for array in samples.values()], axis=1)
+
+
+def _widened(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype({"f": np.float64, "U": object}.get(array.dtype.kind, array.dtype))

@@ -1,0 +1,1 @@
+"""Programs for SavedModels and frozen graphs of TensorFlow."""

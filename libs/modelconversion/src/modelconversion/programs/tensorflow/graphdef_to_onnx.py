@@ -1,0 +1,31 @@
+"""A frozen TensorFlow graph to ONNX."""
+
+import onnx
+
+from ..onnx.files import FILE
+from ..onnx.names import rename
+from ..program import Request, main, print_progress
+from .converter import to_onnx
+from .models import ends_of, read_graph
+
+
+def convert(request: Request) -> dict[str, str]:
+    """Convert the graph between the inputs and outputs of its signature, else between its own ends."""
+    path = request.file
+    inputs, outputs = ends_of(read_graph(path), request)
+    print_progress(f"converting from {', '.join(inputs)} to {', '.join(outputs)}")
+    ends = ["--inputs", ",".join(inputs), "--outputs", ",".join(outputs)]
+    used = to_onnx(request, ["--graphdef", str(path), *ends], path)
+    model = onnx.load(request.destination / FILE, load_external_data=False)
+    rename(model, [_node(name) for name in inputs], [_node(name) for name in outputs])
+    onnx.save_model(model, request.destination / FILE)
+    return used
+
+
+def _node(tensor: str) -> str:
+    """The name of the first result's node, by which the catalogue and the model server know it."""
+    return tensor.removesuffix(":0")
+
+
+if __name__ == "__main__":
+    main(convert)

@@ -1,0 +1,1 @@
+"""Programs for models of TensorFlow Lite (LiteRT)."""

@@ -1,0 +1,1 @@
+"""Programs for TorchScript and exported programs of PyTorch."""

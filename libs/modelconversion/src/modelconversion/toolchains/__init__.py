@@ -1,0 +1,1 @@
+"""Toolchains: isolated Python environments with pinned packages, in which programs and model servers run."""

@@ -1,0 +1,54 @@
+"""The keys that model servers require of the requests they answer: one for each serving.
+
+A key derives from a secret of this machine and the serving's name, so that nothing has to be stored for each serving,
+and the next deployer and an adopted model server agree. No serving learns the key of another.
+"""
+
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from klever_deployer.domain.versions import ServingName
+from kleverkit.durable import write_new
+
+SECRET_BYTES = 32
+
+
+class AccessKeys:
+    """Derives keys.
+
+    Args:
+        secret: of this machine.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    @classmethod
+    def kept_in(cls, file: Path) -> Self:
+        """With the secret in a file, which is created if it does not exist, for its owner only. Raises OSError.
+
+        Deployers that share a directory agree: the first one that creates the file wins.
+        """
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            new = write_new(file.parent, secrets.token_bytes(SECRET_BYTES))
+            with suppress(FileExistsError):
+                os.link(new, file)
+            new.unlink()
+        secret = file.read_bytes()
+        if len(secret) != SECRET_BYTES:
+            raise OSError(f"{file} is damaged: delete it; the model servers are then restarted with new keys")
+        return cls(secret)
+
+    def __call__(self, serving: ServingName) -> str:
+        """The key of a serving, as hexadecimal digits."""
+        return hmac.new(self._secret, str(serving).encode(), sha256).hexdigest()
+
+    def is_right(self, serving: ServingName, key: str | None) -> bool:
+        """Whether a key is that of the serving."""
+        return hmac.compare_digest(self(serving).encode(), (key or "").encode())

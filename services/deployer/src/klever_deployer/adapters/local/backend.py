@@ -1,0 +1,127 @@
+"""This machine as a backend: model servers and Envoy as processes, models on its disk."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Self
+
+from klever_deployer.settings import DeployerSettings
+from kleverkit.loops import BackgroundLoop, loops_check
+from kleverkit.secret_files import SecretFiles
+from kleversandbox.support import Confinement, find_support
+from modelconversion.toolchains.store import ToolchainStore
+from ormb.client import OrmbClient
+
+from .access_keys import AccessKeys
+from .envoy import Envoy
+from .ingress import LocalIngress
+from .launching import Launching, server_packages, server_path
+from .log_files import LogFiles
+from .model_store import LocalModelStore
+from .preparation import LocalPreparation
+from .replica_processes import ReplicaProcesses
+from .scaling import RequestScaling
+from .shelf import Shelf
+from .toolchains import LocalToolchains
+from .waiting_room import WaitingRoom
+from .workloads import LocalWorkloads
+
+
+class LocalBackend:
+    """See `ports.Backend`.
+
+    Args:
+        settings: where everything is, and its limits.
+        client: pulls models; not entered yet.
+    """
+
+    def __init__(self, settings: DeployerSettings, client: OrmbClient) -> None:
+        work_dir = settings.work_dir.resolve()
+        confinement = Confinement(find_support(), settings.allow_unsandboxed)
+        toolchains = LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv")))
+        self._store = LocalModelStore(work_dir / "models", client)
+        self.models = LocalPreparation(Shelf(self._store), toolchains, confinement)
+        keys = AccessKeys.kept_in(work_dir / "access.secret")
+        self.requests = _envoy(settings, work_dir, keys)
+        self.scaling = RequestScaling(self.requests)
+        self.workloads = _workloads(settings, work_dir, confinement, self.models, keys)
+        self._room = WaitingRoom(
+            self.workloads.ready_endpoint,
+            self.scaling.wake,
+            patience=settings.ready_timeout_seconds,
+            limit=settings.max_request_bytes,
+            keys=keys,
+        )
+        self.data_plane = LocalIngress(self.requests, self.workloads.endpoints, self._room)
+        self.workloads.withdraw_by(self.data_plane.refresh)
+        logs = work_dir / "workloads" / "logs"
+        self.logs = LogFiles(logs, logs / "read.json")
+        envoy, run_room = self.requests, self._room.run
+        loops = [self._store.run, self.workloads.replicas.run, envoy.run, envoy.logs.run, run_room, self.scaling.run]
+        self._loops = [BackgroundLoop(loop) for loop in (*loops, self._follow)]
+
+    async def __aenter__(self) -> Self:
+        """Read what the last deployer has left, and adopt it from now on."""
+        self.requests.load()
+        self.workloads.replicas.load()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Leave model servers and Envoy to the next deployer."""
+        await self.workloads.abandon()
+        self.data_plane.reset()
+        self.scaling.reset()
+        self.logs.close()
+
+    async def run(self) -> None:
+        """See `Backend`. A part that fails starts anew, and the others continue."""
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                group.create_task(loop.forever())
+
+    async def problem(self) -> str | None:
+        """See `Backend`."""
+        if not await self.requests.is_live():
+            return "Envoy does not answer: see envoy.log in the work directory"
+        return await loops_check(self._loops)()
+
+    async def stop(self) -> None:
+        """End what serves on this machine: model servers, then Envoy."""
+        async with self:
+            await self.workloads.replicas.stop_all()
+            await self.requests.stop()
+
+    async def _follow(self) -> None:
+        await self.data_plane.follow(self.workloads.moved)
+
+
+def _workloads(
+    settings: DeployerSettings,
+    work_dir: Path,
+    confinement: Confinement,
+    models: LocalPreparation,
+    keys: AccessKeys,
+) -> LocalWorkloads:
+    """Model servers, run by this interpreter or by that of a toolchain, which imports the server's packages only."""
+    path = server_path(work_dir / "python", server_packages())
+    secrets, limit = SecretFiles(settings.secrets), settings.max_request_bytes
+    launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit, keys=keys)
+    directory, grace = work_dir / "workloads", settings.grace_seconds
+    return LocalWorkloads(
+        lambda on_change: ReplicaProcesses(directory, launching, on_change, grace_seconds=grace),
+        launching,
+        models.prepared,
+    )
+
+
+def _envoy(settings: DeployerSettings, work_dir: Path, keys: AccessKeys) -> Envoy:
+    return Envoy(
+        work_dir / "envoy",
+        host=settings.ingress_host,
+        port=settings.ingress_port,
+        drain_seconds=settings.grace_seconds,
+        otlp_endpoint=settings.otlp_endpoint,
+        max_request_bytes=settings.max_request_bytes,
+        keys=keys,
+    )

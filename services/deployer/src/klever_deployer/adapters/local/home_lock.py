@@ -1,0 +1,123 @@
+"""One deployer of several acts on a home: the kernel's locks say which, whatever becomes of NATS (docs/adr/0031)."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from kleverkit.durable import make_directory
+from kleverkit.processes import ProcessReference, has_exited, is_visible, this_process
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 2.0
+"""How long a former leader may take to let go of the home before it is killed: it has lost its lease by then."""
+RECORD_BYTES = 512
+"""Written over what was there, so that a full disk is no obstacle."""
+
+
+class HomeLock:
+    """The locks of a deployer's work directory. The kernel releases them when a process ends, however it ends.
+
+    Args:
+        directory: the work directory.
+        patience: see PATIENCE_SECONDS.
+    """
+
+    def __init__(self, directory: Path, *, patience: float = PATIENCE_SECONDS) -> None:
+        self._directory = directory
+        self._patience = patience
+        self._joined: int | None = None
+
+    def join(self) -> None:
+        """Count as one of the home's deployers from now on. Waits where the last one is just stopping what serves."""
+        make_directory(self._directory)
+        self._joined = _open(self._members)
+        fcntl.flock(self._joined, fcntl.LOCK_SH)
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """No other deployer acts on the home while the block runs.
+
+        A former leader that does not let go, since it hangs or was suspended, is killed: it would act when it resumes.
+        """
+        descriptor = _open(self._directory / "leader.lock")
+        try:
+            await self._lock(descriptor)
+            _write(descriptor, this_process())
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def left(self) -> Iterator[bool]:
+        """Count no longer; whether this was the last deployer. None joins while the block runs, if so."""
+        if self._joined is None:
+            yield False
+            return
+        turn = _open(self._directory / "leaving.lock")
+        fcntl.flock(turn, fcntl.LOCK_EX)  # or two that leave at once would each see the other
+        os.close(self._joined)
+        self._joined = None
+        members = _open(self._members)
+        try:
+            is_last = _try_lock(members)
+            os.close(turn)
+            yield is_last
+        finally:
+            os.close(members)
+
+    @property
+    def _members(self) -> Path:
+        return self._directory / "deployers.lock"
+
+    async def _lock(self, descriptor: int) -> None:
+        deadline = time.monotonic() + self._patience
+        while not _try_lock(descriptor):
+            if time.monotonic() > deadline:
+                _kill(_read(descriptor))
+                deadline = time.monotonic() + self._patience
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write(descriptor: int, holder: ProcessReference) -> None:
+    try:
+        os.pwrite(descriptor, holder.model_dump_json().encode().ljust(RECORD_BYTES), 0)
+    except OSError as error:
+        log.warning("the holder of the home's lock is not recorded", error=str(error))
+
+
+def _read(descriptor: int) -> ProcessReference | None:
+    try:
+        return ProcessReference.model_validate_json(os.pread(descriptor, RECORD_BYTES, 0).strip())
+    except (OSError, ValidationError):
+        return None
+
+
+def _kill(holder: ProcessReference | None) -> None:
+    if holder is None or holder.pid == os.getpid() or not is_visible(holder) or has_exited(holder):
+        log.error("the home is held by a deployer that cannot be ended from here: end it, and this one takes over")
+        return
+    log.warning("killing a deployer that has lost its lease and still holds the home", pid=holder.pid)
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(holder.pid, signal.SIGKILL)

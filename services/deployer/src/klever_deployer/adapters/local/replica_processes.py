@@ -1,0 +1,168 @@
+"""The processes of model servers: started or adopted, and stopped, each by its key."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import structlog
+
+from klever_deployer.domain.versions import ServingName
+from kleverkit.tasks import cancel
+from kleversandbox.homes import remove_home
+from modelformats.threads import in_thread
+
+from . import processes
+from .launching import Launcher
+from .log_files import name_pattern, new_name
+from .processes import ProcessRecord
+from .replica import Places, Replica
+from .replica_specs import ReplicaKey, ReplicaSpec, ReplicaState
+
+log = structlog.get_logger(__name__)
+
+
+class ReplicaProcesses:
+    """The replicas on this machine, and what earlier deployers have left of them.
+
+    Args:
+        directory: logs, and records of what runs, by which the next deployer adopts it.
+        launcher: how a model server is started.
+        on_change: called whenever the state of a replica has changed.
+        grace_seconds: longest time for requests in flight when one is stopped.
+    """
+
+    def __init__(
+        self, directory: Path, launcher: Launcher, on_change: Callable[[ReplicaState], None], *, grace_seconds: float
+    ) -> None:
+        self._directory = directory
+        self._launcher = launcher
+        self._on_change = on_change
+        self._grace = grace_seconds
+        self._replicas: dict[ReplicaKey, Replica] = {}
+        self._stopping: dict[ReplicaKey, asyncio.Task[None]] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._left: dict[ReplicaKey, ProcessRecord] = {}
+        self._is_open = False
+
+    def load(self) -> None:
+        """Read what earlier deployers have left: before anything else."""
+        self._left = self._read_left()
+        self._is_open = True
+
+    async def run(self) -> None:
+        """End what a deployer started and was killed before it could write it down; then nothing more."""
+        known = [*self._left.values(), *(replica.record for replica in self._replicas.values() if replica.record)]
+        for record in processes.strangers(self._directory, known):
+            log.warning("stopping a model server without a record", pid=record.pid)
+            await processes.stop(record, grace_seconds=self._grace)
+        for home in self._homes.glob("*"):
+            if home.name not in {state.key.id for state in self.states()}:
+                await in_thread(remove_home, home)
+        await asyncio.Event().wait()
+
+    async def start(self, spec: ReplicaSpec) -> None:
+        """Make a replica run, unless it does; a process that an earlier deployer started for it is adopted."""
+        while (ending := self._stopping.get(spec.key)) is not None:
+            await asyncio.shield(ending)  # it must end whether this is still wanted then or not
+        if spec.key in self._replicas or not self._is_open:
+            return
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._records.mkdir(parents=True, exist_ok=True)
+        self._left.pop(spec.key, None)
+        self._replicas[spec.key] = Replica(spec, self._places(spec.key), self._launcher, self._session, self._on_change)
+
+    async def stop(self, key: ReplicaKey) -> None:
+        """Let a replica finish its requests and exit; completes even when the caller is cancelled."""
+        replica, left = self._replicas.pop(key, None), self._left.pop(key, None)
+        if replica is not None or left is not None:
+            self._stopping[key] = asyncio.create_task(self._end(key, replica, left))
+        if (task := self._stopping.get(key)) is not None:
+            await asyncio.shield(task)
+
+    def runs(self, key: ReplicaKey) -> bool:
+        """Whether this deployer has started or adopted it."""
+        return key in self._replicas
+
+    def all_keys(self) -> set[ReplicaKey]:
+        """Every replica there is, also those that are being stopped."""
+        return {*self._replicas, *self._left, *self._stopping}
+
+    def states(self, serving: ServingName | None = None) -> list[ReplicaState]:
+        """The replicas of a serving, or of all servings."""
+        running = [each.state for key, each in self._replicas.items() if serving is None or key.serving == serving]
+        return [*running, *(ReplicaState(key) for key in self._left if serving is None or key.serving == serving)]
+
+    async def stop_all(self) -> None:
+        """Stop every model server, and start none any more."""
+        self._is_open = False
+        await asyncio.gather(*(self.stop(key) for key in [*self._replicas, *self._left]))
+        await asyncio.gather(*self._stopping.values(), return_exceptions=True)
+        await self._close_session()
+
+    async def abandon(self) -> None:
+        """Stop watching, and leave the processes to the next deployer."""
+        self._is_open = False
+        await asyncio.gather(*(replica.abandon() for replica in self._replicas.values()))
+        self._left = self._read_left()
+        self._replicas.clear()
+        await cancel([*self._stopping.values()])  # the next deployer stops what its home still records
+        await self._close_session()
+
+    async def _close_session(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _end(self, key: ReplicaKey, replica: Replica | None, left: ProcessRecord | None) -> None:
+        try:
+            if replica is not None:
+                await replica.stop(self._grace)
+            elif left is not None:
+                await processes.stop(left, grace_seconds=self._grace)
+            await in_thread(self._places(key).forget)
+        except OSError:
+            if (record := ProcessRecord.read(self._places(key).record)) is not None:
+                self._left[key] = record  # what is not forgotten is still there, to be stopped again
+            raise
+        finally:
+            del self._stopping[key]  # in the same turn of the event loop: a waiter would otherwise never be woken
+
+    def _read_left(self) -> dict[ReplicaKey, ProcessRecord]:
+        """What an earlier deployer left: adopted when it is started here, stopped if nothing needs it."""
+        left = {}
+        for path in self._records.glob("*.json"):
+            record = ProcessRecord.read(path)
+            key = _key(record) if record is not None else None
+            if record is None or key is None:
+                log.warning("a model server's record cannot be read; the server will be stopped", path=str(path))
+            else:
+                left[key] = record
+        return left
+
+    @property
+    def _records(self) -> Path:
+        return self._directory / "replicas"
+
+    def _places(self, key: ReplicaKey) -> Places:
+        logs = self._directory / "logs"
+        present = next(logs.glob(name_pattern(key)), None)
+        return Places(
+            record=self._records / f"{key.id}.json",
+            log=present or logs / new_name(key),
+            owner=self._directory,
+            home=self._homes / key.id,
+        )
+
+    @property
+    def _homes(self) -> Path:
+        return self._directory / "homes"
+
+
+def _key(record: ProcessRecord) -> ReplicaKey | None:
+    """The replica that a process is."""
+    try:
+        return ReplicaKey(**record.about | {"serving": ServingName(**record.about["serving"])})
+    except (KeyError, TypeError):
+        return None

@@ -1,0 +1,81 @@
+"""Reads bodies, queries and headers of requests."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from klever_gateway.domain.invalid import invalid_request
+from klever_gateway.domain.preconditions import Conditions
+from klever_gateway.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
+from kleverproto.servings import LARGEST_GENERATION
+
+from .operation import JSON
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+IF_MATCH = "If-Match"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+CONDITIONS = (IF_MATCH, IDEMPOTENCY_KEY)
+LONGEST_KEY = 255
+
+
+async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
+    """The body, by its model.
+
+    The declared type is checked because a page of another site may send anything to this address, but JSON only with
+    our permission (CORS), which nobody has.
+    """
+    if request.content_type != JSON:
+        raise UnsupportedMediaTypeError(f"send the body with Content-Type: {JSON}, not {request.content_type}")
+    try:
+        return model.model_validate_json(await request.read())
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            raise MalformedRequestError(f"the body is not JSON: {error.errors()[0]['msg']}") from error
+        raise invalid_request(error, model) from error
+
+
+def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
+    """The query parameters, by their model; a repeated one is a list."""
+    given: dict[str, str | list[str]] = {}
+    for name in request.query:
+        values = request.query.getall(name)
+        given[name] = values if len(values) > 1 else values[0]
+    return checked(model, given, "query")
+
+
+def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "") -> ModelT:
+    """Values by their model. Raises InvalidRequestError, by field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise invalid_request(error, model, prefix) from error
+
+
+async def read_conditions(request: web.Request) -> Conditions:
+    """The headers `If-Match` and `Idempotency-Key`. Raises InvalidRequestError."""
+    return Conditions(if_match=_if_match(request), key=await _request_key(request))
+
+
+def _if_match(request: web.Request) -> int | None:
+    """The generation that the client has seen; None for any."""
+    text = request.headers.get(IF_MATCH, "*").removeprefix("W/").strip('"')
+    if text == "*":
+        return None
+    if not text.isdecimal() or not 0 < int(text) < LARGEST_GENERATION:
+        raise InvalidRequestError(f"If-Match takes a generation such as 3, not {text!r}")
+    return int(text)
+
+
+async def _request_key(request: web.Request) -> str | None:
+    """What identifies the request at every gateway: the client's key with all that it is sent with."""
+    given = request.headers.get(IDEMPOTENCY_KEY)
+    if given is None:
+        return None
+    if not 0 < len(given) <= LONGEST_KEY:
+        raise InvalidRequestError(f"{IDEMPOTENCY_KEY} takes 1 to {LONGEST_KEY} characters, such as a UUID")
+    parts = (request.method, request.path, request.headers.get(IF_MATCH, ""), given)
+    return sha256("\n".join(parts).encode(errors="surrogateescape") + b"\n" + await request.read()).hexdigest()

@@ -1,0 +1,1 @@
+"""The description of the API: examples, and the OpenAPI document made from the operations."""

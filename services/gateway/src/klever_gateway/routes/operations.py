@@ -1,0 +1,17 @@
+"""Every operation of the API; the router and the OpenAPI document are made from this table."""
+
+from . import documentation, events, jobs, login, logs, models, platform, policies, serving_changes, servings
+from .common.operation import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    *platform.OPERATIONS,
+    *login.OPERATIONS,
+    *models.OPERATIONS,
+    *policies.OPERATIONS,
+    *jobs.OPERATIONS,
+    *logs.OPERATIONS,
+    *servings.OPERATIONS,
+    *serving_changes.OPERATIONS,
+    *events.OPERATIONS,
+    *documentation.OPERATIONS,
+)

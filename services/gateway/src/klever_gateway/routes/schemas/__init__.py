@@ -1,0 +1,1 @@
+"""Bodies, queries and responses of the API, beyond the documents of the contract."""

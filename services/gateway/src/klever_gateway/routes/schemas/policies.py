@@ -1,0 +1,20 @@
+"""Bodies of requests for policies."""
+
+from pydantic import field_validator
+
+from kleverproto.formats import conversion_target
+from kleverproto.projects import ProjectPolicy
+
+
+class ReplacePolicy(ProjectPolicy):
+    """The policy of a project."""
+
+    @field_validator("convert")
+    @classmethod
+    def _can_be_made(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(conversion_target, value)))
+
+    @property
+    def policy(self) -> ProjectPolicy:
+        """As the registry keeps it."""
+        return ProjectPolicy.model_validate(self.model_dump())

@@ -1,0 +1,139 @@
+"""What lists take: which part of them, in which order, and their filters."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator
+
+from klever_gateway.domain.queries import Query
+from klever_gateway.domain.rows import Value, moment
+from kleverproto.base import StrictWireModel
+from kleverproto.formats import known_format
+from kleverproto.jobs import JobKind, JobPhase
+from kleverproto.models import ExtractionPhase
+from kleverproto.servings import ServingPhase
+
+
+class PageQuery(StrictWireModel):
+    """Which part of a list."""
+
+    start: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """How many items to leave out at the beginning."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many items at most."""
+
+
+class SortedQuery(PageQuery):
+    """A part of a sorted list; subclasses have `sort` and their filters."""
+
+    sort: str
+
+    def as_query(self, **where: Value) -> Query:
+        """The same as a query of the projection; filters that are not given do not count."""
+        filters = self.model_dump(mode="json", by_alias=False, exclude={"start", "limit", "sort", *BESIDE_COLUMNS})
+        given = {name: value for name, value in filters.items() if value is not None}
+        text: str | None = getattr(self, "q", None)
+        since, until = getattr(self, "since", None), getattr(self, "until", None)
+        return Query(
+            where=given | where,
+            text=text.lower() if text else None,
+            since=moment(since) if since else None,
+            until=moment(until) if until else None,
+            sort=SORT_COLUMNS.get(self.sort.removeprefix("-"), self.sort.removeprefix("-")),
+            descending=self.sort.startswith("-"),
+            start=self.start,
+            limit=self.limit,
+        )
+
+
+BESIDE_COLUMNS = frozenset({"q", "since", "until"})
+"""Filters that are more than the value of a column."""
+SORT_COLUMNS = {"createdAt": "created_at", "updatedAt": "updated_at"}
+
+
+class VersionQuery(SortedQuery):
+    """Versions of one model."""
+
+    sort: Literal["version", "-version", "createdAt", "-createdAt", "updatedAt", "-updatedAt", "size", "-size"] = (
+        "-createdAt"
+    )
+    """Order of the list; a minus for the largest first."""
+
+
+class ModelQuery(VersionQuery):
+    """Versions of all models."""
+
+    project: str | None = None
+    """Only of this project."""
+    format: Annotated[str, AfterValidator(known_format)] | None = None
+    """Only of this format, such as ONNX, in any case."""
+    extraction: ExtractionPhase | None = None
+    """Only those whose parsing is this far."""
+    q: Annotated[str | None, Field(max_length=200)] = None
+    """Only those whose name, author, description, tags or labels hold this text."""
+
+
+class JobQuery(SortedQuery):
+    """Jobs of a namespace."""
+
+    sort: Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"] = "-createdAt"
+    """Order of the list; a minus for the newest first."""
+    phase: JobPhase | None = None
+    """Only jobs in this phase."""
+    kind: JobKind | None = None
+    """Only jobs of this kind."""
+    project: str | None = None
+    """Only jobs on models of this project."""
+    model: str | None = None
+    """Only jobs on models of this name."""
+    version: str | None = None
+    """Only jobs on this version of them."""
+    since: AwareDatetime | None = None
+    """Only jobs that were requested at this time (RFC 3339) or later."""
+    until: AwareDatetime | None = None
+    """Only jobs that were requested before this time."""
+
+
+class ServingQuery(SortedQuery):
+    """Servings."""
+
+    sort: Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"] = "name"
+    """Order of the list; a minus for the last first."""
+    phase: ServingPhase | None = None
+    """Only servings in this phase."""
+
+
+class RecentQuery(StrictWireModel):
+    """How much of the past."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many events at most, the newest ones."""
+
+
+class LogQuery(StrictWireModel):
+    """How a log is read."""
+
+    follow: bool = False
+    """Go on until the job has ended."""
+
+
+class ServingLogQuery(StrictWireModel):
+    """How the log of a serving is read."""
+
+    follow: bool = False
+    """Go on for as long as there is the serving."""
+    variant: str | None = None
+    """Only of this variant."""
+
+
+class WatchQuery(StrictWireModel):
+    """Which live events."""
+
+    type: tuple[str, ...] = ()
+    """Only events of this CloudEvents type; may be given several times."""
+    subject: Annotated[str | None, Field(min_length=1, max_length=500)] = None
+    """Only events about this: `project/model`, a job's id, or `namespace/name`."""
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value

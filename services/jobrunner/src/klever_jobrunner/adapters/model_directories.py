@@ -1,0 +1,92 @@
+"""Models in directories of this machine instead of a registry: for the command."""
+
+from pathlib import Path
+from shutil import copytree
+
+from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, PUSH_FAILED, JobError
+from klever_jobrunner.ports import FetchedModel, StoredResult
+from kleverproto.conversions import ConversionRecord
+from kleverproto.jobs import JobSpec
+from kleverproto.references import ModelRef
+from modelformats.threads import in_thread
+from ormb.digest import digest_bytes
+from ormb.errors import OrmbError
+from ormb.modelfile import FILE_NAME, ModelFile, load_modelfile
+from ormb.packing import MODEL, pack
+
+from .ormb_models import RECORD_FILE
+
+
+class ModelDirectory:
+    """See `ports.ModelSource`: a directory as `ormb export` writes it, or the model's files alone.
+
+    Args:
+        directory: where the model is; only read.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
+        """See `ports.ModelSource`. Nothing is copied."""
+        del spec, destination
+        return await in_thread(self._read)
+
+    def _read(self) -> FetchedModel:
+        if not self._directory.is_dir():
+            raise JobError(f"{self._directory} is not a directory", code=MODEL_NOT_FOUND)
+        model = self._directory / MODEL
+        if not model.is_dir():
+            return FetchedModel(self._directory, None)
+        modelfile = self._modelfile()
+        return FetchedModel(model, modelfile.format, modelfile)
+
+    def _modelfile(self) -> ModelFile:
+        path = self._directory / FILE_NAME
+        try:
+            return load_modelfile(path.read_text(encoding="utf-8")) if path.exists() else ModelFile()
+        except (OrmbError, ValueError) as error:
+            raise JobError(f"{path} cannot be read: {error}", code=INVALID_MODEL) from error
+
+
+class OutputDirectory:
+    """See `ports.ModelSink`: a directory that receives the model and its conversion record.
+
+    Args:
+        directory: it is created; an existing one must be empty.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
+        """See `ports.ModelSink`; the digest is the one that the model has once it is pushed."""
+        del ref, registry
+        return await in_thread(self._write, directory, record)
+
+    async def republish(self, ref: ModelRef, registry: str, result: StoredResult) -> bool:
+        """See `ports.ModelSink`: a directory holds no earlier results."""
+        del ref, registry, result
+        return False
+
+    def _write(self, directory: Path, record: ConversionRecord) -> str:
+        try:
+            digest = digest_bytes(pack(directory).manifest)
+        except OrmbError as error:
+            raise JobError(f"the converted model cannot be packed: {error}", code=PUSH_FAILED) from error
+        copytree(directory, self._directory, dirs_exist_ok=True)
+        (self._directory / RECORD_FILE).write_text(record.model_dump_json(indent=2))
+        return digest
+
+
+class NoResults:
+    """See `ports.ResultIndex`: knows no earlier results."""
+
+    async def find(self, spec: JobSpec, key: str) -> StoredResult | None:
+        """See `ports.ResultIndex`."""
+        del spec, key
+        return None
+
+    async def record(self, spec: JobSpec, key: str, result: StoredResult) -> None:
+        """See `ports.ResultIndex`."""
+        del spec, key, result

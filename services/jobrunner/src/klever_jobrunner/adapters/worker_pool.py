@@ -1,0 +1,158 @@
+"""A warm pool of worker processes on this machine."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from klever_jobrunner.errors import TIMED_OUT, WORKER_DIED, JobError
+from kleverkit.errors import TransientError
+from kleverproto.jobs import JobResult
+from kleverproto.scans import Scan
+from kleverproto.signatures import Signature
+
+from .worker import Reply, Task
+from .worker_process import WorkerDiedError, WorkerLimits, WorkerProcess
+
+log = structlog.get_logger(__name__)
+
+RESTART_SECONDS = 1.0
+"""Pause before a worker that did not start is tried again."""
+
+
+class WorkerPool:
+    """See `ports.JobExecutor`. A worker that dies or hangs takes one job down; a fresh one takes its place.
+
+    Args:
+        models: the directory in which the models of all jobs are.
+        workers: how many processes are kept warm.
+        limits: what each of them may use.
+    """
+
+    def __init__(self, models: Path, workers: int = 2, limits: WorkerLimits | None = None) -> None:
+        self._models = models
+        self._size = workers
+        self._limits = limits or WorkerLimits()
+        self._idle: asyncio.Queue[WorkerProcess | None] = asyncio.Queue()
+        """Workers without a job; None once the pool is closing."""
+        self._warm: set[WorkerProcess] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+
+    async def __aenter__(self) -> Self:
+        for _ in range(self._size):
+            self._spawn(self._bring_up())
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._is_closing = True
+        self._idle.put_nowait(None)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.end() for worker in self._warm))
+        self._warm.clear()
+
+    async def is_ready(self) -> bool:
+        """A readiness check: at least one worker is warm; the others are being replaced."""
+        return any(worker.is_alive for worker in self._warm)
+
+    async def extract(self, directory: Path, format_name: str | None) -> Signature:
+        """See `ports.JobExecutor`."""
+        result = await self._run_task(Task(directory=directory, format=format_name))
+        return result.signature or Signature()
+
+    async def scan(self, directory: Path) -> Scan:
+        """See `ports.JobExecutor`."""
+        result = await self._run_task(Task(action="scan", directory=directory))
+        if result.scan is None:
+            raise JobError("the worker answered without a scan", code=WORKER_DIED)
+        return result.scan
+
+    async def _run_task(self, task: Task) -> JobResult:
+        """A task whose worker dies is tried once more: it may not have been the model."""
+        try:
+            answer = await self._run_once(task)
+        except WorkerDiedError:
+            try:
+                answer = await self._run_once(task)
+            except WorkerDiedError as error:
+                raise self._died(error) from error
+        if answer.problem:
+            raise JobError(answer.problem.message, code=answer.problem.code)
+        return answer.result or JobResult()
+
+    async def _run_once(self, task: Task) -> Reply:
+        worker = await self._take()
+        is_fit = False
+        try:
+            answer = await worker.run_task(task)
+            is_fit = not worker.is_worn
+        except TimeoutError as error:
+            raise self._too_long() from error
+        except WorkerDiedError as error:
+            if error.code == -signal.SIGXCPU:
+                raise self._too_long() from error
+            raise
+        except ValueError as error:
+            raise JobError(f"the worker's answer cannot be read: {error}", code=WORKER_DIED) from error
+        else:
+            return answer
+        finally:
+            if is_fit:
+                self._idle.put_nowait(worker)
+            else:
+                self._spawn(self._replace(worker))
+
+    async def _take(self) -> WorkerProcess:
+        """A worker for one job. One that ended while it had none is replaced: no model has done that.
+
+        Raises TransientError when the pool is closing.
+        """
+        while worker := await self._idle.get():
+            if worker.is_alive:
+                return worker
+            self._spawn(self._replace(worker))
+        self._idle.put_nowait(None)  # for whoever waits beside us
+        raise TransientError("the jobrunner is stopping: the job is done after it has started again")
+
+    async def _replace(self, worker: WorkerProcess) -> None:
+        await worker.end()
+        self._warm.discard(worker)
+        if not self._is_closing:
+            await self._bring_up()
+
+    async def _bring_up(self) -> None:
+        """Start a worker, again and again until one is warm."""
+        while True:
+            try:
+                worker = await WorkerProcess.start(self._limits, self._models)
+            except Exception as error:  # noqa: BLE001 - whatever it was, without this worker the pool stays smaller
+                log.warning("a worker did not start; trying again", error=str(error) or type(error).__name__)
+                await asyncio.sleep(RESTART_SECONDS)
+            else:
+                self._warm.add(worker)
+                self._idle.put_nowait(worker)
+                return
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _too_long(self) -> JobError:
+        return JobError(
+            f"parsing the model took longer than {self._limits.timeout_seconds:g} s: raise "
+            "KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS and parse it again with `klever jobs create <model>`",
+            code=TIMED_OUT,
+        )
+
+    def _died(self, error: WorkerDiedError) -> JobError:
+        return JobError(
+            f"parsing the model ended its process twice ({error}): the model is damaged, or needs more than the "
+            f"{self._limits.memory_mb} MB that a worker may use (KLEVER_JOBRUNNER_WORKER_MEMORY_MB)",
+            code=WORKER_DIED,
+        )

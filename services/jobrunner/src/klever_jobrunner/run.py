@@ -1,0 +1,177 @@
+"""`python -m klever_jobrunner.run`: runs one job, as a process, in a container, or as a Kubernetes Job.
+
+    python -m klever_jobrunner.run --request request.json --model exported/ --result result.json
+
+The request is JSON: `{"spec": {...}, "trust": [...]}`, where `spec` is the one of a job. Without `--model` the model is
+pulled from the registry of the spec by its digest. A converted model is pushed to that registry, or written to the
+directory of `--output`. The outcome is JSON: `{"result": ..., "problem": ...}`. Each line of the job's log is
+`{"line": "..."}` on standard error, or on the descriptor of `--progress-fd`.
+
+Limits, toolchains and the registry's password are the settings of the jobrunner (`KLEVER_JOBRUNNER_…`), and models are
+confined as there. Exit codes: 0 done, 2 bad request, 10 failed for good, 70 internal error, 75 try again later.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from kleverkit.logging import configure_logging
+from kleverkit.settings import explain
+from kleverproto.documents import Problem
+from kleverproto.envelope import utc_now
+from kleverproto.jobs import JobKind
+from kleverproto.mistakes import worded
+from ormb.client import OrmbClient
+from ormb.layout import default_root
+from ormb.own_registry import OwnRegistry
+
+from .adapters.execution import toolchain_converter, worker_pool
+from .adapters.model_directories import ModelDirectory, NoResults, OutputDirectory
+from .adapters.ormb_models import OrmbModels
+from .adapters.registry_results import RegistryResults
+from .domain.command import REQUEST_BYTES, ExitCode, RunOutcome, RunRequest
+from .errors import INTERNAL
+from .ports import ModelSink, ModelSource, OnLine, Operation, ResultIndex, TrustedNames
+from .service.conversions import Conversions
+from .service.extraction import Extraction, Scanning
+from .service.single_job import run_single_job
+from .settings import JobrunnerSettings
+
+
+class BadRequestError(Exception):
+    """The request cannot be understood; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = JobrunnerSettings()
+        request = read_request(options.request, sys.stdin.buffer)
+    except ValidationError as error:
+        return _refuse(explain(error, JobrunnerSettings))
+    except BadRequestError as error:
+        return _refuse(str(error))
+    configure_logging("jobrunner", level=settings.log_level, fmt=settings.log_format)
+    code, outcome = asyncio.run(_run_until_signal(options, settings, request))
+    _write_outcome(options.result, outcome)
+    return int(code)
+
+
+def read_request(path: str, stdin: BinaryIO) -> RunRequest:
+    """Read a request from a file, or from standard input for `-`. Raises BadRequestError."""
+    try:
+        if path == "-":
+            content = stdin.read(REQUEST_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                content = file.read(REQUEST_BYTES + 1)
+    except OSError as error:
+        raise BadRequestError(f"the request cannot be read: {error}") from error
+    if len(content) > REQUEST_BYTES:
+        raise BadRequestError(f"the request has more than {REQUEST_BYTES} bytes")
+    try:
+        return RunRequest.model_validate_json(content)
+    except ValidationError as error:
+        raise BadRequestError(f"the request is not valid: {worded(error, RunRequest)}") from error
+
+
+async def _run_until_signal(
+    options: argparse.Namespace, settings: JobrunnerSettings, request: RunRequest
+) -> tuple[int, RunOutcome]:
+    """Run the job; SIGTERM and SIGINT cancel it."""
+    running = asyncio.create_task(_run(options, settings, request))
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        running.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        problem = Problem(code=INTERNAL, message="the command was stopped before the job ended")
+        return 128 + received[0], RunOutcome(problem=problem)
+
+
+async def _run(
+    options: argparse.Namespace, settings: JobrunnerSettings, request: RunRequest
+) -> tuple[ExitCode, RunOutcome]:
+    own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
+    async with AsyncExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="klever-job-")))
+        client = await stack.enter_async_context(OrmbClient(default_root(), own=own))
+        operations = await _operations(options, settings, request, client, scratch, stack)
+        (scratch / "job").mkdir()
+        return await run_single_job(request, operations, scratch / "job", _progress(options.progress_fd), utc_now())
+
+
+async def _operations(
+    options: argparse.Namespace,
+    settings: JobrunnerSettings,
+    request: RunRequest,
+    client: OrmbClient,
+    scratch: Path,
+    stack: AsyncExitStack,
+) -> dict[JobKind, Operation]:
+    models = OrmbModels(client)
+    source: ModelSource = ModelDirectory(options.model) if options.model else models
+    sink: ModelSink = OutputDirectory(options.output) if options.output else models
+    results: ResultIndex = NoResults() if options.output or options.model else RegistryResults(client)
+    pool = await stack.enter_async_context(worker_pool(settings, options.model or scratch, 1))
+
+    async def trusted(_project: str) -> TrustedNames:
+        return request.trust
+
+    return {
+        JobKind.EXTRACT: Extraction(source, pool),
+        JobKind.SCAN: Scanning(source, pool),
+        JobKind.CONVERT: Conversions(source, pool, toolchain_converter(settings), results, sink, models, trusted),
+    }
+
+
+def _progress(descriptor: int) -> OnLine:
+    def write(line: str) -> None:
+        os.write(descriptor, json.dumps({"line": line}).encode() + b"\n")
+
+    return write
+
+
+def _write_outcome(path: str, outcome: RunOutcome) -> None:
+    text = outcome.model_dump_json(exclude_none=True) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        Path(path).write_text(text)
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"{message}\n")
+    return int(ExitCode.BAD_REQUEST)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m klever_jobrunner.run", description="Run one job of the jobrunner.")
+    parser.add_argument("--request", default="-", help="file with the request as JSON; default: standard input")
+    parser.add_argument("--result", default="-", help="file for the outcome as JSON; default: standard output")
+    parser.add_argument("--model", type=Path, help="directory with the model; default: pull it from the registry")
+    parser.add_argument("--output", type=Path, help="directory for a converted model; default: push it to the registry")
+    parser.add_argument("--progress-fd", type=int, default=2, help="descriptor for the lines of the job's log")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

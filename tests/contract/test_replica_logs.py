@@ -1,0 +1,107 @@
+"""One suite for everything that reads what replicas write: log files of this machine and memory."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from klever_deployer.adapters.local.log_files import LogFiles
+from klever_deployer.adapters.local.replica_specs import replica_key
+from klever_deployer.adapters.memory import InMemoryLogs
+from klever_deployer.domain.versions import VersionKey
+from klever_deployer.ports import ReplicaLogs
+from support.data_planes import version_key
+
+V1, V2 = version_key("v1"), version_key("v2")
+
+
+class LogsBench(ABC):
+    """Replicas that write, and what reads it."""
+
+    logs: ReplicaLogs
+
+    @abstractmethod
+    def write(self, version: VersionKey, replica: int, line: str) -> None:
+        """Let a replica write a line."""
+
+    @abstractmethod
+    def hand_over(self) -> None:
+        """Let another deployer take the place of the present one."""
+
+    async def lines(self) -> list[tuple[str, int, str]]:
+        """What comes next, and is acknowledged: variant, replica, line."""
+        parts = await self.logs.read()
+        await self.logs.acknowledge(parts)
+        return sorted((part.version.variant, part.replica, line) for part in parts for line in part.lines)
+
+
+class InMemory(LogsBench):
+    def __init__(self, _directory: Path) -> None:
+        self.logs: InMemoryLogs = InMemoryLogs()
+
+    def write(self, version: VersionKey, replica: int, line: str) -> None:
+        self.logs.write(version, replica, line)
+
+    def hand_over(self) -> None:
+        """What is in memory stays."""
+
+
+class InFiles(LogsBench):
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.logs: LogFiles = self._make()
+
+    def _make(self) -> LogFiles:
+        return LogFiles(self._directory, self._directory / "read.json")
+
+    def write(self, version: VersionKey, replica: int, line: str) -> None:
+        with (self._directory / f"{replica_key(version, replica).id}.5eed.log").open("a") as file:
+            file.write(f"{line}\n")
+
+    def hand_over(self) -> None:
+        self.logs.close()
+        self.logs = self._make()
+
+
+LOGS: dict[str, Callable[[Path], LogsBench]] = {"memory": InMemory, "files": InFiles}
+
+
+@pytest.fixture(params=LOGS)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogsBench]:
+    bench = LOGS[request.param](tmp_path)
+    yield bench
+    bench.hand_over()
+
+
+async def test_lines_come_once_and_say_whose_they_are(bench: LogsBench) -> None:
+    for version, replica, line in ((V1, 0, "one"), (V1, 1, "two"), (V2, 0, "three")):
+        bench.write(version, replica, line)
+    assert await bench.lines() == [("v1", 0, "one"), ("v1", 1, "two"), ("v2", 0, "three")]
+    assert await bench.lines() == []
+
+
+async def test_a_part_comes_again_until_it_is_acknowledged(bench: LogsBench) -> None:
+    bench.write(V1, 0, "one")
+    first, again = await bench.logs.read(), await bench.logs.read()
+    assert first == again != []
+    await bench.logs.acknowledge(first)
+    assert await bench.logs.read() == []
+
+
+async def test_each_part_of_a_replica_has_an_id_of_its_own(bench: LogsBench) -> None:
+    ids = []
+    for line in ("one", "two", "three"):
+        bench.write(V1, 0, line)
+        parts = await bench.logs.read()
+        await bench.logs.acknowledge(parts)
+        ids += [part.id for part in parts]
+    assert len(set(ids)) == len(ids) == 3
+
+
+async def test_the_next_deployer_continues_after_what_was_acknowledged(bench: LogsBench) -> None:
+    bench.write(V1, 0, "one")
+    assert await bench.lines() == [("v1", 0, "one")]
+    bench.write(V1, 0, "two")
+    bench.hand_over()
+    assert await bench.lines() == [("v1", 0, "two")]

@@ -1,0 +1,116 @@
+"""Places where model servers run, for the suite of all of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from klever_deployer.adapters.local.workloads import LocalWorkloads
+from klever_deployer.adapters.memory import InMemoryWorkloads
+from klever_deployer.domain.versions import VersionSpec, VersionState
+from klever_deployer.ports import Workloads
+from support.local_workloads import launching_in, make_workloads
+from support.waiting import eventually
+
+BROKEN = "broken"
+"""The tag of a model that no server loads."""
+
+
+class WorkloadsBench(ABC):
+    """Somewhere model servers run."""
+
+    workloads: Workloads
+
+    @abstractmethod
+    async def hand_over(self) -> None:
+        """Let another deployer take the place of the present one."""
+
+    @abstractmethod
+    async def kill(self, spec: VersionSpec) -> None:
+        """Let the only replica of a version exit."""
+
+    def state(self, spec: VersionSpec) -> VersionState | None:
+        """Of a version; None where there is none."""
+        return next((state for state in self.workloads.states() if state.key == spec.key), None)
+
+    async def until(self, spec: VersionSpec, *, ready: int, restarts: int = 0) -> VersionState:
+        """The state of a version, once so many replicas are ready, and wanted."""
+
+        async def state() -> VersionState | None:
+            present = self.state(spec)
+            wanted = (ready, ready, restarts)
+            return present if present and (present.desired, present.ready, present.restarts) == wanted else None
+
+        present = await eventually(state, within=30)
+        assert present is not None
+        return present
+
+    async def until_problem(self, spec: VersionSpec) -> VersionState:
+        """The state of a version, once a replica does not start."""
+
+        async def state() -> VersionState | None:
+            present = self.state(spec)
+            return present if present is not None and present.problem else None
+
+        present = await eventually(state, within=30)
+        assert present is not None
+        return present
+
+
+class InMemory(WorkloadsBench):
+    """Nowhere."""
+
+    def __init__(self) -> None:
+        self.workloads: InMemoryWorkloads = InMemoryWorkloads({BROKEN: "no model at all"})
+
+    async def hand_over(self) -> None:
+        """What is in memory stays."""
+
+    async def kill(self, spec: VersionSpec) -> None:
+        state = self.state(spec)
+        assert state is not None
+        self.workloads.become(replace(state, ready=0))
+        self.workloads.become(replace(state, restarts=state.restarts + 1))
+
+
+class OnThisMachine(WorkloadsBench):
+    """Processes."""
+
+    def __init__(self, directory: Path, models: Path) -> None:
+        self._directory = directory
+        self._models = models
+        self.workloads: LocalWorkloads = self._make()
+
+    def _make(self) -> LocalWorkloads:
+        launching = launching_in(self._directory)
+        return make_workloads(self._directory / "workloads", launching, lambda spec: self._models / spec.tag)
+
+    async def hand_over(self) -> None:
+        await self.workloads.abandon()
+        self.workloads = self._make()
+
+    async def kill(self, spec: VersionSpec) -> None:
+        [process] = [
+            process
+            for process in psutil.Process().children()
+            if process.status() != psutil.STATUS_ZOMBIE and f"/{spec.tag}" in " ".join(process.cmdline())
+        ]
+        process.kill()
+
+
+@asynccontextmanager
+async def in_memory(_directory: Path, _models: Path) -> AsyncIterator[WorkloadsBench]:
+    yield InMemory()
+
+
+@asynccontextmanager
+async def on_this_machine(directory: Path, models: Path) -> AsyncIterator[WorkloadsBench]:
+    bench = OnThisMachine(directory, models)
+    yield bench
+    await bench.workloads.replicas.stop_all()
+
+
+WORKLOADS = {"memory": in_memory, "local": on_this_machine}

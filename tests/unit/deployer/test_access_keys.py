@@ -1,0 +1,46 @@
+"""Keys by which model servers and the waiting room recognise the ingress."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from klever_deployer.adapters.local.access_keys import AccessKeys
+from klever_deployer.domain.versions import ServingName
+
+IRIS, OTHER = ServingName("default", "iris"), ServingName("default", "other")
+
+
+def test_every_serving_has_a_key_of_its_own_that_the_next_deployer_derives_again(tmp_path: Path) -> None:
+    file = tmp_path / "deployer" / "access.secret"
+    keys, again = AccessKeys.kept_in(file), AccessKeys.kept_in(file)
+    assert keys(IRIS) == again(IRIS) != keys(OTHER)
+    assert (keys.is_right(IRIS, again(IRIS)), keys.is_right(OTHER, keys(IRIS)), keys.is_right(IRIS, None)) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_another_machine_has_other_keys(tmp_path: Path) -> None:
+    assert AccessKeys.kept_in(tmp_path / "a")(IRIS) != AccessKeys.kept_in(tmp_path / "b")(IRIS)
+
+
+def test_only_its_owner_reads_the_secret(tmp_path: Path) -> None:
+    AccessKeys.kept_in(tmp_path / "access.secret")
+    assert (tmp_path / "access.secret").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("left", [b"", b"short", b"x" * 33])
+def test_a_damaged_secret_is_reported_and_never_used(tmp_path: Path, left: bytes) -> None:
+    file = tmp_path / "access.secret"
+    file.write_bytes(left)
+    with pytest.raises(OSError, match="is damaged: delete it"):
+        AccessKeys.kept_in(file)
+
+
+def test_deployers_that_start_at_once_agree(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda _: AccessKeys.kept_in(tmp_path / "access.secret")(IRIS), range(32)))
+    assert len(set(keys)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["access.secret"]

@@ -1,0 +1,145 @@
+"""Routes that name versions, and a proxy that is given the replicas of the moment."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from klever_deployer.adapters.local.ingress import LocalIngress
+from klever_deployer.adapters.local.placed_routes import Endpoints, PlacedRoute
+from klever_deployer.adapters.local.replica_specs import Endpoint
+from klever_deployer.adapters.local.waiting_room import WaitingRoom
+from klever_deployer.domain.versions import ServingName, VersionKey
+from klever_deployer.errors import DataPlaneError, RefusedByProxyError
+from kleverkit.notices import Notices
+from support.data_planes import version_key, version_route
+from support.deployer import IRIS
+from support.waiting import eventually, others
+
+HERE, THERE = Endpoint("127.0.0.1", 7001), Endpoint("127.0.0.1", 7002)
+V1, V2 = version_key("v1"), version_key("v2")
+OTHER = ServingName("default", "abalone")
+
+
+class RecordingProxy:
+    """Accepts every route except those in its list of failures."""
+
+    drain_seconds = 0.0
+
+    def __init__(self, served: set[ServingName]) -> None:
+        self._served = served
+        self.taken: list[PlacedRoute] = []
+        self.failures: list[Exception] = []
+
+    async def apply(self, route: PlacedRoute) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        self.taken.append(route)
+        self._served.add(route.route.serving)
+
+    async def remove(self, serving: ServingName) -> None:
+        self._served.discard(serving)
+
+    def is_up(self) -> bool:
+        return True
+
+    def served(self) -> set[ServingName]:
+        return set(self._served)
+
+    def endpoints(self) -> list[Endpoints]:
+        """Of the versions that the proxy has been given last."""
+        return [place.endpoints for place in self.taken[-1].places]
+
+
+class World:
+    """An ingress, its proxy and the replicas."""
+
+    def __init__(self, served: set[ServingName] | None = None) -> None:
+        self.proxy = RecordingProxy(served or set())
+        self.places: dict[VersionKey, Endpoints] = {V1: (HERE,)}
+        room = WaitingRoom(lambda _version: None, lambda _version: None, patience=1.0)
+        self.ingress = LocalIngress(self.proxy, lambda version: self.places.get(version, ()), room)
+        self.moved: Notices[ServingName] = Notices()
+
+    def move(self, *endpoints: Endpoint) -> None:
+        self.places[V1] = endpoints
+        self.moved.add(IRIS)
+
+    async def until(self, *endpoints: Endpoints) -> None:
+        """Wait until requests go there."""
+
+        async def is_there() -> bool:
+            return self.proxy.endpoints() == list(endpoints)
+
+        assert await eventually(is_there)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """One whose ingress follows its replicas, and has a route to v1."""
+    world = World()
+    await world.ingress.apply(version_route(("v1", 100)))
+    following = asyncio.create_task(world.ingress.follow(world.moved))
+    yield world
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_requests_go_to_other_replicas_as_these_come_and_go(world: World) -> None:
+    for endpoints in ((HERE, THERE), (THERE,), ()):
+        world.move(*endpoints)
+        await world.until(endpoints)
+
+
+async def test_replicas_that_moved_while_the_proxy_did_not_answer_get_requests_once_it_does(world: World) -> None:
+    world.proxy.failures = [DataPlaneError("Envoy does not answer")]
+    world.move(THERE)
+    await world.until((THERE,))
+    assert world.proxy.failures == []
+
+
+@pytest.mark.parametrize("failure", [RefusedByProxyError("Envoy refuses it"), DataPlaneError("Envoy does not answer")])
+async def test_a_route_that_was_not_applied_does_not_take_the_place_of_the_one_before(
+    world: World, failure: Exception
+) -> None:
+    world.proxy.failures = [failure]
+    with pytest.raises(type(failure)):
+        await world.ingress.apply(version_route(("v2", 100)))
+    world.move(THERE)
+    await world.until((THERE,))
+    assert [place.version for place in world.proxy.taken[-1].places] == [V1]
+
+
+async def test_a_removed_route_does_not_come_back_when_its_replicas_move(world: World) -> None:
+    await world.ingress.remove(IRIS)
+    taken = len(world.proxy.taken)
+    world.move(THERE)
+    await world.ingress.refresh(IRIS)
+    assert (len(world.proxy.taken), world.ingress.served()) == (taken, set())
+
+
+async def test_a_route_of_an_earlier_deployer_stays_as_it_is_until_its_serving_is_applied() -> None:
+    world = World(served={IRIS, OTHER})
+    refreshed = asyncio.create_task(world.ingress.refresh(IRIS))
+    await others()
+    assert (refreshed.done(), world.proxy.taken) == (False, [])
+    await world.ingress.apply(version_route(("v1", 100), serving=OTHER))
+    await others()
+    assert not refreshed.done()
+    await world.ingress.apply(version_route(("v1", 100)))
+    await refreshed
+    assert world.proxy.endpoints() == [(HERE,)]
+
+
+async def test_a_serving_without_a_route_has_no_request_to_wait_for() -> None:
+    await World().ingress.refresh(IRIS)
+
+
+async def test_a_deployer_that_has_left_its_backend_changes_no_route_until_it_applies_one_again(world: World) -> None:
+    world.ingress.reset()
+    taken = len(world.proxy.taken)
+    world.move(THERE)
+    await others()
+    assert len(world.proxy.taken) == taken
+    await world.ingress.apply(version_route(("v1", 100)))
+    assert world.proxy.endpoints() == [(THERE,)]
