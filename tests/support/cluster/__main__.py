@@ -1,92 +1,101 @@
-"""`python -m support.cluster up|down|run`: a cluster for development, until `down`."""
+"""`python -m support.cluster`: a cluster for development."""
 
 import argparse
-import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 
-from support.go_tools import cache
+import psutil
 
-from . import host, programs
-from .layout import Layout
-from .running import cluster, kubectl
+from . import keeper, leftovers, programs, requirements
+from .layout import Layout, clusters
+from .running import SECONDS_TO_STOP, Cluster, ClusterError, start_keeper, wait_until_ready
 
 NAME = "klever-cluster"
-SECONDS_TO_STOP = 120
+NODES = ("real", "simulated")
 
 
 def main() -> int:
     """Runs one of the commands. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m support.cluster", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "run"))
-    command = parser.parse_args().command
-    if refusal := host.refusal():
-        print(f"This machine cannot run a cluster: {refusal}.", file=sys.stderr)
+    commands = parser.add_subparsers(required=True)
+    for name, run in COMMANDS.items():
+        command = commands.add_parser(name, help=run.__doc__)
+        command.set_defaults(run=run)
+        if name in {"up", "keep"}:
+            command.add_argument("--nodes", choices=NODES, default="real")
+        if name == "keep":
+            command.add_argument("name")
+            command.add_argument("--attached", action="store_true")
+    arguments = parser.parse_args()
+    code: int = arguments.run(arguments)
+    return code
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    """Start the cluster, and wait until its node is ready."""
+    layout = Layout(NAME, simulated=arguments.nodes == "simulated")
+    if reason := _missing(layout):
+        print(f"This machine cannot run the cluster: {reason}.", file=sys.stderr)
         return 1
-    return {"up": _up, "down": _down, "run": _run}[command](_layout())
+    if layout.ready.exists() and _keepers():
+        print("The cluster runs already.")
+    elif code := _start(layout):
+        return code
+    print(Cluster(layout).kubectl("get", "nodes", "--output=wide"), end="")
+    print(f"export KUBECONFIG={layout.kubeconfig}")
+    return 0
 
 
-def _up(layout: Layout) -> int:
-    """Starts a process that runs the cluster, and waits until the node is ready."""
+def _start(layout: Layout) -> int:
     programs.build()
-    _down(layout)
-    layout.directory.mkdir(parents=True)
-    with (layout.directory / "cluster.log").open("wb") as log:
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "support.cluster", "run"], stdout=log, stderr=log, start_new_session=True
-        )
-    while not _ready(layout).exists():
-        if runner.poll() is not None:
-            print((layout.directory / "cluster.log").read_text(), file=sys.stderr)
-            return 1
-        time.sleep(0.1)
-    print(kubectl(layout, "get", "nodes", "--output=wide"))
-    print(f"Use it: export KUBECONFIG={layout.kubeconfig('admin')}")
-    print(f"        {' '.join(layout.inside(layout.program('kubectl'), 'get', 'pods', '-A'))}")
+    if removed := leftovers.remove():
+        print(f"Removed what was left of {', '.join(removed)}.")
+    log = clusters() / f"{NAME}.log"
+    try:
+        wait_until_ready(layout, start_keeper(layout, log, attached=False), log)
+    except ClusterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(log.read_text(), end="")
     return 0
 
 
-def _run(layout: Layout) -> int:
-    """Runs the cluster until SIGTERM."""
-    _process_id(layout).write_text(str(os.getpid()))
-    with cluster(layout):
-        _ready(layout).touch()
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+def _down(_arguments: argparse.Namespace) -> int:
+    """Stop the cluster, and remove what is left of clusters that were killed."""
+    began = time.monotonic()
+    for process in _keepers():
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS_TO_STOP)
+    leftovers.remove()
+    (clusters() / f"{NAME}.log").unlink(missing_ok=True)
+    print(f"The cluster is stopped; that took {time.monotonic() - began:.1f} s.")
     return 0
 
 
-def _down(layout: Layout) -> int:
-    """Stops the process that runs the cluster, and removes the cluster's directory."""
-    if _process_id(layout).exists():
-        runner = int(_process_id(layout).read_text())
-        deadline = time.monotonic() + SECONDS_TO_STOP
-        while _is_runner(runner) and time.monotonic() < deadline:
-            os.kill(runner, signal.SIGTERM)
-            time.sleep(0.5)
-    shutil.rmtree(layout.directory, ignore_errors=True)
+def _build(_arguments: argparse.Namespace) -> int:
+    """Build the programs of the cluster."""
+    programs.build()
     return 0
 
 
-def _is_runner(process: int) -> bool:
-    command = Path("/proc") / str(process) / "cmdline"
-    return command.exists() and b"support.cluster" in command.read_bytes()
+def _keep(arguments: argparse.Namespace) -> int:
+    """Run a cluster in the foreground (`up` and the tests do so in the background)."""
+    layout = Layout(arguments.name, simulated=arguments.nodes == "simulated")
+    return keeper.keep(layout, attached=arguments.attached)
 
 
-def _layout() -> Layout:
-    return Layout(cache().parent / "cluster", NAME, cache())
+def _missing(layout: Layout) -> str | None:
+    return requirements.missing_for_control_plane() or (None if layout.simulated else requirements.missing_for_node())
 
 
-def _process_id(layout: Layout) -> Path:
-    return layout.directory / "cluster.pid"
+def _keepers() -> list[psutil.Process]:
+    command = ["-m", "support.cluster", "keep", NAME]
+    return [each for each in psutil.process_iter(["cmdline"]) if (each.info["cmdline"] or [])[1:5] == command]
 
 
-def _ready(layout: Layout) -> Path:
-    return layout.directory / "ready"
-
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"up": _up, "down": _down, "build": _build, "keep": _keep}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,13 +1,24 @@
 """The command lines of etcd, the API server, the controller manager and the scheduler."""
 
 from .layout import API_PORT, ETCD_PEER_PORT, ETCD_PORT, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, Layout
+from .supervisor import Component
 
 ETCD_URL = f"http://127.0.0.1:{ETCD_PORT}"
 ETCD_PEER_URL = f"http://127.0.0.1:{ETCD_PEER_PORT}"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
-def etcd(layout: Layout) -> list[str]:
+def components(layout: Layout) -> list[Component]:
+    """The components of the control plane."""
+    return [
+        Component("etcd", _etcd(layout)),
+        Component("kube-apiserver", _api_server(layout)),
+        Component("kube-controller-manager", _controller_manager(layout)),
+        Component("kube-scheduler", _scheduler(layout)),
+    ]
+
+
+def _etcd(layout: Layout) -> list[str]:
     """Runs etcd without fsync: a test cluster does not outlive a crash of the machine."""
     return [
         *("etcd", f"--data-dir={layout.directory / 'etcd'}", "--unsafe-no-fsync"),
@@ -17,7 +28,7 @@ def etcd(layout: Layout) -> list[str]:
     ]
 
 
-def api_server(layout: Layout) -> list[str]:
+def _api_server(layout: Layout) -> list[str]:
     """The API server, with the authorization and the aggregation layer of a production cluster."""
     pki = layout.pki
     return [
@@ -39,7 +50,7 @@ def api_server(layout: Layout) -> list[str]:
     ]
 
 
-def controller_manager(layout: Layout) -> list[str]:
+def _controller_manager(layout: Layout) -> list[str]:
     """All controllers; the autoscaler looks every two seconds, so that tests need not wait for its usual fifteen."""
     pki = layout.pki
     return [
@@ -52,7 +63,7 @@ def controller_manager(layout: Layout) -> list[str]:
     ]
 
 
-def scheduler(layout: Layout) -> list[str]:
+def _scheduler(layout: Layout) -> list[str]:
     """The scheduler."""
     return [
         *(layout.program("kube-scheduler"), *_identity(layout, "scheduler")),
@@ -61,7 +72,7 @@ def scheduler(layout: Layout) -> list[str]:
 
 
 def _identity(layout: Layout, user: str) -> list[str]:
-    file = layout.kubeconfig(user)
+    file = layout.component_kubeconfig(user)
     return [f"--{use}={file}" for use in ("kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig")]
 
 

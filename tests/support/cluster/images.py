@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -35,6 +36,25 @@ def archive(name: str, root: Path, target: Path, *, entrypoint: tuple[str, ...],
         _add(image, "manifest.json", json.dumps(manifest).encode())
     layer.unlink()
     return target
+
+
+def root_with(layout: Layout, name: str, program: str, *, names: tuple[str, ...] = ()) -> Path:
+    """Creates a file system with one static program in /bin, and returns its directory.
+
+    Args:
+        layout: of the cluster.
+        name: of the program in the image.
+        program: its path.
+        names: further names of the program, as symbolic links.
+    """
+    root = layout.directory / "images" / name
+    for directory in ("bin", "tmp", "etc"):
+        (root / directory).mkdir(parents=True)
+    shutil.copy(program, root / "bin" / name)
+    for each in names:
+        (root / "bin" / each).symlink_to(name)
+    (root / "tmp").chmod(0o1777)
+    return root
 
 
 def load(layout: Layout, image: Path) -> None:

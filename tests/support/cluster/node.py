@@ -1,6 +1,8 @@
 """Configuration and command lines of containerd, kubelet, kube-proxy and CoreDNS."""
 
 import json
+
+from .control_groups import kubelet_root
 from .layout import (
     CLUSTER_DOMAIN,
     DNS_SERVICE,
@@ -11,8 +13,9 @@ from .layout import (
     POD_NETWORK,
     Layout,
 )
+from .requirements import CNI_PLUGINS
+from .supervisor import Component
 
-CNI_PLUGINS = "/usr/lib/cni"
 UNUSED_PLUGINS = ("snapshotter.v1.btrfs", "snapshotter.v1.zfs", "snapshotter.v1.devmapper", "snapshotter.v1.aufs")
 
 
@@ -24,31 +27,23 @@ def write_configuration(layout: Layout) -> None:
     (layout.directory / "kubelet.json").write_text(json.dumps(_kubelet(layout)))
     (layout.directory / "kube-proxy.json").write_text(json.dumps(_kube_proxy(layout)))
     (layout.directory / "cni" / "pods.conflist").write_text(json.dumps(_pod_network(layout)))
-    (layout.directory / "Corefile").write_text(_corefile(layout))
 
 
-def containerd(layout: Layout) -> list[str]:
-    """Runs containerd with directories of its own, beside any other on the machine."""
-    return ["containerd", f"--config={layout.directory / 'containerd.toml'}"]
-
-
-def kubelet(layout: Layout) -> list[str]:
-    """Runs kubelet."""
+def components(layout: Layout) -> list[Component]:
+    """The components of the node. containerd has directories of its own, beside any other on the machine."""
     return [
-        *(layout.program("kubelet"), f"--config={layout.directory / 'kubelet.json'}"),
-        *(f"--kubeconfig={layout.kubeconfig('kubelet')}", f"--root-dir={layout.kubelet}"),
-        *(f"--hostname-override={NODE}", f"--node-ip={NODE_ADDRESS}", f"--cert-dir={layout.directory / 'kubelet-pki'}"),
+        Component("containerd", ["containerd", f"--config={layout.directory / 'containerd.toml'}"]),
+        Component("kubelet", _kubelet_command(layout)),
+        Component("kube-proxy", [layout.program("kube-proxy"), f"--config={layout.directory / 'kube-proxy.json'}"]),
     ]
 
 
-def kube_proxy(layout: Layout) -> list[str]:
-    """Runs kube-proxy."""
-    return [layout.program("kube-proxy"), f"--config={layout.directory / 'kube-proxy.json'}"]
-
-
-def coredns(layout: Layout) -> list[str]:
-    """CoreDNS as a process of the node, behind the Service kube-dns."""
-    return [layout.program("coredns"), f"-conf={layout.directory / 'Corefile'}"]
+def _kubelet_command(layout: Layout) -> list[str]:
+    return [
+        *(layout.program("kubelet"), f"--config={layout.directory / 'kubelet.json'}"),
+        *(f"--kubeconfig={layout.component_kubeconfig('kubelet')}", f"--root-dir={layout.kubelet}"),
+        *(f"--hostname-override={NODE}", f"--node-ip={NODE_ADDRESS}", f"--cert-dir={layout.directory / 'kubelet-pki'}"),
+    ]
 
 
 def _containerd(layout: Layout) -> str:
@@ -77,9 +72,7 @@ conf_dir = "{layout.directory / "cni"}"
 
 def _kubelet(layout: Layout) -> dict[str, object]:
     """Looks often, evicts nothing: the machine's disk and memory are not the node's."""
-    nothing = {
-        name: "0%" for name in ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available")
-    }
+    nothing = dict.fromkeys(("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%")
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -94,7 +87,7 @@ def _kubelet(layout: Layout) -> dict[str, object]:
         "tlsPrivateKeyFile": str(layout.pki / "kubelet-server.key"),
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{layout.name}",
+        "cgroupRoot": kubelet_root(layout.name),
         "enforceNodeAllocatable": [],
         "failSwapOn": False,
         "failCgroupV1": False,
@@ -103,6 +96,7 @@ def _kubelet(layout: Layout) -> dict[str, object]:
         "clusterDomain": CLUSTER_DOMAIN,
         "clusterDNS": [DNS_SERVICE],
         "resolvConf": "",
+        "volumePluginDir": str(layout.directory / "volume-plugins"),
         "evictionHard": nothing,
         "imageGCHighThresholdPercent": 100,
         "imageMinimumGCAge": "24h",
@@ -122,7 +116,7 @@ def _kube_proxy(layout: Layout) -> dict[str, object]:
         "bindAddress": NODE_ADDRESS,
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
-        "clientConnection": {"kubeconfig": str(layout.kubeconfig("kube-proxy"))},
+        "clientConnection": {"kubeconfig": str(layout.component_kubeconfig("kube-proxy"))},
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     }
 
@@ -137,17 +131,3 @@ def _pod_network(layout: Layout) -> dict[str, object]:
     bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True, "ipam": addresses}
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
     return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]}
-
-
-def _corefile(layout: Layout) -> str:
-    kubeconfig = layout.kubeconfig("admin")
-    return f""".:53 {{
-  bind {NODE_ADDRESS}
-  errors
-  kubernetes {CLUSTER_DOMAIN} in-addr.arpa {{
-    kubeconfig {kubeconfig} test
-    pods insecure
-  }}
-  cache 5
-}}
-"""

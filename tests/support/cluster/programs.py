@@ -1,8 +1,6 @@
 """The programs of a test cluster, built from the modules that tools/go pins."""
 
-import sys
 import time
-from pathlib import Path
 
 from support.go_tools import built
 
@@ -13,7 +11,7 @@ _VERSION = " ".join(
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     for field, value in (
         ("gitVersion", f"v{KUBERNETES}"),
-        ("gitMajor", KUBERNETES.split(".")[0]),
+        ("gitMajor", KUBERNETES.split(".", maxsplit=1)[0]),
         ("gitMinor", KUBERNETES.split(".")[1]),
     )
 )
@@ -23,20 +21,18 @@ CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", 
 NODE = ("kubelet", "kube-proxy")
 
 
-def build(*, istio: bool = True) -> Path:
-    """Builds all programs and returns their directory; what was built before takes seconds.
-
-    Args:
-        istio: whether Istio's control plane is built, too.
-    """
+def build() -> None:
+    """Builds the programs of every cluster; what was built before takes seconds."""
     began = time.monotonic()
     for name in (*CONTROL_PLANE, *NODE):
-        directory = built(f"k8s.io/kubernetes/cmd/{name}", "kubernetes", flags=_VERSIONED).parent
-    built("github.com/coredns/coredns", "coredns", flags=_STRIPPED)
-    built("github.com/kleveross/klever/tools/pause", "pause", flags=_STRIPPED)
-    built("sigs.k8s.io/kwok/cmd/kwok", "kwok", flags=_STRIPPED)
+        built(f"k8s.io/kubernetes/cmd/{name}", "kubernetes", flags=_VERSIONED)
+    for name in ("coredns", "pause"):
+        built(f"github.com/kleveross/klever/tools/{name}", name, flags=_STRIPPED)
     built("sigs.k8s.io/metrics-server/cmd/metrics-server", "metrics-server", flags=_STRIPPED)
-    if istio:
-        built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=_STRIPPED)
-    print(f"cluster: programs built in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
-    return directory
+    built("sigs.k8s.io/kwok/cmd/kwok", "kwok", flags=_STRIPPED)
+    print(f"The programs of the cluster are up to date; that took {time.monotonic() - began:.0f} s.", flush=True)
+
+
+def build_istio() -> None:
+    """Builds the control plane of Istio."""
+    built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=_STRIPPED)

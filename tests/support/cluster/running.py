@@ -1,130 +1,173 @@
-"""A cluster from its first process to its last."""
+"""A cluster as tests and developers use it from the host."""
 
 import json
+import os
+import secrets
+import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from support.processes import ServerProcess
+from . import images, network
+from .layout import LOOPBACK, NODE_ADDRESS, Layout
 
-from . import certificates, control_plane, host, images, leftovers, node
-from .layout import DNS_SERVICE, NODE, NODE_ADDRESS, PAUSE_IMAGE, Layout
+SECONDS_TO_START = 300.0
+SECONDS_TO_STOP = 60.0
+TESTS = Path(__file__).parents[2]
 
-START_SECONDS = 90
+
+class ClusterError(Exception):
+    """The cluster did not start."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster."""
+
+    layout: Layout
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig file; its server is a port of the host's loopback address."""
+        return self.layout.kubeconfig
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Runs kubectl as the administrator, and returns its output. Raises CalledProcessError."""
+        cache = self.layout.directory / "kubectl-cache"  # not in the home directory
+        command = [
+            self.layout.program("kubectl"),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={cache}",
+            *arguments,
+        ]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, input=stdin).stdout
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Creates or changes API objects. Raises CalledProcessError."""
+        self.kubectl("apply", "--server-side", "--filename=-", stdin="\n---\n".join(map(json.dumps, objects)))
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Returns an API object or a list of them, by the arguments of `kubectl get`. Raises CalledProcessError."""
+        content: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json"))
+        return content
+
+    def load_image(self, archive: Path) -> None:
+        """Loads an image (see `images.archive`) into containerd. Raises CalledProcessError."""
+        images.load(self.layout, archive)
+
+    def inside(self, *command: str) -> tuple[str, ...]:
+        """A command line that runs another one in the cluster's network namespace."""
+        return self.layout.network().command(*command)
+
+    @contextmanager
+    def forward(self, host: str, port: int) -> Iterator[int]:
+        """Forwards a free port of the host's loopback address to an address inside the cluster; yields the port.
+
+        Args:
+            host: the address of a pod, a Service, or the node.
+            port: of that address.
+        """
+        with (
+            network.listener_on_host() as listener,
+            forwarder(listener.fileno(), host, port, inside=self),
+        ):
+            yield int(listener.getsockname()[1])
+
+    @contextmanager
+    def expose(self, port: int) -> Iterator[str]:
+        """Makes a port of the host's loopback address available to pods; yields the address, `host:port`."""
+        with (
+            network.listener_in_namespace(self.layout.network().holder) as listener,
+            forwarder(listener.fileno(), LOOPBACK, port),
+        ):
+            yield f"{NODE_ADDRESS}:{listener.getsockname()[1]}"
+
+    def start(self, component: str) -> None:
+        """Starts a component, such as `kwok`, or one that was stopped. It is not ready yet when this returns."""
+        (self.layout.wanted / component).touch()
+
+    def stop(self, component: str) -> None:
+        """Kills a component, which stays stopped."""
+        (self.layout.wanted / component).unlink()
+
+    def send_signal(self, component: str, number: signal.Signals) -> None:
+        """Sends a signal to a component. The supervisor restarts a component that exits."""
+        process = (self.layout.process_ids / component).read_text()
+        holder = str(self.layout.network().holder)
+        command = ["nsenter", "--target", holder, "--pid", "kill", f"-{number.value}", process]
+        subprocess.run(command, check=True)
 
 
 @contextmanager
-def cluster(layout: Layout) -> Iterator[Layout]:
-    """Starts a cluster whose node is Ready, and removes all of it afterwards.
-
-    Args:
-        layout: where; its directory may exist and be empty.
-    """
-    layout.logs.mkdir(parents=True, exist_ok=True)
-    certificates.write_certificates(layout)
-    node.write_configuration(layout)
-    with ExitStack() as stack:
-        stack.enter_context(host.network_namespace(layout))
-        _start_control_plane(stack, layout)
-        stack.enter_context(host.control_groups(layout))
-        with host.kernel_settings():
-            _start_node(stack, layout)
-        yield layout
-
-
-def kubectl(layout: Layout, *arguments: str, stdin: str | None = None) -> str:
-    """Runs kubectl as the administrator, and returns what it prints. Raises CalledProcessError."""
-    command = layout.inside(layout.program("kubectl"), f"--kubeconfig={layout.kubeconfig('admin')}", *arguments)
-    return subprocess.run(command, check=True, capture_output=True, text=True, input=stdin).stdout
-
-
-def _start_control_plane(stack: ExitStack, layout: Layout) -> None:
-    _start(stack, layout, "etcd", control_plane.etcd(layout), lambda: True)
-    _start(stack, layout, "kube-apiserver", control_plane.api_server(layout), lambda: _succeeds(layout, "/readyz"))
-    accounts = "/api/v1/namespaces/default/serviceaccounts/default"
-    _start(
-        stack,
-        layout,
-        "kube-controller-manager",
-        control_plane.controller_manager(layout),
-        lambda: _succeeds(layout, accounts),
+def forwarder(descriptor: int, host: str, port: int, *, inside: Cluster | None = None) -> Iterator[None]:
+    """Runs the forwarder of a listening socket, on the host or inside a cluster."""
+    command = [sys.executable, "-m", "support.cluster.forwarder", str(descriptor), host, str(port)]
+    process = subprocess.Popen(
+        inside.inside(*command) if inside else command,
+        stdin=subprocess.PIPE,
+        pass_fds=(descriptor,),
+        env=_environment(),
     )
-    _start(stack, layout, "kube-scheduler", control_plane.scheduler(layout), lambda: True)
-
-
-def _start_node(stack: ExitStack, layout: Layout) -> None:
-    stack.callback(leftovers.remove_remains, layout, namespaces := set[str]())
-    _start(stack, layout, "containerd", node.containerd(layout), layout.containerd_socket.exists)
-    images.load(layout, _pause_image(layout))
-    stack.callback(lambda: namespaces.update(leftovers.kill_containers(layout)))
-    _start(stack, layout, "kubelet", node.kubelet(layout), lambda: _node_is_ready(layout))
-    kubectl(layout, "apply", "--filename=-", stdin=json.dumps(_cluster_objects()))
-    _start(stack, layout, "kube-proxy", node.kube_proxy(layout), lambda: True)
-    _start(stack, layout, "coredns", node.coredns(layout), lambda: True)
-
-
-def _start(
-    stack: ExitStack, layout: Layout, name: str, command: Sequence[str], is_ready: Callable[[], bool]
-) -> ServerProcess:
-    process = ServerProcess(layout.inside(*command), layout.logs / f"{name}.log", is_ready)
-    stack.callback(process.stop)
-    process.start(within=START_SECONDS)
-    return process
-
-
-def _succeeds(layout: Layout, path: str) -> bool:
     try:
-        kubectl(layout, "get", f"--raw={path}")
-    except subprocess.CalledProcessError:
-        return False
-    return True
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
-def _node_is_ready(layout: Layout) -> bool:
-    ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+@contextmanager
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """Creates a namespace with a new name, and deletes it with everything in it."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
     try:
-        return kubectl(layout, "get", "node", NODE, f"--output={ready}") == "True"
-    except subprocess.CalledProcessError:
-        return False
+        yield name
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def _pause_image(layout: Layout) -> Path:
-    root = layout.directory / "pause"
-    root.mkdir(exist_ok=True)
-    (root / "pause").write_bytes(Path(layout.program("pause")).read_bytes())
-    (root / "pause").chmod(0o755)
-    return images.archive(PAUSE_IMAGE, root, layout.directory / "pause.tar", entrypoint=("/pause",))
+@contextmanager
+def running(layout: Layout) -> Iterator[Cluster]:
+    """Starts a cluster that stops with this process at the latest. Raises ClusterError."""
+    log = layout.lock.with_suffix(".log")
+    keeper = start_keeper(layout, log, attached=True)
+    try:
+        wait_until_ready(layout, keeper, log)
+        yield Cluster(layout)
+    finally:
+        keeper.terminate()
+        keeper.wait(SECONDS_TO_STOP)
+        log.unlink()
 
 
-def _cluster_objects() -> dict[str, object]:
-    """The Service of the cluster's DNS with the node as its endpoint, and the rights of kube-proxy."""
-    ports = [
-        {"name": name, "port": 53, "protocol": protocol} for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
-    ]
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "kube-dns", "namespace": "kube-system"},
-        "spec": {"clusterIP": DNS_SERVICE, "ports": ports},
-    }
-    endpoints = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "kube-dns-node",
-            "namespace": "kube-system",
-            "labels": {"kubernetes.io/service-name": "kube-dns"},
-        },
-        "addressType": "IPv4",
-        "ports": ports,
-        "endpoints": [{"addresses": [NODE_ADDRESS], "conditions": {"ready": True}}],
-    }
-    rights = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "kube-proxy"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node-proxier"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:kube-proxy"}],
-    }
-    return {"apiVersion": "v1", "kind": "List", "items": [service, endpoints, rights]}
+def start_keeper(layout: Layout, log: Path, *, attached: bool) -> subprocess.Popen[bytes]:
+    """Starts the process that holds the cluster; the cluster is not ready yet."""
+    kind = "simulated" if layout.simulated else "real"
+    command = [sys.executable, "-m", "support.cluster", "keep", layout.name, f"--nodes={kind}"]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [*command, *(["--attached"] if attached else [])],
+            stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=_environment(),
+        )
+
+
+def wait_until_ready(layout: Layout, keeper: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits until a node of the cluster is Ready. Raises ClusterError."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while not layout.ready.exists():
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            raise ClusterError(f"The cluster {layout.name!r} did not start:\n{log.read_text()}")
+        time.sleep(0.05)
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(TESTS)}

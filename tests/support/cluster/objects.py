@@ -1,0 +1,96 @@
+"""API objects of the cluster itself: Services of the components that run as processes of the node, and their rights."""
+
+import json
+import subprocess
+
+from .layout import DNS_SERVICE, METRICS_PORT, NODE, NODE_ADDRESS, Layout
+
+SYSTEM = "kube-system"
+Object = dict[str, object]
+
+
+def create(layout: Layout) -> None:
+    """Creates the objects. Raises CalledProcessError."""
+    items = [_simulated_node()] if layout.simulated else [*_dns(), *_metrics(), _rights_of_kube_proxy()]
+    command = [layout.program("kubectl"), f"--kubeconfig={layout.component_kubeconfig('admin')}"]
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    subprocess.run(
+        [*command, "create", "--filename=-"], input=objects, text=True, check=True, stdout=subprocess.DEVNULL
+    )
+
+
+def service_of_process(name: str, ports: dict[str, tuple[int, int]], **spec: object) -> list[Object]:
+    """A Service whose endpoint is a process of the node.
+
+    Args:
+        name: of the Service.
+        ports: name to the port of the Service and the port of the process; TCP.
+        spec: further fields of the Service.
+    """
+    service_ports = [{"name": each, "port": port, "targetPort": target} for each, (port, target) in ports.items()]
+    endpoint_ports = [{"name": each, "port": target, "protocol": "TCP"} for each, (_, target) in ports.items()]
+    return [_service(name, service_ports, **spec), _endpoints(name, endpoint_ports)]
+
+
+def _dns() -> list[Object]:
+    ports: list[Object] = [
+        {"name": name, "port": 53, "protocol": protocol} for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
+    ]
+    return [_service("kube-dns", ports, clusterIP=DNS_SERVICE), _endpoints("kube-dns", ports)]
+
+
+def _metrics() -> list[Object]:
+    registration: Object = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.metrics.k8s.io"},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": "metrics-server", "namespace": SYSTEM},
+        },
+    }
+    return [*service_of_process("metrics-server", {"https": (443, METRICS_PORT)}), registration]
+
+
+def _service(name: str, ports: list[Object], **spec: object) -> Object:
+    metadata = {"name": name, "namespace": SYSTEM}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports, **spec}}
+
+
+def _endpoints(service: str, ports: list[Object]) -> Object:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{service}-process",
+            "namespace": SYSTEM,
+            "labels": {"kubernetes.io/service-name": service},
+        },
+        "addressType": "IPv4",
+        "ports": ports,
+        "endpoints": [{"addresses": [NODE_ADDRESS], "conditions": {"ready": True}}],
+    }
+
+
+def _rights_of_kube_proxy() -> Object:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "kube-proxy"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node-proxier"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:kube-proxy"}],
+    }
+
+
+def _simulated_node() -> Object:
+    resources = {"cpu": "32", "memory": "256Gi", "pods": "1000"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": NODE, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+        "status": {"allocatable": resources, "capacity": resources},
+    }
