@@ -35,6 +35,17 @@ def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, .
     return program
 
 
+def module_files(path: str, module: str) -> Path:
+    """The source directory of a Go module, for the files beside its code, such as custom resource definitions.
+
+    Args:
+        path: of the module.
+        module: the directory below tools/go whose go.mod pins it.
+    """
+    command = ["go", "list", "-C", str(MODULES / module), "-m", "-f", "{{.Dir}}", path]
+    return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+
+
 def cache() -> Path:
     """The directory of programs that were built."""
     base = os.environ.get("KLEVER_CACHE") or Path.home() / ".cache" / "klever"

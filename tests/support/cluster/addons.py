@@ -1,5 +1,6 @@
 """Components that run as processes of the node instead of pods, so that they need no images."""
 
+from . import istio
 from .layout import CLUSTER_DOMAIN, METRICS_PORT, NODE_ADDRESS, Layout
 from .supervisor import Component
 
@@ -8,11 +9,12 @@ SIMULATED_NODES = "kwok.x-k8s.io/node=fake"
 
 
 def components(layout: Layout) -> list[Component]:
-    """CoreDNS, metrics-server, and kwok."""
+    """CoreDNS, metrics-server, kwok, and Istio."""
     return [
         Component("coredns", _coredns(layout)),
         Component("metrics-server", _metrics_server(layout)),
         Component("kwok", _kwok(layout)),
+        *istio.components(layout),
     ]
 
 

@@ -2,8 +2,10 @@
 
 import os
 import signal
-import time
+from contextlib import suppress
 from pathlib import Path
+
+from .polling import wait_until
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 HIERARCHIES = (
@@ -47,13 +49,8 @@ def remove(name: str) -> None:
     Raises:
         TimeoutError: a process did not exit.
     """
-    deadline = time.monotonic() + SECONDS_TO_EXIT
-    while running := processes(name):
-        for process in running:
-            _kill(process)
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"processes of the cluster {name!r} do not exit after SIGKILL: {sorted(running)}")
-        time.sleep(0.05)
+    if not wait_until(lambda: _kill_all(name), SECONDS_TO_EXIT):
+        raise TimeoutError(f"processes of the cluster {name!r} do not exit after SIGKILL: {sorted(processes(name))}")
     for hierarchy in _existing_hierarchies():
         for directory, _, _ in os.walk(hierarchy / name, topdown=False):
             Path(directory).rmdir()
@@ -70,8 +67,10 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def _kill(process: int) -> None:
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _kill_all(name: str) -> bool:
+    """Kills all processes of a cluster. Returns whether there were none."""
+    running = processes(name)
+    for process in running:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return not running

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import psutil
 from . import certificates, control_groups, isolation, node
 from .layout import Layout
 from .network import listener_on_host
+from .polling import wait_until
 
 SECONDS_TO_FORK, SECONDS_TO_EXIT = 10.0, 10.0
 
@@ -100,11 +100,9 @@ def _init_command(layout: Layout, api_listener: int) -> list[str]:
 
 def _child(unshare: subprocess.Popen[bytes]) -> psutil.Process:
     """Process 1 of the namespaces, which unshare starts."""
-    deadline = time.monotonic() + SECONDS_TO_FORK
-    while not (children := psutil.Process(unshare.pid).children()):
-        if unshare.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"unshare did not start process 1; exit code {unshare.returncode}")
-        time.sleep(0.01)
+    wait_until(lambda: unshare.poll() is not None or psutil.Process(unshare.pid).children(), SECONDS_TO_FORK)
+    if unshare.poll() is not None or not (children := psutil.Process(unshare.pid).children()):
+        raise RuntimeError(f"unshare did not start process 1; exit code {unshare.returncode}")
     return children[0]
 
 

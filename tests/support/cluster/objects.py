@@ -19,24 +19,26 @@ def create(layout: Layout) -> None:
     )
 
 
-def service_of_process(name: str, ports: dict[str, tuple[int, int]], **spec: object) -> list[Object]:
+def service_of_process(name: str, namespace: str, ports: dict[str, tuple[int, int]]) -> list[Object]:
     """A Service whose endpoint is a process of the node.
 
     Args:
         name: of the Service.
+        namespace: of the Service.
         ports: name to the port of the Service and the port of the process; TCP.
-        spec: further fields of the Service.
     """
-    service_ports = [{"name": each, "port": port, "targetPort": target} for each, (port, target) in ports.items()]
-    endpoint_ports = [{"name": each, "port": target, "protocol": "TCP"} for each, (_, target) in ports.items()]
-    return [_service(name, service_ports, **spec), _endpoints(name, endpoint_ports)]
+    service_ports: list[Object] = [
+        {"name": each, "port": port, "targetPort": target} for each, (port, target) in ports.items()
+    ]
+    endpoint_ports: list[Object] = [{"name": each, "port": target} for each, (_, target) in ports.items()]
+    return [_service(name, namespace, service_ports), _endpoints(name, namespace, endpoint_ports)]
 
 
 def _dns() -> list[Object]:
     ports: list[Object] = [
         {"name": name, "port": 53, "protocol": protocol} for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
     ]
-    return [_service("kube-dns", ports, clusterIP=DNS_SERVICE), _endpoints("kube-dns", ports)]
+    return [_service("kube-dns", SYSTEM, ports, clusterIP=DNS_SERVICE), _endpoints("kube-dns", SYSTEM, ports)]
 
 
 def _metrics() -> list[Object]:
@@ -53,21 +55,21 @@ def _metrics() -> list[Object]:
             "service": {"name": "metrics-server", "namespace": SYSTEM},
         },
     }
-    return [*service_of_process("metrics-server", {"https": (443, METRICS_PORT)}), registration]
+    return [*service_of_process("metrics-server", SYSTEM, {"https": (443, METRICS_PORT)}), registration]
 
 
-def _service(name: str, ports: list[Object], **spec: object) -> Object:
-    metadata = {"name": name, "namespace": SYSTEM}
+def _service(name: str, namespace: str, ports: list[Object], **spec: object) -> Object:
+    metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports, **spec}}
 
 
-def _endpoints(service: str, ports: list[Object]) -> Object:
+def _endpoints(service: str, namespace: str, ports: list[Object]) -> Object:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
             "name": f"{service}-process",
-            "namespace": SYSTEM,
+            "namespace": namespace,
             "labels": {"kubernetes.io/service-name": service},
         },
         "addressType": "IPv4",

@@ -1,8 +1,9 @@
 """The programs of a test cluster, built from the modules that tools/go pins."""
 
 import time
+from pathlib import Path
 
-from support.go_tools import built
+from support.go_tools import built, module_files
 
 KUBERNETES = "1.34.4"
 _STRIPPED = ("-trimpath", "-ldflags", "-s -w")
@@ -36,3 +37,8 @@ def build() -> None:
 def build_istio() -> None:
     """Builds the control plane of Istio."""
     built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=_STRIPPED)
+
+
+def istio_crds() -> Path:
+    """The custom resource definitions of Istio."""
+    return module_files("istio.io/istio", "istio") / "manifests/charts/base/files/crd-all.gen.yaml"

@@ -6,7 +6,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from . import images, network
 from .layout import LOOPBACK, NODE_ADDRESS, Layout
+from .polling import wait_until
 
 SECONDS_TO_START = 300.0
 SECONDS_TO_STOP = 60.0
@@ -162,11 +162,9 @@ def start_keeper(layout: Layout, log: Path, *, attached: bool) -> subprocess.Pop
 
 def wait_until_ready(layout: Layout, keeper: subprocess.Popen[bytes], log: Path) -> None:
     """Waits until a node of the cluster is Ready. Raises ClusterError."""
-    deadline = time.monotonic() + SECONDS_TO_START
-    while not layout.ready.exists():
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            raise ClusterError(f"The cluster {layout.name!r} did not start:\n{log.read_text()}")
-        time.sleep(0.05)
+    wait_until(lambda: layout.ready.exists() or keeper.poll() is not None, SECONDS_TO_START)
+    if not layout.ready.exists():
+        raise ClusterError(f"The cluster {layout.name!r} did not start:\n{log.read_text()}")
 
 
 def _environment() -> dict[str, str]:

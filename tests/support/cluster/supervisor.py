@@ -1,5 +1,6 @@
 """Keeps the components of a cluster running. Runs as process 1 of the cluster's PID namespace."""
 
+import math
 import os
 import subprocess
 import time
@@ -7,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .layout import Layout
+from .polling import wait_until
 
 SECONDS_TO_START = 120.0
 SECONDS_BETWEEN_STARTS = 1.0
-POLL_SECONDS = 0.05
 LOG_END = 3000
 
 
@@ -55,14 +56,10 @@ class Supervisor:
         Raises:
             RuntimeError: a component exited, or the deadline passed.
         """
-        deadline = time.monotonic() + SECONDS_TO_START
-        while not is_ready():
-            for each, process in self._running.items():
-                if process.poll() is not None:
-                    raise RuntimeError(f"{each} exited with {process.returncode}:\n{self._log_end(each)}")
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{name} is not ready after {SECONDS_TO_START:.0f} s:\n{self._log_end(name)}")
-            time.sleep(POLL_SECONDS)
+        if not wait_until(lambda: is_ready() or self._exited_component(), SECONDS_TO_START):
+            raise RuntimeError(f"{name} is not ready after {SECONDS_TO_START:.0f} s:\n{self._log_end(name)}")
+        if exited := self._exited_component():
+            raise RuntimeError(f"{exited} exited during the start:\n{self._log_end(exited)}")
         self.report(f"{name} ready")
 
     def report(self, step: str) -> None:
@@ -71,9 +68,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Reconciles until the process is killed."""
-        while True:
-            self.reconcile()
-            time.sleep(POLL_SECONDS)
+        wait_until(self.reconcile, math.inf)
 
     def reconcile(self) -> None:
         """Makes the running components those that are wanted."""
@@ -85,6 +80,9 @@ class Supervisor:
                 self._start(component)
             elif not wanted and process is not None:
                 process.kill()
+
+    def _exited_component(self) -> str | None:
+        return next((name for name, process in self._running.items() if process.poll() is not None), None)
 
     def _start(self, component: Component) -> None:
         now = time.monotonic()
