@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from support.cluster import control_groups, leftovers, programs, requirements
+from support.cluster.cluster import own_cluster
+from support.cluster.forwarding import environment
 from support.cluster.isolation import KERNEL_SETTINGS
 from support.cluster.layout import BUSYBOX_IMAGE, Layout
-from support.cluster.running import TESTS, Cluster
 from support.waiting import eventually
 
 WITHIN = 120.0
@@ -79,7 +80,7 @@ def starter(layout: Layout) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        env=environment(),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -87,7 +88,7 @@ def starter(layout: Layout) -> subprocess.Popen[str]:
 
 
 async def run_a_pod(layout: Layout) -> None:
-    cluster = Cluster(layout)
+    cluster = own_cluster(layout)
     cluster.kubectl("run", "pod", f"--image={BUSYBOX_IMAGE}", "--command", "--", "sleep", "100000")
 
     async def is_running() -> bool:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from support.cluster.layout import BUSYBOX_IMAGE
-from support.cluster.running import Cluster
+from support.cluster.cluster import Cluster
 from support.waiting import eventually
 
 WITHIN = 90.0
@@ -11,11 +10,11 @@ WEB = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec busybox httpd -
 MORE_THAN_ALLOWED = "x=x; while true; do x=$x$x; done"
 
 
-def container(script: str, **fields: Any) -> dict[str, Any]:
+def container(cluster: Cluster, script: str, **fields: Any) -> dict[str, Any]:
     limits = {"cpu": "500m", "memory": "32Mi"}
     return {
         "name": "main",
-        "image": BUSYBOX_IMAGE,
+        "image": cluster.busybox,
         "command": ["sh", "-c", script],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": limits},
         **fields,
@@ -31,12 +30,12 @@ def pod(name: str, namespace: str, main: dict[str, Any], **spec: Any) -> dict[st
     }
 
 
-def web_deployment(namespace: str) -> list[dict[str, Any]]:
+def web_deployment(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
     labels = {"app": "web"}
     probe = {"httpGet": {"port": 9000, "path": "/index.html"}, "periodSeconds": 1}
     template = {
         "metadata": {"labels": labels},
-        "spec": {"containers": [container(WEB, readinessProbe=probe)], "terminationGracePeriodSeconds": 0},
+        "spec": {"containers": [container(cluster, WEB, readinessProbe=probe)], "terminationGracePeriodSeconds": 0},
     }
     metadata = {"name": "web", "namespace": namespace}
     spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
@@ -48,21 +47,21 @@ def web_deployment(namespace: str) -> list[dict[str, Any]]:
 
 
 async def test_deployment_becomes_available_and_its_service_responds(cluster: Cluster, cluster_namespace: str) -> None:
-    cluster.apply(*web_deployment(cluster_namespace))
+    cluster.apply(*web_deployment(cluster, cluster_namespace))
 
     async def is_available() -> bool:
         status: dict[str, int] = cluster.get("deployment", "web", "-n", cluster_namespace)["status"]
         return status.get("availableReplicas") == 2
 
     await eventually(is_available, within=WITHIN, every=0.5)
-    caller = pod("caller", cluster_namespace, container("wget -qO- http://web"), restartPolicy="Never")
+    caller = pod("caller", cluster_namespace, container(cluster, "wget -qO- http://web"), restartPolicy="Never")
     cluster.apply(caller)
     await phase(cluster, cluster_namespace, "caller", "Succeeded")
     assert cluster.kubectl("logs", "caller", "-n", cluster_namespace) == "hello\n"
 
 
 async def test_container_over_its_memory_limit_is_reported_as_killed(cluster: Cluster, cluster_namespace: str) -> None:
-    cluster.apply(pod("greedy", cluster_namespace, container(MORE_THAN_ALLOWED), restartPolicy="Never"))
+    cluster.apply(pod("greedy", cluster_namespace, container(cluster, MORE_THAN_ALLOWED), restartPolicy="Never"))
     status = await phase(cluster, cluster_namespace, "greedy", "Failed")
     assert status["containerStatuses"][0]["state"]["terminated"]["reason"] == "OOMKilled"
 
@@ -70,8 +69,8 @@ async def test_container_over_its_memory_limit_is_reported_as_killed(cluster: Cl
 async def test_image_that_is_not_on_the_node_is_reported(cluster: Cluster, cluster_namespace: str) -> None:
     image = "klever.test/absent:1"
     cluster.apply(
-        pod("never", cluster_namespace, container("true", image=image, imagePullPolicy="Never")),
-        pod("pulled", cluster_namespace, container("true", image=image)),
+        pod("never", cluster_namespace, container(cluster, "true", image=image, imagePullPolicy="Never")),
+        pod("pulled", cluster_namespace, container(cluster, "true", image=image)),
     )
     assert await waiting_reason(cluster, cluster_namespace, "never") == {"ErrImageNeverPull"}
     assert await waiting_reason(cluster, cluster_namespace, "pulled") <= {"ErrImagePull", "ImagePullBackOff"}

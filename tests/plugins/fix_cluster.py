@@ -1,48 +1,64 @@
 """A Kubernetes cluster for the session: a real node, or simulated nodes on a machine that does not allow one."""
 
 import os
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from support.cluster import leftovers, programs, requirements
-from support.cluster.layout import Layout, clusters
-from support.cluster.running import Cluster, namespace, running
+from support.cluster.cluster import Cluster, named_by_environment
+from support.cluster.gateway import Gateway, running_gateway
+from support.cluster.layout import Layout
+from support.cluster.running import running
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A cluster with a real node; that of `task cluster:up` if KUBECONFIG names it."""
+    """A cluster with a real node, or the cluster that KUBECONFIG names."""
+    if named := named_by_environment():
+        yield named
+        return
     if reason := requirements.missing_for_node() or requirements.missing_for_control_plane():
         pytest.skip(f"this machine cannot run a Kubernetes node: {reason}")
-    yield from _cluster(simulated=False)
+    yield from _started(simulated=False)
 
 
 @pytest.fixture(scope="session")
 def any_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A cluster for tests that need the API only: simulated nodes where a real one is not possible."""
-    if reason := requirements.missing_for_control_plane():
-        pytest.skip(f"this machine cannot run a Kubernetes control plane: {reason}")
-    if reason := requirements.missing_for_node():
-        warnings.warn(f"the Kubernetes nodes of this run are simulated: {reason}", stacklevel=1)
-        yield from _cluster(simulated=True)
-    else:
+    """A cluster for tests that run nothing in containers: kwok simulates the nodes where a real one is not possible."""
+    if named_by_environment() or not (reason := requirements.missing_for_node()):
         yield request.getfixturevalue("cluster")
+        return
+    if missing := requirements.missing_for_control_plane():
+        pytest.skip(f"this machine cannot run a Kubernetes control plane: {missing}")
+    if reporter := request.config.pluginmanager.get_plugin("terminalreporter"):
+        reporter.write_line(f"SIMULATED: kwok simulates the Kubernetes nodes of this run: {reason}", red=True)
+    yield from _started(simulated=True)
+
+
+@pytest.fixture(scope="session")
+def own_cluster(cluster: Cluster) -> Cluster:
+    """A cluster whose network, processes and images tests can reach."""
+    if cluster.own is None:
+        pytest.skip(f"{cluster.kubeconfig} names a cluster that these tests did not start")
+    return cluster
 
 
 @pytest.fixture
 def cluster_namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own."""
-    with namespace(cluster) as name:
+    with cluster.namespace() as name:
         yield name
 
 
-def _cluster(*, simulated: bool) -> Iterator[Cluster]:
-    if (developers := Path(os.environ.get("KUBECONFIG", "")).parent).parent == clusters():
-        yield Cluster(Layout(developers.name, simulated=simulated))
-        return
+@pytest.fixture(scope="session")
+def istio_gateway(own_cluster: Cluster) -> Iterator[Gateway]:
+    """An Envoy that is configured by istiod, from the VirtualServices of the cluster."""
+    with running_gateway(own_cluster) as gateway:
+        yield gateway
+
+
+def _started(*, simulated: bool) -> Iterator[Cluster]:
     programs.build()
     leftovers.remove()
     with running(Layout(f"klever-test-{os.getpid()}", simulated=simulated)) as started:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import psutil
 
 from . import keeper, leftovers, programs, requirements
+from .cluster import own_cluster
 from .layout import Layout, clusters
-from .running import SECONDS_TO_STOP, Cluster, ClusterError, start_keeper, wait_until_ready
+from .running import SECONDS_TO_STOP, ClusterError, start_keeper, wait_until_ready
 
 NAME = "klever-cluster"
 NODES = ("real", "simulated")
@@ -43,7 +44,7 @@ def _up(arguments: argparse.Namespace) -> int:
         print("The cluster runs already.")
     elif code := _start(layout):
         return code
-    print(Cluster(layout).kubectl("get", "nodes", "--output=wide"), end="")
+    print(own_cluster(layout).kubectl("get", "nodes", "--output=wide"), end="")
     print(f"export KUBECONFIG={layout.kubeconfig}")
     return 0
 

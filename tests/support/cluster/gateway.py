@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from . import istio, programs
+from .cluster import Cluster
 from .layout import LOOPBACK, NODE_ADDRESS
 from .polling import wait_until
-from .running import Cluster
 
 SECONDS_TO_START = 90.0
 HTTP_GATEWAY = {

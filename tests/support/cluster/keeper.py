@@ -45,8 +45,7 @@ def keep(layout: Layout, *, attached: bool) -> int:
 
 def remove_files_and_processes(layout: Layout) -> None:
     """Removes what is left of a cluster. The caller holds the cluster's lock."""
-    if not layout.simulated:
-        control_groups.remove(layout.name)
+    control_groups.remove(layout.name)
     shutil.rmtree(layout.directory, ignore_errors=True)
 
 

@@ -1,5 +1,6 @@
 """Names, addresses and files of a test cluster."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,4 +117,4 @@ class Layout:
 
     def network(self) -> NetNamespace:
         """The cluster's network namespace. Raises FileNotFoundError if the cluster does not run."""
-        return NetNamespace(int(self.init.read_text()), user=self.simulated)
+        return NetNamespace(int(self.init.read_text()), user=os.getuid() != 0)
